@@ -1,0 +1,80 @@
+# superparams: `make demo` runs an experiment, `make test` passes everything that is checked.
+# Both set up what they need in .venv first, and again when pyproject.toml or constraints.txt changed.
+
+PYTHON ?=
+# Another Python gets an environment of its own: make test PYTHON=python3.13 uses .venv-3.13.
+VENV ?= .venv$(if $(PYTHON),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+PYTEST_ARGS ?=
+
+SETUP := tools/environment.sh
+RECIPE := pyproject.toml constraints.txt $(SETUP)
+LINTED := superparams tests tools typings $(wildcard examples) $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test setup lint types docs tests format serve lock test-torch test-lowest \
+	test-python314 clean
+
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(VENV)/.ready-examples: $(RECIPE)
+	@sh $(SETUP) $(VENV) examples $(PYTHON)
+	@touch $@
+
+$(VENV)/.ready-dev: $(RECIPE)
+	@sh $(SETUP) $(VENV) dev $(PYTHON)
+	@touch $@ $(VENV)/.ready-examples
+
+demo: $(VENV)/.ready-examples ## set up and run the digits experiment
+	$(RUN) examples/experiments/digits.py
+
+test: lint types docs tests ## set up and check everything; the tests come last
+
+setup: $(VENV)/.ready-dev ## set up for work on superparams
+
+lint: setup ## ruff, and no newer Python than 3.10 in the library
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
+
+types: setup ## mypy and pyright, both strict
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(RUN)
+
+docs: setup ## the pages, strict, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+tests: setup ## pytest, coverage told: make tests PYTEST_ARGS="-k space"
+	$(RUN) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+format: setup ## lay out and mend the code as `lint` wants it
+	$(BIN)/ruff check --fix $(LINTED)
+	$(BIN)/ruff format $(LINTED)
+
+serve: setup ## the pages on a local address, rebuilt as they change
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+lock: setup ## make constraints.txt anew, keeping versions that still fit: make lock UPGRADE=--upgrade
+	$(RUN) -m pip install --quiet uv
+	sh tools/lock.sh $(BIN)/uv $(UPGRADE)
+
+# PyTorch is gigabytes in most places, so it has an environment and a command of its own.
+TORCH ?= torch==2.13.0
+test-torch: ## the tests that need PyTorch, in .venv-torch
+	@MORE='$(TORCH)' sh $(SETUP) .venv-torch test $(PYTHON)
+	.venv-torch/bin/python -m pytest -m torch $(PYTEST_ARGS)
+
+test-lowest: setup ## the tests with the oldest dependencies that are allowed, in .venv-lowest
+	$(RUN) -m pip install --quiet uv
+	@mkdir -p build
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python $(RUN) --extra test pyproject.toml -o build/lowest.txt
+	@CONSTRAINTS=build/lowest.txt sh $(SETUP) .venv-lowest test $(PYTHON)
+	.venv-lowest/bin/python -m pytest $(PYTEST_ARGS)
+
+test-python314: ## the tests in a Debian sid with Python 3.14 (takes root, debootstrap and 2 GB)
+	sh tools/debian.sh sid test
+
+clean: ## remove what was built and what tools left; the environments stay
+	rm -rf build dist site htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
