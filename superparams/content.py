@@ -1,0 +1,223 @@
+"""How the content of values is treated: compared, hashed, and copied for a setting.
+
+Optional libraries are looked up among the modules already imported: a value of theirs can only
+be here when they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+import sys
+import types
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+__all__ = ["fresh", "hash_of", "holds_mutable", "read_only", "same", "snapshot"]
+
+ATOMS: Final = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    range,
+    type,
+    enum.Enum,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.ModuleType,
+    types.GenericAlias,
+    types.UnionType,
+    type(Ellipsis),
+)
+# Known by name, since importing them all would double the time of `import superparams`.
+PLAIN_MODULES: Final = {"datetime", "decimal", "fractions", "pathlib", "pathlib._local", "uuid"}
+ATOMIC_MODULES: Final = PLAIN_MODULES | {"re", "zoneinfo"}
+CONTAINERS: Final = (list, tuple, dict, set)
+
+
+def is_atom(value: object) -> bool:
+    """Whether `value` can be shared by all settings, since nothing can change it."""
+    if isinstance(value, ATOMS) or comes_from(value, ATOMIC_MODULES):
+        return True
+    if isinstance(value, library_class("numpy", "generic")):
+        return not isinstance(value, library_class("numpy", "void"))
+    return isinstance(value, frozenset) and all(map(is_atom, cast("Iterable[object]", value)))
+
+
+def comes_from(value: object, modules: set[str]) -> bool:
+    """Whether the class of `value`, or a parent of it, is defined in one of `modules`."""
+    return any(base.__module__ in modules for base in type(value).__mro__)
+
+
+def library_class(module: str, name: str) -> type[Any] | tuple[()]:
+    """A class of a library that may not be loaded, for ``isinstance``."""
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) else ()
+
+
+def is_array(value: object) -> bool:
+    """Whether `value` is a numpy array."""
+    return isinstance(value, library_class("numpy", "ndarray"))
+
+
+# -- comparing -------------------------------------------------------------------------------------
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values have the same content: arrays by element, NaN equal to NaN.
+
+    A bool is never the same as a number, so that an axis of ``[0, False]`` has two points. Objects
+    whose class defines no equality are compared by their state, as pickle would carry it.
+    """
+    if a is b:
+        return True
+    if isinstance(a, bool) is not isinstance(b, bool):
+        return False
+    if isinstance(a, CONTAINERS) and type(a) is type(b):
+        return _same_container(a, b)
+    if is_array(a) or is_array(b):
+        return type(a) is type(b) and _same_array(a, b)
+    if type(a) is not type(b):
+        return _same_plain(a, b)
+    if type(a).__eq__ is object.__eq__:
+        return not is_atom(a) and _same_state(a, b)
+    if hasattr(type(a), "equals"):
+        try:
+            return bool(a.equals(b))
+        except (TypeError, ValueError):  # a method of that name with another meaning
+            return _same_plain(a, b)
+    return _same_plain(a, b)
+
+
+def _same_plain(a: Any, b: Any) -> bool:
+    try:
+        if a == b:
+            return True
+        return bool(a != a and b != b)
+    except (ValueError, TypeError, RuntimeError):
+        return _same_in_parts(a, b)
+
+
+def _same_in_parts(a: Any, b: Any) -> bool:
+    """For objects whose ``==`` is element by element (a tensor) or fails on an array inside."""
+    try:
+        return a.shape == b.shape and bool((a == b).all())
+    except (AttributeError, ValueError, TypeError, RuntimeError):
+        return type(a) is type(b) and _same_state(a, b)
+
+
+def _same_state(a: Any, b: Any) -> bool:
+    try:
+        return same(_state(a), _state(b))
+    except Exception:  # it has no state that could be carried, or one that refers to itself
+        return False
+
+
+def _state(x: Any) -> Any:
+    reduced = x.__reduce_ex__(4)
+    if isinstance(reduced, str):
+        return reduced
+    make, args, *more = reduced
+    # The parts after the state are iterators: items of a list and of a dict.
+    return [make, args, *more[:1], *(list(part or ()) for part in more[1:3])]
+
+
+def _same_container(a: Any, b: Any) -> bool:
+    if len(a) != len(b):
+        return False
+    if isinstance(a, dict):
+        return all(key in b and same(item, b[key]) for key, item in cast("Any", a).items())
+    if isinstance(a, set):
+        return bool(a == b)
+    return all(map(same, a, b))
+
+
+def _same_array(a: Any, b: Any) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.__array_interface__["data"] == b.__array_interface__["data"] and a.strides == b.strides:
+        return True  # two views of one memory, as settings have of one constant
+    if a.dtype.hasobject:
+        return all(map(same, a.ravel(), b.ravel()))
+    return bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def hash_of(value: Any) -> int:
+    """A hash that agrees with `same`: what may change, or compare by its parts, hashes to 0."""
+    if isinstance(value, tuple):
+        return hash(tuple(map(hash_of, cast("tuple[Any, ...]", value))))
+    if not is_atom(value) or value != value:  # NaN is the same as NaN here
+        return 0
+    return hash(value)
+
+
+# -- copying ---------------------------------------------------------------------------------------
+
+
+def holds_mutable(value: Any) -> bool:
+    """Whether a setting needs a copy of its own of `value`."""
+    if type(value) is tuple:
+        return any(map(holds_mutable, cast("tuple[Any, ...]", value)))
+    return not is_atom(value)
+
+
+def fresh(value: Any, *, share_objects: bool = False) -> Any:
+    """A setting's own view of `value`: what it writes there reaches no other setting.
+
+    Lists, dicts, sets and tuples are rebuilt; a numpy array becomes a read-only view, as it is
+    in a worker process; a pandas object a lazy copy; any other object a deep copy, or the object
+    itself with `share_objects` (what ``value(x)`` promises) or where it cannot be copied.
+    """
+    if is_atom(value):
+        return value
+    if type(value) in CONTAINERS:
+        return _fresh_container(value, share_objects)
+    if is_array(value):
+        return read_only(value)
+    if _is_pandas(value):
+        return value.copy(deep=not share_objects and not _pandas_copies_lazily())
+    if hasattr(type(value), "__superparams_fields__"):
+        return value.__superparams_fresh__()
+    return value if share_objects else _deep(value)
+
+
+def snapshot(value: Any) -> Any:
+    """`value` without its containers: what its owner appends to them later stays outside."""
+    return _fresh_container(value, True) if type(value) in CONTAINERS else value
+
+
+def _fresh_container(value: Any, share: bool) -> Any:
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+        return {key: fresh(item, share_objects=share) for key, item in items}
+    return type(value)([fresh(item, share_objects=share) for item in value])
+
+
+def _is_pandas(value: object) -> bool:
+    kinds = (library_class("pandas", "DataFrame"), library_class("pandas", "Series"))
+    return any(isinstance(value, kind) for kind in kinds)
+
+
+def _pandas_copies_lazily() -> bool:
+    # From 3 on a shallow copy shares memory until one of the two is written to.
+    return int(sys.modules["pandas"].__version__.partition(".")[0]) >= 3
+
+
+def _deep(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # an object that cannot be copied (a lock, a connection) is shared
+        return value
+
+
+def read_only(array: Any) -> Any:
+    """A view of a numpy array that refuses writes; the array itself stays as it is."""
+    if not array.flags.writeable:
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view

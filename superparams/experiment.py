@@ -1,0 +1,181 @@
+"""`Experiment`: declared fields and the logic that runs on each setting of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from superparams.declare import SearchMeta
+from superparams.params import Params
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from superparams.engines import Engine
+    from superparams.outcome import Status
+    from superparams.plan import Only
+    from superparams.store.results import Results
+
+__all__ = ["Experiment", "GridSearch", "Params", "Place", "SearchMeta"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a setting runs: worker `rank` of `n_proc`, for the run that writes to `folder`."""
+
+    rank: int = 0
+    n_proc: int = 1
+    folder: Path | None = None
+
+
+ALONE: Final = Place()
+
+
+def name_of(cls: type[Experiment]) -> str:
+    """``module.Class``, the same whether its file is run or imported."""
+    from superparams.identity import module_name
+
+    return f"{module_name(cls.__module__)}.{cls.__qualname__.replace('<locals>.', '')}"
+
+
+class Experiment(Params):
+    """A whole experiment: its fields, the space they are searched over, and what to run.
+
+    Subclass it, annotate fields, write ``run``. An instance with open axes is a space: iterate
+    it, or ``run_all()``. An instance without is a setting: ``run()`` runs it here and now.
+    """
+
+    def run(self) -> Any:
+        """What one setting does: override it.
+
+        Returns:
+            A dict (one row of the table of results), None, or a data frame (many rows).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no run(); write one")
+
+    def setup(self) -> None:
+        """Runs once in each worker before its first setting: load a model, open a connection.
+
+        Attributes it sets are there on every setting of that worker. It sees the fixed fields
+        only, since the others differ from setting to setting.
+        """
+
+    def teardown(self) -> None:
+        """Runs once in each worker after its last setting, with what ``setup`` made."""
+
+    @property
+    def rank(self) -> int:
+        """Which worker runs this setting: 0 to ``n_proc - 1``."""
+        return self._place.rank
+
+    @property
+    def n_proc(self) -> int:
+        """How many workers the run has."""
+        return self._place.n_proc
+
+    @property
+    def _place(self) -> Place:
+        place: Place = self.__dict__.get("~place", ALONE)
+        return place
+
+    @property
+    def key(self) -> str:
+        """What identifies this setting in every run: 32 hexadecimal digits.
+
+        Raises:
+            IdentityError: For a field whose value has no stable content.
+        """
+        from superparams.identity import key_text
+        from superparams.keys import key_of
+
+        return key_text(key_of(self))
+
+    @classmethod
+    def results(cls, results: str | Path = "results") -> Results:
+        """The newest table of this experiment, without running anything.
+
+        Raises:
+            StoreError: When nothing is recorded under the folder `results`.
+        """
+        from superparams.run import results_of
+
+        return results_of(cls, results)
+
+    @property
+    def folder(self) -> Path:
+        """A directory of this setting's own, the same in every run, made on first use."""
+        from pathlib import Path
+
+        from superparams.store import experiment_folder
+
+        run = self._place.folder
+        root = experiment_folder(Path("results"), name_of(type(self))) if run is None else run.parents[1]
+        made = root.absolute() / "settings" / self.key
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    def run_all(
+        self,
+        num_proc: int = 1,
+        *,
+        engine: str | Engine | Executor | None = None,
+        resume: bool = True,
+        only: Only | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Iterable[Status] = ("killed", "timeout"),
+        on_error: str = "continue",
+        results: str | Path = "results",
+        start_method: str | None = None,
+        threads_per_worker: int | None = None,
+        gpus: Iterable[str | int] | int | None = None,
+        progress: bool = True,
+    ) -> Results:
+        """Run every setting and return the table of results.
+
+        Args:
+            num_proc: Workers. 1 runs in this process, so that prints and breakpoints work.
+            engine: ``"serial"``, ``"threads"``, ``"processes"``, an executor of
+                `concurrent.futures`, or an engine; by default the first with one worker and no
+                `timeout`, else processes.
+            resume: Whether to leave out settings that are done already by the same code.
+            only: ``"failed"`` runs only what failed, was killed or timed out before.
+            timeout: Seconds a setting may take before its worker is killed.
+            retries: Extra attempts of a setting whose outcome is in `retry_on`.
+            retry_on: Any of ``"failed"``, ``"killed"``, ``"timeout"``.
+            on_error: ``"continue"`` records what failed and goes on; ``"raise"`` stops at the
+                first one and raises `SettingFailed`.
+            results: The folder under which ``<module>.<Class>/results.parquet`` is kept.
+            start_method: ``"forkserver"``, ``"spawn"`` or ``"fork"``, for processes.
+            threads_per_worker: BLAS and OpenMP threads of each worker; by default the cores are
+                divided among the workers.
+            gpus: Devices to divide among the workers, by name or number.
+            progress: Whether to show what is going on.
+
+        Raises:
+            RunError: Before anything starts, when there is nothing to run.
+            SettingFailed: With ``on_error="raise"``.
+        """
+        from superparams.run import run_all
+
+        return run_all(
+            self,
+            num_proc,
+            engine=engine,
+            resume=resume,
+            only=only,
+            timeout=timeout,
+            retries=retries,
+            retry_on=retry_on,
+            on_error=on_error,
+            results=results,
+            start_method=start_method,
+            threads_per_worker=threads_per_worker,
+            gpus=gpus,
+            progress=progress,
+        )
+
+
+GridSearch = Experiment

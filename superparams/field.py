@@ -1,0 +1,147 @@
+"""`Field`: what was declared, bound to its class and name."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from superparams.content import snapshot
+from superparams.errors import FieldError
+from superparams.fields import REQUIRED, Axis, Required, Search, Value, is_open
+from superparams.points import axis_of, refuse_hidden
+from superparams.shorten import shorten
+
+__all__ = ["Field", "resolve"]
+
+
+class Field:
+    """A declared attribute of a class, bound to its name; the descriptor behind ``self.name``.
+
+    A setting holds most of its values in its own ``__dict__``, which comes first; only what is
+    made on demand (factories, derived values, copies of mutable constants) is answered here.
+    """
+
+    __slots__ = ("annotation", "declared", "name", "owner")
+
+    def __init__(self, owner: type[Any], name: str, annotation: Any, declared: Any) -> None:
+        self.owner = owner
+        self.name = name
+        self.annotation = annotation
+        self.declared: Axis | Value | Required = self.bind(declared)
+
+    @property
+    def where(self) -> str:
+        """Class.field, as errors name it."""
+        return f"{self.owner.__name__}.{self.name}"
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the call must give it."""
+        return self.declared is REQUIRED
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it follows from the other fields unless the call fixes it."""
+        return isinstance(self.declared, Value) and self.declared.derive is not None
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is not None:
+            return self.on_demand(instance)
+        declared = self.declared
+        if isinstance(declared, Value) and declared.plain and not declared.mutable:
+            return declared.given
+        return self  # hashable, so that a stray @dataclass takes it for a default
+
+    def on_demand(self, instance: Any) -> Any:
+        """The value of this field on a setting that does not hold it yet."""
+        held: dict[str, Any] = instance.__dict__
+        declared = held.get("~lazy", {}).get(self.name, self.declared)
+        if not isinstance(declared, Value):
+            raise AttributeError(f"{self.where} has no value on this {type(instance).__name__}")
+        if declared.factory is not None:
+            return declared.made(self.where)
+        if declared.derive is not None and "~open" in held:
+            return declared
+        own: dict[str, Any] = held.setdefault("~own", {})
+        if self.name not in own:
+            made = declared.own() if declared.derive is None else self._derived(instance, declared)
+            own.setdefault(self.name, made)  # another thread may have been first
+        return own[self.name]
+
+    def _derived(self, instance: Any, declared: Value) -> Any:
+        assert declared.derive is not None
+        mark = (id(instance), self.name)
+        if mark in _here.deriving:
+            raise FieldError(f"{self.where}: {declared!r} needs itself; break the circle")
+        _here.deriving.add(mark)
+        try:
+            return declared.derive(instance)
+        finally:
+            _here.deriving.discard(mark)
+
+    def bind(self, declared: Any) -> Axis | Value | Required:
+        """What `declared` (a search, a value, a plain default) means for this field.
+
+        Raises:
+            FieldError: For points or constants that cannot be a field's.
+        """
+        if isinstance(declared, Search):
+            return axis_of(declared, self.annotation, self.where)
+        if isinstance(declared, Field):  # Other.field, to use the declaration of another class
+            return declared.declared
+        if isinstance(declared, Value):
+            self._refuse_unclear(declared)
+            return declared
+        if declared is REQUIRED or isinstance(declared, Axis):
+            return declared
+        refuse_hidden(declared, self.where)
+        return Value(snapshot(declared), plain=True)
+
+    def _refuse_unclear(self, declared: Value) -> None:
+        ways = {"factory": declared.factory, "derive": declared.derive}
+        given = sum(way is not None for way in ways.values()) + (declared.given is not REQUIRED)
+        if given != 1:
+            raise FieldError(
+                f"{self.where}: value() takes exactly one of a constant, factory= and derive=; got "
+                f"{given} of them: write value(x), value(factory=f) or value(derive=f)"
+            )
+        for name, function in ways.items():
+            if function is not None and not callable(function):
+                raise FieldError(
+                    f"{self.where}: value({name}={shorten(function)}) must be a function; a "
+                    f"constant is value({shorten(function)})"
+                )
+        refuse_hidden(declared.given, self.where)
+        if is_open(declared.given) and not declared.plain:
+            raise FieldError(
+                f"{self.where}: value({shorten(declared.given)}) holds an open space; "
+                f"write {self.name} = {type(declared.given).__name__}(...) to search it"
+            )
+
+    def __repr__(self) -> str:
+        if isinstance(self.declared, Axis):
+            return f"<field {self.where} = search({self.declared!r})>"
+        return f"<field {self.where} = {self.declared!r}>"
+
+
+class _Here(threading.local):
+    """What this thread is deriving at the moment."""
+
+    def __init__(self) -> None:
+        self.deriving: set[tuple[int, str]] = set()
+
+
+_here = _Here()
+
+
+def resolve(annotation: Any, module: str, names: Mapping[str, Any]) -> Any:
+    """A textual annotation as what it names, or unchanged where it names nothing yet."""
+    if not isinstance(annotation, str):
+        return annotation
+    namespace = getattr(sys.modules.get(module), "__dict__", {})
+    try:
+        return eval(annotation, namespace, dict(names))
+    except Exception:  # a name under TYPE_CHECKING, a syntax of a newer Python
+        return annotation

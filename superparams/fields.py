@@ -1,0 +1,318 @@
+"""What a class body declares: ``search`` for the points of an axis, ``value`` for a constant.
+
+Both return what a type checker takes for the field's own type; what they really make is recorded
+here, and bound to its class and name by `superparams.field.Field`.
+"""
+
+from __future__ import annotations
+
+import enum
+import operator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar, cast, overload
+
+from superparams.content import fresh, holds_mutable, is_array, read_only, same
+from superparams.errors import FieldError
+from superparams.shorten import shorten
+
+__all__ = [
+    "FIELDS",
+    "REQUIRED",
+    "Axis",
+    "Required",
+    "Search",
+    "Value",
+    "is_group",
+    "is_open",
+    "search",
+    "value",
+]
+
+T = TypeVar("T")
+FIELDS: Final = "__superparams_fields__"
+
+
+class Required(enum.Enum):
+    """The one member stands where a field has no default."""
+
+    REQUIRED = "required"
+
+
+REQUIRED: Final = Required.REQUIRED
+
+
+class Search:
+    """Points as they were written; `superparams.points.axis_of` makes them an `Axis`."""
+
+    __slots__ = ("given", "zip")
+
+    def __init__(self, given: tuple[Any, ...], zip: str | None) -> None:
+        self.given = given
+        self.zip = zip
+
+    def __repr__(self) -> str:
+        points = ", ".join(shorten(point) for point in self.given)
+        return f"search({points}{f', zip={self.zip!r}' if self.zip else ''})"
+
+
+@overload
+def search(*, zip: str | None = None) -> Any: ...
+@overload
+def search(point: bytes, /, *, zip: str | None = None) -> bytes: ...
+@overload
+def search(points: Mapping[str, T], /, *, zip: str | None = None) -> T: ...
+@overload
+def search(points: Iterable[T], /, *, zip: str | None = None) -> T: ...
+@overload
+def search(point: T, /, *points: T, zip: str | None = None) -> T: ...
+def search(*points: Any, zip: str | None = None) -> Any:
+    """Declare a field as an axis: its candidate points.
+
+    Args:
+        points: One iterable (not a string, not a ``Params``) gives its elements; several
+            arguments, or one scalar, are the points themselves; a mapping gives named points,
+            whose names stand in tables. Nothing at all means every value of a bool, Enum or
+            Literal annotation. A ``Params`` with open axes among the points adds its own
+            settings as alternatives.
+        zip: Axes of one class with the same name here advance together, like the built-in ``zip``,
+            and must have equally many points.
+
+    Returns:
+        To a type checker one point of the axis, so that the field reads as its own type.
+
+    Raises:
+        FieldError: When the class is created, for an empty axis, points that never end, or no
+            points with an annotation that does not list its values.
+    """
+    return Search(points, zip)
+
+
+class Value:
+    """A constant of a class: given, made by a factory, or derived from the other fields.
+
+    `plain` tells a default as it was written from ``value(...)``; `mutable` whether each setting
+    needs a copy of its own.
+    """
+
+    __slots__ = (
+        "_is_making",
+        "_lock",
+        "_made",
+        "derive",
+        "factory",
+        "given",
+        "key",
+        "mutable",
+        "plain",
+    )
+
+    def __init__(
+        self,
+        given: Any = REQUIRED,
+        *,
+        factory: Callable[[], Any] | None = None,
+        derive: Callable[[Any], Any] | None = None,
+        key: str | None = None,
+        plain: bool = False,
+    ) -> None:
+        self.given = given
+        self.factory = factory
+        self.derive = derive
+        self.key = key
+        self.plain = plain
+        self.mutable = given is not REQUIRED and holds_mutable(given)
+        self._start()
+
+    def _start(self) -> None:
+        self._made: Any = REQUIRED
+        self._is_making = False
+        self._lock = threading.RLock()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the factory has run in this process, or what it makes was put in place."""
+        return self._made is not REQUIRED
+
+    def made(self, where: str = "value") -> Any:
+        """What the factory makes: once a process, on first need, by one thread.
+
+        Raises:
+            FieldError: When the factory needs what it is about to make; names `where`.
+        """
+        if self._made is REQUIRED:
+            with self._lock:
+                if self._made is REQUIRED:
+                    self._make(where)
+        return self._made
+
+    def _make(self, where: str) -> None:
+        assert self.factory is not None
+        if self._is_making:
+            raise FieldError(
+                f"{where}: {self!r} needs what it makes; take the parts it needs from elsewhere"
+            )
+        self._is_making = True
+        try:
+            self.put(self.factory())
+        finally:
+            self._is_making = False
+
+    def put(self, made: Any) -> None:
+        """Set what the factory would make, as a worker does with what the driver made."""
+        self._made = read_only(made) if is_array(made) else made
+
+    def own(self) -> Any:
+        """What one setting gets of a given constant."""
+        return fresh(self.given, share_objects=not self.plain) if self.mutable else self.given
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a factory made travels once, in the payload, never with the declaration.
+        names = ("given", "factory", "derive", "key", "plain", "mutable")
+        return {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, item in state.items():
+            setattr(self, name, item)
+        self._start()
+
+    def __repr__(self) -> str:
+        if self.factory is not None:
+            made = shorten(self._made) if self.is_made else "not made yet"
+            return f"value(factory={name_of(self.factory)}: {made})"
+        if self.derive is not None:
+            return f"value(derive={name_of(self.derive)})"
+        return f"value({shorten(self.given)})"
+
+
+@overload
+def value(x: T, /, *, key: str | None = None) -> T: ...
+@overload
+def value(*, factory: Callable[[], T], key: str | None = None) -> T: ...
+@overload
+def value(*, derive: Callable[[Any], T]) -> T: ...
+def value(
+    x: Any = REQUIRED,
+    /,
+    *,
+    factory: Callable[[], Any] | None = None,
+    derive: Callable[[Any], Any] | None = None,
+    key: str | None = None,
+) -> Any:
+    """Declare a field as a constant: shared by all settings and read-only, never an axis.
+
+    Args:
+        x: The constant itself.
+        factory: Makes it once, on first need, without arguments.
+        derive: Computes it for each setting from that setting; recorded like any field, and
+            still open to be fixed at the call.
+        key: Identifies a constant that has no stable content of its own; change it when the
+            constant changes.
+
+    Raises:
+        FieldError: When the class is created, unless exactly one of `x`, `factory` and `derive`
+            is given.
+    """
+    return Value(x, factory=factory, derive=derive, key=key)
+
+
+class Axis:
+    """The candidate points of one field, in order, with their names where they have any."""
+
+    __slots__ = ("_table", "labels", "points", "zip")
+
+    def __init__(
+        self, points: Sequence[Any], labels: tuple[str, ...] | None = None, zip: str | None = None
+    ) -> None:
+        self.points = points
+        self.labels = labels
+        self.zip = zip
+        self._table: dict[Any, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.points)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.points[index]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Axis):
+            return NotImplemented
+        return (
+            len(self) == len(other)
+            and (self.labels, self.zip) == (other.labels, other.zip)
+            and (self.points is other.points or all(map(same, self.points, other.points)))
+        )
+
+    def __hash__(self) -> int:
+        return hash((len(self.points), self.labels, self.zip))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Axis, (self.points, self.labels, self.zip)
+
+    def find(self, point: Any) -> int | None:
+        """The first place of `point` on the axis, None when it is not there."""
+        if isinstance(self.points, range):
+            return _place_in(self.points, point)
+        if self._table is None:
+            self._table = _hashable_places(self.points)
+        try:
+            place = self._table.get((isinstance(point, bool), point))
+        except TypeError:  # an unhashable point is found by comparing
+            place = None
+        if place is not None and same(self.points[place], point):
+            return place
+        return next((i for i, known in enumerate(self.points) if same(known, point)), None)
+
+    def label_of(self, point: Any) -> str | None:
+        """The name of a named point."""
+        place = self.find(point) if self.labels else None
+        return self.labels[place] if self.labels and place is not None else None
+
+    def __repr__(self) -> str:
+        shown = list(self.labels) if self.labels else self.points
+        if len(shown) <= 12:
+            return f"[{', '.join(map(shorten, shown))}]"
+        first = ", ".join(shorten(shown[i]) for i in range(5))
+        return f"[{first}, ..., {shorten(shown[len(shown) - 1])}] ({len(shown):,} points)"
+
+
+def _place_in(points: range, point: Any) -> int | None:
+    # A range compares anything but an int to each of its points in turn: too long for 10**12.
+    if isinstance(point, bool):
+        return None
+    if isinstance(point, float) and point.is_integer():
+        point = int(point)
+    try:
+        whole = operator.index(point)
+    except TypeError:
+        return None
+    return points.index(whole) if whole in points else None
+
+
+def _hashable_places(points: Sequence[Any]) -> dict[Any, int]:
+    table: dict[Any, int] = {}
+    for place, point in enumerate(points):
+        try:
+            table.setdefault((isinstance(point, bool), point), place)
+        except TypeError:  # an unhashable point is found by comparing
+            continue
+    return table
+
+
+def is_group(x: object) -> bool:
+    """Whether `x` is a ``Params``: a group of fields."""
+    return hasattr(type(x), FIELDS)
+
+
+def is_open(x: object) -> bool:
+    """Whether `x` is a ``Params`` with at least one open axis: a space, not a setting."""
+    return is_group(x) and "~open" in x.__dict__
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """A function as messages name it."""
+    return getattr(function, "__qualname__", None) or repr(function)

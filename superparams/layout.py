@@ -1,0 +1,157 @@
+"""How the fields of one class lie over a space: which dimension fills which field, and the code
+that builds a setting from a point.
+
+Building is the inner loop of everything, so it is compiled once a space, as dataclasses compile
+their ``__init__``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from superparams.content import fresh, holds_mutable
+from superparams.errors import FieldError, SpaceError
+from superparams.fields import FIELDS, Axis, Field
+from superparams.space import Alternatives, Kept, Nested, Product, dimension_of, zipped
+
+__all__ = ["Layout"]
+
+Make = Callable[[tuple[Any, ...]], Any]
+
+
+class Layout:
+    """The open fields of a space as a product, and the settings it yields.
+
+    Args:
+        cls: The class of the settings.
+        held: What every setting holds besides its open fields.
+        opened: The open fields: an `Axis` or a nested space by name.
+        after: What a new setting goes through last (the user's ``__post_init__``), if anything.
+        valid: Tells which settings to keep, if any are left out.
+    """
+
+    def __init__(
+        self,
+        cls: type[Any],
+        held: Mapping[str, Any],
+        opened: Mapping[str, Any],
+        *,
+        after: Callable[[Any], None] | None,
+        valid: Callable[[Any], bool] | None,
+    ) -> None:
+        self.groups = _groups(cls, opened)
+        self.product = Product(
+            [zipped([dimension_of(opened[name]) for name in group]) for group in self.groups]
+        )
+        self._after = after
+        self._valid = valid
+        self.bare = _compile(cls, held, opened, self.groups, None)
+        self.make = _compile(cls, held, opened, self.groups, after) if after else self.bare
+        self.kept = None if valid is None else Kept(self.product.size, self._keeps)
+
+    def _keeps(self, index: int) -> bool:
+        assert self._valid is not None
+        return bool(self._valid(self.bare(self.product.at(index))))
+
+    @property
+    def size(self) -> int:
+        """How many settings there are; counts them where ``valid`` leaves some out."""
+        return self.product.size if self.kept is None else self.kept.count()
+
+    def at(self, index: int) -> Any:
+        """The setting at ``0 <= index < size``."""
+        return self.make(self.product.at(self.kept.at(index) if self.kept else index))
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._valid is None:
+            return map(self.make, self.product)
+        return self._kept_settings(self._valid)
+
+    def _kept_settings(self, valid: Callable[[Any], bool]) -> Iterator[Any]:
+        for point in self.product:
+            setting = self.bare(point)
+            if valid(setting):
+                if self._after is not None:
+                    self._after(setting)
+                yield setting
+
+    def index(self, setting: Any) -> int:
+        """The place of a setting.
+
+        Raises:
+            SpaceError: When a field has a value that is not among its points, or ``valid``
+                leaves the setting out.
+        """
+        values = operator.attrgetter  # a group of one gives the value, of several a tuple
+        point = [values(*group)(setting) for group in self.groups]
+        index, stranger = self.product.find(point)
+        if index is None:
+            assert stranger is not None
+            raise _stranger(setting, self.groups[stranger])
+        if self.kept is None:
+            return index
+        rank = self.kept.rank(index)
+        if rank is None:
+            raise SpaceError(f"{setting!r} is left out of the space by valid()")
+        return rank
+
+
+def _stranger(setting: Any, group: Sequence[str]) -> SpaceError:
+    named = " and ".join(f"{type(setting).__name__}.{name}={getattr(setting, name)!r}" for name in group)
+    return SpaceError(f"{named} is not among the points of this space")
+
+
+def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The open fields in order; those of one zip group together, where its first one stands."""
+    groups: dict[Any, list[str]] = {}
+    for name, field in opened.items():
+        group = field.zip if isinstance(field, Axis) and field.zip is not None else None
+        groups.setdefault(("zip", group) if group is not None else name, []).append(name)
+    for key, names in groups.items():
+        sizes = {name: dimension_of(opened[name]).size for name in names} if len(names) > 1 else {}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{cls.__name__}.{name} has {n} points" for name, n in sizes.items())
+            raise FieldError(
+                f'search(..., zip="{key[1]}"): {told}; axes of one zip group advance together '
+                f"and need equally many points"
+            )
+    return [tuple(names) for names in groups.values()]
+
+
+def _compile(
+    cls: type[Any],
+    held: Mapping[str, Any],
+    opened: Mapping[str, Any],
+    groups: Sequence[Sequence[str]],
+    after: Callable[[Any], None] | None,
+) -> Make:
+    slots = {name: f"p{number}" for number, name in enumerate(opened)}
+    shape = "".join(
+        f"{slots[group[0]]}, " if len(group) == 1 else f"({', '.join(slots[n] for n in group)}), "
+        for group in groups
+    )
+    names: dict[str, Any] = {"new": object.__new__, "cls": cls, "fresh": fresh, "after": after}
+    lines = ["def make(point):", f"    {shape or '()'} = point", "    s = new(cls); d = s.__dict__"]
+    fields: Mapping[str, Field] = getattr(cls, FIELDS)
+    for number, name in enumerate([*fields, *(k for k in held if k not in fields)]):
+        if name in slots:
+            made = f"fresh({slots[name]})" if _needs_copy(opened[name]) else slots[name]
+            lines.append(f"    d[{name!r}] = {made}")
+        elif name in held:
+            names[f"c{number}"] = held[name]
+            nested = hasattr(type(held[name]), FIELDS)
+            made = f"fresh(c{number})" if nested else f"c{number}"
+            lines.append(f"    d[{name!r}] = {made}")
+    lines.extend(["    after(s)"] if after else [])
+    exec("\n".join([*lines, "    return s"]), names)
+    return names["make"]  # type: ignore[no-any-return]
+
+
+def _needs_copy(field: Any) -> bool:
+    """Whether each setting needs its own copy of this dimension's values."""
+    dimension = dimension_of(field)
+    if isinstance(dimension, Nested | Alternatives):
+        return True
+    return not isinstance(field.points, range) and any(map(holds_mutable, field.points))

@@ -1,0 +1,181 @@
+"""How an instance is shown to a person and laid out in a table or a dict."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
+
+from superparams.content import PLAIN_MODULES, comes_from, shorten
+from superparams.declare import fields_of
+from superparams.fields import Axis, Field, Value, is_group, is_open
+from superparams.layout import Layout
+
+__all__ = ["as_dict", "as_row", "inline", "row_maker", "summary"]
+
+
+def inline(params: Any) -> str:
+    """``Class(field=value, ...)``, an axis as ``search([...])``."""
+    return f"{type(params).__name__}({', '.join(_shown_fields(params))})"
+
+
+def _shown_fields(params: Any) -> Iterator[str]:
+    for name, field in fields_of(type(params)).items():
+        held = params.__dict__
+        if name in held:
+            x = held[name]
+            yield f"{name}={inline(x) if is_open(x) else _shown(x)}"
+            continue
+        declared = held.get("~lazy", {}).get(name, field.declared)
+        if isinstance(declared, Value) and declared.factory and not declared.is_made:
+            yield f"{name}={declared!r}"
+        else:
+            yield f"{name}={_shown(getattr(params, name))}"
+
+
+def _shown(x: Any) -> str:
+    return f"search({x!r})" if isinstance(x, Axis) else shorten(x)
+
+
+def summary(space: Any) -> str:
+    lines = dict(_axis_lines(space, ""))
+    layout: Layout = space.__dict__["~layout"]
+    dimensions = _count_dimensions(space)
+    total = f"total {_total(layout)}"
+    head = f"Search {dimensions} dimension{'s' * (dimensions != 1)}, {total}"
+    width = max(map(len, lines)) + 6
+    return "\n".join([head, *(f"{name + ':':<{width}}{line}" for name, line in lines.items())])
+
+
+def _total(layout: Layout) -> str:
+    raw = layout.product.size
+    if layout.kept is None:
+        return f"{raw} combination{'s' * (raw != 1)}"
+    if raw > 100_000 and not layout.kept.is_counted:  # counting would take too long for a repr
+        return f"at most {raw} combinations before valid()"
+    kept = layout.size
+    return f"{kept} combination{'s' * (kept != 1)} (of {raw} before valid())"
+
+
+def _count_dimensions(space: Any) -> int:
+    opened = space.__dict__["~open"]
+    return sum(
+        _count_dimensions(opened[group[0]]) if is_group(opened[group[0]]) else 1
+        for group in space.__dict__["~layout"].groups
+    )
+
+
+def _axis_lines(space: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in space.__dict__["~open"].items():
+        if is_group(field):
+            yield from _axis_lines(field, f"{prefix}{name}.")
+        else:
+            zipped = f" (zip {field.zip!r})" if field.zip else ""
+            yield f"{prefix}{name}", f"{_axis_text(field)}{zipped}"
+
+
+def _axis_text(axis: Axis) -> str:
+    if axis.labels or not any(map(is_open, axis.points if len(axis) <= 12 else ())):
+        return repr(axis)
+    return f"[{', '.join(inline(p) if is_group(p) else shorten(p) for p in axis)}]"
+
+
+def _leaves_class_open(params: Any, name: str, x: Any) -> bool:
+    return fields_of(type(params))[name].annotation is not type(x)
+
+
+def as_dict(params: Any) -> dict[str, Any]:
+    """Fields by name, nested groups as dicts that name their class where it is left open."""
+    return {name: _nested_dict(params, name, x) for name, x in params.items()}
+
+
+def _nested_dict(params: Any, name: str, x: Any) -> Any:
+    if not is_group(x):
+        return x
+    kind = {"class": type(x).__name__} if _leaves_class_open(params, name, x) else {}
+    return {**kind, **as_dict(x)}
+
+
+def as_row(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The columns of a setting, dotted names first to last, as plain data."""
+    held = params.__dict__
+    for name, field in fields_of(type(params)).items():
+        declared = held.get("~lazy", {}).get(name, field.declared)
+        if name not in held and isinstance(declared, Value) and declared.factory:
+            continue
+        x = getattr(params, name)
+        label = _label(params, field, x)
+        if label is not None:
+            yield prefix + name, label
+        elif not is_group(x):
+            yield prefix + name, _cell(x)
+        elif _leaves_class_open(params, name, x):
+            yield prefix + name, type(x).__name__
+        if is_group(x):
+            yield from as_row(x, f"{prefix}{name}.")
+
+
+def row_maker(space: Any) -> Callable[[Any], dict[str, Any]]:
+    """What gives the columns of each setting of `space`, quickly where they are all plain."""
+    held, axes = space.__dict__, []
+    constants: dict[str, Any] = {}
+    for name, field in fields_of(type(space)).items():
+        x = held.get(name)
+        declared = held.get("~lazy", {}).get(name, field.declared)
+        if isinstance(x, Axis) and _is_plain_axis(x):
+            axes.append(name)
+            constants[name] = None
+        elif isinstance(x, Axis) or is_group(x) or isinstance(field.declared, Axis):
+            return lambda setting: dict(as_row(setting))
+        elif name in held or (isinstance(declared, Value) and declared.mutable):
+            constants[name] = _cell(getattr(space, name))
+        elif isinstance(declared, Value) and declared.derive is not None:
+            return lambda setting: dict(as_row(setting))
+    return _merger(constants, axes)
+
+
+def _merger(constants: dict[str, Any], axes: list[str]) -> Callable[[Any], dict[str, Any]]:
+    def row(setting: Any) -> dict[str, Any]:
+        columns, held = constants.copy(), setting.__dict__
+        for name in axes:
+            columns[name] = held[name]
+        return columns
+
+    return row
+
+
+def _is_plain_axis(axis: Axis) -> bool:
+    if isinstance(axis.points, range):
+        return True
+    return axis.labels is None and all(isinstance(x, PLAIN) or x is None for x in axis.points)
+
+
+def _label(params: Any, field: Field, x: Any) -> str | None:
+    axis = params.__dict__.get("~labels", {}).get(field.name, field.declared)
+    return axis.label_of(x) if isinstance(axis, Axis) else None
+
+
+LARGEST_CELL: Final = 64
+PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
+
+
+def _cell(x: Any) -> Any:
+    """A value as a table holds it: plain data as it is, everything else as a short text."""
+    if _is_plain(x):
+        return x
+    if callable(x) and hasattr(x, "__qualname__"):
+        return f"{x.__module__}.{x.__qualname__}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow
+
+
+def _is_plain(x: Any) -> bool:
+    if isinstance(x, list | tuple | set | frozenset):
+        items = cast("list[Any]", x)
+        return len(items) <= LARGEST_CELL and all(map(_is_plain, items))
+    if isinstance(x, dict):
+        items = list(cast("dict[Any, Any]", x).values())
+        return len(items) <= LARGEST_CELL and all(map(_is_plain, items))
+    if x is None or isinstance(x, PLAIN) or comes_from(x, PLAIN_MODULES):
+        return True
+    return hasattr(x, "dtype") and getattr(x, "ndim", 1) == 0 and hasattr(x, "item")
