@@ -77,20 +77,30 @@ def same(a: Any, b: Any) -> bool:
         return True
     if isinstance(a, bool) is not isinstance(b, bool):
         return False
-    if isinstance(a, CONTAINERS) and type(a) is type(b):
+    if _is_container(a) and type(a) is type(b):
         return _same_container(a, b)
     if is_array(a) or is_array(b):
         return type(a) is type(b) and _same_array(a, b)
-    if type(a) is not type(b):
-        return _same_plain(a, b)
-    if type(a).__eq__ is object.__eq__:
+    if type(a) is type(b):
+        return _same_object(a, b)
+    return _same_plain(a, b)
+
+
+def _same_object(a: Any, b: Any) -> bool:
+    """Two of one class that is neither a container nor an array."""
+    compare: object = a.__class__.__eq__
+    if compare is object.__eq__:
         return not is_atom(a) and _same_state(a, b)
-    if hasattr(type(a), "equals"):
+    if hasattr(a.__class__, "equals"):  # a frame, a series, a table
         try:
             return bool(a.equals(b))
         except (TypeError, ValueError):  # a method of that name with another meaning
             return _same_plain(a, b)
     return _same_plain(a, b)
+
+
+def _is_container(value: object) -> bool:
+    return isinstance(value, CONTAINERS)
 
 
 def _same_plain(a: Any, b: Any) -> bool:
@@ -130,7 +140,7 @@ def _same_container(a: Any, b: Any) -> bool:
     if len(a) != len(b):
         return False
     if isinstance(a, dict):
-        return all(key in b and same(item, b[key]) for key, item in cast("Any", a).items())
+        return all(key in b and same(a[key], b[key]) for key in cast("Iterable[Any]", a))
     if isinstance(a, set):
         return bool(a == b)
     return all(map(same, a, b))
@@ -148,11 +158,11 @@ def _same_array(a: Any, b: Any) -> bool:
 
 def hash_of(value: Any) -> int:
     """A hash that agrees with `same`: what may change, or compare by its parts, hashes to 0."""
-    if isinstance(value, tuple):
-        return hash(tuple(map(hash_of, cast("tuple[Any, ...]", value))))
-    if not is_atom(value) or value != value:  # NaN is the same as NaN here
+    if holds_mutable(value):
         return 0
-    return hash(value)
+    if isinstance(value, tuple):
+        return hash(tuple(map(hash_of, cast("Iterable[Any]", value))))
+    return hash(value) if value == value else 0  # NaN is the same as NaN here
 
 
 # -- copying ---------------------------------------------------------------------------------------
@@ -160,8 +170,8 @@ def hash_of(value: Any) -> int:
 
 def holds_mutable(value: Any) -> bool:
     """Whether a setting needs a copy of its own of `value`."""
-    if type(value) is tuple:
-        return any(map(holds_mutable, cast("tuple[Any, ...]", value)))
+    if isinstance(value, tuple) and not hasattr(value, "__dict__"):
+        return any(map(holds_mutable, cast("Iterable[Any]", value)))
     return not is_atom(value)
 
 
@@ -180,7 +190,7 @@ def fresh(value: Any, *, share_objects: bool = False) -> Any:
         return read_only(value)
     if _is_pandas(value):
         return value.copy(deep=not share_objects and not _pandas_copies_lazily())
-    if hasattr(type(value), "__superparams_fields__"):
+    if hasattr(value.__class__, "__superparams_fields__"):
         return value.__superparams_fresh__()
     return value if share_objects else _deep(value)
 
@@ -192,8 +202,8 @@ def snapshot(value: Any) -> Any:
 
 def _fresh_container(value: Any, share: bool) -> Any:
     if isinstance(value, dict):
-        items = cast("dict[Any, Any]", value).items()
-        return {key: fresh(item, share_objects=share) for key, item in items}
+        keys = cast("Iterable[Any]", value)
+        return {key: fresh(value[key], share_objects=share) for key in keys}
     return type(value)([fresh(item, share_objects=share) for item in value])
 
 

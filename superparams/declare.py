@@ -9,10 +9,12 @@ import sys
 import typing
 from abc import ABCMeta
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from superparams.errors import FieldError
-from superparams.fields import FIELDS, REQUIRED, Field, Search, Value, resolve
+from superparams.field import Field, resolve
+from superparams.fields import FIELDS, REQUIRED, Search, Value
+from superparams.shorten import shorten
 
 if sys.version_info >= (3, 11):
     from typing import dataclass_transform
@@ -21,7 +23,10 @@ else:
 
 __all__ = ["SearchMeta", "fields_of"]
 
-GENERATED: Final = {"__init__", "__repr__", "__eq__", "__hash__", "__match_args__"}
+METHODS: Final = ("__init__", "__repr__", "__eq__", "__hash__")
+# What @dataclass would write on a class that has its own.
+GENERATED: Final = {*METHODS, "__replace__", "__match_args__", "__doc__"}
+DATACLASS: Final = "__dataclass_fields__"
 MAY_BE_FIELDS: Final = {"seed"}  # a method of Experiment that a declared field may replace
 
 
@@ -38,16 +43,16 @@ class SearchMeta(ABCMeta):
     """
 
     def __new__(
-        mcs, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **options: Any
+        mcs, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], /, **options: Any
     ) -> SearchMeta:
         _refuse_body(name, namespace)
         cls = super().__new__(mcs, name, bases, namespace, **options)
         fields = _inherited(cls)
         fields.update(_declared(cls, namespace, fields))
         type.__setattr__(cls, FIELDS, fields)
-        for field in fields.values():
-            if field.owner is cls:
-                type.__setattr__(cls, field.name, field)
+        for field in _owned(cls, fields):
+            type.__setattr__(cls, field.name, field)
+        _take_over(cls)
         _as_dataclass(cls, fields)
         return cls
 
@@ -56,10 +61,18 @@ class SearchMeta(ABCMeta):
             return
         if name in vars(cls).get(FIELDS, {}) and not isinstance(x, Field):
             raise FieldError(
-                f"{cls.__name__}.{name} is a field and cannot be assigned on the class; "
-                f"fix it at the call, {cls.__name__}({name}={x!r}), or in a subclass"
+                f"{cls.__name__}.{name} is a field and cannot be assigned on the class; fix it at "
+                f"the call, {cls.__name__}({name}={shorten(x)}), or in a subclass"
             )
         super().__setattr__(name, x)
+
+    def __delattr__(cls, name: str) -> None:
+        if name in vars(cls).get(FIELDS, {}):
+            raise FieldError(
+                f"{cls.__name__}.{name} is a field and cannot be deleted; a class without it "
+                f"inherits from what {cls.__name__} inherits from"
+            )
+        super().__delattr__(name)
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -68,12 +81,24 @@ class SearchMeta(ABCMeta):
                 inspect.Parameter(
                     name,
                     inspect.Parameter.KEYWORD_ONLY,
-                    default=inspect.Parameter.empty if field.is_required else field.declared,
+                    default=_shown_default(field),
                     annotation=field.annotation,
                 )
                 for name, field in fields_of(cls).items()
             ]
         )
+
+
+def _owned(cls: type[Any], fields: Mapping[str, Field]) -> list[Field]:
+    """The fields that this class declares or changes."""
+    return [field for field in fields.values() if field.owner is cls]
+
+
+def _shown_default(field: Field) -> Any:
+    declared = field.declared
+    if declared is REQUIRED:
+        return inspect.Parameter.empty
+    return declared.given if isinstance(declared, Value) and declared.plain else declared
 
 
 def fields_of(cls: type[Any]) -> dict[str, Field]:
@@ -84,7 +109,9 @@ def fields_of(cls: type[Any]) -> dict[str, Field]:
 
 def _refuse_body(name: str, namespace: Mapping[str, Any]) -> None:
     if FIELDS in namespace and "__slots__" in namespace:
-        raise FieldError(f"{name}: @dataclass(slots=True) makes another class; remove the decorator")
+        raise FieldError(
+            f"{name}: @dataclass(slots=True) makes another class; remove the decorator"
+        )
     if "__init__" in namespace and FIELDS not in namespace and name != "Params":
         raise FieldError(
             f"{name}.__init__: the call takes the declared fields; write __post_init__ for what "
@@ -96,9 +123,39 @@ def _inherited(cls: type[Any]) -> dict[str, Field]:
     """The fields of the bases, in the order of their declaration."""
     fields: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
-        own: Mapping[str, Field] = vars(base).get(FIELDS, {})
-        fields.update({name: field for name, field in own.items() if field.owner is base})
+        if isinstance(base, SearchMeta):
+            fields.update({field.name: field for field in _owned(base, fields_of(base))})
+        else:
+            fields.update(_of_mixin(cls, base))
+    fields.update(_overridden_by_mixins(cls, fields))
     return fields
+
+
+def _of_mixin(cls: type[Any], base: type[Any]) -> Iterator[tuple[str, Field]]:
+    """The fields that a plain class among the bases brings: all of a dataclass, else the axes."""
+    known: Mapping[str, dataclasses.Field[Any]] = vars(base).get(DATACLASS, {})
+    annotations = _own_annotations(base)
+    for name, annotation in annotations.items():
+        given = known[name] if name in known else vars(base).get(name, REQUIRED)
+        is_meant = name in known or isinstance(given, Search | Value)
+        annotation = resolve(annotation, base.__module__, vars(base))
+        if is_meant and _is_field(base, name, annotation):
+            yield name, Field(cls, name, annotation, _default(base, name, given))
+    for name, x in vars(base).items():
+        if isinstance(x, Search | Value) and name not in annotations:
+            raise _unannotated(base, name, x)
+
+
+def _overridden_by_mixins(
+    cls: type[Any], fields: Mapping[str, Field]
+) -> Iterator[tuple[str, Field]]:
+    """Fields that a plain class changes by standing before their owner among the bases."""
+    for name, field in fields.items():
+        holder = next((base for base in cls.__mro__[1:] if name in vars(base)), None)
+        if holder is None or field.owner is cls or isinstance(vars(holder)[name], Field):
+            continue
+        _refuse_method(holder, name, vars(holder)[name])
+        yield name, Field(cls, name, field.annotation, vars(holder)[name])
 
 
 def _declared(
@@ -107,11 +164,12 @@ def _declared(
     """The fields of this class body."""
     annotations = _own_annotations(cls)
     local = {**_enclosing_names(cls.__module__), **namespace}
-    for name, annotation in annotations.items():
+    for name, written in annotations.items():
+        annotation = resolve(written, cls.__module__, local)
         if _is_field(cls, name, annotation):
             _refuse_name(cls, name, inherited)
             given = _default(cls, name, namespace.get(name, REQUIRED))
-            yield name, Field(cls, name, resolve(annotation, cls.__module__, local), given)
+            yield name, Field(cls, name, annotation, given)
     for name, x in namespace.items():
         if name in annotations or name == FIELDS:
             continue
@@ -119,11 +177,15 @@ def _declared(
             _refuse_method(cls, name, x)
             yield name, Field(cls, name, inherited[name].annotation, _default(cls, name, x))
         elif isinstance(x, Search | Value):
-            kind = "search" if isinstance(x, Search) else "value"
-            raise FieldError(
-                f"{cls.__name__}.{name} = {x!r} has no annotation; write the type of one value, "
-                f"as in {name}: float = {kind}(...)"
-            )
+            raise _unannotated(cls, name, x)
+
+
+def _unannotated(cls: type[Any], name: str, x: Search | Value) -> FieldError:
+    kind = "search" if isinstance(x, Search) else "value"
+    return FieldError(
+        f"{cls.__name__}.{name} = {x!r} has no annotation; write the type of one value, "
+        f"as in {name}: float = {kind}(...)"
+    )
 
 
 def _own_annotations(cls: type[Any]) -> dict[str, Any]:
@@ -151,7 +213,8 @@ def _is_field(cls: type[Any], name: str, annotation: Any) -> bool:
         return False
     if annotation is dataclasses.KW_ONLY or re.match(r"(\w+\.)*KW_ONLY\b", text):
         return False
-    if isinstance(annotation, dataclasses.InitVar) or re.match(r"(\w+\.)*InitVar\b", text):
+    is_init = annotation is dataclasses.InitVar or isinstance(annotation, dataclasses.InitVar)
+    if is_init or re.match(r"(\w+\.)*InitVar\b", text):
         raise FieldError(
             f"{cls.__name__}.{name}: InitVar is not recorded with the setting; declare a field, "
             f"or value(derive=...) for what follows from other fields"
@@ -164,43 +227,72 @@ def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> N
         raise FieldError(f"{cls.__name__}.{name}: names that begin with __ are Python's own")
     if name in inherited or name in MAY_BE_FIELDS:
         return
-    for base in cls.__mro__[1:]:
+    for base in reversed(cls.__mro__[1:]):
         if name in vars(base):
-            kind = "reserved" if base.__module__.startswith("superparams.") else "a method or attribute"
+            ours = base.__module__.startswith("superparams.")
             raise FieldError(
-                f"{cls.__name__}.{name}: {name!r} is {kind} of {base.__name__}, so a field would "
-                f"hide it; choose another name, such as {name}_"
+                f"{cls.__name__}.{name}: {name!r} is {'reserved: ' if ours else ''}a method or "
+                f"attribute of {base.__name__} that a field would hide; choose another name, such "
+                f"as {name}_"
             )
 
 
 def _refuse_method(cls: type[Any], name: str, x: Any) -> None:
-    if inspect.isroutine(x) or isinstance(x, property | classmethod | staticmethod):
+    if _is_method(x):
         raise FieldError(
-            f"{cls.__name__}.{name} replaces a field by {type(x).__name__}; use "
+            f"{cls.__name__}.{name} replaces a field by a {type(x).__name__}; use "
             f"value(derive=lambda s: ...) to compute it from other fields"
         )
+
+
+def _is_method(x: object) -> bool:
+    return isinstance(x, property | classmethod | staticmethod) or inspect.isroutine(x)
 
 
 def _default(cls: type[Any], name: str, x: Any) -> Any:
     """A default of the class body; a `dataclasses.field` as what it means here."""
     if not isinstance(x, dataclasses.Field):
         return x
-    if not x.init:
+    field = cast("dataclasses.Field[object]", x)
+    if not field.init:
         raise FieldError(
             f"{cls.__name__}.{name}: field(init=False) would not be recorded; use "
             f"value(derive=...), or an undeclared attribute set in __post_init__"
         )
-    if x.default_factory is not dataclasses.MISSING:
-        return x.default_factory()
-    return REQUIRED if x.default is dataclasses.MISSING else x.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return REQUIRED if field.default is dataclasses.MISSING else field.default
+
+
+def _take_over(cls: type[Any]) -> None:
+    """Put the methods of `Params` before those that a dataclass among the bases has."""
+    root = next(base for base in reversed(cls.__mro__) if isinstance(base, SearchMeta))
+    for name in METHODS:
+        owner = next(base for base in cls.__mro__ if name in vars(base))
+        if isinstance(owner, SearchMeta):
+            continue
+        if DATACLASS in vars(owner):
+            type.__setattr__(cls, name, vars(root)[name])
+        elif name == "__init__":
+            raise FieldError(
+                f"{cls.__name__}.__init__ comes from {owner.__name__}, but the call takes the "
+                f"declared fields; let {owner.__name__} use __post_init__ instead"
+            )
 
 
 def _as_dataclass(cls: type[Any], fields: Mapping[str, Field]) -> None:
     """Let `dataclasses.fields`, ``replace`` and ``is_dataclass`` know the class."""
+    own = _own_annotations(cls)
+    owned = {field.name: field for field in _owned(cls, fields)}
+    taken = {name: field.annotation for name, field in owned.items() if name not in own}
+    if taken:
+        type.__setattr__(cls, "__annotations__", {**own, **taken})
     dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=True)(cls)
-    for name, known in vars(cls)["__dataclass_fields__"].items():
-        if name in fields and fields[name].is_required:
+    for name, field in owned.items():
+        known = vars(cls)[DATACLASS][name]
+        if field.is_required:
             known.default = dataclasses.MISSING
+        known.init = not field.is_derived  # dataclasses.replace computes it anew
 
 
 def _comes_from_dataclass_decorator(name: str) -> bool:

@@ -111,7 +111,11 @@ class Experiment(Params):
         from superparams.store import experiment_folder
 
         run = self._place.folder
-        root = experiment_folder(Path("results"), name_of(type(self))) if run is None else run.parents[1]
+        root = (
+            experiment_folder(Path("results"), name_of(type(self)))
+            if run is None
+            else run.parents[1]
+        )
         made = root.absolute() / "settings" / self.key
         made.mkdir(parents=True, exist_ok=True)
         return made

@@ -10,7 +10,7 @@ import enum
 import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, overload
 
 from superparams.content import fresh, holds_mutable, is_array, read_only, same
 from superparams.errors import FieldError
@@ -284,8 +284,8 @@ def _place_in(points: range, point: Any) -> int | None:
     # A range compares anything but an int to each of its points in turn: too long for 10**12.
     if isinstance(point, bool):
         return None
-    if isinstance(point, float) and point.is_integer():
-        point = int(point)
+    if isinstance(point, float):
+        return _place_in(points, int(point)) if point.is_integer() else None
     try:
         whole = operator.index(point)
     except TypeError:

@@ -13,7 +13,9 @@ from typing import Any
 
 from superparams.content import fresh, holds_mutable
 from superparams.errors import FieldError, SpaceError
-from superparams.fields import FIELDS, Axis, Field
+from superparams.field import Field
+from superparams.fields import FIELDS, Axis, is_group
+from superparams.shorten import shorten
 from superparams.space import Alternatives, Kept, Nested, Product, dimension_of, zipped
 
 __all__ = ["Layout"]
@@ -60,6 +62,12 @@ class Layout:
         """How many settings there are; counts them where ``valid`` leaves some out."""
         return self.product.size if self.kept is None else self.kept.count()
 
+    def size_within(self, limit: int) -> int:
+        """The size, or `limit` when it is larger: ``valid`` is asked no further than needed."""
+        if self.kept is None:
+            return min(self.product.size, limit)
+        return self.kept.count_within(limit)
+
     def at(self, index: int) -> Any:
         """The setting at ``0 <= index < size``."""
         return self.make(self.product.at(self.kept.at(index) if self.kept else index))
@@ -99,7 +107,8 @@ class Layout:
 
 
 def _stranger(setting: Any, group: Sequence[str]) -> SpaceError:
-    named = " and ".join(f"{type(setting).__name__}.{name}={getattr(setting, name)!r}" for name in group)
+    cls = type(setting).__name__
+    named = " and ".join(f"{cls}.{name}={shorten(getattr(setting, name))}" for name in group)
     return SpaceError(f"{named} is not among the points of this space")
 
 
@@ -141,12 +150,12 @@ def _compile(
             lines.append(f"    d[{name!r}] = {made}")
         elif name in held:
             names[f"c{number}"] = held[name]
-            nested = hasattr(type(held[name]), FIELDS)
-            made = f"fresh(c{number})" if nested else f"c{number}"
+            made = f"fresh(c{number})" if is_group(held[name]) else f"c{number}"
             lines.append(f"    d[{name!r}] = {made}")
     lines.extend(["    after(s)"] if after else [])
     exec("\n".join([*lines, "    return s"]), names)
-    return names["make"]  # type: ignore[no-any-return]
+    make: Make = names["make"]
+    return make
 
 
 def _needs_copy(field: Any) -> bool:

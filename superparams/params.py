@@ -8,15 +8,19 @@ demand, ``~own`` what was made for this setting, ``~labels`` the axes with named
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Iterable, Iterator, KeysView
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterator, KeysView
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from superparams.content import fresh, same, shorten
+from superparams.content import fresh, hash_of, same
 from superparams.declare import SearchMeta, fields_of
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError
-from superparams.fields import REQUIRED, Axis, Field, Value, is_group, is_open
+from superparams.field import Field
+from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
 from superparams.layout import Layout
+from superparams.overrides import by_name, by_place
+from superparams.shorten import shorten
 from superparams.show import as_dict, as_row, inline, summary
 from superparams.space import Settings
 
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Params"]
+
+P = TypeVar("P", bound="Params")
 
 
 class Params(metaclass=SearchMeta):
@@ -37,13 +43,20 @@ class Params(metaclass=SearchMeta):
         FieldError: For an unknown or missing field, or points that cannot be an axis.
     """
 
-    def __init__(self, **given: Any) -> None:
-        fields = fields_of(type(self))
-        given = _with_nested(self, given)
-        held = self.__dict__
+    def __init__(self, /, *unnamed: Any, **given: Any) -> None:
+        cls = type(self)
+        if unnamed:
+            raise by_place(cls, unnamed)
+        given = by_name(cls, given)
+        held: dict[str, Any] = vars(self)
         opened: dict[str, Any] = {}
-        for name, field in fields.items():
+        for name, field in fields_of(cls).items():
             declared = field.bind(given[name]) if name in given else field.declared
+            if declared is REQUIRED:
+                raise FieldError(
+                    f"{cls.__name__}.{name} is required: give it at the call, "
+                    f"{cls.__name__}({name}=...), or a default in the class"
+                )
             _hold(held, opened, field, declared, is_given=name in given)
         if opened:
             held["~open"] = opened
@@ -96,9 +109,19 @@ class Params(metaclass=SearchMeta):
         if isinstance(index, str):
             return _by_name(self, index)
         if isinstance(index, slice):
-            return Settings(self._at, range(len(self))[index])
-        size = None if index >= 0 else self.n_settings
-        return self._at(_in_range(self, index if size is None else index + size, index))
+            return Settings(self._at, range(self._reach(index))[index])
+        index = operator.index(index)
+        place = index if index >= 0 else index + self.n_settings
+        if place < 0:
+            raise _out_of_range(self, index)
+        return self._at(place)
+
+    def _reach(self, index: slice) -> int:
+        """How many settings a slice can meet; ``valid`` is asked about no more than these."""
+        start, stop, step = index.start or 0, index.stop, index.step or 1
+        if not is_open(self) or stop is None or start < 0 or stop < 0 or step < 0:
+            return self.n_settings
+        return layout_of(self).size_within(stop)
 
     def _at(self, index: int) -> Self:
         if is_open(self):
@@ -133,7 +156,7 @@ class Params(metaclass=SearchMeta):
 
     def __contains__(self, x: object) -> bool:
         if isinstance(x, str):
-            return x in fields_of(type(self))
+            return _has_name(self, x)
         try:
             return isinstance(x, Params) and self.index(x) >= 0
         except SpaceError:
@@ -178,11 +201,31 @@ class Params(metaclass=SearchMeta):
         """
         return dict(as_row(self))
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, /, **changes: Any) -> Self:
         """A new instance with some fields changed; derived fields are computed anew."""
         held = self.__dict__
         kept = {name: held[name] for name in self.keys() if name in held}
-        return type(self)(**{**kept, **held.get("~lazy", {}), **changes})
+        new = type(self)(**{**kept, **held.get("~lazy", {}), **changes})
+        if "~labels" in held:
+            vars(new).setdefault("~labels", held["~labels"])
+        return new
+
+    def __replace__(self, /, **changes: Any) -> Self:
+        return self.replace(**changes)
+
+    def __superparams_fresh__(self) -> Self:
+        """A copy of a setting that shares nothing mutable with it; a space never changes."""
+        if is_open(self):
+            return self
+        new = _restore(type(self))
+        held = vars(new)
+        for name, x in self.__dict__.items():
+            if name in ("~lazy", "~labels"):
+                held[name] = x
+            elif name in fields_of(type(self)):
+                held[name] = fresh(x)
+        new.__post_init__()
+        return new
 
     # -- an instance ---------------------------------------------------------------------------
 
@@ -200,7 +243,8 @@ class Params(metaclass=SearchMeta):
         return all(_same_field(self, other, name) for name in self.keys())
 
     def __hash__(self) -> int:
-        return hash((type(self), *(_hash(self.__dict__.get(name)) for name in self.keys())))
+        fields = fields_of(type(self)).values()
+        return hash((type(self), *(_field_hash(self, field) for field in fields)))
 
     def __setattr__(self, name: str, x: Any) -> None:
         if name in fields_of(type(self)):
@@ -217,35 +261,37 @@ class Params(metaclass=SearchMeta):
         object.__delattr__(self, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {name: x for name, x in self.__dict__.items() if name not in _NOT_CARRIED}
+        state = {k: x for k, x in self.__dict__.items() if not _is_made_anew(k, x)}
         if "~own" in state:
             state["~own"] = dict(state["~own"])
         kept = layout_of(self).kept if is_open(self) else None
-        return _restore, (type(self),), (state, None if kept is None else kept.found)
+        return _restore, (type(self),), (state, None if kept is None else kept.known())
 
     def __setstate__(self, state: tuple[dict[str, Any], Any]) -> None:
-        self.__dict__.update(state[0])
+        vars(self).update(state[0])
         if is_open(self):
             _close_run(self)
             kept = layout_of(self).kept
             if kept is not None and state[1] is not None:
-                kept.found = state[1]
+                kept.resume(*state[1])
 
 
-_NOT_CARRIED = ("~layout", "run")
+def _is_made_anew(name: str, x: Any) -> bool:
+    return name == "~layout" or isinstance(x, _Refusal)
 
 
-def _restore(cls: type[Params]) -> Params:
+def _restore(cls: type[P]) -> P:
     return object.__new__(cls)
 
 
 def layout_of(space: Params) -> Layout:
     """The layout of an open space, made once."""
-    held = space.__dict__
+    held: dict[str, Any] = vars(space)
     if "~layout" not in held:
         cls = type(space)
         opened = held["~open"]
-        kept = {k: x for k, x in held.items() if k not in opened and k not in _SPACE_ONLY}
+        names = {*fields_of(cls), "~lazy"} - opened.keys()
+        kept = {k: x for k, x in held.items() if k in names}
         labels = {k: x for k, x in opened.items() if isinstance(x, Axis) and x.labels}
         if labels:
             kept["~labels"] = labels
@@ -260,19 +306,11 @@ def layout_of(space: Params) -> Layout:
     return layout
 
 
-_SPACE_ONLY = ("~open", "~layout", "~own", "run")
-
-
 def _hold(
     held: dict[str, Any], opened: dict[str, Any], field: Field, declared: Any, *, is_given: bool
 ) -> None:
     """Put one field where it belongs on a new instance."""
     name = field.name
-    if declared is REQUIRED:
-        raise FieldError(
-            f"{field.where} is required: give it at the call, "
-            f"{field.owner.__name__}({name}=...), or a default in the class"
-        )
     if isinstance(declared, Axis):
         held[name] = opened[name] = declared
     elif is_open(declared.given):
@@ -285,47 +323,10 @@ def _hold(
         held.setdefault("~lazy", {})[name] = declared
 
 
-def _with_nested(params: Params, given: dict[str, Any]) -> dict[str, Any]:
-    """`given` with unknown names refused and dotted names carried into their groups."""
-    fields = fields_of(type(params))
-    whole = {name: x for name, x in given.items() if name in fields}
-    for name in given.keys() - whole.keys():
-        head, dot, rest = name.partition(".")
-        if not dot or head not in fields:
-            raise _unknown(type(params), name, fields)
-        target = whole.get(head, fields[head].declared)
-        whole[head] = _inside(fields[head], fields[head].bind(target), rest, given[name])
-    return whole
-
-
-def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
-    """`target`, a group or an axis of groups, with the field `name` of theirs set to `x`."""
-    if isinstance(target, Value) and isinstance(target.given, Params):
-        return target.given.replace(**{name: x})
-    if isinstance(target, Axis):
-        head = name.partition(".")[0]
-        having = [isinstance(p, Params) and head in p for p in target]
-        if any(having):
-            points = [
-                p.replace(**{name: x}) if has else p for p, has in zip(target, having, strict=True)
-            ]
-            return Axis(points, target.labels, target.zip)
-    raise FieldError(f"{field.where} has no field {name!r} to set to {shorten(x)}")
-
-
-def _unknown(cls: type[Params], name: str, known: Iterable[str]) -> FieldError:
-    import difflib
-
-    close = difflib.get_close_matches(name, list(known), n=1)
-    meant = f"did you mean {close[0]}? Its" if close else "its"
-    listed = ", ".join(known) or "none"
-    return FieldError(f"{cls.__name__} has no field {name!r}; {meant} fields: {listed}")
-
-
 def _close_run(space: Params) -> None:
     # An instance attribute hides the user's method: a space has nothing to run with.
-    if hasattr(type(space), "run"):
-        space.__dict__["run"] = _Refusal(space)
+    if hasattr(type(space), "run") and "run" not in fields_of(type(space)):
+        vars(space)["run"] = _Refusal(space)
 
 
 class _Refusal:
@@ -347,14 +348,10 @@ def _is_valid(setting: Params) -> bool:
     return type(setting).valid is Params.valid or bool(setting.valid())
 
 
-def _in_range(space: Params, index: int, asked: int) -> int:
-    if index < 0:
-        raise _out_of_range(space, asked)
-    return index
-
-
 def _out_of_range(space: Params, index: int) -> IndexError:
-    return IndexError(f"{type(space).__name__}[{index}]: the space has {space.n_settings:,} settings")
+    return IndexError(
+        f"{type(space).__name__}[{index}]: the space has {space.n_settings:,} settings"
+    )
 
 
 def _by_name(params: Params, name: str) -> Any:
@@ -369,6 +366,14 @@ def _by_name(params: Params, name: str) -> Any:
     return _by_name(x, rest)
 
 
+def _has_name(params: Params, name: str) -> bool:
+    head, dot, rest = name.partition(".")
+    if not dot or head not in fields_of(type(params)):
+        return name in fields_of(type(params))
+    group = params.__dict__.get(head)
+    return isinstance(group, Params) and rest in group
+
+
 def _same_field(a: Params, b: Params, name: str) -> bool:
     declared = fields_of(type(a))[name].declared
     if isinstance(declared, Value) and (declared.factory or declared.derive):
@@ -378,8 +383,8 @@ def _same_field(a: Params, b: Params, name: str) -> bool:
     return same(getattr(a, name), getattr(b, name))
 
 
-def _hash(x: Any) -> int:
-    try:
-        return hash(x)
-    except TypeError:  # equality decides between unhashable values
+def _field_hash(params: Params, field: Field) -> int:
+    # What is made on demand is compared by content, whether it has been made or not.
+    if isinstance(field.declared, Value) and (field.declared.factory or field.declared.derive):
         return 0
+    return hash_of(params.__dict__[field.name]) if field.name in params.__dict__ else 0

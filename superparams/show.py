@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, cast
 
-from superparams.content import PLAIN_MODULES, comes_from, shorten
+from superparams.content import PLAIN_MODULES, comes_from
 from superparams.declare import fields_of
-from superparams.fields import Axis, Field, Value, is_group, is_open
+from superparams.field import Field
+from superparams.fields import Axis, Value, is_group, is_open
 from superparams.layout import Layout
+from superparams.shorten import shorten
 
 __all__ = ["as_dict", "as_row", "inline", "row_maker", "summary"]
 
@@ -21,7 +23,7 @@ def inline(params: Any) -> str:
 
 
 def _shown_fields(params: Any) -> Iterator[str]:
-    for name, field in fields_of(type(params)).items():
+    for name, field in fields_of(params.__class__).items():
         held = params.__dict__
         if name in held:
             x = held[name]
@@ -30,8 +32,17 @@ def _shown_fields(params: Any) -> Iterator[str]:
         declared = held.get("~lazy", {}).get(name, field.declared)
         if isinstance(declared, Value) and declared.factory and not declared.is_made:
             yield f"{name}={declared!r}"
+        elif field.is_derived:
+            yield f"{name}={_shown_derived(params, name, declared)}"
         else:
             yield f"{name}={_shown(getattr(params, name))}"
+
+
+def _shown_derived(params: Any, name: str, declared: Any) -> str:
+    try:
+        return _shown(getattr(params, name))
+    except Exception:  # errors show settings too: the repr must not hide them behind another
+        return repr(declared)
 
 
 def _shown(x: Any) -> str:
@@ -39,6 +50,7 @@ def _shown(x: Any) -> str:
 
 
 def summary(space: Any) -> str:
+    """The size of a space, then one aligned line an axis."""
     lines = dict(_axis_lines(space, ""))
     layout: Layout = space.__dict__["~layout"]
     dimensions = _count_dimensions(space)
@@ -82,7 +94,7 @@ def _axis_text(axis: Axis) -> str:
 
 
 def _leaves_class_open(params: Any, name: str, x: Any) -> bool:
-    return fields_of(type(params))[name].annotation is not type(x)
+    return fields_of(params.__class__)[name].annotation is not type(x)
 
 
 def as_dict(params: Any) -> dict[str, Any]:
@@ -100,7 +112,7 @@ def _nested_dict(params: Any, name: str, x: Any) -> Any:
 def as_row(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The columns of a setting, dotted names first to last, as plain data."""
     held = params.__dict__
-    for name, field in fields_of(type(params)).items():
+    for name, field in fields_of(params.__class__).items():
         declared = held.get("~lazy", {}).get(name, field.declared)
         if name not in held and isinstance(declared, Value) and declared.factory:
             continue
@@ -118,9 +130,10 @@ def as_row(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def row_maker(space: Any) -> Callable[[Any], dict[str, Any]]:
     """What gives the columns of each setting of `space`, quickly where they are all plain."""
-    held, axes = space.__dict__, []
+    held = space.__dict__
+    axes: list[str] = []
     constants: dict[str, Any] = {}
-    for name, field in fields_of(type(space)).items():
+    for name, field in fields_of(space.__class__).items():
         x = held.get(name)
         declared = held.get("~lazy", {}).get(name, field.declared)
         if isinstance(x, Axis) and _is_plain_axis(x):
@@ -170,11 +183,8 @@ def _cell(x: Any) -> Any:
 
 
 def _is_plain(x: Any) -> bool:
-    if isinstance(x, list | tuple | set | frozenset):
-        items = cast("list[Any]", x)
-        return len(items) <= LARGEST_CELL and all(map(_is_plain, items))
-    if isinstance(x, dict):
-        items = list(cast("dict[Any, Any]", x).values())
+    if isinstance(x, list | tuple | set | frozenset | dict):
+        items = cast("Collection[object]", x.values() if isinstance(x, dict) else x)
         return len(items) <= LARGEST_CELL and all(map(_is_plain, items))
     if x is None or isinstance(x, PLAIN) or comes_from(x, PLAIN_MODULES):
         return True

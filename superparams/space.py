@@ -14,10 +14,10 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from superparams.content import same
-from superparams.errors import SpaceError
+from superparams.errors import SizeError, SpaceError
 from superparams.fields import Axis, is_group
 
 __all__ = ["Dimension", "Kept", "Product", "Settings", "dimension_of", "zipped"]
@@ -82,9 +82,10 @@ class Nested(Dimension):
         if type(value) is not type(self.space):
             return None
         try:
-            return self.space.index(value)
+            place: int = self.space.index(value)
         except SpaceError:
             return None
+        return place
 
 
 class Alternatives(Dimension):
@@ -210,7 +211,7 @@ class Kept:
     def __init__(self, size: int, keeps: Callable[[int], bool]) -> None:
         self.size = size
         self.keeps = keeps
-        self.found = array("Q")
+        self.found: array[int] = array("Q")
         self._next = 0
         self._lock = threading.Lock()
 
@@ -239,19 +240,27 @@ class Kept:
         place = bisect_left(self.found, index)
         return place if place < len(self.found) and self.found[place] == index else None
 
+    def count_within(self, limit: int) -> int:
+        """How many are kept, or `limit` when there are more: looks no further than needed."""
+        self._advance(self.size, limit)
+        return min(len(self.found), limit)
+
+    def known(self) -> tuple[array[int], int]:
+        """What has been found so far, for another `Kept` of the same product to go on from."""
+        with self._lock:
+            return self.found[:], self._next
+
+    def resume(self, found: array[int], looked_at: int) -> None:
+        """Go on from what another one has found."""
+        with self._lock:
+            self.found, self._next = found[:], looked_at
+
     def _advance(self, stop: int, enough: int | None) -> None:
         with self._lock:
             while self._next < stop and (enough is None or len(self.found) < enough):
                 if self.keeps(self._next):
                     self.found.append(self._next)
                 self._next += 1
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
 
 
 class Settings(Sequence[S], Generic[S]):
@@ -264,7 +273,12 @@ class Settings(Sequence[S], Generic[S]):
         self._indices = indices
 
     def __len__(self) -> int:
-        return len(self._indices)
+        try:
+            return len(self._indices)
+        except OverflowError:
+            raise SizeError(
+                "this slice has more settings than len() can tell; take a narrower one"
+            ) from None
 
     @overload
     def __getitem__(self, index: int, /) -> S: ...
@@ -273,7 +287,10 @@ class Settings(Sequence[S], Generic[S]):
     def __getitem__(self, index: int | slice, /) -> S | Settings[S]:
         if isinstance(index, slice):
             return Settings(self._at, self._indices[index])
-        return self._at(self._indices[index])
+        try:
+            return self._at(self._indices[index])
+        except IndexError:
+            raise IndexError(f"[{index}]: the slice has {len(self):,} settings") from None
 
     def __iter__(self) -> Iterator[S]:
         return map(self._at, self._indices)
@@ -281,7 +298,8 @@ class Settings(Sequence[S], Generic[S]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):
             return NotImplemented
-        return len(self) == len(other) and all(map(same, self, other))  # pyright: ignore[reportUnknownArgumentType]
+        others = cast("Sequence[object]", other)
+        return len(self) == len(others) and all(map(same, self, others))
 
     __hash__ = None  # type: ignore[assignment]
 

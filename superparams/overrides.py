@@ -1,0 +1,76 @@
+"""What the call gives: known names, and dotted names carried into the groups they reach."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from superparams.declare import fields_of
+from superparams.errors import FieldError
+from superparams.field import Field
+from superparams.fields import REQUIRED, Axis, Value, is_group
+from superparams.shorten import shorten
+
+__all__ = ["by_name", "by_place"]
+
+
+def by_name(cls: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What each field of `cls` is given, with dotted names carried into their groups.
+
+    Raises:
+        FieldError: For a name that no field has; tells the closest one.
+    """
+    fields = fields_of(cls)
+    whole = {name: x for name, x in given.items() if name in fields}
+    for name, x in given.items():
+        if name in whole:
+            continue
+        head, dot, rest = name.partition(".")
+        if not dot or head not in fields:
+            raise _unknown(cls, name, fields)
+        field = fields[head]
+        whole[head] = _inside(field, field.bind(whole.get(head, field.declared)), rest, x)
+    return whole
+
+
+def by_place(cls: type[Any], given: tuple[Any, ...]) -> FieldError:
+    """What to say of arguments without a name."""
+    told = ", ".join(map(shorten, given))
+    name = next(iter(fields_of(cls)), None)
+    remedy = f"as in {cls.__name__}({name}={shorten(given[0])})" if name else "and it has none"
+    return FieldError(f"{cls.__name__}({told}): fields are given by name, {remedy}")
+
+
+def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
+    """`target`, a group or an axis of groups, with the field `name` of theirs set to `x`."""
+    if target is REQUIRED:
+        raise FieldError(f"{field.where} is required: give it before {field.name}.{name}")
+    if isinstance(target, Value) and is_group(target.given):
+        return target.given.replace(**{name: x})
+    head = name.partition(".")[0]
+    points = list(target) if isinstance(target, Axis) and _may_hold_groups(target) else []
+    having = [is_group(point) and head in point for point in points]
+    if isinstance(target, Axis) and any(having):
+        changed = (
+            p.replace(**{name: x}) if has else p for p, has in zip(points, having, strict=True)
+        )
+        return Axis(tuple(changed), target.labels, target.zip)
+    known = dict.fromkeys(n for p in points if is_group(p) for n in fields_of(p.__class__))
+    raise FieldError(
+        f"{field.where} has no field {name!r} to set to {shorten(x)}; {_meant(head, known)}"
+    )
+
+
+def _may_hold_groups(axis: Axis) -> bool:
+    return not isinstance(axis.points, range)
+
+
+def _unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
+    return FieldError(f"{cls.__name__} has no field {name!r}; {_meant(name, known)}")
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    meant = f"did you mean {close[0]}? Its" if close else "its"
+    return f"{meant} fields: {', '.join(known) or 'none'}"

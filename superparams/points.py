@@ -1,0 +1,174 @@
+"""From what ``search`` was given to the points of an axis."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from typing import Any, Final, cast
+
+from superparams.errors import FieldError
+from superparams.fields import Axis, Search, Value, is_group, is_open
+from superparams.shorten import shorten
+
+__all__ = ["axis_of", "refuse_hidden"]
+
+LONGEST_ITERATOR: Final = 1_000_000
+
+
+def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
+    """The axis that ``search(...)`` means for a field with this annotation.
+
+    Raises:
+        FieldError: For points that cannot be an axis; names `where` (``"Class.field"``).
+    """
+    if not isinstance(cast("object", searched.zip), str | None):
+        raise FieldError(f"{where}: zip={searched.zip!r} must be a name, a str")
+    labels: tuple[str, ...] | None = None
+    points: Sequence[Any] = searched.given
+    if not points:
+        points = _all_values(annotation, where)
+    elif len(points) == 1:
+        labels, points = _expand(points[0], where)
+    if not points:
+        raise FieldError(
+            f"{where}: {searched!r} has no points; give at least one, as in search([1, 2, 3])"
+        )
+    for point in () if isinstance(points, range) else points:
+        refuse_hidden(point, where)
+    return Axis(points, labels, searched.zip)
+
+
+def _expand(given: Any, where: str) -> tuple[tuple[str, ...] | None, Sequence[Any]]:
+    """Labels and points of one argument."""
+    if isinstance(given, str | bytes | bytearray) or is_group(given):
+        return None, (given,)
+    if isinstance(given, Mapping):
+        named = cast("Mapping[object, Any]", given)
+        labels = tuple(name for name in named if isinstance(name, str))
+        for name in named:
+            if not isinstance(name, str):
+                raise FieldError(
+                    f"{where}: search({{{name!r}: ...}}) names its points; the names must be "
+                    f"text, as in search({{'small': 1, 'large': 2}})"
+                )
+        return labels, tuple(named.values())
+    return None, _elements(given, where)
+
+
+def _elements(given: Any, where: str) -> Sequence[Any]:
+    if isinstance(given, range | tuple):
+        return cast("Sequence[Any]", given)
+    if _is_vector(given):
+        return tuple(given.tolist())  # Python numbers: they print, compare and store plainly
+    if isinstance(given, set | frozenset):
+        return _ordered(cast("Iterable[Any]", given))
+    if getattr(given, "ndim", 1) == 0 or not hasattr(given, "__iter__"):
+        return (given,)
+    elements: Iterable[Any] = given
+    return tuple(elements) if isinstance(given, Sized) else _drain(elements, where)
+
+
+def _is_vector(given: Any) -> bool:
+    """Whether `given` is a one-dimensional array whose elements Python has a type for."""
+    if getattr(given, "ndim", None) != 1 or not hasattr(given, "tolist"):
+        return False
+    # numpy writes times of nanoseconds as bare ints.
+    return getattr(getattr(given, "dtype", None), "kind", None) not in ("M", "m")
+
+
+def _drain(given: Iterable[Any], where: str) -> tuple[Any, ...]:
+    endless = isinstance(given, itertools.count | itertools.cycle | itertools.repeat)
+    points = () if endless else tuple(itertools.islice(given, LONGEST_ITERATOR + 1))
+    if endless or len(points) > LONGEST_ITERATOR:
+        raise FieldError(
+            f"{where}: search({given!r}) does not end within {LONGEST_ITERATOR:,} points; give a "
+            f"range, a list, or itertools.islice(..., n)"
+        )
+    return points
+
+
+def _ordered(points: Iterable[Any]) -> tuple[Any, ...]:
+    # A set has no order of its own, and that of strings differs from process to process.
+    try:
+        return tuple(sorted(points))
+    except TypeError:
+        return tuple(sorted(points, key=lambda point: (type(point).__name__, repr(point))))
+
+
+def _all_values(annotation: Any, where: str) -> tuple[Any, ...]:
+    found = tuple(all_values(annotation))
+    if not found:
+        text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        raise FieldError(
+            f"{where}: search() without points needs a bool, Enum or Literal annotation whose "
+            f"values it can list, not {text}; give the points, as in search([1, 2, 3])"
+        )
+    return found
+
+
+def all_values(annotation: Any) -> Iterator[Any]:
+    """Every value of a bool, Enum or Literal annotation, and of unions of them with None."""
+    origin = typing.get_origin(annotation)
+    if annotation is bool:
+        yield from (False, True)
+    elif annotation is None or annotation is type(None):
+        yield None
+    elif isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        yield from annotation
+    elif origin is typing.Literal:
+        yield from typing.get_args(annotation)
+    elif origin is typing.Annotated or origin is typing.Final:
+        yield from all_values(typing.get_args(annotation)[0])
+    elif origin is typing.Union or origin is types.UnionType:
+        parts = [tuple(all_values(part)) for part in typing.get_args(annotation)]
+        yield from itertools.chain(*parts) if all(parts) else ()
+    elif (
+        aliased := getattr(cast("object", annotation), "__value__", None)
+    ) is not None:  # a `type` statement
+        yield from all_values(aliased)
+
+
+def refuse_hidden(x: object, where: str) -> None:
+    """Complain about a ``search``, a ``value`` or an open space inside another value.
+
+    Raises:
+        FieldError: Names `where` and the remedy; also for containers that hold themselves.
+    """
+    try:
+        if isinstance(x, Search | Value):
+            raise _hidden(x, where)
+        _refuse_inside(x, where)
+    except RecursionError:
+        raise FieldError(
+            f"{where}: {type(x).__name__} nested too deeply, or in itself; give plain data"
+        ) from None
+
+
+def _refuse_inside(x: object, where: str) -> None:
+    if isinstance(x, list | tuple | set | frozenset):
+        items = cast("Iterable[object]", x)
+    elif isinstance(x, dict):
+        items = cast("dict[object, object]", x).values()
+    else:
+        return
+    for item in items:
+        if isinstance(item, Search | Value) or is_open(item):
+            raise _hidden(item, where)
+        _refuse_inside(item, where)
+
+
+def _hidden(x: object, where: str) -> FieldError:
+    shown = shorten(x)
+    if is_open(x):
+        return FieldError(
+            f"{where}: {shown} is an open space inside another value; fix its axes, or let it be "
+            f"the whole of a field"
+        )
+    kind = "search" if isinstance(x, Search) else "value"
+    return FieldError(
+        f"{where}: {shown} stands inside another value; {kind}() must be the whole of a field: "
+        f"give the full candidates, as in search([[1, 2], [1, 3]])"
+    )
