@@ -1,0 +1,32 @@
+"""What identifies a setting (its key, from the content of its values) and the code that ran it."""
+
+from superparams.identity.canonical import canonical
+from superparams.identity.code import Code, diff, fingerprint, unified_diff
+from superparams.identity.digest import (
+    combine,
+    digest,
+    field_digest,
+    given_digest,
+    key_of_text,
+    key_text,
+    seed_of,
+)
+from superparams.identity.names import main_name, module_name, set_main_name
+
+__all__ = [
+    "Code",
+    "canonical",
+    "combine",
+    "diff",
+    "digest",
+    "field_digest",
+    "fingerprint",
+    "given_digest",
+    "key_of_text",
+    "key_text",
+    "main_name",
+    "module_name",
+    "seed_of",
+    "set_main_name",
+    "unified_diff",
+]

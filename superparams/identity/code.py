@@ -1,0 +1,180 @@
+"""The fingerprint of the code that runs a setting.
+
+It covers the experiment class and what it reaches by name in the project's own modules, from one
+module to the next: functions, classes with all of their methods and bases, constants, decorators,
+and what the names that come by import stand for. The normal form of each counts (see `syntax`):
+comments, docstrings and formatting do not. The same text gives the same fingerprint on every
+machine and every Python from 3.10 on, whether the file is run as a script or imported.
+
+Does not count:
+    - Declarations of fields (annotated names in the body of a `Params` or `Experiment` that do not
+      start with an underscore): their values are in the key. Functions and classes that a
+      declaration names do count, a constant it names does not.
+    - ``report`` and ``valid`` of an experiment, unless a method uses them: they run outside of
+      settings.
+    - Third-party packages and the standard library, beyond which names are taken from them.
+    - Functions that nothing reached by name, however close they stand.
+
+Cannot be seen from the text, and so does not count either:
+    - ``getattr(obj, name)`` on an object (on a *module*, all of the module counts), names computed
+      at run time for ``importlib.import_module``, ``globals()``, ``eval`` or ``exec``.
+    - Attributes changed from outside (monkeypatching); a global that is assigned by a function that
+      only the top level of a module calls; other calls at the top level (``np.random.seed(0)``).
+    - Entries of a table made elsewhere than at the top level of a module that is imported. Those
+      made there count: ``TABLE[key] = f``, ``TABLE.update(…)``, ``@TABLE.register``, and
+      ``@register`` when `register` is a function that fills a table.
+    - The class of a value that is given at the call only: pass it in `also`.
+    - Data files, compiled extensions, environment variables, versions of packages.
+
+Code without a file: a cell of a notebook is found by its text, and the constants that it uses count
+by their value. Without any text (``python -c``, ``exec``) the compiled code counts, which differs
+between versions of Python; `Code.notes` says so.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from superparams.identity.edited import edited_since_import
+from superparams.identity.live import Live
+from superparams.identity.names import is_fileless, module_file
+from superparams.identity.project import Project, project_root
+from superparams.identity.reach import Reach
+
+__all__ = ["Code", "diff", "fingerprint", "unified_diff"]
+
+_PERSON = b"superparams.cod1"
+
+
+@dataclass(frozen=True)
+class Code:
+    """The fingerprint of an experiment, and what went into it.
+
+    Attributes:
+        digest: 32 hexadecimal digits; equal digests mean equal code.
+        parts: the digest of each function, method, class and constant by ``module.qualname``.
+        source: the text of each part as it stands in its file, for diffs.
+        files: the project's files that were reached, those imported for their effects included.
+        notes: what could not be done fully, in sentences for the user.
+    """
+
+    digest: str
+    parts: dict[str, str]
+    source: dict[str, str] = field(repr=False)
+    files: list[Path] = field(default_factory=list[Path])
+    notes: list[str] = field(default_factory=list[str])
+
+
+def fingerprint(
+    cls: type[Any], root: str | Path | None = None, *, also: Iterable[type[Any]] = ()
+) -> Code:
+    """The fingerprint of the experiment class `cls`, as its files are now.
+
+    Take it at the start of a run. A part whose file was edited after this process imported it
+    counts as different from both texts, so that its outcomes are never taken for those of other
+    code; `Code.notes` names it.
+
+    Args:
+        cls: the class; anything it reaches is found from here.
+        root: the folder of the project; by default found from the file of `cls`
+            (`project_root`).
+        also: further classes to cover, such as those of values given at the call.
+    """
+    classes = (cls, *also)
+    file = module_file(cls.__module__)
+    if root is None:
+        root = project_root(file) if file is not None else Path.cwd()
+    known = _known.setdefault(cls, {}).get((root, classes[1:]))
+    if known is not None and _stamps(known[0]) == known[0]:
+        return known[1]
+    reach = Reach(Project(Path(root).resolve()))
+    live = Live(reach)
+    for each in _with_parents(classes):
+        where = module_file(each.__module__)
+        if where is None or not reach.project.owns(where):
+            if each in classes or is_fileless(each.__module__):
+                live.add(each)
+        elif not reach.add_qualname(where, each.__qualname__) and each in classes:
+            live.add(each)
+    reach.finish()
+    found, parts_in_memory = _code(reach, live.notes)
+    if not (live.is_used or parts_in_memory):
+        _known[cls][root, classes[1:]] = (_stamps(_watched(reach)), found)
+    return found
+
+
+# What was found for a class, with the times of all files and folders that it was found in.
+_Stamps = dict[Path, int]
+_Known = dict[tuple[Any, tuple[type[Any], ...]], tuple[_Stamps, Code]]
+_known: weakref.WeakKeyDictionary[type[Any], _Known] = weakref.WeakKeyDictionary()
+
+
+def _watched(reach: Reach) -> Iterable[Path]:
+    # A folder too: a new file in it can be what an import means from now on.
+    return [*reach.files, reach.project.root, *(path.parent for path in reach.files)]
+
+
+def _stamps(paths: Iterable[Path]) -> _Stamps:
+    found: _Stamps = {}
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            found[path] = -1
+        else:
+            found[path] = hash((status.st_mtime_ns, status.st_size, status.st_ino))
+    return found
+
+
+def _with_parents(classes: Iterable[type[Any]]) -> list[type[Any]]:
+    found = [parent for cls in classes for parent in cls.__mro__]
+    return [cls for cls in dict.fromkeys(found) if cls.__module__ != "builtins"]
+
+
+def _hex(*parts: bytes) -> str:
+    state = blake2b(digest_size=16, person=_PERSON)
+    for part in parts:
+        state.update(b"%d:" % len(part))
+        state.update(part)
+    return state.hexdigest()
+
+
+def _code(reach: Reach, notes: list[str]) -> tuple[Code, bool]:
+    edited, more = edited_since_import(reach)
+    forms = {
+        name: [*part.forms, *([edited[name]] if name in edited else [])]
+        for name, part in sorted(reach.parts.items())
+    }
+    parts = {name: _hex(*form) for name, form in forms.items()}
+    items = (item.encode("utf-8", "surrogatepass") for pair in parts.items() for item in pair)
+    source = {name: "\n\n".join(reach.parts[name].texts) for name in parts}
+    code = Code(_hex(*items), parts, source, sorted(reach.files), [*notes, *more])
+    return code, bool(more)
+
+
+def diff(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What changed from the parts `old` to `new`: ``"changed m.f"``, ``"added m.g"``, …"""
+    kinds = (
+        ("changed", [name for name in old if name in new and old[name] != new[name]]),
+        ("added", [name for name in new if name not in old]),
+        ("removed", [name for name in old if name not in new]),
+    )
+    return [f"{kind} {name}" for kind, names in kinds for name in sorted(names)]
+
+
+def unified_diff(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """The difference of two `Code.source` as text, one section a part that differs."""
+    lines: list[str] = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name, ""), new.get(name, "")
+        if before != after:
+            pair = (before.splitlines(), after.splitlines())
+            lines += difflib.unified_diff(*pair, f"old/{name}", f"new/{name}", lineterm="")
+    return "\n".join(lines)

@@ -1,0 +1,278 @@
+"""The canonical encoding of a value: equal content gives equal bytes, different content does not.
+
+Every encoding is self-delimiting, so that ``["ab", "c"]`` and ``["a", "bc"]`` differ, and so do
+``1``, ``True`` and ``"1"``. What counts as the same content:
+
+- ``1`` and ``1.0`` differ, unless the annotation of the field says float (see `canonical`); so do
+  lists and tuples. ``0.0`` and ``-0.0`` are the same, and all NaN are.
+- Dicts and sets have no order; ``set`` and ``frozenset`` are the same, as are ``bytes``,
+  ``bytearray`` and a ``memoryview`` of bytes. An ``OrderedDict`` keeps its order.
+- numpy scalars are the Python value they hold (``np.float32(0.1)`` is 0.10000000149011612).
+- Enum members, functions and classes are known by name; so are importable modules.
+- Other objects are their class and their state, as pickle sees it; fields of dataclasses, attrs
+  classes and groups of fields have no order.
+
+Encodings above `SHORT` bytes are replaced by their hash. That bounds the memory, and with the
+memory of what was seen makes a value that holds one part many times cost that part once.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from superparams.identity.buffers import buffer_digest
+
+__all__ = [
+    "Encoder",
+    "Unstable",
+    "Walk",
+    "compound",
+    "encoder",
+    "finders",
+    "pack",
+    "show",
+    "text",
+]
+
+SHORT = 256
+
+
+class Unstable(Exception):
+    """Raised on the way down by a value without stable content; `trail` grows on the way up."""
+
+    def __init__(self, value: object, reason: str) -> None:
+        super().__init__(reason)
+        self.value = value
+        self.reason = reason
+        self.trail = ""
+
+    def within(self, step: str) -> None:
+        """Remember that the value was found at `step` of what holds it."""
+        self.trail = step + self.trail
+
+
+class Walk:
+    """One pass over a value: which parts are open (to find cycles), and which were encoded."""
+
+    __slots__ = ("known", "open")
+
+    def __init__(self) -> None:
+        self.open: set[int] = set()
+        # The part is kept with its encoding: while it lives, nothing else can have its id.
+        self.known: dict[int, tuple[object, bytes]] = {}
+
+    def encode(self, value: object) -> bytes:
+        """The encoding of `value`."""
+        kind = type(value)
+        found = _ENCODERS.get(kind)
+        if found is None:
+            found = _ENCODERS[kind] = next(find(kind) for find in finders)
+        return found(value, self)
+
+
+Encoder = Callable[[Any, Walk], bytes]
+_ENCODERS: dict[type[Any], Encoder] = {}
+
+finders: list[Callable[[type[Any]], Encoder]] = []
+"""What finds the encoder of a class that has none of its own here (see `lookup`)."""
+
+
+def encoder(*kinds: type[Any]) -> Callable[[Encoder], Encoder]:
+    """Register the decorated function for exactly the classes `kinds`."""
+
+    def register(function: Encoder) -> Encoder:
+        _ENCODERS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
+def compound(function: Encoder) -> Encoder:
+    """Guard the encoder of what holds other values against cycles, and shorten its encodings."""
+
+    def encode(value: Any, walk: Walk) -> bytes:
+        mark = id(value)
+        known = walk.known.get(mark)
+        if known is not None:
+            return known[1]
+        if mark in walk.open:
+            raise Unstable(value, "it contains itself")
+        walk.open.add(mark)
+        try:
+            body = function(value, walk)
+        finally:
+            walk.open.discard(mark)
+        if len(body) > SHORT:
+            body = b"#" + blake2b(body, digest_size=32).digest()
+            walk.known[mark] = (value, body)
+        return body
+
+    return encode
+
+
+def text(value: str) -> bytes:
+    """The encoding of a string; lone surrogates have one too."""
+    data = value.encode("utf-8", "surrogatepass")
+    return b"s%x:%b" % (len(data), data)
+
+
+def pack(tag: str, *parts: bytes) -> bytes:
+    """The encoding of a value of the kind `tag` that is made of encoded `parts`."""
+    return b"@%b%x:%b" % (text(tag), len(parts), b"".join(parts))
+
+
+def show(value: object) -> str:
+    """`value` in at most about 100 characters, for messages."""
+    try:
+        shown = reprlib.repr(value)
+    except Exception:
+        shown = object.__repr__(value)
+    return f"{shown[:100]} ({type(value).__name__})"
+
+
+def encode_items(values: Iterable[Any], walk: Walk) -> list[bytes]:
+    """The encodings of `values` in their order."""
+    parts: list[bytes] = []
+    encode = walk.encode
+    try:
+        for item in values:
+            parts.append(encode(item))
+    except Unstable as error:
+        error.within(f"[{len(parts)}]")
+        raise
+    return parts
+
+
+def encode_pairs(mapping: Mapping[Any, Any], walk: Walk) -> list[bytes]:
+    """The encodings of the pairs of `mapping`, in its order."""
+    parts: list[bytes] = []
+    encode = walk.encode
+    for key, item in mapping.items():
+        try:
+            parts.append(encode(key) + encode(item))
+        except Unstable as error:
+            error.within(f"[{reprlib.repr(key)}]")
+            raise
+    return parts
+
+
+def encode_fields(fields: Iterable[tuple[str, Any]], walk: Walk) -> bytes:
+    """The encoding of named values, whatever their order."""
+    parts: list[bytes] = []
+    for name, item in fields:
+        try:
+            parts.append(text(name) + walk.encode(item))
+        except Unstable as error:
+            error.within(f".{name}")
+            raise
+    return b"{%x:%b" % (len(parts), b"".join(sorted(parts)))
+
+
+@encoder(type(None))
+def _none(value: None, walk: Walk) -> bytes:
+    return b"n"
+
+
+@encoder(bool)
+def encode_bool(value: bool, walk: Walk) -> bytes:
+    """A truth value; never the same as 0 or 1."""
+    return b"t" if value else b"f"
+
+
+@encoder(int)
+def encode_int(value: int, walk: Walk) -> bytes:
+    """An integer of any size (hexadecimal: Python bounds the length of decimal texts)."""
+    return b"i%x;" % value
+
+
+def _float(value: float) -> bytes:
+    # float.hex is exact and the same everywhere; adding 0.0 turns -0.0 into 0.0.
+    return (value + 0.0).hex().encode() if value == value else b"nan"
+
+
+@encoder(float)
+def encode_float(value: float, walk: Walk) -> bytes:
+    """A double; all NaN are one, and so are the two zeros."""
+    return b"d%b;" % _float(value)
+
+
+@encoder(complex)
+def encode_complex(value: complex, walk: Walk) -> bytes:
+    """A pair of doubles."""
+    return b"c%b,%b;" % (_float(value.real), _float(value.imag))
+
+
+@encoder(str)
+def encode_str(value: str, walk: Walk) -> bytes:
+    """A text, by its code points."""
+    return text(value)
+
+
+@encoder(bytes, bytearray)
+def encode_bytes(value: bytes | bytearray | memoryview, walk: Walk) -> bytes:
+    """Bytes, by their hash when they are many."""
+    if len(value) <= SHORT:
+        return b"b%x:%b" % (len(value), bytes(value))
+    return b"B%x:%b" % (len(value), buffer_digest(value))
+
+
+@encoder(memoryview)
+def encode_memoryview(value: memoryview, walk: Walk) -> bytes:
+    """A view of bytes is these bytes; any other also has a format and a shape."""
+    if value.ndim == 1 and value.format in ("B", "b", "c"):
+        return encode_bytes(value.cast("B") if value.contiguous else value.tobytes(), walk)
+    return pack("memoryview", text(value.format), walk.encode(value.tolist()))
+
+
+@encoder(list)
+@compound
+def encode_list(value: list[Any], walk: Walk) -> bytes:
+    """The items in their order."""
+    parts = encode_items(value, walk)
+    return b"[%x:%b" % (len(parts), b"".join(parts))
+
+
+@encoder(tuple)
+@compound
+def encode_tuple(value: tuple[Any, ...], walk: Walk) -> bytes:
+    """The items in their order; not the same as a list."""
+    parts = encode_items(value, walk)
+    return b"(%x:%b" % (len(parts), b"".join(parts))
+
+
+@encoder(dict)
+@compound
+def encode_dict(value: Mapping[Any, Any], walk: Walk) -> bytes:
+    """The pairs in no order."""
+    parts = sorted(encode_pairs(value, walk))
+    return b"{%x:%b" % (len(parts), b"".join(parts))
+
+
+@encoder(set, frozenset)
+@compound
+def encode_set(value: Iterable[Any], walk: Walk) -> bytes:
+    """The members in no order."""
+    parts = sorted(encode_items(value, walk))
+    return b"<%x:%b" % (len(parts), b"".join(parts))
+
+
+@encoder(range)
+def _range(value: range, walk: Walk) -> bytes:
+    # As Python compares them: range(0) is range(5, 5), range(1, 2) is range(1, 2, 7).
+    n = len(value)
+    shape = (n, value.start if n else 0, value.step if n > 1 else 1)
+    return pack("range", *(encode_int(number, walk) for number in shape))
+
+
+@encoder(slice)
+@compound
+def _slice(value: slice, walk: Walk) -> bytes:
+    return pack("slice", *map(walk.encode, (value.start, value.stop, value.step)))
+
+
+@encoder(type(Ellipsis), type(NotImplemented))
+def _singleton(value: object, walk: Walk) -> bytes:
+    return pack(repr(value))

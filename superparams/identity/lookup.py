@@ -1,0 +1,281 @@
+"""Which encoder a class has: found once a class, by what the class is."""
+
+from __future__ import annotations
+
+import array
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import importlib
+import io
+import pathlib
+import re
+import sys
+import types
+import typing
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn, cast
+
+from superparams.identity.canonical import canonical, hints
+from superparams.identity.encoding import (
+    Encoder,
+    Unstable,
+    Walk,
+    compound,
+    encode_fields,
+    encode_int,
+    encode_items,
+    encode_pairs,
+    encode_set,
+    encoder,
+    pack,
+    text,
+)
+from superparams.identity.names import class_name, module_name, object_name
+from superparams.identity.state import encode_object
+
+__all__ = ["find_encoder"]
+
+# The modules that know the classes of a library; loaded for a value of the library only.
+_LIBRARIES = {
+    "numpy": "superparams.identity.arrays",
+    "scipy": "superparams.identity.arrays",
+    "torch": "superparams.identity.arrays",
+    "pandas": "superparams.identity.tables",
+    "polars": "superparams.identity.tables",
+    "pyarrow": "superparams.identity.tables",
+}
+
+
+def find_encoder(kind: type[Any]) -> Encoder:
+    """The encoder for values of the class `kind`."""
+    found = _of_library(kind)
+    if found is not None:
+        return found
+    for test, function in _TRAITS:
+        if test(kind):
+            return function
+    return encode_object
+
+
+def _of_library(kind: type[Any]) -> Encoder | None:
+    for parent in kind.__mro__:
+        module = _LIBRARIES.get((parent.__module__ or "").partition(".")[0])
+        if module is not None:
+            found: Encoder | None = importlib.import_module(module).find_encoder(kind)
+            if found is not None:
+                return found
+    return None
+
+
+def _class_text(value: Any) -> bytes:
+    kind: type[Any] = type(value)
+    return text(class_name(kind))
+
+
+def _isoformat(value: datetime.datetime, walk: Walk) -> bytes:
+    # The offset is part of the text; without one, `fold` tells the two 02:30 of an autumn night.
+    fold = value.fold if value.tzinfo is None else 0
+    return pack("datetime", text(value.isoformat()), encode_int(fold, walk))
+
+
+def _duration(value: datetime.timedelta, walk: Walk) -> bytes:
+    parts = [encode_int(n, walk) for n in (value.days, value.seconds, value.microseconds)]
+    nanoseconds = getattr(value, "nanoseconds", 0)  # of a pandas Timedelta
+    return pack("timedelta", *parts, *([encode_int(nanoseconds, walk)] if nanoseconds else []))
+
+
+def _zone(value: datetime.tzinfo, walk: Walk) -> bytes:
+    offset = value.utcoffset(None)
+    if isinstance(value, datetime.timezone) and offset is not None:
+        return pack("timezone", _duration(offset, walk))
+    key = getattr(value, "key", None)
+    return pack("zone", text(key)) if isinstance(key, str) else encode_object(value, walk)
+
+
+def _by_text(tag: str, show: Callable[[Any], str] = str) -> Encoder:
+    return lambda value, walk: pack(tag, text(show(value)))
+
+
+def _enum(value: enum.Enum, walk: Walk) -> bytes:
+    name = _class_text(value)
+    if isinstance(value, enum.Flag):  # its combinations have a name or none, by version
+        return pack("flag", name, walk.encode(value.value))
+    return pack("enum", name, text(value.name))
+
+
+def _pattern(value: re.Pattern[Any], walk: Walk) -> bytes:
+    return pack("pattern", walk.encode(value.pattern), encode_int(value.flags, walk))
+
+
+def _module(value: types.ModuleType, walk: Walk) -> bytes:
+    return pack("module", text(module_name(value.__name__)))
+
+
+def _class(value: Any, walk: Walk) -> bytes:
+    if value.__module__ == "typing":  # Any is a class since Python 3.11 only
+        return pack("typing", text(repr(value)))
+    return _named("class", value, "a class made inside a function")
+
+
+def _function(value: Any, walk: Walk) -> bytes:
+    owner = getattr(value, "__self__", None)
+    if owner is not None and not isinstance(owner, types.ModuleType):
+        return _method(value, walk)
+    return _named("function", value, "a lambda, or a function made inside another one or replaced")
+
+
+def _named(tag: str, value: Any, what: str) -> bytes:
+    name = object_name(value)
+    if name is None:
+        raise Unstable(value, f"{what}, has no name to import it by; define it in a module")
+    return pack(tag, text(name))
+
+
+@compound
+def _method(value: Any, walk: Walk) -> bytes:
+    return pack("method", walk.encode(value.__self__), text(value.__name__))
+
+
+@compound
+def _partial(value: functools.partial[Any], walk: Walk) -> bytes:
+    parts = map(walk.encode, (value.func, value.args, value.keywords))
+    return pack("partial", _class_text(value), *parts)
+
+
+@compound
+def _namespace(value: types.SimpleNamespace, walk: Walk) -> bytes:
+    return pack("namespace", _class_text(value), encode_fields(vars(value).items(), walk))
+
+
+@compound
+def _proxy(value: types.MappingProxyType[Any, Any], walk: Walk) -> bytes:
+    return walk.encode(dict(value))
+
+
+@compound
+def _ordered(value: collections.OrderedDict[Any, Any], walk: Walk) -> bytes:
+    return pack("ordered", _class_text(value), *encode_pairs(value, walk))
+
+
+def _set_subclass(value: Any, walk: Walk) -> bytes:
+    state = getattr(value, "__dict__", {})
+    name = _class_text(value)
+    return pack("set", name, encode_set(value, walk), encode_fields(state.items(), walk))
+
+
+def _array(value: array.array[Any], walk: Walk) -> bytes:
+    if value.typecode in "uw":
+        return pack("array", text("u"), text("".join(value)))
+    kind = "f" if value.typecode in "fd" else "u" if value.typecode.isupper() else "i"
+    if sys.byteorder == "big":
+        value = value[:]
+        value.byteswap()
+    return pack("array", text(f"{kind}{value.itemsize}"), walk.encode(value.tobytes()))
+
+
+@compound
+def _alias(value: Any, walk: Walk) -> bytes:
+    origin = typing.get_origin(value)
+    if origin is None:
+        return pack("typing", text(repr(value)))
+    parts = encode_items(typing.get_args(value), walk)
+    if origin in (typing.Union, types.UnionType):
+        return pack("union", *sorted(parts))
+    return pack("alias", walk.encode(origin), *parts)
+
+
+def _given(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of an instance of a dataclass or attrs class, each as its annotation says."""
+    kind: type[Any] = type(value)
+    declared = getattr(kind, "__attrs_attrs__", None) or dataclasses.fields(kind)
+    annotations = hints(kind)
+    for field in declared:
+        if hasattr(value, field.name):
+            annotation = annotations.get(field.name, Any)
+            yield field.name, canonical(getattr(value, field.name), annotation)
+
+
+@compound
+def _record(value: Any, walk: Walk) -> bytes:
+    return pack("record", _class_text(value), encode_fields(_given(value), walk))
+
+
+@compound
+def _namedtuple(value: Any, walk: Walk) -> bytes:
+    kind: type[Any] = type(value)
+    annotations = hints(kind)
+    pairs = zip(value._fields, value, strict=True)
+    fields = [(name, canonical(item, annotations.get(name, Any))) for name, item in pairs]
+    return pack("record", _class_text(value), encode_fields(fields, walk))
+
+
+@compound
+def _params(value: Any, walk: Walk) -> bytes:
+    kind: Any = type(value)
+    declared: Mapping[str, Any] = kind.__superparams_fields__
+    fields = [
+        (name, canonical(item, getattr(declared.get(name), "annotation", Any)))
+        for name, item in value.items()
+    ]
+    return pack("params", _class_text(value), encode_fields(fields, walk))
+
+
+def _refuse(reason: str) -> Encoder:
+    def refuse(value: Any, walk: Walk) -> NoReturn:
+        raise Unstable(value, reason)
+
+    return refuse
+
+
+encoder(types.FunctionType, types.BuiltinFunctionType)(_function)
+encoder(types.MethodType)(_method)
+encoder(types.GenericAlias, cast("type[Any]", types.UnionType))(_alias)
+encoder(types.MappingProxyType)(_proxy)
+encoder(object)(_refuse("an object() is known by its identity alone"))
+
+
+def _is(*kinds: type[Any]) -> Callable[[type[Any]], bool]:
+    return lambda kind: issubclass(kind, kinds)
+
+
+_FLEETING = (
+    types.CoroutineType,
+    types.FrameType,
+    types.TracebackType,
+    types.AsyncGeneratorType,
+)
+
+# The first trait that fits decides: a date is also what a datetime is, an IntEnum an int.
+_TRAITS: list[tuple[Callable[[type[Any]], bool], Encoder]] = [
+    (lambda kind: hasattr(kind, "__superparams_fields__"), _params),
+    (_is(enum.Enum), _enum),
+    (_is(type), _class),
+    (_is(types.ModuleType), _module),
+    (_is(pathlib.PurePath), _by_text("path", lambda path: path.as_posix())),
+    (_is(datetime.datetime), _isoformat),
+    (_is(datetime.date), _by_text("date", lambda date: date.isoformat())),
+    (_is(datetime.time), _by_text("time", lambda time: time.isoformat())),
+    (_is(datetime.timedelta), _duration),
+    (_is(datetime.tzinfo), _zone),
+    (_is(decimal.Decimal), _by_text("decimal")),
+    (_is(fractions.Fraction), _by_text("fraction")),
+    (_is(uuid.UUID), _by_text("uuid")),
+    (_is(re.Pattern), _pattern),
+    (_is(functools.partial), _partial),
+    (_is(types.SimpleNamespace), _namespace),
+    (_is(collections.OrderedDict), _ordered),
+    (_is(set, frozenset), _set_subclass),
+    (_is(array.array), _array),
+    (lambda kind: kind.__module__ == "typing", _alias),
+    (lambda kind: dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__"), _record),
+    (lambda kind: issubclass(kind, tuple) and hasattr(kind, "_fields"), _namedtuple),
+    (_is(io.IOBase), _refuse("an open file is a place to read from, not content")),
+    (_is(*_FLEETING), _refuse("it is a part of running code, not content")),
+    (lambda kind: hasattr(kind, "__next__"), _refuse("an iterator is used up by reading it")),
+]

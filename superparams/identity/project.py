@@ -1,0 +1,336 @@
+"""The project's own files: where they are, what each binds, and what their imports mean.
+
+A file belongs to the project when it lies under its root, and neither in a virtual environment,
+nor among installed packages, nor in superparams itself. Nothing is imported to find out.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import sys
+import sysconfig
+import tokenize
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from superparams.identity.pieces import Pieces
+from superparams.identity.syntax import (
+    Chain,
+    Imported,
+    Uses,
+    bound_names,
+    chain_of,
+    imported,
+    normal,
+    uses,
+)
+
+__all__ = ["Binding", "Project", "Source", "project_root", "read_source"]
+
+_MARKS = ("pyproject.toml", ".git", "setup.cfg", "setup.py")
+_INSTALLED = {"site-packages", "dist-packages", "node_modules", "__pycache__", ".tox", ".nox"}
+_OURS = Path(__file__).resolve().parent.parent
+
+
+def project_root(file: Path) -> Path:
+    """The root of the project that `file` belongs to.
+
+    The nearest folder above with a pyproject.toml, .git, setup.cfg or setup.py; without one, the
+    folder that holds the file, or the package it is in.
+    """
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder.parent.name not in _INSTALLED:
+        folder = folder.parent
+    if not _INSTALLED.isdisjoint(folder.parts):
+        return folder
+    marked = (parent for parent in (folder, *folder.parents) if _is_marked(parent))
+    return next(marked, folder)
+
+
+def _is_marked(folder: Path) -> bool:
+    return any((folder / mark).exists() for mark in _MARKS)
+
+
+@dataclass(eq=False)
+class Binding:
+    """One statement that binds a name, and the conditions of the ``if`` it stands under."""
+
+    node: ast.stmt
+    tests: tuple[ast.expr, ...] = ()
+    imported: Imported | None = None
+
+    @functools.cached_property
+    def form(self) -> bytes:
+        """The normal form, conditions included."""
+        return normal((*self.tests, self.node))
+
+    @functools.cached_property
+    def uses(self) -> Uses:
+        """What the statement takes from the module around it, conditions included."""
+        return uses((*self.tests, self.node))
+
+
+@dataclass(eq=False)
+class Source:
+    """The text of a file (or of a notebook cell) and what it binds at its top level.
+
+    Attributes:
+        effects: statements that change what a name holds without binding it, by the name they
+            start from: ``TABLE["x"] = …``, ``TABLE.update(…)``, ``@TABLE.register`` on a def.
+        stars: modules of which all names are imported.
+        visits: all that is imported anywhere in the file.
+        pieces: the classes that were taken to pieces, by node and whether it is a `Params`.
+        around: where names are looked up that are not bound here, for the body of a function.
+    """
+
+    name: str
+    path: Path
+    text: str
+    bindings: dict[str, list[Binding]] = field(default_factory=dict[str, list[Binding]])
+    effects: list[tuple[Chain, Binding]] = field(default_factory=list[tuple[Chain, Binding]])
+    stars: list[Imported] = field(default_factory=list[Imported])
+    visits: list[Imported] = field(default_factory=list[Imported])
+    pieces: dict[tuple[ast.ClassDef, bool], Pieces] = field(
+        default_factory=dict[tuple[ast.ClassDef, bool], Pieces]
+    )
+    around: Source | None = None
+
+    @functools.cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text."""
+        return self.text.splitlines()
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """The tree of the text; an empty one when the text is not Python."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on the user's text: Python gave them already
+            try:
+                return ast.parse(self.text)
+            except (SyntaxError, ValueError):
+                return ast.Module([], [])
+
+    def __post_init__(self) -> None:
+        self.scan(self.tree.body, ())
+        for node in _statements(self.tree.body):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                self.visits += _visited(node)
+
+    def inside(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Source:
+        """The body of a function as the place where a class of its own looks up names."""
+        inner = Source(f"{self.name}.{function.name}", self.path, "", around=self)
+        inner.scan(function.body, ())
+        # The whole text, since positions in the tree are positions in the file.
+        inner.text = self.text
+        return inner
+
+    def scan(self, body: Iterable[ast.stmt], tests: tuple[ast.expr, ...]) -> None:
+        """Note what the statements of `body` bind, those under ``if`` and ``try`` included."""
+        for node in body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                self._import(node, tests)
+            elif isinstance(node, ast.If):
+                self.scan(node.body, (*tests, node.test))
+                self.scan(node.orelse, (*tests, node.test))
+            elif type(node).__name__ in ("Try", "TryStar"):  # the latter since Python 3.11
+                self._scan_try(cast(ast.Try, node), tests)
+            elif isinstance(node, (ast.With, ast.AsyncWith)):
+                contexts = [item.context_expr for item in node.items]
+                self.scan(node.body, (*tests, *contexts))
+                targets = [item.optional_vars for item in node.items if item.optional_vars]
+                self._bind(bound_names(targets), node, tests)
+            else:
+                self._bind(bound_names([node]), node, tests)
+                self.effects += [(chain, Binding(node, tests)) for chain in _changed(node)]
+
+    def _scan_try(self, node: ast.Try, tests: tuple[ast.expr, ...]) -> None:
+        handled = [statement for handler in node.handlers for statement in handler.body]
+        self.scan([*node.body, *handled, *node.orelse, *node.finalbody], tests)
+
+    def _bind(self, names: Iterable[str], node: ast.stmt, tests: tuple[ast.expr, ...]) -> None:
+        binding = Binding(node, tests)  # shared by all names of one statement
+        for name in names:
+            self.bindings.setdefault(name, []).append(binding)
+
+    def _import(self, node: ast.Import | ast.ImportFrom, tests: tuple[ast.expr, ...]) -> None:
+        for name, found in imported(node):
+            if name == "*":
+                self.stars.append(found)
+            else:
+                self.bindings.setdefault(name, []).append(Binding(node, tests, found))
+
+
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """All statements in `body`, at any depth."""
+    for node in body:
+        yield node
+        for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+            inner = getattr(node, name, None)
+            if isinstance(inner, list):
+                yield from _statements(cast("list[ast.AST]", inner))
+
+
+def _visited(node: ast.Import | ast.ImportFrom) -> list[Imported]:
+    if isinstance(node, ast.Import):
+        return [Imported(alias.name) for alias in node.names]
+    names = [alias.name for alias in node.names]
+    return [Imported(node.module or "", node.level or 0, name) for name in names]
+
+
+def _changed(node: ast.stmt) -> list[Chain]:
+    """The names whose content a statement at the top level of a module changes."""
+    places: list[ast.AST] = []
+    if isinstance(node, ast.Assign):
+        places = [target for target in node.targets if not isinstance(target, ast.Name)]
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)) and not isinstance(node.target, ast.Name):
+        places = [node.target]
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        # TABLE.update(…) changes TABLE; print(TABLE) does not.
+        if isinstance(node.value.func, ast.Attribute):
+            places = [node.value.func.value]
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        calls = [getattr(item, "func", item) for item in node.decorator_list]
+        places = [call for call in calls if chain_of(call) is not None]
+    return [chain for chain in map(_root_chain, places) if chain is not None]
+
+
+def _root_chain(node: ast.AST) -> Chain | None:
+    while isinstance(node, (ast.Subscript, ast.Starred)):
+        node = node.value
+    return chain_of(node)
+
+
+_sources: dict[Path, tuple[tuple[int, int, str], Source]] = {}
+
+
+def read_source(path: Path, name: str) -> Source | None:
+    """The file at `path`, read once as long as its time and size stay; None when unreadable."""
+    try:
+        status = path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, name)
+        known = _sources.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        with tokenize.open(path) as file:  # decodes as Python does
+            text = file.read()
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return None
+    source = Source(name, path, text)
+    _sources[path] = (stamp, source)
+    return source
+
+
+class Project:
+    """The project under `root`: finds the file of a module without importing anything.
+
+    A `place` is a file, or the folder of a package that has no ``__init__.py``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._owned: dict[Path, bool] = {}
+        self._found: dict[tuple[Source, Imported], Path | None] = {}
+        self._places: dict[tuple[Path, str], Path | None] = {}
+        self._names: dict[Path, str] = {}
+        self._sources: dict[Path, Source | None] = {}
+        on_path = (Path(entry or ".").resolve() for entry in sys.path)
+        self._on_path = [entry for entry in on_path if entry.is_relative_to(root)]
+
+    def owns(self, path: Path) -> bool:
+        """Whether the file at `path` is one of the project's own."""
+        folder = path.parent
+        if folder not in self._owned:
+            self._owned[folder] = self._is_own(folder)
+        return self._owned[folder]
+
+    def _is_own(self, folder: Path) -> bool:
+        if not folder.is_relative_to(self.root) or folder.is_relative_to(_OURS):
+            return False
+        inner = folder.relative_to(self.root).parts
+        if not _INSTALLED.isdisjoint(inner) or _is_standard(folder):
+            return False
+        between = (self.root.joinpath(*inner[:n]) for n in range(1, len(inner) + 1))
+        return not any((step / "pyvenv.cfg").is_file() for step in between)
+
+    def source(self, place: Path) -> Source | None:
+        """The text of a module of the project; None for a folder or what cannot be read."""
+        if place not in self._sources:
+            known = read_source(place, self.name(place)) if place.suffix == ".py" else None
+            self._sources[place] = known
+        return self._sources[place]
+
+    def name(self, path: Path) -> str:
+        """The dotted name of a file, from its place under the root."""
+        if path not in self._names:
+            parts = list(path.relative_to(self.root).with_suffix("").parts)
+            if parts[-1:] == ["__init__"]:
+                parts.pop()
+            if parts[:1] == ["src"]:
+                del parts[0]
+            self._names[path] = ".".join(parts) or path.stem
+        return self._names[path]
+
+    def module(self, source: Source, wanted: Imported) -> Path | None:
+        """The place of the module that `wanted` imports (from) in `source`, if of the project."""
+        key = (source, wanted)
+        if key not in self._found:
+            find = self._relative if wanted.level else self._absolute
+            self._found[key] = find(source, wanted)
+        return self._found[key]
+
+    def _relative(self, source: Source, wanted: Imported) -> Path | None:
+        folder = source.path.parent
+        for _ in range(wanted.level - 1):
+            folder = folder.parent
+        return self._inside(folder, wanted.module)
+
+    def submodule(self, place: Path, name: str) -> Path | None:
+        """The place of the module `name` in the package at `place`."""
+        key = (place, name)
+        if key not in self._places:
+            is_module = place.suffix == ".py" and place.name != "__init__.py"
+            folder = place.parent if place.suffix == ".py" else place
+            self._places[key] = None if is_module else self._inside(folder, name)
+        return self._places[key]
+
+    def _inside(self, folder: Path, name: str) -> Path | None:
+        """The place of the dotted `name` below `folder`; `folder` itself for an empty name."""
+        place = folder.joinpath(*name.split(".")) if name else folder
+        for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if file.is_file():
+                return file if self.owns(file) else None
+        return place if place.is_dir() and self.owns(place / "_") else None
+
+    def _absolute(self, source: Source, wanted: Imported) -> Path | None:
+        name = wanted.module
+        # What this process has imported under a name is what the name means here.
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if loaded is not None:
+            file = Path(loaded).resolve()
+            return file if file.suffix == ".py" and self.owns(file) else None
+        top = name.partition(".")[0]
+        loaded = getattr(sys.modules.get(top), "__file__", None)
+        if loaded is not None and self.module(source, Imported(top)) is None:
+            return None
+        for folder in self._folders(source.path):
+            found = self._inside(folder, name)
+            if found is not None:
+                return found
+        return None
+
+    def _folders(self, file: Path) -> Iterable[Path]:
+        """Where the modules of the project can lie, as seen from `file`."""
+        folder = file.parent
+        while (folder / "__init__.py").is_file() and folder != self.root:
+            folder = folder.parent
+        return dict.fromkeys([folder, *self._on_path, self.root, self.root / "src"])
+
+
+@functools.cache
+def _is_standard(folder: Path) -> bool:
+    paths = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+    return any(folder.is_relative_to(path) for path in paths)

@@ -1,0 +1,381 @@
+"""What is reached by name, from module to module of a project."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from superparams.identity.pieces import Pieces, class_pieces
+from superparams.identity.project import Binding, Project, Source
+from superparams.identity.syntax import Chain, Imported, Uses, chain_of, normal, uses
+
+__all__ = ["Part", "Reach"]
+
+_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+_MUTATING = {"add", "append", "extend", "insert", "setdefault", "update"}
+
+
+class Part:
+    """A piece of code that counts: all that binds or changes one name of a module."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[int, bytes, str]] = []
+
+    def add(self, line: int, form: bytes, text: str) -> None:
+        """Add the normal form and the text of what begins at `line` of the file."""
+        self._entries.append((line, form, text))
+
+    @property
+    def forms(self) -> list[bytes]:
+        """The normal forms in the order of the file, however they were found."""
+        return [form for _, form, _ in sorted(self._entries)]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts in the order of the file."""
+        return [text for _, _, text in sorted(self._entries) if text]
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What a chain of names leads to: a name in a source, a whole module, or something outside."""
+
+    source: Source | None = None
+    name: str | None = None
+    place: Path | None = None
+    outside: str | None = None
+
+
+class Reach:
+    """Collects the parts that are reached; `finish` follows all that was added.
+
+    Names are reached in two ways. *Fully*: what they are bound to counts. *As declared*, by the
+    declaration of a field: constants are only passed through, since their values are in the key,
+    but functions and classes count.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.parts: dict[str, Part] = {}
+        self.files: dict[Path, Source] = {}
+        self._located: dict[tuple[Source, Chain], list[Target]] = {}
+        self._done: set[tuple[Source, str, bool]] = set()
+        self._noted: set[tuple[Source, str]] = set()
+        self._todo: list[tuple[Source, str, bool]] = []
+        self._taken: set[object] = set()
+        self._params: dict[ast.ClassDef, bool] = {}
+
+    # Where names lead
+
+    def locate(self, source: Source, chain: Chain) -> list[Target]:
+        """What `chain` leads to from the module `source`; nothing for a builtin name."""
+        found = self._located.get((source, chain))
+        if found is None:
+            found = self._located[source, chain] = list(self._locate(source, chain, set()))
+        return found
+
+    def _locate(
+        self, source: Source, chain: Chain, seen: set[tuple[Source, Chain]]
+    ) -> Iterator[Target]:
+        if (source, chain) in seen:
+            return
+        seen.add((source, chain))
+        name, rest = chain[0], chain[1:]
+        found = source.bindings.get(name)
+        if found is None:
+            if source.around is not None:
+                yield from self._locate(source.around, chain, seen)
+            for star in source.stars:
+                yield from self._imported(source, star, chain, seen)
+            return
+        if any(binding.imported is None for binding in found):
+            yield Target(source, name)
+        for binding in found:
+            if binding.imported is not None:
+                yield from self._imported(source, binding.imported, rest, seen)
+
+    def _imported(
+        self, source: Source, wanted: Imported, rest: Chain, seen: set[tuple[Source, Chain]]
+    ) -> Iterator[Target]:
+        place = self.project.module(source, wanted)
+        if place is None:
+            names = (wanted.module, wanted.name or "", *rest)
+            yield Target(outside=".".join(filter(None, names)))
+        elif wanted.name in (None, "*"):
+            yield from self._attribute(place, rest, seen)
+        else:
+            yield from self._attribute(place, (wanted.name or "", *rest), seen)
+
+    def _attribute(
+        self, place: Path, chain: Chain, seen: set[tuple[Source, Chain]]
+    ) -> Iterator[Target]:
+        """What `chain` leads to as attributes of the module at `place`."""
+        source = self.visit(place)
+        if not chain:
+            yield Target(source, place=place)
+            return
+        if source is not None:
+            targets = list(self._locate(source, chain, seen))
+            yield from targets
+            if targets:
+                return
+        below = self.project.submodule(place, chain[0])
+        if below is not None:
+            yield from self._attribute(below, chain[1:], seen)
+        elif source is not None and "__getattr__" in source.bindings:
+            yield Target(source, "__getattr__")
+
+    def visit(self, place: Path) -> Source | None:
+        """The source of a module, which from now on counts as reached."""
+        source = self.files.get(place)
+        if source is None:
+            source = self.project.source(place)
+            if source is not None:
+                self.files[place] = source
+        return source
+
+    # What is taken
+
+    def add_qualname(self, file: Path, qualname: str) -> bool:
+        """Reach the class `qualname` of `file`; False when it is not in the text."""
+        source = self.visit(file)
+        if source is None:
+            return False
+        *outer, name = qualname.split(".")
+        found: list[tuple[Source, ast.stmt | None, str]] = [(source, None, "")]
+        for step in outer:
+            found = [each for item in found for each in _step(*item, step)]
+        found = [each for item in found for each in _step(*item, name)]
+        classes = [item for item in found if isinstance(item[1], ast.ClassDef)]
+        for inner, node, prefix in classes:
+            if inner is source and prefix == "":
+                self._want(source, qualname, True)
+            elif isinstance(node, ast.ClassDef):
+                self.take_class(inner, prefix + node.name, Binding(node), node)
+        return bool(classes)
+
+    def follow(self, source: Source, used: Uses, full: bool = True) -> None:
+        """Reach what a piece of code in `source` uses."""
+        for chain in used.chains:
+            self._follow_chain(source, chain, full)
+        for wanted, rest in used.imports:
+            for target in self._imported(source, wanted, rest, set()):
+                self._take_target(target, full)
+
+    def follow_place(self, place: Path, chain: Chain, full: bool = True) -> None:
+        """Reach `chain` as attributes of the module at `place`; all of it for an empty chain."""
+        for target in self._attribute(place, chain, set()):
+            self._take_target(target, full)
+
+    def _follow_chain(self, source: Source, chain: Chain, full: bool) -> None:
+        if full:
+            self._note_imports(source, chain)
+        for target in self.locate(source, chain):
+            self._take_target(target, full)
+
+    def _note_imports(self, source: Source, chain: Chain) -> None:
+        """What a name stands for is code too: ``import ujson as json`` against ``import json``."""
+        bindings = [item for item in source.bindings.get(chain[0], ()) if item.imported]
+        if not bindings or (source, chain[0]) in self._noted:
+            return
+        self._noted.add((source, chain[0]))
+        for binding in bindings:
+            self._add(source, chain[0], self._standing(source, binding), binding.node)
+
+    def _standing(self, source: Source, binding: Binding) -> bytes:
+        wanted = binding.imported
+        assert wanted is not None
+        place = self.project.module(source, wanted)
+        module = wanted.module if place is None else self.project.name(place)
+        return f"import {module} {wanted.name or ''}".encode()
+
+    def _take_target(self, target: Target, full: bool) -> None:
+        if target.source is None:
+            return
+        if target.name is not None:
+            self._want(target.source, target.name, full)
+        else:  # the module itself is passed on: anything in it may be used
+            for name in list(target.source.bindings):
+                self._follow_chain(target.source, (name,), full)
+
+    def _want(self, source: Source, name: str, full: bool) -> None:
+        if (source, name, full) not in self._done:
+            self._done.add((source, name, full))
+            self._todo.append((source, name, full))
+
+    def finish(self) -> None:
+        """Follow everything until nothing new is reached."""
+        while self._todo or self._effects():
+            while self._todo:
+                self._take(*self._todo.pop())
+
+    def _take(self, source: Source, name: str, full: bool) -> None:
+        for binding in source.bindings[name]:
+            if binding.imported is None:
+                self.take(source, name, binding, full)
+
+    def take(self, source: Source, name: str, binding: Binding, full: bool = True) -> None:
+        """Count what `binding` binds to `name`, and follow what it uses."""
+        node = binding.node
+        if isinstance(node, ast.ClassDef):
+            self.take_class(source, name, binding, node)
+            return
+        full = full or isinstance(node, _Function)
+        mark = (source, name, binding, full)
+        if mark in self._taken:
+            return
+        self._taken.add(mark)
+        if full:
+            self._add(source, name, binding.form, node)
+        self.follow(source, binding.uses, full)
+
+    def take_class(self, source: Source, name: str, binding: Binding, node: ast.ClassDef) -> None:
+        """Count a class: its body, its methods, its bases and the classes inside it."""
+        if (source, node) in self._taken:
+            return
+        self._taken.add((source, node))
+        pieces = self._in_pieces(source, node)
+        body = normal(binding.tests) + pieces.form
+        self._add(source, name, body, node, without=pieces.elsewhere)
+        for method, form in pieces.methods:
+            self._add(source, f"{name}.{method.name}", form, method)
+        self.follow(source, uses(binding.tests))
+        self.follow(source, pieces.uses)
+        self.follow(source, pieces.declared, full=False)
+        for inner in pieces.inner:
+            self.take_class(source, f"{name}.{inner.name}", Binding(inner), inner)
+
+    def _in_pieces(self, source: Source, node: ast.ClassDef) -> Pieces:
+        params = self.is_params(source, node)
+        known = source.pieces.get((node, params))
+        if known is None:
+            known = source.pieces[node, params] = class_pieces(node, params)
+        return known
+
+    def is_params(self, source: Source, node: ast.ClassDef) -> bool:
+        """Whether a class is a `Params`, by the names of its bases."""
+        if node not in self._params:
+            self._params[node] = False  # for a class among its own bases, while it is looked at
+            self._params[node] = any(self._leads_to_params(source, base) for base in node.bases)
+        return self._params[node]
+
+    def _leads_to_params(self, source: Source, base: ast.expr) -> bool:
+        chain = chain_of(base.value if isinstance(base, ast.Subscript) else base)
+        for target in self.locate(source, chain) if chain else ():
+            if (target.outside or "").partition(".")[0] == "superparams":
+                return True
+            if target.source is not None and target.name is not None:
+                nodes = [item.node for item in target.source.bindings[target.name]]
+                classes = [item for item in nodes if isinstance(item, ast.ClassDef)]
+                if any(self.is_params(target.source, item) for item in classes):
+                    return True
+        return False
+
+    def _add(
+        self,
+        source: Source,
+        name: str,
+        form: bytes,
+        node: ast.stmt,
+        without: Iterable[ast.stmt] = (),
+    ) -> None:
+        """Count `form` to `name`, and show the lines of `node` but for those of `without`."""
+        hidden = {line for item in without for line in _span(item)}
+        lines = [source.lines[i] for i in _span(node) if i not in hidden]
+        part = self.parts.setdefault(f"{source.name}.{name}", Part())
+        part.add(node.lineno, form, textwrap.dedent("\n".join(lines)))
+
+    # Statements that change what was reached
+
+    def _effects(self) -> bool:
+        """Take the statements that change a constant which was reached; whether there were new."""
+        before = len(self._taken)
+        for source in self._all_visited():
+            for chain, binding in source.effects:
+                if any(self._changes(target) for target in self.locate(source, chain)):
+                    self._take_effect(source, chain, binding)
+        return len(self._taken) > before or bool(self._todo)
+
+    def _take_effect(self, source: Source, chain: Chain, binding: Binding) -> None:
+        if isinstance(binding.node, (*_Function, ast.ClassDef)):
+            self.take(source, binding.node.name, self._same(source, binding))
+        else:
+            self.take(source, chain[0], binding)
+
+    @staticmethod
+    def _same(source: Source, effect: Binding) -> Binding:
+        """The binding of the name of a decorated function, so that it is taken once."""
+        name = getattr(effect.node, "name", "")
+        found = source.bindings.get(name, ())
+        return next((item for item in found if item.node is effect.node), effect)
+
+    def _changes(self, target: Target) -> bool:
+        if target.source is None or target.name is None:
+            return False
+        nodes = [item.node for item in target.source.bindings[target.name]]
+        functions = [node for node in nodes if isinstance(node, _Function)]
+        if not functions:
+            is_class = all(isinstance(node, ast.ClassDef) for node in nodes)
+            return self._is_reached(target) and not is_class
+        # A decorator that fills a table (`register`) changes the table.
+        tables = {chain for node in functions for chain in _filled(node)}
+        found = (item for chain in tables for item in self.locate(target.source, chain))
+        return any(item.name is not None and self._is_reached(item) for item in found)
+
+    def _is_reached(self, target: Target) -> bool:
+        return (target.source, target.name, True) in self._done
+
+    def _all_visited(self) -> list[Source]:
+        """All modules reached, and what these import, for the effects of their top levels."""
+        todo = list(self.files.values())
+        for source in todo:
+            for wanted in source.visits:
+                place = self.project.module(source, wanted)
+                if place is None:
+                    continue
+                below = self.project.submodule(place, wanted.name) if wanted.name else None
+                for each in filter(None, (place, below)):
+                    if each not in self.files:
+                        new = self.visit(each)
+                        todo += [new] if new is not None else []
+        return list(self.files.values())
+
+
+def _step(
+    source: Source, within: ast.stmt | None, prefix: str, name: str
+) -> Iterator[tuple[Source, ast.stmt | None, str]]:
+    """One step down a qualified name: what `name` is in a module, a class or a function."""
+    if name == "<locals>":
+        if isinstance(within, _Function):
+            yield source.inside(within), None, ""
+        return
+    if isinstance(within, ast.ClassDef):
+        inner: list[ast.stmt] = [node for node in within.body if getattr(node, "name", "") == name]
+        prefix += f"{within.name}."
+    else:
+        inner = [item.node for item in source.bindings.get(name, ())]
+    for node in inner:
+        yield source, node, prefix
+
+
+def _span(node: ast.stmt) -> range:
+    """The lines of a statement, its decorators included, counted from 0."""
+    first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
+    return range(first - 1, node.end_lineno or node.lineno)
+
+
+def _filled(function: ast.AST) -> Iterator[Chain]:
+    """The containers outside a function that it puts something into."""
+    free = {chain[0] for chain in uses([function]).chains}
+    for node in ast.walk(function):
+        place: ast.AST | None = None
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            place = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            place = node.func.value if node.func.attr in _MUTATING else None
+        chain = chain_of(place) if place is not None else None
+        if chain is not None and chain[0] in free:
+            yield chain

@@ -1,0 +1,87 @@
+"""The content of objects of any other class: the class and the state that pickle would keep."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import Any, cast
+
+from superparams.identity.encoding import (
+    Unstable,
+    Walk,
+    compound,
+    encode_fields,
+    encode_items,
+    pack,
+    text,
+)
+from superparams.identity.names import LOCAL, module_name, object_name
+
+__all__ = ["encode_object"]
+
+# Parts of a state that tell how the object came about rather than what it holds: the version of
+# scikit-learn, and which fields of a pydantic model were given explicitly.
+_VOLATILE = {"_sklearn_version", "__pydantic_fields_set__"}
+
+
+@compound
+def encode_object(value: Any, walk: Walk) -> bytes:
+    """An object by its class and its state (attributes, items), as ``__reduce_ex__`` gives them.
+
+    An object that a module holds under its own name (``functools.lru_cache`` makes such) is known
+    by that name. What cannot be pickled, and what has a class made inside a function, is refused.
+    """
+    name = object_name(value)
+    if name is not None:
+        return pack("object", text(name))
+    kind: type[Any] = type(value)
+    if LOCAL in kind.__qualname__:
+        raise Unstable(value, f"its class {kind.__qualname__} has no name to import it by")
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception as error:
+        raise Unstable(value, str(error) or "its state cannot be read") from error
+    if isinstance(reduced, str):
+        return pack("object", text(f"{_module_of(value, reduced)}:{reduced}"))
+    return _encode_reduced(reduced, walk)
+
+
+def _module_of(value: Any, name: str) -> str:
+    # In pickle since Python 2 and used by cloudpickle, though absent from the type stubs.
+    return module_name(pickle.whichmodule(value, name))  # type: ignore[attr-defined]
+
+
+def _encode_reduced(reduced: tuple[Any, ...], walk: Walk) -> bytes:
+    padded: tuple[Any, ...] = (*reduced, None, None, None)
+    function, arguments, state, items, pairs = padded[:5]
+    return pack(
+        "object",
+        walk.encode(function),
+        *encode_items(arguments, walk),
+        _encode_state(state, walk),
+        pack("items", *encode_items(items or (), walk)),
+        pack("pairs", *sorted(walk.encode(key) + walk.encode(item) for key, item in pairs or ())),
+    )
+
+
+def _encode_state(state: Any, walk: Walk) -> bytes:
+    attributes = _attributes(state)
+    if attributes is None:
+        return walk.encode(state)
+    return encode_fields(attributes.items(), walk)
+
+
+def _attributes(state: Any) -> dict[str, Any] | None:
+    """`state` as attributes by name, those in slots included; None when it is something else."""
+    if state is None:
+        return {}
+    is_pair = isinstance(state, tuple) and len(cast("tuple[Any, ...]", state)) == 2
+    parts: tuple[Any, ...] = state if is_pair else (state,)
+    if not all(part is None or isinstance(part, Mapping) for part in parts):
+        return None
+    attributes: dict[Any, Any] = {}
+    for part in parts:
+        attributes.update(part or {})
+    if not all(isinstance(name, str) for name in attributes):
+        return None
+    return {name: item for name, item in attributes.items() if name not in _VOLATILE}

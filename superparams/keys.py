@@ -1,0 +1,157 @@
+"""The keys of a space's settings, without building the settings.
+
+A key is a sum of one digest a field (see `superparams.identity.digest`), so the key of an index
+is the sum of what its points add to it: each point is digested once, however many settings hold
+it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from superparams.declare import fields_of
+from superparams.errors import SpaceError
+from superparams.field import Field
+from superparams.fields import REQUIRED, Value, is_group, is_open
+from superparams.identity import combine, field_digest, given_digest
+from superparams.identity.digest import MODULUS
+from superparams.layout import Layout
+from superparams.params import Params
+from superparams.space import Dimension, Points, Zipped
+
+__all__ = ["Keys", "key_of"]
+
+LARGEST_CACHE: Final = 1 << 16
+
+
+def key_of(setting: Params) -> int:
+    """The key of one setting: ``0 <= key < 2**128``.
+
+    Raises:
+        SpaceError: For an open space, whose settings have a key each.
+        IdentityError: For a field whose value has no stable content.
+    """
+    if is_open(setting):
+        cls = type(setting).__name__
+        raise SpaceError(f"{cls} has open axes, so it has no one key; take that of a setting")
+    fields = fields_of(type(setting)).values()
+    return combine(_of_fixed(setting, field) for field in fields)
+
+
+class Keys:
+    """The keys of the settings of a space by index, each in about a microsecond.
+
+    Picklable: what the constants add is computed once, where the keys are made.
+    """
+
+    def __init__(self, space: Params) -> None:
+        self._space = space
+        opened = space.__dict__.get("~open", {})
+        fields = fields_of(type(space))
+        # A derived field may be different for every setting, so that one has to be built.
+        self._derived = [n for n in fields if opened and _is_derived(space, fields[n])]
+        constants = [n for n in fields if n not in opened and n not in self._derived]
+        self._constant = combine(_of_fixed(space, fields[name]) for name in constants)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {n: x for n, x in self.__dict__.items() if n != "_columns"}
+
+    def __getitem__(self, index: int) -> int:
+        layout: Layout | None = self._space.__dict__.get("~layout")
+        if layout is None:
+            return self._constant
+        if layout.kept is not None:
+            index = layout.kept.at(index)
+        return self.at(index, layout)
+
+    @property
+    def are_distinct(self) -> bool:
+        """Whether no two settings can have one key, as far as that is cheap to tell."""
+        layout: Layout | None = self._space.__dict__.get("~layout")
+        if layout is None:
+            return True
+        return not self._derived and all(column.is_distinct for column in self._columns_of(layout))
+
+    def at(self, index: int, layout: Layout) -> int:
+        """The key of the point `index` of the product, whether ``valid`` keeps it or not."""
+        key, place = self._constant, index
+        for column in self._columns_of(layout):
+            place, at = divmod(place, column.size)
+            key += column[at]
+        if self._derived:
+            setting = layout.bare(layout.product.at(index))
+            fields = fields_of(setting.__class__)
+            key += combine(_of_fixed(setting, fields[name]) for name in self._derived)
+        return key % MODULUS
+
+    def _columns_of(self, layout: Layout) -> list[_Column]:
+        if "_columns" not in self.__dict__:
+            fields = fields_of(type(self._space))
+            self._columns = [
+                _Column([fields[name] for name in group], dimension)
+                for group, dimension in zip(layout.groups, layout.product.dimensions, strict=True)
+            ][::-1]
+        return self._columns
+
+
+class _Column:
+    """What each place of a dimension adds to the key."""
+
+    def __init__(self, fields: list[Field], dimension: Dimension) -> None:
+        self._fields = fields
+        self._dimension = dimension
+        self.size = dimension.size
+        self._cache: dict[int, int] | None = {} if self.size <= LARGEST_CACHE else None
+
+    def __getitem__(self, place: int) -> int:
+        if self._cache is None:
+            return self._digest(place)
+        if place not in self._cache:
+            self._cache[place] = self._digest(place)
+        return self._cache[place]
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether every place adds something else; a range always does."""
+        if isinstance(self._dimension, Points) and isinstance(self._dimension.axis.points, range):
+            return True
+        if self._cache is None:
+            return False
+        return len({self[place] for place in range(self.size)}) == self.size
+
+    def _digest(self, place: int) -> int:
+        x = self._dimension.at(place)
+        values = x if isinstance(self._dimension, Zipped) else (x,)
+        return combine(map(_digest, self._fields, values))
+
+
+def _is_derived(params: Params, field: Field) -> bool:
+    declared = _declared(params, field)
+    return isinstance(declared, Value) and declared.derive is not None
+
+
+def _declared(params: Params, field: Field) -> Any:
+    """How a field that the instance does not hold is made; None when it holds the value."""
+    held = params.__dict__
+    return None if field.name in held else held.get("~lazy", {}).get(field.name, field.declared)
+
+
+def _of_fixed(params: Params, field: Field) -> int:
+    declared = _declared(params, field)
+    if not isinstance(declared, Value):
+        return _digest(field, getattr(params, field.name))
+    if declared.key is not None:
+        return given_digest(field.name, declared.key)
+    # What was declared counts, not the copy that a setting may have changed since.
+    constant = declared.given if declared.given is not REQUIRED else getattr(params, field.name)
+    return _digest(field, constant)
+
+
+def _digest(field: Field, x: Any) -> int:
+    declared = field.declared
+    if isinstance(declared, Value) and declared.key is not None and declared.given is x:
+        return given_digest(field.name, declared.key)
+    if is_group(x):
+        # The class counts too: Adam(lr=1) is not SGD(lr=1). Its fields enter by their sum.
+        return field_digest(f"{field.name}.{type(x).__qualname__}", key_of(x), where=field.where)
+    return field_digest(field.name, x, field.annotation, where=field.where)
