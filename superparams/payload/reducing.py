@@ -1,0 +1,78 @@
+"""Which objects are pickled in a way of ours, and by which reducer.
+
+Found by looking at what is loaded already: packing a dict does not import numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+from cloudpickle import Pickler
+
+from superparams.payload.writing import Writer
+
+Reducer = Callable[[Any, Writer], Any]
+
+# (module, class, whether subclasses too, our module, its reducer); the first that fits is taken.
+_TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
+    ("numpy.ma", "MaskedArray", False, "arrays", "reduce_masked"),
+    ("numpy", "ndarray", True, "arrays", "reduce_array"),
+    ("array", "array", False, "arrays", "reduce_python_array"),
+    ("pyarrow", "Buffer", True, "frames", "reduce_buffer"),
+    ("pyarrow", "Array", True, "frames", "reduce_arrow"),
+    ("pyarrow", "ChunkedArray", False, "frames", "reduce_arrow"),
+    ("pyarrow", "RecordBatch", False, "frames", "reduce_arrow"),
+    ("pyarrow", "Table", False, "frames", "reduce_arrow"),
+    ("polars", "Series", False, "frames", "reduce_series"),
+    ("torch", "Tensor", False, "tensors", "reduce_tensor"),
+    ("torch", "UntypedStorage", False, "tensors", "reduce_storage"),
+    ("torch", "TypedStorage", False, "tensors", "reduce_typed_storage"),
+    ("os", "_Environ", True, "reducing", "reduce_environment"),
+)
+
+
+class ReducingPickler(Pickler):
+    """cloudpickle's pickler, with our reducers before its own and buffers to a `Writer`."""
+
+    def __init__(self, file: Any, writer: Writer) -> None:
+        super().__init__(file, protocol=5, buffer_callback=writer.take)
+        self._writer = writer
+        self._reducers: dict[type, Reducer | None] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """As in `pickle.Pickler`."""
+        kind: type[Any] = cast("Any", type(obj))
+        try:
+            reducer = self._reducers[kind]
+        except KeyError:
+            reducer = self._reducers[kind] = _reducer_of(kind)
+        if reducer is not None:
+            reduced = reducer(obj, self._writer)
+            if reduced is not NotImplemented:
+                return reduced
+        return super().reducer_override(obj)
+
+
+def _reducer_of(kind: type) -> Reducer | None:
+    for module, name, subclasses_too, ours, reducer in _TABLE:
+        parent = getattr(sys.modules.get(module), name, None)
+        if not isinstance(parent, type):
+            continue
+        if kind is parent or (subclasses_too and issubclass(kind, parent)):
+            found = importlib.import_module(f"superparams.payload.{ours}")
+            reduce: Reducer = getattr(found, reducer)
+            return reduce
+    return None
+
+
+def reduce_environment(environment: Any, writer: Writer) -> Any:
+    """The environment by reference: it holds secrets, and every process has its own."""
+    return _environment, (environment is getattr(os, "environb", None),)
+
+
+def _environment(as_bytes: bool) -> Any:
+    return os.environb if as_bytes else os.environ
