@@ -1,0 +1,83 @@
+"""Arrays and fields made of cells."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from superparams.columns.cell import FLOAT64, INT64, NULL, Cell
+
+KIND = b"superparams.kind"  # field metadata: what the text of a column was before it became text
+SIMPLE: dict[type, pa.DataType] = {
+    float: pa.float64(),
+    int: pa.int64(),
+    str: pa.string(),
+    bool: pa.bool_(),
+    bytes: pa.binary(),
+}
+
+
+# ---- columns
+
+
+def simple_type(values: Sequence[Any]) -> pa.DataType | None:
+    """The type of values that are all of one plain scalar type or None; None when they are not."""
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if len(kinds) > 1:
+        return None
+    return _simple(kinds.pop()) if kinds else pa.null()
+
+
+def _simple(kind: type) -> pa.DataType | None:
+    if kind not in SIMPLE and kind.__module__ == "numpy":
+        numpy = sys.modules["numpy"]
+        if issubclass(kind, numpy.generic) and numpy.dtype(kind).char in "?bhilqBHILQfd":
+            SIMPLE[kind] = pa.from_numpy_dtype(numpy.dtype(kind))
+    return SIMPLE.get(kind)
+
+
+def common_tag(cells: Sequence[Cell]) -> tuple[pa.DataType, str | None] | None:
+    """The one tag of cells of which nulls fit anywhere.
+
+    Integers among floats count as floats where none changes.
+    """
+    tags = list(dict.fromkeys(one.tag for one in cells if one.type != NULL.type))
+    if len(tags) < 2:
+        return tags[0] if tags else NULL.tag
+    if set(tags) == {(INT64, None), (FLOAT64, None)}:
+        fits = all(one.type != INT64 or abs(one.value or 0) <= 2**53 for one in cells)
+        return (FLOAT64, None) if fits else None
+    return None
+
+
+def make_array(values: list[Any], form: pa.DataType) -> pa.Array:
+    """An array of plain values; text beyond 2 GiB gets 64-bit offsets."""
+    array = pa.array(values, form)
+    if isinstance(array, pa.Array):
+        return array
+    wide = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
+    return pa.array(values, wide[form]) if form in wide else array.combine_chunks()
+
+
+def make_field(name: str, form: pa.DataType, kind: str | None) -> pa.Field:
+    """A field that remembers what its text was."""
+    return pa.field(name, form, metadata={KIND: kind.encode()} if kind else None)
+
+
+def kind_of(field: pa.Field) -> str | None:
+    """What the text of a column was before it became text.
+
+    None when the values are what they seem.
+    """
+    found = metadata_of(field).get(KIND)
+    return found.decode() if found else None
+
+
+def metadata_of(owner: Any) -> dict[bytes, bytes]:
+    """The metadata of a field or a schema."""
+    found: dict[bytes, bytes] | None = owner.metadata
+    return found or {}

@@ -1,0 +1,37 @@
+"""What a run leaves behind.
+
+Its folder and ledger, and the table of all results of an experiment.
+"""
+
+from __future__ import annotations
+
+from superparams.store.accepted import Change, accept, changes, equivalent
+from superparams.store.folder import RunFolder, experiment_folder, run_folders
+from superparams.store.index import Index, read_index
+from superparams.store.ledger import Ledger
+from superparams.store.provenance import Provenance, gather, gather_later, save_source
+from superparams.store.reading import LedgerWarning, read
+from superparams.store.results import Results
+from superparams.store.table import Written, compact
+
+__all__ = [
+    "Change",
+    "Index",
+    "Ledger",
+    "LedgerWarning",
+    "Provenance",
+    "Results",
+    "RunFolder",
+    "Written",
+    "accept",
+    "changes",
+    "compact",
+    "equivalent",
+    "experiment_folder",
+    "gather",
+    "gather_later",
+    "read",
+    "read_index",
+    "run_folders",
+    "save_source",
+]

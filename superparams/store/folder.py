@@ -1,0 +1,275 @@
+"""Where a run is kept on disk, and its manifest `run.json`.
+
+    results/<module>.<Class>/results.parquet
+    results/<module>.<Class>/settings/<key>/    what settings put into their `folder`
+    results/<module>.<Class>/runs/<UTC time>-<id>/run.json, ledger/, logs/, source/
+
+Names sort by time, also where the clock stepped back. Every file that is replaced is written
+beside, synced and renamed, so that a reader finds the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from superparams.errors import StoreError
+from superparams.identity.names import module_name
+
+State = Literal["running", "finished", "interrupted", "crashed"]
+TABLE = "results.parquet"
+_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+
+
+def safe_name(name: str) -> str:
+    """A name that any file system takes, Windows included.
+
+    One that had to change gets a hash, so two stay apart.
+    """
+    made = _FORBIDDEN.sub("_", name.encode("utf-8", "backslashreplace").decode())[:100].rstrip(". ")
+    if made == name and not _RESERVED.match(name) and name not in ("", ".", ".."):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{made.strip('.') or 'x'}-{digest[:8]}"
+
+
+def experiment_folder(results: Path, name: str) -> Path:
+    """The folder of an experiment, named `module.Class`, in a results folder.
+
+    It is not made here.
+    """
+    return results / safe_name(name)
+
+
+def setting_folder(setting: Any, run: Path | None) -> Path:
+    """A directory of a setting's own, the same in every run; made when it is missing.
+
+    setting: has a `key`; run: the folder of the run, None outside of one, where the directory is
+    made in `results/<module>.<Class>` of the working directory.
+    """
+    if run is None:
+        kind: Any = setting.__class__
+        name = f"{module_name(kind.__module__)}.{kind.__qualname__}"
+        root = experiment_folder(Path("results"), name)
+    else:
+        root = run.parent.parent
+    key: str = setting.key
+    path = (root / "settings" / key).absolute()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def run_folders(root: Path) -> list[RunFolder]:
+    """The runs of an experiment, oldest first."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(root / "runs") if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    return [RunFolder(root / "runs" / name) for name in names]
+
+
+class RunFolder:
+    """The folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ledger = path / "ledger"
+        self.logs = path / "logs"
+        self.source = path / "source"
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """`<UTC time>-<id>`: unique, and sorts by time."""
+        return self.path.name
+
+    @classmethod
+    def create(cls, root: Path, manifest: Mapping[str, Any] | None = None) -> RunFolder:
+        """A new folder in `root/runs`, whose manifest says that this process runs it."""
+        runs = root / "runs"
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            folder = cls(_new_folder(runs))
+            for part in (folder.ledger, folder.logs, folder.source):
+                part.mkdir()
+            folder.update(
+                state="running", process=this_process(), start=utc_now(), **(manifest or {})
+            )
+            sync_folder(runs)
+        except OSError as error:
+            raise StoreError(f"cannot make a run folder in {runs}: {error}") from error
+        return folder
+
+    def manifest(self) -> dict[str, Any]:
+        """What run.json says; empty when it is missing or damaged."""
+        try:
+            found = json.loads((self.path / "run.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+    def update(self, **changes: Any) -> None:
+        """Change some entries of run.json; the file is replaced in one step."""
+        manifest = self.manifest() | changes
+        made = json.dumps(manifest, indent=1, default=str).encode("utf-8", "backslashreplace")
+        write_durably(self.path / "run.json", made)
+
+    def finish(self, state: State = "finished", **changes: Any) -> None:
+        """Say in the manifest how the run ended."""
+        self.update(state=state, end=utc_now(), **changes)
+
+    def state(self) -> State:
+        """How the run ended. One whose driver is gone without a word has crashed."""
+        manifest = self.manifest()
+        state: State = manifest.get("state", "crashed")
+        if state == "running" and not is_alive(manifest.get("process", {})):
+            return "crashed"
+        return state
+
+    def code(self) -> str | None:
+        """The fingerprint of the code that this run ran."""
+        found = self.manifest().get("code")
+        return found if isinstance(found, str) else None
+
+
+def _new_folder(runs: Path) -> Path:
+    newest = max((name[:22] for name in os.listdir(runs)), default="")
+    while True:
+        now = _after(dt.datetime.now(dt.timezone.utc).strftime("%Y%m%dT%H%M%S%f"), newest)
+        path = runs / f"{now}Z-{secrets.token_hex(3)}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+
+
+def _after(now: str, newest: str) -> str:
+    """The time; one microsecond after the newest run when the clock stepped back."""
+    try:
+        last = dt.datetime.strptime(newest[:21], "%Y%m%dT%H%M%S%f")
+    except ValueError:
+        return now
+    return max(now, (last + dt.timedelta(microseconds=1)).strftime("%Y%m%dT%H%M%S%f"))
+
+
+def utc_now() -> str:
+    """Now, as ISO 8601 text in UTC."""
+    return dt.datetime.now(dt.timezone.utc).isoformat()
+
+
+# ---- processes
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from any other: host and boot, pid, and when it started."""
+    return {
+        "host": socket.gethostname(),
+        "boot": _boot(),
+        "pid": os.getpid(),
+        "started": _started(os.getpid()),
+    }
+
+
+def is_alive(process: Mapping[str, Any]) -> bool:
+    """Whether the process that `this_process` described still runs.
+
+    One of another host counts as alive.
+    """
+    if process.get("host") != socket.gethostname():
+        return bool(process)
+    if process.get("boot") != _boot():
+        return False
+    pid = process.get("pid")
+    return (
+        isinstance(pid, int)
+        and (started := _started(pid)) is not None
+        and started == process.get("started")
+    )
+
+
+def _boot() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in whatever unit the system tells.
+
+    None when there is no such process.
+    """
+    if sys.platform == "linux":
+        try:
+            state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if state in "ZX" else rest[18]
+    return _started_elsewhere(pid)
+
+
+def _started_elsewhere(pid: int) -> str | None:
+    if os.name == "nt":
+        asked = ["powershell", "-NoProfile", "-Command", f"(Get-Process -Id {pid}).StartTime.Ticks"]
+    else:
+        asked = ["ps", "-o", "lstart=", "-p", str(pid)]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
+
+
+# ---- files that are replaced in one step
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file by these bytes.
+
+    A reader sees the old file or the new one, also after a power cut.
+    """
+    beside = part_of(path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        replace_durably(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path} ({len(data):,} bytes): {error}") from error
+
+
+def part_of(path: Path) -> Path:
+    """The name of the unfinished file beside `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+
+
+def replace_durably(beside: Path, path: Path) -> None:
+    """Rename a finished, synced file over `path` and sync the folder that names it."""
+    os.replace(beside, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable, where the system has a way to."""
+    if os.name == "nt":
+        return
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,286 @@
+"""Results: the table of an experiment as a person or a program takes it further."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import importlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.errors import StoreError
+from superparams.store.folder import TABLE, RunFolder
+from superparams.store.provenance import Provenance, read_provenance
+from superparams.store.table import compact, read_table, source_of
+
+_SHOWN_ROWS = 10
+_SHOWN_CHARS = 30
+
+
+class Results:
+    """The newest outcome of every setting of an experiment, one row each (or those of its frame).
+
+    Any reader of Arrow takes it as it is (`polars.DataFrame(results)`, `duckdb.sql("from
+    results")`); `path` is the parquet file. `failures`, `stale` and `where` are Results of fewer
+    rows.
+    """
+
+    def __init__(
+        self, root: Path, table: pa.Table, *, codes: Sequence[str] = (), notes: Sequence[str] = ()
+    ) -> None:
+        """Most are made by `Results.load`.
+
+        root: the folder of the experiment; table: its rows; codes: fingerprints of the code as it
+        is now (and of code accepted as equivalent): rows by any other code are stale.
+        """
+        self.root = root
+        self.codes = tuple(codes)
+        self.notes = tuple(notes)
+        self._table = table
+
+    @classmethod
+    def load(cls, root: Path, *, codes: Sequence[str] = ()) -> Results:
+        """The results in an experiment's folder, without running anything.
+
+        Crashed runs are taken in.
+        """
+        if not root.is_dir():
+            raise StoreError(f"there are no results in {root}: run the experiment first")
+        written = compact(root)
+        return cls(root, read_table(root), codes=codes, notes=written.notes)
+
+    # ---- the table
+
+    @property
+    def path(self) -> Path:
+        """The parquet file."""
+        return self.root / TABLE
+
+    def to_arrow(self) -> pa.Table:
+        """As a pyarrow.Table."""
+        return self._table
+
+    def to_pandas(self) -> Any:
+        """As a pandas.DataFrame."""
+        return self._table.to_pandas()
+
+    def to_polars(self) -> Any:
+        """As a polars.DataFrame."""
+        polars: Any = importlib.import_module("polars")
+        return polars.from_arrow(self._table)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        rows: int = self._table.num_rows
+        return rows
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self._table.to_batches():
+            yield from batch.to_pylist()
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        names: list[str] = self._table.column_names
+        return names
+
+    @property
+    def params(self) -> list[str]:
+        """The names of the columns that hold parameters."""
+        return self._of("param.")
+
+    @property
+    def results(self) -> list[str]:
+        """The names of the columns that hold what `run` returned."""
+        return self._of("result.")
+
+    def _of(self, prefix: str) -> list[str]:
+        fields = [(field.name, source_of(field)) for field in self._table.schema]
+        return [name for name, source in fields if source is not None and source.startswith(prefix)]
+
+    # ---- fewer rows
+
+    @property
+    def failures(self) -> Results:
+        """The settings that failed, were killed or timed out, with their error."""
+        return self._only(pc.not_equal(self._table.column("status"), "done"))
+
+    @property
+    def stale(self) -> Results:
+        """The rows that other code made than the code as it is now.
+
+        Empty when that is not known.
+        """
+        known = pa.array(self.codes or [None], pa.string())
+        is_known = pc.is_in(self._table.column("code"), known)
+        return self._only(
+            pc.invert(is_known) if self.codes else pc.equal(self._table.column("row"), -1)
+        )
+
+    def where(self, **params: Any) -> Results:
+        """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
+
+        Dotted names go in as `where(**{"optimizer.lr": 0.1})`.
+        """
+        found = self
+        for name, value in params.items():
+            column = found._column(name)
+            try:
+                same = pc.is_null(column) if value is None else pc.equal(column, pa.scalar(value))
+            except (ValueError, TypeError, NotImplementedError):
+                same = pa.array([one == value for one in column.to_pylist()], pa.bool_())
+            found = found._only(pc.fill_null(same, False))
+        return found
+
+    def best(self, column: str, mode: Literal["max", "min"] = "max") -> dict[str, Any]:
+        """The row with the largest (or, with mode="min", smallest) value of a column.
+
+        NaN and null do not count.
+        """
+        if mode not in ("max", "min"):
+            raise StoreError(f"best(mode={mode!r}): mode is 'max' or 'min'")
+        values: list[Any] = self._column(column).to_pylist()
+        places = [
+            place for place, value in enumerate(values) if value is not None and value == value
+        ]
+        if not places:
+            raise StoreError(f"no row of {self.path} has a value of {column!r}")
+        try:
+            place = (max if mode == "max" else min)(places, key=values.__getitem__)
+        except TypeError as error:
+            raise StoreError(f"the values of {column!r} have no order: {error}") from error
+        row: dict[str, Any] = self._table.slice(place, 1).to_pylist()[0]
+        return row
+
+    def _column(self, name: str) -> pa.Array:
+        if name not in self.columns:
+            near = difflib.get_close_matches(name, self.columns, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise StoreError(f"no column {name!r} among {', '.join(self.columns)}{hint}")
+        return self._table.column(name)
+
+    def _only(self, mask: pa.Array) -> Results:
+        return Results(self.root, self._table.filter(mask), codes=self.codes, notes=self.notes)
+
+    # ---- where a row comes from
+
+    def row(self, key: str) -> dict[str, Any]:
+        """The (first) row of a setting, by its key or the beginning of its key."""
+        found = self._table.filter(pc.starts_with(self._table.column("key"), key))
+        keys = set(found.column("key").to_pylist())
+        if len(keys) != 1:
+            what = f"{len(keys)} settings have" if keys else "no setting has"
+            raise StoreError(f"{what} a key that begins with {key!r} in {self.path}")
+        row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
+        return row
+
+    def log(self, key: str) -> str:
+        """All that a setting printed, C code included; empty when nothing was kept."""
+        row = self.row(key)
+        start, end = row["log_start"], row["log_end"]
+        path = self._run_of(row).logs / f"{row['rank']}.log"
+        if start is None or not path.exists():
+            return ""
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read(-1 if end is None else max(0, end - start)).decode(errors="replace")
+
+    def provenance(self, row: dict[str, Any] | str) -> Provenance:
+        """Which code, data and environment made a row (or the row of a key): see `Provenance`."""
+        found = self.row(row) if isinstance(row, str) else row
+        return read_provenance(self._run_of(found))
+
+    def _run_of(self, row: dict[str, Any]) -> RunFolder:
+        return RunFolder(self.root / "runs" / str(row["run"]))
+
+    # ---- as people see it
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many settings ended in each status that occurs."""
+        firsts = self._table.filter(pc.equal(self._table.column("row"), 0)).column("status")
+        met = {one["values"]: one["counts"] for one in firsts.value_counts().to_pylist()}
+        return {name: met[name] for name in ("done", "failed", "killed", "timeout") if name in met}
+
+    @property
+    def summary(self) -> str:
+        """One line: `12 settings: 11 done, 1 failed · results/digits.Digits/results.parquet`."""
+        total = sum(self.counts.values())
+        parts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
+        settings = f"{total:,} setting{'s' * (total != 1)}"
+        return (
+            f"{settings}: {parts} · {self._short_path}"
+            if parts
+            else f"{settings} · {self._short_path}"
+        )
+
+    @property
+    def _short_path(self) -> str:
+        try:
+            return str(self.path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(self.path)
+
+    def _shown(self) -> tuple[list[str], list[list[str]], int]:
+        """Columns, rows of text and how many rows are left out.
+
+        The first ones and the last ones.
+        """
+        extra = ["error"] if self.counts.keys() - {"done"} else []
+        names = [*self.params, *self.results, "status", *extra, "seconds"]
+        table = self._table.select(names)
+        left_out = max(0, len(self) - _SHOWN_ROWS)
+        if left_out:
+            half = _SHOWN_ROWS // 2
+            table = pa.concat_tables([table.slice(0, half), table.slice(len(self) - half)])
+        rows = [[show(value) for value in row.values()] for row in table.to_pylist()]
+        return names, rows, left_out
+
+    def __repr__(self) -> str:
+        names, rows, left_out = self._shown()
+        widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [names, *rows]]
+        if left_out:
+            lines.insert(1 + _SHOWN_ROWS // 2, f"… {left_out:,} more rows")
+        return "\n".join([self.summary, *lines])
+
+    def __rich__(self) -> Any:
+        rich_table: Any = importlib.import_module("rich.table")
+        rich_text: Any = importlib.import_module("rich.text")
+        names, rows, left_out = self._shown()
+        made = rich_table.Table(title=rich_text.Text(self.summary), title_justify="left")
+        for name in names:
+            made.add_column(rich_text.Text(name), overflow="fold")
+        for place, row in enumerate(rows):
+            if left_out and place == _SHOWN_ROWS // 2:
+                made.add_row(rich_text.Text(f"… {left_out:,} more"))
+            made.add_row(*map(rich_text.Text, row))
+        return made
+
+    def _repr_html_(self) -> str:
+        names, rows, left_out = self._shown()
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+        lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
+        if left_out:
+            gap = f'<td colspan="{len(names)}">… {left_out:,} more rows</td>'
+            lines.insert(_SHOWN_ROWS // 2, gap)
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        caption = f"<caption>{html.escape(self.summary)}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def show(value: Any) -> str:
+    """A value in one short line."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    line = " ".join(str(value).split())
+    return line if len(line) <= _SHOWN_CHARS else line[: _SHOWN_CHARS - 1] + "…"

@@ -1,0 +1,243 @@
+"""A run folder tells which code, data and environment made its results."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from superparams.errors import StoreError
+from superparams.outcome import Outcome, encode
+from superparams.store import (
+    Ledger,
+    Results,
+    RunFolder,
+    experiment_folder,
+    gather,
+    gather_later,
+    run_folders,
+    save_source,
+)
+from superparams.store import provenance as module
+from superparams.store.folder import is_alive, safe_name, setting_folder, this_process, write_durably
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    done = subprocess.run(
+        ["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "trunk")
+    (folder / "digits.py").write_text("x = 1\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "one")
+    yield folder
+
+
+def kept(tmp_path: Path, project: Path) -> RunFolder:
+    run = RunFolder.create(tmp_path / "results", {"code": "c1"})
+    gather(project).save(run)
+    with Ledger(run.ledger) as ledger:
+        ledger.append(encode([Outcome(0, f"{0:032x}", "done", {})]))
+    run.finish()
+    return run
+
+
+def test_commit_branch_patch_and_untracked_sources(tmp_path: Path, project: Path) -> None:
+    (project / "digits.py").write_text("x = 2\n")
+    (project / "new.py").write_text("y = 1\n")
+    (project / "weights.bin").write_bytes(b"\0" * 10)
+    (project / "secret.json").write_text("{}")
+    kept(tmp_path, project)
+    results = Results.load(tmp_path / "results")
+    found = results.provenance(next(iter(results)))
+    assert found.commit == git(project, "rev-parse", "HEAD")
+    assert found.branch == "trunk"
+    assert found.patch is not None
+    assert "+x = 2" in found.patch
+    assert [path.name for path in found.files] == ["new.py"]
+    assert found.files[0].read_text() == "y = 1\n"
+    assert found.manifest["git"]["is_dirty"]
+
+
+def test_the_patch_takes_the_commit_to_the_code_that_ran(tmp_path: Path, project: Path) -> None:
+    (project / "digits.py").write_text("x = 'é'\n")
+    (project / "blob.bin").write_bytes(bytes(range(256)))
+    git(project, "add", "blob.bin")
+    run = kept(tmp_path, project)
+    found = module.read_provenance(run)
+    git(project, "worktree", "add", "-q", str(tmp_path / "then"), str(found.commit))
+    git(tmp_path / "then", "apply", str(run.source / "uncommitted.patch"))
+    assert (tmp_path / "then" / "digits.py").read_text() == "x = 'é'\n"
+    assert (tmp_path / "then" / "blob.bin").read_bytes() == bytes(range(256))
+
+
+def test_a_clean_repository(tmp_path: Path, project: Path) -> None:
+    found = module.read_provenance(kept(tmp_path, project))
+    assert (found.patch, found.files, found.manifest["git"]["is_dirty"]) == (None, [], False)
+
+
+def test_what_is_large_is_cut_and_told(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PATCH", 1000)
+    (project / "digits.py").write_text("x = 2  # " + "long " * 1000)
+    (project / "large.py").write_text("#" * (module.MAX_FILE + 1))
+    found = module.read_provenance(kept(tmp_path, project))
+    assert found.patch is not None
+    assert len(found.patch) == 1000
+    assert found.manifest["git"]["patch_cut_at"] == 1000
+    assert found.manifest["git"]["untracked_left_out"] == ["large.py"]
+
+
+def test_outside_git_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert gather(tmp_path).manifest["git"] is None
+    monkeypatch.setenv("PATH", "")
+    assert gather(tmp_path).manifest["git"] is None
+
+
+def test_a_repository_without_a_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "trunk")
+    state, _ = module.git_state(tmp_path)
+    assert state is not None
+    assert (state["commit"], state["branch"]) == (None, "trunk")
+
+
+def test_nothing_of_the_repository_runs(tmp_path: Path, project: Path) -> None:
+    canary = tmp_path / "canary"
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ntouch {canary}\n")
+    script.chmod(0o755)
+    for name in ("core.fsmonitor", "core.pager", "diff.external", "diff.x.textconv"):
+        git(project, "config", name, str(script))
+    for hook in ("post-index-change", "fsmonitor-watchman"):
+        (project / ".git" / "hooks").mkdir(exist_ok=True)
+        (project / ".git" / "hooks" / hook).symlink_to(script)
+    (project / ".gitattributes").write_text("*.py diff=x\n")
+    (project / "digits.py").write_text("x = 2\n")
+    state, files = module.git_state(project)
+    assert state is not None
+    assert "uncommitted.patch" in files
+    assert not canary.exists()
+
+
+def test_what_is_told_of_machine_and_process(tmp_path: Path) -> None:
+    found = gather(tmp_path).manifest
+    assert found["argv"] == sys.argv
+    assert found["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
+    assert re.match(r"\d+\.", found["versions"]["pyarrow"])
+    assert found["versions"]["pytest"] == pytest.__version__
+    assert found["cpu"]
+    json.dumps(found)
+
+
+def test_no_value_of_the_environment_is_kept(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "canary-9f8e7d")
+    kept(tmp_path, project)
+    for path in (tmp_path / "results").rglob("*"):
+        assert path.is_dir() or b"canary-9f8e7d" not in path.read_bytes()
+
+
+def test_it_does_not_hold_up_a_start(project: Path) -> None:
+    begun = time.perf_counter()
+    future = gather_later(project)
+    assert time.perf_counter() - begun < 0.05
+    assert future.result(timeout=30).manifest["git"]["branch"] == "trunk"
+
+
+def test_the_source_of_the_experiment(tmp_path: Path, project: Path) -> None:
+    run = RunFolder.create(tmp_path / "results")
+    (project / "deep").mkdir()
+    (project / "deep" / "part.py").write_text("z = 1")
+    outside = tmp_path / "outside.py"
+    outside.write_text("w = 1")
+    save_source(run, project, [project / "deep" / "part.py", outside], {"m.f": "def f(): …"})
+    assert (run.source / "project" / "deep" / "part.py").read_text() == "z = 1"
+    assert (run.source / "project" / "outside.py").read_text() == "w = 1"
+    assert json.loads((run.source / "parts.json").read_text()) == {"m.f": "def f(): …"}
+
+
+class TestRunFolder:
+    """Folders and manifests."""
+
+    def test_states(self, tmp_path: Path) -> None:
+        run = RunFolder.create(tmp_path, {"code": "c1"})
+        assert (run.state(), run.code()) == ("running", "c1")
+        process = run.manifest()["process"]
+        run.update(process={**process, "started": "0"})  # the pid is another process now
+        assert run.state() == "crashed"
+        run.finish("interrupted", counts={"done": 1})
+        assert (run.state(), run.manifest()["counts"]) == ("interrupted", {"done": 1})
+        (run.path / "run.json").write_text("{")
+        assert (run.state(), run.code(), run.manifest()) == ("crashed", None, {})
+
+    def test_a_process_that_ended_is_not_alive(self) -> None:
+        code = "from superparams.store.folder import this_process as t; import json; print(json.dumps(t()))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd()
+        )
+        assert not is_alive(json.loads(done.stdout))
+        assert is_alive(this_process())
+
+    def test_names_sort_by_time_also_when_the_clock_steps_back(self, tmp_path: Path) -> None:
+        (tmp_path / "runs" / "29990101T000000000000Z-abcdef").mkdir(parents=True)
+        made = [RunFolder.create(tmp_path).name for _ in range(3)]
+        assert [run.name for run in run_folders(tmp_path)][1:] == made
+        assert all(re.fullmatch(r"\d{8}T\d{12}Z-[0-9a-f]{6}", name) for name in made)
+
+    @pytest.mark.parametrize(
+        "name", ["../x", "/abs", "a\0b", "x" * 300, "con", "NUL.txt", "a<b>:c", "", ".", "..", "\udcff", "a. "]
+    )
+    def test_names_that_file_systems_refuse(self, tmp_path: Path, name: str) -> None:
+        folder = experiment_folder(tmp_path, name)
+        assert folder.parent == tmp_path
+        folder.mkdir()
+        assert safe_name(name) == folder.name
+        assert safe_name(name) != safe_name(name + "x")
+
+    def test_plain_names_stay(self) -> None:
+        assert safe_name("package.module.Digits") == "package.module.Digits"
+
+    def test_no_room_for_a_run(self, tmp_path: Path) -> None:
+        (tmp_path / "runs").write_text("")
+        with pytest.raises(StoreError, match="cannot make a run folder"):
+            RunFolder.create(tmp_path)
+
+    def test_a_setting_has_one_folder_in_all_runs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Setting:
+            key = "ab" * 16
+
+        runs = [RunFolder.create(tmp_path) for _ in range(2)]
+        first, second = (setting_folder(Setting(), run.path) for run in runs)
+        assert first == second
+        assert first.is_dir()
+        monkeypatch.chdir(tmp_path)
+        alone = setting_folder(Setting(), None)
+        assert alone.is_relative_to(tmp_path / "results")
+
+    def test_a_write_that_fails_leaves_the_old_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        write_durably(path, b"old")
+        with pytest.raises(StoreError, match="cannot write"):
+            write_durably(tmp_path / "missing" / "file", b"new")
+        assert path.read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["file"]

@@ -1,0 +1,201 @@
+"""Results: the table in the hands of a person or a program."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from superparams.errors import StoreError
+from superparams.outcome import Outcome, encode
+from superparams.store import Ledger, Results, RunFolder, accept, changes, equivalent
+
+
+def key(number: int) -> str:
+    return f"{number:032x}"
+
+
+def outcomes(n: int) -> list[Outcome]:
+    made = []
+    for at in range(n):
+        params = {"kernel": "rbf" if at % 2 else "linear", "C": at / 10, "optimizer.lr": 0.1}
+        bad = at % 5 == 0
+        made.append(
+            Outcome(
+                at, key(at), "failed" if bad else "done", params,
+                None if bad else {"accuracy": at / 7},
+                "ValueError: <b>no</b>" if bad else None,
+                log_start=3 * at, log_end=3 * at + 3,
+            )  # fmt: skip
+        )
+    return made
+
+
+def run(root: Path, made: list[Outcome], code: str = "c1", **manifest: Any) -> RunFolder:
+    folder = RunFolder.create(root, {"code": code, **manifest})
+    with Ledger(folder.ledger) as ledger:
+        ledger.append(encode(made))
+    folder.finish()
+    return folder
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    run(tmp_path, outcomes(12))
+    return Results.load(tmp_path, codes=["c1"])
+
+
+def test_the_same_table_in_every_form(results: Results) -> None:
+    assert len(results) == 12
+    assert results.to_arrow().num_rows == 12
+    assert results.to_pandas()["accuracy"].count() == 9
+    assert results.to_polars()["accuracy"].null_count() == 3
+    assert pl.DataFrame(results).equals(results.to_polars())
+    assert pa.table(results).equals(results.to_arrow())
+    assert [row["C"] for row in results] == [at / 10 for at in range(12)]
+    assert results.path.name == "results.parquet"
+    assert results.path.exists()
+
+
+def test_columns(results: Results) -> None:
+    assert results.params == ["kernel", "C", "optimizer.lr"]
+    assert results.results == ["accuracy"]
+
+
+def test_failures(results: Results) -> None:
+    assert [row["key"] for row in results.failures] == [key(0), key(5), key(10)]
+    assert {row["error"] for row in results.failures} == {"ValueError: <b>no</b>"}
+    assert not results.failures.where(C=0.1)
+
+
+def test_where(results: Results) -> None:
+    assert [row["C"] for row in results.where(kernel="rbf", C=0.3)] == [0.3]
+    assert len(results.where(**{"optimizer.lr": 0.1})) == 12
+    assert len(results.where(accuracy=None)) == 3
+    assert len(results.where(C=1)) == 1
+    assert len(results.where(C="x")) == 0
+    with pytest.raises(StoreError, match=r"no column 'kernl'.*did you mean 'kernel'\?"):
+        results.where(kernl="rbf")
+
+
+def test_best(results: Results) -> None:
+    assert results.best("accuracy")["C"] == 1.1
+    assert results.best("accuracy", "min")["C"] == 0.1
+    with pytest.raises(StoreError, match="did you mean 'accuracy'"):
+        results.best("acuracy")
+    with pytest.raises(StoreError, match="mode is 'max' or 'min'"):
+        results.best("accuracy", "most")  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="no row"):
+        results.failures.best("accuracy")
+
+
+def test_best_passes_over_nan(tmp_path: Path) -> None:
+    values = [math.nan, 1.0, math.nan, 3.0]
+    run(tmp_path, [Outcome(at, key(at), "done", {}, {"x": x}) for at, x in enumerate(values)])
+    assert Results.load(tmp_path).best("x")["x"] == 3.0
+
+
+def test_log(results: Results, tmp_path: Path) -> None:
+    (folder,) = (tmp_path / "runs").iterdir()
+    (folder / "logs" / "0.log").write_bytes(b"aaabbbccc\xff\xffd")
+    assert results.log(key(1)) == "bbb"
+    assert results.log(key(3)) == "\ufffd\ufffdd"
+    with pytest.raises(StoreError, match="no setting has a key"):
+        results.log("ffff")
+    with pytest.raises(StoreError, match="12 settings have a key"):
+        results.log("0")
+    (folder / "logs" / "0.log").unlink()
+    assert results.log(key(1)) == ""
+
+
+def test_stale(tmp_path: Path) -> None:
+    run(tmp_path, outcomes(3), "c1")
+    run(tmp_path, outcomes(2), "c2")
+    now = Results.load(tmp_path, codes=["c2"])
+    assert [row["key"] for row in now.stale] == [key(2)]
+    assert len(Results.load(tmp_path).stale) == 0
+    accept(tmp_path, "c1", "c2")
+    codes = equivalent(tmp_path, "c2")
+    assert codes == ["c2", "c1"]
+    assert len(Results.load(tmp_path, codes=codes).stale) == 0
+
+
+def test_what_is_accepted_goes_one_way_and_on(tmp_path: Path) -> None:
+    accept(tmp_path, "c1", "c2")
+    accept(tmp_path, "c2", "c3")
+    with open(tmp_path / "accepted.jsonl", "ab") as file:
+        file.write(b'\n{"old": "c0", "ne')  # a crash
+    accept(tmp_path, "c3", "c2")
+    assert equivalent(tmp_path, "c3") == ["c3", "c2", "c1"]
+    assert equivalent(tmp_path, "c1") == ["c1"]
+
+
+def test_what_changed(tmp_path: Path) -> None:
+    folder = run(tmp_path, [], parts={"m.f": "1", "m.g": "1", "m.h": "1"})
+    (folder.source / "parts.json").write_text('{"m.f": "def f():\\n    return 1"}')
+    parts = {"m.f": "2", "m.g": "1", "m.new": "1"}
+    found = changes(folder, parts, {"m.f": "def f():\n    return 2"})
+    assert [(one.name, one.how) for one in found] == [
+        ("m.f", "changed"),
+        ("m.h", "removed"),
+        ("m.new", "added"),
+    ]
+    assert "-    return 1\n+    return 2" in found[0].diff
+
+
+def test_summary_and_text(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert results.summary == "12 settings: 9 done, 3 failed · results.parquet"
+    lines = repr(results).splitlines()
+    assert lines[0] == results.summary
+    assert lines[1].split() == "kernel C optimizer.lr accuracy status error seconds".split()
+    assert "… 2 more rows" in lines
+    assert all(len(line) < 120 for line in lines)
+    assert results.failures.summary.startswith("3 settings: 3 failed")
+    assert results.where(C=0.1).summary.startswith("1 setting: 1 done")
+
+
+def test_html_is_escaped(results: Results) -> None:
+    text = results._repr_html_()
+    assert text.startswith("<table>")
+    assert "&lt;b&gt;no" in text
+    assert "<b>" not in text
+
+
+def test_rich(results: Results) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(results)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "accuracy" in text
+    assert "<b>no</b>" in text
+
+
+def test_frames_count_as_one_setting(tmp_path: Path) -> None:
+    run(tmp_path, [Outcome(0, key(0), "done", {}, pa.table({"x": list(range(5))}))])
+    found = Results.load(tmp_path)
+    assert len(found) == 5
+    assert found.summary.startswith("1 setting: 1 done")
+
+
+def test_without_results(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="run the experiment first"):
+        Results.load(tmp_path / "none")
+    run(tmp_path, [])
+    empty = Results.load(tmp_path)
+    assert len(empty) == 0
+    assert repr(empty).startswith("0 settings ·")
+
+
+def test_results_stay_what_they_were(tmp_path: Path) -> None:
+    run(tmp_path, outcomes(2))
+    before = Results.load(tmp_path)
+    run(tmp_path, outcomes(4))
+    Results.load(tmp_path)
+    assert len(before) == 2
