@@ -1,0 +1,149 @@
+"""What carries settings to workers and their outcomes back.
+
+An engine is handed ranges of indices, never objects, and yields encoded outcomes. `find` gives one
+by its name, or wraps an executor of `concurrent.futures`. Every engine passes the contract in
+`tests/contracts/engine.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from superparams.errors import EngineError
+from superparams.outcome import Status
+
+if TYPE_CHECKING:
+    from superparams.worker import Program
+
+__all__ = ["Activity", "Control", "Engine", "Options", "Todo", "find", "refuse"]
+
+# Ascending ranges of step 1 that do not overlap: a million settings are one range.
+Todo = Sequence[range]
+
+_NAMES = {
+    "serial": ("superparams.engines.serial", "Serial"),
+    "threads": ("superparams.engines.threads", "Threads"),
+    "processes": ("superparams.engines.processes", "Processes"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run asks of any engine; an engine that cannot do it says so before anything starts.
+
+    num_proc: workers; timeout: seconds a setting may take; retries: extra attempts of a setting
+    whose outcome is in `retry_on`; start_method: "forkserver", "spawn" or "fork";
+    threads_per_worker: BLAS and OpenMP threads of each worker; gpus: device names or their number,
+    divided among the ranks; folder: the run folder, where logs/<rank>.log are written; preload:
+    modules to import once, before workers start.
+    """
+
+    num_proc: int = 1
+    timeout: float | None = None
+    retries: int = 0
+    retry_on: frozenset[Status] = frozenset({"killed", "timeout"})
+    start_method: str | None = None
+    threads_per_worker: int | None = None
+    gpus: Sequence[str | int] | int | None = None
+    folder: Path | None = None
+    preload: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        if self.num_proc < 1:
+            raise EngineError(f"num_proc={self.num_proc}: there must be one worker at least")
+        if self.timeout is not None and not self.timeout > 0:
+            raise EngineError(f"timeout={self.timeout}: give seconds above 0, or None for no limit")
+        if self.retries < 0:
+            raise EngineError(f"retries={self.retries}: give 0 or more extra attempts")
+        if self.threads_per_worker is not None and self.threads_per_worker < 1:
+            raise EngineError(f"threads_per_worker={self.threads_per_worker}: give 1 or more")
+
+
+class Control:
+    """How a run is ended early. Any thread and any signal handler may call it: it takes no lock."""
+
+    __slots__ = ("draining", "stopping")
+
+    def __init__(self) -> None:
+        """Start with nothing asked."""
+        self.draining = False
+        self.stopping = False
+
+    def drain(self) -> None:
+        """Hand out nothing more; what runs may finish."""
+        self.draining = True
+
+    def stop(self) -> None:
+        """End now: what runs is killed where that is possible, and has no outcome."""
+        self.draining = True
+        self.stopping = True
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a worker does: the index of its setting (None: idle) and for how many seconds."""
+
+    rank: int
+    index: int | None
+    seconds: float
+
+
+class Engine(Protocol):
+    """Carries settings to workers and outcomes back."""
+
+    @property
+    def name(self) -> str:
+        """The name that users give."""
+        ...
+
+    def execute(
+        self, program: Program, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes until every index of `todo` has one, or `control` ends the run.
+
+        Options are checked when it is called, not at the first batch. Closing the iterator ends
+        every worker.
+        """
+        ...
+
+    def activity(self) -> list[Activity]:
+        """What each worker does now; may be called from any thread."""
+        ...
+
+
+def find(engine: str | Engine | Executor) -> Engine:
+    """The engine of that name, or the engine around an executor of `concurrent.futures`."""
+    if isinstance(engine, str):
+        return _named(engine)
+    if hasattr(engine, "execute"):
+        return cast("Engine", engine)
+    if not hasattr(engine, "submit"):
+        raise EngineError(f"engine={engine!r} is neither a name, nor an executor, nor an engine")
+    from superparams.engines.futures import Futures
+
+    executor: Any = engine
+    return Futures(executor)
+
+
+def _named(name: str) -> Engine:
+    if name not in _NAMES:
+        known = ", ".join(map(repr, _NAMES))
+        raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
+    module, kind = _NAMES[name]
+    made: Engine = getattr(importlib.import_module(module), kind)()
+    return made
+
+
+def refuse(engine: str, options: Options, **reasons: str) -> None:
+    """Raise an `EngineError` for every option that is set although `engine` cannot honour it."""
+    default = Options()
+    for name, reason in reasons.items():
+        given = getattr(options, name)
+        if given != getattr(default, name):
+            raise EngineError(f"{name}={given!r} cannot be used with engine={engine!r}: {reason}")

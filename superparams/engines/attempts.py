@@ -1,0 +1,46 @@
+"""One setting, tried as often as the options allow."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from superparams.engines import Options
+from superparams.outcome import Outcome, Status
+
+if TYPE_CHECKING:
+    from superparams.worker import Program, Worker
+
+
+def again(status: Status, attempt: int, options: Options) -> bool:
+    """Whether an outcome of this attempt is not the last word."""
+    return attempt <= options.retries and status in options.retry_on
+
+
+def run_setting(worker: Worker, index: int, options: Options) -> Outcome:
+    """The last outcome of a setting that is tried as often as `options` allow."""
+    attempt = 1
+    outcome = worker.run(index, attempt)
+    while again(outcome.status, attempt, options):
+        attempt += 1
+        outcome = worker.run(index, attempt)
+    return outcome
+
+
+def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: int) -> Outcome:
+    """One attempt where no Ctrl-C arrives: a KeyboardInterrupt is a failure of the setting."""
+    started, begun = time.time(), time.monotonic()
+    try:
+        return worker.run(index, attempt)
+    except KeyboardInterrupt as error:
+        return program.outcome_of_lost(
+            index,
+            status="failed",
+            error=f"KeyboardInterrupt: {error}" if str(error) else "KeyboardInterrupt",
+            traceback=traceback.format_exc(),
+            started=started,
+            seconds=time.monotonic() - begun,
+            rank=rank,
+            attempt=attempt,
+        )

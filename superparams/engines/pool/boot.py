@@ -1,0 +1,40 @@
+"""What a template or a fresh worker must know before it can start."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from superparams.engines import Options
+
+
+@dataclass(frozen=True)
+class Boot:
+    """The driver's words to a new process.
+
+    method: the start method; handle: of the packed program (None when workers are forks of the
+    driver); environ: thread variables; devices: `CUDA_VISIBLE_DEVICES` of each rank; the rest: the
+    driver's own.
+    """
+
+    method: str
+    options: Options
+    handle: Any
+    environ: Mapping[str, str]
+    devices: list[str] | None
+    path: list[str]
+    argv: list[str]
+
+    def adopt(self) -> None:
+        """Make modules importable here as they are in the driver."""
+        sys.path[:] = self.path
+        sys.argv[:] = self.argv
+
+    def set_environ(self, rank: int | None = None) -> None:
+        """Set the thread variables and, for a rank, its devices."""
+        os.environ.update(self.environ)
+        if rank is not None and self.devices is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.devices[rank]

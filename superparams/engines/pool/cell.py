@@ -1,0 +1,85 @@
+"""A cell of memory a worker, shared with the driver: which setting it runs, since when.
+
+The worker stores plain numbers, which takes no lock and no message, so that the driver can tell at
+any time, also when the worker is dead or inside C code that holds the GIL.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from dataclasses import dataclass
+
+# Places in a cell; each holds 64 bits.
+INDEX = 0  # of the setting that runs, -1 when none
+START = 1  # of that setting, nanoseconds of the monotonic clock, which all processes share
+ATTEMPT = 2
+UNSENT = 3  # outcomes that the worker has not sent yet
+CUT = 4  # written by the driver: chunks that were sent under a lower number are over
+LOG = 5  # where the setting's output starts in the log, -1 without a log
+_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a worker was at when its cell was read."""
+
+    index: int
+    start: int
+    attempt: int
+    log: int
+
+
+class Cells:
+    """The cells of all ranks in one anonymous file."""
+
+    def __init__(self, fd: int, count: int) -> None:
+        """Map the file `fd`, which stays open."""
+        self.fd = fd
+        self._memory = mmap.mmap(fd, max(count * _WORDS * 8, mmap.PAGESIZE))
+        self._view = memoryview(self._memory).cast("q")
+
+    @classmethod
+    def make(cls, count: int) -> Cells:
+        """New cells for `count` workers, all idle."""
+        fd = anonymous_file("superparams-cells")
+        os.ftruncate(fd, max(count * _WORDS * 8, mmap.PAGESIZE))
+        cells = cls(fd, count)
+        for rank in range(count):
+            cells.reset(rank)
+        return cells
+
+    def reset(self, rank: int) -> None:
+        """Make the cell that of a worker which has not started."""
+        cell = self.of(rank)
+        cell[INDEX] = cell[LOG] = -1
+        cell[START] = cell[ATTEMPT] = cell[UNSENT] = cell[CUT] = 0
+        cell.release()
+
+    def of(self, rank: int) -> memoryview:
+        """The cell of one rank, to read and write."""
+        return self._view[rank * _WORDS : (rank + 1) * _WORDS]
+
+    def mark(self, rank: int) -> Mark:
+        """What that worker is at."""
+        at = rank * _WORDS
+        view = self._view
+        index = view[at + INDEX]
+        mark = Mark(index, view[at + START], view[at + ATTEMPT], view[at + LOG])
+        # The worker went on while this was read: what was read is of no one setting.
+        return mark if view[at + INDEX] == index else Mark(-1, 0, 0, -1)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._view.release()
+        self._memory.close()
+        os.close(self.fd)
+
+
+def anonymous_file(name: str) -> int:
+    """A file descriptor of a file without a name in any folder."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,292 @@
+"""The driver's loop: hands out chunks, watches workers, and passes on what they send.
+
+It runs in a thread of its own, for two reasons. Workers die with the *thread* that started them, so
+that thread must live as long as they do. And a slow reader of the outcomes must not keep a timeout
+from being enforced.
+"""
+
+from __future__ import annotations
+
+import queue
+import selectors
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from superparams.engines import Activity, Control, Options, Todo
+from superparams.engines.backlog import Backlog, Chunk, Pace
+from superparams.engines.pool import template, wire
+from superparams.engines.pool.boot import Boot
+from superparams.engines.pool.cell import CUT, Cells
+from superparams.engines.pool.crew import Member, State
+from superparams.engines.pool.launch import Template, no_files
+from superparams.engines.pool.loss import End, Losses
+from superparams.engines.pool.watch import Watch
+from superparams.engines.pool.wire import Frame, Kind
+from superparams.errors import EngineError
+
+if TYPE_CHECKING:
+    from superparams.worker import Program
+
+_TICK = 0.02  # seconds between looks at what workers do
+_LEAVING = 2.0  # seconds that torn down workers may take to end
+_MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait
+_MOST_FAILED_STARTS = 3
+_MOST_TEMPLATES = 3  # that may die under a run
+
+
+class Dispatch:
+    """One run on worker processes."""
+
+    def __init__(
+        self, program: Program, todo: Todo, boot: Boot, options: Options, control: Control
+    ) -> None:
+        """Nothing starts before `outcomes` is iterated."""
+        self._program = program
+        self._boot = boot
+        self._options = options
+        self._control = control
+        self._backlog = Backlog(todo)
+        self._pace = Pace()
+        self._size = min(options.num_proc, self._backlog.remaining)
+        self._members: dict[int, Member] = {}
+        self._out: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
+        self._put = self._got = 0  # bytes of outcomes, each written by one thread
+        self._abandoned = False
+        self._failed_starts = self._failed_templates = 0
+        self._torn_down = 0.0
+
+    # ---- the reader's side
+
+    def outcomes(self) -> Iterator[bytes]:
+        """Encoded outcomes as they arrive."""
+        if not self._size:
+            return
+        thread = threading.Thread(target=self._main, name="superparams-dispatch", daemon=True)
+        thread.start()
+        try:
+            while (item := self._out.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                self._got += len(item)
+                yield item
+        finally:
+            self._abandoned = True
+            thread.join()
+
+    def activity(self) -> list[Activity]:
+        """What each worker does."""
+        now = time.monotonic_ns()
+        found: list[Activity] = []
+        for rank in sorted(self._members.copy()):
+            with suppress(ValueError):  # the run has just ended, and its cells are gone
+                mark = self._cells.mark(rank)
+                idle = mark.index < 0
+                seconds = 0.0 if idle else (now - mark.start) / 1e9
+                found.append(Activity(rank, None if idle else mark.index, seconds))
+        return found
+
+    # ---- the thread
+
+    def _main(self) -> None:
+        try:
+            self._run()
+        except OSError as error:
+            self._out.put(no_files(error, self._options.num_proc))
+        except BaseException as error:
+            self._out.put(error)
+        finally:
+            self._out.put(None)
+
+    def _run(self) -> None:
+        self._losses = Losses(self._program, self._options, self._backlog)
+        self._cells = Cells.make(self._size)
+        self._watch = Watch(self._cells, self._options.timeout)
+        try:
+            with selectors.DefaultSelector() as self._selector:
+                self._loop()
+        finally:
+            self._cells.close()
+
+    def _loop(self) -> None:
+        self._begin()
+        try:
+            while not self._over():
+                self._look()
+                self._hand_out()
+                self._listen(self._watch.until_due(self._in_state(State.BUSY), _TICK))
+            self._close_members()
+        finally:
+            self._end()
+
+    def _begin(self) -> None:
+        self._template = Template(self._boot, self._program, self._cells)
+        self._reader = wire.Reader(self._template.control)
+        self._selector.register(self._template.control, selectors.EVENT_READ, None)
+        self._forks: bool | None = None  # not known before the template is ready
+
+    def _end(self) -> None:
+        self._selector.unregister(self._template.control)
+        for member in list(self._members.values()):
+            self._forget(member)
+        self._template.close()
+
+    def _over(self) -> bool:
+        if self._hurried():
+            return True
+        if self._in_state(State.BUSY):
+            return False
+        return self._control.draining or not self._backlog.remaining
+
+    def _hurried(self) -> bool:
+        return self._abandoned or self._control.stopping
+
+    def _in_state(self, state: State) -> list[Member]:
+        return [member for member in self._members.values() if member.state is state]
+
+    # ---- handing out
+
+    def _hand_out(self) -> None:
+        if self._control.draining or self._forks is None:
+            return
+        self._staff()
+        for member in self._in_state(State.IDLE):
+            chunk = self._backlog.take(self._pace.size(self._backlog.remaining, self._size))
+            if chunk is None:
+                break
+            member.begin(chunk, self._cells.of(member.rank)[CUT])
+
+    def _staff(self) -> None:
+        """Fill vacant ranks as far as there is work for them."""
+        free = len(self._in_state(State.IDLE)) + len(self._in_state(State.STARTING))
+        for rank in range(self._size):
+            if free >= self._backlog.remaining:
+                return
+            if rank not in self._members:
+                self._start(rank)
+                free += 1
+
+    def _start(self, rank: int) -> None:
+        self._cells.reset(rank)
+        member = Member.make(rank, self._template, boots=not self._forks)
+        self._members[rank] = member
+        self._selector.register(member.channel, selectors.EVENT_READ, member)
+
+    def _look(self) -> None:
+        vacant = len(self._members) < self._size or self._in_state(State.IDLE)
+        wanted = self._control.draining or (not self._backlog.remaining and bool(vacant))
+        for member in self._in_state(State.BUSY):
+            self._give_back(self._watch.look(member, self._template, wanted=wanted))
+
+    def _give_back(self, chunk: Chunk | None) -> None:
+        if chunk:
+            self._backlog.give_back(chunk)
+
+    # ---- listening
+
+    def _listen(self, seconds: float) -> None:
+        heard = [key.data for key, _ in self._selector.select(seconds)]
+        if self._put - self._got > _MOST_BYTES:
+            time.sleep(0.001)
+        else:
+            for member in filter(None, heard):
+                self._read(member)
+        if None in heard:
+            self._read_template()
+
+    def _read(self, member: Member) -> None:
+        for frame in member.reader.frames():
+            self._hear(member, frame)
+        if member.reader.ended:
+            self._stop_listening(member)
+
+    def _hear(self, member: Member, frame: Frame) -> None:
+        if frame.kind is Kind.BROKEN:
+            raise EngineError(_broken("a worker", frame.body))
+        if frame.kind is Kind.LEFT:
+            member.state = State.LEAVING
+            self._torn_down = time.monotonic()
+        elif frame.kind is Kind.READY:
+            self._failed_starts = 0
+            if member.state is State.STARTING:
+                member.state = State.IDLE
+        else:
+            member.sent = frame.a
+            self._emit(frame.body)
+            if frame.kind is Kind.END:
+                self._pace.saw(frame.a, frame.b / 1e9)
+                self._give_back(member.unsent)
+                member.rest()
+
+    def _emit(self, body: bytes) -> None:
+        if body:
+            self._put += len(body)
+            self._out.put(body)
+
+    def _read_template(self) -> None:
+        for frame in self._reader.frames():
+            if frame.kind is Kind.READY:
+                self._forks = bool(frame.a)
+            elif frame.kind is Kind.BROKEN:
+                raise EngineError(_broken("the template process", frame.body))
+            elif frame.kind is Kind.DEAD and frame.a in self._members:
+                (peak,) = template.PEAK.unpack(frame.body)
+                self._bury(self._members[frame.a], frame.b, peak)
+        if self._reader.ended:
+            self._replace_template()
+
+    # ---- losses
+
+    def _bury(self, member: Member, status: int, peak: int) -> None:
+        """Account for a worker that ended; what it had sent is all there by now."""
+        self._read(member)
+        mark = self._cells.mark(member.rank)
+        end = End(status, member.stack(), peak)
+        self._forget(member)
+        if member.state is State.STARTING:
+            self._failed_starts += 1
+            if self._failed_starts >= _MOST_FAILED_STARTS:
+                raise EngineError(f"workers end before they start: {end.error}\n{end.stack}")
+        elif member.state is State.BUSY:
+            self._emit(self._losses.account(member, mark, end))
+
+    def _forget(self, member: Member) -> None:
+        self._stop_listening(member)
+        del self._members[member.rank]
+        member.close()
+
+    def _stop_listening(self, member: Member) -> None:
+        if not member.deaf:
+            member.deaf = True
+            self._selector.unregister(member.channel)
+
+    def _replace_template(self) -> None:
+        """It was killed, and all workers with it: nobody is to blame, all they ran runs again."""
+        self._failed_templates += 1
+        if self._failed_templates >= _MOST_TEMPLATES:
+            raise EngineError("the template process died three times; is there enough memory?")
+        for member in self._in_state(State.BUSY):
+            self._read(member)
+            self._give_back(member.unsent)
+        self._end()
+        self._begin()
+
+    # ---- the end
+
+    def _close_members(self) -> None:
+        """Let workers tear down; those that must end now are killed by the end of the template."""
+        for member in [] if self._hurried() else list(self._members.values()):
+            member.leave()
+        begun = time.monotonic()
+        limit = begun + (self._options.timeout or float("inf"))
+        while self._members and time.monotonic() < limit and not self._hurried():
+            self._listen(_TICK)
+            if not self._in_state(State.CLOSING):
+                limit = min(limit, max(begun, self._torn_down) + _LEAVING)
+
+
+def _broken(who: str, body: bytes) -> str:
+    text = body.decode(errors="replace").rstrip()
+    return f"{who} could not start: {text.splitlines()[-1] if text else 'no reason told'}\n{text}"

@@ -1,0 +1,138 @@
+"""The driver's hold on the template process, and through it on the workers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from superparams.engines.pool import kin, template, wire
+from superparams.engines.pool.boot import Boot
+from superparams.engines.pool.cell import Cells
+from superparams.engines.pool.wire import Frame, Kind
+from superparams.errors import EngineError
+
+if TYPE_CHECKING:
+    from superparams.worker import Program
+
+# How long the template may take to end all workers before it is killed itself, seconds.
+_PATIENCE = 5.0
+
+
+def default_method() -> str:
+    """The start method when none is given: forks, where they can be tied to their parent."""
+    return "forkserver" if kin.can_hold() else "spawn"
+
+
+class Template:
+    """A template process. It must be made, and lives only as long as, the calling thread."""
+
+    def __init__(self, boot: Boot, program: Program, cells: Cells) -> None:
+        """Start it; `READY` or `BROKEN` comes on `control`."""
+        self.control, theirs = socket.socketpair()
+        self._boot = boot
+        self._words = pickle.dumps(boot)
+        self._process: subprocess.Popen[bytes] | None = None
+        with theirs:
+            if boot.method == "fork":
+                self._pid = self._fork(theirs, program, cells)
+            else:
+                self._pid = self._run(theirs, boot.path)
+                wire.send(self.control, Frame(Kind.BOOT, body=self._words), [cells.fd])
+
+    def start(self, rank: int, fault: int, *, boots: bool) -> socket.socket:
+        """Have a worker made (boots: as a fresh interpreter); gives our end of its channel."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            wire.send(self.control, Frame(Kind.START, rank), [theirs.fileno(), fault])
+        if boots:
+            wire.send(ours, Frame(Kind.BOOT, body=self._words))
+        return ours
+
+    def kill(self, rank: int) -> None:
+        """SIGKILL for a worker and all of its descendants."""
+        self._ask(Frame(Kind.KILL, rank))
+
+    def signal(self, rank: int, signum: int) -> None:
+        """Send a signal to a worker."""
+        self._ask(Frame(Kind.SIGNAL, rank, signum))
+
+    def close(self) -> None:
+        """End the template, and with it every worker that is left."""
+        self._ask(Frame(Kind.CLOSE))
+        if not self._ended(_PATIENCE):
+            kin.kill(self._pid, signal.SIGKILL)
+            self._ended(_PATIENCE)
+        self.control.close()
+
+    def _ask(self, frame: Frame) -> None:
+        with suppress(OSError):  # it is gone, and the end of its socket will tell
+            wire.send(self.control, frame)
+
+    def _run(self, theirs: socket.socket, path: list[str]) -> int:
+        if not sys.executable:
+            raise EngineError(
+                'sys.executable is empty, so no process can be started; give engine="threads"'
+            )
+        command = template.fresh_command("template", path, theirs.fileno(), os.getpid())
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **self._boot.environ},
+        )
+        return self._process.pid
+
+    def _fork(self, theirs: socket.socket, program: Program, cells: Cells) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # whatever stands there
+                stream.flush()
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # the user asked for fork, threads or not
+            driver, pid = os.getpid(), os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            self.control.close()
+            with open(os.devnull, "rb") as nothing:
+                os.dup2(nothing.fileno(), 0)
+            code = template.serve(theirs, self._boot, program, cells.fd, driver)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _ended(self, patience: float) -> bool:
+        limit = time.monotonic() + patience
+        while time.monotonic() < limit:
+            if self._process is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(patience)
+                    return True
+                return False
+            with suppress(ChildProcessError):
+                if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+                    time.sleep(0.001)
+                    continue
+            return True
+        return False
+
+
+def no_files(error: OSError, num_proc: int) -> EngineError:
+    """What to tell when the system refuses a file, a process or memory at the start of workers."""
+    remedy = "use fewer workers"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "raise the limit of open files (ulimit -n) or use fewer workers"
+    return EngineError(f"num_proc={num_proc}: workers cannot be started: {error}; {remedy}")

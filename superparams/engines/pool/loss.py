@@ -1,0 +1,135 @@
+"""What becomes of the settings of a worker that died: one is to blame, the others run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superparams.engines import Options
+from superparams.engines.attempts import again
+from superparams.engines.backlog import Backlog, Chunk
+from superparams.engines.pool.cell import Mark
+from superparams.engines.pool.crew import Member
+from superparams.engines.pool.logs import log_path
+from superparams.engines.pool.memory import OutOfMemory
+from superparams.outcome import Status, encode
+
+if TYPE_CHECKING:
+    from superparams.worker import Program
+
+# A setting after which, when it was alone, the worker died this often is to blame.
+_MOST_UNEXPLAINED = 2
+
+
+@dataclass(frozen=True)
+class End:
+    """How a worker ended: its wait status, the stack it wrote, and its peak memory in bytes."""
+
+    status: int
+    stack: str
+    peak: int
+
+    @property
+    def error(self) -> str:
+        """What the wait status says."""
+        if os.WIFSIGNALED(self.status):
+            return f"killed by {_signal_name(os.WTERMSIG(self.status))}"
+        code = os.waitstatus_to_exitcode(self.status)
+        return f"SystemExit: the worker exited with code {code}"
+
+    @property
+    def kind(self) -> Status:
+        """Of the setting it ran: only a signal kills; an exit is a failure, whatever its code."""
+        return "killed" if os.WIFSIGNALED(self.status) else "failed"
+
+    @property
+    def by_kill(self) -> bool:
+        """Whether it was SIGKILL, as sent by the kernel when memory runs out."""
+        return os.WIFSIGNALED(self.status) and os.WTERMSIG(self.status) == signal.SIGKILL
+
+
+class Losses:
+    """Accounts for dead workers."""
+
+    def __init__(self, program: Program, options: Options, backlog: Backlog) -> None:
+        """What runs again goes back to `backlog`."""
+        self._program = program
+        self._options = options
+        self._backlog = backlog
+        self._memory = OutOfMemory()
+        self._unexplained: Counter[int] = Counter()
+
+    def account(self, member: Member, mark: Mark, end: End) -> bytes:
+        """Blame the setting of `mark`, which its worker was at; gives its outcome if final."""
+        rest = member.unsent
+        if member.doom is not None and member.doom.mark != mark:
+            self._backlog.give_back(rest)  # that setting ended just before its worker was killed
+            return b""
+        index = mark.index if mark.index in rest else self._suspect(rest)
+        if index is None:
+            return b""
+        for part in rest.around(index):
+            self._backlog.give_back(part)
+        known = self._known(member, mark, end)
+        attempt = mark.attempt if mark.index == index else rest.attempt
+        if again(known["status"], attempt, self._options):
+            self._backlog.try_again(index, attempt + 1)
+            return b""
+        return encode([self._program.outcome_of_lost(index, attempt=attempt, **known)])
+
+    def _suspect(self, rest: Chunk) -> int | None:
+        """Whom to blame when a worker dies while no setting runs, as when it sends outcomes.
+
+        Settings that were together run again one by one. One that was alone is the one, should it
+        happen again.
+        """
+        if len(rest) == 1:
+            (index,) = rest
+            self._unexplained[index] += 1
+            if self._unexplained[index] >= _MOST_UNEXPLAINED:
+                return index
+        self._backlog.isolate(rest)
+        return None
+
+    def _known(self, member: Member, mark: Mark, end: End) -> dict[str, Any]:
+        ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if mark.index >= 0 else 0.0
+        log_end = _size(self._options.folder, member.rank) if mark.log >= 0 else None
+        late = member.doom is not None
+        return {
+            "status": "timeout" if late else end.kind,
+            "error": self._late() if late else end.error + self._out_of_memory(end),
+            "traceback": end.stack or None,
+            "started": time.time() - ran,
+            "seconds": ran,
+            "rank": member.rank,
+            "log_start": None if log_end is None else mark.log,
+            "log_end": log_end,
+            "peak_memory": end.peak or None,
+        }
+
+    def _late(self) -> str:
+        return f"TimeoutError: it ran longer than timeout={self._options.timeout:g} seconds"
+
+    def _out_of_memory(self, end: End) -> str:
+        if not end.by_kill or not self._memory.rose():
+            return ""
+        return f": out of memory, at a peak of {end.peak / 2**20:.0f} MiB"
+
+
+def _size(folder: Path | None, rank: int) -> int | None:
+    if folder is not None:
+        with suppress(OSError):
+            return log_path(folder, rank).stat().st_size
+    return None
+
+
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"

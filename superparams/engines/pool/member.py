@@ -1,0 +1,253 @@
+"""What a worker process does: it runs chunks, and sends encoded outcomes back.
+
+It has no thread of its own, so that settings may fork. Outcomes are sent when a setting ends and 20
+ms have passed since they were last sent. When a long setting follows quick ones, the driver sees in
+the cell that outcomes wait, and sends SIGURG; its handler sends them between two bytecodes of the
+setting. While C code runs they wait: should the worker die then, these at most 20 ms of work are
+done again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import importlib
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from superparams.engines.attempts import again, run_once
+from superparams.engines.pool import cell as cells
+from superparams.engines.pool import kin, shares, wire
+from superparams.engines.pool.boot import Boot
+from superparams.engines.pool.cell import Cells
+from superparams.engines.pool.logs import Output
+from superparams.engines.pool.wire import Frame, Kind
+from superparams.outcome import Outcome, encode
+from superparams.worker import Place
+
+if TYPE_CHECKING:
+    from superparams.payload import Attached
+    from superparams.worker import Program, Worker
+
+_FLUSH_NS = 20_000_000
+_OOM_SCORE = 300  # of 1000: when memory runs out, a worker goes before the driver
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a worker is given: its rank and its ends of what it shares with the driver."""
+
+    rank: int
+    channel: socket.socket
+    fault: int
+    cells: Cells
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A program, and what it was attached from (nothing in a fork of the driver)."""
+
+    program: Program
+    attached: Attached | None = None
+
+    def refresh(self) -> None:
+        """Throw away what a setting wrote into shared memory."""
+        if self.attached is not None:
+            self.attached.refresh()
+
+
+def main(channel: int, fault: int, shared: int, rank: int, parent: int) -> None:
+    """Be a worker in a fresh interpreter."""
+    kin.die_with_parent(parent, signal.SIGKILL)
+    seat = Seat(rank, socket.socket(fileno=channel), fault, Cells(shared, rank + 1))
+    boot = wire.receive(seat.channel)
+    words: Boot = pickle.loads(boot.body)
+    words.adopt()
+    os._exit(serve(words, None, seat, forked=False))
+
+
+def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int:
+    """Be a worker until the driver ends it; gives the exit code."""
+    _settle(seat)
+    output = Output(boot.options.folder, seat.rank)
+    try:
+        boot.set_environ(seat.rank)
+        if forked:
+            _part_from_parent(boot)
+        loaded = loaded or load(boot)
+        options = boot.options
+        worker = loaded.program.enter(Place(seat.rank, options.num_proc, options.folder))
+    except BaseException:
+        output.mark()
+        wire.send(
+            seat.channel, Frame(Kind.BROKEN, body=traceback.format_exc().encode(errors="replace"))
+        )
+        return 1
+    member = _Member(loaded, worker, seat, boot, output)
+    wire.send(seat.channel, Frame(Kind.READY))
+    return member.serve()
+
+
+def load(boot: Boot) -> Loaded:
+    """The program out of the payload, after the modules the user wants loaded."""
+    from superparams import payload
+
+    for name in boot.options.preload:
+        importlib.import_module(name)
+    attached = payload.attach(boot.handle)
+    program: Program = attached.load()
+    prepare: Callable[[], None] | None = getattr(program, "prepare", None)
+    if prepare is not None:
+        prepare()
+    return Loaded(program, attached)
+
+
+def _settle(seat: Seat) -> None:
+    """Become a process of its own: session, signals, what happens at a crash."""
+    with suppress(OSError, AttributeError):
+        # The terminal's Ctrl-C is the driver's; and one signal ends all of our children.
+        os.setsid()
+    kin.adopt_orphans()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    faulthandler.enable(seat.fault, all_threads=False)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGQUIT, seat.fault, all_threads=True)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(_OOM_SCORE))
+
+
+def _part_from_parent(boot: Boot) -> None:
+    """Undo what a fork must not share with its parent."""
+    # What the parent registered is the parent's to do.
+    atexit._clear()  # pyright: ignore[reportPrivateUsage]
+    numpy_random = sys.modules.get("numpy.random")
+    generator = getattr(numpy_random, "get_bit_generator", lambda: None)()
+    # Numbers that were seeded on purpose have no seed sequence, and stay. Others would be the same
+    # in every fork, as
+    # numpy, unlike Python, does not seed itself anew.
+    if numpy_random is not None and getattr(generator, "seed_seq", None) is not None:
+        numpy_random.seed()
+    if boot.method == "fork":
+        shares.limit_loaded_libraries(boot.environ)
+
+
+class _Member:
+    """A worker at its work."""
+
+    def __init__(
+        self, loaded: Loaded, worker: Worker, seat: Seat, boot: Boot, output: Output
+    ) -> None:
+        self._loaded = loaded
+        self._worker = worker
+        self._rank = seat.rank
+        self._channel = seat.channel
+        self._cell = seat.cells.of(seat.rank)
+        self._options = boot.options
+        self._output = output
+        self._batch: list[Outcome] = []
+        self._sent = 0
+        self._sending = False
+        self._flushed = 0
+        self._pid = os.getpid()
+
+    def serve(self) -> int:
+        """Run chunks until the driver closes, or is gone."""
+        if hasattr(signal, "SIGURG"):
+            signal.signal(signal.SIGURG, self._on_urgent)
+            signal.siginterrupt(signal.SIGURG, False)
+        try:
+            while (frame := wire.receive(self._channel)).kind is Kind.RUN:
+                self._run(frame)
+        except (EOFError, ConnectionError):
+            return 0
+        return self._close()
+
+    def _close(self) -> int:
+        """Tear down, tell that, and then end as an interpreter does."""
+        code = 0
+        try:
+            self._worker.close()
+            wire.send(self._channel, Frame(Kind.LEFT))
+            threading._shutdown()  # type: ignore[attr-defined]  # pools of threads and processes
+            atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        self._output.mark()
+        return code
+
+    def _run(self, frame: Frame) -> None:
+        begun = time.monotonic_ns()
+        self._sent, self._flushed = 0, begun
+        done = 0
+        for one in wire.unpack_ranges(frame.body):
+            done += (count := self._run_range(one, frame.a, frame.b))
+            if count < len(one):
+                break
+        self._flush(Kind.END, begun)
+
+    def _run_range(self, indices: range, attempt: int, cut: int) -> int:
+        cell, output = self._cell, self._output
+        log = output.mark() if output.logged else None
+        for done, index in enumerate(indices):
+            if cell[cells.CUT] != cut:
+                return done
+            outcome = self._outcome(index, attempt, log)
+            cell[cells.INDEX] = -1
+            if os.getpid() != self._pid:  # the setting forked, and its child came back here
+                os._exit(0)
+            log, outcome.log_start = self._after(outcome, log), log
+            self._batch.append(outcome)
+            cell[cells.UNSENT] = len(self._batch)
+            if time.monotonic_ns() - self._flushed > _FLUSH_NS:
+                self._flush(Kind.DATA)
+        return len(indices)
+
+    def _after(self, outcome: Outcome, log: int | None) -> int | None:
+        self._loaded.refresh()
+        end = self._output.mark()
+        outcome.log_end = None if log is None else end
+        return outcome.log_end
+
+    def _outcome(self, index: int, attempt: int, log: int | None) -> Outcome:
+        outcome = self._attempt(index, attempt, log)
+        while again(outcome.status, attempt, self._options):
+            attempt += 1
+            outcome = self._attempt(index, attempt, log)
+        return outcome
+
+    def _attempt(self, index: int, attempt: int, log: int | None) -> Outcome:
+        cell = self._cell
+        cell[cells.START] = time.monotonic_ns()
+        cell[cells.ATTEMPT] = attempt
+        cell[cells.LOG] = -1 if log is None else log
+        cell[cells.INDEX] = index
+        return run_once(self._loaded.program, self._worker, index, attempt, self._rank)
+
+    def _on_urgent(self, *_: object) -> None:
+        if self._batch and not self._sending and os.getpid() == self._pid:
+            self._flush(Kind.DATA)
+
+    def _flush(self, kind: Kind, begun: int = 0) -> None:
+        self._sending = True
+        batch, self._batch = self._batch, []
+        body = encode(batch) if batch else b""
+        self._sent += len(batch)
+        now = time.monotonic_ns()
+        wire.send(self._channel, Frame(kind, self._sent, now - begun, body))
+        self._cell[cells.UNSENT] = 0
+        self._flushed = now
+        self._sending = False

@@ -1,0 +1,296 @@
+"""The template process: clean, with one thread, it attaches the payload once and then makes workers
+by fork.
+
+It is the parent of all workers and adopts what they leave behind, so that nothing outlives a worker
+and the driver learns how each one ended. It dies with the thread of the driver that started it, and
+takes the workers along.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import resource
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from select import select
+from typing import TYPE_CHECKING
+
+from superparams.engines.pool import kin, member, wire
+from superparams.engines.pool.boot import Boot
+from superparams.engines.pool.cell import Cells
+from superparams.engines.pool.member import Loaded
+from superparams.engines.pool.wire import Frame, Kind
+
+if TYPE_CHECKING:
+    from superparams.worker import Program
+
+# Looked at this often for lost signals and a driver that is gone, seconds.
+_TICK = 0.5
+# A process that does not die within this time after SIGKILL hangs inside the kernel: nothing can be
+# done about it.
+_PATIENCE = 2.0
+PEAK = struct.Struct("<q")
+FRESH = (
+    "import sys; sys.path[:] = eval(sys.argv[1]); "
+    "from superparams.engines.pool.{module} import main; main(*map(int, sys.argv[2:]))"
+)
+
+
+def fresh_command(module: str, path: list[str], *numbers: int) -> list[str]:
+    """The command that starts `main` of a module of this package in a fresh interpreter."""
+    code = FRESH.format(module=module)
+    return [sys.executable, *_flags(), "-c", code, repr(path), *map(str, numbers)]
+
+
+def _flags() -> list[str]:
+    """The interpreter's own options."""
+    flags = [f"-W{one}" for one in sys.warnoptions]
+    for name, value in sys._xoptions.items():  # pyright: ignore[reportPrivateUsage]
+        flags.append(f"-X{name}" if value is True else f"-X{name}={value}")
+    for letter, on in (("O", sys.flags.optimize), ("E", sys.flags.ignore_environment)):
+        flags += [f"-{letter * int(on)}"] if on else []
+    for letter, on in (("B", sys.flags.dont_write_bytecode), ("s", sys.flags.no_user_site)):
+        flags += [f"-{letter}"] if on else []
+    return flags
+
+
+def main(fd: int, parent: int) -> None:
+    """Be the template in a fresh interpreter."""
+    control = socket.socket(fileno=fd)
+    frame, fds = wire.receive_fds(control)
+    boot: Boot = pickle.loads(frame.body)
+    boot.adopt()
+    os._exit(serve(control, boot, None, fds[0], parent))
+
+
+def serve(
+    control: socket.socket, boot: Boot, program: Program | None, shared: int, parent: int
+) -> int:
+    """Be the template until the driver ends it; gives the exit code."""
+    with suppress(OSError):
+        os.setsid()
+    kin.die_with_parent(parent, signal.SIGKILL)  # until workers exist, nothing needs an orderly end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        loaded, forks = _prepare(boot, program)
+    except BaseException:
+        text = traceback.format_exc().encode(errors="replace")
+        with suppress(OSError):
+            wire.send(control, Frame(Kind.BROKEN, body=text))
+        return 1
+    template = _Template(control, boot, loaded, Cells(shared, boot.options.num_proc), forks)
+    return template.serve(parent)
+
+
+def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
+    """The program, as far as it is made here, and whether workers are to be forks of us."""
+    if boot.method == "spawn":
+        return None, False
+    if boot.method == "fork":
+        return None if program is None else Loaded(program), True
+    if boot.devices is not None:
+        # Devices must be set before anything is imported: each worker attaches by itself.
+        return None, True
+    loaded = member.load(boot)
+    return loaded, _can_fork()
+
+
+def _can_fork() -> bool:
+    """Whether a fork of this process is sound: no thread is left that its child would miss.
+
+    Libraries that handle fork end their threads before it (OpenBLAS) or make them anew in the child
+    (jemalloc, Arrow), so a fork is tried first, and known threads do not count.
+    """
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    main, *others = _thread_names()
+    unnamed = [one for one in others if one == main]
+    foreign = [one for one in others if one != main and not one.startswith("jemalloc")]
+    return not foreign and (not unnamed or _all_from_arrow())
+
+
+def _thread_names() -> list[str]:
+    """Names of the threads of this process, the main one first."""
+    names = [""]
+    with suppress(OSError):
+        for thread in sorted(map(int, os.listdir("/proc/self/task"))):
+            with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as file:
+                names.append(file.read())
+    return names[1:] or names
+
+
+def _all_from_arrow() -> bool:
+    """Whether threads without a name must be Arrow's: there are none of Python, and no OpenMP."""
+    if threading.active_count() > 1 or "pyarrow" not in sys.modules:
+        return False
+    with suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+        return not any(name in file.read() for name in ("libgomp", "libomp", "libiomp"))
+    return False
+
+
+class _Template:
+    """The template at its work: one loop over what the driver asks and what becomes of workers."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        boot: Boot,
+        loaded: Loaded | None,
+        shared: Cells,
+        forks: bool,
+    ) -> None:
+        self._control = control
+        self._boot = boot
+        self._loaded = loaded
+        self._cells = shared
+        self._forks = forks
+        self._pids: dict[int, int] = {}  # by rank
+        self._kept = kin.children()  # started by a factory: they stay as long as this process
+        self._ended = False
+
+    def serve(self, parent: int) -> int:
+        wake = self._watch_signals()
+        kin.adopt_orphans()
+        kin.die_with_parent(parent, signal.SIGTERM)
+        gc.collect()
+        gc.freeze()  # objects that exist by now are never written to by a collection in a fork
+        with suppress(OSError, EOFError):
+            wire.send(self._control, Frame(Kind.READY, int(self._forks)))
+            while not self._ended and os.getppid() == parent:
+                ready, _, _ = select([self._control, wake], [], [], _TICK)
+                if wake in ready:
+                    wake.recv(4096)
+                self._reap()
+                if self._control in ready:
+                    self._obey(*wire.receive_fds(self._control))
+        self._end()
+        return 0
+
+    def _watch_signals(self) -> socket.socket:
+        inside, self._outside = socket.socketpair()
+        self._outside.setblocking(False)
+        signal.set_wakeup_fd(self._outside.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, self._on_child)
+        signal.signal(signal.SIGTERM, self._on_term)
+        self._wake = inside
+        return inside
+
+    def _on_child(self, *_: object) -> None:
+        """The wake-up has been written; without a handler there would be none."""
+
+    def _on_term(self, *_: object) -> None:
+        self._ended = True
+
+    def _obey(self, frame: Frame, fds: list[int]) -> None:
+        if frame.kind is Kind.START:
+            self._start(frame.a, *fds)
+        elif frame.kind is Kind.CLOSE:
+            self._ended = True
+        elif frame.a in self._pids:
+            pid = self._pids[frame.a]
+            if frame.kind is Kind.KILL:
+                kin.kill_group(pid)
+            elif frame.kind is Kind.SIGNAL:
+                kin.kill(pid, frame.b)
+
+    def _start(self, rank: int, channel: int, fault: int) -> None:
+        make = self._fork if self._forks else self._spawn
+        try:
+            self._pids[rank] = make(rank, channel, fault)
+        except OSError as error:  # no more processes, or no memory for one
+            text = f"{type(error).__name__}: {error}"
+            wire.send(self._control, Frame(Kind.BROKEN, body=text.encode(errors="replace")))
+        os.close(channel)
+        os.close(fault)
+
+    def _fork(self, rank: int, channel: int, fault: int) -> int:
+        with warnings.catch_warnings():
+            # `_can_fork` has looked closer than the count of threads that the warning goes by.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            me, pid = os.getpid(), os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            kin.die_with_parent(me, signal.SIGKILL)
+            signal.set_wakeup_fd(-1)
+            for one in (self._control, self._wake, self._outside):
+                one.close()
+            seat = member.Seat(rank, socket.socket(fileno=channel), fault, self._cells)
+            code = member.serve(self._boot, self._loaded, seat, forked=True)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _spawn(self, rank: int, channel: int, fault: int) -> int:
+        shared = self._cells.fd
+        for fd in (channel, fault, shared):
+            os.set_inheritable(fd, True)
+        command = fresh_command(
+            "member", self._boot.path, channel, fault, shared, rank, os.getpid()
+        )
+        return os.posix_spawn(command[0], command, os.environ)
+
+    def _reap(self) -> None:
+        """Take note of who ended, and end what they left behind."""
+        found = False
+        for pid, status, usage in self._collect():
+            found = True
+            rank = next((rank for rank, one in self._pids.items() if one == pid), None)
+            if rank is not None:
+                del self._pids[rank]
+                self._sweep()
+                peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                wire.send(self._control, Frame(Kind.DEAD, rank, status, PEAK.pack(peak)))
+        if found:
+            self._sweep()
+
+    def _collect(self) -> Iterator[tuple[int, int, resource.struct_rusage]]:
+        """The children that have ended and what became of them; their groups are killed."""
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            for pid in list(self._pids.values()):
+                ended, status, usage = os.wait4(pid, os.WNOHANG)
+                if ended:
+                    kin.kill_group(pid)
+                    yield pid, status, usage
+            return
+        with suppress(ChildProcessError):
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                pid = found.si_pid
+                if pid in self._pids.values():
+                    kin.kill_group(pid)  # before it is waited for: its number cannot be another's
+                yield os.wait4(pid, 0)
+
+    def _sweep(self) -> None:
+        """Kill whom we adopted; their own children come to us next, and to the next sweep."""
+        for pid in kin.children() - self._kept - set(self._pids.values()):
+            kin.kill(pid, signal.SIGKILL)
+
+    def _end(self) -> None:
+        """Leave no descendant behind."""
+        self._kept.clear()
+        for pid in self._pids.values():
+            kin.kill_group(pid)
+        self._pids.clear()
+        limit = time.monotonic() + _PATIENCE
+        while time.monotonic() < limit:
+            self._sweep()
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+                time.sleep(0.001)
+                continue
+            break

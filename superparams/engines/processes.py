@@ -1,0 +1,88 @@
+"""The engine of processes: a pool of our own making, whose workers may die.
+
+A worker that dies costs the setting it ran; what it had done but not sent is done again. See
+`pool/` for the parts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from superparams.engines import Activity, Control, Options, Todo
+from superparams.engines.pool import launch, shares
+from superparams.engines.pool.boot import Boot
+from superparams.engines.pool.dispatch import Dispatch
+from superparams.errors import EngineError
+
+if TYPE_CHECKING:
+    from superparams.worker import Program
+
+_METHODS = ("forkserver", "spawn", "fork")
+
+
+class Processes:
+    """Runs settings in worker processes.
+
+    start_method: "forkserver" (where it is possible the default): a clean process attaches the
+    payload once and forks the workers; "spawn": every worker is a fresh interpreter; "fork":
+    workers are forks of this process as it is. With a run folder, what settings print goes to
+    logs/<rank>.log; without one it stays where it goes.
+    """
+
+    name = "processes"
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._dispatch: Dispatch | None = None
+
+    def execute(
+        self, program: Program, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
+        method = options.start_method or launch.default_method()
+        _check(method)
+        return self._outcomes(program, todo, options, control, method)
+
+    def activity(self) -> list[Activity]:
+        """What each worker runs, out of the memory that it shares."""
+        return self._dispatch.activity() if self._dispatch else []
+
+    def _outcomes(
+        self, program: Program, todo: Todo, options: Options, control: Control, method: str
+    ) -> Iterator[bytes]:
+        from superparams import payload
+
+        packed: Any = None if method == "fork" else payload.pack(program)
+        try:
+            boot = _boot(method, options, packed and packed.handle)
+            self._dispatch = Dispatch(program, todo, boot, options, control)
+            yield from self._dispatch.outcomes()
+        finally:
+            if packed is not None:
+                packed.close()
+
+
+def _check(method: str) -> None:
+    if method not in _METHODS:
+        known = ", ".join(map(repr, _METHODS))
+        raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
+    if method != "spawn" and not hasattr(os, "fork"):
+        raise EngineError(f'start_method={method!r}: this system cannot fork; give "spawn"')
+
+
+def _boot(method: str, options: Options, handle: Any) -> Boot:
+    devices = None
+    if options.gpus is not None:
+        devices = shares.devices(options.num_proc, options.gpus, os.environ)
+    return Boot(
+        method=method,
+        options=options,
+        handle=handle,
+        environ=shares.threads(options.num_proc, options.threads_per_worker, os.environ),
+        devices=devices,
+        path=list(sys.path),
+        argv=list(getattr(sys, "argv", [""])),
+    )

@@ -1,0 +1,87 @@
+"""The engine that runs in this process, one setting after another: prints and breakpoints work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from superparams.engines import Activity, Control, Options, Todo, refuse
+from superparams.engines.attempts import run_setting
+from superparams.outcome import Outcome, encode
+from superparams.worker import Place
+
+if TYPE_CHECKING:
+    from superparams.worker import Program, Worker
+
+# Outcomes wait at most this long for company, seconds.
+_FLUSH = 0.02
+_ELSEWHERE = 'it runs in this process; give engine="processes"'
+
+
+class Serial:
+    """Runs settings here. No timeout: what runs in this process cannot be killed alone.
+
+    Ctrl-C in the middle of a setting raises KeyboardInterrupt from the iterator, after the outcomes
+    before it. What settings print stays where it goes: outcomes have no log range.
+    """
+
+    name = "serial"
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._running: tuple[int, float] | None = None
+
+    def execute(
+        self, program: Program, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
+        refuse(
+            self.name,
+            options,
+            num_proc='it runs one setting at a time; give engine="processes" or "threads"',
+            timeout='a setting in this process cannot be ended; give engine="processes"',
+            start_method=_ELSEWHERE,
+            threads_per_worker=_ELSEWHERE,
+            gpus=_ELSEWHERE,
+        )
+        return self._outcomes(program, todo, options, control)
+
+    def activity(self) -> list[Activity]:
+        """The one setting that runs, if any."""
+        running = self._running
+        if running is None:
+            return [Activity(0, None, 0.0)]
+        return [Activity(0, running[0], time.monotonic() - running[1])]
+
+    def _outcomes(
+        self, program: Program, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        worker = program.enter(Place(0, 1, options.folder))
+        try:
+            yield from self._batches(worker, todo, options, control)
+        finally:
+            self._running = None
+            worker.close()
+
+    def _batches(
+        self, worker: Worker, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        batch: list[Outcome] = []
+        flushed = time.monotonic()
+        for index in (index for one in todo for index in one):
+            if control.draining:
+                break
+            now = time.monotonic()
+            if batch and now - flushed > _FLUSH:
+                yield encode(batch)
+                batch, flushed = [], now
+            self._running = index, now
+            try:
+                batch.append(run_setting(worker, index, options))
+            except KeyboardInterrupt:
+                if batch:
+                    yield encode(batch)
+                raise
+        if batch:
+            yield encode(batch)

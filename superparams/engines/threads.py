@@ -1,0 +1,144 @@
+"""The engine of threads: for settings that wait, or whose code releases the GIL."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from superparams.engines import Activity, Control, Options, Todo, refuse
+from superparams.engines.attempts import again, run_once
+from superparams.outcome import Outcome, encode
+from superparams.worker import Place
+
+if TYPE_CHECKING:
+    from superparams.worker import Program, Worker
+
+_FLUSH = 0.02
+# How long an ended run waits for settings that no one can interrupt, seconds.
+_PATIENCE = 0.5
+
+
+class Threads:
+    """A worker a thread. No timeout: a thread cannot be ended from outside.
+
+    After `Control.stop` or an early close, a thread ends with the setting it runs; the iterator
+    waits half a second for it at most. What settings print stays where it goes: outcomes have no
+    log range.
+    """
+
+    name = "threads"
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._crew: _Crew | None = None
+
+    def execute(
+        self, program: Program, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
+        shared = 'threads share one process; give engine="processes"'
+        refuse(
+            self.name,
+            options,
+            timeout='a thread cannot be ended; give engine="processes"',
+            start_method=shared,
+            threads_per_worker=shared,
+            gpus=shared,
+        )
+        self._crew = _Crew(program, todo, options, control)
+        return self._crew.outcomes()
+
+    def activity(self) -> list[Activity]:
+        """What each thread runs."""
+        return self._crew.activity() if self._crew else []
+
+
+class _Crew:
+    """The threads of one run."""
+
+    def __init__(self, program: Program, todo: Todo, options: Options, control: Control) -> None:
+        self._program = program
+        self._options = options
+        self._control = control
+        self._indices = (index for one in todo for index in one)
+        self._lock = threading.Lock()
+        self._out: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
+        self._closed = False
+        self._size = max(1, min(options.num_proc, sum(map(len, todo))))
+        self._running: list[tuple[int, float] | None] = [None] * self._size
+
+    def activity(self) -> list[Activity]:
+        now = time.monotonic()
+        return [
+            Activity(rank, one and one[0], now - one[1] if one else 0.0)
+            for rank, one in enumerate(list(self._running))
+        ]
+
+    def outcomes(self) -> Iterator[bytes]:
+        threads = [
+            threading.Thread(target=self._work, args=(rank,), name=f"worker-{rank}", daemon=True)
+            for rank in range(self._size)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            yield from self._gather(len(threads))
+        finally:
+            self._closed = True
+            limit = time.monotonic() + _PATIENCE
+            for thread in threads:
+                thread.join(max(0.0, limit - time.monotonic()))
+
+    def _gather(self, busy: int) -> Iterator[bytes]:
+        while busy and not self._control.stopping:
+            try:
+                item = self._out.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                busy -= 1
+            else:
+                yield item
+
+    def _work(self, rank: int) -> None:
+        try:
+            worker = self._program.enter(Place(rank, self._options.num_proc, self._options.folder))
+            try:
+                self._run(worker, rank)
+            finally:
+                worker.close()
+        except BaseException as error:
+            self._out.put(error)
+        finally:
+            self._out.put(None)
+
+    def _run(self, worker: Worker, rank: int) -> None:
+        batch: list[Outcome] = []
+        flushed = time.monotonic()
+        while (index := self._next()) is not None:
+            self._running[rank] = index, time.monotonic()
+            batch.append(self._outcome(worker, index, rank))
+            self._running[rank] = None
+            if time.monotonic() - flushed > _FLUSH:
+                self._out.put(encode(batch))
+                batch, flushed = [], time.monotonic()
+        if batch:
+            self._out.put(encode(batch))
+
+    def _next(self) -> int | None:
+        with self._lock:
+            ended = self._closed or self._control.draining
+            return None if ended else next(self._indices, None)
+
+    def _outcome(self, worker: Worker, index: int, rank: int) -> Outcome:
+        outcome = run_once(self._program, worker, index, 1, rank)
+        attempt = 1
+        while again(outcome.status, attempt, self._options):
+            attempt += 1
+            outcome = run_once(self._program, worker, index, attempt, rank)
+        return outcome

@@ -1,0 +1,221 @@
+"""What every engine keeps. A test module applies it: a subclass says which engine it is about."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pytest
+
+from superparams.engines import Control, Engine
+from superparams.errors import SuperparamsError
+from superparams.worker import Place
+from tests.contracts.programs import FunctionProgram, execute, rows, run, wait_for
+
+
+def double(index: int, place: Place) -> dict[str, int]:
+    return {"y": 2 * index}
+
+
+def nap(index: int, place: Place) -> dict[str, int]:
+    time.sleep(0.05)
+    return {"y": index}
+
+
+class Hostile(Exception):
+    """Cannot be pickled."""
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError("not me")
+
+
+def fail(index: int, place: Place) -> dict[str, int]:
+    if index == 1:
+        raise ValueError("no")
+    if index == 2:
+        raise Hostile("never")
+    if index == 3:
+        raise SystemExit(0)
+    if index == 4:
+        raise MemoryError
+    return {"y": index}
+
+
+class EngineContract:
+    """The tests. `options` are given to every run; `elsewhere`: workers are other processes."""
+
+    options: ClassVar[dict[str, Any]] = {}
+    elsewhere: ClassVar[bool] = True
+
+    @pytest.fixture(autouse=True)
+    def _leaves_nothing(self, no_leaks: None) -> Iterator[None]:
+        before = threading.active_count()
+        yield
+        wait_for(lambda: threading.active_count() <= before)
+
+    @pytest.fixture
+    def engine(self) -> Any:
+        raise NotImplementedError
+
+    def run(self, engine: Engine, *args: Any, **more: Any) -> dict[int, dict[str, Any]]:
+        return run(engine, *args, **{**self.options, **more})
+
+    def execute(self, engine: Engine, *args: Any, **more: Any) -> Iterator[bytes]:
+        return execute(engine, *args, **{**self.options, **more})
+
+    def test_every_setting_has_one_outcome(self, engine: Engine) -> None:
+        found = self.run(engine, double, 50)
+        assert {i: row["result.y"] for i, row in found.items()} == {i: 2 * i for i in range(50)}
+        assert {row["status"] for row in found.values()} == {"done"}
+        assert {row["attempt"] for row in found.values()} == {1}
+
+    def test_only_what_is_to_do(self, engine: Engine) -> None:
+        todo = [range(3), range(5, 6), range(8, 8), range(9, 20)]
+        assert set(self.run(engine, double, todo)) == {0, 1, 2, 5, *range(9, 20)}
+
+    def test_many_single_settings(self, engine: Engine) -> None:
+        todo = [range(i, i + 1) for i in range(0, 6000, 2)]
+        assert set(self.run(engine, double, todo)) == set(range(0, 6000, 2))
+
+    def test_nothing_to_do(self, engine: Engine) -> None:
+        assert list(self.execute(engine, double, 0)) == []
+        assert list(self.execute(engine, double, [])) == []
+
+    def test_an_engine_can_run_twice(self, engine: Engine) -> None:
+        assert set(self.run(engine, double, 3)) == set(self.run(engine, double, 3)) == {0, 1, 2}
+
+    def test_failures_are_outcomes(self, engine: Engine) -> None:
+        found = self.run(engine, fail, 6)
+        assert [found[i]["status"] for i in range(6)] == ["done", *["failed"] * 4, "done"]
+        assert found[1]["error"] == "ValueError: no"
+        assert found[2]["error"] == "Hostile: never"
+        assert found[3]["error"].startswith("SystemExit")
+        assert "in fail" in found[1]["traceback"]
+
+    def test_failures_are_tried_again_on_request(self, engine: Engine, tmp_path: Path) -> None:
+        def flaky(index: int, place: Place) -> dict[str, int]:
+            tried = tmp_path / f"{index}-{len(list(tmp_path.glob(f'{index}-*')))}"
+            tried.touch()
+            if index == 1 and not tried.name.endswith("-2"):
+                raise OSError("try again")
+            if index == 2:
+                raise OSError("never")
+            return {"y": index}
+
+        again = frozenset({"failed"})
+        found = self.run(engine, flaky, 3, retries=2, retry_on=again)
+        assert [found[i]["status"] for i in range(3)] == ["done", "done", "failed"]
+        assert [found[i]["attempt"] for i in range(3)] == [1, 3, 3]
+
+    def test_failures_are_not_tried_again_by_themselves(self, engine: Engine) -> None:
+        found = self.run(engine, fail, 3, retries=2)
+        assert [found[i]["attempt"] for i in range(3)] == [1, 1, 1]
+
+    def test_large_results(self, engine: Engine) -> None:
+        def frame(index: int, place: Place) -> pa.Table:
+            return pa.table({"a": range(200_000), "b": [float(index)] * 200_000})
+
+        found = rows(self.execute(engine, frame, 2))
+        assert len(found) == 400_000
+        assert {row["result.b"] for row in found if row["index"] == 1} == {1.0}
+
+    def test_places(self, engine: Engine) -> None:
+        def place_of(index: int, place: Place) -> dict[str, Any]:
+            time.sleep(0.005)
+            return {"rank": place.rank, "n_proc": place.n_proc}
+
+        found = self.run(engine, place_of, 40)
+        n_proc = self.options.get("num_proc", 1)
+        assert {row["result.rank"] for row in found.values()} <= set(range(n_proc))
+        assert {row["result.n_proc"] for row in found.values()} == {n_proc}
+        assert all(row["rank"] == row["result.rank"] for row in found.values())
+
+    def test_the_folder_is_told(self, engine: Engine, tmp_path: Path) -> None:
+        def folder(index: int, place: Place) -> dict[str, str]:
+            return {"y": str(place.folder)}
+
+        assert self.run(engine, folder, 1, folder=tmp_path)[0]["result.y"] == str(tmp_path)
+
+    def test_a_worker_that_cannot_start_is_an_error(self, engine: Engine) -> None:
+        def refuse(place: Place) -> None:
+            raise LookupError("no licence")
+
+        program = FunctionProgram(double, 5, enter_hook=refuse)
+        with pytest.raises((LookupError, SuperparamsError), match="no licence"):
+            list(self.execute(engine, double, 5, program=program))
+
+    def test_draining_finishes_what_runs(self, engine: Engine) -> None:
+        control = Control()
+        found = rows(self._drained(engine, control))
+        assert 0 < len(found) < 200
+        assert len({row["index"] for row in found}) == len(found)
+        assert {row["status"] for row in found} == {"done"}
+
+    def _drained(self, engine: Engine, control: Control) -> Iterator[bytes]:
+        for data in self.execute(engine, nap, 200, control=control):
+            control.drain()
+            yield data
+
+    def test_stopping_takes_less_than_a_second(self, engine: Engine) -> None:
+        control = Control()
+        begun = 0.0
+        for _ in self.execute(engine, nap, 200, control=control):
+            begun = begun or time.monotonic()
+            control.stop()
+        assert time.monotonic() - begun < 1.0
+
+    def test_stopped_before_it_starts(self, engine: Engine) -> None:
+        control = Control()
+        control.stop()
+        assert rows(self.execute(engine, nap, 20, control=control)) == []
+
+    def test_closing_early_ends_everything(self, engine: Engine) -> None:
+        batches = self.execute(engine, nap, 200)
+        next(batches)
+        batches.close()  # type: ignore[attr-defined]  # they are generators
+
+    def test_an_exception_thrown_in_ends_everything(self, engine: Engine) -> None:
+        batches = self.execute(engine, nap, 200)
+        next(batches)
+        with pytest.raises(ZeroDivisionError):
+            batches.throw(ZeroDivisionError())  # type: ignore[attr-defined]
+
+    def test_never_iterated(self, engine: Engine) -> None:
+        self.execute(engine, nap, 200)
+
+    def test_activity_tells_what_runs(self, engine: Engine) -> None:
+        def seen(index: int, place: Place) -> dict[str, int]:
+            time.sleep(0.3)
+            return {}
+
+        thread = threading.Thread(target=lambda: self.run(engine, seen, [range(7, 8)]))
+        thread.start()
+        running = wait_for(lambda: [one for one in engine.activity() if one.index is not None])
+        assert [one.index for one in running] == [7]
+        assert 0 <= running[0].seconds < 5
+        thread.join()
+
+    def test_where_settings_run(self, engine: Engine) -> None:
+        def pid(index: int, place: Place) -> dict[str, int]:
+            return {"y": os.getpid()}
+
+        found = {row["result.y"] for row in self.run(engine, pid, 20).values()}
+        assert (os.getpid() in found) is not self.elsewhere
+
+    def test_called_from_a_thread_that_ends(self, engine: Engine) -> None:
+        batches: list[Iterator[bytes]] = []
+
+        def begin() -> None:
+            batches.append(self.execute(engine, nap, 4))
+            first.append(next(batches[0]))
+
+        first: list[bytes] = []
+        thread = threading.Thread(target=begin)
+        thread.start()
+        thread.join()
+        assert len(rows([*first, *batches[0]])) == 4

@@ -1,0 +1,118 @@
+"""A program of plain functions, for tests of engines alone.
+
+Each setting calls `function(index, place)`. What an experiment adds to it is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from superparams.engines import Control, Engine, Options
+from superparams.outcome import Outcome, Status, decode
+from superparams.worker import Place
+
+Run = Callable[[int, Place], Any]
+Rows = dict[int, dict[str, Any]]
+
+
+@dataclass
+class FunctionProgram:
+    """What engines ask of a program, without an experiment."""
+
+    function: Run
+    size: int
+    n_proc: int = 1
+    name: str = "tests.Function"
+    enter_hook: Callable[[Place], None] | None = None
+    close_hook: Callable[[Place], None] | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def enter(self, place: Place) -> FunctionWorker:
+        if self.enter_hook is not None:
+            self.enter_hook(place)
+        return FunctionWorker(self, place)
+
+    def outcome_of_lost(self, index: int, *, status: Status, **known: Any) -> Outcome:
+        return Outcome(index, f"{index:032x}", status, {"x": index}, **known)
+
+
+@dataclass
+class FunctionWorker:
+    """Runs settings as the worker of an experiment does."""
+
+    program: FunctionProgram
+    place: Place
+
+    def run(self, index: int, attempt: int = 1) -> Outcome:
+        started, begun = time.time(), time.perf_counter()
+        result = error = trace = None
+        status: Status = "done"
+        try:
+            result = self.program.function(index, self.place)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
+            status, error = "failed", f"{type(raised).__name__}: {raised}"
+            trace = traceback.format_exc()
+        return Outcome(
+            index,
+            f"{index:032x}",
+            status,
+            {"x": index},
+            result,
+            error,
+            trace,
+            started,
+            time.perf_counter() - begun,
+            self.place.rank,
+            attempt,
+        )
+
+    def close(self) -> None:
+        if self.program.close_hook is not None:
+            self.program.close_hook(self.place)
+
+
+def rows(batches: Iterable[bytes]) -> list[dict[str, Any]]:
+    """The rows of encoded outcomes, in the order in which they came."""
+    return [row for data in batches for batch in decode(data) for row in batch.to_pylist()]
+
+
+def execute(
+    engine: Engine,
+    function: Run,
+    todo: int | Sequence[range],
+    control: Control | None = None,
+    program: FunctionProgram | None = None,
+    **options: Any,
+) -> Iterator[bytes]:
+    """What `engine` yields for `function`."""
+    ranges = [range(todo)] if isinstance(todo, int) else todo
+    asked = Options(**options)
+    size = max((one.stop for one in ranges), default=0)
+    if program is None:
+        program = FunctionProgram(function, size, asked.num_proc)
+    return engine.execute(cast("Any", program), ranges, asked, control or Control())
+
+
+def run(engine: Engine, function: Run, todo: int | Sequence[range], **options: Any) -> Rows:
+    """The rows of all outcomes by index; every index has exactly one row."""
+    found = rows(execute(engine, function, todo, **options))
+    by_index = {row["index"]: row for row in found}
+    assert len(by_index) == len(found), "an index has more than one outcome"
+    return by_index
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Poll until `condition` holds; gives what it gave."""
+    limit = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < limit, f"not within {seconds} s: {condition}"
+        time.sleep(0.005)
+    return value

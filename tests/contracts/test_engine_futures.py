@@ -1,0 +1,91 @@
+"""The engine around an executor keeps the contract, and never hangs when the executor breaks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from superparams.engines import Engine, find
+from superparams.errors import EngineError
+from superparams.worker import Place
+from tests.contracts.engine import EngineContract, double
+from tests.contracts.programs import FunctionProgram, execute, rows
+
+
+class TestThreadPool(EngineContract):
+    elsewhere = False
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2}
+
+    @pytest.fixture
+    def engine(self) -> Iterator[Engine]:
+        with ThreadPoolExecutor(2) as executor:
+            yield find(executor)
+
+    def test_workers_are_closed(self, engine: Engine, tmp_path: Path) -> None:
+        program = FunctionProgram(
+            double, 20, 2, close_hook=lambda place: (tmp_path / f"{place.rank}").touch()
+        )
+        self.run(engine, double, 20, program=program)
+        assert {path.name for path in tmp_path.iterdir()} & {"0", "1"}
+
+
+class TestProcessPool(EngineContract):
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2}
+
+    @pytest.fixture
+    def engine(self) -> Iterator[Engine]:
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+            yield find(executor)
+
+
+@pytest.fixture(scope="module")
+def loky() -> Any:
+    """It has a tracker of its own, which serves an interpreter until it ends."""
+    found = pytest.importorskip("joblib.externals.loky")
+    found.backend.resource_tracker.ensure_running()
+    return found
+
+
+class TestLoky(EngineContract):
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2}
+
+    @pytest.fixture
+    def engine(self, loky: Any) -> Iterator[Engine]:
+        executor = loky.ProcessPoolExecutor(2)
+        yield find(executor)
+        executor.shutdown(wait=True, kill_workers=True)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_dead_worker_is_told_and_nothing_hangs() -> None:
+    def kill(index: int, place: Place) -> dict[str, int]:
+        time.sleep(0.05)
+        if index == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        batches: list[bytes] = []
+        with pytest.raises(EngineError, match=r"broke.*not run"):
+            batches.extend(execute(find(executor), kill, 20, num_proc=2))
+    found = rows(batches)
+    status = {row["index"]: row["status"] for row in found}
+    assert len(status) == len(found)
+    assert status[5] == "killed"
+    assert [i for i, one in status.items() if one == "killed"] != list(status)
+
+
+@pytest.mark.parametrize(
+    "option", [{"timeout": 1.0}, {"start_method": "fork"}, {"threads_per_worker": 2}, {"gpus": 1}]
+)
+def test_what_cannot_be_done_is_refused_at_once(option: dict[str, Any]) -> None:
+    with ThreadPoolExecutor(1) as executor, pytest.raises(EngineError, match=next(iter(option))):
+        execute(find(executor), double, 3, **option)

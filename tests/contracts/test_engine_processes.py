@@ -1,0 +1,101 @@
+"""The engine of processes keeps the contract under every start method."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from superparams.engines import Engine, find
+from superparams.errors import EngineError
+from superparams.worker import Place
+from tests.contracts.engine import EngineContract, double
+from tests.contracts.programs import FunctionProgram, execute, run, wait_for
+
+
+class TestForkserver(EngineContract):
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2, "start_method": "forkserver"}
+
+    @pytest.fixture
+    def engine(self) -> Engine:
+        return find("processes")
+
+    def test_a_keyboard_interrupt_of_a_setting_is_a_failure(self, engine: Engine) -> None:
+        def interrupt(index: int, place: Place) -> dict[str, int]:
+            raise KeyboardInterrupt
+
+        found = self.run(engine, interrupt, 2)
+        assert [found[i]["status"] for i in range(2)] == ["failed", "failed"]
+
+    def test_workers_are_closed(self, engine: Engine, tmp_path: Path) -> None:
+        program = FunctionProgram(
+            double, 20, 2, close_hook=lambda place: (tmp_path / f"{place.rank}").touch()
+        )
+        self.run(engine, double, 20, program=program)
+        assert {path.name for path in tmp_path.iterdir()} <= {"0", "1"}
+        assert (tmp_path / "0").exists()
+
+
+class TestSpawn(TestForkserver):
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2, "start_method": "spawn"}
+
+
+class TestFork(TestForkserver):
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2, "start_method": "fork"}
+
+    def test_what_cannot_be_pickled_is_inherited(self, engine: Engine) -> None:
+        lock = threading.Lock()
+
+        def locked(index: int, place: Place) -> dict[str, bool]:
+            return {"y": lock.acquire(timeout=1)}
+
+        assert self.run(engine, locked, 1)[0]["result.y"] is True
+
+
+def test_unknown_start_methods_are_refused() -> None:
+    with pytest.raises(EngineError, match=r"'warp'.*'forkserver'"):
+        execute(find("processes"), double, 3, start_method="warp")
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_long_setting_keeps_nothing_waiting() -> None:
+    """Quick settings come first, so that the long one is somewhere inside a large chunk."""
+
+    def mixed(index: int, place: Place) -> dict[str, float]:
+        if index == 3000:
+            time.sleep(1.0)
+        return {"y": time.monotonic()}
+
+    found = run(find("processes"), mixed, 6000, num_proc=2)
+    last = max(row["result.y"] for index, row in found.items() if index != 3000)
+    assert last < found[3000]["result.y"] - 0.5
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_outcomes_before_a_long_setting_arrive_during_it() -> None:
+    def mixed(index: int, place: Place) -> dict[str, int]:
+        time.sleep(1.0 if index == 3000 else 0)
+        return {}
+
+    batches = execute(find("processes"), mixed, 3001)
+    arrived: list[float] = []
+    for _ in batches:
+        arrived.append(time.monotonic())
+    assert arrived[-1] - arrived[-2] > 0.7
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_slow_reader_does_not_stop_timeouts() -> None:
+    def hang(index: int, place: Place) -> dict[str, int]:
+        while index == 1:
+            pass
+        return {}
+
+    engine = find("processes")
+    batches = execute(engine, hang, 2, timeout=0.3)
+    next(batches)
+    wait_for(lambda: not any(one.index == 1 for one in engine.activity()), 5)
+    list(batches)
