@@ -39,6 +39,7 @@ trap 'for point in sys dev proc; do umount -Rl "$folder/$point" 2>/dev/null || :
 
 home=/home/newcomer
 mkdir -p "$folder$home/superparams"
+find "$folder$home/superparams" -mindepth 1 -maxdepth 1 ! -name '.venv*' -exec rm -rf {} +
 git ls-files -z --cached --others --exclude-standard |
     tar --create --null --ignore-failed-read --files-from=- |
     tar --extract --no-same-owner --directory "$folder$home/superparams"

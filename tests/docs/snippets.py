@@ -1,0 +1,284 @@
+"""The snippets of a page: what they are, and how they are run.
+
+All Python blocks of a page form one script, which runs in a folder of its own as a user would run
+it. Between two blocks the script halts, so that the console blocks of the page come in their turn.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PATIENCE = 120.0  # seconds for a block
+PYTHON, CONSOLE, TEXT = "python", "console", "text"
+# What would run, were it called by its name: a snippet must not get away untested.
+MISNAMED = {
+    **dict.fromkeys(["py", "python3", "pycon", "ipython"], PYTHON),
+    **dict.fromkeys(["bash", "sh", "shell", "zsh", "shell-session", "terminal"], CONSOLE),
+}
+FENCE = re.compile(
+    r"^(?P<indent>[ ]*)(?P<fence>```+|~~~+)[ ]*(?P<info>[^\n`]*)\n"
+    r"(?P<body>.*?)^(?P=indent)(?P=fence)[ ]*$",
+    re.DOTALL | re.MULTILINE,
+)
+SKIP = re.compile(r"<!--\s*not executed:\s*(?P<reason>.*?)\s*-->\s*\Z", re.DOTALL)
+TITLE = re.compile(r"\btitle=\"([^\"]+)\"")
+FUTURE = "^from __future__ import "
+EXIT = re.compile(r"#\s*exit(?: status)? (\d+)\s*$")
+MARK = "\x1esnippet done\x1e"
+
+
+class SnippetError(AssertionError):
+    """A snippet that does not do what its page says."""
+
+
+@dataclass
+class Block:
+    """A fenced block of a page."""
+
+    language: str
+    text: str
+    line: int  # of its first line of text
+    title: str | None = None
+    skip: str | None = None  # why it is not executed
+    output: str | None = None  # what the page says that a Python block prints
+
+
+@dataclass
+class Page:
+    """A page and its blocks in order."""
+
+    path: Path
+    blocks: list[Block] = field(default_factory=list[Block])
+
+    def where(self, block: Block) -> str:
+        return f"{self.path.name}:{block.line}"
+
+
+def read_page(path: Path) -> Page:
+    """The blocks of a Markdown file that are executed or say why they are not."""
+    text = path.read_text("utf-8")
+    page = Page(path)
+    last: Block | None = None
+    end = 0
+    for found in FENCE.finditer(text):
+        between, start, end = text[end : found.start()], found.start("body"), found.end()
+        info = found["info"].strip()
+        block = Block(
+            language=(info.split() or [""])[0].strip("{.}"),
+            text=textwrap.dedent(found["body"]),
+            line=text.count("\n", 0, start) + 1,
+            title=title[1] if (title := TITLE.search(info)) else None,
+            skip=skip["reason"] if (skip := SKIP.search(between)) else None,
+        )
+        if block.language == TEXT and last and last.language == PYTHON and not between.strip():
+            last.output = block.text
+        elif block.language in (PYTHON, CONSOLE, *MISNAMED):
+            page.blocks.append(block)
+        last = block
+    return page
+
+
+def run_page(page: Page, folder: Path) -> None:
+    """Run the blocks of a page, in order, in a folder.
+
+    Raises:
+        SnippetError: at the first block that fails or prints something else.
+    """
+    for block in page.blocks:
+        if block.language in MISNAMED and block.skip is None:
+            right = MISNAMED[block.language]
+            raise SnippetError(
+                f"{page.where(block)} is fenced as {block.language!r}: make it a {right!r} block, "
+                "or put <!-- not executed: reason --> before it"
+            )
+    blocks = [block for block in page.blocks if block.skip is None]
+    with Script(
+        page, folder, [b for b in blocks if b.language == PYTHON and not b.title]
+    ) as script:
+        for block in blocks:
+            if block.title:
+                target = folder / block.title
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(block.text, "utf-8")
+            elif block.language == PYTHON:
+                compare(page, block, block.output, script.next_block(block))
+            else:
+                run_console(page, block, folder)
+
+
+class Script:
+    """The Python blocks of a page as one script, which halts after each of them."""
+
+    def __init__(self, page: Page, folder: Path, blocks: list[Block]) -> None:
+        self.page = page
+        self.folder = folder
+        self.blocks = blocks
+        self.process: subprocess.Popen[bytes] | None = None
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Script:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+        self.errors.close()
+
+    def next_block(self, block: Block) -> str:
+        """Let the next block run; returns what it printed."""
+        if self.process is None:
+            self.process = self._start()
+        else:
+            self._go_on()
+        output = self._read(block)
+        if block is self.blocks[-1]:
+            self._finish(block)
+        return output
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        path = self.folder / f"{re.sub(r'[^a-z0-9]+', '_', self.page.path.stem.lower())}.py"
+        # Workers may import the script again: they must not halt.
+        halt = (
+            f"\nif __name__ == '__main__': print(end={MARK!r}, flush=True); "
+            "__import__('sys').stdin.readline()\n"
+        )
+        future = [x for block in self.blocks for x in re.findall(rf"(?m){FUTURE}.*$", block.text)]
+        texts = [re.sub(rf"(?m){FUTURE}.*$", "", block.text) for block in self.blocks]
+        path.write_text("\n".join([*dict.fromkeys(future), halt.join([*texts, ""])]), "utf-8")
+        return subprocess.Popen(
+            [sys.executable, path.name],
+            cwd=self.folder,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+        )
+
+    def _go_on(self) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
+    def _read(self, block: Block) -> str:
+        assert self.process is not None
+        output = b""
+        mark = MARK.encode()
+        for part in read_until(self.process, time.monotonic() + PATIENCE):
+            output += part
+            if output.endswith(mark):
+                return output[: -len(mark)].decode()
+        how = "failed" if self.process.poll() is not None else f"runs for over {PATIENCE:g} s"
+        raise SnippetError(f"{self.page.where(block)} {how}\n{output.decode()}\n{self._errors()}")
+
+    def _finish(self, block: Block) -> None:
+        """The script must also end well: with no error at exit, and at all."""
+        assert self.process is not None
+        try:
+            output, _ = self.process.communicate(b"\n", timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise SnippetError(f"{self.page.where(block)}: the script does not end") from None
+        if self.process.returncode != 0:
+            raise SnippetError(
+                f"{self.page.where(block)}: the script ended with status "
+                f"{self.process.returncode}\n{output.decode()}\n{self._errors()}"
+            )
+
+    def _errors(self) -> str:
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace")
+
+
+def read_until(process: subprocess.Popen[bytes], deadline: float) -> Iterator[bytes]:
+    """What a process prints, as it comes, to its end or the deadline."""
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            part = os.read(process.stdout.fileno(), 65536)
+            if not part:
+                process.wait(PATIENCE)
+                return
+            yield part
+
+
+def run_console(page: Page, block: Block, folder: Path) -> None:
+    """Run each `$ command` of a block and compare what it prints, if the block says anything."""
+    for command, expected in commands(block.text):
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PATIENCE,
+            check=False,
+        )
+        output = done.stdout.decode(errors="replace")
+        status = int(told[1]) if (told := EXIT.search(command)) else 0
+        if done.returncode != status:
+            raise SnippetError(
+                f"{page.where(block)}: `{command}` ended with status {done.returncode}\n{output}"
+            )
+        compare(page, block, expected, output)
+
+
+def commands(text: str) -> Iterator[tuple[str, str | None]]:
+    """The commands of a console block, each with the output that stands under it, if any does."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines()
+        command = [lines.pop(0)]
+        while command[-1].endswith("\\") and lines:
+            command.append(lines.pop(0))
+        expected = "\n".join(lines)
+        yield "\n".join(command), expected if expected.strip() else None
+
+
+def compare(page: Page, block: Block, expected: str | None, output: str) -> None:
+    """Raise where output is not as expected.
+
+    `...` stands for anything within a line; alone on a line, for any lines.
+    """
+    if expected is not None and not matches(expected, output):
+        raise SnippetError(
+            f"{page.where(block)} prints\n{textwrap.indent(output, '    ')}\n"
+            f"but the page says\n{textwrap.indent(expected, '    ')}"
+        )
+
+
+def matches(expected: str, output: str) -> bool:
+    """Whether output is as expected, spaces at the ends of lines aside."""
+    pattern = re.escape(trimmed(expected))
+    pattern = re.sub(r"(?m)^\\\.\\\.\\\.(\\\n|\n|\Z)", r"(?:.*(?:\\n|\\Z))*?", pattern)
+    pattern = pattern.replace(r"\.\.\.", r"[^\n]*?")
+    return re.fullmatch(pattern, trimmed(output)) is not None
+
+
+def trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+def environment() -> dict[str, str]:
+    """A plain terminal in which the tools of this environment come first."""
+    tools = str(Path(sys.executable).parent)
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST"))}
+    return {
+        **ours,
+        "PATH": os.pathsep.join([tools, os.environ.get("PATH", "")]),
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+    }

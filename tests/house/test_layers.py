@@ -1,0 +1,241 @@
+"""The layers of the house: a module imports only from those above it, and nothing in a circle."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from source import PACKAGE, ROOT, Module, read_package
+
+# From the ground up. A layer is a file or a folder directly inside superparams/.
+LAYERS = (
+    "errors",
+    "content",
+    "shorten",
+    "fields",
+    "points",
+    "field",
+    "space",
+    "declare",
+    "layout",
+    "overrides",
+    "show",
+    "params",
+    "experiment",
+    "identity",
+    "keys",
+    "columns",
+    "payload",
+    "outcome",
+    "worker",
+    "engines",
+    "store",
+    "plan",
+    "interrupts",
+    "progress",
+    "run",
+    "cli",
+)
+# The one door from a lower layer to those above it: `run_all` and its kin are methods of an
+# experiment, and hand over to the layers that carry them out when they are called.
+DOOR = "experiment"
+# The engines do not see each other. What they share lies in engines/__init__.py and in these.
+ENGINES = "engines"
+SHARED_BY_ENGINES = ("attempts", "backlog", "pool")
+
+# What values are made of: keys, payload and tables each know something about them.
+DATA = {"numpy", "pandas", "polars", "torch"}
+
+MODULES = read_package(PACKAGE)
+
+
+def layer_of(name: str) -> str:
+    return [*name.split("."), ""][1]
+
+
+def inner(modules: Mapping[str, Module]) -> dict[str, Module]:
+    """The modules that the layers are about: all but the package's own __init__."""
+    return {name: module for name, module in modules.items() if "." in name}
+
+
+def unknown_layers(modules: Mapping[str, Module]) -> set[str]:
+    return {layer_of(name) for name in inner(modules)} - set(LAYERS)
+
+
+def height(name: str) -> int:
+    layer = layer_of(name)
+    return LAYERS.index(layer) if layer in LAYERS else -1
+
+
+def upward_imports(modules: Mapping[str, Module]) -> list[str]:
+    """Imports that go from a layer to one above it, in functions and for type checkers too."""
+    package = next(iter(modules)).split(".")[0]
+    wrong: list[str] = []
+    for module in inner(modules).values():
+        here = height(module.name)
+        for each in module.imports if here >= 0 else ():
+            if each.target.split(".")[0] != package:
+                continue
+            there = layer_of(each.target)
+            if not there:
+                wrong.append(f"{module.name}:{each.line} imports from the package itself")
+            elif height(each.target) > here and (each.at_import or layer_of(module.name) != DOOR):
+                wrong.append(f"{module.name}:{each.line} imports {each.target}, which is above it")
+    return wrong
+
+
+def sideways_imports(modules: Mapping[str, Module]) -> list[str]:
+    """Imports of one engine by another, or of an engine by what the engines share."""
+    wrong: list[str] = []
+    for module in inner(modules).values():
+        _, layer, here = [*module.name.split("."), "", ""][:3]
+        for each in module.imports if layer == ENGINES and here else ():
+            _, layer, there = [*each.target.split("."), "", ""][:3]
+            if layer == ENGINES and there not in ("", here, *SHARED_BY_ENGINES):
+                wrong.append(f"{module.name}:{each.line} imports its sibling {each.target}")
+    return wrong
+
+
+def cycle(modules: Mapping[str, Module]) -> list[str]:
+    """A circle of imports that run when a module is loaded, or nothing."""
+    graph: dict[str, set[str]] = {name: set() for name in modules}
+    for module in modules.values():
+        targets = {each.target for each in module.imports if each.at_import}
+        graph[module.name] = (targets & modules.keys()) - {module.name}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def outside_imports(modules: Mapping[str, Module]) -> dict[str, set[str]]:
+    """Top-level packages from outside, each with the modules that import it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for module in modules.values():
+        for each in module.imports:
+            top = each.target.split(".")[0]
+            if top not in sys.stdlib_module_names and top != module.name.split(".")[0]:
+                found[top].add(module.name)
+    return found
+
+
+def core_dependencies() -> set[str]:
+    """What pyproject.toml makes everyone install, by name of import."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    listed = re.search(r"^dependencies = (\[.*?^\])", text, re.DOTALL | re.MULTILINE)
+    assert listed, "pyproject.toml lists no dependencies"
+    return {re.split(r"[^\w]", each)[0] for each in ast.literal_eval(listed[1])}
+
+
+def test_every_module_has_a_layer() -> None:
+    assert not unknown_layers(MODULES), "give them their place in LAYERS"
+
+
+def test_imports_go_one_way() -> None:
+    assert upward_imports(MODULES) == []
+
+
+def test_engines_do_not_see_each_other() -> None:
+    assert sideways_imports(MODULES) == []
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    assert cycle(MODULES) == []
+
+
+def test_optional_packages_are_imported_by_one_file_each() -> None:
+    core = core_dependencies()
+    shared = {
+        package: sorted(users)
+        for package, users in outside_imports(MODULES).items()
+        if package not in core | DATA and len(users) > 1
+    }
+    assert shared == {}
+
+
+def test_typing_extensions_is_not_needed_from_3_11_on() -> None:
+    """It stands in pyproject.toml for 3.10 alone, so that importing it must be conditional."""
+    for name, module in MODULES.items():
+        for node in module.tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module == "typing_extensions":
+                pytest.fail(f"{name}:{node.lineno} imports typing_extensions on every Python")
+
+
+def laid(folder: Path, **files: str) -> dict[str, Module]:
+    """A package `house` with these files; two underscores in a name stand for a folder."""
+    for name, text in {"__init__": "", **files}.items():
+        path = folder / "house" / (name if name == "__init__" else name.replace("__", "/", 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".py").write_text(text, "utf-8")
+    return read_package(folder / "house")
+
+
+class TestTheTestsThemselves:
+    """Each rule finds what it is there for."""
+
+    def test_a_module_without_a_layer(self, tmp_path: Path) -> None:
+        assert unknown_layers(laid(tmp_path, attic="")) == {"attic"}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "from house.run import start",
+            "import house.run",
+            "from house import run",
+            "from . import run",
+            "from .run import start",
+            "def late():\n    from house.run import start",
+            "class Late:\n    def late(self):\n        import house.run",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house import run",
+        ],
+    )
+    def test_an_import_from_above(self, tmp_path: Path, text: str) -> None:
+        assert len(upward_imports(laid(tmp_path, fields=text, run=""))) == 1
+
+    def test_an_import_of_the_package_itself(self, tmp_path: Path) -> None:
+        assert len(upward_imports(laid(tmp_path, fields="from house import search"))) == 1
+
+    @pytest.mark.parametrize(
+        ("text", "wrong"),
+        [("def late():\n    from house.run import start", 0), ("from house.run import start", 1)],
+    )
+    def test_the_door(self, tmp_path: Path, text: str, wrong: int) -> None:
+        assert len(upward_imports(laid(tmp_path, experiment=text, run=""))) == wrong
+
+    def test_an_import_from_below_is_fine(self, tmp_path: Path) -> None:
+        modules = laid(tmp_path, fields="", run="import os\nfrom house import fields")
+        assert upward_imports(modules) == []
+
+    @pytest.mark.parametrize("name", ["engines__threads", "engines__backlog"])
+    def test_a_sibling(self, tmp_path: Path, name: str) -> None:
+        files = {"engines__serial": "", name: "from house.engines import serial"}
+        assert len(sideways_imports(laid(tmp_path, engines____init__="", **files))) == 1
+
+    def test_what_engines_share_is_no_sibling(self, tmp_path: Path) -> None:
+        files = {"engines__serial": "from house.engines import backlog", "engines__backlog": ""}
+        assert sideways_imports(laid(tmp_path, engines____init__="", **files)) == []
+
+    def test_a_circle(self, tmp_path: Path) -> None:
+        modules = laid(tmp_path, store____init__="", store__a="import house.store.b")
+        assert cycle(modules) == []
+        modules = laid(tmp_path, store__b="from house.store import a")
+        assert set(cycle(modules)) == {"house.store.a", "house.store.b"}
+
+    def test_a_circle_through_a_function_is_none(self, tmp_path: Path) -> None:
+        late = "def late():\n    import house.store.b"
+        modules = laid(tmp_path, store__a=late, store__b="import house.store.a")
+        assert cycle(modules) == []
+
+    def test_an_optional_package_in_two_files(self, tmp_path: Path) -> None:
+        modules = laid(tmp_path, fields="import ray", run="def f():\n    from ray import x")
+        assert outside_imports(modules) == {"ray": {"house.fields", "house.run"}}
+
+    def test_core_dependencies_are_read(self) -> None:
+        assert {"pyarrow", "cloudpickle", "rich"} <= core_dependencies()
