@@ -181,7 +181,7 @@ class Tree:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """The module `main` of a fresh copy of the project at each call; one process for all edits."""
+    """Makes a fresh copy of the project at each call."""
     count = iter(range(1000))
 
     def make(prefix: str) -> Any:
@@ -190,9 +190,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     return make
 
 
-# The fingerprint is taken from the text alone where nothing is imported: a stand-in for the
-# class is enough, and many edits can be tried in one process.
 def of_text(tree: Tree) -> code_module.Code:
+    """The fingerprint of `main.Main` from the text alone, without importing anything."""
     reach = code_module.Reach(project.Project(tree.root))
     assert reach.add_qualname(tree.root / "main.py", "Main")
     reach.finish()
@@ -486,7 +485,7 @@ def test_what_declares_no_field_counts(tmp_path: Path) -> None:
         class Main(Experiment):
             a: int = 1
             b: ClassVar[int] = 2
-            _c: int = 3
+            _c = 3
             def run(self): return Config(), self.valid()
             def valid(self): return True
         @dataclasses.dataclass
@@ -502,6 +501,35 @@ def test_what_declares_no_field_counts(tmp_path: Path) -> None:
         before = after
     tree.edit("main.py", "= 1", "= 8")
     assert of_text(tree).digest == before
+
+
+def test_fields_declared_again_and_by_a_mixin_do_not_count(tmp_path: Path) -> None:
+    text = """
+        from superparams import Experiment, search
+        from parent import Parent
+        class Mixin:
+            mixed: int = search([1, 2])
+            constant: int = 3
+        class Main(Mixin, Parent):
+            size = search([4, 5])
+            other = 6
+            def run(self): return self.size
+    """
+    parent = """
+        import superparams as sp
+        class Parent(sp.Experiment):
+            size: int = 7
+    """
+    tree = Tree(tmp_path, {"pyproject.toml": "", "main.py": text, "parent.py": parent})
+    before = of_text(tree).digest
+    for name, old in [("main.py", "[1, 2]"), ("main.py", "[4, 5]"), ("parent.py", "7")]:
+        tree.edit(name, old, "[9]")
+        assert of_text(tree).digest == before, old
+    for old in ("3", "6"):
+        tree.edit("main.py", f"= {old}", "= 8")
+        after = of_text(tree).digest
+        assert after != before, old
+        before = after
 
 
 def test_installed_packages_do_not_count(tmp_path: Path) -> None:

@@ -609,6 +609,19 @@ def test_digests_do_not_depend_on_the_process(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
+def test_a_worker_names_the_main_module_as_its_driver_does(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "from superparams.identity import set_main_name\n"
+        "set_main_name('program')\n"
+        f"exec(compile(open({str(program)!r}).read(), '<worker>', 'exec'), globals())\n"
+    )
+    found = {run_program(sys.executable, path, "3") for path in (program, worker)}
+    assert len(found) == 1
+
+
 def test_digests_do_not_depend_on_the_version_of_python(tmp_path: Path) -> None:
     others = interpreters()
     if not others:

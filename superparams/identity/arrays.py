@@ -28,7 +28,7 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name
+from superparams.identity.names import class_name, class_of
 
 __all__ = ["encode_array", "find_encoder"]
 
@@ -42,7 +42,7 @@ def find_encoder(kind: type[Any]) -> Encoder | None:
 @compound
 def encode_array(value: Any, walk: Walk) -> bytes:
     """An array by its class (other than plain), dtype, shape and content."""
-    kind: type[Any] = type(value)
+    kind = class_of(value)
     plain = kind.__module__ == "numpy" and kind.__name__ in ("ndarray", "memmap")
     name = "array" if plain else class_name(kind)
     # A plain view: subclasses change what indexing and reshaping give.

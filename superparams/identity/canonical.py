@@ -20,6 +20,8 @@ import typing
 from collections.abc import Callable, Hashable
 from typing import Any, cast
 
+from superparams.identity.names import class_of
+
 __all__ = ["canonical", "hints"]
 
 Convert = Callable[[Any], Any]
@@ -172,7 +174,7 @@ def _kind(annotation: Any) -> type[Any] | None:
 
 def _member(value: Any, members: list[Any]) -> Any:
     """The member of a union that is exactly the class of a container `value`."""
-    kind: type[Any] = type(value)
+    kind = class_of(value)
     if kind not in (list, tuple, dict, set, frozenset):
         return None
     return next((member for member in members if _kind(member) is kind), None)
@@ -192,7 +194,7 @@ def _sequence(kind: type[Any], declared: Any, arguments: tuple[Any, ...]) -> Con
     def convert(value: Any) -> Any:
         if type(value) not in (list, tuple):
             return value
-        wanted: type[Any] = kind if fixed else type(value)
+        wanted = kind if fixed else class_of(value)
         if item is None and type(value) is wanted:
             return value
         return wanted(_all(item, value))

@@ -7,9 +7,9 @@ comments, docstrings and formatting do not. The same text gives the same fingerp
 machine and every Python from 3.10 on, whether the file is run as a script or imported.
 
 Does not count:
-    - Declarations of fields (annotated names in the body of a `Params` or `Experiment` that do not
-      start with an underscore): their values are in the key. Functions and classes that a
-      declaration names do count, a constant it names does not.
+    - Declarations of fields (annotated names in the body of a `Params` or `Experiment`, other
+      defaults for them in subclasses, axes in mixins): their values are in the key. Functions and
+      classes that a declaration names do count, a constant it names does not.
     - ``report`` and ``valid`` of an experiment, unless a method uses them: they run outside of
       settings.
     - Third-party packages and the standard library, beyond which names are taken from them.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams.identity.compiled import code_form, compiled_functions, plain_functions
+from superparams.identity.names import class_of
 from superparams.identity.project import Source
 from superparams.identity.reach import Reach
 
@@ -121,8 +122,8 @@ def _nearest(name: str, reach: Reach) -> str | None:
 def _is_other(written: ast.expr, value: object) -> bool:
     """Whether a literal in the text is not the value in memory; an empty one may be a cache."""
     try:
-        literal = ast.literal_eval(written)
+        literal: Any = ast.literal_eval(written)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
-    is_empty = isinstance(literal, (list, dict, set)) and not literal
-    return type(literal) is not type(value) or (not is_empty and bool(literal != value))
+    is_empty = not literal and class_of(literal) in (list, dict, set)
+    return class_of(literal) is not class_of(value) or (not is_empty and bool(literal != value))

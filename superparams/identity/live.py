@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import linecache
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ class Live:
             for function in own:
                 self._add_compiled(function)
             return
-        pieces = class_pieces(node, hasattr(cls, "__superparams_fields__"))
+        fields: Mapping[str, Any] | None = getattr(cls, "__superparams_fields__", None)
+        pieces = class_pieces(node, frozenset(fields or ()), fields is not None)
         source = self._cell(own[0])
         self._put(cls.__module__, cls.__qualname__, pieces.form, _text(source, node), node.lineno)
         for method, form in pieces.methods:

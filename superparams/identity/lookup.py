@@ -36,10 +36,12 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name, module_name, object_name
+from superparams.identity.names import class_name, class_of, module_name, object_name
 from superparams.identity.state import encode_object
 
 __all__ = ["find_encoder"]
+
+FIELDS = "__superparams_fields__"
 
 # The modules that know the classes of a library; loaded for a value of the library only.
 _LIBRARIES = {
@@ -74,7 +76,7 @@ def _of_library(kind: type[Any]) -> Encoder | None:
 
 
 def _class_text(value: Any) -> bytes:
-    kind: type[Any] = type(value)
+    kind = class_of(value)
     return text(class_name(kind))
 
 
@@ -190,9 +192,13 @@ def _alias(value: Any, walk: Walk) -> bytes:
     return pack("alias", walk.encode(origin), *parts)
 
 
+def _is_record(kind: type[Any]) -> bool:
+    return hasattr(kind, "__attrs_attrs__") or dataclasses.is_dataclass(kind)
+
+
 def _given(value: Any) -> Iterator[tuple[str, Any]]:
     """The fields of an instance of a dataclass or attrs class, each as its annotation says."""
-    kind: type[Any] = type(value)
+    kind = class_of(value)
     declared = getattr(kind, "__attrs_attrs__", None) or dataclasses.fields(kind)
     annotations = hints(kind)
     for field in declared:
@@ -208,7 +214,7 @@ def _record(value: Any, walk: Walk) -> bytes:
 
 @compound
 def _namedtuple(value: Any, walk: Walk) -> bytes:
-    kind: type[Any] = type(value)
+    kind = class_of(value)
     annotations = hints(kind)
     pairs = zip(value._fields, value, strict=True)
     fields = [(name, canonical(item, annotations.get(name, Any))) for name, item in pairs]
@@ -217,8 +223,8 @@ def _namedtuple(value: Any, walk: Walk) -> bytes:
 
 @compound
 def _params(value: Any, walk: Walk) -> bytes:
-    kind: Any = type(value)
-    declared: Mapping[str, Any] = kind.__superparams_fields__
+    kind = class_of(value)
+    declared: Mapping[str, Any] = getattr(kind, FIELDS)
     fields = [
         (name, canonical(item, getattr(declared.get(name), "annotation", Any)))
         for name, item in value.items()
@@ -253,7 +259,7 @@ _FLEETING = (
 
 # The first trait that fits decides: a date is also what a datetime is, an IntEnum an int.
 _TRAITS: list[tuple[Callable[[type[Any]], bool], Encoder]] = [
-    (lambda kind: hasattr(kind, "__superparams_fields__"), _params),
+    (lambda kind: hasattr(kind, FIELDS), _params),
     (_is(enum.Enum), _enum),
     (_is(type), _class),
     (_is(types.ModuleType), _module),
@@ -273,8 +279,8 @@ _TRAITS: list[tuple[Callable[[type[Any]], bool], Encoder]] = [
     (_is(set, frozenset), _set_subclass),
     (_is(array.array), _array),
     (lambda kind: kind.__module__ == "typing", _alias),
-    (lambda kind: dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__"), _record),
-    (lambda kind: issubclass(kind, tuple) and hasattr(kind, "_fields"), _namedtuple),
+    (_is_record, _record),
+    (lambda kind: hasattr(kind, "_fields") and issubclass(kind, tuple), _namedtuple),
     (_is(io.IOBase), _refuse("an open file is a place to read from, not content")),
     (_is(*_FLEETING), _refuse("it is a part of running code, not content")),
     (lambda kind: hasattr(kind, "__next__"), _refuse("an iterator is used up by reading it")),

@@ -15,6 +15,7 @@ from typing import Any
 __all__ = [
     "LOCAL",
     "class_name",
+    "class_of",
     "is_fileless",
     "main_name",
     "module_file",
@@ -80,6 +81,11 @@ def module_name(name: str | None) -> str:
     if name in _MAIN:
         return main_name()
     return name or "builtins"
+
+
+def class_of(value: object) -> type[Any]:
+    """``type(value)``, which type checkers take for unknown when they know nothing of `value`."""
+    return type(value)
 
 
 def class_name(cls: type[Any]) -> str:

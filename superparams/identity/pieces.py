@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from superparams.identity.syntax import Uses, chain_of, normal, uses
+from superparams.identity.syntax import Chain, Uses, chain_of, normal, uses
 
-__all__ = ["Pieces", "class_pieces"]
+__all__ = ["Pieces", "class_pieces", "declared_names", "made_names"]
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Methods of an experiment that run outside of settings.
@@ -35,9 +36,12 @@ class Pieces:
     elsewhere: list[ast.stmt]
 
 
-def class_pieces(node: ast.ClassDef, params: bool) -> Pieces:
-    """A class in pieces; in a `params` class, declarations of fields do not count."""
-    declarations = [item for item in node.body if params and _is_declaration(item)]
+def class_pieces(node: ast.ClassDef, fields: frozenset[str], params: bool) -> Pieces:
+    """A class in pieces, of which the declarations of `fields` do not count.
+
+    In a `params` class methods that run outside of settings do not count either.
+    """
+    declarations = [item for item in node.body if _declares(item, fields)]
     hidden = _outside(node) if params else set[str]()
     dropped = [item for item in node.body if getattr(item, "name", "") in hidden]
     rest = [item for item in node.body if item not in declarations and item not in dropped]
@@ -56,14 +60,33 @@ def class_pieces(node: ast.ClassDef, params: bool) -> Pieces:
     )
 
 
-def _is_declaration(node: ast.stmt) -> bool:
-    """Whether a statement in the body of a `Params` declares a field."""
-    if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
-        return False
-    annotation = node.annotation
-    inner = annotation.value if isinstance(annotation, ast.Subscript) else annotation
-    named = chain_of(inner)
-    return not (node.target.id.startswith("_") or (named and named[-1] == "ClassVar"))
+def declared_names(node: ast.ClassDef) -> Iterator[str]:
+    """The names that the body of a `Params` declares as fields."""
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            annotation = item.annotation
+            inner = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+            named = chain_of(inner)
+            if named is None or named[-1] != "ClassVar":
+                yield item.target.id
+
+
+def made_names(node: ast.ClassDef) -> Iterator[tuple[str, Chain]]:
+    """The annotated names in a class body that a call makes, with what is called."""
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            called = chain_of(item.value.func) if isinstance(item.value, ast.Call) else None
+            if called is not None:
+                yield item.target.id, called
+
+
+def _declares(node: ast.stmt, fields: frozenset[str]) -> bool:
+    if isinstance(node, ast.AnnAssign):
+        return isinstance(node.target, ast.Name) and node.target.id in fields
+    # Without an annotation: another default for an inherited field.
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    return bool(names) and len(names) == len(targets) and fields.issuperset(names)
 
 
 def _with_body(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:

@@ -83,7 +83,7 @@ class Source:
             start from: ``TABLE["x"] = …``, ``TABLE.update(…)``, ``@TABLE.register`` on a def.
         stars: modules of which all names are imported.
         visits: all that is imported anywhere in the file.
-        pieces: the classes that were taken to pieces, by node and whether it is a `Params`.
+        pieces: the classes that were taken to pieces, by node and the names of its fields.
         around: where names are looked up that are not bound here, for the body of a function.
     """
 
@@ -94,8 +94,8 @@ class Source:
     effects: list[tuple[Chain, Binding]] = field(default_factory=list[tuple[Chain, Binding]])
     stars: list[Imported] = field(default_factory=list[Imported])
     visits: list[Imported] = field(default_factory=list[Imported])
-    pieces: dict[tuple[ast.ClassDef, bool], Pieces] = field(
-        default_factory=dict[tuple[ast.ClassDef, bool], Pieces]
+    pieces: dict[tuple[ast.ClassDef, frozenset[str], bool], Pieces] = field(
+        default_factory=dict[tuple[ast.ClassDef, frozenset[str], bool], Pieces]
     )
     around: Source | None = None
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from superparams.identity.pieces import Pieces, class_pieces
+from superparams.identity.locate import Lookup, Target, classes_of, is_superparams
+from superparams.identity.pieces import Pieces, class_pieces, declared_names, made_names
 from superparams.identity.project import Binding, Project, Source
-from superparams.identity.syntax import Chain, Imported, Uses, chain_of, normal, uses
+from superparams.identity.syntax import Chain, Uses, chain_of, normal, uses
 
 __all__ = ["Part", "Reach"]
 
@@ -39,17 +40,7 @@ class Part:
         return [text for _, _, text in sorted(self._entries) if text]
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
-    """What a chain of names leads to: a name in a source, a whole module, or something outside."""
-
-    source: Source | None = None
-    name: str | None = None
-    place: Path | None = None
-    outside: str | None = None
-
-
-class Reach:
+class Reach(Lookup):
     """Collects the parts that are reached; `finish` follows all that was added.
 
     Names are reached in two ways. *Fully*: what they are bound to counts. *As declared*, by the
@@ -58,86 +49,13 @@ class Reach:
     """
 
     def __init__(self, project: Project) -> None:
-        self.project = project
+        super().__init__(project)
         self.parts: dict[str, Part] = {}
-        self.files: dict[Path, Source] = {}
-        self._located: dict[tuple[Source, Chain], list[Target]] = {}
         self._done: set[tuple[Source, str, bool]] = set()
         self._noted: set[tuple[Source, str]] = set()
         self._todo: list[tuple[Source, str, bool]] = []
         self._taken: set[object] = set()
-        self._params: dict[ast.ClassDef, bool] = {}
-
-    # Where names lead
-
-    def locate(self, source: Source, chain: Chain) -> list[Target]:
-        """What `chain` leads to from the module `source`; nothing for a builtin name."""
-        found = self._located.get((source, chain))
-        if found is None:
-            found = self._located[source, chain] = list(self._locate(source, chain, set()))
-        return found
-
-    def _locate(
-        self, source: Source, chain: Chain, seen: set[tuple[Source, Chain]]
-    ) -> Iterator[Target]:
-        if (source, chain) in seen:
-            return
-        seen.add((source, chain))
-        name, rest = chain[0], chain[1:]
-        found = source.bindings.get(name)
-        if found is None:
-            if source.around is not None:
-                yield from self._locate(source.around, chain, seen)
-            for star in source.stars:
-                yield from self._imported(source, star, chain, seen)
-            return
-        if any(binding.imported is None for binding in found):
-            yield Target(source, name)
-        for binding in found:
-            if binding.imported is not None:
-                yield from self._imported(source, binding.imported, rest, seen)
-
-    def _imported(
-        self, source: Source, wanted: Imported, rest: Chain, seen: set[tuple[Source, Chain]]
-    ) -> Iterator[Target]:
-        place = self.project.module(source, wanted)
-        if place is None:
-            names = (wanted.module, wanted.name or "", *rest)
-            yield Target(outside=".".join(filter(None, names)))
-        elif wanted.name in (None, "*"):
-            yield from self._attribute(place, rest, seen)
-        else:
-            yield from self._attribute(place, (wanted.name or "", *rest), seen)
-
-    def _attribute(
-        self, place: Path, chain: Chain, seen: set[tuple[Source, Chain]]
-    ) -> Iterator[Target]:
-        """What `chain` leads to as attributes of the module at `place`."""
-        source = self.visit(place)
-        if not chain:
-            yield Target(source, place=place)
-            return
-        if source is not None:
-            targets = list(self._locate(source, chain, seen))
-            yield from targets
-            if targets:
-                return
-        below = self.project.submodule(place, chain[0])
-        if below is not None:
-            yield from self._attribute(below, chain[1:], seen)
-        elif source is not None and "__getattr__" in source.bindings:
-            yield Target(source, "__getattr__")
-
-    def visit(self, place: Path) -> Source | None:
-        """The source of a module, which from now on counts as reached."""
-        source = self.files.get(place)
-        if source is None:
-            source = self.project.source(place)
-            if source is not None:
-                self.files[place] = source
-        return source
-
-    # What is taken
+        self._fields: dict[ast.ClassDef, frozenset[str] | None] = {}
 
     def add_qualname(self, file: Path, qualname: str) -> bool:
         """Reach the class `qualname` of `file`; False when it is not in the text."""
@@ -162,12 +80,12 @@ class Reach:
         for chain in used.chains:
             self._follow_chain(source, chain, full)
         for wanted, rest in used.imports:
-            for target in self._imported(source, wanted, rest, set()):
+            for target in self.imported(source, wanted, rest, set()):
                 self._take_target(target, full)
 
     def follow_place(self, place: Path, chain: Chain, full: bool = True) -> None:
         """Reach `chain` as attributes of the module at `place`; all of it for an empty chain."""
-        for target in self._attribute(place, chain, set()):
+        for target in self.attribute(place, chain, set()):
             self._take_target(target, full)
 
     def _follow_chain(self, source: Source, chain: Chain, full: bool) -> None:
@@ -249,30 +167,42 @@ class Reach:
             self.take_class(source, f"{name}.{inner.name}", Binding(inner), inner)
 
     def _in_pieces(self, source: Source, node: ast.ClassDef) -> Pieces:
-        params = self.is_params(source, node)
-        known = source.pieces.get((node, params))
+        inherited = self._inherited(source, node)
+        if inherited is None:
+            names = {name for name, called in made_names(node) if self._is_ours(source, called)}
+            key = (node, frozenset(names), False)
+        else:
+            key = (node, inherited.union(declared_names(node)), True)
+        known = source.pieces.get(key)
         if known is None:
-            known = source.pieces[node, params] = class_pieces(node, params)
+            known = source.pieces[key] = class_pieces(*key)
         return known
 
-    def is_params(self, source: Source, node: ast.ClassDef) -> bool:
-        """Whether a class is a `Params`, by the names of its bases."""
-        if node not in self._params:
-            self._params[node] = False  # for a class among its own bases, while it is looked at
-            self._params[node] = any(self._leads_to_params(source, base) for base in node.bases)
-        return self._params[node]
+    def _inherited(self, source: Source, node: ast.ClassDef) -> frozenset[str] | None:
+        """The fields of the bases of a `Params`; None for a class that is none."""
+        if node not in self._fields:
+            self._fields[node] = None  # for a class among its own bases, while it is looked at
+            found = [self._fields_of(source, base) for base in node.bases]
+            known = [fields for fields in found if fields is not None]
+            self._fields[node] = frozenset[str]().union(*known) if known else None
+        return self._fields[node]
 
-    def _leads_to_params(self, source: Source, base: ast.expr) -> bool:
+    def _fields_of(self, source: Source, base: ast.expr) -> frozenset[str] | None:
+        """The fields of a base, and of its own bases; None when it is no `Params`."""
         chain = chain_of(base.value if isinstance(base, ast.Subscript) else base)
+        fields: set[str] | None = None
         for target in self.locate(source, chain) if chain else ():
-            if (target.outside or "").partition(".")[0] == "superparams":
-                return True
-            if target.source is not None and target.name is not None:
-                nodes = [item.node for item in target.source.bindings[target.name]]
-                classes = [item for item in nodes if isinstance(item, ast.ClassDef)]
-                if any(self.is_params(target.source, item) for item in classes):
-                    return True
-        return False
+            if is_superparams(target):
+                fields = fields or set()
+            for node in classes_of(target):
+                inherited = self._inherited(cast(Source, target.source), node)
+                if inherited is not None:
+                    fields = {*(fields or ()), *inherited, *declared_names(node)}
+        return None if fields is None else frozenset(fields)
+
+    def _is_ours(self, source: Source, called: Chain) -> bool:
+        """Whether a call is one of ``search(...)`` and ``value(...)`` of superparams."""
+        return any(is_superparams(target) for target in self.locate(source, called))
 
     def _add(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from superparams.identity.encoding import (
     Unstable,
@@ -15,7 +15,7 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import LOCAL, module_name, object_name
+from superparams.identity.names import LOCAL, class_of, module_name, object_name
 
 __all__ = ["encode_object"]
 
@@ -34,7 +34,7 @@ def encode_object(value: Any, walk: Walk) -> bytes:
     name = object_name(value)
     if name is not None:
         return pack("object", text(name))
-    kind: type[Any] = type(value)
+    kind = class_of(value)
     if LOCAL in kind.__qualname__:
         raise Unstable(value, f"its class {kind.__qualname__} has no name to import it by")
     try:
@@ -75,7 +75,7 @@ def _attributes(state: Any) -> dict[str, Any] | None:
     """`state` as attributes by name, those in slots included; None when it is something else."""
     if state is None:
         return {}
-    is_pair = isinstance(state, tuple) and len(cast("tuple[Any, ...]", state)) == 2
+    is_pair = class_of(state) is tuple and len(state) == 2
     parts: tuple[Any, ...] = state if is_pair else (state,)
     if not all(part is None or isinstance(part, Mapping) for part in parts):
         return None

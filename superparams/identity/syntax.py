@@ -72,7 +72,7 @@ def normal(nodes: Iterable[ast.AST], *, in_class: bool = False) -> bytes:
 
 
 def _write(node: Any, out: list[str], in_class: bool) -> None:
-    kind: type[Any] = type(node)
+    kind: type[Any] = node.__class__
     if kind is ast.Name:
         out.append(f"N{node.id};")
     elif kind is ast.Constant:
@@ -93,17 +93,17 @@ def _write(node: Any, out: list[str], in_class: bool) -> None:
 
 
 def _write_fields(node: Any, out: list[str], in_class: bool) -> None:
-    kind: type[Any] = type(node)
+    kind: type[Any] = node.__class__
     out.append(f"{kind.__name__}(")
     inner = kind is ast.ClassDef or (in_class and kind not in _SCOPES)
     for name, start in _READ.get(kind) or _fields(kind):
-        child = getattr(node, name, None)
+        child: Any = getattr(node, name, None)
         if not child or (name in _PARTLY_READ and _is_idle(node, kind, name)):
             continue
         out.append(start)
         if isinstance(child, ast.AST):
             _write(child, out, inner)
-        elif isinstance(child, list):
+        elif child.__class__ is list:
             for item in child:
                 _write(item, out, inner) if isinstance(item, ast.AST) else out.append(_plain(item))
         else:
@@ -270,7 +270,7 @@ class Uses:
         self.chains |= self._scopes[0].used
 
     def _visit(self, node: Any, in_class: bool) -> None:
-        kind: type[Any] = type(node)
+        kind: type[Any] = node.__class__
         if kind is ast.Name or kind is ast.Attribute:
             self._visit_name(node, in_class)
         elif kind is ast.Constant:
@@ -302,8 +302,8 @@ class Uses:
 
     def _visit_children(self, node: Any, kind: type[Any], in_class: bool) -> None:
         for name in kind._fields:
-            child = getattr(node, name, None)
-            if isinstance(child, list):
+            child: Any = getattr(node, name, None)
+            if child.__class__ is list:
                 for item in child:
                     if isinstance(item, ast.AST):
                         self._visit(item, in_class)

@@ -18,7 +18,7 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name
+from superparams.identity.names import class_name, class_of
 
 __all__ = ["find_encoder"]
 
@@ -31,7 +31,7 @@ def find_encoder(kind: type[Any]) -> Encoder | None:
 
 def _name(value: Any) -> bytes:
     # Libraries move their classes between modules: theirs count by name, the user's in full.
-    kind: type[Any] = type(value)
+    kind = class_of(value)
     library = kind.__module__.partition(".")[0]
     ours = library in ("pandas", "polars", "pyarrow")
     return text(f"{library}.{kind.__name__}" if ours else class_name(kind))
