@@ -149,7 +149,12 @@ def _plain_batch(outcomes: Sequence[Outcome]) -> pa.RecordBatch | None:
             return None
         fields = [pa.field(name, array.type) for name, array in arrays.items()]
         return pa.record_batch([*_meta(outcomes), *arrays.values()], schema=_schema(fields))
-    except (OverflowError, ValueError, TypeError, NotImplementedError):  # an integer beyond 64 bits, a lone surrogate
+    except (
+        OverflowError,
+        ValueError,
+        TypeError,
+        NotImplementedError,
+    ):  # an integer beyond 64 bits, a lone surrogate
         return None
 
 

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,13 @@ from superparams.store import (
     save_source,
 )
 from superparams.store import provenance as module
-from superparams.store.folder import is_alive, safe_name, setting_folder, this_process, write_durably
+from superparams.store.folder import (
+    is_alive,
+    safe_name,
+    setting_folder,
+    this_process,
+    write_durably,
+)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -38,14 +43,14 @@ def git(folder: Path, *words: str) -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
+def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "trunk")
     (folder / "digits.py").write_text("x = 1\n")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "one")
-    yield folder
+    return folder
 
 
 def kept(tmp_path: Path, project: Path) -> RunFolder:
@@ -189,9 +194,13 @@ class TestRunFolder:
         assert (run.state(), run.code(), run.manifest()) == ("crashed", None, {})
 
     def test_a_process_that_ended_is_not_alive(self) -> None:
-        code = "from superparams.store.folder import this_process as t; import json; print(json.dumps(t()))"
+        code = "import json, superparams.store.folder as f; print(json.dumps(f.this_process()))"
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd()
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=os.getcwd(),
         )
         assert not is_alive(json.loads(done.stdout))
         assert is_alive(this_process())
@@ -203,7 +212,21 @@ class TestRunFolder:
         assert all(re.fullmatch(r"\d{8}T\d{12}Z-[0-9a-f]{6}", name) for name in made)
 
     @pytest.mark.parametrize(
-        "name", ["../x", "/abs", "a\0b", "x" * 300, "con", "NUL.txt", "a<b>:c", "", ".", "..", "\udcff", "a. "]
+        "name",
+        [
+            "../x",
+            "/abs",
+            "a\0b",
+            "x" * 300,
+            "con",
+            "NUL.txt",
+            "a<b>:c",
+            "",
+            ".",
+            "..",
+            "\udcff",
+            "a. ",
+        ],
     )
     def test_names_that_file_systems_refuse(self, tmp_path: Path, name: str) -> None:
         folder = experiment_folder(tmp_path, name)

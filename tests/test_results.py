@@ -28,11 +28,15 @@ def outcomes(n: int) -> list[Outcome]:
         bad = at % 5 == 0
         made.append(
             Outcome(
-                at, key(at), "failed" if bad else "done", params,
+                at,
+                key(at),
+                "failed" if bad else "done",
+                params,
                 None if bad else {"accuracy": at / 7},
                 "ValueError: <b>no</b>" if bad else None,
-                log_start=3 * at, log_end=3 * at + 3,
-            )  # fmt: skip
+                log_start=3 * at,
+                log_end=3 * at + 3,
+            )
         )
     return made
 
@@ -149,12 +153,22 @@ def test_what_changed(tmp_path: Path) -> None:
     assert "-    return 1\n+    return 2" in found[0].diff
 
 
-def test_summary_and_text(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_summary_and_text(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert results.summary == "12 settings: 9 done, 3 failed · results.parquet"
     lines = repr(results).splitlines()
     assert lines[0] == results.summary
-    assert lines[1].split() == "kernel C optimizer.lr accuracy status error seconds".split()
+    assert lines[1].split() == [
+        "kernel",
+        "C",
+        "optimizer.lr",
+        "accuracy",
+        "status",
+        "error",
+        "seconds",
+    ]
     assert "… 2 more rows" in lines
     assert all(len(line) < 120 for line in lines)
     assert results.failures.summary.startswith("3 settings: 3 failed")

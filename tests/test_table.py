@@ -79,7 +79,11 @@ def test_the_newest_outcome_wins(tmp_path: Path) -> None:
     failed = Outcome(0, key(0), "failed", {"a": 0}, error="no")
     run(tmp_path, [failed, done(2, {"x": 3}), done(2, {"x": 4})])
     made = table(tmp_path)
-    assert dict(zip(made["a"].to_pylist(), made["x"].to_pylist(), strict=True)) == {1: 2, 0: None, 2: 4}
+    assert dict(zip(made["a"].to_pylist(), made["x"].to_pylist(), strict=True)) == {
+        1: 2,
+        0: None,
+        2: 4,
+    }
 
 
 def test_a_frame_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -206,7 +210,11 @@ def test_ever_new_names_end_in_one_column(tmp_path: Path) -> None:
         assert len(rows) == n
         for at, row in enumerate(rows):
             found = json.loads(row["more"]) if row["more"] else {}
-            found |= {name: row[name] for name in row if name.startswith("loss_") and row[name] is not None}
+            found |= {
+                name: row[name]
+                for name in row
+                if name.startswith("loss_") and row[name] is not None
+            }
             assert found[f"loss_{at}"] == at + 0.5
         run(tmp_path, [done(n - 1, {"loss_0": 1.0, f"loss_{n - 1}": n - 0.5})])
 

@@ -117,13 +117,14 @@ def decimal_cell(value: decimal.Decimal) -> Cell:
 
 def datetime_cell(value: dt.datetime) -> Cell:
     """A date and time in its zone; as ISO text where Arrow cannot name the zone."""
+    if value.tzinfo is None:
+        return Cell(pa.timestamp("us"), None, value)
     try:
         form = pa.timestamp("us", pa.scalar(value).type.tz)
-        if pa.scalar(value, form).as_py() == value:
-            return Cell(form, None, value)
     except (ValueError, TypeError, OverflowError, NotImplementedError):
-        pass  # a zone that Arrow cannot name
-    return text(value.isoformat(), "datetime")
+        return text(value.isoformat(), "datetime")
+    since = value - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)  # heeds `fold`
+    return Cell(form, None, since // dt.timedelta(microseconds=1))
 
 
 def time_cell(value: dt.time) -> Cell:

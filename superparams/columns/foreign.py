@@ -145,12 +145,19 @@ def flat_array(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(form):
         return _by_chunk(array, _without_dictionary, None)
     if pa.types.is_string_view(form):
-        return array.cast(pa.string())
+        return _from_view(array, pa.string())
     if pa.types.is_binary_view(form):
-        return array.cast(pa.binary())
+        return _from_view(array, pa.binary())
     if _is_foreign(form):
         return _by_chunk(array, lambda chunk: pa.array(chunk.to_pylist()), None)
     return array
+
+
+def _from_view(array: pa.Array, form: pa.DataType) -> pa.Array:
+    try:
+        return array.cast(form)
+    except NotImplementedError:  # older pyarrow
+        return _by_chunk(array, lambda chunk: pa.array(chunk.to_pylist(), form), form)
 
 
 def _by_chunk(

@@ -68,13 +68,23 @@ def read_index(root: Path) -> Index:
     """The newest outcomes, from the table and the ledgers that it does not hold yet."""
     with survey(root) as found:
         kept = found.kept()
-        keys = joined(found.keys, pa.binary(16)).filter(kept).dictionary_encode()
+        keys = joined(found.keys, pa.binary(16)).filter(kept)
         status = joined(found.status, pa.int8()).filter(kept)
         run = pc.shift_right(joined(found.ages, pa.int64()).filter(kept), RUN_BITS)
-        if len(keys) > len(keys.dictionary):  # settings with many rows
-            rows = pa.table({"key": keys.indices, "status": status, "run": run}).group_by("key")
-            one = rows.aggregate([("status", "max"), ("run", "max")]).sort_by("key")
-            status, run = (one.column(name).combine_chunks() for name in ("status_max", "run_max"))
+        if found.has_many_rows:
+            keys, status, run = _one_each(keys, status, run)
         names = found.names()
         codes = [found.codes.get(name) for name in names]
-        return Index(keys.dictionary, status, run, names, codes)
+        return Index(keys, status, run, names, codes)
+
+
+def _one_each(keys: pa.Array, status: pa.Array, run: pa.Array) -> tuple[pa.Array, ...]:
+    """Every key once: all rows of a setting that returned a frame say the same."""
+    coded = keys.dictionary_encode()
+    rows = pa.table({"key": coded.indices, "status": status, "run": run}).group_by("key")
+    one = rows.aggregate([("status", "max"), ("run", "max")]).sort_by("key")
+    return (
+        coded.dictionary,
+        one.column("status_max").combine_chunks(),
+        one.column("run_max").combine_chunks(),
+    )

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.errors import StoreError
-from superparams.store.folder import TABLE, RunFolder
+from superparams.store.folder import TABLE, RunFolder, safe_name
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.table import compact, read_table, source_of
 
@@ -186,7 +186,7 @@ class Results:
         row = self.row(key)
         start, end = row["log_start"], row["log_end"]
         path = self._run_of(row).logs / f"{row['rank']}.log"
-        if start is None or not path.exists():
+        if start is None or start < 0 or not path.is_file():
             return ""
         with open(path, "rb") as file:
             file.seek(start)
@@ -198,7 +198,10 @@ class Results:
         return read_provenance(self._run_of(found))
 
     def _run_of(self, row: dict[str, Any]) -> RunFolder:
-        return RunFolder(self.root / "runs" / str(row["run"]))
+        name = str(row["run"])
+        if name != safe_name(name):  # a table from elsewhere must not lead out of the folder
+            raise StoreError(f"{self.path}: {name!r} is not the name of a run")
+        return RunFolder(self.root / "runs" / name)
 
     # ---- as people see it
 

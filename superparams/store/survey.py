@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
 from superparams.columns import metadata_of
-from superparams.store import spill
+from superparams.store import seal, spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
 from superparams.store.reading import Entry, LedgerWarning, ledger_files, read_file
 from superparams.store.unify import Form
@@ -60,7 +60,7 @@ class Old:
     notes: list[str]
 
     def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
-        """One row group, checksums verified."""
+        """One row group."""
         return self.file.read_row_group(number, columns=columns)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Old:
         self.file.close()
 
 
-def open_table(path: Path) -> Old | None:
+def open_table(path: Path, *, verify: bool = True) -> Old | None:
     """The table at a path; None when there is none.
 
     Raises OSError when it is damaged or not ours.
@@ -76,8 +76,10 @@ def open_table(path: Path) -> Old | None:
     if not path.exists():
         return None
     try:
-        file = parquet.ParquetFile(path, page_checksum_verification=True)
-    except (ValueError, OSError, TypeError) as error:
+        if verify:
+            seal.check(path)
+        file = parquet.ParquetFile(path)
+    except (ValueError, OSError, TypeError, NotImplementedError) as error:
         raise OSError(f"{path} is damaged: {error}") from error
     try:
         schema = file.schema_arrow
@@ -108,6 +110,8 @@ class Survey:
     )  # int64; higher is newer, -1: superseded
     status: list[pa.Array] = field(default_factory=list[pa.Array])  # int8, place in STATUSES
     rows: int = 0
+    is_damaged: bool = False  # the table that was there
+    has_many_rows: bool = False  # of one setting
 
     @property
     def is_fresh(self) -> bool:
@@ -138,8 +142,12 @@ class Survey:
 
     def kept(self) -> pa.Array:
         """Whether each row belongs to the newest outcome of its setting."""
-        keys = joined(self.keys, pa.binary(16)).dictionary_encode().indices
         ages = joined(self.ages, pa.int64())
+        coded = joined(self.keys, pa.binary(16)).dictionary_encode()
+        keys, n_keys = coded.indices, len(coded.dictionary)
+        del coded
+        if n_keys == self.rows:  # each key once, as after a single run
+            return pc.greater_equal(ages, 0)
         newest = pa.table({"key": keys, "age": ages}).group_by("key").aggregate([("age", "max")])
         newest = newest.sort_by("key").column("age_max").combine_chunks()
         return pc.and_(pc.equal(ages, newest.take(keys)), pc.greater_equal(ages, 0))
@@ -162,6 +170,7 @@ def survey(root: Path, *, rebuild: bool = False) -> Generator[Survey]:
         yield found
     finally:
         found.close()
+        pa.default_memory_pool().release_unused()
 
 
 def _survey(root: Path, rebuild: bool) -> Survey:
@@ -169,13 +178,16 @@ def _survey(root: Path, rebuild: bool) -> Survey:
     runs = run_folders(root)
     codes = (old.codes if old else {}) | {run.name: run.code() for run in runs}
     found = Survey(root, old, runs, {run.name: ledger_size(run) for run in runs}, codes)
+    found.is_damaged = old is None and not rebuild and (root / TABLE).exists()
     fresh = [run for run in runs if old is None or old.runs.get(run.name) != found.sizes[run.name]]
     try:
         _take_table(found, {run.name for run in fresh})
     except OSError as error:
         found.close()
         warn_damaged(root / TABLE, error)
-        return _survey(root, rebuild=True)
+        anew = _survey(root, rebuild=True)
+        anew.is_damaged = True
+        return anew
     names = found.names()
     for run in fresh:
         growing = run.state() == "running"
@@ -214,7 +226,8 @@ def _take_table(found: Survey, again: set[str]) -> None:
         [_age(-1 if one in again else at, 0) for at, one in enumerate(names)], pa.int64()
     )
     for number in range(old.file.num_row_groups):
-        table = old.group(number, ["key", "run", "status"]).combine_chunks()
+        table = old.group(number, ["key", "run", "status", "row"])
+        found.has_many_rows |= bool(pc.max(table.column("row")).as_py())
         keys, run, status = (table.column(one).combine_chunks() for one in ("key", "run", "status"))
         age = ages.take(pc.index_in(run, pa.array(names, pa.string())))
         piece = Piece(None, old.path, number, number, found.rows, len(keys))
@@ -224,6 +237,7 @@ def _take_table(found: Survey, again: set[str]) -> None:
 def _take_entry(found: Survey, run: RunFolder, entry: Entry, rank: int) -> None:
     batch = entry.batch
     begins = pc.cast(pc.equal(batch.column("row"), 0), pa.int64())
+    found.has_many_rows |= pc.sum(begins).as_py() != batch.num_rows
     ages = pc.add(pc.cumulative_sum(begins), _age(rank, entry.seq))
     first = pc.min(batch.column("index")).as_py() or 0
     piece = Piece(run.name, entry.path, entry.offset, first, found.rows, batch.num_rows)

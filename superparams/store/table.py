@@ -23,10 +23,10 @@ import pyarrow.parquet as parquet
 
 from superparams.columns import KIND, kind_of, metadata_of
 from superparams.errors import StoreError
-from superparams.store import spill
+from superparams.store import seal, spill
 from superparams.store.folder import TABLE, part_of, replace_durably
 from superparams.store.reading import Reader
-from superparams.store.survey import HEAD, Piece, Survey, open_table, survey, warn_damaged
+from superparams.store.survey import HEAD, Piece, Survey, open_table, survey
 from superparams.store.unify import JSON, Form, fits, recast, widest
 
 # The columns of the table that tell of the outcome itself.
@@ -49,6 +49,7 @@ OUTCOME: dict[str, Any] = {
 }
 SOURCE = b"superparams.source"  # field metadata: `param.<name>` or `result.<name>` behind the label
 _GROUP_ROWS = 1 << 16
+DAMAGED = "results.damaged.parquet"
 _STALE_SECONDS = 3600  # an unfinished file of this age was left by a killed process
 
 
@@ -77,17 +78,13 @@ def compact(root: Path, *, rebuild: bool = False) -> Written:
 
 
 def read_table(root: Path) -> pa.Table:
-    """The whole of `results.parquet`, page checksums verified.
-
-    A damaged one is made anew from the ledgers.
-    """
+    """The whole of `results.parquet`, verified; a damaged one is made anew from the ledgers."""
     path = root / TABLE
     try:
-        return parquet.read_table(path, page_checksum_verification=True, partitioning=None)
-    except (OSError, ValueError) as error:
-        warn_damaged(path, error)
-    compact(root, rebuild=True)
-    return parquet.read_table(path, page_checksum_verification=True, partitioning=None)
+        seal.check(path)
+    except OSError:
+        compact(root)  # which tells of it
+    return parquet.read_table(path, partitioning=None)
 
 
 def _compact(root: Path, rebuild: bool) -> tuple[Mapping[str, int], Written]:
@@ -101,7 +98,7 @@ def _compact(root: Path, rebuild: bool) -> tuple[Mapping[str, int], Written]:
 def _is_behind(path: Path, mine: Mapping[str, int]) -> bool:
     """Whether another process put a table in place that lacks something of this one's."""
     try:
-        table = open_table(path)
+        table = open_table(path, verify=False)
     except OSError:
         return False  # not something that writing again would mend
     if table is None:
@@ -244,6 +241,8 @@ def _write(found: Survey) -> Written:
     try:
         _drop_left_over(path)
         rows = _write_parquet(beside, plan)
+        if found.is_damaged:  # it may hold rows of runs whose folder is gone
+            _keep(path, path.with_name(DAMAGED))
         replace_durably(beside, path)
     except OSError as error:
         raise StoreError(
@@ -253,6 +252,13 @@ def _write(found: Survey) -> Written:
     finally:
         beside.unlink(missing_ok=True)
     return Written(path, rows, plan.notes)
+
+
+def _keep(path: Path, name: Path) -> None:
+    """Give a file a second name, where the file system can."""
+    name.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.link(path, name)
 
 
 def _any_kept(kept: pa.Array, piece: Piece) -> bool:
@@ -269,7 +275,7 @@ def _drop_left_over(path: Path) -> None:
 def _write_parquet(path: Path, plan: _Plan) -> int:
     schema = plan.schema
     rows = 0
-    with open(path, "wb") as file:
+    with open(path, "w+b") as file:
         with parquet.ParquetWriter(
             file,
             schema,
@@ -280,6 +286,8 @@ def _write_parquet(path: Path, plan: _Plan) -> int:
             for table in _groups(plan, schema):
                 writer.write_table(table, row_group_size=_GROUP_ROWS)
                 rows += table.num_rows
+            writer.add_key_value_metadata({seal.KEY: seal.SEAL.decode()})
+        seal.seal(file)
         file.flush()
         os.fsync(file.fileno())
     return rows

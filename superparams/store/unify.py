@@ -114,10 +114,9 @@ def recast(array: pa.Array, form: Form, target: Form) -> pa.Array:
     if form.type == target.type:
         return array
     cast = array.cast(target.type)
-    if pa.types.is_floating(_leaf(target.type)) and pa.types.is_integer(_leaf(form.type)):
-        # Integers beyond 2**53 may round in a float: going back must give the same ones.
-        if not cast.cast(array.type).equals(array):
-            raise ValueError("an integer does not fit in a float")
+    may_round = pa.types.is_floating(_leaf(target.type)) and pa.types.is_integer(_leaf(form.type))
+    if may_round and not cast.cast(array.type).equals(array):  # integers beyond 2**53
+        raise ValueError("an integer does not fit in a float")
     return cast
 
 
