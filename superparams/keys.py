@@ -13,7 +13,7 @@ from superparams.declare import fields_of
 from superparams.errors import SpaceError
 from superparams.field import Field
 from superparams.fields import REQUIRED, Value, is_group, is_open
-from superparams.identity import combine, field_digest, given_digest
+from superparams.identity import combine, field_digest, field_digester, given_digest
 from superparams.identity.digest import MODULUS
 from superparams.layout import Layout
 from superparams.params import Params
@@ -102,6 +102,11 @@ class _Column:
         self._dimension = dimension
         self.size = dimension.size
         self._cache: dict[int, int] | None = {} if self.size <= LARGEST_CACHE else None
+        # A long axis of numbers is digested at every use: what can be prepared is.
+        only = fields[0]
+        is_range = isinstance(dimension, Points) and isinstance(dimension.axis.points, range)
+        digester = field_digester(only.name, only.annotation, where=only.where)
+        self._of_number = digester if is_range else None
 
     def __getitem__(self, place: int) -> int:
         if self._cache is None:
@@ -113,7 +118,7 @@ class _Column:
     @property
     def is_distinct(self) -> bool:
         """Whether every place adds something else; a range always does."""
-        if isinstance(self._dimension, Points) and isinstance(self._dimension.axis.points, range):
+        if self._of_number is not None:
             return True
         if self._cache is None:
             return False
@@ -121,6 +126,8 @@ class _Column:
 
     def _digest(self, place: int) -> int:
         x = self._dimension.at(place)
+        if self._of_number is not None:
+            return self._of_number(x)
         values = x if isinstance(self._dimension, Zipped) else (x,)
         return combine(map(_digest, self._fields, values))
 

@@ -9,6 +9,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
+
 from superparams import Experiment, Params, search, value
 from superparams.errors import IdentityError, SpaceError
 from superparams.keys import Keys, key_of

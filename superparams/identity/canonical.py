@@ -40,7 +40,7 @@ def canonical(value: Any, annotation: Any) -> Any:
         annotation: a type as ``typing.get_type_hints`` gives it. A text (of a module with ``from
             __future__ import annotations``) is understood as far as it names builtin types.
     """
-    convert = _converter(annotation)
+    convert = converter(annotation)
     return value if convert is None else convert(value)
 
 
@@ -57,7 +57,8 @@ def _hints(kind: Any) -> dict[str, Any]:
         return dict(getattr(kind, "__annotations__", {}))
 
 
-def _converter(annotation: Any) -> Convert | None:
+def converter(annotation: Any) -> Convert | None:
+    """What makes values canonical for `annotation`; None when they all are."""
     try:
         return _cached(annotation, _spelling(annotation))
     except TypeError:  # not hashable
@@ -149,7 +150,7 @@ def _union(arguments: tuple[Any, ...]) -> Convert | None:
     # Any and object take everything as it is.
     if Any in bare or object in bare:
         return None
-    members = [convert for convert in map(_converter, bare) if convert is not None]
+    members = [convert for convert in map(converter, bare) if convert is not None]
     kinds = tuple(kind for kind in map(_kind, bare) if kind is not None)
     as_they_are = tuple(kind for kind in kinds if kind not in (float, complex))
 
@@ -185,7 +186,7 @@ def _all(convert: Convert | None, values: Any) -> list[Any]:
 
 
 def _sequence(kind: type[Any], declared: Any, arguments: tuple[Any, ...]) -> Convert | None:
-    item = _converter(arguments[0]) if arguments else None
+    item = converter(arguments[0]) if arguments else None
     # Sequence[float] and the like say nothing on lists against tuples: only the items change.
     fixed = declared in (list, tuple)
     if not fixed and item is None:
@@ -205,7 +206,7 @@ def _sequence(kind: type[Any], declared: Any, arguments: tuple[Any, ...]) -> Con
 def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
     if not arguments or arguments[-1] is Ellipsis:
         return _sequence(tuple, tuple, arguments[:1])
-    items = [_converter(argument) for argument in arguments]
+    items = [converter(argument) for argument in arguments]
 
     def convert(value: Any) -> Any:
         if type(value) not in (list, tuple):
@@ -219,14 +220,14 @@ def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
 
 
 def _set(arguments: tuple[Any, ...]) -> Convert | None:
-    item = _converter(arguments[0]) if arguments else None
+    item = converter(arguments[0]) if arguments else None
     if item is None:
         return None
     return lambda value: type(value)(map(item, value)) if type(value) in (set, frozenset) else value
 
 
 def _mapping(key: Any, item: Any) -> Convert | None:
-    keys, items = _converter(key), _converter(item)
+    keys, items = converter(key), converter(item)
     if keys is None and items is None:
         return None
 

@@ -16,19 +16,19 @@ to collide (D. Wagner, "A generalized birthday problem", CRYPTO 2002), and none 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any, Literal
 
 from superparams.errors import IdentityError
-from superparams.identity.canonical import canonical
+from superparams.identity.canonical import converter
 from superparams.identity.encoding import Unstable, Walk, finders, pack, show, text
 from superparams.identity.lookup import find_encoder
 
 __all__ = [
     "combine",
     "digest",
-    "field_digest",
+    "field_digest", "field_digester",
     "given_digest",
     "key_of_text",
     "key_text",
@@ -83,8 +83,22 @@ def field_digest(
     ``np.float64(1)`` in a float field are one value. A value is digested once an axis and a
     point, however many settings there are. Raises `IdentityError` as `digest` does.
     """
-    content = _encoded(canonical(value, annotation), where or name)
-    return _hash(text(name) + content, _FIELD)
+    return field_digester(name, annotation, where=where)(value)
+
+
+def field_digester(
+    name: str, annotation: object = Any, *, where: str | None = None
+) -> Callable[[object], int]:
+    """`field_digest` of one field, for many values: what does not change is prepared once."""
+    head = blake2b(text(name), digest_size=16, person=_FIELD)
+    convert, place = converter(annotation), where or name
+
+    def digest_of(value: object) -> int:
+        state = head.copy()
+        state.update(_encoded(value if convert is None else convert(value), place))
+        return int.from_bytes(state.digest(), "little")
+
+    return digest_of
 
 
 def given_digest(name: str, key: str) -> int:
