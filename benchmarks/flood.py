@@ -1,0 +1,80 @@
+"""A flood of settings that do nothing: what one costs, recorded, beside what a user would pick instead.
+
+    python benchmarks/flood.py [SETTINGS] [REPEATS]
+
+Every way runs the same 100,000 points on two workers, in turns. superparams leaves each outcome in
+its ledger as it comes and the table at the end; joblib's rows are written to parquet once at the
+end; the bare pool keeps nothing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from superparams import Experiment, search
+
+WORKERS = 2
+
+
+class Nothing(Experiment):
+    """Settings that only hand one number back."""
+
+    i: int = search(range(100_000))
+
+    def run(self) -> dict[str, int]:
+        return {"x": self.i}
+
+
+def nothing(i: int) -> dict[str, int]:
+    return {"i": i, "x": i}
+
+
+def ours(n: int, folder: Path) -> None:
+    results = Nothing(i=search(range(n))).run_all(WORKERS, results=folder, progress=False)
+    assert len(results) == n
+
+
+def with_joblib(n: int, folder: Path) -> None:
+    rows = joblib.Parallel(WORKERS)(joblib.delayed(nothing)(i) for i in range(n))
+    pq.write_table(pa.Table.from_pylist(rows), folder / "rows.parquet")
+
+
+def bare_pool(n: int, folder: Path) -> None:
+    with multiprocessing.Pool(WORKERS) as pool:
+        assert sum(1 for _ in pool.imap_unordered(nothing, range(n), chunksize=64)) == n
+
+
+def microseconds(way: Callable[[int, Path], None], n: int) -> float:
+    """What one setting costs this way."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        way(n, Path(folder))
+        return (time.perf_counter() - began) / n * 1e6
+
+
+def main() -> None:
+    given = [int(number) for number in sys.argv[1:]]
+    n, repeats = [*given, *(100_000, 5)[len(given) :]]
+    ways = {"superparams": ours, "joblib + parquet": with_joblib, "Pool.imap_unordered": bare_pool}
+    for way in ways.values():  # what is started once is not counted
+        microseconds(way, 100)
+    runs = [{name: microseconds(way, n) for name, way in ways.items()} for _ in range(repeats)]
+    print(f"{n:,} settings, {WORKERS} workers, median of {repeats}")
+    for name in ways:
+        cost = statistics.median(run[name] for run in runs)
+        ratio = statistics.median(run["superparams"] / run[name] for run in runs)
+        print(f"{name:<22}{cost:8.1f} us a setting   superparams takes {ratio:.2f} of it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""An array of a gibibyte shared among workers: how long, and how much memory, for each way to give it.
+
+    python benchmarks/large_array.py [--gib 1.0] [--repeats 3]
+
+64 settings each sum their slice. Every way runs in a process of its own, in turns, while the
+memory of its process tree is sampled: private and file pages by PSS, plus each memfd once.
+By hand: one copy into a memfd and the sums in forked workers; or a forked global, no copy at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import mmap
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superparams import Experiment, search, shared_empty, value
+
+SLICES = 64
+BYTES = int(float(os.environ.get("ARRAY_GIB", "1.0")) * 2**30)
+
+
+def filled(array: Any) -> Any:
+    array[:] = 1.0
+    return array
+
+
+def made() -> Any:
+    return filled(np.empty(BYTES // 8))
+
+
+def part(array: Any, place: int) -> float:
+    step = len(array) // SLICES
+    return float(array[place * step : (place + 1) * step].sum())
+
+
+class Sums(Experiment):
+    """The sum of one slice."""
+
+    place: int = search(range(SLICES))
+    data: Any = value(factory=made, key="ones")
+
+    def run(self) -> dict[str, float]:
+        return {"sum": part(self.data, self.place)}
+
+
+def ours(workers: int, **given: Any) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        start_method = given.pop("start_method", None)
+        results = Sums(**given).run_all(
+            workers, engine="processes", start_method=start_method, results=folder, progress=False
+        )
+        seconds = time.perf_counter() - began
+    assert sum(results.to_arrow()["sum"].to_pylist()) == BYTES // 8
+    return seconds
+
+
+def in_forks(array: Any, workers: int) -> None:
+    children = []
+    for rank in range(workers):
+        child = os.fork()
+        if child == 0:
+            for place in range(rank, SLICES, workers):
+                part(array, place)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def copy_by_hand(workers: int) -> float:
+    array = made()
+    began = time.perf_counter()
+    fd = os.memfd_create("by-hand")
+    view = memoryview(array).cast("B")
+    done = 0
+    while done < BYTES:
+        done += os.write(fd, view[done : done + 2**30])
+    shared = np.frombuffer(mmap.mmap(fd, BYTES, prot=mmap.PROT_READ), float)
+    in_forks(shared, workers)
+    return time.perf_counter() - began
+
+
+def fork_by_hand(workers: int) -> float:
+    array = made()
+    began = time.perf_counter()
+    in_forks(array, workers)
+    return time.perf_counter() - began
+
+
+class Small(Experiment):
+    """The same settings without data."""
+
+    place: int = search(range(SLICES))
+
+    def run(self) -> dict[str, float]:
+        return {"sum": 0.0}
+
+
+def start_up(workers: int) -> float:
+    """A run of as many settings without data."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        Small().run_all(workers, engine="processes", results=folder, progress=False)
+        return time.perf_counter() - began
+
+
+WAYS: dict[str, Callable[[int], float]] = {
+    "copy by hand": copy_by_hand,
+    "given": lambda workers: ours(workers, data=value(made(), key="ones")),
+    "given, no key": lambda workers: ours(workers, data=value(made())),
+    "built in place": lambda workers: ours(
+        workers, data=value(filled(shared_empty(BYTES // 8)), key="ones")
+    ),
+    "fork by hand": fork_by_hand,
+    "start-up": start_up,
+    "factory": lambda workers: ours(workers),
+    "fork": lambda workers: ours(workers, data=value(made(), key="ones"), start_method="fork"),
+}
+
+
+def memory_of_tree(root: int) -> int:
+    """Bytes that a process and all below it hold: PSS without shared memory, plus each memfd once."""
+    total, memfds = 0, {}
+    for pid in tree(root):
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                fields = dict(line.split(":", 1) for line in file if "kB" in line)
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/memfd:"):
+                    held = os.stat(f"/proc/{pid}/fd/{fd}")
+                    memfds[held.st_ino] = held.st_blocks * 512
+        except OSError:
+            continue
+        kib = {name: int(fields[name].split()[0]) for name in ("Pss", "Pss_Shmem")}
+        total += (kib["Pss"] - kib["Pss_Shmem"]) * 1024
+    return total + sum(memfds.values())
+
+
+def tree(root: int) -> list[int]:
+    pids, todo = [], [root]
+    while todo:
+        pid = todo.pop()
+        pids.append(pid)
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                todo += map(int, children.split())
+        except OSError:
+            continue
+    return pids
+
+
+def measure(way: str, workers: int) -> tuple[float, float]:
+    """Seconds, and the most memory held, as a multiple of the array."""
+    child = subprocess.Popen(
+        [sys.executable, __file__, "--way", way, "--workers", str(workers)], stdout=subprocess.PIPE
+    )
+    most = 0
+    while child.poll() is None:
+        most = max(most, memory_of_tree(child.pid))
+        time.sleep(0.01)
+    assert child.stdout is not None
+    with child.stdout as answer:
+        return json.load(answer), most / BYTES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gib", type=float, default=1.0)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--way")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    if asked.way:
+        print(json.dumps(WAYS[asked.way](asked.workers)))
+        return
+    global BYTES
+    os.environ["ARRAY_GIB"] = str(asked.gib)
+    BYTES = int(asked.gib * 2**30)
+    for workers in (2, 4):
+        runs = [{way: measure(way, workers) for way in WAYS} for _ in range(asked.repeats)]
+        table(workers, runs)
+
+
+def table(workers: int, runs: list[dict[str, tuple[float, float]]]) -> None:
+    print(f"\n{BYTES / 2**30:g} GiB, {SLICES} settings, {workers} workers, median of {len(runs)}")
+    for way in WAYS:
+        seconds = statistics.median(run[way][0] for run in runs)
+        memory = statistics.median(run[way][1] for run in runs)
+        print(f"{way:<16}{seconds:7.2f} s{memory:7.2f} arrays{compared(way, runs)}")
+
+
+def compared(way: str, runs: list[dict[str, tuple[float, float]]]) -> str:
+    if way in ("given", "given, no key", "built in place"):
+        ratio = statistics.median(run[way][0] / run["copy by hand"][0] for run in runs)
+        return f"   {ratio:.2f} of a copy by hand"
+    if way in ("factory", "fork"):
+        base = [run["fork by hand"][0] + run["start-up"][0] for run in runs]
+        ratio = statistics.median(run[way][0] / b for run, b in zip(runs, base, strict=True))
+        return f"   {ratio:.2f} of a fork by hand and start-up"
+    return ""
+
+
+if __name__ == "__main__":
+    main()
