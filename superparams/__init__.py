@@ -1,6 +1,38 @@
-"""One typed Python class is the whole experiment."""
+"""One typed Python class is the whole experiment: its space, its parallel run, its table.
+
+Subclass `Experiment`, declare fields with ``search`` and ``value``, write ``run``, call
+``run_all``. Errors are in `superparams.errors`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from superparams.experiment import Experiment, GridSearch, Params, SearchMeta
 from superparams.fields import search, value
 
-__all__ = ["Experiment", "GridSearch", "Params", "SearchMeta", "search", "value"]
+if TYPE_CHECKING:
+    from superparams.payload import shared_empty as shared_empty
+    from superparams.store import Results as Results
+
+__all__ = [
+    "Experiment",
+    "GridSearch",
+    "Params",
+    "Results",
+    "SearchMeta",
+    "search",
+    "shared_empty",
+    "value",
+]
+
+# What a class body does not need is imported when it is first asked for.
+_LATER = {"Results": "superparams.store", "shared_empty": "superparams.payload"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LATER[name]), name)

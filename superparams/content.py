@@ -170,9 +170,9 @@ def hash_of(value: Any) -> int:
 
 def holds_mutable(value: Any) -> bool:
     """Whether a setting needs a copy of its own of `value`."""
-    if isinstance(value, tuple) and not hasattr(value, "__dict__"):
+    if isinstance(value, tuple) and not hasattr(cast("object", value), "__dict__"):
         return any(map(holds_mutable, cast("Iterable[Any]", value)))
-    return not is_atom(value)
+    return not is_atom(cast("object", value))
 
 
 def fresh(value: Any, *, share_objects: bool = False) -> Any:

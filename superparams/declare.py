@@ -197,12 +197,12 @@ def _own_annotations(cls: type[Any]) -> dict[str, Any]:
 
 
 def _enclosing_names(module: str) -> dict[str, Any]:
-    """The local names where the class statement stands: annotations may use them."""
+    """The names where the class statement stands, local ones too: annotations may use them."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
-    inside = frame.f_globals.get("__name__") == module and frame.f_locals is not frame.f_globals
-    return dict(frame.f_locals) if inside else {}
+    inside = frame.f_globals.get("__name__") == module
+    return {**frame.f_globals, **frame.f_locals} if inside else {}
 
 
 def _is_field(cls: type[Any], name: str, annotation: Any) -> bool:
@@ -285,7 +285,10 @@ def _as_dataclass(cls: type[Any], fields: Mapping[str, Field]) -> None:
     own = _own_annotations(cls)
     owned = {field.name: field for field in _owned(cls, fields)}
     taken = {name: field.annotation for name, field in owned.items() if name not in own}
-    if taken:
+    is_known = cls.__module__ in sys.modules  # where dataclasses looks up what a text means
+    if not is_known:
+        own = {name: _untexted(x, owned.get(name)) for name, x in own.items()}
+    if taken or not is_known:
         type.__setattr__(cls, "__annotations__", {**own, **taken})
     dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=True)(cls)
     for name, field in owned.items():
@@ -293,6 +296,14 @@ def _as_dataclass(cls: type[Any], fields: Mapping[str, Field]) -> None:
         if field.is_required:
             known.default = dataclasses.MISSING
         known.init = not field.is_derived  # dataclasses.replace computes it anew
+
+
+def _untexted(annotation: Any, field: Field | None) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    if field is None:
+        return typing.ClassVar
+    return Any if isinstance(field.annotation, str) else field.annotation
 
 
 def _comes_from_dataclass_decorator(name: str) -> bool:

@@ -22,6 +22,7 @@ from superparams.space import Dimension, Points, Zipped
 __all__ = ["Keys", "key_of"]
 
 LARGEST_CACHE: Final = 1 << 16
+UNDERIVED: Final = "derive failed"
 
 
 def key_of(setting: Params) -> int:
@@ -149,9 +150,19 @@ def _of_fixed(params: Params, field: Field) -> int:
         return _digest(field, getattr(params, field.name))
     if declared.key is not None:
         return given_digest(field.name, declared.key)
+    if declared.derive is not None:
+        return _of_derived(params, field)
     # What was declared counts, not the copy that a setting may have changed since.
     constant = declared.given if declared.given is not REQUIRED else getattr(params, field.name)
     return _digest(field, constant)
+
+
+def _of_derived(params: Params, field: Field) -> int:
+    try:
+        derived = getattr(params, field.name)
+    except Exception:  # that setting fails when it runs, and needs a key to be recorded under
+        return given_digest(field.name, UNDERIVED)
+    return _digest(field, derived)
 
 
 def _digest(field: Field, x: Any) -> int:

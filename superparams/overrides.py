@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -71,6 +70,8 @@ def _unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
+    import difflib  # for errors only: every import of superparams would pay for it
+
     close = difflib.get_close_matches(name, list(known), n=1)
     meant = f"did you mean {close[0]}? Its" if close else "its"
     return f"{meant} fields: {', '.join(known) or 'none'}"

@@ -384,7 +384,11 @@ def _same_field(a: Params, b: Params, name: str) -> bool:
 
 
 def _field_hash(params: Params, field: Field) -> int:
-    # What is made on demand is compared by content, whether it has been made or not.
+    # What the class makes on demand is compared by content, whether it has been made or not.
     if isinstance(field.declared, Value) and (field.declared.factory or field.declared.derive):
         return 0
-    return hash_of(params.__dict__[field.name]) if field.name in params.__dict__ else 0
+    held = params.__dict__
+    given = held.get("~lazy", {}).get(field.name)
+    if isinstance(given, Value) and given.given is REQUIRED:
+        return hash_of(getattr(params, field.name))
+    return hash_of(held[field.name]) if field.name in held else 0

@@ -32,7 +32,7 @@ def _shown_fields(params: Any) -> Iterator[str]:
         declared = held.get("~lazy", {}).get(name, field.declared)
         if isinstance(declared, Value) and declared.factory and not declared.is_made:
             yield f"{name}={declared!r}"
-        elif field.is_derived:
+        elif isinstance(declared, Value) and declared.derive:
             yield f"{name}={_shown_derived(params, name, declared)}"
         else:
             yield f"{name}={_shown(getattr(params, name))}"

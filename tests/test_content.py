@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+
 from superparams.content import fresh, hash_of, holds_mutable, same, snapshot
 from superparams.shorten import shorten
 

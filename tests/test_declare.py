@@ -16,6 +16,7 @@ from dataclasses import KW_ONLY, InitVar, asdict, dataclass, fields, is_dataclas
 from typing import Any, ClassVar, Final, Generic, Optional, TypeVar
 
 import pytest
+
 from superparams import Experiment, GridSearch, Params, SearchMeta, search, value
 from superparams.declare import fields_of
 from superparams.errors import FieldError, SuperparamsError
@@ -369,7 +370,7 @@ def test_a_stray_dataclass_does_no_harm(options: dict[str, Any]) -> None:
     @dataclass(**options)
     class X(Experiment):
         a: int = search([1, 2])
-        b: list[int] = value([1])
+        b: list[int] = value([1])  # noqa: RUF009
         c: float = 3.0
 
     space = X()
@@ -404,11 +405,11 @@ def test_init_subclass_takes_its_options() -> None:
     class Registered(Experiment):
         registry: ClassVar[dict[str, type]] = {}
 
-        def __init_subclass__(cls, *, name: str, **options: Any) -> None:
+        def __init_subclass__(cls, *, label: str, **options: Any) -> None:
             super().__init_subclass__(**options)
-            cls.registry[name] = cls
+            cls.registry[label] = cls
 
-    class X(Registered, name="x"):
+    class X(Registered, label="x"):
         a: int = 1
 
     assert Registered.registry == {"x": X}
@@ -435,7 +436,7 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "in a list": (
         "a: list[int] = [1, search([2, 3])]",
-        r"X\.a: search\(\[2, 3\]\) stands inside another value; search\(\) must be the whole of a f",
+        r"X\.a: search\(\[2, 3\]\) stands inside another value; search\(\) must be the",
     ),
     "in a tuple": ("a: tuple[int, int] = (1, search([2]))", r"X\.a: search\(\[2\]\) stands inside"),
     "in a dict": ("a: dict[str, int] = {'k': search([2])}", r"X\.a: search\(\[2\]\) stands inside"),
@@ -447,7 +448,10 @@ WRONG: dict[str, tuple[str, str]] = {
         "a: object = [Base()]",
         r"X\.a: Base\(lr=search\(\[0\.1, 0\.2\]\), epochs=3\) is an open space inside another",
     ),
-    "space in a value": ("a: object = value(Base())", r"X\.a: value\(Base.*write a = Base\(\.\.\.\)"),
+    "space in a value": (
+        "a: object = value(Base())",
+        r"X\.a: value\(Base.*write a = Base\(\.\.\.\)",
+    ),
     "circular": ("a: object = LOOP", r"X\.a: list nested too deeply, or in itself"),
     "reserved": ("run: int = 1", r"X\.run: 'run' is reserved.*Experiment.*such as run_"),
     "reserved of params": ("items: int = 1", r"X\.items: 'items' is reserved.*Params.*items_"),
@@ -563,6 +567,29 @@ def test_annotations_of_local_names() -> None:
         a: Local = search()
 
     assert [s.a for s in X()] == [Local.A, Local.B]
+
+
+def test_a_module_that_nobody_imported() -> None:
+    """A file that was executed rather than imported, as some notebooks and tests do."""
+    source = """
+from __future__ import annotations
+import enum
+from typing import Any, ClassVar
+from superparams import Experiment, search
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+class X(Experiment):
+    shared: ClassVar[int] = 1
+    color: Color = search()
+    lost: Missing = 3
+"""
+    namespace: dict[str, Any] = {"__name__": "nobody_imported_this"}
+    exec(source, namespace)
+    assert [s.color.name for s in namespace["X"]()] == ["RED", "BLUE"]
+    assert [f.name for f in fields(namespace["X"])] == ["color", "lost"]
 
 
 def test_classes_do_not_stay_alive() -> None:

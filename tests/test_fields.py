@@ -15,6 +15,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
+
 from superparams import Experiment, Params, search, value
 from superparams.errors import FieldError
 from superparams.fields import Axis
@@ -140,7 +141,9 @@ def test_axes_are_equal_by_content() -> None:
     assert Axis([1]) != Axis([2])
     assert Axis([1], ("a",)) != Axis([1], ("b",))
     assert Axis([1], None, "z") != Axis([1])
-    assert pickle.loads(pickle.dumps(Axis([1, 2], ("a", "b"), "z"))) == Axis([1, 2], ("a", "b"), "z")
+    assert pickle.loads(pickle.dumps(Axis([1, 2], ("a", "b"), "z"))) == Axis(
+        [1, 2], ("a", "b"), "z"
+    )
 
 
 def naturals() -> Iterator[int]:
@@ -256,7 +259,10 @@ def test_derived_values() -> None:
         path: str = value(derive=lambda s: f"data/{s.dataset}")
         twice: str = value(derive=lambda s: s.path * 2)
 
-    assert [(s.path, s.twice) for s in X()] == [("data/a", "data/adata/a"), ("data/b",) * 1 + ("data/bdata/b",)]
+    assert [(s.path, s.twice) for s in X()] == [
+        ("data/a", "data/adata/a"),
+        ("data/b",) * 1 + ("data/bdata/b",),
+    ]
     fixed = X(dataset="a", path="here")
     assert (fixed.path, fixed.twice) == ("here", "herehere")
     assert dict(X(dataset="a"))["path"] == "data/a"
@@ -289,7 +295,9 @@ def test_circles_of_derived_values() -> None:
 
     setting = X()
     for _ in range(2):
-        with pytest.raises(FieldError, match=r"X\.a: value\(derive=.*needs itself; break the circle"):
+        with pytest.raises(
+            FieldError, match=r"X\.a: value\(derive=.*needs itself; break the circle"
+        ):
             _ = setting.a
     assert X(a=1).b == 1
 
@@ -404,4 +412,8 @@ def test_a_declaration_travels_without_what_was_made() -> None:
 
 @pytest.mark.parametrize("form", [search([1, 2], zip="z"), value(1), value(factory=dict)])
 def test_reprs_read_like_the_source(form: Any) -> None:
-    assert repr(form) in {"search([1, 2], zip='z')", "value(1)", "value(factory=dict: not made yet)"}
+    assert repr(form) in {
+        "search([1, 2], zip='z')",
+        "value(1)",
+        "value(factory=dict: not made yet)",
+    }

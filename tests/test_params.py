@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.svm import SVC
+
 from superparams import Experiment, Params, search, value
 from superparams.content import same
 from superparams.errors import FieldError, ReadOnlyError, SpaceError, SuperparamsError
@@ -152,6 +154,9 @@ def test_made_and_given_values_are_one() -> None:
     assert made == given
     assert hash(made) == hash(given)
     assert made != X(a=6)
+    derived, plain = Simple(a=value(derive=lambda s: 5)), Simple(a=5)
+    assert derived == plain
+    assert hash(derived) == hash(plain)
 
 
 def test_settings_as_keys() -> None:
@@ -254,7 +259,7 @@ def test_undeclared_attributes_travel() -> None:
     assert pickle.loads(pickle.dumps(s)).model["w"][0] == 1
 
 
-SCRIPT = '''
+SCRIPT = """
 from __future__ import annotations
 import sys
 from typing import Any, Generic, TypeVar
@@ -300,7 +305,7 @@ def local() -> type[Experiment]:
 
 spaces = [Main(), Sub(), local()(), Main(n=value(2))]
 cloudpickle.dump(([(s, [x.run() for x in s]) for s in spaces], Main()[0]), sys.stdout.buffer)
-'''
+"""
 READER = """
 import pickle, sys
 spaces, setting = pickle.load(sys.stdin.buffer)
@@ -323,14 +328,17 @@ print("fine")
 def test_classes_by_value_travel_to_another_process(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    packed = subprocess.run([sys.executable, script], capture_output=True, check=True, timeout=60)
-    read = subprocess.run(
-        [sys.executable, "-W", "error", "-c", READER],
-        input=packed.stdout,
-        capture_output=True,
-        timeout=60,
-    )
-    assert read.stdout == b"fine\n", read.stderr.decode()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+    def run(*arguments: object, given: bytes = b"") -> bytes:
+        command = [sys.executable, "-W", "error", *map(str, arguments)]
+        done = subprocess.run(
+            command, env=environment, input=given, capture_output=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    assert run("-c", READER, given=run(script)) == b"fine\n"
 
 
 def test_one_class_by_value_stays_one_class() -> None:
@@ -374,7 +382,7 @@ def test_calls_that_cannot_work(call: Any, message: str) -> None:
 
 def test_any_name_may_be_a_field() -> None:
     class X(Experiment):
-        self: int = search([1, 2])  # noqa: A003
+        self: int = search([1, 2])
         cls: int = 3
         point: int = search([4, 5])
         new: int = 6

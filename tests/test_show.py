@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from superparams import Experiment, Params, search, value
 from superparams.show import row_maker
 
@@ -107,7 +108,9 @@ def test_a_large_valid_space_is_shown_without_counting() -> None:
         def valid(self) -> bool:
             raise AssertionError("asked")
 
-    assert repr(X()).startswith("Search 1 dimension, total at most 1000000 combinations before valid()")
+    assert repr(X()).startswith(
+        "Search 1 dimension, total at most 1000000 combinations before valid()"
+    )
 
 
 def test_as_dict_nests_and_names_the_class_where_it_is_open() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from superparams import Experiment, Params, search, value
 from superparams.errors import FieldError, SizeError, SpaceError
 from superparams.space import Kept
@@ -384,7 +385,14 @@ class Triangle(Experiment):
 
 
 def test_valid_leaves_settings_out() -> None:
-    assert [(s.a, s.b) for s in check(Triangle())] == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+    assert [(s.a, s.b) for s in check(Triangle())] == [
+        (1, 0),
+        (2, 0),
+        (2, 1),
+        (3, 0),
+        (3, 1),
+        (3, 2),
+    ]
     assert "total 6 combinations (of 16 before valid())" in repr(Triangle())
     assert Triangle(a=0, b=0) not in Triangle()
     with pytest.raises(SpaceError, match=r"Triangle\(a=0, b=0\) is left out.*valid\(\)"):

@@ -1,0 +1,162 @@
+"""A field reads as the type of one value, however it is declared."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Optional, TypeVar
+
+from typing_extensions import assert_type
+
+from superparams import Experiment, GridSearch, Params, search, value
+
+T = TypeVar("T")
+
+
+class Color(enum.Enum):
+    RED = "r"
+    BLUE = "b"
+
+
+class Adam(Params):
+    lr: float = search([1e-3, 1e-2])
+    beta: float = 0.9
+
+
+class SGD(Params):
+    lr: float = search([0.1, 1])
+    momentum: float = search(0.0, 0.9)
+
+
+class Dataset:
+    size: int = 3
+
+
+def load() -> Dataset:
+    return Dataset()
+
+
+def relu(x: float) -> float:
+    return max(x, 0.0)
+
+
+def square(x: float) -> float:
+    return x * x
+
+
+class Everything(Experiment):
+    """One field of each kind."""
+
+    required: int
+    plain: float = 3
+    listed: float = search([0.1, 0.2])
+    whole: float = search([1, 2])
+    several: int = search(1, 2, 3)
+    one: int = search(5)
+    ranged: int = search(range(10))
+    generated: int = search(x * x for x in range(3))
+    cut: int = search(itertools.islice(itertools.count(), 5))
+    text: str = search(["a", "b"])
+    texts: str = search("a", "b")
+    single: str = search("abc")
+    raw: bytes = search(b"abc")
+    unordered: str = search({"a", "b"})
+    named: int = search({"small": 1, "large": 2})
+    flag: bool = search()
+    color: Color = search()
+    colors: Color = search(Color)
+    few: Color = search([Color.RED])
+    maybe: int | None = search([1, None])
+    old: Optional[float] = search([None, 0.5])  # noqa: UP045
+    literal: Literal["a", "b"] = search(["a", "b"])
+    literals: Literal["a", "b"] = search("a", "b")
+    all_literals: Literal["a", "b"] = search()
+    shape: tuple[int, int] = search([(1, 2), (3, 4)])
+    shapes: tuple[int, ...] = search((1,), (2, 3))
+    layers: list[int] = search([[64], [64, 64]])
+    options: dict[str, int] = search([{"a": 1}, {}])
+    act: Callable[[float], float] = search([relu, square])
+    kind: type[Params] = search(Adam, SGD)  # in a list, mypy joins their signatures
+    path: Path = search([Path("a"), Path("b")])
+    nested: Adam = Adam()
+    fixed: Adam = Adam(lr=0.1)
+    nested_open: Adam = Adam(lr=search([1.0, 2.0]))
+    alternatives: Adam | SGD = search([Adam(), SGD()])
+    alternatives_apart: Adam | SGD = search(Adam(), SGD(momentum=0.5))
+    base: Params = search([Adam(), SGD()])
+    or_none: Adam | None = search([None, Adam()])
+    zipped: int = search([1, 2], zip="z")
+    zipped_too: str = search(["a", "b"], zip="z")
+    mutable: list[int] = [1, 2]
+    constant: Dataset = value(Dataset())
+    keyed: Dataset = value(Dataset(), key="v1")
+    loaded: Dataset = value(factory=load)
+    loaded_keyed: Dataset = value(factory=load, key="v1")
+    derived: str = value(derive=lambda s: f"data/{s.text}")
+    seed: int = search(range(3))
+    anything: Any = search([1, "a", None])
+    shared: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        self.model = [self.listed]
+
+    def valid(self) -> bool:
+        return self.listed < self.plain
+
+    def run(self) -> dict[str, Any]:
+        assert_type(self.required, int)
+        assert_type(self.plain, float)
+        assert_type(self.listed, float)
+        assert_type(self.whole, float)
+        assert_type(self.several, int)
+        assert_type(self.text, str)
+        assert_type(self.raw, bytes)
+        assert_type(self.flag, bool)
+        assert_type(self.color, Color)
+        assert_type(self.maybe, int | None)
+        assert_type(self.literal, Literal["a", "b"])
+        assert_type(self.shape, tuple[int, int])
+        assert_type(self.layers, list[int])
+        assert_type(self.alternatives, Adam | SGD)
+        assert_type(self.nested.lr, float)
+        assert_type(self.loaded, Dataset)
+        assert_type(self.derived, str)
+        assert_type(self.model, list[float])
+        assert_type(self.rank, int)
+        assert_type(self.n_proc, int)
+        assert_type(self.key, str)
+        assert_type(self.folder, Path)
+        if isinstance(self.alternatives, Adam):
+            assert_type(self.alternatives.beta, float)
+        return {"score": self.act(self.listed)}
+
+
+class Closed(Everything):
+    """Fields are inherited, closed, opened and overridden."""
+
+    required: int = 1
+    listed: float = 0.5
+    plain: float = search([1.0, 2.0])
+
+    def run(self) -> dict[str, Any]:
+        return {**super().run(), "more": self.required}
+
+
+class Old(GridSearch):
+    a: int = search([1, 2])
+
+
+class Holder(Experiment, Generic[T]):
+    parts: T
+
+    def first(self) -> T:
+        return self.parts
+
+
+Everything(required=1)
+Closed()
+Closed(listed=search([0.1, 0.2]), several=4, alternatives=SGD(), nested=Adam(lr=1))
+assert_type(Holder(parts=[1]).first(), list[int])
+assert_type(Holder[int](parts=1).parts, int)

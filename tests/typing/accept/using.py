@@ -1,0 +1,82 @@
+"""Spaces are sequences of settings, and settings are dicts where one is needed."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from typing_extensions import Self, assert_type
+
+from superparams import Experiment, Params, search, value
+from superparams.space import Settings
+from superparams.store.results import Results
+
+
+class Train(Experiment):
+    lr: float = search([0.1, 0.2])
+    name: str = "a"
+    path: str = value(derive=lambda s: s.name)
+
+    def run(self) -> dict[str, float]:
+        return {"lr": self.lr}
+
+    def twin(self) -> Self:
+        return self.replace(name="b")
+
+
+def takes(**given: Any) -> int:
+    return len(given)
+
+
+space = Train()
+assert_type(len(space), int)
+assert_type(space.n_settings, int)
+assert_type(space[0], Train)
+assert_type(space[-1].lr, float)
+assert_type(space[1:2], Settings[Train])
+assert_type(space[1:2][0], Train)
+assert_type(space[::2][1:], Settings[Train])
+assert_type(iter(space), Iterator[Train])
+for setting in space:
+    assert_type(setting, Train)
+    assert_type(setting.run(), dict[str, float])
+for part in space[:2]:
+    assert_type(part, Train)
+assert_type([s.lr for s in space], list[float])
+
+setting = space[0]
+assert_type(space.index(setting), int)
+assert_type(setting in space, bool)
+assert_type("lr" in setting, bool)
+assert_type(dict(setting), dict[str, Any])
+copied: dict[str, Any] = {**setting, "more": 1}
+assert_type(takes(**setting), int)
+assert_type(setting["lr"], Any)
+assert_type(setting.as_dict(), dict[str, Any])
+assert_type(setting.as_row(), dict[str, Any])
+assert_type(setting.to_json(indent=2), str)
+assert_type(setting.replace(lr=1.0), Train)
+assert_type(dataclasses.replace(setting, lr=1.0), Train)
+assert_type(copy.copy(setting), Train)
+assert_type(setting.twin(), Train)
+assert_type(dataclasses.is_dataclass(Train), bool)
+
+
+class Noted(Train):
+    """Undeclared attributes are free."""
+
+    def run(self) -> dict[str, float]:
+        self.model = [self.lr]
+        return {"n": len(self.model)}
+
+
+def run_everything() -> None:
+    assert_type(space.run_all(), Results)
+    assert_type(space.run_all(2, timeout=3.0, retries=1), Results)
+    assert_type(Train(lr=0.1).run(), dict[str, float])
+
+
+def sizes(groups: list[Params]) -> list[int]:
+    return [group.n_settings for group in groups]

@@ -1,0 +1,42 @@
+"""What a field cannot be declared as."""
+
+import enum
+from typing import Literal
+
+from superparams import Experiment, Params, search, value
+
+
+class Color(enum.Enum):
+    RED = "r"
+
+
+class Adam(Params):
+    lr: float = search([0.1])
+
+
+class SGD(Params):
+    lr: float = search([0.1])
+
+
+class Wrong(Experiment):
+    listed: float = search(["a", "b"])  # error
+    several: int = search(1, "a")  # error
+    ranged: str = search(range(3))  # error
+    one: int = search("abc")  # error
+    named: int = search({"small": "a"})  # error
+    literal: Literal["a", "b"] = search(["a", "c"])  # error
+    color: Color = search(["r"])  # error
+    maybe: int = search([1, None])  # error
+    shape: tuple[int, int] = search([(1, 2, 3)])  # error
+    layers: list[int] = search([1, 2])  # error: pyright
+    group: Adam = search([Adam(), SGD()])  # error
+    other: Adam = SGD()  # error
+    plain: int = "a"  # error
+    constant: int = value("a")  # error
+    loaded: int = value(factory=str)  # error
+    nothing: int = value()  # error
+    twice: int = value(1, factory=int)  # error
+    both: int = value(factory=int, derive=lambda s: 1)  # error
+    called: int = value(factory=1)  # error
+    zipped: int = search([1], zip=3)  # error
+    unknown: int = search([1], name="z")  # error

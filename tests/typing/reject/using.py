@@ -1,0 +1,40 @@
+"""What a call, a setting and a run cannot do."""
+
+from typing import Any
+
+from superparams import Experiment, search
+
+
+class Train(Experiment):
+    required: int
+    lr: float = search([0.1, 0.2])
+    name: str = "a"
+
+    def run(self) -> dict[str, float]:
+        text: str = self.lr  # error
+        self.name.missing()  # error
+        self.rank.missing()  # error
+        return {"lr": text}  # error
+
+
+class Sub(Train):
+    def run(self) -> int:  # error
+        return 3
+
+
+Train()  # error
+Train(3)  # error
+Train(required=1, lr_=0.1)  # error
+Train(required="a")  # error
+Train(required=1, lr="a")  # error
+Train(required=1, lr=search(["a"]))  # error
+space = Train(required=1)
+number: int = space[0]  # error
+for setting in space:
+    name: int = setting.name  # error
+    setting.missing()  # error
+space[1.0]  # error
+space.run_all("2")  # error
+space.run_all(numproc=2)  # error
+space.run_all(2, timeout="3")  # error
+frame: dict[str, Any] = space.run_all()  # error
