@@ -30,17 +30,18 @@ def run_setting(worker: Worker, index: int, options: Options) -> Outcome:
 
 def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: int) -> Outcome:
     """One attempt where no Ctrl-C arrives: a KeyboardInterrupt is a failure of the setting."""
-    started, begun = time.time(), time.monotonic()
+    begun = time.monotonic()
     try:
         return worker.run(index, attempt)
     except KeyboardInterrupt as error:
+        seconds = time.monotonic() - begun
         return program.outcome_of_lost(
             index,
             status="failed",
             error=f"KeyboardInterrupt: {error}" if str(error) else "KeyboardInterrupt",
             traceback=traceback.format_exc(),
-            started=started,
-            seconds=time.monotonic() - begun,
+            started=time.time() - seconds,
+            seconds=seconds,
             rank=rank,
             attempt=attempt,
         )

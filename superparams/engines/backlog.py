@@ -14,7 +14,7 @@ MOST_RANGES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Settings handed out together: ascending ranges of indices, all at the same attempt."""
+    """Settings handed out together: ranges of indices in any order, all at the same attempt."""
 
     ranges: tuple[range, ...]
     attempt: int = 1
@@ -44,15 +44,21 @@ class Chunk:
 
     def around(self, index: int) -> tuple[Chunk, Chunk]:
         """What comes before `index`, and what comes after it."""
-        head, rest = self.split(self._before(index))
-        return head, rest.split(1)[1] if index in self else rest
+        head, rest = self.split(self._position(index))
+        return head, rest.split(1)[1]
 
     def through(self, index: int) -> tuple[Chunk, Chunk]:
         """What comes up to `index`, itself included, and what comes after it."""
-        return self.split(self._before(index) + (index in self))
+        return self.split(self._position(index) + 1)
 
-    def _before(self, index: int) -> int:
-        return sum(min(max(index - one.start, 0), len(one)) for one in self.ranges)
+    def _position(self, index: int) -> int:
+        """How many settings come before `index`; all, if it is not there."""
+        position = 0
+        for one in self.ranges:
+            if index in one:
+                return position + index - one.start
+            position += len(one)
+        return position
 
 
 class Backlog:

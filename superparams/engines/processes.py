@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from superparams.engines import Activity, Control, Options, Todo
@@ -53,34 +54,38 @@ class Processes:
     def _outcomes(
         self, program: Program, todo: Todo, options: Options, control: Control, method: str
     ) -> Iterator[bytes]:
-        from superparams import payload
+        self._dispatch = Dispatch(program, todo, _boot(method, options), control)
+        with ExitStack() as packed:
 
-        packed: Any = None if method == "fork" else payload.pack(program)
-        try:
-            boot = _boot(method, options, packed and packed.handle)
-            self._dispatch = Dispatch(program, todo, boot, options, control)
-            yield from self._dispatch.outcomes()
-        finally:
-            if packed is not None:
-                packed.close()
+            def pack() -> Any:
+                if method == "fork":
+                    return None
+                from superparams import payload
+
+                return packed.enter_context(payload.pack(program)).handle
+
+            yield from self._dispatch.outcomes(pack)
 
 
 def _check(method: str) -> None:
     if method not in _METHODS:
         known = ", ".join(map(repr, _METHODS))
         raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
-    if method != "spawn" and not hasattr(os, "fork"):
-        raise EngineError(f'start_method={method!r}: this system cannot fork; give "spawn"')
+    if not launch.is_possible():
+        raise EngineError(
+            'engine="processes" needs a system with fork and Unix sockets, which this one is not; '
+            'give engine="threads", or an executor such as engine=ProcessPoolExecutor(4)'
+        )
 
 
-def _boot(method: str, options: Options, handle: Any) -> Boot:
+def _boot(method: str, options: Options) -> Boot:
     devices = None
     if options.gpus is not None:
         devices = shares.devices(options.num_proc, options.gpus, os.environ)
     return Boot(
         method=method,
         options=options,
-        handle=handle,
+        handle=None,
         environ=shares.threads(options.num_proc, options.threads_per_worker, os.environ),
         devices=devices,
         path=list(sys.path),

@@ -209,6 +209,31 @@ def test_6_a_worker_that_dies_after_a_setting_is_not_started_for_ever() -> None:
     assert_only(run(find("processes"), function, 8, num_proc=2), 3, "killed")
 
 
+def fate(index: int) -> str:
+    kinds = {3: "kill", 17: "exit", 29: "hang", 41: "raise"}
+    return kinds.get(index % 97, "live")
+
+
+def test_6_many_deaths_of_all_kinds_at_once() -> None:
+    """Exactly one outcome a setting, and the right one, whoever runs beside it."""
+
+    def function(index: int, place: Place) -> dict[str, int]:
+        if fate(index) == "kill":
+            kill_self()
+        if fate(index) == "exit":
+            os._exit(1)
+        while fate(index) == "hang":
+            pass
+        if fate(index) == "raise":
+            raise ValueError
+        return {"y": index}
+
+    found = run(find("processes"), function, 2000, num_proc=3, timeout=0.2)
+    told = {"kill": "killed", "hang": "timeout", "live": "done"}
+    expected = {index: told.get(fate(index), "failed") for index in range(2000)}
+    assert {index: row["status"] for index, row in found.items()} == expected
+
+
 def endless() -> None:
     while True:
         pass

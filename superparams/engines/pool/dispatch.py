@@ -11,11 +11,11 @@ import queue
 import selectors
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from superparams.engines import Activity, Control, Options, Todo
+from superparams.engines import Activity, Control, Todo
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.engines.pool import template, wire
 from superparams.engines.pool.boot import Boot
@@ -40,10 +40,9 @@ _MOST_TEMPLATES = 3  # that may die under a run
 class Dispatch:
     """One run on worker processes."""
 
-    def __init__(
-        self, program: Program, todo: Todo, boot: Boot, options: Options, control: Control
-    ) -> None:
+    def __init__(self, program: Program, todo: Todo, boot: Boot, control: Control) -> None:
         """Nothing starts before `outcomes` is iterated."""
+        options = boot.options
         self._program = program
         self._boot = boot
         self._options = options
@@ -53,6 +52,8 @@ class Dispatch:
         self._size = min(options.num_proc, self._backlog.remaining)
         self._members: dict[int, Member] = {}
         self._out: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
+        self._handles: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._handle: Any = None
         self._put = self._got = 0  # bytes of outcomes, each written by one thread
         self._abandoned = False
         self._failed_starts = self._failed_templates = 0
@@ -60,13 +61,14 @@ class Dispatch:
 
     # ---- the reader's side
 
-    def outcomes(self) -> Iterator[bytes]:
-        """Encoded outcomes as they arrive."""
+    def outcomes(self, pack: Callable[[], Any]) -> Iterator[bytes]:
+        """Encoded outcomes as they arrive; `pack` gives the handle of the payload."""
         if not self._size:
             return
         thread = threading.Thread(target=self._main, name="superparams-dispatch", daemon=True)
         thread.start()
         try:
+            self._handles.put(pack())  # meanwhile the template loads its modules
             while (item := self._out.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
@@ -74,6 +76,7 @@ class Dispatch:
                 yield item
         finally:
             self._abandoned = True
+            self._handles.put(None)
             thread.join()
 
     def activity(self) -> list[Activity]:
@@ -123,6 +126,10 @@ class Dispatch:
 
     def _begin(self) -> None:
         self._template = Template(self._boot, self._program, self._cells)
+        if self._boot.method != "fork":
+            self._handle = self._handle or self._handles.get()
+            if self._handle is not None:
+                self._template.boot(self._handle)
         self._reader = wire.Reader(self._template.control)
         self._selector.register(self._template.control, selectors.EVENT_READ, None)
         self._forks: bool | None = None  # not known before the template is ready

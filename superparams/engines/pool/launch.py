@@ -13,7 +13,8 @@ import time
 import traceback
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from superparams.engines.pool import kin, template, wire
 from superparams.engines.pool.boot import Boot
@@ -28,26 +29,36 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0
 
 
+def is_possible() -> bool:
+    """Whether this system can hand open files from process to process, and make processes."""
+    return hasattr(os, "fork") and hasattr(os, "posix_spawn") and hasattr(socket, "send_fds")
+
+
 def default_method() -> str:
     """The start method when none is given: forks, where they can be tied to their parent."""
     return "forkserver" if kin.can_hold() else "spawn"
 
 
 class Template:
-    """A template process. It must be made, and lives only as long as, the calling thread."""
+    """A template process, which dies with the thread that made it."""
 
     def __init__(self, boot: Boot, program: Program, cells: Cells) -> None:
-        """Start it; `READY` or `BROKEN` comes on `control`."""
+        """Start it. A fork needs nothing more; others wait for `boot` while they load modules."""
         self.control, theirs = socket.socketpair()
         self._boot = boot
-        self._words = pickle.dumps(boot)
+        self._cells = cells
+        self._words = b""
         self._process: subprocess.Popen[bytes] | None = None
         with theirs:
             if boot.method == "fork":
-                self._pid = self._fork(theirs, program, cells)
+                self._pid = self._fork(theirs, program)
             else:
                 self._pid = self._run(theirs, boot.path)
-                wire.send(self.control, Frame(Kind.BOOT, body=self._words), [cells.fd])
+
+    def boot(self, handle: Any) -> None:
+        """Tell it all, with the handle of the payload; `READY` or `BROKEN` comes on `control`."""
+        self._words = pickle.dumps(replace(self._boot, handle=handle))
+        wire.send(self.control, Frame(Kind.BOOT, body=self._words), [self._cells.fd])
 
     def start(self, rank: int, fault: int, *, boots: bool) -> socket.socket:
         """Have a worker made (boots: as a fresh interpreter); gives our end of its channel."""
@@ -92,14 +103,13 @@ class Template:
         )
         return self._process.pid
 
-    def _fork(self, theirs: socket.socket, program: Program, cells: Cells) -> int:
+    def _fork(self, theirs: socket.socket, program: Program) -> int:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # whatever stands there
                 stream.flush()
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # the user asked for fork, threads or not
+            # The user asked for fork, threads or not.
+            warnings.simplefilter("ignore", DeprecationWarning)
             driver, pid = os.getpid(), os.fork()
         if pid:
             return pid
@@ -108,7 +118,7 @@ class Template:
             self.control.close()
             with open(os.devnull, "rb") as nothing:
                 os.dup2(nothing.fileno(), 0)
-            code = template.serve(theirs, self._boot, program, cells.fd, driver)
+            code = template.serve(theirs, self._boot, program, self._cells.fd, driver)
         except BaseException:
             traceback.print_exc()
         finally:

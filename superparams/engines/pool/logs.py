@@ -31,19 +31,20 @@ class Output:
         )  # kept: when collected, they would write what they still hold
         if folder is not None:
             self._turn_over(log_path(folder, rank))
-        self._streams = sys.stdout, sys.stderr
         self._flush_c = _c_flush()
 
     def mark(self) -> int:
         """Flush, and return the size of the log in bytes (0 without a log)."""
-        for stream in self._streams:
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
         if self._flush_c is not None:
             self._flush_c(None)
-        if self.logged:
-            with suppress(OSError):  # a setting may have closed it
-                self._at = os.lseek(1, 0, os.SEEK_END)
+        if not self.logged:
+            _flush(sys.stdout)
+            _flush(sys.stderr)
+            return 0
+        try:
+            self._at = os.lseek(1, 0, os.SEEK_END)
+        except OSError:  # a setting has closed it
+            return self._at
         return self._at
 
     @staticmethod
@@ -63,13 +64,16 @@ def log_path(folder: Path, rank: int) -> Path:
 
 
 def _stream(fd: int) -> io.TextIOWrapper:
-    # Lines are written at once, so that they are there when the worker dies.
-    return io.TextIOWrapper(
-        open(fd, "wb", closefd=False),
-        encoding="utf-8",
-        errors="backslashreplace",
-        line_buffering=True,
-    )
+    # Nothing is held back, as by `python -u`: it is all there when the worker dies.
+    raw: Any = io.FileIO(fd, "w", closefd=False)
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
+
+
+def _flush(stream: Any) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError, AttributeError):  # whatever a setting has put in its place
+        return
 
 
 def _c_flush() -> Any:

@@ -60,11 +60,6 @@ class Loaded:
     program: Program
     attached: Attached | None = None
 
-    def refresh(self) -> None:
-        """Throw away what a setting wrote into shared memory."""
-        if self.attached is not None:
-            self.attached.refresh()
-
 
 def main(channel: int, fault: int, shared: int, rank: int, parent: int) -> None:
     """Be a worker in a fresh interpreter."""
@@ -144,6 +139,10 @@ def _part_from_parent(boot: Boot) -> None:
         shares.limit_loaded_libraries(boot.environ)
 
 
+def _nothing() -> None:
+    """There is no shared memory to refresh."""
+
+
 class _Member:
     """A worker at its work."""
 
@@ -159,9 +158,10 @@ class _Member:
         self._output = output
         self._batch: list[Outcome] = []
         self._sent = 0
-        self._sending = False
         self._flushed = 0
-        self._pid = os.getpid()
+        self._refresh = loaded.attached.refresh if loaded.attached else _nothing
+        self._forked = False
+        os.register_at_fork(after_in_child=self._on_fork)
 
     def serve(self) -> int:
         """Run chunks until the driver closes, or is gone."""
@@ -192,35 +192,31 @@ class _Member:
     def _run(self, frame: Frame) -> None:
         begun = time.monotonic_ns()
         self._sent, self._flushed = 0, begun
-        done = 0
         for one in wire.unpack_ranges(frame.body):
-            done += (count := self._run_range(one, frame.a, frame.b))
-            if count < len(one):
+            if self._run_range(one, frame.a, frame.b) < len(one):
                 break
         self._flush(Kind.END, begun)
 
     def _run_range(self, indices: range, attempt: int, cut: int) -> int:
-        cell, output = self._cell, self._output
+        """Run settings until the chunk is cut; gives how many."""
+        cell, output, refresh, now = self._cell, self._output, self._refresh, time.monotonic_ns
         log = output.mark() if output.logged else None
         for done, index in enumerate(indices):
             if cell[cells.CUT] != cut:
                 return done
             outcome = self._outcome(index, attempt, log)
             cell[cells.INDEX] = -1
-            if os.getpid() != self._pid:  # the setting forked, and its child came back here
+            if self._forked:  # by the setting, and this is the child, which came back here
                 os._exit(0)
-            log, outcome.log_start = self._after(outcome, log), log
+            refresh()
+            if log is not None:
+                outcome.log_start = log
+                outcome.log_end = log = output.mark()
             self._batch.append(outcome)
             cell[cells.UNSENT] = len(self._batch)
-            if time.monotonic_ns() - self._flushed > _FLUSH_NS:
+            if now() - self._flushed > _FLUSH_NS:
                 self._flush(Kind.DATA)
         return len(indices)
-
-    def _after(self, outcome: Outcome, log: int | None) -> int | None:
-        self._loaded.refresh()
-        end = self._output.mark()
-        outcome.log_end = None if log is None else end
-        return outcome.log_end
 
     def _outcome(self, index: int, attempt: int, log: int | None) -> Outcome:
         outcome = self._attempt(index, attempt, log)
@@ -237,12 +233,17 @@ class _Member:
         cell[cells.INDEX] = index
         return run_once(self._loaded.program, self._worker, index, attempt, self._rank)
 
+    def _on_fork(self) -> None:
+        self._forked = True
+
     def _on_urgent(self, *_: object) -> None:
-        if self._batch and not self._sending and os.getpid() == self._pid:
+        # Only while a setting runs: otherwise they are being worked on, and sent soon.
+        if self._batch and self._cell[cells.INDEX] >= 0 and not self._forked:
             self._flush(Kind.DATA)
 
     def _flush(self, kind: Kind, begun: int = 0) -> None:
-        self._sending = True
+        if not self._output.logged:
+            self._output.mark()
         batch, self._batch = self._batch, []
         body = encode(batch) if batch else b""
         self._sent += len(batch)
@@ -250,4 +251,3 @@ class _Member:
         wire.send(self._channel, Frame(kind, self._sent, now - begun, body))
         self._cell[cells.UNSENT] = 0
         self._flushed = now
-        self._sending = False

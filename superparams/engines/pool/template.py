@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import resource
 import signal
 import socket
 import struct
@@ -30,8 +29,11 @@ from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.member import Loaded
 from superparams.engines.pool.wire import Frame, Kind
+from superparams.outcome import Outcome, encode
 
 if TYPE_CHECKING:
+    import resource
+
     from superparams.worker import Program
 
 # Looked at this often for lost signals and a driver that is gone, seconds.
@@ -92,10 +94,16 @@ def serve(
     return template.serve(parent)
 
 
+def _warm_up() -> None:
+    """Encode once: what Arrow loads on first use, pandas above all, is loaded before the forks."""
+    encode([Outcome(0, "", "done", {"x": 0}, {"y": 0.0})])
+
+
 def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
     """The program, as far as it is made here, and whether workers are to be forks of us."""
     if boot.method == "spawn":
         return None, False
+    _warm_up()
     if boot.method == "fork":
         return None if program is None else Loaded(program), True
     if boot.devices is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,8 @@ def receive(channel: socket.socket) -> Frame:
 def receive_fds(channel: socket.socket) -> tuple[Frame, list[int]]:
     """As `receive`, with the file descriptors that come along."""
     head, fds, _, _ = socket.recv_fds(channel, HEADER.size, 4)
+    for fd in fds:
+        os.set_inheritable(fd, False)  # they arrive inheritable, and would reach all children
     if not head:
         raise EOFError
     return _finish(channel, head + _exactly(channel, HEADER.size - len(head))), fds
