@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 import threading
+from collections.abc import Generator
 from types import FrameType, TracebackType
 from typing import Any
 
 from superparams.engines import Control
+from superparams.worker import Worker
 
 __all__ = ["Interrupts"]
 
@@ -16,14 +20,15 @@ __all__ = ["Interrupts"]
 class Interrupts:
     """While entered, signals end the run through its `Control` instead of the process.
 
-    The first Ctrl-C drains: what runs may finish. The second stops now. SIGTERM stops now, and
-    the process ends with 143 once everything is recorded. Only the main thread can catch
-    signals; elsewhere they stay as they are.
+    The first Ctrl-C drains: what runs may finish. The second stops now, a third leaves whatever
+    it is that does not. SIGTERM stops now, and the process ends with 143 once everything is
+    recorded. Only the main thread can catch signals; elsewhere they stay as they are.
     """
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self._before: dict[int, Any] = {}
+        self._pid = os.getpid()
         self.is_terminated = False
         self.is_interrupted = False
 
@@ -45,19 +50,62 @@ class Interrupts:
             signal.signal(number, handler)
         self._before.clear()
 
+    @property
+    def is_hurried(self) -> bool:
+        """Whether the run was to stop now, not when what runs is finished."""
+        return self._control.stopping
+
+    @contextlib.contextmanager
+    def expected(self) -> Generator[None]:
+        """Where a KeyboardInterrupt is no error when it was asked for."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self._control.stopping:
+                raise  # a setting in this process raised it
+
     def _on_int(self, number: int, frame: FrameType | None) -> None:
-        if self.is_interrupted:
-            self._control.stop()
+        if self._is_elsewhere(number):
+            return
+        if self._control.stopping:
             raise KeyboardInterrupt
+        if self.is_interrupted:
+            self._stop(frame)
+            return
         self.is_interrupted = True
         self._control.drain()
         _say("finishing what runs (Ctrl-C again to stop now); run it again to go on from here")
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
+        if self._is_elsewhere(number):
+            return
         self.is_terminated = True
+        self._stop(frame)
+
+    def _stop(self, frame: FrameType | None) -> None:
         self._control.stop()
-        raise KeyboardInterrupt
+        # Engines see that by themselves, and nothing is torn in two; but a setting that runs in
+        # this thread does not.
+        if _runs_setting(frame):
+            raise KeyboardInterrupt
+
+    def _is_elsewhere(self, number: int) -> bool:
+        """Whether this is a process that a setting forked: there the signal does as before."""
+        if os.getpid() == self._pid:
+            return False
+        signal.signal(number, self._before.get(number, signal.SIG_DFL))
+        os.kill(os.getpid(), number)
+        return True
+
+
+def _runs_setting(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code is Worker.run.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _say(text: str) -> None:
-    print(f"\n{text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(RuntimeError, OSError):  # it interrupted a print; nobody listens
+        print(f"\n{text}", file=sys.stderr, flush=True)

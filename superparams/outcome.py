@@ -28,6 +28,7 @@ from superparams.columns import (
     kind_of,
     make_array,
     make_field,
+    plain_array,
     simple_type,
     text,
 )
@@ -143,7 +144,7 @@ def _plain_batch(outcomes: Sequence[Outcome]) -> pa.RecordBatch | None:
         return None
     try:
         arrays = {
-            name: pa.array(values, form) for name, (values, form) in (params | columns).items()
+            name: plain_array(values, form) for name, (values, form) in (params | columns).items()
         }
         if not all(isinstance(array, pa.Array) for array in arrays.values()):
             return None
@@ -177,24 +178,24 @@ def _plain_columns(prefix: str, rows: Sequence[Any]) -> dict[str, tuple[list[Any
 
 def _meta(outcomes: Sequence[Outcome]) -> list[pa.Array]:
     return [
-        pa.array([one.index for one in outcomes], META["index"]),
-        pa.array([0] * len(outcomes), META["row"]),
-        pa.array([one.key for one in outcomes], META["key"]),
-        pa.array([one.status for one in outcomes], META["status"]),
+        plain_array([one.index for one in outcomes], META["index"]),
+        plain_array([0] * len(outcomes), META["row"]),
+        plain_array([one.key for one in outcomes], META["key"]),
+        plain_array([one.status for one in outcomes], META["status"]),
         _texts([one.error for one in outcomes]),
         _texts([one.traceback for one in outcomes]),
-        pa.array([one.started for one in outcomes], META["started"]),
-        pa.array([one.seconds for one in outcomes], META["seconds"]),
-        pa.array([one.rank for one in outcomes], META["rank"]),
-        pa.array([one.attempt for one in outcomes], META["attempt"]),
-        pa.array([one.log_start for one in outcomes], META["log_start"]),
-        pa.array([one.log_end for one in outcomes], META["log_end"]),
-        pa.array([one.peak_memory for one in outcomes], META["peak_memory"]),
+        plain_array([one.started for one in outcomes], META["started"]),
+        plain_array([one.seconds for one in outcomes], META["seconds"]),
+        plain_array([one.rank for one in outcomes], META["rank"]),
+        plain_array([one.attempt for one in outcomes], META["attempt"]),
+        plain_array([one.log_start for one in outcomes], META["log_start"]),
+        plain_array([one.log_end for one in outcomes], META["log_end"]),
+        plain_array([one.peak_memory for one in outcomes], META["peak_memory"]),
     ]
 
 
 def _texts(values: list[str | None]) -> pa.Array:
-    return pa.array([None if one is None else text(one).value for one in values], pa.string())
+    return plain_array([None if one is None else text(one).value for one in values], pa.string())
 
 
 # ---- the general path

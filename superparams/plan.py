@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,8 +16,9 @@ from superparams.store import Index
 __all__ = ["Only", "Plan", "plan"]
 
 Only = Literal["failed"]
-# More keys than this are not compared with what is recorded: that alone would take minutes.
-LARGEST_PLAN = 100_000_000
+# More keys than this are not compared with what is recorded: that alone would take minutes, and
+# gigabytes.
+LARGEST_PLAN: Final = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Plan:
         again: settings to run again since they failed, were killed or timed out.
         others: settings left out by ``only=``.
         repeated: settings left out since the space has them twice.
-        keys: the keys of all settings in order, 16 bytes each (a pyarrow array); None when
-            nothing is recorded that could have one of them.
+        keys: the keys of all settings in order, 16 bytes each (a pyarrow array); None when all
+            of them run, whatever is recorded.
     """
 
     todo: Sequence[range]
@@ -44,6 +45,12 @@ class Plan:
     others: int = 0
     repeated: int = 0
     keys: Any = None
+
+    def keys_of(self, keys: Keys) -> Any:
+        """The keys of all settings as in `keys`; None when they are too many."""
+        if self.keys is None and self.size <= LARGEST_PLAN:
+            return all_keys(keys, self.size)
+        return self.keys
 
     @property
     def n_todo(self) -> int:
@@ -69,16 +76,23 @@ def plan(
         codes: fingerprints of the code as it is, and of code accepted as equivalent.
         resume: whether to leave out what is done.
         only: ``"failed"`` leaves out all but what failed, was killed or timed out.
+
+    Raises:
+        RunError: For a space so large that the comparison would take minutes.
     """
     is_new = index is None or len(index) == 0
-    if is_new and keys.are_distinct:
-        return Plan([range(size)] if only is None else [], size, others=0 if only is None else size)
-    if size > LARGEST_PLAN:
+    if is_new and only is not None:
+        return Plan([], size, others=size)
+    is_large = size > LARGEST_PLAN
+    if (is_new or not resume) and only is None and (is_large or keys.are_distinct):
+        return Plan([range(size)], size)
+    if is_large:
         raise RunError(
-            f"a space of {size:,} settings cannot be compared with what is recorded; "
-            f"fix some axes, or give another results= folder"
+            f"a space of {size:,} settings is too large to be compared with what is recorded "
+            f"(at most {LARGEST_PLAN:,}): fix some axes, give another results= folder, or run all "
+            f"of it again with resume=False"
         )
-    every = _all_keys(keys, size)
+    every = all_keys(keys, size)
     state = _states(every, index, codes)
     wanted = _wanted(resume, only)
     marks = [wanted[one] for one in state]
@@ -106,8 +120,11 @@ def _wanted(resume: bool, only: Only | None) -> tuple[bool, ...]:
     return (True, not resume, True, True)
 
 
-def _all_keys(keys: Keys, size: int) -> Any:
-    data = b"".join(keys[index].to_bytes(16, "big") for index in range(size))
+def all_keys(keys: Keys, size: int) -> Any:
+    """The keys of all settings in order, 16 bytes each."""
+    data = bytearray()
+    for index in range(size):
+        data += keys[index].to_bytes(16, "big")
     return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(data)])
 
 

@@ -21,7 +21,7 @@ __all__ = ["Progress"]
 
 LONG: Final = 2.0  # seconds of a setting after which workers are shown one by one
 FIRST_LINE, MOST_BETWEEN = 5.0, 60.0  # seconds to the first plain line, and at most between two
-STATUSES: Final = ("done", "failed", "killed", "timeout")
+STATUSES: Final[tuple[str, ...]] = ("done", "failed", "killed", "timeout")
 
 
 class Progress:
@@ -52,7 +52,7 @@ class Progress:
         self._activity = activity
         self._label = label
         self._style = style
-        self.counts = dict.fromkeys(STATUSES, 0)
+        self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self._began = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque([(self._began, 0)], maxlen=200)
         self._live: Any = None
@@ -81,7 +81,10 @@ class Progress:
             console = importlib.import_module("rich.console").Console(stderr=True)
             live = importlib.import_module("rich.live").Live
             self._live = live(
-                console=console, get_renderable=self._renderable, refresh_per_second=4, transient=True
+                console=console,
+                get_renderable=self._renderable,
+                refresh_per_second=4,
+                transient=True,
             )
             self._live.start()
         elif self._style == "plain":
@@ -119,26 +122,39 @@ class Progress:
         (begin, before), now = self._recent[0], time.monotonic()
         return (self.n_ended - before) / (now - begin) if now > begin else 0.0
 
-    def _workers(self) -> list[str]:
+    def workers(self) -> list[str]:
+        """A line for each worker, once a setting takes long."""
         busy = [one for one in self._activity() if one.index is not None]
         if not any(one.seconds > LONG for one in busy):
             return []
         return [
-            f"  {one.rank}: {_clock(one.seconds)} {self._label(one.index)}"
+            f"  {one.rank}: {_clock(one.seconds)} {self._text(one.index)}"
             for one in busy
             if one.index is not None
         ]
+
+    def _text(self, index: int) -> str:
+        try:
+            return self._label(index)
+        except Exception:  # a repr of the user's that fails
+            return f"setting {index:,}"
 
     def _renderable(self) -> Any:
         text = importlib.import_module("rich.text").Text
         share = self.n_ended / self._total if self._total else 1.0
         bar = "━" * round(30 * share)
-        lines = [f"{bar:<30} {self.line()}", *self._workers()]
+        lines = [f"{bar:<30} {self.line()}", *self.workers()]
         return text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
 
 def _rate_text(rate: float) -> str:
-    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else f"{rate * 60:.1f}/min"
+    return (
+        f"{rate:,.0f}/s"
+        if rate >= 10
+        else f"{rate:.1f}/s"
+        if rate >= 0.1
+        else f"{rate * 60:.1f}/min"
+    )
 
 
 def _clock(seconds: float) -> str:

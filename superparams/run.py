@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -18,18 +21,36 @@ from superparams.engines import Control, Engine, Options, find
 from superparams.errors import RunError, SettingFailed
 from superparams.experiment import Experiment, name_of
 from superparams.identity.code import Code, fingerprint
+from superparams.identity.names import module_file
+from superparams.identity.project import project_root
 from superparams.interrupts import Interrupts
 from superparams.keys import Keys
 from superparams.outcome import Status, decode
 from superparams.plan import Only, Plan, plan
 from superparams.progress import Progress
-from superparams.store import Ledger, Results, RunFolder, experiment_folder, gather_later, read_index
+from superparams.snapshot import texts
+from superparams.store import (
+    Ledger,
+    Results,
+    RunFolder,
+    compact,
+    equivalent,
+    experiment_folder,
+    gather_later,
+    read_index,
+    save_source,
+)
+from superparams.store.folder import State, write_durably
+from superparams.store.provenance import Gathered
 from superparams.store.survey import key_bytes
+from superparams.store.table import OUTCOME
 from superparams.worker import Program
 
 __all__ = ["results_of", "run_all"]
 
 ON_ERROR: Final = ("continue", "raise")
+# Seconds that a run waits at its end for what git and others tell; and when it ends early.
+PATIENCE, HURRIED = 30.0, 0.3
 
 
 def run_all(
@@ -50,28 +71,40 @@ def run_all(
     progress: bool,
 ) -> Results:
     """Run the settings of a space that are not done yet; see `Experiment.run_all`."""
-    _check(space, on_error, only, retry_on)
+    retry_on = _statuses(retry_on)
+    _check(space, on_error, only)
     options = Options(
         num_proc=num_proc,
         timeout=timeout,
         retries=retries,
-        retry_on=frozenset(retry_on),
+        retry_on=retry_on,
         start_method=start_method,
         threads_per_worker=threads_per_worker,
         gpus=gpus,
     )
     carrier = find(engine if engine is not None else _usual(options))
     job = _prepare(space, options, Path(results), resume=resume, only=only)
+    # Engines check what is asked of them when they are called, and start when they are iterated.
+    carrier.execute(job.program, [], options, Control())
+    run = None
     if job.plan.n_todo:
-        _execute(job, carrier, on_error=on_error, progress=progress)
+        run = _execute(job, carrier, on_error=on_error, progress=progress)
     elif progress:
         _tell(job.plan)
-    return _results(job)
+    return _results(job, run)
 
 
-def _check(
-    space: Experiment, on_error: str, only: str | None, retry_on: Iterable[str]
-) -> None:
+def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:
+    if isinstance(retry_on, str):
+        raise RunError(f'retry_on={retry_on!r}: give several, as in retry_on=("{retry_on}",)')
+    found = frozenset(retry_on)
+    unknown = found - (set(get_args(Status)) - {"done"})
+    if unknown:
+        raise RunError(f'retry_on={sorted(unknown)}: give any of "failed", "killed", "timeout"')
+    return found
+
+
+def _check(space: Experiment, on_error: str, only: str | None) -> None:
     name = type(space).__name__
     if type(space).run is Experiment.run:
         raise RunError(f"{name} has no run() method; write one before run_all()")
@@ -79,9 +112,6 @@ def _check(
         raise RunError(f'on_error={on_error!r}: give "continue" or "raise"')
     if only not in (None, "failed"):
         raise RunError(f'only={only!r}: give "failed", or nothing')
-    unknown = set(retry_on) - set(get_args(Status)) | {"done"} & set(retry_on)
-    if unknown:
-        raise RunError(f'retry_on={sorted(unknown)}: give any of "failed", "killed", "timeout"')
 
 
 def _usual(options: Options) -> str:
@@ -99,6 +129,7 @@ class _Job:
     root: Path
     program: Program
     code: Code
+    codes: list[str]  # its fingerprint, and those that were accepted as equivalent
     plan: Plan
 
 
@@ -107,13 +138,12 @@ def _prepare(
 ) -> _Job:
     name = name_of(type(space))
     root = experiment_folder(results, name).absolute()
-    program = Program(space, options.num_proc, name, Keys(space))
     code = fingerprint(type(space))
+    program = Program(space, options.num_proc, name, Keys(space), texts(code.files))
+    codes = equivalent(root, code.digest)
     recorded = read_index(root) if (root / "runs").is_dir() else None
-    planned = plan(
-        program.keys, space.n_settings, recorded, [code.digest], resume=resume, only=only
-    )
-    return _Job(space, options, root, program, code, planned)
+    planned = plan(program.keys, space.n_settings, recorded, codes, resume=resume, only=only)
+    return _Job(space, options, root, program, code, codes, planned)
 
 
 def _tell(planned: Plan) -> None:
@@ -129,11 +159,12 @@ def _tell(planned: Plan) -> None:
         print(f"{planned.size:,} settings: {told}", file=sys.stderr)
 
 
-def _execute(job: _Job, carrier: Engine, *, on_error: str, progress: bool) -> None:
-    provenance = gather_later(Path.cwd())
+def _execute(job: _Job, carrier: Engine, *, on_error: str, progress: bool) -> RunFolder:
+    gathered = gather_later(Path.cwd())
     run = RunFolder.create(job.root, _manifest(job, carrier))
     options = dataclasses.replace(job.options, folder=run.path)
     control = Control()
+    keeping = _Keeping(run, gathered, job)
     if progress:
         _tell(job.plan)
     shown = Progress(
@@ -144,21 +175,21 @@ def _execute(job: _Job, carrier: Engine, *, on_error: str, progress: bool) -> No
         label=lambda index: _label(job.program, index),
         style=Progress.style_for(progress, in_process=carrier.name == "serial"),
     )
-    state = "interrupted"
+    state: State = "interrupted"
     try:
         with Ledger(run.ledger) as ledger, Interrupts(control) as interrupts, shown:
             batches = carrier.execute(job.program, job.plan.todo, options, control)
-            _record(batches, ledger, shown, on_error)
-            if not control.draining:
-                state = "finished"
-        _leave_if_asked(interrupts, shown, job.plan)
+            with interrupts.expected():
+                _record(batches, ledger, shown, on_error)
+        if shown.n_ended == job.plan.n_todo:
+            state = "finished"
     finally:
-        _finish(run, state, provenance, shown)
+        _finish(run, state, keeping, shown)
+    _leave_if_asked(interrupts, shown, job)
+    return run
 
 
-def _record(
-    batches: Iterator[bytes], ledger: Ledger, shown: Progress, on_error: str
-) -> None:
+def _record(batches: Iterator[bytes], ledger: Ledger, shown: Progress, on_error: str) -> None:
     try:
         for data in batches:
             ledger.append(data)
@@ -185,21 +216,62 @@ def _raise_first_failure(batch: pa.RecordBatch) -> None:
             raise SettingFailed(f"setting {key} {status}: {error}\n{trace or ''}".rstrip())
 
 
-def _leave_if_asked(interrupts: Interrupts, shown: Progress, planned: Plan) -> None:
+def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: _Job) -> None:
     if interrupts.is_terminated:
         raise SystemExit(143)
-    if interrupts.is_interrupted and shown.n_ended < planned.n_todo:
+    if interrupts.is_interrupted and shown.n_ended < job.plan.n_todo:
+        if not interrupts.is_hurried:
+            compact(job.root)  # the table has what ran
         raise KeyboardInterrupt(
-            f"{shown.n_ended:,} of {planned.n_todo:,} settings ran; run it again for the rest"
+            f"{shown.n_ended:,} of {job.plan.n_todo:,} settings ran; run it again for the rest"
         )
 
 
-def _finish(run: RunFolder, state: str, provenance: Future[Any], shown: Progress) -> None:
-    try:
-        provenance.result(timeout=30).save(run)
-    except Exception as error:  # what is known of the code must not cost the results
-        warnings.warn(f"the provenance of {run.path} is incomplete: {error!r}", stacklevel=2)
-    run.finish(state, counts=shown.counts)  # type: ignore[arg-type]
+class _Keeping:
+    """Puts what is known of the code and its surroundings into the run folder, in a thread."""
+
+    def __init__(self, run: RunFolder, gathered: Future[Gathered], job: _Job) -> None:
+        self._run, self._gathered, self._job = run, gathered, job
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._keep, name="superparams-keeping", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        try:
+            self._keep_source()
+            self._gathered.result(PATIENCE).save(self._run)
+        except Exception as error:  # told by `end`; what is not known must not cost the results
+            self._error = error
+
+    def _keep_source(self) -> None:
+        """The files as the run began with them, whatever they are by now."""
+        save_source(self._run, Path.cwd(), [], self._job.code.source)
+        file = module_file(type(self._job.space).__module__)
+        project = Path.cwd() if file is None else project_root(file)
+        for name, text in self._job.program.sources.items():
+            inner = Path(os.path.relpath(name, project))
+            path = self._run.source / "project" / (inner.name if ".." in inner.parts else inner)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, text)
+
+    def end(self, patience: float) -> None:
+        """Wait for it so many seconds, and warn of what is missing."""
+        self._thread.join(patience)
+        error = TimeoutError("it takes too long") if self._thread.is_alive() else self._error
+        if error is not None:
+            what = f"what is kept in {self._run.path} of the code and the machine is incomplete"
+            warnings.warn(f"{what}: {error!r}", stacklevel=2)
+
+
+def _finish(run: RunFolder, state: State, keeping: _Keeping, shown: Progress) -> None:
+    if state == "finished":
+        keeping.end(PATIENCE)
+        run.finish(state, counts=shown.counts)
+        return
+    # There is an error, or someone waits for the end: that comes first.
+    with contextlib.suppress(Exception):
+        keeping.end(HURRIED)
+        run.finish(state, counts=shown.counts)
 
 
 def _manifest(job: _Job, carrier: Engine) -> dict[str, Any]:
@@ -223,19 +295,30 @@ def _label(program: Program, index: int) -> str:
 def results_of(cls: type[Experiment], results: str | Path) -> Results:
     """All that is recorded of an experiment; see `Experiment.results`."""
     root = experiment_folder(Path(results), name_of(cls)).absolute()
-    return Results.load(root, codes=[fingerprint(cls).digest])
+    return Results.load(root, codes=equivalent(root, fingerprint(cls).digest))
 
 
-def _results(job: _Job) -> Results:
+def _results(job: _Job, run: RunFolder | None) -> Results:
     """The rows of this space, in its order."""
-    if not job.root.is_dir():
-        raise RunError(f"{job.program.name}: nothing was to be run and nothing is recorded")
-    loaded = Results.load(job.root, codes=[job.code.digest])
-    if job.plan.keys is None:
-        return loaded
-    table = loaded.to_arrow()
-    keys = key_bytes(pa.chunked_array(table.column("key").chunks, pa.string()).combine_chunks())
-    place = pc.index_in(keys, value_set=job.plan.keys)
-    ordered = table.append_column("place", place).filter(pc.is_valid(place))
-    ordered = ordered.sort_by([("place", "ascending"), ("row", "ascending")]).drop_columns("place")
-    return Results(job.root, ordered, codes=loaded.codes, notes=loaded.notes)
+    if not (job.root / "runs").is_dir():
+        return Results(job.root, pa.schema(list(OUTCOME.items())).empty_table(), codes=job.codes)
+    loaded = Results.load(job.root, codes=job.codes)
+    table = _of_space(loaded.to_arrow(), job, run)
+    return Results(job.root, table, codes=job.codes, notes=loaded.notes)
+
+
+def _of_space(table: pa.Table, job: _Job, run: RunFolder | None) -> pa.Table:
+    ours = pc.equal(table.column("run"), run.name if run else "")
+    if job.plan.keys is None and pc.all(ours, min_count=0).as_py():
+        return table
+    keys = job.plan.keys_of(job.program.keys)
+    if keys is None:  # too many to be compared: what this run did
+        return table.filter(ours)
+    found = key_bytes(pa.chunked_array(table.column("key").chunks, pa.string()).combine_chunks())
+    place = pc.index_in(found, value_set=keys)
+    if not place.null_count and pc.all(pc.greater_equal(pc.pairwise_diff(place), 0)).as_py():
+        return table  # in that order already: a copy of a long table takes its time
+    order = pa.table({"place": place, "row": table.column("row")})
+    sorts = [("place", "ascending"), ("row", "ascending")]
+    places = pc.sort_indices(order, sort_keys=sorts)  # what is not of this space comes last
+    return table.take(places.slice(0, len(place) - place.null_count))

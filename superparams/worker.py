@@ -7,22 +7,25 @@ keys. A `Worker` is a program in place: it has been set up, and runs one setting
 from __future__ import annotations
 
 import inspect
+import os
+import secrets
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from superparams.declare import fields_of
 from superparams.experiment import Experiment, Place
-from superparams.fields import Axis, Value, is_group
+from superparams.fields import Axis, Value, is_group, is_open
 from superparams.identity import key_text
 from superparams.identity.names import main_name, set_main_name
 from superparams.keys import Keys
 from superparams.outcome import Outcome, Status
 from superparams.params import Params
 from superparams.show import as_row, row_maker
+from superparams.snapshot import install
 
 __all__ = ["Place", "Program", "Worker"]
 
@@ -34,20 +37,33 @@ class Program:
         space: The experiment; a setting is a space of one.
         n_proc: How many workers there will be, which every setting can ask for.
         name: ``module.Class``, as the results folder is called.
+        keys: The keys of the space, when they are known already.
+        sources: The project's code as it was when the run began (see `superparams.snapshot`).
     """
 
-    def __init__(self, space: Experiment, n_proc: int, name: str, keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        space: Experiment,
+        n_proc: int,
+        name: str,
+        keys: Keys | None = None,
+        sources: Mapping[str, bytes] | None = None,
+    ) -> None:
         self.space = space
         self.n_proc = n_proc
         self.name = name
         self.keys = Keys(space) if keys is None else keys
         self._main = main_name()
+        self.sources = sources or {}
+        self._home = _this_process()
 
     def __len__(self) -> int:
         return len(self.space)
 
     def enter(self, place: Place) -> Worker:
         """A worker at `place`, set up and ready to run."""
+        if self._home != _this_process():  # a fork: it was not made from a pickle
+            install(self.sources)
         return Worker(self, place)
 
     def key(self, index: int) -> str:
@@ -60,25 +76,63 @@ class Program:
 
     def row(self, index: int) -> dict[str, Any]:
         """The columns of a setting, without anything of the user's that could fail."""
-        try:
-            layout = self.space.__dict__.get("~layout")
-            if layout is None:
-                return dict(as_row(self.space))
+        layout = self.space.__dict__.get("~layout")
+        if layout is None:
+            setting = self.space
+        else:
             raw = layout.kept.at(index) if layout.kept else index
-            return dict(as_row(layout.bare(layout.product.at(raw))))
+            setting = layout.bare(layout.product.at(raw))
+        try:
+            return dict(as_row(setting))
         except Exception:  # a derived field that cannot be computed
-            return {}
+            return _partial_row(setting)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything, with what the factories make: made now, once, in this process."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Everything, with what the factories make: made now, once, in this process.
+
+        The code comes first, since all that follows is imported from it.
+        """
         made = [(owner, x.made()) for owner, x in _factories(self.space)]
-        return {**self.__dict__, "_made": made}
+        state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "sources", "_home")}
+        arrival = (self._main, self.sources, self._home)
+        return Program._arrived, arrival, {**state, "_made": made}
+
+    @classmethod
+    def _arrived(cls, main: str, sources: Mapping[str, bytes], home: str) -> Program:
+        """An empty one, in a process that from now on knows the code as the driver did."""
+        if home != _this_process():
+            set_main_name(main)
+            install(sources)
+        program = cls.__new__(cls)
+        program._main, program.sources, program._home = main, sources, home
+        return program
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        set_main_name(state["_main"])
         for owner, made in state.pop("_made"):
             _declaration(owner).put(made)
         self.__dict__.update(state)
+
+
+_TOKEN: Final = secrets.token_hex(8)
+
+
+def _this_process() -> str:
+    """What tells this process from all others, on any host."""
+    return f"{_TOKEN}-{os.getpid()}"
+
+
+def _partial_row(setting: Experiment) -> dict[str, Any]:
+    """The columns of a setting, None for a derived field that cannot be computed."""
+    held: dict[str, Any] = vars(setting)
+    for name in fields_of(type(setting)):
+        try:
+            getattr(setting, name)
+        except Exception:
+            held[name] = None
+    try:
+        return dict(as_row(setting))
+    except Exception:  # such a field of a group
+        return {}
 
 
 class Worker:
@@ -90,6 +144,8 @@ class Worker:
         self._common: dict[str, Any] = {"~place": place}
         self._place = place
         self._is_set_up = False
+        self._set_up_error: BaseException | None = None
+        self._set_up_trace: TracebackType | None = None
         self._row = row_maker(program.space)
 
     def run(self, index: int, attempt: int = 1) -> Outcome:
@@ -105,6 +161,8 @@ class Worker:
         except KeyboardInterrupt:
             raise
         except BaseException as raised:  # SystemExit too: a setting never ends its worker
+            if type(raised).__name__ == "BdbQuit":
+                raise KeyboardInterrupt("left the debugger") from raised
             status, result = "failed", None
             error, trace = headline(raised), trace_of(raised)
         return Outcome(
@@ -124,38 +182,49 @@ class Worker:
     def _setting(self, index: int) -> Experiment:
         if not self._is_set_up:
             self._set_up()
-        setting = self._space[index]
-        setting.__dict__.update(self._common)
+        # A space of one is the user's own object: what a setting does to itself stays out of it.
+        setting = self._space[index] if is_open(self._space) else self._space.replace()
+        held: dict[str, Any] = vars(setting)
+        held.update(self._common)
         return setting
 
     def _set_up(self) -> None:
-        cls = type(self._space)
+        """Set up, once; where that failed, no setting can run."""
+        if self._set_up_error is not None:
+            raise self._set_up_error.with_traceback(self._set_up_trace)
+        if type(self._space).setup is not Experiment.setup:
+            stage = self._stage()
+            before = set(stage.__dict__)
+            try:
+                stage.setup()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._set_up_error, self._set_up_trace = error, error.__traceback__
+                raise
+            self._common.update({k: x for k, x in stage.__dict__.items() if k not in before})
         self._is_set_up = True
-        if cls.setup is Experiment.setup:
-            return
-        stage = self._stage()
-        before = set(stage.__dict__)
-        try:
-            stage.setup()
-        except BaseException:
-            self._is_set_up = False
-            raise
-        self._common.update({k: x for k, x in stage.__dict__.items() if k not in before})
 
     def _stage(self) -> Experiment:
         """An instance with the fixed fields alone, for what is done once a worker."""
         stage = object.__new__(type(self._space))
         opened = self._space.__dict__.get("~open", {})
         skipped = {*opened, "~open", "~layout", "~own", "run"}
-        stage.__dict__.update({k: x for k, x in self._space.__dict__.items() if k not in skipped})
-        stage.__dict__.update(self._common)
+        held: dict[str, Any] = vars(stage)
+        held.update({k: x for k, x in vars(self._space).items() if k not in skipped})
+        held.update(self._common)
         return stage
 
     def close(self) -> None:
-        """Tear down what was set up."""
-        if self._is_set_up and type(self._space).teardown is not Experiment.teardown:
+        """Tear down what was set up; a failure of that costs no outcome, so it is only told."""
+        is_set_up, self._is_set_up = self._is_set_up, False
+        if not is_set_up or type(self._space).teardown is Experiment.teardown:
+            return
+        try:
             self._stage().teardown()
-        self._is_set_up = False
+        except Exception as error:
+            what = f"{type(self._space).__name__}.teardown() failed in worker {self._place.rank}"
+            warnings.warn(f"{what}: {trace_of(error)}", RuntimeWarning, stacklevel=2)
 
 
 def checked(cls: type[Any], result: Any) -> Any:
@@ -165,14 +234,12 @@ def checked(cls: type[Any], result: Any) -> Any:
         TypeError: For anything but a dict, None, or a frame.
     """
     if result is None or type(result) is dict or hasattr(result, "__arrow_c_stream__"):
-        return result
+        return result  # pyright: ignore[reportUnknownVariableType]
     if isinstance(result, Mapping):
         return dict(result)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
     if inspect.iscoroutine(result):
         result.close()
-        raise TypeError(
-            f"{cls.__name__}.run() is async; use asyncio.run(...) inside a plain run()"
-        )
+        raise TypeError(f"{cls.__name__}.run() is async; use asyncio.run(...) inside a plain run()")
     raise TypeError(
         f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "
         f'such as {{"score": ...}}, None, or a data frame'
@@ -197,10 +264,9 @@ def trace_of(error: BaseException) -> str:
 
 
 def _users(trace: TracebackType | None) -> TracebackType | None:
-    at = trace
-    while at is not None and at.tb_frame.f_globals.get("__name__") == __name__:
-        at = at.tb_next
-    return at or trace
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
+        trace = trace.tb_next
+    return trace
 
 
 # A declaration is named by its class and field, since a worker has that class by itself when it

@@ -12,10 +12,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 PATIENCE = 5.0  # seconds that what a test started has to end
 MARK = "SUPERPARAMS_TEST"
 SHARED_MEMORY = Path("/dev/shm")
+
+# The same examples in every run, so that a change is judged by itself; HYPOTHESIS_PROFILE=default
+# looks for new ones.
+settings.register_profile("steady", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture

@@ -329,6 +329,8 @@ def is_readable(found: Any, value: Any) -> bool:
         pairs = zip(found, value, strict=True)
         return all(is_readable(one, other) for one, other in pairs)
     if isinstance(found, str):
+        if isinstance(value, list) and found.startswith("["):
+            return is_readable(json.loads(found), value)  # JSON, number by number
         return is_text_of(found, value)
     return bool(found == value) and isinstance(found, bool) == isinstance(value, bool)
 

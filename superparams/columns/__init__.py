@@ -26,6 +26,7 @@ from superparams.columns.arrays import (
     make_array,
     make_field,
     metadata_of,
+    plain_array,
     simple_type,
 )
 from superparams.columns.cell import (
@@ -80,6 +81,7 @@ __all__ = [
     "make_array",
     "make_field",
     "metadata_of",
+    "plain_array",
     "simple_type",
     "text",
     "to_json",

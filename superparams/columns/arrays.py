@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -54,13 +56,46 @@ def common_tag(cells: Sequence[Cell]) -> tuple[pa.DataType, str | None] | None:
     return None
 
 
+_CODES = {pa.int64(): "q", pa.int32(): "i", pa.float64(): "d"}
+
+
+def plain_array(values: list[Any], form: pa.DataType) -> pa.Array:
+    """`make_array` for many values of one plain type, mostly without nulls.
+
+    Built from buffers, since the first ``pa.array(list)`` of a process imports pandas wherever
+    that is installed, which takes longer than all else that starts a worker.
+    """
+    count = len(values)
+    if values.count(None) == count:
+        return pa.nulls(count, form)
+    if None not in values:
+        if form in _CODES:
+            data = pa.py_buffer(array(_CODES[form], values))
+            return pa.Array.from_buffers(form, count, [None, data])
+        if form == pa.bool_():
+            data = pa.py_buffer(bytes(values))
+            return pa.Array.from_buffers(pa.int8(), count, [None, data]).cast(form)
+        if form == pa.string():
+            return _plain_texts(values)
+    return make_array(values, form)
+
+
+def _plain_texts(values: list[str]) -> pa.Array:
+    joined = "".join(values)
+    data = joined.encode()
+    is_ascii = len(data) == len(joined)
+    sizes = map(len, values) if is_ascii else (len(one.encode()) for one in values)
+    offsets = pa.py_buffer(array("i", accumulate(sizes, initial=0)))
+    return pa.Array.from_buffers(pa.string(), len(values), [None, offsets, pa.py_buffer(data)])
+
+
 def make_array(values: list[Any], form: pa.DataType) -> pa.Array:
     """An array of plain values; text beyond 2 GiB gets 64-bit offsets."""
-    array = pa.array(values, form)
-    if isinstance(array, pa.Array):
-        return array
+    made = pa.array(values, form)
+    if isinstance(made, pa.Array):
+        return made
     wide = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
-    return pa.array(values, wide[form]) if form in wide else array.combine_chunks()
+    return pa.array(values, wide[form]) if form in wide else made.combine_chunks()
 
 
 def make_field(name: str, form: pa.DataType, kind: str | None) -> pa.Field:

@@ -32,6 +32,7 @@ LAYERS = (
     "keys",
     "columns",
     "payload",
+    "snapshot",
     "outcome",
     "worker",
     "engines",

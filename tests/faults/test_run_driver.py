@@ -1,0 +1,319 @@
+"""A driver that is killed or meets a full disk, and what a run leaves on it.
+
+FAULTS rows 11, 12, 24, 25, 30, 33, 35 and 36, over a whole run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.runs import alive, environment, family, output, script, start, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+QUICK = """
+import sys, time
+from superparams import Experiment, search
+class Quick(Experiment):
+    a: int = search(range(int(sys.argv[2])))
+    def run(self):
+        with open("ran.txt", "a") as file:
+            file.write(f"{self.a}\\n")
+        time.sleep(0.004)
+        return {"y": self.a * 2}
+if __name__ == "__main__":
+    found = Quick().run_all(int(sys.argv[1]), progress=False)
+    print(found.counts, found.to_pandas().y.tolist() == [a * 2 for a in range(len(found))])
+"""
+
+
+def recorded(folder: Path) -> set[int]:
+    """The settings whose outcome is in a ledger, as any reader of Arrow finds them."""
+    from superparams.store import read
+
+    found: set[int] = set()
+    for ledger in folder.glob("results/*/runs/*/ledger"):
+        for batch in read(ledger):
+            found.update(batch.column("param.a").to_pylist())
+    return found
+
+
+def killed_and_resumed(folder: Path, size: int, times: int, seed: int) -> None:
+    """Kill the driver at random times, and resume until all is done."""
+    path = script(folder, QUICK)
+    dice = random.Random(seed)
+    ran = folder / "ran.txt"
+    for _ in range(times):
+        before = recorded(folder)
+        ran.unlink(missing_ok=True)
+        process = start(folder, str(path), "2", str(size))
+        # Long enough that some of them die while they work.
+        time.sleep(dice.uniform(0.2, 1.6))
+        group = family(process.pid)
+        process.kill()
+        begun = time.monotonic()
+        process.communicate()
+        wait_for(lambda group=group: not any(alive(one) for one in group))
+        assert time.monotonic() - begun < 1.0
+        again = set(map(int, ran.read_text().split())) if ran.exists() else set[int]()
+        assert not again & before, "what was recorded ran once more"
+    before = recorded(folder)
+    ran.unlink(missing_ok=True)
+    out = output(folder, QUICK, "2", str(size))
+    assert out == f"{{'done': {size}}} True\n"
+    rest = ran.read_text().split() if ran.exists() else []
+    assert Counter(map(int, rest)) == Counter(set(range(size)) - before)
+
+
+def test_11_killed_at_random_times(tmp_path: Path) -> None:
+    killed_and_resumed(tmp_path, size=900, times=5, seed=11)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW to run it")
+def test_11_killed_fifty_times(tmp_path: Path) -> None:
+    killed_and_resumed(tmp_path, size=10_000, times=50, seed=12)
+
+
+def test_12_the_whole_group_killed(tmp_path: Path) -> None:
+    path = script(tmp_path, QUICK)
+    process = start(tmp_path, str(path), "2", "2000", start_new_session=True)
+    wait_for(lambda: recorded(tmp_path))
+    group = family(process.pid)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: not any(alive(one) for one in group), 1.0)
+    assert {one.name for one in tmp_path.iterdir()} == {"script.py", "ran.txt", "results"}
+    (run,) = (tmp_path / "results").glob("*/runs/*")
+    assert {one.name for one in run.iterdir()} == {"run.json", "source", "ledger", "logs"}
+
+
+DRIVER = """
+import sys, threading, time
+from pathlib import Path
+from module import Changes
+def edit():
+    while not list(Path("results").glob("*/runs/*")):
+        time.sleep(0.0005)
+    for name in ("part.py", "later.py", "module.py"):
+        path = Path(name)
+        path.write_text(path.read_text().replace("old", "new"))
+    Path("edited").touch()
+editor = threading.Thread(target=edit)
+editor.start()
+found = Changes().run_all(2, start_method=sys.argv[1], progress=False)
+editor.join()
+print(sorted({(row["part"], row["later"], row["own"]) for row in found if row["status"] == "done"}))
+print(len(Changes.results()), found.counts)
+"""
+MODULE = """
+import os, time
+from pathlib import Path
+import part
+from superparams import Experiment, search
+class Changes(Experiment):
+    a: int = search(range(6))
+    def run(self):
+        import later
+        while not Path("edited").exists():
+            time.sleep(0.001)
+        if self.a in (1, 4):
+            os._exit(1)  # whoever replaces this worker loads the code once more
+        return {"part": part.word(), "later": later.WORD, "own": "old"}
+"""
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_24_the_code_is_the_one_that_the_run_started_with(method: str, tmp_path: Path) -> None:
+    script(tmp_path, MODULE, "module.py")
+    script(tmp_path, "def word():\n    return 'old'\n", "part.py")
+    script(tmp_path, "WORD = 'old'\n", "later.py")
+    out = output(tmp_path, DRIVER, method)
+    assert out.splitlines() == ["[('old', 'old', 'old')]", "6 {'done': 4, 'failed': 2}"]
+    assert "new" in (tmp_path / "part.py").read_text()
+    (source,) = (tmp_path / "results").glob("*/runs/*/source/project")
+    for name in ("module.py", "part.py", "later.py"):
+        assert "new" not in (source / name).read_text(), "the snapshot is of what ran"
+    rerun = "from module import Changes\nprint(Changes().run_all(progress=True).counts)\n"
+    process = start(tmp_path, str(script(tmp_path, rerun.replace("run_all(", "run_all(2, "))))
+    out, err = process.communicate(timeout=60)
+    assert "4 made by other code: run again" in err
+
+
+LARGE = """
+from superparams import Experiment, search
+class Large(Experiment):
+    a: int = search(range(60))
+    def run(self):
+        import random
+        return {"y": random.Random(self.a).randbytes(40_000)}
+"""
+FILLS = """
+import sys
+from large import Large
+try:
+    Large().run_all(2, results=sys.argv[1], progress=False)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_25_a_full_disk(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(disk)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        script(tmp_path, LARGE, "large.py")
+        told = output(tmp_path, FILLS, str(disk))
+        assert told.startswith("StoreError"), told
+        assert str(disk) in told
+        assert "bytes" in told
+        subprocess.run(["mount", "-o", "remount,size=40M", str(disk)], check=True)
+        before = output(
+            tmp_path,
+            f"from superparams.store import read\nfrom pathlib import Path\n"
+            f"print(sum(b.num_rows for p in Path({str(disk)!r}).glob('*/runs/*/ledger') "
+            "for b in read(p)))",
+        )
+        assert 5 < int(before) < 40
+        text = "from large import Large\nprint(Large().run_all(2, results='disk').counts)"
+        process = start(tmp_path, str(script(tmp_path, text)))
+        out, err = process.communicate(timeout=60)
+        assert out == "{'done': 60}\n", err
+        assert f"{int(before)} done by the same code" in err
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_30_two_drivers_at_once(tmp_path: Path) -> None:
+    path = script(tmp_path, QUICK)
+    both = [start(tmp_path, str(path), "2", "150") for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=60)
+        assert (out, err) == ("{'done': 150} True\n", "")
+    assert output(tmp_path, QUICK, "1", "150") == "{'done': 150} True\n"
+    assert len(list((tmp_path / "results").glob("*/runs/*"))) == 2
+
+
+CLOCK = """
+import time
+steps, real = iter(range(10**9)), time.time
+time.time = lambda: real() + 86400 * (-1) ** next(steps)
+from superparams import Experiment, search
+class Clock(Experiment):
+    a: int = search(range(6))
+    def run(self):
+        time.sleep(0.05)
+        return {}
+if __name__ == "__main__":
+    for num_proc, method in ((1, None), (2, "fork")):
+        found = Clock().run_all(
+            num_proc, start_method=method, resume=False, timeout=method and 5.0, progress=False
+        )
+        print(found.counts, all(0.04 < row["seconds"] < 1 for row in found))
+        print({row["started"].utcoffset().total_seconds() for row in found})
+"""
+
+
+def test_33_the_clock_steps(tmp_path: Path) -> None:
+    out = output(tmp_path, CLOCK, env=environment(TZ="America/New_York"))
+    assert out.splitlines() == ["{'done': 6} True", "{0.0}"] * 2
+
+
+HOSTILE = """
+import os, pickle, sys
+from pathlib import Path
+from superparams import Experiment, search
+class Hostile(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        return {"y": self.a}
+class Bomb:
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+if __name__ == "__main__":
+    Hostile().run_all(2, progress=False)
+    for folder in [path for path in Path("results").rglob("*") if path.is_dir()]:
+        for name in ("x.pkl", "0.pkl", "payload", "x.arrows", "value.pickle"):
+            (folder / name).write_bytes(pickle.dumps(Bomb()))
+    if "settings" in sys.argv:
+        Path("results", "x").mkdir()
+    print(Hostile().run_all(2, progress=False).counts, len(Hostile.results()))
+    print(Hostile(a=search([1, 2, 3])).run_all(2, resume=False, progress=False).counts)
+"""
+
+
+def test_35_nothing_in_a_results_folder_is_unpickled(tmp_path: Path) -> None:
+    process = start(tmp_path, str(script(tmp_path, HOSTILE)))
+    process.args = []
+    out, err = process.communicate(timeout=60)
+    assert not (tmp_path / "exploded").exists()
+    assert "{'done': 3}" in out or "damaged" in err, f"{out}\n{err}"
+
+
+SECRET = """
+from os import environ
+import os
+from superparams import Experiment, search, value
+class Careful(Experiment):
+    a: int = search([1, 2, 3])
+    where: object = value(factory=dict, key="x")
+    def run(self):
+        assert "canary" in environ["TOKEN"]
+        if self.a == 2:
+            raise ValueError("an error")
+        if self.a == 3:
+            os._exit(1)
+        print("spoken")
+        return {"y": len(environ)}
+if __name__ == "__main__":
+    import sys
+    print(Careful().run_all(2, start_method=sys.argv[1], progress=False).counts)
+"""
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_36_no_secret_of_the_environment_is_kept(method: str, tmp_path: Path) -> None:
+    secret = "canary-8d1f60a7"
+    env = environment(TOKEN=secret)
+    assert output(tmp_path, SECRET, method, env=env) == "{'done': 1, 'failed': 2}\n"
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(kept) > 4
+    for path in kept:
+        assert secret.encode() not in path.read_bytes(), path
+
+
+def test_the_manifest_of_a_killed_run_tells_what_ran(tmp_path: Path) -> None:
+    """It is complete long before the end, since there may be none."""
+    if shutil.which("git"):
+        subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    process = start(tmp_path, str(script(tmp_path, QUICK)), "2", "5000")
+
+    def manifest() -> dict[str, object]:
+        for path in (tmp_path / "results").glob("*/runs/*/run.json"):
+            return dict(json.loads(path.read_text()))
+        return {}
+
+    wait_for(lambda: "versions" in manifest())
+    process.kill()
+    process.communicate()
+    told = manifest()
+    assert told["state"] == "running"
+    assert told["argv"] == [str(tmp_path / "script.py"), "2", "5000"]
+    (source,) = (tmp_path / "results").glob("*/runs/*/source/project/script.py")
+    assert source.read_text() == QUICK

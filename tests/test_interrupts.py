@@ -1,0 +1,191 @@
+"""Ctrl-C and SIGTERM during a run, at a real terminal: rows 13 and 14."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pyarrow.parquet as parquet
+import pytest
+
+from superparams import Experiment, search
+from superparams.engines import Control
+from superparams.interrupts import Interrupts
+from tests.runs import BY_INTERRUPT, Terminal, alive, family, script, start, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+NAPS = """
+import sys, time
+from superparams import Experiment, search
+class Naps(Experiment):
+    a: int = search(range(int(sys.argv[2])))
+    def run(self):
+        open(f"began-{self.a}", "w").close()
+        time.sleep(float(sys.argv[3]))
+        open(f"ended-{self.a}", "w").close()
+        return {"y": self.a}
+if __name__ == "__main__":
+    engine = sys.argv[4] if len(sys.argv) > 4 else None
+    found = Naps().run_all(int(sys.argv[1]), engine=engine)
+    print(found.counts)
+"""
+
+
+def count(folder: Path, what: str) -> int:
+    return len(list(folder.glob(f"{what}-*")))
+
+
+def began(terminal: Terminal, folder: Path, least: int = 1) -> None:
+    def look() -> bool:
+        terminal.read()
+        assert terminal.process.poll() is None, terminal.seen
+        return count(folder, "began") >= least
+
+    wait_for(look)
+
+
+WAYS = [("1", "serial"), ("2", "processes"), ("2", "threads")]
+
+
+@pytest.mark.parametrize(("num_proc", "engine"), WAYS)
+def test_13_once_finishes_what_runs(num_proc: str, engine: str, tmp_path: Path) -> None:
+    path = script(tmp_path, NAPS)
+    with Terminal(tmp_path, str(path), num_proc, "1000", "0.4", engine) as terminal:
+        began(terminal, tmp_path)
+        terminal.interrupt()
+        terminal.expect("Ctrl-C again to stop now")
+        assert terminal.end() == BY_INTERRUPT
+        assert "of 1,000 settings ran; run it again for the rest" in terminal.seen
+    assert 1 <= count(tmp_path, "began") == count(tmp_path, "ended") <= 4
+    done = count(tmp_path, "ended")
+    (table,) = (tmp_path / "results").glob("*/results.parquet")
+    assert parquet.read_table(table).num_rows == done
+    again = start(tmp_path, str(path), num_proc, str(done + 2), "0", engine)
+    out, err = again.communicate(timeout=60)
+    assert out == f"{{'done': {done + 2}}}\n", err
+    assert f"{done:,} done by the same code: skipped" in err
+
+
+@pytest.mark.parametrize(("num_proc", "engine"), WAYS)
+def test_13_twice_stops_at_once(num_proc: str, engine: str, tmp_path: Path) -> None:
+    path = script(tmp_path, NAPS)
+    with Terminal(tmp_path, str(path), num_proc, "9", "30", engine) as terminal:
+        began(terminal, tmp_path)
+        workers = family(terminal.process.pid)
+        terminal.interrupt()
+        terminal.expect("Ctrl-C again")
+        terminal.interrupt()
+        begun = time.monotonic()
+        assert terminal.end() == BY_INTERRUPT
+        # A thread cannot be ended, so that the engine of threads waits half a second for it.
+        assert time.monotonic() - begun < (1.5 if engine == "threads" else 1.0)
+        assert not any(alive(one) for one in workers)
+    assert count(tmp_path, "ended") == 0
+
+
+def test_13_once_when_nothing_is_left_to_hand_out_is_no_interruption(tmp_path: Path) -> None:
+    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "2", "0.5") as terminal:
+        began(terminal, tmp_path, 2)
+        terminal.interrupt()
+        assert terminal.end() == 0
+        assert "{'done': 2}" in terminal.seen
+
+
+@pytest.mark.parametrize(("num_proc", "engine"), WAYS)
+def test_14_terminated_keeps_what_is_done(num_proc: str, engine: str, tmp_path: Path) -> None:
+    path = script(tmp_path, NAPS)
+    process = start(tmp_path, str(path), num_proc, "1000", "0.05", engine)
+    wait_for(lambda: count(tmp_path, "ended") > 5)
+    workers = family(process.pid)
+    process.terminate()
+    begun = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, ""), err
+    assert time.monotonic() - begun < 1.5
+    assert "Traceback" not in err
+    assert not any(alive(one) for one in workers)
+    (run,) = (tmp_path / "results").glob("*/runs/*")
+    assert '"state": "interrupted"' in (run / "run.json").read_text()
+    ended = count(tmp_path, "ended")
+    out, err = start(tmp_path, str(path), num_proc, str(ended), "0", engine).communicate(timeout=60)
+    assert out == f"{{'done': {ended}}}\n", err
+    skipped = int(err.split(" settings: ")[1].split(" done by")[0])
+    # What ended within the last flush of a worker may not have been told yet.
+    assert ended - 2 * int(num_proc) <= skipped <= ended, err
+
+
+class Signals(Experiment):
+    number: int = search([1, 2, 3])
+
+    def run(self) -> dict[str, int]:
+        if self.number == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+        return {"y": self.number}
+
+
+def test_14_a_signal_that_is_ignored_stays_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    try:
+        assert Signals().run_all(progress=False).counts == {"done": 3}
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_handlers_are_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        Signals().run_all(progress=False)
+    assert ended.value.code == 143
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [row["y"] for row in Signals.results()] == [1]
+
+
+def test_a_second_interrupt_outside_of_settings_raises_nothing() -> None:
+    """Engines see `Control` by themselves; raising could tear what is being written."""
+    control = Control()
+    with Interrupts(control) as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (control.draining, control.stopping) == (True, False)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert control.stopping
+        assert interrupts.is_interrupted
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+FORKS = """
+import os, signal, time
+from superparams import Experiment, search
+class Forks(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        ready, tells = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(tells, b".")
+            for _ in range(3000):  # one long sleep can begin just after a signal came
+                time.sleep(0.01)
+            os._exit(0)
+        os.read(ready, 1)
+        os.close(ready)
+        os.close(tells)
+        os.kill(child, signal.SIGTERM)
+        return {"status": os.waitpid(child, 0)[1]}
+if __name__ == "__main__":
+    print([row["result.status"] for row in Forks().run_all(progress=False)])
+"""
+
+
+def test_a_child_of_a_setting_ends_by_the_signal_as_it_would_have(tmp_path: Path) -> None:
+    process = start(tmp_path, str(script(tmp_path, FORKS)))
+    out, err = process.communicate(timeout=30)
+    assert out.strip() == f"[{signal.SIGTERM:d}, {signal.SIGTERM:d}]", err

@@ -1,0 +1,599 @@
+"""`run_all` as a user sees it: what it runs, refuses, leaves out and gives back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superparams import Experiment, Results, search, value
+from superparams.errors import EngineError, RunError, SettingFailed, SuperparamsError
+from tests.runs import output
+
+pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Toy(Experiment):
+    a: int = search([1, 2, 3])
+    b: float = search([0.5, 1.5])
+    unit: str = "m"
+
+    def run(self) -> dict[str, Any]:
+        if self.a == 2 and self.b == 0.5:
+            raise ValueError("not this one")
+        return {"y": self.a * self.b, "place": f"{self.rank}/{self.n_proc}"}
+
+
+def table(results: Results, *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in names) for row in results]
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def run_count(name: str = "test_run.Toy") -> int:
+    (root,) = Path("results").glob(f"*{name}")
+    return len(list((root / "runs").iterdir()))
+
+
+# ---- what comes back
+
+
+@pytest.mark.parametrize("num_proc", [1, 2, 4])
+def test_equal_tables_for_any_number_of_workers(num_proc: int) -> None:
+    found = Toy().run_all(num_proc, progress=False)
+    assert table(found, "a", "b", "unit", "y", "status", "error") == [
+        (1, 0.5, "m", 0.5, "done", None),
+        (1, 1.5, "m", 1.5, "done", None),
+        (2, 0.5, "m", None, "failed", "ValueError: not this one"),
+        (2, 1.5, "m", 3.0, "done", None),
+        (3, 0.5, "m", 1.5, "done", None),
+        (3, 1.5, "m", 4.5, "done", None),
+    ]
+    assert {place and place.split("/")[1] for (place,) in table(found, "place")} == {
+        str(num_proc),
+        None,
+    }
+    ranks = {int(place.split("/")[0]) for (place,) in table(found, "place") if place}
+    assert ranks <= set(range(num_proc))
+    assert [row["a"] for row in found.failures] == [2]
+    assert "in run" in next(iter(found.failures))["traceback"]
+
+
+@pytest.mark.parametrize("engine", ["serial", "threads", "processes"])
+def test_engines_by_name(engine: str) -> None:
+    found = Toy().run_all(1, engine=engine, progress=False)
+    assert found.counts == {"done": 5, "failed": 1}
+
+
+def test_an_executor_is_an_engine() -> None:
+    finders = list(sys.meta_path)
+    with ThreadPoolExecutor(2) as executor:
+        found = Toy().run_all(2, engine=executor, progress=False)
+    assert sys.meta_path == finders, "this process imports as before"
+    assert found.counts == {"done": 5, "failed": 1}
+
+
+def test_the_traceback_names_the_users_file_and_line() -> None:
+    class Local(Experiment):
+        a: int = search([1, 2])
+
+        def run(self) -> None:
+            raise ValueError("here")
+
+    for num_proc in (1, 2):
+        for row in Local().run_all(num_proc, results=f"r{num_proc}", progress=False):
+            lines = row["traceback"].splitlines()
+            assert f'File "{__file__}", line' in lines[1], lines
+            assert lines[2].strip() == 'raise ValueError("here")'
+
+
+def test_a_single_setting_runs_too() -> None:
+    found = Toy(a=3, b=1.5).run_all(progress=False)
+    assert table(found, "a", "y") == [(3, 4.5)]
+    assert table(Toy(a=3, b=1.5).run_all(2, progress=False), "a", "y") == [(3, 4.5)]
+    assert run_count() == 1
+
+
+def test_run_is_what_a_setting_does() -> None:
+    assert Toy(a=1, b=0.5).run() == {"y": 0.5, "place": "0/1"}
+    with pytest.raises(SuperparamsError):
+        Toy().run()
+
+
+def test_a_space_without_settings_gives_a_table_without_rows() -> None:
+    class Empty(Toy):
+        def valid(self) -> bool:
+            return self.a > 10
+
+    for _ in range(2):
+        found = Empty().run_all(2, progress=False)
+        assert len(found) == 0
+        assert found.counts == {}
+        assert len(found.failures) == 0
+        assert "0 settings" in repr(found)
+        assert found.to_pandas().empty
+
+
+def test_two_spaces_of_one_experiment_share_a_table() -> None:
+    first = Toy(b=1.5).run_all(progress=False)
+    second = Toy(a=search([3, 1, 4])).run_all(progress=False)
+    assert table(first, "a", "b") == [(1, 1.5), (2, 1.5), (3, 1.5)]
+    assert table(second, "a", "b") == [(3, 0.5), (3, 1.5), (1, 0.5), (1, 1.5), (4, 0.5), (4, 1.5)]
+    everything = sorted(table(Toy.results(), "a", "b"))
+    assert everything == sorted({*table(first, "a", "b"), *table(second, "a", "b")})
+    assert first.path == second.path
+
+
+def test_another_results_folder(tmp_path: Path) -> None:
+    found = Toy().run_all(results=tmp_path / "elsewhere", progress=False)
+    assert found.path.is_relative_to(tmp_path / "elsewhere")
+    assert not Path("results").exists()
+    assert len(Toy.results(tmp_path / "elsewhere")) == 6
+
+
+# ---- what it refuses before anything starts
+
+
+class Bare(Experiment):
+    a: int = search([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "says"),
+    [
+        (Bare(), {}, "Bare has no run"),
+        (Toy(), {"on_error": "explode"}, "on_error='explode'"),
+        (Toy(), {"only": "done"}, "only='done'"),
+        (Toy(), {"retry_on": ["lost"]}, "retry_on="),
+        (Toy(), {"retry_on": ["done"]}, "retry_on="),
+        (Toy(), {"retry_on": "failed"}, r'retry_on=\("failed",\)'),
+        (Toy(), {"retries": -1}, "retries=-1"),
+        (Toy(), {"num_proc": 0}, "num_proc=0"),
+        (Toy(), {"timeout": 0}, "timeout=0"),
+        (Toy(), {"timeout": 1.0, "engine": "serial"}, "timeout=1.0"),
+        (Toy(), {"num_proc": 2, "engine": "serial"}, "num_proc=2"),
+        (Toy(), {"start_method": "vfork"}, "start_method='vfork'"),
+        (Toy(), {"engine": "carts"}, "engine='carts'"),
+        (Toy(), {"engine": 42}, "engine=42"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_starts(
+    space: Experiment, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises((RunError, EngineError), match=says):
+        space.run_all(**{"progress": False, **options})
+    assert not Path("results").exists()
+
+
+def test_refused_also_when_all_is_done() -> None:
+    Toy(a=1).run_all(progress=False)
+    with pytest.raises(EngineError):
+        Toy(a=1).run_all(progress=False, engine="serial", timeout=3.0)
+
+
+def test_a_failing_valid_is_told_before_anything_starts() -> None:
+    class Broken(Toy):
+        def valid(self) -> bool:
+            raise ZeroDivisionError("in valid")
+
+    with pytest.raises(ZeroDivisionError, match="in valid"):
+        Broken().run_all(progress=False)
+    assert not Path("results").exists()
+
+
+def test_a_value_that_cannot_travel_is_named() -> None:
+    class Locked(Experiment):
+        a: int = search([1, 2])
+        lock: Any = value(factory=threading.Lock, key="lock")
+
+        def run(self) -> dict[str, Any]:
+            return {"y": self.lock.locked()}
+
+    with pytest.raises(SuperparamsError, match=r"Locked\.lock|lock"):
+        Locked().run_all(2, progress=False)
+    assert [row["y"] for row in Locked().run_all(1, progress=False)] == [False, False]
+
+
+# ---- failures
+
+
+def test_on_error_raise_stops_at_the_first_failure() -> None:
+    for num_proc in (1, 2):
+        with pytest.raises(SettingFailed, match="not this one"):
+            Toy().run_all(num_proc, on_error="raise", results=f"r{num_proc}", progress=False)
+        assert "failed" in Toy.results(f"r{num_proc}").counts, "what failed is recorded"
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_retries_of_what_failed(num_proc: int, tmp_path: Path) -> None:
+    class Flaky(Experiment):
+        a: int = search([1, 2, 3])
+        folder_name: str = str(tmp_path)
+
+        def run(self) -> dict[str, int]:
+            seen = Path(self.folder_name, f"{num_proc}-{self.a}")
+            count = len(seen.read_text()) if seen.exists() else 0
+            seen.write_text("x" * (count + 1))
+            if count < self.a - 1:
+                raise OSError("again")
+            return {"count": count}
+
+    found = Flaky().run_all(
+        num_proc, retries=1, retry_on=iter(["failed"]), results=f"r{num_proc}", progress=False
+    )
+    assert table(found, "a", "status", "attempt") == [
+        (1, "done", 1),
+        (2, "done", 2),
+        (3, "failed", 2),
+    ]
+
+
+def test_a_timeout_needs_no_other_option() -> None:
+    class Slow(Experiment):
+        a: int = search([0, 1, 2])
+
+        def run(self) -> None:
+            time.sleep(60 if self.a == 1 else 0)
+
+    found = Slow().run_all(timeout=0.3, progress=False)
+    assert table(found, "a", "status") == [(0, "done"), (1, "timeout"), (2, "done")]
+
+
+def test_a_failing_post_init_and_derive_fail_their_settings_alone() -> None:
+    class Fragile(Experiment):
+        a: int = search([0, 1, 2])
+
+        def __post_init__(self) -> None:
+            if self.a == 1:
+                raise ValueError("in post init")
+
+        def run(self) -> dict[str, int]:
+            return {"y": self.a}
+
+    for num_proc in (1, 2):
+        found = Fragile().run_all(num_proc, results=f"r{num_proc}", progress=False)
+        assert table(found, "a", "status", "y") == [
+            (0, "done", 0),
+            (1, "failed", None),
+            (2, "done", 2),
+        ]
+        assert "in post init" in next(iter(found.failures))["error"]
+
+
+def test_a_failing_derive_fails_its_settings_alone() -> None:
+    class Derived(Experiment):
+        a: int = search([0, 1, 2])
+        inverse: float = value(derive=lambda s: 1 / s.a)
+
+        def run(self) -> dict[str, float]:
+            return {"y": self.inverse}
+
+    for num_proc in (1, 2):
+        found = Derived().run_all(num_proc, results=f"r{num_proc}", progress=False)
+        assert table(found, "status", "y") == [("failed", None), ("done", 1.0), ("done", 0.5)]
+        (row,) = found.failures
+        assert row["error"] == "ZeroDivisionError: division by zero"
+        assert row["a"] == 0
+        again = Derived().run_all(num_proc, results=f"r{num_proc}", progress=False)
+        assert again.counts == {"done": 2, "failed": 1}
+
+
+def raise_value() -> None:
+    raise ValueError("text\nmore")
+
+
+def raise_base() -> None:
+    class Odd(BaseException):
+        pass
+
+    raise Odd("base")
+
+
+def raise_broken() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    raise Broken
+
+
+def raise_unpicklable() -> None:
+    class Held(Exception):
+        def __init__(self) -> None:
+            super().__init__("held")
+            self.lock = threading.Lock()
+
+    raise Held
+
+
+def raise_exit() -> None:
+    raise SystemExit(0)
+
+
+def raise_recursion() -> None:
+    raise_recursion()
+
+
+def raise_surrogate() -> None:
+    raise ValueError("\ud800")
+
+
+def raise_chained() -> None:
+    try:
+        raise_value()
+    except ValueError as error:
+        raise KeyError("outer") from error
+
+
+RAISES: dict[str, tuple[Callable[[], None], str, str]] = {
+    "value": (raise_value, "ValueError: text\nmore", "in raise_value"),
+    "base": (raise_base, "Odd: base", "in raise_base"),
+    "broken": (raise_broken, "Broken: <its message raised RuntimeError>", "in raise_broken"),
+    "unpicklable": (raise_unpicklable, "Held: held", "in raise_unpicklable"),
+    "exit": (raise_exit, "SystemExit: 0", "in raise_exit"),
+    "recursion": (raise_recursion, "RecursionError: maximum recursion", "more times"),
+    "surrogate": (raise_surrogate, "ValueError: \\ud800", "in raise_surrogate"),
+    "chained": (raise_chained, "KeyError: 'outer'", "direct cause"),
+}
+
+
+class Raises(Experiment):
+    kind: str = search(list(RAISES))
+
+    def run(self) -> None:
+        RAISES[self.kind][0]()
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_whatever_is_raised_is_recorded(num_proc: int) -> None:
+    found = Raises().run_all(num_proc, progress=False)
+    assert len(found) == len(RAISES)
+    for row in found:
+        _, error, trace = RAISES[row["kind"]]
+        assert row["status"] == "failed"
+        assert row["error"].startswith(error)
+        assert trace in row["traceback"]
+
+
+def test_a_keyboard_interrupt_of_the_settings_own_is_a_failure_in_a_worker() -> None:
+    class Interrupts(Experiment):
+        a: int = search([1, 2, 3])
+
+        def run(self) -> None:
+            if self.a == 2:
+                raise KeyboardInterrupt
+
+    found = Interrupts().run_all(2, progress=False)
+    assert table(found, "status", "error") == [
+        ("done", None),
+        ("failed", "KeyboardInterrupt"),
+        ("done", None),
+    ]
+
+
+class Returns(Experiment):
+    kind: str = search(["int", "list", "text", "async", "generator", "lock", "mapping", "none"])
+
+    def run(self) -> Any:
+        return RETURNS[self.kind]()
+
+
+async def _later() -> dict[str, int]:
+    return {}
+
+
+RETURNS: dict[str, Callable[[], Any]] = {
+    "int": lambda: 5,
+    "list": lambda: [1],
+    "text": lambda: "abc",
+    "async": _later,
+    "generator": lambda: (x for x in ()),
+    "lock": lambda: {"held": threading.Lock()},
+    "mapping": lambda: os.environ.__class__({}, str, str, str, str),
+    "none": lambda: None,
+}
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_what_run_may_not_return(num_proc: int) -> None:
+    rows = {row["kind"]: row for row in Returns().run_all(num_proc, progress=False)}
+    assert {kind for kind, row in rows.items() if row["status"] == "done"} == {"mapping", "none"}
+    assert "returned 5, a" in rows["int"]["error"]
+    assert "is async" in rows["async"]["error"]
+    assert "'held'" in rows["lock"]["error"]
+    assert rows["lock"]["key"] in rows["lock"]["error"]
+    for kind in ("int", "list", "text", "async", "generator"):
+        assert "worker.py" not in rows[kind]["traceback"], "our frames are not the user's"
+
+
+# ---- resume
+
+
+class Counted(Experiment):
+    a: int = search([1, 2, 3])
+    log: str = "ran.txt"
+    fails: bool = value(False)
+
+    def run(self) -> dict[str, int]:
+        with open(self.log, "a") as file:
+            file.write(f"{self.a} ")
+        if self.a == 2 and not Path("mended").exists():
+            raise ValueError("broken")
+        return {"y": self.a}
+
+
+def ran() -> list[int]:
+    path = Path("ran.txt")
+    told = path.read_text().split() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return [int(one) for one in told]
+
+
+def test_what_is_done_is_not_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+    Counted().run_all(progress=False)
+    assert ran() == [1, 2, 3]
+    Path("mended").touch()
+    capsys.readouterr()
+    found = Counted().run_all()
+    assert ran() == [2]
+    assert "2 done by the same code: skipped; 1 failed before: run again" in capsys.readouterr().err
+    assert found.counts == {"done": 3}
+    again = Counted().run_all(progress=False)
+    assert ran() == []
+    assert table(again, "a", "y") == [(1, 1), (2, 2), (3, 3)]
+    assert run_count("Counted") == 2, "nothing to do makes no run"
+
+
+def test_added_points_alone_run() -> None:
+    Counted().run_all(progress=False)
+    ran()
+    Counted(a=search([0, 1, 3, 4])).run_all(progress=False)
+    assert ran() == [0, 4]
+
+
+EDITED = """
+import sys
+from pathlib import Path
+from superparams import Experiment, search
+from superparams.store import accept
+class Edited(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        with open("ran.txt", "a") as file:
+            file.write(f"{self.a} ")
+        y = self.a * FACTOR
+        return {"y": y}
+if __name__ == "__main__":
+    if "accept" in sys.argv:
+        accept(Edited.results().root, *sys.argv[2:])
+    found = Edited().run_all(progress=False)
+    print(*{row["code"] for row in found}, len(found.stale))
+"""
+
+
+def test_what_other_code_made_runs_again_unless_it_is_accepted(tmp_path: Path) -> None:
+    old, stale = output(tmp_path, EDITED.replace("FACTOR", "1")).split()
+    assert (ran(), stale) == ([1, 2], "0")
+    assert output(tmp_path, EDITED.replace("FACTOR", "1  # a comment")).split() == [old, "0"]
+    assert ran() == []
+    new, stale = output(tmp_path, EDITED.replace("FACTOR", "2")).split()
+    assert (ran(), stale) == ([1, 2], "0")
+    # Back to the old text: what the new one made is the newest, and accepted in its place.
+    out = output(tmp_path, EDITED.replace("FACTOR", "1"), "accept", new, old)
+    assert (out.split(), ran()) == ([new, "0"], [])
+
+
+def test_all_again_when_asked() -> None:
+    Counted(a=search([1, 3])).run_all(progress=False)
+    Counted(a=search([1, 3])).run_all(resume=False, progress=False)
+    assert ran() == [1, 3, 1, 3]
+    assert len(Counted.results()) == 2
+
+
+def test_only_what_failed() -> None:
+    Counted().run_all(progress=False)
+    ran()
+    found = Counted(a=search([1, 2, 3, 4])).run_all(only="failed", progress=False)
+    assert ran() == [2]
+    assert table(found, "a") == [(1,), (2,), (3,)]
+
+
+def test_only_what_failed_of_nothing_is_nothing() -> None:
+    found = Counted().run_all(only="failed", progress=False)
+    assert ran() == []
+    assert len(found) == 0
+
+
+def test_a_point_given_twice_runs_once() -> None:
+    found = Counted(a=search([1, 3, 1])).run_all(progress=False)
+    assert ran() == [1, 3]
+    assert table(found, "a") == [(1,), (3,)]
+
+
+def test_settings_know_their_key_and_folder() -> None:
+    class Keeps(Experiment):
+        a: int = search([1, 2])
+
+        def run(self) -> dict[str, str]:
+            (self.folder / "kept.txt").write_text("x" * self.a)
+            return {"own": self.key, "where": str(self.folder)}
+
+    one = Keeps().run_all(progress=False)
+    two = Keeps().run_all(2, resume=False, progress=False)
+    for found in (one, two):
+        for row in found:
+            folder = Path(row["where"])
+            assert row["own"] == row["key"]
+            assert folder.is_relative_to(found.root)
+            assert (folder / "kept.txt").read_text() == "x" * row["a"]
+            assert Keeps(a=row["a"]).folder == folder
+    assert table(one, "where") == table(two, "where")
+
+
+def test_a_worker_that_dies_costs_one_setting() -> None:
+    class Deadly(Experiment):
+        a: int = search(range(20))
+
+        def run(self) -> dict[str, int]:
+            if self.a == 7:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return {"y": self.a}
+
+    found = Deadly().run_all(2, progress=False)
+    assert found.counts == {"done": 19, "killed": 1}
+    assert table(found.failures, "a", "error") == [(7, "killed by SIGKILL")]
+
+
+def test_a_run_in_a_thread() -> None:
+    """Row 15: workers live as long as the run, also when the thread that began it is no more."""
+    found: list[Results] = []
+    thread = threading.Thread(target=lambda: found.append(Toy().run_all(2, progress=False)))
+    thread.start()
+    thread.join()
+    assert found[0].counts == {"done": 5, "failed": 1}
+
+
+def test_nothing_is_said_when_not_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    Toy().run_all(2, progress=False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_two_runs_at_once_in_threads() -> None:
+    """Row 30, within one process: each returns its own settings, the table holds all."""
+
+    class Naps(Experiment):
+        a: int = search(range(20))
+
+        def run(self) -> dict[str, int]:
+            time.sleep(0.02)
+            return {"y": self.a}
+
+    found: dict[int, Results] = {}
+
+    def work(start: int) -> None:
+        space = Naps(a=search(range(start, start + 20)))
+        found[start] = space.run_all(2, progress=False)
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in (0, 10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for start, results in found.items():
+        assert table(results, "a", "y") == [(a, a) for a in range(start, start + 20)]
+    assert sorted(table(Naps.results(), "a")) == [(a,) for a in range(30)]
