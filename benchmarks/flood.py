@@ -1,4 +1,4 @@
-"""A flood of settings that do nothing: what one costs, recorded, beside what a user would pick instead.
+"""Settings that do nothing: what one costs, recorded, beside what a user would pick instead.
 
     python benchmarks/flood.py [SETTINGS] [REPEATS]
 

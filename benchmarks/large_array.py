@@ -1,4 +1,4 @@
-"""An array of a gibibyte shared among workers: how long, and how much memory, for each way to give it.
+"""A gibibyte shared among workers: how long, and how much memory, for each way to give it.
 
     python benchmarks/large_array.py [--gib 1.0] [--repeats 3]
 
@@ -131,7 +131,7 @@ WAYS: dict[str, Callable[[int], float]] = {
 
 
 def memory_of_tree(root: int) -> int:
-    """Bytes that a process and all below it hold: PSS without shared memory, plus each memfd once."""
+    """Bytes that a process tree holds: PSS without shared memory, plus each memfd once."""
     total, memfds = 0, {}
     for pid in tree(root):
         try:

@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from superparams.store import read
+
 PROJECT = Path(__file__).parents[1]
 # The slave of a pty becomes the terminal of the first session leader that opens it.
 AT_TERMINAL = """
@@ -80,6 +82,15 @@ def alive(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def recorded(folder: Path) -> set[int]:
+    """The settings whose outcome is in a ledger, as any reader of Arrow finds them."""
+    found: set[int] = set()
+    for ledger in folder.glob("results/*/runs/*/ledger"):
+        for batch in read(ledger):
+            found.update(batch.column("param.a").to_pylist())
+    return found
 
 
 class Terminal:

@@ -13,7 +13,7 @@ import pytest
 from superparams import Experiment, search
 from superparams.engines import Control
 from superparams.interrupts import Interrupts
-from tests.runs import BY_INTERRUPT, Terminal, alive, family, script, start, wait_for
+from tests.runs import BY_INTERRUPT, Terminal, alive, family, recorded, script, start, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -98,7 +98,7 @@ def test_13_once_when_nothing_is_left_to_hand_out_is_no_interruption(tmp_path: P
 def test_14_terminated_keeps_what_is_done(num_proc: str, engine: str, tmp_path: Path) -> None:
     path = script(tmp_path, NAPS)
     process = start(tmp_path, str(path), num_proc, "1000", "0.05", engine)
-    wait_for(lambda: count(tmp_path, "ended") > 5)
+    wait_for(lambda: len(recorded(tmp_path)) > 5)
     workers = family(process.pid)
     process.terminate()
     begun = time.monotonic()

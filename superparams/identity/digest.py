@@ -28,7 +28,8 @@ from superparams.identity.lookup import find_encoder
 __all__ = [
     "combine",
     "digest",
-    "field_digest", "field_digester",
+    "field_digest",
+    "field_digester",
     "given_digest",
     "key_of_text",
     "key_text",

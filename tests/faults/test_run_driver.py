@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import alive, environment, family, output, script, start, wait_for
+from tests.runs import alive, environment, family, output, recorded, script, start, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -35,17 +35,6 @@ if __name__ == "__main__":
     found = Quick().run_all(int(sys.argv[1]), progress=False)
     print(found.counts, found.to_pandas().y.tolist() == [a * 2 for a in range(len(found))])
 """
-
-
-def recorded(folder: Path) -> set[int]:
-    """The settings whose outcome is in a ledger, as any reader of Arrow finds them."""
-    from superparams.store import read
-
-    found: set[int] = set()
-    for ledger in folder.glob("results/*/runs/*/ledger"):
-        for batch in read(ledger):
-            found.update(batch.column("param.a").to_pylist())
-    return found
 
 
 def killed_and_resumed(folder: Path, size: int, times: int, seed: int) -> None:
