@@ -91,7 +91,10 @@ def run_all(
         run = _execute(job, carrier, on_error=on_error, progress=progress)
     elif progress:
         _tell(job.plan)
-    return _results(job, run)
+    found = _results(job, run)
+    for note in (*job.code.notes, *found.notes) if progress else ():
+        print(f"note: {note}", file=sys.stderr)
+    return found
 
 
 def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:

@@ -60,6 +60,17 @@ class Program:
     def __len__(self) -> int:
         return len(self.space)
 
+    def prepare(self) -> None:
+        """Make what the factories make, in this process: before it is forked, or packed."""
+        for _, factory in _factories(self.space):
+            factory.made()
+
+    def payload_parts(self) -> dict[str, Any]:
+        """What may not be picklable, by the names that errors give it."""
+        cls = type(self.space)
+        parts = {f"{cls.__name__}.{name}": _given(self.space, name) for name in self.space.keys()}
+        return {**parts, cls.__name__: cls}
+
     def enter(self, place: Place) -> Worker:
         """A worker at `place`, set up and ready to run."""
         if self._home != _this_process():  # a fork: it was not made from a pickle
@@ -88,11 +99,11 @@ class Program:
             return _partial_row(setting)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Everything, with what the factories make: made now, once, in this process.
+        """Everything, with what factories have made; the rest is made by `prepare` on arrival.
 
         The code comes first, since all that follows is imported from it.
         """
-        made = [(owner, x.made()) for owner, x in _factories(self.space)]
+        made = [(owner, x.made()) for owner, x in _factories(self.space) if x.is_made]
         state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "sources", "_home")}
         arrival = (self._main, self.sources, self._home)
         return Program._arrived, arrival, {**state, "_made": made}
@@ -164,7 +175,7 @@ class Worker:
             if type(raised).__name__ == "BdbQuit":
                 raise KeyboardInterrupt("left the debugger") from raised
             status, result = "failed", None
-            error, trace = headline(raised), trace_of(raised)
+            error, trace = _with_remedy(raised), trace_of(raised)
         return Outcome(
             index,
             self._program.key(index),
@@ -246,6 +257,14 @@ def checked(cls: type[Any], result: Any) -> Any:
     )
 
 
+def _with_remedy(error: BaseException) -> str:
+    """`headline`, and what to do where a setting wrote into what all share."""
+    from superparams.payload import explain_readonly
+
+    remedy = explain_readonly(error)
+    return f"{headline(error)} ({remedy})" if remedy else headline(error)
+
+
 def headline(error: BaseException) -> str:
     """``Type: message`` of any exception, whatever its own methods do."""
     try:
@@ -287,6 +306,19 @@ def _factories(params: Params) -> Iterator[tuple[Owner, Value]]:
                 yield lazy[name], lazy[name]
         elif isinstance(field.declared, Value) and field.declared.factory is not None:
             yield (type(params), name), field.declared
+
+
+def _given(params: Params, name: str) -> Any:
+    """What a field was given or made of, none of which is made for this."""
+    held: dict[str, Any] = vars(params)
+    if name in held:
+        return held[name]
+    declared = held.get("~lazy", {}).get(name, fields_of(type(params))[name].declared)
+    if not isinstance(declared, Value):
+        return declared
+    if declared.is_made:
+        return declared.made()
+    return declared.factory or declared.derive or declared.given
 
 
 def _declaration(owner: Owner) -> Value:

@@ -110,6 +110,7 @@ class _Crew:
     def outcomes(self) -> Iterator[bytes]:
         if not self._backlog.remaining:
             return
+        self._program.prepare()
         with payload.pack(self._program) as packed:
             self._packed, self._handle = packed, packed.handle
             try:

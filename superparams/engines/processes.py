@@ -55,6 +55,8 @@ class Processes:
         self, program: Program, todo: Todo, options: Options, control: Control, method: str
     ) -> Iterator[bytes]:
         self._dispatch = Dispatch(program, todo, _boot(method, options), control)
+        if method != "forkserver" or options.gpus is not None:
+            program.prepare()  # there is no template to do it once for all workers
         with ExitStack() as packed:
 
             def pack() -> Any:

@@ -5,9 +5,11 @@ Found by looking at what is loaded already: packing a dict does not import numpy
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
+import types
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,6 +17,7 @@ from cloudpickle import Pickler
 
 from superparams.payload.writing import Writer
 
+_NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of a file's name
 Reducer = Callable[[Any, Writer], Any]
 
 # (module, class, whether subclasses too, our module, its reducer); the first that fits is taken.
@@ -32,6 +35,8 @@ _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
     ("torch", "UntypedStorage", False, "tensors", "reduce_storage"),
     ("torch", "TypedStorage", False, "tensors", "reduce_typed_storage"),
     ("os", "_Environ", True, "reducing", "reduce_environment"),
+    ("types", "CodeType", False, "reducing", "reduce_code"),
+    ("functools", "_lru_cache_wrapper", False, "reducing", "reduce_cached"),
 )
 
 
@@ -76,3 +81,24 @@ def reduce_environment(environment: Any, writer: Writer) -> Any:
 
 def _environment(as_bytes: bool) -> Any:
     return os.environb if as_bytes else os.environ
+
+
+def reduce_code(code: Any, writer: Writer) -> Any:
+    """Code as cloudpickle has it, but with the name of its file, for tracebacks."""
+    make, parts = Pickler.dispatch_table[types.CodeType](code)
+    return make, tuple(code.co_filename if part == _NO_FILE else part for part in parts)
+
+
+def reduce_cached(cached: Any, writer: Writer) -> Any:
+    """A function under ``functools.cache``, with an empty cache, where no process can import it.
+
+    By itself it travels by name, which for one of a script names nothing in a worker.
+    """
+    if cached.__module__ not in ("__main__", "__mp_main__", None):
+        return NotImplemented
+    parameters = cached.cache_parameters()
+    return _cached, (cached.__wrapped__, parameters["maxsize"], parameters["typed"])
+
+
+def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(function)

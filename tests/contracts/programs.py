@@ -30,6 +30,9 @@ class FunctionProgram:
     enter_hook: Callable[[Place], None] | None = None
     close_hook: Callable[[Place], None] | None = None
 
+    def prepare(self) -> None:
+        """Nothing is made by factories."""
+
     def __len__(self) -> int:
         return self.size
 

@@ -7,6 +7,7 @@ from being enforced.
 
 from __future__ import annotations
 
+import pickle
 import queue
 import selectors
 import threading
@@ -236,6 +237,8 @@ class Dispatch:
         for frame in self._reader.frames():
             if frame.kind is Kind.READY:
                 self._forks = bool(frame.a)
+                if frame.body:
+                    self._template.change_handle(pickle.loads(frame.body))
             elif frame.kind is Kind.BROKEN:
                 raise EngineError(_broken("the template process", frame.body))
             elif frame.kind is Kind.DEAD and frame.a in self._members:

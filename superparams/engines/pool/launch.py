@@ -60,6 +60,10 @@ class Template:
         self._words = pickle.dumps(replace(self._boot, handle=handle))
         wire.send(self.control, Frame(Kind.BOOT, body=self._words), [self._cells.fd])
 
+    def change_handle(self, handle: Any) -> None:
+        """Have fresh workers attach this payload from now on: the template's own."""
+        self._words = pickle.dumps(replace(self._boot, handle=handle))
+
     def start(self, rank: int, fault: int, *, boots: bool) -> socket.socket:
         """Have a worker made (boots: as a fresh interpreter); gives our end of its channel."""
         ours, theirs = socket.socketpair()

@@ -101,9 +101,7 @@ def load(boot: Boot) -> Loaded:
         importlib.import_module(name)
     attached = payload.attach(boot.handle)
     program: Program = attached.load()
-    prepare: Callable[[], None] | None = getattr(program, "prepare", None)
-    if prepare is not None:
-        prepare()
+    program.prepare()
     return Loaded(program, attached)
 
 

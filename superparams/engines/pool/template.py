@@ -24,6 +24,7 @@ from contextlib import suppress
 from select import select
 from typing import TYPE_CHECKING
 
+from superparams import payload
 from superparams.engines.pool import kin, member, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
@@ -70,6 +71,8 @@ def main(fd: int, parent: int) -> None:
     """Be the template in a fresh interpreter."""
     control = socket.socket(fileno=fd)
     frame, fds = wire.receive_fds(control)
+    if not fds:  # the driver has given up before it had anything to say
+        os._exit(0)
     boot: Boot = pickle.loads(frame.body)
     boot.adopt()
     os._exit(serve(control, boot, None, fds[0], parent))
@@ -167,6 +170,8 @@ class _Template:
         self._pids: dict[int, int] = {}  # by rank
         self._kept = kin.children()  # started by a factory: they stay as long as this process
         self._ended = False
+        # Fresh interpreters share what was made here as they share all else: packed once.
+        self._packed = payload.pack(loaded.program) if loaded and not forks else None
 
     def serve(self, parent: int) -> int:
         wake = self._watch_signals()
@@ -175,7 +180,8 @@ class _Template:
         gc.collect()
         gc.freeze()  # objects that exist by now are never written to by a collection in a fork
         with suppress(OSError, EOFError):
-            wire.send(self._control, Frame(Kind.READY, int(self._forks)))
+            handle = pickle.dumps(self._packed.handle) if self._packed else b""
+            wire.send(self._control, Frame(Kind.READY, int(self._forks), body=handle))
             while not self._ended and os.getppid() == parent:
                 ready, _, _ = select([self._control, wake], [], [], _TICK)
                 if wake in ready:

@@ -22,7 +22,7 @@ class Kind(enum.IntEnum):
     SIGNAL = 4  # driver to template: signal b for worker a
     CLOSE = 5  # to a worker or the template: end in an orderly way
     RUN = 6  # driver to worker: run the ranges in the body; a: attempt, b: cut
-    READY = 7  # from a template (a: 1 when its workers are forks) or a worker: it started
+    READY = 7  # from a template (a: 1 when it forks workers, else a new handle) or a worker
     BROKEN = 8  # the same, but starting raised: a traceback
     DATA = 9  # worker: encoded outcomes; a: how many settings of the chunk have been sent
     END = 10  # worker: as DATA, and the chunk is over; b: nanoseconds it took
