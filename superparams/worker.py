@@ -12,7 +12,7 @@ import secrets
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from superparams.identity import key_text
 from superparams.identity.names import main_name, set_main_name
 from superparams.keys import Keys
 from superparams.outcome import Outcome, Status
-from superparams.params import Params
+from superparams.params import Params, layout_of
 from superparams.show import as_row, row_maker
 from superparams.snapshot import install
 
@@ -68,7 +68,7 @@ class Program:
     def payload_parts(self) -> dict[str, Any]:
         """What may not be picklable, by the names that errors give it."""
         cls = type(self.space)
-        parts = {f"{cls.__name__}.{name}": _given(self.space, name) for name in self.space.keys()}
+        parts = {f"{cls.__name__}.{name}": _given(self.space, name) for name in fields_of(cls)}
         return {**parts, cls.__name__: cls}
 
     def enter(self, place: Place) -> Worker:
@@ -158,6 +158,8 @@ class Worker:
         self._set_up_error: BaseException | None = None
         self._set_up_trace: TracebackType | None = None
         self._row = row_maker(program.space)
+        is_space = is_open(program.space)
+        self._at: Callable[[int], Any] = layout_of(program.space).at if is_space else self._only
 
     def run(self, index: int, attempt: int = 1) -> Outcome:
         """Run one setting; whatever it raises becomes its outcome, except KeyboardInterrupt."""
@@ -193,11 +195,14 @@ class Worker:
     def _setting(self, index: int) -> Experiment:
         if not self._is_set_up:
             self._set_up()
-        # A space of one is the user's own object: what a setting does to itself stays out of it.
-        setting = self._space[index] if is_open(self._space) else self._space.replace()
+        setting: Experiment = self._at(index)
         held: dict[str, Any] = vars(setting)
         held.update(self._common)
         return setting
+
+    def _only(self, _: int) -> Experiment:
+        # A space of one is the user's own object: what a setting does to itself stays out of it.
+        return self._space.replace()
 
     def _set_up(self) -> None:
         """Set up, once; where that failed, no setting can run."""
