@@ -85,12 +85,37 @@ class Experiment(Params):
         """What identifies this setting in every run: 32 hexadecimal digits.
 
         Raises:
+            SpaceError: For an open space, whose settings have a key each.
             IdentityError: For a field whose value has no stable content.
         """
         from superparams.identity import key_text
-        from superparams.keys import key_of
 
-        return key_text(key_of(self))
+        return key_text(self._key)
+
+    @property
+    def _key(self) -> int:
+        held: dict[str, Any] = vars(self)
+        if "~key" not in held:  # a setting outside of a run
+            from superparams.keys import key_of
+
+            held["~key"] = key_of(self)
+        key: int = held["~key"]
+        return key
+
+    def _seed(self) -> int:
+        """A seed that follows from the key, so the same in every run: ``0 <= seed < 2**63``.
+
+        Nothing is seeded with it unasked: ``rng = numpy.random.default_rng(self.seed)``. A declared
+        field ``seed`` takes its place.
+        """
+        from superparams.identity import seed_of
+
+        return seed_of(self._key)
+
+    if TYPE_CHECKING:
+        seed = 0  # not annotated, and no property, so that a subclass may declare it as a field
+    else:
+        seed = property(_seed)
 
     @classmethod
     def results(cls, results: str | Path = "results") -> Results:

@@ -7,16 +7,17 @@ it.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 from superparams.declare import fields_of
-from superparams.errors import SpaceError
+from superparams.errors import IdentityError, SpaceError
 from superparams.field import Field
 from superparams.fields import REQUIRED, Value, is_group, is_open
 from superparams.identity import combine, field_digest, field_digester, given_digest
 from superparams.identity.digest import MODULUS
 from superparams.layout import Layout
-from superparams.params import Params
+from superparams.params import Params, layout_of
 from superparams.space import Dimension, Points, Zipped
 
 __all__ = ["Keys", "key_of"]
@@ -53,6 +54,11 @@ class Keys:
         self._derived = [n for n in fields if opened and _is_derived(space, fields[n])]
         constants = [n for n in fields if n not in opened and n not in self._derived]
         self._constant = combine(_of_fixed(space, fields[name]) for name in constants)
+        if self._derived:  # say at once, not setting by setting, that a value has no stable content
+            for setting in itertools.islice(
+                map(layout_of(space).bare, layout_of(space).product), 1
+            ):
+                combine(_of_fixed(setting, fields[name]) for name in self._derived)
 
     def __getstate__(self) -> dict[str, Any]:
         return {n: x for n, x in self.__dict__.items() if n != "_columns"}
@@ -82,7 +88,7 @@ class Keys:
         if self._derived:
             setting = layout.bare(layout.product.at(index))
             fields = fields_of(setting.__class__)
-            key += combine(_of_fixed(setting, fields[name]) for name in self._derived)
+            key += combine(_of_derived(setting, fields[name]) for name in self._derived)
         return key % MODULUS
 
     def _columns_of(self, layout: Layout) -> list[_Column]:
@@ -151,18 +157,22 @@ def _of_fixed(params: Params, field: Field) -> int:
     if declared.key is not None:
         return given_digest(field.name, declared.key)
     if declared.derive is not None:
-        return _of_derived(params, field)
+        try:
+            derived = getattr(params, field.name)
+        except Exception:  # that setting fails when it runs, and needs a key to be recorded under
+            return given_digest(field.name, UNDERIVED)
+        return _digest(field, derived)
     # What was declared counts, not the copy that a setting may have changed since.
     constant = declared.given if declared.given is not REQUIRED else getattr(params, field.name)
     return _digest(field, constant)
 
 
 def _of_derived(params: Params, field: Field) -> int:
+    """As `_of_fixed`, for a run that has begun: nothing stops it any more."""
     try:
-        derived = getattr(params, field.name)
-    except Exception:  # that setting fails when it runs, and needs a key to be recorded under
+        return _of_fixed(params, field)
+    except IdentityError:
         return given_digest(field.name, UNDERIVED)
-    return _digest(field, derived)
 
 
 def _digest(field: Field, x: Any) -> int:

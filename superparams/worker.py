@@ -167,8 +167,9 @@ class Worker:
         result = error = trace = None
         params: dict[str, Any] | None = None
         status: Status = "done"
+        key = self._program.keys[index]
         try:
-            setting = self._setting(index)
+            setting = self._setting(index, key)
             result = checked(type(setting), setting.run())
             params = self._row(setting)
         except KeyboardInterrupt:
@@ -180,7 +181,7 @@ class Worker:
             error, trace = _with_remedy(raised), trace_of(raised)
         return Outcome(
             index,
-            self._program.key(index),
+            key_text(key),
             status,
             self._program.row(index) if params is None else params,
             result,
@@ -192,12 +193,13 @@ class Worker:
             attempt,
         )
 
-    def _setting(self, index: int) -> Experiment:
+    def _setting(self, index: int, key: int) -> Experiment:
         if not self._is_set_up:
             self._set_up()
         setting: Experiment = self._at(index)
         held: dict[str, Any] = vars(setting)
         held.update(self._common)
+        held["~key"] = key
         return setting
 
     def _only(self, _: int) -> Experiment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import threading
@@ -597,3 +598,33 @@ def test_two_runs_at_once_in_threads() -> None:
     for start, results in found.items():
         assert table(results, "a", "y") == [(a, a) for a in range(start, start + 20)]
     assert sorted(table(Naps.results(), "a")) == [(a,) for a in range(30)]
+
+
+class Drawn(Experiment):
+    place: int = search(range(4))
+
+    def run(self) -> dict[str, Any]:
+        return {"drawn": random.Random(self.seed).random(), "seed": self.seed, "mine": self.key}
+
+
+class Seeded(Experiment):
+    seed: int = search([7, 8])
+
+    def run(self) -> dict[str, Any]:
+        return {"twice": 2 * self.seed}
+
+
+def test_the_seed_is_that_of_the_setting_whoever_runs_it(tmp_path: Path) -> None:
+    tables = [
+        list(Drawn().run_all(n, results=tmp_path / str(n), progress=False)) for n in (1, 2, 3)
+    ]
+    found = [[(row["drawn"], row["seed"], row["mine"]) for row in table] for table in tables]
+    assert found[0] == found[1] == found[2]
+    assert len({seed for _, seed, _ in found[0]}) == 4
+    assert [Drawn()[i].seed for i in range(4)] == [seed for _, seed, _ in found[0]]
+    assert [row["key"] for row in tables[0]] == [mine for _, _, mine in found[0]]
+
+
+def test_a_declared_seed_is_a_field_like_any_other(tmp_path: Path) -> None:
+    rows = list(Seeded().run_all(results=tmp_path, progress=False))
+    assert [(row["seed"], row["twice"]) for row in rows] == [(7, 14), (8, 16)]
