@@ -31,6 +31,10 @@ _LATER = {"Results": "superparams.store", "shared_empty": "superparams.payload"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("superparams")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

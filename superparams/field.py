@@ -97,7 +97,16 @@ class Field:
         if declared is REQUIRED or isinstance(declared, Axis):
             return declared
         refuse_hidden(declared, self.where)
-        return Value(snapshot(declared), plain=True)
+        return Value(snapshot(self._named(declared)), plain=True)
+
+    def _named(self, given: Any) -> Any:
+        """The named point that `given` is the name of, else what was given."""
+        axis = getattr(self, "declared", None)
+        if not isinstance(given, str) or not isinstance(axis, Axis) or not axis.labels:
+            return given
+        if given not in axis.labels or axis.find(given) is not None:
+            return given
+        return axis.points[axis.labels.index(given)]
 
     def _refuse_unclear(self, declared: Value) -> None:
         ways = {"factory": declared.factory, "derive": declared.derive}

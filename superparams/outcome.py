@@ -8,12 +8,12 @@ values have dotted names (`result.a.b`).
 from __future__ import annotations
 
 import dataclasses
-import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from superparams.columns import (
     NULL,
@@ -29,6 +29,7 @@ from superparams.columns import (
     make_array,
     make_field,
     plain_array,
+    plain_scalar,
     simple_type,
     text,
 )
@@ -106,6 +107,14 @@ def _encoded(outcomes: Sequence[Outcome]) -> Iterator[pa.RecordBatch]:
         yield batch
 
 
+def warm_up() -> None:
+    """Load what Arrow loads when it first meets a list: pandas, where that is installed.
+
+    Before threads start, since two that meet it at once find half of it.
+    """
+    pa.array([0])
+
+
 def decode(data: Any) -> list[pa.RecordBatch]:
     """The record batches of what `encode` made (bytes or any buffer)."""
     source = pa.BufferReader(data)
@@ -114,6 +123,13 @@ def decode(data: Any) -> list[pa.RecordBatch]:
         with pa.ipc.open_stream(source) as reader:
             batches.extend(reader)
     return batches
+
+
+def counts(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
+    """How many settings ended in which status; one whose frame has many rows counts once."""
+    is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
+    met = rows.column("status").filter(is_first).value_counts().to_pylist()
+    return {one["values"]: one["counts"] for one in met}
 
 
 def encode_batch(batch: pa.RecordBatch) -> bytes:
@@ -150,13 +166,8 @@ def _plain_batch(outcomes: Sequence[Outcome]) -> pa.RecordBatch | None:
             return None
         fields = [pa.field(name, array.type) for name, array in arrays.items()]
         return pa.record_batch([*_meta(outcomes), *arrays.values()], schema=_schema(fields))
-    except (
-        OverflowError,
-        ValueError,
-        TypeError,
-        NotImplementedError,
-    ):  # an integer beyond 64 bits, a lone surrogate
-        return None
+    except (OverflowError, ValueError, TypeError, NotImplementedError):
+        return None  # an integer beyond 64 bits, a lone surrogate
 
 
 def _plain_columns(prefix: str, rows: Sequence[Any]) -> dict[str, tuple[list[Any], Any]] | None:
@@ -317,7 +328,7 @@ def _repeated(
         columns = {name: pa.nulls(1, column.type) for name, column in columns.items()}
         size = 1
     arrays = [pa.repeat(column[0], size) if len(column) else column for column in one.columns]
-    arrays[1] = pa.array(range(size), META["row"])
+    arrays[1] = plain_array(list(range(size)), META["row"])
     kinds = [kind_of(field) for field in table.schema]
     made = [
         make_field(name, column.type, kind)
@@ -377,17 +388,3 @@ def _frame_column(column: Any) -> tuple[pa.Array, str | None]:
             cells = [NULL if value is None else as_text(value) for value in values]
             tag = pa.string(), "json"
         return make_array([one.value for one in cells], tag[0]), tag[1]
-
-
-def split(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
-    """The schema message and the batch messages of each stream in what `encode` made."""
-    source = pa.BufferReader(data)
-    while (start := source.tell()) < len(data):
-        source.seek(end := start + 8 + struct.unpack_from("<i", data, start + 4)[0])
-        schema, batches = data[start:end], list[bytes]()
-        while (start := end) < len(data) and data[start + 4 : start + 8] != b"\0\0\0\0":
-            pa.ipc.read_message(source)
-            end = source.tell()
-            batches.append(data[start:end])
-        yield schema, batches
-        source.seek(start + 8)

@@ -69,7 +69,8 @@ class Program:
         """What may not be picklable, by the names that errors give it."""
         cls = type(self.space)
         parts = {f"{cls.__name__}.{name}": _given(self.space, name) for name in fields_of(cls)}
-        return {**parts, cls.__name__: cls}
+        methods = {f"{cls.__name__}.{n}": x for n, x in vars(cls).items() if inspect.isfunction(x)}
+        return {**parts, **methods, cls.__name__: cls}
 
     def enter(self, place: Place) -> Worker:
         """A worker at `place`, set up and ready to run."""

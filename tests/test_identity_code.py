@@ -195,7 +195,7 @@ def of_text(tree: Tree) -> code_module.Code:
     reach = code_module.Reach(project.Project(tree.root))
     assert reach.add_qualname(tree.root / "main.py", "Main")
     reach.finish()
-    return code_module._code(reach, [])[0]
+    return code_module._code(reach, [], {})[0]
 
 
 EDITS_THAT_COUNT = [
@@ -776,3 +776,36 @@ def _module(number: int) -> str:
         "    for i, x in enumerate(c):\n        total += x * a - [i, b][0]\n" * 4
     )
     return "\n".join(function.format(i) + "    return total\n" for i in range(25))
+
+
+def test_what_a_class_closed_over_counts() -> None:
+    def make(k: int) -> type[Any]:
+        class Scaled(Experiment):
+            x: int = search([1, 2])
+
+            def run(self) -> dict[str, int]:
+                return {"y": k * self.x}
+
+        return Scaled
+
+    assert fingerprint(make(1)).digest == fingerprint(make(1)).digest
+    assert fingerprint(make(1)).digest != fingerprint(make(7)).digest
+
+
+def test_which_of_two_classes_of_one_name_counts() -> None:
+    def first() -> type[Any]:
+        class Twice(Experiment):
+            def run(self) -> dict[str, int]:
+                return {"y": 1}
+
+        return Twice
+
+    def second() -> type[Any]:
+        class Twice(Experiment):
+            def run(self) -> dict[str, int]:
+                return {"y": 2}
+
+        return Twice
+
+    assert fingerprint(first()).digest == fingerprint(first()).digest
+    assert fingerprint(first()).digest != fingerprint(second()).digest

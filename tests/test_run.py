@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -628,3 +629,64 @@ def test_the_seed_is_that_of_the_setting_whoever_runs_it(tmp_path: Path) -> None
 def test_a_declared_seed_is_a_field_like_any_other(tmp_path: Path) -> None:
     rows = list(Seeded().run_all(results=tmp_path, progress=False))
     assert [(row["seed"], row["twice"]) for row in rows] == [(7, 14), (8, 16)]
+
+
+class Named(Experiment):
+    width: int = search({"small": 64, "large": 128})
+    word: str = search({"a": "b", "b": "c"})
+
+    def run(self) -> dict[str, int]:
+        return {"twice": 2 * self.width}
+
+
+def test_a_named_point_can_be_given_by_its_name(tmp_path: Path) -> None:
+    fixed: Any = {"width": "small"}
+    rows = list(Named(**fixed, word="a").run_all(results=tmp_path, progress=False))
+    assert [(row["width"], row["twice"], row["word"]) for row in rows] == [("small", 128, "a")]
+    assert Named(word="b").word == "b"  # a point comes before a name
+    assert Named(width=7).width == 7
+
+
+class Leaves(Experiment):
+    place: int = search(range(3))
+
+    def run(self) -> dict[str, int]:
+        left = ctypes.CDLL(None).sleep(10) if self.place == 1 else 0  # ends early at a signal
+        return {"left": left}
+
+
+def test_what_returns_after_its_time_is_no_result(tmp_path: Path) -> None:
+    results = Leaves().run_all(2, timeout=0.5, results=tmp_path, progress=False)
+    assert [row["status"] for row in results] == ["done", "timeout", "done"]
+    assert "timeout=0.5" in results.failures.row(list(results)[1]["key"])["error"]
+
+
+class Closing(Experiment):
+    place: int = search(range(6))
+
+    def run(self) -> dict[str, int]:
+        print("printed by", self.place)
+        if self.place == 0:
+            sys.stdout.close()
+        return {}
+
+
+def test_a_setting_that_closes_its_output_costs_no_other(tmp_path: Path) -> None:
+    results = Closing().run_all(1, engine="processes", results=tmp_path, progress=False)
+    assert results.counts == {"done": 6}
+    assert [results.log(row["key"]) for row in results][1] == "printed by 1\n"
+
+
+def test_a_global_that_cannot_travel_is_named_by_who_uses_it(tmp_path: Path) -> None:
+    program = (
+        "import threading\nfrom superparams import Experiment, search\n"
+        "LOCK = threading.Lock()\n"
+        "class Locked(Experiment):\n"
+        "    x: int = search([1, 2])\n"
+        "    def run(self):\n"
+        "        with LOCK: return {}\n"
+        "try: Locked().run_all(2, progress=False)\n"
+        "except Exception as error: print(error)\n"
+    )
+    text = output(tmp_path, program)
+    assert "global LOCK of Locked.run" in text

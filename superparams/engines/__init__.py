@@ -8,11 +8,13 @@ by its name, or wraps an executor of `concurrent.futures`. Every engine passes t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast
 
 from superparams.errors import EngineError
 from superparams.outcome import Status
@@ -54,15 +56,74 @@ class Options:
     preload: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Refuse numbers that mean nothing."""
-        if self.num_proc < 1:
-            raise EngineError(f"num_proc={self.num_proc}: there must be one worker at least")
-        if self.timeout is not None and not self.timeout > 0:
-            raise EngineError(f"timeout={self.timeout}: give seconds above 0, or None for no limit")
-        if self.retries < 0:
-            raise EngineError(f"retries={self.retries}: give 0 or more extra attempts")
-        if self.threads_per_worker is not None and self.threads_per_worker < 1:
-            raise EngineError(f"threads_per_worker={self.threads_per_worker}: give 1 or more")
+        """Refuse what means nothing, and settle numbers of numpy and lists as plain ones."""
+        self._settle("num_proc", _whole, 1, "give a whole number of workers, 1 or more")
+        self._settle("retries", _whole, 0, "give a whole number of extra attempts, 0 or more")
+        if self.timeout is not None:
+            self._settle("timeout", _seconds, "give seconds above 0, or None for no limit")
+        if self.threads_per_worker is not None:
+            remedy = "give a whole number, 1 or more, or None to divide the cores among the workers"
+            self._settle("threads_per_worker", _whole, 1, remedy)
+        if self.gpus is not None:
+            remedy = (
+                "give the devices, as in ['0', '1'], or their number, 1 or more, "
+                "or None to leave every worker what this process sees"
+            )
+            self._settle("gpus", _devices, remedy)
+
+    def _settle(self, name: str, settled: Callable[..., object], *more: object) -> None:
+        """Hold what `settled` makes of the option, or of its refusal make one that names it."""
+        given = getattr(self, name)
+        try:
+            object.__setattr__(self, name, settled(given, *more))
+        except _Meaningless as why:
+            raise EngineError(f"{name}={given!r}: {why}") from None
+
+
+class _Meaningless(ValueError):
+    """Says what to give instead."""
+
+
+def _whole(given: object, least: int, remedy: str) -> int:
+    """A whole number, also of numpy. `True` is a slip, and so is a number in quotes."""
+    if isinstance(given, bool) or not isinstance(given, SupportsIndex):
+        raise _Meaningless(remedy)
+    try:
+        number = operator.index(given)
+    except TypeError:  # an array of numpy has the method, and refuses
+        raise _Meaningless(remedy) from None
+    if number < least:
+        raise _Meaningless(remedy)
+    return number
+
+
+def _seconds(given: object, remedy: str) -> float:
+    """A number of seconds that pass some day."""
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise _Meaningless(remedy)
+    try:
+        seconds = float(given)
+    except OverflowError:  # an int beyond all floats
+        raise _Meaningless(remedy) from None
+    if not 0 < seconds < float("inf"):
+        raise _Meaningless(remedy)
+    return given if isinstance(given, int) else seconds
+
+
+def _devices(given: object, remedy: str) -> int | tuple[str | int, ...]:
+    """Names of devices or how many; a text is no list of names, though it can be iterated."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return _whole(given, 1, remedy)
+    names = tuple(_device(each, remedy) for each in cast("Iterable[object]", given))
+    if not names:
+        raise _Meaningless(remedy)
+    return names
+
+
+def _device(given: object, remedy: str) -> str | int:
+    if isinstance(given, str) and given.strip():
+        return given
+    return _whole(given, 0, remedy)
 
 
 class Control:

@@ -18,6 +18,11 @@ def again(status: Status, attempt: int, options: Options) -> bool:
     return attempt <= options.retries and status in options.retry_on
 
 
+def late(timeout: float) -> str:
+    """The error of a setting that ran too long."""
+    return f"TimeoutError: it ran longer than timeout={timeout:g} seconds"
+
+
 def run_setting(worker: Worker, index: int, options: Options) -> Outcome:
     """The last outcome of a setting that is tried as often as `options` allow."""
     attempt = 1

@@ -21,7 +21,7 @@ from superparams.engines import Activity, Control, Options, Todo, refuse
 from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
-from superparams.outcome import Outcome, encode
+from superparams.outcome import Outcome, encode, warm_up
 from superparams.worker import Place
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class _Crew:
         self._pace = Pace()
         self._out: dict[Future[Done], tuple[Task, float]] = {}
         self._broken: BaseException | None = None
+        self._limit = float("inf")
 
     def activity(self) -> list[Activity]:
         now = time.monotonic()
@@ -110,6 +111,7 @@ class _Crew:
     def outcomes(self) -> Iterator[bytes]:
         if not self._backlog.remaining:
             return
+        warm_up()
         self._program.prepare()
         with payload.pack(self._program) as packed:
             self._packed, self._handle = packed, packed.handle
@@ -125,11 +127,15 @@ class _Crew:
             )
 
     def _loop(self) -> Iterator[bytes]:
-        while not self._control.stopping:
+        while True:
             self._submit()
-            if not self._out:
+            if self._control.stopping:
+                self._cancel()
+            done = wait(self._out, timeout=0.1, return_when=FIRST_COMPLETED).done
+            late = self._control.stopping and time.monotonic() > self._patience_ends()
+            if not done and (late or not self._out):
                 return
-            for future in wait(self._out, timeout=0.1, return_when=FIRST_COMPLETED).done:
+            for future in done:
                 task, begun = self._out.pop(future)
                 data = self._take(future, task, begun)
                 if data:
@@ -186,11 +192,20 @@ class _Crew:
             for index in task.chunk
         ]
 
+    def _cancel(self) -> None:
+        """Take back what has not begun; what runs on cannot be ended."""
+        for future in [one for one in self._out if one.cancel()]:
+            self._backlog.give_back(self._out.pop(future)[0].chunk)
+
+    def _patience_ends(self) -> float:
+        """When workers are waited for no longer: half a second after it is first asked."""
+        self._limit = min(self._limit, time.monotonic() + _PATIENCE)
+        return self._limit
+
     def _release(self) -> None:
         """Wait a little for what runs, then have workers torn down, as far as they can be met."""
-        for future in self._out:
-            future.cancel()
-        left = wait(self._out, timeout=_PATIENCE).not_done
+        self._cancel()
+        left = wait(self._out, timeout=max(0.0, self._patience_ends() - time.monotonic())).not_done
         self._out.clear()
         if left or self._broken is not None:
             return

@@ -6,16 +6,18 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from superparams.engines import Activity, Control, Options, Todo, refuse
 from superparams.engines.attempts import again, run_once
-from superparams.outcome import Outcome, encode
+from superparams.outcome import Outcome, encode, warm_up
 from superparams.worker import Place
 
 if TYPE_CHECKING:
     from superparams.worker import Program, Worker
 
+# Outcomes wait at most this long for company, seconds.
 _FLUSH = 0.02
 # How long an ended run waits for settings that no one can interrupt, seconds.
 _PATIENCE = 0.5
@@ -25,8 +27,8 @@ class Threads:
     """A worker a thread. No timeout: a thread cannot be ended from outside.
 
     After `Control.stop` or an early close, a thread ends with the setting it runs; the iterator
-    waits half a second for it at most. What settings print stays where it goes: outcomes have no
-    log range.
+    waits half a second for it at most, and after a stop yields what has ended by then. What
+    settings print stays where it goes: outcomes have no log range.
     """
 
     name = "threads"
@@ -65,8 +67,9 @@ class _Crew:
         self._control = control
         self._indices = (index for one in todo for index in one)
         self._lock = threading.Lock()
-        self._out: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
+        self._out: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
         self._closed = False
+        self._limit = float("inf")
         self._size = max(1, min(options.num_proc, sum(map(len, todo))))
         self._running: list[tuple[int, float] | None] = [None] * self._size
 
@@ -82,28 +85,45 @@ class _Crew:
             threading.Thread(target=self._work, args=(rank,), name=f"worker-{rank}", daemon=True)
             for rank in range(self._size)
         ]
+        warm_up()
         try:
             for thread in threads:
                 thread.start()
             yield from self._gather(len(threads))
         finally:
             self._closed = True
-            limit = time.monotonic() + _PATIENCE
             for thread in threads:
-                thread.join(max(0.0, limit - time.monotonic()))
+                thread.join(max(0.0, self._patience_ends() - time.monotonic()))
 
     def _gather(self, busy: int) -> Iterator[bytes]:
-        while busy and not self._control.stopping:
-            try:
-                item = self._out.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            if isinstance(item, BaseException):
-                raise item
-            if item is None:
-                busy -= 1
-            else:
-                yield item
+        """Encoded outcomes of so many threads; after a stop, of those that end in time."""
+        while busy:
+            items = self._arrived()
+            if outcomes := [item for item in items if isinstance(item, Outcome)]:
+                yield encode(outcomes)
+            for item in items:
+                if isinstance(item, BaseException):
+                    raise item
+            busy -= items.count(None)
+            late = self._control.stopping and time.monotonic() > self._patience_ends()
+            if late and not items:
+                return
+
+    def _arrived(self) -> list[Outcome | BaseException | None]:
+        """What threads put within a moment; the end of one is passed on at once."""
+        items: list[Outcome | BaseException | None] = []
+        limit = time.monotonic() + _FLUSH
+        with suppress(queue.Empty):
+            while (left := limit - time.monotonic()) > 0:
+                items.append(self._out.get(timeout=left))
+                if not isinstance(items[-1], Outcome):
+                    break
+        return items
+
+    def _patience_ends(self) -> float:
+        """When threads are waited for no longer: half a second after it is first asked."""
+        self._limit = min(self._limit, time.monotonic() + _PATIENCE)
+        return self._limit
 
     def _work(self, rank: int) -> None:
         try:
@@ -118,17 +138,10 @@ class _Crew:
             self._out.put(None)
 
     def _run(self, worker: Worker, rank: int) -> None:
-        batch: list[Outcome] = []
-        flushed = time.monotonic()
         while (index := self._next()) is not None:
             self._running[rank] = index, time.monotonic()
-            batch.append(self._outcome(worker, index, rank))
+            self._out.put(self._outcome(worker, index, rank))
             self._running[rank] = None
-            if time.monotonic() - flushed > _FLUSH:
-                self._out.put(encode(batch))
-                batch, flushed = [], time.monotonic()
-        if batch:
-            self._out.put(encode(batch))
 
     def _next(self) -> int | None:
         with self._lock:

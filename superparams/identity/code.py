@@ -15,7 +15,12 @@ Does not count:
     - Third-party packages and the standard library, beyond which names are taken from them.
     - Functions that nothing reached by name, however close they stand.
 
+Of the experiment class itself, what its methods closed over counts too, and where a file defines
+its name more than once, which of the classes it is.
+
 Cannot be seen from the text, and so does not count either:
+    - Values computed when a module is imported (``K = int(sys.argv[1])``): their text counts, not
+      what came out; the same for which of two functions of one name an ``if`` or ``try`` defined.
     - ``getattr(obj, name)`` on an object (on a *module*, all of the module counts), names computed
       at run time for ``importlib.import_module``, ``globals()``, ``eval`` or ``exec``.
     - Attributes changed from outside (monkeypatching); a global that is assigned by a function that
@@ -43,8 +48,9 @@ from pathlib import Path
 from typing import Any
 
 from superparams.identity.edited import edited_since_import
+from superparams.identity.instance import instance_forms
 from superparams.identity.live import Live
-from superparams.identity.names import is_fileless, module_file
+from superparams.identity.names import is_fileless, module_file, module_name
 from superparams.identity.project import Project, project_root
 from superparams.identity.reach import Reach
 
@@ -104,7 +110,7 @@ def fingerprint(
         elif not reach.add_qualname(where, each.__qualname__) and each in classes:
             live.add(each)
     reach.finish()
-    found, parts_in_memory = _code(reach, live.notes)
+    found, parts_in_memory = _code(reach, live.notes, _instances(classes, reach.project))
     if not (live.is_used or parts_in_memory):
         _known[cls][root, classes[1:]] = (_stamps(_watched(reach)), found)
     return found
@@ -146,15 +152,29 @@ def _hex(*parts: bytes) -> str:
     return state.hexdigest()
 
 
-def _code(reach: Reach, notes: list[str]) -> tuple[Code, bool]:
+def _instances(classes: Iterable[type[Any]], project: Project) -> dict[str, list[bytes]]:
+    """What only the classes themselves tell, by the name of their part."""
+    found: dict[str, list[bytes]] = {}
+    for cls in classes:
+        file = module_file(cls.__module__)
+        source = project.source(file) if file is not None and project.owns(file) else None
+        forms = instance_forms(cls, source)
+        if forms:
+            found[f"{module_name(cls.__module__)}.{cls.__qualname__} (this one)"] = forms
+    return found
+
+
+def _code(
+    reach: Reach, notes: list[str], instances: Mapping[str, list[bytes]]
+) -> tuple[Code, bool]:
     edited, more = edited_since_import(reach)
     forms = {
         name: [*part.forms, *([edited[name]] if name in edited else [])]
         for name, part in sorted(reach.parts.items())
     }
-    parts = {name: _hex(*form) for name, form in forms.items()}
+    parts = {name: _hex(*form) for name, form in {**forms, **instances}.items()}
     items = (item.encode("utf-8", "surrogatepass") for pair in parts.items() for item in pair)
-    source = {name: "\n\n".join(reach.parts[name].texts) for name in parts}
+    source = {name: "\n\n".join(reach.parts[name].texts) for name in forms}
     code = Code(_hex(*items), parts, source, sorted(reach.files), [*notes, *more])
     return code, bool(more)
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from superparams.engines import Control, Engine
 from superparams.errors import SuperparamsError
+from superparams.outcome import decode
 from superparams.worker import Place
 from tests.contracts.programs import FunctionProgram, execute, rows, run, wait_for
 
@@ -44,6 +46,11 @@ def fail(index: int, place: Place) -> dict[str, int]:
     if index == 4:
         raise MemoryError
     return {"y": index}
+
+
+def age(path: Path) -> float:
+    """Seconds since a file was written; none, if it is not there yet."""
+    return time.time() - path.stat().st_mtime if path.exists() else 0.0
 
 
 class EngineContract:
@@ -120,9 +127,14 @@ class EngineContract:
         def frame(index: int, place: Place) -> pa.Table:
             return pa.table({"a": range(200_000), "b": [float(index)] * 200_000})
 
-        found = rows(self.execute(engine, frame, 2))
-        assert len(found) == 400_000
-        assert {row["result.b"] for row in found if row["index"] == 1} == {1.0}
+        found = pa.concat_tables(
+            pa.Table.from_batches(decode(data)).select(["index", "result.a", "result.b"])
+            for data in self.execute(engine, frame, 2)
+        )
+        assert found.num_rows == 400_000
+        second = found.filter(pc.equal(found["index"], 1))
+        assert second["result.a"].to_pylist() == list(range(200_000))
+        assert second["result.b"].unique().to_pylist() == [1.0]
 
     def test_places(self, engine: Engine) -> None:
         def place_of(index: int, place: Place) -> dict[str, Any]:
@@ -168,6 +180,27 @@ class EngineContract:
             begun = begun or time.monotonic()
             control.stop()
         assert time.monotonic() - begun < 1.0
+
+    def test_what_ended_before_a_stop_is_recorded(self, engine: Engine, tmp_path: Path) -> None:
+        """Also what an engine keeps back for company, while the settings after it are long."""
+        quick = [tmp_path / str(index) for index in range(6)]
+
+        def slow_at_last(index: int, place: Place) -> dict[str, int]:
+            time.sleep(0.25 if index >= len(quick) else 0)
+            (tmp_path / str(index)).touch()
+            return {"y": index}
+
+        def stop() -> None:
+            wait_for(lambda: all(age(path) > 0.1 for path in quick))
+            control.stop()
+
+        control = Control()
+        stopper = threading.Thread(target=stop)
+        stopper.start()
+        found = [row["index"] for row in rows(self.execute(engine, slow_at_last, 200, control))]
+        stopper.join()
+        assert set(range(len(quick))) <= set(found)
+        assert len(set(found)) == len(found) < 200
 
     def test_stopped_before_it_starts(self, engine: Engine) -> None:
         control = Control()

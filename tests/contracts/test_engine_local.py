@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
+from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
-from superparams.engines import Engine, Options, find
+from superparams import Experiment, search
+from superparams.engines import Control, Engine, Options, find
 from superparams.errors import EngineError
 from superparams.worker import Place
 from tests.contracts.engine import EngineContract, double
-from tests.contracts.programs import execute, rows, run
+from tests.contracts.programs import execute, rows, run, wait_for
 
 
 class TestSerial(EngineContract):
@@ -46,6 +51,22 @@ class TestThreads(EngineContract):
 
         assert run(engine, interrupt, 2, num_proc=2)[1]["status"] == "failed"
 
+    def test_a_stop_loses_nothing_that_a_slow_reader_has_not_read(self, engine: Engine) -> None:
+        ended: list[int] = []
+
+        def count(index: int, place: Place) -> dict[str, int]:
+            time.sleep(0.001)
+            ended.append(index)
+            return {"y": index}
+
+        control = Control()
+        batches = self.execute(engine, count, 200, control=control)
+        found = rows([next(batches)])
+        wait_for(lambda: len(ended) == 200)
+        control.stop()
+        found += rows(batches)
+        assert sorted(row["index"] for row in found) == list(range(200))
+
 
 @pytest.mark.parametrize("name", ["serial", "threads"])
 @pytest.mark.parametrize(
@@ -66,9 +87,60 @@ def test_unknown_engines_are_refused() -> None:
         find("warp")
 
 
+MEANINGLESS: dict[str, list[Any]] = {
+    "num_proc": [0, -1, "2", None, 2.5, True, np.True_, np.array([2])],
+    "timeout": [0, -1.0, "5", True, [1], 1j, float("nan"), float("inf"), 10**400],
+    "retries": [-1, 1.5, None, "1", False],
+    "threads_per_worker": [0, "x", 1.5, True],
+    "gpus": ["a", "0,1", "", 0, -1, True, 1.5, [], [1.5], [None], [""], [-1], [True]],
+}
+REMEDIES = {
+    "num_proc": "a whole number of workers, 1 or more",
+    "timeout": "seconds above 0, or None for no limit",
+    "retries": "a whole number of extra attempts, 0 or more",
+    "threads_per_worker": "1 or more, or None to divide the cores",
+    "gpus": "the devices, as in .* or their number, 1 or more, or None",
+}
+
+
 @pytest.mark.parametrize(
-    "option", [{"num_proc": 0}, {"timeout": 0}, {"retries": -1}, {"threads_per_worker": 0}]
+    ("name", "given"), [(name, given) for name, values in MEANINGLESS.items() for given in values]
 )
-def test_numbers_that_mean_nothing_are_refused(option: dict[str, Any]) -> None:
-    with pytest.raises(EngineError, match=next(iter(option))):
-        Options(**option)
+def test_what_means_nothing_is_refused(name: str, given: Any) -> None:
+    told = re.escape(f"{name}={given!r}: give ") + f".*{REMEDIES[name]}"
+    with pytest.raises(EngineError, match=told):
+        Options(**{name: given})
+
+
+class Toy(Experiment):
+    a: int = search([1, 2])
+
+    def run(self) -> dict[str, int]:
+        return {"y": self.a}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"num_proc": "2"},
+        {"timeout": "5"},
+        {"retries": 1.5},
+        {"threads_per_worker": "x"},
+        {"gpus": "a"},
+        {"gpus": 0},
+    ],
+)
+def test_what_means_nothing_is_refused_before_anything_starts(
+    option: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match=f"^{next(iter(option))}="):
+        Toy().run_all(results=tmp_path / "results", **option)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_numpy_and_any_list_of_devices_will_do() -> None:
+    given = Options(np.int64(3), np.float32(0.5), np.uint8(1), gpus=np.array([0, 1]))  # type: ignore[arg-type]
+    assert given == Options(3, 0.5, 1, gpus=(0, 1))
+    assert type(given.num_proc) is int
+    assert Options(gpus=(name for name in "ab")).gpus == ("a", "b")  # type: ignore[arg-type]
+    assert Options(timeout=5, gpus=2) == Options(timeout=5.0, gpus=2)

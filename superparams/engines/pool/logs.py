@@ -37,6 +37,7 @@ class Output:
         """Flush, and return the size of the log in bytes (0 without a log)."""
         if self._flush_c is not None:
             self._flush_c(None)
+        self._reopen()
         if not self.logged:
             _flush(sys.stdout)
             _flush(sys.stderr)
@@ -46,6 +47,13 @@ class Output:
         except OSError:  # a setting has closed it
             return self._at
         return self._at
+
+    def _reopen(self) -> None:
+        """Give the next setting streams to print to, where one closed them."""
+        for fd, name in ((1, "stdout"), (2, "stderr")):
+            if getattr(getattr(sys, name), "closed", False):
+                with suppress(OSError):  # the setting closed the file as well
+                    setattr(sys, name, _stream(fd))
 
     @staticmethod
     def _turn_over(path: Path) -> None:

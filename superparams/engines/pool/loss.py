@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from superparams.engines import Options
 from superparams.engines.attempts import again
+from superparams.engines.attempts import late as late_error
 from superparams.engines.backlog import Backlog, Chunk
 from superparams.engines.pool.cell import Mark
 from superparams.engines.pool.crew import Member
@@ -103,7 +104,9 @@ class Losses:
         late = member.doom is not None
         return {
             "status": "timeout" if late else end.kind,
-            "error": self._late() if late else end.error + self._out_of_memory(end),
+            "error": late_error(self._options.timeout or 0)
+            if late
+            else end.error + self._out_of_memory(end),
             "traceback": end.stack or None,
             "started": time.time() - ran,
             "seconds": ran,
@@ -112,9 +115,6 @@ class Losses:
             "log_end": log_end,
             "peak_memory": end.peak or None,
         }
-
-    def _late(self) -> str:
-        return f"TimeoutError: it ran longer than timeout={self._options.timeout:g} seconds"
 
     def _out_of_memory(self, end: End) -> str:
         if not end.by_kill or not self._memory.rose():

@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from superparams.engines.attempts import again, run_once
+from superparams.engines.attempts import again, late, run_once
 from superparams.engines.pool import cell as cells
 from superparams.engines.pool import kin, shares, wire
 from superparams.engines.pool.boot import Boot
@@ -228,7 +228,13 @@ class _Member:
         cell[cells.ATTEMPT] = attempt
         cell[cells.LOG] = -1 if log is None else log
         cell[cells.INDEX] = index
-        return run_once(self._loaded.program, self._worker, index, attempt, self._rank)
+        outcome = run_once(self._loaded.program, self._worker, index, attempt, self._rank)
+        limit = self._options.timeout
+        if limit is not None and outcome.seconds > limit:
+            # Asked where it hangs, C code may return early: that is no result.
+            outcome.status, outcome.result = "timeout", None
+            outcome.error = late(limit)
+        return outcome
 
     def _on_fork(self) -> None:
         self._forked = True
