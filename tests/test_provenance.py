@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ from superparams.store.folder import (
     safe_name,
     setting_folder,
     this_process,
+    write_all_durably,
     write_durably,
 )
 
@@ -42,8 +44,13 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    if shutil.which("git") is None:
+        pytest.skip("git is not here")
     folder = tmp_path / "project"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "trunk")
@@ -116,6 +123,7 @@ def test_outside_git_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert gather(tmp_path).manifest["git"] is None
 
 
+@needs_git
 def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "trunk")
     state, _ = module.git_state(tmp_path)
@@ -256,6 +264,16 @@ class TestRunFolder:
         monkeypatch.chdir(tmp_path)
         alone = setting_folder(Setting(), None)
         assert alone.is_relative_to(tmp_path / "results")
+
+    def test_many_files_at_once(self, tmp_path: Path) -> None:
+        files = {"a": b"1", "deep/er/b": b"2", "deep/c": b"3"}
+        for _ in range(2):
+            write_all_durably(tmp_path / "x", files)
+            found = [path for path in (tmp_path / "x").rglob("*") if path.is_file()]
+            assert {path.relative_to(tmp_path / "x").as_posix() for path in found} == files.keys()
+            assert all(path.read_bytes() in files.values() for path in found)
+        with pytest.raises(StoreError, match=r"cannot make .*a"):
+            write_all_durably(tmp_path / "x", {"a/b": b""})
 
     def test_a_write_that_fails_leaves_the_old_file(self, tmp_path: Path) -> None:
         path = tmp_path / "file"
