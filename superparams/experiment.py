@@ -65,6 +65,18 @@ class Experiment(Params):
     def teardown(self) -> None:
         """Runs once in each worker after its last setting, with what ``setup`` made."""
 
+    def report(self, results: Results) -> Any:
+        """Runs once in the driver after the last setting, on the space: a figure, a summary.
+
+        Args:
+            results: What ``run_all`` is about to return.
+
+        Returns:
+            What to keep beside the table: text (``report.md``), a figure with ``savefig``
+            (``report.png``), a frame (``report.parquet``), what JSON has (``report.json``), the
+            path of a file it wrote itself, or None. ``results.report`` is the path.
+        """
+
     @property
     def rank(self) -> int:
         """Which worker runs this setting: 0 to ``n_proc - 1``."""

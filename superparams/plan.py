@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams.columns import plain_array, plain_scalar
 from superparams.errors import RunError
 from superparams.keys import Keys
 from superparams.store import Index
@@ -133,11 +134,15 @@ def _states(every: Any, index: Index | None, codes: Sequence[str]) -> list[int]:
         return [NEW] * len(every)
     place = pc.index_in(every, value_set=index.keys)
     runs = [at for at, code in enumerate(index.codes) if code in codes]
-    is_done = pc.equal(index.status, 0)
-    is_ours = pc.is_in(index.run, pa.array(runs, index.run.type))
-    state = pc.if_else(is_done, pc.if_else(is_ours, DONE, STALE), FAILED)
-    found: list[int] = pc.fill_null(state.take(place), NEW).to_pylist()
+    is_done = pc.equal(index.status, _scalar(0))
+    is_ours = pc.is_in(index.run, plain_array(runs, index.run.type))
+    state = pc.if_else(is_done, pc.if_else(is_ours, _scalar(DONE), _scalar(STALE)), _scalar(FAILED))
+    found: list[int] = pc.fill_null(state.take(place), _scalar(NEW)).to_pylist()
     return found
+
+
+def _scalar(number: int) -> Any:
+    return plain_scalar(number, pa.int8())
 
 
 def _drop_repeated(every: Any, marks: list[bool]) -> int:

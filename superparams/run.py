@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import sys
 import threading
 import warnings
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from superparams.engines import Control, Engine, Options, find
 from superparams.errors import RunError, SettingFailed
@@ -25,7 +23,7 @@ from superparams.identity.names import module_file
 from superparams.identity.project import project_root
 from superparams.interrupts import Interrupts
 from superparams.keys import Keys
-from superparams.outcome import Status, decode
+from superparams.outcome import Status, counts, decode
 from superparams.plan import Only, Plan, plan
 from superparams.progress import Progress
 from superparams.snapshot import texts
@@ -40,11 +38,10 @@ from superparams.store import (
     read_index,
     save_source,
 )
-from superparams.store.folder import State, write_durably
+from superparams.store.folder import State
 from superparams.store.provenance import Gathered
-from superparams.store.survey import key_bytes
-from superparams.store.table import OUTCOME
-from superparams.worker import Program
+from superparams.store.report import keep_report
+from superparams.worker import Program, trace_of
 
 __all__ = ["results_of", "run_all"]
 
@@ -92,9 +89,23 @@ def run_all(
     elif progress:
         _tell(job.plan)
     found = _results(job, run)
+    if progress and sys.stderr.isatty():  # the live line is gone
+        print(found.summary, file=sys.stderr)
     for note in (*job.code.notes, *found.notes) if progress else ():
         print(f"note: {note}", file=sys.stderr)
+    if type(space).report is not Experiment.report:
+        found.report = _report(space, found)
     return found
+
+
+def _report(space: Experiment, found: Results) -> Path | None:
+    """What the experiment makes of its results; its failure must not cost them."""
+    try:
+        return keep_report(found.root, space.report(found))
+    except Exception as error:
+        what = f"{type(space).__name__}.report() failed: {trace_of(error)}"
+        warnings.warn(what, RuntimeWarning, stacklevel=3)
+        return None
 
 
 def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:
@@ -197,7 +208,7 @@ def _record(batches: Iterator[bytes], ledger: Ledger, shown: Progress, on_error:
         for data in batches:
             ledger.append(data)
             for batch in decode(data):
-                shown.add(_counts(batch))
+                shown.add(counts(batch))
                 if on_error == "raise":
                     _raise_first_failure(batch)
     finally:
@@ -206,17 +217,13 @@ def _record(batches: Iterator[bytes], ledger: Ledger, shown: Progress, on_error:
             close()
 
 
-def _counts(batch: pa.RecordBatch) -> dict[str, int]:
-    """How many settings of a batch ended in which status."""
-    status = batch.column("status").filter(pc.equal(batch.column("row"), 0))
-    return {one["values"]: one["counts"] for one in status.value_counts().to_pylist()}
-
-
 def _raise_first_failure(batch: pa.RecordBatch) -> None:
     for at, status in enumerate(batch.column("status").to_pylist()):
         if status != "done":
-            error, trace, key = (batch.column(n)[at].as_py() for n in ("error", "traceback", "key"))
-            raise SettingFailed(f"setting {key} {status}: {error}\n{trace or ''}".rstrip())
+            row = {name: batch.column(name)[at].as_py() for name in batch.schema.names}
+            params = [f"{n[6:]}={x!r}" for n, x in row.items() if n.startswith("param.")]
+            told = f"setting {row['key']} ({', '.join(params)}) {status}: {row['error']}"
+            raise SettingFailed(f"{told}\n{row['traceback'] or ''}".rstrip())
 
 
 def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: _Job) -> None:
@@ -248,14 +255,10 @@ class _Keeping:
 
     def _keep_source(self) -> None:
         """The files as the run began with them, whatever they are by now."""
-        save_source(self._run, Path.cwd(), [], self._job.code.source)
         file = module_file(type(self._job.space).__module__)
         project = Path.cwd() if file is None else project_root(file)
-        for name, text in self._job.program.sources.items():
-            inner = Path(os.path.relpath(name, project))
-            path = self._run.source / "project" / (inner.name if ".." in inner.parts else inner)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, text)
+        texts = {str(name): text for name, text in self._job.program.sources.items()}
+        save_source(self._run, project, [], self._job.code.source, texts)
 
     def end(self, patience: float) -> None:
         """Wait for it so many seconds, and warn of what is missing."""
@@ -302,26 +305,16 @@ def results_of(cls: type[Experiment], results: str | Path) -> Results:
 
 
 def _results(job: _Job, run: RunFolder | None) -> Results:
-    """The rows of this space, in its order."""
+    """The rows of this space, in its order; none is read yet."""
     if not (job.root / "runs").is_dir():
-        return Results(job.root, pa.schema(list(OUTCOME.items())).empty_table(), codes=job.codes)
-    loaded = Results.load(job.root, codes=job.codes)
-    table = _of_space(loaded.to_arrow(), job, run)
-    return Results(job.root, table, codes=job.codes, notes=loaded.notes)
+        return Results.empty(job.root, codes=job.codes)
+    return _of_space(Results.load(job.root, codes=job.codes), job, run.name if run else "")
 
 
-def _of_space(table: pa.Table, job: _Job, run: RunFolder | None) -> pa.Table:
-    ours = pc.equal(table.column("run"), run.name if run else "")
-    if job.plan.keys is None and pc.all(ours, min_count=0).as_py():
-        return table
+def _of_space(found: Results, job: _Job, run: str) -> Results:
+    if job.plan.keys is None and set(found.runs) <= {run}:
+        return found
     keys = job.plan.keys_of(job.program.keys)
     if keys is None:  # too many to be compared: what this run did
-        return table.filter(ours)
-    found = key_bytes(pa.chunked_array(table.column("key").chunks, pa.string()).combine_chunks())
-    place = pc.index_in(found, value_set=keys)
-    if not place.null_count and pc.all(pc.greater_equal(pc.pairwise_diff(place), 0)).as_py():
-        return table  # in that order already: a copy of a long table takes its time
-    order = pa.table({"place": place, "row": table.column("row")})
-    sorts = [("place", "ascending"), ("row", "ascending")]
-    places = pc.sort_indices(order, sort_keys=sorts)  # what is not of this space comes last
-    return table.take(places.slice(0, len(place) - place.null_count))
+        return found.of_runs(run)
+    return found.of_keys(keys)

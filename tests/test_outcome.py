@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import math
 import pathlib
 import socket
 import threading
@@ -21,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superparams.columns import kind_of
+from superparams.columns import kind_of, plain_array, plain_scalar
 from superparams.outcome import META, Outcome, decode, encode
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -331,3 +332,25 @@ def missing(value: Any) -> int:
 
 def as_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     return list(batch.to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        ([1, None, -3], pa.int64()),
+        ([None, 2], pa.int32()),
+        ([1.5, None, math.nan], pa.float64()),
+        ([True, None, False], pa.bool_()),
+        (["a", None, "é", ""], pa.string()),
+        ([b"a", None], pa.binary()),
+        ([None, None], pa.string()),
+        ([], pa.int8()),
+    ],
+)
+def test_plain_columns_are_those_that_arrow_makes(values: list[Any], form: pa.DataType) -> None:
+    made = plain_array(values, form)
+    made.validate(full=True)
+    assert str(made) == str(pa.array(values, form))
+    assert (made.type, made.null_count) == (form, values.count(None))
+    for value in values:
+        assert str(plain_scalar(value, form)) == str(pa.scalar(value, form))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +217,89 @@ def test_results_stay_what_they_were(tmp_path: Path) -> None:
     run(tmp_path, outcomes(4))
     Results.load(tmp_path)
     assert len(before) == 2
+    assert before.to_arrow().num_rows == 2
+
+
+def test_what_is_asked_for_is_all_that_is_read(tmp_path: Path) -> None:
+    run(tmp_path, outcomes(12))
+    found = Results.load(tmp_path, codes=["c1"])
+    data = found.path.read_bytes()
+    where = data.index(b"linear")  # in a page of `kernel`
+    with open(found.path, "r+b") as file:  # the same file, not one in its place
+        file.seek(where)
+        file.write(b"LINEAR")
+    assert found.counts == {"done": 9, "failed": 3}
+    assert len(found.failures) == 3
+    assert found.results == ["accuracy"]
+    with pytest.raises(StoreError, match=r"results\.parquet was damaged since it was opened"):
+        found.to_arrow()
+
+
+def test_rows_of_some_keys_in_their_order(results: Results) -> None:
+    def keys(*numbers: int) -> pa.Array:
+        return pa.array([bytes.fromhex(key(number)) for number in numbers], pa.binary(16))
+
+    assert [row["key"] for row in results.of_keys(keys(7, 3, 99, 5))] == [key(7), key(3), key(5)]
+    assert results.of_keys(keys(7, 3, 99, 5)).failures.to_arrow()["key"].to_pylist() == [key(5)]
+    assert results.of_keys(keys(*range(20))).to_arrow().equals(results.to_arrow())
+    assert len(results.of_keys(keys())) == 0
+
+
+def test_rows_of_some_keys_keep_the_order_of_frames(tmp_path: Path) -> None:
+    frames = [pa.table({"x": [10 * at, 10 * at + 1]}) for at in range(3)]
+    run(tmp_path, [Outcome(at, key(at), "done", {}, frame) for at, frame in enumerate(frames)])
+    keys = pa.array([bytes.fromhex(key(number)) for number in (2, 0)], pa.binary(16))
+    found = Results.load(tmp_path).of_keys(keys)
+    assert [row["x"] for row in found] == [20, 21, 0, 1]
+    assert found.counts == {"done": 2}
+
+
+def test_rows_of_some_runs(tmp_path: Path) -> None:
+    first, second = run(tmp_path, outcomes(3)).name, run(tmp_path, outcomes(2)).name
+    found = Results.load(tmp_path)
+    assert found.runs == [first, second]
+    assert [row["key"] for row in found.of_runs(first)] == [key(2)]
+    assert len(found.of_runs(first, second)) == 3
+    assert len(found.of_runs("")) == 0
+
+
+def test_results_are_copied_with_their_rows(results: Results) -> None:
+    some = pickle.loads(pickle.dumps(results.where(kernel="rbf")))
+    assert some.to_arrow().equals(results.where(kernel="rbf").to_arrow())
+    assert some.summary == results.where(kernel="rbf").summary
+    assert copy.deepcopy(results).to_arrow().equals(results.to_arrow())
+
+
+def test_no_results_at_all(tmp_path: Path) -> None:
+    none = Results.empty(tmp_path)
+    assert (len(none), none.counts, none.runs, len(none.failures)) == (0, {}, [], 0)
+    assert none.columns == Results.load(tmp_path).columns
+
+
+def test_a_run_loads_no_library_for_frames(tmp_path: Path) -> None:
+    """They take longer to load than all else that such a run does."""
+    script = tmp_path / "plain.py"
+    script.write_text(PLAIN)
+    asked = [sys.executable, str(script)]
+    for _ in ("first", "resumed", "all done"):
+        ended = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert ended.stdout.split() == ["6", "[]"]
+
+
+PLAIN = """
+import sys
+from superparams import Experiment, search
+
+class Plain(Experiment):
+    a: int = search([1, 2, 3])
+    b: str = search(["u", "v"])
+
+    def run(self):
+        if self.a == 3 and not self.folder.joinpath("again").exists():
+            self.folder.joinpath("again").touch()
+            raise ValueError("once")
+        return {"x": self.a / 2}
+
+found = Plain().run_all(progress=False)
+print(len(found), sorted({"pandas", "polars"} & sys.modules.keys()))
+"""

@@ -27,6 +27,7 @@ from superparams.columns.arrays import (
     make_field,
     metadata_of,
     plain_array,
+    plain_scalar,
     simple_type,
 )
 from superparams.columns.cell import (
@@ -82,6 +83,7 @@ __all__ = [
     "make_field",
     "metadata_of",
     "plain_array",
+    "plain_scalar",
     "simple_type",
     "text",
     "to_json",

@@ -56,37 +56,51 @@ def common_tag(cells: Sequence[Cell]) -> tuple[pa.DataType, str | None] | None:
     return None
 
 
-_CODES = {pa.int64(): "q", pa.int32(): "i", pa.float64(): "d"}
+_CODES = {
+    pa.int64(): "q",
+    pa.int32(): "i",
+    pa.int8(): "b",
+    pa.float64(): "d",
+    pa.bool_(): "b",
+}
 
 
 def plain_array(values: list[Any], form: pa.DataType) -> pa.Array:
-    """`make_array` for many values of one plain type, mostly without nulls.
+    """`make_array` for values of one plain type or None.
 
     Built from buffers, since the first ``pa.array(list)`` of a process imports pandas wherever
-    that is installed, which takes longer than all else that starts a worker.
+    that is installed, which takes longer than all else that starts a run or a worker.
     """
     count = len(values)
-    if values.count(None) == count:
+    n_null = values.count(None)
+    if n_null == count:
         return pa.nulls(count, form)
-    if None not in values:
-        if form in _CODES:
-            data = pa.py_buffer(array(_CODES[form], values))
-            return pa.Array.from_buffers(form, count, [None, data])
-        if form == pa.bool_():
-            data = pa.py_buffer(bytes(values))
-            return pa.Array.from_buffers(pa.int8(), count, [None, data]).cast(form)
-        if form == pa.string():
-            return _plain_texts(values)
-    return make_array(values, form)
+    is_text, code = form == pa.string(), _CODES.get(form)
+    if code is None and not is_text:
+        return make_array(values, form)
+    bitmap = None
+    if n_null:
+        bitmap = plain_array([one is not None for one in values], pa.bool_()).buffers()[1]
+        blank: Any = "" if is_text else 0
+        values = [blank if one is None else one for one in values]
+    data = _text_buffers(values) if code is None else [pa.py_buffer(array(code, values))]
+    if form == pa.bool_():  # a bit each, where the buffer has a byte
+        return pa.Array.from_buffers(pa.int8(), count, [bitmap, *data]).cast(form)
+    return pa.Array.from_buffers(form, count, [bitmap, *data])
 
 
-def _plain_texts(values: list[str]) -> pa.Array:
+def plain_scalar(value: Any, form: pa.DataType) -> Any:
+    """``pa.scalar`` in the way of `plain_array`: the compute functions take it without pandas."""
+    return plain_array([value], form)[0]
+
+
+def _text_buffers(values: list[str]) -> list[pa.Buffer]:
+    """Offsets and UTF-8 of texts."""
     joined = "".join(values)
     data = joined.encode()
     is_ascii = len(data) == len(joined)
     sizes = map(len, values) if is_ascii else (len(one.encode()) for one in values)
-    offsets = pa.py_buffer(array("i", accumulate(sizes, initial=0)))
-    return pa.Array.from_buffers(pa.string(), len(values), [None, offsets, pa.py_buffer(data)])
+    return [pa.py_buffer(array("i", accumulate(sizes, initial=0))), pa.py_buffer(data)]
 
 
 def make_array(values: list[Any], form: pa.DataType) -> pa.Array:

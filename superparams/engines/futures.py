@@ -253,6 +253,7 @@ def _outcome(here: _Entered, index: int, rank: int, task: Task) -> Outcome:
     outcome = run_once(here.program, here.worker, index, attempt, rank)
     while again(outcome.status, attempt, task.options):
         attempt += 1
+        here.attached.refresh()
         outcome = run_once(here.program, here.worker, index, attempt, rank)
     return outcome
 

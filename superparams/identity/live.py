@@ -55,7 +55,8 @@ class Live:
         own = [item for item in functions if item.__module__ == cls.__module__]
         node = next(filter(None, (self._class_node(cls, item) for item in own)), None)
         if node is None:
-            self._note(f"{cls.__qualname__} has no text: its compiled methods count instead")
+            if own:
+                self._note(f"{cls.__qualname__} has no text: its compiled methods count instead")
             for function in own:
                 self._add_compiled(function)
             return

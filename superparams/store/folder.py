@@ -20,7 +20,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,14 +102,15 @@ class RunFolder:
         """A new folder in `root/runs`, whose manifest says that this process runs it."""
         runs = root / "runs"
         try:
-            runs.mkdir(parents=True, exist_ok=True)
+            unsynced = make_folder(runs)
             folder = cls(_new_folder(runs))
             for part in (folder.ledger, folder.logs, folder.source):
                 part.mkdir()
             folder.update(
                 state="running", process=this_process(), start=utc_now(), **(manifest or {})
             )
-            sync_folder(runs)
+            for one in (runs, *unsynced):
+                sync_folder(one)
         except OSError as error:
             raise StoreError(f"cannot make a run folder in {runs}: {error}") from error
         return folder
@@ -241,16 +242,52 @@ def write_durably(path: Path, data: bytes) -> None:
 
     A reader sees the old file or the new one, also after a power cut.
     """
+    _replace(path, data)
+    _sync([path.parent])
+
+
+def write_all_durably(root: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files of a folder, by their path in it, as `write_durably` does each.
+
+    Folders are made where they are missing, and synced once each, however many files they get.
+    """
+    folders: dict[Path, None] = {}
+    for name, data in files.items():
+        path = root / name
+        try:
+            folders |= make_folder(path.parent) | {path.parent: None}
+        except OSError as error:
+            raise StoreError(f"cannot make {path.parent}: {error}") from error
+        _replace(path, data)
+    _sync(folders)
+
+
+def make_folder(path: Path) -> dict[Path, None]:
+    """Make a folder with all that it is in; gives those to sync, so that the new names last."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    return dict.fromkeys(one.parent for one in missing)
+
+
+def _replace(path: Path, data: bytes) -> None:
     beside = part_of(path)
     try:
         with open(beside, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        replace_durably(beside, path)
+        os.replace(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path} ({len(data):,} bytes): {error}") from error
+
+
+def _sync(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            raise StoreError(f"cannot sync {folder} to disk: {error}") from error
 
 
 def part_of(path: Path) -> Path:

@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.store.survey import RUN_BITS, STATUSES, joined, survey
+from superparams.columns import plain_array, plain_scalar
+from superparams.store.survey import RUN_BITS, STATUSES, first_places, joined, survey
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ class Index:
 
     def select(self, status: Any, codes: tuple[str, ...]) -> set[str]:
         """Keys of settings in one of these statuses, by one of these codes (by any when empty)."""
-        places = [place for place, name in enumerate(STATUSES) if name in status]
-        mask = pc.is_in(self.status, pa.array(places, pa.int8()))
+        places: list[int] = [place for place, name in enumerate(STATUSES) if name in status]
+        mask = pc.is_in(self.status, plain_array(places, pa.int8()))
         if codes:
             runs = [place for place, code in enumerate(self.codes) if code in codes]
-            mask = pc.and_(mask, pc.is_in(self.run, pa.array(runs, pa.int64())))
+            mask = pc.and_(mask, pc.is_in(self.run, plain_array(runs, pa.int64())))
         return set(_hex(self.keys.filter(mask)))
 
 
@@ -70,21 +71,11 @@ def read_index(root: Path) -> Index:
         kept = found.kept()
         keys = joined(found.keys, pa.binary(16)).filter(kept)
         status = joined(found.status, pa.int8()).filter(kept)
-        run = pc.shift_right(joined(found.ages, pa.int64()).filter(kept), RUN_BITS)
-        if found.has_many_rows:
-            keys, status, run = _one_each(keys, status, run)
+        ages = joined(found.ages, pa.int64()).filter(kept)
+        run = pc.shift_right(ages, plain_scalar(RUN_BITS, pa.int64()))
+        if found.has_many_rows:  # all rows of a setting that returned a frame say the same
+            firsts = first_places(keys)
+            keys, status, run = (one.take(firsts) for one in (keys, status, run))
         names = found.names()
         codes = [found.codes.get(name) for name in names]
         return Index(keys, status, run, names, codes)
-
-
-def _one_each(keys: pa.Array, status: pa.Array, run: pa.Array) -> tuple[pa.Array, ...]:
-    """Every key once: all rows of a setting that returned a frame say the same."""
-    coded = keys.dictionary_encode()
-    rows = pa.table({"key": coded.indices, "status": status, "run": run}).group_by("key")
-    one = rows.aggregate([("status", "max"), ("run", "max")]).sort_by("key")
-    return (
-        coded.dictionary,
-        one.column("status_max").combine_chunks(),
-        one.column("run_max").combine_chunks(),
-    )

@@ -24,9 +24,9 @@ from types import TracebackType
 from typing import Any
 
 from superparams.errors import StoreError
-from superparams.outcome import STAMP, decode, encode_batch, split
+from superparams.outcome import STAMP, decode, encode_batch
 from superparams.store.folder import sync_folder
-from superparams.store.reading import END, MAX_OPEN, ledger_files, read_file
+from superparams.store.reading import END, MAX_OPEN, ledger_files, read_file, split
 from superparams.store.spill import is_spilled, spill
 
 MAX_STREAMS = 64  # files of one run; outcomes with yet another schema go, as text, into one more

@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from threading import Thread
 from typing import Any
 
-from superparams.store.folder import RunFolder, write_durably
+from superparams.store.folder import RunFolder, write_all_durably
 
 PARTS = "parts.json"  # in source/: the text of each part of the code
 MAX_PATCH = 1 << 20  # bytes of the patch of uncommitted changes that are kept
@@ -85,10 +85,8 @@ class Gathered:
 
     def save(self, run: RunFolder) -> None:
         """Put the files into the run's folder and the rest into its manifest."""
-        for name, data in self.files.items():
-            path = run.source / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, data)
+        if self.files:
+            write_all_durably(run.source, self.files)
         run.update(**self.manifest)
 
 
@@ -129,23 +127,31 @@ def gather(project: Path) -> Gathered:
 
 
 def save_source(
-    run: RunFolder, project: Path, files: Iterable[Path], parts: Mapping[str, str]
+    run: RunFolder,
+    project: Path,
+    files: Iterable[Path],
+    parts: Mapping[str, str],
+    texts: Mapping[str, bytes] | None = None,
 ) -> None:
     """Keep in `source/` the files that an experiment reaches, and the text of each of its parts.
 
     project: the folder to which the paths are relative in `source/project`; a file outside it is
     kept by its name alone. parts: the text of each function, class and constant by its full name.
+    texts: the content of further files by their path, as they were when that was read.
     """
-    for file in files:
-        data = _small_file(file)
-        if data is None:
-            continue
-        inside = file.is_relative_to(project)
-        path = run.source / "project" / (file.relative_to(project) if inside else file.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, data)
-    text = json.dumps(dict(parts), indent=1).encode("utf-8", "backslashreplace")
-    write_durably(run.source / PARTS, text)
+    read = {str(file): data for file in files if (data := _small_file(file)) is not None}
+    kept = {
+        f"project/{_inside(project, Path(name))}": data
+        for name, data in (read | dict(texts or {})).items()
+    }
+    kept[PARTS] = json.dumps(dict(parts), indent=1).encode("utf-8", "backslashreplace")
+    write_all_durably(run.source, kept)
+
+
+def _inside(project: Path, file: Path) -> str:
+    """The path of a file in a project; of one outside it, the name."""
+    inner = Path(os.path.relpath(file, project))
+    return file.name if ".." in inner.parts else inner.as_posix()
 
 
 def versions() -> dict[str, str]:

@@ -226,3 +226,17 @@ def sequence(data: bytes) -> int:
     """The sequence number in a message."""
     found = _STAMPED.search(data)
     return int(found.group(2)) if found else 0
+
+
+def split(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+    """The schema message and the batch messages of each stream in what `encode` made."""
+    source = pa.BufferReader(data)
+    while (start := source.tell()) < len(data):
+        source.seek(end := start + 8 + struct.unpack_from("<i", data, start + 4)[0])
+        schema, batches = data[start:end], list[bytes]()
+        while (start := end) < len(data) and data[start + 4 : start + 8] != b"\0\0\0\0":
+            pa.ipc.read_message(source)
+            end = source.tell()
+            batches.append(data[start:end])
+        yield schema, batches
+        source.seek(start + 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import html
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,15 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
+from superparams.outcome import counts
 from superparams.store.folder import TABLE, RunFolder, safe_name
 from superparams.store.provenance import Provenance, read_provenance
-from superparams.store.table import compact, read_table, source_of
+from superparams.store.rows import Rows, places_of
+from superparams.store.schema import source_of
+from superparams.store.survey import STATUSES
+from superparams.store.table import compact
 
 _SHOWN_ROWS = 10
 _SHOWN_CHARS = 30
@@ -31,7 +36,12 @@ class Results:
     """
 
     def __init__(
-        self, root: Path, table: pa.Table, *, codes: Sequence[str] = (), notes: Sequence[str] = ()
+        self,
+        root: Path,
+        table: pa.Table | Rows,
+        *,
+        codes: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         """Most are made by `Results.load`.
 
@@ -41,18 +51,26 @@ class Results:
         self.root = root
         self.codes = tuple(codes)
         self.notes = tuple(notes)
-        self._table = table
+        self.report: Path | None = None
+        """The file with what the experiment's own `report` made of these, if it did."""
+        self._rows = table if isinstance(table, Rows) else Rows.of_table(table)
 
     @classmethod
     def load(cls, root: Path, *, codes: Sequence[str] = ()) -> Results:
         """The results in an experiment's folder, without running anything.
 
-        Crashed runs are taken in.
+        Crashed runs are taken in. Rows are read from the file when they are first asked for, and
+        stay what they are now whatever runs later.
         """
         if not root.is_dir():
             raise StoreError(f"there are no results in {root}: run the experiment first")
         written = compact(root)
-        return cls(root, read_table(root), codes=codes, notes=written.notes)
+        return cls(root, Rows.of_file(written.path), codes=codes, notes=written.notes)
+
+    @classmethod
+    def empty(cls, root: Path, *, codes: Sequence[str] = ()) -> Results:
+        """No rows, for an experiment that nothing is recorded of."""
+        return cls(root, Rows.none(), codes=codes)
 
     # ---- the table
 
@@ -63,32 +81,36 @@ class Results:
 
     def to_arrow(self) -> pa.Table:
         """As a pyarrow.Table."""
-        return self._table
+        return self._rows.whole()
 
     def to_pandas(self) -> Any:
         """As a pandas.DataFrame."""
-        return self._table.to_pandas()
+        return self.to_arrow().to_pandas()
 
     def to_polars(self) -> Any:
         """As a polars.DataFrame."""
         polars: Any = importlib.import_module("polars")
-        return polars.from_arrow(self._table)
+        return polars.from_arrow(self.to_arrow())
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._table.__arrow_c_stream__(requested_schema)
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def __len__(self) -> int:
-        rows: int = self._table.num_rows
+        return self._n_rows
+
+    @cached_property
+    def _n_rows(self) -> int:
+        rows: int = self._rows.columns("row").num_rows
         return rows
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._table.to_batches():
+        for batch in self.to_arrow().to_batches():
             yield from batch.to_pylist()
 
     @property
     def columns(self) -> list[str]:
         """The names of all columns."""
-        names: list[str] = self._table.column_names
+        names: list[str] = self._rows.schema.names
         return names
 
     @property
@@ -102,7 +124,7 @@ class Results:
         return self._of("result.")
 
     def _of(self, prefix: str) -> list[str]:
-        fields = [(field.name, source_of(field)) for field in self._table.schema]
+        fields = [(field.name, source_of(field)) for field in self._rows.schema]
         return [name for name, source in fields if source is not None and source.startswith(prefix)]
 
     # ---- fewer rows
@@ -110,7 +132,8 @@ class Results:
     @property
     def failures(self) -> Results:
         """The settings that failed, were killed or timed out, with their error."""
-        return self._only(pc.not_equal(self._table.column("status"), "done"))
+        done = plain_scalar("done", pa.string())
+        return self._only(lambda: pc.not_equal(self._column("status"), done))
 
     @property
     def stale(self) -> Results:
@@ -118,11 +141,24 @@ class Results:
 
         Empty when that is not known.
         """
-        known = pa.array(self.codes or [None], pa.string())
-        is_known = pc.is_in(self._table.column("code"), known)
-        return self._only(
-            pc.invert(is_known) if self.codes else pc.equal(self._table.column("row"), -1)
-        )
+        if not self.codes:
+            return self._only(lambda: pa.nulls(0, pa.int64()))
+        known = plain_array(list(self.codes), pa.string())
+        return self._only(lambda: pc.invert(pc.is_in(self._column("code"), known)))
+
+    @property
+    def runs(self) -> list[str]:
+        """The names of the runs that made these rows, oldest first."""
+        return sorted(self._column("run").unique().to_pylist())
+
+    def of_runs(self, *names: str) -> Results:
+        """The rows that these runs made, by the names of their folders in `runs/`."""
+        known = plain_array(list(names), pa.string())
+        return self._only(lambda: pc.is_in(self._column("run"), known))
+
+    def of_keys(self, keys: pa.Array) -> Results:
+        """The rows of these settings, in this order; keys: 16 bytes each."""
+        return self._only(lambda: places_of(self._rows, keys))
 
     def where(self, **params: Any) -> Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
@@ -136,7 +172,7 @@ class Results:
                 same = pc.is_null(column) if value is None else pc.equal(column, pa.scalar(value))
             except (ValueError, TypeError, NotImplementedError):
                 same = pa.array([one == value for one in column.to_pylist()], pa.bool_())
-            found = found._only(pc.fill_null(same, False))
+            found = found._of_mask(same)
         return found
 
     def best(self, column: str, mode: Literal["max", "min"] = "max") -> dict[str, Any]:
@@ -156,30 +192,36 @@ class Results:
             place = (max if mode == "max" else min)(places, key=values.__getitem__)
         except TypeError as error:
             raise StoreError(f"the values of {column!r} have no order: {error}") from error
-        row: dict[str, Any] = self._table.slice(place, 1).to_pylist()[0]
+        return self._at(place)
+
+    def _at(self, place: int) -> dict[str, Any]:
+        row: dict[str, Any] = self.to_arrow().slice(place, 1).to_pylist()[0]
         return row
 
-    def _column(self, name: str) -> pa.Array:
+    def _column(self, name: str) -> pa.ChunkedArray:
         if name not in self.columns:
             near = difflib.get_close_matches(name, self.columns, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise StoreError(f"no column {name!r} among {', '.join(self.columns)}{hint}")
-        return self._table.column(name)
+        return self._rows.columns(name).column(0)
 
-    def _only(self, mask: pa.Array) -> Results:
-        return Results(self.root, self._table.filter(mask), codes=self.codes, notes=self.notes)
+    def _of_mask(self, mask: pa.Array) -> Results:
+        return self._only(lambda: mask)
+
+    def _only(self, pick: Callable[[], pa.Array | None]) -> Results:
+        return Results(self.root, self._rows.picked(pick), codes=self.codes, notes=self.notes)
 
     # ---- where a row comes from
 
     def row(self, key: str) -> dict[str, Any]:
         """The (first) row of a setting, by its key or the beginning of its key."""
-        found = self._table.filter(pc.starts_with(self._table.column("key"), key))
-        keys = set(found.column("key").to_pylist())
+        column = self._column("key")
+        places: list[int] = pc.indices_nonzero(pc.starts_with(column, key)).to_pylist()
+        keys = {column[place].as_py() for place in places}
         if len(keys) != 1:
             what = f"{len(keys)} settings have" if keys else "no setting has"
             raise StoreError(f"{what} a key that begins with {key!r} in {self.path}")
-        row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
-        return row
+        return self._at(places[0])
 
     def log(self, key: str) -> str:
         """All that a setting printed, C code included; empty when nothing was kept."""
@@ -208,9 +250,8 @@ class Results:
     @cached_property
     def counts(self) -> dict[str, int]:
         """How many settings ended in each status that occurs."""
-        firsts = self._table.filter(pc.equal(self._table.column("row"), 0)).column("status")
-        met = {one["values"]: one["counts"] for one in firsts.value_counts().to_pylist()}
-        return {name: met[name] for name in ("done", "failed", "killed", "timeout") if name in met}
+        met = counts(self._rows.columns("status", "row"))
+        return {name: met[name] for name in STATUSES if name in met}
 
     @property
     def summary(self) -> str:
@@ -238,7 +279,7 @@ class Results:
         """
         extra = ["error"] if self.counts.keys() - {"done"} else []
         names = [*self.params, *self.results, "status", *extra, "seconds"]
-        table = self._table.select(names)
+        table = self._rows.columns(*names)
         left_out = max(0, len(self) - _SHOWN_ROWS)
         if left_out:
             half = _SHOWN_ROWS // 2

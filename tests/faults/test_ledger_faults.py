@@ -11,7 +11,8 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from superparams.errors import StoreError
 from superparams.outcome import Outcome, encode
 from superparams.store import Ledger, Results, RunFolder, compact, read_index, run_folders
 from superparams.store.reading import LedgerWarning, ledger_files, read
-from superparams.store.table import DAMAGED, read_table
+from superparams.store.table import DAMAGED
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -65,7 +66,8 @@ def record(root: Path, *batches: list[Outcome], code: str = "c1") -> RunFolder:
 def program(tmp_path: Path, body: str) -> list[str]:
     """A command that runs this program, which gets the folder of an experiment."""
     path = tmp_path / "program.py"
-    path.write_text(HEAD + textwrap.dedent(body))
+    if not path.exists():
+        path.write_text(HEAD + textwrap.dedent(body))
     return [sys.executable, "-B", str(path)]
 
 
@@ -77,7 +79,7 @@ def started(words: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def indices(root: Path) -> list[int]:
-    return sorted(read_table(root).column("index").to_pylist())
+    return sorted(Results.load(root).to_arrow().column("index").to_pylist())
 
 
 # ---- 25: the disk is full
@@ -88,7 +90,8 @@ needs_namespaces = pytest.mark.skipif(
     shutil.which("unshare") is None
     or subprocess.run(
         [*SMALL, "mount -t tmpfs x /mnt"], capture_output=True, check=False
-    ).returncode,
+    ).returncode
+    != 0,
     reason="no mount namespaces here",
 )
 
@@ -225,15 +228,23 @@ def assert_old_or_new(root: Path, ended: subprocess.CompletedProcess[str]) -> No
 # ---- 27: killed at every n-th write, fsync and rename
 
 
-def killed_at(tmp_path: Path, call: str, n: int) -> bool:
-    """Whether the n-th such call came; then the program was killed at it."""
-    root = tmp_path / f"{call}-{n}"
-    record(root, [done(0)])
-    compact(root)
-    ended = injected(tmp_path, root, f"{call}:signal=KILL:when={n}")
-    assert ended.returncode in (0, -9), ended.stderr
-    assert_old_or_new(root, ended)
-    return ended.returncode == -9
+def killed_at(tmp_path: Path, call: str, places: Iterable[int]) -> list[bool]:
+    """Whether there was such a call at each of these places; then the program was killed at it."""
+
+    def killed(n: int) -> subprocess.CompletedProcess[str]:
+        root = tmp_path / f"{call}-{n}"
+        record(root, [done(0)])
+        compact(root)
+        return injected(tmp_path, root, f"{call}:signal=KILL:when={n}")
+
+    places = list(places)
+    program(tmp_path, RUN)
+    with ThreadPoolExecutor(len(places)) as pool:
+        ended = list(pool.map(killed, places))
+    for n, one in zip(places, ended, strict=True):
+        assert one.returncode in (0, -9), one.stderr
+        assert_old_or_new(tmp_path / f"{call}-{n}", one)
+    return [one.returncode == -9 for one in ended]
 
 
 @needs_strace
@@ -241,18 +252,17 @@ def killed_at(tmp_path: Path, call: str, n: int) -> bool:
     ("call", "places"), [("write", (1, 4, 9, 12)), ("fsync", (1, 4)), ("rename", (1, 2, 3))]
 )
 def test_killed_at_some_calls(tmp_path: Path, call: str, places: tuple[int, ...]) -> None:
-    killed = [killed_at(tmp_path, call, n) for n in places]
-    assert killed[0]
+    assert killed_at(tmp_path, call, places)[0]
 
 
 @needs_strace
 @pytest.mark.slow
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
 def test_killed_at_every_call(tmp_path: Path, call: str) -> None:
-    n = 1
-    while killed_at(tmp_path, call, n):
-        n += 1
-    assert n > 3
+    killed: list[bool] = []
+    while all(killed):
+        killed += killed_at(tmp_path, call, range(len(killed) + 1, len(killed) + 5))
+    assert sum(killed) >= 3
 
 
 # ---- 28: see tests/test_ledger.py for a tail torn at every byte
@@ -312,14 +322,14 @@ def test_a_flipped_bit_in_the_table_is_found_and_mended(tmp_path: Path) -> None:
     record(tmp_path, [done(n, n / 7) for n in range(100)])
     path = compact(tmp_path).path
     data = path.read_bytes()
-    whole = read_table(tmp_path)
+    whole = Results.load(tmp_path).to_arrow()
     lot = random.Random(7)
     n_found = 0
     for _ in range(200):
         path.write_bytes(flipped(data, lot.randrange(len(data)), lot.randrange(8)))
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            assert read_table(tmp_path).equals(whole)
+            assert Results.load(tmp_path).to_arrow().equals(whole)
             assert read_index(tmp_path).done("c1") == {key(n) for n in range(100)}
         n_found += any(str(path) in str(one.message) for one in told)
         assert (tmp_path / DAMAGED).exists()
@@ -437,16 +447,18 @@ class Machine(RuleBasedStateMachine):
         status=st.sampled_from(["done", "failed", "killed", "timeout"]),
     )
     def record(self, numbers: list[int], value: Any, status: Any) -> None:
-        if self.ledger is None:
+        if self.ledger is None or self.run is None:
             self.run = RunFolder.create(self.root, {"code": self.code})
             self.ledger = Ledger(self.run.ledger)
         self.saved = dict(self.model)
         result = {"x": value} if status == "done" else None
         batch = [Outcome(n, key(n), status, {"a": n}, result) for n in numbers]
+        before = {path: path.stat().st_size for path in ledger_files(self.run.ledger)}
         self.ledger.append(encode(batch))
+        after = {path: path.stat().st_size for path in ledger_files(self.run.ledger)}
+        (self.last,) = (path for path, size in after.items() if size != before.get(path))
         shown = value if status == "done" else None
         self.model |= dict.fromkeys(numbers, (status, self.code, shown))
-        self.last = max(ledger_files(self.run.ledger), key=lambda path: path.stat().st_mtime_ns)
 
     @rule()
     def finish(self) -> None:

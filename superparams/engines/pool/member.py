@@ -219,6 +219,7 @@ class _Member:
         outcome = self._attempt(index, attempt, log)
         while again(outcome.status, attempt, self._options):
             attempt += 1
+            self._refresh()
             outcome = self._attempt(index, attempt, log)
         return outcome
 
