@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,9 @@ def test_prepare_makes_what_is_left() -> None:
     space = experiment()()
     Program(space, 1, "m.Sums").prepare()
     assert makers("keyed") == [os.getpid()]
+
+
+def test_the_log_of_the_run_tells_the_size_of_the_payload() -> None:
+    results = experiment()(data=np.ones(2**20)).run_all(2, progress=False)
+    (log,) = results.root.glob("runs/*/logs/run.log")
+    assert re.fullmatch(r"payload: 8\.0 MiB shared, [\d.]+ KiB pickled\n", log.read_text())

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from superparams.engines import Activity, Control, Options, Todo
-from superparams.engines.pool import launch, shares
+from superparams.engines.pool import launch, logs, shares
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.dispatch import Dispatch
 from superparams.errors import EngineError
@@ -64,7 +64,10 @@ class Processes:
                     return None
                 from superparams import payload
 
-                return packed.enter_context(payload.pack(program)).handle
+                made = packed.enter_context(payload.pack(program))
+                if options.folder is not None:
+                    logs.note(options.folder, made.report)
+                return made.handle
 
             yield from self._dispatch.outcomes(pack)
 

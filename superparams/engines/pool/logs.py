@@ -71,6 +71,14 @@ def log_path(folder: Path, rank: int) -> Path:
     return folder / "logs" / f"{rank}.log"
 
 
+def note(folder: Path, line: str) -> None:
+    """Add a line to the log of the run itself, logs/run.log."""
+    path = folder / "logs" / "run.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
 def _stream(fd: int) -> io.TextIOWrapper:
     # Nothing is held back, as by `python -u`: it is all there when the worker dies.
     raw: Any = io.FileIO(fd, "w", closefd=False)
