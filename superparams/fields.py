@@ -164,6 +164,27 @@ class Value:
         """Set what the factory would make, as a worker does with what the driver made."""
         self._made = read_only(made) if is_array(made) else made
 
+    @property
+    def is_carried(self) -> bool:
+        """Whether a worker must be given its content.
+
+        One that imports the class makes a constant anew, which need not be the same; what stands on
+        the space itself, as plain constants do, goes with the space.
+        """
+        return self.is_made or (self.given is not REQUIRED and self.mutable)
+
+    @property
+    def content(self) -> Any:
+        """What was given, or what the factory has made."""
+        return self._made if self.is_made else self.given
+
+    def carry(self, content: Any) -> None:
+        """Hold the content that it has where the run was started."""
+        if self.factory is None:
+            self.given = content
+        else:
+            self.put(content)
+
     def own(self) -> Any:
         """What one setting gets of a given constant."""
         return fresh(self.given, share_objects=not self.plain) if self.mutable else self.given

@@ -161,7 +161,13 @@ def _merger(constants: dict[str, Any], axes: list[str]) -> Callable[[Any], dict[
 def _is_plain_axis(axis: Axis) -> bool:
     if isinstance(axis.points, range):
         return True
-    return axis.labels is None and all(isinstance(x, PLAIN) or x is None for x in axis.points)
+    return axis.labels is None and all(map(_is_plain_scalar, axis.points))
+
+
+def _is_plain_scalar(x: Any) -> bool:
+    if isinstance(x, str | bytes):
+        return len(x) <= LONGEST_TEXT
+    return x is None or isinstance(x, PLAIN)
 
 
 def _label(params: Any, field: Field, x: Any) -> str | None:
@@ -169,7 +175,8 @@ def _label(params: Any, field: Field, x: Any) -> str | None:
     return axis.label_of(x) if isinstance(axis, Axis) else None
 
 
-LARGEST_CELL: Final = 64
+LARGEST_CELL: Final = 64  # elements
+LONGEST_TEXT: Final = 4096  # characters or bytes: it stands in every row
 PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
 
 
@@ -186,6 +193,6 @@ def _is_plain(x: Any) -> bool:
     if isinstance(x, list | tuple | set | frozenset | dict):
         items = cast("Collection[object]", x.values() if isinstance(x, dict) else x)
         return len(items) <= LARGEST_CELL and all(map(_is_plain, items))
-    if x is None or isinstance(x, PLAIN) or comes_from(x, PLAIN_MODULES):
+    if _is_plain_scalar(x) or comes_from(x, PLAIN_MODULES):
         return True
     return hasattr(x, "dtype") and getattr(x, "ndim", 1) == 0 and hasattr(x, "item")

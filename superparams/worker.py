@@ -62,8 +62,9 @@ class Program:
 
     def prepare(self) -> None:
         """Make what the factories make, in this process: before it is forked, or packed."""
-        for _, factory in _factories(self.space):
-            factory.made()
+        for _, declared in _made_on_demand(self.space):
+            if declared.factory is not None:
+                declared.made()
 
     def payload_parts(self) -> dict[str, Any]:
         """What may not be picklable, by the names that errors give it."""
@@ -100,14 +101,14 @@ class Program:
             return _partial_row(setting)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Everything, with what factories have made; the rest is made by `prepare` on arrival.
+        """Everything, with what factories have made; others make theirs in `prepare` on arrival.
 
         The code comes first, since all that follows is imported from it.
         """
-        made = [(owner, x.made()) for owner, x in _factories(self.space) if x.is_made]
+        held = [(owner, x.content) for owner, x in _made_on_demand(self.space) if x.is_carried]
         state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "sources", "_home")}
         arrival = (self._main, self.sources, self._home)
-        return Program._arrived, arrival, {**state, "_made": made}
+        return Program._arrived, arrival, {**state, "_content": held}
 
     @classmethod
     def _arrived(cls, main: str, sources: Mapping[str, bytes], home: str) -> Program:
@@ -120,8 +121,10 @@ class Program:
         return program
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for owner, made in state.pop("_made"):
-            _declaration(owner).put(made)
+        content = state.pop("_content")
+        if self._home != _this_process():  # here they hold it already
+            for owner, x in content:
+                _declaration(owner).carry(x)
         self.__dict__.update(state)
 
 
@@ -301,18 +304,18 @@ def _users(trace: TracebackType | None) -> TracebackType | None:
 Owner = tuple[type[Params], str] | Value
 
 
-def _factories(params: Params) -> Iterator[tuple[Owner, Value]]:
+def _made_on_demand(params: Params) -> Iterator[tuple[Owner, Value]]:
+    """The declarations whose values a setting does not hold but makes or copies when asked."""
     held, lazy = params.__dict__, params.__dict__.get("~lazy", {})
     for name, field in fields_of(type(params)).items():
         if name in held:
             inner = held[name] if isinstance(held[name], Axis) else [held[name]]
             if not isinstance(getattr(inner, "points", None), range):
                 for group in filter(is_group, inner):
-                    yield from _factories(group)
+                    yield from _made_on_demand(group)
         elif name in lazy:
-            if lazy[name].factory is not None:
-                yield lazy[name], lazy[name]
-        elif isinstance(field.declared, Value) and field.declared.factory is not None:
+            yield lazy[name], lazy[name]
+        elif isinstance(field.declared, Value):
             yield (type(params), name), field.declared
 
 

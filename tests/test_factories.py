@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +133,6 @@ rows = list(Sums().run_all(2, progress=False))
 assert {(row["sum"], row["writable"]) for row in rows} == {(100_000.0, False)}, rows
 assert len(open("made").read().split()) == 1
 """
-    import subprocess
-    import sys
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -163,3 +162,44 @@ def test_the_log_of_the_run_tells_the_size_of_the_payload() -> None:
     results = experiment()(data=np.ones(2**20)).run_all(2, progress=False)
     (log,) = results.root.glob("runs/*/logs/run.log")
     assert re.fullmatch(r"payload: 8\.0 MiB shared, [\d.]+ KiB pickled\n", log.read_text())
+
+
+MODULE = """
+from typing import Any
+import numpy as np
+from superparams import Experiment, Params, search, value
+
+class Inner(Params):
+    lr: float = search([0.1, 0.2])
+    noise: Any = value(np.random.default_rng().random(40_000))
+
+class Drawn(Experiment):
+    place: int = search(range(4))
+    inner: Inner = Inner()
+    data: Any = value(np.random.default_rng().random(40_000))
+    few: list[float] = np.random.default_rng().random(3).tolist()
+
+    def run(self) -> dict[str, Any]:
+        noise = float(self.inner.noise.sum())
+        return {"sum": float(self.data.sum()), "few": sum(self.few), "noise": noise}
+"""
+DRIVER = """
+import drawn
+expected = drawn.Drawn()[0].run()
+for method in ("forkserver", "spawn", "fork"):
+    results = drawn.Drawn().run_all(2, start_method=method, resume=False, progress=False)
+    for row in results:
+        assert {name: row[name] if name != "few" else row["result.few"] for name in expected} == (
+            expected
+        ), (method, row, expected)
+(log, *_) = results.root.glob("runs/*/logs/run.log")
+assert "KiB shared" in log.read_text(), log.read_text()
+"""
+
+
+def test_constants_are_those_of_the_driver_also_where_the_class_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "drawn.py").write_text(MODULE)
+    (tmp_path / "driver.py").write_text(DRIVER)
+    command = [sys.executable, "driver.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -15,17 +15,21 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.conftest import MARK, new_segments
 from tests.runs import alive, environment, family, output, recorded, script, start, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 QUICK = """
 import sys, time
-from superparams import Experiment, search
+import numpy
+from superparams import Experiment, search, value
 class Quick(Experiment):
     a: int = search(range(int(sys.argv[2])))
+    shared: numpy.ndarray = value(numpy.ones(2**17))
     def run(self):
         with open("ran.txt", "a") as file:
             file.write(f"{self.a}\\n")
@@ -37,23 +41,44 @@ if __name__ == "__main__":
 """
 
 
+def at_work() -> list[int]:
+    """Processes of this test but itself: they have its mark, whoever their parents are by now."""
+    mark = os.environ[MARK]
+    ours = psutil.Process()
+    return [
+        one.pid for one in psutil.process_iter() if one != ours and alive(one) and has(one, mark)
+    ]
+
+
+def has(process: psutil.Process, mark: str) -> bool:
+    try:
+        return bool(process.environ().get(MARK) == mark)
+    except psutil.Error:
+        return False
+
+
 def killed_and_resumed(folder: Path, size: int, times: int, seed: int) -> None:
-    """Kill the driver at random times, and resume until all is done."""
+    """Kill the driver at random times, and resume until all is done.
+
+    A second later no process is alive and nothing is in /dev/shm; what was recorded is not run
+    again.
+    """
     path = script(folder, QUICK)
     dice = random.Random(seed)
     ran = folder / "ran.txt"
+    left_shared = new_segments()
     for _ in range(times):
         before = recorded(folder)
         ran.unlink(missing_ok=True)
         process = start(folder, str(path), "2", str(size))
         # Long enough that some of them die while they work.
         time.sleep(dice.uniform(0.2, 1.6))
-        group = family(process.pid)
         process.kill()
         begun = time.monotonic()
         process.communicate()
-        wait_for(lambda group=group: not any(alive(one) for one in group))
+        wait_for(lambda: not at_work())
         assert time.monotonic() - begun < 1.0
+        assert left_shared() == []
         again = set(map(int, ran.read_text().split())) if ran.exists() else set[int]()
         assert not again & before, "what was recorded ran once more"
     before = recorded(folder)
@@ -70,7 +95,7 @@ def test_11_killed_at_random_times(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW to run it")
-def test_11_killed_fifty_times(tmp_path: Path) -> None:
+def test_11_killed_at_50_random_times(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, size=10_000, times=50, seed=12)
 
 

@@ -1,7 +1,7 @@
 """What happens around workers: the driver's end, Ctrl-C, output, shares, limits, pools within
 pools.
 
-FAULTS rows 11 to 15, 21 to 23, 32, 33 and 37 to 39, as far as an engine alone is concerned.
+FAULTS rows 11 to 15, 21 to 23, 32, 33 and 37 to 40, as far as an engine alone is concerned.
 """
 
 from __future__ import annotations
@@ -437,6 +437,22 @@ def test_39_a_setting_starts_its_own_pools() -> None:
         assert (row["status"], row["error"]) == ("done", None)
         assert row["result.fork"] == [1, 2]
         assert row["result.loky"] == [3, 4]
+
+
+def test_40_huge_results_do_not_pile_up_before_a_slow_reader() -> None:
+    """320 MB come through a driver that has memory for a part of them."""
+
+    def huge(index: int, place: Place) -> dict[str, bytes]:
+        return {"y": bytes(8 << 20)}
+
+    process = psutil.Process()
+    before, peak, count = process.memory_info().rss, 0, 0
+    for data in execute(find("processes"), huge, 40, num_proc=2):
+        time.sleep(0.02)
+        count += len(data) >> 23
+        peak = max(peak, process.memory_info().rss)
+    assert count == 40
+    assert peak - before < 160 << 20
 
 
 def test_random_numbers_differ_between_workers() -> None:

@@ -153,17 +153,21 @@ def test_4_out_of_memory_is_named() -> None:
     assert 50 < int(found[1]) <= 210
 
 
-def test_5_a_memory_error_is_an_ordinary_failure() -> None:
-    def act() -> None:
-        before = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, before[1]))
-        try:
-            bytearray(8 << 30)
-        finally:
-            resource.setrlimit(resource.RLIMIT_AS, before)
+def test_5_a_memory_error_is_an_ordinary_failure_and_the_worker_goes_on() -> None:
+    def function(index: int, place: Place) -> dict[str, int]:
+        if index == 7:
+            before = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (2 << 30, before[1]))
+            try:
+                bytearray(8 << 30)
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, before)
+        return {"pid": os.getpid()}
 
-    row = assert_only(with_one(act), 7, "failed")
+    found = run(find("processes"), function, 20)
+    row = assert_only(found, 7, "failed")
     assert row["error"].startswith("MemoryError")
+    assert len({row["result.pid"] for row in found.values() if row["status"] == "done"}) == 1
 
 
 def test_6_a_poison_setting_is_tried_a_bounded_number_of_times(tmp_path: Path) -> None:
