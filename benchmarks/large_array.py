@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+import superparams.run  # noqa: F401  # imports are counted on no side
 from superparams import Experiment, search, shared_empty, value
 
 SLICES = 64
