@@ -8,14 +8,14 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import pyarrow as pa
 
-from superparams.engines import Control, Engine, Options, find
+from superparams.engines import Control, Engine, Options, find, has_processes
 from superparams.errors import RunError, SettingFailed
 from superparams.experiment import Experiment, name_of
 from superparams.identity.code import Code, fingerprint
@@ -79,8 +79,25 @@ def run_all(
         threads_per_worker=threads_per_worker,
         gpus=gpus,
     )
-    carrier = find(engine if engine is not None else _usual(options))
-    job = _prepare(space, options, Path(results), resume=resume, only=only)
+    if engine is None and _usual(options) == "processes" and not has_processes():
+        with ProcessPoolExecutor(options.num_proc) as pool:  # Windows: the workers of Python itself
+            return _run(space, pool, options, Path(results), resume, only, on_error, progress)
+    carrier = _usual(options) if engine is None else engine
+    return _run(space, carrier, options, Path(results), resume, only, on_error, progress)
+
+
+def _run(
+    space: Experiment,
+    engine: str | Engine | Executor,
+    options: Options,
+    results: Path,
+    resume: bool,
+    only: Only | None,
+    on_error: str,
+    progress: bool,
+) -> Results:
+    carrier = find(engine)
+    job = _prepare(space, options, results, resume=resume, only=only)
     # Engines check what is asked of them when they are called, and start when they are iterated.
     carrier.execute(job.program, [], options, Control())
     run = None

@@ -690,3 +690,23 @@ def test_a_global_that_cannot_travel_is_named_by_who_uses_it(tmp_path: Path) -> 
     )
     text = output(tmp_path, program)
     assert "global LOCK of Locked.run" in text
+
+
+def test_where_workers_cannot_be_made_those_of_python_itself_run(tmp_path: Path) -> None:
+    program = (
+        "import os\ndel os.posix_spawn  # as on Windows\n"
+        "import multiprocessing\nfrom superparams import Experiment, search\n"
+        "class Squares(Experiment):\n"
+        "    x: int = search([1, 2, 3])\n"
+        "    def run(self):\n"
+        "        return {'y': self.x**2, 'here': os.getpid()}\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.set_start_method('spawn')\n"
+        "    rows = list(Squares().run_all(2, progress=False))\n"
+        "    print([row['y'] for row in rows], os.getpid() in {row['here'] for row in rows})\n"
+        "    try: Squares().run_all(2, engine='processes')\n"
+        "    except Exception as error: print(error)\n"
+    )
+    lines = output(tmp_path, program).splitlines()
+    assert lines[0] == "[1, 4, 9] False"
+    assert "ProcessPoolExecutor" in lines[1]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import operator
+import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from superparams.outcome import Status
 if TYPE_CHECKING:
     from superparams.worker import Program
 
-__all__ = ["Activity", "Control", "Engine", "Options", "Todo", "find", "refuse"]
+__all__ = ["Activity", "Control", "Engine", "Options", "Todo", "find", "has_processes", "refuse"]
 
 # Ascending ranges of step 1 that do not overlap: a million settings are one range.
 Todo = Sequence[range]
@@ -192,10 +194,20 @@ def find(engine: str | Engine | Executor) -> Engine:
     return Futures(executor)
 
 
+def has_processes() -> bool:
+    """Whether this system can hand open files from process to process, and make processes."""
+    return hasattr(os, "fork") and hasattr(os, "posix_spawn") and hasattr(socket, "send_fds")
+
+
 def _named(name: str) -> Engine:
     if name not in _NAMES:
         known = ", ".join(map(repr, _NAMES))
         raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
+    if name == "processes" and not has_processes():
+        raise EngineError(
+            'engine="processes" needs a system with fork and Unix sockets, which this one is not; '
+            'give engine="threads", or an executor such as engine=ProcessPoolExecutor(4)'
+        )
     module, kind = _NAMES[name]
     made: Engine = getattr(importlib.import_module(module), kind)()
     return made

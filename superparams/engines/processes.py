@@ -76,11 +76,6 @@ def _check(method: str) -> None:
     if method not in _METHODS:
         known = ", ".join(map(repr, _METHODS))
         raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
-    if not launch.is_possible():
-        raise EngineError(
-            'engine="processes" needs a system with fork and Unix sockets, which this one is not; '
-            'give engine="threads", or an executor such as engine=ProcessPoolExecutor(4)'
-        )
 
 
 def _boot(method: str, options: Options) -> Boot:

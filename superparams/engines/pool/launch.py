@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0
 
 
-def is_possible() -> bool:
-    """Whether this system can hand open files from process to process, and make processes."""
-    return hasattr(os, "fork") and hasattr(os, "posix_spawn") and hasattr(socket, "send_fds")
-
-
 def default_method() -> str:
     """The start method when none is given: forks, where they can be tied to their parent."""
     return "forkserver" if kin.can_hold() else "spawn"
