@@ -22,7 +22,15 @@ from typing import Any, Literal
 
 from superparams.errors import IdentityError
 from superparams.identity.canonical import converter
-from superparams.identity.encoding import Unstable, Walk, finders, pack, show, text
+from superparams.identity.encoding import (
+    Unstable,
+    Walk,
+    encode_int,
+    finders,
+    pack,
+    show,
+    text,
+)
 from superparams.identity.lookup import find_encoder
 
 __all__ = [
@@ -44,6 +52,7 @@ MODULUS = 1 << 128
 _CONTENT = b"superparams.val1"
 _FIELD = b"superparams.fld1"
 _SEED = b"superparams.sed1"
+_NO_WALK = Walk()
 
 
 def _hash(data: bytes, purpose: bytes) -> int:
@@ -96,7 +105,10 @@ def field_digester(
 
     def digest_of(value: object) -> int:
         state = head.copy()
-        state.update(_encoded(value if convert is None else convert(value), place))
+        value = value if convert is None else convert(value)
+        # A number needs no walk of its own, and a long axis of them is digested at every use.
+        content = encode_int(value, _NO_WALK) if type(value) is int else _encoded(value, place)
+        state.update(content)
         return int.from_bytes(state.digest(), "little")
 
     return digest_of

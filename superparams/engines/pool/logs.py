@@ -37,7 +37,8 @@ class Output:
         """Flush, and return the size of the log in bytes (0 without a log)."""
         if self._flush_c is not None:
             self._flush_c(None)
-        self._reopen()
+        if getattr(sys.stdout, "closed", False) or getattr(sys.stderr, "closed", False):
+            self._reopen()
         if not self.logged:
             _flush(sys.stdout)
             _flush(sys.stderr)
