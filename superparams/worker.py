@@ -179,7 +179,7 @@ class Worker:
         except KeyboardInterrupt:
             raise
         except BaseException as raised:  # SystemExit too: a setting never ends its worker
-            if type(raised).__name__ == "BdbQuit":
+            if _leaves_debugger(raised):
                 raise KeyboardInterrupt("left the debugger") from raised
             status, result = "failed", None
             error, trace = _with_remedy(raised), trace_of(raised)
@@ -266,6 +266,15 @@ def checked(cls: type[Any], result: Any) -> Any:
         f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "
         f'such as {{"score": ...}}, None, or a data frame'
     )
+
+
+def _leaves_debugger(error: BaseException) -> bool:
+    """Whether somebody quit pdb: BdbQuit, and from Python 3.14 on a SystemExit of its own."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    is_of_pdb = trace is not None and trace.tb_frame.f_globals.get("__name__") == "pdb"
+    return type(error).__name__ == "BdbQuit" or (isinstance(error, SystemExit) and is_of_pdb)
 
 
 def _with_remedy(error: BaseException) -> str:
