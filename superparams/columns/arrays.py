@@ -83,6 +83,8 @@ def plain_array(values: list[Any], form: pa.DataType) -> pa.Array:
         bitmap = plain_array([one is not None for one in values], pa.bool_()).buffers()[1]
         blank: Any = "" if is_text else 0
         values = [blank if one is None else one for one in values]
+    if form == pa.bool_():
+        values = list(map(bool, values))  # a truth value of numpy is no number to `array`
     data = _text_buffers(values) if code is None else [pa.py_buffer(array(code, values))]
     if form == pa.bool_():  # a bit each, where the buffer has a byte
         return pa.Array.from_buffers(pa.int8(), count, [bitmap, *data]).cast(form)

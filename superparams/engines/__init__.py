@@ -88,7 +88,8 @@ class _Meaningless(ValueError):
 
 def _whole(given: object, least: int, remedy: str) -> int:
     """A whole number, also of numpy. `True` is a slip, and so is a number in quotes."""
-    if isinstance(given, bool) or not isinstance(given, SupportsIndex):
+    is_truth = isinstance(given, bool) or type(given).__name__ in ("bool", "bool_")  # of numpy
+    if is_truth or not isinstance(given, SupportsIndex):
         raise _Meaningless(remedy)
     try:
         number = operator.index(given)

@@ -28,14 +28,14 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name, class_of
+from superparams.identity.names import class_name, class_of, library_of
 
 __all__ = ["encode_array", "find_encoder"]
 
 
 def find_encoder(kind: type[Any]) -> Encoder | None:
     """The encoder for a class of numpy, scipy or torch; None when it needs no special one."""
-    names = [f"{parent.__module__.partition('.')[0]}.{parent.__name__}" for parent in kind.__mro__]
+    names = [f"{library_of(parent)}.{parent.__name__}" for parent in kind.__mro__]
     return next((_ENCODERS[name] for name in names if name in _ENCODERS), None)
 
 

@@ -36,7 +36,7 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name, class_of, module_name, object_name
+from superparams.identity.names import class_name, class_of, library_of, module_name, object_name
 from superparams.identity.state import encode_object
 
 __all__ = ["find_encoder"]
@@ -67,7 +67,7 @@ def find_encoder(kind: type[Any]) -> Encoder:
 
 def _of_library(kind: type[Any]) -> Encoder | None:
     for parent in kind.__mro__:
-        module = _LIBRARIES.get((parent.__module__ or "").partition(".")[0])
+        module = _LIBRARIES.get(library_of(parent))
         if module is not None:
             found: Encoder | None = importlib.import_module(module).find_encoder(kind)
             if found is not None:

@@ -18,21 +18,21 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name, class_of
+from superparams.identity.names import class_name, class_of, library_of
 
 __all__ = ["find_encoder"]
 
 
 def find_encoder(kind: type[Any]) -> Encoder | None:
     """The encoder for a class of pandas, polars or pyarrow; None when it needs no special one."""
-    names = [f"{parent.__module__.partition('.')[0]}.{parent.__name__}" for parent in kind.__mro__]
+    names = [f"{library_of(parent)}.{parent.__name__}" for parent in kind.__mro__]
     return next((_ENCODERS[name] for name in names if name in _ENCODERS), None)
 
 
 def _name(value: Any) -> bytes:
     # Libraries move their classes between modules: theirs count by name, the user's in full.
     kind = class_of(value)
-    library = kind.__module__.partition(".")[0]
+    library = library_of(kind)
     ours = library in ("pandas", "polars", "pyarrow")
     return text(f"{library}.{kind.__name__}" if ours else class_name(kind))
 
