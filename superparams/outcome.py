@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from superparams.columns import (
     NULL,
@@ -127,6 +126,8 @@ def decode(data: Any) -> list[pa.RecordBatch]:
 
 def counts(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
     """How many settings ended in which status; one whose frame has many rows counts once."""
+    import pyarrow.compute as pc  # for the driver: a worker has no use for it
+
     is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
     met = rows.column("status").filter(is_first).value_counts().to_pylist()
     return {one["values"]: one["counts"] for one in met}

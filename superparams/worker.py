@@ -22,6 +22,7 @@ from superparams.fields import Axis, Value, is_group, is_open
 from superparams.identity import key_text
 from superparams.identity.names import main_name, set_main_name
 from superparams.keys import Keys
+from superparams.libraries import libraries_of
 from superparams.outcome import Outcome, Status
 from superparams.params import Params, layout_of
 from superparams.show import as_row, row_maker
@@ -65,6 +66,11 @@ class Program:
         for _, declared in _made_on_demand(self.space):
             if declared.factory is not None:
                 declared.made()
+
+    def libraries(self) -> list[str]:
+        """Installed packages that it will need, which another process may load ahead."""
+        cls = type(self.space)
+        return libraries_of(cls, [_given(self.space, name) for name in fields_of(cls)])
 
     def payload_parts(self) -> dict[str, Any]:
         """What may not be picklable, by the names that errors give it."""

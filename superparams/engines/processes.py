@@ -54,7 +54,7 @@ class Processes:
     def _outcomes(
         self, program: Program, todo: Todo, options: Options, control: Control, method: str
     ) -> Iterator[bytes]:
-        self._dispatch = Dispatch(program, todo, _boot(method, options), control)
+        self._dispatch = Dispatch(program, todo, _boot(method, options, program), control)
         if method != "forkserver" or options.gpus is not None:
             program.prepare()  # there is no template to do it once for all workers
         with ExitStack() as packed:
@@ -78,7 +78,7 @@ def _check(method: str) -> None:
         raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
 
 
-def _boot(method: str, options: Options) -> Boot:
+def _boot(method: str, options: Options, program: Program) -> Boot:
     devices = None
     if options.gpus is not None:
         devices = shares.devices(options.num_proc, options.gpus, os.environ)
@@ -88,6 +88,7 @@ def _boot(method: str, options: Options) -> Boot:
         handle=None,
         environ=shares.threads(options.num_proc, options.threads_per_worker, os.environ),
         devices=devices,
+        libraries=program.libraries() if method == "forkserver" else (),
         path=list(sys.path),
         argv=list(getattr(sys, "argv", [""])),
     )

@@ -68,7 +68,7 @@ class Payload:
         self._handle = None
         self._segments = []
         if self._own is not None:
-            self._own.close()
+            self._own.release()
 
     def __enter__(self) -> Payload:
         return self

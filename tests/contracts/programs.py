@@ -33,6 +33,9 @@ class FunctionProgram:
     def prepare(self) -> None:
         """Nothing is made by factories."""
 
+    def libraries(self) -> list[str]:
+        return []
+
     def __len__(self) -> int:
         return self.size
 

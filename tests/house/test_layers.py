@@ -33,6 +33,7 @@ LAYERS = (
     "columns",
     "payload",
     "snapshot",
+    "libraries",
     "outcome",
     "worker",
     "engines",

@@ -38,7 +38,7 @@ class Template:
     """A template process, which dies with the thread that made it."""
 
     def __init__(self, boot: Boot, program: Program, cells: Cells) -> None:
-        """Start it. A fork needs nothing more; others wait for `boot` while they load modules."""
+        """Start it. A fork needs nothing more; others load libraries while they wait for `boot`."""
         self.control, theirs = socket.socketpair()
         self._boot = boot
         self._cells = cells
@@ -49,11 +49,12 @@ class Template:
                 self._pid = self._fork(theirs, program)
             else:
                 self._pid = self._run(theirs, boot.path)
+                self._say(Kind.BOOT, boot)
 
     def boot(self, handle: Any) -> None:
-        """Tell it all, with the handle of the payload; `READY` or `BROKEN` comes on `control`."""
-        self._words = pickle.dumps(replace(self._boot, handle=handle))
-        wire.send(self.control, Frame(Kind.BOOT, body=self._words), [self._cells.fd])
+        """Give it the handle of the payload; `READY` or `BROKEN` comes on `control`."""
+        self.change_handle(handle)
+        self._say(Kind.HANDLE, handle, self._cells.fd)
 
     def change_handle(self, handle: Any) -> None:
         """Have fresh workers attach this payload from now on: the template's own."""
@@ -83,6 +84,9 @@ class Template:
             kin.kill(self._pid, signal.SIGKILL)
             self._ended(_PATIENCE)
         self.control.close()
+
+    def _say(self, kind: Kind, what: Any, *fds: int) -> None:
+        wire.send(self.control, Frame(kind, body=pickle.dumps(what)), fds)
 
     def _ask(self, frame: Frame) -> None:
         with suppress(OSError):  # it is gone, and the end of its socket will tell

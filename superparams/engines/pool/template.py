@@ -21,6 +21,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from select import select
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,19 @@ def _flags() -> list[str]:
 def main(fd: int, parent: int) -> None:
     """Be the template in a fresh interpreter."""
     control = socket.socket(fileno=fd)
-    frame, fds = wire.receive_fds(control)
-    if not fds:  # the driver has given up before it had anything to say
+    try:
+        boot: Boot = pickle.loads(wire.receive(control).body)
+        boot.adopt()
+        if _loads_here(boot):
+            boot.load_libraries()
+            _warm_up()
+            gc.collect()
+        frame, fds = wire.receive_fds(control)
+    except (EOFError, ConnectionError):  # the driver is gone
         os._exit(0)
-    boot: Boot = pickle.loads(frame.body)
-    boot.adopt()
+    if not fds:  # it has given up
+        os._exit(0)
+    boot = replace(boot, handle=pickle.loads(frame.body))
     os._exit(serve(control, boot, None, fds[0], parent))
 
 
@@ -97,6 +106,14 @@ def serve(
     return template.serve(parent)
 
 
+def _loads_here(boot: Boot) -> bool:
+    """Whether the program is loaded here, once for all workers.
+
+    Where devices are divided they must be set before anything is imported, by each worker.
+    """
+    return boot.method == "forkserver" and boot.devices is None
+
+
 def _warm_up() -> None:
     """Encode once: what Arrow loads on first use, pandas above all, is loaded before the forks."""
     encode([Outcome(0, "", "done", {"x": 0}, {"y": 0.0})])
@@ -106,14 +123,10 @@ def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
     """The program, as far as it is made here, and whether workers are to be forks of us."""
     if boot.method == "spawn":
         return None, False
+    if _loads_here(boot):
+        return member.load(boot), _can_fork()
     _warm_up()
-    if boot.method == "fork":
-        return None if program is None else Loaded(program), True
-    if boot.devices is not None:
-        # Devices must be set before anything is imported: each worker attaches by itself.
-        return None, True
-    loaded = member.load(boot)
-    return loaded, _can_fork()
+    return None if program is None else Loaded(program), True
 
 
 def _can_fork() -> bool:
@@ -177,7 +190,6 @@ class _Template:
         wake = self._watch_signals()
         kin.adopt_orphans()
         kin.die_with_parent(parent, signal.SIGTERM)
-        gc.collect()
         gc.freeze()  # objects that exist by now are never written to by a collection in a fork
         with suppress(OSError, EOFError):
             handle = pickle.dumps(self._packed.handle) if self._packed else b""

@@ -17,6 +17,7 @@ class Kind(enum.IntEnum):
     """What a frame says. a and b are whole numbers whose meaning is told here."""
 
     BOOT = 1  # driver to template or to a fresh worker: a pickled Boot
+    HANDLE = 13  # driver to template: the pickled handle of the payload; the cells come along
     START = 2  # driver to template: make worker a; its channel and its fault file come along
     KILL = 3  # driver to template: kill worker a and all its descendants
     SIGNAL = 4  # driver to template: signal b for worker a
