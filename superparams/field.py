@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from superparams.content import snapshot
-from superparams.errors import FieldError
+from superparams.errors import FieldError, say_where
 from superparams.fields import REQUIRED, Axis, Required, Search, Value, is_open
 from superparams.points import axis_of, refuse_hidden
 from superparams.shorten import shorten
@@ -78,6 +78,9 @@ class Field:
         _here.deriving.add(mark)
         try:
             return declared.derive(instance)
+        except Exception as error:
+            say_where(error, f"{self.where}: {declared!r} failed", shorten(instance))
+            raise
         finally:
             _here.deriving.discard(mark)
 

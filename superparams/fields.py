@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
 from superparams.content import fresh, holds_mutable, is_array, read_only, same
-from superparams.errors import FieldError
+from superparams.errors import FieldError, say_where
 from superparams.shorten import shorten
 
 __all__ = [
@@ -156,9 +156,13 @@ class Value:
             )
         self._is_making = True
         try:
-            self.put(self.factory())
+            made = self.factory()
+        except Exception as error:
+            say_where(error, f"{where}: value(factory={name_of(self.factory)}) failed")
+            raise
         finally:
             self._is_making = False
+        self.put(made)
 
     def put(self, made: Any) -> None:
         """Set what the factory would make, as a worker does with what the driver made."""
@@ -338,4 +342,5 @@ def is_open(x: object) -> bool:
 
 def name_of(function: Callable[..., Any]) -> str:
     """A function as messages name it."""
-    return getattr(function, "__qualname__", None) or repr(function)
+    name: str | None = getattr(function, "__qualname__", None)
+    return name.rpartition("<locals>.")[2] if name else repr(function)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from superparams.content import fresh, holds_mutable
-from superparams.errors import FieldError, SpaceError
+from superparams.errors import FieldError, SpaceError, say_where
 from superparams.field import Field
 from superparams.fields import FIELDS, Axis, is_group
 from superparams.shorten import shorten
 from superparams.space import Alternatives, Kept, Nested, Product, dimension_of, zipped
 
-__all__ = ["Layout"]
+__all__ = ["Layout", "keeps"]
 
 Make = Callable[[tuple[Any, ...]], Any]
 
@@ -55,7 +55,7 @@ class Layout:
 
     def _keeps(self, index: int) -> bool:
         assert self._valid is not None
-        return bool(self._valid(self.bare(self.product.at(index))))
+        return keeps(self._valid, self.bare(self.product.at(index)))
 
     @property
     def size(self) -> int:
@@ -80,7 +80,7 @@ class Layout:
     def _kept_settings(self, valid: Callable[[Any], bool]) -> Iterator[Any]:
         for point in self.product:
             setting = self.bare(point)
-            if valid(setting):
+            if keeps(valid, setting):
                 if self._after is not None:
                     self._after(setting)
                 yield setting
@@ -104,6 +104,15 @@ class Layout:
         if rank is None:
             raise SpaceError(f"{setting!r} is left out of the space by valid()")
         return rank
+
+
+def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
+    """Whether the user's ``valid`` keeps a setting; what it raises says which one that was."""
+    try:
+        return bool(valid(setting))
+    except Exception as error:
+        say_where(error, f"{type(setting).__name__}.valid() failed", shorten(setting))
+        raise
 
 
 def _stranger(setting: Any, group: Sequence[str]) -> SpaceError:

@@ -1,4 +1,4 @@
-"""What the call gives: known names, and dotted names carried into the groups they reach."""
+"""Names of fields: those the call gives, and dotted ones that reach into groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group
 from superparams.shorten import shorten
 
-__all__ = ["by_name", "by_place"]
+__all__ = ["by_name", "by_place", "has_inner", "inner", "meant", "unknown"]
 
 
 def by_name(cls: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def by_name(cls: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
             continue
         head, dot, rest = name.partition(".")
         if not dot or head not in fields:
-            raise _unknown(cls, name, fields)
+            raise unknown(cls, name, fields)
         field = fields[head]
         whole[head] = _inside(field, field.bind(whole.get(head, field.declared)), rest, x)
     return whole
@@ -39,6 +39,32 @@ def by_place(cls: type[Any], given: tuple[Any, ...]) -> FieldError:
     name = next(iter(fields_of(cls)), None)
     remedy = f"as in {cls.__name__}({name}={shorten(given[0])})" if name else "and it has none"
     return FieldError(f"{cls.__name__}({told}): fields are given by name, {remedy}")
+
+
+def inner(params: Any, name: str) -> Any:
+    """The value of a field, or of one inside a group of an instance.
+
+    Raises:
+        KeyError: When there is none of this name.
+    """
+    head, dot, rest = name.partition(".")
+    if head not in fields_of(params.__class__):
+        raise KeyError(name)
+    x = getattr(params, head)
+    if not dot:
+        return x
+    if not is_group(x):
+        raise KeyError(name)
+    return inner(x, rest)
+
+
+def has_inner(params: Any, name: str) -> bool:
+    """Whether an instance has a field of this name, or one inside a group."""
+    head, dot, rest = name.partition(".")
+    if not dot or head not in fields_of(params.__class__):
+        return name in fields_of(params.__class__)
+    group = params.__dict__.get(head)
+    return is_group(group) and rest in group
 
 
 def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
@@ -57,7 +83,7 @@ def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
         return Axis(tuple(changed), target.labels, target.zip)
     known = dict.fromkeys(n for p in points if is_group(p) for n in fields_of(p.__class__))
     raise FieldError(
-        f"{field.where} has no field {name!r} to set to {shorten(x)}; {_meant(head, known)}"
+        f"{field.where} has no field {name!r} to set to {shorten(x)}; {meant(head, known)}"
     )
 
 
@@ -65,13 +91,15 @@ def _may_hold_groups(axis: Axis) -> bool:
     return not isinstance(axis.points, range)
 
 
-def _unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
-    return FieldError(f"{cls.__name__} has no field {name!r}; {_meant(name, known)}")
+def unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
+    """What to say of a name that is not among the known ones."""
+    return FieldError(f"{cls.__name__} has no field {shorten(name)}; {meant(name, known)}")
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str], kind: str = "fields") -> str:
+    """The name that is closest to one that is not known, and all names that are."""
     import difflib  # for errors only: every import of superparams would pay for it
 
     close = difflib.get_close_matches(name, list(known), n=1)
-    meant = f"did you mean {close[0]}? Its" if close else "its"
-    return f"{meant} fields: {', '.join(known) or 'none'}"
+    told = f"did you mean {close[0]}? Its" if close else "its"
+    return f"{told} {kind}: {', '.join(known) or 'none'}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Iterator, KeysView
+from collections.abc import Iterable, Iterator, KeysView
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from superparams.content import fresh, hash_of, same
@@ -18,8 +18,8 @@ from superparams.declare import SearchMeta, fields_of
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError
 from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
-from superparams.layout import Layout
-from superparams.overrides import by_name, by_place
+from superparams.layout import Layout, keeps
+from superparams.overrides import by_name, by_place, has_inner, inner
 from superparams.shorten import shorten
 from superparams.show import as_dict, as_row, inline, summary
 from superparams.space import Settings
@@ -65,6 +65,23 @@ class Params(metaclass=SearchMeta):
         else:
             self.__post_init__()
 
+    @classmethod
+    def from_cli(cls, words: Iterable[str], /) -> Self:
+        """An instance from words such as ``epochs=5``, as the command ``experiment`` takes them.
+
+        Args:
+            words: Each ``name=value`` fixes a field, ``name=value,value`` searches it; a dotted
+                name (``optimizer.lr=0.1``) reaches into a nested group. The text of a value is
+                read as the annotation of its field says.
+
+        Raises:
+            FieldError: For a word that names no field, a text that is no value of its type, and a
+                required field that no word gives.
+        """
+        from superparams.arguments import parse  # what a class body does not need
+
+        return cls(**parse(cls, words))
+
     def __post_init__(self) -> None:
         """Runs on every new setting, never on an open space; override it freely."""
 
@@ -107,7 +124,7 @@ class Params(metaclass=SearchMeta):
     def __getitem__(self, index: str, /) -> Any: ...
     def __getitem__(self, index: int | slice | str, /) -> Any:
         if isinstance(index, str):
-            return _by_name(self, index)
+            return inner(self, index)
         if isinstance(index, slice):
             return Settings(self._at, range(self._reach(index))[index])
         index = operator.index(index)
@@ -156,7 +173,7 @@ class Params(metaclass=SearchMeta):
 
     def __contains__(self, x: object) -> bool:
         if isinstance(x, str):
-            return _has_name(self, x)
+            return has_inner(self, x)
         try:
             return isinstance(x, Params) and self.index(x) >= 0
         except SpaceError:
@@ -345,33 +362,14 @@ class _Refusal:
 
 
 def _is_valid(setting: Params) -> bool:
-    return type(setting).valid is Params.valid or bool(setting.valid())
+    kind = type(setting)
+    return kind.valid is Params.valid or keeps(kind.valid, setting)
 
 
 def _out_of_range(space: Params, index: int) -> IndexError:
     return IndexError(
         f"{type(space).__name__}[{index}]: the space has {space.n_settings:,} settings"
     )
-
-
-def _by_name(params: Params, name: str) -> Any:
-    head, dot, rest = name.partition(".")
-    if head not in fields_of(type(params)):
-        raise KeyError(name)
-    x = getattr(params, head)
-    if not dot:
-        return x
-    if not isinstance(x, Params):
-        raise KeyError(name)
-    return _by_name(x, rest)
-
-
-def _has_name(params: Params, name: str) -> bool:
-    head, dot, rest = name.partition(".")
-    if not dot or head not in fields_of(type(params)):
-        return name in fields_of(type(params))
-    group = params.__dict__.get(head)
-    return isinstance(group, Params) and rest in group
 
 
 def _same_field(a: Params, b: Params, name: str) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import Self, assert_type
 
 from superparams import Experiment, Params, search, value
 from superparams.space import Settings
+from superparams.store.accepted import Accepted
 from superparams.store.results import Results
 
 
@@ -31,6 +33,8 @@ def takes(**given: Any) -> int:
 
 
 space = Train()
+assert_type(Train.from_cli(["lr=0.1"]), Train)
+assert_type(Params.from_cli(word for word in ("a=1", "b=2")), Params)
 assert_type(len(space), int)
 assert_type(space.n_settings, int)
 assert_type(space[0], Train)
@@ -76,6 +80,14 @@ def run_everything() -> None:
     assert_type(space.run_all(), Results)
     assert_type(space.run_all(2, timeout=3.0, retries=1), Results)
     assert_type(Train(lr=0.1).run(), dict[str, float])
+    assert_type(Train.results(), Results)
+    assert_type(space.results(results="other"), Results)
+    kept = setting.results("other").stale.accept_stale("ab", why="the same")
+    assert_type(kept.accepted, list[Accepted])
+    assert_type(Train.results().withdraw(), Results)
+    assert_type(Train.results().changes()[0].diff, str)
+    made = Train.results().provenance("ab")
+    assert_type(made.restore("then", git=False), Path)
 
 
 def sizes(groups: list[Params]) -> list[int]:

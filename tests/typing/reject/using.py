@@ -34,7 +34,14 @@ for setting in space:
     name: int = setting.name  # error
     setting.missing()  # error
 space[1.0]  # error
+Train.from_cli(3)  # error
+other: int = Train.from_cli(["required=1"])  # error
 space.run_all("2")  # error
 space.run_all(numproc=2)  # error
 space.run_all(2, timeout="3")  # error
 frame: dict[str, Any] = space.run_all()  # error
+Train.results(3)  # error
+space.results(folder="results")  # error
+rows: dict[str, Any] = space.results()  # error
+space.results().accept_stale(3)  # error
+space.results().changes()[0].missing()  # error
