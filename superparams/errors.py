@@ -5,7 +5,11 @@ Each error is built from one finished message, so that it survives pickling betw
 
 from __future__ import annotations
 
+import contextlib
+import sys
+
 __all__ = [
+    "CommandError",
     "EngineError",
     "FieldError",
     "IdentityError",
@@ -17,6 +21,8 @@ __all__ = [
     "SpaceError",
     "StoreError",
     "SuperparamsError",
+    "Where",
+    "say_where",
 ]
 
 
@@ -62,3 +68,37 @@ class RunError(SuperparamsError):
 
 class SettingFailed(SuperparamsError):
     """Raised by ``run_all(on_error="raise")`` for the first setting that failed."""
+
+
+class CommandError(SuperparamsError):
+    """A command line cannot be carried out: a name means nothing, or a file cannot be imported."""
+
+
+class Where(str):
+    """A note on an error of the user's code: of which field and of which setting that was.
+
+    Attributes:
+        short: The same without the setting.
+    """
+
+    short: str
+
+    def __new__(cls, short: str, setting: str = "") -> Where:
+        made = super().__new__(cls, f"{short} for {setting}" if setting else short)
+        made.short = short
+        return made
+
+
+def say_where(error: BaseException, where: str, setting: str = "") -> None:
+    """Note on an exception of the user's where it comes from, once; a traceback ends with that.
+
+    Python 3.10 does not show notes in tracebacks of its own.
+    """
+    note = Where(where, setting)
+    if note in getattr(error, "__notes__", ()):
+        return
+    with contextlib.suppress(Exception):  # it may take no attributes: a frozen dataclass
+        if sys.version_info >= (3, 11):
+            error.add_note(note)
+        else:
+            vars(error).setdefault("__notes__", []).append(note)

@@ -44,6 +44,9 @@ class Keys:
     """The keys of the settings of a space by index, each in about a microsecond.
 
     Picklable: what the constants add is computed once, where the keys are made.
+
+    Attributes:
+        digests: What each constant adds to every key, by its name.
     """
 
     def __init__(self, space: Params) -> None:
@@ -53,7 +56,8 @@ class Keys:
         # A derived field may be different for every setting, so that one has to be built.
         self._derived = [n for n in fields if opened and _is_derived(space, fields[n])]
         constants = [n for n in fields if n not in opened and n not in self._derived]
-        self._constant = combine(_of_fixed(space, fields[name]) for name in constants)
+        self.digests = {name: _of_fixed(space, fields[name]) for name in constants}
+        self._constant = combine(self.digests.values())
         if self._derived:  # say at once, not setting by setting, that a value has no stable content
             for setting in itertools.islice(
                 map(layout_of(space).bare, layout_of(space).product), 1

@@ -7,35 +7,62 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, cast
 
-from superparams.content import PLAIN_MODULES, comes_from
+from superparams.content import PLAIN_MODULES, comes_from, same
 from superparams.declare import fields_of
 from superparams.field import Field
-from superparams.fields import Axis, Value, is_group, is_open
+from superparams.fields import FIELDS, Axis, Value, is_group, is_open
 from superparams.layout import Layout
 from superparams.shorten import shorten
 
-__all__ = ["as_dict", "as_row", "inline", "row_maker", "summary"]
+__all__ = [
+    "as_columns",
+    "as_dict",
+    "as_row",
+    "given_fields",
+    "inline",
+    "row_maker",
+    "shown_fields",
+    "summary",
+]
+
+LONGEST_LINE: Final = 100
 
 
 def inline(params: Any) -> str:
     """``Class(field=value, ...)``, an axis as ``search([...])``."""
-    return f"{type(params).__name__}({', '.join(_shown_fields(params))})"
+    fields = (f"{name}={x}" for name, x in shown_fields(params))
+    return f"{type(params).__name__}({', '.join(fields)})"
 
 
-def _shown_fields(params: Any) -> Iterator[str]:
+def shown_fields(params: Any) -> Iterator[tuple[str, str]]:
+    """The name of each field and how it is shown; nothing is made for that."""
     for name, field in fields_of(params.__class__).items():
         held = params.__dict__
         if name in held:
             x = held[name]
-            yield f"{name}={inline(x) if is_open(x) else _shown(x)}"
+            yield name, inline(x) if is_open(x) else _shown(x)
             continue
         declared = held.get("~lazy", {}).get(name, field.declared)
         if isinstance(declared, Value) and declared.factory and not declared.is_made:
-            yield f"{name}={declared!r}"
+            yield name, repr(declared)
         elif isinstance(declared, Value) and declared.derive:
-            yield f"{name}={_shown_derived(params, name, declared)}"
+            yield name, _shown_derived(params, name, declared)
         else:
-            yield f"{name}={_shown(getattr(params, name))}"
+            yield name, _shown(getattr(params, name))
+
+
+def given_fields(params: Any) -> Iterator[str]:
+    """The names of the fields that are not what the class declares: the call gave them."""
+    held = params.__dict__
+    for name, field in fields_of(params.__class__).items():
+        own, x = field.declared, held.get("~lazy", {}).get(name, held.get(name, field.declared))
+        if x is not own and not same(_content(x), _content(own)):
+            yield name
+
+
+def _content(x: Any) -> Any:
+    """What was declared as a constant, or the declaration of what is made."""
+    return x.given if isinstance(x, Value) and not (x.factory or x.derive) else x
 
 
 def _shown_derived(params: Any, name: str, declared: Any) -> str:
@@ -50,14 +77,21 @@ def _shown(x: Any) -> str:
 
 
 def summary(space: Any) -> str:
-    """The size of a space, then one aligned line an axis."""
+    """The size of a space, then one aligned line an axis; one an alternative, where it is long."""
     lines = dict(_axis_lines(space, ""))
     layout: Layout = space.__dict__["~layout"]
     dimensions = _count_dimensions(space)
     total = f"total {_total(layout)}"
     head = f"Search {dimensions} dimension{'s' * (dimensions != 1)}, {total}"
     width = max(map(len, lines)) + 6
-    return "\n".join([head, *(f"{name + ':':<{width}}{line}" for name, line in lines.items())])
+    return "\n".join([head, *(_axis_line(name, line, width) for name, line in lines.items())])
+
+
+def _axis_line(name: str, parts: list[str], width: int) -> str:
+    line = f"{name + ':':<{width}}{''.join(parts)}"
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{name + ':':<{width}}" + f"\n{' ' * (width + 1)}".join(map(str.rstrip, parts))
 
 
 def _total(layout: Layout) -> str:
@@ -78,19 +112,23 @@ def _count_dimensions(space: Any) -> int:
     )
 
 
-def _axis_lines(space: Any, prefix: str) -> Iterator[tuple[str, str]]:
+def _axis_lines(space: Any, prefix: str) -> Iterator[tuple[str, list[str]]]:
+    """The name of each axis, and its text in parts between which a line may end."""
     for name, field in space.__dict__["~open"].items():
         if is_group(field):
             yield from _axis_lines(field, f"{prefix}{name}.")
         else:
             zipped = f" (zip {field.zip!r})" if field.zip else ""
-            yield f"{prefix}{name}", f"{_axis_text(field)}{zipped}"
+            *parts, last = _axis_parts(field)
+            yield f"{prefix}{name}", [*parts, last + zipped]
 
 
-def _axis_text(axis: Axis) -> str:
+def _axis_parts(axis: Axis) -> list[str]:
     if axis.labels or not any(map(is_open, axis.points if len(axis) <= 12 else ())):
-        return repr(axis)
-    return f"[{', '.join(inline(p) if is_group(p) else shorten(p) for p in axis)}]"
+        return [repr(axis)]
+    *parts, last = [inline(p) if is_group(p) else shorten(p) for p in axis]
+    first, *rest = [*(f"{part}, " for part in parts), f"{last}]"]
+    return [f"[{first}", *rest]
 
 
 def _leaves_class_open(params: Any, name: str, x: Any) -> bool:
@@ -126,6 +164,40 @@ def as_row(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, type(x).__name__
         if is_group(x):
             yield from as_row(x, f"{prefix}{name}.")
+
+
+def as_columns(of: Any, name: str, x: Any) -> dict[str, Any]:
+    """The columns, and what stands in them, by which a table knows that a field is `x`.
+
+    Args:
+        of: The class or the space that the table is of, which knows the names of points; or None.
+        name: The field, dotted where it is one of a group.
+        x: A point, the name of one, or a group or a class of groups.
+    """
+    label = _label_in(of, name, x)
+    if label is not None:
+        return {name: label}
+    if is_group(x) and not is_open(x):
+        return {name: type(x).__name__, **dict(as_row(x, f"{name}."))}
+    return {name: x.__name__ if isinstance(x, type) and hasattr(x, FIELDS) else _cell(x)}
+
+
+def _label_in(of: Any, name: str, x: Any) -> str | None:
+    """The name of the point `x` on an axis of a class, an instance, or one of its groups."""
+    head, _, rest = name.partition(".")
+    cls, held = (of, {}) if isinstance(of, type) else (type(of), getattr(of, "__dict__", {}))
+    field = getattr(cls, FIELDS, {}).get(head)
+    if field is None:
+        return None
+    known = [*(held.get(at, {}).get(head) for at in ("~open", "~labels")), field.declared]
+    axes = [one for one in known if isinstance(one, Axis)]
+    if not rest:
+        named = [one for one in axes if one.labels and x not in one.labels]
+        return next(filter(None, (one.label_of(x) for one in named)), None)
+    plain = [held.get(head), *known, getattr(field.declared, "given", None)]
+    points = [one for axis in axes if not isinstance(axis.points, range) for one in axis]
+    groups = filter(is_group, [*plain, *points])
+    return next(filter(None, (_label_in(group, rest, x) for group in groups)), None)
 
 
 def row_maker(space: Any) -> Callable[[Any], dict[str, Any]]:

@@ -22,6 +22,7 @@ from superparams.store import (
     experiment_folder,
     gather,
     gather_later,
+    repository,
     run_folders,
     save_source,
 )
@@ -34,6 +35,7 @@ from superparams.store.folder import (
     write_all_durably,
     write_durably,
 )
+from tests.runs import environment, output
 
 
 def git(folder: Path, *words: str) -> str:
@@ -106,14 +108,161 @@ def test_a_clean_repository(tmp_path: Path, project: Path) -> None:
 def test_what_is_large_is_cut_and_told(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_PATCH", 1000)
+    monkeypatch.setattr(repository, "MAX_PATCH", 1000)
     (project / "digits.py").write_text("x = 2  # " + "long " * 1000)
-    (project / "large.py").write_text("#" * (module.MAX_FILE + 1))
+    (project / "large.py").write_text("#" * (repository.MAX_FILE + 1))
     found = module.read_provenance(kept(tmp_path, project))
     assert found.patch is not None
     assert len(found.patch) == 1000
     assert found.manifest["git"]["patch_cut_at"] == 1000
     assert found.manifest["git"]["untracked_left_out"] == ["large.py"]
+
+
+def test_of_a_large_patch_the_sources_are_kept(tmp_path: Path, project: Path) -> None:
+    (project / "data.csv").write_text("1\n")
+    git(project, "add", ".")
+    git(project, "commit", "-q", "-m", "two")
+    (project / "data.csv").write_text("22222222\n" * 200_000)
+    (project / "digits.py").write_text("x = 2\n")
+    found = module.read_provenance(kept(tmp_path, project))
+    assert found.patch is not None
+    assert "+x = 2" in found.patch
+    assert "data.csv" not in found.patch
+    assert found.manifest["git"]["patch_left_out"] == ["data.csv"]
+    assert found.manifest["git"]["patch_cut_at"] is None
+
+
+def test_what_earlier_runs_kept_is_no_source(project: Path) -> None:
+    """Results lie in the project, and are not always ignored."""
+    for _ in range(3):
+        run = RunFolder.create(project / "results" / "x", {"code": "c1"})
+        save_source(run, project, [project / "digits.py"], {})
+        gather(project).save(run)
+    assert run.manifest()["git"]["untracked"] == []
+    assert not (run.source / "untracked").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("diff.noprefix", "true"),
+        ("diff.mnemonicPrefix", "true"),
+        ("diff.context", "0"),
+        ("color.ui", "always"),
+        ("diff.submodule", "log"),
+    ],
+)
+def test_whatever_a_user_likes_patches_to_look_like(
+    tmp_path: Path, project: Path, settings: tuple[str, str]
+) -> None:
+    lines = [f"x{at} = {at}\n" for at in range(20)]
+    (project / "digits.py").write_text("".join(lines))
+    git(project, "commit", "-q", "-a", "-m", "longer")
+    git(project, "config", *settings)
+    lines[10] = "x = 2\n"
+    (project / "digits.py").write_text("".join(lines))
+    (project / "sub").mkdir()
+    run = RunFolder.create(tmp_path / "results", {"code": "c1"})
+    gather(project / "sub").save(run)
+    git(project, "checkout", "-q", "digits.py")
+    git(project, "apply", str(run.source / "uncommitted.patch"))
+    assert (project / "digits.py").read_text() == "".join(lines)
+
+
+def test_results_in_the_project_are_not_looked_into(project: Path) -> None:
+    for name in ("results [1]/x/settings/a.py", "results [1]2/b.py", "sub/results [1]/c.py"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("x = 1\n")
+    state, _ = repository.git_state(project, project / "results [1]")
+    assert state is not None
+    assert state["untracked"] == ["results [1]2/b.py", "sub/results [1]/c.py"]
+    for results in (project, project.parent, project.parent / "elsewhere", None):
+        state, _ = repository.git_state(project, results)
+        assert state is not None
+        assert len(state["untracked"]) == 3
+
+
+SLOW_GIT = """#!/bin/sh
+case " $* " in *" {word} "*) exec sleep 60;; esac
+exec {git} "$@"
+"""
+
+
+@pytest.mark.parametrize("word", ["diff", "ls-files"])
+def test_a_git_that_takes_too_long(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    """What it does not tell is not taken for nothing."""
+    (project / "digits.py").write_text("x = 2\n")
+    (tmp_path / "bin").mkdir()
+    slow = tmp_path / "bin" / "git"
+    slow.write_text(SLOW_GIT.format(word=word, git=shutil.which("git")))
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(repository, "_SECONDS", 0.5)
+    begun = time.monotonic()
+    run = kept(tmp_path, project)
+    assert time.monotonic() - begun < 10
+    assert run.manifest()["git"]["failed"] == [word]
+    assert not gather(project).is_whole
+    with pytest.raises(StoreError, match="not known, since git did not tell"):
+        module.read_provenance(run).restore(tmp_path / "then")
+
+
+TOLD = """
+import sys, warnings
+from superparams import Experiment, search
+from superparams.store import repository
+class Fit(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        return {"y": self.x}
+repository._SECONDS = 0.3
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    found = Fit().run_all(progress=False)
+print(found.counts, [str(one.message).partition(": ")[2] for one in told])
+"""
+
+
+def test_a_run_says_what_git_did_not_tell(tmp_path: Path, project: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    slow = tmp_path / "bin" / "git"
+    slow.write_text(SLOW_GIT.format(word="diff", git=shutil.which("git")))
+    slow.chmod(0o755)
+    env = environment(PATH=f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    told = output(project, TOLD, env=env)
+    assert told.startswith("{'done': 2} [\"TimeoutError('git did not tell")
+
+
+def test_the_repository_of_a_hook_is_not_taken_for_ours(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q", "-b", "elsewhere")
+    commit = git(project, "rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    state, _ = repository.git_state(project)
+    assert state is not None
+    assert (state["commit"], state["branch"]) == (commit, "trunk")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_repository_of_someone_else(project: Path) -> None:
+    """In a container the project often belongs to another user."""
+    for path in (project, *project.rglob("*")):
+        os.chown(path, 12345, 12345)
+    state, _ = repository.git_state(project)
+    assert state is not None
+    assert state["branch"] == "trunk"
+
+
+def test_a_detached_head(tmp_path: Path, project: Path) -> None:
+    git(project, "checkout", "-q", "--detach")
+    found = module.read_provenance(kept(tmp_path, project))
+    assert (found.commit, found.branch) == (git(project, "rev-parse", "HEAD"), None)
 
 
 def test_outside_git_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +275,7 @@ def test_outside_git_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @needs_git
 def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "trunk")
-    state, _ = module.git_state(tmp_path)
+    state, _ = repository.git_state(tmp_path)
     assert state is not None
     assert (state["commit"], state["branch"]) == (None, "trunk")
 
@@ -143,7 +292,7 @@ def test_nothing_of_the_repository_runs(tmp_path: Path, project: Path) -> None:
         (project / ".git" / "hooks" / hook).symlink_to(script)
     (project / ".gitattributes").write_text("*.py diff=x\n")
     (project / "digits.py").write_text("x = 2\n")
-    state, files = module.git_state(project)
+    state, files = repository.git_state(project)
     assert state is not None
     assert "uncommitted.patch" in files
     assert not canary.exists()
@@ -157,6 +306,52 @@ def test_what_is_told_of_machine_and_process(tmp_path: Path) -> None:
     assert found["versions"]["pytest"] == pytest.__version__
     assert found["cpu"]
     json.dumps(found)
+
+
+GIVEN = """
+import json, sys
+import numpy as np
+from superparams import Experiment, Params, search, value
+class Adam(Params):
+    rate: float = search([0.1, 0.2])
+class Fit(Experiment):
+    C: float = search([1.0, 2.0])
+    folds: int = 5
+    layers: list[int] = [64, 64]
+    data: object = value(np.arange(100_000.0))
+    other: object = value(factory=lambda: np.ones(3), key="v1")
+    optimizer: Adam = Adam()
+    def run(self):
+        return {"y": self.C}
+if __name__ == "__main__":
+    given = {"C": search([1.0, 3.0]), "folds": 3, "layers": [64, 64], "optimizer": Adam(rate=0.1)}
+    found = Fit(**given).run_all(int(sys.argv[1]), progress=False)
+    told = found.provenance(found.best("y")).manifest
+    print(json.dumps({name: told[name] for name in ("overrides", "constants", "payload")}))
+"""
+
+
+def test_what_the_call_gave_and_what_the_data_was(tmp_path: Path) -> None:
+    alone = json.loads(output(tmp_path, GIVEN, "1"))
+    assert alone["overrides"] == {
+        "C": "search([1.0, 3.0])",
+        "folds": "3",
+        "optimizer": "Adam(rate=0.1)",
+    }
+    constants = alone["constants"]
+    assert list(constants) == ["folds", "layers", "data", "other", "optimizer"]
+    assert constants["data"]["value"] == "ndarray(100000, float64)"
+    assert len({one["digest"] for one in constants.values()}) == 5
+    assert all(re.fullmatch("[0-9a-f]{32}", one["digest"]) for one in constants.values())
+    assert "not made yet" in constants["other"]["value"], "nothing is made for this"
+    assert alone["payload"] is None
+
+
+def test_the_size_of_the_payload(tmp_path: Path) -> None:
+    payload = json.loads(output(tmp_path, GIVEN, "2"))["payload"]
+    assert payload["shared"] >= 800_000
+    assert payload["in_place"] == 0
+    assert 0 < payload["pickled"] < 100_000
 
 
 def test_no_value_of_the_environment_is_kept(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
+import enum
 import io
 import math
 import pickle
@@ -11,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -18,7 +21,8 @@ from rich.console import Console
 
 from superparams.errors import StoreError
 from superparams.outcome import Outcome, encode
-from superparams.store import Ledger, Results, RunFolder, accept, changes, equivalent
+from superparams.store import Ledger, Results, RunFolder, accept, equivalent
+from tests.runs import output, script
 
 
 def key(number: int) -> str:
@@ -87,9 +91,147 @@ def test_where(results: Results) -> None:
     assert len(results.where(**{"optimizer.lr": 0.1})) == 12
     assert len(results.where(accuracy=None)) == 3
     assert len(results.where(C=1)) == 1
-    assert len(results.where(C="x")) == 0
+    assert len(results.where(C=77)) == 0
+    with pytest.raises(StoreError, match=r"C='x': that column holds double such as 0\.0, 0\.1"):
+        results.where(C="x")
     with pytest.raises(StoreError, match=r"no column 'kernl'.*did you mean 'kernel'\?"):
         results.where(kernl="rbf")
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+def test_where_takes_what_the_results_were(tmp_path: Path) -> None:
+    values: list[Any] = [
+        Colour.RED, Path("a/b"), dt.date(2020, 1, 2), np.float32(0.5), math.nan, [1, 2], "text",
+        True, 1, 2**70,
+    ]  # fmt: skip
+    rows = [Outcome(at, key(at), "done", {}, {f"x{at}": x}) for at, x in enumerate(values)]
+    run(tmp_path, rows)
+    found = Results.load(tmp_path)
+    for at, value in enumerate(values):
+        assert [row["index"] for row in found.where(**{f"x{at}": value})] == [at], value
+    assert len(found.where(x0=Colour.BLUE)) == 0
+    with pytest.raises(StoreError, match="x6=7: that column holds string such as 'text'"):
+        found.where(x6=7)
+
+
+def test_where_in_a_column_of_mixed_types(tmp_path: Path) -> None:
+    values: list[Any] = [1, "1", True, [1], None, 2.5, {"a": 1}]
+    run(tmp_path, [Outcome(n, key(n), "done", {}, {"x": [x]}) for n, x in enumerate(values)])
+    found = Results.load(tmp_path)
+    for at, value in enumerate(values):
+        assert [row["index"] for row in found.where(x=[value])] == [at], value
+    assert [row["index"] for row in found.where(x=[1.0])] == [0]
+
+
+POINTS = """
+from superparams import Experiment, Params, search
+class Adam(Params):
+    rate: float = search([0.1, 0.2])
+class SGD(Params):
+    size: int = search({"small": 64, "large": 512})
+def square(x): return x * x
+class Named(Experiment):
+    width: int = search({"narrow": 64, "wide": 512})
+    optimizer: Adam | SGD = search([Adam(), SGD()])
+    f: object = search([square, len])
+    def run(self):
+        return {"y": self.width}
+"""
+ASKED = """
+from points import *
+from superparams import search
+Named().run_all(progress=False)
+for found in (Named.results(), Named().run_all(progress=False), Named(width=64).results()):
+    print(
+        len(found),
+        len(found.where(width=64)),
+        len(found.where(width="wide")),
+        len(found.where(optimizer=Adam)),
+        len(found.where(optimizer="SGD")),
+        len(found.where(**{"optimizer.size": 64})),
+        len(found.where(**{"optimizer.size": "large"})),
+        len(found.where(optimizer=Adam(rate=0.2))),
+        len(found.where(optimizer=SGD(size=512), f=square)),
+    )
+given = Named(width=search({"tiny": 1})).run_all(progress=False)
+print([len(given.where(width=x)) for x in (1, "tiny")], len(given.stale))
+print(len(Named.results()), len(Named.results().where(width="tiny")))
+"""
+
+
+def test_where_takes_points_as_a_call_does(tmp_path: Path) -> None:
+    script(tmp_path, POINTS, "points.py")
+    assert output(tmp_path, ASKED).splitlines() == [
+        "16 8 8 8 8 4 4 4 2",
+        "16 8 8 8 8 4 4 4 2",
+        "8 8 0 4 4 2 2 2 1",
+        "[8, 8] 0",
+        "24 8",
+    ]
+
+
+SPACES = """
+from superparams import Experiment, search
+from superparams.errors import StoreError
+class Fit(Experiment):
+    x: int = search([1, 2, 3, 4])
+    def run(self):
+        return {"y": -self.x}
+try:
+    Fit(x=1).results()
+except StoreError as error:
+    print("run the experiment first" in str(error))
+Fit().run_all(progress=False)
+Fit(x=9).run_all(progress=False)
+print(len(Fit.results()), len(Fit().results()))
+print([row["x"] for row in Fit(x=search([3, 7, 1])).results()])
+print([row["y"] for row in Fit(x=2).results()], [row["y"] for row in Fit()[3].results()])
+print(len(Fit.results("results")), len(Fit(x=2).results(results="results")))
+"""
+
+
+def test_results_of_a_space_are_those_of_its_settings(tmp_path: Path) -> None:
+    assert output(tmp_path, SPACES).splitlines() == ["True", "5 4", "[3, 1]", "[-2] [-4]", "5 1"]
+
+
+WRONG = """
+from pathlib import Path
+from superparams import Experiment, Results, search
+class Fit(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        return {"y": -self.x}
+Fit().run_all(progress=False)
+Path("file").write_text("")
+print(len(Results.load("results/script.Fit")))
+for act in (
+    lambda: Fit().run_all(results="file"),
+    lambda: Fit.results("file"),
+    lambda: Fit().run_all(results="file/deeper"),
+    lambda: Results.load("file"),
+    lambda: Results.load("results/script.Fat"),
+    lambda: Results.load("results"),
+):
+    try:
+        act()
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_folders_that_are_none(tmp_path: Path) -> None:
+    told = output(tmp_path, WRONG).splitlines()
+    assert told[0] == "2"
+    wrong = "file is a file; give the folder to keep results in"
+    assert told[1] == told[2] == f"StoreError: results='file': {wrong}"
+    assert told[3] == f"StoreError: results='file/deeper': {wrong}"
+    assert told[4].startswith("StoreError: file is a file, not the folder of an experiment")
+    assert "results has those of script.Fit" in told[5]
+    assert told[6].startswith("StoreError: results holds experiments (script.Fit)")
 
 
 def test_best(results: Results) -> None:
@@ -132,29 +274,6 @@ def test_stale(tmp_path: Path) -> None:
     codes = equivalent(tmp_path, "c2")
     assert codes == ["c2", "c1"]
     assert len(Results.load(tmp_path, codes=codes).stale) == 0
-
-
-def test_what_is_accepted_goes_one_way_and_on(tmp_path: Path) -> None:
-    accept(tmp_path, "c1", "c2")
-    accept(tmp_path, "c2", "c3")
-    with open(tmp_path / "accepted.jsonl", "ab") as file:
-        file.write(b'\n{"old": "c0", "ne')  # a crash
-    accept(tmp_path, "c3", "c2")
-    assert equivalent(tmp_path, "c3") == ["c3", "c2", "c1"]
-    assert equivalent(tmp_path, "c1") == ["c1"]
-
-
-def test_what_changed(tmp_path: Path) -> None:
-    folder = run(tmp_path, [], parts={"m.f": "1", "m.g": "1", "m.h": "1"})
-    (folder.source / "parts.json").write_text('{"m.f": "def f():\\n    return 1"}')
-    parts = {"m.f": "2", "m.g": "1", "m.new": "1"}
-    found = changes(folder, parts, {"m.f": "def f():\n    return 2"})
-    assert [(one.name, one.how) for one in found] == [
-        ("m.f", "changed"),
-        ("m.h", "removed"),
-        ("m.new", "added"),
-    ]
-    assert "-    return 1\n+    return 2" in found[0].diff
 
 
 def test_summary_and_text(
@@ -272,6 +391,7 @@ def test_results_are_copied_with_their_rows(results: Results) -> None:
 
 def test_no_results_at_all(tmp_path: Path) -> None:
     none = Results.empty(tmp_path)
+    run(tmp_path, [])
     assert (len(none), none.counts, none.runs, len(none.failures)) == (0, {}, [], 0)
     assert none.columns == Results.load(tmp_path).columns
 

@@ -59,6 +59,25 @@ def test_singular() -> None:
     )
 
 
+def test_long_alternatives_stand_in_lines_of_their_own() -> None:
+    class Adam(Params):
+        rate: float = search([0.001, 0.01, 0.1])
+        beta: float = search([0.9, 0.99, 0.999])
+
+    class SGD(Params):
+        rate: float = search([0.001, 0.01, 0.1])
+        momentum: float = search([0.0, 0.9])
+
+    class Fit(Experiment):
+        optimizer: Adam | SGD = search([Adam(), SGD()])
+
+    assert repr(Fit()).splitlines()[1:] == [
+        "optimizer:     [Adam(rate=search([0.001, 0.01, 0.1]), beta=search([0.9, 0.99, 0.999])),",
+        "                SGD(rate=search([0.001, 0.01, 0.1]), momentum=search([0.0, 0.9]))]",
+    ]
+    assert repr(Fit(optimizer=search([SGD(rate=0.1), Adam(rate=1.0, beta=0.5)]))).count("\n") == 1
+
+
 def test_the_summary_of_nested_spaces() -> None:
     class X(Experiment):
         adam: Adam = Adam()

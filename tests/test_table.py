@@ -25,6 +25,7 @@ from superparams.outcome import Outcome, encode
 from superparams.store import Ledger, RunFolder, compact, read_index, run_folders
 from superparams.store.ledger import MAX_STREAMS
 from superparams.store.table import OUTCOME
+from tests.runs import output
 
 
 def key(number: int) -> str:
@@ -142,6 +143,13 @@ CASES: list[tuple[list[Any], str, list[Any]]] = [
     (["a", Path("b")], "string", ["a", "b"]),
     ([[], [1]], "list<element: int64>", [[], [1]]),
     ([[1], [0.5]], "list<element: double>", [[1.0], [0.5]]),
+    ([[2**53 + 1], [0.5]], "string", ["[9007199254740993]", "[0.5]"]),
+    ([np.array([2**53 + 1]), np.array([0.5])], "string", ["[9007199254740993]", "[0.5]"]),
+    ([[[2**53 + 1]], [[0.5]]], "string", ["[[9007199254740993]]", "[[0.5]]"]),
+    ([[2**53 + 1, 0.5], [1]], "string", ["[9007199254740993, 0.5]", "[1]"]),
+    ([np.array([2**64 - 1], np.uint64), [-1]], "string", ["[18446744073709551615]", "[-1]"]),
+    ([[{"b": 2**53 + 1}], [{"b": 0.5}]], "string", ['[{"b": 9007199254740993}]', '[{"b": 0.5}]']),
+    ([[2**53], [0.5]], "list<element: double>", [[2.0**53], [0.5]]),
     ([[1], ["a"]], "string", ["[1]", '["a"]']),
     ([[1, "a"], [1]], "string", ['[1, "a"]', "[1]"]),
     ([decimal.Decimal("1.5"), decimal.Decimal("1.25")], "decimal128(38, 2)",
@@ -152,6 +160,7 @@ CASES: list[tuple[list[Any], str, list[Any]]] = [
      [dt.datetime(2020, 1, 1)] * 2),
     ([np.datetime64("2020-01-01", "ns"), dt.datetime(3000, 1, 1)], "string",
      ['"2020-01-01 00:00:00.000000000"', '"3000-01-01 00:00:00.000000"']),
+    ([dt.timedelta(days=1, microseconds=3), "a"], "string", ['"1 day, 0:00:00.000003"', '"a"']),
     ([b"a", "a"], "string", ["\"b'a'\"", '"a"']),
     ([{"b": 1}, 1], "int64", [None, 1]),
 ]  # fmt: skip
@@ -173,6 +182,36 @@ def test_drifting_types(
     assert (str(made.schema.field("x").type), made.column("x").to_pylist()) == (form, expected)
 
 
+WITHOUT_PANDAS = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "pandas":
+            raise ImportError(name)
+sys.meta_path.insert(0, Missing())
+import numpy as np
+from superparams import Experiment, search
+time, span = np.datetime64("2020-01-01T00:00:00.000000001"), np.timedelta64(3, "ns")
+class Times(Experiment):
+    x: int = search([0, 1])
+    def run(self):
+        at = np.array([time])
+        return {"t": time, "ts": at, "d": span, "mixed": [at, 1][self.x], "own": [span, 1][self.x]}
+found = Times().run_all(progress=False)
+row = next(iter(found))
+print([row[name] for name in ("t", "ts", "d", "mixed", "own")])
+print(found.row(row["key"]) == row, "00000001" in repr(found), len(found.where(t=time)))
+"""
+
+
+def test_nanoseconds_need_no_pandas(tmp_path: Path) -> None:
+    shown = "2020-01-01 00:00:00.000000001"
+    assert output(tmp_path, WITHOUT_PANDAS).splitlines() == [
+        str([shown, [shown], "3 ns", f'["{shown}"]', '"3 ns"']),
+        "True True 2",
+    ]
+
+
 def test_a_column_that_became_text_is_told_once(tmp_path: Path) -> None:
     run(tmp_path, [done(0, {"x": 1}), done(1, {"x": "a"}), done(2, {"x": [1]})])
     (note,) = compact(tmp_path).notes
@@ -187,6 +226,16 @@ def test_superseded_types_are_forgotten(tmp_path: Path) -> None:
     run(tmp_path, [done(0, {"x": 2})])
     compact(tmp_path)
     assert sorted(column(tmp_path)) == [1, 2]
+
+
+def test_columns_stand_as_in_the_newest_run(tmp_path: Path) -> None:
+    run(tmp_path, [done(0, {"x": 1, "y": 2}, params={"a": 0, "c": 1})])
+    compact(tmp_path)
+    newer = {"a": 1, "b": 2, "c": 3}
+    run(tmp_path, [done(1, {"w": 0, "x": 1}, params=newer)])
+    assert table(tmp_path).column_names[:6] == ["a", "b", "c", "w", "x", "y"]
+    run(tmp_path, [Outcome(2, key(2), "failed", newer, error="no")])
+    assert table(tmp_path).column_names[:6] == ["a", "b", "c", "w", "x", "y"]
 
 
 def test_names_that_clash(tmp_path: Path) -> None:
@@ -285,9 +334,11 @@ VALUES = st.one_of(
     st.dates(),
     st.datetimes(),
     st.lists(st.integers() | st.text(max_size=2), max_size=2),
+    st.lists(st.integers(-(2**70), 2**70), max_size=2),
+    st.lists(st.floats(allow_nan=False) | st.integers(-(2**54), 2**54), max_size=2),
     st.complex_numbers(),
     st.binary(max_size=3),
-    st.sampled_from([np.float32(0.5), np.int8(3), Path("p"), np.ones(2)]),
+    st.sampled_from([np.float32(0.5), np.int8(3), Path("p"), np.ones(2), np.array([2**53 + 1])]),
 )
 ROWS = st.dictionaries(st.sampled_from(["x", "y", "a"]), VALUES)
 
@@ -313,6 +364,20 @@ def test_no_value_is_lost(
     assert len(run_folders(root)) == len(runs)
 
 
+@pytest.mark.parametrize(
+    ("found", "value"),
+    [
+        ([float(2**53)], [2**53 + 1]),
+        ("[9007199254740992.0]", [2**53 + 1]),
+        (float(2**53), 2**53 + 1),
+        ("[1]", [1, 2]),
+        ([1.0], [True]),
+    ],
+)
+def test_what_was_rounded_is_not_readable(found: Any, value: Any) -> None:
+    assert not is_readable(found, value)
+
+
 def is_readable(found: Any, value: Any) -> bool:
     """Whether a person who sees `found` knows the value."""
     if value is None or found is None:
@@ -326,8 +391,8 @@ def is_readable(found: Any, value: Any) -> bool:
     if isinstance(value, Path):
         value = str(value)
     if isinstance(found, list):
-        pairs = zip(found, value, strict=True)
-        return all(is_readable(one, other) for one, other in pairs)
+        pairs = zip(found, value, strict=False)
+        return len(found) == len(value) and all(is_readable(one, other) for one, other in pairs)
     if isinstance(found, str):
         if isinstance(value, list) and found.startswith("["):
             return is_readable(json.loads(found), value)  # JSON, number by number

@@ -28,6 +28,7 @@ from superparams.columns.arrays import (
     metadata_of,
     plain_array,
     plain_scalar,
+    python_values,
     simple_type,
 )
 from superparams.columns.cell import (
@@ -84,6 +85,7 @@ __all__ = [
     "metadata_of",
     "plain_array",
     "plain_scalar",
+    "python_values",
     "simple_type",
     "text",
     "to_json",

@@ -114,6 +114,32 @@ def make_array(values: list[Any], form: pa.DataType) -> pa.Array:
     return pa.array(values, wide[form]) if form in wide else made.combine_chunks()
 
 
+def python_values(array: Any) -> list[Any]:
+    """The values of an array (or a chunked one) as Python's own.
+
+    Nanoseconds, for which Python has no type, are those of pandas, and text where that is missing.
+    """
+    try:
+        values: list[Any] = array.to_pylist()
+    except ValueError:
+        return [_python_value(one) for one in array]
+    return values
+
+
+def _python_value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except ValueError:
+        form = scalar.type
+    if pa.types.is_duration(form):
+        return f"{scalar.value} ns"
+    if pa.types.is_temporal(form):
+        return str(scalar.cast(pa.string()))
+    if pa.types.is_struct(form):
+        return {name: _python_value(scalar[name]) for name in scalar}
+    return [_python_value(one) for one in scalar.values]
+
+
 def make_field(name: str, form: pa.DataType, kind: str | None) -> pa.Field:
     """A field that remembers what its text was."""
     return pa.field(name, form, metadata={KIND: kind.encode()} if kind else None)

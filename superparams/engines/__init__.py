@@ -28,6 +28,7 @@ __all__ = ["Activity", "Control", "Engine", "Options", "Todo", "find", "has_proc
 
 # Ascending ranges of step 1 that do not overlap: a million settings are one range.
 Todo = Sequence[range]
+MOST = 100_000  # workers or devices; a larger number is a slip, and its list would fill the memory
 
 _NAMES = {
     "serial": ("superparams.engines.serial", "Serial"),
@@ -59,7 +60,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what means nothing, and settle numbers of numpy and lists as plain ones."""
-        self._settle("num_proc", _whole, 1, "give a whole number of workers, 1 or more")
+        self._settle("num_proc", _some, "give a whole number of workers, 1 or more")
         self._settle("retries", _whole, 0, "give a whole number of extra attempts, 0 or more")
         if self.timeout is not None:
             self._settle("timeout", _seconds, "give seconds above 0, or None for no limit")
@@ -100,6 +101,14 @@ def _whole(given: object, least: int, remedy: str) -> int:
     return number
 
 
+def _some(given: object, remedy: str) -> int:
+    """A whole number of what a machine has."""
+    number = _whole(given, 1, remedy)
+    if number > MOST:
+        raise _Meaningless(f"that is more than {MOST:,}; {remedy}")
+    return number
+
+
 def _seconds(given: object, remedy: str) -> float:
     """A number of seconds that pass some day."""
     if isinstance(given, bool) or not isinstance(given, Real):
@@ -116,7 +125,7 @@ def _seconds(given: object, remedy: str) -> float:
 def _devices(given: object, remedy: str) -> int | tuple[str | int, ...]:
     """Names of devices or how many; a text is no list of names, though it can be iterated."""
     if isinstance(given, str) or not isinstance(given, Iterable):
-        return _whole(given, 1, remedy)
+        return _some(given, remedy)
     names = tuple(_device(each, remedy) for each in cast("Iterable[object]", given))
     if not names:
         raise _Meaningless(remedy)
@@ -130,14 +139,24 @@ def _device(given: object, remedy: str) -> str | int:
 
 
 class Control:
-    """How a run is ended early. Any thread and any signal handler may call it: it takes no lock."""
+    """How a run is ended early. Any thread and any signal handler may call it: it takes no lock.
 
-    __slots__ = ("draining", "stopping")
+    Attributes:
+        interrupted: Whether somebody pressed Ctrl-C, which may be too late to end anything.
+        payload: How many bytes were shared with workers and pickled for them, for the record;
+            None where there is no payload.
+        waiting: How many settings wait for another attempt, for people to see.
+    """
+
+    __slots__ = ("draining", "interrupted", "payload", "stopping", "waiting")
 
     def __init__(self) -> None:
         """Start with nothing asked."""
         self.draining = False
         self.stopping = False
+        self.interrupted = False
+        self.payload: dict[str, int] | None = None
+        self.waiting = 0
 
     def drain(self) -> None:
         """Hand out nothing more; what runs may finish."""
@@ -151,11 +170,12 @@ class Control:
 
 @dataclass(frozen=True)
 class Activity:
-    """What a worker does: the index of its setting (None: idle) and for how many seconds."""
+    """What a worker does: the index of its setting (None: idle), since when, at which attempt."""
 
     rank: int
     index: int | None
     seconds: float
+    attempt: int = 1
 
 
 class Engine(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from superparams.engines import Options
@@ -23,12 +24,18 @@ def late(timeout: float) -> str:
     return f"TimeoutError: it ran longer than timeout={timeout:g} seconds"
 
 
-def run_setting(worker: Worker, index: int, options: Options) -> Outcome:
-    """The last outcome of a setting that is tried as often as `options` allow."""
+def run_setting(
+    worker: Worker, index: int, options: Options, on_again: Callable[[int], None]
+) -> Outcome:
+    """The last outcome of a setting that is tried as often as `options` allow.
+
+    on_again: told of each attempt but the first, as it begins.
+    """
     attempt = 1
     outcome = worker.run(index, attempt)
     while again(outcome.status, attempt, options):
         attempt += 1
+        on_again(attempt)
         outcome = worker.run(index, attempt)
     return outcome
 

@@ -70,6 +70,7 @@ class Backlog:
         self._ranges: deque[range] = deque()
         self._again: deque[Chunk] = deque()
         self.remaining = sum(map(len, todo))
+        self.waiting = 0  # how many of these for another attempt
 
     def take(self, size: int) -> Chunk | None:
         """At most `size` settings; the ones to try again come last."""
@@ -80,7 +81,9 @@ class Backlog:
                 self._ranges.appendleft(one[size:])
             size -= len(found[-1])
         chunk = Chunk(tuple(found)) if found else self._again.popleft() if self._again else None
-        self.remaining -= len(chunk) if chunk else 0
+        if chunk:
+            self.remaining -= len(chunk)
+            self.waiting -= len(chunk) if chunk.attempt > 1 else 0
         return chunk
 
     def give_back(self, chunk: Chunk) -> None:
@@ -94,11 +97,13 @@ class Backlog:
     def isolate(self, chunk: Chunk) -> None:
         """Hand each of these out alone, after all the others."""
         self.remaining += len(chunk)
+        self.waiting += len(chunk) if chunk.attempt > 1 else 0
         self._again.extend(Chunk((range(one, one + 1),), chunk.attempt) for one in chunk)
 
     def try_again(self, index: int, attempt: int) -> None:
         """Hand this out once more, after all the others."""
         self.remaining += 1
+        self.waiting += 1
         self._again.append(Chunk((range(index, index + 1),), attempt))
 
     def _next(self) -> range | None:

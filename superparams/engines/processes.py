@@ -67,6 +67,7 @@ class Processes:
                 made = packed.enter_context(payload.pack(program))
                 if options.folder is not None:
                     logs.note(options.folder, made.report)
+                control.payload = made.sizes
                 return made.handle
 
             yield from self._dispatch.outcomes(pack)

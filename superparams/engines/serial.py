@@ -14,8 +14,10 @@ from superparams.worker import Place
 if TYPE_CHECKING:
     from superparams.worker import Program, Worker
 
-# Outcomes wait at most this long for company, seconds.
+# Outcomes wait at most this long for company, seconds; the first failures not at all, since they
+# may be enough to end the run.
 _FLUSH = 0.02
+_URGENT = 100
 _ELSEWHERE = 'it runs in this process; give engine="processes"'
 
 
@@ -30,7 +32,7 @@ class Serial:
 
     def __init__(self) -> None:
         """Nothing runs yet."""
-        self._running: tuple[int, float] | None = None
+        self._running: tuple[int, float, int] | None = None
 
     def execute(
         self, program: Program, todo: Todo, options: Options, control: Control
@@ -52,7 +54,12 @@ class Serial:
         running = self._running
         if running is None:
             return [Activity(0, None, 0.0)]
-        return [Activity(0, running[0], time.monotonic() - running[1])]
+        index, begun, attempt = running
+        return [Activity(0, index, time.monotonic() - begun, attempt)]
+
+    def _again(self, attempt: int) -> None:
+        if self._running is not None:
+            self._running = self._running[0], time.monotonic(), attempt
 
     def _outcomes(
         self, program: Program, todo: Todo, options: Options, control: Control
@@ -68,20 +75,22 @@ class Serial:
         self, worker: Worker, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
         batch: list[Outcome] = []
-        flushed = time.monotonic()
+        flushed, urgent = time.monotonic(), _URGENT
         for index in (index for one in todo for index in one):
-            if control.draining:
-                break
             now = time.monotonic()
             if batch and now - flushed > _FLUSH:
                 yield encode(batch)
                 batch, flushed = [], now
-            self._running = index, now
+            if control.draining:  # what it yields may be a reason for that
+                break
+            self._running = index, now, 1
             try:
-                batch.append(run_setting(worker, index, options))
+                batch.append(run_setting(worker, index, options, self._again))
             except KeyboardInterrupt:
                 if batch:
                     yield encode(batch)
                 raise
+            if urgent and batch[-1].status != "done":
+                flushed, urgent = 0.0, urgent - 1
         if batch:
             yield encode(batch)

@@ -71,12 +71,12 @@ class _Crew:
         self._closed = False
         self._limit = float("inf")
         self._size = max(1, min(options.num_proc, sum(map(len, todo))))
-        self._running: list[tuple[int, float] | None] = [None] * self._size
+        self._running: list[tuple[int, float, int] | None] = [None] * self._size
 
     def activity(self) -> list[Activity]:
         now = time.monotonic()
         return [
-            Activity(rank, one and one[0], now - one[1] if one else 0.0)
+            Activity(rank, one[0], now - one[1], one[2]) if one else Activity(rank, None, 0.0)
             for rank, one in enumerate(list(self._running))
         ]
 
@@ -139,7 +139,6 @@ class _Crew:
 
     def _run(self, worker: Worker, rank: int) -> None:
         while (index := self._next()) is not None:
-            self._running[rank] = index, time.monotonic()
             self._out.put(self._outcome(worker, index, rank))
             self._running[rank] = None
 
@@ -149,9 +148,13 @@ class _Crew:
             return None if ended else next(self._indices, None)
 
     def _outcome(self, worker: Worker, index: int, rank: int) -> Outcome:
-        outcome = run_once(self._program, worker, index, 1, rank)
+        outcome = self._attempt(worker, index, 1, rank)
         attempt = 1
         while again(outcome.status, attempt, self._options):
             attempt += 1
-            outcome = run_once(self._program, worker, index, attempt, rank)
+            outcome = self._attempt(worker, index, attempt, rank)
         return outcome
+
+    def _attempt(self, worker: Worker, index: int, attempt: int, rank: int) -> Outcome:
+        self._running[rank] = index, time.monotonic(), attempt
+        return run_once(self._program, worker, index, attempt, rank)

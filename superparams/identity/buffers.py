@@ -7,10 +7,11 @@ depend on how many threads computed it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any
+
+from superparams.cores import cores
 
 __all__ = ["LEAF", "buffer_digest", "leaves_digest"]
 
@@ -68,14 +69,8 @@ def _root() -> Any:
     )
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _spread(function: Callable[[int], bytes], n: int) -> Iterable[bytes]:
-    n_threads = min(n, _cores(), 8)
+    n_threads = min(n, cores(), 8)
     if n_threads < 2:
         return map(function, range(n))
     from concurrent.futures import ThreadPoolExecutor

@@ -69,6 +69,7 @@ class Code:
         source: the text of each part as it stands in its file, for diffs.
         files: the project's files that were reached, those imported for their effects included.
         notes: what could not be done fully, in sentences for the user.
+        edited: the parts that were edited after this process imported them.
     """
 
     digest: str
@@ -76,6 +77,7 @@ class Code:
     source: dict[str, str] = field(repr=False)
     files: list[Path] = field(default_factory=list[Path])
     notes: list[str] = field(default_factory=list[str])
+    edited: list[str] = field(default_factory=list[str])
 
 
 def fingerprint(
@@ -175,7 +177,8 @@ def _code(
     parts = {name: _hex(*form) for name, form in {**forms, **instances}.items()}
     items = (item.encode("utf-8", "surrogatepass") for pair in parts.items() for item in pair)
     source = {name: "\n\n".join(reach.parts[name].texts) for name in forms}
-    code = Code(_hex(*items), parts, source, sorted(reach.files), [*notes, *more])
+    notes = [*notes, *more]
+    code = Code(_hex(*items), parts, source, sorted(reach.files), notes, sorted(edited))
     return code, bool(more)
 
 

@@ -43,6 +43,11 @@ class Payload:
         return f"payload: {human(self.shared)} shared, {in_place}{human(self.pickled)} pickled"
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """`shared`, `in_place` and `pickled`, by name."""
+        return {"shared": self.shared, "in_place": self.in_place, "pickled": self.pickled}
+
+    @property
     def handle(self) -> Handle:
         """What a process on this host needs to attach: a few hundred bytes, up to 16 KiB."""
         if self._handle is None:

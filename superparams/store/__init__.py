@@ -5,7 +5,8 @@ Its folder and ledger, and the table of all results of an experiment.
 
 from __future__ import annotations
 
-from superparams.store.accepted import Change, accept, changes, equivalent
+from superparams.store.accepted import Accepted, accept, equivalent, withdraw
+from superparams.store.changed import Change, Changes, CodeChange, changes
 from superparams.store.folder import RunFolder, experiment_folder, run_folders
 from superparams.store.index import Index, read_index
 from superparams.store.ledger import Ledger
@@ -15,7 +16,10 @@ from superparams.store.results import Results
 from superparams.store.table import Written, compact
 
 __all__ = [
+    "Accepted",
     "Change",
+    "Changes",
+    "CodeChange",
     "Index",
     "Ledger",
     "LedgerWarning",
@@ -34,4 +38,5 @@ __all__ = [
     "read_index",
     "run_folders",
     "save_source",
+    "withdraw",
 ]

@@ -20,9 +20,10 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from superparams.errors import StoreError
 from superparams.identity.names import module_name
@@ -31,6 +32,8 @@ State = Literal["running", "finished", "interrupted", "crashed"]
 TABLE = "results.parquet"
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+
+_updating = threading.Lock()  # of a manifest, by the driver and by what gathers for it
 
 
 def safe_name(name: str) -> str:
@@ -119,15 +122,16 @@ class RunFolder:
         """What run.json says; empty when it is missing or damaged."""
         try:
             found = json.loads((self.path / "run.json").read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
     def update(self, **changes: Any) -> None:
         """Change some entries of run.json; the file is replaced in one step."""
-        manifest = self.manifest() | changes
-        made = json.dumps(manifest, indent=1, default=str).encode("utf-8", "backslashreplace")
-        write_durably(self.path / "run.json", made)
+        with _updating:
+            manifest = self.manifest() | changes
+            made = json.dumps(manifest, indent=1, default=str).encode("utf-8", "backslashreplace")
+            write_durably(self.path / "run.json", made)
 
     def finish(self, state: State = "finished", **changes: Any) -> None:
         """Say in the manifest how the run ended."""
@@ -136,8 +140,10 @@ class RunFolder:
     def state(self) -> State:
         """How the run ended. One whose driver is gone without a word has crashed."""
         manifest = self.manifest()
-        state: State = manifest.get("state", "crashed")
-        if state == "running" and not is_alive(manifest.get("process", {})):
+        said: Any = manifest.get("state")
+        process: Any = manifest.get("process")
+        state: State = said if said in get_args(State) else "crashed"
+        if state == "running" and not (isinstance(process, dict) and is_alive(process)):  # pyright: ignore
             return "crashed"
         return state
 

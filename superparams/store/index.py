@@ -5,6 +5,7 @@ For planning which ones a run still has to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
-from superparams.store.survey import RUN_BITS, STATUSES, first_places, joined, survey
+from superparams.store.survey import (
+    RUN_BITS,
+    STATUSES,
+    first_places,
+    joined,
+    survey,
+)
+from superparams.store.without import ALL, Without
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,12 @@ class Index:
         return set(_hex(self.keys.filter(mask)))
 
 
+def keys_of(texts: Iterable[str]) -> pa.Array:
+    """Keys of 32 hex digits as 16 bytes each."""
+    data = bytes.fromhex("".join(texts))
+    return pa.Array.from_buffers(pa.binary(16), len(data) // 16, [None, pa.py_buffer(data)])
+
+
 def _hex(keys: pa.Array) -> list[str]:
     """Keys as 32 hex digits each."""
     if not len(keys):
@@ -65,9 +79,12 @@ def _hex(keys: pa.Array) -> list[str]:
     return [digits[place : place + 32] for place in range(0, len(digits), 32)]
 
 
-def read_index(root: Path) -> Index:
-    """The newest outcomes, from the table and the ledgers that it does not hold yet."""
-    with survey(root) as found:
+def read_index(root: Path, *, without: Without = ALL) -> Index:
+    """The newest outcomes, from the table and the ledgers that it does not hold yet.
+
+    without: outcomes that are taken as not there.
+    """
+    with survey(root, without=without) as found:
         kept = found.kept()
         keys = joined(found.keys, pa.binary(16)).filter(kept)
         status = joined(found.status, pa.int8()).filter(kept)

@@ -11,38 +11,21 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 from superparams.store.folder import RunFolder, write_all_durably
+from superparams.store.repository import git_state, small_file
+from superparams.store.restore import PATCH, restore
 
 PARTS = "parts.json"  # in source/: the text of each part of the code
-MAX_PATCH = 1 << 20  # bytes of the patch of uncommitted changes that are kept
-MAX_FILES = 200  # untracked sources that are kept
-MAX_FILE = 256 << 10  # bytes of each
-_GIT_SECONDS = 5.0
-# Nothing of a repository may run: no hooks, pagers, external diffs, text conversions or file system
-# monitors.
-_GIT = (
-    "git",
-    "--no-pager",
-    "--no-optional-locks",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-)
-# Code alone: what else lies untracked in a project may be data, or a secret.
-_SOURCES = (".py", ".pyi", ".pyx", ".ipynb", ".sh", ".r", ".R", ".c", ".cc", ".cpp", ".cu", ".h")
 
 
 @dataclass(frozen=True)
@@ -62,15 +45,40 @@ class Provenance:
     files: list[Path]
     manifest: dict[str, Any] = field(repr=False)
 
+    def restore(
+        self, folder: Path | str, *, repository: Path | str | None = None, git: bool = True
+    ) -> Path:
+        """Write the code of the run into a folder that is empty, or not there yet; gives its path.
+
+        In git that is all of the repository: its commit, the uncommitted changes, and the sources
+        that git did not know. Nothing in your repository changes. Elsewhere it is the project's
+        files that the experiment reached.
+
+        repository: a clone that has the commit; by default the one that the run lies in, the one
+        that it was started in, or the one around the current directory. git: False writes only
+        what the experiment reached, for which no repository is needed.
+
+        Raises StoreError, before anything is written, for a folder that is not empty, and when no
+        repository has the commit; warns when some files were too large to be kept.
+        """
+        place = None if repository is None else Path(repository)
+        return restore(RunFolder(self.run), Path(folder), place, git=git)
+
 
 def read_provenance(run: RunFolder) -> Provenance:
     """What a run folder tells of its run."""
     manifest = run.manifest()
-    git: dict[str, Any] = manifest.get("git") or {}
-    patch = run.source / "uncommitted.patch"
+    told = manifest.get("git")
+    git = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    commit, branch = _text(git.get("commit")), _text(git.get("branch"))
+    patch = run.source / PATCH
     files = sorted(path for path in run.source.rglob("*") if path.is_file() and path != patch)
     text = patch.read_bytes().decode(errors="surrogateescape") if patch.exists() else None
-    return Provenance(run.path, git.get("commit"), git.get("branch"), text, files, manifest)
+    return Provenance(run.path, commit, branch, text, files, manifest)
+
+
+def _text(entry: Any) -> str | None:
+    return entry if isinstance(entry, str) else None
 
 
 # ---- at the start of a run
@@ -89,14 +97,20 @@ class Gathered:
             write_all_durably(run.source, self.files)
         run.update(**self.manifest)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether git answered all that it was asked."""
+        git: Any = self.manifest["git"]
+        return git is None or not git["failed"]
 
-def gather_later(project: Path) -> Future[Gathered]:
+
+def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]:
     """`gather`, in a thread, so that git and GPU tools do not hold up the start of a run."""
     future: Future[Gathered] = Future()
 
     def work() -> None:
         try:
-            future.set_result(gather(project))
+            future.set_result(gather(project, results))
         except BaseException as error:
             future.set_exception(error)
 
@@ -104,14 +118,17 @@ def gather_later(project: Path) -> Future[Gathered]:
     return future
 
 
-def gather(project: Path) -> Gathered:
+def gather(project: Path, results: Path | None = None) -> Gathered:
     """All that is known of code, machine and process.
 
-    Takes as long as git does; never raises for lack of git.
+    project: the root of the experiment's project, to which what `save_source` keeps is relative;
+    results: the folder of results, which may lie in it and is not looked into. Takes as long as
+    git does; never raises for lack of git.
     """
-    git, files = git_state(project)
+    git, files = git_state(project, results)
     manifest = {
         "argv": list(sys.argv),
+        "project": str(project),
         "cwd": str(Path.cwd()),
         "host": socket.gethostname(),
         "python": platform.python_version(),
@@ -139,7 +156,7 @@ def save_source(
     kept by its name alone. parts: the text of each function, class and constant by its full name.
     texts: the content of further files by their path, as they were when that was read.
     """
-    read = {str(file): data for file in files if (data := _small_file(file)) is not None}
+    read = {str(file): data for file in files if (data := small_file(file)) is not None}
     kept = {
         f"project/{_inside(project, Path(name))}": data
         for name, data in (read | dict(texts or {})).items()
@@ -199,107 +216,3 @@ def gpu_names() -> list[str]:
             continue
         names += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
     return names
-
-
-# ---- git
-
-
-def git_state(project: Path) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
-    """Commit, branch and changes of a folder's repository, and the files that keep them.
-
-    (None, {}) outside git. What is too large is cut or left out, and the entries say so.
-    """
-    if shutil.which("git") is None:
-        return None, {}
-    top = _git(project, "rev-parse", "--show-toplevel")
-    if top is None:
-        return None, {}
-    root = Path(os.fsdecode(top.rstrip(b"\n")))
-    commit = _line(_git(root, "rev-parse", "--verify", "-q", "HEAD"))
-    branch = _line(_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
-    patch, cut = _patch(root, commit)
-    files, left_out = _untracked(root)
-    state = {
-        "root": str(root),
-        "commit": commit,
-        "branch": branch,
-        "is_dirty": bool(patch or files or left_out),
-        "patch_cut_at": MAX_PATCH if cut else None,
-        "untracked": sorted(files),
-        "untracked_left_out": left_out,
-    }
-    kept = {f"untracked/{name}": data for name, data in files.items()}
-    return state, kept | ({"uncommitted.patch": patch} if patch else {})
-
-
-def _patch(root: Path, commit: str | None) -> tuple[bytes, bool]:
-    """The patch from the commit to the working tree, and whether it had to be cut."""
-    if commit is None:
-        return b"", False
-    asked = ("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", commit)
-    patch = _git(root, *asked, limit=MAX_PATCH + 1) or b""
-    return patch[:MAX_PATCH], len(patch) > MAX_PATCH
-
-
-def _untracked(root: Path) -> tuple[dict[str, bytes], list[str]]:
-    """Sources that git neither knows nor ignores, and the names of those left out for size."""
-    listing = _git(root, "ls-files", "--others", "--exclude-standard", "-z") or b""
-    names = [os.fsdecode(name) for name in listing.split(b"\0") if name]
-    kept: dict[str, bytes] = {}
-    left_out: list[str] = []
-    for name in names:
-        if not name.endswith(_SOURCES) or ".." in PurePosixPath(name).parts:
-            continue
-        data = _small_file(root / name) if len(kept) < MAX_FILES else None
-        if data is None:
-            left_out.append(name)
-        else:
-            kept[name] = data
-    return kept, left_out[:MAX_FILES]
-
-
-def _small_file(path: Path) -> bytes | None:
-    try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE:
-            return None
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _line(answer: bytes | None) -> str | None:
-    return os.fsdecode(answer.strip()) or None if answer is not None else None
-
-
-def _git(folder: Path, *words: str, limit: int = 8 << 20) -> bytes | None:
-    """What git answers, at most `limit` bytes; None when it fails or takes too long."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        with subprocess.Popen(
-            [*_GIT, *words],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            return _answer(process, limit)
-    except OSError:
-        return None
-
-
-def _answer(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
-    from threading import Timer
-
-    assert process.stdout is not None
-    timer = Timer(_GIT_SECONDS, process.kill)
-    timer.start()
-    try:
-        data = process.stdout.read(limit)
-        if len(data) == limit:
-            process.kill()  # the rest is not wanted
-            return data
-        return data if process.wait() == 0 else None
-    finally:
-        timer.cancel()
-        process.kill()

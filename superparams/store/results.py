@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import html
 import importlib
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,18 +13,24 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_array, plain_scalar
+from superparams.columns import plain_array, plain_scalar, python_values
 from superparams.errors import StoreError
+from superparams.identity import Code
 from superparams.outcome import counts
+from superparams.show import as_columns
+from superparams.store.accepted import Accepted
+from superparams.store.changed import Changes
 from superparams.store.folder import TABLE, RunFolder, safe_name
+from superparams.store.matching import matches
 from superparams.store.provenance import Provenance, read_provenance
-from superparams.store.rows import Rows, places_of
+from superparams.store.rows import Rows, as_dicts, places_of
 from superparams.store.schema import source_of
+from superparams.store.shown import ROWS, Shown, cell
+from superparams.store.stale import Now
 from superparams.store.survey import STATUSES
 from superparams.store.table import compact
 
-_SHOWN_ROWS = 10
-_SHOWN_CHARS = 30
+WIDTH = 120  # characters, where there is no terminal
 
 
 class Results:
@@ -42,35 +48,55 @@ class Results:
         *,
         codes: Sequence[str] = (),
         notes: Sequence[str] = (),
+        code: Code | None = None,
+        of: Any = None,
     ) -> None:
         """Most are made by `Results.load`.
 
         root: the folder of the experiment; table: its rows; codes: fingerprints of the code as it
-        is now (and of code accepted as equivalent): rows by any other code are stale.
+        is now, then of code accepted as equivalent: rows by any other code are stale; code: the
+        code as it is now, which `changes` looks into; of: the experiment's class, or the space.
         """
         self.root = root
-        self.codes = tuple(codes)
         self.notes = tuple(notes)
+        self._now = Now.of(root, codes, code)
+        self._space = of
         self.report: Path | None = None
         """The file with what the experiment's own `report` made of these, if it did."""
         self._rows = table if isinstance(table, Rows) else Rows.of_table(table)
 
     @classmethod
-    def load(cls, root: Path, *, codes: Sequence[str] = ()) -> Results:
-        """The results in an experiment's folder, without running anything.
+    def load(
+        cls,
+        root: Path | str,
+        *,
+        codes: Sequence[str] = (),
+        code: Code | None = None,
+        of: Any = None,
+    ) -> Results:
+        """The results in an experiment's folder (`results/<module>.<Class>`), without running.
 
         Crashed runs are taken in. Rows are read from the file when they are first asked for, and
-        stay what they are now whatever runs later.
+        stay what they are now whatever runs later. codes, code, of: see `Results`. Raises
+        StoreError when there are none.
         """
-        if not root.is_dir():
-            raise StoreError(f"there are no results in {root}: run the experiment first")
+        root = Path(root)
+        if not (root / "runs").is_dir() and not (root / TABLE).is_file():
+            raise StoreError(_no_results(root))
         written = compact(root)
-        return cls(root, Rows.of_file(written.path), codes=codes, notes=written.notes)
+        rows = Rows.of_file(written.path)
+        return cls(root, rows, codes=codes, notes=written.notes, code=code, of=of)
 
     @classmethod
-    def empty(cls, root: Path, *, codes: Sequence[str] = ()) -> Results:
+    def empty(
+        cls, root: Path, *, codes: Sequence[str] = (), code: Code | None = None, of: Any = None
+    ) -> Results:
         """No rows, for an experiment that nothing is recorded of."""
-        return cls(root, Rows.none(), codes=codes)
+        return cls(root, Rows.none(), codes=codes, code=code, of=of)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Where they are taken to, the class may be another, or none.
+        return {**self.__dict__, "_space": None}
 
     # ---- the table
 
@@ -105,7 +131,7 @@ class Results:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self.to_arrow().to_batches():
-            yield from batch.to_pylist()
+            yield from as_dicts(batch)
 
     @property
     def columns(self) -> list[str]:
@@ -136,17 +162,6 @@ class Results:
         return self._only(lambda: pc.not_equal(self._column("status"), done))
 
     @property
-    def stale(self) -> Results:
-        """The rows that other code made than the code as it is now.
-
-        Empty when that is not known.
-        """
-        if not self.codes:
-            return self._only(lambda: pa.nulls(0, pa.int64()))
-        known = plain_array(list(self.codes), pa.string())
-        return self._only(lambda: pc.invert(pc.is_in(self._column("code"), known)))
-
-    @property
     def runs(self) -> list[str]:
         """The names of the runs that made these rows, oldest first."""
         return sorted(self._column("run").unique().to_pylist())
@@ -163,17 +178,28 @@ class Results:
     def where(self, **params: Any) -> Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
-        Dotted names go in as `where(**{"optimizer.lr": 0.1})`.
+        Dotted names go in as `where(**{"optimizer.lr": 0.1})`. A named point is meant by its name
+        or its value, a group by all of its fields. Raises StoreError for a column that there is
+        not, and for a value that it could never hold.
         """
         found = self
         for name, value in params.items():
-            column = found._column(name)
-            try:
-                same = pc.is_null(column) if value is None else pc.equal(column, pa.scalar(value))
-            except (ValueError, TypeError, NotImplementedError):
-                same = pa.array([one == value for one in column.to_pylist()], pa.bool_())
-            found = found._of_mask(same)
+            for column, wanted in self._meant(name, value).items():
+                field = self._rows.schema.field(self._named(column))
+                found = found._of_mask(matches(found._column(column), field, wanted))
         return found
+
+    def _meant(self, name: str, value: Any) -> dict[str, Any]:
+        """The columns that a value of a column or a group stands in."""
+        source = source_of(self._rows.schema.field(name)) if name in self.columns else None
+        if source is not None and not source.startswith("param."):
+            return {name: value}
+        field = name if source is None else source.partition(".")[2]
+        meant = as_columns(self._space, field, value)
+        if len(meant) == 1:
+            return {name: meant[field]}
+        known = set(self.columns)
+        return {column: x for column, x in meant.items() if column != field or field in known}
 
     def best(self, column: str, mode: Literal["max", "min"] = "max") -> dict[str, Any]:
         """The row with the largest (or, with mode="min", smallest) value of a column.
@@ -182,7 +208,7 @@ class Results:
         """
         if mode not in ("max", "min"):
             raise StoreError(f"best(mode={mode!r}): mode is 'max' or 'min'")
-        values: list[Any] = self._column(column).to_pylist()
+        values = python_values(self._column(column))
         places = [
             place for place, value in enumerate(values) if value is not None and value == value
         ]
@@ -195,21 +221,81 @@ class Results:
         return self._at(place)
 
     def _at(self, place: int) -> dict[str, Any]:
-        row: dict[str, Any] = self.to_arrow().slice(place, 1).to_pylist()[0]
-        return row
+        return as_dicts(self.to_arrow().slice(place, 1))[0]
 
     def _column(self, name: str) -> pa.ChunkedArray:
+        return self._rows.columns(self._named(name)).column(0)
+
+    def _named(self, name: str) -> str:
+        """The name, if there is such a column."""
         if name not in self.columns:
             near = difflib.get_close_matches(name, self.columns, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise StoreError(f"no column {name!r} among {', '.join(self.columns)}{hint}")
-        return self._rows.columns(name).column(0)
+        return name
 
     def _of_mask(self, mask: pa.Array) -> Results:
         return self._only(lambda: mask)
 
     def _only(self, pick: Callable[[], pa.Array | None]) -> Results:
-        return Results(self.root, self._rows.picked(pick), codes=self.codes, notes=self.notes)
+        return self._with(self._rows.picked(pick), self._now)
+
+    def _with(self, rows: Rows, now: Now) -> Results:
+        found = Results(self.root, rows, codes=now.codes, notes=self.notes, of=self._space)
+        found._now = now
+        return found
+
+    # ---- rows that other code made
+
+    @property
+    def stale(self) -> Results:
+        """The rows that other code made than the code as it is now.
+
+        Empty when that is not known.
+        """
+        if not self._now.codes:
+            return self._only(lambda: pa.nulls(0, pa.int64()))
+        return self._only(lambda: self._now.stale(self._column("code")))
+
+    def changes(self) -> Changes:
+        """What changed since the stale rows were made, for each code that made some.
+
+        Printed, it names the functions, classes and constants that were changed, added or removed,
+        with a unified diff of their text. Raises StoreError where it is not known which code there
+        is now: take `Class.results()`.
+        """
+        return self._now.changes(self._made_by(self.stale))
+
+    def accept_stale(self, *codes: str, why: str = "") -> Results:
+        """Take the stale rows for what the code now would make, and record that decision.
+
+        From then on they are not stale, and no run makes them again, until the next change of the
+        code. All rows by the same code are meant, not these alone; those by code that is not known
+        stay stale. Gives these rows as they are then.
+
+        codes: fingerprints, or their beginnings, of some of the codes that made stale rows; all
+        when none is given. why: kept with the decision, beside who and when. Raises StoreError for
+        a code that made none.
+        """
+        return self._with(self._rows, self._now.accept(self._made_by(self.stale), codes, why))
+
+    @property
+    def accepted(self) -> list[Accepted]:
+        """What was accepted for the code now, and not withdrawn since.
+
+        On disk these are lines of JSON: `accepted.jsonl` in the experiment's folder.
+        """
+        return self._now.accepted
+
+    def withdraw(self, *codes: str, why: str = "") -> Results:
+        """Take back what `accept_stale` recorded: rows by these codes are stale again.
+
+        codes, why: as there. Gives these rows as they are then.
+        """
+        return self._with(self._rows, self._now.withdraw(codes, why))
+
+    def _made_by(self, some: Results) -> pa.Table:
+        return some._rows.columns("code", "run", "row")
 
     # ---- where a row comes from
 
@@ -269,62 +355,43 @@ class Results:
     def _short_path(self) -> str:
         try:
             return str(self.path.relative_to(Path.cwd()))
-        except ValueError:
+        except (ValueError, OSError):  # it lies elsewhere; where we were is no more
             return str(self.path)
 
-    def _shown(self) -> tuple[list[str], list[list[str]], int]:
-        """Columns, rows of text and how many rows are left out.
-
-        The first ones and the last ones.
-        """
+    def _shown(self) -> Shown:
+        """The first rows and the last ones, with the columns that people look at."""
         extra = ["error"] if self.counts.keys() - {"done"} else []
         names = [*self.params, *self.results, "status", *extra, "seconds"]
         table = self._rows.columns(*names)
-        left_out = max(0, len(self) - _SHOWN_ROWS)
-        if left_out:
-            half = _SHOWN_ROWS // 2
+        rows_out = max(0, len(self) - ROWS)
+        if rows_out:
+            half = ROWS // 2
             table = pa.concat_tables([table.slice(0, half), table.slice(len(self) - half)])
-        rows = [[show(value) for value in row.values()] for row in table.to_pylist()]
-        return names, rows, left_out
+        rows = [[cell(*item) for item in row.items()] for row in as_dicts(table)]
+        return Shown(self.summary, names, rows, rows_out)
 
     def __repr__(self) -> str:
-        names, rows, left_out = self._shown()
-        widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [names, *rows]]
-        if left_out:
-            lines.insert(1 + _SHOWN_ROWS // 2, f"… {left_out:,} more rows")
-        return "\n".join([self.summary, *lines])
+        return self._shown().as_text(shutil.get_terminal_size((WIDTH, 24)).columns)
 
-    def __rich__(self) -> Any:
-        rich_table: Any = importlib.import_module("rich.table")
-        rich_text: Any = importlib.import_module("rich.text")
-        names, rows, left_out = self._shown()
-        made = rich_table.Table(title=rich_text.Text(self.summary), title_justify="left")
-        for name in names:
-            made.add_column(rich_text.Text(name), overflow="fold")
-        for place, row in enumerate(rows):
-            if left_out and place == _SHOWN_ROWS // 2:
-                made.add_row(rich_text.Text(f"… {left_out:,} more"))
-            made.add_row(*map(rich_text.Text, row))
-        return made
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        yield self._shown().as_rich(options.max_width)
 
     def _repr_html_(self) -> str:
-        names, rows, left_out = self._shown()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
-        if left_out:
-            gap = f'<td colspan="{len(names)}">… {left_out:,} more rows</td>'
-            lines.insert(_SHOWN_ROWS // 2, gap)
-        body = "".join(f"<tr>{line}</tr>" for line in lines)
-        caption = f"<caption>{html.escape(self.summary)}</caption>"
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return self._shown().as_html()
 
 
-def show(value: Any) -> str:
-    """A value in one short line."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    line = " ".join(str(value).split())
-    return line if len(line) <= _SHOWN_CHARS else line[: _SHOWN_CHARS - 1] + "…"
+def _no_results(root: Path) -> str:
+    """Why a folder has no results."""
+    if root.exists() and not root.is_dir():
+        return f"{root} is a file, not the folder of an experiment, such as results/module.Class"
+    inside, beside = map(_experiments, (root, root.parent))
+    if inside:
+        return f"{root} holds experiments ({inside}): give the folder of one of them"
+    near = f"; {root.parent} has those of {beside}" if beside else ""
+    return f"there are no results in {root}: run the experiment first{near}"
+
+
+def _experiments(folder: Path) -> str:
+    """The names of the experiments in a results folder, of many the first ones."""
+    names = sorted(path.parent.name for path in folder.glob("*/runs"))
+    return ", ".join([*names[:5], *(["…"] if len(names) > 5 else [])])

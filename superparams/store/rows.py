@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
+from superparams.columns import python_values
 from superparams.errors import StoreError
 from superparams.store.schema import OUTCOME
 from superparams.store.survey import joined, key_bytes
@@ -131,3 +132,10 @@ def places_of(rows: Rows, keys: pa.Array) -> pa.Array | None:
     sorts = [("place", "ascending"), ("row", "ascending")]
     places = pc.sort_indices(order, sort_keys=sorts)  # those of other settings come last
     return places.slice(0, len(place) - place.null_count)
+
+
+def as_dicts(table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of a table, by name of column."""
+    names: list[str] = table.schema.names
+    columns = map(python_values, table.columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -76,9 +76,10 @@ def columns_of(found: Survey, pieces: Sequence[Piece], notes: list[str]) -> list
 
 
 def _forms(found: Survey, pieces: Sequence[Piece]) -> dict[str, dict[Form, None]]:
-    """The forms met of each column, in the order of columns."""
+    """The forms met of each column, in the order of columns: that of the newest run comes first."""
     forms: dict[str, dict[Form, None]] = {}
-    for path in dict.fromkeys(piece.path for piece in pieces):
+    newest = sorted(pieces, key=lambda piece: piece.run or "", reverse=True)
+    for path in dict.fromkeys(piece.path for piece in newest):
         for field in found.schemas[path]:
             source = source_of(field)
             if source is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from superparams.columns import kind_of, to_json
+from superparams.columns import kind_of, python_values, to_json
 from superparams.outcome import META
 
 SPILLED = "superparams.spilled"
@@ -64,9 +64,7 @@ def texts(column: pa.Array, kind: str | None) -> list[str | None]:
         return [None if one is None else str(one) for one in column.to_pylist()]
     if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
         column = column.cast(pa.string())  # Python's own types have no nanoseconds
-    if pa.types.is_duration(column.type):
-        column = column.cast(pa.int64())
-    values: list[Any] = column.to_pylist()
+    values = python_values(column)
     if kind == "int":
         values = [_integers(one) for one in values]
     return [None if one is None else to_json(one) for one in values]

@@ -28,6 +28,7 @@ from superparams.store import seal, spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
 from superparams.store.reading import Entry, LedgerWarning, Reader, ledger_files, read_file
 from superparams.store.unify import Form
+from superparams.store.without import ALL, Without
 
 STATUSES = ("done", "failed", "killed", "timeout")
 # Schema metadata of the table: JSON of the runs it holds, their codes, and notes.
@@ -119,6 +120,7 @@ class Survey:
     )  # int64; higher is newer, -1: superseded
     status: list[pa.Array] = field(default_factory=list[pa.Array])  # int8, place in STATUSES
     rows: int = 0
+    without: Without = ALL
     is_damaged: bool = False  # the table that was there
     has_many_rows: bool = False  # of one setting
 
@@ -137,7 +139,8 @@ class Survey:
 
     def sizes_all(self) -> dict[str, int]:
         """The bytes of each run's ledger that a table made from this survey holds."""
-        return (self.old.runs if self.old else {}) | self.sizes
+        every = (self.old.runs if self.old else {}) | self.sizes
+        return {name: size for name, size in every.items() if name not in self.without.runs}
 
     def add(
         self,
@@ -148,6 +151,9 @@ class Survey:
         status: pa.Array,
     ) -> None:
         """Take in the rows of pieces of one file."""
+        if self.without.failures:
+            is_done = pc.equal(status, plain_scalar(0, pa.int8()))
+            ages = pc.if_else(is_done, ages, plain_scalar(-1, pa.int64()))
         self.pieces.extend(pieces)
         self.schemas.setdefault(pieces[0].path, schema)
         self.keys.append(keys)
@@ -188,13 +194,15 @@ class Survey:
 
 
 @contextlib.contextmanager
-def survey(root: Path, *, rebuild: bool = False, glance: bool = False) -> Generator[Survey]:
+def survey(
+    root: Path, *, rebuild: bool = False, glance: bool = False, without: Without = ALL
+) -> Generator[Survey]:
     """Look through the table and the ledgers of an experiment's folder.
 
     Damage is left out with a LedgerWarning; a damaged table is made anew from the ledgers. rebuild:
     do so in any case. glance: look at no row when the table holds all there is.
     """
-    found = _survey(root, rebuild, glance)
+    found = _survey(root, rebuild, glance and not without, without)
     try:
         yield found
     finally:
@@ -202,18 +210,18 @@ def survey(root: Path, *, rebuild: bool = False, glance: bool = False) -> Genera
         pa.default_memory_pool().release_unused()
 
 
-def _survey(root: Path, rebuild: bool, glance: bool) -> Survey:
-    found = _begin(root, rebuild)
+def _survey(root: Path, rebuild: bool, glance: bool, without: Without) -> Survey:
+    found = _begin(root, rebuild, without)
     if glance and found.is_fresh:
         return found
     try:
-        fresh = [run for run in found.runs if not found.has_all_of(run)]
-        _take_table(found, {run.name for run in fresh})
+        fresh = _to_read(found)
+        _take_table(found, {run.name for run in fresh} | without.runs)
     except OSError as error:
         found.close()
         warn_damaged(root / TABLE, error)
-        found = _begin(root, rebuild=True)
-        found.is_damaged, fresh = True, found.runs
+        found = _begin(root, True, without)
+        found.is_damaged, fresh = True, _to_read(found)
     places = {name: place for place, name in enumerate(found.names())}
     for run in fresh:
         growing = run.state() == "running"
@@ -223,13 +231,23 @@ def _survey(root: Path, rebuild: bool, glance: bool) -> Survey:
     return found
 
 
-def _begin(root: Path, rebuild: bool) -> Survey:
+def _to_read(found: Survey) -> list[RunFolder]:
+    """The runs whose ledgers are read.
+
+    All of them when some outcomes do not count: the table does not hold what those superseded.
+    """
+    there = [run for run in found.runs if run.name not in found.without.runs]
+    return there if found.without else [run for run in there if not found.has_all_of(run)]
+
+
+def _begin(root: Path, rebuild: bool, without: Without) -> Survey:
     """What a glance at the folder tells: the runs, how long their ledgers are, and the table."""
     old = None if rebuild else _open_or_warn(root / TABLE)
     runs = run_folders(root)
     known = old.codes if old else {}
     codes = known | {run.name: run.code() for run in runs}
-    found = Survey(root, old, runs, {run.name: ledger_size(run) for run in runs}, codes)
+    sizes = {run.name: ledger_size(run) for run in runs}
+    found = Survey(root, old, runs, sizes, codes, without=without)
     found.is_damaged = old is None and not rebuild and (root / TABLE).exists()
     return found
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as parquet
 from superparams.columns import kind_of, plain_scalar
 from superparams.errors import StoreError
 from superparams.store import seal, spill
-from superparams.store.folder import TABLE, part_of, replace_durably
+from superparams.store.folder import TABLE, RunFolder, part_of, replace_durably, run_folders
 from superparams.store.reading import Reader
 from superparams.store.schema import OUTCOME, Column, columns_of, source_of
 from superparams.store.survey import (
@@ -35,6 +35,7 @@ from superparams.store.survey import (
     together,
 )
 from superparams.store.unify import Form, recast
+from superparams.store.without import ALL, Without
 
 DAMAGED = "results.damaged.parquet"
 _STALE_SECONDS = 3600  # an unfinished file of this age was left by a killed process
@@ -48,26 +49,40 @@ class Written(NamedTuple):
     notes: list[str]
 
 
-def compact(root: Path, *, rebuild: bool = False) -> Written:
+def compact(root: Path, *, rebuild: bool = False, without: Without = ALL) -> Written:
     """Bring `results.parquet` up to date with the ledgers of all runs in an experiment's folder.
 
     Only ledgers that the table does not hold yet are read. Another run may do the same at once:
     whoever renames last looks again whether something is missing. rebuild: from the ledgers alone.
-    Raises StoreError, with the path, when it cannot be written; the old table then stands.
+    without: outcomes that are left out of the table, as they have been of the ledgers. Raises
+    StoreError, with the path, when it cannot be written; the old table then stands.
     """
-    written = _compact(root, rebuild)
+    written = _compact(root, rebuild, without)
     for _ in range(5):
         mine, _ = written
         if not _is_behind(root / TABLE, mine):
             break
-        written = _compact(root, False)
+        written = _compact(root, False, without)
     return written[1]
 
 
-def _compact(root: Path, rebuild: bool) -> tuple[Mapping[str, int], Written]:
-    with survey(root, rebuild=rebuild, glance=True) as found:
+def recorded_by(run: RunFolder) -> pa.Table:
+    """The newest outcome of each setting that one run recorded, whatever came later.
+
+    In the columns that the table of that run alone would have.
+    """
+    root = run.path.parent.parent
+    others = frozenset(one.name for one in run_folders(root)) - {run.name}
+    with survey(root, rebuild=True, without=Without(others)) as found:
+        plan = _planned(found)
+        groups = list(_groups(plan, plan.schema)) if plan.pieces else []
+        return pa.concat_tables(groups) if groups else plan.schema.empty_table()
+
+
+def _compact(root: Path, rebuild: bool, without: Without) -> tuple[Mapping[str, int], Written]:
+    with survey(root, rebuild=rebuild, glance=True, without=without) as found:
         old = found.old
-        if old is not None and found.is_fresh:
+        if old is not None and found.is_fresh and not without:
             return old.runs, Written(old.path, old.rows, old.notes)
         return found.sizes, _write(found)
 
@@ -110,14 +125,18 @@ class _Plan:
         return pa.schema(fields, metadata={HEAD: json.dumps(head).encode()})
 
 
-def _write(found: Survey) -> Written:
-    path = found.root / TABLE
+def _planned(found: Survey) -> _Plan:
     kept = found.kept()
     found.forget()
     pieces = [piece for piece in found.pieces if _any_kept(kept, piece)]
     notes = list(found.old.notes) if found.old else []
     columns = columns_of(found, pieces, notes)
-    plan = _Plan(found, kept, pieces, columns, list(dict.fromkeys(notes)))
+    return _Plan(found, kept, pieces, columns, list(dict.fromkeys(notes)))
+
+
+def _write(found: Survey) -> Written:
+    path = found.root / TABLE
+    plan = _planned(found)
     beside = part_of(path)
     try:
         _drop_left_over(path)

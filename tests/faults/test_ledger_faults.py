@@ -25,7 +25,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from superparams.errors import StoreError
 from superparams.outcome import Outcome, encode
-from superparams.store import Ledger, Results, RunFolder, compact, read_index, run_folders
+from superparams.store import (
+    Ledger,
+    Results,
+    RunFolder,
+    accept,
+    compact,
+    equivalent,
+    read_index,
+    run_folders,
+    withdraw,
+)
 from superparams.store.reading import LedgerWarning, ledger_files, read
 from superparams.store.table import DAMAGED
 
@@ -437,6 +447,7 @@ class Machine(RuleBasedStateMachine):
         self.model: dict[int, tuple[str, str, Any]] = {}
         self.saved: dict[int, tuple[str, str, Any]] = {}
         self.code = "c1"
+        self.accepted: set[tuple[str, str]] = set()
         self.ledger: Ledger | None = None
         self.run: RunFolder | None = None
         self.last: Path | None = None
@@ -484,6 +495,14 @@ class Machine(RuleBasedStateMachine):
         self.finish()
         self.code = f"c{int(self.code[1:]) + 1}"
 
+    @rule(number=st.integers(1, 3), is_taken_back=st.booleans())
+    def decide(self, number: int, is_taken_back: bool) -> None:
+        """The user accepts earlier code for the code now, or takes that back."""
+        pair = (f"c{number}", self.code)
+        if self.root.exists() and pair[0] != pair[1]:
+            (withdraw if is_taken_back else accept)(self.root, *pair)
+            self.accepted = self.accepted - {pair} if is_taken_back else self.accepted | {pair}
+
     @rule(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
     def flip(self, place: float, bit: int) -> None:
         path = self.root / "results.parquet"
@@ -504,12 +523,15 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def planning_sees_what_is_done(self) -> None:
         index = read_index(self.root)
+        codes = {self.code}
+        while more := {old for old, new in self.accepted if new in codes} - codes:
+            codes |= more
         done = {
             key(n)
             for n, (status, code, _) in self.model.items()
-            if (status, code) == ("done", self.code)
+            if status == "done" and code in codes
         }
-        assert index.done(self.code) == done
+        assert index.done(*equivalent(self.root, self.code)) == done
         assert len(index) == len(self.model)
 
     def teardown(self) -> None:

@@ -5,6 +5,7 @@ FAULTS rows 11, 12, 24, 25, 30, 33, 35 and 36, over a whole run.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as parquet
 import pytest
 
 from tests.conftest import MARK, new_segments
@@ -57,46 +59,77 @@ def has(process: psutil.Process, mark: str) -> bool:
         return False
 
 
-def killed_and_resumed(folder: Path, size: int, times: int, seed: int) -> None:
-    """Kill the driver at random times, and resume until all is done.
+def killed(folder: Path, dice: random.Random, *words: str, is_group: bool = False) -> None:
+    """Start a driver, and kill it or its whole group: while it starts, or while it works.
 
-    A second later no process is alive and nothing is in /dev/shm; what was recorded is not run
-    again.
+    A second later no process is alive and nothing is in /dev/shm.
+    """
+    left_shared = new_segments()
+    ran = folder / "ran.txt"
+    process = start(folder, *words, start_new_session=is_group)
+    if dice.random() < 0.3:
+        time.sleep(dice.uniform(0.0, 0.8))
+    else:  # some 20 ms after its first setting: its workers send what they have every 20 ms
+        wait_for(lambda: ran.exists() or process.poll() is not None)
+        time.sleep(dice.uniform(0.0, 0.04))
+    if is_group:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    begun = time.monotonic()
+    process.communicate()
+    wait_for(lambda: not at_work())
+    assert time.monotonic() - begun < 1.0
+    assert left_shared() == []
+
+
+def killed_and_resumed(
+    folder: Path, times: int, seed: int, size: int = 1000, is_group: bool = False
+) -> None:
+    """Kill a driver at random times, resume it each time, and let it end at last.
+
+    Then each setting has one row, which is done, and what was recorded was never run again: every
+    run of a setting leaves a line in a file.
     """
     path = script(folder, QUICK)
     dice = random.Random(seed)
     ran = folder / "ran.txt"
-    left_shared = new_segments()
+
+    def run_by_now() -> list[int]:
+        return list(map(int, ran.read_text().split())) if ran.exists() else []
+
+    n_recorded = []
     for _ in range(times):
         before = recorded(folder)
+        n_recorded.append(len(before))
         ran.unlink(missing_ok=True)
-        process = start(folder, str(path), "2", str(size))
-        # Long enough that some of them die while they work.
-        time.sleep(dice.uniform(0.2, 1.6))
-        process.kill()
-        begun = time.monotonic()
-        process.communicate()
-        wait_for(lambda: not at_work())
-        assert time.monotonic() - begun < 1.0
-        assert left_shared() == []
-        again = set(map(int, ran.read_text().split())) if ran.exists() else set[int]()
-        assert not again & before, "what was recorded ran once more"
+        killed(folder, dice, str(path), "2", str(size), is_group=is_group)
+        assert not set(run_by_now()) & before, "what was recorded ran once more"
     before = recorded(folder)
     ran.unlink(missing_ok=True)
-    out = output(folder, QUICK, "2", str(size))
-    assert out == f"{{'done': {size}}} True\n"
-    rest = ran.read_text().split() if ran.exists() else []
-    assert Counter(map(int, rest)) == Counter(set(range(size)) - before)
+    assert output(folder, QUICK, "2", str(size)) == f"{{'done': {size}}} True\n"
+    assert Counter(run_by_now()) == Counter(set(range(size)) - before)
+    (table,) = folder.glob("results/*/results.parquet")
+    rows = parquet.read_table(table, columns=["a", "status", "y"]).to_pylist()
+    assert sorted(row["a"] for row in rows) == list(range(size))
+    assert all(row["status"] == "done" and row["y"] == 2 * row["a"] for row in rows)
+    assert {one.name for one in folder.iterdir()} <= {"script.py", "ran.txt", "results"}
+    steps = sum(after > before for before, after in itertools.pairwise(n_recorded))
+    assert steps > times // 4, f"most of them died before they recorded anything: {n_recorded}"
+
+
+LONG = pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW")
 
 
 def test_11_killed_at_random_times(tmp_path: Path) -> None:
-    killed_and_resumed(tmp_path, size=900, times=5, seed=11)
+    killed_and_resumed(tmp_path, times=10, seed=11)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW to run it")
-def test_11_killed_at_50_random_times(tmp_path: Path) -> None:
-    killed_and_resumed(tmp_path, size=10_000, times=50, seed=12)
+@pytest.mark.timeout(1800)
+@LONG
+def test_11_killed_at_200_random_times(tmp_path: Path) -> None:
+    killed_and_resumed(tmp_path, times=200, seed=12)
 
 
 def test_12_the_whole_group_killed(tmp_path: Path) -> None:
@@ -110,6 +143,13 @@ def test_12_the_whole_group_killed(tmp_path: Path) -> None:
     assert {one.name for one in tmp_path.iterdir()} == {"script.py", "ran.txt", "results"}
     (run,) = (tmp_path / "results").glob("*/runs/*")
     assert {one.name for one in run.iterdir()} == {"run.json", "source", "ledger", "logs"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@LONG
+def test_12_the_whole_group_killed_at_100_random_times(tmp_path: Path) -> None:
+    killed_and_resumed(tmp_path, times=100, seed=13, is_group=True)
 
 
 DRIVER = """
@@ -214,14 +254,37 @@ def test_25_a_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_30_two_drivers_at_once(tmp_path: Path) -> None:
-    path = script(tmp_path, QUICK)
-    both = [start(tmp_path, str(path), "2", "150") for _ in range(2)]
+def two_at_once(folder: Path, size: int, seed: int) -> None:
+    """Two drivers of one space, that begin within a twentieth of a second."""
+    path = script(folder, QUICK)
+    both = [start(folder, str(path), "2", str(size))]
+    time.sleep(random.Random(seed).uniform(0.0, 0.05))
+    both.append(start(folder, str(path), "2", str(size)))
     for process in both:
         out, err = process.communicate(timeout=60)
-        assert (out, err) == ("{'done': 150} True\n", "")
+        assert (out, err) == (f"{{'done': {size}}} True\n", "")
+
+
+def test_30_two_drivers_at_once(tmp_path: Path) -> None:
+    two_at_once(tmp_path, 150, seed=30)
     assert output(tmp_path, QUICK, "1", "150") == "{'done': 150} True\n"
     assert len(list((tmp_path / "results").glob("*/runs/*"))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@LONG
+def test_30_two_drivers_at_once_100_times(tmp_path: Path) -> None:
+    """Each time of ten settings more; all that one of them finds done, neither runs again."""
+    for at in range(1, 101):
+        (tmp_path / "ran.txt").unlink(missing_ok=True)
+        two_at_once(tmp_path, 10 * at, seed=at)
+        ran = Counter(map(int, (tmp_path / "ran.txt").read_text().split()))
+        assert set(ran) == set(range(10 * at - 10, 10 * at))
+        assert set(ran.values()) <= {1, 2}
+    assert output(tmp_path, QUICK, "1", "1000") == "{'done': 1000} True\n"
+    (table,) = tmp_path.glob("results/*/results.parquet")
+    assert sorted(parquet.read_table(table)["a"].to_pylist()) == list(range(1000))
 
 
 CLOCK = """

@@ -34,10 +34,10 @@ class Mark:
 class Cells:
     """The cells of all ranks in one anonymous file."""
 
-    def __init__(self, fd: int, count: int) -> None:
-        """Map the file `fd`, which stays open."""
+    def __init__(self, fd: int) -> None:
+        """Map the file `fd`, which stays open: a cell for each worker that there can be."""
         self.fd = fd
-        self._memory = mmap.mmap(fd, max(count * _WORDS * 8, mmap.PAGESIZE))
+        self._memory = mmap.mmap(fd, os.fstat(fd).st_size)
         self._view = memoryview(self._memory).cast("q")
 
     @classmethod
@@ -45,7 +45,7 @@ class Cells:
         """New cells for `count` workers, all idle."""
         fd = anonymous_file("superparams-cells")
         os.ftruncate(fd, max(count * _WORDS * 8, mmap.PAGESIZE))
-        cells = cls(fd, count)
+        cells = cls(fd)
         for rank in range(count):
             cells.reset(rank)
         return cells

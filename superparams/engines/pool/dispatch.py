@@ -89,7 +89,8 @@ class Dispatch:
                 mark = self._cells.mark(rank)
                 idle = mark.index < 0
                 seconds = 0.0 if idle else (now - mark.start) / 1e9
-                found.append(Activity(rank, None if idle else mark.index, seconds))
+                index = None if idle else mark.index
+                found.append(Activity(rank, index, seconds, 1))
         return found
 
     # ---- the thread
@@ -120,6 +121,7 @@ class Dispatch:
             while not self._over():
                 self._look()
                 self._hand_out()
+                self._control.waiting = self._backlog.waiting
                 self._listen(self._watch.until_due(self._in_state(State.BUSY), _TICK))
             self._close_members()
         finally:

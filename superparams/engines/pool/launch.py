@@ -103,6 +103,7 @@ class Template:
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             env={**os.environ, **self._boot.environ},
+            start_new_session=True,  # Ctrl-C is ours alone, also while it loads its libraries
         )
         return self._process.pid
 

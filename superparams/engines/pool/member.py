@@ -32,7 +32,7 @@ from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.logs import Output
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.outcome import Outcome, encode
-from superparams.worker import Place
+from superparams.worker import Place, trace_of
 
 if TYPE_CHECKING:
     from superparams.payload import Attached
@@ -63,7 +63,7 @@ class Loaded:
 def main(channel: int, fault: int, shared: int, rank: int, parent: int) -> None:
     """Be a worker in a fresh interpreter."""
     kin.die_with_parent(parent, signal.SIGKILL)
-    seat = Seat(rank, socket.socket(fileno=channel), fault, Cells(shared, rank + 1))
+    seat = Seat(rank, socket.socket(fileno=channel), fault, Cells(shared))
     boot = wire.receive(seat.channel)
     words: Boot = pickle.loads(boot.body)
     words.adopt()
@@ -81,11 +81,9 @@ def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int
         loaded = loaded or load(boot)
         options = boot.options
         worker = loaded.program.enter(Place(seat.rank, options.num_proc, options.folder))
-    except BaseException:
+    except BaseException as error:
         output.mark()
-        wire.send(
-            seat.channel, Frame(Kind.BROKEN, body=traceback.format_exc().encode(errors="replace"))
-        )
+        wire.send(seat.channel, Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
         return 1
     member = _Member(loaded, worker, seat, boot, output)
     wire.send(seat.channel, Frame(Kind.READY))

@@ -32,6 +32,7 @@ from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.member import Loaded
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.outcome import Outcome, encode
+from superparams.worker import trace_of
 
 if TYPE_CHECKING:
     import resource
@@ -70,6 +71,7 @@ def _flags() -> list[str]:
 
 def main(fd: int, parent: int) -> None:
     """Be the template in a fresh interpreter."""
+    kin.die_with_parent(parent, signal.SIGKILL)
     control = socket.socket(fileno=fd)
     try:
         boot: Boot = pickle.loads(wire.receive(control).body)
@@ -97,12 +99,11 @@ def serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         loaded, forks = _prepare(boot, program)
-    except BaseException:
-        text = traceback.format_exc().encode(errors="replace")
+    except BaseException as error:
         with suppress(OSError):
-            wire.send(control, Frame(Kind.BROKEN, body=text))
+            wire.send(control, Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
         return 1
-    template = _Template(control, boot, loaded, Cells(shared, boot.options.num_proc), forks)
+    template = _Template(control, boot, loaded, Cells(shared), forks)
     return template.serve(parent)
 
 

@@ -1,0 +1,93 @@
+"""What differs between two runs of an experiment: space, code, packages, machine and results."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from superparams.store.changed import Change, changes
+from superparams.store.compared import Compared, compare
+from superparams.store.provenance import PARTS
+from superparams.store.runs import Run
+
+__all__ = ["Difference", "difference"]
+
+_SURROUNDINGS = ("python", "platform", "cpu", "cores", "gpus", "engine", "num_proc")
+Two = tuple[Any, Any]  # of the first run and of the second
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a run differs from an earlier one.
+
+    Attributes:
+        before, after: the two runs.
+        space: a unified diff of what was searched; empty when it was the same.
+        code: the functions, classes and constants that differ.
+        packages: versions that differ, by package; None is one that was not imported.
+        surroundings: commit, host, python and the like, where they differ.
+        results: the outcomes of the settings that both ran.
+    """
+
+    before: Run
+    after: Run
+    space: Sequence[str]
+    code: Sequence[Change]
+    packages: Mapping[str, Two]
+    surroundings: Mapping[str, Two]
+    results: Compared
+
+
+def difference(before: Run, after: Run) -> Difference:
+    """Compare two runs of one experiment."""
+    return Difference(
+        before,
+        after,
+        _space(before, after),
+        _code(before, after),
+        _differing(before.versions, after.versions),
+        _differing(_surroundings(before), _surroundings(after)),
+        compare(before.folder, after.folder),
+    )
+
+
+def _space(before: Run, after: Run) -> list[str]:
+    old, new = ((run.text("space") or "").splitlines() for run in (before, after))
+    return list(difflib.unified_diff(old, new, before.name, after.name, lineterm="", n=99))
+
+
+def _code(before: Run, after: Run) -> list[Change]:
+    if before.code == after.code:
+        return []
+    found = changes(before.folder, after.parts, _texts(after))
+    return [one._replace(diff=_named(one, before.name, after.name)) for one in found]
+
+
+def _named(change: Change, before: str, after: str) -> str:
+    """The diff of a part, with the runs for then and now."""
+    made = change.diff.replace(f"{change.name} (then)", f"{change.name} ({before})", 1)
+    return made.replace(f"{change.name} (now)", f"{change.name} ({after})", 1)
+
+
+def _texts(run: Run) -> dict[str, str]:
+    try:
+        found: object = json.loads((run.folder.source / PARTS).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    texts = cast("dict[str, object]", found if isinstance(found, dict) else {})
+    return {name: x for name, x in texts.items() if isinstance(x, str)}
+
+
+def _surroundings(run: Run) -> dict[str, Any]:
+    told = {name: run.manifest.get(name) for name in _SURROUNDINGS}
+    commit = run.commit and run.commit + (" with changes" if run.is_dirty else "")
+    return {"commit": commit, "branch": run.git.get("branch"), "host": run.host, **told}
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Two]:
+    names = [*before, *(name for name in after if name not in before)]
+    pairs = {name: (before.get(name), after.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

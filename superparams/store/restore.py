@@ -1,0 +1,120 @@
+"""The code of a run, written out again."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from superparams.errors import StoreError
+from superparams.store.folder import RunFolder
+from superparams.store.repository import find_commit, lay_out
+
+PATCH = "uncommitted.patch"  # in source/
+
+
+def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool) -> Path:
+    """Write the code of a run into a folder; see `Provenance.restore`."""
+    manifest = run.manifest()
+    told = manifest.get("git")
+    state = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    commit = state.get("commit")
+    top, project = _path(state.get("root")), _path(manifest.get("project"))
+    found = None
+    if git and isinstance(commit, str):
+        started_in = [] if top is None else [top]
+        places = [repository] if repository else [run.path.absolute(), *started_in, Path.cwd()]
+        found = find_commit(commit, places)
+        if found is None:
+            raise _no_commit(run, commit, places)
+        _refuse_cut(run, state)
+    _make_empty(folder)
+    if found is not None:
+        patch = run.source / PATCH
+        lay_out(found, str(commit), patch if patch.is_file() else None, folder.resolve())
+    # The files that the run itself kept are the last word: they are what ran.
+    _copy(run.source / "untracked", folder)
+    _copy(run.source / "project", folder / _place(project, top))
+    for told in _left_out(state) if found is not None else ():
+        warnings.warn(f"{folder} is not all of the code of run {run.name}: {told}", stacklevel=3)
+    return folder
+
+
+def _path(entry: Any) -> Path | None:
+    return Path(entry) if isinstance(entry, str) else None
+
+
+def _no_commit(run: RunFolder, commit: str, places: list[Path]) -> StoreError:
+    looked = ", ".join(map(str, dict.fromkeys(places)))
+    return StoreError(
+        f"commit {commit} of run {run.name} is in no repository at {looked}: name a clone that has "
+        "it, repository=..., or take git=False for the files that the experiment reached, which "
+        "the run itself kept"
+    )
+
+
+def _refuse_cut(run: RunFolder, state: dict[str, Any]) -> None:
+    told = None
+    if state.get("patch_cut_at"):
+        told = "were too large to be kept whole"
+    elif state.get("failed"):
+        told = "are not known, since git did not tell, or not in time"
+    if told is not None:
+        raise StoreError(
+            f"the uncommitted changes of run {run.name} {told}: take git=False for the files that "
+            "the experiment reached, which the run itself kept"
+        )
+
+
+def _left_out(state: dict[str, Any]) -> Iterator[str]:
+    """What was too large to be kept."""
+    told = {
+        "patch_left_out": "uncommitted changes were too large to be kept of",
+        "untracked_left_out": "git did not know, and they were too large or too many to be kept,",
+    }
+    for entry, what in told.items():
+        names: Any = state.get(entry)
+        if isinstance(names, list) and names:
+            shown = [str(name) for name in cast("list[object]", names)]
+            more = f" and {len(shown) - 5:,} more" if len(shown) > 5 else ""
+            yield f"{what} {', '.join(shown[:5])}{more}"
+
+
+def _make_empty(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        inside = next(folder.iterdir(), None)
+    except OSError as error:
+        raise StoreError(f"cannot bring the code back into {folder}: {error}") from error
+    if inside is not None:
+        raise StoreError(
+            f"{folder} is not empty ({inside.name} is in it): code is brought back into a folder "
+            "that is, so that nothing of yours is overwritten"
+        )
+
+
+def _place(project: Path | None, top: Path | None) -> Path:
+    """Where the project lies in what is written: the top is that of the repository."""
+    if project is None or top is None:
+        return Path()
+    inner = Path(os.path.relpath(project, top))
+    return Path() if ".." in inner.parts else inner
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy plain files, and never through a link to somewhere else."""
+    for parent, _, names in os.walk(source):
+        for name in names:
+            path = Path(parent, name)
+            beside = target / path.relative_to(source)
+            if path.is_symlink() or not path.is_file():
+                continue
+            try:
+                beside.parent.mkdir(parents=True, exist_ok=True)
+                is_inside = beside.parent.resolve().is_relative_to(target.resolve())
+                if is_inside and not beside.is_symlink():
+                    beside.write_bytes(path.read_bytes())
+            except OSError as error:
+                raise StoreError(f"cannot bring back {beside}: {error}") from error

@@ -1,0 +1,41 @@
+"""Runs that are recorded without running anything: folders and ledgers as a run leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from superparams.outcome import Outcome, encode
+from superparams.store import Ledger, RunFolder
+
+
+def key(number: int) -> str:
+    """The key of a setting of this number."""
+    return f"{number:032x}"
+
+
+def done(number: int, result: Any = None, **known: Any) -> Outcome:
+    """A setting that is done."""
+    return Outcome(number, key(number), "done", {"a": number}, result, **known)
+
+
+def failed(number: int, status: Any = "failed", **known: Any) -> Outcome:
+    """A setting that is not."""
+    return Outcome(number, key(number), status, {"a": number}, error="ValueError: no", **known)
+
+
+def begun(root: Path, outcomes: Sequence[Outcome], **manifest: Any) -> RunFolder:
+    """A run of this process that recorded these, each in a batch of its own, and has not ended."""
+    folder = RunFolder.create(root, {"code": "c1", **manifest})
+    with Ledger(folder.ledger) as ledger:
+        for one in outcomes:
+            ledger.append(encode([one]))
+    return folder
+
+
+def run(root: Path, outcomes: Sequence[Outcome], **manifest: Any) -> RunFolder:
+    """A run that recorded these and finished."""
+    folder = begun(root, outcomes, **manifest)
+    folder.finish()
+    return folder

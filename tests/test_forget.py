@@ -1,0 +1,118 @@
+"""Outcomes are taken out of a ledger, and all others stay as they were."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from superparams.outcome import Outcome, encode
+from superparams.store import Ledger, RunFolder, read, read_index
+from superparams.store.forget import forget_failures
+from superparams.store.reading import ledger_files, read_file
+from tests.recording import done, failed, key, run
+
+
+def batched(root: Path, *batches: list[Outcome]) -> RunFolder:
+    folder = RunFolder.create(root, {"code": "c1"})
+    with Ledger(folder.ledger) as ledger:
+        for batch in batches:
+            ledger.append(encode(batch))
+    folder.finish()
+    return folder
+
+
+def rows(folder: RunFolder) -> list[tuple[int, str]]:
+    found = [row for batch in read(folder.ledger) for row in batch.to_pylist()]
+    return sorted((row["param.a"], row["status"]) for row in found)
+
+
+def sequences(folder: RunFolder) -> dict[int, int]:
+    return {
+        row["param.a"]: entry.seq
+        for path in ledger_files(folder.ledger)
+        for entry in read_file(path)
+        for row in entry.batch.to_pylist()
+    }
+
+
+def test_what_is_not_done_goes_and_the_rest_keeps_its_place(tmp_path: Path) -> None:
+    folder = batched(
+        tmp_path,
+        [done(0, {"x": 1}), failed(1)],
+        [failed(2, "killed"), failed(3, "timeout")],
+        [done(4, {"x": 1.5, "y": [1]})],
+        [done(5), failed(6), done(7)],
+    )
+    before = sequences(folder)
+    forget_failures(folder)
+    assert rows(folder) == [(n, "done") for n in (0, 4, 5, 7)]
+    after = sequences(folder)
+    assert after == {number: before[number] for number in after}
+    assert not list(folder.ledger.glob(".*"))
+
+
+def test_files_without_failures_are_not_touched(tmp_path: Path) -> None:
+    folder = batched(tmp_path, [done(0, {"x": 1})], [done(1, {"y": "a"})])
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in ledger_files(folder.ledger)}
+    forget_failures(folder)
+    assert {p: (p.stat().st_ino, p.read_bytes()) for p in ledger_files(folder.ledger)} == before
+
+
+def test_any_reader_of_arrow_reads_what_is_left(tmp_path: Path) -> None:
+    folder = batched(tmp_path, [failed(0), failed(1), done(2)], [failed(3)])
+    forget_failures(folder)
+    for path in ledger_files(folder.ledger):
+        with pa.ipc.open_stream(path) as stream:
+            assert set(stream.read_all()["status"].to_pylist()) <= {"done"}
+
+
+def test_a_damaged_part_is_left_out_as_it_is_anyway(tmp_path: Path) -> None:
+    folder = batched(tmp_path, [failed(0)], [failed(1)], [failed(2)])
+    (path,) = ledger_files(folder.ledger)
+    place = list(read_file(path))[1].offset
+    data = bytearray(path.read_bytes())
+    data[place + 40] ^= 1
+    path.write_bytes(data)
+    with pytest.warns(UserWarning, match="left out"):
+        forget_failures(folder)
+    assert rows(folder) == []
+
+
+LIMITED = """
+import resource, sys
+from superparams.errors import StoreError
+from pathlib import Path
+from superparams.store import RunFolder
+from superparams.store.forget import forget_failures
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    forget_failures(RunFolder(Path(sys.argv[1])))
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_ledger_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> None:
+    folder = batched(tmp_path, [done(0), failed(1)])
+    (path,) = ledger_files(folder.ledger)
+    before = path.read_bytes()
+    command = [sys.executable, "-c", LIMITED, str(folder.path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert f"cannot write {path}" in told
+    assert path.read_bytes() == before
+    assert list(folder.ledger.iterdir()) == [path]
+
+
+def test_the_table_follows(tmp_path: Path) -> None:
+    first = run(tmp_path, [done(0, {"x": 1})])
+    second = run(tmp_path, [failed(0), failed(1), done(2, {"x": 2})])
+    assert len(read_index(tmp_path)) == 3
+    for folder in (first, second):
+        forget_failures(folder)
+    index = read_index(tmp_path)
+    assert index.done() == {key(0), key(2)}
+    assert index.unfinished() == set()
