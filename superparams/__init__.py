@@ -12,6 +12,7 @@ from superparams.experiment import Experiment, GridSearch, Params, SearchMeta
 from superparams.fields import search, value
 
 if TYPE_CHECKING:
+    from superparams.cli import entrypoint as entrypoint
     from superparams.payload import shared_empty as shared_empty
     from superparams.store import Results as Results
 
@@ -21,13 +22,18 @@ __all__ = [
     "Params",
     "Results",
     "SearchMeta",
+    "entrypoint",
     "search",
     "shared_empty",
     "value",
 ]
 
 # What a class body does not need is imported when it is first asked for.
-_LATER = {"Results": "superparams.store", "shared_empty": "superparams.payload"}
+_LATER = {
+    "Results": "superparams.store",
+    "entrypoint": "superparams.cli",
+    "shared_empty": "superparams.payload",
+}
 
 
 def __getattr__(name: str) -> Any:

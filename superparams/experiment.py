@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar
 
 from superparams.declare import SearchMeta
 from superparams.params import Params
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from superparams.store.results import Results
 
 __all__ = ["Experiment", "GridSearch", "Params", "Place", "SearchMeta"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,16 @@ def name_of(cls: type[Experiment]) -> str:
     from superparams.identity import module_name
 
     return f"{module_name(cls.__module__)}.{cls.__qualname__.replace('<locals>.', '')}"
+
+
+class _of_class_or_space(Generic[P, R]):
+    """A method of a class, and of each of its instances as well: `self` is either."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], R]) -> None:
+        self.method = method
+
+    def __get__(self, space: Any, cls: type[Any]) -> Callable[P, R]:
+        return MethodType(self.method, cls if space is None else space)
 
 
 class Experiment(Params):
@@ -129,16 +144,20 @@ class Experiment(Params):
     else:
         seed = property(_seed)
 
-    @classmethod
-    def results(cls, results: str | Path = "results") -> Results:
-        """The newest table of this experiment, without running anything.
+    @_of_class_or_space
+    def results(self, results: str | Path = "results") -> Results:
+        """What is recorded, without running anything.
+
+        ``Class.results()`` gives the newest outcome of every setting of the experiment that ever
+        ran, ``space.results()`` those of the settings of a space, in its order, as ``run_all``
+        does; a setting is a space of one.
 
         Raises:
             StoreError: When nothing is recorded under the folder `results`.
         """
         from superparams.run import results_of
 
-        return results_of(cls, results)
+        return results_of(self, results)
 
     @property
     def folder(self) -> Path:
@@ -159,7 +178,7 @@ class Experiment(Params):
 
     def run_all(
         self,
-        num_proc: int = 1,
+        num_proc: int | Literal["auto"] = 1,
         *,
         engine: str | Engine | Executor | None = None,
         resume: bool = True,
@@ -168,6 +187,8 @@ class Experiment(Params):
         retries: int = 0,
         retry_on: Iterable[Status] = ("killed", "timeout"),
         on_error: str = "continue",
+        max_failures: int | None = None,
+        debug: bool = False,
         results: str | Path = "results",
         start_method: str | None = None,
         threads_per_worker: int | None = None,
@@ -177,17 +198,24 @@ class Experiment(Params):
         """Run every setting and return the table of results.
 
         Args:
-            num_proc: Workers. 1 runs in this process, so that prints and breakpoints work.
+            num_proc: Workers. 1 runs in this process, so that prints and breakpoints work;
+                ``"auto"`` takes as many as there are processors for this process.
             engine: ``"serial"``, ``"threads"``, ``"processes"``, an executor of
                 `concurrent.futures`, or an engine; by default the first with one worker and no
                 `timeout`, else processes.
             resume: Whether to leave out settings that are done already by the same code.
-            only: ``"failed"`` runs only what failed, was killed or timed out before.
+            only: ``"failed"`` runs only what failed, was killed or timed out before, ``"new"`` only
+                what has no outcome yet, and a list of keys only settings with one of these.
             timeout: Seconds a setting may take before its worker is killed.
             retries: Extra attempts of a setting whose outcome is in `retry_on`.
             retry_on: Any of ``"failed"``, ``"killed"``, ``"timeout"``.
             on_error: ``"continue"`` records what failed and goes on; ``"raise"`` stops at the
                 first one and raises `SettingFailed`.
+            max_failures: After so many settings that failed, were killed or timed out, nothing
+                more is handed out; the rest runs when it is called again.
+            debug: Whether to stop in pdb where a setting raises, one setting after another in this
+                process, whatever is asked of workers. Leaving the debugger with ``q`` ends the
+                run, ``c`` goes on.
             results: The folder under which ``<module>.<Class>/results.parquet`` is kept.
             start_method: ``"forkserver"``, ``"spawn"`` or ``"fork"``, for processes.
             threads_per_worker: BLAS and OpenMP threads of each worker; by default the cores are
@@ -199,24 +227,10 @@ class Experiment(Params):
             RunError: Before anything starts, when there is nothing to run.
             SettingFailed: With ``on_error="raise"``.
         """
+        asked = {name: x for name, x in locals().items() if name != "self"}
         from superparams.run import run_all
 
-        return run_all(
-            self,
-            num_proc,
-            engine=engine,
-            resume=resume,
-            only=only,
-            timeout=timeout,
-            retries=retries,
-            retry_on=retry_on,
-            on_error=on_error,
-            results=results,
-            start_method=start_method,
-            threads_per_worker=threads_per_worker,
-            gpus=gpus,
-            progress=progress,
-        )
+        return run_all(self, **asked)
 
 
 GridSearch = Experiment

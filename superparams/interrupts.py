@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from superparams.engines import Control
+from superparams.notebook import in_notebook
 from superparams.worker import Worker
 
 __all__ = ["Interrupts"]
@@ -30,7 +31,6 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._pid = os.getpid()
         self.is_terminated = False
-        self.is_interrupted = False
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -49,6 +49,11 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody pressed Ctrl-C."""
+        return self._control.interrupted
 
     @property
     def is_hurried(self) -> bool:
@@ -72,9 +77,10 @@ class Interrupts:
         if self.is_interrupted:
             self._stop(frame)
             return
-        self.is_interrupted = True
+        self._control.interrupted = True
         self._control.drain()
-        _say("finishing what runs (Ctrl-C again to stop now); run it again to go on from here")
+        how = "interrupt" if in_notebook() else "Ctrl-C"
+        _say(f"finishing what runs ({how} again to stop now); run it again to go on from here")
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         if self._is_elsewhere(number):

@@ -249,6 +249,13 @@ class Params(metaclass=SearchMeta):
     def __repr__(self) -> str:
         return summary(self) if is_open(self) else inline(self)
 
+    def _repr_html_(self) -> str | None:
+        if type(self).__repr__ is not Params.__repr__:
+            return None  # a repr of the user's own is what they want to see
+        from superparams.html import as_html
+
+        return as_html(self)
+
     @property
     def inline_repr(self) -> str:
         """The repr on one line, also of a space."""

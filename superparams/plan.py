@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -11,15 +12,22 @@ import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
 from superparams.errors import RunError
+from superparams.identity import key_of_text
 from superparams.keys import Keys
 from superparams.store import Index
+from superparams.store.survey import STATUSES
 
-__all__ = ["Only", "Plan", "plan"]
+__all__ = ["COUNTED", "Only", "Plan", "plan", "recorded"]
 
-Only = Literal["failed"]
+# What a run is limited to: what failed before, what has no outcome yet, or the settings with these
+# keys (32 hexadecimal digits each).
+Only = Literal["failed", "new"] | Collection[str]
 # More keys than this are not compared with what is recorded: that alone would take minutes, and
 # gigabytes.
 LARGEST_PLAN: Final = 20_000_000
+# What can be recorded of a setting: done by the code as it is, done by other code, a failure, or
+# nothing.
+COUNTED: Final = ("done", "stale", *STATUSES[1:], "new")
 
 
 @dataclass(frozen=True)
@@ -76,16 +84,19 @@ def plan(
         index: the newest recorded outcome of every setting, None when there are none.
         codes: fingerprints of the code as it is, and of code accepted as equivalent.
         resume: whether to leave out what is done.
-        only: ``"failed"`` leaves out all but what failed, was killed or timed out.
+        only: ``"failed"`` leaves out all but what failed, was killed or timed out, ``"new"`` all
+            that has an outcome; keys leave out all other settings.
 
     Raises:
-        RunError: For a space so large that the comparison would take minutes.
+        RunError: For a space so large that the comparison would take minutes, and for a key that
+            is of none of its settings.
     """
     is_new = index is None or len(index) == 0
-    if is_new and only is not None:
+    if is_new and only == "failed":
         return Plan([], size, others=size)
     is_large = size > LARGEST_PLAN
-    if (is_new or not resume) and only is None and (is_large or keys.are_distinct):
+    is_whole = only is None or (is_new and only == "new")
+    if (is_new or not resume) and is_whole and (is_large or keys.are_distinct):
         return Plan([range(size)], size)
     if is_large:
         raise RunError(
@@ -95,17 +106,29 @@ def plan(
         )
     every = all_keys(keys, size)
     state = _states(every, index, codes)
-    wanted = _wanted(resume, only)
+    wanted = _wanted(resume, only if isinstance(only, str) else None)
     marks = [wanted[one] for one in state]
+    asked = [True] * size
+    if isinstance(only, str):
+        asked = marks
+    elif only is not None:
+        asked = _having(every, only)
+        marks = [is_asked and is_wanted for is_asked, is_wanted in zip(asked, marks, strict=True)]
+    return _plan(every, state, asked, marks, keys)
+
+
+def _plan(every: Any, state: list[int], asked: list[bool], marks: list[bool], keys: Keys) -> Plan:
+    """What becomes of settings in each state, given which are asked for and which are to run."""
+    size = len(state)
+    met = Counter(zip(state, asked, marks, strict=True))
     repeated = 0 if keys.are_distinct else _drop_repeated(every, marks)
-    count = state.count
     return Plan(
         ranges_of(marks),
         size,
-        done=count(DONE) if resume and only is None else 0,
-        stale=count(STALE) if wanted[STALE] else 0,
-        again=count(FAILED) if wanted[FAILED] else 0,
-        others=0 if only is None else size - count(FAILED),
+        done=met[DONE, True, False],
+        stale=met[STALE, True, True],
+        again=met[FAILED, True, True],
+        others=asked.count(False),
         repeated=repeated,
         keys=every,
     )
@@ -114,11 +137,57 @@ def plan(
 NEW, DONE, STALE, FAILED = range(4)
 
 
-def _wanted(resume: bool, only: Only | None) -> tuple[bool, ...]:
+def _wanted(resume: bool, only: str | None) -> tuple[bool, ...]:
     """Whether to run a setting, by its state."""
     if only == "failed":
         return (False, False, False, True)
+    if only == "new":
+        return (True, False, False, False)
     return (True, not resume, True, True)
+
+
+def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[str, int]:
+    """How many settings there are of each kind in `COUNTED`.
+
+    Args:
+        keys: those of the settings, 16 bytes each, each once.
+        index: the newest recorded outcome of every setting, None when there are none.
+        codes: as for `plan`.
+    """
+    if index is None or len(index) == 0:
+        return dict.fromkeys(COUNTED, 0) | {"new": len(keys)}
+    place = pc.index_in(keys, value_set=index.keys)
+    status, run = index.status.take(place), index.run.take(place)
+    met = {name: _true(pc.equal(status, _scalar(at))) for at, name in enumerate(STATUSES)}
+    is_ours = pc.is_in(run, value_set=_ours(index, codes))
+    done = _true(pc.and_(pc.equal(status, _scalar(0)), is_ours))
+    more = {"done": done, "stale": met["done"] - done, "new": int(status.null_count)}
+    return {name: (met | more)[name] for name in COUNTED}
+
+
+def _true(mask: Any) -> int:
+    return int(mask.true_count)
+
+
+def _ours(index: Index, codes: Sequence[str]) -> Any:
+    """The places of the runs that these codes made."""
+    runs = [at for at, code in enumerate(index.codes) if code in codes]
+    return plain_array(runs, index.run.type)
+
+
+def _having(every: Any, only: Collection[str]) -> list[bool]:
+    """Which settings have one of these keys, all of which are different."""
+    wanted = list(only)
+    keys = plain_array([key_of_text(one).to_bytes(16, "big") for one in wanted], every.type)
+    strangers = pc.invert(pc.is_in(keys, value_set=every)).to_pylist()
+    for key, is_strange in zip(wanted, strangers, strict=True):
+        if is_strange:
+            raise RunError(
+                f"only={key!r}: none of the {len(every):,} settings of this space has that key; "
+                f"give the space the fields that this setting ran with"
+            )
+    having: list[bool] = pc.is_in(every, value_set=keys).to_pylist()
+    return having
 
 
 def all_keys(keys: Keys, size: int) -> Any:
@@ -133,9 +202,8 @@ def _states(every: Any, index: Index | None, codes: Sequence[str]) -> list[int]:
     if index is None or len(index) == 0:
         return [NEW] * len(every)
     place = pc.index_in(every, value_set=index.keys)
-    runs = [at for at, code in enumerate(index.codes) if code in codes]
     is_done = pc.equal(index.status, _scalar(0))
-    is_ours = pc.is_in(index.run, plain_array(runs, index.run.type))
+    is_ours = pc.is_in(index.run, _ours(index, codes))
     state = pc.if_else(is_done, pc.if_else(is_ours, _scalar(DONE), _scalar(STALE)), _scalar(FAILED))
     found: list[int] = pc.fill_null(state.take(place), _scalar(NEW)).to_pylist()
     return found

@@ -5,110 +5,75 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-import threading
 import warnings
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any
 
 import pyarrow as pa
 
-from superparams.engines import Control, Engine, Options, find, has_processes
+from superparams.debugging import post_mortem
+from superparams.engines import Control
 from superparams.errors import RunError, SettingFailed
 from superparams.experiment import Experiment, name_of
-from superparams.identity.code import Code, fingerprint
-from superparams.identity.names import module_file
-from superparams.identity.project import project_root
+from superparams.identity.code import fingerprint
 from superparams.interrupts import Interrupts
+from superparams.job import Job, prepare, results_folder
+from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.keys import Keys
-from superparams.outcome import Status, counts, decode
-from superparams.plan import Only, Plan, plan
-from superparams.progress import Progress
-from superparams.snapshot import texts
-from superparams.store import (
-    Ledger,
-    Results,
-    RunFolder,
-    compact,
-    equivalent,
-    experiment_folder,
-    gather_later,
-    read_index,
-    save_source,
-)
+from superparams.notebook import in_one_line
+from superparams.outcome import counts, decode
+from superparams.plan import LARGEST_PLAN, Plan, all_keys
+from superparams.policy import Asked, Policy, asked
+from superparams.progress import Progress, conclude
+from superparams.store import Ledger, Results, RunFolder, compact, experiment_folder
 from superparams.store.folder import State
-from superparams.store.provenance import Gathered
 from superparams.store.report import keep_report
-from superparams.worker import Program, trace_of
+from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]
-
-ON_ERROR: Final = ("continue", "raise")
-# Seconds that a run waits at its end for what git and others tell; and when it ends early.
-PATIENCE, HURRIED = 30.0, 0.3
 
 
 def run_all(
     space: Experiment,
-    num_proc: int,
     *,
-    engine: str | Engine | Executor | None,
-    resume: bool,
-    only: Only | None,
-    timeout: float | None,
-    retries: int,
-    retry_on: Iterable[Status],
-    on_error: str,
     results: str | Path,
-    start_method: str | None,
-    threads_per_worker: int | None,
-    gpus: Any,
-    progress: bool,
+    control: Control | None = None,
+    has_summary: bool = True,
+    **how: Any,
 ) -> Results:
-    """Run the settings of a space that are not done yet; see `Experiment.run_all`."""
-    retry_on = _statuses(retry_on)
-    _check(space, on_error, only)
-    options = Options(
-        num_proc=num_proc,
-        timeout=timeout,
-        retries=retries,
-        retry_on=retry_on,
-        start_method=start_method,
-        threads_per_worker=threads_per_worker,
-        gpus=gpus,
-    )
-    if engine is None and _usual(options) == "processes" and not has_processes():
-        with ProcessPoolExecutor(options.num_proc) as pool:  # Windows: the workers of Python itself
-            return _run(space, pool, options, Path(results), resume, only, on_error, progress)
-    carrier = _usual(options) if engine is None else engine
-    return _run(space, carrier, options, Path(results), resume, only, on_error, progress)
+    """Run the settings of a space that are not done yet; see `Experiment.run_all`.
+
+    Args:
+        space: What to run.
+        results: The folder of results.
+        control: Ends the run early, and tells whether somebody asked for that.
+        has_summary: Whether to end with a line of counts at a terminal.
+        how: All else that `Experiment.run_all` takes.
+    """
+    what = asked(**how)
+    control = control or Control()
+    if what.engine is not None:
+        return _run(space, what, results, control, has_summary)
+    with ProcessPoolExecutor(what.options.num_proc) as pool:
+        return _run(space, dataclasses.replace(what, engine=pool), results, control, has_summary)
 
 
 def _run(
-    space: Experiment,
-    engine: str | Engine | Executor,
-    options: Options,
-    results: Path,
-    resume: bool,
-    only: Only | None,
-    on_error: str,
-    progress: bool,
+    space: Experiment, what: Asked, results: str | Path, control: Control, has_summary: bool
 ) -> Results:
-    carrier = find(engine)
-    job = _prepare(space, options, results, resume=resume, only=only)
-    # Engines check what is asked of them when they are called, and start when they are iterated.
-    carrier.execute(job.program, [], options, Control())
-    run = None
+    job = prepare(space, what, results)
+    has_progress = what.policy.progress
+    run = shown = None
     if job.plan.n_todo:
-        run = _execute(job, carrier, on_error=on_error, progress=progress)
-    elif progress:
+        run, shown = _execute(job, control)
+    elif has_progress:
         _tell(job.plan)
     found = _results(job, run)
-    if progress and sys.stderr.isatty():  # the live line is gone
-        print(found.summary, file=sys.stderr)
-    for note in (*job.code.notes, *found.notes) if progress else ():
+    if has_summary and has_progress:
+        conclude(lambda: found.summary, shown)
+    for note in (*job.code.notes, *found.notes) if has_progress else ():
         print(f"note: {note}", file=sys.stderr)
     if type(space).report is not Experiment.report:
         found.report = _report(space, found)
@@ -121,60 +86,8 @@ def _report(space: Experiment, found: Results) -> Path | None:
         return keep_report(found.root, space.report(found))
     except Exception as error:
         what = f"{type(space).__name__}.report() failed: {trace_of(error)}"
-        warnings.warn(what, RuntimeWarning, stacklevel=3)
+        warnings.warn(what.rstrip(), RuntimeWarning, stacklevel=5)  # where `run_all` is called
         return None
-
-
-def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:
-    if isinstance(retry_on, str):
-        raise RunError(f'retry_on={retry_on!r}: give several, as in retry_on=("{retry_on}",)')
-    found = frozenset(retry_on)
-    unknown = found - (set(get_args(Status)) - {"done"})
-    if unknown:
-        raise RunError(f'retry_on={sorted(unknown)}: give any of "failed", "killed", "timeout"')
-    return found
-
-
-def _check(space: Experiment, on_error: str, only: str | None) -> None:
-    name = type(space).__name__
-    if type(space).run is Experiment.run:
-        raise RunError(f"{name} has no run() method; write one before run_all()")
-    if on_error not in ON_ERROR:
-        raise RunError(f'on_error={on_error!r}: give "continue" or "raise"')
-    if only not in (None, "failed"):
-        raise RunError(f'only={only!r}: give "failed", or nothing')
-
-
-def _usual(options: Options) -> str:
-    """One worker runs here, unless something is asked that needs a process to kill or to shape."""
-    plain = Options(retries=options.retries, retry_on=options.retry_on)
-    return "serial" if options == plain else "processes"
-
-
-@dataclass
-class _Job:
-    """A run about to start."""
-
-    space: Experiment
-    options: Options
-    root: Path
-    program: Program
-    code: Code
-    codes: list[str]  # its fingerprint, and those that were accepted as equivalent
-    plan: Plan
-
-
-def _prepare(
-    space: Experiment, options: Options, results: Path, *, resume: bool, only: Only | None
-) -> _Job:
-    name = name_of(type(space))
-    root = experiment_folder(results, name).absolute()
-    code = fingerprint(type(space))
-    program = Program(space, options.num_proc, name, Keys(space), texts(code.files))
-    codes = equivalent(root, code.digest)
-    recorded = read_index(root) if (root / "runs").is_dir() else None
-    planned = plan(program.keys, space.n_settings, recorded, codes, resume=resume, only=only)
-    return _Job(space, options, root, program, code, codes, planned)
 
 
 def _tell(planned: Plan) -> None:
@@ -182,56 +95,81 @@ def _tell(planned: Plan) -> None:
         (planned.done, "done by the same code: skipped"),
         (planned.stale, "made by other code: run again"),
         (planned.again, "failed before: run again"),
-        (planned.others, "left out by only="),
+        (planned.others, "not asked for: left out"),
         (planned.repeated, "more than once in the space: run once"),
     ]
     told = "; ".join(f"{count:,} {what}" for count, what in parts if count)
     if told:
-        print(f"{planned.size:,} settings: {told}", file=sys.stderr)
+        settings = f"{planned.size:,} setting{'s' * (planned.size != 1)}"
+        print(f"{settings}: {told}", file=sys.stderr)
 
 
-def _execute(job: _Job, carrier: Engine, *, on_error: str, progress: bool) -> RunFolder:
-    gathered = gather_later(Path.cwd())
-    run = RunFolder.create(job.root, _manifest(job, carrier))
+def _execute(job: Job, control: Control) -> tuple[RunFolder, Progress]:
+    policy, carrier = job.policy, job.carrier
+    assert carrier is not None
+    keeping = Keeping(job)
+    run = RunFolder.create(job.root, job.manifest(carrier.name))
+    keeping.into(run)
     options = dataclasses.replace(job.options, folder=run.path)
-    control = Control()
-    keeping = _Keeping(run, gathered, job)
-    if progress:
+    if policy.debug:
+        job.program.on_failure = post_mortem
+    if policy.progress:
         _tell(job.plan)
     shown = Progress(
         type(job.space).__name__,
         job.plan.n_todo,
         job.plan.done,
         activity=carrier.activity,
-        label=lambda index: _label(job.program, index),
-        style=Progress.style_for(progress, in_process=carrier.name == "serial"),
+        label=job.label,
+        style=Progress.style_for(
+            policy.progress and not policy.debug, in_process=carrier.name == "serial"
+        ),
+        options=job.options,
+        control=control,
     )
     state: State = "interrupted"
+    is_hurried = True
     try:
         with Ledger(run.ledger) as ledger, Interrupts(control) as interrupts, shown:
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():
-                _record(batches, ledger, shown, on_error)
-        if shown.n_ended == job.plan.n_todo:
-            state = "finished"
+                for batch in _recorded(batches, ledger):
+                    shown.add(counts(batch))
+                    _mind_failures(batch, shown, policy, control)
+        state = "interrupted" if shown.n_left else "finished"
+        is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
-        _finish(run, state, keeping, shown)
+        _finish(
+            run, state, is_hurried, keeping, {"counts": shown.counts, "payload": control.payload}
+        )
     _leave_if_asked(interrupts, shown, job)
-    return run
+    return run, shown
 
 
-def _record(batches: Iterator[bytes], ledger: Ledger, shown: Progress, on_error: str) -> None:
+def _recorded(batches: Iterator[bytes], ledger: Ledger) -> Iterator[pa.RecordBatch]:
+    """Outcomes, once they are in the ledger."""
     try:
         for data in batches:
             ledger.append(data)
-            for batch in decode(data):
-                shown.add(counts(batch))
-                if on_error == "raise":
-                    _raise_first_failure(batch)
+            yield from decode(data)
     finally:
         close = getattr(batches, "close", None)
         if close is not None:
             close()
+
+
+def _mind_failures(
+    batch: pa.RecordBatch, shown: Progress, policy: Policy, control: Control
+) -> None:
+    if policy.on_error == "raise":
+        _raise_first_failure(batch)
+    most = policy.max_failures
+    if most is not None and shown.n_failed >= most and not control.draining:
+        control.drain()
+        left = shown.n_left
+        if policy.progress and left:
+            what = f"{shown.n_failed:,} failed (max_failures={most:,})"
+            print(f"{what}: finishing what runs, {left:,} left", file=sys.stderr)
 
 
 def _raise_first_failure(batch: pa.RecordBatch) -> None:
@@ -243,92 +181,53 @@ def _raise_first_failure(batch: pa.RecordBatch) -> None:
             raise SettingFailed(f"{told}\n{row['traceback'] or ''}".rstrip())
 
 
-def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: _Job) -> None:
+def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
     if interrupts.is_terminated:
         raise SystemExit(143)
     if interrupts.is_interrupted and shown.n_ended < job.plan.n_todo:
         if not interrupts.is_hurried:
             compact(job.root)  # the table has what ran
-        raise KeyboardInterrupt(
-            f"{shown.n_ended:,} of {job.plan.n_todo:,} settings ran; run it again for the rest"
-        )
+        told = f"{shown.n_ended:,} of {job.plan.n_todo:,} settings ran; run it again for the rest"
+        raise in_one_line(KeyboardInterrupt(told))
 
 
-class _Keeping:
-    """Puts what is known of the code and its surroundings into the run folder, in a thread."""
-
-    def __init__(self, run: RunFolder, gathered: Future[Gathered], job: _Job) -> None:
-        self._run, self._gathered, self._job = run, gathered, job
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._keep, name="superparams-keeping", daemon=True)
-        self._thread.start()
-
-    def _keep(self) -> None:
-        try:
-            self._keep_source()
-            self._gathered.result(PATIENCE).save(self._run)
-        except Exception as error:  # told by `end`; what is not known must not cost the results
-            self._error = error
-
-    def _keep_source(self) -> None:
-        """The files as the run began with them, whatever they are by now."""
-        file = module_file(type(self._job.space).__module__)
-        project = Path.cwd() if file is None else project_root(file)
-        texts = {str(name): text for name, text in self._job.program.sources.items()}
-        save_source(self._run, project, [], self._job.code.source, texts)
-
-    def end(self, patience: float) -> None:
-        """Wait for it so many seconds, and warn of what is missing."""
-        self._thread.join(patience)
-        error = TimeoutError("it takes too long") if self._thread.is_alive() else self._error
-        if error is not None:
-            what = f"what is kept in {self._run.path} of the code and the machine is incomplete"
-            warnings.warn(f"{what}: {error!r}", stacklevel=2)
-
-
-def _finish(run: RunFolder, state: State, keeping: _Keeping, shown: Progress) -> None:
-    if state == "finished":
+def _finish(
+    run: RunFolder, state: State, is_hurried: bool, keeping: Keeping, known: dict[str, Any]
+) -> None:
+    if not is_hurried:
         keeping.end(PATIENCE)
-        run.finish(state, counts=shown.counts)
+        run.finish(state, **known)
         return
     # There is an error, or someone waits for the end: that comes first.
     with contextlib.suppress(Exception):
         keeping.end(HURRIED)
-        run.finish(state, counts=shown.counts)
+        run.finish(state, **known)
 
 
-def _manifest(job: _Job, carrier: Engine) -> dict[str, Any]:
-    return {
-        "experiment": job.program.name,
-        "space": repr(job.space),
-        "settings": job.plan.size,
-        "todo": job.plan.n_todo,
-        "engine": carrier.name,
-        "num_proc": job.options.num_proc,
-        "code": job.code.digest,
-        "parts": job.code.parts,
-        "notes": job.code.notes,
-    }
+def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
+    """All that is recorded of an experiment, or of a space; see `Experiment.results`."""
+    cls, space = (of, None) if isinstance(of, type) else (type(of), of)
+    root = experiment_folder(results_folder(results), name_of(cls)).absolute()
+    found = Results.load(root, code=fingerprint(cls), of=of)
+    if space is None:
+        return found
+    if space.n_settings > LARGEST_PLAN:
+        raise RunError(
+            f"a space of {space.n_settings:,} settings is too large to be looked up (at most "
+            f"{LARGEST_PLAN:,}): take {cls.__name__}.results() and its where()"
+        )
+    return found.of_keys(all_keys(Keys(space), space.n_settings))
 
 
-def _label(program: Program, index: int) -> str:
-    return ", ".join(f"{name}={x!r}" for name, x in program.row(index).items())
-
-
-def results_of(cls: type[Experiment], results: str | Path) -> Results:
-    """All that is recorded of an experiment; see `Experiment.results`."""
-    root = experiment_folder(Path(results), name_of(cls)).absolute()
-    return Results.load(root, codes=equivalent(root, fingerprint(cls).digest))
-
-
-def _results(job: _Job, run: RunFolder | None) -> Results:
+def _results(job: Job, run: RunFolder | None) -> Results:
     """The rows of this space, in its order; none is read yet."""
+    told: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
     if not (job.root / "runs").is_dir():
-        return Results.empty(job.root, codes=job.codes)
-    return _of_space(Results.load(job.root, codes=job.codes), job, run.name if run else "")
+        return Results.empty(job.root, **told)
+    return _of_space(Results.load(job.root, **told), job, run.name if run else "")
 
 
-def _of_space(found: Results, job: _Job, run: str) -> Results:
+def _of_space(found: Results, job: Job, run: str) -> Results:
     if job.plan.keys is None and set(found.runs) <= {run}:
         return found
     keys = job.plan.keys_of(job.program.keys)

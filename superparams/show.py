@@ -18,7 +18,9 @@ __all__ = [
     "as_columns",
     "as_dict",
     "as_row",
+    "axes_of",
     "given_fields",
+    "headline",
     "inline",
     "row_maker",
     "shown_fields",
@@ -78,13 +80,17 @@ def _shown(x: Any) -> str:
 
 def summary(space: Any) -> str:
     """The size of a space, then one aligned line an axis; one an alternative, where it is long."""
-    lines = dict(_axis_lines(space, ""))
+    lines = {name: parts for name, _, parts in axes_of(space)}
+    width = max(map(len, lines)) + 6
+    told = (_axis_line(name, line, width) for name, line in lines.items())
+    return "\n".join([headline(space), *told])
+
+
+def headline(space: Any) -> str:
+    """The size of a space."""
     layout: Layout = space.__dict__["~layout"]
     dimensions = _count_dimensions(space)
-    total = f"total {_total(layout)}"
-    head = f"Search {dimensions} dimension{'s' * (dimensions != 1)}, {total}"
-    width = max(map(len, lines)) + 6
-    return "\n".join([head, *(_axis_line(name, line, width) for name, line in lines.items())])
+    return f"Search {dimensions} dimension{'s' * (dimensions != 1)}, total {_total(layout)}"
 
 
 def _axis_line(name: str, parts: list[str], width: int) -> str:
@@ -112,15 +118,15 @@ def _count_dimensions(space: Any) -> int:
     )
 
 
-def _axis_lines(space: Any, prefix: str) -> Iterator[tuple[str, list[str]]]:
-    """The name of each axis, and its text in parts between which a line may end."""
+def axes_of(space: Any, prefix: str = "") -> Iterator[tuple[str, Axis, list[str]]]:
+    """The name of each axis, the axis, and its text in parts between which a line may end."""
     for name, field in space.__dict__["~open"].items():
         if is_group(field):
-            yield from _axis_lines(field, f"{prefix}{name}.")
+            yield from axes_of(field, f"{prefix}{name}.")
         else:
             zipped = f" (zip {field.zip!r})" if field.zip else ""
             *parts, last = _axis_parts(field)
-            yield f"{prefix}{name}", [*parts, last + zipped]
+            yield f"{prefix}{name}", field, [*parts, last + zipped]
 
 
 def _axis_parts(axis: Axis) -> list[str]:

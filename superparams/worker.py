@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import secrets
+import sys
 import time
 import traceback
 import warnings
@@ -17,12 +18,14 @@ from types import TracebackType
 from typing import Any, Final
 
 from superparams.declare import fields_of
+from superparams.errors import Where
 from superparams.experiment import Experiment, Place
 from superparams.fields import Axis, Value, is_group, is_open
 from superparams.identity import key_text
 from superparams.identity.names import main_name, set_main_name
 from superparams.keys import Keys
 from superparams.libraries import libraries_of
+from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
 from superparams.params import Params, layout_of
 from superparams.show import as_row, row_maker
@@ -40,6 +43,9 @@ class Program:
         name: ``module.Class``, as the results folder is called.
         keys: The keys of the space, when they are known already.
         sources: The project's code as it was when the run began (see `superparams.snapshot`).
+
+    Attributes:
+        on_failure: Called with what a setting raises, where it was raised.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Program:
         self.n_proc = n_proc
         self.name = name
         self.keys = Keys(space) if keys is None else keys
+        self.on_failure: Callable[[BaseException], None] | None = None
         self._main = main_name()
         self.sources = sources or {}
         self._home = _this_process()
@@ -63,9 +70,10 @@ class Program:
 
     def prepare(self) -> None:
         """Make what the factories make, in this process: before it is forked, or packed."""
-        for _, declared in _made_on_demand(self.space):
+        for owner, declared in _made_on_demand(self.space):
             if declared.factory is not None:
-                declared.made()
+                where = f"{owner[0].__name__}.{owner[1]}" if isinstance(owner, tuple) else "value"
+                declared.made(where)
 
     def libraries(self) -> list[str]:
         """Installed packages that it will need, which another process may load ahead."""
@@ -113,14 +121,17 @@ class Program:
         """
         held = [(owner, x.content) for owner, x in _made_on_demand(self.space) if x.is_carried]
         state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "sources", "_home")}
-        arrival = (self._main, self.sources, self._home)
+        arrival = (self._main, packages(), self.sources, self._home)
         return Program._arrived, arrival, {**state, "_content": held}
 
     @classmethod
-    def _arrived(cls, main: str, sources: Mapping[str, bytes], home: str) -> Program:
+    def _arrived(
+        cls, main: str, known: list[Package], sources: Mapping[str, bytes], home: str
+    ) -> Program:
         """An empty one, in a process that from now on knows the code as the driver did."""
         if home != _this_process():
             set_main_name(main)
+            adopt(known)
             install(sources)
         program = cls.__new__(cls)
         program._main, program.sources, program._home = main, sources, home
@@ -187,6 +198,8 @@ class Worker:
         except BaseException as raised:  # SystemExit too: a setting never ends its worker
             if _leaves_debugger(raised):
                 raise KeyboardInterrupt("left the debugger") from raised
+            if self._program.on_failure is not None:
+                self._program.on_failure(raised)
             status, result = "failed", None
             error, trace = _with_remedy(raised), trace_of(raised)
         return Outcome(
@@ -297,21 +310,36 @@ def headline(error: BaseException) -> str:
         text = str(error)
     except Exception as broken:
         text = f"<its message raised {type(broken).__name__}>"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    where = "".join(f" ({note.short})" for note in _notes(error) if isinstance(note, Where))
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + where
+
+
+def _notes(error: BaseException) -> list[Any]:
+    found = getattr(error, "__notes__", None)
+    return list(found) if isinstance(found, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
 
 
 def trace_of(error: BaseException) -> str:
     """The traceback from the user's first frame on."""
     try:
-        return "".join(traceback.format_exception(type(error), error, _users(error.__traceback__)))
+        lines = traceback.format_exception(type(error), error, users_trace(error.__traceback__))
+        notes = _notes(error) if sys.version_info < (3, 11) else ()
+        return "".join([*lines, *(f"{note}\n" for note in notes)])
     except Exception:  # an exception whose own methods fail
-        return "".join(traceback.format_tb(_users(error.__traceback__))) + headline(error)
+        return "".join(traceback.format_tb(users_trace(error.__traceback__))) + headline(error)
 
 
-def _users(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
+def users_trace(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame on that is not ours; None when all are."""
+    while trace is not None and is_ours(trace):
         trace = trace.tb_next
     return trace
+
+
+def is_ours(trace: TracebackType) -> bool:
+    """Whether a frame is of superparams."""
+    module = trace.tb_frame.f_globals.get("__name__")
+    return isinstance(module, str) and module.partition(".")[0] == "superparams"
 
 
 # A declaration is named by its class and field, since a worker has that class by itself when it

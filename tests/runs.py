@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,17 +97,24 @@ def recorded(folder: Path) -> set[int]:
 
 
 class Terminal:
-    """A script at a terminal of its own, as a person sits at one."""
+    """A script at a terminal of its own, as a person sits at one.
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    columns: how wide it is, where that matters; a program has to ask the terminal for it.
+    """
+
+    def __init__(self, folder: Path, *words: str, columns: int | None = None) -> None:
         self.master, slave = os.openpty()
         name = os.ttyname(slave)
+        around = environment(TERM="xterm")
+        if columns is not None:
+            del around["COLUMNS"]
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, "-c", AT_TERMINAL, name, sys.executable, *words],
             cwd=folder,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
-            env=environment(TERM="xterm"),
+            env=around,
         )
         os.close(slave)
         self.seen = ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as parquet
 import pytest
 
@@ -84,6 +87,29 @@ def test_13_twice_stops_at_once(num_proc: str, engine: str, tmp_path: Path) -> N
         assert time.monotonic() - begun < (1.5 if engine == "threads" else 1.0)
         assert not any(alive(one) for one in workers)
     assert count(tmp_path, "ended") == 0
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_13_once_while_workers_start(method: str, tmp_path: Path) -> None:
+    """The whole group gets it, and what starts workers must not mind."""
+    text = NAPS.replace("engine=engine", f"engine=engine, start_method={method!r}")
+
+    def starts() -> bool:
+        terminal.read()
+        with suppress(psutil.Error):  # one that lived for a moment
+            for one in family(terminal.process.pid):
+                is_ours = any("engines.pool" in word for word in one.cmdline())
+                if is_ours and any("arrow" in part.path for part in one.memory_maps()):
+                    return True
+        return False
+
+    with Terminal(tmp_path, str(script(tmp_path, text)), "2", "999", "0.2") as terminal:
+        wait_for(starts)
+        terminal.interrupt()
+        terminal.expect("Ctrl-C again")
+        assert terminal.end() == BY_INTERRUPT
+    assert terminal.seen.count("Traceback") == 1, "that of the KeyboardInterrupt"
+    assert re.search(r"\d of 999 settings ran", terminal.seen)
 
 
 def test_13_once_when_nothing_is_left_to_hand_out_is_no_interruption(tmp_path: Path) -> None:

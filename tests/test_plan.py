@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from superparams import Experiment, search, value
 from superparams.errors import RunError
+from superparams.identity import key_text
 from superparams.keys import Keys
-from superparams.plan import LARGEST_PLAN, plan, ranges_of
+from superparams.plan import COUNTED, LARGEST_PLAN, plan, ranges_of, recorded
 from superparams.store import Index
 
 
@@ -83,6 +84,75 @@ def test_only_what_failed() -> None:
 
 def test_what_failed_by_any_code_is_run_by_only() -> None:
     assert todo(planned(Toy(a=search([4, 9])), only="failed")) == [0]
+
+
+def test_only_what_has_no_outcome() -> None:
+    found = planned(Toy(), only="new")
+    assert (todo(found), found.others) == ([0, 6, 7], 5)
+    assert (found.done, found.stale, found.again) == (0, 0, 0)
+    assert todo(planned(Toy(), only="new", resume=False)) == [0, 6, 7]
+    assert todo(plan(Keys(Toy()), 8, None, ["now"], only="new")) == list(range(8))
+
+
+def keys(*places: int) -> list[str]:
+    return [key_text(keys_of(Toy())[place]) for place in places]
+
+
+def test_only_these_keys() -> None:
+    found = planned(Toy(), only=keys(5, 1, 3, 7, 5))
+    assert (todo(found), found.others) == ([3, 7], 4)
+    assert (found.stale, found.again, found.done) == (0, 1, 2)
+    found = planned(Toy(), only=keys(5, 1, 3, 7, 5), resume=False)
+    assert (todo(found), found.others) == ([1, 3, 5, 7], 4)
+    assert (found.stale, found.again, found.done) == (0, 1, 0)
+    assert todo(planned(Toy(), only=keys(2))) == [2]
+    assert todo(planned(Toy(), only=[])) == []
+    assert todo(plan(Keys(Toy()), 8, None, ["now"], only=keys(6))) == [6]
+    twice = planned(Toy(a=search([7, 1, 7])), only=keys(7))
+    assert (todo(twice), twice.repeated) == ([0], 1)
+
+
+def test_a_key_of_no_setting_is_refused() -> None:
+    with pytest.raises(RunError, match=f"only='{'0' * 32}': none of the 8 settings"):
+        planned(Toy(), only=[*keys(1), "0" * 32])
+
+
+def distinct(*places: int) -> pa.Array:
+    every = [key.to_bytes(16, "big") for key in keys_of(Toy())]
+    return pa.array([every[place] for place in places], pa.binary(16))
+
+
+def test_what_is_recorded_is_counted() -> None:
+    index = index_of(**RECORDED, a6=("timeout", "now"), a7=("done", "before"))
+    nothing = dict.fromkeys(COUNTED, 0)
+    found = recorded(distinct(*range(8)), index, ["now"])
+    expected = {"done": 2, "stale": 2, "failed": 1, "killed": 1, "timeout": 1, "new": 1}
+    assert found == nothing | expected
+    both = recorded(distinct(*range(8)), index, ["now", "before"])
+    assert (both["done"], both["stale"]) == (4, 0)
+    assert recorded(distinct(0, 1), index, ["now"]) == nothing | {"done": 1, "new": 1}
+    assert recorded(distinct(0, 1), None, ["now"]) == nothing | {"new": 2}
+    assert recorded(distinct(), index, ["now"]) == nothing
+    assert recorded(distinct(1), index, []) == nothing | {"stale": 1}
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 7),
+        st.tuples(
+            st.sampled_from(["done", "failed", "killed", "timeout"]),
+            st.sampled_from(["now", "before"]),
+        ),
+    )
+)
+def test_what_is_counted_is_what_is_planned(known: dict[int, tuple[str, str]]) -> None:
+    index = index_of(**{f"a{place}": what for place, what in known.items()}) if known else None
+    counts = recorded(distinct(*range(8)), index, ["now"])
+    found = plan(Keys(Toy()), 8, index, ["now"])
+    failed = counts["failed"] + counts["killed"] + counts["timeout"]
+    assert (found.done, found.stale, found.again) == (counts["done"], counts["stale"], failed)
+    assert found.n_todo == 8 - counts["done"]
+    assert sum(counts.values()) == 8
 
 
 def test_a_setting_twice_is_run_once() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from superparams.engines import Activity
+from superparams.engines import Activity, Control, Options
 from superparams.progress import Progress
+from superparams.progress.text import bar, fitted
 from tests.runs import Terminal, script, start
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -42,6 +43,53 @@ def test_live_counts_rate_and_time_left_at_a_terminal(tmp_path: Path) -> None:
     last = ESCAPES.sub("", terminal.seen).strip()
     assert last.endswith("ended")
     assert "Traceback" not in terminal.seen
+
+
+def test_live_it_is_there_before_anything_ended(tmp_path: Path) -> None:
+    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "1", "1") as terminal:
+        terminal.expect("─{30} Naps: 0/2\\b")
+        assert terminal.end() == 0
+
+
+def test_live_in_a_narrow_terminal(tmp_path: Path) -> None:
+    """The counts are all there; the bar gives way."""
+    words = [str(script(tmp_path, NAPS)), "2", "20", "0.1"]
+    with Terminal(tmp_path, *words, columns=40) as terminal:
+        terminal.expect(r"\d\d/40, \d+ done, 2 failed, \d+\.?\d*/s,\r?\n  0:0\d left")
+        assert terminal.end() == 0
+    shown = ESCAPES.sub("", terminal.seen.replace("\r", "\n")).splitlines()
+    shown = [line for line in shown if "/40" in line or "left" in line]
+    assert max(map(len, shown)) <= 40
+    assert not any("…" in line for line in shown)
+
+
+HANGS = """
+import time
+from pathlib import Path
+from superparams import Experiment, search
+class Hangs(Experiment):
+    a: int = search(range(4))
+    def run(self):
+        if self.a == 1:
+            time.sleep(60)
+        if self.a == 2 and not Path("second").exists():
+            Path("second").touch()
+            raise ValueError
+        time.sleep(1.2)
+        return {"y": self.a}
+Hangs().run_all(2, timeout=1.5, retries=1, retry_on=["failed", "timeout"])
+"""
+
+
+def test_live_what_is_tried_again_and_how_much_time_is_left_for_it(tmp_path: Path) -> None:
+    with Terminal(tmp_path, str(script(tmp_path, HANGS))) as terminal:
+        terminal.expect(r"1: [01]\.\d of 1\.5 s a=1")  # long before it counts as a timeout
+        terminal.expect(r"Hangs: 1/4, 1 done, 1 retrying,")  # out of time, and waits for its turn
+        terminal.expect(r"Hangs: \d/4, \d done, 2 retrying,")
+        terminal.expect(r": [01]\.\d of 1\.5 s \(attempt 2 of 2\) a=2")
+        terminal.expect(r": [01]\.\d of 1\.5 s \(attempt 2 of 2\) a=1")
+        assert terminal.end() == 0
+    assert "4 settings: 3 done, 1 timeout" in terminal.seen
 
 
 def test_live_a_line_a_worker_when_settings_are_long(tmp_path: Path) -> None:
@@ -160,9 +208,9 @@ def test_the_rate_is_that_of_late() -> None:
 def test_workers_are_shown_once_one_is_long_at_it() -> None:
     busy = [Activity(0, 5, 1.0), Activity(1, None, 0.0)]
     shown = progress(activity=lambda: busy, style="live")
-    assert shown.workers() == []
+    assert shown.lines(80)[1:] == []
     busy[0] = Activity(0, 5, 3661.0)
-    assert shown.workers() == ["  0: 1:01:01 5"]
+    assert shown.lines(80)[1:] == ["  0: 1:01:01 5"]
 
 
 def test_what_cannot_be_shown_does_not_end_the_display() -> None:
@@ -170,4 +218,54 @@ def test_what_cannot_be_shown_does_not_end_the_display() -> None:
         raise ValueError(index)
 
     shown = progress(activity=lambda: [Activity(0, 5, 9.0)], label=label)
-    assert shown.workers() == ["  0: 0:09 setting 5"]
+    assert shown.lines(80)[1:] == ["  0: 0:09 setting 5"]
+
+
+def test_a_limit_of_time_stands_beside_the_time() -> None:
+    busy = [Activity(0, 5, 0.4), Activity(1, 6, 0.0, attempt=3)]
+    shown = progress(activity=lambda: busy, options=Options(timeout=1, retries=2))
+    assert shown.lines(80)[1:] == []
+    busy[0] = Activity(0, 5, 0.6)
+    assert shown.lines(80)[1:] == ["  0: 0.6 of 1 s 5", "  1: 0.0 of 1 s (attempt 3 of 3) 6"]
+    shown = progress(activity=lambda: busy[:1], options=Options(timeout=90))
+    busy[0] = Activity(0, 5, 61.0)
+    assert shown.lines(80)[1:] == ["  0: 1:01 of 1:30 5"]
+
+
+def test_of_many_workers_the_first_are_shown() -> None:
+    busy = [Activity(rank, rank, 9.0) for rank in range(20)]
+    shown = progress(activity=lambda: busy)
+    assert shown.lines(80)[-2:] == ["  15: 0:09 15", "  and 4 more"]
+
+
+def test_settings_that_wait_for_another_attempt_count_as_those_at_it() -> None:
+    control = Control()
+    control.waiting = 2
+    shown = progress(activity=lambda: [Activity(0, 5, 0.1, attempt=2)], control=control)
+    assert shown.line() == "Toy: 0/100, 3 retrying"
+
+
+@pytest.mark.parametrize("width", [120, 60, 40, 30, 20])
+def test_whatever_the_width_the_counts_are_there(width: int) -> None:
+    busy = [Activity(0, 5, 9.0)]
+    shown = progress(activity=lambda: busy, label=lambda index: f"a={index}, b={'x' * 200}")
+    assert shown.lines(width)[0].endswith("Toy: 0/100")
+    shown.add({"done": 50, "failed": 20, "killed": 3, "timeout": 7})
+    lines = shown.lines(width)
+    assert max(map(len, lines)) <= width
+    told = " ".join(line.strip() for line in lines)
+    assert re.search(
+        r"Toy: 80/100, 50 done, 20 failed, 3 killed, 7 timeout, \S+/s, 0:00 left", told
+    )
+    assert ("━" in told) is (width == 120)
+    assert lines[-1] == f"  0: 0:09 a=5, b={'x' * 200}"[: width - 1] + "…"
+
+
+def test_a_name_that_is_too_long_is_cut_before_the_counts_are() -> None:
+    lines = fitted("A" * 100, ["5/10", "5 done"], 0.5, 30)
+    assert lines == ["A" * 22 + "…: 5/10,", "  5 done"]
+
+
+@pytest.mark.parametrize(("share", "filled"), [(0.0, 0), (0.01, 0), (0.5, 5), (0.99, 9), (1.0, 10)])
+def test_a_bar_is_full_at_the_end_and_not_before(share: float, filled: int) -> None:
+    assert bar(share, 10) == "━" * filled + "─" * (10 - filled)

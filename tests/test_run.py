@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import random
 import signal
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, Results, search, value
+from superparams.cores import cores
 from superparams.errors import EngineError, RunError, SettingFailed, SuperparamsError
+from superparams.store import read
 from tests.runs import output
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
@@ -289,7 +292,8 @@ def test_a_failing_derive_fails_its_settings_alone() -> None:
         found = Derived().run_all(num_proc, results=f"r{num_proc}", progress=False)
         assert table(found, "status", "y") == [("failed", None), ("done", 1.0), ("done", 0.5)]
         (row,) = found.failures
-        assert row["error"] == "ZeroDivisionError: division by zero"
+        where = "Derived.inverse: value(derive=Derived.<lambda>) failed"
+        assert row["error"] == f"ZeroDivisionError: division by zero ({where})"
         assert row["a"] == 0
         again = Derived().run_all(num_proc, results=f"r{num_proc}", progress=False)
         assert again.counts == {"done": 2, "failed": 1}
@@ -519,6 +523,125 @@ def test_only_what_failed_of_nothing_is_nothing() -> None:
     found = Counted().run_all(only="failed", progress=False)
     assert ran() == []
     assert len(found) == 0
+
+
+def test_only_what_is_new() -> None:
+    Counted(a=search([1, 2])).run_all(progress=False)
+    ran()
+    found = Counted(a=search([1, 2, 3, 4])).run_all(only="new", progress=False)
+    assert ran() == [3, 4]
+    assert found.counts == {"done": 3, "failed": 1}, "what is recorded of the others is there"
+
+
+def test_only_these_keys() -> None:
+    found = Counted().run_all(progress=False)
+    ran()
+    keys = [row["key"] for row in found]
+    Counted().run_all(only=[keys[0]], progress=False)
+    assert ran() == []
+    Counted().run_all(only=keys[:2], resume=False, progress=False)
+    assert ran() == [1, 2]
+    Counted().run_all(2, only=found.failures.to_arrow()["key"], progress=False)
+    assert ran() == [2]
+    Counted().run_all(only=[], progress=False)
+    assert ran() == []
+    with pytest.raises(RunError, match="none of the 1 settings of this space has that key"):
+        Counted(a=1).run_all(only=keys[1:2], progress=False)
+    assert ran() == []
+
+
+def test_as_many_workers_as_there_are_processors() -> None:
+    found = Toy().run_all("auto", progress=False)
+    assert {place and place.split("/")[1] for (place,) in table(found, "place")} == {
+        str(cores()),
+        None,
+    }
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_many_more_workers_than_settings(method: str) -> None:
+    """As on a machine of many processors; each worker has a cell of memory."""
+    found = Toy(a=1).run_all(2000, start_method=method, progress=False)
+    assert table(found, "y") == [(0.5,), (1.5,)]
+    assert {place.split("/")[1] for (place,) in table(found, "place")} == {"2000"}
+
+
+class Failing(Experiment):
+    a: int = search(range(30))
+
+    def run(self) -> None:
+        with open("ran.txt", "a") as file:
+            file.write(f"{self.a} ")
+        if not Path("mended").exists():
+            time.sleep(0.02)
+            raise ValueError(self.a)
+
+
+def state() -> str:
+    """How the last run of `Failing` ended."""
+    (root,) = Path("results").glob("*test_run.Failing")
+    *_, last = sorted((root / "runs").iterdir())
+    return str(json.loads((last / "run.json").read_text())["state"])
+
+
+@pytest.mark.parametrize(
+    ("num_proc", "engine", "most"), [(1, "serial", 4), (2, "threads", 6), (2, "processes", 8)]
+)
+def test_so_many_failures_are_enough(
+    num_proc: int, engine: str, most: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Failing().run_all(num_proc, engine=engine, max_failures=4)
+    begun = ran()
+    assert 4 <= len(begun) <= most
+    assert found.counts == {"failed": len(begun)}, "what was begun is finished, and recorded"
+    assert state() == "interrupted"
+    told = "(max_failures=4): finishing what runs"
+    assert told in capsys.readouterr().err
+    again = Failing().run_all(num_proc, engine=engine, max_failures=4, progress=False)
+    assert min(ran()) == 0, "from the first one on"
+    assert again.counts["failed"] >= 4
+    Path("mended").touch()
+    assert Failing().run_all(num_proc, engine=engine, max_failures=1).counts == {"done": 30}
+    assert sorted(ran()) == list(range(30))
+    assert state() == "finished"
+    assert told not in capsys.readouterr().err
+
+
+def test_as_many_failures_as_settings_are_no_early_end() -> None:
+    Failing(a=search([1, 2])).run_all(max_failures=2, progress=False)
+    assert state() == "finished"
+
+
+def test_what_is_tried_again_fails_once() -> None:
+    found = Failing(a=search([1, 2, 3])).run_all(
+        max_failures=2, retries=2, retry_on=["failed"], progress=False
+    )
+    assert ran() == [1, 1, 1, 2, 2, 2]
+    assert found.counts == {"failed": 2}
+
+
+def test_on_error_raise_runs_nothing_more() -> None:
+    with pytest.raises(SettingFailed, match=r"\(a=0\) failed: ValueError: 0"):
+        Failing().run_all(on_error="raise", progress=False)
+    assert ran() == [0]
+
+
+def test_failures_beyond_the_first_ones_are_not_told_one_by_one() -> None:
+    """Each is written at once, as long as they are few; many would take long."""
+    count = 3000
+
+    class Quick(Experiment):
+        a: int = search(range(count))
+
+        def run(self) -> None:
+            raise ValueError
+
+    found = Quick().run_all(progress=False, max_failures=count + 1)
+    (ledger,) = found.root.glob("runs/*/ledger")
+    batches = [batch.num_rows for batch in read(ledger)]
+    assert batches[:50] == [1] * 50
+    assert len(batches) < 100 + (count - 100) / 2
+    assert sum(batches) == count
 
 
 def test_a_point_given_twice_runs_once() -> None:

@@ -67,7 +67,9 @@ def test_an_outcome_tells_all_of_a_setting() -> None:
         1,
     )
     assert done.key == Toy(inner=Inner(lr=0.1), a=1).key
-    assert (failed.status, failed.error) == ("failed", "ZeroDivisionError: division by zero")
+    where = "(Toy.inverse: value(derive=Toy.<lambda>) failed)"
+    assert failed.error == f"ZeroDivisionError: division by zero {where}"
+    assert failed.status == "failed"
     assert failed.params == {"inner.lr": 0.1, "a": 0, "inverse": None, "after": "z"}
 
 

@@ -7,10 +7,14 @@ by. A worker is not started from that file: the driver sends it the name (`set_m
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 import types
 from pathlib import Path
 from typing import Any
+
+from superparams.identity.roots import experiments_folder, name_in
 
 __all__ = [
     "LOCAL",
@@ -39,17 +43,19 @@ def main_name() -> str:
     """The name by which the main module would be imported; ``"__main__"`` when it has no file.
 
     ``python digits.py`` gives ``"digits"``, ``python -m pkg.digits`` and ``python pkg/digits.py``
-    (when ``pkg`` has an ``__init__.py``) give ``"pkg.digits"``.
+    (when ``pkg`` has an ``__init__.py``) give ``"pkg.digits"``. Files in an experiments folder are
+    called by their path from there: see `superparams.identity.roots`.
     """
     if _given:
         return _given[0]
     main = sys.modules.get("__main__")
+    file = Path(getattr(main, "__file__", None) or "")
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name not in _MAIN:
-        return str(spec.name).removesuffix(".__main__")
-    file = Path(getattr(main, "__file__", None) or "")
-    # Standard input has a file called <stdin>.
-    return _import_name(file.absolute()) if file.is_file() else "__main__"
+        return _name_at(str(file.absolute()), str(spec.name).removesuffix(".__main__"))
+    if not file.is_file():  # standard input has a file called <stdin>
+        return "__main__"
+    return _name_at(str(file.absolute()), None)
 
 
 def module_file(name: str | None) -> Path | None:
@@ -66,6 +72,15 @@ def is_fileless(name: str | None) -> bool:
         return False
     loader = getattr(getattr(module, "__spec__", None), "loader", None)
     return name in _MAIN or (loader is None and getattr(module, "__file__", None) is None)
+
+
+def _name_at(path: str, otherwise: str | None) -> str:
+    """The name of the module at `path`; `otherwise` is what it is called outside of experiments."""
+    file = Path(os.path.normpath(path))
+    folder = experiments_folder(file) if file.suffix == ".py" else None
+    if folder is not None:
+        return name_in(folder, file)
+    return _import_name(file) if otherwise is None else otherwise
 
 
 def _import_name(file: Path) -> str:
@@ -87,7 +102,13 @@ def module_name(name: str | None) -> str:
     """`name` of a module as it is known everywhere: ``__main__`` by what it is imported by."""
     if name in _MAIN:
         return main_name()
-    return name or "builtins"
+    file = getattr(sys.modules.get(name or ""), "__file__", None)
+    return _known_name(name, file) if name and isinstance(file, str) else name or "builtins"
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_name(name: str, file: str) -> str:
+    return _name_at(file, name)
 
 
 def class_of(value: object) -> type[Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from superparams.identity.pieces import Pieces
+from superparams.identity.roots import is_installed, project_root
 from superparams.identity.syntax import (
     Chain,
     Imported,
@@ -31,28 +32,7 @@ from superparams.identity.syntax import (
 
 __all__ = ["Binding", "Project", "Source", "project_root", "read_source"]
 
-_MARKS = ("pyproject.toml", ".git", "setup.cfg", "setup.py")
-_INSTALLED = {"site-packages", "dist-packages", "node_modules", "__pycache__", ".tox", ".nox"}
 _OURS = Path(__file__).resolve().parent.parent
-
-
-def project_root(file: Path) -> Path:
-    """The root of the project that `file` belongs to.
-
-    The nearest folder above with a pyproject.toml, .git, setup.cfg or setup.py; without one, the
-    folder that holds the file, or the package it is in.
-    """
-    folder = file.parent
-    while (folder / "__init__.py").is_file() and folder.parent.name not in _INSTALLED:
-        folder = folder.parent
-    if not _INSTALLED.isdisjoint(folder.parts):
-        return folder
-    marked = (parent for parent in (folder, *folder.parents) if _is_marked(parent))
-    return next(marked, folder)
-
-
-def _is_marked(folder: Path) -> bool:
-    return any((folder / mark).exists() for mark in _MARKS)
 
 
 @dataclass(eq=False)
@@ -251,7 +231,7 @@ class Project:
         if not folder.is_relative_to(self.root) or folder.is_relative_to(_OURS):
             return False
         inner = folder.relative_to(self.root).parts
-        if not _INSTALLED.isdisjoint(inner) or _is_standard(folder):
+        if is_installed(Path(*inner)) or _is_standard(folder):
             return False
         between = (self.root.joinpath(*inner[:n]) for n in range(1, len(inner) + 1))
         return not any((step / "pyvenv.cfg").is_file() for step in between)

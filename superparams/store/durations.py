@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_scalar
+from superparams.columns import plain_array, plain_scalar
 from superparams.store.folder import TABLE, run_folders
 from superparams.store.reading import read
 from superparams.store.survey import ledger_size, open_table
@@ -40,18 +40,19 @@ def mean_seconds(root: Path) -> float | None:
 
 
 def _parts(root: Path) -> Iterator[pa.Table]:
-    """The table, and the ledgers of runs that it does not hold."""
-    held: dict[str, int] = {}
+    """The table, and the ledgers of runs that it does not hold, or not to their end."""
+    behind = runs = run_folders(root)
     with contextlib.suppress(OSError):  # it is damaged: what is in it is in the ledgers
         old = open_table(root / TABLE)
         if old is not None:
-            held = old.runs
+            behind = [run for run in runs if old.runs.get(run.name) != ledger_size(run)]
+            again = plain_array([run.name for run in behind], pa.string())
             with contextlib.closing(old):
-                yield from (old.group(at, _COLUMNS) for at in range(old.file.num_row_groups))
-    for run in run_folders(root):
-        if held.get(run.name) != ledger_size(run):
-            growing = run.state() == "running"
-            yield from _tables(read(run.ledger, growing=growing))
+                for at in range(old.file.num_row_groups):
+                    part = old.group(at, [*_COLUMNS, "run"])
+                    yield part.filter(pc.invert(pc.is_in(part["run"], again)))
+    for run in behind:
+        yield from _tables(read(run.ledger, growing=run.state() == "running"))
 
 
 def _tables(batches: Iterable[Any]) -> Iterator[pa.Table]:

@@ -13,7 +13,13 @@ FILE_LINES = 400
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
 FOLDERS = ("superparams", "examples", "benchmarks", "tools")
 
-FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+# What lies in a folder such as benchmarks/.venv was written by others.
+FILES = [
+    path
+    for folder in FOLDERS
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+]
 
 
 def long_functions(path: Path) -> Iterator[str]:

@@ -90,7 +90,7 @@ class Dispatch:
                 idle = mark.index < 0
                 seconds = 0.0 if idle else (now - mark.start) / 1e9
                 index = None if idle else mark.index
-                found.append(Activity(rank, index, seconds, 1))
+                found.append(Activity(rank, index, seconds, max(1, mark.attempt)))
         return found
 
     # ---- the thread

@@ -1,0 +1,48 @@
+"""Stopping where a setting failed, with the debugger of Python."""
+
+from __future__ import annotations
+
+import pdb
+import sys
+from types import TracebackType
+
+from superparams.worker import is_ours, trace_of, users_trace
+
+__all__ = ["post_mortem"]
+
+
+def post_mortem(error: BaseException) -> None:
+    """Open pdb on the user's frame that raised `error`; returns when the user goes on.
+
+    Raises:
+        KeyboardInterrupt: When the user quits the debugger, or there is nobody to ask.
+    """
+    _say(trace_of(error).rstrip())
+    trace = _to_last_of_users(users_trace(error.__traceback__))
+    if trace is None:  # what `run` returned is wrong, so that it runs no more
+        return
+    _say("c: go on with the next setting, q: end the run")
+    debugger = pdb.Pdb()
+    debugger.reset()
+    debugger.interaction(None, trace)
+    if debugger.quitting:
+        raise KeyboardInterrupt("left the debugger")
+
+
+def _to_last_of_users(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of ours at its end: pdb opens the last one."""
+    frames: list[TracebackType] = []
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    while frames and is_ours(frames[-1]):
+        frames.pop()
+    made: TracebackType | None = None
+    for one in reversed(frames):
+        made = TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return made
+
+
+def _say(text: str) -> None:
+    sys.stdout.flush()  # what the setting printed comes first
+    print(text, file=sys.stderr, flush=True)

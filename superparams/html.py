@@ -1,0 +1,46 @@
+"""How an instance is shown in a notebook: a small table.
+
+It has no colours of its own, so that it looks as the other tables of its page do, dark or light.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from superparams.fields import is_open
+from superparams.show import axes_of, headline, shown_fields
+from superparams.space import dimension_of
+
+__all__ = ["as_html"]
+
+LEFT: Final = ' style="text-align:left"'  # notebooks align cells to the right, as for numbers
+WHOLE: Final = ' style="text-align:left;white-space:nowrap"'
+
+
+def as_html(params: Any) -> str:
+    """A table: of a space its axes and how many points each has, of a setting its fields."""
+    name = type(params).__name__
+    if not is_open(params):
+        return _table(name, ["field", "value"], shown_fields(params))
+    rows = (
+        (axis, f"{dimension_of(field).size:,}", *parts) for axis, field, parts in axes_of(params)
+    )
+    return _table(f"{name}: {headline(params)}", ["axis", "size", "points"], rows)
+
+
+def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells beyond the last column are further lines of it."""
+    top = "".join(f"<th{LEFT}>{html.escape(cell, quote=False)}</th>" for cell in head)
+    body = "".join(f"<tr>{_cells(row, len(head))}</tr>" for row in rows)
+    return (
+        f"<table><caption{WHOLE}>{html.escape(caption, quote=False)}</caption>"
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _cells(row: Sequence[str], width: int) -> str:
+    escaped = [html.escape(cell, quote=False) for cell in row]
+    cells = [*escaped[: width - 1], "<br>".join(escaped[width - 1 :])]
+    return "".join(f"<td{LEFT}>{cell}</td>" for cell in cells)

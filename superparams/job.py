@@ -1,0 +1,116 @@
+"""A run about to start: its space, its code, and what of it there is to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from superparams.engines import Control, Engine, Options, find
+from superparams.errors import RunError, StoreError
+from superparams.experiment import Experiment, name_of
+from superparams.identity import key_text
+from superparams.identity.code import Code, fingerprint
+from superparams.identity.names import module_file
+from superparams.identity.project import project_root
+from superparams.keys import Keys
+from superparams.plan import Plan, plan
+from superparams.policy import Asked, Policy
+from superparams.show import given_fields, shown_fields
+from superparams.snapshot import texts
+from superparams.store import equivalent, experiment_folder, read_index
+from superparams.worker import Program
+
+__all__ = ["Job", "prepare", "results_folder"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run about to start; nothing has been written yet.
+
+    root: the folder of the experiment's results; codes: the fingerprint of its code, and those
+    accepted as equivalent; carrier: the engine, None where `Asked` has none.
+    """
+
+    space: Experiment
+    options: Options
+    policy: Policy
+    carrier: Engine | None
+    root: Path
+    program: Program
+    code: Code
+    codes: list[str]
+    plan: Plan
+
+    @cached_property
+    def project(self) -> Path:
+        """The root of the project of the experiment; of one without a file, where we are."""
+        file = module_file(type(self.space).__module__)
+        return Path.cwd() if file is None else project_root(file)
+
+    def label(self, index: int) -> str:
+        """A setting in one line."""
+        return ", ".join(f"{name}={x!r}" for name, x in self.program.row(index).items())
+
+    def manifest(self, engine: str) -> dict[str, Any]:
+        """What the run folder tells of it."""
+        shown = dict(shown_fields(self.space))
+        return {
+            "experiment": self.program.name,
+            "space": repr(self.space),
+            "overrides": {name: shown[name] for name in given_fields(self.space)},
+            "constants": {
+                name: {"value": shown[name], "digest": key_text(digest)}
+                for name, digest in self.program.keys.digests.items()
+            },
+            "settings": self.plan.size,
+            "todo": self.plan.n_todo,
+            "engine": engine,
+            "num_proc": self.options.num_proc,
+            "code": self.code.digest,
+            "parts": self.code.parts,
+            "notes": self.code.notes,
+        }
+
+
+def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
+    """Find out what there is to do; nothing is written.
+
+    Raises:
+        EngineError: When the engine cannot do what is asked of it.
+        StoreError: When `results` is a file, or what is recorded cannot be read.
+        RunError: When there is no ``run``; otherwise as `superparams.plan.plan`.
+    """
+    cls, options, policy = type(space), asked.options, asked.policy
+    if cls.run is Experiment.run:
+        raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
+    carrier = None if asked.engine is None else find(asked.engine)
+    name = name_of(cls)
+    root = experiment_folder(results_folder(results), name).absolute()
+    code = fingerprint(cls)
+    program = Program(space, options.num_proc, name, Keys(space), texts(code.files))
+    if carrier is not None:
+        # Engines check what is asked of them when they are called, and start when iterated.
+        carrier.execute(program, [], options, Control())
+    codes = equivalent(root, code.digest)
+    recorded = read_index(root) if (root / "runs").is_dir() else None
+    planned = plan(
+        program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
+    )
+    return Job(space, options, policy, carrier, root, program, code, codes, planned)
+
+
+def results_folder(results: str | Path) -> Path:
+    """The folder in which results are kept.
+
+    Raises:
+        StoreError: When that is a file.
+    """
+    folder = Path(results)
+    file = next((one for one in (folder, *folder.parents) if one.is_file()), None)
+    if file is not None:
+        raise StoreError(
+            f"results={str(results)!r}: {file} is a file; give the folder to keep results in"
+        )
+    return folder

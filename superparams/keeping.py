@@ -1,0 +1,55 @@
+"""Keeps what is known of a run's code and surroundings beside its outcomes, while it goes on."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import Final
+
+from superparams.job import Job
+from superparams.store import RunFolder, gather_later, save_source
+
+__all__ = ["HURRIED", "PATIENCE", "Keeping"]
+
+# Seconds that a run waits at its end for what git and others tell; and when it ends early.
+PATIENCE: Final = 30.0
+HURRIED: Final = 0.3
+
+
+class Keeping:
+    """Puts what is known into the run folder, in a thread."""
+
+    def __init__(self, job: Job) -> None:
+        """Begin to ask; where the answers go is told by `into`."""
+        self._job = job
+        self._gathered = gather_later(job.project, job.root.parent)
+        self._error: Exception | None = None
+
+    def into(self, run: RunFolder) -> None:
+        """Begin to write."""
+        self._run = run
+        self._thread = threading.Thread(target=self._keep, name="superparams-keeping", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        try:
+            self._keep_source()
+            gathered = self._gathered.result(PATIENCE)
+            gathered.save(self._run)
+            if not gathered.is_whole:
+                raise TimeoutError("git did not tell what is not committed, or not in time")
+        except Exception as error:  # told by `end`; what is not known must not cost the results
+            self._error = error
+
+    def _keep_source(self) -> None:
+        """The files as the run began with them, whatever they are by now."""
+        texts = {str(name): text for name, text in self._job.program.sources.items()}
+        save_source(self._run, self._job.project, [], self._job.code.source, texts)
+
+    def end(self, patience: float) -> None:
+        """Wait for it so many seconds, and warn of what is missing."""
+        self._thread.join(patience)
+        error = TimeoutError("it takes too long") if self._thread.is_alive() else self._error
+        if error is not None:
+            what = f"what is kept in {self._run.path} of the code and the machine is incomplete"
+            warnings.warn(f"{what}: {error!r}", stacklevel=2)

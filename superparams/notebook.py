@@ -1,0 +1,58 @@
+"""What is different in a notebook: there is no terminal, but an output of a cell can be updated.
+
+IPython is found among what is loaded and never loaded: in the kernel of a notebook it is there.
+What is shown is plain text, which JupyterLab, VS Code, Colab and nbconvert all show alike.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TypeVar
+
+__all__ = ["Output", "in_notebook", "in_one_line"]
+
+E = TypeVar("E", bound=BaseException)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook; a process that it forked is none."""
+    kernel = getattr(_shell(), "kernel", None)
+    session = getattr(kernel, "session", None)
+    return session is not None and getattr(session, "pid", 0) == os.getpid()
+
+
+def _shell() -> Any:
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return None if get_ipython is None else get_ipython()
+
+
+class Output:
+    """One output of the cell that runs, whose text can be replaced from any thread."""
+
+    def __init__(self) -> None:
+        """Nothing is shown yet."""
+        self._handle: Any = None
+        self._text: str | None = None
+
+    def show(self, text: str) -> None:
+        """Show `text` in place of what was shown before."""
+        if text == self._text:
+            return
+        with suppress(Exception):  # a frontend that is gone must not end a run
+            data = {"text/plain": text}
+            if self._handle is None:
+                display: Any = sys.modules["IPython.display"].display
+                self._handle = display(data, raw=True, display_id=True)
+            else:
+                self._handle.update(data, raw=True)
+            self._text = text
+
+
+def in_one_line(error: E) -> E:
+    """The same error, of which a notebook shows no traceback: where it was raised says nothing."""
+    line = f"{type(error).__name__}: {error}"
+    with suppress(AttributeError):  # a class with slots
+        error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,158 @@
+"""What a run is asked: by whom settings are run, and what becomes of those recorded and failed."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, SupportsIndex, cast, get_args
+
+from superparams.cores import cores
+from superparams.engines import Control, Engine, Options, find, has_processes
+from superparams.errors import RunError
+from superparams.identity import key_of_text, key_text
+from superparams.outcome import Status
+from superparams.plan import Only
+
+__all__ = ["Asked", "Policy", "asked"]
+
+ON_ERROR: Final = ("continue", "raise")
+NAMED: Final = ("failed", "new")
+ALONE: Final = Options()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The part of what `Experiment.run_all` is asked that engines need not know; it says more."""
+
+    resume: bool = True
+    only: Only | None = None
+    on_error: str = "continue"
+    max_failures: int | None = None
+    debug: bool = False
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing, and settle the keys of `only`."""
+        if self.on_error not in ON_ERROR:
+            raise RunError(f'on_error={self.on_error!r}: give "continue" or "raise"')
+        object.__setattr__(self, "only", _only(self.only))
+        if self.max_failures is not None:
+            object.__setattr__(self, "max_failures", _most(self.max_failures))
+
+
+def _only(given: Any) -> Only | None:
+    """Keys as `key_text` writes them, from a list, a column of a table, or whatever gives texts."""
+    if given is None or (isinstance(given, str) and given in NAMED):
+        return cast("Only | None", given)
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise RunError(f'only={given!r}: give "failed", "new", or a list of keys')
+    keys: dict[str, None] = {}
+    for one in cast("Iterable[object]", given):
+        try:
+            keys[key_text(key_of_text(str(one)))] = None
+        except ValueError as error:
+            raise RunError(f"only: {error}") from None
+    return tuple(keys)
+
+
+def _most(given: object) -> int:
+    """A whole number, also of numpy; `True` is a slip."""
+    with contextlib.suppress(TypeError):  # an array of numpy has the method, and refuses
+        most = operator.index(given) if isinstance(given, SupportsIndex) else 0
+        if most >= 1 and not isinstance(given, bool):
+            return most
+    raise RunError(f"max_failures={given!r}: give a whole number, 1 or more, or None")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that a run is asked.
+
+    engine: its name, an executor, or an engine; None for worker processes where there cannot be
+    ours, so that those of Python itself take their place.
+    """
+
+    policy: Policy
+    options: Options
+    engine: str | Engine | Executor | None
+
+
+def asked(
+    num_proc: int | Literal["auto"] = 1,
+    *,
+    engine: str | Engine | Executor | None = None,
+    resume: bool = True,
+    only: Only | None = None,
+    timeout: float | None = None,
+    retries: int = 0,
+    retry_on: Iterable[Status] = ("killed", "timeout"),
+    on_error: str = "continue",
+    max_failures: int | None = None,
+    debug: bool = False,
+    start_method: str | None = None,
+    threads_per_worker: int | None = None,
+    gpus: Any = None,
+    progress: bool = True,
+) -> Asked:
+    """What `Experiment.run_all` is called with, looked through before anything is done.
+
+    Raises:
+        RunError: For what means nothing.
+        EngineError: Likewise, and for what the engine of that name cannot do.
+    """
+    policy = Policy(resume, only, on_error, max_failures, debug, progress)
+    options = Options(
+        num_proc=_workers(num_proc),
+        timeout=timeout,
+        retries=retries,
+        retry_on=_statuses(retry_on),
+        start_method=start_method,
+        threads_per_worker=threads_per_worker,
+        gpus=gpus,
+    )
+    if debug:
+        return Asked(policy, ALONE, _debugged(engine))
+    made = Asked(policy, options, _usual(options) if engine is None else engine)
+    if isinstance(made.engine, str):  # engines check what is asked of them when they are called
+        nothing: Any = None
+        find(made.engine).execute(nothing, [], options, Control())
+    return made
+
+
+def _workers(num_proc: Any) -> Any:
+    if isinstance(num_proc, str):
+        if num_proc != "auto":
+            raise RunError(f'num_proc={num_proc!r}: give a number of workers, or "auto"')
+        return cores()
+    return num_proc
+
+
+def _usual(options: Options) -> str | None:
+    """One worker runs here, unless something is asked that needs a process to kill or to shape."""
+    if options == replace(ALONE, retries=options.retries, retry_on=options.retry_on):
+        return "serial"
+    return "processes" if has_processes() else None
+
+
+def _debugged(engine: object) -> str:
+    if engine not in (None, "serial"):
+        raise RunError(
+            f"engine={engine!r} cannot be used with debug=True, which runs one setting after "
+            f"another in this process: leave engine= out"
+        )
+    return "serial"
+
+
+def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:
+    """The outcomes after which a setting is tried again."""
+    if isinstance(retry_on, str):
+        raise RunError(f'retry_on={retry_on!r}: give several, as in retry_on=("{retry_on}",)')
+    found = frozenset(retry_on)
+    unknown = found - (set(get_args(Status)) - {"done"})
+    if unknown:
+        strange = sorted(unknown, key=repr)
+        raise RunError(f'retry_on={strange}: give any of "failed", "killed", "timeout"')
+    return found

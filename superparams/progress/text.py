@@ -1,0 +1,70 @@
+"""Progress as text that fits into some width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+__all__ = ["clock", "fitted", "rate_text", "shortened"]
+
+BAR: Final = 30  # characters, where there is room
+SHORTEST_BAR: Final = 8
+
+
+def fitted(name: str, parts: Sequence[str], share: float, width: int) -> list[str]:
+    """A bar, a name and counts in lines of at most `width` characters.
+
+    The counts come first: where they leave little room the bar is shorter, then left out; then
+    they take more lines, and a name that still does not fit is cut.
+
+    Args:
+        name: What is counted.
+        parts: The counts and what else there is to say, the most important first.
+        share: How much of the bar is filled, 0 to 1.
+        width: Characters in a line.
+    """
+    line = f"{name}: {', '.join(parts)}"
+    room = min(BAR, width - len(line) - 1)
+    if room >= SHORTEST_BAR:
+        return [f"{bar(share, room)} {line}"]
+    if len(line) <= width:
+        return [line]
+    first, *rest = parts
+    head = f"{shortened(name, max(1, width - len(first) - 3))}: {first}"
+    return list(_wrapped([head, *rest], width))
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `width` characters, of which a share from 0 to 1 is filled."""
+    filled = int(width * share)
+    return "━" * filled + "─" * (width - filled)
+
+
+def shortened(text: str, width: int) -> str:
+    """As much of a text as fits; dots stand for the rest."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
+
+
+def _wrapped(parts: Sequence[str], width: int) -> Iterator[str]:
+    line = parts[0]
+    for part in parts[1:]:
+        if len(line) + len(part) + 3 <= width:  # with a comma on either side
+            line = f"{line}, {part}"
+        else:
+            yield f"{line},"
+            line = f"  {part}"
+    yield line
+
+
+def rate_text(rate: float) -> str:
+    """So many settings a second, or a minute when they are slow."""
+    if rate >= 10:
+        return f"{rate:,.0f}/s"
+    return f"{rate:.1f}/s" if rate >= 0.1 else f"{rate * 60:.1f}/min"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

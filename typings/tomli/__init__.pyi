@@ -1,0 +1,3 @@
+from typing import Any
+
+def loads(s: str, /) -> dict[str, Any]: ...
