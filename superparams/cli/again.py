@@ -1,0 +1,90 @@
+"""Which settings of which spaces are meant by the beginnings of their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.cli import given
+from superparams.cli.standing import declared
+from superparams.errors import CommandError
+from superparams.experiment import Experiment, name_of
+from superparams.store import Index, read_index
+
+if TYPE_CHECKING:
+    from superparams.cli.session import Session
+
+__all__ = ["beginning", "chosen"]
+
+
+def chosen(
+    session: Session, target: str, words: Sequence[str], results: Path | None
+) -> list[tuple[Experiment, list[str]]]:
+    """The spaces that a name means, each with the keys that are meant of it.
+
+    words: beginnings of keys, and overrides such as ``C=100`` that make the space.
+
+    Raises:
+        CommandError: For what is the beginning of no key, or of several, and for a setting that is
+            recorded but that the space does not have.
+    """
+    overrides = [word for word in words if "=" in word]
+    wanted = [word.lower() for word in words if "=" not in word]
+    if not wanted:
+        raise CommandError("give the beginning of a key, as `experiment results` shows it")
+    classes = session.experiments(target)
+    spaces = [_space(cls, overrides) for cls in classes]
+    found: dict[int, dict[str, None]] = {}
+    for begun in wanted:
+        met = [
+            (place, key) for place, (_, keys) in enumerate(spaces) for key in beginning(keys, begun)
+        ]
+        if len(met) != 1:
+            raise _not_one(session, classes, results, begun, [key for _, key in met])
+        ((place, key),) = met
+        found.setdefault(place, {})[key] = None
+    return [(spaces[place][0], list(keys)) for place, keys in found.items()]
+
+
+def _space(cls: type[Experiment], overrides: Sequence[str]) -> tuple[Experiment, Any]:
+    made = declared(cls, overrides)
+    if made.space is None or made.keys is None:
+        raise CommandError(f"the settings of {name_of(cls)} are not known: {made.why}")
+    return made.space, made.keys
+
+
+def beginning(keys: Any, begun: str) -> list[str]:
+    """The keys of 16 bytes each that begin with these hexadecimal digits, as text."""
+    try:
+        whole = bytes.fromhex(begun[: len(begun) // 2 * 2])
+    except ValueError:
+        return []
+    found = keys.filter(pc.starts_with(keys.cast(pa.binary()), pattern=whole)).to_pylist()
+    return [text for text in map(bytes.hex, found) if text.startswith(begun)]
+
+
+def _not_one(
+    session: Session,
+    classes: Sequence[type[Experiment]],
+    results: Path | None,
+    begun: str,
+    met: Sequence[str],
+) -> CommandError:
+    if met:
+        shown = ", ".join(met[:5]) + (", …" if len(met) > 5 else "")
+        return CommandError(f"{len(met):,} keys begin with {begun!r}: {shown}")
+    for cls in classes:
+        root = given.root_of(session, cls, results)
+        index: Index | None = read_index(root) if (root / "runs").is_dir() else None
+        if index is not None and beginning(index.keys, begun):
+            return CommandError(
+                f"setting {begun} of {name_of(cls)} is recorded, but its space as it is declared "
+                f"does not have it: give the values that it was run with, as in `{session.program} "
+                f"rerun {name_of(cls)} {begun} FIELD=VALUE`"
+            )
+    names = ", ".join(map(name_of, classes))
+    return CommandError(f"no setting of {names} has a key that begins with {begun!r}")

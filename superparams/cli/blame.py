@@ -1,0 +1,71 @@
+"""Errors of the code of experiments, told by the lines of its authors, and not by ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from superparams.errors import Where
+from superparams.identity.roots import is_installed
+
+__all__ = ["told", "users_part"]
+
+_OURS = (str(Path(__file__).parents[1]) + os.sep, str(Path(click.__file__).parent) + os.sep)
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
+
+
+def told(error: BaseException) -> str | None:
+    """What a user has to know of an error; None for one of ours.
+
+    Of an error of his own code the traceback, without our frames. Of one of the system, and of a
+    warning that is to be an error, what it says.
+    """
+    made = users_part(error)
+    notes = getattr(error, "__notes__", None) or ()
+    is_named = any(isinstance(note, Where) for note in notes)
+    if not is_named and not any(map(_is_authors, _files(made))):
+        return str(error) if isinstance(error, (OSError, Warning)) else None
+    more = notes if sys.version_info < (3, 11) else ()
+    return "".join([*made.format(), *(f"{note}\n" for note in more)]).rstrip()
+
+
+def users_part(error: BaseException) -> traceback.TracebackException:
+    """What is known of an error and of those behind it, without our frames and those of Python."""
+    made = traceback.TracebackException.from_exception(error)
+    for one in _chain(made):
+        one.stack[:] = [frame for frame in one.stack if _is_users(frame.filename)]
+    return made
+
+
+def _chain(of: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
+    """An error, and all that stand behind it."""
+    todo, known = [of], set[int]()
+    while todo:
+        one = todo.pop()
+        if id(one) not in known:
+            known.add(id(one))
+            yield one
+            behind = [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+            todo += [each for each in behind if each is not None]
+
+
+def _files(made: traceback.TracebackException) -> Iterator[str]:
+    for one in _chain(made):
+        yield from (frame.filename for frame in one.stack)
+
+
+def _is_users(file: str) -> bool:
+    """Whether a frame has something to say to a user."""
+    return not file.startswith(("<frozen ", *_OURS)) and "importlib" not in Path(file).parts
+
+
+def _is_authors(file: str) -> bool:
+    """Whether a frame is of code that somebody wrote for an experiment."""
+    is_of_python = file.startswith(_STANDARD) or is_installed(Path(file))
+    return os.path.isabs(file) and not is_of_python

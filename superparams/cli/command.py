@@ -1,0 +1,236 @@
+"""The command line as a whole: its verbs, the one that is meant when none is named, and its end."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from superparams.errors import SuperparamsError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from superparams.cli.session import Session
+
+__all__ = ["VERBS", "Verbs", "execute", "experiment"]
+
+# Here and not in the verbs' own files, which are loaded when they are used.
+VERBS: Final = {
+    "run": "Run experiments: what a NAME without a verb does.",
+    "list": "List all experiments and their state: what no words at all do.",
+    "status": "Count what is done, failed, stale and to do.",
+    "results": "Show the table of results.",
+    "logs": "Show what a setting printed.",
+    "show": "Show all that is known of a setting.",
+    "runs": "List the runs of an experiment.",
+    "diff": "Compare two runs: space, code and packages.",
+    "rerun": "Run settings again, whatever is recorded of them.",
+    "accept": "Take results of earlier code as still valid.",
+    "clean": "Remove what is no longer needed.",
+    "init": "Write a first example into a new experiments folder.",
+    "completion": "Print what makes your shell complete names.",
+}
+VARIABLE: Final = "_EXPERIMENT_COMPLETE"  # set by a shell that asks what may stand next
+INTERRUPTED: Final = 130
+USAGE: Final = 2
+
+
+class Verbs(click.Group):
+    """A group whose verbs are loaded when they are used, and of which one is meant by default."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A verb by its name."""
+        return load_verb(cmd_name) if cmd_name in VERBS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with one line each; none is loaded for it."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put in the verb that is meant where none is given."""
+        is_partial = ctx.resilient_parsing and not args  # the shell asks how it may begin
+        return super().parse_args(ctx, args if is_partial else with_verb(ctx, args))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """How a command line can begin: with a verb, a name, an option of ours or of `run`."""
+        from click.shell_completion import CompletionItem
+
+        from superparams.cli.parameters import NAME
+
+        run = load_verb("run")
+        if incomplete.startswith("-") and run is not None:
+            params = [*run.get_params(ctx), *ctx.command.get_params(ctx)]
+            options = [one for one in params if isinstance(one, click.Option)]
+            told = {name: one.help for one in options for name in [*one.opts, *one.secondary_opts]}
+            return [CompletionItem(name, help=told[name]) for name in _begun(told, incomplete)]
+        verbs = [CompletionItem(name, help=VERBS[name]) for name in _begun(VERBS, incomplete)]
+        return [*verbs, *NAME.shell_complete(ctx, ctx.command.params[0], incomplete)]
+
+
+def _begun(words: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def load_verb(name: str) -> click.Command | None:
+    """The verb called `name`; None when there is no such verb."""
+    module = f"superparams.cli.verbs.{name}"
+    try:
+        found: click.Command = importlib.import_module(module).command
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        return None
+    return found
+
+
+def with_verb(ctx: click.Context, words: list[str]) -> list[str]:
+    """The words of a command line with the verb that is meant, should it be left out."""
+    if not words:
+        return ["list"]
+    if words[0] in VERBS or words[0] in _own_options(ctx):
+        return words
+    if words[0].startswith("-") and _are_options_of("list", words):
+        return ["list", *words]
+    return ["run", *words]
+
+
+def _own_options(ctx: click.Context) -> list[str]:
+    return [name for one in ctx.command.get_params(ctx) for name in one.opts]
+
+
+def _are_options_of(verb: str, words: list[str]) -> bool:
+    command = load_verb(verb)
+    if command is None:
+        return False
+    with click.Context(command) as ctx:
+        try:
+            _, rest, _ = command.make_parser(ctx).parse_args(list(words))
+        except click.UsageError:
+            return False
+    return not rest
+
+
+def _version(ctx: click.Context, option: click.Parameter, is_given: bool) -> None:
+    if is_given and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"superparams {version('superparams')}")
+        ctx.exit()
+
+
+experiment = Verbs(
+    "experiment",
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_version,
+            help="Show the version and exit.",
+        )
+    ],
+    help="""Run experiments by name, and look at what became of them.
+
+    A NAME is a file (RQ1, for RQ1.py), a folder (all files in it), or a class (RQ1.Digits), counted
+    from the folder experiments/; paths work too.
+
+    \b
+    Examples:
+      experiment init               write a first example to begin with
+      experiment                    list all experiments and their state
+      experiment RQ1 -n 4           run those of RQ1.py on four workers
+      experiment RQ1 lr=0.1,0.01    with other values than those in the file
+      experiment RQ1 --help         the fields of RQ1, and all options of a run
+      experiment results RQ1        the table of what came out
+    """,
+    subcommand_metavar="[VERB] NAME [FIELD=VALUES]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def execute(
+    program: str, words: Sequence[str] | None = None, session: Session | None = None
+) -> NoReturn:
+    """Carry out a command line and leave, with the exit code that tells how it went.
+
+    program: what the user typed to get here, for messages; words: the rest, by default of this
+    process; session: where to look, by default found from the working directory.
+    """
+    from superparams.cli.streams import ready
+
+    ready()
+    sys.exit(_executed(program, words, session))
+
+
+def _executed(program: str, words: Sequence[str] | None, session: Session | None) -> int:
+    if VARIABLE in os.environ:
+        importlib.import_module("superparams.cli.shells")
+    if session is None:
+        from superparams.cli.session import Session
+
+        session = Session(program)
+    arguments = None if words is None else list(words)
+    try:
+        _refuse(sys.argv[1:] if arguments is None else arguments)
+        # What `ctx.exit` of a verb says comes back here.
+        code = experiment.main(arguments, program, VARIABLE, standalone_mode=False, obj=session)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+    except click.Abort as error:
+        return _aborted(error)
+    except SuperparamsError as error:
+        click.echo(f"Error: {error}{_verb_meant(error)}", err=True)
+    except Exception as error:
+        _blame(error)
+    return USAGE
+
+
+def _refuse(words: Iterable[str]) -> None:
+    """Refuse what is no text: keys, names and values are; a name of a file has no NUL."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"{word!r:.80} is no text in UTF-8.") from None
+        if "\0" in word:
+            raise click.UsageError(f"{word!r:.80} holds a NUL.")
+
+
+def _blame(error: Exception) -> None:
+    """Tell an error of the user's code, or of the system; one of ours shows where it is."""
+    from superparams.cli.blame import told
+
+    text = told(error)
+    if text is None:
+        raise error
+    click.echo(f"Error: {text}", err=True)
+
+
+def _verb_meant(error: SuperparamsError) -> str:
+    """A hint where an unknown name is nearly a verb."""
+    import difflib
+
+    name = getattr(error, "target", "")
+    near = difflib.get_close_matches(name, VERBS, n=1)
+    return f"; or did you mean the verb {near[0]}?" if near else ""
+
+
+def _aborted(error: click.Abort) -> int:
+    cause = error.__cause__
+    if not isinstance(cause, KeyboardInterrupt):  # a question that was not answered with yes
+        click.echo("Nothing was done.", err=True)
+        return USAGE
+    click.echo(f"Interrupted: {cause}" if cause.args else "Interrupted.", err=True)
+    return INTERRUPTED

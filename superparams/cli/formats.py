@@ -1,0 +1,188 @@
+"""A table of results in the formats that ``--format`` names."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from superparams.cli import document, visible
+from superparams.cli.tables import Table, is_terminal
+from superparams.errors import CommandError
+from superparams.store.rows import as_dicts
+from superparams.store.shown import cell
+
+__all__ = ["SUFFIXES", "as_table", "rows", "write"]
+
+SUFFIXES: Final = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".md": "markdown"}
+KEY: Final = 8  # digits of a key that are shown, or more where two begin alike
+
+
+def write(table: pa.Table, form: str, file: Path | None) -> None:
+    """Write a table to a file, or to standard output.
+
+    form: ``csv``, ``json``, ``markdown`` or ``parquet``.
+
+    Raises:
+        CommandError: When the file cannot be written, or a terminal is to show parquet.
+    """
+    if form == "parquet":
+        _parquet(table, file)
+        return
+    writer = _WRITERS[form]
+    if file is None:
+        writer(table, sys.stdout)
+        return
+    try:
+        with open(file, "w", encoding="utf-8", newline="") as opened:
+            writer(table, opened)
+    except OSError as error:
+        raise CommandError(f"cannot write {file}: {error}") from error
+
+
+def _parquet(table: pa.Table, file: Path | None) -> None:
+    if file is None and is_terminal():
+        raise CommandError("parquet is nothing to read at a terminal: give a file with -o FILE")
+    table = table.replace_schema_metadata(None)  # it is no results.parquet
+    try:
+        parquet.write_table(table, sys.stdout.buffer if file is None else file)
+    except OSError as error:
+        if file is None:
+            raise
+        raise CommandError(f"cannot write {file}: {error}") from error
+
+
+def _csv(table: pa.Table, file: IO[str]) -> None:
+    # At a terminal one line a row, and nothing that the terminal would obey.
+    show: Callable[[object], str] = visible.line if file.isatty() else str
+    plain = csv.writer(file, lineterminator="\n")
+    quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(map(show, table.column_names))
+    for row in rows(table):
+        cells = [show(_field(x)) for x in row.values()]
+        # A carriage return alone ends a line for readers, but is not quoted by writers.
+        (quoted if any("\r" in text for text in cells) else plain).writerow(cells)
+
+
+def _field(x: Any) -> str:
+    if x is None:
+        return ""
+    if isinstance(x, float):
+        return repr(x)
+    made = document.plain(x)
+    return made if isinstance(made, str) else document.text(made)
+
+
+def _json(table: pa.Table, file: IO[str]) -> None:
+    file.write("[")
+    for place, row in enumerate(rows(table)):
+        file.write((",\n " if place else "\n ") + document.text(row))
+    file.write("\n]\n" if table.num_rows else "]\n")
+
+
+def _markdown(table: pa.Table, file: IO[str]) -> None:
+    right = _numbers(table)
+    rules = ["---:" if place in right else "---" for place in range(table.num_columns)]
+    for cells in (map(_escaped, table.column_names), rules):
+        file.write(f"| {' | '.join(cells)} |\n")
+    for row in rows(table):
+        file.write(f"| {' | '.join(_escaped(_text(x)) for x in row.values())} |\n")
+
+
+def _escaped(text: str) -> str:
+    return visible.line(" ".join(text.split())).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _text(x: Any) -> str:
+    return f"{x:.6g}" if isinstance(x, float) else _field(x)
+
+
+_WRITERS: Final[dict[str, Callable[[pa.Table, IO[str]], None]]] = {
+    "csv": _csv,
+    "json": _json,
+    "markdown": _markdown,
+}
+
+
+def rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows, each by the names of its columns."""
+    times = {field.name: field.type.tz for field in table.schema if _is_time(field.type)}
+    for batch in _timed(table).to_batches(max_chunksize=4096):
+        for row in as_dicts(batch):
+            for name, zone in times.items():
+                row[name] = _time(row[name], zone)
+            yield row
+
+
+def _is_time(form: Any) -> bool:
+    """Whether Python has a type for it, which Arrow makes in a second way that loads pandas."""
+    return pa.types.is_timestamp(form) and form.unit != "ns" and form.tz in (None, "UTC")
+
+
+def _time(micros: int | None, zone: str | None) -> dt.datetime | None:
+    if micros is None:
+        return None
+    utc = None if zone is None else dt.timezone.utc
+    return dt.datetime(1970, 1, 1, tzinfo=utc) + dt.timedelta(microseconds=micros)
+
+
+def _timed(table: pa.Table) -> pa.Table:
+    """With times as microseconds, and those in nanoseconds as text: Python's have none."""
+    for place, field in enumerate(table.schema):
+        form = field.type
+        if _is_time(form):
+            column = table.column(place).cast(pa.timestamp("us", form.tz)).cast(pa.int64())
+            table = table.set_column(place, pa.field(field.name, pa.int64()), column)
+        elif (pa.types.is_timestamp(form) or pa.types.is_time(form)) and form.unit == "ns":
+            column = table.column(place).cast(pa.string())
+            table = table.set_column(place, pa.field(field.name, pa.string()), column)
+        elif pa.types.is_duration(form) and form.unit == "ns":
+            column = table.column(place).cast(pa.duration("us"), safe=False)
+            table = table.set_column(place, pa.field(field.name, column.type), column)
+    return table
+
+
+# ---- for people
+
+
+def as_table(table: pa.Table) -> Table:
+    """The rows as short text; a key and its status stay in whatever room there is."""
+    names = table.column_names
+    digits = _digits(table)
+    cells = [
+        [
+            visible.line(str(x)[:digits] if name == "key" else cell(name, x))
+            for name, x in row.items()
+        ]
+        for row in rows(table)
+    ]
+    keep = frozenset(at for at, name in enumerate(names) if name in ("key", "status"))
+    return Table([visible.line(name) for name in names], cells, _numbers(table), keep)
+
+
+def _digits(table: pa.Table) -> int:
+    """How many digits tell the keys apart."""
+    if "key" not in table.column_names:
+        return KEY
+    keys = [str(one) for one in table.column("key").unique().to_pylist()]
+    digits = KEY
+    while digits < 32 and len({key[:digits] for key in keys}) < len(keys):
+        digits += 1
+    return digits
+
+
+def _numbers(table: pa.Table) -> frozenset[int]:
+    is_a = pa.types
+    return frozenset(
+        place
+        for place, field in enumerate(table.schema)
+        if is_a.is_integer(field.type)
+        or is_a.is_floating(field.type)
+        or is_a.is_decimal(field.type)
+    )

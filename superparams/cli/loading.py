@@ -1,0 +1,162 @@
+"""Importing experiment files, with the errors of their authors kept apart from ours."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeGuard
+
+from superparams.cli.lookup import Found, Root
+from superparams.cli.streams import stdout_to_stderr
+from superparams.errors import CommandError
+from superparams.experiment import Experiment
+from superparams.modules import Package, import_file, install
+
+__all__ = ["Broken", "Loaded", "load", "load_each"]
+
+
+class Broken(CommandError):
+    """A file cannot be imported; `brief` is the reason in one line, with file and line."""
+
+    brief = ""
+
+
+@dataclass
+class Loaded:
+    """An experiment file, and the experiments in it or the reason that there are none."""
+
+    found: Found
+    classes: list[type[Experiment]] = field(default_factory=list[type[Experiment]])
+    error: Broken | None = None
+
+
+def load(root: Root, found: Iterable[Found]) -> list[type[Experiment]]:
+    """The experiments that were found, imported, in the order of files and of classes in them.
+
+    Raises:
+        CommandError: When a file cannot be imported, or has no such experiment.
+    """
+    classes: list[type[Experiment]] = []
+    files = list(found)
+    for one in load_each(root, files):
+        if one.error is not None:
+            raise one.error
+        classes += one.classes
+    if not classes:
+        raise CommandError(f"there is no experiment in {', '.join(str(one.file) for one in files)}")
+    return classes
+
+
+def load_each(root: Root, found: Iterable[Found]) -> Iterator[Loaded]:
+    """The files one after the other; one that cannot be imported does not end it.
+
+    Raises:
+        CommandError: When a class is asked for that its file does not have.
+    """
+    package = install(root.folder)
+    _extend_path(root)
+    for one in found:
+        imported = _imported(root, package, one)
+        if isinstance(imported, Broken):
+            yield Loaded(one, error=imported)
+        else:
+            yield Loaded(one, _wanted(imported, one))
+
+
+def _imported(root: Root, package: Package, found: Found) -> ModuleType | Broken:
+    """The module of a file; whatever that raises is its author's, except for a real Ctrl-C."""
+    with _noted_interrupts() as interrupts:
+        try:
+            with stdout_to_stderr():
+                return import_file(package, found.name)
+        except BaseException as error:
+            if interrupts:
+                raise KeyboardInterrupt from None
+            return _broken(root, found, error)
+
+
+@contextlib.contextmanager
+def _noted_interrupts() -> Generator[list[int]]:
+    """The interrupts that come from outside, which a file can raise by itself too."""
+    seen: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    usual = signal.default_int_handler
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not usual:
+        yield seen
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, usual)
+
+
+def _extend_path(root: Root) -> None:
+    """The project first, so that its code is found; the experiments last, so that none hides any.
+
+    This is what ``from mylib import x`` and ``from shared import y`` find things by.
+    """
+    project, folder = str(root.project), str(root.folder)
+    if project not in sys.path:
+        sys.path.insert(0, project)
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _wanted(module: ModuleType, found: Found) -> list[type[Experiment]]:
+    if found.cls is None:
+        return experiments_of(module)
+    x = vars(module).get(found.cls)
+    if _is_experiment(x):
+        return [x]
+    there = ", ".join(cls.__name__ for cls in experiments_of(module)) or "none"
+    raise CommandError(f"there is no experiment {found.cls} in {found.file}; it has {there}")
+
+
+def experiments_of(module: ModuleType) -> list[type[Experiment]]:
+    """The experiments that a module defines and that can run, in the order of the file."""
+    found: dict[type[Experiment], None] = {}
+    for name, x in vars(module).items():
+        is_own = _is_experiment(x) and x.__module__ == module.__name__
+        if is_own and not name.startswith("_") and x.run is not Experiment.run:
+            found[x] = None
+    return list(found)
+
+
+def _is_experiment(x: Any) -> TypeGuard[type[Experiment]]:
+    return isinstance(x, type) and issubclass(x, Experiment) and x is not Experiment
+
+
+def _broken(root: Root, found: Found, error: BaseException) -> Broken:
+    from superparams.cli.blame import users_part
+
+    told = users_part(error)
+    frames = told.stack
+    what = "".join(told.format()).rstrip()
+    broken = Broken(f"{found.file} cannot be imported\n{what}")
+    # A text that is no Python has no frame of its own: the error itself tells where.
+    place = error if isinstance(error, SyntaxError) or not frames else frames[-1]
+    file = Path(getattr(place, "filename", None) or found.file)
+    where = file.relative_to(root.project) if file.is_relative_to(root.project) else file
+    broken.brief = f"{where}:{getattr(place, 'lineno', None) or 1}: {_in_short(told, error)}"
+    return broken
+
+
+def _in_short(told: traceback.TracebackException, error: BaseException) -> str:
+    """``Class: message`` in one line."""
+    lines = "".join(told.format_exception_only()).splitlines()
+    kind, colon, message = lines[-1 if isinstance(error, SyntaxError) else 0].partition(": ")
+    return kind.rpartition(".")[2] + colon + message

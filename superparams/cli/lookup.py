@@ -1,0 +1,260 @@
+"""What a name on the command line means: files, folders and classes, of which none is imported.
+
+Names are matched against what a listing of the experiments folder holds. What was typed is never
+opened as a path, so that nothing outside of that folder is touched.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from superparams.cli.tree import Tree, classes_in
+from superparams.errors import CommandError
+from superparams.identity.roots import (
+    NAME,
+    configured,
+    experiments_folder,
+    give,
+    is_experiments,
+    project_root,
+)
+
+__all__ = ["Found", "Root", "all_files", "find_root", "resolve", "root_at", "shown"]
+
+LONGEST = 255  # characters of a name
+
+
+@dataclass(frozen=True)
+class Root:
+    """An experiments folder, and the project that it belongs to."""
+
+    folder: Path
+    project: Path
+
+
+class Unknown(CommandError):
+    """A name means nothing."""
+
+    def __init__(self, message: str, target: str) -> None:
+        super().__init__(message)
+        self.target = target
+
+
+@dataclass(frozen=True)
+class Found:
+    """An experiment file, and the class in it that is meant; None for all of them.
+
+    name: the dotted path of the file, without the class.
+    """
+
+    file: Path
+    name: str
+    cls: str | None = None
+
+
+def find_root(start: Path) -> Root:
+    """The experiments folder that is meant in the folder `start`.
+
+    Raises:
+        CommandError: When there is none, in `start` or above it in the project.
+    """
+    project = project_root(start / "_.py")
+    named = configured(project)
+    if named is not None:
+        if not named.is_dir():
+            raise CommandError(f"{project / 'pyproject.toml'} names {named}, which is no folder")
+        return Root(named, project)
+    inside = experiments_folder(start / "_.py")
+    if inside is not None and inside != project:
+        return Root(inside, project)
+    for folder in (start, *start.parents):
+        if (folder / NAME).is_dir():
+            return Root(folder / NAME, project)
+        if is_experiments(folder):
+            return Root(folder, project)
+        if folder == project:
+            break
+    raise CommandError(
+        f"there is no folder {NAME}/ in {start}, nor above it in the project; `experiment init` "
+        f"makes one, and [tool.superparams] {NAME} in pyproject.toml names another"
+    )
+
+
+def root_at(folder: Path) -> Root:
+    """A folder as the experiments folder, whatever it is called."""
+    give(folder)
+    return Root(folder, project_root(folder / "_.py"))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One thing that a name can mean.
+
+    parts: where it is, from the experiments folder; kind: what it is there; cls: of a class, its
+    name.
+    """
+
+    kind: str
+    parts: tuple[str, ...]
+    cls: str | None = None
+
+    def __str__(self) -> str:
+        """How to name it from anywhere."""
+        path = "/".join(self.parts)
+        if self.kind == "folder":
+            return f"{path}/"
+        return f"{path}.py" if self.cls is None else f"{path}.py:{self.cls}"
+
+
+def resolve(root: Root, target: str) -> list[Found]:
+    """The experiment files and classes that a name means, in the order in which they run.
+
+    Raises:
+        CommandError: When it is no name, or means more than one thing.
+        Unknown: When it means nothing.
+    """
+    refuse(target)
+    tree = Tree(root.folder)
+    found = list(dict.fromkeys(_readings(root, tree, target)))
+    if len(found) == 1:
+        return _found(tree, found[0])
+    if found:
+        ways = "\n".join(f"  {_unique(root, tree, one)}" for one in found)
+        raise CommandError(f"{target!r} can mean more than one thing; say which:\n{ways}")
+    raise Unknown(_unknown(root, tree, target), target)
+
+
+def all_files(root: Root) -> list[Found]:
+    """All experiment files, sorted by their path."""
+    return [Found(file, ".".join(parts)) for parts, file in Tree(root.folder).files(())]
+
+
+def shown(path: Path) -> str:
+    """A path as people read it: from the working directory, when it is below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def refuse(target: str) -> None:
+    """Refuse what cannot be a name.
+
+    Raises:
+        CommandError: For what is empty, too long, or not printable.
+    """
+    if not target.strip(". "):
+        raise CommandError(f"{target!r} is no name of an experiment: give a file, folder or class")
+    if len(target) > LONGEST:
+        raise CommandError(
+            f"{target[:20]!r}… is no name of an experiment: it has {len(target)} characters, "
+            f"{LONGEST} are allowed"
+        )
+    if not target.isprintable():
+        raise CommandError(f"{target!r} is no name of an experiment: it has unprintable characters")
+
+
+def _readings(root: Root, tree: Tree, target: str) -> list[Reading]:
+    if _is_path(target):
+        return [one for way in _ways(root, target) for one in _of_path(tree, *way)]
+    parts = target.split(".")
+    found = list(_of_name(tree, parts))
+    if parts[0] == root.folder.name:
+        found += _of_name(tree, parts[1:])
+    return found
+
+
+def _is_path(target: str) -> bool:
+    return any(mark in target for mark in ("/", ":", os.sep)) or target.endswith(".py")
+
+
+def _of_name(tree: Tree, parts: list[str]) -> list[Reading]:
+    """What dotted parts can mean: a folder, a file, or a class in a file."""
+    found = [Reading("folder", tuple(parts))] if tree.has_folder(parts) else []
+    if parts and tree.has_file(parts):
+        found.append(Reading("file", tuple(parts)))
+    if len(parts) > 1 and tree.has_file(parts[:-1]) and tree.may_define(parts[:-1], parts[-1]):
+        found.append(Reading("class", tuple(parts[:-1]), parts[-1]))
+    return found
+
+
+def _ways(root: Root, target: str) -> list[tuple[tuple[str, ...], bool, str | None]]:
+    """The places in the folder that a path can mean: parts, whether it is a folder, the class."""
+    path, colon, cls = target.partition(":")
+    is_folder = path.endswith(("/", os.sep))
+    found = [_inside(root.folder, Path(os.path.abspath(path)))]
+    if not path.startswith((".", "/")):
+        plain = tuple(part for part in os.path.normpath(path).split(os.sep) if part)
+        found.append(plain)
+        if plain[:1] == (root.folder.name,):
+            found.append(plain[1:])
+    ways = [parts for parts in found if parts is not None and ".." not in parts]
+    if not ways:
+        raise CommandError(f"{target!r} leads out of {root.folder}, where the experiments are")
+    return [(parts, is_folder, cls if colon else None) for parts in dict.fromkeys(ways)]
+
+
+def _inside(folder: Path, path: Path) -> tuple[str, ...] | None:
+    for base in (folder, folder.resolve()):
+        if path.is_relative_to(base):
+            return path.relative_to(base).parts
+    return None
+
+
+def _of_path(tree: Tree, parts: tuple[str, ...], is_folder: bool, cls: str | None) -> list[Reading]:
+    last = parts[-1] if parts else ""
+    stem = (*parts[:-1], last.removesuffix(".py"))
+    if cls is not None:
+        is_there = parts and tree.has_file(stem) and tree.may_define(stem, cls)
+        return [Reading("class", stem, cls)] if is_there else []
+    found: list[Reading] = []
+    if not last.endswith(".py") and tree.has_folder(parts):
+        found.append(Reading("folder", parts))
+    if parts and not is_folder and tree.has_file(stem):
+        found.append(Reading("file", stem))
+    return found
+
+
+def _found(tree: Tree, reading: Reading) -> list[Found]:
+    if reading.kind == "folder":
+        return [Found(file, ".".join(parts)) for parts, file in tree.files(reading.parts)]
+    return [Found(tree.file(reading.parts), ".".join(reading.parts), reading.cls)]
+
+
+def _unique(root: Root, tree: Tree, reading: Reading) -> str:
+    """How to name a reading so that nothing else is meant."""
+    short = str(reading)
+    if set(_readings(root, tree, short)) == {reading}:
+        return short
+    path = os.path.relpath(root.folder, Path.cwd())
+    return f"{path if path.startswith('.') else f'./{path}'}/{short}"
+
+
+def _unknown(root: Root, tree: Tree, target: str) -> str:
+    asked = target.removesuffix(".py").replace("/", ".").replace(":", ".").strip(".")
+    near = _near(asked.removeprefix(f"{root.folder.name}."), _known(root, tree))
+    told = f"did you mean {', '.join(near)}?" if near else "without a name, all are listed"
+    return f"there is no experiment {target!r} in {root.folder}; {told}"
+
+
+def _known(root: Root, tree: Tree) -> list[str]:
+    """The names of all folders, files and classes."""
+    known = [".".join(parts) for parts in tree.folders(())]
+    for parts, file in tree.files(()):
+        name = ".".join(parts)
+        known += [name, *(f"{name}.{cls}" for cls in classes_in(file))]
+    return known
+
+
+def _near(asked: str, known: list[str]) -> list[str]:
+    """A few names like the one asked for, those first that end in it."""
+    import difflib
+
+    names = {name: name.lower() for name in known}
+    ends = {name: lower.rpartition(".")[2] for name, lower in names.items()}
+    wanted = asked.lower()
+    found = [name for name in known if ends[name] == wanted.rpartition(".")[2]]
+    for texts in (names, ends):  # a long name is unlike its own end
+        close = difflib.get_close_matches(wanted, texts.values(), n=3)
+        found += [name for name in known if texts[name] in close]
+    return list(dict.fromkeys(found))[:4]

@@ -1,0 +1,98 @@
+"""Where a row comes from and how to go back to it: what `experiment show` tells of its run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from superparams.store.folder import RunFolder
+from superparams.store.runs import Run
+
+__all__ = ["kept_files", "other_packages", "way_back"]
+
+
+def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
+    """The packages whose version was another then, with that and the one now.
+
+    None now is one that is not installed any more. Modules that are no package are left out.
+    """
+    found = {name: (then, _version(name)) for name, then in run.versions.items()}
+    return {
+        name: (then, now)
+        for name, (then, now) in found.items()
+        if then != now and not (now is None and _is_there(name))
+    }
+
+
+def _version(name: str) -> str | None:
+    for known in (name, *_distributions().get(name, ())):
+        try:
+            return metadata.version(known)
+        except (metadata.PackageNotFoundError, ValueError):
+            continue
+    return None
+
+
+def _distributions() -> Mapping[str, list[str]]:
+    if not _known:
+        _known.update(metadata.packages_distributions())
+    return _known
+
+
+_known: dict[str, list[str]] = {}
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def kept_files(folder: RunFolder) -> list[str]:
+    """The files that the run kept of the project, by their path there."""
+    root = folder.source / "project"
+    return sorted(
+        Path(parent, name).relative_to(root).as_posix()
+        for parent, _, names in os.walk(root)
+        for name in names
+    )
+
+
+def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
+    """The commands that lay the code of a run into a folder of its own and run something there.
+
+    project: the project as it is now; again: the words of the command to run.
+    """
+    source = run.folder.source
+    root, inside = _repository(run, project)
+    if run.commit is None:
+        there = project.with_name(f"{project.name}-{run.name[-6:]}")
+        yield _command("cp", "-R", str(source / "project"), str(there))
+    else:
+        there = root.with_name(f"{root.name}-{run.commit[:8]}")
+        yield _command(
+            "git", "-C", str(root), "worktree", "add", "--detach", str(there), run.commit
+        )
+        if (source / "uncommitted.patch").is_file():
+            patch = str((source / "uncommitted.patch").absolute())
+            yield _command("git", "-C", str(there), "apply", patch)
+        if (source / "untracked").is_dir():
+            yield _command("cp", "-R", f"{source / 'untracked'}/.", str(there))
+    yield f"{_command('cd', str(there / inside))} && {_command(*again)}"
+
+
+def _repository(run: Run, project: Path) -> tuple[Path, Path]:
+    """The user's repository, and where the project lies in it."""
+    told = run.git.get("root")
+    root = Path(told) if isinstance(told, str) and Path(told).is_dir() else project
+    inside = project.relative_to(root) if project.is_relative_to(root) else Path()
+    return root, inside
+
+
+def _command(*words: str) -> str:
+    return " ".join(map(shlex.quote, words))

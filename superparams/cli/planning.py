@@ -1,0 +1,98 @@
+"""What a run would do, and how long that may take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from superparams.cli import told, visible
+from superparams.experiment import Experiment
+from superparams.job import Job, prepare
+from superparams.plan import COUNTED, recorded
+from superparams.policy import Asked
+from superparams.store import read_index
+from superparams.store.durations import mean_seconds
+
+__all__ = ["Planned", "planned"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run would do.
+
+    Attributes:
+        counts: settings of the space, each once, by what is recorded of them; empty for a space
+            that is too large to be compared.
+        each: seconds that a setting took so far, on average; None when none is recorded.
+    """
+
+    job: Job
+    counts: Mapping[str, int]
+    each: float | None
+
+    code = 0  # it is no failure that there is something to do
+
+    @property
+    def workers(self) -> int:
+        """How many workers have something to do."""
+        return max(1, min(self.job.options.num_proc, self.job.plan.n_todo))
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the run may take."""
+        if self.each is None:
+            return None
+        return self.each * math.ceil(self.job.plan.n_todo / self.workers)
+
+    @property
+    def repeated(self) -> int:
+        """How many settings are in the space once more, and run once."""
+        return self.job.plan.size - sum(self.counts.values()) if self.counts else 0
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "experiment": self.job.program.name,
+            "settings": self.job.plan.size,
+            **self.counts,
+            "repeated": self.repeated,
+            "todo": self.job.plan.n_todo,
+            "num_proc": self.job.options.num_proc,
+            "seconds_each": self.each,
+            "seconds": self.seconds,
+        }
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For a person."""
+        plan = self.job.plan
+        counts = {**self.counts, "repeated": self.repeated}
+        parts = [f"{count:,} {name}" for name, count in counts.items() if count]
+        recorded = f" ({', '.join(parts)})" if parts else ""
+        todo = f"{plan.n_todo:,} to run" if plan.n_todo else "nothing to run"
+        name = visible.line(self.job.program.name)
+        yield f"{name}: {told.count(plan.size, 'setting')}{recorded}; {todo}"
+        if plan.n_todo and self.seconds is not None:
+            took = f"{told.duration(self.each)} a setting so far"
+            workers = told.count(self.workers, "worker")
+            yield f"  may take {told.duration(self.seconds)} with {workers} ({took})"
+        elif plan.n_todo:
+            yield "  how long that takes is not known: none has run yet"
+
+
+def planned(space: Experiment, asked: Asked, results: Path) -> Planned:
+    """What ``run_all`` would do, asked that; nothing is written."""
+    job = prepare(space, asked, results)
+    return Planned(job, _counts(job), mean_seconds(job.root))
+
+
+def _counts(job: Job) -> dict[str, int]:
+    index = read_index(job.root) if (job.root / "runs").is_dir() else None
+    if index is None and job.plan.keys is None:  # none is there twice
+        return dict.fromkeys(COUNTED, 0) | {"new": job.plan.size}
+    keys = job.plan.keys_of(job.program.keys)
+    return {} if keys is None else recorded(keys.unique(), index, job.codes)

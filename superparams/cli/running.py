@@ -1,0 +1,218 @@
+"""Running one experiment after another, and what became of each."""
+
+from __future__ import annotations
+
+import contextlib
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from superparams.cli import blame, visible
+from superparams.cli.formats import as_table
+from superparams.cli.tables import is_terminal, room, styled
+from superparams.engines import Control
+from superparams.errors import SuperparamsError
+from superparams.experiment import Experiment, name_of
+from superparams.run import run_all
+from superparams.store import Results
+
+__all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
+
+FAILURES = 5  # that are told one by one
+ERROR = 120  # characters of an error in a list of them
+ROWS = 20  # of a table that is shown at once
+
+
+class Told(Protocol):
+    """What became of one experiment of a command line."""
+
+    @property
+    def code(self) -> int:
+        """The exit code, were it alone: the highest is that of all."""
+        ...
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        ...
+
+    @property
+    def lines(self) -> Iterable[str]:
+        """For a person."""
+        ...
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """An experiment that cannot run, which has been told.
+
+    why: the error, with its traceback when it is a user's.
+    """
+
+    name: str
+    why: str
+    code = 2
+    lines = ()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        return {"experiment": self.name, "error": self.why}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An experiment that has run.
+
+    Attributes:
+        size: settings of the space.
+        results: what is recorded of them.
+        program: what the user typed to get here.
+    """
+
+    name: str
+    size: int
+    results: Results
+    program: str
+
+    @property
+    def failed(self) -> int:
+        """How many settings are anything but done."""
+        counts = self.results.counts
+        return sum(counts.values()) - counts.get("done", 0)
+
+    @property
+    def code(self) -> int:
+        """1 where a setting failed."""
+        return int(self.failed > 0)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        report = self.results.report
+        return {
+            "experiment": self.name,
+            "settings": self.size,
+            "counts": self.results.counts,
+            "failed": self.failed,
+            "failures": [
+                {name: row[name] for name in ("key", "status", "error")} for row in self._failures()
+            ],
+            "table": str(self.results.path),
+            "report": None if report is None else str(report),
+        }
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For a person: at a terminal the rows of a small table, the counts, what failed."""
+        rows = self._table() if is_terminal() else []
+        yield from rows
+        yield visible.line(self.results.summary)
+        failures = self._failures(FAILURES) if self.failed else []
+        for row in failures if not rows else ():
+            error = textwrap.shorten(row["error"] or "", ERROR, placeholder=" …")
+            yield f"  {row['status']} {row['key'][:8]}: {visible.line(error)}"
+        if self.failed > FAILURES and not rows:
+            yield f"  … and {self.failed - FAILURES:,} more"
+        if failures:
+            yield from self._remedy(failures[0])
+        if self.results.report is not None:
+            yield f"report: {visible.line(_short(self.results.report))}"
+
+    def _table(self) -> list[str]:
+        found = self.results
+        if not 0 < len(found) <= ROWS:
+            return []
+        errors = ["error"] if self.failed else []
+        names = ["key", *found.params, *found.results, "status", *errors, "seconds"]
+        made = as_table(found.to_arrow().select(names)).fitted(room())
+        return [*made.lines(), *made.notes()]
+
+    def _failures(self, most: int | None = None) -> list[dict[str, Any]]:
+        if not self.failed:
+            return []
+        table = self.results.failures.to_arrow().select(["key", "status", "error", "log_start"])
+        rows: list[dict[str, Any]] = table.slice(0, most).to_pylist()
+        return rows
+
+    def _remedy(self, row: Mapping[str, Any]) -> Iterator[str]:
+        what = visible.line(f"{self.name} {row['key'][:8]}")
+        has_log = (row["log_start"] or 0) >= 0 and row["log_start"] is not None
+        logs = f", `{self.program} logs {what}` what it printed" if has_log else ""
+        yield f"  `{self.program} show {what}` has the traceback{logs}"
+
+
+def _short(path: Path) -> Path:
+    """A path from where we are, when it is below."""
+    with contextlib.suppress(ValueError, OSError):  # it lies elsewhere; we are nowhere any more
+        return path.relative_to(Path.cwd())
+    return path
+
+
+T = TypeVar("T")
+
+
+def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
+    """What `act` gives, or why the experiment of that name cannot run, which is told at once.
+
+    An error of ours is not meant: it goes on its way.
+    """
+    try:
+        return act()
+    except BrokenPipeError:  # nobody listens any more
+        raise
+    except SuperparamsError as error:
+        why = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    except (Exception, SystemExit) as error:
+        traceback = blame.told(error)
+        if traceback is None:
+            raise
+        why = f"{name} cannot run\n{traceback}"
+    click.echo(f"Error: {visible.lines(why)}", err=True)
+    return Impossible(name, why)
+
+
+def made(experiments: Sequence[type[Experiment]], words: Sequence[str]) -> list[Experiment] | None:
+    """The spaces to run, all of which are made before the first one runs.
+
+    None when one of them cannot be: for a word that it does not take, or a field that is missing.
+    """
+    spaces = [attempted(name_of(cls), partial(_space, cls, words)) for cls in experiments]
+    right = [one for one in spaces if not isinstance(one, Impossible)]
+    return right if len(right) == len(spaces) else None
+
+
+def _space(cls: type[Experiment], words: Sequence[str]) -> Experiment:
+    space = cls.from_cli(words)
+    _ = space.n_settings  # `valid` may fail
+    return space
+
+
+def run_each(
+    spaces: Sequence[Experiment], how: Mapping[str, Any], results: Path, program: str
+) -> Iterator[Ended | Impossible]:
+    """Run one experiment after another; what keeps one from running does not keep the others.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, also where that came too late for the one that ran.
+    """
+    for place, space in enumerate(spaces):
+        name = name_of(type(space))
+        if len(spaces) > 1 and how["progress"]:
+            click.echo(styled(visible.line(name), bold=True), err=True)
+        control = Control()
+        act = partial(run_all, space, results=results, control=control, has_summary=False, **how)
+        found = attempted(name, act)
+        if isinstance(found, Impossible):
+            yield found
+        else:
+            yield Ended(name, space.n_settings, found, program)
+        left = len(spaces) - place - 1
+        if control.interrupted and left:
+            was = "experiment was" if left == 1 else "experiments were"
+            raise KeyboardInterrupt(f"{left:,} more {was} to run; run it again for the rest")

@@ -1,0 +1,122 @@
+"""How an experiment stands: what its space has, and what is recorded of that."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.experiment import Experiment, name_of
+from superparams.fields import is_open
+from superparams.identity import fingerprint
+from superparams.keys import Keys
+from superparams.plan import LARGEST_PLAN, all_keys, recorded
+from superparams.store import equivalent, read_index
+from superparams.store.index import keys_of
+
+__all__ = ["Declared", "Standing", "declared", "standing"]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The space of an experiment as its class declares it.
+
+    Attributes:
+        space: an instance; None where the class alone does not make one.
+        why: why it does not, or why its settings cannot be compared with what is recorded; empty
+            when they can.
+        keys: the keys of its settings in order, 16 bytes each; None with `why`.
+    """
+
+    space: Experiment | None
+    why: str = ""
+    keys: pa.Array | None = None
+
+    @property
+    def size(self) -> int | None:
+        """How many settings it has."""
+        return None if self.space is None else self.space.n_settings
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """What is searched, by the dotted name of the field."""
+        if self.space is None or not is_open(self.space):
+            return {}
+        pairs = (line.partition(":") for line in repr(self.space).splitlines()[1:])
+        return {name: text.strip() for name, _, text in pairs}
+
+    def has(self, keys: Sequence[str]) -> set[str]:
+        """Which of these keys are of settings of the space; all of them where that is not known."""
+        if self.keys is None:
+            return set(keys)
+        found = pc.is_in(keys_of(keys), value_set=self.keys).to_pylist()
+        return {key for key, is_there in zip(keys, found, strict=True) if is_there}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an experiment stands.
+
+    Attributes:
+        root: the folder in which all of its results are kept.
+        codes: fingerprints of its code as it is, and of code accepted as equivalent.
+        counts: settings of the space by what is recorded of them: ``done``, ``stale`` (done by
+            other code), ``failed``, ``killed``, ``timeout`` and ``new``. Where the space cannot be
+            compared, all settings that are recorded.
+        others: settings that are recorded, but not of the space.
+    """
+
+    cls: type[Experiment]
+    root: Path
+    codes: Sequence[str]
+    declared: Declared
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    others: int = 0
+
+    @property
+    def name(self) -> str:
+        """``module.Class``."""
+        return name_of(self.cls)
+
+    @property
+    def todo(self) -> int | None:
+        """How many settings the next run has to do; None where that is not known."""
+        return None if self.declared.why else sum(self.counts.values()) - self.counts["done"]
+
+
+def standing(cls: type[Experiment], root: Path) -> Standing:
+    """Compare the space of an experiment with what is recorded in its folder."""
+    codes = equivalent(root, fingerprint(cls).digest)
+    made = declared(cls)
+    index = read_index(root) if (root / "runs").is_dir() else None
+    nothing = pa.nulls(0, pa.binary(16)) if index is None else index.keys
+    counts = recorded(nothing if made.keys is None else made.keys, index, codes)
+    others = 0
+    if index is not None and made.keys is not None:
+        others = len(index) - pc.is_in(index.keys, value_set=made.keys).true_count
+    return Standing(cls, root, codes, made, counts, others)
+
+
+def declared(cls: type[Experiment], overrides: Sequence[str] = ()) -> Declared:
+    """The space that a class declares; what its author's code prints goes to standard error.
+
+    overrides: words such as ``C=100`` that change it.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            space = cls.from_cli(overrides) if overrides else cls()
+            size = space.n_settings
+        except Exception as error:
+            return Declared(None, f"{type(error).__name__}: {error}")
+        if size > LARGEST_PLAN:
+            most = f"at most {LARGEST_PLAN:,}"
+            return Declared(space, f"{size:,} settings are too many to be compared ({most})")
+        try:
+            return Declared(space, keys=all_keys(Keys(space), size).unique())
+        except Exception as error:
+            return Declared(space, f"{type(error).__name__}: {error}")

@@ -1,0 +1,90 @@
+"""Standard output for what a verb tells, and not for what the code of experiments prints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final
+
+from superparams.cli import visible
+
+__all__ = ["ready", "stdout_for_people", "stdout_to_stderr"]
+
+_C_STDOUT: Final = ("stdout", "__stdoutp")  # of glibc and musl, of macOS
+_OURS: Final = str(Path(__file__).parents[1]) + os.sep
+
+
+def ready() -> None:
+    """Make the standard streams of this process fit for whatever is written to them.
+
+    Where whoever started it closed some, files that are opened later would get their numbers, and
+    what is printed would end up in these. A character that the terminal cannot show is no error.
+    And warnings of ours say what they have to say, without a line of our code.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+    warnings.formatwarning = _formatted
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Generator[None]:
+    """What the code of experiments prints is no output of a verb, not even what C code does."""
+    _flush()
+    with contextlib.redirect_stdout(sys.stderr):
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        try:
+            yield
+        finally:
+            _flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+@contextlib.contextmanager
+def stdout_for_people(is_json: bool) -> Generator[None]:
+    """What settings print in this process goes to standard error where a document follows."""
+    with stdout_to_stderr() if is_json else contextlib.nullcontext():
+        yield
+
+
+_usual: Final = warnings.formatwarning
+
+
+def _formatted(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    if filename.startswith(_OURS):
+        return f"warning: {visible.lines(message)}\n"
+    return _usual(message, category, filename, lineno, line)
+
+
+def _flush() -> None:
+    """Write out what is held back for standard output: by Python, and by C where it was used."""
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):  # nobody listens; it is closed
+                stream.flush()
+    with contextlib.suppress(Exception):  # there is no such library, or none that is known
+        import ctypes
+
+        library = ctypes.CDLL(None)
+        for name in _C_STDOUT:
+            if hasattr(library, name):
+                library.fflush(ctypes.c_void_p.in_dll(library, name))

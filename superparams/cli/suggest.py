@@ -1,0 +1,115 @@
+"""What may stand next on a command line, for shells that complete it."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from superparams.cli.lookup import Root
+from superparams.cli.tree import Tree, classes_in
+
+__all__ = ["overrides", "targets"]
+
+MOST_POINTS: Final = 100
+_PLAIN: Final = re.compile(r"[\w.+-]+")  # what no shell takes for anything else
+
+
+def targets(root: Root, begun: str) -> list[str]:
+    """Names of experiments that begin so, as far as the next dot or slash.
+
+    Classes are offered behind the name of their file. Nothing is imported.
+    """
+    tree = Tree(root.folder)
+    paths = [path for path in _paths(root, tree, begun) if _is_next(path, begun, "/")]
+    if "/" in begun:
+        return paths
+    # The experiments folder is where shells begin with a path, and they know no other.
+    names = [path for path in paths if path == f"{root.folder.name}/"]
+    names += [name for name in _names(tree, begun) if _is_next(name, begun, ".")]
+    prefix = f"{root.folder.name}."
+    if begun.startswith(prefix):
+        names += [prefix + name for name in targets(root, begun.removeprefix(prefix))]
+    return sorted(set(names))
+
+
+def _is_next(name: str, begun: str, mark: str) -> bool:
+    more = name.removeprefix(begun)
+    is_more = more != "" or not name.endswith(mark)
+    return name.startswith(begun) and is_more and mark not in more.rstrip(mark)
+
+
+def _names(tree: Tree, begun: str) -> Iterator[str]:
+    yield from map(".".join, tree.folders(()))
+    for parts, file in tree.files(()):
+        name = ".".join(parts)
+        yield name
+        if begun.startswith(f"{name}."):
+            yield from (f"{name}.{cls}" for cls in classes_in(file))
+
+
+def _paths(root: Root, tree: Tree, begun: str) -> Iterator[str]:
+    """Files and folders as a shell writes them, from the working directory."""
+    here = Path.cwd()
+    base = root.folder if begun.startswith("/") else Path(os.path.relpath(root.folder, here))
+    start = "" if base == Path(".") else f"{base.as_posix()}/"
+    if begun.startswith("./") and not start.startswith("/"):
+        start = f"./{start}"
+    yield start
+    yield from (f"{start}{'/'.join(parts)}/" for parts in tree.folders(()))
+    yield from (f"{start}{'/'.join(parts)}.py" for parts, _ in tree.files(()))
+
+
+def overrides(classes: Iterable[type[Any]], begun: str) -> list[str]:
+    """Fields of experiments that begin so, with a ``=``; behind that, points and options."""
+    fields = {name: points for cls in classes for name, points in _fields(cls, 0)}
+    name, is_given, text = begun.partition("=")
+    if not is_given:
+        return [f"{one}=" for one in fields if one.startswith(begun)]
+    before, comma, last = text.rpartition(",")
+    taken = before.split(",")
+    points = [point for point in fields.get(name, ()) if point not in taken]
+    return [f"{name}={before}{comma}{point}" for point in points if point.startswith(last)]
+
+
+def _fields(cls: type[Any], depth: int) -> Iterator[tuple[str, list[str]]]:
+    """The fields of a class, and of the groups in it by dotted names, with what they may be."""
+    from superparams.declare import fields_of
+    from superparams.fields import Axis, Value, is_group
+
+    for name, field in fields_of(cls).items():
+        declared = field.declared
+        points: list[Any] = []
+        labels: list[str] = []
+        if isinstance(declared, Axis):
+            points = [*declared.points[:MOST_POINTS]]
+            labels = [*(declared.labels or ())]
+        elif isinstance(declared, Value) and declared.factory is None and declared.derive is None:
+            points = [declared.given]
+        texts = labels or [*map(_text, [*points, *_options(field.annotation)])]
+        yield name, [text for text in dict.fromkeys(texts) if text and _PLAIN.fullmatch(text)]
+        groups: dict[type[Any], None] = {x.__class__: None for x in points if is_group(x)}
+        for group in groups if depth < 3 else ():
+            yield from ((f"{name}.{inner}", x) for inner, x in _fields(group, depth + 1))
+
+
+def _options(annotation: Any) -> list[Any]:
+    """All values of a truth value, an enum or a ``Literal``."""
+    if annotation is bool:
+        return [True, False]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return list(annotation)
+    return [*typing.get_args(annotation)] if typing.get_origin(annotation) is typing.Literal else []
+
+
+def _text(x: Any) -> str:
+    """A point as it is given on the command line; empty for what is no literal."""
+    if isinstance(x, Enum):
+        return x.name
+    if isinstance(x, bool):
+        return str(x).lower()
+    return str(x) if isinstance(x, (int, float, str)) or x is None else ""

@@ -1,0 +1,152 @@
+"""Remove what is no longer needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superparams.cli import given, told, visible
+from superparams.cli.session import Session
+from superparams.cli.tables import styled
+
+if TYPE_CHECKING:
+    from superparams.experiment import Experiment
+    from superparams.store.cleaning import Cleaning
+
+__all__ = ["command"]
+
+
+@click.command("clean")
+@given.named
+@click.option("--stale", "is_stale", is_flag=True, help="Also what other code made.")
+@click.option(
+    "--failed", "is_failed", is_flag=True, help="Also what failed, was killed or timed out."
+)
+@click.option("--all", "is_all", is_flag=True, help="All that is kept of the experiment.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@given.in_results
+@given.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    target: str,
+    is_stale: bool,
+    is_failed: bool,
+    is_all: bool,
+    yes: bool,
+    dry_run: bool,
+    results: Path | None,
+    is_json: bool,
+) -> None:
+    """Remove what is no longer needed, after saying what that is and asking.
+
+    That is: runs of which no outcome counts any more, since later runs made all of them again;
+    folders of settings of which nothing is recorded and that the space does not have; and what
+    killed processes left behind. The table stays what it is, and so do the logs and the code of
+    all that is in it. With --stale and --failed outcomes go too, and are run again.
+
+    \b
+    Examples:
+      experiment clean RQ1 --dry-run
+      experiment clean RQ1 --stale --yes
+    """
+    from superparams.cli import document
+
+    session = ctx.ensure_object(Session)
+    found = [
+        (cls, _plan(cls, given.root_of(session, cls, results), is_stale, is_failed, is_all))
+        for cls in session.experiments(target)
+    ]
+    is_empty = all(one.is_empty for _, one in found)
+    if not is_json:
+        _tell(found)
+    is_meant = not is_empty and not dry_run and (yes or _is_wanted(is_json))
+    for _, one in found if is_meant else ():
+        one.carry_out()
+    if is_json:
+        document.write([{**_document(*one), "is_removed": is_meant} for one in found])
+    elif is_meant:
+        click.echo("Removed.")
+    if not (is_meant or is_empty or dry_run):
+        click.echo("Nothing was removed: --yes removes it, --dry-run only tells.", err=True)
+        ctx.exit(2)
+
+
+def _is_wanted(is_json: bool) -> bool:
+    """Ask, at a terminal; elsewhere nobody is there to answer."""
+    is_asked = not is_json and sys.stdin.isatty()
+    return is_asked and click.confirm("Remove this?", err=True)
+
+
+def _plan(
+    cls: type[Experiment], root: Path, is_stale: bool, is_failed: bool, is_all: bool
+) -> Cleaning:
+    from superparams.cli.standing import declared
+    from superparams.identity import fingerprint
+    from superparams.store import equivalent
+    from superparams.store.cleaning import plan_cleaning
+
+    return plan_cleaning(
+        root,
+        codes=equivalent(root, fingerprint(cls).digest),
+        in_space=lambda keys: declared(cls).has(keys),
+        stale=is_stale,
+        failed=is_failed,
+        whole=is_all,
+    )
+
+
+def _tell(found: Sequence[tuple[type[Experiment], Cleaning]]) -> None:
+    from superparams.experiment import name_of
+
+    for cls, one in found:
+        what = "" if one.is_empty else ": to be removed"
+        click.echo(styled(visible.line(name_of(cls)), bold=True) + what)
+        for line in _lines(one):
+            click.echo(f"  {line}")
+
+
+def _lines(found: Cleaning) -> Iterator[str]:
+    if found.is_empty:
+        yield "nothing to remove"
+    if found.whole:
+        yield f"all of {visible.line(found.root)}: every result, log and run"
+    yield from (text for number, text in _parts(found) if number)
+    if found.uncovered:
+        which = told.count(found.uncovered, "setting")
+        yield f"  for {which} an earlier outcome counts again"
+    if not found.is_empty:
+        yield f"{told.size(found.size)} in all"
+    for one in found.kept:
+        yield f"stays: {visible.line(one)}"
+
+
+def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
+    runs, settings, left_over = map(len, (found.runs, found.settings, found.left_over))
+    yield found.outcomes, f"the outcome of {told.count(found.outcomes, 'setting')}"
+    yield runs, f"{told.count(runs, 'run')} of which no outcome counts"
+    yield settings, f"{told.count(settings, 'folder')} of settings that are not recorded"
+    yield left_over, f"{told.count(left_over, 'file')} that killed processes left"
+
+
+def _document(cls: type[Experiment], found: Cleaning) -> dict[str, Any]:
+    from superparams.experiment import name_of
+
+    return {
+        "experiment": name_of(cls),
+        "root": str(found.root),
+        "all": found.whole,
+        "outcomes": found.outcomes,
+        "uncovered": found.uncovered,
+        "runs": [run.name for run in found.runs],
+        "settings": [path.name for path in found.settings],
+        "left_over": list(map(str, found.left_over)),
+        "bytes": found.size,
+        "kept": list(found.kept),
+    }

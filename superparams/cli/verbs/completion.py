@@ -1,0 +1,42 @@
+"""Print what makes a shell complete the names of experiments, their fields, and verbs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+
+import click
+
+from superparams.cli import given
+from superparams.cli.shells import SHELLS, script
+
+__all__ = ["command"]
+
+
+@click.command("completion")
+@click.argument("shell", required=False, type=click.Choice([*SHELLS]))
+@given.as_json
+def command(shell: str | None, is_json: bool) -> None:
+    """Print what makes your shell complete names, fields, points, verbs and options.
+
+    \b
+    bash:  echo 'eval "$(experiment completion bash)"' >> ~/.bashrc
+    zsh:   echo 'eval "$(experiment completion zsh)"' >> ~/.zshrc
+    fish:  experiment completion fish > ~/.config/fish/completions/experiment.fish
+
+    Then open a new shell. The zsh line belongs behind the one with compinit. Without SHELL, the
+    script is for the one that you log in to.
+    """
+    from superparams.cli.command import experiment
+    from superparams.errors import CommandError
+
+    asked = shell or PurePath(os.environ.get("SHELL", "")).name
+    if asked not in SHELLS:
+        raise CommandError(f"say which shell: {', '.join(SHELLS)}")
+    text = script(asked, experiment)
+    if is_json:
+        from superparams.cli import document
+
+        document.write({"shell": asked, "script": text})
+    else:
+        click.echo(text, nl=False)

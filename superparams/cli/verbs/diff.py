@@ -1,0 +1,168 @@
+"""Compare two runs: space, code, packages and results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superparams.cli import given, told, visible
+from superparams.cli.session import Session
+from superparams.cli.tables import styled
+
+if TYPE_CHECKING:
+    from superparams.store.compared import ColumnDifference, Compared, Pair
+    from superparams.store.difference import Difference
+
+__all__ = ["command"]
+
+KEY = 8  # digits that are shown
+
+
+@click.command("diff")
+@given.named
+@click.argument("called", metavar="[RUN [RUN]]", nargs=-1)
+@given.in_results
+@given.as_json
+@click.pass_obj
+def command(
+    session: Session, target: str, called: Sequence[str], results: Path | None, is_json: bool
+) -> None:
+    """Compare two runs: space, code, packages, machine, and the results of the same settings.
+
+    A RUN is its name as `experiment runs` shows it, the beginning of that, its last six digits, or
+    last, last~1 and so on. One RUN is compared with the newest; none: the last two.
+
+    \b
+    Examples:
+      experiment diff RQ1
+      experiment diff RQ1 last~3 last
+    """
+    from superparams.cli import document
+    from superparams.store.difference import difference
+    from superparams.store.runs import find_run
+
+    if len(called) > 2:
+        raise click.UsageError("give two runs, or one, or none")
+    cls = given.one(session.experiments(target), "a run")
+    root = given.root_of(session, cls, results)
+    names = [["last~1", "last"], [*called, "last"], called][len(called)]
+    before, after = (find_run(root, name) for name in names)
+    found = difference(before, after)
+    if is_json:
+        document.write(_document(found))
+        return
+    parts = (_head(found), _space(found), _code(found), _others(found), _results(found.results))
+    for line in (line for part in parts for line in part):
+        click.echo(line)
+
+
+# ---- for people
+
+
+def _head(found: Difference) -> Iterator[str]:
+    for mark, run in (("-", found.before), ("+", found.after)):
+        yield visible.line(f"{mark} {run.name}  {told.moment(run.start)}  {run.state}")
+
+
+def _space(found: Difference) -> Iterator[str]:
+    yield from _title("space", "the same" if not found.space else "")
+    yield from map(_coloured, found.space[3:])
+
+
+def _code(found: Difference) -> Iterator[str]:
+    is_same = found.before.code == found.after.code
+    unknown = "another, but what changed was not kept" if not found.code else ""
+    yield from _title("code", "the same" if is_same else unknown)
+    for change in found.code:
+        yield f"  {visible.line(change)}"
+    for change in found.code:
+        yield from map(_coloured, change.diff.splitlines())
+
+
+def _others(found: Difference) -> Iterator[str]:
+    for title, pairs in (("packages", found.packages), ("surroundings", found.surroundings)):
+        yield from _title(title, "" if pairs else "the same")
+        to = max(map(visible.width, map(visible.line, pairs)), default=0)
+        for name, (old, new) in pairs.items():
+            shown = " → ".join("none" if x is None else visible.line(x) for x in (old, new))
+            yield f"  {visible.padded(visible.line(name), to)}  {shown}"
+
+
+def _results(found: Compared) -> Iterator[str]:
+    differ = f", of which {found.different:,} differ" if found.different else ", all the same"
+    alone = [(found.before, "the first"), (found.after, "the second")]
+    only = "".join(f"; {number:,} in {where} alone" for number, where in alone if number)
+    both = f"{told.count(found.both, 'setting')} in both{differ if found.both else ''}"
+    yield from _title("results", both + only)
+    for (old, new), number in found.status.items():
+        yield f"  {number:,} {visible.line(old)} → {visible.line(new)}"
+    for column in found.columns:
+        yield from _column(column)
+
+
+def _column(column: ColumnDifference) -> Iterator[str]:
+    more = ", most in" if len(column.largest) < column.settings else ""
+    yield f"  {visible.line(column.name)} differs in {told.count(column.settings, 'setting')}{more}"
+    for pair in column.largest:
+        yield f"    {pair.key[:KEY]}  {_text(pair.before)} → {_text(pair.after)}{_params(pair)}"
+
+
+def _params(pair: Pair) -> str:
+    given_ = ", ".join(f"{name}={_text(x)}" for name, x in pair.params.items())
+    return f"  ({visible.line(given_)})" if given_ else ""
+
+
+def _text(x: Any) -> str:
+    from superparams.store.shown import cell
+
+    return "none" if x is None else visible.line(cell("", x))
+
+
+def _title(name: str, text: str) -> Iterator[str]:
+    yield ""
+    yield styled(name, bold=True) + (f": {text}" if text else "")
+
+
+def _coloured(line: str) -> str:
+    colours: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
+    return styled(f"  {visible.lines(line)}", fg=colours.get(line[:1]))
+
+
+# ---- for programs
+
+
+def _document(found: Difference) -> dict[str, Any]:
+    from superparams.cli.account import run_account
+
+    two = ("before", "after")
+    return {
+        "before": run_account(found.before),
+        "after": run_account(found.after),
+        "space": list(found.space),
+        "code": [{"name": one.name, "how": one.how, "diff": one.diff} for one in found.code],
+        "packages": {n: dict(zip(two, pair, strict=True)) for n, pair in found.packages.items()},
+        "surroundings": {
+            n: dict(zip(two, pair, strict=True)) for n, pair in found.surroundings.items()
+        },
+        "results": {
+            "both": found.results.both,
+            "before_alone": found.results.before,
+            "after_alone": found.results.after,
+            "different": found.results.different,
+            "status": [
+                {"before": old, "after": new, "settings": number}
+                for (old, new), number in found.results.status.items()
+            ],
+            "columns": [
+                {
+                    "name": column.name,
+                    "settings": column.settings,
+                    "largest": [vars(pair) for pair in column.largest],
+                }
+                for column in found.results.columns
+            ],
+        },
+    }

@@ -1,0 +1,163 @@
+"""List all experiments: their files, how large they are, and how far."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from superparams.cli import given, told, visible
+from superparams.cli.session import Session
+
+if TYPE_CHECKING:
+    from superparams.cli.loading import Loaded
+    from superparams.cli.state import State
+    from superparams.experiment import Experiment
+
+__all__ = ["command"]
+
+
+@click.command("list")
+@given.in_results
+@given.as_json
+@click.pass_obj
+def command(session: Session, results: Path | None, is_json: bool) -> None:
+    """List all experiments with their files, and how far they are.
+
+    Counted is the space as the file declares it. To do is all that is not done: what failed, what
+    is stale, which other code has done, and what was never run.
+    """
+    from superparams.cli.loading import load_each
+    from superparams.cli.lookup import all_files
+
+    folder = session.results(results)
+    listed = [
+        _File(one, [_entry(cls, folder) for cls in one.classes])
+        for one in load_each(session.root, all_files(session.root))
+    ]
+    if is_json:
+        _print_json(listed)
+    else:
+        _print(session, listed)
+
+
+@dataclass
+class _Entry:
+    """One experiment of the list.
+
+    needs: its fields that must be given before there is a space; problem: why it has none.
+    """
+
+    name: str
+    description: str
+    needs: list[str] = field(default_factory=list[str])
+    settings: int | None = None
+    is_exact: bool = True
+    state: State | None = None
+    problem: str | None = None
+
+
+@dataclass
+class _File:
+    loaded: Loaded
+    entries: list[_Entry]
+
+
+def _entry(cls: type[Experiment], results: Path) -> _Entry:
+    from superparams.cli.state import size_of, state_of
+    from superparams.cli.streams import stdout_to_stderr
+    from superparams.declare import fields_of
+    from superparams.experiment import name_of
+
+    text = inspect.cleandoc(vars(cls).get("__doc__") or "").strip()
+    entry = _Entry(name_of(cls), text.partition("\n")[0])
+    entry.needs = [name for name, one in fields_of(cls).items() if one.is_required]
+    try:
+        with stdout_to_stderr():
+            space = None if entry.needs else cls()
+            if space is not None:
+                entry.settings, entry.is_exact = size_of(space)
+            entry.state = state_of(cls, space, entry.settings, results)
+    except (Exception, SystemExit) as error:  # of the class, or of what is recorded of it
+        entry.problem = " ".join(f"{type(error).__name__}: {error}".split())
+    return entry
+
+
+# ---- for people
+
+
+def _print(session: Session, listed: list[_File]) -> None:
+    from superparams.cli.lookup import shown
+    from superparams.cli.tables import styled
+
+    entries = [entry for file in listed for entry in file.entries]
+    if not entries and not any(file.loaded.error for file in listed):
+        click.echo(f"There are no experiments in {shown(session.root.folder)} yet.")
+    rows = [_cells(entry) for entry in entries]
+    widths = [max(map(visible.width, column)) for column in zip(*rows, strict=True)]
+    for file in listed:
+        error = file.loaded.error
+        if file.entries or error is not None:
+            click.echo(styled(visible.line(shown(file.loaded.found.file)), bold=True))
+        for entry in file.entries:
+            _print_entry(entry, *widths)
+        if error is not None:
+            click.echo(styled(f"  cannot be imported: {visible.line(error.brief)}", fg="red"))
+
+
+def _cells(entry: _Entry) -> tuple[str, str, str]:
+    return visible.line(entry.name), _size(entry), visible.line(_state(entry))
+
+
+def _print_entry(entry: _Entry, *widths: int) -> None:
+    from superparams.cli.tables import room
+
+    name, size, state = _cells(entry)
+    size = visible.padded(size, widths[1], right=True)
+    line = f"  {visible.padded(name, widths[0])}  {size}  {visible.padded(state, widths[2])}  "
+    text = visible.line(entry.description)
+    left = room()
+    if left is not None and visible.width(line + text) > left:
+        text = text[: max(0, left - visible.width(line) - 1)] + "…"
+    click.echo((line + text).rstrip())
+
+
+def _size(entry: _Entry) -> str:
+    if entry.settings is None:
+        return ""
+    return ("" if entry.is_exact else "at most ") + told.count(entry.settings, "setting")
+
+
+def _state(entry: _Entry) -> str:
+    if entry.problem is not None:
+        return entry.problem
+    parts = ["not run"]
+    if entry.state is not None:
+        counts = vars(entry.state)
+        words = {"done": "done", "failed": "failed", "stale": "stale", "todo": "to do"}
+        parts = [f"{counts[name]:,} {word}" for name, word in words.items() if counts[name]]
+    needs = [f"needs {', '.join(entry.needs)}"] if entry.needs else []
+    return "; ".join([", ".join(parts) or "nothing to do", *needs])
+
+
+# ---- for programs
+
+
+def _print_json(listed: list[_File]) -> None:
+    from superparams.cli import document
+
+    experiments = [
+        {**dataclasses.asdict(entry), "file": file.loaded.found.file}
+        for file in listed
+        for entry in file.entries
+    ]
+    broken = [
+        {"file": file.loaded.found.file, "error": file.loaded.error.brief}
+        for file in listed
+        if file.loaded.error is not None
+    ]
+    document.write({"experiments": experiments, "broken": broken})

@@ -1,0 +1,121 @@
+"""Show what a setting printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from superparams.cli import given
+from superparams.cli.session import Session
+
+if TYPE_CHECKING:
+    from superparams.store.logs import Log
+
+__all__ = ["command"]
+
+
+@click.command("logs")
+@given.named
+@click.argument("words", metavar="[KEY]", nargs=-1)
+@click.option("--run", "called", metavar="RUN", help="Of this run rather than the newest.")
+@click.option(
+    "--worker",
+    "rank",
+    type=click.IntRange(min=0),
+    metavar="RANK",
+    help="All that a worker printed.",
+)
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="The last N lines.")
+@given.in_results
+@given.as_json
+@click.pass_obj
+def command(
+    session: Session,
+    target: str,
+    words: Sequence[str],
+    called: str | None,
+    rank: int | None,
+    tail: int | None,
+    results: Path | None,
+    is_json: bool,
+) -> None:
+    """Show what a setting printed, C code and child processes included, as it was.
+
+    KEY is the beginning of a key as `experiment results` shows it, or conditions that hold for one
+    setting alone. Without it, or with -, what the newest run noted of itself.
+
+    \b
+    Examples:
+      experiment logs RQ1 3f2a
+      experiment logs RQ1 kernel=rbf C=1
+      experiment logs RQ1 --worker 0 --tail 20
+    """
+    from superparams.cli import document
+
+    is_of_run = tuple(words) in ((), ("-",))
+    if not is_of_run and (called is not None or rank is not None):
+        raise click.UsageError("--run and --worker are of a run: leave out the KEY")
+    find = _of_run(session, target, called, rank, results) if is_of_run else None
+    about, log = find or _of_setting(session, target, words, results)
+    if is_json:
+        document.write({**about, "log": None if log is None else _text(log, tail)})
+    elif log is None:
+        click.echo(
+            "It ran in the process of the run itself: what it printed was not kept.", err=True
+        )
+    else:
+        _print(log, tail)
+
+
+def _of_run(
+    session: Session, target: str, called: str | None, rank: int | None, results: Path | None
+) -> tuple[dict[str, str], Log]:
+    from superparams.experiment import name_of
+    from superparams.store.logs import log_of_run
+    from superparams.store.runs import find_run
+
+    cls = given.one(session.experiments(target), "a run")
+    run = find_run(given.root_of(session, cls, results), called or "last")
+    return {"experiment": name_of(cls), "run": run.name}, log_of_run(run.folder, rank)
+
+
+def _of_setting(
+    session: Session, target: str, words: Sequence[str], results: Path | None
+) -> tuple[dict[str, str], Log | None]:
+    from superparams.cli.settings import find_setting
+    from superparams.experiment import name_of
+    from superparams.store.logs import log_of
+
+    found = find_setting(session, target, words, results)
+    about = {"experiment": name_of(found.cls), "run": found.row["run"], "key": found.key}
+    return about, log_of(found.results.root, found.row)
+
+
+def _text(log: Log, tail: int | None) -> str:
+    if tail is not None:
+        return log.tail(tail)[0]
+    return b"".join(log.chunks()).decode("utf-8", "replace")
+
+
+def _print(log: Log, tail: int | None) -> None:
+    """Write a log as it is: whoever asks for one wants what was printed, colours and all."""
+    if not log.exists:
+        click.echo(f"There is no log {log.path}.", err=True)
+        return
+    is_empty = True
+    for part in log.chunks() if tail is None else _last(log, tail):
+        sys.stdout.buffer.write(part)
+        is_empty = False
+    sys.stdout.buffer.flush()
+    if is_empty and tail != 0:
+        click.echo("It printed nothing.", err=True)
+
+
+def _last(log: Log, lines: int) -> Iterator[bytes]:
+    text, _ = log.tail(lines)
+    if text:
+        yield f"{text}\n".encode("utf-8", "replace")

@@ -1,0 +1,128 @@
+"""Run settings again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superparams.cli import given, visible
+from superparams.cli.parameters import KEY
+from superparams.cli.session import Session
+from superparams.cli.tables import styled
+from superparams.cli.verbs.run import Workers
+
+if TYPE_CHECKING:
+    from superparams.cli.running import Impossible
+    from superparams.experiment import Experiment
+    from superparams.store import Results
+
+__all__ = ["command"]
+
+
+@click.command("rerun")
+@given.named
+@click.argument("words", metavar="KEY... [FIELD=VALUES]...", nargs=-1, required=True, type=KEY)
+@click.option(
+    "-n", "--num-proc", type=Workers(), default=1, metavar="N|auto", help="Workers; 1 by default."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["serial", "threads", "processes"]),
+    help="What carries settings to workers.",
+)
+@click.option("--timeout", type=float, metavar="SECONDS", help="End settings that take longer.")
+@click.option("--debug", is_flag=True, help="Stop in pdb where a setting raises.")
+@click.option("--no-progress", is_flag=True, help="Say nothing while it runs.")
+@given.in_results
+@given.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    target: str,
+    words: tuple[str, ...],
+    results: Path | None,
+    is_json: bool,
+    no_progress: bool,
+    **how: Any,
+) -> None:
+    """Run settings again, whatever is recorded of them, and record what becomes of them now.
+
+    KEY is the beginning of a key as `experiment results` shows it. A setting that the space does
+    not have as its file declares it, since it was run with other values, needs those again.
+
+    \b
+    Examples:
+      experiment rerun RQ1 3f2a 9c01
+      experiment rerun RQ1 3f2a C=100
+    """
+    from superparams.cli import document
+    from superparams.cli.again import chosen
+    from superparams.cli.streams import stdout_for_people
+
+    session = ctx.ensure_object(Session)
+    if how["debug"]:
+        how["num_proc"] = 1
+    told: list[Again | Impossible] = []
+    with stdout_for_people(is_json):
+        for space, keys in chosen(session, target, words, results):
+            call = {**how, "only": keys, "resume": False, "progress": not no_progress}
+            told.append(_run(space, call, session.results(results)))
+    if is_json:
+        document.write([one.document for one in told])
+    else:
+        for line in (line for one in told if isinstance(one, Again) for line in one.lines):
+            click.echo(line)
+    ctx.exit(max(one.code for one in told))
+
+
+@dataclass(frozen=True)
+class Again:
+    """Settings that have run again: their rows."""
+
+    name: str
+    rows: Results
+
+    @property
+    def code(self) -> int:
+        """1 where one failed."""
+        return int(self.rows.counts.keys() != {"done"})
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For a person."""
+        from superparams.cli.formats import as_table
+        from superparams.cli.tables import room
+
+        error = ["error"] if self.code else []
+        names = ["key", *self.rows.params, *self.rows.results, "status", *error, "seconds"]
+        yield styled(visible.line(self.name), bold=True)
+        table = as_table(self.rows.to_arrow().select(names)).fitted(room())
+        yield from [*table.lines(), *table.notes()]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        from superparams.cli.formats import rows
+
+        return {
+            "experiment": self.name,
+            "counts": self.rows.counts,
+            "table": str(self.rows.path),
+            "rows": list(rows(self.rows.to_arrow())),
+        }
+
+
+def _run(space: Experiment, call: dict[str, Any], results: Path) -> Again | Impossible:
+    from superparams.cli.running import Impossible, attempted
+    from superparams.experiment import name_of
+    from superparams.store.index import keys_of
+
+    name = name_of(type(space))
+    keys: Sequence[str] = call["only"]
+    ran = attempted(name, lambda: space.run_all(results=results, **call))
+    return ran if isinstance(ran, Impossible) else Again(name, ran.of_keys(keys_of(keys)))

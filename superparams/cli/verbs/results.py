@@ -1,0 +1,228 @@
+"""Show the table of results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superparams.cli import given
+from superparams.cli.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from superparams.experiment import Experiment
+    from superparams.store import Results
+
+__all__ = ["command"]
+
+FORMATS = ("table", "csv", "json", "markdown", "parquet")
+SHOWN = 100  # rows that a terminal shows unless more are asked for
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which rows and columns are asked for."""
+
+    sort: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    is_failed: bool = False
+    is_stale: bool = False
+
+
+def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(one.strip() for one in value.split(",")) if value else ()
+
+
+@click.command("results")
+@given.named
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Rows for which it holds, as kernel=rbf,poly or accuracy>0.9 or C!=1; all of several.",
+)
+@click.option(
+    "--sort",
+    callback=_several,
+    metavar="COLUMNS",
+    help="By these columns; descending as -accuracy.",
+)
+@click.option(
+    "--columns",
+    callback=_several,
+    metavar="COLUMNS",
+    help="These columns; a group by its name, several by a pattern with *.",
+)
+@click.option(
+    "--failed", "is_failed", is_flag=True, help="Only what failed, was killed or timed out."
+)
+@click.option("--stale", "is_stale", is_flag=True, help="Only what other code made.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"The first N rows, 0 for all; a terminal shows {SHOWN} unless told.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), help="What to write; a table by default."
+)
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to a file, in the format that its name ends in.",
+)
+@given.in_results
+@given.as_json
+@click.pass_obj
+def command(
+    session: Session,
+    target: str,
+    where: tuple[str, ...],
+    sort: tuple[str, ...],
+    columns: tuple[str, ...],
+    is_failed: bool,
+    is_stale: bool,
+    limit: int | None,
+    form: str | None,
+    file: Path | None,
+    results: Path | None,
+    is_json: bool,
+) -> None:
+    """Show the table of results: the newest outcome of each setting that ever ran.
+
+    \b
+    Examples:
+      experiment results RQ1 --sort -accuracy --limit 5
+      experiment results RQ1 --where kernel=rbf --where 'accuracy>0.9'
+      experiment results RQ1 -o table.csv
+    """
+    from superparams.cli import document
+
+    asked = Asked(sort, where, columns, is_failed, is_stale)
+    form = form or _form_of(file)
+    found = _loaded(session, target, results)
+    if is_json:
+        document.write([_document(*one, asked, limit) for one in found])
+    elif form == "table":
+        _show(found, asked, limit)
+    else:
+        _write(found, asked, limit, form, file)
+
+
+def _form_of(file: Path | None) -> str:
+    """The format that the name of a file asks for.
+
+    Raises:
+        CommandError: When it asks for none.
+    """
+    from superparams.cli.formats import SUFFIXES
+    from superparams.errors import CommandError
+
+    if file is None:
+        return "table"
+    if file.suffix.lower() not in SUFFIXES:
+        raise CommandError(f"-o {file}: end its name in {', '.join(SUFFIXES)}, or give --format")
+    return SUFFIXES[file.suffix.lower()]
+
+
+Loaded = tuple["type[Experiment]", "Results | None"]
+
+
+def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]:
+    """The results of each experiment, None where it has not run.
+
+    Raises:
+        StoreError: When none of them has.
+    """
+    classes = session.experiments(target)
+    found: list[Loaded] = []
+    for cls in classes:
+        has_run = (given.root_of(session, cls, results) / "runs").is_dir()
+        is_needed = len(classes) == 1  # its error says what to do
+        found.append((cls, cls.results(session.results(results)) if has_run or is_needed else None))
+    if not any(made for _, made in found):
+        classes[0].results(session.results(results))
+    return found
+
+
+def _selected(found: Results, asked: Asked, *, for_people: bool) -> pa.Table:
+    """The rows and columns that are asked for; all columns unless they are for people."""
+    from superparams.cli.selecting import chosen, matching, ordered
+
+    rows = found.failures if asked.is_failed else found
+    rows = rows.stale if asked.is_stale else rows
+    table = ordered(matching(rows.to_arrow(), asked.where), asked.sort)
+    if asked.columns:
+        return table.select(chosen(table.column_names, asked.columns))
+    if not for_people:
+        return table
+    has_errors = table.column("error").null_count < table.num_rows
+    error = ["error"] if has_errors else []
+    return table.select(["key", *found.params, *found.results, "status", *error, "seconds"])
+
+
+def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
+    from superparams.cli import visible
+    from superparams.cli.formats import as_table
+    from superparams.cli.tables import is_terminal, room, styled
+    from superparams.cli.told import count
+    from superparams.experiment import name_of
+
+    most = (SHOWN if is_terminal() else 0) if limit is None else limit
+    for place, (cls, results) in enumerate(found):
+        if place:
+            click.echo()
+        if results is None:
+            click.echo(f"{visible.line(name_of(cls))}: not run yet")
+            continue
+        table = _selected(results, asked, for_people=True)
+        click.echo(styled(visible.line(f"{name_of(cls)}: {results.summary}"), bold=True))
+        if table.num_rows < len(results):
+            click.echo(f"{table.num_rows:,} of {count(len(results), 'row')}")
+            if not table.num_rows:
+                continue
+        made = as_table(table.slice(0, most) if most else table).fitted(room())
+        for line in made.lines():
+            click.echo(line)
+        if most and table.num_rows > most:
+            click.echo(f"… {table.num_rows - most:,} more rows; --limit 0 shows all")
+        for note in made.notes("--columns a,b chooses"):
+            click.echo(note)
+
+
+def _write(
+    found: Sequence[Loaded], asked: Asked, limit: int | None, form: str, file: Path | None
+) -> None:
+    from superparams.cli.formats import write
+    from superparams.errors import CommandError
+    from superparams.experiment import name_of
+
+    if len(found) > 1:
+        names = ", ".join(name_of(cls) for cls, _ in found)
+        raise CommandError(f"{form} holds one experiment, and that name means {names}; give one")
+    ((_, results),) = found
+    assert results is not None
+    table = _selected(results, asked, for_people=form == "markdown")
+    write(table.slice(0, limit) if limit else table, form, file)
+
+
+def _document(
+    cls: type[Experiment], results: Results | None, asked: Asked, limit: int | None
+) -> dict[str, Any]:
+    from superparams.cli.formats import rows
+    from superparams.experiment import name_of
+
+    if results is None:
+        return {"experiment": name_of(cls), "table": None, "rows": []}
+    table = _selected(results, asked, for_people=False)
+    made = rows(table.slice(0, limit) if limit else table)
+    return {"experiment": name_of(cls), "table": str(results.path), "rows": list(made)}

@@ -1,0 +1,294 @@
+"""Run experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from superparams.cli import given
+from superparams.cli.parameters import NAME, OVERRIDE
+from superparams.cli.session import Session
+
+if TYPE_CHECKING:
+    from superparams.cli.running import Told
+    from superparams.experiment import Experiment
+    from superparams.policy import Asked
+
+__all__ = ["command"]
+
+FAILURES: Final = ("failed", "killed", "timeout")
+SHOWN: Final = 40  # characters of a word that is wrong
+EXAMPLES: Final = (
+    ("experiment RQ1", "all experiments of RQ1.py"),
+    ("experiment RQ1.Digits -n 4", "one class, on four workers"),
+    ("experiment RQ1 lr=1e-3,1e-4 seed=0..9", "another space"),
+    ("experiment RQ1 --plan", "what is done, and what there is to do"),
+)
+CODES: Final = (
+    ("0", "all settings that have run are done"),
+    ("1", "some failed, were killed or took too long"),
+    ("2", "something about the command or an experiment is wrong, so that it did not run"),
+    ("130, 143", "ended by Ctrl-C, by SIGTERM: what has run is kept"),
+)
+
+
+def _short(word: str) -> str:
+    return repr(word if len(word) <= SHOWN else f"{word[:SHOWN]}…")
+
+
+class Workers(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
+    """``4``, or ``auto`` for as many as there are processors."""
+
+    name = "workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or "auto"."""
+        if not isinstance(value, str) or value == "auto":
+            return value
+        if not value.isdecimal() or len(value) > SHOWN or int(value) < 1:
+            self.fail(f"{_short(value)} is neither a number, 1 or more, nor 'auto'.", param, ctx)
+        return int(value)
+
+
+class Devices(click.ParamType):  # type: ignore[type-arg]
+    """``2`` devices, or those called ``0,2`` (``0,`` for the one called 0)."""
+
+    name = "devices"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """How many, or their names."""
+        if not isinstance(value, str):
+            return value
+        names = [one.strip() for one in value.split(",") if one.strip()]
+        if names and not (value.isdecimal() and (len(value) > SHOWN or int(value) < 1)):
+            return int(value) if value.isdecimal() else names
+        self.fail(
+            f"{_short(value)} are no devices: give how many, or their names as in 0,2 (and 0, for "
+            f"the one called 0).",
+            param,
+            ctx,
+        )
+
+
+class Outcomes(click.ParamType):  # type: ignore[type-arg]
+    """``failed,timeout``: some of the ways to fail."""
+
+    name = "outcomes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Them, each once."""
+        if not isinstance(value, str):
+            return value
+        names = [one.strip() for one in value.split(",") if one.strip()]
+        for name in names:
+            if name not in FAILURES:
+                self.fail(f"{_short(name)} is none of {', '.join(FAILURES)}.", param, ctx)
+        return tuple(dict.fromkeys(names))
+
+
+class Run(click.Command):
+    """The verb whose help tells the fields of the experiments that are named, too."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """It is one of ours, since it must wait for the name."""
+        return None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Examples, and what the exit codes mean."""
+        for title, rows in (("Examples", EXAMPLES), ("Exit codes", CODES)):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+# In the order of the help.
+OPTIONS: Final = (
+    click.option(
+        "-n",
+        "--num-proc",
+        type=Workers(),
+        default=1,
+        metavar="N|auto",
+        help="Workers; 1 (the default) runs in this process, auto takes all processors.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["serial", "threads", "processes"]),
+        help="What carries settings to workers.",
+    ),
+    click.option("--plan", "is_plan", is_flag=True, help="Tell what would run, and run nothing."),
+    click.option("--rerun", is_flag=True, help="Run all settings, done or not."),
+    click.option("--failed", is_flag=True, help="Run only what failed before."),
+    click.option("--new", is_flag=True, help="Run only what has no outcome yet."),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="End settings that take longer.",
+    ),
+    click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Extra attempts of a setting.",
+    ),
+    click.option(
+        "--retry-on",
+        type=Outcomes(),
+        default="killed,timeout",
+        metavar="STATUS,...",
+        help="After what: failed, killed, timeout.  [default: killed,timeout]",
+    ),
+    click.option(
+        "--max-failures",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Begin no more settings after N failures.",
+    ),
+    click.option(
+        "--debug", is_flag=True, help="Run one after another; stop in pdb where one raises."
+    ),
+    click.option(
+        "--gpus", type=Devices(), metavar="N|NAME,...", help="Devices to divide among workers."
+    ),
+    click.option(
+        "--threads-per-worker",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="BLAS and OpenMP threads of each.",
+    ),
+    click.option(
+        "--start-method",
+        type=click.Choice(["forkserver", "spawn", "fork"]),
+        help="How worker processes start.",
+    ),
+    click.option("--no-progress", is_flag=True, help="Say nothing while it runs."),
+)
+
+
+def options(verb: Any) -> Any:
+    """The options of the verb that say how to run."""
+    for one in reversed(OPTIONS):
+        verb = one(verb)
+    return verb
+
+
+@click.command("run", cls=Run, short_help="Run experiments.")
+@click.argument("target", metavar="NAME", type=NAME, required=False)
+@click.argument("overrides", metavar="[FIELD=VALUES]...", nargs=-1, type=OVERRIDE)
+@options
+@given.in_results
+@given.as_json
+@click.option("-h", "--help", "is_help", is_flag=True, help="Show this, and the fields of NAME.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    target: str | None,
+    overrides: tuple[str, ...],
+    results: Path | None,
+    is_json: bool,
+    is_help: bool,
+    is_plan: bool,
+    **given_options: Any,
+) -> None:
+    """Run all experiments that NAME means: what is done by the same code is not run again.
+
+    FIELD=VALUES changes the space: one value fixes a field, several search it. `experiment NAME
+    --help` tells the fields.
+    """
+    session = ctx.ensure_object(Session)
+    if is_help:
+        _help(ctx, session, target)
+        return
+    if target is None:
+        raise click.UsageError("Missing NAME: which experiment? `experiment list` tells all.", ctx)
+    how = _how(given_options)
+    from superparams.cli import document
+    from superparams.cli.running import made
+    from superparams.cli.streams import stdout_for_people
+    from superparams.policy import asked
+
+    what = asked(**how)  # wrong options are told before anything is imported
+    folder = session.results(results).absolute()  # an experiment may change where we are
+    told: list[Told] = []
+    with stdout_for_people(is_json):
+        spaces = made(session.experiments(target), overrides)
+        if spaces is None:
+            ctx.exit(2)
+        each = _plans(spaces, what, folder) if is_plan else _runs(session, spaces, how, folder)
+        for one in each:
+            told.append(one)
+            for line in () if is_json else one.lines:
+                click.echo(line)
+    if is_json:
+        document.write([one.document for one in told])
+    ctx.exit(max(one.code for one in told))
+
+
+def _help(ctx: click.Context, session: Session, target: str | None) -> None:
+    """Of the verb, or of what it can be given for the experiments that are named."""
+    from superparams.errors import CommandError
+
+    formatter = ctx.make_formatter()
+    if target is not None:
+        try:
+            _write_experiments(formatter, ctx, session, target)
+        except CommandError:  # here is what can be told all the same
+            click.echo(ctx.get_help() + "\n")
+            raise
+        ctx.command.format_options(ctx, formatter)
+    else:
+        ctx.command.format_help(ctx, formatter)
+    click.echo(formatter.getvalue().rstrip("\n"))
+
+
+def _write_experiments(
+    formatter: click.HelpFormatter, ctx: click.Context, session: Session, target: str
+) -> None:
+    from superparams.cli import visible
+    from superparams.cli.fields import write_fields
+
+    classes = session.experiments(target)
+    name = visible.line(f"{session.program} {target}")
+    formatter.write_usage(name, "[OPTIONS] [FIELD=VALUES]...")
+    for cls in classes:
+        write_fields(formatter, cls)
+
+
+def _how(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as `run_all` takes them.
+
+    Raises:
+        UsageError: For two that exclude each other.
+    """
+    how = dict(options)
+    only = [name for name in ("rerun", "failed", "new") if how.pop(name)]
+    if len(only) > 1:
+        raise click.UsageError(f"--{only[0]} and --{only[1]} exclude each other: give one.")
+    how["resume"] = only != ["rerun"]
+    how["only"] = only[0] if only in (["failed"], ["new"]) else None
+    how["progress"] = not how.pop("no_progress")
+    return how
+
+
+def _plans(spaces: Sequence[Experiment], what: Asked, folder: Path) -> Iterator[Told]:
+    from superparams.cli.planning import planned
+    from superparams.cli.running import attempted
+    from superparams.experiment import name_of
+
+    for space in spaces:
+        name = name_of(type(space))
+        yield attempted(name, partial(planned, space, what, folder))
+
+
+def _runs(
+    session: Session, spaces: Sequence[Experiment], how: Mapping[str, Any], folder: Path
+) -> Iterator[Told]:
+    from superparams.cli.running import run_each
+
+    yield from run_each(spaces, how, folder, session.program)

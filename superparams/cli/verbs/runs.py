@@ -1,0 +1,97 @@
+"""List the runs of an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from superparams.cli import given
+from superparams.cli.session import Session
+
+if TYPE_CHECKING:
+    from superparams.cli.tables import Table
+    from superparams.store.runs import Run
+
+__all__ = ["command"]
+
+NAMES = (
+    "run",
+    "started",
+    "took",
+    "state",
+    "outcomes",
+    "code",
+    "commit",
+    "host",
+    "engine",
+    "workers",
+)
+
+
+@click.command("runs")
+@given.named
+@given.in_results
+@given.as_json
+@click.pass_obj
+def command(session: Session, target: str, results: Path | None, is_json: bool) -> None:
+    """List the runs of an experiment, oldest first.
+
+    Times are those of the clock here; a commit with + had changes that were not committed.
+
+    \b
+    Example:
+      experiment runs RQ1
+    """
+    from superparams.cli import document, visible
+    from superparams.cli.account import run_account
+    from superparams.cli.tables import room, styled
+    from superparams.experiment import name_of
+    from superparams.store.runs import runs
+
+    found = {
+        name_of(cls): runs(given.root_of(session, cls, results))
+        for cls in session.experiments(target)
+    }
+    if is_json:
+        accounts = {name: list(map(run_account, made)) for name, made in found.items()}
+        document.write([{"experiment": name, "runs": told} for name, told in accounts.items()])
+        return
+    for place, (name, made) in enumerate(found.items()):
+        if len(found) > 1:
+            click.echo(("\n" if place else "") + styled(visible.line(name), bold=True))
+        if not made:
+            click.echo(
+                f"{visible.line(name)} has not run yet." if len(found) == 1 else "no runs yet"
+            )
+            continue
+        table = _table(made).fitted(room())
+        for line in [*table.lines(), *table.notes()]:
+            click.echo(line)
+
+
+def _table(made: list[Run]) -> Table:
+    from superparams.cli import visible
+    from superparams.cli.tables import Table
+
+    rows = [[visible.line(cell) for cell in _cells(run)] for run in made]
+    return Table(NAMES, rows, frozenset({2, 9}), frozenset({0, 3, 4}))
+
+
+def _cells(run: Run) -> list[str]:
+    from superparams.cli import told
+
+    outcomes = ", ".join(f"{number:,} {name}" for name, number in run.counts.items())
+    return [
+        run.name,
+        told.moment(run.start),
+        told.duration(run.seconds),
+        run.state,
+        outcomes or "none",
+        (run.code or "")[:8],
+        f"{run.commit[:8]}{'+' * run.is_dirty}" if run.commit else "",
+        run.host or "",
+        run.engine or "",
+        "" if run.num_proc is None else str(run.num_proc),
+    ]

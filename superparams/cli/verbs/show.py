@@ -1,0 +1,216 @@
+"""Show all that is known of a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superparams.cli import given, told, visible
+from superparams.cli.parameters import KEY
+from superparams.cli.session import Session
+from superparams.cli.tables import COLOURS, styled
+
+if TYPE_CHECKING:
+    from superparams.cli.settings import Setting
+    from superparams.store.runs import Run
+
+__all__ = ["command"]
+
+LOG_LINES = 10
+ROWS = 5  # of a frame
+FILES = 10
+
+
+@click.command("show")
+@given.named
+@click.argument("words", metavar="KEY", nargs=-1, required=True, type=KEY)
+@given.in_results
+@given.as_json
+@click.pass_obj
+def command(
+    session: Session, target: str, words: Sequence[str], results: Path | None, is_json: bool
+) -> None:
+    """Show all that is known of a setting.
+
+    Its parameters, what became of it, what it printed last, the run and the code that made it, and
+    how to go back to that code. KEY is the beginning of a key as `experiment results` shows it, or
+    conditions that hold for one setting alone.
+
+    \b
+    Examples:
+      experiment show RQ1 3f2a
+      experiment show RQ1 kernel=rbf C=1
+    """
+    from superparams.cli import document
+    from superparams.cli.origin import way_back
+    from superparams.cli.settings import find_setting
+    from superparams.experiment import name_of
+    from superparams.store.runs import run_named
+
+    found = find_setting(session, target, words, results)
+    run = run_named(found.results.root, str(found.row["run"]))
+    again = [*session.program.split(), "rerun", name_of(found.cls), found.key]
+    back = list(way_back(run, session.root.project, again)) if run.is_there else []
+    if is_json:
+        document.write(_document(found, run, back))
+        return
+    parts = (_setting(found), _outcome(found), _log(found), _origin(found, run), _back(back))
+    for line in (line for part in parts for line in part):
+        click.echo(line)
+
+
+# ---- for people
+
+
+def _setting(found: Setting) -> Iterator[str]:
+    from superparams.experiment import name_of
+
+    yield styled(visible.line(f"{name_of(found.cls)} {found.key}"), bold=True)
+    yield from _pairs((name, found.row[name]) for name in found.results.params)
+
+
+def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Names and values, aligned."""
+    made = [(visible.line(name), visible.line(_text(x))) for name, x in pairs]
+    to = max((visible.width(name) for name, _ in made), default=0)
+    for name, text in made:
+        yield f"  {visible.padded(name, to)}  {text}".rstrip()
+
+
+def _text(x: Any) -> str:
+    from superparams.cli import document
+
+    if x is None or isinstance(x, (str, float)):
+        return "" if x is None else str(x)
+    made = document.plain(x)
+    return made if isinstance(made, str) else document.text(made)
+
+
+def _outcome(found: Setting) -> Iterator[str]:
+    row = found.row
+    yield ""
+    status = styled(visible.line(row["status"]), bold=True, fg=COLOURS.get(row["status"]))
+    attempt = f", attempt {row['attempt']}" if (row["attempt"] or 1) > 1 else ""
+    memory = f", {told.size(row['peak_memory'])} of memory" if row["peak_memory"] else ""
+    took = told.duration(row["seconds"])
+    yield f"{status}: took {took}, begun {told.moment(row['started'])}{attempt}{memory}"
+    if row["error"]:
+        for line in visible.lines(row["error"]).splitlines():
+            yield f"  {styled(line, fg='red')}"
+    yield from _results(found)
+    if row["traceback"]:
+        yield ""
+        yield from visible.lines(row["traceback"]).splitlines()
+
+
+def _results(found: Setting) -> Iterator[str]:
+    from superparams.cli.formats import as_table
+    from superparams.cli.tables import room
+
+    names = found.results.results
+    if found.rows.num_rows == 1:
+        yield from _pairs((name, x) for name in names if (x := found.row[name]) is not None)
+        return
+    rows = found.rows.select(names)
+    yield f"{rows.num_rows:,} rows"
+    table = as_table(rows.slice(0, ROWS)).fitted(room())
+    yield from (f"  {line}" for line in table.lines())
+    if rows.num_rows > ROWS:
+        yield f"  … {rows.num_rows - ROWS:,} more"
+
+
+def _log(found: Setting) -> Iterator[str]:
+    from superparams.store.logs import log_of
+
+    log = log_of(found.results.root, found.row)
+    text, is_cut = ("", False) if log is None else log.tail(LOG_LINES)
+    if not text:
+        return
+    yield ""
+    yield f"printed{f', the last {LOG_LINES} lines; `experiment logs` has all' if is_cut else ''}:"
+    for line in visible.lines(text).splitlines():
+        yield f"  {line}"
+
+
+def _origin(found: Setting, run: Run) -> Iterator[str]:
+    yield ""
+    yield "made by"
+    if not run.is_there:
+        yield f"  run {visible.line(run.name)}, whose folder is gone: nothing more is known of it"
+        return
+    yield from _pairs((name, text) for name, text in _told_of(found, run) if text)
+
+
+def _told_of(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
+    from superparams.cli.origin import kept_files, other_packages
+
+    yield "run", f"{run.name}, {run.state}"
+    yield "code", f"{str(run.code)[:8]}, {_code(found, run)}"
+    changes = ", with changes that were not committed" if run.is_dirty else ""
+    branch = f" on {run.git.get('branch')}" if run.git.get("branch") else ""
+    yield "commit", f"{run.commit}{branch}{changes}" if run.commit else ""
+    files = kept_files(run.folder)
+    more = f" and {len(files) - FILES:,} more" if len(files) > FILES else ""
+    yield "files", f"{', '.join(files[:FILES])}{more}"
+    yield "kept in", str(run.folder.source)
+    yield "machine", ", ".join(filter(None, map(run.text, ("host", "platform", "cpu"))))
+    yield "python", run.text("python") or ""
+    for name, (then, now) in other_packages(run).items():
+        yield "package", f"{name} {then} then, {now or 'none'} now"
+
+
+def _code(found: Setting, run: Run) -> str:
+    if run.code == found.codes[0]:
+        return "as it is now"
+    if run.code in found.codes:
+        return "accepted for the code as it is now"
+    made = next((one for one in found.results.changes() if one.code == run.code), None)
+    parts = ", ".join(map(str, (made.parts if made else None) or ()))
+    return f"other than now: {parts}" if parts else "other than now"
+
+
+def _back(commands: Sequence[str]) -> Iterator[str]:
+    if commands:
+        yield ""
+        yield "to run it again with the code of then"
+        yield from (f"  {visible.line(one)}" for one in commands)
+
+
+# ---- for programs
+
+
+def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
+    from superparams.cli.account import run_account
+    from superparams.cli.formats import rows
+    from superparams.cli.origin import kept_files, other_packages
+    from superparams.experiment import name_of
+    from superparams.store.logs import log_of
+
+    log = log_of(found.results.root, found.row)
+    made = list(rows(found.rows))
+    names = {*found.results.params, *found.results.results, "key", "row", "run"}
+    return {
+        "experiment": name_of(found.cls),
+        "key": found.key,
+        "params": {name: made[0][name] for name in found.results.params},
+        "outcome": {name: x for name, x in made[0].items() if name not in names},
+        "rows": [{name: row[name] for name in found.results.results} for row in made],
+        "log": None if log is None else log.tail(LOG_LINES)[0],
+        "is_stale": run.code not in found.codes,
+        "run": {
+            **run_account(run),
+            "branch": run.git.get("branch"),
+            "python": run.text("python"),
+            "platform": run.text("platform"),
+            "cpu": run.text("cpu"),
+            "versions": run.versions,
+            "files": kept_files(run.folder),
+        },
+        "packages": {
+            name: {"then": then, "now": now} for name, (then, now) in other_packages(run).items()
+        },
+        "back": list(back),
+    }

@@ -1,0 +1,161 @@
+"""Count what is done, failed, stale and to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superparams.cli import given
+from superparams.cli.session import Session
+
+if TYPE_CHECKING:
+    from superparams.cli.standing import Standing
+    from superparams.store.changed import Changes
+    from superparams.store.runs import Run
+
+__all__ = ["command"]
+
+
+@click.command("status")
+@given.named
+@given.in_results
+@given.as_json
+@click.pass_obj
+def command(session: Session, target: str, results: Path | None, is_json: bool) -> None:
+    """Count what is done, failed, stale and to do.
+
+    For each experiment that NAME means: its space, how many settings are in which state, the
+    newest run, and what changed in the code where results are stale. Nothing is run.
+
+    \b
+    Example:
+      experiment status RQ1
+    """
+    from superparams.cli import document
+    from superparams.cli.standing import standing
+
+    made = (
+        standing(cls, given.root_of(session, cls, results)) for cls in session.experiments(target)
+    )
+    if is_json:
+        document.write([_document(one) for one in made])
+        return
+    for place, one in enumerate(made):
+        click.echo("\n".join([*([""] if place else []), *_lines(one)]))
+
+
+def _lines(found: Standing) -> Iterator[str]:
+    from superparams.cli import told, visible
+    from superparams.cli.tables import styled
+
+    yield styled(visible.line(found.name), bold=True)
+    size = found.declared.size
+    if size is not None:
+        yield f"  space    {told.count(size, 'setting')}"
+        for name, text in found.declared.axes.items():
+            yield f"           {name}: {visible.line(text)}"
+    if found.declared.why:
+        yield f"  space    {visible.line(found.declared.why)}"
+    yield f"  {'settings' if not found.declared.why else 'recorded'} {_counts(found)}"
+    if found.others:
+        yield f"           and {found.others:,} recorded outside of this space"
+    yield from _of_runs(found)
+    changes = _changes(found)
+    for change in changes or ():
+        yield from _of_change(change)
+    if changes:
+        yield "           `experiment accept` keeps them, if the change does not matter"
+
+
+def _counts(found: Standing) -> str:
+    from superparams.cli.tables import COLOURS, styled
+
+    parts = [
+        styled(f"{number:,} {name}", fg=COLOURS.get(name))
+        for name, number in found.counts.items()
+        if number and name != "new"
+    ]
+    todo = found.todo
+    if todo is not None:
+        parts.append(f"{todo:,} to do" if todo else "nothing to do")
+    return ", ".join(parts) or "none"
+
+
+def _of_runs(found: Standing) -> Iterator[str]:
+    from superparams.cli import told, visible
+    from superparams.store.runs import runs
+
+    made = runs(found.root)
+    if not made:
+        yield "  run      none yet"
+        return
+    for run in [one for one in made[:-1] if one.state == "running"] + made[-1:]:
+        commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
+        host = f" on {run.host}" if run.host else ""
+        yield "  run      " + visible.line(f"{run.name}: {_state(run)}{host}{commit}")
+    if (found.root / "results.parquet").exists():
+        yield f"  table    {visible.line(found.root / 'results.parquet')}"
+    if len(made) > 1:
+        yield f"           {told.count(len(made), 'run')} in all"
+
+
+def _state(run: Run) -> str:
+    from superparams.cli import told
+
+    if run.state == "running":
+        return f"running now for {told.duration(run.seconds)} (process {run.pid})"
+    lasted = f" after {told.duration(run.seconds)}" if run.seconds is not None else ""
+    when = told.moment(run.start)
+    return f"{run.state}{lasted}{f', begun {when}' if when else ''}"
+
+
+def _changes(found: Standing) -> Changes | None:
+    """What changed since the stale rows were made; None when there are none."""
+    from superparams.identity import fingerprint
+    from superparams.store import Results
+
+    if not found.counts["stale"]:
+        return None
+    results = Results.load(found.root, codes=found.codes, code=fingerprint(found.cls))
+    return results.changes()
+
+
+def _of_change(change: Any) -> Iterator[str]:
+    from superparams.cli import told, visible
+
+    what = told.count(change.settings, "setting")
+    yield f"  changed  since {what} ran, by code {str(change.code)[:8]}:"
+    for part in change.parts or ("what that code was is not kept",):
+        yield f"           {visible.line(part)}"
+
+
+def _document(found: Standing) -> dict[str, Any]:
+    from superparams.cli.account import run_account
+    from superparams.store.runs import runs
+
+    made = runs(found.root)
+    changes = _changes(found) or ()
+    return {
+        "experiment": found.name,
+        "size": found.declared.size,
+        "axes": found.declared.axes,
+        "why": found.declared.why or None,
+        **found.counts,
+        "todo": found.todo,
+        "others": found.others,
+        "table": str(found.root / "results.parquet"),
+        "runs": len(made),
+        "running": [run_account(one) for one in made if one.state == "running"],
+        "newest_run": run_account(made[-1]) if made else None,
+        "changes": [
+            {
+                "code": change.code,
+                "settings": change.settings,
+                "parts": [{"name": part.name, "how": part.how} for part in change.parts or ()],
+            }
+            for change in changes
+        ],
+    }

@@ -1,0 +1,259 @@
+"""`experiment` without a name: all experiments, how large they are, and how far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Project
+from tests.runs import Terminal
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+FAILING = """
+import os
+from superparams import Experiment, search
+
+class Some(Experiment):
+    '''Some of them fail.
+
+    And this is not shown.
+    '''
+    a: int = search([1, 2, 3, 4])
+    b: bool = search([True])
+
+    def run(self):
+        if self.a > int(os.environ.get("UP_TO", "4")):
+            raise ValueError("too far")
+        return {"y": self.a}
+"""
+
+
+def state(project: Project, name: str, *words: str) -> dict[str, Any]:
+    found = project.run("list", "--json", *words)
+    assert (found.code, found.err) == (0, "")
+    (entry,) = [one for one in found.document["experiments"] if one["name"] == name]
+    counts: dict[str, Any] | None = entry["state"]
+    return counts or {}
+
+
+@pytest.mark.parametrize("inside", [".", "experiments", "experiments/deep"])
+def test_every_experiment_with_its_file(project: Project, inside: str) -> None:
+    project.experiments("RQ1", "deep/RQ2").write({"experiments/some.py": FAILING})
+    project.write({"experiments/shared.py": "X = 1", "experiments/_off.py": "1 / 0"})
+    done = project.run(inside=inside)
+    assert (done.code, done.err) == (0, "")
+    start = {".": "experiments/", "experiments": ""}.get(inside, f"{project.folder}/experiments/")
+    deep = f"{start}deep/RQ2.py" if inside != "experiments/deep" else "RQ2.py"
+    assert done.out.splitlines() == [
+        f"{start}RQ1.py",
+        "  RQ1.RQ1       2 settings  not run  RQ1 of RQ1",
+        deep,
+        "  deep.RQ2.RQ2  2 settings  not run  RQ2 of deep/RQ2",
+        f"{start}some.py",
+        "  some.Some     4 settings  not run  Some of them fail.",
+    ]
+    assert project.run("list", inside=inside).out == done.out
+
+
+def test_the_document(project: Project) -> None:
+    project.experiments("RQ1").write({"experiments/bad.py": "1 / 0"})
+    assert project.run("--json").document == {
+        "experiments": [
+            {
+                "name": "RQ1.RQ1",
+                "description": "RQ1 of RQ1",
+                "needs": [],
+                "settings": 2,
+                "is_exact": True,
+                "state": None,
+                "problem": None,
+                "file": str(project.folder / "experiments/RQ1.py"),
+            }
+        ],
+        "broken": [
+            {
+                "file": str(project.folder / "experiments/bad.py"),
+                "error": "experiments/bad.py:1: ZeroDivisionError: division by zero",
+            }
+        ],
+    }
+
+
+def test_how_far(project: Project) -> None:
+    project.write({"experiments/some.py": FAILING})
+    assert project.run("some", env={"UP_TO": "3"}).code == 1
+    expected = {"done": 3, "failed": 1, "stale": 0, "todo": 1, "is_exact": True}
+    assert state(project, "some.Some") == expected
+    assert "4 settings  3 done, 1 failed, 1 to do  Some" in project.run().out
+    # A point more is to do; what the space does not have any more does not count.
+    project.write({"experiments/some.py": FAILING.replace("[1, 2, 3, 4]", "[2, 3, 4, 5]")})
+    assert state(project, "some.Some") == {**expected, "done": 2, "todo": 2}
+    # Other code has done what is stale.
+    project.write({"experiments/some.py": FAILING.replace('"y": self.a}', '"y": self.a + 1}')})
+    assert state(project, "some.Some") == {**expected, "done": 0, "stale": 3, "todo": 4}
+    assert project.run("some").code == 0
+    assert state(project, "some.Some") == {**expected, "done": 4, "failed": 0, "todo": 0}
+    assert "4 settings  4 done  Some" in project.run().out
+
+
+def test_another_results_folder(project: Project) -> None:
+    project.experiments("RQ1")
+    assert project.run("RQ1", "--results", "kept", inside="experiments").code == 0
+    assert project.recorded("experiments/kept") == {"RQ1.RQ1": 1}
+    assert state(project, "RQ1.RQ1") == {}
+    assert state(project, "RQ1.RQ1", "--results", "experiments/kept")["done"] == 2
+    assert [one["name"] for one in project.run("--json").document["experiments"]] == ["RQ1.RQ1"]
+
+
+def test_sources_kept_in_a_results_folder_are_no_experiments(project: Project) -> None:
+    project.experiments("RQ1")
+    assert project.run("RQ1", "--results", "results", inside="experiments").code == 0
+    kept = [*(project.folder / "experiments/results").rglob("RQ1.py")]
+    assert kept, "the run keeps the source of its experiment"
+    assert len(project.run("--json").document["experiments"]) == 1
+
+
+SPACES = """
+from superparams import Experiment, Params, search, value
+
+class Base(Experiment):
+    def run(self): pass
+
+class Needs(Base):
+    x: int
+    y: int = 3
+    z: str
+
+class One(Base):
+    x: int = 3
+
+class Huge(Base):
+    a: int = search(range(10**6))
+    b: int = search(range(10**6))
+
+class Filtered(Base):
+    a: int = search(range(1000))
+    b: int = search(range(1000))
+    def valid(self):
+        open("asked", "w").close()
+        return self.a < self.b
+
+class Small(Base):
+    a: int = search(range(10))
+    b: int = search(range(10))
+    def valid(self):
+        return self.a < self.b
+
+class Refusing(Base):
+    def __post_init__(self):
+        raise ValueError("not\\nthis way")
+
+class Leaving(Base):
+    def __post_init__(self):
+        raise SystemExit(3)
+
+class Loading(Base):
+    a: int = search([1, 2])
+    data: list = value(factory=lambda: open("loaded", "w").close() or [1])
+"""
+
+
+def test_spaces_of_all_kinds(project: Project) -> None:
+    project.write({"experiments/s.py": SPACES})
+    done = project.run()
+    assert done.code == 0, done.err
+    lines = [" ".join(line.split()) for line in done.out.splitlines()[2:]]
+    assert lines == [
+        "s.Needs not run; needs x, z",
+        "s.One 1 setting not run",
+        "s.Huge 1,000,000,000,000 settings not run",
+        "s.Filtered at most 1,000,000 settings not run",
+        "s.Small 45 settings not run",
+        "s.Refusing ValueError: not this way",
+        "s.Leaving SystemExit: 3",
+        "s.Loading 2 settings not run",
+    ]
+    assert not (project.folder / "asked").exists()
+    assert not (project.folder / "loaded").exists()
+
+
+def test_what_is_recorded_of_a_space_that_is_not_looked_up(project: Project) -> None:
+    project.write({"experiments/s.py": SPACES})
+    drive = """
+    from experiments.s import Huge, Loading, Needs, search
+    if __name__ == "__main__":
+        Loading().run_all()
+        Needs(x=1, z="a").run_all()
+        Huge(a=1, b=search([1, 2, 3])).run_all()
+    """
+    assert project.write({"drive.py": drive}).python("drive.py").code == 0
+    (project.folder / "loaded").unlink()
+    expected = {"failed": 0, "stale": 0, "is_exact": False}
+    assert state(project, "s.Loading") == {**expected, "done": 2, "todo": 0}
+    assert state(project, "s.Needs") == {**expected, "done": 1, "todo": 0}
+    assert state(project, "s.Huge") == {**expected, "done": 3, "todo": 10**12 - 3}
+    assert "s.Needs     " in project.run().out
+    assert "1 done; needs x, z" in project.run().out
+    assert not (project.folder / "loaded").exists(), "no factory runs for a list"
+
+
+def test_damaged_results_hide_nothing(project: Project) -> None:
+    project.experiments("RQ1", "RQ2")
+    assert project.run("experiments").code == 0
+    table = project.folder / "results/RQ1.RQ1/results.parquet"
+    table.write_bytes(b"no parquet")
+    for ledger in (project.folder / "results/RQ1.RQ1/runs").glob("*/ledger"):
+        for file in ledger.iterdir():
+            file.write_bytes(b"no arrow")
+    done = project.run(env={"PYTHONWARNINGS": "default"})
+    assert done.code == 0
+    assert "RQ2.RQ2  2 settings  2 done" in done.out
+    assert "Traceback" not in done.err
+
+
+def test_control_characters_are_shown(project: Project) -> None:
+    text = FAILING.replace("Some of them fail.", "\\x1b]0;title\\x07 red")
+    project.write({"experiments/some.py": text})
+    out = project.run().out
+    assert "\x1b" not in out
+    assert "\\x1b]0;title\\x07 red" in out
+
+
+def test_nothing_there(project: Project) -> None:
+    (project.folder / "experiments").mkdir()
+    done = project.run()
+    assert (done.code, done.out) == (0, "There are no experiments in experiments yet.\n")
+    assert project.run("--json").document == {"experiments": [], "broken": []}
+
+
+def test_at_a_terminal(project: Project) -> None:
+    """One line each, in colours, whatever a description says."""
+    project.write(
+        {"experiments/some.py": FAILING.replace("Some of", "Some " + "long " * 40 + "of")}
+    )
+    project.write({"experiments/bad.py": "1 / 0"})
+    start = "import sys; from superparams.cli import main; sys.argv[0] = 'experiment'; main()"
+    with Terminal(project.folder, "-c", start) as terminal:
+        assert terminal.end() == 0
+    shown = terminal.seen.splitlines()
+    assert "\x1b[1mexperiments/some.py\x1b[0m" in terminal.seen
+    assert "\x1b[31m  cannot be imported: experiments/bad.py:1: Zero" in terminal.seen
+    (line,) = [line for line in shown if "some.Some" in line]
+    assert line.endswith("…")
+    assert len(line) <= 120
+
+
+def test_listing_loads_no_table_for_what_was_never_run(project: Project) -> None:
+    project.experiments("RQ1")
+    driver = """
+    import sys
+    from superparams.cli.command import execute
+    try:
+        execute("experiment", [])
+    finally:
+        print(sorted({"pyarrow", "numpy", "rich"} & set(sys.modules)))
+    """
+    done = project.write({"drive.py": driver}).python("drive.py")
+    assert done.out.splitlines()[-1] == "[]"

@@ -1,0 +1,127 @@
+"""Tables fit into the room there is, and say what they left out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from superparams.cli import visible
+from superparams.cli.tables import Table
+
+WIDE = Table(
+    ["key", "folds", "kernel", "C", "seed", "accuracy", "status"],
+    [
+        ["ab12", "5", "linear", "0.1", "1", "0.5", "done"],
+        ["cd34", "5", "rbf", "10", "2", "0.75", "failed"],
+    ],
+    right=frozenset([1, 3, 4, 5]),
+    keep=frozenset([0, 6]),
+)
+
+
+def shown(table: Table) -> list[str]:
+    return list(table.lines())
+
+
+def test_all_of_it_where_there_is_room() -> None:
+    for room in (None, 100, 48):
+        made = WIDE.fitted(room)
+        assert shown(made) == [
+            "key   folds  kernel    C  seed  accuracy  status",
+            "ab12      5  linear  0.1     1       0.5  done",
+            "cd34      5  rbf      10     2      0.75  failed",
+        ]
+        assert made.notes() == []
+
+
+def test_what_all_rows_say_goes_first() -> None:
+    made = WIDE.fitted(47)
+    assert shown(made) == [
+        "key   kernel    C  seed  accuracy  status",
+        "ab12  linear  0.1     1       0.5  done",
+        "cd34  rbf      10     2      0.75  failed",
+    ]
+    assert made.notes() == ["… the same in all rows: folds=5"]
+
+
+def test_then_columns_in_the_middle() -> None:
+    made = WIDE.fitted(36)
+    assert shown(made) == [
+        "key   kernel  …  accuracy  status",
+        "ab12  linear  …       0.5  done",
+        "cd34  rbf     …      0.75  failed",
+    ]
+    assert made.notes("--columns a,b chooses") == [
+        "… the same in all rows: folds=5",
+        "… 2 columns left out for room; --columns a,b chooses",
+    ]
+
+
+def test_as_many_columns_as_there_is_room_for() -> None:
+    names = [f"c{n}" for n in range(10)]
+    rows = [[f"{n}{at}" for n in range(10)] for at in range(2)]
+    for room in range(3, 40):
+        made = Table(names, rows).fitted(room)
+        columns = len(names) - made.left_out
+        assert columns == (10 if room >= 38 else (room - 1) // 4)
+        shown_ = [name for name in made.names if name != "…"]
+        left = (columns + 1) // 2
+        assert shown_ == [*names[:left], *names[10 - (columns - left) :]]
+
+
+def test_what_is_to_stay_stays_where_all_rows_say_it() -> None:
+    rows = [["ab", "1", "x" * 20, "done"], ["cd", "1", "y" * 20, "done"]]
+    made = Table(["key", "a", "b", "status"], rows, keep=frozenset([0, 3])).fitted(33)
+    assert (list(made.names), made.same) == (["key", "b", "status"], {"a": "1"})
+
+
+def test_a_single_row_has_no_columns_that_say_the_same() -> None:
+    made = Table(WIDE.names, WIDE.rows[:1], WIDE.right, WIDE.keep).fitted(40)
+    assert made.same == {}
+    assert made.left_out > 0
+
+
+def test_no_rows() -> None:
+    assert shown(Table(["a", "b"], []).fitted(80)) == ["a  b"]
+    assert Table(["a", "b"], []).fitted(80).notes() == []
+
+
+@given(
+    st.integers(1, 12).flatmap(
+        lambda width: st.tuples(
+            st.lists(st.text("abc漢", min_size=1, max_size=9), min_size=width, max_size=width),
+            st.lists(
+                st.lists(st.text("xyz字 ", max_size=9), min_size=width, max_size=width), max_size=4
+            ),
+            st.sets(st.integers(0, width - 1)),
+            st.integers(1, 80),
+        )
+    )
+)
+def test_it_fits_wherever_that_can_be(
+    made: tuple[list[str], list[list[str]], set[int], int],
+) -> None:
+    names, rows, keep, room = made
+    table = Table(names, rows, keep=frozenset(keep))
+    fitted = table.fitted(room)
+    lines = shown(fitted)
+    assert len(lines) == len(rows) + 1
+    columns = sum(name != "…" for name in fitted.names)
+    assert columns + fitted.left_out + len(fitted.same) >= len(names) - (
+        len(names) - len(dict.fromkeys(names))
+    )
+    least = shown(
+        Table(
+            [names[at] for at in sorted(keep)] + ["…"],
+            [[*(row[at] for at in sorted(keep)), "…"] for row in rows],
+        )
+    )
+    if max(map(visible.width, least)) <= room:
+        assert max(map(visible.width, lines)) <= room
+
+
+@pytest.mark.parametrize("room", range(1, 60, 7))
+def test_what_is_to_stay_stays(room: int) -> None:
+    made = WIDE.fitted(room)
+    assert (made.names[0], made.names[-1]) == ("key", "status")

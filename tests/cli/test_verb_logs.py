@@ -1,0 +1,101 @@
+"""`experiment logs`: what a setting printed, as it was."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from superparams.store import run_folders
+from tests.cli.command import Project
+from tests.cli.fits import fits, key, root
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project of six settings, to be looked at only."""
+    return fits(tmp_path_factory.mktemp("logs") / "project")
+
+
+def test_of_a_setting(ran: Project) -> None:
+    begun = key(ran, "rbf", 1.0)[:6]
+    ended = ran.run("logs", "RQ1", begun)
+    assert (ended.code, ended.out, ended.err) == (0, "fitting rbf 1.0\n", "")
+    assert ran.run("logs", "RQ1", "kernel=linear", "C=10").out == "fitting linear 10.0\n"
+    told = ran.run("logs", "RQ1", begun.upper(), "--json", inside="experiments").document
+    assert told["log"] == "fitting rbf 1.0\n"
+    assert (told["experiment"], told["key"]) == ("RQ1.Fit", key(ran, "rbf", 1.0))
+
+
+def test_of_a_run_and_a_worker(ran: Project) -> None:
+    (run,) = run_folders(root(ran))
+    text = ran.run("logs", "RQ1").out
+    assert "payload" in text
+    assert ran.run("logs", "RQ1", "-", "--run", run.name[-6:]).out == text
+    logs = [ran.run("logs", "RQ1", "--worker", rank).out for rank in "01"]
+    assert sorted("".join(logs).splitlines()) == sorted(
+        f"fitting {kernel} {C}" for kernel in ("linear", "rbf") for C in (0.1, 1.0, 10.0)
+    )
+    tail = ran.run("logs", "RQ1", "--worker", "0", "--tail", "1").out
+    assert tail == logs[0].splitlines(keepends=True)[-1]
+    ended = ran.run("logs", "RQ1", "--worker", "7")
+    assert (ended.code, ended.out) == (0, "")
+    assert "There is no log" in ended.err
+
+
+def test_nothing_was_printed(project: Project) -> None:
+    project.experiments("RQ1")
+    assert project.run("RQ1", "-n", "2").code == 0
+    for more in ([], ["--tail", "3"]):
+        ended = project.run("logs", "RQ1", "a=1", *more)
+        assert (ended.code, ended.out, ended.err) == (0, "", "It printed nothing.\n")
+
+
+def test_what_is_no_setting(ran: Project) -> None:
+    ended = ran.run("logs", "RQ1", "zz")
+    assert (ended.code, ended.out) == (2, "")
+    assert "`experiment results RQ1` shows the keys" in ended.err
+    ended = ran.run("logs", "RQ1", "kernel=rbf")
+    assert (ended.code, ended.out) == (2, "")
+    assert "3 settings" in ended.err
+    assert key(ran, "rbf", 1.0) in ended.err
+    assert ran.run("logs", "RQ1", "zz", "--worker", "0").code == 2
+
+
+def test_it_is_written_as_it_was_printed(project: Project) -> None:
+    project.write(
+        {
+            "experiments/Odd.py": """
+                import os, sys
+                from superparams import Experiment, search
+
+                class Odd(Experiment):
+                    a: int = search([1, 2])
+
+                    def run(self):
+                        os.write(1, b"\\x1b[31mred\\x1b[0m\\xff" * self.a)
+            """
+        }
+    )
+    assert project.run("run", "Odd", "-n", "2").code == 0
+    odd = "\x1b[31mred\x1b[0m"
+    ended = project.run("logs", "Odd", "a=2", errors="surrogateescape")
+    assert ended.out == f"{odd}\udcff" * 2
+    told = project.run("logs", "Odd", "a=1", "--json")
+    assert "\x1b" not in told.out
+    assert told.document["log"] == f"{odd}\ufffd"
+    shutil.rmtree(project.folder / "results" / "Odd.Odd" / "runs")
+    (project.folder / "results" / "Odd.Odd" / "runs").mkdir()
+    ended = project.run("logs", "Odd", "a=1")
+    assert (ended.code, ended.out) == (0, "")
+    assert "There is no log" in ended.err
+
+
+def test_what_ran_in_the_process_of_the_run(project: Project, tmp_path: Path) -> None:
+    project.experiments("RQ1")
+    assert project.run("run", "RQ1").code == 0
+    ended = project.run("logs", "RQ1", "a=1")
+    assert (ended.code, ended.out) == (0, "")
+    assert "in the process of the run itself" in ended.err
+    assert project.run("logs", "RQ1", "a=1", "--json").document["log"] is None
