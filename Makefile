@@ -15,7 +15,7 @@ LINTED := superparams tests tools typings $(wildcard examples) $(wildcard benchm
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup lint types docs tests format serve lock test-torch test-lowest \
-	test-python314 clean
+	test-python314 bench clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -78,6 +78,17 @@ test-lowest: setup ## the tests with the oldest dependencies that are allowed, i
 
 test-python314: ## the tests in a Debian sid with Python 3.14 (takes root, debootstrap and 2 GB)
 	sh tools/debian.sh sid test
+
+# What users would pick instead has an environment of its own, too.
+BENCH := benchmarks/.venv
+BENCH_PINS := benchmarks/peers/requirements.txt
+$(BENCH)/.ready: $(RECIPE) $(BENCH_PINS) benchmarks/peers/install.py benchmarks/peers/catalog.py
+	@CONSTRAINTS=$(BENCH_PINS) MORE='matplotlib numpy' sh $(SETUP) $(BENCH) pandas,polars $(PYTHON)
+	$(BENCH)/bin/python -m benchmarks.peers.install
+	@touch $@
+
+bench: $(BENCH)/.ready ## beside other tools, half an hour: benchmarks/results.md; QUICK=1 is 5 minutes
+	$(BENCH)/bin/python -m benchmarks.peers $(if $(QUICK),--quick)
 
 clean: ## remove what was built and what tools left; the environments stay
 	rm -rf build dist site htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

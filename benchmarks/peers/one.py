@@ -1,0 +1,43 @@
+"""One work of one tool, in a process of its own: `python -m benchmarks.peers.one`.
+
+    python -m benchmarks.peers.one ANSWER MODULE FUNCTION ARGUMENTS
+
+Imports are not counted, nor is what the tool's `close` does after the work: what is counted ends
+when results are in hand and kept. The answer is a file of JSON, because tools print; a file `begun`
+beside it shows that the imports are done.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def arguments(text: str) -> dict[str, Any]:
+    """What a function is called with; its folder is a path."""
+    given: dict[str, Any] = json.loads(text)
+    return {name: Path(one) if name == "folder" else one for name, one in given.items()}
+
+
+def main() -> None:
+    answer, name, function, text = sys.argv[1:]
+    module = importlib.import_module(f"benchmarks.peers.{name}")
+    if function.startswith("array"):
+        import numpy  # noqa: F401
+    act, given = getattr(module, function), arguments(text)
+    Path(answer).with_name("begun").touch()
+    began = time.perf_counter()
+    value = act(**given)
+    seconds = time.perf_counter() - began
+    draft = Path(answer).with_name("draft")
+    draft.write_text(json.dumps({"seconds": seconds, "value": value}))
+    draft.rename(answer)
+    getattr(module, "close", lambda: None)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Optuna: trials in threads with its memory, in several processes with a storage on disk.
+
+With memory and journal, points are enqueued: a GridSampler looks at all trials before each of them,
+which takes many times as long. With SQLite, trials that run at once take the same enqueued point at
+times, and one of them fails: there it is a GridSampler.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import alembic.command  # noqa: F401  # optuna imports these late; imports are counted on no side
+import optuna
+import pandas  # noqa: F401
+import pyarrow  # noqa: F401
+import sqlalchemy.orm  # noqa: F401
+
+from benchmarks.peers import task
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+NAME = "points"
+COMPLETE, RUNNING = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.RUNNING
+Objective = Callable[[optuna.Trial], float]
+Axes = dict[str, range]
+
+
+def nothing(trial: optuna.Trial) -> float:
+    a = trial.suggest_int("a", 0, 10**6)
+    return float(task.nothing(a, trial.suggest_int("b", 0, 100))["x"])
+
+
+def deadly(trial: optuna.Trial) -> float:
+    return float(task.deadly(trial.suggest_int("i", 0, task.SETTINGS))["x"])
+
+
+def storage(kind: str, folder: Path) -> optuna.storages.BaseStorage | str | None:
+    if kind == "memory":
+        return None
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/study.db"
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / "study.log"))
+    return optuna.storages.JournalStorage(journal)
+
+
+def study(kind: str, folder: Path, axes: Axes) -> optuna.Study:
+    return optuna.create_study(
+        storage=storage(kind, folder),
+        sampler=sampler(axes) if kind == "sqlite" else None,
+        study_name=NAME,
+        load_if_exists=True,
+    )
+
+
+def sampler(axes: Axes) -> optuna.samplers.GridSampler:
+    """With a seed, as is advised for several processes."""
+    return optuna.samplers.GridSampler({name: list(axis) for name, axis in axes.items()}, seed=1)
+
+
+def points(axes: Axes) -> Iterator[dict[str, int]]:
+    return (dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values()))
+
+
+def optimized(
+    kind: str, folder: Path, axes: Axes, objective: Objective, workers: int, *callbacks: Any
+) -> optuna.Study:
+    """All points, one after the other; of a grid, until there are none that are not done.
+
+    Points that are enqueued are shared out among processes as `n_trials` of each, or until a
+    callback stops them.
+    """
+    one = study(kind, folder, axes)
+    count = None if kind == "sqlite" else enqueued(one, axes)
+    if kind == "memory":
+        one.optimize(objective, n_trials=count, n_jobs=workers)
+    else:
+        each = count if callbacks or count is None else -(-count // workers)
+        in_processes(workers, kind, folder, axes, objective, each, callbacks)
+    return one
+
+
+def enqueued(one: optuna.Study, axes: Axes) -> int:
+    """How many points there are to run."""
+    return sum(1 for point in points(axes) if one.enqueue_trial(point) is None)
+
+
+def in_processes(workers: int, *arguments: Any) -> None:
+    processes = [multiprocessing.Process(target=worker, args=arguments) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+
+def worker(
+    kind: str, folder: Path, axes: Axes, objective: Objective, n: int | None, callbacks: Any
+) -> None:
+    study(kind, folder, axes).optimize(objective, n_trials=n, callbacks=callbacks)
+
+
+def complete(one: optuna.Study) -> set[tuple[int, ...]]:
+    """Points that are done."""
+    return {tuple(each.params.values()) for each in one.get_trials(False, (COMPLETE,))}
+
+
+def named(n: int) -> Axes:
+    a, b = task.axes(n)
+    return {"a": a, "b": b}
+
+
+def noop(n: int, workers: int, folder: Path, kind: str) -> None:
+    done = optimized(kind, folder, named(n), nothing, workers)
+    if kind == "memory":
+        done.trials_dataframe().to_parquet(folder / "rows.parquet")
+    assert len(complete(done)) == n
+
+
+def resume(n: int, workers: int, folder: Path, kind: str) -> None:
+    """What is not done would be enqueued; a grid says whether it is exhausted."""
+    one = study(kind, folder, named(n))
+    if isinstance(one.sampler, optuna.samplers.GridSampler):
+        assert one.sampler.is_exhausted(one)
+        return
+    done = complete(one)
+    assert all(tuple(point.values()) in done for point in points(named(n)))
+
+
+def read(folder: Path, kind: str) -> int:
+    return len(optuna.load_study(study_name=NAME, storage=storage(kind, folder)).trials_dataframe())
+
+
+def expand(n: int, kind: str) -> int:
+    return len(sampler(named(n))._all_grids)
+
+
+def array(size: int, workers: int, folder: Path, kind: str) -> float:
+    data = task.made(size)
+
+    def objective(trial: optuna.Trial) -> float:
+        return task.part(data, trial.suggest_int("place", 0, task.SLICES))["sum"]
+
+    done = optimized(kind, folder, {"place": range(task.SLICES)}, objective, workers)
+    table = done.trials_dataframe()
+    table.to_parquet(folder / "rows.parquet")
+    return float(table["value"].sum())
+
+
+def kill(workers: int, folder: Path, kind: str) -> int:
+    """A process goes on until all points have been begun, by whichever process."""
+    axes = {"i": range(task.SETTINGS)}
+    enough = optuna.study.MaxTrialsCallback(task.SETTINGS, (COMPLETE, RUNNING))
+    callbacks = [enough] if kind == "journal" else []
+    return len(complete(optimized(kind, folder, axes, deadly, workers, *callbacks)))
+
+
+def kept(folder: Path, kind: str) -> int:
+    if kind == "memory":
+        return 0
+    return len(complete(optuna.load_study(study_name=NAME, storage=storage(kind, folder))))

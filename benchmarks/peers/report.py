@@ -1,0 +1,186 @@
+"""The tables, in Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from benchmarks.peers import catalog, task
+from benchmarks.peers.table import (
+    Number,
+    Record,
+    amount,
+    columns,
+    number,
+    reason,
+    rows,
+    title,
+    works,
+)
+
+PLAIN = catalog.side(catalog.PLAIN).title
+HEAD = """\
+# superparams beside what one would pick instead
+
+{command} made this file, in {minutes:.0f} minutes on {date}. Do not edit it.
+
+{machine}.
+
+Each number is a median, with the least and the most in brackets. A run that took longer than
+{limit:g} s was stopped; larger ones were then not tried. In each column the best median is bold,
+whoever has it; *{plain}* is there for scale and not in the contest. A dash is work that a tool does
+not have. `benchmarks/README.md` says how each tool is used and what is counted.
+"""
+NOOP = """\
+## Settings that do nothing
+
+Two workers; results are kept as the tool keeps them, or written to one parquet file at the end.
+"""
+ARRAY = """\
+## An array that all settings need
+
+{slices} settings each sum a slice. The time has everything in it, from making the array on.
+"""
+MEMORY = """\
+The most memory that all processes of a tool held at once, shared memory counted once, in a run of
+its own:
+"""
+EXPAND = """\
+## A space expanded
+
+All settings made, one after the other, and none run.
+"""
+START = """\
+## Start
+
+A Python process that imports the tool, and its command's help. *{plain}*: a Python that imports
+nothing, and a command of click without options.
+"""
+RESUME = """\
+## A run that is all done
+
+The same call again, in a new process: nothing is left to run. "No results": so many settings could
+not be run in the time.
+"""
+READ = """\
+## Results read back
+
+Into a table, from what the tool keeps. The results of joblib, Pool, concurrent.futures, Ray and
+Dask are one parquet file, as in the last row.
+"""
+KILL = """\
+## A setting that kills its worker
+
+One of {settings} settings kills its own process, on two workers; a run that had not ended after
+{hang:g} s hangs. What is kept is what the script has in hand, or finds on disk afterwards.
+"""
+
+
+def report(results: dict[str, Any]) -> str:
+    """The whole page."""
+    records, limit = results["cells"], results["limit"]
+    given = dict(
+        results,
+        plain=PLAIN,
+        slices=task.SLICES,
+        settings=task.SETTINGS,
+        command=f"`{results['command']}`",
+    )
+    timed = (
+        (NOOP, "noop"),
+        (ARRAY, "array"),
+        (MEMORY, "memory"),
+        (EXPAND, "expand"),
+        (START, ("import", "help")),
+        (RESUME, "resume"),
+        (READ, "read"),
+    )
+    parts = [HEAD]
+    for text, names in timed:
+        found = works(records, *([names] if isinstance(names, str) else names))
+        parts += [text, grid(found, limit)] if found else []
+    if killed := works(records, "kill"):
+        parts += [KILL, kills(killed)]
+    filled = [part.format(**given) if "{" in part else part for part in parts]
+    return "\n".join([*filled, ending(results)])
+
+
+def grid(records: list[Record], limit: float) -> str:
+    """A table of numbers: a row for each way, a column for each size."""
+    heads = columns(records)
+    numbers = {
+        name: {at: number(one, limit) for at, one in cells.items()} for name, cells in rows(records)
+    }
+    best = {
+        at: min((ones[at].median for name, ones in contest(numbers) if at in ones), default=0.0)
+        for at in heads
+    }
+    lines = [
+        line(name, [told(ones.get(at), best[at], name) for at in heads])
+        for name, ones in numbers.items()
+    ]
+    return "\n".join([line("", heads.values()), rule(len(heads)), *lines, ""])
+
+
+def contest(numbers: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, ones) for name, ones in numbers.items() if not name.startswith(PLAIN)]
+
+
+def told(one: Number | None, best: float, name: str) -> str:
+    if one is None:
+        return "-"
+    return one.text(best=one.median == best and not name.startswith(PLAIN))
+
+
+def line(name: str, cells: Any) -> str:
+    name = f"*{name}*" if name.startswith(PLAIN) else name
+    return f"| {' | '.join([name, *cells])} |"
+
+
+def rule(count: int) -> str:
+    return f"| --- |{' ---: |' * count}"
+
+
+def kills(records: list[Record]) -> str:
+    """What is kept, how it ends, and after how long."""
+    most = max((max(kept(one), default=0) for one in records), default=0)
+    lines = []
+    for one in records:
+        values = kept(one)
+        told = span(values) if values else reason(one, 0)
+        best = values and min(values) == most and fate(one) == "ends"
+        bold = f"**{told}**" if best else told
+        lines.append(line(title(one), [bold, fate(one), seconds(one)]))
+    return "\n".join([line("", ["kept", "end", "after"]), rule(3), *lines, ""])
+
+
+def kept(one: Record) -> list[int]:
+    return [sample["value"] or 0 for sample in one["samples"]]
+
+
+def span(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low} of {task.SETTINGS}" if low == high else f"{low} to {high} of {task.SETTINGS}"
+
+
+def fate(one: Record) -> str:
+    names = {"done": "ends", "over": "hangs", "died": "dies itself", "failed": "fails"}
+    return ", ".join(sorted({names[sample["fate"]] for sample in one["samples"]}))
+
+
+def seconds(one: Record) -> str:
+    times = [sample["seconds"] for sample in one["samples"] if sample["fate"] != "over"]
+    return amount(statistics.median(times), "s") if times else "-"
+
+
+def ending(results: dict[str, Any]) -> str:
+    """Versions, what is missing, and what was left running."""
+    versions = [f"{name} {version}" for name, version in results["versions"].items()]
+    lines = ["## Versions", "", ", ".join(versions) + ".", ""]
+    for name, why in results["missing"].items():
+        lines.append(f"- {name} is not installed: {why}")
+    lines += ["", "## Left behind", ""]
+    for name, left in results["left"].items():
+        lines.append(f"- {name} left processes running after its own had ended: {', '.join(left)}.")
+    lines.append(f"After the last run {results['after']}.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,85 @@
+"""superparams, as it stands in this checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import superparams.run  # noqa: F401  # imports are counted on no side
+from benchmarks.peers import task
+from superparams import Experiment, Results, search, value
+
+
+class Nothing(Experiment):
+    """Settings that only hand one number back."""
+
+    a: int = search(range(10))
+    b: int = search(range(100))
+
+    def run(self) -> dict[str, int]:
+        return {"x": self.a * 100 + self.b}
+
+
+def space(n: int) -> Nothing:
+    a, b = task.axes(n)
+    return Nothing(a=search(a), b=search(b))
+
+
+def noop(n: int, workers: int, folder: Path) -> None:
+    assert len(space(n).run_all(workers, results=folder, progress=False)) == n
+
+
+resume = noop
+
+
+def expand(n: int) -> int:
+    return sum(1 for _ in space(n))
+
+
+def read(folder: Path) -> int:
+    (place,) = folder.iterdir()
+    return int(Results.load(place).to_arrow().num_rows)
+
+
+class Sums(Experiment):
+    """The sum of one slice."""
+
+    place: int = search(range(task.SLICES))
+    data: Any = value(None)
+
+    def run(self) -> dict[str, float]:
+        return {"sum": task.part(self.data, self.place)["sum"]}
+
+
+def sums(workers: int, folder: Path, data: Any, start_method: Any = None) -> float:
+    results = Sums(data=data).run_all(
+        workers, start_method=start_method, results=folder, progress=False
+    )
+    return task.total(results.to_arrow().select(["sum"]).to_pylist())
+
+
+def array(size: int, workers: int, folder: Path) -> float:
+    return sums(workers, folder, value(task.made(size)))
+
+
+def array_of_factory(size: int, workers: int, folder: Path) -> float:
+    made = value(factory=lambda: task.made(size), key="ones")
+    return sums(workers, folder, made)
+
+
+def array_forked(size: int, workers: int, folder: Path) -> float:
+    return sums(workers, folder, value(task.made(size), key="ones"), "fork")
+
+
+class Deadly(Experiment):
+    """Settings one of which kills its worker."""
+
+    i: int = search(range(task.SETTINGS))
+
+    def run(self) -> dict[str, int]:
+        return {"x": task.deadly(self.i)["x"]}
+
+
+def kill(workers: int, folder: Path) -> int:
+    results = Deadly().run_all(workers, results=folder, progress=False)
+    return len(results) - len(results.failures)

@@ -1,0 +1,254 @@
+"""`make bench` at tiny sizes, so that it works on the day it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import environment, output, wait_for
+
+from benchmarks.peers import catalog, memory, process, report, table
+from benchmarks.peers.rounds import easier
+from benchmarks.peers.scale import FULL, QUICK, Cell
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+SIDES = ("superparams", "joblib", "pool")
+
+
+def bench(folder: Path, *words: str) -> dict[str, Any]:
+    """What the command wrote into a folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.peers", "--into", str(folder), *words],
+        cwd=Path(__file__).parents[1],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads((folder / "results.json").read_text()))
+
+
+def test_all_kinds_of_work_are_measured(tmp_path: Path) -> None:
+    results = bench(tmp_path, "--tiny", "--sides", ",".join(SIDES))
+    cells = results["cells"]
+    assert {one["side"] for one in cells} == set(SIDES)
+    assert {one["work"] for one in cells} == {cell.work for cell in FULL.cells()}
+    killed = {one["side"]: one["samples"][0] for one in cells if one["work"] == "kill"}
+    others = [one for one in cells if one["work"] != "kill"]
+    wrong = [one for one in others if [each["fate"] for each in one["samples"]] != ["done"]]
+    assert wrong == []
+    assert (killed["superparams"]["fate"], killed["superparams"]["value"]) == ("done", 19)
+    assert (killed["joblib"]["fate"], killed["joblib"]["value"] < 19) == ("done", True)
+    assert killed["pool"]["fate"] == "over", "multiprocessing.Pool waits for ever"
+    assert killed["pool"]["value"] > 0, "what it gave before that counts"
+    held = [one["samples"][0]["most"] for one in cells if one["work"] == "memory"]
+    assert min(held) > 2**20
+    assert results["left"] == {}
+    assert results["after"].startswith("nothing was left running")
+
+
+def test_what_is_written_names_no_place(tmp_path: Path) -> None:
+    bench(tmp_path, "--tiny", "--sides", "superparams,hydra", "--works", "expand,noop")
+    page = (tmp_path / "results.md").read_text()
+    assert (
+        "`python -m benchmarks.peers --tiny --sides superparams,hydra --works expand,noop`" in page
+    )
+    for place in (tmp_path, Path.home(), sys.prefix, Path(catalog.__file__).parents[2]):
+        assert str(place) not in page
+        assert str(place) not in (tmp_path / "results.json").read_text()
+    if catalog.side("hydra").missing:
+        assert "- Hydra, basic launcher is not installed: not in this environment" in page
+
+
+def test_results_are_shown_again(tmp_path: Path) -> None:
+    """Pages and pictures can be made anew from what is kept, and are the same each time."""
+    slow = noop("pool", 20.0, fate="over")
+    kept = given(noop("superparams", 2.0, 2.1), noop("joblib", 1.0), slow)
+    (tmp_path / "results.json").write_text(json.dumps(kept))
+    shown = []
+    for _ in range(2):
+        assert bench(tmp_path, "--redraw") == kept
+        shown.append({path.name: path.read_text() for path in tmp_path.iterdir()})
+    assert shown[0] == shown[1]
+    assert "| joblib | **1.00 s** (1 run) |" in shown[0]["results.md"]
+    if find_spec("matplotlib"):
+        assert "multiprocessing.Pool" in shown[0]["results.svg"]
+
+
+def test_every_way_is_a_function_of_its_file() -> None:
+    """Files of tools that are not installed here cannot be imported: their text is looked at."""
+    folder = Path(catalog.__file__).parent
+    for cell in {cell.way: cell for cell in FULL.cells()}.values():
+        text = (folder / f"{catalog.side(cell.way.side).file}.py").read_text()
+        name = cell.way.function
+        assert name in ("import", "help") or f"def {name}(" in text or f"{name} = " in text, name
+
+
+def test_all_rounds_would_end_in_time() -> None:
+    assert FULL.minutes + 2 * FULL.patience("memory") / 60 < 30
+    assert QUICK.minutes < 10
+
+
+class TestReport:
+    """The best is bold, whoever has it, and what has no number says why."""
+
+    def test_another_tool_is_better(self) -> None:
+        page = report.report(given(noop("superparams", 2.0), noop("joblib", 1.0, 3.0, 1.5)))
+        assert "| superparams | 2.00 s (1 run) |" in page
+        assert "| joblib | **1.50 s** (1.00 s to 3.00 s, 3 runs) |" in page
+
+    def test_no_tool_is_not_in_the_contest(self) -> None:
+        page = report.report(given(noop("superparams", 2.0), noop("plain", 1.0)))
+        assert "| superparams | **2.00 s** (1 run) |" in page
+        assert "| *no tool* | 1.00 s (1 run) |" in page
+
+    def test_too_slow(self) -> None:
+        slow = noop("joblib", 20.0, fate="over")
+        page = report.report(given(noop("superparams", 2.0), slow))
+        assert "| joblib | over 20 s |" in page
+
+    def test_kept(self) -> None:
+        ours = cell("kill", "superparams", [sample(1.0, value=19)])
+        pool = cell("kill", "pool", [sample(30.0, "over", value=6), sample(30.0, "over", value=7)])
+        page = report.report(given(ours, pool))
+        assert "| superparams | **19 of 20** | ends | 1.00 s |" in page
+        assert "| multiprocessing.Pool | 6 to 7 of 20 | hangs | - |" in page
+
+
+def test_what_was_too_much_is_not_tried_larger() -> None:
+    way = catalog.NOOP[0]
+    small, large = Cell("noop", way, 100), Cell("noop", way, 1000)
+    assert easier(small, large)
+    assert not easier(large, small)
+    assert not easier(small, small)
+    assert not easier(small, Cell("resume", way, 1000))
+    array, watched = Cell("array", way, 100), Cell("memory", way, 100)
+    assert easier(array, watched), "it only takes longer when it is watched"
+    assert not easier(watched, array)
+    assert not easier(array, Cell("array", way, 1000, workers=4))
+
+
+LEAVES = """
+import json, sys
+from pathlib import Path
+from benchmarks.peers import process
+process.adopt()
+limits = process.Limits(float(sys.argv[1]))
+ended = process.run(sys.argv[2:], limits, Path("."), Path("log"), {"PATH": "/usr/bin:/bin"})
+print(json.dumps([ended.status, ended.left]))
+"""
+
+
+class TestProcess:
+    """A process has its time, and nothing of it is left."""
+
+    def test_one_that_ends(self, tmp_path: Path) -> None:
+        assert output(tmp_path, LEAVES, "9", "sh", "-c", "exit 3").strip() == "[3, []]"
+
+    def test_one_that_takes_too_long(self, tmp_path: Path) -> None:
+        began = time.monotonic()
+        told = output(tmp_path, LEAVES, "0.2", "sh", "-c", "sleep 60 & exec sleep 61")
+        assert told.strip() == "[null, []]"
+        assert time.monotonic() - began < 30
+
+    def test_one_that_leaves_a_daemon(self, tmp_path: Path) -> None:
+        told = output(tmp_path, LEAVES, "9", "sh", "-c", "setsid sleep 60 & exit 0")
+        assert json.loads(told) == [0, ["sleep"]]
+
+    def test_time_is_that_of_the_work(self, tmp_path: Path) -> None:
+        """Neither imports nor what comes after the answer counts."""
+        begun, answer = tmp_path / "begun", tmp_path / "answer"
+        limits = process.Limits(5.0, begun, answer)
+        long_ago = time.time() - 30
+        assert not limits.over(long_ago), "it still imports"
+        begun.touch()
+        assert not limits.over(long_ago), "its work has just begun"
+        assert process.Limits(-1.0, begun, answer).over(long_ago)
+        answer.touch()
+        assert not process.Limits(-1.0, begun, answer).over(long_ago), "it only has to end"
+
+
+HOLDS = """
+import mmap, os, sys
+import numpy as np
+if sys.argv[1] == "own":
+    held = np.ones(2**23)
+else:
+    fd = os.memfd_create("held")
+    os.write(fd, bytes(2**26))
+    if sys.argv[1] == "mapped":
+        held = np.frombuffer(mmap.mmap(fd, 2**26), float)
+    if os.fork():
+        os.fork()
+    if sys.argv[1] == "mapped":
+        held.sum()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="no /proc")
+@pytest.mark.parametrize("kind", ["own", "memfd", "mapped"])
+def test_memory_of_a_tree_counts_what_is_shared_once(kind: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        if kind != "own":
+            wait_for(lambda: len(memory.tree(process.pid)) == 3)
+        held = memory.of_tree(process.pid) / 2**20
+    assert 64 < held < 64 + 60, "64 MiB and a small Python"
+
+
+def given(*cells: table.Record) -> dict[str, Any]:
+    """Results of a run that has these cells."""
+    return {
+        "command": "make bench",
+        "date": "2025-01-01",
+        "minutes": 1.0,
+        "machine": "2 cores",
+        "limit": 20.0,
+        "hang": 30.0,
+        "versions": {"joblib": "1.0"},
+        "missing": {},
+        "left": {},
+        "after": "nothing was left running",
+        "cells": list(cells),
+    }
+
+
+def cell(work: str, side: str, samples: list[dict[str, Any]], size: int = 0) -> table.Record:
+    return {
+        "work": work,
+        "side": side,
+        "label": "",
+        "size": size,
+        "workers": 2,
+        "note": "",
+        "samples": samples,
+    }
+
+
+def noop(side: str, *seconds: float, fate: str = "done") -> table.Record:
+    return cell("noop", side, [sample(each, fate) for each in seconds], 1000)
+
+
+def sample(seconds: float, fate: str = "done", value: Any = None) -> dict[str, Any]:
+    return {
+        "fate": fate,
+        "seconds": seconds,
+        "value": value,
+        "most": 0,
+        "reason": "",
+        "left": [],
+    }
