@@ -14,7 +14,7 @@ LINTED := superparams tests tools typings $(wildcard examples) $(wildcard benchm
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test setup lint types docs tests format serve lock test-torch test-lowest \
+.PHONY: help demo test setup lint types docs tests format serve notebook lock test-torch test-lowest \
 	test-python314 bench clean
 
 help: ## this list
@@ -47,6 +47,9 @@ docs: setup ## the pages, strict, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 tests: setup ## pytest, coverage told: make tests PYTEST_ARGS="-k space"
+	@# Hundreds of tests start the command: without this each of them would compile the library,
+	@# where PYTHONDONTWRITEBYTECODE is set.
+	@$(RUN) -m compileall -q superparams
 	$(RUN) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 format: setup ## lay out and mend the code as `lint` wants it
@@ -55,6 +58,9 @@ format: setup ## lay out and mend the code as `lint` wants it
 
 serve: setup ## the pages on a local address, rebuilt as they change
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+notebook: setup ## run docs/notebook.ipynb, and store what its cells show
+	$(RUN) tests/docs/notebooks.py
 
 lock: setup ## make constraints.txt anew, keeping versions that still fit: make lock UPGRADE=--upgrade
 	$(RUN) -m pip install --quiet uv
@@ -87,7 +93,7 @@ $(BENCH)/.ready: $(RECIPE) $(BENCH_PINS) benchmarks/peers/install.py benchmarks/
 	$(BENCH)/bin/python -m benchmarks.peers.install
 	@touch $@
 
-bench: $(BENCH)/.ready ## beside other tools, half an hour: benchmarks/results.md; QUICK=1 is 5 minutes
+bench: $(BENCH)/.ready ## beside other tools, half an hour, into benchmarks/results.md; QUICK=1: six minutes
 	$(BENCH)/bin/python -m benchmarks.peers $(if $(QUICK),--quick)
 
 clean: ## remove what was built and what tools left; the environments stay

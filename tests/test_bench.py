@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import environment, output, wait_for
+from runs import environment, output
 
 from benchmarks.peers import catalog, memory, process, report, table
 from benchmarks.peers.rounds import easier
@@ -93,8 +93,10 @@ def test_every_way_is_a_function_of_its_file() -> None:
 
 
 def test_all_rounds_would_end_in_time() -> None:
-    assert FULL.minutes + 2 * FULL.patience("memory") / 60 < 30
-    assert QUICK.minutes < 10
+    """However long the last run takes, which begins just before the time is over."""
+    last = process.STARTING + FULL.patience("memory") + process.CLOSING + 3 * process.GRACE
+    assert FULL.minutes * 60 + last < 30 * 60
+    assert QUICK.minutes * 60 + last < 10 * 60
 
 
 class TestReport:
@@ -120,7 +122,7 @@ class TestReport:
         pool = cell("kill", "pool", [sample(30.0, "over", value=6), sample(30.0, "over", value=7)])
         page = report.report(given(ours, pool))
         assert "| superparams | **19 of 20** | ends | 1.00 s |" in page
-        assert "| multiprocessing.Pool | 6 to 7 of 20 | hangs | - |" in page
+        assert "| multiprocessing.Pool | 6 to 7 of 20 | does not end | - |" in page
 
 
 def test_what_was_too_much_is_not_tried_larger() -> None:
@@ -179,17 +181,23 @@ class TestProcess:
 HOLDS = """
 import mmap, os, sys
 import numpy as np
-if sys.argv[1] == "own":
+kind = sys.argv[1]
+ready, told = os.pipe()
+if kind == "own":
     held = np.ones(2**23)
 else:
     fd = os.memfd_create("held")
     os.write(fd, bytes(2**26))
-    if sys.argv[1] == "mapped":
+    if kind == "mapped":
         held = np.frombuffer(mmap.mmap(fd, 2**26), float)
-    if os.fork():
-        os.fork()
-    if sys.argv[1] == "mapped":
-        held.sum()
+    for _ in range(2):
+        if os.fork() == 0:
+            if kind == "mapped":
+                held.sum()
+            os.write(told, b".")
+            sys.stdin.read()
+            os._exit(0)
+    os.read(ready, 1), os.read(ready, 1)
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -204,8 +212,7 @@ def test_memory_of_a_tree_counts_what_is_shared_once(kind: str) -> None:
     with process:
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"
-        if kind != "own":
-            wait_for(lambda: len(memory.tree(process.pid)) == 3)
+        assert len(memory.tree(process.pid)) == (1 if kind == "own" else 3)
         held = memory.of_tree(process.pid) / 2**20
     assert 64 < held < 64 + 60, "64 MiB and a small Python"
 

@@ -102,7 +102,7 @@ def run(
             if status is None:
                 child.kill()
                 child.wait()
-            left = end_all(GRACE)
+            left = end_all(0 if status is None else GRACE)
     return Ended(status, seconds, most, [] if status is None else left)
 
 
@@ -120,10 +120,10 @@ def end_all(grace: float) -> list[str]:
     Resource trackers of multiprocessing and loky are let live until all others are gone: they then
     remove what those have left in /dev/shm.
     """
-    gone(lambda: living(), grace)
+    gone(living, grace)
     left = [(pid, name) for pid in living() if (name := name_of(pid))]
     kill(lambda: [pid for pid in living() if not is_tracker(pid)])
-    gone(lambda: living(), GRACE if left else 0)
+    gone(living, GRACE if left else 0)
     kill(living)
     return sorted(name for _, name in left)
 

@@ -72,7 +72,7 @@ KILL = """\
 ## A setting that kills its worker
 
 One of {settings} settings kills its own process, on two workers; a run that had not ended after
-{hang:g} s hangs. What is kept is what the script has in hand, or finds on disk afterwards.
+{hang:g} s was stopped. What is kept is what the script has in hand, or finds on disk afterwards.
 """
 
 
@@ -100,7 +100,7 @@ def report(results: dict[str, Any]) -> str:
         found = works(records, *([names] if isinstance(names, str) else names))
         parts += [text, grid(found, limit)] if found else []
     if killed := works(records, "kill"):
-        parts += [KILL, kills(killed)]
+        parts += [KILL, kills(killed, results["hang"])]
     filled = [part.format(**given) if "{" in part else part for part in parts]
     return "\n".join([*filled, ending(results)])
 
@@ -141,13 +141,13 @@ def rule(count: int) -> str:
     return f"| --- |{' ---: |' * count}"
 
 
-def kills(records: list[Record]) -> str:
+def kills(records: list[Record], limit: float) -> str:
     """What is kept, how it ends, and after how long."""
     most = max((max(kept(one), default=0) for one in records), default=0)
     lines = []
     for one in records:
         values = kept(one)
-        told = span(values) if values else reason(one, 0)
+        told = span(values) if values else reason(one, limit)
         best = values and min(values) == most and fate(one) == "ends"
         bold = f"**{told}**" if best else told
         lines.append(line(title(one), [bold, fate(one), seconds(one)]))
@@ -164,7 +164,7 @@ def span(values: list[int]) -> str:
 
 
 def fate(one: Record) -> str:
-    names = {"done": "ends", "over": "hangs", "died": "dies itself", "failed": "fails"}
+    names = {"done": "ends", "over": "does not end", "died": "dies with it", "failed": "fails"}
     return ", ".join(sorted({names[sample["fate"]] for sample in one["samples"]}))
 
 

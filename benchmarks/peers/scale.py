@@ -44,7 +44,7 @@ class Scale:
     expand: tuple[int, ...] = (100, 1_000_000)
     read: tuple[int, ...] = (100, 1000, 10_000, 1_000_000)
     limit: float = 15.0
-    hang: float = 20.0
+    hang: float = 30.0
     repeats: int = 5
     budget: float = 12.0
     minutes: float = 26.0
@@ -77,10 +77,10 @@ QUICK = Scale(
     expand=(100, 10_000),
     read=(100, 1000),
     limit=6.0,
-    hang=10.0,
+    hang=15.0,
     repeats=3,
     budget=2.0,
-    minutes=5.0,
+    minutes=6.0,
 )
 # What the tests run, so that none of this is ever broken.
 TINY = replace(

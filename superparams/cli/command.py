@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -187,7 +188,7 @@ def _executed(program: str, words: Sequence[str] | None, session: Session | None
         code = experiment.main(arguments, program, VARIABLE, standalone_mode=False, obj=session)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show()
+        _show(error)
     except click.Abort as error:
         return _aborted(error)
     except SuperparamsError as error:
@@ -206,6 +207,15 @@ def _refuse(words: Iterable[str]) -> None:
             raise click.UsageError(f"{word!r:.80} is no text in UTF-8.") from None
         if "\0" in word:
             raise click.UsageError(f"{word!r:.80} holds a NUL.")
+
+
+def _show(error: click.ClickException) -> None:
+    """Tell what is wrong with a command line. What was typed is quoted in it."""
+    from superparams.cli import visible
+
+    said = io.StringIO()
+    error.show(said)
+    click.echo(visible.lines(said.getvalue()), err=True, nl=False)
 
 
 def _blame(error: Exception) -> None:

@@ -417,6 +417,7 @@ SLOW = "SUPERPARAMS_SLOW" in os.environ
 @example(["rerun", "RQ1.Fails", "0"])
 @example(["results", "RQ1.Fit", "--format", "parquet"])
 @example(["init"])
+@example(["list", "a=\x1b[31m"])
 @given(LINES)
 def test_any_command_line(
     project: Project, watch: Watch, known: dict[str, str], line: list[str]

@@ -111,7 +111,7 @@ def test_a_document_of_a_run_that_ended_early(fit: Project) -> None:
 
 def test_a_report_is_told(project: Project) -> None:
     project.write({"experiments/L.py": LOUD})
-    assert run(project, "L").out.endswith("report: results/L.Loud/report.md\n")
+    assert "report: results/L.Loud/report.md" in run(project, "L").out.splitlines()
     (told,) = run(project, "L", "--json").document
     assert told["report"] == str(project.folder / "results/L.Loud/report.md")
 
