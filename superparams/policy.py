@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, SupportsIndex, cast, get_args
 
 from superparams.cores import cores
 from superparams.engines import Control, Engine, Options, find, has_processes
-from superparams.errors import RunError
+from superparams.errors import EngineError, RunError
 from superparams.identity import key_of_text, key_text
 from superparams.outcome import Status
 from superparams.plan import Only
@@ -125,7 +125,7 @@ def asked(
 def _workers(num_proc: Any) -> Any:
     if isinstance(num_proc, str):
         if num_proc != "auto":
-            raise RunError(f'num_proc={num_proc!r}: give a number of workers, or "auto"')
+            raise EngineError(f'num_proc={num_proc!r}: give a number of workers, or "auto"')
         return cores()
     return num_proc
 

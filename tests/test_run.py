@@ -573,7 +573,7 @@ class Failing(Experiment):
         with open("ran.txt", "a") as file:
             file.write(f"{self.a} ")
         if not Path("mended").exists():
-            time.sleep(0.02)
+            time.sleep(0.1)
             raise ValueError(self.a)
 
 
@@ -585,7 +585,7 @@ def state() -> str:
 
 
 @pytest.mark.parametrize(
-    ("num_proc", "engine", "most"), [(1, "serial", 4), (2, "threads", 6), (2, "processes", 8)]
+    ("num_proc", "engine", "most"), [(1, "serial", 4), (2, "threads", 8), (2, "processes", 10)]
 )
 def test_so_many_failures_are_enough(
     num_proc: int, engine: str, most: int, capsys: pytest.CaptureFixture[str]
