@@ -36,6 +36,16 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _updating = threading.Lock()  # of a manifest, by the driver and by what gathers for it
 
 
+def _unlock() -> None:
+    """In a fork: what held it in the parent is not here to let go of it."""
+    global _updating
+    _updating = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
 def safe_name(name: str) -> str:
     """A name that any file system takes, Windows included.
 

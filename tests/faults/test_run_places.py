@@ -200,3 +200,32 @@ if __name__ == "__main__":
 def test_39_pools_and_runs_within_a_setting(tmp_path: Path) -> None:
     out = output(tmp_path, POOLS)
     assert out.splitlines() == ["[(13, None), (13, None)]"] * 2
+
+
+FORKED = """
+import os, threading, warnings
+from pathlib import Path
+from superparams.store import RunFolder
+class Slow:
+    def __str__(self):
+        begun.set()
+        go_on.wait()
+        return "slow"
+begun, go_on = threading.Event(), threading.Event()
+run = RunFolder.create(Path("a"))
+thread = threading.Thread(target=run.update, kwargs={"what": Slow()})
+thread.start()
+begun.wait()
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads
+if (child := os.fork()) == 0:
+    RunFolder.create(Path("b"))
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+go_on.set()
+thread.join()
+print(run.manifest()["what"])
+"""
+
+
+def test_39_a_run_in_a_fork_made_while_a_run_is_described(tmp_path: Path) -> None:
+    assert output(tmp_path, FORKED) == "7\nslow\n"
