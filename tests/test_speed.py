@@ -42,11 +42,15 @@ def test_to_record_an_outcome_takes_under_a_millisecond() -> None:
 
 
 def test_to_find_settings_done_takes_under_5_us_each(tmp_path: Path) -> None:
+    def took(what: str, *words: int) -> Callable[[], float]:
+        # In a process of its own: what counts the covered lines here would count.
+        return lambda: ledger.in_new_process(what, tmp_path, *words)
+
     n = 50_000
-    assert ledger.run(str(tmp_path), str(n)) > 0
-    assert least(lambda: ledger.planned(str(tmp_path), str(n)), 5e-6) < 5e-6
-    assert least(lambda: ledger.run(str(tmp_path), str(n)), 0.5) < 0.5, "half of a second's bar"
-    assert least(lambda: ledger.read(str(tmp_path)), 0.2) < 0.2, "a fifth of the time of a million"
+    assert took("run", n)() > 0
+    assert least(took("planned", n), 5e-6) < 5e-6
+    assert least(took("run", n), 0.5) < 0.5, "half of a second's bar"
+    assert least(took("read"), 0.2) < 0.2, "a fifth of the time of a million"
 
 
 def test_memory_of_a_driver_does_not_grow_with_its_settings(tmp_path: Path) -> None:
