@@ -1,0 +1,38 @@
+"""Where the time goes, at a tiny size: the figures that docs/performance.md shows can be made."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import costs
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+def lines(what: str, *words: int) -> dict[str, float]:
+    """What is printed in a process of its own: numbers, each with its name."""
+    told = [line.split(" ", 1) for line in costs.asked(what, *words).splitlines()]
+    return {name: float(number) for number, name in told}
+
+
+def test_all_parts_of_a_setting_take_time() -> None:
+    found = lines("parts", 2000)
+    assert len(found) == 10
+    assert min(found.values()) > 0
+    assert sum(found.values()) < 1000
+
+
+def test_a_run_uses_processors_and_the_clock() -> None:
+    used, clock = map(float, costs.asked("run", 3000).split())
+    assert used > 0
+    assert clock > 0
+
+
+def test_a_run_comes_by_all_of_its_stations_in_their_order() -> None:
+    found = lines("course")
+    stations = ["known", "run folder is made", "template is started", "template is ready"]
+    stations += ["worker is forked", "outcome has arrived", "have ended", "is complete", "table"]
+    assert [station in name for station, name in zip(stations, found, strict=True)] == [True] * 9
+    times = list(found.values())
+    assert 0 < times[0] <= times[-1] < 60_000
+    assert times == sorted(times)
