@@ -1,22 +1,28 @@
 """The hash of a large block of bytes, on all cores.
 
-A tree of BLAKE2b hashes of depth 2 with leaves of a fixed size (section 2.10 of the BLAKE2 paper:
-J.-P. Aumasson et al., "BLAKE2: simpler, smaller, fast as MD5", 2013), so the digest does not
-depend on how many threads computed it.
+A tree of depth 2 with leaves of a fixed size, so the digest does not depend on how many threads
+computed it. What is hashed at a node says which node it is, as a sound tree must (G. Bertoni et
+al., "Sufficient conditions for sound tree and sequential hashing modes", 2014). The hash is
+SHA-256, for which most processors made since 2019 have instructions: with them it takes half the
+time of BLAKE2b, by which all that is small is hashed.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
 
 from superparams.cores import cores
 
 __all__ = ["LEAF", "buffer_digest", "leaves_digest"]
 
-LEAF = 16 * 1024 * 1024
+LEAF: Final = 16 * 1024 * 1024
 """Bytes in a leaf. Part of the format: another size gives other digests."""
+
+# What stands before the content of a node: its kind, its place, and how many leaves there are.
+_HEAD: Final = struct.Struct("<8sQQ")
 
 Bytes = bytes | bytearray | memoryview
 
@@ -36,37 +42,18 @@ def leaves_digest(leaf: Callable[[int], Any], n_leaves: int) -> bytes:
     """
 
     def hashed(index: int) -> bytes:
-        return _node(leaf(index), index, n_leaves)
+        return _leaf(leaf(index), index, n_leaves)
 
-    root = _root()
+    root = sha256(_HEAD.pack(b"root", 0, n_leaves))
     for digest in _spread(hashed, n_leaves):
         root.update(digest)
-    return bytes(root.digest())
+    return root.digest()
 
 
-def _node(data: Any, index: int, n_leaves: int) -> bytes:
-    return blake2b(
-        data,
-        digest_size=32,
-        fanout=0,
-        depth=2,
-        leaf_size=LEAF,
-        node_offset=index,
-        inner_size=32,
-        last_node=index == n_leaves - 1,
-    ).digest()
-
-
-def _root() -> Any:
-    return blake2b(
-        digest_size=32,
-        fanout=0,
-        depth=2,
-        leaf_size=LEAF,
-        node_depth=1,
-        inner_size=32,
-        last_node=True,
-    )
+def _leaf(data: Any, index: int, n_leaves: int) -> bytes:
+    state = sha256(_HEAD.pack(b"leaf", index, n_leaves))
+    state.update(data)
+    return state.digest()
 
 
 def _spread(function: Callable[[int], bytes], n: int) -> Iterable[bytes]:
