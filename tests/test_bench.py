@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from runs import environment, output
 
-from benchmarks.peers import catalog, memory, process, report, table
+from benchmarks.peers import catalog, memory, process, report, summary, table
 from benchmarks.peers.rounds import easier
 from benchmarks.peers.scale import FULL, QUICK, Cell
 
@@ -81,6 +81,36 @@ def test_results_are_shown_again(tmp_path: Path) -> None:
     assert "| joblib | **1.00 s** (1 run) |" in shown[0]["results.md"]
     if find_spec("matplotlib"):
         assert "multiprocessing.Pool" in shown[0]["results.svg"]
+
+
+class TestSummary:
+    """The table of the README says what was measured, and nothing else."""
+
+    def test_of_several_ways_the_best_counts_for_every_tool(self) -> None:
+        ours = cell("noop", "superparams", [sample(2.0)], 10_000)
+        ways = ("optuna-memory", "optuna-journal")
+        theirs = [noop(side, at, size=10_000) for side, at in zip(ways, (3.0, 1.0), strict=True)]
+        slow = noop("labtech", 20.0, fate="over", size=10_000)
+        lost = cell("kill", "joblib", [sample(1.0, "failed", 6), sample(1.0, "failed", 7)])
+        hung = cell("kill", "pool", [sample(30.0, "over", 19)])
+        lines = summary.summary(given(ours, *theirs, slow, lost, hung)).splitlines()
+        rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in lines[2:]}
+        assert rows["superparams"][1] == "2.00 s"
+        assert rows["Optuna"][1] == "**1.00 s**"
+        assert rows["labtech"][1] == "over 20 s"
+        assert rows["joblib"][1] == "-"
+        assert rows["joblib"][-1] == "6 to 7 of 20, fails |"
+        assert rows["multiprocessing.Pool"][-1] == "19 of 20, does not end |"
+
+    def test_the_readme_has_what_make_bench_wrote(self, tmp_path: Path) -> None:
+        root = Path(__file__).parents[1]
+        results = json.loads((root / "benchmarks" / "results.json").read_text())
+        assert results["command"] == "make bench"
+        readme = (root / "README.md").read_text()
+        (tmp_path / "README.md").write_text(readme)
+        summary.put(summary.summary(results), tmp_path / "README.md")
+        assert (tmp_path / "README.md").read_text() == readme
+        assert report.report(results) == (root / "benchmarks" / "results.md").read_text()
 
 
 def test_every_way_is_a_function_of_its_file() -> None:
@@ -246,8 +276,8 @@ def cell(work: str, side: str, samples: list[dict[str, Any]], size: int = 0) -> 
     }
 
 
-def noop(side: str, *seconds: float, fate: str = "done") -> table.Record:
-    return cell("noop", side, [sample(each, fate) for each in seconds], 1000)
+def noop(side: str, *seconds: float, fate: str = "done", size: int = 1000) -> table.Record:
+    return cell("noop", side, [sample(each, fate) for each in seconds], size)
 
 
 def sample(seconds: float, fate: str = "done", value: Any = None) -> dict[str, Any]:

@@ -184,9 +184,10 @@ NOOP = ways(
     *(side.name for side in SIDES if side.name != "sklearn"),
 )
 ARRAY = (
-    Way("superparams", "array", "array given"),
+    Way("superparams", "array", "array given, its content digested"),
+    Way("superparams", "array_with_key", "array given with a key"),
     Way("superparams", "array_of_factory", "made by a factory"),
-    Way("superparams", "array_forked", "array given, start method fork"),
+    Way("superparams", "array_forked", "array given with a key, start method fork"),
     Way("superparams-0.1.0", "array", "made by each setting"),
     Way("joblib", "array", "an argument"),
     Way("pool", "array_as_argument", "an argument"),

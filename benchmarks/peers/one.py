@@ -2,9 +2,9 @@
 
     python -m benchmarks.peers.one ANSWER MODULE FUNCTION ARGUMENTS
 
-Imports are not counted, nor is what the tool's `close` does after the work: what is counted ends
-when results are in hand and kept. The answer is a file of JSON, because tools print; a file `begun`
-beside it shows that the imports are done.
+Imports are not counted, those that a module has in `ahead` included, nor is what the tool's `close`
+does after the work: what is counted ends when results are in hand and kept. The answer is a file of
+JSON, because tools print; a file `begun` beside it shows that the imports are done.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def arguments(text: str) -> dict[str, Any]:
 def main() -> None:
     answer, name, function, text = sys.argv[1:]
     module = importlib.import_module(f"benchmarks.peers.{name}")
+    getattr(module, "ahead", lambda: None)()
     if function.startswith("array"):
         import numpy  # noqa: F401
     act, given = getattr(module, function), arguments(text)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import superparams.run  # noqa: F401  # imports are counted on no side
 from benchmarks.peers import task
-from superparams import Experiment, Results, search, value
+from superparams import Experiment, search, value
+
+
+def ahead() -> None:
+    """Import what a run imports: no experiment does that itself, and its workers need not."""
+    import superparams.run  # noqa: F401
 
 
 class Nothing(Experiment):
@@ -37,6 +41,8 @@ def expand(n: int) -> int:
 
 
 def read(folder: Path) -> int:
+    from superparams import Results
+
     (place,) = folder.iterdir()
     return int(Results.load(place).to_arrow().num_rows)
 
@@ -60,6 +66,10 @@ def sums(workers: int, folder: Path, data: Any, start_method: Any = None) -> flo
 
 def array(size: int, workers: int, folder: Path) -> float:
     return sums(workers, folder, value(task.made(size)))
+
+
+def array_with_key(size: int, workers: int, folder: Path) -> float:
+    return sums(workers, folder, value(task.made(size), key="ones"))
 
 
 def array_of_factory(size: int, workers: int, folder: Path) -> float:

@@ -1,0 +1,29 @@
+"""What `make bench` wrote, as pages of the site: a hook of mkdocs, named in mkdocs.yml.
+
+There is one copy of the tables and of the picture, in benchmarks/; the site takes them from there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+PICTURE = "images/benchmarks.svg"
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add benchmarks.md, with the picture under its head."""
+    from mkdocs.structure.files import File
+
+    head, rest = (FOLDER / "results.md").read_text("utf-8").split("\n## ", 1)
+    shown = f"![Medians of all tools, a panel for each kind of work]({PICTURE})"
+    page = f"{head}\n{shown}\n\n## {rest}"
+    files.append(File.generated(config, "benchmarks.md", content=page))
+    picture = (FOLDER / "results.svg").read_bytes()
+    files.append(File.generated(config, PICTURE, content=picture))
+    return files
