@@ -243,7 +243,9 @@ class Worker:
             except BaseException as error:
                 self._set_up_error, self._set_up_trace = error, error.__traceback__
                 raise
-            self._common.update({k: x for k, x in stage.__dict__.items() if k not in before})
+            # What fields hold on this stage is of no setting: each makes its own.
+            made = {k: x for k, x in stage.__dict__.items() if k not in before}
+            self._common.update({k: x for k, x in made.items() if not k.startswith("~")})
         self._is_set_up = True
 
     def _stage(self) -> Experiment:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from superparams import Experiment, search
+from superparams import Experiment, search, value
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -204,3 +204,26 @@ def test_what_a_setting_changes_does_not_reach_the_next() -> None:
 
     found = Greedy().run_all(progress=False)
     assert {(row["n"], row["extra"]) for row in found} == {(7, 1)}
+
+
+class Looks(Experiment):
+    """Reads in `setup` what each setting has a copy of."""
+
+    a: int = search(range(4))
+    sizes: list[int] = [1]
+    twice: int = value(derive=lambda s: 2 * s.a)
+
+    def setup(self) -> None:
+        self.first = self.sizes[0]
+
+    def run(self) -> dict[str, Any]:
+        self.sizes.append(self.a)
+        return {"double": self.twice, "count": len(self.sizes), "first": self.first}
+
+
+@pytest.mark.parametrize(("num_proc", "engine"), ENGINES)
+def test_what_setup_reads_is_not_what_settings_hold(num_proc: int, engine: str) -> None:
+    found = Looks().run_all(num_proc, engine=engine, progress=False)
+    assert [(row["a"], row["twice"]) for row in found] == [(a, 2 * a) for a in range(4)]
+    assert [row["double"] for row in found] == [0, 2, 4, 6]
+    assert {(row["count"], row["first"]) for row in found} == {(2, 1)}
