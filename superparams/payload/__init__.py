@@ -14,7 +14,7 @@ away before the next setting.
 from __future__ import annotations
 
 from superparams.payload.attaching import Attached, Handle, attach
-from superparams.payload.blame import culprit, explain_readonly
+from superparams.payload.blame import explain_readonly
 from superparams.payload.inplace import shared_empty
 from superparams.payload.packing import Payload, pack
 
@@ -23,7 +23,6 @@ __all__ = [
     "Handle",
     "Payload",
     "attach",
-    "culprit",
     "explain_readonly",
     "pack",
     "shared_empty",

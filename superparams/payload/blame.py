@@ -26,7 +26,17 @@ class _Part(NamedTuple):
 
 
 def blame(obj: object, name: str, error: BaseException) -> PayloadError:
-    """The error for an object that cannot be pickled: the part, its type, and the remedy."""
+    """The error for an object that cannot be pickled: the part, its type, and the remedy.
+
+    The part is found by trying the parts, the parts of the part that fails, and so on, and told as
+    a path such as ``Digits.model.lock``. An object may name its parts itself with a method
+    ``payload_parts() -> Mapping[str, object]``, whose keys are whole paths.
+
+    Args:
+        obj: What could not be pickled.
+        name: What to call it.
+        error: What pickling it raised.
+    """
     if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
         # Every part on the way down fails in the same way: the first tells the most.
         part, reason = _innermost(obj, name, error, depth=1), "it is nested too deeply"
@@ -38,24 +48,6 @@ def blame(obj: object, name: str, error: BaseException) -> PayloadError:
         "Make it in the worker: in setup(), or as value(factory=...) where workers are forked from "
         "a template"
     )
-
-
-def culprit(obj: object, name: str) -> str:
-    """Where in `obj` the part is that cannot be pickled, such as ``Digits.model.lock``.
-
-    Found by trying the parts, the parts of the part that fails, and so on. An object may name its
-    parts itself with a method ``payload_parts() -> Mapping[str, object]``, whose keys are whole
-    paths.
-
-    Args:
-        obj: What could not be pickled.
-        name: What to call it.
-
-    Returns:
-        The path; `name` itself if every part can be pickled, or all of it can.
-    """
-    error = _failure(obj)
-    return name if error is None else _innermost(obj, name, error).path
 
 
 def _innermost(obj: object, name: str, error: BaseException, depth: int = _DEPTH) -> _Part:
@@ -189,7 +181,11 @@ def explain_readonly(error: BaseException) -> str | None:
     """
     if not isinstance(error, ValueError | TypeError | BufferError):
         return None
-    if not _READ_ONLY.search(str(error)):
+    try:
+        text = str(error)
+    except Exception:  # a class of the user's
+        return None
+    if not _READ_ONLY.search(text):
         return None
     lines = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__)]
     names = [name for line in reversed(lines) for name in _ATTRIBUTE.findall(line)]

@@ -8,6 +8,7 @@ stands in front of them.
 from __future__ import annotations
 
 import mmap
+import operator
 import sys
 import weakref
 from bisect import bisect_right
@@ -55,6 +56,7 @@ def shared_empty(
     Raises:
         PayloadError: If the memory cannot be had (the error names the size), or the dtype holds
             objects.
+        TypeError: For a shape that is not of whole numbers, as from `numpy.empty`.
     """
     import numpy as np
 
@@ -63,7 +65,8 @@ def shared_empty(
         raise PayloadError(
             f"shared_empty(dtype={kind}): objects cannot be shared; give a dtype of plain numbers"
         )
-    dimensions = tuple(int(n) for n in shape) if isinstance(shape, Sequence) else (int(shape),)
+    sizes = shape if isinstance(shape, Sequence) else (shape,)
+    dimensions = tuple(map(operator.index, sizes))
     size = kind.itemsize
     for n in dimensions:
         size *= n

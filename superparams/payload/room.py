@@ -41,8 +41,9 @@ def demand(size: int) -> None:
     """Raise `PayloadError` if `size` more bytes can be told to exceed what is left."""
     if size < _WORTH_ASKING:
         return
-    while _releasing:
-        _releasing.pop().join()
+    for thread in tuple(_releasing):  # others add to it meanwhile, and take away
+        thread.join()
+        _releasing.discard(thread)
     left = room()
     if left is not None and size > left:
         raise no_memory(size, f"only {human(left)} are left")
@@ -54,16 +55,13 @@ def release(fd: int) -> None:
         os.close(fd)
         return
 
-    def close() -> None:
-        os.close(fd)
-
-    thread = threading.Thread(target=close, name="superparams-release", daemon=True)
+    thread = threading.Thread(target=os.close, args=(fd,), name="superparams-release", daemon=True)
     try:
         thread.start()
     except RuntimeError:  # no room for a thread
         os.close(fd)
     else:
-        _releasing.difference_update([one for one in _releasing if not one.is_alive()])
+        _releasing.difference_update([one for one in tuple(_releasing) if not one.is_alive()])
         _releasing.add(thread)
 
 

@@ -9,13 +9,10 @@ import stat
 import sys
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from superparams.errors import PayloadError
 from superparams.payload.room import demand, no_memory, release
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _LINUX = sys.platform == "linux"
 # linux/fcntl.h and asm-generic/mman.h; not all of them are in the oldest Python that we run on.
@@ -136,12 +133,7 @@ class Segment:
     def __enter__(self) -> Segment:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __del__(self) -> None:
