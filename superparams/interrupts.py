@@ -7,15 +7,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Generator
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Collection, Generator
+from types import CodeType, FrameType
+from typing import Any, Final
 
 from superparams.engines import Control
 from superparams.notebook import in_notebook
-from superparams.worker import Worker
+from superparams.payload import pack
+from superparams.worker import Program, Worker
 
 __all__ = ["Interrupts"]
+
+LONG: Final = frozenset({Worker.run.__code__, Program.prepare.__code__, pack.__code__})
 
 
 class Interrupts:
@@ -40,12 +43,7 @@ class Interrupts:
                 self._before[number] = signal.signal(number, handler)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
@@ -90,9 +88,9 @@ class Interrupts:
 
     def _stop(self, frame: FrameType | None) -> None:
         self._control.stop()
-        # Engines see that by themselves, and nothing is torn in two; but a setting that runs in
-        # this thread does not.
-        if _runs_setting(frame):
+        # Engines see that by themselves, and nothing is torn in two; but what may take long in
+        # this thread does not: a setting, a factory, or the packing of what they made.
+        if _is_in(frame, LONG):
             raise KeyboardInterrupt
 
     def _is_elsewhere(self, number: int) -> bool:
@@ -104,14 +102,15 @@ class Interrupts:
         return True
 
 
-def _runs_setting(frame: FrameType | None) -> bool:
+def _is_in(frame: FrameType | None, codes: Collection[CodeType]) -> bool:
     while frame is not None:
-        if frame.f_code is Worker.run.__code__:
+        if frame.f_code in codes:
             return True
         frame = frame.f_back
     return False
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(RuntimeError, OSError):  # it interrupted a print; nobody listens
+    # It interrupted a print; nobody listens; it is closed.
+    with contextlib.suppress(RuntimeError, OSError, ValueError):
         print(f"\n{text}", file=sys.stderr, flush=True)

@@ -112,6 +112,48 @@ def test_13_once_while_workers_start(method: str, tmp_path: Path) -> None:
     assert re.search(r"\d of 999 settings ran", terminal.seen)
 
 
+MAKES = """
+import sys, time
+from superparams import Experiment, search, value
+def made():
+    open("began-0", "w").close()
+    time.sleep(60)
+class Makes(Experiment):
+    a: int = search([1, 2])
+    data: object = value(factory=made, key="made")
+    def run(self):
+        return {"y": self.data}
+if __name__ == "__main__":
+    Makes().run_all(2, start_method=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_13_twice_while_a_factory_is_at_work(method: str, tmp_path: Path) -> None:
+    """In the template or, where there is none, in the driver."""
+    with Terminal(tmp_path, str(script(tmp_path, MAKES)), method) as terminal:
+        began(terminal, tmp_path)
+        begun = time.monotonic()
+        terminal.interrupt()
+        terminal.expect("Ctrl-C again")
+        if method != "forkserver":  # there the first will do, since no setting runs
+            terminal.interrupt()
+        assert terminal.end() == BY_INTERRUPT
+        assert time.monotonic() - begun < 1.5
+        assert "0 of 2 settings ran" in terminal.seen
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_14_terminated_while_a_factory_is_at_work(method: str, tmp_path: Path) -> None:
+    process = start(tmp_path, str(script(tmp_path, MAKES)), method)
+    wait_for(lambda: count(tmp_path, "began"))
+    process.terminate()
+    begun = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert time.monotonic() - begun < 1.5
+
+
 def test_13_once_when_nothing_is_left_to_hand_out_is_no_interruption(tmp_path: Path) -> None:
     with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "2", "0.5") as terminal:
         began(terminal, tmp_path, 2)

@@ -44,8 +44,7 @@ class Options:
     num_proc: workers; timeout: seconds a setting may take; retries: extra attempts of a setting
     whose outcome is in `retry_on`; start_method: "forkserver", "spawn" or "fork";
     threads_per_worker: BLAS and OpenMP threads of each worker; gpus: device names or their number,
-    divided among the ranks; folder: the run folder, where logs/<rank>.log are written; preload:
-    modules to import once, before workers start.
+    divided among the ranks; folder: the run folder, where logs/<rank>.log are written.
     """
 
     num_proc: int = 1
@@ -56,7 +55,6 @@ class Options:
     threads_per_worker: int | None = None
     gpus: Sequence[str | int] | int | None = None
     folder: Path | None = None
-    preload: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse what means nothing, and settle numbers of numpy and lists as plain ones."""
@@ -202,9 +200,16 @@ class Engine(Protocol):
 
 
 def find(engine: str | Engine | Executor) -> Engine:
-    """The engine of that name, or the engine around an executor of `concurrent.futures`."""
+    """The engine of that name, or the engine around an executor of `concurrent.futures`.
+
+    Raises:
+        EngineError: When it is none of these, or this system has no such engine.
+    """
     if isinstance(engine, str):
         return _named(engine)
+    if isinstance(engine, type):
+        name = engine.__name__
+        raise EngineError(f"engine={name} is a class: give one of them, as in engine={name}(4)")
     if hasattr(engine, "execute"):
         return cast("Engine", engine)
     if not hasattr(engine, "submit"):

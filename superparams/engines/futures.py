@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superparams import payload
-from superparams.engines import Activity, Control, Options, Todo, refuse
+from superparams.engines import Activity, Control, Options, Todo, has_processes, refuse
 from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _PATIENCE = 0.5
 # Work after which a chunk returns what it has not begun, seconds: quick settings came first.
 _LONG = 2 * Pace.TARGET
+_REMEDY = '; give engine="processes"'
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Futures:
         refuse(
             self.name,
             options,
-            timeout='an executor cannot end a setting; give engine="processes"',
+            timeout=f"an executor cannot end a setting{_REMEDY if has_processes() else ''}",
             start_method=f"{own}: give it to the executor",
             threads_per_worker=f"{own}: set OMP_NUM_THREADS before it starts",
             gpus=f"{own}: set CUDA_VISIBLE_DEVICES in them",

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from superparams.engines import Activity, Control, Options, Todo
 from superparams.engines.pool import launch, logs, shares
@@ -80,7 +80,7 @@ def _check(method: str) -> None:
 
 
 def _boot(method: str, options: Options, program: Program) -> Boot:
-    devices = None
+    devices, path = None, cast("list[object]", sys.path)
     if options.gpus is not None:
         devices = shares.devices(options.num_proc, options.gpus, os.environ)
     return Boot(
@@ -90,6 +90,6 @@ def _boot(method: str, options: Options, program: Program) -> Boot:
         environ=shares.threads(options.num_proc, options.threads_per_worker, os.environ),
         devices=devices,
         libraries=program.libraries() if method == "forkserver" else (),
-        path=list(sys.path),
+        path=[one for one in path if isinstance(one, str)],  # imports skip the others, too
         argv=list(getattr(sys, "argv", [""])),
     )

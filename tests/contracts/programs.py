@@ -29,12 +29,13 @@ class FunctionProgram:
     name: str = "tests.Function"
     enter_hook: Callable[[Place], None] | None = None
     close_hook: Callable[[Place], None] | None = None
+    needs: Sequence[str] = ()  # modules that it will import
 
     def prepare(self) -> None:
         """Nothing is made by factories."""
 
     def libraries(self) -> list[str]:
-        return []
+        return list(self.needs)
 
     def __len__(self) -> int:
         return self.size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -85,6 +86,10 @@ def test_serial_has_one_worker() -> None:
 def test_unknown_engines_are_refused() -> None:
     with pytest.raises(EngineError, match=r"'warp'.*'processes'"):
         find("warp")
+    with pytest.raises(EngineError, match=r"engine=ThreadPoolExecutor is a class: .*\(4\)$"):
+        find(ThreadPoolExecutor)  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="engine=5 is neither a name"):
+        find(5)  # type: ignore[arg-type]
 
 
 MEANINGLESS: dict[str, list[Any]] = {

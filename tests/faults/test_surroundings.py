@@ -117,6 +117,79 @@ def test_the_template_is_killed() -> None:
     assert {row["status"] for row in found} == {"done"}
 
 
+def is_template(process: psutil.Process) -> bool:
+    try:
+        return any("engines.pool.template" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def test_the_template_dies_while_the_payload_is_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loads libraries then, one of which crashes; once, as when memory is short."""
+    died = tmp_path / "died"
+    (tmp_path / "crashes.py").write_text(
+        f"import os\nif not os.path.exists({str(died)!r}):\n"
+        f"    open({str(died)!r}, 'w').close()\n    os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def is_dead() -> bool:
+        return died.exists() and not any(map(is_template, descendants(os.getpid())))
+
+    class PackedSlowly:
+        def __reduce__(self) -> Any:
+            wait_for(is_dead)
+            return int, (1,)
+
+    slow = PackedSlowly()
+
+    def double(index: int, place: Place) -> dict[str, int]:
+        return {"y": 2 * index, "packed": slow}
+
+    program = FunctionProgram(double, 6, 2, needs=["crashes"])
+    found = run(find("processes"), double, 6, program=program, num_proc=2)
+    assert [found[index]["result.y"] for index in range(6)] == [0, 2, 4, 6, 8, 10]
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_what_imports_skip_in_the_path_is_skipped(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, tmp_path])
+    found = run(find("processes"), lambda index, place: {"y": index}, 4, start_method=method)
+    assert [row["status"] for row in found.values()] == ["done"] * 4
+
+
+def test_a_python_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+
+    def removes(index: int, place: Place) -> None:
+        python.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    told = r"a worker could not start: FileNotFoundError: .* set sys\.executable"
+    with pytest.raises(EngineError, match=told):
+        run(find("processes"), removes, 2, start_method="spawn")
+    told = r"workers cannot be started: .*No such file.* set sys\.executable"
+    with pytest.raises(EngineError, match=told):
+        run(find("processes"), removes, 2, start_method="spawn")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_children_of_settings_inherit_no_file_of_ours(method: str) -> None:
+    def looks(index: int, place: Place) -> dict[str, str]:
+        command = ["ls", "-l", "/proc/self/fd"]
+        return {"y": subprocess.check_output(command, text=True, close_fds=False)}
+
+    found = run(find("processes"), looks, 1, start_method=method)
+    assert not [x for x in found[0]["result.y"].split() if x.startswith(("socket:", "/memfd:"))]
+
+
 def test_13_the_terminal_does_not_interrupt_workers() -> None:
     """Ctrl-C reaches the whole foreground process group: no worker may be in it."""
 
@@ -246,11 +319,13 @@ def test_23_threads_that_loading_starts_do_not_hang_workers(tmp_path: Path) -> N
     def threads(index: int, place: Place) -> dict[str, Any]:
         import threading
 
+        importlib.import_module("starts_threads")
         return {"alive": [one.is_alive() for one in threading.enumerate()]}
 
     sys.path.insert(0, str(tmp_path))
     try:
-        found = run(find("processes"), threads, 4, num_proc=2, preload=["starts_threads"])
+        program = FunctionProgram(threads, 4, 2, needs=["starts_threads"])
+        found = run(find("processes"), threads, 4, program=program, num_proc=2)
     finally:
         sys.path.remove(str(tmp_path))
     assert [row["result.alive"] for row in found.values()] == [[True, True]] * 4
@@ -407,9 +482,8 @@ def test_38_devices_are_divided_before_anything_is_imported(method: str, tmp_pat
         time.sleep(0.02)
         return {"y": importlib.import_module("sees_devices").seen}
 
-    options: dict[str, Any] = {"num_proc": 2, "start_method": method}
-    if method != "fork":
-        options["preload"] = ["sees_devices"]
+    program = FunctionProgram(devices, 20, 2, needs=["sees_devices"])
+    options: dict[str, Any] = {"num_proc": 2, "start_method": method, "program": program}
     sys.path.insert(0, str(tmp_path))
     try:
         found = run(find("processes"), devices, 20, gpus=["a", "b", "c"], **options)

@@ -141,7 +141,7 @@ class Dispatch:
         self._selector.unregister(self._template.control)
         for member in list(self._members.values()):
             self._forget(member)
-        self._template.close()
+        self._template.close(is_ready=self._forks is not None)
 
     def _over(self) -> bool:
         if self._hurried():
@@ -242,7 +242,8 @@ class Dispatch:
                 if frame.body:
                     self._template.change_handle(pickle.loads(frame.body))
             elif frame.kind is Kind.BROKEN:
-                raise EngineError(_broken("the template process", frame.body))
+                who = "the template process" if self._forks is None else "a worker"
+                raise EngineError(_broken(who, frame.body))
             elif frame.kind is Kind.DEAD and frame.a in self._members:
                 (peak,) = template.PEAK.unpack(frame.body)
                 self._bury(self._members[frame.a], frame.b, peak)

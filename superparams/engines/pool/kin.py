@@ -9,6 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import traceback
+import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -52,6 +55,28 @@ def _library() -> Any:
     except (AttributeError, OSError, TypeError):
         return None
     return library
+
+
+def fork(act: Callable[[int], int]) -> int:
+    """Fork; the child calls `act` with its parent's id, and exits with what that gives.
+
+    Returns:
+        The id of the child.
+    """
+    parent = os.getpid()
+    with warnings.catch_warnings():
+        # Whoever forks knows what threads there are, and looks closer than at their number.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        code = act(parent)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 def children() -> set[int]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
-import signal
 import socket
 import subprocess
 import sys
 import time
-import traceback
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
 
 # How long the template may take to end all workers before it is killed itself, seconds.
 _PATIENCE = 5.0
+_NOT_READY = 0.2  # and if it has none yet, but is at what a factory makes
 
 
 def default_method() -> str:
@@ -44,12 +41,16 @@ class Template:
         self._cells = cells
         self._words = b""
         self._process: subprocess.Popen[bytes] | None = None
-        with theirs:
-            if boot.method == "fork":
-                self._pid = self._fork(theirs, program)
-            else:
-                self._pid = self._run(theirs, boot.path)
-                self._say(Kind.BOOT, boot)
+        try:
+            with theirs:
+                if boot.method == "fork":
+                    self._pid = self._fork(theirs, program)
+                else:
+                    self._pid = self._run(theirs, boot.path)
+                    self._say(Kind.BOOT, boot)
+        except BaseException:
+            self.control.close()
+            raise
 
     def boot(self, handle: Any) -> None:
         """Give it the handle of the payload; `READY` or `BROKEN` comes on `control`."""
@@ -63,10 +64,14 @@ class Template:
     def start(self, rank: int, fault: int, *, boots: bool) -> socket.socket:
         """Have a worker made (boots: as a fresh interpreter); gives our end of its channel."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            wire.send(self.control, Frame(Kind.START, rank), [theirs.fileno(), fault])
-        if boots:
-            wire.send(ours, Frame(Kind.BOOT, body=self._words))
+        try:
+            with theirs, suppress(ConnectionError):  # it is gone, as in `_say`
+                wire.send(self.control, Frame(Kind.START, rank), [theirs.fileno(), fault])
+                if boots:
+                    wire.send(ours, Frame(Kind.BOOT, body=self._words))
+        except BaseException:
+            ours.close()
+            raise
         return ours
 
     def kill(self, rank: int) -> None:
@@ -77,19 +82,20 @@ class Template:
         """Send a signal to a worker."""
         self._ask(Frame(Kind.SIGNAL, rank, signum))
 
-    def close(self) -> None:
-        """End the template, and with it every worker that is left."""
+    def close(self, *, is_ready: bool) -> None:
+        """End the template, and with it every worker that is left; it has none before `READY`."""
         self._ask(Frame(Kind.CLOSE))
-        if not self._ended(_PATIENCE):
-            kin.kill(self._pid, signal.SIGKILL)
+        if not self._ended(_PATIENCE if is_ready else _NOT_READY):
+            kin.kill_group(self._pid)
             self._ended(_PATIENCE)
         self.control.close()
 
     def _say(self, kind: Kind, what: Any, *fds: int) -> None:
-        wire.send(self.control, Frame(kind, body=pickle.dumps(what)), fds)
+        with suppress(ConnectionError):  # it is gone, and the end of its socket will tell
+            wire.send(self.control, Frame(kind, body=pickle.dumps(what)), fds)
 
     def _ask(self, frame: Frame) -> None:
-        with suppress(OSError):  # it is gone, and the end of its socket will tell
+        with suppress(OSError):  # it is gone, as in `_say`
             wire.send(self.control, frame)
 
     def _run(self, theirs: socket.socket, path: list[str]) -> int:
@@ -111,22 +117,14 @@ class Template:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # whatever stands there
                 stream.flush()
-        with warnings.catch_warnings():
-            # The user asked for fork, threads or not.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            driver, pid = os.getpid(), os.fork()
-        if pid:
-            return pid
-        code = 1
-        try:
+
+        def serve(driver: int) -> int:
             self.control.close()
             with open(os.devnull, "rb") as nothing:
                 os.dup2(nothing.fileno(), 0)
-            code = template.serve(theirs, self._boot, program, self._cells.fd, driver)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
+            return template.serve(theirs, self._boot, program, self._cells.fd, driver)
+
+        return kin.fork(serve)
 
     def _ended(self, patience: float) -> bool:
         limit = time.monotonic() + patience
@@ -146,7 +144,5 @@ class Template:
 
 def no_files(error: OSError, num_proc: int) -> EngineError:
     """What to tell when the system refuses a file, a process or memory at the start of workers."""
-    remedy = "use fewer workers"
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        remedy = "raise the limit of open files (ulimit -n) or use fewer workers"
-    return EngineError(f"num_proc={num_proc}: workers cannot be started: {error}; {remedy}")
+    told = f"num_proc={num_proc}: workers cannot be started: {error}"
+    return EngineError(f"{told}; {template.remedy(error)}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
-import importlib
 import os
 import pickle
 import signal
@@ -63,6 +62,8 @@ class Loaded:
 def main(channel: int, fault: int, shared: int, rank: int, parent: int) -> None:
     """Be a worker in a fresh interpreter."""
     kin.die_with_parent(parent, signal.SIGKILL)
+    for fd in (channel, fault, shared):  # they came by inheritance, and are not for its children
+        os.set_inheritable(fd, False)
     seat = Seat(rank, socket.socket(fileno=channel), fault, Cells(shared))
     boot = wire.receive(seat.channel)
     words: Boot = pickle.loads(boot.body)
@@ -91,11 +92,9 @@ def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int
 
 
 def load(boot: Boot) -> Loaded:
-    """The program out of the payload, after the modules the user wants loaded."""
+    """The program out of the payload."""
     from superparams import payload
 
-    for name in boot.options.preload:
-        importlib.import_module(name)
     attached = payload.attach(boot.handle)
     program: Program = attached.load()
     program.prepare()

@@ -8,6 +8,7 @@ takes the workers along.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import pickle
@@ -17,8 +18,6 @@ import struct
 import sys
 import threading
 import time
-import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -57,6 +56,15 @@ def fresh_command(module: str, path: list[str], *numbers: int) -> list[str]:
     return [sys.executable, *_flags(), "-c", code, repr(path), *map(str, numbers)]
 
 
+def remedy(error: OSError) -> str:
+    """What to do when the system refuses a file, a process or memory for workers."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "raise the limit of open files (ulimit -n) or use fewer workers"
+    if error.filename is not None and str(error.filename) == sys.executable:
+        return 'set sys.executable to the Python that is to run them, or give engine="threads"'
+    return "use fewer workers"
+
+
 def _flags() -> list[str]:
     """The interpreter's own options."""
     flags = [f"-W{one}" for one in sys.warnoptions]
@@ -72,6 +80,7 @@ def _flags() -> list[str]:
 def main(fd: int, parent: int) -> None:
     """Be the template in a fresh interpreter."""
     kin.die_with_parent(parent, signal.SIGKILL)
+    os.set_inheritable(fd, False)  # it came by inheritance, and is not for those we start
     control = socket.socket(fileno=fd)
     try:
         boot: Boot = pickle.loads(wire.receive(control).body)
@@ -136,10 +145,7 @@ def _can_fork() -> bool:
     Libraries that handle fork end their threads before it (OpenBLAS) or make them anew in the child
     (jemalloc, Arrow), so a fork is tried first, and known threads do not count.
     """
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
+    os.waitpid(kin.fork(lambda _: 0), 0)
     main, *others = _thread_names()
     unnamed = [one for one in others if one == main]
     foreign = [one for one in others if one != main and not one.startswith("jemalloc")]
@@ -237,30 +243,21 @@ class _Template:
         try:
             self._pids[rank] = make(rank, channel, fault)
         except OSError as error:  # no more processes, or no memory for one
-            text = f"{type(error).__name__}: {error}"
+            text = f"{type(error).__name__}: {error}; {remedy(error)}"
             wire.send(self._control, Frame(Kind.BROKEN, body=text.encode(errors="replace")))
         os.close(channel)
         os.close(fault)
 
     def _fork(self, rank: int, channel: int, fault: int) -> int:
-        with warnings.catch_warnings():
-            # `_can_fork` has looked closer than the count of threads that the warning goes by.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            me, pid = os.getpid(), os.fork()
-        if pid:
-            return pid
-        code = 1
-        try:
-            kin.die_with_parent(me, signal.SIGKILL)
+        def serve(parent: int) -> int:
+            kin.die_with_parent(parent, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             for one in (self._control, self._wake, self._outside):
                 one.close()
             seat = member.Seat(rank, socket.socket(fileno=channel), fault, self._cells)
-            code = member.serve(self._boot, self._loaded, seat, forked=True)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
+            return member.serve(self._boot, self._loaded, seat, forked=True)
+
+        return kin.fork(serve)
 
     def _spawn(self, rank: int, channel: int, fault: int) -> int:
         shared = self._cells.fd
