@@ -105,9 +105,12 @@ def results_folder(results: str | Path) -> Path:
     """The folder in which results are kept.
 
     Raises:
-        StoreError: When that is a file.
+        StoreError: When that is a file, or no path.
     """
-    folder = Path(results)
+    try:
+        folder = Path(results)
+    except TypeError:
+        raise StoreError(f"results={results!r}: give the path of a folder") from None
     file = next((one for one in (folder, *folder.parents) if one.is_file()), None)
     if file is not None:
         raise StoreError(

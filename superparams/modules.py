@@ -139,6 +139,8 @@ def import_file(package: Package, name: str) -> ModuleType:
 def _import_or_mark(name: str, top: str) -> None:
     try:
         importlib.import_module(name)
-    except BaseException:  # it is told where that file itself is asked for
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # SystemExit too; it is told where that file itself is asked for
         known = next(one for one in packages() if one.name == top)
         adopt([known._replace(broken=known.broken | {name})])

@@ -150,7 +150,12 @@ def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:
     """The outcomes after which a setting is tried again."""
     if isinstance(retry_on, str):
         raise RunError(f'retry_on={retry_on!r}: give several, as in retry_on=("{retry_on}",)')
-    found = frozenset(retry_on)
+    try:
+        found = frozenset(retry_on)
+    except TypeError:  # nothing to iterate, or lists in it
+        raise RunError(
+            f'retry_on={retry_on!r}: give some of "failed", "killed", "timeout"'
+        ) from None
     unknown = found - (set(get_args(Status)) - {"done"})
     if unknown:
         strange = sorted(unknown, key=repr)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
+import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -26,13 +26,15 @@ from superparams.notebook import in_one_line
 from superparams.outcome import counts, decode
 from superparams.plan import LARGEST_PLAN, Plan, all_keys
 from superparams.policy import Asked, Policy, asked
-from superparams.progress import Progress, conclude
+from superparams.progress import Progress, conclude, say
 from superparams.store import Ledger, Results, RunFolder, compact, experiment_folder
 from superparams.store.folder import State
 from superparams.store.report import keep_report
 from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]
+
+MOST_OF_PYTHON: Final = 61  # workers of a pool of Python itself on Windows, which refuses more
 
 
 def run_all(
@@ -56,13 +58,14 @@ def run_all(
     control = control or Control()
     if what.engine is not None:
         return _run(space, what, results, control, has_summary)
-    with ProcessPoolExecutor(what.options.num_proc) as pool:
+    with ProcessPoolExecutor(min(what.options.num_proc, MOST_OF_PYTHON)) as pool:
         return _run(space, dataclasses.replace(what, engine=pool), results, control, has_summary)
 
 
 def _run(
     space: Experiment, what: Asked, results: str | Path, control: Control, has_summary: bool
 ) -> Results:
+    _keep_standard_files()
     job = prepare(space, what, results)
     has_progress = what.policy.progress
     run = shown = None
@@ -74,10 +77,20 @@ def _run(
     if has_summary and has_progress:
         conclude(lambda: found.summary, shown)
     for note in (*job.code.notes, *found.notes) if has_progress else ():
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     if type(space).report is not Experiment.report:
         found.report = _report(space, found)
     return found
+
+
+def _keep_standard_files() -> None:
+    """Have 0, 1 and 2 taken, which a daemon closes: what C code prints must not hit the ledger."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It gets the lowest number that is free, which is this one; for workers too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _report(space: Experiment, found: Results) -> Path | None:
@@ -101,7 +114,7 @@ def _tell(planned: Plan) -> None:
     told = "; ".join(f"{count:,} {what}" for count, what in parts if count)
     if told:
         settings = f"{planned.size:,} setting{'s' * (planned.size != 1)}"
-        print(f"{settings}: {told}", file=sys.stderr)
+        say(f"{settings}: {told}")
 
 
 def _execute(job: Job, control: Control) -> tuple[RunFolder, Progress]:
@@ -169,7 +182,7 @@ def _mind_failures(
         left = shown.n_left
         if policy.progress and left:
             what = f"{shown.n_failed:,} failed (max_failures={most:,})"
-            print(f"{what}: finishing what runs, {left:,} left", file=sys.stderr)
+            say(f"{what}: finishing what runs, {left:,} left")
 
 
 def _raise_first_failure(batch: pa.RecordBatch) -> None:
@@ -194,14 +207,12 @@ def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
 def _finish(
     run: RunFolder, state: State, is_hurried: bool, keeping: Keeping, known: dict[str, Any]
 ) -> None:
-    if not is_hurried:
-        keeping.end(PATIENCE)
-        run.finish(state, **known)
-        return
-    # There is an error, or someone waits for the end: that comes first.
-    with contextlib.suppress(Exception):
-        keeping.end(HURRIED)
-        run.finish(state, **known)
+    # Where there is an error, or someone waits for the end, that comes first.
+    with contextlib.suppress(Exception) if is_hurried else contextlib.nullcontext():
+        try:
+            keeping.end(HURRIED if is_hurried else PATIENCE)
+        finally:  # what it warns of is an error where warnings are
+            run.finish(state, **known)
 
 
 def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:

@@ -83,6 +83,8 @@ def test_keys_come_from_wherever(keys: Any) -> None:
         ({"gpus": 10**12}, "that is more than 100,000"),
         ({"retry_on": "failed"}, "retry_on='failed'"),
         ({"retry_on": ["done", 5]}, "retry_on="),
+        ({"retry_on": None}, "retry_on=None: give some of"),
+        ({"retry_on": [["failed"]]}, "retry_on=[['failed']]: give some of"),
         ({"engine": "carts"}, "engine='carts' is unknown"),
         ({"engine": "serial", "num_proc": 2}, "num_proc=2 cannot be used with engine='serial'"),
         ({"engine": "threads", "timeout": 1}, "timeout=1 cannot be used with"),

@@ -131,6 +131,16 @@ def test_nothing_when_it_is_not_wanted(num_proc: str, tmp_path: Path) -> None:
     assert terminal.seen == "ended\r\n"
 
 
+@pytest.mark.parametrize("num_proc", ["1", "2"])
+@pytest.mark.parametrize("how", ["sys.stderr = None", "sys.stderr.close()"])
+def test_without_a_stderr_nothing_is_said(how: str, num_proc: str, tmp_path: Path) -> None:
+    """As in a daemon, and under pythonw."""
+    path = str(script(tmp_path, f"import sys\n{how}\n{NAPS}"))
+    for _ in range(2):  # there is something to tell of a run before this one
+        process = start(tmp_path, path, num_proc, "3", "0.01")
+        assert process.communicate(timeout=30) == ("ended\n", "")
+
+
 BREAKS = """
 from superparams import Experiment, search
 class Breaks(Experiment):

@@ -19,9 +19,15 @@ import pytest
 
 from superparams import Experiment, Results, search, value
 from superparams.cores import cores
-from superparams.errors import EngineError, RunError, SettingFailed, SuperparamsError
+from superparams.errors import (
+    EngineError,
+    RunError,
+    SettingFailed,
+    StoreError,
+    SuperparamsError,
+)
 from superparams.store import read
-from tests.runs import output
+from tests.runs import environment, output
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -149,6 +155,13 @@ def test_another_results_folder(tmp_path: Path) -> None:
     assert found.path.is_relative_to(tmp_path / "elsewhere")
     assert not Path("results").exists()
     assert len(Toy.results(tmp_path / "elsewhere")) == 6
+
+
+def test_a_folder_of_results_is_a_path() -> None:
+    with pytest.raises(StoreError, match="results=5: give the path of a folder"):
+        Toy().run_all(results=5, progress=False)  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="results=None: give"):
+        Toy.results(None)  # type: ignore[arg-type]
 
 
 # ---- what it refuses before anything starts
@@ -318,6 +331,14 @@ def raise_broken() -> None:
     raise Broken
 
 
+def raise_broken_value() -> None:
+    class BrokenValue(ValueError):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    raise BrokenValue
+
+
 def raise_unpicklable() -> None:
     class Held(Exception):
         def __init__(self) -> None:
@@ -350,6 +371,7 @@ RAISES: dict[str, tuple[Callable[[], None], str, str]] = {
     "value": (raise_value, "ValueError: text\nmore", "in raise_value"),
     "base": (raise_base, "Odd: base", "in raise_base"),
     "broken": (raise_broken, "Broken: <its message raised RuntimeError>", "in raise_broken"),
+    "broken value": (raise_broken_value, "BrokenValue: <its message", "in raise_broken_value"),
     "unpicklable": (raise_unpicklable, "Held: held", "in raise_unpicklable"),
     "exit": (raise_exit, "SystemExit: 0", "in raise_exit"),
     "recursion": (raise_recursion, "RecursionError: maximum recursion", "more times"),
@@ -626,6 +648,38 @@ def test_on_error_raise_runs_nothing_more() -> None:
     assert ran() == [0]
 
 
+ENDS_EARLY = """
+import json, threading
+from pathlib import Path
+from superparams import Experiment, search
+from superparams.errors import SettingFailed
+from superparams.store import repository
+class Fails(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        raise ValueError
+repository._SECONDS = 1.0
+try:
+    Fails().run_all(on_error="raise", progress=False)
+except SettingFailed:
+    (run,) = Path("results").glob("*/runs/*/run.json")
+    print(json.loads(run.read_text())["state"])
+for thread in threading.enumerate():
+    if thread.name == "superparams-provenance":
+        thread.join()
+"""
+
+
+def test_how_it_ended_is_told_where_warnings_are_errors(tmp_path: Path) -> None:
+    """git takes longer than a run that ends early waits for it, which is warned of."""
+    (tmp_path / "bin").mkdir()
+    slow = tmp_path / "bin" / "git"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    env = environment(PATH=f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    assert output(tmp_path, ENDS_EARLY, env=env) == "interrupted\n"
+
+
 def test_failures_beyond_the_first_ones_are_not_told_one_by_one() -> None:
     """Each is written at once, as long as they are few; many would take long."""
     count = 3000
@@ -829,7 +883,10 @@ def test_where_workers_cannot_be_made_those_of_python_itself_run(tmp_path: Path)
         "    print([row['y'] for row in rows], os.getpid() in {row['here'] for row in rows})\n"
         "    try: Squares().run_all(2, engine='processes')\n"
         "    except Exception as error: print(error)\n"
+        "    try: Squares().run_all(2, timeout=1)\n"
+        "    except Exception as error: print(error)\n"
     )
     lines = output(tmp_path, program).splitlines()
     assert lines[0] == "[1, 4, 9] False"
     assert "ProcessPoolExecutor" in lines[1]
+    assert lines[2].endswith("an executor cannot end a setting"), "and nothing else can, here"

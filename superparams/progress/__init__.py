@@ -7,23 +7,29 @@ then; nothing when not asked for.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Final
+from typing import Final, get_args
 
 from superparams.engines import Activity, Control, Options
 from superparams.notebook import Output, in_notebook
-from superparams.progress.displays import Display, InNotebook, PlainLines, Terminal
+from superparams.outcome import Status
+from superparams.progress.displays import (
+    Display,
+    InNotebook,
+    PlainLines,
+    Terminal,
+    is_terminal,
+    say,
+)
 from superparams.progress.text import clock, fitted, rate_text, shortened
 
-__all__ = ["Progress", "conclude"]
+__all__ = ["Progress", "conclude", "say"]
 
 LONG: Final = 2.0  # seconds of a setting after which workers are shown one by one
 MOST_WORKERS: Final = 16  # that are shown; the others are counted
-STATUSES: Final[tuple[str, ...]] = ("done", "failed", "killed", "timeout")
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
 
 class Progress:
@@ -79,7 +85,7 @@ class Progress:
             return "none"
         if in_notebook():
             return "notebook"
-        return "live" if sys.stderr.isatty() and not in_process else "plain"
+        return "live" if is_terminal() and not in_process else "plain"
 
     @property
     def n_ended(self) -> int:
@@ -106,12 +112,7 @@ class Progress:
         self._display.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._display.stop()
         if isinstance(self._display, InNotebook):
             self.output.show(f"{self._name}: {', '.join(self._counted(()))}")
@@ -190,5 +191,5 @@ def conclude(summary: Callable[[], str], shown: Progress | None) -> None:
     """
     if in_notebook():
         (shown.output if shown else Output()).show(summary())
-    elif sys.stderr.isatty():
-        print(summary(), file=sys.stderr)
+    elif is_terminal():
+        say(summary())

@@ -6,17 +6,35 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from superparams.notebook import Output
 
-__all__ = ["Display", "InNotebook", "PlainLines", "Terminal"]
+__all__ = ["Display", "InNotebook", "PlainLines", "Terminal", "is_terminal", "say"]
 
 REFRESH: Final = 0.25  # seconds between two looks
 NOTEBOOK_WIDTH: Final = 100  # characters, which fit into the outputs of all frontends
 FIRST_LINE, MOST_BETWEEN = 5.0, 60.0  # seconds to the first plain line, and at most between two
 
 Lines = Callable[[int], Sequence[str]]  # what there is to show, for a width in characters
+
+
+def is_terminal() -> bool:
+    """Whether stderr is a terminal; a daemon may have none at all, or one that is closed."""
+    stream: Any = sys.stderr
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def say(text: str) -> None:
+    """Print a line to stderr, where there is one."""
+    stream: Any = sys.stderr
+    if stream is not None:
+        with suppress(ValueError):  # it is closed
+            print(text, file=stream, flush=True)
 
 
 class Display:
@@ -112,5 +130,5 @@ class PlainLines(_Thread):
     def _keep_up(self) -> None:
         wait = FIRST_LINE
         while not self._ended.wait(wait):
-            print(self._line(), file=sys.stderr, flush=True)
+            say(self._line())
             wait = min(wait * 1.5, MOST_BETWEEN)

@@ -427,3 +427,21 @@ def test_ctrl_c_ends_a_listing(project: Project) -> None:
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "\nInterrupted.\n")
     assert not Path(project.folder / "second").exists()
+
+
+def test_ctrl_c_while_a_file_beside_a_folder_is_imported(project: Project) -> None:
+    project.experiments("index/RQ1").write(
+        {"experiments/index.py": "import time\nopen('begun', 'w').close()\ntime.sleep(60)"}
+    )
+    process = subprocess.Popen(
+        [EXPERIMENT, "index.RQ1"],
+        cwd=project.folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for((project.folder / "begun").exists)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "\nInterrupted.\n")
+    assert project.recorded() == {}

@@ -229,3 +229,29 @@ print(run.manifest()["what"])
 
 def test_39_a_run_in_a_fork_made_while_a_run_is_described(tmp_path: Path) -> None:
     assert output(tmp_path, FORKED) == "7\nslow\n"
+
+
+CLOSED = """
+import sys
+from superparams import Experiment, search
+class Closed(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        import os
+        os.write(2, b"by C code")  # were it the ledger, that would be damaged
+        return {"y": 10 * self.a}
+if __name__ == "__main__":
+    found = Closed().run_all(int(sys.argv[1]))
+    with open("told.txt", "w") as file:
+        print([row["y"] for row in found], list(found.notes), file=file)
+"""
+
+
+@pytest.mark.parametrize("num_proc", ["1", "2"])
+def test_a_daemon_that_has_closed_its_standard_files(num_proc: str, tmp_path: Path) -> None:
+    """What a run opens must not get their numbers."""
+    path = script(tmp_path, CLOSED)
+    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, str(path), num_proc]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), timeout=60, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "told.txt").read_text() == "[10, 20] []\n"
