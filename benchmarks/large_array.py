@@ -3,7 +3,7 @@
     python benchmarks/large_array.py [--gib 1.0] [--repeats 3]
 
 64 settings each sum their slice. Every way runs in a process of its own, in turns, while the
-memory of its process tree is sampled: private and file pages by PSS, plus each memfd once.
+memory of its process tree is sampled: private and file pages by PSS, shared memory once.
 By hand: one copy into a memfd and the sums in forked workers; or a forked global, no copy at all.
 "given" and "built in place" start with the array ready, "factory" with nothing. The arrays have
 ``key=`` but for one row, which shows what the digest of the content costs.
@@ -21,10 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peers.memory import of_tree
 
 from superparams import Experiment, search, shared_empty, value
 
@@ -142,38 +142,6 @@ WAYS: dict[str, Callable[[int], float]] = {
 }
 
 
-def memory_of_tree(root: int) -> int:
-    """Bytes that a process tree holds: PSS without shared memory, plus each memfd once."""
-    total, memfds = 0, {}
-    for pid in tree(root):
-        try:
-            with open(f"/proc/{pid}/smaps_rollup") as file:
-                fields = dict(line.split(":", 1) for line in file if "kB" in line)
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                if os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/memfd:"):
-                    held = os.stat(f"/proc/{pid}/fd/{fd}")
-                    memfds[held.st_ino] = held.st_blocks * 512
-        except OSError:
-            continue
-        kib = {name: int(fields[name].split()[0]) for name in ("Pss", "Pss_Shmem")}
-        total += (kib["Pss"] - kib["Pss_Shmem"]) * 1024
-    return total + sum(memfds.values())
-
-
-def tree(root: int) -> list[int]:
-    pids, todo = [], [root]
-    while todo:
-        pid = todo.pop()
-        pids.append(pid)
-        try:
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
-                todo += map(int, children.split())
-        except OSError:
-            continue
-    return pids
-
-
 def measure(way: str, workers: int) -> tuple[float, float]:
     """Seconds, and the most memory held, as a multiple of the array."""
     subprocess.run([sys.executable, "-c", TOUCH.format(bytes=3 * BYTES)], check=True)
@@ -182,7 +150,7 @@ def measure(way: str, workers: int) -> tuple[float, float]:
     )
     most = 0
     while child.poll() is None:
-        most = max(most, memory_of_tree(child.pid))
+        most = max(most, of_tree(child.pid))
         time.sleep(0.01)
     assert child.stdout is not None
     with child.stdout as answer:

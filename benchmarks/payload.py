@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import psutil
+from peers.memory import of_tree
 
 from superparams.payload import pack, shared_empty
 
@@ -44,20 +44,8 @@ def plain_copy(data: np.ndarray) -> None:
 
 
 def memory() -> int:
-    """Bytes that this process holds: its own, and what it has in memfds."""
-    files = (os.stat(f"/proc/self/fd/{fd}") for fd in shared_fds())
-    return psutil.Process().memory_full_info().uss + sum(file.st_size for file in files)
-
-
-def shared_fds() -> list[str]:
-    found = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            if os.readlink(f"/proc/self/fd/{fd}").startswith("/memfd:"):
-                found.append(fd)
-        except OSError:
-            continue
-    return found
+    """Bytes that this process holds, its memfds included."""
+    return of_tree(os.getpid())
 
 
 def row(name: str, value: float, unit: str, ratio: str = "") -> None:
