@@ -846,11 +846,11 @@ def test_large_memory_is_given_back_by_several_threads_at_once() -> None:
 
     def work() -> None:
         try:
-            for _ in range(300):
+            for _ in range(800):
                 segment = Segment.create("test")
                 os.ftruncate(segment.fd, 16 << 20)  # no page of it is ever touched
                 segment.release()
-                demand(16 << 20)
+            demand(16 << 20)
         except BaseException as error:
             failed.append(error)
 
