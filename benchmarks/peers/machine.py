@@ -18,8 +18,13 @@ def described() -> str:
     cores = len(os.sched_getaffinity(0))
     return (
         f"{cores} cores ({processor()}), {memory:.0f} GiB of memory, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+        f"{platform.system()} {kernel()}, Python {platform.python_version()}"
     )
+
+
+def kernel() -> str:
+    """Its version, without what its builder added."""
+    return re.split(r"[^0-9.]", platform.release(), maxsplit=1)[0]
 
 
 def processor() -> str:

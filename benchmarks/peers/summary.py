@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from benchmarks.peers import catalog
@@ -23,9 +24,9 @@ KILL = "kept, when 1 of 20 kills its worker"
 NOTE = """\
 `make bench` printed this on {date}: {machine}. Versions: {versions}. Medians, of a tool's ways the
 best in each column; in bold the best of all. A dash is work that a tool does not have. All ways and
-sizes, with their spread and how each tool is used, are in
-[benchmarks/results.md](benchmarks/results.md).
-"""
+sizes, with their spread, are in [benchmarks/results.md](benchmarks/results.md); how each tool is
+used is in [benchmarks/README.md](benchmarks/README.md)."""
+WIDTH = 105
 
 
 def summary(results: dict[str, Any]) -> str:
@@ -43,7 +44,8 @@ def summary(results: dict[str, Any]) -> str:
     lines = [f"| {' | '.join(['', *heads])} |", rule(len(heads))]
     lines += [f"| {' | '.join([tool, *(one[tool] for one in columns)])} |" for tool in by_tool]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    return "\n".join([*lines, "", NOTE.format(**{**results, "versions": versions})])
+    note = NOTE.format(**{**results, "versions": versions})
+    return "\n".join([*lines, "", fill(note.replace("\n", " "), WIDTH, break_on_hyphens=False), ""])
 
 
 def column(
