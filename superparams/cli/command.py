@@ -23,7 +23,7 @@ __all__ = ["VERBS", "Verbs", "execute", "experiment"]
 # Here and not in the verbs' own files, which are loaded when they are used.
 VERBS: Final = {
     "run": "Run experiments: what a NAME without a verb does.",
-    "list": "List all experiments and their state: what no words at all do.",
+    "list": "List experiments and their state, all or NAME: what no words at all do.",
     "status": "Count what is done, failed, stale and to do.",
     "results": "Show the table of results.",
     "logs": "Show what a setting printed.",
@@ -115,10 +115,10 @@ def _are_options_of(verb: str, words: list[str]) -> bool:
         return False
     with click.Context(command) as ctx:
         try:
-            _, rest, _ = command.make_parser(ctx).parse_args(list(words))
+            given, rest, _ = command.make_parser(ctx).parse_args(list(words))
         except click.UsageError:
             return False
-    return not rest
+    return not rest and not isinstance(given.get("target"), str)
 
 
 def _version(ctx: click.Context, option: click.Parameter, is_given: bool) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -18,7 +18,10 @@ from superparams.errors import CommandError
 from superparams.store.rows import as_dicts
 from superparams.store.shown import cell
 
-__all__ = ["SUFFIXES", "as_table", "rows", "write"]
+if TYPE_CHECKING:
+    from superparams.store import Results
+
+__all__ = ["SUFFIXES", "as_table", "for_people", "rows", "write"]
 
 SUFFIXES: Final = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".md": "markdown"}
 KEY: Final = 8  # digits of a key that are shown, or more where two begin alike
@@ -149,6 +152,12 @@ def _timed(table: pa.Table) -> pa.Table:
 
 
 # ---- for people
+
+
+def for_people(of: Results, rows: pa.Table) -> pa.Table:
+    """Some rows of results in the columns that people look at: errors where there are any."""
+    errors = ["error"] if rows.column("error").null_count < rows.num_rows else []
+    return rows.select(["key", *of.params, *of.results, "status", *errors, "seconds"])
 
 
 def as_table(table: pa.Table) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from superparams.cli.session import Session
     from superparams.experiment import Experiment
 
-__all__ = ["as_json", "in_results", "named", "one", "root_of"]
+__all__ = ["as_json", "from_here", "in_results", "named", "one", "root_of"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -24,12 +25,18 @@ def named(verb: _F) -> _F:
     return click.argument("target", metavar="NAME", type=NAME)(verb)
 
 
+def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """A path as it is meant where the command starts: experiments may change where we are."""
+    return None if path is None else Path(os.path.abspath(path))
+
+
 def in_results(verb: _F) -> _F:
     """Option `results`: the folder in which results are kept."""
     return click.option(
         "--results",
         metavar="DIR",
         type=click.Path(file_okay=False, path_type=Path),
+        callback=from_here,
         help="Where results are kept; by default results/ in the project.",
     )(verb)
 
@@ -46,7 +53,7 @@ def root_of(session: Session, cls: type[Experiment], results: Path | None) -> Pa
     from superparams.experiment import name_of
     from superparams.store import experiment_folder
 
-    return experiment_folder(session.results(results), name_of(cls)).absolute()
+    return experiment_folder(session.results(results), name_of(cls))
 
 
 def one(experiments: Sequence[type[Experiment]], what: str) -> type[Experiment]:

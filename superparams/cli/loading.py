@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -30,10 +30,14 @@ class Broken(CommandError):
 
 @dataclass
 class Loaded:
-    """An experiment file, and the experiments in it or the reason that there are none."""
+    """An experiment file, and the experiments in it or the reason that there are none.
+
+    idle: its classes that would be experiments, had they a `run`.
+    """
 
     found: Found
     classes: list[type[Experiment]] = field(default_factory=list[type[Experiment]])
+    idle: list[type[Experiment]] = field(default_factory=list[type[Experiment]])
     error: Broken | None = None
 
 
@@ -45,13 +49,25 @@ def load(root: Root, found: Iterable[Found]) -> list[type[Experiment]]:
     """
     classes: list[type[Experiment]] = []
     files = list(found)
+    idle: list[type[Experiment]] = []
     for one in load_each(root, files):
         if one.error is not None:
             raise one.error
         classes += one.classes
+        idle += one.idle
     if not classes:
-        raise CommandError(f"there is no experiment in {', '.join(str(one.file) for one in files)}")
+        raise CommandError(
+            f"there is no experiment in {', '.join(str(one.file) for one in files)}{_lacking(idle)}"
+        )
     return classes
+
+
+def _lacking(idle: Sequence[type[Experiment]]) -> str:
+    """What keeps classes from being experiments that run."""
+    if not idle:
+        return ""
+    names = ", ".join(cls.__name__ for cls in idle)
+    return f" that can run: {names} {'has' if len(idle) == 1 else 'have'} no run(); write one"
 
 
 def load_each(root: Root, found: Iterable[Found]) -> Iterator[Loaded]:
@@ -67,7 +83,7 @@ def load_each(root: Root, found: Iterable[Found]) -> Iterator[Loaded]:
         if isinstance(imported, Broken):
             yield Loaded(one, error=imported)
         else:
-            yield Loaded(one, _wanted(imported, one))
+            yield _wanted(imported, one)
 
 
 def _imported(root: Root, package: Package, found: Found) -> ModuleType | Broken:
@@ -116,24 +132,30 @@ def _extend_path(root: Root) -> None:
         sys.path.append(folder)
 
 
-def _wanted(module: ModuleType, found: Found) -> list[type[Experiment]]:
+def _wanted(module: ModuleType, found: Found) -> Loaded:
+    known = experiments_of(module)
     if found.cls is None:
-        return experiments_of(module)
+        run = [cls for cls in known if _has_run(cls)]
+        return Loaded(found, run, [cls for cls in known if cls not in run])
     x = vars(module).get(found.cls)
     if _is_experiment(x):
-        return [x]
-    there = ", ".join(cls.__name__ for cls in experiments_of(module)) or "none"
+        return Loaded(found, [x])
+    there = ", ".join(cls.__name__ for cls in known if _has_run(cls)) or "none"
     raise CommandError(f"there is no experiment {found.cls} in {found.file}; it has {there}")
 
 
 def experiments_of(module: ModuleType) -> list[type[Experiment]]:
-    """The experiments that a module defines and that can run, in the order of the file."""
+    """The public experiments that a module defines, in the order of the file."""
     found: dict[type[Experiment], None] = {}
     for name, x in vars(module).items():
         is_own = _is_experiment(x) and x.__module__ == module.__name__
-        if is_own and not name.startswith("_") and x.run is not Experiment.run:
+        if is_own and not name.startswith("_"):
             found[x] = None
     return list(found)
+
+
+def _has_run(cls: type[Experiment]) -> bool:
+    return cls.run is not Experiment.run
 
 
 def _is_experiment(x: Any) -> TypeGuard[type[Experiment]]:

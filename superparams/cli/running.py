@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from superparams.cli import blame, visible
-from superparams.cli.formats import as_table
+from superparams.cli.formats import as_table, for_people
 from superparams.cli.tables import is_terminal, room, styled
 from superparams.engines import Control
 from superparams.errors import SuperparamsError
@@ -128,9 +128,7 @@ class Ended:
         found = self.results
         if not 0 < len(found) <= ROWS:
             return []
-        errors = ["error"] if self.failed else []
-        names = ["key", *found.params, *found.results, "status", *errors, "seconds"]
-        made = as_table(found.to_arrow().select(names)).fitted(room())
+        made = as_table(for_people(found, found.to_arrow())).fitted(room())
         return [*made.lines(), *made.notes()]
 
     def _failures(self, most: int | None = None) -> list[dict[str, Any]]:

@@ -23,8 +23,6 @@ from superparams.cli.command import VARIABLE
 
 __all__ = ["SHELLS", "script"]
 
-OPEN_ENDED: Final = ("=", ".", "/", ",")  # the word goes on behind these
-
 _BASH: Final = r"""
 %(complete_func)s() {
     local line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ LARGEST: Final = 200_000
 
 @dataclass(frozen=True)
 class State:
-    """Counts of the settings of a space, by what is recorded of them.
+    """Counts of the settings of a space, each once, by what is recorded of them.
 
     Attributes:
         done: done by the code as it is now, or by code accepted for it.
@@ -83,15 +83,22 @@ def state_of(
 
 def _looked_up(space: Experiment, index: Index, codes: list[str]) -> State:
     from superparams.keys import Keys
-    from superparams.plan import plan
+    from superparams.plan import all_keys, recorded
 
-    found = plan(Keys(space), space.n_settings, index, codes)
-    return State(found.done, found.again, found.stale, found.n_todo)
+    counts = recorded(all_keys(Keys(space), space.n_settings).unique(), index, codes)
+    return _state(counts, sum(counts.values()))
 
 
 def _estimated(size: int, index: Index, codes: list[str]) -> State:
-    done, stale = len(index.done(*codes)), len(index.stale(*codes))
-    return State(done, len(index.unfinished()), stale, max(0, size - done), is_exact=False)
+    from superparams.plan import recorded
+
+    return _state(recorded(index.keys, index, codes), size, is_exact=False)
+
+
+def _state(counts: Mapping[str, int], size: int, *, is_exact: bool = True) -> State:
+    done, stale = counts["done"], counts["stale"]
+    failed = sum(counts.values()) - done - stale - counts["new"]
+    return State(done, failed, stale, max(0, size - done), is_exact)
 
 
 def _made_for_keys(space: Params) -> Iterator[bool]:

@@ -98,6 +98,33 @@ def test_how_far(project: Project) -> None:
     assert "4 settings  4 done  Some" in project.run().out
 
 
+def test_those_of_a_name(project: Project) -> None:
+    project.experiments("RQ1", "index/A", "index/B").write({"experiments/index/bad.py": "1 / 0"})
+    for words, names in (
+        (["RQ1"], ["RQ1.RQ1"]),
+        (["index"], ["index.A.A", "index.B.B"]),
+        (["experiments/index/B.py"], ["index.B.B"]),
+        (["index.A.A"], ["index.A.A"]),
+    ):
+        document = project.run("list", *words, "--json").document
+        assert [one["name"] for one in document["experiments"]] == names
+        assert len(document["broken"]) == (words == ["index"])
+    assert project.run("list", "RQ1").out.splitlines()[0] == "experiments/RQ1.py"
+    for name in ("RQ3", "index.A.C"):
+        ended = project.run("list", name)
+        assert (ended.code, ended.out) == (2, "")
+        assert "there is no experiment" in ended.err
+
+
+def test_a_setting_that_the_space_has_twice_counts_once(project: Project) -> None:
+    project.write({"experiments/some.py": FAILING.replace("[1, 2, 3, 4]", "[1, 2, 1]")})
+    assert project.run("some").code == 0
+    found = state(project, "some.Some")
+    assert (found["done"], found["todo"]) == (2, 0)
+    (told,) = project.run("status", "some", "--json").document
+    assert (told["done"], told["todo"]) == (2, 0), "as the other verb has it"
+
+
 def test_another_results_folder(project: Project) -> None:
     project.experiments("RQ1")
     assert project.run("RQ1", "--results", "kept", inside="experiments").code == 0

@@ -109,6 +109,10 @@ def test_a_class_without_run(project: Project) -> None:
     )
     ended = run(project, "W.A", code=2)
     assert "A has no run() method" in ended.err
+    for verb in ("run", "results", "status"):  # all of the file: there is nothing in it
+        ended = project.run(verb, "W")
+        assert (ended.code, ended.out) == (2, "")
+        assert "W.py that can run: A has no run(); write one" in ended.err
     assert not (project.folder / "results").exists()
 
 

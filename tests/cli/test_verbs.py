@@ -81,6 +81,37 @@ def test_no_name_is_what_list_is_meant_for(project: Project) -> None:
         document = project.run(*words).document
         assert [one["name"] for one in document["experiments"]] == ["RQ1.RQ1"]
     assert project.run("-n", "2").code == 2, "that is no option of a list"
+    assert project.run("--json", "RQ1").document[0]["counts"] == {"done": 2}, "a name is to run"
+
+
+def test_paths_are_meant_from_where_the_command_starts(project: Project) -> None:
+    """Whatever the experiment makes of the working directory when it is imported."""
+    project.experiments("RQ1", folder="elsewhere")
+    text = (project.folder / "elsewhere/RQ1.py").read_text()
+    moves = f"import os, pathlib\nos.chdir(pathlib.Path(__file__).parents[1] / 'elsewhere')\n{text}"
+    project.write({"experiments/RQ1.py": moves})
+    key = None
+    for verb, *words in (
+        ["run"],
+        ["list"],
+        ["status"],
+        ["results"],
+        ["runs"],
+        ["show", "a=1"],
+        ["clean"],
+        ["accept"],
+    ):
+        done = project.run(verb, "RQ1", *words, "--results", "kept", "--json")
+        assert done.code == 0, f"{verb}: {done.err}"
+        assert str(project.folder / "kept") in done.out or verb in ("list", "accept"), verb
+        key = done.document[0]["rows"][0]["key"] if verb == "results" else key
+    assert project.run("list", "--results", "kept", "--json").document["experiments"][0]["state"]
+    assert project.run("rerun", "RQ1", str(key), "--results", "kept").code == 0
+    assert project.run("results", "RQ1", "--results", "kept", "-o", "t.csv").code == 0
+    assert project.run("diff", "RQ1", "--results", "kept").code == 0
+    assert (project.folder / "t.csv").is_file()
+    assert len(list((project.folder / "kept/RQ1.RQ1/runs").iterdir())) == 2
+    assert [one.name for one in (project.folder / "elsewhere").iterdir()] == ["RQ1.py"]
 
 
 def test_a_verb_never_shadows_an_experiment(project: Project) -> None:
@@ -104,7 +135,7 @@ def test_a_verb_that_is_not_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["RQ1", "--nothing"], ["status"], ["list", "x"], ["completion", "x"]]
+    "words", [["RQ1", "--nothing"], ["status"], ["list", "x", "y"], ["completion", "x"]]
 )
 def test_usage_ends_with_2(project: Project, words: list[str]) -> None:
     project.experiments("RQ1")

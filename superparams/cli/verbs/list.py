@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from superparams.cli import given, told, visible
+from superparams.cli.parameters import NAME
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
@@ -22,27 +23,28 @@ __all__ = ["command"]
 
 
 @click.command("list")
+@click.argument("target", metavar="[NAME]", type=NAME, required=False)
 @given.in_results
 @given.as_json
 @click.pass_obj
-def command(session: Session, results: Path | None, is_json: bool) -> None:
-    """List all experiments with their files, and how far they are.
+def command(session: Session, target: str | None, results: Path | None, is_json: bool) -> None:
+    """List experiments with their files, and how far they are: all, or those that NAME means.
 
     Counted is the space as the file declares it. To do is all that is not done: what failed, what
     is stale, which other code has done, and what was never run.
     """
     from superparams.cli.loading import load_each
-    from superparams.cli.lookup import all_files
+    from superparams.cli.lookup import all_files, resolve, shown
 
-    folder = session.results(results)
+    folder, root = session.results(results), session.root
+    found = all_files(root) if target is None else resolve(root, target)
     listed = [
-        _File(one, [_entry(cls, folder) for cls in one.classes])
-        for one in load_each(session.root, all_files(session.root))
+        _File(one, [_entry(cls, folder) for cls in one.classes]) for one in load_each(root, found)
     ]
     if is_json:
         _print_json(listed)
     else:
-        _print(session, listed)
+        _print(listed, shown(root.folder) if target is None else target)
 
 
 @dataclass
@@ -90,13 +92,13 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
 # ---- for people
 
 
-def _print(session: Session, listed: list[_File]) -> None:
+def _print(listed: list[_File], where: str) -> None:
     from superparams.cli.lookup import shown
     from superparams.cli.tables import styled
 
     entries = [entry for file in listed for entry in file.entries]
     if not entries and not any(file.loaded.error for file in listed):
-        click.echo(f"There are no experiments in {shown(session.root.folder)} yet.")
+        click.echo(f"There are no experiments in {visible.line(where)} yet.")
     rows = [_cells(entry) for entry in entries]
     widths = [max(map(visible.width, column)) for column in zip(*rows, strict=True)]
     for file in listed:

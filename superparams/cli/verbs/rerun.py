@@ -95,13 +95,11 @@ class Again:
     @property
     def lines(self) -> Iterator[str]:
         """For a person."""
-        from superparams.cli.formats import as_table
+        from superparams.cli.formats import as_table, for_people
         from superparams.cli.tables import room
 
-        error = ["error"] if self.code else []
-        names = ["key", *self.rows.params, *self.rows.results, "status", *error, "seconds"]
         yield styled(visible.line(self.name), bold=True)
-        table = as_table(self.rows.to_arrow().select(names)).fitted(room())
+        table = as_table(for_people(self.rows, self.rows.to_arrow())).fitted(room())
         yield from [*table.lines(), *table.notes()]
 
     @property

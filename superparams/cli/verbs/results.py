@@ -78,6 +78,7 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=given.from_here,
     help="Write to a file, in the format that its name ends in.",
 )
 @given.in_results
@@ -154,8 +155,9 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     return found
 
 
-def _selected(found: Results, asked: Asked, *, for_people: bool) -> pa.Table:
+def _selected(found: Results, asked: Asked, *, is_for_people: bool) -> pa.Table:
     """The rows and columns that are asked for; all columns unless they are for people."""
+    from superparams.cli.formats import for_people
     from superparams.cli.selecting import chosen, matching, ordered
 
     rows = found.failures if asked.is_failed else found
@@ -163,11 +165,7 @@ def _selected(found: Results, asked: Asked, *, for_people: bool) -> pa.Table:
     table = ordered(matching(rows.to_arrow(), asked.where), asked.sort)
     if asked.columns:
         return table.select(chosen(table.column_names, asked.columns))
-    if not for_people:
-        return table
-    has_errors = table.column("error").null_count < table.num_rows
-    error = ["error"] if has_errors else []
-    return table.select(["key", *found.params, *found.results, "status", *error, "seconds"])
+    return for_people(found, table) if is_for_people else table
 
 
 def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
@@ -184,7 +182,7 @@ def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
         if results is None:
             click.echo(f"{visible.line(name_of(cls))}: not run yet")
             continue
-        table = _selected(results, asked, for_people=True)
+        table = _selected(results, asked, is_for_people=True)
         click.echo(styled(visible.line(f"{name_of(cls)}: {results.summary}"), bold=True))
         if table.num_rows < len(results):
             click.echo(f"{table.num_rows:,} of {count(len(results), 'row')}")
@@ -211,7 +209,7 @@ def _write(
         raise CommandError(f"{form} holds one experiment, and that name means {names}; give one")
     ((_, results),) = found
     assert results is not None
-    table = _selected(results, asked, for_people=form == "markdown")
+    table = _selected(results, asked, is_for_people=form == "markdown")
     write(table.slice(0, limit) if limit else table, form, file)
 
 
@@ -223,6 +221,6 @@ def _document(
 
     if results is None:
         return {"experiment": name_of(cls), "table": None, "rows": []}
-    table = _selected(results, asked, for_people=False)
+    table = _selected(results, asked, is_for_people=False)
     made = rows(table.slice(0, limit) if limit else table)
     return {"experiment": name_of(cls), "table": str(results.path), "rows": list(made)}

@@ -214,7 +214,7 @@ def command(
     from superparams.policy import asked
 
     what = asked(**how)  # wrong options are told before anything is imported
-    folder = session.results(results).absolute()  # an experiment may change where we are
+    folder = session.results(results)
     told: list[Told] = []
     with stdout_for_people(is_json):
         spaces = made(session.experiments(target), overrides)
