@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from superparams.outcome import Outcome, encode
-from superparams.store import Ledger, RunFolder
+from superparams.store import Index, Ledger, RunFolder
+from superparams.store.survey import STATUSES
 
 
 def key(number: int) -> str:
@@ -23,6 +24,16 @@ def done(number: int, result: Any = None, **known: Any) -> Outcome:
 def failed(number: int, status: Any = "failed", **known: Any) -> Outcome:
     """A setting that is not."""
     return Outcome(number, key(number), status, {"a": number}, error="ValueError: no", **known)
+
+
+def keys_of(index: Index, *status: str, by: Sequence[str] | None = None) -> set[str]:
+    """The keys of settings in one of these statuses, by these codes, or by whatever code."""
+    rows = (one.to_pylist() for one in (index.keys, index.status, index.run))
+    return {
+        made.hex()
+        for made, place, run in zip(*rows, strict=True)
+        if STATUSES[place] in status and (by is None or index.codes[run] in by)
+    }
 
 
 def begun(root: Path, outcomes: Sequence[Outcome], **manifest: Any) -> RunFolder:

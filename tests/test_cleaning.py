@@ -18,7 +18,8 @@ import pytest
 from superparams.errors import StoreError
 from superparams.store import compact, read_index, run_folders
 from superparams.store.cleaning import Cleaning, plan_cleaning, size_of
-from tests.recording import begun, done, failed, key, run
+from superparams.store.survey import STATUSES
+from tests.recording import begun, done, failed, key, keys_of, run
 
 
 def nothing(keys: Sequence[str]) -> set[str]:
@@ -145,7 +146,7 @@ class TestOutcomes:
         assert first.name in names(tmp_path)
         left = {0: ("done", 0), 1: ("done", 1)}
         assert rows(tmp_path) == rebuilt(tmp_path) == left
-        assert read_index(tmp_path).unfinished() == set()
+        assert keys_of(read_index(tmp_path), *STATUSES[1:]) == set()
         assert plan(tmp_path, failed=True).is_empty
 
     def test_both_at_once(self, tmp_path: Path) -> None:
@@ -172,9 +173,9 @@ class TestOutcomes:
         run(tmp_path, [done(1), done(2)], code="c2")
         clean(tmp_path, stale=True)
         index = read_index(tmp_path)
-        assert (index.done("c1"), index.stale("c1")) == ({key(0), key(1)}, set())
+        assert keys_of(index, "done", by=["c1"]) == keys_of(index, "done") == {key(0), key(1)}
         run(tmp_path, [done(2)], code="c1")
-        assert read_index(tmp_path).done("c1") == {key(0), key(1), key(2)}
+        assert keys_of(read_index(tmp_path), "done", by=["c1"]) == {key(0), key(1), key(2)}
 
 
 class TestSettings:

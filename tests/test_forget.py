@@ -13,7 +13,8 @@ from superparams.outcome import Outcome, encode
 from superparams.store import Ledger, RunFolder, read, read_index
 from superparams.store.forget import forget_failures
 from superparams.store.reading import ledger_files, read_file
-from tests.recording import done, failed, key, run
+from superparams.store.survey import STATUSES
+from tests.recording import done, failed, key, keys_of, run
 
 
 def batched(root: Path, *batches: list[Outcome]) -> RunFolder:
@@ -114,5 +115,5 @@ def test_the_table_follows(tmp_path: Path) -> None:
     for folder in (first, second):
         forget_failures(folder)
     index = read_index(tmp_path)
-    assert index.done() == {key(0), key(2)}
-    assert index.unfinished() == set()
+    assert keys_of(index, "done") == {key(0), key(2)}
+    assert keys_of(index, *STATUSES[1:]) == set()

@@ -30,7 +30,6 @@ from superparams.store import provenance as module
 from superparams.store.folder import (
     is_alive,
     safe_name,
-    setting_folder,
     this_process,
     write_all_durably,
     write_durably,
@@ -445,20 +444,6 @@ class TestRunFolder:
         (tmp_path / "runs").write_text("")
         with pytest.raises(StoreError, match="cannot make a run folder"):
             RunFolder.create(tmp_path)
-
-    def test_a_setting_has_one_folder_in_all_runs(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        class Setting:
-            key = "ab" * 16
-
-        runs = [RunFolder.create(tmp_path) for _ in range(2)]
-        first, second = (setting_folder(Setting(), run.path) for run in runs)
-        assert first == second
-        assert first.is_dir()
-        monkeypatch.chdir(tmp_path)
-        alone = setting_folder(Setting(), None)
-        assert alone.is_relative_to(tmp_path / "results")
 
     def test_many_files_at_once(self, tmp_path: Path) -> None:
         files = {"a": b"1", "deep/er/b": b"2", "deep/c": b"3"}

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,30 @@ class TestSeveralCodes:
         for act in (alone.changes, alone.accept_stale, alone.withdraw):
             with pytest.raises(StoreError, match=r"Class\.results\(\)"):
                 act()
+
+    @pytest.mark.parametrize("text", ["[1]", '{"m.f": 7}', "[" * 100_000])
+    def test_a_text_that_is_none(self, tmp_path: Path, text: str) -> None:
+        """A results folder may come from elsewhere, or be damaged."""
+        folder = run(tmp_path, range(3), "aa1", parts={"m.f": "1"})
+        (folder.source / "parts.json").write_text(text)
+        (change,) = loaded(tmp_path, **{"m.f": "2"}).changes()
+        assert [str(one) for one in change.parts or ()] == ["changed m.f"]
+        assert len(loaded(tmp_path, **{"m.f": "2"}).accept_stale().stale) == 0
+        folder.update(parts=["m.f"])
+        (change,) = loaded(tmp_path, code="later", **{"m.f": "2"}).changes()
+        assert change.parts is None
+
+    def test_what_changed_is_told_without_pandas(self, tmp_path: Path) -> None:
+        """It takes as long to load as all the rest."""
+        run(tmp_path, range(3), "aa1", parts={"m.f": "1"})
+        text = f"""
+        import sys
+        from superparams.identity import Code
+        from superparams.store import Results
+        found = Results.load({str(tmp_path)!r}, code=Code("now", {{"m.f": "2"}}, {{}})).changes()
+        print(found[0].settings, "pandas" in sys.modules)
+        """
+        assert output(tmp_path, textwrap.dedent(text)) == "3 False\n"
 
 
 class TestTheRecord:

@@ -25,6 +25,7 @@ from superparams.outcome import Outcome, encode
 from superparams.store import Ledger, RunFolder, compact, read_index, run_folders
 from superparams.store.ledger import MAX_STREAMS
 from superparams.store.table import OUTCOME
+from tests.recording import keys_of
 from tests.runs import output
 
 
@@ -109,7 +110,7 @@ def test_what_was_taken_in_is_not_read_again(tmp_path: Path) -> None:
     shutil.rmtree(first.path)  # a user who needs the room
     run(tmp_path, [done(1, {"x": 2})])
     assert column(tmp_path) == [1, 2]
-    assert read_index(tmp_path).done("c1") == {key(0), key(1)}
+    assert keys_of(read_index(tmp_path), "done", by=["c1"]) == {key(0), key(1)}
 
 
 def test_a_run_that_grows_is_taken_in_again(tmp_path: Path) -> None:
@@ -306,19 +307,18 @@ class TestIndex:
         run(tmp_path, [done(1), failed], code="c2")
         for _ in range(2):  # from the ledgers, then from the table
             index = read_index(tmp_path)
-            assert index.done() == {key(0), key(1)}
-            assert index.done("c2") == {key(1)}
-            assert index.done("c1", "c2") == {key(0), key(1)}
-            assert index.stale("c2") == {key(0)}
-            assert index.unfinished() == {key(2)}
-            assert index.counts() == {"done": 2, "failed": 0, "killed": 1, "timeout": 0}
+            assert keys_of(index, "done") == {key(0), key(1)}
+            assert keys_of(index, "done", by=["c2"]) == {key(1)}
+            assert keys_of(index, "done", by=["c1"]) == {key(0)}
+            assert keys_of(index, "killed", by=["c2"]) == {key(2)}
+            assert keys_of(index, "failed", "timeout") == set()
             compact(tmp_path)
 
     def test_a_crashed_run_counts(self, tmp_path: Path) -> None:
         folder = RunFolder.create(tmp_path, {"code": "c1"})
         ledger = Ledger(folder.ledger)
         ledger.append(encode([done(0)]))
-        assert read_index(tmp_path).done("c1") == {key(0)}
+        assert keys_of(read_index(tmp_path), "done", by=["c1"]) == {key(0)}
         ledger.close()
 
     def test_no_folder_at_all(self, tmp_path: Path) -> None:

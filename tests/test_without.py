@@ -10,9 +10,10 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams.store import compact, read_index
+from superparams.store.survey import STATUSES
 from superparams.store.table import recorded_by
 from superparams.store.without import ALL, Without
-from tests.recording import done, failed, key, run
+from tests.recording import done, failed, key, keys_of, run
 
 
 def rows(root: Path) -> dict[int, Any]:
@@ -27,7 +28,10 @@ def test_what_a_run_superseded_counts_again_without_it(tmp_path: Path, has_table
     if has_table:
         compact(tmp_path)
     index = read_index(tmp_path, without=Without(frozenset([later.name])))
-    assert (index.done("c1"), index.done("c2")) == ({key(0), key(1)}, set())
+    assert (keys_of(index, "done", by=["c1"]), keys_of(index, "done", by=["c2"])) == (
+        {key(0), key(1)},
+        set(),
+    )
     assert len(read_index(tmp_path)) == 3  # nothing has changed
     shutil.rmtree(later.path)
     compact(tmp_path, without=Without(frozenset([later.name])))
@@ -57,8 +61,10 @@ def test_what_failed_is_left_out_and_what_was_done_before_counts(
     if has_table:
         compact(tmp_path)
     index = read_index(tmp_path, without=Without(failures=True))
-    assert index.counts() == {"done": 3, "failed": 0, "killed": 0, "timeout": 0}
-    assert read_index(tmp_path).counts() == {"done": 2, "failed": 1, "killed": 0, "timeout": 1}
+    assert keys_of(index, *STATUSES) == keys_of(index, "done") == {key(0), key(1), key(3)}
+    found = read_index(tmp_path)
+    every = [keys_of(found, status) for status in STATUSES]
+    assert every == [{key(1), key(3)}, {key(0)}, set(), {key(2)}]
     compact(tmp_path, without=Without(failures=True))
     assert rows(tmp_path) == {0: 1, 1: 2, 3: 3}
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from superparams.store.folder import RunFolder
+from superparams.store.repository import PATCH
 from superparams.store.runs import Run
 
 __all__ = ["kept_files", "other_packages", "way_back"]
@@ -78,8 +79,8 @@ def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
         yield _command(
             "git", "-C", str(root), "worktree", "add", "--detach", str(there), run.commit
         )
-        if (source / "uncommitted.patch").is_file():
-            patch = str((source / "uncommitted.patch").absolute())
+        if (source / PATCH).is_file():
+            patch = str((source / PATCH).absolute())
             yield _command("git", "-C", str(there), "apply", patch)
         if (source / "untracked").is_dir():
             yield _command("cp", "-R", f"{source / 'untracked'}/.", str(there))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from superparams.store.folder import RunFolder
-from superparams.store.provenance import PARTS
+from superparams.store.runs import Run
 
 
 class Change(NamedTuple):
@@ -78,8 +77,8 @@ def changes(run: RunFolder, parts: Mapping[str, str], source: Mapping[str, str])
 
     parts: the digest of each function, class and constant by its full name; source: their text.
     """
-    before: dict[str, str] = run.manifest().get("parts") or {}
-    texts = _texts(run)
+    told = Run.of(run)
+    before, texts = told.parts, told.texts
     names = sorted(
         name for name in before.keys() | parts.keys() if before.get(name) != parts.get(name)
     )
@@ -96,19 +95,11 @@ def code_change(
     source: Mapping[str, str],
 ) -> CodeChange:
     """How the code of some runs, oldest first, differs from the code now; see `changes`."""
-    kept = [run for run in runs if run.manifest().get("parts")]
+    kept = [run for run in map(Run.of, runs) if run.parts]
     # A run that was killed early has not kept the text yet.
-    best = max(kept, key=lambda run: ((run.source / PARTS).exists(), run.name), default=None)
-    found = None if best is None or code is None else tuple(changes(best, parts, source))
+    best = max(kept, key=lambda run: (bool(run.texts), run.name), default=None)
+    found = None if best is None or code is None else tuple(changes(best.folder, parts, source))
     return CodeChange(code, settings, tuple(run.name for run in runs), found)
-
-
-def _texts(run: RunFolder) -> dict[str, str]:
-    try:
-        texts: Any = json.loads((run.source / PARTS).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return texts if isinstance(texts, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 def _change(

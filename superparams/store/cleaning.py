@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
-from superparams.store.folder import RunFolder, sync_folder
+from superparams.store.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
 from superparams.store.forget import forget_failures
 from superparams.store.index import Index, keys_of, read_index
 from superparams.store.table import compact
@@ -35,7 +35,6 @@ InSpace = Callable[[Sequence[str]], set[str]]
 _AWAY = ".removed-"
 _KEY = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"\..+\.part")
-_LEFT_OVER_SECONDS = 3600  # an unfinished file of this age was left by a killed process
 
 
 @dataclass(frozen=True)
@@ -258,7 +257,7 @@ def _is_folder(path: Path) -> bool:
 
 def _is_old(path: Path) -> bool:
     with contextlib.suppress(OSError):
-        return time.time() - path.lstat().st_mtime > _LEFT_OVER_SECONDS
+        return time.time() - path.lstat().st_mtime > LEFT_OVER_SECONDS
     return False
 
 

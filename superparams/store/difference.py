@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from superparams.store.changed import Change, changes
 from superparams.store.compared import Compared, compare
-from superparams.store.provenance import PARTS
 from superparams.store.runs import Run
 
 __all__ = ["Difference", "difference"]
@@ -62,7 +60,7 @@ def _space(before: Run, after: Run) -> list[str]:
 def _code(before: Run, after: Run) -> list[Change]:
     if before.code == after.code:
         return []
-    found = changes(before.folder, after.parts, _texts(after))
+    found = changes(before.folder, after.parts, after.texts)
     return [one._replace(diff=_named(one, before.name, after.name)) for one in found]
 
 
@@ -70,15 +68,6 @@ def _named(change: Change, before: str, after: str) -> str:
     """The diff of a part, with the runs for then and now."""
     made = change.diff.replace(f"{change.name} (then)", f"{change.name} ({before})", 1)
     return made.replace(f"{change.name} (now)", f"{change.name} ({after})", 1)
-
-
-def _texts(run: Run) -> dict[str, str]:
-    try:
-        found: object = json.loads((run.folder.source / PARTS).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    texts = cast("dict[str, object]", found if isinstance(found, dict) else {})
-    return {name: x for name, x in texts.items() if isinstance(x, str)}
 
 
 def _surroundings(run: Run) -> dict[str, Any]:

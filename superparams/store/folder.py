@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from superparams.errors import StoreError
-from superparams.identity.names import module_name
 
 State = Literal["running", "finished", "interrupted", "crashed"]
 TABLE = "results.parquet"
+LEFT_OVER_SECONDS = 3600  # an unfinished file of this age was left by a killed process
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
@@ -64,24 +64,6 @@ def experiment_folder(results: Path, name: str) -> Path:
     It is not made here.
     """
     return results / safe_name(name)
-
-
-def setting_folder(setting: Any, run: Path | None) -> Path:
-    """A directory of a setting's own, the same in every run; made when it is missing.
-
-    setting: has a `key`; run: the folder of the run, None outside of one, where the directory is
-    made in `results/<module>.<Class>` of the working directory.
-    """
-    if run is None:
-        kind: Any = setting.__class__
-        name = f"{module_name(kind.__module__)}.{kind.__qualname__}"
-        root = experiment_folder(Path("results"), name)
-    else:
-        root = run.parent.parent
-    key: str = setting.key
-    path = (root / "settings" / key).absolute()
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def run_folders(root: Path) -> list[RunFolder]:

@@ -71,11 +71,14 @@ def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
 
     None when there is no log of it: it ran in the process of the driver, whose output is the
     user's own.
+
+    Raises:
+        StoreError: For a row of a run whose name might lead out of the folder.
     """
     start, end, rank, name = (row[one] for one in ("log_start", "log_end", "rank", "run"))
-    if start is None or start < 0:
-        return None
     logs = run_named(root, str(name)).folder.logs
+    if start is None or start < 0 or rank is None:
+        return None
     return Log(logs / f"{int(rank)}.log", start, None if end is None else max(start, end))
 
 

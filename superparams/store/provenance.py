@@ -16,14 +16,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
 from superparams.store.folder import RunFolder, write_all_durably
-from superparams.store.repository import git_state, small_file
-from superparams.store.restore import PATCH, restore
+from superparams.store.repository import PATCH, git_state, small_file
+from superparams.store.restore import restore
 
 PARTS = "parts.json"  # in source/: the text of each part of the code
 
@@ -189,6 +188,8 @@ def _version(name: str, module: Any) -> str | None:
     said = getattr(module, "__dict__", {}).get("__version__")
     if isinstance(said, str):
         return said
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):

@@ -17,6 +17,7 @@ from typing import Any
 
 from superparams.errors import StoreError
 
+PATCH = "uncommitted.patch"  # in source/
 MAX_PATCH = 1 << 20  # bytes of the patch of uncommitted changes that are kept
 MAX_FILES = 200  # untracked sources that are kept
 MAX_FILE = 256 << 10  # bytes of each
@@ -56,7 +57,7 @@ _ELSEWHERE = {
 # Code alone: what else lies untracked in a project may be data, or a secret.
 _SOURCES = (".py", ".pyi", ".pyx", ".ipynb", ".sh", ".r", ".R", ".c", ".cc", ".cpp", ".cu", ".h")
 _OF_A_RUN = re.compile(r"(^|/)runs/\d{8}T\d{12}Z-[0-9a-f]{6}/")  # copies that earlier runs kept
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def git_state(
@@ -87,7 +88,7 @@ def git_state(
         "failed": failed,
     }
     kept = {f"untracked/{name}": data for name, data in files.items()}
-    return state, kept | ({"uncommitted.patch": patch} if patch else {})
+    return state, kept | ({PATCH: patch} if patch else {})
 
 
 def _top(folder: Path) -> Path | None:
@@ -157,7 +158,7 @@ def small_file(path: Path) -> bytes | None:
 
 def find_commit(commit: str, places: list[Path]) -> Path | None:
     """The git directory that has a commit, of the first of some folders in such a repository."""
-    if not _COMMIT.fullmatch(commit) or shutil.which("git") is None:
+    if not COMMIT.fullmatch(commit) or shutil.which("git") is None:
         return None
     for place in places:
         if place.is_dir() and _git(place, "cat-file", "-e", f"{commit}^{{commit}}") is not None:

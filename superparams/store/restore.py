@@ -10,9 +10,7 @@ from typing import Any, cast
 
 from superparams.errors import StoreError
 from superparams.store.folder import RunFolder
-from superparams.store.repository import find_commit, lay_out
-
-PATCH = "uncommitted.patch"  # in source/
+from superparams.store.repository import PATCH, find_commit, lay_out
 
 
 def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool) -> Path:

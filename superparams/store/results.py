@@ -20,10 +20,12 @@ from superparams.outcome import counts
 from superparams.show import as_columns
 from superparams.store.accepted import Accepted
 from superparams.store.changed import Changes
-from superparams.store.folder import TABLE, RunFolder, safe_name
+from superparams.store.folder import TABLE
+from superparams.store.logs import log_of
 from superparams.store.matching import matches
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.rows import Rows, as_dicts, places_of
+from superparams.store.runs import run_named
 from superparams.store.schema import source_of
 from superparams.store.shown import ROWS, Shown, cell
 from superparams.store.stale import Now
@@ -306,30 +308,19 @@ class Results:
         keys = {column[place].as_py() for place in places}
         if len(keys) != 1:
             what = f"{len(keys)} settings have" if keys else "no setting has"
-            raise StoreError(f"{what} a key that begins with {key!r} in {self.path}")
+            more = ": give more of it" if keys else "; its column 'key' has all that there are"
+            raise StoreError(f"{what} a key that begins with {key!r} in {self.path}{more}")
         return self._at(places[0])
 
     def log(self, key: str) -> str:
         """All that a setting printed, C code included; empty when nothing was kept."""
-        row = self.row(key)
-        start, end = row["log_start"], row["log_end"]
-        path = self._run_of(row).logs / f"{row['rank']}.log"
-        if start is None or start < 0 or not path.is_file():
-            return ""
-        with open(path, "rb") as file:
-            file.seek(start)
-            return file.read(-1 if end is None else max(0, end - start)).decode(errors="replace")
+        log = log_of(self.root, self.row(key))
+        return "" if log is None else b"".join(log.chunks()).decode(errors="replace")
 
     def provenance(self, row: dict[str, Any] | str) -> Provenance:
         """Which code, data and environment made a row (or the row of a key): see `Provenance`."""
         found = self.row(row) if isinstance(row, str) else row
-        return read_provenance(self._run_of(found))
-
-    def _run_of(self, row: dict[str, Any]) -> RunFolder:
-        name = str(row["run"])
-        if name != safe_name(name):  # a table from elsewhere must not lead out of the folder
-            raise StoreError(f"{self.path}: {name!r} is not the name of a run")
-        return RunFolder(self.root / "runs" / name)
+        return read_provenance(run_named(self.root, str(found["run"])).folder)
 
     # ---- as people see it
 

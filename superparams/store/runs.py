@@ -7,6 +7,7 @@ may come from elsewhere.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from typing import Any, cast
 from superparams.errors import StoreError
 from superparams.outcome import counts
 from superparams.store.folder import RunFolder, State, run_folders, safe_name
+from superparams.store.provenance import PARTS
 from superparams.store.reading import ledger_files, read
+from superparams.store.repository import COMMIT
 from superparams.store.survey import STATUSES
 
 __all__ = ["Run", "find_run", "run_named", "runs"]
 
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 
@@ -39,6 +41,11 @@ class Run:
     folder: RunFolder
     manifest: Mapping[str, Any]
     state: State
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Run:
+        """The run in a folder, which may be gone."""
+        return cls(folder, folder.manifest(), folder.state())
 
     @property
     def name(self) -> str:
@@ -114,7 +121,7 @@ class Run:
     def commit(self) -> str | None:
         """The commit of the user's repository."""
         found = _text(self.git.get("commit"))
-        return found if found and _COMMIT.fullmatch(found) else None
+        return found if found and COMMIT.fullmatch(found) else None
 
     @property
     def is_dirty(self) -> bool:
@@ -130,6 +137,15 @@ class Run:
     def parts(self) -> dict[str, str]:
         """The digest of each part of the code, by its name."""
         return _texts(self.group("parts"))
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text of each part of the code, by its name; empty where it was not kept."""
+        try:
+            found: object = json.loads((self.folder.source / PARTS).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return _texts(cast("dict[str, Any]", found)) if isinstance(found, dict) else {}
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -163,7 +179,7 @@ class Run:
 
 def runs(root: Path) -> list[Run]:
     """The runs in an experiment's folder, oldest first; none when nothing is recorded there."""
-    return list(map(_run, run_folders(root)))
+    return list(map(Run.of, run_folders(root)))
 
 
 def find_run(root: Path, called: str) -> Run:
@@ -193,7 +209,7 @@ def find_run(root: Path, called: str) -> Run:
             f"{several} called {called!r} in {root}: give more of a name (…, {newest}), "
             "its last six digits, or last, last~1, …"
         )
-    return _run(picked[0])
+    return Run.of(picked[0])
 
 
 def run_named(root: Path, name: str) -> Run:
@@ -204,11 +220,7 @@ def run_named(root: Path, name: str) -> Run:
     """
     if name != safe_name(name):
         raise StoreError(f"{root}: {name!r} is not the name of a run")
-    return _run(RunFolder(root / "runs" / name))
-
-
-def _run(folder: RunFolder) -> Run:
-    return Run(folder, folder.manifest(), folder.state())
+    return Run.of(RunFolder(root / "runs" / name))
 
 
 def _is_called(name: str, called: str) -> bool:

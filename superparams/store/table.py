@@ -22,7 +22,14 @@ import pyarrow.parquet as parquet
 from superparams.columns import kind_of, plain_scalar
 from superparams.errors import StoreError
 from superparams.store import seal, spill
-from superparams.store.folder import TABLE, RunFolder, part_of, replace_durably, run_folders
+from superparams.store.folder import (
+    LEFT_OVER_SECONDS,
+    TABLE,
+    RunFolder,
+    part_of,
+    replace_durably,
+    run_folders,
+)
 from superparams.store.reading import Reader
 from superparams.store.schema import OUTCOME, Column, columns_of, source_of
 from superparams.store.survey import (
@@ -38,7 +45,6 @@ from superparams.store.unify import Form, recast
 from superparams.store.without import ALL, Without
 
 DAMAGED = "results.damaged.parquet"
-_STALE_SECONDS = 3600  # an unfinished file of this age was left by a killed process
 
 
 class Written(NamedTuple):
@@ -168,7 +174,7 @@ def _any_kept(kept: pa.Array, piece: Piece) -> bool:
 def _drop_left_over(path: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*.part"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+            if time.time() - left.stat().st_mtime > LEFT_OVER_SECONDS:
                 left.unlink()
 
 

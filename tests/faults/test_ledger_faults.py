@@ -38,6 +38,7 @@ from superparams.store import (
 )
 from superparams.store.reading import LedgerWarning, ledger_files, read
 from superparams.store.table import DAMAGED
+from tests.recording import keys_of
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -224,7 +225,7 @@ def assert_old_or_new(root: Path, ended: subprocess.CompletedProcess[str]) -> No
         warnings.simplefilter("ignore", LedgerWarning)
         compact(root)
     assert recorded | {0} <= set(indices(root)) <= {0, 1, 2, 3}
-    assert read_index(root).done("c2") >= {key(n) for n in recorded}
+    assert keys_of(read_index(root), "done", by=["c2"]) >= {key(n) for n in recorded}
     for run in run_folders(root):
         if (run.path / "run.json").exists():
             json.loads((run.path / "run.json").read_bytes())
@@ -340,7 +341,7 @@ def test_a_flipped_bit_in_the_table_is_found_and_mended(tmp_path: Path) -> None:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             assert Results.load(tmp_path).to_arrow().equals(whole)
-            assert read_index(tmp_path).done("c1") == {key(n) for n in range(100)}
+            assert keys_of(read_index(tmp_path), "done", by=["c1"]) == {key(n) for n in range(100)}
         n_found += any(str(path) in str(one.message) for one in told)
         assert (tmp_path / DAMAGED).exists()
     assert n_found == 200
@@ -404,7 +405,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", LedgerWarning)
         results = Results.load(root)
         assert sorted(row["index"] for row in results) == [0, 1]
-        assert read_index(root).done() == {key(0), key(1)}
+        assert keys_of(read_index(root), "done") == {key(0), key(1)}
         for row in results:
             results.log(row["key"])
             results.provenance(row)
@@ -531,7 +532,7 @@ class Machine(RuleBasedStateMachine):
             for n, (status, code, _) in self.model.items()
             if status == "done" and code in codes
         }
-        assert index.done(*equivalent(self.root, self.code)) == done
+        assert keys_of(index, "done", by=equivalent(self.root, self.code)) == done
         assert len(index) == len(self.model)
 
     def teardown(self) -> None:
