@@ -126,7 +126,7 @@ def combine(digests: Iterable[int]) -> int:
 
 def key_text(key: int) -> str:
     """`key` as 32 hexadecimal digits."""
-    return f"{key:032x}"
+    return key.to_bytes(16, "big").hex()
 
 
 def key_of_text(text: str) -> int:
