@@ -13,7 +13,7 @@ from superparams.fields import is_open
 from superparams.show import axes_of, headline, shown_fields
 from superparams.space import dimension_of
 
-__all__ = ["as_html"]
+__all__ = ["as_html", "caption_of"]
 
 LEFT: Final = ' style="text-align:left"'  # notebooks align cells to the right, as for numbers
 WHOLE: Final = ' style="text-align:left;white-space:nowrap"'
@@ -30,14 +30,16 @@ def as_html(params: Any) -> str:
     return _table(f"{name}: {headline(params)}", ["axis", "size", "points"], rows)
 
 
+def caption_of(text: str) -> str:
+    """The caption of a table, on the left and in one line: notebooks centre and break it."""
+    return f"<caption{WHOLE}>{html.escape(text, quote=False)}</caption>"
+
+
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Cells beyond the last column are further lines of it."""
     top = "".join(f"<th{LEFT}>{html.escape(cell, quote=False)}</th>" for cell in head)
     body = "".join(f"<tr>{_cells(row, len(head))}</tr>" for row in rows)
-    return (
-        f"<table><caption{WHOLE}>{html.escape(caption, quote=False)}</caption>"
-        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    return f"<table>{caption_of(caption)}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cells(row: Sequence[str], width: int) -> str:

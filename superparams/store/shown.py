@@ -6,11 +6,12 @@ come first, and how the setting ended last.
 
 from __future__ import annotations
 
-import html
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from superparams.html import caption_of
 
 ROWS: Final = 10  # shown at most
 CHARS: Final = 30  # of a cell
@@ -86,13 +87,15 @@ class Shown:
 
     def as_html(self) -> str:
         """An HTML table with all columns: a notebook scrolls."""
+        import html
+
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.names)
         lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.rows]
         if self.rows_out:
             gap = f'<td colspan="{len(self.names)}">{GAP} {self.rows_out:,} more rows</td>'
             lines.insert(ROWS // 2, gap)
         body = "".join(f"<tr>{line}</tr>" for line in lines)
-        caption = f"<caption>{html.escape(self.summary)}</caption>"
+        caption = caption_of(self.summary)
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
