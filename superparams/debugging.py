@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pdb
 import sys
 from types import TracebackType
 
@@ -21,6 +20,8 @@ def post_mortem(error: BaseException) -> None:
     trace = _to_last_of_users(users_trace(error.__traceback__))
     if trace is None:  # what `run` returned is wrong, so that it runs no more
         return
+    import pdb  # a tenth of what a run has to load, and seldom of use
+
     _say("c: go on with the next setting, q: end the run")
     debugger = pdb.Pdb()
     debugger.reset()

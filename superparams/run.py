@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures  # its pool of processes loads when it is asked for
 import contextlib
 import dataclasses
 import os
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ def run_all(
     control = control or Control()
     if what.engine is not None:
         return _run(space, what, results, control, has_summary)
-    with ProcessPoolExecutor(min(what.options.num_proc, MOST_OF_PYTHON)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(min(what.options.num_proc, MOST_OF_PYTHON)) as pool:
         return _run(space, dataclasses.replace(what, engine=pool), results, control, has_summary)
 
 
