@@ -122,7 +122,10 @@ class TestFinding:
     def test_what_is_no_run(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="there are no runs"):
             find_run(tmp_path, "last")
-        names = [run(tmp_path, []).name for _ in range(2)]
+        names = [run(tmp_path, []).name]
+        with pytest.raises(StoreError, match=r"last~1: there is only 1 run in"):
+            find_run(tmp_path, "last~1")
+        names.append(run(tmp_path, []).name)
         with pytest.raises(StoreError, match=r"last~2: there are only 2 runs"):
             find_run(tmp_path, "last~2")
         with pytest.raises(StoreError, match=rf"2 runs are called '2'.*{names[1]}"):

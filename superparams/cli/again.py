@@ -76,7 +76,7 @@ def _not_one(
 ) -> CommandError:
     if met:
         shown = ", ".join(met[:5]) + (", …" if len(met) > 5 else "")
-        return CommandError(f"{len(met):,} keys begin with {begun!r}: {shown}")
+        return CommandError(f"{len(met):,} keys begin with {begun!r}: {shown}; give more of one")
     for cls in classes:
         root = given.root_of(session, cls, results)
         index: Index | None = read_index(root) if (root / "runs").is_dir() else None
@@ -87,4 +87,7 @@ def _not_one(
                 f"rerun {name_of(cls)} {begun} FIELD=VALUE`"
             )
     names = ", ".join(map(name_of, classes))
-    return CommandError(f"no setting of {names} has a key that begins with {begun!r}")
+    return CommandError(
+        f"no setting of {names} has a key that begins with {begun!r}; "
+        f"`{session.program} results` shows the keys of all that is recorded"
+    )

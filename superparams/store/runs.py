@@ -193,12 +193,13 @@ def find_run(root: Path, called: str) -> Run:
     """
     found = run_folders(root)
     if not found:
-        raise StoreError(f"there are no runs in {root}")
+        raise StoreError(f"there are no runs in {root}: run the experiment first")
     back = _LAST.fullmatch(called)
     if back:
         place = int(back.group(1) or 0)
         if place >= len(found):
-            raise StoreError(f"{called}: there are only {len(found)} runs in {root}")
+            there = "is only 1 run" if len(found) == 1 else f"are only {len(found)} runs"
+            raise StoreError(f"{called}: there {there} in {root}")
         picked = [found[-1 - place]]
     else:
         picked = [one for one in found if _is_called(one.name, called)]

@@ -15,9 +15,9 @@ from superparams.store.spill import texts
 
 
 class Form(NamedTuple):
-    """The type of a column, and what its text was before it became text (None.
+    """The type of a column, and what its text was before it became text.
 
-    The values are what they seem).
+    kind: None where the values are what they seem.
     """
 
     type: pa.DataType

@@ -72,4 +72,4 @@ def test_runs_of_several_experiments(project: Project) -> None:
     ended = project.run("diff", "index")
     assert (ended.code, ended.out) == (2, "")
     assert "a run is of one experiment" in ended.err
-    assert "there are no runs" in project.run("diff", "index.A").err
+    assert "run the experiment first" in project.run("diff", "index.A").err

@@ -13,7 +13,7 @@ from superparams.cli import given, visible
 from superparams.cli.parameters import KEY
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
-from superparams.cli.verbs.run import Workers
+from superparams.cli.verbs.run import DEBUG, ENGINE, NO_PROGRESS, NUM_PROC, TIMEOUT
 
 if TYPE_CHECKING:
     from superparams.cli.running import Impossible
@@ -26,17 +26,11 @@ __all__ = ["command"]
 @click.command("rerun")
 @given.named
 @click.argument("words", metavar="KEY... [FIELD=VALUES]...", nargs=-1, required=True, type=KEY)
-@click.option(
-    "-n", "--num-proc", type=Workers(), default=1, metavar="N|auto", help="Workers; 1 by default."
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["serial", "threads", "processes"]),
-    help="What carries settings to workers.",
-)
-@click.option("--timeout", type=float, metavar="SECONDS", help="End settings that take longer.")
-@click.option("--debug", is_flag=True, help="Stop in pdb where a setting raises.")
-@click.option("--no-progress", is_flag=True, help="Say nothing while it runs.")
+@NUM_PROC
+@ENGINE
+@TIMEOUT
+@DEBUG
+@NO_PROGRESS
 @given.in_results
 @given.as_json
 @click.pass_context
@@ -65,8 +59,6 @@ def command(
     from superparams.cli.streams import stdout_for_people
 
     session = ctx.ensure_object(Session)
-    if how["debug"]:
-        how["num_proc"] = 1
     told: list[Again | Impossible] = []
     with stdout_for_people(is_json):
         for space, keys in chosen(session, target, words, results):

@@ -104,31 +104,39 @@ class Run(click.Command):
                 formatter.write_dl(rows)
 
 
+# Those that `rerun` has too.
+NUM_PROC = click.option(
+    "-n",
+    "--num-proc",
+    type=Workers(),
+    default=1,
+    metavar="N|auto",
+    help="Workers; 1 (the default) runs in this process, auto takes all processors.",
+)
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["serial", "threads", "processes"]),
+    help="What carries settings to workers.",
+)
+TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End settings that take longer.",
+)
+DEBUG = click.option(
+    "--debug", is_flag=True, help="Run one after another; stop in pdb where one raises."
+)
+NO_PROGRESS = click.option("--no-progress", is_flag=True, help="Say nothing while it runs.")
 # In the order of the help.
 OPTIONS: Final = (
-    click.option(
-        "-n",
-        "--num-proc",
-        type=Workers(),
-        default=1,
-        metavar="N|auto",
-        help="Workers; 1 (the default) runs in this process, auto takes all processors.",
-    ),
-    click.option(
-        "--engine",
-        type=click.Choice(["serial", "threads", "processes"]),
-        help="What carries settings to workers.",
-    ),
+    NUM_PROC,
+    ENGINE,
     click.option("--plan", "is_plan", is_flag=True, help="Tell what would run, and run nothing."),
     click.option("--rerun", is_flag=True, help="Run all settings, done or not."),
     click.option("--failed", is_flag=True, help="Run only what failed before."),
     click.option("--new", is_flag=True, help="Run only what has no outcome yet."),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="SECONDS",
-        help="End settings that take longer.",
-    ),
+    TIMEOUT,
     click.option(
         "--retries",
         type=click.IntRange(min=0),
@@ -149,9 +157,7 @@ OPTIONS: Final = (
         metavar="N",
         help="Begin no more settings after N failures.",
     ),
-    click.option(
-        "--debug", is_flag=True, help="Run one after another; stop in pdb where one raises."
-    ),
+    DEBUG,
     click.option(
         "--gpus", type=Devices(), metavar="N|NAME,...", help="Devices to divide among workers."
     ),
@@ -166,7 +172,7 @@ OPTIONS: Final = (
         type=click.Choice(["forkserver", "spawn", "fork"]),
         help="How worker processes start.",
     ),
-    click.option("--no-progress", is_flag=True, help="Say nothing while it runs."),
+    NO_PROGRESS,
 )
 
 
