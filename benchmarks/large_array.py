@@ -32,7 +32,15 @@ SLICES = 64
 # A virtual machine is slow to touch memory that nobody has used lately, by a factor of ten: every
 # way finds its memory touched.
 TOUCH = "import numpy; numpy.ones({bytes} // 8)"
-BYTES = int(float(os.environ.get("ARRAY_GIB", "1.0")) * 2**30)
+ITEM = 8  # bytes of a float
+
+
+def size_of(gib: float) -> int:
+    """Bytes of so many gibibytes, in slices of whole floats."""
+    return int(gib * 2**30) // (SLICES * ITEM) * SLICES * ITEM
+
+
+BYTES = size_of(float(os.environ.get("ARRAY_GIB", "1.0")))
 
 
 def filled(array: Any) -> Any:
@@ -41,7 +49,7 @@ def filled(array: Any) -> Any:
 
 
 def made() -> Any:
-    return filled(np.empty(BYTES // 8))
+    return filled(np.empty(BYTES // ITEM))
 
 
 def part(array: Any, place: int) -> float:
@@ -67,7 +75,7 @@ def ours(workers: int, **given: Any) -> float:
             workers, engine="processes", start_method=start_method, results=folder, progress=False
         )
         seconds = time.perf_counter() - began
-    assert sum(results.to_arrow()["sum"].to_pylist()) == BYTES // 8
+    assert sum(results.to_arrow()["sum"].to_pylist()) == BYTES // ITEM
     return seconds
 
 
@@ -132,7 +140,7 @@ WAYS: dict[str, Callable[[int], float]] = {
     "given": lambda workers: ours(workers, data=value(made(), key="ones")),
     "given, no key": lambda workers: ours(workers, data=value(made())),
     "built in place": lambda workers: ours(
-        workers, data=value(filled(shared_empty(BYTES // 8)), key="ones")
+        workers, data=value(filled(shared_empty(BYTES // ITEM)), key="ones")
     ),
     "fork by hand": fork_by_hand,
     "make, fork": make_and_fork_by_hand,
@@ -171,14 +179,14 @@ def main() -> None:
         return
     global BYTES
     os.environ["ARRAY_GIB"] = str(asked.gib)
-    BYTES = int(asked.gib * 2**30)
+    BYTES = size_of(asked.gib)
     for workers in (2, 4):
         runs = [{way: measure(way, workers) for way in WAYS} for _ in range(asked.repeats)]
         table(workers, runs)
 
 
 def table(workers: int, runs: list[dict[str, tuple[float, float]]]) -> None:
-    print(f"\n{BYTES / 2**30:g} GiB, {SLICES} settings, {workers} workers, median of {len(runs)}")
+    print(f"\n{BYTES / 2**30:.3g} GiB, {SLICES} settings, {workers} workers, median of {len(runs)}")
     for way in WAYS:
         seconds = statistics.median(run[way][0] for run in runs)
         memory = statistics.median(run[way][1] for run in runs)
