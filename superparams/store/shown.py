@@ -55,6 +55,11 @@ class Shown:
         columns = f"{self.columns_out:,} column{'s' * (self.columns_out != 1)}"
         return f"{GAP} {columns} left out; .columns names all" if self.columns_out else ""
 
+    @property
+    def rows_left_out(self) -> str:
+        """What stands in their place, in the middle."""
+        return f"{GAP} {self.rows_out:,} more row{'s' * (self.rows_out != 1)}"
+
     def as_text(self, width: int) -> str:
         """A table of plain characters."""
         made = self.narrowed(width, 2)
@@ -63,7 +68,7 @@ class Shown:
             "  ".join(map(str.ljust, row, widths)).rstrip() for row in [made.names, *made.rows]
         ]
         if made.rows_out:
-            lines.insert(1 + ROWS // 2, f"{GAP} {made.rows_out:,} more rows")
+            lines.insert(1 + ROWS // 2, made.rows_left_out)
         return "\n".join([made.summary, *lines, *([made.left_out] if made.left_out else [])])
 
     def as_rich(self, width: int) -> Any:
@@ -92,7 +97,7 @@ class Shown:
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.names)
         lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.rows]
         if self.rows_out:
-            gap = f'<td colspan="{len(self.names)}">{GAP} {self.rows_out:,} more rows</td>'
+            gap = f'<td colspan="{len(self.names)}">{self.rows_left_out}</td>'
             lines.insert(ROWS // 2, gap)
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         caption = caption_of(self.summary)

@@ -192,7 +192,7 @@ def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
         for line in made.lines():
             click.echo(line)
         if most and table.num_rows > most:
-            click.echo(f"… {table.num_rows - most:,} more rows; --limit 0 shows all")
+            click.echo(f"… {count(table.num_rows - most, 'more row')}; --limit 0 shows all")
         for note in made.notes("--columns a,b chooses"):
             click.echo(note)
 
