@@ -225,6 +225,9 @@ class Experiment(Params):
 
         Raises:
             RunError: Before anything starts, when there is nothing to run.
+            EngineError: When the engine cannot do what is asked, or workers cannot be started.
+            PayloadError: When something cannot travel to the workers, or there is no memory for it.
+            StoreError: When `results` is no folder, or what is recorded there cannot be read.
             SettingFailed: With ``on_error="raise"``.
         """
         asked = {name: x for name, x in locals().items() if name != "self"}
