@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
-__all__ = ["fresh", "hash_of", "holds_mutable", "read_only", "same", "snapshot"]
+__all__ = ["fresh", "hash_of", "holds_mutable", "is_truth", "read_only", "same", "snapshot"]
 
 ATOMS: Final = (
     type(None),
@@ -75,7 +75,7 @@ def same(a: Any, b: Any) -> bool:
     """
     if a is b:
         return True
-    if isinstance(a, bool) is not isinstance(b, bool):
+    if is_truth(a) is not is_truth(b):
         return False
     if _is_container(a) and type(a) is type(b):
         return _same_container(a, b)
@@ -84,6 +84,13 @@ def same(a: Any, b: Any) -> bool:
     if type(a) is type(b):
         return _same_object(a, b)
     return _same_plain(a, b)
+
+
+def is_truth(value: object) -> bool:
+    """Whether `value` is True or False, of Python or of numpy."""
+    if isinstance(value, bool):
+        return True
+    return isinstance(value, library_class("numpy", "bool_"))
 
 
 def _same_object(a: Any, b: Any) -> bool:

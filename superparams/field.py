@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from superparams.content import snapshot
 from superparams.errors import FieldError, say_where
@@ -125,6 +125,11 @@ class Field:
                     f"{self.where}: value({name}={shorten(function)}) must be a function; a "
                     f"constant is value({shorten(function)})"
                 )
+        if not isinstance(cast("object", declared.key), str | None):
+            raise FieldError(
+                f"{self.where}: value(..., key={shorten(declared.key)}) must be a name, a str: "
+                f'key="{shorten(declared.key)}"'
+            )
         refuse_hidden(declared.given, self.where)
         if is_open(declared.given) and not declared.plain:
             raise FieldError(

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
-from superparams.content import fresh, holds_mutable, is_array, read_only, same
+from superparams.content import fresh, holds_mutable, is_array, is_truth, read_only, same
 from superparams.errors import FieldError, say_where
 from superparams.shorten import shorten
 
@@ -287,7 +287,7 @@ class Axis:
         if self._table is None:
             self._table = _hashable_places(self.points)
         try:
-            place = self._table.get((isinstance(point, bool), point))
+            place = self._table.get((is_truth(point), point))
         except TypeError:  # an unhashable point is found by comparing
             place = None
         if place is not None and same(self.points[place], point):
@@ -324,7 +324,7 @@ def _hashable_places(points: Sequence[Any]) -> dict[Any, int]:
     table: dict[Any, int] = {}
     for place, point in enumerate(points):
         try:
-            table.setdefault((isinstance(point, bool), point), place)
+            table.setdefault((is_truth(point), point), place)
         except TypeError:  # an unhashable point is found by comparing
             continue
     return table

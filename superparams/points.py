@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -36,9 +37,22 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
         raise FieldError(
             f"{where}: {searched!r} has no points; give at least one, as in search([1, 2, 3])"
         )
-    for point in () if isinstance(points, range) else points:
-        refuse_hidden(point, where)
+    if isinstance(points, range):
+        _refuse_uncountable(points, where)
+    else:
+        for point in points:
+            refuse_hidden(point, where)
     return Axis(points, labels, searched.zip)
+
+
+def _refuse_uncountable(points: range, where: str) -> None:
+    try:
+        len(points)
+    except OverflowError:
+        raise FieldError(
+            f"{where}: search({points!r}) has more points than an axis can have "
+            f"({sys.maxsize:,}); give a shorter range or a larger step"
+        ) from None
 
 
 def _expand(given: Any, where: str) -> tuple[tuple[str, ...] | None, Sequence[Any]]:
@@ -65,7 +79,9 @@ def _elements(given: Any, where: str) -> Sequence[Any]:
         return tuple(given.tolist())  # Python numbers: they print, compare and store plainly
     if isinstance(given, set | frozenset):
         return _ordered(cast("Iterable[Any]", given))
-    if getattr(given, "ndim", 1) == 0 or not hasattr(given, "__iter__"):
+    # A class whose instances can be iterated cannot be itself; list[int] could, to no purpose.
+    is_iterable = isinstance(cast("object", given), Iterable)
+    if not is_iterable or isinstance(given, types.GenericAlias) or getattr(given, "ndim", 1) == 0:
         return (given,)
     elements: Iterable[Any] = given
     return tuple(elements) if isinstance(given, Sized) else _drain(elements, where)

@@ -83,6 +83,7 @@ SAME = [
 ]
 DIFFERENT = [
     (True, 1),
+    (np.True_, 1),
     (False, 0.0),
     ([True], [1]),
     ([1], (1,)),
@@ -210,6 +211,32 @@ def test_same_after_pickle_and_deepcopy() -> None:
     assert same(value, pickle.loads(pickle.dumps(value)))
 
 
+class Unshaped:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise RuntimeError("not computed yet")
+
+
+class array:  # the name of one that reprlib knows
+    def __repr__(self) -> str:
+        return "an array of another library"
+
+
+class Number:
+    """As a tensor without dimensions, whose ``size`` is a method."""
+
+    shape = ()
+
+    def size(self) -> tuple[int, ...]:
+        return ()
+
+    def __len__(self) -> int:
+        raise TypeError("len() of a 0-d tensor")
+
+    def __repr__(self) -> str:
+        return "Number(3.0)"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -221,6 +248,9 @@ def test_same_after_pickle_and_deepcopy() -> None:
         (list(range(20)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...]"),
         (Broken(), "<Broken whose repr raised RuntimeError>"),
         ([Broken()], "[<Broken whose repr raised RuntimeError>]"),
+        (Unshaped(), "<Unshaped whose repr raised RuntimeError>"),
+        ([array()], "[an array of another library]"),
+        (Number(), "Number(3.0)"),
     ],
 )
 def test_shorten(value: Any, text: str) -> None:

@@ -146,6 +146,23 @@ def test_axes_are_equal_by_content() -> None:
     )
 
 
+def test_truth_values_of_numpy_are_those_of_python() -> None:
+    assert Axis([False, True]).find(np.True_) == 1
+    assert Axis([1, np.True_]).find(True) == 1
+    assert Axis([1, 0]).find(np.True_) is None
+
+
+@pytest.mark.parametrize("kind", [list, OnlyIterable, list[int]])
+def test_a_class_is_one_point_though_its_instances_can_be_iterated(kind: Any) -> None:
+    assert points(search(kind)) == [kind]
+
+
+def test_a_range_with_more_points_than_python_counts() -> None:
+    with pytest.raises(FieldError, match=r"Made\.x: search\(range\(0, 10+\)\) has more.*give a sh"):
+        points(search(range(10**30)))
+    assert points(search(range(0, 10**30, 10**29))) == list(range(0, 10**30, 10**29))
+
+
 def naturals() -> Iterator[int]:
     yield from itertools.count()
 
@@ -393,6 +410,11 @@ MAKERS: list[Callable[[], Any]] = [
 def test_value_takes_exactly_one(make: Callable[[], Any]) -> None:
     with pytest.raises(FieldError, match=r"Made\.x: value\(\) takes exactly one.*got [02].*write"):
         points(make())
+
+
+def test_the_key_of_a_value_is_text() -> None:
+    with pytest.raises(FieldError, match=r'Made\.x: value\(.*key=5\) must be a name.*: key="5"'):
+        points(value([1], key=5))  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("name", ["factory", "derive"])
