@@ -127,8 +127,27 @@ def _inherited(cls: type[Any]) -> dict[str, Field]:
             fields.update({field.name: field for field in _owned(base, fields_of(base))})
         else:
             fields.update(_of_mixin(cls, base))
+    _refuse_reserved(cls, fields)
     fields.update(_overridden_by_mixins(cls, fields))
     return fields
+
+
+def _refuse_reserved(cls: type[Any], fields: Mapping[str, Field]) -> None:
+    """Complain about fields of a mixin or a group that hide what an experiment needs."""
+    ours = [base for base in cls.__mro__[1:] if _is_ours(base)]
+    for name, field in fields.items():
+        base = next((base for base in ours if name in vars(base)), None)
+        if base is not None and name not in MAY_BE_FIELDS:
+            origin = "" if field.owner is cls else f", a field of {field.owner.__name__},"
+            raise FieldError(
+                f"{cls.__name__}.{name}: {name!r}{origin} is reserved: a method or attribute of "
+                f"{base.__name__} that it would hide; choose another name, such as {name}_, or "
+                f"make the group the value of a field"
+            )
+
+
+def _is_ours(base: type[Any]) -> bool:
+    return base.__module__.startswith("superparams.")
 
 
 def _of_mixin(cls: type[Any], base: type[Any]) -> Iterator[tuple[str, Field]]:
@@ -153,6 +172,9 @@ def _overridden_by_mixins(
     for name, field in fields.items():
         holder = next((base for base in cls.__mro__[1:] if name in vars(base)), None)
         if holder is None or field.owner is cls or isinstance(vars(holder)[name], Field):
+            continue
+        if _is_ours(holder):  # a method that a field may replace, wherever it stands
+            yield name, Field(cls, name, field.annotation, field.declared)
             continue
         _refuse_method(holder, name, vars(holder)[name])
         yield name, Field(cls, name, field.annotation, vars(holder)[name])
@@ -229,9 +251,8 @@ def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> N
         return
     for base in reversed(cls.__mro__[1:]):
         if name in vars(base):
-            ours = base.__module__.startswith("superparams.")
             raise FieldError(
-                f"{cls.__name__}.{name}: {name!r} is {'reserved: ' if ours else ''}a method or "
+                f"{cls.__name__}.{name}: {name!r} is {'reserved: ' * _is_ours(base)}a method or "
                 f"attribute of {base.__name__} that a field would hide; choose another name, such "
                 f"as {name}_"
             )

@@ -1,9 +1,9 @@
 """`Params`: a group of declared fields, as an instance.
 
 An instance is a *setting* when every field is fixed, a *space* while at least one axis is open.
-Keys of ``__dict__`` that begin with ``~`` are this module's own and cannot clash with fields:
-``~open`` the open fields of a space, ``~lazy`` constants given at the call that are made on
-demand, ``~own`` what was made for this setting, ``~labels`` the axes with named points.
+Keys of ``__dict__`` that begin with ``~`` cannot clash with fields: ``~open`` and ``~layout`` the
+open fields of a space, ``~lazy`` constants given at the call that are made on demand, ``~own`` what
+was made for this setting, ``~labels`` axes with named points, ``~place`` and ``~key`` of a run.
 """
 
 from __future__ import annotations

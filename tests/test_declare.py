@@ -523,6 +523,35 @@ def test_a_mixin_that_hides_a_field(kind: str) -> None:
         type(Base)("X", (Hiding, Base), {})
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("is_group", [True, False])
+def test_a_reserved_name_comes_in_by_no_base(is_first: bool, is_group: bool) -> None:
+    class Lora(Params):
+        rank: int = 8
+
+    @dataclasses.dataclass
+    class Plain:
+        rank: int = 8
+
+    mixin: type[Any] = Lora if is_group else Plain
+    bases = (mixin, Experiment) if is_first else (Experiment, mixin)
+    origin = ", a field of Lora, is" if is_group else " is"
+    with pytest.raises(
+        FieldError, match=rf"X\.rank: 'rank'{origin} reserved.*of Experiment.*such as rank_"
+    ):
+        type(Base)("X", bases, {"__module__": __name__})
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_seed_comes_in_by_any_base(is_first: bool) -> None:
+    class Seeded(Params):
+        seed: int = search([3, 4])
+
+    bases = (Seeded, Experiment) if is_first else (Experiment, Seeded)
+    made: Any = type(Base)("X", bases, {"__module__": __name__})
+    assert [setting.seed for setting in made()] == [3, 4]
+
+
 def test_a_mixin_with_an_init_of_its_own() -> None:
     class Own:
         def __init__(self) -> None: ...
