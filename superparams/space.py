@@ -277,8 +277,15 @@ class Settings(Sequence[S], Generic[S]):
             return len(self._indices)
         except OverflowError:
             raise SizeError(
-                "this slice has more settings than len() can tell; take a narrower one"
+                f"this slice has {self._size:,} settings, more than len() can tell; take a "
+                f"narrower one"
             ) from None
+
+    @property
+    def _size(self) -> int:
+        """As ``len``, at any size."""
+        indices = self._indices
+        return (indices[-1] - indices[0]) // indices.step + 1 if indices else 0
 
     @overload
     def __getitem__(self, index: int, /) -> S: ...
@@ -290,7 +297,7 @@ class Settings(Sequence[S], Generic[S]):
         try:
             return self._at(self._indices[index])
         except IndexError:
-            raise IndexError(f"[{index}]: the slice has {len(self):,} settings") from None
+            raise IndexError(f"[{index}]: the slice has {self._size:,} settings") from None
 
     def __iter__(self) -> Iterator[S]:
         return map(self._at, self._indices)
@@ -304,6 +311,6 @@ class Settings(Sequence[S], Generic[S]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        if len(self) <= 12:
+        if self._size <= 12:
             return f"[{', '.join(map(repr, self))}]"
-        return f"[{self[0]!r}, ..., {self[-1]!r}] ({len(self):,} settings)"
+        return f"[{self[0]!r}, ..., {self[-1]!r}] ({self._size:,} settings)"

@@ -525,3 +525,18 @@ def test_a_million_settings_come_one_by_one() -> None:
         c: int = search(range(10))
 
     assert sum(s.c for s in X()) == 4_500_000
+
+
+def test_a_slice_that_is_too_long_to_count() -> None:
+    class Vast(Params):
+        a: int = search(range(10**12))
+        b: int = search(range(10**12))
+
+    cut = Vast()[1:]
+    assert repr(cut) == (
+        f"[Vast(a=0, b=1), ..., Vast(a={10**12 - 1}, b={10**12 - 1})] ({10**24 - 1:,} settings)"
+    )
+    with pytest.raises(IndexError, match=f"the slice has {10**24 - 1:,} settings"):
+        cut[10**24]
+    with pytest.raises(SizeError, match=f"this slice has {10**24 - 1:,} settings"):
+        len(cut)
