@@ -638,3 +638,34 @@ def test_digests_never_change() -> None:
         "d5f8c32e0eb4cfafe4b23ecb0ecdac7c"
     )
     assert key_text(field_digest("C", 1, float)) == key_text(field_digest("C", 1.0, float))
+
+
+class Options(typing.TypedDict):
+    depth: int
+
+
+class Runs(typing.Protocol):
+    def run(self) -> None: ...
+
+
+@pytest.mark.parametrize("kind", [Options, Runs])
+def test_unions_with_what_isinstance_refuses(kind: Any) -> None:
+    annotation: Any = float | kind
+    assert field_digest("x", 1, annotation) == field_digest("x", 1.0, annotation)
+    assert canonical({"depth": 1}, annotation) == {"depth": 1}
+
+
+def test_ranges_of_any_length() -> None:
+    assert digest(range(10**30)) == digest(range(0, 10**30, 1)) != digest(range(10**30 + 1))
+    assert digest(range(5, 5)) == digest(range(0)) == digest(range(9, 0))
+    assert digest(range(10, 0, -3)) == digest(range(10, -1, -3)) != digest(range(10, -3, -3))
+
+
+class Odd:
+    def __reduce__(self) -> Any:
+        return 5
+
+
+def test_a_reduce_that_gives_no_tuple() -> None:
+    with pytest.raises(IdentityError, match=r"X\.x: .*Odd.*__reduce__ gives no tuple, but 5"):
+        digest(Odd(), where="X.x")

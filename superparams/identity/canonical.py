@@ -152,7 +152,7 @@ def _union(arguments: tuple[Any, ...]) -> Convert | None:
         return None
     members = [convert for convert in map(converter, bare) if convert is not None]
     kinds = tuple(kind for kind in map(_kind, bare) if kind is not None)
-    as_they_are = tuple(kind for kind in kinds if kind not in (float, complex))
+    as_they_are = tuple(k for k in kinds if k not in (float, complex) and _can_be_asked(k))
 
     def convert(value: Any) -> Any:
         if _is_int(value) and int in kinds:
@@ -171,6 +171,15 @@ def _union(arguments: tuple[Any, ...]) -> Convert | None:
 def _kind(annotation: Any) -> type[Any] | None:
     kind = typing.get_origin(annotation) or annotation
     return kind if isinstance(kind, type) else None
+
+
+def _can_be_asked(kind: type[Any]) -> bool:
+    """Whether ``isinstance`` takes it: a TypedDict and most protocols refuse."""
+    try:
+        isinstance(None, kind)
+    except TypeError:
+        return False
+    return True
 
 
 def _member(value: Any, members: list[Any]) -> Any:

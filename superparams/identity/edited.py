@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from superparams.content import same
 from superparams.identity.compiled import code_form, compiled_functions, plain_functions
 from superparams.identity.names import class_of
 from superparams.identity.project import Source
@@ -126,4 +127,4 @@ def _is_other(written: ast.expr, value: object) -> bool:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
     is_empty = not literal and class_of(literal) in (list, dict, set)
-    return class_of(literal) is not class_of(value) or (not is_empty and bool(literal != value))
+    return class_of(literal) is not class_of(value) or not (is_empty or same(literal, value))

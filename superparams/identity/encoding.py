@@ -262,7 +262,7 @@ def encode_set(value: Iterable[Any], walk: Walk) -> bytes:
 @encoder(range)
 def _range(value: range, walk: Walk) -> bytes:
     # As Python compares them: range(0) is range(5, 5), range(1, 2) is range(1, 2, 7).
-    n = len(value)
+    n = (value[-1] - value.start) // value.step + 1 if value else 0  # len() has an end
     shape = (n, value.start if n else 0, value.step if n > 1 else 1)
     return pack("range", *(encode_int(number, walk) for number in shape))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams.errors import IdentityError
+from superparams.fields import FIELDS
 from superparams.identity.compiled import code_form, plain_functions
 from superparams.identity.digest import digest
 from superparams.identity.names import is_fileless, module_file, module_name
@@ -60,7 +61,7 @@ class Live:
             for function in own:
                 self._add_compiled(function)
             return
-        fields: Mapping[str, Any] | None = getattr(cls, "__superparams_fields__", None)
+        fields: Mapping[str, Any] | None = getattr(cls, FIELDS, None)
         pieces = class_pieces(node, frozenset(fields or ()), fields is not None)
         source = self._cell(own[0])
         self._put(cls.__module__, cls.__qualname__, pieces.form, _text(source, node), node.lineno)

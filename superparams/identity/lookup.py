@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
+from superparams.fields import FIELDS
 from superparams.identity.canonical import canonical, hints
 from superparams.identity.encoding import (
     Encoder,
@@ -40,8 +41,6 @@ from superparams.identity.names import class_name, class_of, library_of, module_
 from superparams.identity.state import encode_object
 
 __all__ = ["find_encoder"]
-
-FIELDS = "__superparams_fields__"
 
 # The modules that know the classes of a library; loaded for a value of the library only.
 _LIBRARIES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from superparams.identity.encoding import (
     Unstable,
@@ -13,6 +13,7 @@ from superparams.identity.encoding import (
     encode_fields,
     encode_items,
     pack,
+    show,
     text,
 )
 from superparams.identity.names import LOCAL, class_of, module_name, object_name
@@ -43,6 +44,8 @@ def encode_object(value: Any, walk: Walk) -> bytes:
         raise Unstable(value, str(error) or "its state cannot be read") from error
     if isinstance(reduced, str):
         return pack("object", text(f"{_module_of(value, reduced)}:{reduced}"))
+    if not isinstance(cast("object", reduced), tuple):
+        raise Unstable(value, f"its __reduce__ gives no tuple, but {show(reduced)}")
     return _encode_reduced(reduced, walk)
 
 
