@@ -170,14 +170,18 @@ def _overridden_by_mixins(
 ) -> Iterator[tuple[str, Field]]:
     """Fields that a plain class changes by standing before their owner among the bases."""
     for name, field in fields.items():
-        holder = next((base for base in cls.__mro__[1:] if name in vars(base)), None)
-        if holder is None or field.owner is cls or isinstance(vars(holder)[name], Field):
+        holders = [base for base in cls.__mro__[1:] if name in vars(base)]
+        if not holders or field.owner is cls:
             continue
-        if _is_ours(holder):  # a method that a field may replace, wherever it stands
-            yield name, Field(cls, name, field.annotation, field.declared)
+        # A method of ours that a field may replace hides it, wherever it stands.
+        holder = next((base for base in holders if not _is_ours(base)), holders[0])
+        x = vars(holder)[name]
+        if _is_ours(holder) or isinstance(x, Field):
+            if _is_ours(holders[0]) and not isinstance(vars(holders[0])[name], Field):
+                yield name, Field(cls, name, field.annotation, field.declared)
             continue
-        _refuse_method(holder, name, vars(holder)[name])
-        yield name, Field(cls, name, field.annotation, vars(holder)[name])
+        _refuse_method(holder, name, x)
+        yield name, Field(cls, name, field.annotation, x)
 
 
 def _declared(

@@ -81,7 +81,7 @@ def _elements(given: Any, where: str) -> Sequence[Any]:
         return _ordered(cast("Iterable[Any]", given))
     # A class whose instances can be iterated cannot be itself; list[int] could, to no purpose.
     is_iterable = isinstance(cast("object", given), Iterable)
-    if not is_iterable or isinstance(given, types.GenericAlias) or getattr(given, "ndim", 1) == 0:
+    if not is_iterable or typing.get_origin(given) is not None or getattr(given, "ndim", 1) == 0:
         return (given,)
     elements: Iterable[Any] = given
     return tuple(elements) if isinstance(given, Sized) else _drain(elements, where)

@@ -58,8 +58,11 @@ def run_all(
     control = control or Control()
     if what.engine is not None:
         return _run(space, what, results, control, has_summary)
-    with concurrent.futures.ProcessPoolExecutor(min(what.options.num_proc, MOST_OF_PYTHON)) as pool:
-        return _run(space, dataclasses.replace(what, engine=pool), results, control, has_summary)
+    num_proc = min(what.options.num_proc, MOST_OF_PYTHON)
+    options = dataclasses.replace(what.options, num_proc=num_proc)
+    with concurrent.futures.ProcessPoolExecutor(num_proc) as pool:
+        what = dataclasses.replace(what, engine=pool, options=options)
+        return _run(space, what, results, control, has_summary)
 
 
 def _run(
@@ -90,7 +93,11 @@ def _keep_standard_files() -> None:
             os.fstat(number)
         except OSError:
             # It gets the lowest number that is free, which is this one; for workers too.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            made = os.open(os.devnull, os.O_RDWR)
+            if made == number:
+                os.set_inheritable(made, True)
+            else:  # another thread was quicker, or the number is taken by what is no file
+                os.close(made)
 
 
 def _report(space: Experiment, found: Results) -> Path | None:

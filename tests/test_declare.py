@@ -552,6 +552,21 @@ def test_a_seed_comes_in_by_any_base(is_first: bool) -> None:
     assert [setting.seed for setting in made()] == [3, 4]
 
 
+def test_a_mixin_changes_a_seed_that_stands_behind_it() -> None:
+    class Seeded(Params):
+        seed: int = 3
+
+    class Other:
+        seed = 7
+
+    def of(*bases: type[Any]) -> Any:
+        return type(Base)("X", bases, {"__module__": __name__})()
+
+    assert of(Experiment, Other, Seeded).seed == 7
+    assert of(Other, Experiment, Seeded).seed == 7
+    assert of(Experiment, Seeded, Other).seed == 3
+
+
 def test_a_mixin_with_an_init_of_its_own() -> None:
     class Own:
         def __init__(self) -> None: ...

@@ -7,6 +7,7 @@ import itertools
 import pickle
 import threading
 import time
+import typing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal, Optional
@@ -152,7 +153,7 @@ def test_truth_values_of_numpy_are_those_of_python() -> None:
     assert Axis([1, 0]).find(np.True_) is None
 
 
-@pytest.mark.parametrize("kind", [list, OnlyIterable, list[int]])
+@pytest.mark.parametrize("kind", [list, OnlyIterable, list[int], typing.List[int]])  # noqa: UP006
 def test_a_class_is_one_point_though_its_instances_can_be_iterated(kind: Any) -> None:
     assert points(search(kind)) == [kind]
 

@@ -234,6 +234,23 @@ def test_a_run_says_what_git_did_not_tell(tmp_path: Path, project: Path) -> None
     assert told.startswith("{'done': 2} [\"TimeoutError('git did not tell")
 
 
+IMPORTS = """
+import sys
+from pathlib import Path
+import rich, superparams.run
+from superparams.store.provenance import gather
+before = set(sys.modules)
+known = gather(Path("."))
+assert "rich" in known.manifest["versions"], "which has no __version__"
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_what_is_gathered_in_a_thread_imports_nothing(tmp_path: Path, project: Path) -> None:
+    """A fork in the middle of an import could never import that module."""
+    assert output(project, IMPORTS) == "[]\n"
+
+
 def test_the_repository_of_a_hook_is_not_taken_for_ours(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from superparams.cli.parameters import NAME
+from superparams.errors import CommandError
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session
@@ -27,7 +27,10 @@ def named(verb: _F) -> _F:
 
 def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """A path as it is meant where the command starts: experiments may change where we are."""
-    return None if path is None else Path(os.path.abspath(path))
+    try:
+        return None if path is None else path.absolute()
+    except OSError as error:
+        raise CommandError(f"there is no working directory: {error}") from error
 
 
 def in_results(verb: _F) -> _F:

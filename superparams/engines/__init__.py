@@ -225,6 +225,11 @@ def has_processes() -> bool:
     return hasattr(os, "fork") and hasattr(os, "posix_spawn") and hasattr(socket, "send_fds")
 
 
+def in_processes(reason: str) -> str:
+    """Why another engine cannot do a thing, with the one that can, where this system has it."""
+    return f'{reason}; give engine="processes"' if has_processes() else reason
+
+
 def _named(name: str) -> Engine:
     if name not in _NAMES:
         known = ", ".join(map(repr, _NAMES))

@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superparams import payload
-from superparams.engines import Activity, Control, Options, Todo, has_processes, refuse
+from superparams.engines import (
+    Activity,
+    Control,
+    Options,
+    Todo,
+    has_processes,
+    in_processes,
+    refuse,
+)
 from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
 _PATIENCE = 0.5
 # Work after which a chunk returns what it has not begun, seconds: quick settings came first.
 _LONG = 2 * Pace.TARGET
-_REMEDY = '; give engine="processes"'
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Futures:
         refuse(
             self.name,
             options,
-            timeout=f"an executor cannot end a setting{_REMEDY if has_processes() else ''}",
+            timeout=in_processes("an executor cannot end a setting"),
             start_method=f"{own}: give it to the executor",
             threads_per_worker=f"{own}: set OMP_NUM_THREADS before it starts",
             gpus=f"{own}: set CUDA_VISIBLE_DEVICES in them",
@@ -122,9 +129,10 @@ class _Crew:
                 self._release()
         if self._broken is not None and self._backlog.remaining:
             left = self._backlog.remaining
+            other = ', or give engine="processes", which replaces workers'
             raise EngineError(
                 f"the executor broke ({self._broken}); {left} settings were not run: "
-                'resume with a new executor, or give engine="processes", which replaces workers'
+                f"resume with a new executor{other if has_processes() else ''}"
             )
 
     def _loop(self) -> Iterator[bytes]:

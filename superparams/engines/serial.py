@@ -6,7 +6,15 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from superparams.engines import Activity, Control, Options, Todo, refuse
+from superparams.engines import (
+    Activity,
+    Control,
+    Options,
+    Todo,
+    has_processes,
+    in_processes,
+    refuse,
+)
 from superparams.engines.attempts import run_setting
 from superparams.outcome import Outcome, encode
 from superparams.worker import Place
@@ -18,7 +26,6 @@ if TYPE_CHECKING:
 # may be enough to end the run.
 _FLUSH = 0.02
 _URGENT = 100
-_ELSEWHERE = 'it runs in this process; give engine="processes"'
 
 
 class Serial:
@@ -38,14 +45,16 @@ class Serial:
         self, program: Program, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
+        here = in_processes("it runs in this process")
+        several = '"processes" or "threads"' if has_processes() else '"threads"'
         refuse(
             self.name,
             options,
-            num_proc='it runs one setting at a time; give engine="processes" or "threads"',
-            timeout='a setting in this process cannot be ended; give engine="processes"',
-            start_method=_ELSEWHERE,
-            threads_per_worker=_ELSEWHERE,
-            gpus=_ELSEWHERE,
+            num_proc=f"it runs one setting at a time; give engine={several}",
+            timeout=in_processes("a setting in this process cannot be ended"),
+            start_method=here,
+            threads_per_worker=here,
+            gpus=here,
         )
         return self._outcomes(program, todo, options, control)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from superparams.engines import Activity, Control, Options, Todo, refuse
+from superparams.engines import Activity, Control, Options, Todo, in_processes, refuse
 from superparams.engines.attempts import again, run_once
 from superparams.outcome import Outcome, encode, warm_up
 from superparams.worker import Place
@@ -41,11 +41,11 @@ class Threads:
         self, program: Program, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
-        shared = 'threads share one process; give engine="processes"'
+        shared = in_processes("threads share one process")
         refuse(
             self.name,
             options,
-            timeout='a thread cannot be ended; give engine="processes"',
+            timeout=in_processes("a thread cannot be ended"),
             start_method=shared,
             threads_per_worker=shared,
             gpus=shared,

@@ -97,7 +97,8 @@ def code_change(
     """How the code of some runs, oldest first, differs from the code now; see `changes`."""
     kept = [run for run in map(Run.of, runs) if run.parts]
     # A run that was killed early has not kept the text yet.
-    best = max(kept, key=lambda run: (bool(run.texts), run.name), default=None)
+    newest = sorted(kept, key=lambda run: run.name, reverse=True)
+    best = next((run for run in newest if run.texts), next(iter(newest), None))
     found = None if best is None or code is None else tuple(changes(best.folder, parts, source))
     return CodeChange(code, settings, tuple(run.name for run in runs), found)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from superparams.store.folder import RunFolder
-from superparams.store.runs import run_named
+from superparams.store.runs import folder_named
 
 __all__ = ["Log", "log_of", "log_of_run"]
 
@@ -76,7 +76,7 @@ def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
         StoreError: For a row of a run whose name might lead out of the folder.
     """
     start, end, rank, name = (row[one] for one in ("log_start", "log_end", "rank", "run"))
-    logs = run_named(root, str(name)).folder.logs
+    logs = folder_named(root, str(name)).logs
     if start is None or start < 0 or rank is None:
         return None
     return Log(logs / f"{int(rank)}.log", start, None if end is None else max(start, end))

@@ -8,6 +8,7 @@ is simply absent.
 
 from __future__ import annotations
 
+import email.parser  # noqa: F401  # see `gather_later`
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from threading import Thread
 from typing import Any, cast
@@ -104,7 +106,11 @@ class Gathered:
 
 
 def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]:
-    """`gather`, in a thread, so that git and GPU tools do not hold up the start of a run."""
+    """`gather`, in a thread, so that git and GPU tools do not hold up the start of a run.
+
+    That thread imports nothing: a program that forks meanwhile would leave the lock of that module
+    taken in the fork for ever. So what `metadata` imports late is imported with this module.
+    """
     future: Future[Gathered] = Future()
 
     def work() -> None:
@@ -188,8 +194,6 @@ def _version(name: str, module: Any) -> str | None:
     said = getattr(module, "__dict__", {}).get("__version__")
     if isinstance(said, str):
         return said
-    from importlib import metadata
-
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):

@@ -25,7 +25,7 @@ from superparams.store.logs import log_of
 from superparams.store.matching import matches
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.rows import Rows, as_dicts, places_of
-from superparams.store.runs import run_named
+from superparams.store.runs import folder_named
 from superparams.store.schema import source_of
 from superparams.store.shown import ROWS, Shown, cell
 from superparams.store.stale import Now
@@ -320,7 +320,7 @@ class Results:
     def provenance(self, row: dict[str, Any] | str) -> Provenance:
         """Which code, data and environment made a row (or the row of a key): see `Provenance`."""
         found = self.row(row) if isinstance(row, str) else row
-        return read_provenance(run_named(self.root, str(found["run"])).folder)
+        return read_provenance(folder_named(self.root, str(found["run"])))
 
     # ---- as people see it
 

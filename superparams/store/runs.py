@@ -23,7 +23,7 @@ from superparams.store.reading import ledger_files, read
 from superparams.store.repository import COMMIT
 from superparams.store.survey import STATUSES
 
-__all__ = ["Run", "find_run", "run_named", "runs"]
+__all__ = ["Run", "find_run", "folder_named", "run_named", "runs"]
 
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
@@ -214,14 +214,19 @@ def find_run(root: Path, called: str) -> Run:
 
 
 def run_named(root: Path, name: str) -> Run:
-    """The run with a folder of that name, which may be gone.
+    """The run with a folder of that name; see `folder_named`."""
+    return Run.of(folder_named(root, name))
+
+
+def folder_named(root: Path, name: str) -> RunFolder:
+    """The folder of that name of a run, which may be gone; it is not looked into.
 
     Raises:
         StoreError: For what is no name of a run, and might lead out of the folder.
     """
     if name != safe_name(name):
         raise StoreError(f"{root}: {name!r} is not the name of a run")
-    return Run.of(RunFolder(root / "runs" / name))
+    return RunFolder(root / "runs" / name)
 
 
 def _is_called(name: str, called: str) -> bool:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from superparams.html import caption_of
-
 ROWS: Final = 10  # shown at most
 CHARS: Final = 30  # of a cell
 LEAST: Final = 3  # columns that are shown in whatever width
@@ -93,6 +91,8 @@ class Shown:
     def as_html(self) -> str:
         """An HTML table with all columns: a notebook scrolls."""
         import html
+
+        from superparams.html import caption_of
 
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.names)
         lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.rows]

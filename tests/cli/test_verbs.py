@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from importlib.metadata import version
@@ -112,6 +113,9 @@ def test_paths_are_meant_from_where_the_command_starts(project: Project) -> None
     assert (project.folder / "t.csv").is_file()
     assert len(list((project.folder / "kept/RQ1.RQ1/runs").iterdir())) == 2
     assert [one.name for one in (project.folder / "elsewhere").iterdir()] == ["RQ1.py"]
+    os.symlink(project.folder, project.folder / "elsewhere/up")
+    assert project.run("run", "RQ1", "--results", "elsewhere/up/../else").code == 0
+    assert (project.folder.parent / "else/RQ1.RQ1").is_dir(), "as the system takes it"
 
 
 def test_a_verb_never_shadows_an_experiment(project: Project) -> None:

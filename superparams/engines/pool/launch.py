@@ -65,8 +65,10 @@ class Template:
         """Have a worker made (boots: as a fresh interpreter); gives our end of its channel."""
         ours, theirs = socket.socketpair()
         try:
-            with theirs, suppress(ConnectionError):  # it is gone, as in `_say`
-                wire.send(self.control, Frame(Kind.START, rank), [theirs.fileno(), fault])
+            with suppress(ConnectionError):  # it is gone, as in `_say`
+                with theirs:
+                    wire.send(self.control, Frame(Kind.START, rank), [theirs.fileno(), fault])
+                # Its end is the worker's alone by now: should that be dead, nothing waits for it.
                 if boots:
                     wire.send(ours, Frame(Kind.BOOT, body=self._words))
         except BaseException:
