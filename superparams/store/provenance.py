@@ -8,7 +8,7 @@ is simply absent.
 
 from __future__ import annotations
 
-import email.parser  # noqa: F401  # see `gather_later`
+import email.parser  # noqa: F401  # pyright: ignore[reportUnusedImport]  # see gather_later
 import json
 import os
 import platform
