@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -320,7 +321,12 @@ def test_ctrl_c_at_the_debugger_ends_the_run_when_one_goes_on(fit: Project) -> N
     bad(fit, 1, 2, 3)
     with terminal(fit, "RQ1", "--debug") as at:
         at.expect(r"\(Pdb\) ")
-        at.interrupt()
+        # Python keeps one that comes between the prompt and the reading of a line until the next.
+        for _ in range(5):
+            at.interrupt()
+            with contextlib.suppress(AssertionError):
+                at.expect("finishing what runs", 3)
+                break
         at.expect("finishing what runs")
         at.type("c\n")
         assert at.end() == 130
