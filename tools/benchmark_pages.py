@@ -22,7 +22,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
     head, rest = (FOLDER / "results.md").read_text("utf-8").split("\n## ", 1)
     shown = f"![Medians of all tools, a panel for each kind of work]({PICTURE})"
-    page = f"{head}\n{shown}\n\n## {rest}"
+    page = f"{head}\n[{shown}]({PICTURE})\n\n## {rest}"
     files.append(File.generated(config, "benchmarks.md", content=page))
     picture = (FOLDER / "results.svg").read_bytes()
     files.append(File.generated(config, PICTURE, content=picture))
