@@ -93,8 +93,8 @@ $(BENCH)/.ready: $(RECIPE) $(BENCH_PINS) benchmarks/peers/install.py benchmarks/
 	$(BENCH)/bin/python -m benchmarks.peers.install
 	@touch $@
 
-bench: $(BENCH)/.ready ## beside other tools, half an hour, into benchmarks/results.md; QUICK=1: six minutes
-	$(BENCH)/bin/python -m benchmarks.peers $(if $(QUICK),--quick)
+bench: $(BENCH)/.ready ## beside other tools, half an hour, into benchmarks/; QUICK=1: six minutes, into build/bench
+	$(BENCH)/bin/python -m benchmarks.peers $(if $(QUICK),--quick --into build/bench)
 
 clean: ## remove what was built and what tools left; the environments stay
 	rm -rf build dist site htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
