@@ -177,7 +177,7 @@ def _overridden_by_mixins(
         holder = next((base for base in holders if not _is_ours(base)), holders[0])
         x = vars(holder)[name]
         if _is_ours(holder) or isinstance(x, Field):
-            if _is_ours(holders[0]) and not isinstance(vars(holders[0])[name], Field):
+            if _is_ours(holders[0]):
                 yield name, Field(cls, name, field.annotation, field.declared)
             continue
         _refuse_method(holder, name, x)

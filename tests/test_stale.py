@@ -17,6 +17,7 @@ from superparams.identity import Code
 from superparams.outcome import Outcome, encode
 from superparams.store import Ledger, Results, RunFolder, accept, changes, equivalent, withdraw
 from superparams.store.accepted import accepted_for, decisions
+from superparams.store.runs import Run
 from tests.runs import output
 
 EXPERIMENT = """
@@ -327,7 +328,7 @@ def test_what_changed(tmp_path: Path) -> None:
     folder = run(tmp_path, range(0), "c1", parts={"m.f": "1", "m.g": "1", "m.h": "1"})
     (folder.source / "parts.json").write_text('{"m.f": "def f():\\n    return 1"}')
     parts = {"m.f": "2", "m.g": "1", "m.new": "1"}
-    found = changes(folder, parts, {"m.f": "def f():\n    return 2"})
+    found = changes(Run.of(folder), parts, {"m.f": "def f():\n    return 2"})
     assert [(one.name, one.how) for one in found] == [
         ("m.f", "changed"),
         ("m.h", "removed"),

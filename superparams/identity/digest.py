@@ -48,7 +48,8 @@ finders[:] = [find_encoder]
 
 MODULUS = 1 << 128
 # Told apart by the personalisation of BLAKE2b; the digit goes up when the encoding changes, so
-# that keys of two encodings never meet.
+# that keys of two encodings never meet. (Another hash of large contents needs none: its digests do
+# not meet those of the one before.)
 _CONTENT = b"superparams.val1"
 _FIELD = b"superparams.fld1"
 _SEED = b"superparams.sed1"

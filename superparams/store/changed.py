@@ -72,13 +72,12 @@ class Changes(tuple[CodeChange, ...]):
         return "\n".join(one.diff for one in self if one.diff)
 
 
-def changes(run: RunFolder, parts: Mapping[str, str], source: Mapping[str, str]) -> list[Change]:
+def changes(run: Run, parts: Mapping[str, str], source: Mapping[str, str]) -> list[Change]:
     """What differs between the code of a run and the code now.
 
     parts: the digest of each function, class and constant by its full name; source: their text.
     """
-    told = Run.of(run)
-    before, texts = told.parts, told.texts
+    before, texts = run.parts, run.texts
     names = sorted(
         name for name in before.keys() | parts.keys() if before.get(name) != parts.get(name)
     )
@@ -99,7 +98,7 @@ def code_change(
     # A run that was killed early has not kept the text yet.
     newest = sorted(kept, key=lambda run: run.name, reverse=True)
     best = next((run for run in newest if run.texts), next(iter(newest), None))
-    found = None if best is None or code is None else tuple(changes(best.folder, parts, source))
+    found = None if best is None or code is None else tuple(changes(best, parts, source))
     return CodeChange(code, settings, tuple(run.name for run in runs), found)
 
 

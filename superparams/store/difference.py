@@ -60,7 +60,7 @@ def _space(before: Run, after: Run) -> list[str]:
 def _code(before: Run, after: Run) -> list[Change]:
     if before.code == after.code:
         return []
-    found = changes(before.folder, after.parts, after.texts)
+    found = changes(before, after.parts, after.texts)
     return [one._replace(diff=_named(one, before.name, after.name)) for one in found]
 
 

@@ -138,7 +138,7 @@ class Run:
         """The digest of each part of the code, by its name."""
         return _texts(self.group("parts"))
 
-    @property
+    @cached_property
     def texts(self) -> dict[str, str]:
         """The text of each part of the code, by its name; empty where it was not kept."""
         try:
