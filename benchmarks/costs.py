@@ -28,6 +28,7 @@ from typing import Any
 
 import superparams.run
 from superparams import Experiment, search
+from superparams.batches import counts, decode, encode
 from superparams.engines import processes
 from superparams.engines.pool import cell, dispatch, wire
 from superparams.engines.pool.cell import Cells
@@ -35,7 +36,6 @@ from superparams.engines.pool.logs import Output
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.experiment import Place, name_of
 from superparams.keys import Keys
-from superparams.outcome import counts, decode, encode
 from superparams.params import layout_of
 from superparams.store import Ledger, RunFolder, compact
 from superparams.worker import Program

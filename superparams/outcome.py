@@ -1,61 +1,16 @@
-"""What became of one setting, and its encoding as Arrow IPC streams.
+"""What became of one setting; of many, by columns.
 
-A worker encodes outcomes in batches; the driver appends the bytes to the ledger without looking
-into them. Columns are the plain ones of `META`, then `param.<name>` and `result.<name>`; nested
-values have dotted names (`result.a.b`).
+Nothing here needs Arrow: a worker that runs settings of plain types does not load it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-
-import pyarrow as pa
-
-from superparams.columns import (
-    NULL,
-    Cell,
-    as_text,
-    cell,
-    cell_or_repr,
-    common_tag,
-    fields_of,
-    flat_array,
-    flatten,
-    kind_of,
-    make_array,
-    make_field,
-    plain_array,
-    plain_scalar,
-    simple_type,
-    text,
-)
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
 
 Status = Literal["done", "failed", "killed", "timeout"]
-
-# A place in the metadata of every message which the ledger overwrites with a sequence number and a
-# checksum.
-STAMP_KEY = b"superparams.stamp"
-STAMP = b"crc32=00000000 seq=000000000000"
-
-META: dict[str, Any] = {
-    "index": pa.int64(),
-    "row": pa.int64(),
-    "key": pa.string(),
-    "status": pa.string(),
-    "error": pa.string(),
-    "traceback": pa.string(),
-    "started": pa.float64(),
-    "seconds": pa.float64(),
-    "rank": pa.int32(),
-    "attempt": pa.int32(),
-    "log_start": pa.int64(),
-    "log_end": pa.int64(),
-    "peak_memory": pa.int64(),
-}
-_META_FIELDS = [pa.field(name, form) for name, form in META.items()]
 
 
 @dataclass(slots=True)
@@ -84,308 +39,66 @@ class Outcome:
     peak_memory: int | None = None
 
 
-def encode(outcomes: Sequence[Outcome]) -> bytes:
-    """Outcomes as Arrow IPC streams, one after another in the same bytes.
+class Columns(NamedTuple):
+    """Outcomes whose parameters have the same names, and whose results have; all by columns.
 
-    Rows whose columns differ in type go into separate streams. Never raises for what a setting
-    returned: a result that no table can hold makes that outcome `failed`, with an error that names
-    the result and the key.
+    own: the other attributes of `Outcome`; results: nothing where no outcome has a result.
     """
-    if not outcomes:
-        return b""
+
+    own: dict[str, list[Any]]
+    params: dict[str, list[Any]]
+    results: dict[str, list[Any]]
+
+    def rows(self) -> list[Outcome]:
+        """The outcomes."""
+        own = zip(*self.own.values(), strict=True)
+        params, results = _rows(self.params), _rows(self.results)
+        nothing: dict[str, Any] = {}
+        made: list[Outcome] = []
+        for values in own:
+            known: dict[str, Any] = dict(zip(self.own, values, strict=True))
+            made.append(Outcome(params=next(params, nothing), result=next(results, None), **known))
+        return made
+
+
+Part = Columns | list[Outcome]  # outcomes, by columns where that is possible
+
+_OWN = [field.name for field in fields(Outcome) if field.name not in ("params", "result")]
+
+
+def parts(outcomes: Sequence[Outcome]) -> list[Part]:
+    """Outcomes with, and those without a result, each by columns where their names are the same."""
     empty = [one for one in outcomes if one.result is None]
-    parts = [empty, [one for one in outcomes if one.result is not None]] if empty else [outcomes]
-    return b"".join(encode_batch(batch) for part in parts if part for batch in _encoded(part))
+    full = [one for one in outcomes if one.result is not None] if empty else list(outcomes)
+    return [_by_columns(part) or part for part in (empty, full) if part]
 
 
-def _encoded(outcomes: Sequence[Outcome]) -> Iterator[pa.RecordBatch]:
-    batch = _plain_batch(outcomes)
-    if batch is None:
-        yield from _batches(outcomes)
-    else:
-        yield batch
+def own_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
+    """What they have beside parameters and results, by columns."""
+    return {name: list(map(attrgetter(name), outcomes)) for name in _OWN}
 
 
-def warm_up() -> None:
-    """Load what Arrow loads when it first meets a list: pandas, where that is installed.
-
-    Before threads start, since two that meet it at once find half of it.
-    """
-    pa.array([0])
-
-
-def decode(data: Any) -> list[pa.RecordBatch]:
-    """The record batches of what `encode` made (bytes or any buffer)."""
-    source = pa.BufferReader(data)
-    batches: list[pa.RecordBatch] = []
-    while source.tell() < source.size():
-        with pa.ipc.open_stream(source) as reader:
-            batches.extend(reader)
-    return batches
-
-
-def counts(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
-    """How many settings ended in which status; one whose frame has many rows counts once."""
-    import pyarrow.compute as pc  # for the driver: a worker has no use for it
-
-    is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
-    met = rows.column("status").filter(is_first).value_counts().to_pylist()
-    return {one["values"]: one["counts"] for one in met}
-
-
-def encode_batch(batch: pa.RecordBatch) -> bytes:
-    """One record batch as an IPC stream, with the places that the ledger stamps."""
-    batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), STAMP_KEY: STAMP})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch, custom_metadata={STAMP_KEY: STAMP})
-    return bytes(sink.getvalue())
-
-
-def _schema(fields: Sequence[pa.Field]) -> Any:
-    return pa.schema([*_META_FIELDS, *fields])
-
-
-# ---- the fast path: every outcome has the same names, every column one plain scalar type
-
-
-def _plain_batch(outcomes: Sequence[Outcome]) -> pa.RecordBatch | None:
-    params = _plain_columns("param.", [one.params for one in outcomes])
+def _by_columns(outcomes: list[Outcome]) -> Columns | None:
+    params = _transposed([one.params for one in outcomes])
     if params is None:
         return None
     results = [one.result for one in outcomes]
-    columns = (
-        {} if not any(one is not None for one in results) else _plain_columns("result.", results)
-    )
-    if columns is None:
-        return None
-    try:
-        arrays = {
-            name: plain_array(values, form) for name, (values, form) in (params | columns).items()
-        }
-        if not all(isinstance(array, pa.Array) for array in arrays.values()):
-            return None
-        fields = [pa.field(name, array.type) for name, array in arrays.items()]
-        return pa.record_batch([*_meta(outcomes), *arrays.values()], schema=_schema(fields))
-    except (OverflowError, ValueError, TypeError, NotImplementedError):
-        return None  # an integer beyond 64 bits, a lone surrogate
+    columns = {} if results[0] is None else _transposed(results)
+    return None if columns is None else Columns(own_columns(outcomes), params, columns)
 
 
-def _plain_columns(prefix: str, rows: Sequence[Any]) -> dict[str, tuple[list[Any], Any]] | None:
+def _transposed(rows: Sequence[Any]) -> dict[str, list[Any]] | None:
     first: Any = rows[0]
     if type(first) is not dict:
         return None
     names: Collection[Any] = rows[0].keys()
     if any(type(row) is not dict or row.keys() != names for row in rows):
         return None
-    columns: dict[str, tuple[list[Any], Any]] = {}
-    for name in names:
-        values = [row[name] for row in rows]
-        form = simple_type(values)
-        if form is None or type(name) is not str:
-            return None
-        columns[prefix + name] = values, form
-    return columns
+    if any(type(name) is not str for name in names):
+        return None
+    return {name: [row[name] for row in rows] for name in names}
 
 
-def _meta(outcomes: Sequence[Outcome]) -> list[pa.Array]:
-    return [
-        plain_array([one.index for one in outcomes], META["index"]),
-        plain_array([0] * len(outcomes), META["row"]),
-        plain_array([one.key for one in outcomes], META["key"]),
-        plain_array([one.status for one in outcomes], META["status"]),
-        _texts([one.error for one in outcomes]),
-        _texts([one.traceback for one in outcomes]),
-        plain_array([one.started for one in outcomes], META["started"]),
-        plain_array([one.seconds for one in outcomes], META["seconds"]),
-        plain_array([one.rank for one in outcomes], META["rank"]),
-        plain_array([one.attempt for one in outcomes], META["attempt"]),
-        plain_array([one.log_start for one in outcomes], META["log_start"]),
-        plain_array([one.log_end for one in outcomes], META["log_end"]),
-        plain_array([one.peak_memory for one in outcomes], META["peak_memory"]),
-    ]
-
-
-def _texts(values: list[str | None]) -> pa.Array:
-    return plain_array([None if one is None else text(one).value for one in values], pa.string())
-
-
-# ---- the general path
-
-
-@dataclass(slots=True)
-class _Row:
-    """One outcome with the cells of its columns."""
-
-    outcome: Outcome
-    cells: dict[str, Cell]
-
-
-def _batches(outcomes: Sequence[Outcome]) -> Iterator[pa.RecordBatch]:
-    rows: list[_Row] = []
-    for outcome in outcomes:
-        params = _param_cells(outcome.params)
-        if _is_frame(outcome.result):
-            made = _frame_batch(outcome, params)
-            if isinstance(made, Outcome):
-                rows.append(_Row(made, params))
-            else:
-                yield made
-        else:
-            rows.append(_row(outcome, params))
-    for group in _groups(rows):
-        yield _batch(group)
-
-
-def _param_cells(params: Mapping[str, Any]) -> dict[str, Cell]:
-    return {f"param.{name}": cell_or_repr(value) for name, value in flatten(params).items()}
-
-
-def _row(outcome: Outcome, params: dict[str, Cell]) -> _Row:
-    if outcome.result is None:
-        return _Row(outcome, params)
-    values = fields_of(outcome.result)
-    if values is None:
-        kind = type(outcome.result).__qualname__
-        return _Row(
-            _refused(outcome, f"run() returned a {kind}; return a dict, None or a data frame"),
-            params,
-        )
-    name: Any = ""
-    try:
-        cells: dict[str, Cell] = {}
-        for name, value in flatten(values).items():
-            cells[f"result.{name}"] = cell(value)
-    except Exception as error:  # whatever a foreign object's methods raise
-        remedy = "return numbers, text, dates, arrays or a repr of it, or save it in self.folder"
-        return _Row(_refused(outcome, f"result {name!r}: {error}; {remedy}"), params)
-    return _Row(outcome, params | cells)
-
-
-def _refused(outcome: Outcome, why: str) -> Outcome:
-    """The outcome of a setting that ran, but whose result no table can hold."""
-    error = f"TypeError: setting {outcome.key}: {why}"
-    return dataclasses.replace(outcome, status="failed", result=None, error=error)
-
-
-def _groups(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
-    """Rows that fit in one batch: in every column one type, or nothing."""
-    names = list(dict.fromkeys(name for row in rows for name in row.cells))
-    seen: dict[str, set[Any]] = {name: set() for name in names}
-    for row in rows:
-        for name, one in row.cells.items():
-            if not pa.types.is_null(one.type):
-                seen[name].add(one.tag)
-    mixed = {name: next(iter(tags)) for name, tags in seen.items() if len(tags) > 1}
-    groups: dict[tuple[Any, ...], list[_Row]] = {}
-    for row in rows:
-        found = (row.cells.get(name) for name in mixed)
-        tags = tuple(
-            some if one is None or pa.types.is_null(one.type) else one.tag
-            for one, some in zip(found, mixed.values(), strict=True)
-        )
-        groups.setdefault(tags, []).append(row)
-    yield from groups.values()
-
-
-def _batch(rows: Sequence[_Row]) -> pa.RecordBatch:
-    names = list(dict.fromkeys(name for row in rows for name in row.cells))
-    fields: list[pa.Field] = []
-    arrays: list[pa.Array] = []
-    for name in names:
-        cells = [row.cells[name] for row in rows if name in row.cells]
-        form, kind = common_tag(cells) or cells[0].tag
-        values = [row.cells[name].value if name in row.cells else None for row in rows]
-        arrays.append(make_array(values, form))
-        fields.append(make_field(name, arrays[-1].type, kind))
-    return pa.record_batch([*_meta([row.outcome for row in rows]), *arrays], schema=_schema(fields))
-
-
-# ---- frames: many rows of one setting
-
-
-def _is_frame(result: Any) -> bool:
-    return hasattr(result, "__arrow_c_stream__")
-
-
-def _frame_batch(outcome: Outcome, params: dict[str, Cell]) -> pa.RecordBatch | Outcome:
-    try:
-        table = _table(outcome.result)
-        names = _column_names(table)
-        columns = [flat_array(column).combine_chunks() for column in table.columns]
-        return _repeated(outcome, params, dict(zip(names, columns, strict=True)), table)
-    except Exception as error:  # whatever a foreign frame's methods raise
-        return _refused(
-            outcome, f"the data frame that run() returned: {type(error).__name__}: {error}"
-        )
-
-
-def _repeated(
-    outcome: Outcome, params: dict[str, Cell], columns: dict[str, pa.Array], table: pa.Table
-) -> pa.RecordBatch:
-    one = _batch([_Row(outcome, params)])
-    size = table.num_rows
-    if size == 0:  # a frame without rows is still a setting that is done
-        columns = {name: pa.nulls(1, column.type) for name, column in columns.items()}
-        size = 1
-    arrays = [pa.repeat(column[0], size) if len(column) else column for column in one.columns]
-    arrays[1] = plain_array(list(range(size)), META["row"])
-    kinds = [kind_of(field) for field in table.schema]
-    made = [
-        make_field(name, column.type, kind)
-        for (name, column), kind in zip(columns.items(), kinds, strict=True)
-    ]
-    fields = [*list(one.schema)[len(META) :], *made]
-    return pa.record_batch([*arrays, *columns.values()], schema=_schema(fields))
-
-
-def _column_names(table: pa.Table) -> list[str]:
-    flat: dict[str, None] = {}
-    for name in table.column_names:
-        label = (
-            "index"
-            if name == "__index_level_0__" and "index" not in table.column_names
-            else str(name)
-        )
-        number = 2
-        while f"result.{label}" in flat:
-            label = f"{name}~{number}"
-            number += 1
-        flat[f"result.{label}"] = None
-    return list(flat)
-
-
-def _table(result: Any) -> pa.Table:
-    try:
-        return pa.table(result)
-    except (ValueError, TypeError, NotImplementedError):
-        if not hasattr(result, "to_dict") or not hasattr(result, "columns"):
-            raise
-        return _mixed_table(result)
-
-
-def _mixed_table(result: Any) -> pa.Table:
-    """A pandas frame with columns of mixed objects.
-
-    Those become text as in a dict, value by value.
-    """
-    names = [str(name) for name in result.columns]
-    columns = [_frame_column(result.iloc[:, place]) for place in range(len(names))]
-    fields = [
-        make_field(name, array.type, kind)
-        for name, (array, kind) in zip(names, columns, strict=True)
-    ]
-    return pa.Table.from_arrays([array for array, _ in columns], schema=pa.schema(fields))
-
-
-def _frame_column(column: Any) -> tuple[pa.Array, str | None]:
-    try:
-        return pa.chunked_array(column), None
-    except (ValueError, TypeError, NotImplementedError):
-        values = column.tolist()
-        cells = [cell(value) for value in values]
-        tag = common_tag(cells)
-        if tag is None:
-            cells = [NULL if value is None else as_text(value) for value in values]
-            tag = pa.string(), "json"
-        return make_array([one.value for one in cells], tag[0]), tag[1]
+def _rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))

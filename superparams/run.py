@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from superparams.batches import counts, decode
 from superparams.debugging import post_mortem
 from superparams.engines import Control
 from superparams.errors import RunError, SettingFailed
@@ -23,7 +24,6 @@ from superparams.job import Job, prepare, results_folder
 from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.keys import Keys
 from superparams.notebook import in_one_line
-from superparams.outcome import counts, decode
 from superparams.plan import LARGEST_PLAN, Plan, all_keys
 from superparams.policy import Asked, Policy, asked
 from superparams.progress import Progress, conclude, say

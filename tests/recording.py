@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from superparams.outcome import Outcome, encode
+from superparams.batches import encode
+from superparams.outcome import Outcome
 from superparams.store import Index, Ledger, RunFolder
 from superparams.store.survey import STATUSES
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from superparams.batches import encode
 from superparams.errors import StoreError
-from superparams.outcome import Outcome, encode
+from superparams.outcome import Outcome
 from superparams.store import (
     Ledger,
     Results,

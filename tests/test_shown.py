@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from superparams.outcome import Outcome, encode
+from superparams.batches import encode
+from superparams.outcome import Outcome
 from superparams.store import Ledger, Results, RunFolder
 from superparams.store.shown import Shown, cell
 from tests.runs import Terminal, environment, output, script

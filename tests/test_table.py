@@ -21,7 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from superparams.outcome import Outcome, encode
+from superparams.batches import encode
+from superparams.outcome import Outcome
 from superparams.store import Ledger, RunFolder, compact, read_index, run_folders
 from superparams.store.ledger import MAX_STREAMS
 from superparams.store.table import OUTCOME

@@ -12,7 +12,6 @@ import operator
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -22,6 +21,8 @@ from superparams.errors import EngineError
 from superparams.outcome import Status
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from superparams.worker import Program
 
 __all__ = ["Activity", "Control", "Engine", "Options", "Todo", "find", "has_processes", "refuse"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superparams import payload
+from superparams.batches import encode, warm_up
 from superparams.engines import (
     Activity,
     Control,
@@ -29,7 +30,7 @@ from superparams.engines import (
 from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
-from superparams.outcome import Outcome, encode, warm_up
+from superparams.outcome import Outcome
 from superparams.worker import Place
 
 if TYPE_CHECKING:

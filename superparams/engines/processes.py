@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from superparams.engines import Activity, Control, Options, Todo
-from superparams.engines.pool import launch, logs, shares
+from superparams.engines.pool import launch, logs, parcel, shares
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.dispatch import Dispatch
 from superparams.errors import EngineError
@@ -54,7 +54,7 @@ class Processes:
     def _outcomes(
         self, program: Program, todo: Todo, options: Options, control: Control, method: str
     ) -> Iterator[bytes]:
-        self._dispatch = Dispatch(program, todo, _boot(method, options, program), control)
+        self._dispatch = Dispatch(program, todo, _boot(method, options, program, todo), control)
         if method != "forkserver" or options.gpus is not None:
             program.prepare()  # there is no template to do it once for all workers
         with ExitStack() as packed:
@@ -79,7 +79,7 @@ def _check(method: str) -> None:
         raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
 
 
-def _boot(method: str, options: Options, program: Program) -> Boot:
+def _boot(method: str, options: Options, program: Program, todo: Todo) -> Boot:
     devices, path = None, cast("list[object]", sys.path)
     if options.gpus is not None:
         devices = shares.devices(options.num_proc, options.gpus, os.environ)
@@ -89,7 +89,14 @@ def _boot(method: str, options: Options, program: Program) -> Boot:
         handle=None,
         environ=shares.threads(options.num_proc, options.threads_per_worker, os.environ),
         devices=devices,
-        libraries=program.libraries() if method == "forkserver" else (),
+        libraries=_libraries(program, todo) if method == "forkserver" else (),
         path=[one for one in path if isinstance(one, str)],  # imports skip the others, too
         argv=list(getattr(sys, "argv", [""])),
     )
+
+
+def _libraries(program: Program, todo: Todo) -> list[str]:
+    """What the template may load while the program is packed for it."""
+    first = next((one[0] for one in todo if one), None)
+    params = {} if first is None else program.row(first)
+    return [*program.libraries(), *parcel.libraries_for(params)]

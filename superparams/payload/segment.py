@@ -7,7 +7,6 @@ import mmap
 import os
 import stat
 import sys
-import tempfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +62,8 @@ class Segment:
 
     @classmethod
     def _unnamed(cls) -> Segment:
+        import tempfile  # where there is memfd, no process needs it
+
         if sys.platform == "win32":
             # A second process finds the file by its name, which goes with the last handle.
             fd, path = tempfile.mkstemp(prefix="superparams-")

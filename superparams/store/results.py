@@ -13,10 +13,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams.batches import counts
 from superparams.columns import plain_array, plain_scalar, python_values
 from superparams.errors import StoreError
 from superparams.identity import Code
-from superparams.outcome import counts
 from superparams.show import as_columns
 from superparams.store.accepted import Accepted
 from superparams.store.changed import Changes

@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from superparams.batches import counts
 from superparams.errors import StoreError
-from superparams.outcome import counts
 from superparams.store.folder import RunFolder, State, run_folders, safe_name
 from superparams.store.provenance import PARTS
 from superparams.store.reading import ledger_files, read

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from superparams.batches import decode
 from superparams.engines import Control, Engine, Options
-from superparams.outcome import Outcome, Status, decode
+from superparams.outcome import Outcome, Status
 from superparams.worker import Place
 
 Run = Callable[[int, Place], Any]
@@ -39,6 +40,9 @@ class FunctionProgram:
 
     def __len__(self) -> int:
         return self.size
+
+    def row(self, index: int) -> dict[str, int]:
+        return {"x": index}
 
     def enter(self, place: Place) -> FunctionWorker:
         if self.enter_hook is not None:

@@ -39,6 +39,7 @@ LAYERS = (
     "snapshot",
     "libraries",
     "outcome",
+    "batches",
     "worker",
     "engines",
     "store",

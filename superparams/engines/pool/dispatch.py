@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from superparams.engines import Activity, Control, Todo
 from superparams.engines.backlog import Backlog, Chunk, Pace
-from superparams.engines.pool import template, wire
+from superparams.engines.pool import parcel, template, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import CUT, Cells
 from superparams.engines.pool.crew import Member, State
@@ -74,7 +74,7 @@ class Dispatch:
                 if isinstance(item, BaseException):
                     raise item
                 self._got += len(item)
-                yield item
+                yield parcel.opened(item)
         finally:
             self._abandoned = True
             self._handles.put(None)

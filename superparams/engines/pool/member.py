@@ -1,4 +1,4 @@
-"""What a worker process does: it runs chunks, and sends encoded outcomes back.
+"""What a worker process does: it runs chunks, and sends outcomes back.
 
 It has no thread of its own, so that settings may fork. Outcomes are sent when a setting ends and 20
 ms have passed since they were last sent. When a long setting follows quick ones, the driver sees in
@@ -29,8 +29,9 @@ from superparams.engines.pool import kin, shares, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.logs import Output
+from superparams.engines.pool.parcel import Parcels
 from superparams.engines.pool.wire import Frame, Kind
-from superparams.outcome import Outcome, encode
+from superparams.outcome import Outcome
 from superparams.worker import Place, trace_of
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ class _Member:
         self._cell = seat.cells.of(seat.rank)
         self._options = boot.options
         self._output = output
+        self._parcels = Parcels()
         self._batch: list[Outcome] = []
         self._sent = 0
         self._flushed = 0
@@ -194,6 +196,7 @@ class _Member:
     def _run_range(self, indices: range, attempt: int, cut: int) -> int:
         """Run settings until the chunk is cut; gives how many."""
         cell, output, refresh, now = self._cell, self._output, self._refresh, time.monotonic_ns
+        admit = self._parcels.admit
         log = output.mark() if output.logged else None
         for done, index in enumerate(indices):
             if cell[cells.CUT] != cut:
@@ -202,6 +205,7 @@ class _Member:
             cell[cells.INDEX] = -1
             if self._forked:  # by the setting, and this is the child, which came back here
                 os._exit(0)
+            admit(outcome)
             refresh()
             if log is not None:
                 outcome.log_start = log
@@ -246,7 +250,7 @@ class _Member:
         if not self._output.logged:
             self._output.mark()
         batch, self._batch = self._batch, []
-        body = encode(batch) if batch else b""
+        body = self._parcels.make(batch) if batch else b""
         self._sent += len(batch)
         now = time.monotonic_ns()
         wire.send(self._channel, Frame(kind, self._sent, now - begun, body))

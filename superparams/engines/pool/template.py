@@ -25,12 +25,11 @@ from select import select
 from typing import TYPE_CHECKING
 
 from superparams import payload
-from superparams.engines.pool import kin, member, wire
+from superparams.engines.pool import kin, member, parcel, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.member import Loaded
 from superparams.engines.pool.wire import Frame, Kind
-from superparams.outcome import Outcome, encode
 from superparams.worker import trace_of
 
 if TYPE_CHECKING:
@@ -87,7 +86,6 @@ def main(fd: int, parent: int) -> None:
         boot.adopt()
         if _loads_here(boot):
             boot.load_libraries()
-            _warm_up()
             gc.collect()
         frame, fds = wire.receive_fds(control)
     except (EOFError, ConnectionError):  # the driver is gone
@@ -124,18 +122,14 @@ def _loads_here(boot: Boot) -> bool:
     return boot.method == "forkserver" and boot.devices is None
 
 
-def _warm_up() -> None:
-    """Encode once: what Arrow loads on first use, pandas above all, is loaded before the forks."""
-    encode([Outcome(0, "", "done", {"x": 0}, {"y": 0.0})])
-
-
 def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
     """The program, as far as it is made here, and whether workers are to be forks of us."""
     if boot.method == "spawn":
         return None, False
     if _loads_here(boot):
-        return member.load(boot), _can_fork()
-    _warm_up()
+        loaded = member.load(boot)
+        parcel.settle()
+        return loaded, _can_fork()
     return None if program is None else Loaded(program), True
 
 

@@ -25,7 +25,7 @@ class Kind(enum.IntEnum):
     RUN = 6  # driver to worker: run the ranges in the body; a: attempt, b: cut
     READY = 7  # from a template (a: 1 when it forks workers, else a new handle) or a worker
     BROKEN = 8  # the same, but starting raised: a traceback
-    DATA = 9  # worker: encoded outcomes; a: how many settings of the chunk have been sent
+    DATA = 9  # worker: a parcel of outcomes; a: how many settings of the chunk have been sent
     END = 10  # worker: as DATA, and the chunk is over; b: nanoseconds it took
     LEFT = 11  # worker: it has torn down what it set up, and ends
     DEAD = 12  # template: worker a ended with wait status b; body: its peak memory in bytes
