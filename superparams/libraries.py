@@ -18,10 +18,11 @@ def libraries_of(cls: type[Any], values: Iterable[object]) -> list[str]:
     """Modules of installed packages, loaded here, that the code and the values of `cls` name.
 
     An experiment whose module is imported brings all that this module imports; one of a script
-    or a notebook brings what its own methods name.
+    or a notebook brings what its own methods name, and cloudpickle, which carries its class.
     """
     names = dict.fromkeys([*map(_library, values), *_of_code(cls)])
-    return [name for name in names if _is_installed(name)]
+    carriers = ["cloudpickle"] if _is_by_value(cls) else []
+    return [*carriers, *(name for name in names if _is_installed(name))]
 
 
 def _library(x: object) -> str:
@@ -34,10 +35,14 @@ def _of_code(cls: type[Any]) -> Iterator[str]:
         if module is None or library_of(one) in ("superparams", "builtins"):
             continue
         held = vars(module)
-        is_by_value = one.__module__ == "__main__" or is_fileless(one.__module__)
-        named = _named_by(one) if is_by_value else list(held)
+        named = _named_by(one) if _is_by_value(one) else list(held)
         for name in named:
             yield from _module_of(held.get(name))
+
+
+def _is_by_value(cls: type[Any]) -> bool:
+    """Whether no other process can import it."""
+    return cls.__module__ == "__main__" or is_fileless(cls.__module__)
 
 
 def _named_by(cls: type[Any]) -> list[str]:

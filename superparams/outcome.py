@@ -5,9 +5,9 @@ Nothing here needs Arrow: a worker that runs settings of plain types does not lo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 Status = Literal["done", "failed", "killed", "timeout"]
@@ -63,8 +63,6 @@ class Columns(NamedTuple):
 
 Part = Columns | list[Outcome]  # outcomes, by columns where that is possible
 
-_OWN = [field.name for field in fields(Outcome) if field.name not in ("params", "result")]
-
 
 def parts(outcomes: Sequence[Outcome]) -> list[Part]:
     """Outcomes with, and those without a result, each by columns where their names are the same."""
@@ -75,7 +73,20 @@ def parts(outcomes: Sequence[Outcome]) -> list[Part]:
 
 def own_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """What they have beside parameters and results, by columns."""
-    return {name: list(map(attrgetter(name), outcomes)) for name in _OWN}
+    return {
+        "index": [one.index for one in outcomes],
+        "key": [one.key for one in outcomes],
+        "status": [one.status for one in outcomes],
+        "error": [one.error for one in outcomes],
+        "traceback": [one.traceback for one in outcomes],
+        "started": [one.started for one in outcomes],
+        "seconds": [one.seconds for one in outcomes],
+        "rank": [one.rank for one in outcomes],
+        "attempt": [one.attempt for one in outcomes],
+        "log_start": [one.log_start for one in outcomes],
+        "log_end": [one.log_end for one in outcomes],
+        "peak_memory": [one.peak_memory for one in outcomes],
+    }
 
 
 def _by_columns(outcomes: list[Outcome]) -> Columns | None:
@@ -88,15 +99,16 @@ def _by_columns(outcomes: list[Outcome]) -> Columns | None:
 
 
 def _transposed(rows: Sequence[Any]) -> dict[str, list[Any]] | None:
-    first: Any = rows[0]
-    if type(first) is not dict:
+    """Dicts by columns; None where they are not dicts of the same names."""
+    if set(map(type, rows)) != {dict} or len(set(map(len, rows))) > 1:
         return None
-    names: Collection[Any] = rows[0].keys()
-    if any(type(row) is not dict or row.keys() != names for row in rows):
+    names: list[Any] = list(rows[0])
+    if not all(type(name) is str for name in names):
         return None
-    if any(type(name) is not str for name in names):
+    try:
+        return {name: list(map(itemgetter(name), rows)) for name in names}
+    except KeyError:
         return None
-    return {name: [row[name] for row in rows] for name in names}
 
 
 def _rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import secrets
 import sys
 import time
 import traceback
@@ -145,7 +144,7 @@ class Program:
         self.__dict__.update(state)
 
 
-_TOKEN: Final = secrets.token_hex(8)
+_TOKEN: Final = os.urandom(8).hex()
 
 
 def _this_process() -> str:

@@ -35,7 +35,7 @@ print(One().run_all(2, progress=False).to_arrow()["unused"].to_pylist())
 
 def test_a_script_brings_what_its_methods_name(tmp_path: Path) -> None:
     told = output(tmp_path, EXPERIMENT + DRIVER).splitlines()
-    assert told == ["rich numpy", "[False, False]"]
+    assert told == ["cloudpickle rich numpy", "[False, False]"]
 
 
 def test_an_imported_experiment_brings_what_its_module_imports(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ class One(Experiment):
 
 print(Program(One(), 1, 'One').libraries(), Program(One(data=1), 1, 'One').libraries())
 """
-    assert output(tmp_path, text).strip() == "['numpy'] []"
+    assert output(tmp_path, text).strip() == "['cloudpickle', 'numpy'] ['cloudpickle']"
 
 
 def test_a_library_that_cannot_be_loaded_there_costs_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any
 
 from superparams.errors import PayloadError
@@ -134,7 +134,7 @@ def _finished(writer: Writer, chunks: _Chunks) -> Payload:
     if writer.own is not None:
         writer.own.seal()
     locations = tuple(segment.location() for segment in writer.segments)
-    handle = Handle(secrets.token_hex(8), locations, span, inline)
+    handle = Handle(os.urandom(8).hex(), locations, span, inline)
     return Payload(handle, writer, shared=shared, pickled=size - large)
 
 

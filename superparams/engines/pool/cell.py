@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from dataclasses import dataclass
 
 # Places in a cell; each holds 64 bits.
@@ -81,5 +80,7 @@ def anonymous_file(name: str) -> int:
     """A file descriptor of a file without a name in any folder."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name)
+    import tempfile  # where there is memfd, no process needs it
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

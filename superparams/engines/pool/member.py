@@ -196,7 +196,6 @@ class _Member:
     def _run_range(self, indices: range, attempt: int, cut: int) -> int:
         """Run settings until the chunk is cut; gives how many."""
         cell, output, refresh, now = self._cell, self._output, self._refresh, time.monotonic_ns
-        admit = self._parcels.admit
         log = output.mark() if output.logged else None
         for done, index in enumerate(indices):
             if cell[cells.CUT] != cut:
@@ -205,12 +204,13 @@ class _Member:
             cell[cells.INDEX] = -1
             if self._forked:  # by the setting, and this is the child, which came back here
                 os._exit(0)
-            admit(outcome)
             refresh()
             if log is not None:
                 outcome.log_start = log
                 outcome.log_end = log = output.mark()
             self._batch.append(outcome)
+            if not done:
+                self._parcels.admit(outcome)  # here one may import, and within a setting not
             cell[cells.UNSENT] = len(self._batch)
             if now() - self._flushed > _FLUSH_NS:
                 self._flush(Kind.DATA)
@@ -244,13 +244,16 @@ class _Member:
     def _on_urgent(self, *_: object) -> None:
         # Only while a setting runs: otherwise they are being worked on, and sent soon.
         if self._batch and self._cell[cells.INDEX] >= 0 and not self._forked:
-            self._flush(Kind.DATA)
+            self._flush(Kind.DATA, may_load=False)
 
-    def _flush(self, kind: Kind, begun: int = 0) -> None:
+    def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
         if not self._output.logged:
             self._output.mark()
         batch, self._batch = self._batch, []
-        body = self._parcels.make(batch) if batch else b""
+        body = self._parcels.make(batch, may_load=may_load) if batch else b""
+        if body is None:
+            self._batch = batch
+            return
         self._sent += len(batch)
         now = time.monotonic_ns()
         wire.send(self._channel, Frame(kind, self._sent, now - begun, body))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from superparams.outcome import Outcome, parts
+from superparams.outcome import Columns, Outcome, Part, parts
 
 ENCODER: Final = "superparams.batches"
 
@@ -55,24 +55,27 @@ class Parcels:
         """Encode here if Arrow is loaded."""
         self._encode: Callable[[Sequence[Outcome]], bytes] | None = None
         if "pyarrow" in sys.modules:
-            self._encode = importlib.import_module(ENCODER).encode
+            self._load()
 
     def admit(self, outcome: Outcome) -> None:
-        """See to it that it can be packed.
+        """Load Arrow if such an outcome takes it."""
+        if self._encode is None and not _are_plain([outcome]):
+            self._load()
 
-        To be called between settings: `make` imports nothing, so that it may be called within one.
-        """
-        if self._encode is not None:
-            return
-        result = outcome.result
-        if not is_plain(outcome.params) or (result is not None and not is_plain(result)):
-            self._encode = importlib.import_module(ENCODER).encode
+    def make(self, outcomes: Sequence[Outcome], *, may_load: bool = True) -> bytes | None:
+        """The bytes to send; None if that takes Arrow, and it may not be loaded now."""
+        if self._encode is None:
+            made = parts(outcomes)
+            if all(map(_is_plain, made)):
+                return pickle.dumps(made, protocol=5)
+            if not may_load:
+                return None
+            self._load()
+        assert self._encode is not None
+        return self._encode(outcomes)
 
-    def make(self, outcomes: Sequence[Outcome]) -> bytes:
-        """The bytes to send."""
-        if self._encode is not None:
-            return self._encode(outcomes)
-        return pickle.dumps(parts(outcomes), protocol=5)
+    def _load(self) -> None:
+        self._encode = importlib.import_module(ENCODER).encode
 
 
 def opened(parcel: bytes) -> bytes:
@@ -84,19 +87,29 @@ def opened(parcel: bytes) -> bytes:
     return encode_parts(pickle.loads(parcel))
 
 
-def is_plain(row: Any) -> bool:
+def _are_plain(outcomes: list[Outcome]) -> bool:
+    return all(map(_is_plain, parts(outcomes)))
+
+
+def _is_plain(part: Part) -> bool:
     """Whether its values are of types that the driver knows, whatever the experiment imports."""
+    if isinstance(part, Columns):
+        columns = (*part.params.values(), *part.results.values())
+        return all(_all_known(values, 0) for values in columns)
+    return all(is_plain(one.params) and is_plain(one.result or {}) for one in part)
+
+
+def is_plain(row: Any) -> bool:
+    """As for a part, of the parameters or the result of one setting."""
     return type(row) is dict and _has_known(row, 0)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _has_known(row: dict[Any, Any], depth: int) -> bool:
-    if _SCALARS.issuperset(map(type, row.values())) and _SCALARS.issuperset(map(type, row)):
-        return True
     return _all_known(row.values(), depth) and _all_known(row, depth)
 
 
-def _all_known(values: Iterable[Any], depth: int) -> bool:
-    return all(_is_known(one, depth) for one in values)
+def _all_known(values: Collection[Any], depth: int) -> bool:
+    return _SCALARS.issuperset(map(type, values)) or all(_is_known(one, depth) for one in values)
 
 
 def _is_known(x: Any, depth: int) -> bool:
