@@ -17,7 +17,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import types
 import typing
 import uuid
@@ -394,9 +393,7 @@ def test_a_part_that_is_held_many_times_costs_its_time_once() -> None:
     value: Any = list(range(100))
     for _ in range(60):
         value = [value, value]
-    start = time.monotonic()
-    digest(value)
-    assert time.monotonic() - start < 1
+    digest(value)  # 2**60 parts, were each looked at
 
 
 SAME_FIELD: list[tuple[Any, Any, Any]] = [

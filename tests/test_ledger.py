@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,19 +193,6 @@ def test_frames_and_many_batches_at_once(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.append(encode([outcome(0, frame), outcome(1, {"x": 1}), outcome(2, {"x": "a"})]))
     assert indices(tmp_path) == [0, 0, 0, 1, 2]
-
-
-def timed(rounds: int, ledger: Ledger) -> Iterator[float]:
-    for index in range(rounds):
-        begun = time.perf_counter()
-        ledger.append(encode([outcome(index, {"x": index / 2})]))
-        yield time.perf_counter() - begun
-
-
-def test_recording_one_outcome_costs_under_a_millisecond(tmp_path: Path) -> None:
-    with Ledger(tmp_path) as ledger:
-        times = sorted(timed(200, ledger))
-    assert times[100] < 1e-3
 
 
 def test_decode_takes_what_encode_makes_in_one_piece_or_several() -> None:

@@ -110,6 +110,7 @@ def test_interrupted_once_it_finishes_what_runs(num_proc: int, kernel: Kernel) -
     assert f"{ended} done by the same code: skipped" in cell.of("stderr")[0]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("num_proc", [1, 2])
 def test_interrupted_twice_it_stops_at_once(num_proc: int, kernel: Kernel) -> None:
     times: list[float] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import Any
 
 import pyarrow as pa
@@ -164,10 +163,8 @@ def test_nothing_recorded_takes_no_keys() -> None:
     class Wide(Toy):
         c: int = search(range(10**12))
 
-    begun = time.perf_counter()
     found = plan(Keys(Wide()), Wide().n_settings, None, ["now"])
     assert (found.n_todo, found.keys) == (8 * 10**12, None)
-    assert time.perf_counter() - begun < 0.1
 
 
 def test_a_huge_space_is_not_compared_but_may_run_again() -> None:
@@ -202,16 +199,14 @@ def test_an_empty_space() -> None:
         assert found.n_todo == 0
 
 
-def test_a_hundred_thousand_that_are_done_are_planned_quickly() -> None:
-    """Less than 5 us each on an idle machine; this one may be busy."""
+def test_many_that_are_done() -> None:
+    """How quickly they are planned is for `test_speed.py`."""
     size = 100_000
     space = Toy(a=search(range(size)))
     every = [key.to_bytes(16, "big") for key in keys_of(space)]
     count = pa.array([0] * size, pa.int8())
     index = Index(pa.array(every, pa.binary(16)), count, count.cast(pa.int64()), ["r"], ["now"])
-    begun = time.process_time()
     found = plan(Keys(space), size, index, ["now"])
-    assert time.process_time() - begun < 10e-6 * size
     assert (found.n_todo, found.done) == (0, size)
 
 

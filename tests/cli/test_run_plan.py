@@ -68,6 +68,7 @@ def test_a_plan_of_points_that_are_given_twice_in_the_file(fit: Project) -> None
     assert (told["done"], told["new"], told["repeated"], told["todo"]) == (1, 2, 2, 3)
 
 
+@pytest.mark.timed
 def test_a_plan_of_what_was_killed_writes_nothing_either(project: Project) -> None:
     """The table does not hold what a driver recorded that was killed."""
     project.write(
@@ -97,6 +98,7 @@ def test_a_plan_of_what_was_killed_writes_nothing_either(project: Project) -> No
     assert not (project.folder / "results/RQ1.Fit/results.parquet").exists()
 
 
+@pytest.mark.timed
 def test_the_expected_time_is_that_of_settings_that_were_done(project: Project) -> None:
     project.write(
         {

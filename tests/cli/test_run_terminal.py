@@ -141,6 +141,7 @@ def test_once_finishes_what_runs(project: Project, num_proc: str) -> None:
 LONG = NAPS.replace("time.sleep(0.05)", "open('began', 'w').close() or time.sleep(60)")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("num_proc", ["1", "2"])
 def test_twice_stops_at_once(project: Project, num_proc: str) -> None:
     project.write({"experiments/N.py": LONG})

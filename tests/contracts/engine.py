@@ -173,6 +173,7 @@ class EngineContract:
             control.drain()
             yield data
 
+    @pytest.mark.timed
     def test_stopping_takes_less_than_a_second(self, engine: Engine) -> None:
         control = Control()
         begun = 0.0

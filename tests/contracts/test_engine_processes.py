@@ -60,6 +60,7 @@ def test_unknown_start_methods_are_refused() -> None:
         execute(find("processes"), double, 3, start_method="warp")
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("no_leaks")
 def test_a_long_setting_keeps_nothing_waiting() -> None:
     """Quick settings come first, so that the long one is somewhere inside a large chunk."""
@@ -74,6 +75,7 @@ def test_a_long_setting_keeps_nothing_waiting() -> None:
     assert last < found[3000]["result.y"] - 0.5
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("no_leaks")
 def test_outcomes_before_a_long_setting_arrive_during_it() -> None:
     def mixed(index: int, place: Place) -> dict[str, int]:
@@ -87,6 +89,7 @@ def test_outcomes_before_a_long_setting_arrive_during_it() -> None:
     assert arrived[-1] - arrived[-2] > 0.7
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("no_leaks")
 def test_a_slow_reader_does_not_stop_timeouts() -> None:
     def hang(index: int, place: Place) -> dict[str, int]:

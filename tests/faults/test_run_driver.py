@@ -121,6 +121,7 @@ def killed_and_resumed(
 LONG = pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW")
 
 
+@pytest.mark.timed
 def test_11_killed_at_random_times(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, times=10, seed=11)
 
@@ -132,6 +133,7 @@ def test_11_killed_at_200_random_times(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, times=200, seed=12)
 
 
+@pytest.mark.timed
 def test_12_the_whole_group_killed(tmp_path: Path) -> None:
     path = script(tmp_path, QUICK)
     process = start(tmp_path, str(path), "2", "2000", start_new_session=True)

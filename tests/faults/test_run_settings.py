@@ -141,6 +141,7 @@ def test_1_2_3_5_20_21_one_bad_setting_of_many(way: str, status: str, error: str
         assert f"in {way}" in row["traceback"]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("way", ["endless", "backtrack", "ignore_sigterm"])
 def test_7_8_9_a_timeout_comes_within_a_fifth_of_a_second(way: str) -> None:
     """Whether it runs Python, holds the GIL in C code, or does not listen to signals."""
@@ -353,6 +354,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.timed
 def test_40_a_huge_space_starts_at_once_and_is_drained(tmp_path: Path) -> None:
     path = script(tmp_path, HUGE)
     begun = time.monotonic()

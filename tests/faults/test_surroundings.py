@@ -65,6 +65,7 @@ def hanging(**more: Any) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     return process, family
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_11_14_nothing_outlives_the_driver(how: signal.Signals) -> None:
     process, family = hanging()
@@ -83,6 +84,7 @@ def test_11_killed_at_any_time_of_its_start() -> None:
         process.communicate()
 
 
+@pytest.mark.timed
 def test_12_nothing_outlives_the_process_group_of_the_driver() -> None:
     process, family = hanging(start_new_session=True)
     os.killpg(process.pid, signal.SIGKILL)
@@ -201,6 +203,7 @@ def test_13_the_terminal_does_not_interrupt_workers() -> None:
     assert {row["result.ignored"] for row in found.values()} == {True}
 
 
+@pytest.mark.timed
 def test_13_draining_does_not_wait_for_the_rest_of_a_chunk() -> None:
     """Quick settings, so that the long ones after them are in one large chunk."""
 
@@ -221,6 +224,7 @@ def test_13_draining_does_not_wait_for_the_rest_of_a_chunk() -> None:
     assert len(found) < 2100
 
 
+@pytest.mark.timed
 def test_13_stopping_kills_what_holds_the_gil() -> None:
     import re
 
