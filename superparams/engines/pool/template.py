@@ -139,6 +139,8 @@ def _can_fork() -> bool:
     Libraries that handle fork end their threads before it (OpenBLAS) or make them anew in the child
     (jemalloc, Arrow), so a fork is tried first, and known threads do not count.
     """
+    if len(_thread_names()) == 1:
+        return True
     os.waitpid(kin.fork(lambda _: 0), 0)
     main, *others = _thread_names()
     unnamed = [one for one in others if one == main]
@@ -161,7 +163,8 @@ def _all_from_arrow() -> bool:
     if threading.active_count() > 1 or "pyarrow" not in sys.modules:
         return False
     with suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
-        return not any(name in file.read() for name in ("libgomp", "libomp", "libiomp"))
+        held = file.read()
+        return not any(name in held for name in ("libgomp", "libomp", "libiomp"))
     return False
 
 
