@@ -82,7 +82,8 @@ def _encoded(part: Part) -> Iterator[pa.RecordBatch]:
 def warm_up() -> None:
     """Load what Arrow loads when it first meets a list: pandas, where that is installed.
 
-    Before threads start, since two that meet it at once find half of it.
+    Before threads start, since two that meet it at once find half of it, and before workers are
+    forked, since each would load it.
     """
     pa.array([0])
 
@@ -99,7 +100,7 @@ def decode(data: Any) -> list[pa.RecordBatch]:
 
 def counts(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
     """How many settings ended in which status; one whose frame has many rows counts once."""
-    import pyarrow.compute as pc  # for the driver: a worker has no use for it
+    import pyarrow.compute as pc  # for the driver: a worker that encodes has no use for it
 
     is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
     met = rows.column("status").filter(is_first).value_counts().to_pylist()

@@ -49,8 +49,18 @@ class Columns(NamedTuple):
     params: dict[str, list[Any]]
     results: dict[str, list[Any]]
 
+    @property
+    def size(self) -> int:
+        """How many outcomes."""
+        return len(self.own["index"])
+
+    def values(self) -> Iterator[list[Any]]:
+        """The columns of parameters and results."""
+        yield from self.params.values()
+        yield from self.results.values()
+
     def rows(self) -> list[Outcome]:
-        """The outcomes."""
+        """The outcomes; a result that was an empty dict is none, which comes to the same."""
         own = zip(*self.own.values(), strict=True)
         params, results = _rows(self.params), _rows(self.results)
         nothing: dict[str, Any] = {}

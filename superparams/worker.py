@@ -104,7 +104,9 @@ class Program:
         """The columns of a setting, without anything of the user's that could fail."""
         layout = self.space.__dict__.get("~layout")
         if layout is None:
-            setting = self.space
+            # The user's own object, of which nothing is to change here.
+            setting = object.__new__(type(self.space))
+            vars(setting).update(vars(self.space))
         else:
             raw = layout.kept.at(index) if layout.kept else index
             setting = layout.bare(layout.product.at(raw))

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from runs import environment, output, script
 
 from superparams.batches import decode, encode
-from superparams.engines.pool.parcel import is_plain, libraries_for, opened
+from superparams.engines.pool.parcel import loaded_ahead, opened
 from superparams.outcome import Outcome
 
 # What settings give, as an expression, and whether it goes without Arrow.
@@ -21,15 +20,20 @@ RESULTS = {
     "nothing": ("None", True),
     "an empty dict": ("{}", True),
     "containers": ("{'a': [1, (2, {'x': {3}})], 'b': {1: [None]}}", True),
-    "times": (
-        "{'a': dt.datetime(2020, 1, 2, tzinfo=dt.timezone.utc), 'b': dt.date(2020, 1, 2), "
-        "'c': dt.timedelta(1), 'd': zoned}",
-        True,
-    ),
-    "numbers": ("{'a': decimal.Decimal('1.50'), 'b': uuid.UUID(int=1), 'c': 2**70}", True),
-    "paths": ("{'a': pathlib.Path('x/y')}", True),
-    "numpy": ("{'a': np.float32(1.5), 'b': np.arange(4), 'c': np.datetime64('2020-01-01')}", True),
+    "large numbers": ("{'a': 2**70, 'b': float('inf')}", True),
+    "numbers of numpy": ("{'a': np.float32(1.5), 'b': np.bool_(True), 'c': np.uint64(1)}", True),
+    "arrays": ("{'a': np.arange(4), 'b': np.ones((2, 2), 'f4'), 'c': np.array(1)}", True),
     "surrogates": ("{'a': '\\udcff'}", True),
+    "times": ("{'a': dt.datetime(2020, 1, 2), 'b': np.datetime64('2020-01-01')}", False),
+    "zones": ("{'a': zoned}", False),
+    "paths": ("{'a': pathlib.Path('x/y')}", False),
+    "a large array": ("{'a': np.zeros(10_000)}", False),
+    "much text": ("{'a': 'x' * 2_000_000}", False),
+    "what holds itself": ("{'a': endless}", False),
+    "masked arrays": ("{'a': np.ma.masked_array([1], [True])}", False),
+    "metadata": ("{'a': np.array([1], np.dtype('i4', metadata={'a': Colour}))}", False),
+    "a frame": ("Frame({'a': [1, 2]})", False),
+    "a frame without rows": ("Frame({'a': []})", False),
     "an enum": ("{'a': Colour.RED}", False),
     "a class of its own": ("{'a': Number(3)}", False),
     "objects of numpy": ("{'a': np.array([Colour.RED], object)}", False),
@@ -38,7 +42,7 @@ RESULTS = {
     "a key of its own class": ("{Text('a'): 1}", False),
 }
 MEANS = """
-import datetime as dt, decimal, enum, pathlib, uuid, zoneinfo
+import datetime as dt, enum, pathlib, sys, zoneinfo
 import numpy as np
 
 class Colour(enum.Enum):
@@ -54,6 +58,21 @@ class Zone(dt.tzinfo):
     def utcoffset(self, when):
         return dt.timedelta(hours=1)
 
+class Frame:
+    def __init__(self, columns):
+        self.columns = columns
+
+    def __len__(self):
+        return len(self.columns["a"])
+
+    def __arrow_c_stream__(self, *more):
+        import pyarrow
+        return pyarrow.table(self.columns).__arrow_c_stream__(*more)
+
+    def __reduce__(self):
+        raise TypeError("it does not travel")
+
+endless = [[[[[[[[[[[[1]]]]]]]]]]]]
 zoned = dt.datetime(2020, 1, 2, tzinfo=zoneinfo.ZoneInfo("UTC"))
 """
 WORKER = """
@@ -62,10 +81,13 @@ from superparams.engines.pool.parcel import Parcels
 from superparams.outcome import Outcome
 
 parcels, made = Parcels(), outcomes(Outcome)
-for one in made:
-    parcels.admit(one)
+assert "pyarrow" not in sys.modules
+if needs_arrow and not is_much:
+    assert parcels.make(made, may_load=False) is None
+    assert "pyarrow" not in sys.modules
+parcel = parcels.make(made)
 assert ("pyarrow" in sys.modules) is needs_arrow, sorted(sys.modules)
-sys.stdout.buffer.write(parcels.make(made))
+sys.stdout.buffer.write(parcel)
 """
 
 
@@ -80,9 +102,9 @@ def outcomes(kind):
 """
 
 
-def sent(text: str, *, needs_arrow: bool) -> bytes:
+def sent(text: str, *, needs_arrow: bool, is_much: bool = False) -> bytes:
     """What a process without Arrow makes of them."""
-    code = f"{text}\nneeds_arrow = {needs_arrow}\n{WORKER}"
+    code = f"{text}\nneeds_arrow, is_much = {needs_arrow}, {is_much}\n{WORKER}"
     command = [sys.executable, "-c", code]
     return subprocess.run(command, check=True, env=environment(), stdout=subprocess.PIPE).stdout
 
@@ -98,7 +120,7 @@ def made(text: str) -> list[Outcome]:
 def test_what_is_sent_is_what_would_have_been_encoded(name: str) -> None:
     result, is_known = RESULTS[name]
     text = program(result, result)
-    found = opened(sent(text, needs_arrow=not is_known))
+    found = opened(sent(text, needs_arrow=not is_known, is_much=name == "much text"))
     expected = encode(made(text))
     assert decode(found) == decode(expected)
     assert [one.schema for one in decode(found)] == [one.schema for one in decode(expected)]
@@ -116,29 +138,34 @@ def test_parameters(params: str) -> None:
     assert decode(found) == decode(encode(made(text)))
 
 
-def test_a_list_that_holds_itself_is_not_looked_through() -> None:
-    endless: list[Any] = [1]
-    endless.append(endless)
-    assert not is_plain({"a": endless})
-    assert is_plain({"a": [[[[1]]]]})
+def test_many_nested_results_are_encoded_where_they_are_made() -> None:
+    few, many = (program(f"*[{{'a': [1]}}] * {count}") for count in (256, 257))
+    assert decode(opened(sent(few, needs_arrow=False))) == decode(encode(made(few)))
+    found = sent(many, needs_arrow=True, is_much=True)
+    assert decode(found) == decode(encode(made(many)))
 
 
-def test_what_is_no_dict_is_not_plain() -> None:
-    assert not is_plain([("a", 1)])
-
-
-def test_an_array_that_is_masked_is_not_plain() -> None:
-    assert not is_plain({"a": np.ma.masked_array([1], [True])})
+def test_arrow_that_cannot_be_loaded_costs_only_what_takes_it() -> None:
+    text = program("{'a': 1}", "{'a': Colour.RED}", params="{'p': 1}")
+    blocked = text + "\nsys.modules['pyarrow'] = None\n"
+    code = f"{blocked}\n{WORKER}".replace("assert", "0 and")
+    command = [sys.executable, "-c", f"needs_arrow, is_much = True, True\n{code}"]
+    parcel = subprocess.run(command, check=True, env=environment(), stdout=subprocess.PIPE).stdout
+    rows = [row for batch in decode(opened(parcel)) for row in batch.to_pylist()]
+    found = {row["index"]: row for row in rows}
+    assert (found[0]["status"], found[0]["result.a"]) == ("done", 1)
+    assert found[1]["status"] == "failed"
+    assert "to record what it returned takes pyarrow" in found[1]["error"]
 
 
 def test_arrow_is_loaded_ahead_for_parameters_that_need_it() -> None:
-    assert libraries_for({"a": 1}) == []
-    assert libraries_for({"a": object()}) == ["superparams.batches"]
+    assert loaded_ahead({"a": 1, "b": [1.5]}) == []
+    assert loaded_ahead({"a": object()}) == ["superparams.batches"]
 
 
 EXPERIMENTS = """
 import enum, sys
-from superparams import Experiment, search
+from superparams import Experiment, search, value
 
 class Colour(enum.Enum):
     RED = 1
@@ -161,6 +188,30 @@ class Late(Experiment):
 
     def run(self):
         return {"arrow": "pyarrow" in sys.modules, "colour": Colour.RED}
+
+class Rare(Experiment):
+    'The first that takes Arrow comes late, and then a long one.'
+    a: int = search(range(3000))
+
+    def run(self):
+        if self.a == 2999:
+            import time
+            time.sleep(1)
+        return {"y": Colour.RED if self.a == 2990 else self.a}
+
+class Derives(Experiment):
+    a: int = 1
+    b: str = value(derive=lambda s: 1 / 0)
+
+    def run(self):
+        return {"b": repr(self.b)}
+
+class Blocks(Experiment):
+    a: int = search(range(4))
+
+    def run(self):
+        sys.modules["pyarrow"] = None
+        return {"y": self.a}
 
 class Long(Experiment):
     a: int = search(range(40))
@@ -215,3 +266,33 @@ found = Long().run_all(1, engine="processes", progress=False)
 print(found.counts)
 """
     assert "'done': 39" in output(tmp_path, text)
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_nothing_is_lost_or_twice_where_arrow_is_needed_late(
+    tmp_path: Path, start_method: str
+) -> None:
+    script(tmp_path, EXPERIMENTS, "three.py")
+    text = f"""
+from three import Blocks, Rare
+
+found = Rare().run_all(2, engine="processes", start_method={start_method!r}, progress=False)
+print(found.counts, sorted(found.to_arrow()["a"].to_pylist()) == list(range(3000)))
+print(Blocks().run_all(2, start_method={start_method!r}, progress=False).counts)
+"""
+    assert output(tmp_path, text) == "{'done': 3000} True\n{'done': 4}\n"
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_to_look_at_parameters_changes_nothing(tmp_path: Path) -> None:
+    """A space of one is the user's own object."""
+    script(tmp_path, EXPERIMENTS, "three.py")
+    text = """
+from three import Derives
+
+one = Derives()
+found = one.run_all(1, engine="processes", progress=False)
+print(found.counts, "b" in vars(one))
+"""
+    assert output(tmp_path, text) == "{'failed': 1} False\n"

@@ -99,4 +99,4 @@ def _libraries(program: Program, todo: Todo) -> list[str]:
     """What the template may load while the program is packed for it."""
     first = next((one[0] for one in todo if one), None)
     params = {} if first is None else program.row(first)
-    return [*program.libraries(), *parcel.libraries_for(params)]
+    return [*program.libraries(), *parcel.loaded_ahead(params)]

@@ -3,8 +3,8 @@
 It has no thread of its own, so that settings may fork. Outcomes are sent when a setting ends and 20
 ms have passed since they were last sent. When a long setting follows quick ones, the driver sees in
 the cell that outcomes wait, and sends SIGURG; its handler sends them between two bytecodes of the
-setting. While C code runs they wait: should the worker die then, these at most 20 ms of work are
-done again.
+setting. While C code runs they wait, and where they are the first that take Arrow: should the
+worker die then, these at most 20 ms of work are done again.
 """
 
 from __future__ import annotations
@@ -152,6 +152,7 @@ class _Member:
         self._options = boot.options
         self._output = output
         self._parcels = Parcels()
+        self._is_new = True  # the chunk: its first outcome tells what the others will be like
         self._batch: list[Outcome] = []
         self._sent = 0
         self._flushed = 0
@@ -188,6 +189,7 @@ class _Member:
     def _run(self, frame: Frame) -> None:
         begun = time.monotonic_ns()
         self._sent, self._flushed = 0, begun
+        self._is_new = True
         for one in wire.unpack_ranges(frame.body):
             if self._run_range(one, frame.a, frame.b) < len(one):
                 break
@@ -209,8 +211,9 @@ class _Member:
                 outcome.log_start = log
                 outcome.log_end = log = output.mark()
             self._batch.append(outcome)
-            if not done:
-                self._parcels.admit(outcome)  # here one may import, and within a setting not
+            if self._is_new:
+                self._is_new = False
+                self._parcels.expect(outcome)
             cell[cells.UNSENT] = len(self._batch)
             if now() - self._flushed > _FLUSH_NS:
                 self._flush(Kind.DATA)
@@ -242,7 +245,8 @@ class _Member:
         self._forked = True
 
     def _on_urgent(self, *_: object) -> None:
-        # Only while a setting runs: otherwise they are being worked on, and sent soon.
+        # Only while a setting runs: otherwise they are being worked on, and sent soon. And nothing
+        # is imported here, where that setting may be in the midst of an import itself.
         if self._batch and self._cell[cells.INDEX] >= 0 and not self._forked:
             self._flush(Kind.DATA, may_load=False)
 
@@ -250,7 +254,12 @@ class _Member:
         if not self._output.logged:
             self._output.mark()
         batch, self._batch = self._batch, []
-        body = self._parcels.make(batch, may_load=may_load) if batch else b""
+        try:
+            body = self._parcels.make(batch, may_load=may_load) if batch else b""
+        except MemoryError:  # the setting that runs has it, and is not to blame
+            if may_load:
+                raise
+            body = None
         if body is None:
             self._batch = batch
             return

@@ -1,51 +1,49 @@
 """Outcomes on their way from a worker to the driver.
 
 To load Arrow takes longer than all else that starts a worker, so it does without where it can: it
-sends outcomes of plain types in a pickle, by columns, and the driver makes Arrow of them. Where
-Arrow is loaded anyway, or a value is of a type that the driver may not know, the worker encodes.
+sends numbers, text and small containers of these in a pickle, by columns, and the driver makes
+Arrow of them. What is of another type, or large, or nested and many, the worker encodes itself, as
+it does with everything once Arrow is loaded. So no class but those of Python and numpy is ever
+looked up in the driver.
 """
 
 from __future__ import annotations
 
-import importlib
+import dataclasses
 import pickle
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from superparams.outcome import Columns, Outcome, Part, parts
 
-ENCODER: Final = "superparams.batches"
-
 _SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
-# Of the standard library, by the module that has them: none is imported for it.
-_OTHERS: Final = {
-    "date": "datetime",
-    "datetime": "datetime",
-    "time": "datetime",
-    "timedelta": "datetime",
-    "Decimal": "decimal",
-    "UUID": "uuid",
-    "PosixPath": "pathlib",
-    "PurePosixPath": "pathlib",
-}
-_ZONES: Final = ("builtins", "datetime", "zoneinfo")  # modules of time zones, or of None
 _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
-_NUMPY_KINDS: Final = "biufcSUmM"  # numbers, text and times: all but objects and records
 _DEEPEST: Final = 10  # containers within each other; what is deeper may hold itself
+_LARGEST_ARRAY: Final = 64 << 10  # bytes
+# Parcels of more bytes, or of more rows that hold containers, would keep the driver busy.
+_LARGEST: Final = 1 << 20
+_MANY: Final = 256
 
 
-def libraries_for(row: Mapping[str, Any]) -> list[str]:
-    """What to load ahead for settings with such parameters."""
-    return [] if is_plain(row) else [ENCODER]
+def loaded_ahead(params: Mapping[str, Any]) -> list[str]:
+    """What to load before workers are forked that run settings with such parameters."""
+    return [] if _is_known(dict(params)) else ["superparams.batches"]
 
 
-def settle() -> None:
-    """Have what encodes ready where it will be used: once, before workers are forked."""
-    if ENCODER in sys.modules:
-        importlib.import_module(ENCODER).warm_up()
-    elif "pyarrow" in sys.modules:
-        importlib.import_module(ENCODER)
+def before_forks() -> None:
+    """Load what each worker would load by itself otherwise."""
+    was_asked_for = "superparams.batches" in sys.modules
+    if was_asked_for or _has_arrow():
+        from superparams.batches import warm_up
+
+        if was_asked_for:
+            warm_up()
+
+
+def _has_arrow() -> bool:
+    return sys.modules.get("pyarrow") is not None
 
 
 class Parcels:
@@ -54,28 +52,36 @@ class Parcels:
     def __init__(self) -> None:
         """Encode here if Arrow is loaded."""
         self._encode: Callable[[Sequence[Outcome]], bytes] | None = None
-        if "pyarrow" in sys.modules:
+        if _has_arrow():
             self._load()
 
-    def admit(self, outcome: Outcome) -> None:
-        """Load Arrow if such an outcome takes it."""
-        if self._encode is None and not _are_plain([outcome]):
-            self._load()
+    def expect(self, outcome: Outcome) -> None:
+        """Load Arrow if others like this one will take it."""
+        if self._encode is None and not all(map(_has_known, parts([outcome]))):
+            with suppress(Exception):  # `make` will see to it
+                self._load()
 
     def make(self, outcomes: Sequence[Outcome], *, may_load: bool = True) -> bytes | None:
         """The bytes to send; None if that takes Arrow, and it may not be loaded now."""
-        if self._encode is None:
-            made = parts(outcomes)
-            if all(map(_is_plain, made)):
-                return pickle.dumps(made, protocol=5)
-            if not may_load:
-                return None
-            self._load()
-        assert self._encode is not None
-        return self._encode(outcomes)
+        if self._encode is not None:
+            return self._encode(outcomes)
+        made = parts(outcomes)
+        parcel = _pickled(made)
+        if parcel is not None and not (may_load and _is_much(made, parcel)):
+            return parcel
+        if not may_load:
+            return None
+        try:
+            encode = self._load()
+        except Exception as error:  # whatever settings did to what imports
+            return parcel or _pickled(parts([_refused(one, error) for one in outcomes]))
+        return encode(outcomes)
 
-    def _load(self) -> None:
-        self._encode = importlib.import_module(ENCODER).encode
+    def _load(self) -> Callable[[Sequence[Outcome]], bytes]:
+        from superparams.batches import encode
+
+        self._encode = encode
+        return encode
 
 
 def opened(parcel: bytes) -> bytes:
@@ -87,52 +93,66 @@ def opened(parcel: bytes) -> bytes:
     return encode_parts(pickle.loads(parcel))
 
 
-def _are_plain(outcomes: list[Outcome]) -> bool:
-    return all(map(_is_plain, parts(outcomes)))
+def _pickled(made: Sequence[Part]) -> bytes | None:
+    """None where the driver may not know what they hold."""
+    return pickle.dumps(made, protocol=5) if all(map(_has_known, made)) else None
 
 
-def _is_plain(part: Part) -> bool:
-    """Whether its values are of types that the driver knows, whatever the experiment imports."""
+def _is_much(made: Iterable[Part], parcel: bytes) -> bool:
+    """Whether it should be encoded here."""
+    nested = sum(part.size for part in made if isinstance(part, Columns) and not _is_flat(part))
+    others = sum(len(part) for part in made if isinstance(part, list))
+    return len(parcel) > _LARGEST or nested + others > _MANY
+
+
+def _refused(outcome: Outcome, error: Exception) -> Outcome:
+    """The outcome as it can be told without Arrow."""
+    if all(map(_has_known, parts([outcome]))):
+        return outcome
+    params = {name: x if _is_known(x) else repr(x) for name, x in outcome.params.items()}
+    told = f"{type(error).__name__}: {error}; to record what it returned takes pyarrow"
+    return dataclasses.replace(outcome, params=params, status="failed", result=None, error=told)
+
+
+# ---- what the driver knows
+
+
+def _has_known(part: Part) -> bool:
     if isinstance(part, Columns):
-        columns = (*part.params.values(), *part.results.values())
-        return all(_all_known(values, 0) for values in columns)
-    return all(is_plain(one.params) and is_plain(one.result or {}) for one in part)
+        return all(map(_are_known, part.values()))
+    return all(_is_known(one.params) and _is_known(one.result) for one in part)
 
 
-def is_plain(row: Any) -> bool:
-    """As for a part, of the parameters or the result of one setting."""
-    return type(row) is dict and _has_known(row, 0)  # pyright: ignore[reportUnknownArgumentType]
+def _is_flat(part: Columns) -> bool:
+    kinds = {kind for values in part.values() for kind in map(type, values)}
+    return all(kind in _SCALARS or _is_number(kind) for kind in kinds)
 
 
-def _has_known(row: dict[Any, Any], depth: int) -> bool:
-    return _all_known(row.values(), depth) and _all_known(row, depth)
+def _are_known(values: Iterable[Any], deepest: int = _DEEPEST) -> bool:
+    return _SCALARS.issuperset(map(type, values)) or all(_is_known(x, deepest) for x in values)
 
 
-def _all_known(values: Collection[Any], depth: int) -> bool:
-    return _SCALARS.issuperset(map(type, values)) or all(_is_known(one, depth) for one in values)
-
-
-def _is_known(x: Any, depth: int) -> bool:
-    kind = type(x)  # pyright: ignore[reportUnknownVariableType]
-    if kind in _SCALARS or _is_of_library(x):
+def _is_known(x: Any, deepest: int = _DEEPEST) -> bool:
+    kind: type[object] = type(x)  # pyright: ignore[reportUnknownVariableType]
+    if kind in _SCALARS or _is_number(kind):
         return True
-    if depth == _DEEPEST:
-        return False
-    if kind in _CONTAINERS:
-        return _all_known(x, depth + 1)
     if kind is dict:
-        return _has_known(x, depth + 1)
-    return kind.__module__ == "numpy" and _is_of_numpy(x)
+        return deepest > 0 and _are_known(x, deepest - 1) and _are_known(x.values(), deepest - 1)
+    if kind in _CONTAINERS:
+        return deepest > 0 and _are_known(x, deepest - 1)
+    return kind.__module__ == "numpy" and _is_small_array(x)
 
 
-def _is_of_library(x: Any) -> bool:
-    name = type(x).__name__
-    module = sys.modules.get(_OTHERS.get(name, ""))
-    is_it = getattr(module, name, None) is type(x)
-    return is_it and type(getattr(x, "tzinfo", None)).__module__ in _ZONES
-
-
-def _is_of_numpy(x: Any) -> bool:
+def _is_number(kind: type) -> bool:
+    if kind.__module__ != "numpy":
+        return False
     numpy = sys.modules["numpy"]
-    is_one = type(x) is numpy.ndarray or isinstance(x, numpy.generic)
-    return is_one and x.dtype.kind in _NUMPY_KINDS
+    return issubclass(kind, numpy.number | numpy.bool_)
+
+
+def _is_small_array(x: Any) -> bool:
+    """An array of numbers; with metadata a type could carry anything."""
+    if type(x) is not sys.modules["numpy"].ndarray:
+        return False
+    is_plain = x.dtype.kind in "biufc" and x.dtype.metadata is None
+    return is_plain and x.nbytes <= _LARGEST_ARRAY

@@ -128,7 +128,7 @@ def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
         return None, False
     if _loads_here(boot):
         loaded = member.load(boot)
-        parcel.settle()
+        parcel.before_forks()
         return loaded, _can_fork()
     return None if program is None else Loaded(program), True
 
