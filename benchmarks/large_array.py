@@ -2,8 +2,9 @@
 
     python benchmarks/large_array.py [--gib 1.0] [--repeats 3]
 
-64 settings each sum their slice. Every way runs in a process of its own, in turns, while the
-memory of its process tree is sampled: private and file pages by PSS, shared memory once.
+64 settings each sum their slice. Every way runs in a process of its own, in turns: once for its
+time, and once while the memory of its process tree is sampled, private and file pages by PSS and
+shared memory once.
 By hand: one copy into a memfd and the sums in forked workers; or a forked global, no copy at all.
 "given" and "built in place" start with the array ready, "factory" with nothing. The arrays have
 ``key=`` but for one row, which shows what the digest of the content costs.
@@ -12,6 +13,7 @@ By hand: one copy into a memfd and the sums in forked workers; or a forked globa
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import mmap
 import os
@@ -33,6 +35,13 @@ SLICES = 64
 # way finds its memory touched.
 TOUCH = "import numpy; numpy.ones({bytes} // 8)"
 ITEM = 8  # bytes of a float
+# Imports are counted on no side, also those that a first run on processes brings.
+IMPORTED = (
+    "superparams.run",
+    "superparams.engines.processes",
+    "superparams.payload.packing",
+    "superparams.payload.reducing",
+)
 
 
 def size_of(gib: float) -> int:
@@ -119,12 +128,12 @@ def make_and_fork_by_hand(workers: int) -> float:
 
 
 class Small(Experiment):
-    """The same settings without data."""
+    """The same settings without data, and with the same library."""
 
     place: int = search(range(SLICES))
 
     def run(self) -> dict[str, float]:
-        return {"sum": 0.0}
+        return {"sum": float(np.zeros(1).sum())}
 
 
 def start_up(workers: int) -> float:
@@ -151,18 +160,25 @@ WAYS: dict[str, Callable[[int], float]] = {
 
 
 def measure(way: str, workers: int) -> tuple[float, float]:
-    """Seconds, and the most memory held, as a multiple of the array."""
-    subprocess.run([sys.executable, "-c", TOUCH.format(bytes=3 * BYTES)], check=True)
-    child = subprocess.Popen(
-        [sys.executable, __file__, "--way", way, "--workers", str(workers)], stdout=subprocess.PIPE
-    )
+    """Seconds, and the most memory held, as a multiple of the array.
+
+    Of a run each: to look at the memory of processes holds them up.
+    """
+    with started(way, workers) as child:
+        seconds = json.loads(child.communicate()[0])
     most = 0
-    while child.poll() is None:
-        most = max(most, of_tree(child.pid))
-        time.sleep(0.01)
-    assert child.stdout is not None
-    with child.stdout as answer:
-        return json.load(answer), most / BYTES
+    with started(way, workers) as child:
+        while child.poll() is None:
+            most = max(most, of_tree(child.pid))
+            time.sleep(0.01)
+    return seconds, most / BYTES
+
+
+def started(way: str, workers: int) -> subprocess.Popen[bytes]:
+    """A process of its own at its work, that will say how long it took."""
+    subprocess.run([sys.executable, "-c", TOUCH.format(bytes=3 * BYTES)], check=True)
+    command = [sys.executable, __file__, "--way", way, "--workers", str(workers)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def main() -> None:
@@ -173,8 +189,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     if asked.way:
-        import superparams.run  # noqa: F401  # imports are counted on no side
-
+        for name in IMPORTED:
+            importlib.import_module(name)
         print(json.dumps(WAYS[asked.way](asked.workers)))
         return
     global BYTES
