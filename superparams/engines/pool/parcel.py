@@ -140,19 +140,18 @@ def _is_known(x: Any, deepest: int = _DEEPEST) -> bool:
         return deepest > 0 and _are_known(x, deepest - 1) and _are_known(x.values(), deepest - 1)
     if kind in _CONTAINERS:
         return deepest > 0 and _are_known(x, deepest - 1)
-    return kind.__module__ == "numpy" and _is_small_array(x)
+    return _is_small_array(x)
 
 
 def _is_number(kind: type) -> bool:
-    if kind.__module__ != "numpy":
-        return False
-    numpy = sys.modules["numpy"]
-    return issubclass(kind, numpy.number | numpy.bool_)
+    numpy = sys.modules.get("numpy") if kind.__module__ == "numpy" else None
+    return numpy is not None and issubclass(kind, numpy.number | numpy.bool_)
 
 
 def _is_small_array(x: Any) -> bool:
     """An array of numbers; with metadata a type could carry anything."""
-    if type(x) is not sys.modules["numpy"].ndarray:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(x) is not numpy.ndarray:
         return False
     is_plain = x.dtype.kind in "biufc" and x.dtype.metadata is None
     return is_plain and x.nbytes <= _LARGEST_ARRAY
