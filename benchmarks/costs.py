@@ -28,14 +28,16 @@ from typing import Any
 
 import superparams.run
 from superparams import Experiment, search
-from superparams.batches import counts, decode, encode
+from superparams.batches import counts, decode
 from superparams.engines import processes
 from superparams.engines.pool import cell, dispatch, wire
 from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.logs import Output
+from superparams.engines.pool.parcel import opened, pickled
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.experiment import Place, name_of
 from superparams.keys import Keys
+from superparams.outcome import parts as parts_of
 from superparams.params import layout_of
 from superparams.store import Ledger, RunFolder, compact
 from superparams.worker import Program
@@ -83,11 +85,14 @@ def parts(folder: Path, n: int) -> dict[str, float]:
     outcomes = [worker.run(i) for i in range(n)]
     found["flush its output, note where it stands in the log"] = logged(folder, n)
     found["tell the driver what runs"] = told(n)
-    batches: list[bytes] = []
-    found["encode its outcome"] = seconds(
-        lambda: batches.extend(encode(outcomes[at : at + BATCH]) for at in range(0, n, BATCH))
+    places = range(0, n, BATCH)
+    parcels: list[Any] = []
+    found["pickle its outcome, by columns"] = seconds(
+        lambda: parcels.extend(pickled(parts_of(outcomes[at : at + BATCH])) for at in places)
     )
-    found["send it"] = sent(batches)
+    found["send it"] = sent(parcels)
+    batches: list[bytes] = []
+    found["make Arrow of it, in the driver"] = seconds(lambda: batches.extend(map(opened, parcels)))
     run = RunFolder.create(folder / "results")
     found["record it: ledger, counts"] = recorded(run, batches)
     run.finish()
@@ -240,7 +245,7 @@ def heard(mark: Mark) -> None:
     def outer_read(self: Any) -> None:
         read(self)
         if self._forks is not None:
-            mark("the template is ready: interpreter, Arrow, the payload attached")
+            mark("the template is ready: interpreter, superparams, the payload attached")
 
     def outer_hear(self: Any, member: Any, frame: Frame) -> None:
         hear(self, member, frame)

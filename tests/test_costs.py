@@ -17,7 +17,7 @@ def lines(what: str, *words: int) -> dict[str, float]:
 
 def test_all_parts_of_a_setting_take_time() -> None:
     found = lines("parts", 2000)
-    assert len(found) == 10
+    assert len(found) == 11
     assert min(found.values()) > 0
     assert sum(found.values()) < 1000
 

@@ -66,7 +66,7 @@ class Parcels:
         if self._encode is not None:
             return self._encode(outcomes)
         made = parts(outcomes)
-        parcel = _pickled(made)
+        parcel = pickled(made)
         if parcel is not None and not (may_load and _is_much(made, parcel)):
             return parcel
         if not may_load:
@@ -74,7 +74,7 @@ class Parcels:
         try:
             encode = self._load()
         except Exception as error:  # whatever settings did to what imports
-            return parcel or _pickled(parts([_refused(one, error) for one in outcomes]))
+            return parcel or pickled(parts([_refused(one, error) for one in outcomes]))
         return encode(outcomes)
 
     def _load(self) -> Callable[[Sequence[Outcome]], bytes]:
@@ -93,7 +93,7 @@ def opened(parcel: bytes) -> bytes:
     return encode_parts(pickle.loads(parcel))
 
 
-def _pickled(made: Sequence[Part]) -> bytes | None:
+def pickled(made: Sequence[Part]) -> bytes | None:
     """None where the driver may not know what they hold."""
     return pickle.dumps(made, protocol=5) if all(map(_has_known, made)) else None
 
