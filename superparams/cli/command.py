@@ -168,10 +168,12 @@ def execute(
     program: what the user typed to get here, for messages; words: the rest, by default of this
     process; session: where to look, by default found from the working directory.
     """
-    from superparams.cli.streams import ready
+    from superparams.cli.streams import let_go, ready
 
     ready()
-    sys.exit(_executed(program, words, session))
+    code = _executed(program, words, session)
+    let_go()
+    sys.exit(code)
 
 
 def _executed(program: str, words: Sequence[str] | None, session: Session | None) -> int:
@@ -186,6 +188,7 @@ def _executed(program: str, words: Sequence[str] | None, session: Session | None
         _refuse(sys.argv[1:] if arguments is None else arguments)
         # What `ctx.exit` of a verb says comes back here.
         code = experiment.main(arguments, program, VARIABLE, standalone_mode=False, obj=session)
+        sys.stdout.flush()  # what cannot be written is told as any other error
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         _show(error)

@@ -12,7 +12,7 @@ from typing import Final
 
 from superparams.cli import visible
 
-__all__ = ["ready", "stdout_for_people", "stdout_to_stderr"]
+__all__ = ["let_go", "ready", "stdout_for_people", "stdout_to_stderr"]
 
 _C_STDOUT: Final = ("stdout", "__stdoutp")  # of glibc and musl, of macOS
 _OURS: Final = str(Path(__file__).parents[1]) + os.sep
@@ -36,6 +36,16 @@ def ready() -> None:
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
     warnings.formatwarning = _formatted
+
+
+def let_go() -> None:
+    """Forget what standard output does not take: Python would speak of it once more at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
 
 
 @contextlib.contextmanager

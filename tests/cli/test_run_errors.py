@@ -156,8 +156,9 @@ def test_a_report_that_fails_costs_no_result(project: Project) -> None:
     assert "superparams/" not in ended.err
 
 
-def test_streams_that_are_closed_or_full(fit: Project) -> None:
-    env = environment(TESTS=str(os.getpid()))
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_streams_that_are_closed_or_full(fit: Project, unbuffered: str) -> None:
+    env = environment(TESTS=str(os.getpid()), PYTHONUNBUFFERED=unbuffered)
     for closed in (">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
         done = fit.start("sh", "-c", f"exec {EXPERIMENT} RQ1 --rerun -n 2 {closed}", env=env)
         assert (done.code, ran(fit)) == (0, [1, 2, 3, 4]), closed
