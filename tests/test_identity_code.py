@@ -754,6 +754,7 @@ for number, cell in enumerate(joined):
 """
 
 
+@pytest.mark.timed
 def test_speed(tmp_path: Path) -> None:
     """50 files of 300 lines: a bound far above what it takes, against quadratic growth."""
     modules = {f"big/m{number}.py": _module(number) for number in range(50)}
@@ -767,8 +768,8 @@ def test_speed(tmp_path: Path) -> None:
     assert len(code.parts) > 50
     start = time.perf_counter()
     assert of_text(tree) == code
-    assert first < 30
-    assert time.perf_counter() - start < first / 2
+    assert first < 3
+    assert time.perf_counter() - start < 0.5
 
 
 def _module(number: int) -> str:
