@@ -162,16 +162,14 @@ class Experiment(Params):
     @property
     def folder(self) -> Path:
         """A directory of this setting's own, the same in every run, made on first use."""
-        from pathlib import Path
-
         from superparams.store import experiment_folder
+        from superparams.store.location import results_folder
 
         run = self._place.folder
-        root = (
-            experiment_folder(Path("results"), name_of(type(self)))
-            if run is None
-            else run.parents[1]
-        )
+        if run is None:
+            root = experiment_folder(results_folder("results"), name_of(type(self)))
+        else:
+            root = run.parents[1]
         made = root.absolute() / "settings" / self.key
         made.mkdir(parents=True, exist_ok=True)
         return made

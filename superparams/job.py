@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams.engines import Control, Engine, Options, find
-from superparams.errors import RunError, StoreError
+from superparams.errors import RunError
 from superparams.experiment import Experiment, name_of
 from superparams.identity import key_text
 from superparams.identity.code import Code, fingerprint
@@ -20,9 +20,10 @@ from superparams.policy import Asked, Policy
 from superparams.show import given_fields, shown_fields
 from superparams.snapshot import texts
 from superparams.store import equivalent, experiment_folder, read_index
+from superparams.store.location import results_folder
 from superparams.worker import Program
 
-__all__ = ["Job", "prepare", "results_folder"]
+__all__ = ["Job", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
     carrier = None if asked.engine is None else find(asked.engine)
     name = name_of(cls)
-    root = experiment_folder(results_folder(results), name).absolute()
+    root = experiment_folder(results_folder(results), name)
     code = fingerprint(cls)
     program = Program(space, options.num_proc, name, Keys(space), texts(code.files))
     if carrier is not None:
@@ -99,21 +100,3 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
     )
     return Job(space, options, policy, carrier, root, program, code, codes, planned)
-
-
-def results_folder(results: str | Path) -> Path:
-    """The folder in which results are kept.
-
-    Raises:
-        StoreError: When that is a file, or no path.
-    """
-    try:
-        folder = Path(results)
-    except TypeError:
-        raise StoreError(f"results={results!r}: give the path of a folder") from None
-    file = next((one for one in (folder, *folder.parents) if one.is_file()), None)
-    if file is not None:
-        raise StoreError(
-            f"results={str(results)!r}: {file} is a file; give the folder to keep results in"
-        )
-    return folder

@@ -20,7 +20,7 @@ from superparams.errors import RunError, SettingFailed
 from superparams.experiment import Experiment, name_of
 from superparams.identity.code import fingerprint
 from superparams.interrupts import Interrupts
-from superparams.job import Job, prepare, results_folder
+from superparams.job import Job, prepare
 from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.keys import Keys
 from superparams.notebook import in_one_line
@@ -29,6 +29,7 @@ from superparams.policy import Asked, Policy, asked
 from superparams.progress import Progress, conclude, say
 from superparams.store import Ledger, Results, RunFolder, compact, experiment_folder
 from superparams.store.folder import State
+from superparams.store.location import results_folder
 from superparams.store.report import keep_report
 from superparams.worker import trace_of
 
@@ -225,7 +226,7 @@ def _finish(
 def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
     """All that is recorded of an experiment, or of a space; see `Experiment.results`."""
     cls, space = (of, None) if isinstance(of, type) else (type(of), of)
-    root = experiment_folder(results_folder(results), name_of(cls)).absolute()
+    root = experiment_folder(results_folder(results), name_of(cls))
     found = Results.load(root, code=fingerprint(cls), of=of)
     if space is None:
         return found

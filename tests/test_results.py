@@ -230,7 +230,8 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     wrong = "file is a file; give the folder to keep results in"
     assert told[1] == told[2] == f"StoreError: results='file': {wrong}"
     assert told[3] == f"StoreError: results='file/deeper': {wrong}"
-    assert told[4].startswith("StoreError: file is a file, not the folder of an experiment")
+    wrong = "file is a file; give the folder of an experiment, such as results/module.Class"
+    assert told[4] == f"StoreError: results='file': {wrong}"
     assert "results has those of script.Fit" in told[5]
     assert told[6].startswith("StoreError: results holds experiments (script.Fit)")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from superparams.cli.parameters import NAME
-from superparams.errors import CommandError
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session
@@ -27,10 +26,9 @@ def named(verb: _F) -> _F:
 
 def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """A path as it is meant where the command starts: experiments may change where we are."""
-    try:
-        return None if path is None else path.absolute()
-    except OSError as error:
-        raise CommandError(f"there is no working directory: {error}") from error
+    from superparams.store.location import full_path
+
+    return None if path is None else full_path(path)
 
 
 def in_results(verb: _F) -> _F:

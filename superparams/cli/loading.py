@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TypeGuard
 
 from superparams.cli.lookup import Found, Root
+from superparams.cli.missing import missing_module
 from superparams.cli.streams import stdout_to_stderr
 from superparams.errors import CommandError
 from superparams.experiment import Experiment
@@ -121,15 +122,24 @@ def _noted_interrupts() -> Generator[list[int]]:
 
 
 def _extend_path(root: Root) -> None:
-    """The project first, so that its code is found; the experiments last, so that none hides any.
+    """Let experiments import what lies beside them.
 
-    This is what ``from mylib import x`` and ``from shared import y`` find things by.
+    The project comes first, then the folder that holds the experiments folder (``src/``). The
+    experiments folder comes last, so that no experiment hides another module.
     """
-    project, folder = str(root.project), str(root.folder)
-    if project not in sys.path:
-        sys.path.insert(0, project)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    beside = _import_root(root.folder.parent)
+    for folder in (str(beside), str(root.project)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    if str(root.folder) not in sys.path:
+        sys.path.append(str(root.folder))
+
+
+def _import_root(folder: Path) -> Path:
+    """The folder from which what lies in `folder` is imported: above the packages it is part of."""
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
 
 
 def _wanted(module: ModuleType, found: Found) -> Loaded:
@@ -167,7 +177,7 @@ def _broken(root: Root, found: Found, error: BaseException) -> Broken:
 
     told = users_part(error)
     frames = told.stack
-    what = "".join(told.format()).rstrip()
+    what = "".join([*told.format(), *missing_module(root, error)]).rstrip()
     broken = Broken(f"{found.file} cannot be imported\n{what}")
     # A text that is no Python has no frame of its own: the error itself tells where.
     place = error if isinstance(error, SyntaxError) or not frames else frames[-1]

@@ -76,9 +76,22 @@ def find_root(start: Path) -> Root:
             return Root(folder, project)
         if folder == project:
             break
-    raise CommandError(
-        f"there is no folder {NAME}/ in {start}, nor above it in the project; `experiment init` "
-        f"makes one, and [tool.superparams] {NAME} in pyproject.toml names another"
+    raise CommandError(_no_root(start, project))
+
+
+def _no_root(start: Path, project: Path) -> str:
+    from superparams.cli.missing import experiments_below
+
+    told = f"there is no folder {NAME}/ in {start}, nor above it in the project"
+    below = [str(one.relative_to(project)) for one in experiments_below(project)]
+    if not below:
+        return (
+            f"{told}; `experiment init` makes one, and [tool.superparams] {NAME} in "
+            f"pyproject.toml names another"
+        )
+    return (
+        f"{told}, but there is {', '.join(below[:5])}: start the command there, or write "
+        f'[tool.superparams] {NAME} = "{below[0]}" into {project / "pyproject.toml"}'
     )
 
 

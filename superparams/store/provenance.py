@@ -134,7 +134,7 @@ def gather(project: Path, results: Path | None = None) -> Gathered:
     manifest = {
         "argv": list(sys.argv),
         "project": str(project),
-        "cwd": str(Path.cwd()),
+        "cwd": _working_directory(),
         "host": socket.gethostname(),
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -146,6 +146,13 @@ def gather(project: Path, results: Path | None = None) -> Gathered:
         "git": git,
     }
     return Gathered(manifest, files)
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return None
 
 
 def save_source(

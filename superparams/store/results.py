@@ -21,6 +21,7 @@ from superparams.show import as_columns
 from superparams.store.accepted import Accepted
 from superparams.store.changed import Changes
 from superparams.store.folder import TABLE
+from superparams.store.location import results_folder, short_path
 from superparams.store.logs import log_of
 from superparams.store.matching import matches
 from superparams.store.provenance import Provenance, read_provenance
@@ -82,7 +83,8 @@ class Results:
         stay what they are now whatever runs later. codes, code, of: see `Results`. Raises
         StoreError when there are none.
         """
-        root = Path(root)
+        meant = "the folder of an experiment, such as results/module.Class"
+        root = results_folder(root, meant=meant)
         if not (root / "runs").is_dir() and not (root / TABLE).is_file():
             raise StoreError(_no_results(root))
         written = compact(root)
@@ -373,13 +375,12 @@ class Results:
 
 def _no_results(root: Path) -> str:
     """Why a folder has no results."""
-    if root.exists() and not root.is_dir():
-        return f"{root} is a file, not the folder of an experiment, such as results/module.Class"
     inside, beside = map(_experiments, (root, root.parent))
+    shown = short_path(root)
     if inside:
-        return f"{root} holds experiments ({inside}): give the folder of one of them"
-    near = f"; {root.parent} has those of {beside}" if beside else ""
-    return f"there are no results in {root}: run the experiment first{near}"
+        return f"{shown} holds experiments ({inside}): give the folder of one of them"
+    near = f"; {shown.parent} has those of {beside}" if beside else ""
+    return f"there are no results in {shown}: run the experiment first{near}"
 
 
 def _experiments(folder: Path) -> str:

@@ -1,0 +1,58 @@
+"""Where something is that was not found where it was looked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from superparams.identity.roots import NAME, is_installed
+
+if TYPE_CHECKING:
+    from superparams.cli.lookup import Root
+
+__all__ = ["experiments_below", "missing_module"]
+
+DEEPEST = 3  # folders within each other, from the root of the project
+MOST = 2000  # folders that are looked into
+
+
+def missing_module(root: Root, error: BaseException) -> Iterator[str]:
+    """How to import a module of the project that Python did not find; nothing for any other."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return
+    first = error.name.partition(".")[0]
+    for folder in _folders(root.project):
+        file, package = folder / f"{first}.py", folder / first
+        if file.is_file() or any(package.glob("*.py")):
+            what = (file if file.is_file() else package).relative_to(root.project)
+            below = folder.relative_to(root.project)
+            yield (
+                f"{what} is there, but {below}/ is not on the import path: install the project "
+                f"(pip install -e .), or set PYTHONPATH={below}\n"
+            )
+            return
+
+
+def experiments_below(project: Path) -> list[Path]:
+    """The experiments folders in a project that are not directly in its root."""
+    return [folder for folder in _folders(project) if folder.name == NAME]
+
+
+def _folders(project: Path) -> Iterator[Path]:
+    """The folders of a project that may hold code, nearer ones first."""
+    level, left = [project], MOST
+    for _ in range(DEEPEST):
+        level = [inner for folder in level for inner in _inside(folder)][:left]
+        left -= len(level)
+        yield from level
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return []
+    found = [folder / name for name in names if not name.startswith((".", "_"))]
+    return [one for one in found if not is_installed(one) and not (one / "pyvenv.cfg").exists()]
