@@ -14,13 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from superparams.columns import (
-    NULL,
     Cell,
-    as_text,
     cell,
     cell_or_repr,
     common_tag,
-    fields_of,
     flat_array,
     flatten,
     kind_of,
@@ -31,7 +28,10 @@ from superparams.columns import (
     simple_type,
     text,
 )
+from superparams.columns.frames import table_of
+from superparams.content import items_of
 from superparams.outcome import Columns, Outcome, Part, own_columns, parts
+from superparams.outcomes.frozen import Frozen, Refused
 
 # A place in the metadata of every message which the ledger overwrites with a sequence number and a
 # checksum.
@@ -186,7 +186,9 @@ def _param_cells(params: Mapping[str, Any]) -> dict[str, Cell]:
 def _row(outcome: Outcome, params: dict[str, Cell]) -> _Row:
     if outcome.result is None:
         return _Row(outcome, params)
-    values = fields_of(outcome.result)
+    if isinstance(outcome.result, Refused):
+        return _Row(_refused(outcome, outcome.result.why), params)
+    values = items_of(outcome.result)
     if values is None:
         kind = type(outcome.result).__qualname__
         return _Row(
@@ -197,11 +199,18 @@ def _row(outcome: Outcome, params: dict[str, Cell]) -> _Row:
     try:
         cells: dict[str, Cell] = {}
         for name, value in flatten(values).items():
-            cells[f"result.{name}"] = cell(value)
+            cells[f"result.{name}"] = _cell(value)
     except Exception as error:  # whatever a foreign object's methods raise
         remedy = "return numbers, text, dates, arrays or a repr of it, or save it in self.folder"
         return _Row(_refused(outcome, f"result {name!r}: {error}; {remedy}"), params)
     return _Row(outcome, params | cells)
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, Refused):
+        raise TypeError(value.why)
+    made: Cell = value.cell if isinstance(value, Frozen) else cell(value)
+    return made
 
 
 def _refused(outcome: Outcome, why: str) -> Outcome:
@@ -253,7 +262,7 @@ def _is_frame(result: Any) -> bool:
 
 def _frame_batch(outcome: Outcome, params: dict[str, Cell]) -> pa.RecordBatch | Outcome:
     try:
-        table = _table(outcome.result)
+        table = table_of(outcome.result)
         names = _column_names(table)
         columns = [flat_array(column).combine_chunks() for column in table.columns]
         return _repeated(outcome, params, dict(zip(names, columns, strict=True)), table)
@@ -296,39 +305,3 @@ def _column_names(table: pa.Table) -> list[str]:
             number += 1
         flat[f"result.{label}"] = None
     return list(flat)
-
-
-def _table(result: Any) -> pa.Table:
-    try:
-        return pa.table(result)
-    except (ValueError, TypeError, NotImplementedError):
-        if not hasattr(result, "to_dict") or not hasattr(result, "columns"):
-            raise
-        return _mixed_table(result)
-
-
-def _mixed_table(result: Any) -> pa.Table:
-    """A pandas frame with columns of mixed objects.
-
-    Those become text as in a dict, value by value.
-    """
-    names = [str(name) for name in result.columns]
-    columns = [_frame_column(result.iloc[:, place]) for place in range(len(names))]
-    fields = [
-        make_field(name, array.type, kind)
-        for name, (array, kind) in zip(names, columns, strict=True)
-    ]
-    return pa.Table.from_arrays([array for array, _ in columns], schema=pa.schema(fields))
-
-
-def _frame_column(column: Any) -> tuple[pa.Array, str | None]:
-    try:
-        return pa.chunked_array(column), None
-    except (ValueError, TypeError, NotImplementedError):
-        values = column.tolist()
-        cells = [cell(value) for value in values]
-        tag = common_tag(cells)
-        if tag is None:
-            cells = [NULL if value is None else as_text(value) for value in values]
-            tag = pa.string(), "json"
-        return make_array([one.value for one in cells], tag[0]), tag[1]

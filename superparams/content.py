@@ -7,13 +7,23 @@ be here when they are.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import enum
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
-__all__ = ["fresh", "hash_of", "holds_mutable", "is_truth", "read_only", "same", "snapshot"]
+__all__ = [
+    "fresh",
+    "hash_of",
+    "holds_mutable",
+    "is_truth",
+    "items_of",
+    "read_only",
+    "same",
+    "snapshot",
+]
 
 ATOMS: Final = (
     type(None),
@@ -62,6 +72,18 @@ def library_class(module: str, name: str) -> type[Any] | tuple[()]:
 def is_array(value: object) -> bool:
     """Whether `value` is a numpy array."""
     return isinstance(value, library_class("numpy", "ndarray"))
+
+
+def items_of(value: Any) -> Mapping[Any, Any] | None:
+    """The items of a mapping, or the fields of a dataclass or named tuple; None for others."""
+    if isinstance(value, Mapping):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    names: Any = getattr(value, "_fields", None)
+    if names is None or not issubclass(type(value), tuple):
+        return None
+    return {name: getattr(value, name) for name in names}
 
 
 # -- comparing -------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from superparams.keys import Keys
 from superparams.libraries import libraries_of
 from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
+from superparams.outcomes.frozen import frozen
 from superparams.params import Params, layout_of
 from superparams.show import as_row, row_maker
 from superparams.snapshot import install
@@ -192,7 +193,7 @@ class Worker:
         key = self._program.keys[index]
         try:
             setting = self._setting(index, key)
-            result = checked(type(setting), setting.run())
+            result = frozen(checked(type(setting), setting.run()))
             params = self._row(setting)
         except KeyboardInterrupt:
             raise

@@ -59,7 +59,6 @@ from superparams.columns.foreign import (
 )
 from superparams.columns.nested import (
     as_text,
-    fields_of,
     flatten,
     is_array,
     list_cell,
@@ -67,6 +66,7 @@ from superparams.columns.nested import (
     set_cell,
     to_json,
 )
+from superparams.content import items_of
 
 __all__ = [
     "KIND",
@@ -76,7 +76,6 @@ __all__ = [
     "cell",
     "cell_or_repr",
     "common_tag",
-    "fields_of",
     "flat_array",
     "flatten",
     "kind_of",
@@ -129,8 +128,8 @@ _RULES: list[tuple[Callable[[Any], bool], Callable[[Any], Cell]]] = [
     (_is_a(uuid.UUID), lambda value: text(str(value), "uuid")),
     (_is_named, name_cell),
     (
-        lambda value: fields_of(value) is not None,
-        lambda value: mapping_cell(fields_of(value) or {}),
+        lambda value: items_of(value) is not None,
+        lambda value: mapping_cell(items_of(value) or {}),
     ),
     (_is_a(str), lambda value: text(str.__str__(value))),
     (_is_a(int), lambda value: int_cell(int(value))),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import decimal
 import enum
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from superparams.columns.arrays import common_tag, simple_type
 from superparams.columns.cell import INT64, TEXT, Cell, cell, safe_repr, text
+from superparams.content import items_of
 
 # ---- containers
 
@@ -51,25 +51,6 @@ def mapping_cell(value: Mapping[Any, Any]) -> Cell:
     return Cell(form, None, {name: one.value for name, one in zip(names, cells, strict=True)})
 
 
-def fields_of(value: Any) -> Mapping[Any, Any] | None:
-    """What makes dotted columns of a value.
-
-    The items of a mapping, a dataclass or a named tuple; else None.
-    """
-    if isinstance(value, Mapping):
-        return value  # pyright: ignore[reportUnknownVariableType]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return _fields_of_tuple(value)
-
-
-def _fields_of_tuple(value: Any) -> dict[str, Any] | None:
-    names: Any = getattr(value, "_fields", None)
-    if names is None or not issubclass(type(value), tuple):
-        return None
-    return {name: getattr(value, name) for name in names}
-
-
 def flatten(values: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """Nested mappings, dataclasses and named tuples as dotted names.
 
@@ -78,7 +59,7 @@ def flatten(values: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> dict
     flat: dict[str, Any] = {}
     for name, value in values.items():
         label = prefix + text(name if isinstance(name, str) else str(name)).value
-        inner = fields_of(value) if depth < 16 else None
+        inner = items_of(value) if depth < 16 else None
         found = flatten(inner, label + ".", depth + 1) if inner else {label: value}
         for key, item in found.items():
             flat[_free(key, flat)] = item
@@ -122,7 +103,7 @@ def _jsonable(value: Any, depth: int) -> Any:
         return safe_repr(value)
     if issubclass(type(value), (bytes, bytearray, memoryview)):
         return repr(bytes(value))
-    inner = fields_of(value)
+    inner = items_of(value)
     if inner is not None:
         return {str(name): _jsonable(item, depth + 1) for name, item in inner.items()}
     if isinstance(value, (list, tuple, set, frozenset)) or is_array(value):

@@ -38,6 +38,7 @@ LAYERS = (
     "modules",
     "snapshot",
     "libraries",
+    "outcomes",
     "outcome",
     "batches",
     "worker",

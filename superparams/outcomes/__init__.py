@@ -1,0 +1,1 @@
+"""What became of settings: what is recorded of each is what it was when ``run`` returned."""

@@ -1,0 +1,222 @@
+"""A result as it was when ``run`` returned.
+
+Outcomes wait for company before they are encoded, and the code of the user goes on meanwhile: the
+next setting fills the same buffer again, clears the list that ``setup`` made, or changes the dict
+that a cache gave to both. So a result is frozen as soon as ``run`` returns. Numbers and text are
+taken as they are, containers and arrays are copied, and every other value is turned into its cell
+of the table at once. A frozen result holds no object that code of the user can change.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import fractions
+import sys
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from superparams.content import items_of
+from superparams.identity.names import class_of
+
+__all__ = ["Frozen", "Refused", "frozen"]
+
+# Types whose values never change. The scalar types of numpy join when they are met.
+_FIXED: Final[set[type]] = {
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    dt.date,
+    dt.timedelta,
+    decimal.Decimal,
+    fractions.Fraction,
+    uuid.UUID,
+}
+_SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
+_BYTES: Final = frozenset({bytearray, memoryview})
+_DEEPEST: Final = 16  # mappings within each other that become dotted columns, as in `flatten`
+_DEEPEST_COPY: Final = 50  # containers within each other; what is deeper may hold itself
+
+
+class Frozen:
+    """One value of a result as its cell of the table, which was made when ``run`` returned."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, cell: Any) -> None:
+        self.cell = cell
+
+
+class Refused:
+    """Stands for a result, or for one value of it, that a table cannot hold.
+
+    Attributes:
+        why: What the error of the setting says about it.
+    """
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+class _Name:
+    """The text of a name that is an object; names with the same text stay apart."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class _HasNoCopy(Exception):
+    """Raised for a value that is recorded by its cell instead."""
+
+
+def frozen(result: Any) -> Any:
+    """A result that stays as it is now, whatever becomes of the objects it was made of.
+
+    Args:
+        result: A dict, None, or a data frame with ``__arrow_c_stream__``.
+
+    Returns:
+        A dict of the same items with `Frozen` and `Refused` among its values, None, an Arrow
+        table, or `Refused` for a data frame that cannot be read.
+    """
+    if result is None:
+        return None
+    if class_of(result) is not dict:
+        return _frozen_frame(result)
+    items: dict[Any, Any] = result.copy()
+    for name, x in items.items():
+        if type(x) not in _FIXED or type(name) is not str:
+            return _frozen_items(items, 0)
+    return items
+
+
+def _frozen_frame(frame: Any) -> Any:
+    try:
+        from superparams.columns.frames import copied_table
+
+        return copied_table(frame)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the methods of a foreign frame raise
+        why = f"{type(error).__name__}: {_message(error)}"
+        return Refused(f"the data frame that run() returned: {why}")
+
+
+def _frozen_items(items: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+    return {_name(name): _frozen_value(x, depth) for name, x in list(items.items())}
+
+
+def _name(name: Any) -> Any:
+    if type(name) in _FIXED:
+        return name
+    return _Name(str.__str__(name) if isinstance(name, str) else str(name))
+
+
+def _frozen_value(x: Any, depth: int) -> Any:
+    kind = class_of(x)
+    if kind in _FIXED:
+        return x
+    try:
+        if depth < _DEEPEST:
+            items = x.copy() if kind is dict else items_of(x)
+            if items is not None:
+                return _frozen_items(items, depth + 1)
+        return _copied(x, 0)
+    except _HasNoCopy:
+        return _as_cell(x)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the methods of a foreign object raise
+        return Refused(_message(error))
+
+
+def _message(error: Exception) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:
+        return type(error).__name__
+
+
+# ---- copies
+
+
+def _copied(x: Any, depth: int) -> Any:
+    """A value of the same content that nothing else holds.
+
+    Each container is copied as a whole before its items are looked at: a thread that a setting left
+    behind may be changing it.
+    """
+    kind = class_of(x)
+    if _is_fixed(x, kind):
+        return x
+    if depth > _DEEPEST_COPY:
+        raise _HasNoCopy
+    if kind in _SEQUENCES:
+        taken = kind(x)
+        if _FIXED.issuperset(map(type, taken)):
+            return taken
+        return kind([_copied(one, depth + 1) for one in taken])
+    if kind is dict:
+        return _copied_dict(x.copy(), depth)
+    if kind in _BYTES:
+        return bytes(x)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and kind is numpy.ndarray and not x.dtype.hasobject:
+        return x.copy()
+    raise _HasNoCopy
+
+
+def _copied_dict(items: dict[Any, Any], depth: int) -> dict[Any, Any]:
+    if not _FIXED.issuperset(map(type, items)):
+        raise _HasNoCopy
+    return {name: _copied(x, depth + 1) for name, x in items.items()}
+
+
+def _is_fixed(x: Any, kind: type[Any]) -> bool:
+    if kind in _FIXED:
+        return True
+    if kind is dt.datetime or kind is dt.time:
+        return x.tzinfo is None or type(x.tzinfo) is dt.timezone
+    numpy = sys.modules.get("numpy") if kind.__module__ == "numpy" else None
+    if numpy is None or not issubclass(kind, numpy.generic) or issubclass(kind, numpy.void):
+        return False
+    _FIXED.add(kind)
+    return True
+
+
+# ---- cells
+
+
+def _as_cell(x: Any) -> Frozen | Refused:
+    try:
+        from superparams.columns import cell
+
+        made = cell(x)
+        return Frozen(made._replace(value=_detached(made.value)))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the methods of a foreign object raise
+        return Refused(_message(error))
+
+
+def _detached(value: Any) -> Any:
+    """The plain value of a cell, with copies of the arrays in it: some are views of the user's."""
+    kind = class_of(value)
+    if kind is list:
+        return value if _FIXED.issuperset(map(type, value)) else list(map(_detached, value))
+    if kind is dict:
+        return {name: _detached(one) for name, one in value.items()}
+    numpy = sys.modules.get("numpy")
+    return value.copy() if numpy is not None and isinstance(value, numpy.ndarray) else value
