@@ -10,6 +10,7 @@ import typing
 from abc import ABCMeta
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from superparams.errors import FieldError
 from superparams.field import Field, resolve
@@ -21,7 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import dataclass_transform
 
-__all__ = ["SearchMeta", "fields_of"]
+__all__ = ["SearchMeta", "fields_of", "recorded_fields"]
 
 METHODS: Final = ("__init__", "__repr__", "__eq__", "__hash__")
 # What @dataclass would write on a class that has its own.
@@ -105,6 +106,19 @@ def fields_of(cls: type[Any]) -> dict[str, Field]:
     """The fields of a class, in order, by name."""
     found: dict[str, Field] = cls.__dict__[FIELDS]
     return found
+
+
+def recorded_fields(cls: type[Any]) -> dict[str, Field]:
+    """The fields of a class without its secrets: what stands in keys, tables and files."""
+    found = _recorded.get(cls)
+    if found is None:
+        fields = fields_of(cls)
+        found = {name: field for name, field in fields.items() if not field.is_secret}
+        _recorded[cls] = found = fields if len(found) == len(fields) else found
+    return found
+
+
+_recorded: WeakKeyDictionary[type[Any], dict[str, Field]] = WeakKeyDictionary()
 
 
 def _refuse_body(name: str, namespace: Mapping[str, Any]) -> None:
@@ -321,6 +335,8 @@ def _as_dataclass(cls: type[Any], fields: Mapping[str, Field]) -> None:
         if field.is_required:
             known.default = dataclasses.MISSING
         known.init = not field.is_derived  # dataclasses.replace computes it anew
+        if field.is_secret:  # no field for `dataclasses.asdict`, and for what records a dataclass
+            del vars(cls)[DATACLASS][name]
 
 
 def _untexted(annotation: Any, field: Field | None) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -46,6 +48,11 @@ class Field:
         """Whether it follows from the other fields unless the call fixes it."""
         return isinstance(self.declared, Value) and self.declared.derive is not None
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is read from the environment, and recorded nowhere."""
+        return isinstance(self.declared, Value) and self.declared.secret is not None
+
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
         if instance is not None:
             return self.on_demand(instance)
@@ -62,6 +69,8 @@ class Field:
             raise AttributeError(f"{self.where} has no value on this {type(instance).__name__}")
         if declared.factory is not None:
             return declared.made(self.where)
+        if declared.secret is not None:
+            return self._secret(declared.secret)
         if declared.derive is not None and "~open" in held:
             return declared
         own: dict[str, Any] = held.setdefault("~own", {})
@@ -69,6 +78,19 @@ class Field:
             made = declared.own() if declared.derive is None else self._derived(instance, declared)
             own.setdefault(self.name, made)  # another thread may have been first
         return own[self.name]
+
+    def _secret(self, variable: str) -> str:
+        if _here.deriving:
+            raise FieldError(
+                f"{self.where} is a secret, and a derived field is recorded: read the secret in run"
+            )
+        found = os.environ.get(variable)
+        if found is None:
+            raise FieldError(
+                f"{self.where} is read from the environment variable {variable}, which is not set "
+                f"where the setting runs; set {variable} before the run starts"
+            )
+        return found
 
     def _derived(self, instance: Any, declared: Value) -> Any:
         assert declared.derive is not None
@@ -90,6 +112,7 @@ class Field:
         Raises:
             FieldError: For points or constants that cannot be a field's.
         """
+        self._refuse_open_secret(declared)
         if isinstance(declared, Search):
             return axis_of(declared, self.annotation, self.where)
         if isinstance(declared, Field):  # Other.field, to use the declaration of another class
@@ -102,6 +125,28 @@ class Field:
         refuse_hidden(declared, self.where)
         return Value(snapshot(self._named(declared)), plain=True)
 
+    def _refuse_open_secret(self, declared: Any) -> None:
+        """Refuse to be given what would be recorded in place of a secret, and the other way.
+
+        The class is asked, so only for what a call gives.
+        """
+        known = getattr(self, "declared", None)
+        if isinstance(declared, Field):  # Other.field
+            declared = declared.declared
+        if known is None or declared is known:
+            return
+        is_named = isinstance(declared, Value) and declared.secret is not None
+        if isinstance(known, Value) and known.secret is not None and not is_named:
+            raise FieldError(
+                f"{self.where} is a secret, so it cannot be given here: set the environment "
+                f'variable {known.secret}, or name another, {self.name}=value(secret="...")'
+            )
+        if is_named and not (isinstance(known, Value) and known.secret is not None):
+            raise FieldError(
+                f"{self.where} is recorded, so it cannot be a secret: declare it in the class, "
+                f"{self.name}: str = {declared!r}"
+            )
+
     def _named(self, given: Any) -> Any:
         """The named point that `given` is the name of, else what was given."""
         axis = getattr(self, "declared", None)
@@ -113,12 +158,16 @@ class Field:
 
     def _refuse_unclear(self, declared: Value) -> None:
         ways = {"factory": declared.factory, "derive": declared.derive}
-        given = sum(way is not None for way in ways.values()) + (declared.given is not REQUIRED)
+        every = (*ways.values(), declared.secret)
+        given = sum(way is not None for way in every) + (declared.given is not REQUIRED)
         if given != 1:
             raise FieldError(
-                f"{self.where}: value() takes exactly one of a constant, factory= and derive=; got "
-                f"{given} of them: write value(x), value(factory=f) or value(derive=f)"
+                f"{self.where}: value() takes exactly one of a constant, factory=, derive= and "
+                f"secret=; got {given} of them: write value(x), value(factory=f), "
+                f'value(derive=f) or value(secret="NAME")'
             )
+        if declared.secret is not None:
+            self._refuse_variable(declared.secret, declared.key)
         for name, function in ways.items():
             if function is not None and not callable(function):
                 raise FieldError(
@@ -136,6 +185,16 @@ class Field:
                 f"{self.where}: value({shorten(declared.given)}) holds an open space; "
                 f"write {self.name} = {type(declared.given).__name__}(...) to search it"
             )
+
+    def _refuse_variable(self, name: Any, key: str | None) -> None:
+        """Refuse what cannot be the name of an environment variable; it may be the secret."""
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise FieldError(
+                f"{self.where}: value(secret=...) takes the name of an environment variable "
+                f'(letters, digits, underscores), never the secret itself: value(secret="API_KEY")'
+            )
+        if key is not None:
+            raise FieldError(f"{self.where}: a secret is in no key, so leave key= out")
 
     def __repr__(self) -> str:
         if isinstance(self.declared, Axis):

@@ -107,6 +107,7 @@ class Value:
         "key",
         "mutable",
         "plain",
+        "secret",
     )
 
     def __init__(
@@ -116,12 +117,14 @@ class Value:
         factory: Callable[[], Any] | None = None,
         derive: Callable[[Any], Any] | None = None,
         key: str | None = None,
+        secret: str | None = None,
         plain: bool = False,
     ) -> None:
         self.given = given
         self.factory = factory
         self.derive = derive
         self.key = key
+        self.secret = secret
         self.plain = plain
         self.mutable = given is not REQUIRED and holds_mutable(given)
         self._start()
@@ -195,7 +198,7 @@ class Value:
 
     def __getstate__(self) -> dict[str, Any]:
         # What a factory made travels once, in the payload, never with the declaration.
-        names = ("given", "factory", "derive", "key", "plain", "mutable")
+        names = ("given", "factory", "derive", "key", "secret", "plain", "mutable")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -209,6 +212,8 @@ class Value:
             return f"value(factory={name_of(self.factory)}: {made})"
         if self.derive is not None:
             return f"value(derive={name_of(self.derive)})"
+        if self.secret is not None:
+            return f"value(secret={self.secret!r})"
         return f"value({shorten(self.given)})"
 
 
@@ -218,6 +223,8 @@ def value(x: T, /, *, key: str | None = None) -> T | Any: ...
 def value(*, factory: Callable[[], T], key: str | None = None) -> T | Any: ...
 @overload
 def value(*, derive: Callable[[Any], T]) -> T | Any: ...
+@overload
+def value(*, secret: str) -> str: ...
 def value(
     x: Any = REQUIRED,
     /,
@@ -225,6 +232,7 @@ def value(
     factory: Callable[[], Any] | None = None,
     derive: Callable[[Any], Any] | None = None,
     key: str | None = None,
+    secret: str | None = None,
 ) -> Any:
     """Declare a field as a constant: shared by all settings and read-only, never an axis.
 
@@ -235,12 +243,15 @@ def value(
             still open to be fixed at the call.
         key: Identifies a constant that has no stable content of its own; change it when the
             constant changes.
+        secret: The name of an environment variable that holds a password or a token. The field
+            is read from there each time, where the setting runs. It is in no key, table, ledger
+            or file, and no axis; neither the call nor the command line can give it.
 
     Raises:
-        FieldError: When the class is created, unless exactly one of `x`, `factory` and `derive`
-            is given.
+        FieldError: When the class is created, unless exactly one of `x`, `factory`, `derive` and
+            `secret` is given.
     """
-    return Value(x, factory=factory, derive=derive, key=key)
+    return Value(x, factory=factory, derive=derive, key=key, secret=secret)
 
 
 class Axis:

@@ -17,6 +17,7 @@ from superparams.identity.project import project_root
 from superparams.keys import Keys
 from superparams.plan import Plan, plan
 from superparams.policy import Asked, Policy
+from superparams.secrets import looks_secret
 from superparams.show import given_fields, shown_fields
 from superparams.snapshot import texts
 from superparams.store import equivalent, experiment_folder, read_index
@@ -50,6 +51,11 @@ class Job:
         file = module_file(type(self.space).__module__)
         return Path.cwd() if file is None else project_root(file)
 
+    @property
+    def notes(self) -> list[str]:
+        """What to tell of the experiment beside its outcomes."""
+        return [*self.code.notes, *looks_secret(self.space)]
+
     def label(self, index: int) -> str:
         """A setting in one line."""
         return ", ".join(f"{name}={x!r}" for name, x in self.program.row(index).items())
@@ -71,7 +77,7 @@ class Job:
             "num_proc": self.options.num_proc,
             "code": self.code.digest,
             "parts": self.code.parts,
-            "notes": self.code.notes,
+            "notes": self.notes,
         }
 
 

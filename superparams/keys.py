@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Final
 
-from superparams.declare import fields_of
+from superparams.declare import fields_of, recorded_fields
 from superparams.errors import IdentityError, SpaceError
 from superparams.field import Field
 from superparams.fields import REQUIRED, Value, is_group, is_open
@@ -36,7 +36,7 @@ def key_of(setting: Params) -> int:
     if is_open(setting):
         cls = type(setting).__name__
         raise SpaceError(f"{cls} has open axes, so it has no one key; take that of a setting")
-    fields = fields_of(type(setting)).values()
+    fields = recorded_fields(type(setting)).values()
     return combine(_of_fixed(setting, field) for field in fields)
 
 
@@ -52,7 +52,7 @@ class Keys:
     def __init__(self, space: Params) -> None:
         self._space = space
         opened = space.__dict__.get("~open", {})
-        fields = fields_of(type(space))
+        fields = recorded_fields(type(space))
         # A derived field may be different for every setting, so that one has to be built.
         self._derived = [n for n in fields if opened and _is_derived(space, fields[n])]
         constants = [n for n in fields if n not in opened and n not in self._derived]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, KeysView
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from superparams.content import fresh, hash_of, same
-from superparams.declare import SearchMeta, fields_of
+from superparams.declare import SearchMeta, fields_of, recorded_fields
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError
 from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
@@ -182,8 +182,8 @@ class Params(metaclass=SearchMeta):
     # -- a setting is a dict in the places that need one ---------------------------------------
 
     def keys(self) -> KeysView[str]:
-        """The names of the fields, in order."""
-        return fields_of(type(self)).keys()
+        """The names of the fields, in order; without secrets, which are no data of a setting."""
+        return recorded_fields(type(self)).keys()
 
     def values(self) -> list[Any]:
         """The values of the fields, in order."""
@@ -394,6 +394,8 @@ def _field_hash(params: Params, field: Field) -> int:
         return 0
     held = params.__dict__
     given = held.get("~lazy", {}).get(field.name)
+    if field.is_secret:
+        return 0
     if isinstance(given, Value) and given.given is REQUIRED:
         return hash_of(getattr(params, field.name))
     return hash_of(held[field.name]) if field.name in held else 0

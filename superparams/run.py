@@ -80,7 +80,7 @@ def _run(
     found = _results(job, run)
     if has_summary and has_progress:
         conclude(lambda: found.summary, shown)
-    for note in (*job.code.notes, *found.notes) if has_progress else ():
+    for note in (*job.notes, *found.notes) if has_progress else ():
         say(f"note: {note}")
     if type(space).report is not Experiment.report:
         found.report = _report(space, found)

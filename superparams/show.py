@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, cast
 
 from superparams.content import PLAIN_MODULES, comes_from, same
-from superparams.declare import fields_of
+from superparams.declare import fields_of, recorded_fields
 from superparams.field import Field
 from superparams.fields import FIELDS, Axis, Value, is_group, is_open
 from superparams.layout import Layout
@@ -45,12 +45,16 @@ def shown_fields(params: Any) -> Iterator[tuple[str, str]]:
             yield name, inline(x) if is_open(x) else _shown(x)
             continue
         declared = held.get("~lazy", {}).get(name, field.declared)
-        if isinstance(declared, Value) and declared.factory and not declared.is_made:
+        if isinstance(declared, Value) and (declared.secret or _is_to_be_made(declared)):
             yield name, repr(declared)
         elif isinstance(declared, Value) and declared.derive:
             yield name, _shown_derived(params, name, declared)
         else:
             yield name, _shown(getattr(params, name))
+
+
+def _is_to_be_made(declared: Value) -> bool:
+    return declared.factory is not None and not declared.is_made
 
 
 def given_fields(params: Any) -> Iterator[str]:
@@ -64,6 +68,8 @@ def given_fields(params: Any) -> Iterator[str]:
 
 def _content(x: Any) -> Any:
     """What was declared as a constant, or the declaration of what is made."""
+    if isinstance(x, Value) and x.secret is not None:
+        return x.secret
     return x.given if isinstance(x, Value) and not (x.factory or x.derive) else x
 
 
@@ -156,7 +162,7 @@ def _nested_dict(params: Any, name: str, x: Any) -> Any:
 def as_row(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The columns of a setting, dotted names first to last, as plain data."""
     held = params.__dict__
-    for name, field in fields_of(params.__class__).items():
+    for name, field in recorded_fields(params.__class__).items():
         declared = held.get("~lazy", {}).get(name, field.declared)
         if name not in held and isinstance(declared, Value) and declared.factory:
             continue
@@ -211,7 +217,7 @@ def row_maker(space: Any) -> Callable[[Any], dict[str, Any]]:
     held = space.__dict__
     axes: list[str] = []
     constants: dict[str, Any] = {}
-    for name, field in fields_of(space.__class__).items():
+    for name, field in recorded_fields(space.__class__).items():
         x = held.get(name)
         declared = held.get("~lazy", {}).get(name, field.declared)
         if isinstance(x, Axis) and _is_plain_axis(x):

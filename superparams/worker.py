@@ -28,6 +28,7 @@ from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
 from superparams.outcomes.frozen import frozen
 from superparams.params import Params, layout_of
+from superparams.secrets import hide, variables_of
 from superparams.show import as_row, row_maker
 from superparams.snapshot import install
 
@@ -180,6 +181,7 @@ class Worker:
         self._is_set_up = False
         self._set_up_error: BaseException | None = None
         self._set_up_trace: TracebackType | None = None
+        self._secrets = variables_of(program.space)
         self._row = row_maker(program.space)
         is_space = is_open(program.space)
         self._at: Callable[[int], Any] = layout_of(program.space).at if is_space else self._only
@@ -203,7 +205,8 @@ class Worker:
             if self._program.on_failure is not None:
                 self._program.on_failure(raised)
             status, result = "failed", None
-            error, trace = _with_remedy(raised), trace_of(raised)
+            error = hide(_with_remedy(raised), self._secrets)
+            trace = hide(trace_of(raised), self._secrets)
         return Outcome(
             index,
             key_text(key),
@@ -269,7 +272,8 @@ class Worker:
             self._stage().teardown()
         except Exception as error:
             what = f"{type(self._space).__name__}.teardown() failed in worker {self._place.rank}"
-            warnings.warn(f"{what}: {trace_of(error)}", RuntimeWarning, stacklevel=2)
+            trace = hide(trace_of(error), self._secrets)
+            warnings.warn(f"{what}: {trace}", RuntimeWarning, stacklevel=2)
 
 
 def checked(cls: type[Any], result: Any) -> Any:

@@ -108,6 +108,8 @@ def _default(declared: Any) -> str:
         return f"made by {name_of(declared.factory)}"
     if declared.derive is not None:
         return "derived from the other fields"
+    if declared.secret is not None:
+        return f"read from the environment variable {declared.secret}"
     return _point(declared.given)
 
 

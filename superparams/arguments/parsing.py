@@ -72,6 +72,11 @@ def _changes(of: Any, words: Sequence[Word]) -> dict[str, Any]:
 
 
 def _field(of: Any, one: Field, given: Given, scope: Scope) -> Any:
+    if isinstance(one.declared, Value) and one.declared.secret is not None:
+        raise FieldError(
+            f"{one.where} is a secret, so it is no word of a command line, which others can "
+            f"read: set the environment variable {one.declared.secret}"
+        )
     if given.whole is not None:
         chosen = chosen_by(of, one, given.whole, scope)
     else:

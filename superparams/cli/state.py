@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from superparams.declare import fields_of
 from superparams.experiment import Experiment, name_of
-from superparams.fields import REQUIRED, Value, is_group, is_open
+from superparams.fields import Value, is_group, is_open
 from superparams.params import Params, layout_of
 
 if TYPE_CHECKING:
@@ -109,5 +109,4 @@ def _made_for_keys(space: Params) -> Iterator[bool]:
         if is_group(held.get(name)):
             yield from _made_for_keys(held[name])
         elif name not in held and isinstance(declared, Value):
-            is_made = declared.given is REQUIRED and declared.derive is None
-            yield is_made and declared.key is None
+            yield declared.factory is not None and declared.key is None

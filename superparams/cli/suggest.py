@@ -78,17 +78,17 @@ def overrides(classes: Iterable[type[Any]], begun: str) -> list[str]:
 
 def _fields(cls: type[Any], depth: int) -> Iterator[tuple[str, list[str]]]:
     """The fields of a class, and of the groups in it by dotted names, with what they may be."""
-    from superparams.declare import fields_of
-    from superparams.fields import Axis, Value, is_group
+    from superparams.declare import recorded_fields
+    from superparams.fields import REQUIRED, Axis, Value, is_group
 
-    for name, field in fields_of(cls).items():
+    for name, field in recorded_fields(cls).items():
         declared = field.declared
         points: list[Any] = []
         labels: list[str] = []
         if isinstance(declared, Axis):
             points = [*declared.points[:MOST_POINTS]]
             labels = [*(declared.labels or ())]
-        elif isinstance(declared, Value) and declared.factory is None and declared.derive is None:
+        elif isinstance(declared, Value) and declared.given is not REQUIRED:
             points = [declared.given]
         texts = labels or [*map(_text, [*points, *_options(field.annotation)])]
         yield name, [text for text in dict.fromkeys(texts) if text and _PLAIN.fullmatch(text)]

@@ -30,6 +30,7 @@ LAYERS = (
     "show",
     "html",
     "params",
+    "secrets",
     "experiment",
     "identity",
     "keys",

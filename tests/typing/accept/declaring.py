@@ -93,6 +93,7 @@ class Everything(Experiment):
     constant: Dataset = value(Dataset())
     keyed: Dataset = value(Dataset(), key="v1")
     loaded: Dataset = value(factory=load)
+    token: str = value(secret="API_TOKEN")
     loaded_keyed: Dataset = value(factory=load, key="v1")
     derived: str = value(derive=lambda s: f"data/{s.text}")
     seed: int = search(range(3))

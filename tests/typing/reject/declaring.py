@@ -34,6 +34,7 @@ class Wrong(Experiment):
     plain: int = "a"  # error
     constant: int = value("a")  # error
     loaded: int = value(factory=str)  # error
+    secret: int = value(secret="NAME")  # error
     nothing: int = value()  # error
     twice: int = value(1, factory=int)  # error
     both: int = value(factory=int, derive=lambda s: 1)  # error

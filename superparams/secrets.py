@@ -1,0 +1,63 @@
+"""Secrets of an experiment: which environment variables hold them, and texts without them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from superparams.declare import fields_of
+from superparams.fields import Axis, Value, is_group
+
+__all__ = ["hide", "looks_secret", "variables_of"]
+
+SHORTEST: Final = 4  # characters: anything shorter stands in many texts by chance
+_SECRET_NAME: Final = re.compile(
+    r"(.*_)?(api_?key|access_?key|secret(_key)?|password|passwd|passphrase|private_key|"
+    r"(access|auth|api|bearer|refresh)_token)",
+    re.IGNORECASE,
+)
+
+
+def variables_of(params: Any) -> frozenset[str]:
+    """The environment variables that an instance and the groups in it read their secrets from."""
+    return frozenset(_variables(params))
+
+
+def _variables(params: Any) -> Iterator[str]:
+    held = params.__dict__
+    for name, field in fields_of(params.__class__).items():
+        declared = held.get("~lazy", {}).get(name, field.declared)
+        if isinstance(declared, Value) and declared.secret is not None:
+            yield declared.secret
+        for group in _groups(held.get(name)):
+            yield from _variables(group)
+
+
+def _groups(x: Any) -> list[Any]:
+    if isinstance(x, Axis):
+        return [] if isinstance(x.points, range) else [one for one in x if is_group(one)]
+    return [x] if is_group(x) else []
+
+
+def hide(text: str | None, variables: frozenset[str]) -> str | None:
+    """A text in which the name of its environment variable stands for each secret."""
+    for name in sorted(variables) if text else ():
+        secret = os.environ.get(name, "")
+        if len(secret) >= SHORTEST and text:
+            text = text.replace(secret, f"<{name}>").replace(repr(secret)[1:-1], f"<{name}>")
+    return text
+
+
+def looks_secret(params: Any) -> Iterator[str]:
+    """Notes on fields that are recorded although their names are those of secrets."""
+    for name, field in fields_of(params.__class__).items():
+        x = params.__dict__.get(name)
+        for group in _groups(x):
+            yield from looks_secret(group)
+        if isinstance(x, str) and x and _SECRET_NAME.fullmatch(name):
+            yield (
+                f"{field.where} stands in the results as it was given; a secret is read from the "
+                f'environment and recorded nowhere with value(secret="{name.upper()}")'
+            )
