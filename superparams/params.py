@@ -381,7 +381,7 @@ def _out_of_range(space: Params, index: int) -> IndexError:
 
 def _same_field(a: Params, b: Params, name: str) -> bool:
     declared = fields_of(type(a))[name].declared
-    if isinstance(declared, Value) and (declared.factory or declared.derive):
+    if isinstance(declared, Value) and declared.given is REQUIRED:
         given = [name in x.__dict__ or name in x.__dict__.get("~lazy", {}) for x in (a, b)]
         if not any(given):
             return True  # both follow from the class and the other fields
@@ -390,12 +390,10 @@ def _same_field(a: Params, b: Params, name: str) -> bool:
 
 def _field_hash(params: Params, field: Field) -> int:
     # What the class makes on demand is compared by content, whether it has been made or not.
-    if isinstance(field.declared, Value) and (field.declared.factory or field.declared.derive):
+    if isinstance(field.declared, Value) and field.declared.given is REQUIRED:
         return 0
     held = params.__dict__
     given = held.get("~lazy", {}).get(field.name)
-    if field.is_secret:
-        return 0
     if isinstance(given, Value) and given.given is REQUIRED:
         return hash_of(getattr(params, field.name))
     return hash_of(held[field.name]) if field.name in held else 0
