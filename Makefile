@@ -7,6 +7,8 @@ VENV ?= .venv$(if $(PYTHON),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % s
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 PYTEST_ARGS ?=
+# Processes that run tests side by side; tests that hold a time come last, one after the other.
+PYTEST_PROCESSES ?= 2
 
 SETUP := tools/environment.sh
 RECIPE := pyproject.toml constraints.txt $(SETUP)
@@ -50,7 +52,7 @@ tests: setup ## pytest, coverage told: make tests PYTEST_ARGS="-k space"
 	@# Hundreds of tests start the command: without this each of them would compile the library,
 	@# where PYTHONDONTWRITEBYTECODE is set.
 	@$(RUN) -m compileall -q superparams
-	$(RUN) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(RUN) -m pytest -n $(PYTEST_PROCESSES) --cov --cov-report=term $(PYTEST_ARGS)
 
 format: setup ## lay out and mend the code as `lint` wants it
 	$(BIN)/ruff check --fix $(LINTED)

@@ -1,20 +1,24 @@
-"""What all tests share: nothing is left behind on the machine, and a time may be missed once."""
+"""What all tests share: nothing is left behind on the machine, and timed tests have it alone."""
 
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from hypothesis import settings
 
-PATIENCE = 5.0  # seconds that what a test started has to end
+PATIENCE = 30.0  # seconds that what a test started has to end, on a busy machine too
 MARK = "SUPERPARAMS_TEST"
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -24,10 +28,60 @@ settings.register_profile("steady", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("timed"):
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+def pytest_configure(config: pytest.Config) -> None:
+    # `no_leaks` looks for processes in the group of this process: pytest-xdist starts several of
+    # these side by side, and each of them needs a group of its own.
+    if hasattr(config, "workerinput"):
+        os.setpgid(0, 0)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    timed = [item for item in items if item.get_closest_marker("timed")]
+    for item in timed:
+        item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+    if hasattr(config, "workerinput"):
+        from tests import scheduling
+
+        scheduling.tell_timed(config, [item.nodeid for item in timed])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of pytest-xdist: called before a process starts that runs tests."""
+    from tests import scheduling
+
+    scheduling.prepare(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of pytest-xdist: what hands out tests to the processes that run them."""
+    from tests import scheduling
+
+    return scheduling.TimedAlone(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell which snippets of the pages were not executed and why, where pages were tried."""
+    passed: list[Any] = terminalreporter.stats.get("passed", [])
+    if any(report.nodeid.startswith("tests/docs/") for report in passed):
+        pages = importlib.import_module("tests.docs.snippets")
+        terminalreporter.section("snippets that are not executed")
+        for each in pages.not_executed():
+            terminalreporter.line(each)
+
+
+@pytest.fixture(autouse=True)
+def no_children() -> Iterator[None]:
+    """No child of this process outlives the test, not even as a zombie.
+
+    Every test has this fixture: what one test leaves running is not another one's fault.
+    """
+    # One tracker serves an interpreter until it ends: it is not what a test leaves behind.
+    resource_tracker.ensure_running()
+    before = children()
+    yield
+    until_gone({"process": lambda: [described(pid) for pid in sorted(children() - before)]})
 
 
 @pytest.fixture
@@ -37,8 +91,6 @@ def no_leaks() -> Iterator[None]:
     A module takes it for all of its tests with `pytestmark = pytest.mark.usefixtures("no_leaks")`,
     a folder with a conftest of its own that holds an autouse fixture which asks for it.
     """
-    # One tracker serves an interpreter until it ends: it is not what a test leaves behind.
-    resource_tracker.ensure_running()
     mark = uuid.uuid4().hex
     found = {"process": new_processes(mark), "shared": new_segments(), "file": new_files()}
     os.environ[MARK] = mark
@@ -46,12 +98,36 @@ def no_leaks() -> Iterator[None]:
         yield
     finally:
         del os.environ[MARK]
+    until_gone(found)
+
+
+def until_gone(found: dict[str, Callable[[], list[str]]]) -> None:
+    """Wait until nothing is found any more. Processes that stay are ended, and the test fails."""
     deadline = time.monotonic() + PATIENCE
     while left := {kind: those for kind, find in found.items() if (those := find())}:
         if time.monotonic() > deadline:
+            end(int(each.split()[0]) for each in left.get("process", []))
             pytest.fail(f"left behind after {PATIENCE:g} s: {left}")
         time.sleep(0.02)
         gc.collect()
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes, and reap those that are our children, so that no later test meets them."""
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+        with suppress(OSError):
+            os.waitpid(pid, 0)
+
+
+def children() -> set[int]:
+    """The direct children of this process, dead ones that were not waited for included."""
+    found: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended since
+            found.update(map(int, path.read_text().split()))
+    return found
 
 
 def new_processes(mark: str) -> Callable[[], list[str]]:
@@ -106,7 +182,7 @@ def described(pid: int) -> str:
 
 
 def new_segments() -> Callable[[], list[str]]:
-    """Files in /dev/shm that are new and that no process other than ours has mapped."""
+    """Files in /dev/shm that are new and that no process other than ours uses."""
 
     def names() -> set[str]:
         return {path.name for path in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
@@ -116,13 +192,21 @@ def new_segments() -> Callable[[], list[str]]:
 
 
 def of_others(name: str) -> bool:
+    """Whether a process that is not ours has this file of /dev/shm mapped or open."""
     ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
-    for pid in set(psutil.pids()) - ours:
-        try:
-            if f"{SHARED_MEMORY}/{name}" in Path(f"/proc/{pid}/maps").read_text("utf-8"):
-                return True
-        except OSError:
-            continue
+    return any(uses(pid, f"{SHARED_MEMORY}/{name}") for pid in set(psutil.pids()) - ours)
+
+
+def uses(pid: int, file: str) -> bool:
+    process = Path(f"/proc/{pid}")
+    with suppress(OSError):
+        if file in (process / "maps").read_text("utf-8"):
+            return True
+    with suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with suppress(OSError):
+                if os.readlink(link) == file:
+                    return True
     return False
 
 

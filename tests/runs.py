@@ -13,13 +13,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from superparams.store import read
+from tests.timing import PATIENCE
+from tests.timing import wait_for as wait_for
 
 PROJECT = Path(__file__).parents[1]
 # The slave of a pty becomes the terminal of the first session leader that opens it.
@@ -58,18 +59,9 @@ def script(folder: Path, text: str, name: str = "script.py") -> Path:
 def output(folder: Path, text: str, *arguments: str, **more: Any) -> str:
     """What a script prints; it must end well, and say nothing on stderr."""
     process = start(folder, str(script(folder, text)), *arguments, **more)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, ""), f"{out}\n{err}"
     return out
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """Poll until `condition` holds; gives what it gave."""
-    limit = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < limit, f"not within {seconds} s: {condition}"
-        time.sleep(0.005)
-    return value
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -143,7 +135,7 @@ class Terminal:
             self.seen += data.decode(errors="replace")
         return self.seen
 
-    def expect(self, pattern: str, seconds: float = 15.0) -> re.Match[str]:
+    def expect(self, pattern: str, seconds: float = PATIENCE) -> re.Match[str]:
         """Wait until the screen has shown something."""
         limit = time.monotonic() + seconds
         while (found := re.search(pattern, self.read(0.02))) is None:
@@ -157,7 +149,7 @@ class Terminal:
         """Ctrl-C, through the terminal: the whole foreground process group gets it."""
         self.type("\x03")
 
-    def end(self, seconds: float = 15.0) -> int:
+    def end(self, seconds: float = PATIENCE) -> int:
         """The exit status, -2 for a death by SIGINT, once it has ended."""
         limit = time.monotonic() + seconds
         while (code := self.process.poll()) is None:

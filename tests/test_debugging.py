@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs import BY_INTERRUPT, Terminal, script, start
+from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -60,12 +61,12 @@ def test_leaving_it_leaves_the_run(tmp_path: Path) -> None:
         at.type("q\n")
         assert at.end() == BY_INTERRUPT
     words = ["-c", "from script import Fails; print(Fails.results().counts)"]
-    assert start(tmp_path, *words).communicate(timeout=30) == ("{'failed': 1}\n", "")
+    assert start(tmp_path, *words).communicate(timeout=PATIENCE) == ("{'failed': 1}\n", "")
 
 
 def test_nobody_to_ask(tmp_path: Path) -> None:
     process = start(tmp_path, str(script(tmp_path, FAILS)))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == BY_INTERRUPT
     assert "KeyboardInterrupt: left the debugger" in err
     assert out.count("(Pdb)") == 1

@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as parquet
 import pytest
 
+from tests.timing import PATIENCE
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "experiments"
 pytest.importorskip("sklearn")
 
@@ -33,7 +35,7 @@ def run_small(folder: Path) -> subprocess.CompletedProcess[str]:
         env={"PATH": "", "PYTHONPATH": f"{EXAMPLES}:{EXAMPLES.parents[1]}"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=True,
     )
 
@@ -68,7 +70,7 @@ def test_digits_is_of_a_size_for_a_demo() -> None:
         env={"PATH": "", "PYTHONPATH": f"{EXAMPLES}:{EXAMPLES.parents[1]}"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=True,
     )
     assert int(done.stdout) == 30

@@ -16,6 +16,7 @@ from superparams.store.forget import forget_failures
 from superparams.store.reading import ledger_files, read_file
 from superparams.store.survey import STATUSES
 from tests.recording import done, failed, key, keys_of, run
+from tests.timing import PATIENCE
 
 
 def batched(root: Path, *batches: list[Outcome]) -> RunFolder:
@@ -103,7 +104,9 @@ def test_a_ledger_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> None:
     (path,) = ledger_files(folder.ledger)
     before = path.read_bytes()
     command = [sys.executable, "-c", LIMITED, str(folder.path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    told = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=PATIENCE
+    ).stdout
     assert f"cannot write {path}" in told
     assert path.read_bytes() == before
     assert list(folder.ledger.iterdir()) == [path]

@@ -16,7 +16,8 @@ import pytest
 from superparams import Experiment, search
 from superparams.engines import Control
 from superparams.interrupts import Interrupts
-from tests.runs import BY_INTERRUPT, Terminal, alive, family, recorded, script, start, wait_for
+from tests.runs import BY_INTERRUPT, Terminal, alive, family, recorded, script, start
+from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -67,7 +68,7 @@ def test_13_once_finishes_what_runs(num_proc: str, engine: str, tmp_path: Path) 
     (table,) = (tmp_path / "results").glob("*/results.parquet")
     assert parquet.read_table(table).num_rows == done
     again = start(tmp_path, str(path), num_proc, str(done + 2), "0", engine)
-    out, err = again.communicate(timeout=60)
+    out, err = again.communicate(timeout=PATIENCE)
     assert out == f"{{'done': {done + 2}}}\n", err
     assert f"{done:,} done by the same code: skipped" in err
 
@@ -152,7 +153,7 @@ def test_14_terminated_while_a_factory_is_at_work(method: str, tmp_path: Path) -
     wait_for(lambda: count(tmp_path, "began"))
     process.terminate()
     begun = time.monotonic()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143, err
     assert time.monotonic() - begun < 1.5
 
@@ -174,7 +175,7 @@ def test_14_terminated_keeps_what_is_done(num_proc: str, engine: str, tmp_path: 
     workers = family(process.pid)
     process.terminate()
     begun = time.monotonic()
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (143, ""), err
     assert time.monotonic() - begun < 1.5
     assert "Traceback" not in err
@@ -182,7 +183,9 @@ def test_14_terminated_keeps_what_is_done(num_proc: str, engine: str, tmp_path: 
     (run,) = (tmp_path / "results").glob("*/runs/*")
     assert '"state": "interrupted"' in (run / "run.json").read_text()
     ended = count(tmp_path, "ended")
-    out, err = start(tmp_path, str(path), num_proc, str(ended), "0", engine).communicate(timeout=60)
+    out, err = start(tmp_path, str(path), num_proc, str(ended), "0", engine).communicate(
+        timeout=PATIENCE
+    )
     assert out == f"{{'done': {ended}}}\n", err
     skipped = int(err.split(" settings: ")[1].split(" done by")[0])
     # What ended within the last flush of a worker may not have been told yet.
@@ -259,5 +262,5 @@ if __name__ == "__main__":
 
 def test_a_child_of_a_setting_ends_by_the_signal_as_it_would_have(tmp_path: Path) -> None:
     process = start(tmp_path, str(script(tmp_path, FORKS)))
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out.strip() == f"[{signal.SIGTERM:d}, {signal.SIGTERM:d}]", err

@@ -11,7 +11,8 @@ import pytest
 
 from superparams.notebook import in_notebook, in_one_line
 from tests.kernels import Cell, Kernel
-from tests.runs import recorded, wait_for
+from tests.runs import recorded
+from tests.timing import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

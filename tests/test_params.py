@@ -21,6 +21,7 @@ from sklearn.svm import SVC
 from superparams import Experiment, Params, search, value
 from superparams.content import same
 from superparams.errors import FieldError, ReadOnlyError, SpaceError, SuperparamsError
+from tests.timing import PATIENCE
 
 
 class Adam(Params):
@@ -333,7 +334,12 @@ def test_classes_by_value_travel_to_another_process(tmp_path: Path) -> None:
     def run(*arguments: object, given: bytes = b"") -> bytes:
         command = [sys.executable, "-W", "error", *map(str, arguments)]
         done = subprocess.run(
-            command, env=environment, input=given, capture_output=True, check=False, timeout=60
+            command,
+            env=environment,
+            input=given,
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout

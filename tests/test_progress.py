@@ -14,6 +14,7 @@ from superparams.engines import Activity, Control, Options
 from superparams.progress import Progress
 from superparams.progress.text import bar, fitted
 from tests.runs import Terminal, script, start
+from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -101,7 +102,7 @@ def test_live_a_line_a_worker_when_settings_are_long(tmp_path: Path) -> None:
 
 def test_skipped_settings_are_told(tmp_path: Path) -> None:
     path = script(tmp_path, NAPS)
-    start(tmp_path, str(path), "1", "1", "0").communicate(timeout=30)
+    start(tmp_path, str(path), "1", "1", "0").communicate(timeout=PATIENCE)
     with Terminal(tmp_path, str(path), "2", "30", "0.05") as terminal:
         terminal.expect("60 settings: 2 done by the same code: skipped")
         terminal.expect(r"Naps: \d+/58, .*2 skipped")
@@ -110,7 +111,7 @@ def test_skipped_settings_are_told(tmp_path: Path) -> None:
 
 def test_plain_lines_without_a_terminal(tmp_path: Path) -> None:
     process = start(tmp_path, str(script(tmp_path, NAPS)), "2", "8", "0.8")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out == "ended\n"
     (line,) = err.splitlines()
     assert re.fullmatch(r"Naps: \d+/16, \d+ done, 2 failed, \d\.\d/s, 0:0\d left", line), (
@@ -121,7 +122,7 @@ def test_plain_lines_without_a_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num_proc", ["1", "2"])
 def test_a_short_run_says_nothing_without_a_terminal(num_proc: str, tmp_path: Path) -> None:
     process = start(tmp_path, str(script(tmp_path, NAPS)), num_proc, "3", "0.01")
-    assert process.communicate(timeout=30) == ("ended\n", "")
+    assert process.communicate(timeout=PATIENCE) == ("ended\n", "")
 
 
 @pytest.mark.parametrize("num_proc", ["1", "2"])
@@ -138,7 +139,7 @@ def test_without_a_stderr_nothing_is_said(how: str, num_proc: str, tmp_path: Pat
     path = str(script(tmp_path, f"import sys\n{how}\n{NAPS}"))
     for _ in range(2):  # there is something to tell of a run before this one
         process = start(tmp_path, path, num_proc, "3", "0.01")
-        assert process.communicate(timeout=30) == ("ended\n", "")
+        assert process.communicate(timeout=PATIENCE) == ("ended\n", "")
 
 
 BREAKS = """
@@ -179,13 +180,13 @@ def test_leaving_the_debugger_leaves_the_run(tmp_path: Path) -> None:
         assert terminal.end() != 0
         assert "before 3" not in terminal.seen
     process = start(tmp_path, "-c", "from script import Breaks\nprint(len(Breaks.results()))")
-    assert process.communicate(timeout=30) == ("1\n", "")
+    assert process.communicate(timeout=PATIENCE) == ("1\n", "")
 
 
 def test_a_breakpoint_in_a_worker_is_a_failure_not_a_hang(tmp_path: Path) -> None:
     text = BREAKS.replace("run_all()", "run_all(2)")
     process = start(tmp_path, str(script(tmp_path, text)))
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out == "[1, None, 3]\n", err
 
 

@@ -36,6 +36,7 @@ from superparams.store.folder import (
     write_durably,
 )
 from tests.runs import environment, output
+from tests.timing import PATIENCE
 
 
 def git(folder: Path, *words: str) -> str:
@@ -397,7 +398,7 @@ def test_it_does_not_hold_up_a_start(
     future = gather_later(project)
     assert not future.done()
     go.touch()
-    assert future.result(timeout=30).manifest["git"]["branch"] == "trunk"
+    assert future.result(timeout=PATIENCE).manifest["git"]["branch"] == "trunk"
 
 
 def test_the_source_of_the_experiment(tmp_path: Path, project: Path) -> None:

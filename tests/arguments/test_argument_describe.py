@@ -17,6 +17,7 @@ from made import ENVIRONMENT, made
 
 from superparams import Experiment, Params, search, value
 from superparams.arguments import Described, describe
+from tests.timing import PATIENCE
 
 
 class Color(enum.Enum):
@@ -219,7 +220,7 @@ def test_docs_of_a_script_and_of_a_command(tmp_path: Path) -> None:
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() in expected  # Python keeps the text of -c from 3.13 on

@@ -14,6 +14,7 @@ from superparams import Experiment, Params, search
 from superparams.arguments import parse
 from superparams.errors import FieldError, SuperparamsError
 from superparams.fields import Search
+from tests.timing import PATIENCE
 
 
 class Adam(Params):
@@ -179,7 +180,10 @@ print(Train.from_cli(sys.argv[1:]))
 
     def run(*words: str | bytes) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", code, *words], env=ENVIRONMENT, capture_output=True, timeout=60
+            [sys.executable, "-c", code, *words],
+            env=ENVIRONMENT,
+            capture_output=True,
+            timeout=PATIENCE,
         )
         return os.fsdecode(done.stdout + done.stderr).strip()
 
@@ -202,6 +206,10 @@ def test_the_import_stays_light() -> None:
         "assert len(new) < 5, new"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.timing import PATIENCE
+
 EXPERIMENT = str(Path(sys.executable).with_name("experiment"))
 
 # An experiment of two settings, which notes in the project's `ran` where it was started.
@@ -80,7 +82,7 @@ class Project:
             env=environment(**more.pop("env", {})),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             stdin=subprocess.DEVNULL,
             check=False,
             **more,

@@ -122,7 +122,7 @@ def test_texts_that_a_terminal_would_obey(project: Project) -> None:
     assert "taken" in found["show RQ1 a=1"].out
     assert r"\x1b]0;taken\x07" in found["results RQ1"].out
     with Terminal(project.folder, EXPERIMENT, "results", "RQ1") as terminal:
-        terminal.end(60)
+        terminal.end()
         assert "\x1b]0" not in terminal.seen
         assert "taken" in terminal.seen
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.runs import wait_for
+from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -424,7 +424,7 @@ def test_ctrl_c_ends_a_listing(project: Project) -> None:
     )
     wait_for((project.folder / "begun").exists)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (130, "\nInterrupted.\n")
     assert not Path(project.folder / "second").exists()
 
@@ -442,6 +442,6 @@ def test_ctrl_c_while_a_file_beside_a_folder_is_imported(project: Project) -> No
     )
     wait_for((project.folder / "begun").exists)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (130, "\nInterrupted.\n")
     assert project.recorded() == {}

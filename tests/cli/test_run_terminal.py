@@ -13,7 +13,8 @@ import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.fitting import FIT, LACKS, bad, column, ran, run
-from tests.runs import Terminal, alive, family, recorded, wait_for
+from tests.runs import Terminal, alive, family, recorded
+from tests.timing import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

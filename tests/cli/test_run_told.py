@@ -8,7 +8,8 @@ import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.fitting import FIT, LACKS, bad, column, run
-from tests.runs import recorded, start, wait_for
+from tests.runs import recorded, start
+from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -237,7 +238,7 @@ def test_terminated_keeps_what_has_run(
     process = start(project.folder, EXPERIMENT, "N", "-n", num_proc, "--json", env=environment())
     wait_for(lambda: len(recorded(project.folder)) > 3)
     process.send_signal(how)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     code = 143 if how == signal.SIGTERM else 130
     assert (process.returncode, out) == (code, ""), err
     assert "Traceback" not in err

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.timing import PATIENCE
+
 PRINTS = """
 import ctypes, os, sys, warnings
 from superparams.cli.streams import ready, stdout_for_people, stdout_to_stderr
@@ -28,7 +30,7 @@ def printed(script: str, **more: str) -> tuple[list[str], list[str]]:
         [sys.executable, "-c", PRINTS + script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
         env={**os.environ, "PYTHONUNBUFFERED": "", **more},  # C holds back what it prints, too
     )

@@ -71,7 +71,7 @@ def test_it_asks_at_a_terminal(changed: Project) -> None:
         with Terminal(changed.folder, EXPERIMENT, "accept", "RQ1") as terminal:
             terminal.expect(r"Take these results as still valid\? \[y/N\]")
             terminal.type(f"{answer}\n")
-            assert terminal.end(60) == code
+            assert terminal.end() == code
         assert standing(changed) == expected
 
 

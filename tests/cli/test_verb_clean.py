@@ -12,7 +12,8 @@ import pytest
 from superparams.store import Results, run_folders
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.fits import edit, fits, key, record, root
-from tests.runs import Terminal, wait_for
+from tests.runs import Terminal
+from tests.timing import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -101,7 +102,7 @@ def test_it_asks_at_a_terminal(twice: Project) -> None:
             terminal.expect(r"1 run of which no outcome counts")
             terminal.expect(r"Remove this\? \[y/N\]")
             terminal.type(f"{answer}\n")
-            assert terminal.end(60) == code
+            assert terminal.end() == code
         assert len(names(twice)) == left
 
 
@@ -115,7 +116,7 @@ def test_what_is_running_stays(project: Project) -> None:
     )
     try:
         settings = project.folder / "results/W.Wait/settings"
-        wait_for(lambda: len(list(settings.glob("*/model"))) == 2, 60)
+        wait_for(lambda: len(list(settings.glob("*/model"))) == 2)
         for word in ("--stale", "--failed", "--all"):
             ended = project.run("clean", "W", word, "--yes")
             assert (ended.code, ended.out) == (2, "")

@@ -15,6 +15,7 @@ import pytest
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.fits import edit, fits, key, record, root
 from tests.runs import Terminal
+from tests.timing import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +202,7 @@ class Wide(Experiment):
     )
     assert project.run("run", "Wide", "-n", "2").code == 0
     with Terminal(project.folder, EXPERIMENT, "results", "Wide") as terminal:
-        assert terminal.end(60) == 0
+        assert terminal.end() == 0
         lines = re.sub(r"\x1b\[[\d;]*m", "", terminal.seen).splitlines()
     table = [line for line in lines[1:] if not line.startswith("…")]
     assert len(table) == 1 + 100
@@ -215,7 +216,7 @@ class Wide(Experiment):
     assert "fixed=1" in notes[1]
     assert re.fullmatch(r"… \d+ columns left out for room; --columns a,b chooses", notes[2])
     with Terminal(project.folder, EXPERIMENT, "results", "Wide", "--format", "parquet") as terminal:
-        assert terminal.end(60) == 2
+        assert terminal.end() == 2
         assert "give a file with -o FILE" in terminal.seen
 
 
@@ -246,7 +247,7 @@ def test_a_reader_that_leaves_early(tmp_path: Path) -> None:
         assert process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
         process.stderr.close()
 
 

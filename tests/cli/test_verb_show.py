@@ -9,6 +9,7 @@ from pathlib import Path
 from superparams.store import run_folders
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.fits import edit, fits, key, root
+from tests.timing import PATIENCE
 
 
 def git(project: Project, *words: str) -> str:
@@ -98,7 +99,7 @@ def test_the_way_back_to_the_code_of_then(project: Project, tmp_path: Path) -> N
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert ran.returncode == 0, ran.stderr
     (again,) = json.loads(ran.stdout[ran.stdout.index("[\n") :])  # git says something first
@@ -117,7 +118,7 @@ def test_without_git_the_kept_files_are_the_way_back(tmp_path: Path) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)[0]["rows"][0]["accuracy"] == 0.91

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.fits import edit, fits, record, root
-from tests.runs import wait_for
+from tests.timing import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -98,7 +98,7 @@ def test_while_it_runs_and_when_that_was_killed(
         (one,) = project.run("status", "W", "--json").document
         return dict(one)
 
-    wait_for(lambda: told()["done"] == 1, 60)
+    wait_for(lambda: told()["done"] == 1)
     (running,) = told()["running"]  # type: ignore[misc, attr-defined]
     assert (running["pid"], running["state"]) == (waiting.pid, "running")
     ended = project.run("status", "W")

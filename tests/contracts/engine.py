@@ -17,7 +17,8 @@ from superparams.batches import decode
 from superparams.engines import Control, Engine
 from superparams.errors import SuperparamsError
 from superparams.worker import Place
-from tests.contracts.programs import FunctionProgram, execute, rows, run, wait_for
+from tests.contracts.programs import FunctionProgram, execute, rows, run
+from tests.timing import wait_for
 
 
 def double(index: int, place: Place) -> dict[str, int]:

@@ -15,6 +15,7 @@ from superparams.batches import decode
 from superparams.engines import Control, Engine, Options
 from superparams.outcome import Outcome, Status
 from superparams.worker import Place
+from tests.timing import wait_for as wait_for
 
 Run = Callable[[int, Place], Any]
 Rows = dict[int, dict[str, Any]]
@@ -118,12 +119,3 @@ def run(engine: Engine, function: Run, todo: int | Sequence[range], **options: A
     by_index = {row["index"]: row for row in found}
     assert len(by_index) == len(found), "an index has more than one outcome"
     return by_index
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Poll until `condition` holds; gives what it gave."""
-    limit = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < limit, f"not within {seconds} s: {condition}"
-        time.sleep(0.005)
-    return value

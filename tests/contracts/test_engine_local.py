@@ -16,7 +16,8 @@ from superparams.engines import Control, Engine, Options, find
 from superparams.errors import EngineError
 from superparams.worker import Place
 from tests.contracts.engine import EngineContract, double
-from tests.contracts.programs import execute, rows, run, wait_for
+from tests.contracts.programs import execute, rows, run
+from tests.timing import wait_for
 
 
 class TestSerial(EngineContract):

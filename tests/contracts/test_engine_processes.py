@@ -13,7 +13,8 @@ from superparams.engines import Engine, find
 from superparams.errors import EngineError
 from superparams.worker import Place
 from tests.contracts.engine import EngineContract, double
-from tests.contracts.programs import FunctionProgram, execute, run, wait_for
+from tests.contracts.programs import FunctionProgram, execute, run
+from tests.timing import wait_for
 
 
 class TestForkserver(EngineContract):

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PATIENCE = 120.0  # seconds for a block
 PYTHON, CONSOLE, TEXT = "python", "console", "text"
 # What would run, were it called by its name: a snippet must not get away untested.
@@ -86,6 +88,16 @@ def read_page(path: Path) -> Page:
             page.blocks.append(block)
         last = block
     return page
+
+
+def not_executed() -> list[str]:
+    """The snippets of all pages that are not run, each with the reason."""
+    return [
+        f"{path.relative_to(ROOT)}:{block.line}: {block.skip}"
+        for path in PAGES
+        for block in read_page(path).blocks
+        if block.skip is not None
+    ]
 
 
 def run_page(page: Page, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 
-from test_snippets import ROOT
+from snippets import ROOT
 
 import superparams
 

@@ -6,10 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from snippets import SnippetError, commands, matches, read_page, run_page
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+from snippets import PAGES, ROOT, SnippetError, commands, matches, read_page, run_page
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

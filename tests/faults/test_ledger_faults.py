@@ -40,6 +40,7 @@ from superparams.store import (
 from superparams.store.reading import LedgerWarning, ledger_files, read
 from superparams.store.table import DAMAGED
 from tests.recording import keys_of
+from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -87,7 +88,7 @@ def program(tmp_path: Path, body: str) -> list[str]:
 def started(words: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        words, env=environment, capture_output=True, text=True, timeout=120, check=False
+        words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -373,7 +374,7 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
         for first in (0, 1000)
     ]
     for process in both:
-        _, errors = process.communicate(timeout=100)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert (process.returncode, errors) == (0, b"")
     assert indices(root) == [*range(60), *range(1000, 1060)]
     assert {path.name for path in root.iterdir()} == {"runs", "results.parquet"}

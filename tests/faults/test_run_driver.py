@@ -21,7 +21,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tests.conftest import MARK, new_segments
-from tests.runs import alive, environment, family, output, recorded, script, start, wait_for
+from tests.runs import alive, environment, family, output, recorded, script, start
+from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -202,7 +203,7 @@ def test_24_the_code_is_the_one_that_the_run_started_with(method: str, tmp_path:
         assert "new" not in (source / name).read_text(), "the snapshot is of what ran"
     rerun = "from module import Changes\nprint(Changes().run_all(progress=True).counts)\n"
     process = start(tmp_path, str(script(tmp_path, rerun.replace("run_all(", "run_all(2, "))))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert "4 made by other code: run again" in err
 
 
@@ -249,7 +250,7 @@ def test_25_a_full_disk(tmp_path: Path) -> None:
         assert 5 < int(before) < 40
         text = "from large import Large\nprint(Large().run_all(2, results='disk').counts)"
         process = start(tmp_path, str(script(tmp_path, text)))
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert out == "{'done': 60}\n", err
         assert f"{int(before)} done by the same code" in err
     finally:
@@ -263,7 +264,7 @@ def two_at_once(folder: Path, size: int, seed: int) -> None:
     time.sleep(random.Random(seed).uniform(0.0, 0.05))
     both.append(start(folder, str(path), "2", str(size)))
     for process in both:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (out, err) == (f"{{'done': {size}}} True\n", "")
 
 
@@ -340,7 +341,7 @@ if __name__ == "__main__":
 def test_35_nothing_in_a_results_folder_is_unpickled(tmp_path: Path) -> None:
     process = start(tmp_path, str(script(tmp_path, HOSTILE)))
     process.args = []
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert not (tmp_path / "exploded").exists()
     assert "{'done': 3}" in out or "damaged" in err, f"{out}\n{err}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs import environment, output, script
+from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -45,7 +46,7 @@ def in_shell(folder: Path, before: str, *words: str) -> subprocess.CompletedProc
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs import environment, output, script, start
+from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -50,7 +51,7 @@ def test_22_no_main_guard(how: str, method: str | None, tmp_path: Path) -> None:
     words = {"script": [str(path)], "stdin": ["-"], "-c": ["-c", text], "-m": ["-m", "script"]}[how]
     with open(path) as source:
         process = start(tmp_path, *words, "2", stdin=source if how == "stdin" else None)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (out, err) == (EXPECTED, "")
 
 
@@ -58,10 +59,10 @@ def test_22_one_name_for_a_script_and_for_its_import(tmp_path: Path) -> None:
     """What was done by the script is not done again by whoever imports it."""
     script(tmp_path, CLASS + GUARDED, "exp.py")
     process = start(tmp_path, "exp.py", "2")
-    assert process.communicate(timeout=60) == (EXPECTED, "")
+    assert process.communicate(timeout=PATIENCE) == (EXPECTED, "")
     text = "import exp\nexp.Placed().run_all(2)\nprint(len(exp.Placed.results()))"
     process = start(tmp_path, "-c", text)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out == "4\n"
     assert "4 settings: 4 done by the same code: skipped" in err
 
@@ -108,7 +109,7 @@ def test_22_in_a_notebook_as_its_cells_run(tmp_path: Path) -> None:
     again = "# next cell\nFACTOR = 20" + cells[cells.index("# next cell") :]
     script(tmp_path, cells + again, "cells.txt")
     process = start(tmp_path, "-c", CELLS, "2")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (out, err) == (EXPECTED + "[21, 41, 22, 42]\n", ""), "another FACTOR is other code"
 
 
@@ -125,7 +126,7 @@ def test_22_in_ipython(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert EXPECTED in done.stdout, done.stderr
 
@@ -252,6 +253,6 @@ def test_a_daemon_that_has_closed_its_standard_files(num_proc: str, tmp_path: Pa
     """What a run opens must not get their numbers."""
     path = script(tmp_path, CLOSED)
     command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, str(path), num_proc]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), timeout=PATIENCE, check=False)
     assert done.returncode == 0
     assert (tmp_path / "told.txt").read_text() == "[10, 20] []\n"

@@ -24,6 +24,7 @@ from scipy import sparse
 
 from superparams import Experiment, Results, search, value
 from tests.runs import BY_INTERRUPT, Terminal, environment, script, start
+from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -365,12 +366,12 @@ def test_40_a_huge_space_starts_at_once_and_is_drained(tmp_path: Path) -> None:
         assert terminal.end() == BY_INTERRUPT
     ran = re.findall(r"([\d,]+) of 1,000,000,000,000 settings ran", terminal.seen)[-1]
     process = start(tmp_path, str(path))
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert "RunError: a space of 1,000,000,000,000 settings is too large to be compared" in err
     assert "resume=False" in err
     text = "import script\nprint(len(script.Huge(a=0).run_all(2, only='failed', progress=False)))"
     process = start(tmp_path, "-c", text)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert int(out) == min(int(ran.replace(",", "")), 10**6), err
     with Terminal(tmp_path, str(path), "again") as terminal:
         terminal.expect(r"[1-9][\d,]*/1,000,000,000,000")
@@ -383,5 +384,5 @@ def test_40_a_huge_space_in_this_process(tmp_path: Path) -> None:
     process = start(tmp_path, str(script(tmp_path, text)), env=environment())
     time.sleep(1.5)
     process.send_signal(2)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert "settings ran; run it again for the rest" in err

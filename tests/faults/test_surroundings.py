@@ -23,7 +23,8 @@ from superparams.engines import Control, find
 from superparams.errors import EngineError
 from superparams.worker import Place
 from tests.contracts.engine import Hostile
-from tests.contracts.programs import FunctionProgram, execute, rows, run, wait_for
+from tests.contracts.programs import FunctionProgram, execute, rows, run
+from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -279,7 +280,7 @@ def test_22_no_main_guard_is_needed(method: str, how: str, tmp_path: Path) -> No
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.stdout.split() == ["started", "5"], done.stderr
@@ -303,7 +304,7 @@ print(sorted({(row["result.y"], row["result.z"]) for row in found.values()}))
 
 def test_23_threads_of_libraries_in_the_driver_do_not_hang_workers() -> None:
     process = driver(THREADED)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out.strip() == "[(7, 600.0)]", err
 
 
@@ -350,7 +351,7 @@ except Exception as error:
 
 
 def test_32_few_open_files() -> None:
-    out, err = driver(LIMITED).communicate(timeout=60)
+    out, err = driver(LIMITED).communicate(timeout=PATIENCE)
     told = out.splitlines()
     assert told[0] == "100", err
     assert told[1].startswith("EngineError num_proc=60"), err
@@ -442,7 +443,7 @@ def test_37_without_a_folder_output_goes_where_the_drivers_goes() -> None:
         "found = run(find('processes'), speak, 1)\n"
         "print(found[0]['log_start'])\n"
     )
-    out, err = driver(text).communicate(timeout=60)
+    out, err = driver(text).communicate(timeout=PATIENCE)
     assert out.split() == ["spoken", "None"], err
 
 

@@ -20,8 +20,9 @@ import pytest
 
 from superparams.engines import find
 from superparams.worker import Place
-from tests.contracts.programs import Rows, rows, run, wait_for
+from tests.contracts.programs import Rows, rows, run
 from tests.contracts.programs import execute as execute_with
+from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 METHODS = ["forkserver", "spawn", "fork"]
@@ -140,7 +141,7 @@ def test_4_out_of_memory_is_named() -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
     finally:

@@ -9,6 +9,8 @@ import sys
 import pytest
 from source import PACKAGE
 
+from tests.timing import PATIENCE
+
 HEAVY = {
     "asyncio",
     "click",
@@ -43,7 +45,7 @@ def loaded_by(statement: str) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""The fixture `no_leaks` finds what it is there for."""
+"""What each test is held to, and which process runs which test: tests/conftest.py at work."""
 
 from __future__ import annotations
 
@@ -10,69 +10,101 @@ pytest_plugins = ["pytester"]
 
 CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
 
-LEAKS = {
-    "child": """
-        import subprocess
-        kept = []
-        def test_it(no_leaks):
-            kept.append(subprocess.Popen(["sleep", "30"]))
-    """,
-    "orphan": """
-        import subprocess
-        def test_it(no_leaks):
-            subprocess.run(["sh", "-c", "setsid sleep 30 >/dev/null 2>&1 &"], check=True)
-    """,
-    "forked orphan": """
-        import os, time
-        def test_it(no_leaks):
-            pid = os.fork()
-            if pid == 0:
-                if os.fork() == 0:
-                    time.sleep(30)
-                os._exit(0)
-            os.waitpid(pid, 0)
-    """,
-    "zombie": """
-        import os
-        def test_it(no_leaks):
+# Each test passes, and its teardown finds what it left; `clean` tests come after others.
+LEAKS = """
+    import os, subprocess, sys, time
+    from pathlib import Path
+    kept = []
+    def test_child(no_leaks):
+        kept.append(subprocess.Popen(["sleep", "30"]))
+    def test_child_without_the_fixture():
+        kept.append(subprocess.Popen(["sleep", "30"]))
+    def test_orphan(no_leaks):
+        subprocess.run(["sh", "-c", "setsid sleep 30 >/dev/null 2>&1 &"], check=True)
+    def test_forked_orphan(no_leaks):
+        pid = os.fork()
+        if pid == 0:
             if os.fork() == 0:
-                os._exit(0)
-    """,
-    "segment": """
-        import os
-        def test_it(no_leaks):
-            open(f"/dev/shm/superparams-test-{os.getpid()}", "w").close()
-    """,
-    "file": """
-        import os
-        def test_it(no_leaks):
-            os.open("/dev/null", os.O_RDONLY)
-    """,
-}
+                time.sleep(30)
+            os._exit(0)
+        os.waitpid(pid, 0)
+    def test_zombie(no_leaks):
+        if os.fork() == 0:
+            os._exit(0)
+    def test_zombie_without_the_fixture():
+        if os.fork() == 0:
+            os._exit(0)
+    def test_segment(no_leaks):
+        open(f"/dev/shm/superparams-test-{os.getpid()}", "w").close()
+    def test_file(no_leaks):
+        os.open("/dev/null", os.O_RDONLY)
+    STARTS = "import subprocess, time; time.sleep(0.3); subprocess.run(['sleep', '30'])"
+    def test_failed_one_that_goes_on(no_leaks):
+        kept.append(subprocess.Popen([sys.executable, "-c", STARTS]))
+        raise AssertionError
+    def test_clean(no_leaks):
+        left = [int(pid) for path in Path("/proc/self/task").glob("*/children")
+                for pid in path.read_text().split()]
+        assert len(left) <= 1, "the tracker of multiprocessing"
+        time.sleep(0.5)
+"""
 
 
-@pytest.mark.parametrize("leak", LEAKS)
-def test_a_leak_is_found(pytester: pytest.Pytester, leak: str) -> None:
-    run(pytester, LEAKS[leak]).assert_outcomes(passed=1, errors=1)
+def test_a_leak_is_found_and_ended_and_not_blamed_on_the_next_test(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(pytester, LEAKS, 0.6)
+    leaks = [line.split("test_")[1].split("(")[0] for line in LEAKS.splitlines() if "def " in line]
+    leaks.remove("clean")
+    result.assert_outcomes(passed=9, failed=1, errors=9)
+    for leak in leaks:
+        result.stdout.re_match_lines([f"ERROR .*::test_{leak}$"])
 
 
-def test_what_ends_in_time_is_no_leak(pytester: pytest.Pytester) -> None:
-    tidy = """
-        import subprocess, sys
-        kept = []
-        def test_it(no_leaks):
-            subprocess.run([sys.executable, "-c", ""], check=True)
-            subprocess.run(["sh", "-c", "sleep 0.1 &"], check=True)
-            with open("/dev/null"):
-                pass
-    """
-    run(pytester, tidy).assert_outcomes(passed=1)
+SHARED_OUT = """
+    import os, subprocess, sys, time
+    from pathlib import Path
+    import pytest
+    HERE = Path({folder!r})
+    def note(what):
+        with open(HERE / "notes", "a") as file:
+            file.write(f"{{what}} {{os.getpid()}}\\n")
+    @pytest.mark.parametrize("number", range(9))
+    def test_it(number):
+        note("begins")
+        time.sleep(0.02)
+        note("ends")
+    @pytest.mark.timed
+    def test_timed():
+        note("timed")
+    def test_what_ends_in_time_is_no_leak(no_leaks):
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        subprocess.run(["sh", "-c", "sleep 0.1 &"], check=True)
+        with open("/dev/null"):
+            pass
+"""
 
 
-def run(pytester: pytest.Pytester, text: str) -> pytest.RunResult:
-    pytester.makeconftest(CONFTEST.read_text("utf-8").replace("PATIENCE = 5.0", "PATIENCE = 0.6"))
+def test_timed_tests_come_when_all_others_have_ended(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    """Where several processes run tests; timed tests of all files are run by one of them."""
+    text = SHARED_OUT.format(folder=str(tmp_path))
+    pytester.makepyfile(test_a=text, test_b=text, test_c=text)
+    run(pytester, text, 30.0, "-n", "2").assert_outcomes(passed=44)
+    notes = [line.split() for line in (tmp_path / "notes").read_text().splitlines()]
+    assert len({pid for what, pid in notes if what == "begins"}) == 2
+    assert len({pid for what, pid in notes if what == "timed"}) == 1
+    assert [what for what, _ in notes][-4:] == ["timed"] * 4
+
+
+def run(pytester: pytest.Pytester, text: str, patience: float, *words: str) -> pytest.RunResult:
+    conftest = CONFTEST.read_text("utf-8")
+    assert "PATIENCE = 30.0" in conftest
+    pytester.makeconftest(conftest.replace("PATIENCE = 30.0", f"PATIENCE = {patience}"))
     pytester.makepyfile(text)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    pytester.makeini("[pytest]\nmarkers = timed")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rE", *words)
     for path in Path("/dev/shm").glob("superparams-test-*"):
         path.unlink()
     return result

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from source import PACKAGE
 
+from tests.timing import PATIENCE
+
 NEWER = re.compile(r"sys\.version_info (>=|<) \(3, 1[1-9]\)")
 
 
@@ -41,7 +43,7 @@ def vermin(source: Path, scratch: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
