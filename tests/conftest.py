@@ -40,25 +40,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in timed:
         item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
     if hasattr(config, "workerinput"):
-        from tests import scheduling
-
-        scheduling.tell_timed(config, [item.nodeid for item in timed])
+        scheduling().tell_timed(config, [item.nodeid for item in timed])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Of pytest-xdist: called before a process starts that runs tests."""
-    from tests import scheduling
-
-    scheduling.prepare(node)
+    scheduling().prepare(node)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Of pytest-xdist: what hands out tests to the processes that run them."""
-    from tests import scheduling
+    return scheduling().TimedAlone(config, log)
 
-    return scheduling.TimedAlone(config, log)
+
+def scheduling() -> Any:
+    """The module beside this one that needs pytest-xdist, which is not everywhere."""
+    return importlib.import_module("tests.scheduling")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

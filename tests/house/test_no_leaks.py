@@ -89,6 +89,7 @@ def test_timed_tests_come_when_all_others_have_ended(
     pytester: pytest.Pytester, tmp_path: Path
 ) -> None:
     """Where several processes run tests; timed tests of all files are run by one of them."""
+    pytest.importorskip("xdist")
     text = SHARED_OUT.format(folder=str(tmp_path))
     pytester.makepyfile(test_a=text, test_b=text, test_c=text)
     run(pytester, text, 30.0, "-n", "2").assert_outcomes(passed=44)
