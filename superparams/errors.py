@@ -1,4 +1,4 @@
-"""Everything superparams raises, in one small family.
+"""Everything superparams raises, in one small family, and how any exception is told.
 
 Each error is built from one finished message, so that it survives pickling between processes.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
+from types import TracebackType
+from typing import Any
 
 __all__ = [
     "CommandError",
@@ -22,7 +25,11 @@ __all__ = [
     "StoreError",
     "SuperparamsError",
     "Where",
+    "headline",
+    "is_ours",
     "say_where",
+    "trace_of",
+    "users_trace",
 ]
 
 
@@ -102,3 +109,41 @@ def say_where(error: BaseException, where: str, setting: str = "") -> None:
             error.add_note(note)
         else:
             vars(error).setdefault("__notes__", []).append(note)
+
+
+def headline(error: BaseException) -> str:
+    """``Type: message`` of any exception, whatever its own methods do."""
+    try:
+        text = str(error)
+    except Exception as broken:
+        text = f"<its message raised {type(broken).__name__}>"
+    where = "".join(f" ({note.short})" for note in _notes(error) if isinstance(note, Where))
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + where
+
+
+def _notes(error: BaseException) -> list[Any]:
+    found = getattr(error, "__notes__", None)
+    return list(found) if isinstance(found, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback from the user's first frame on."""
+    try:
+        lines = traceback.format_exception(type(error), error, users_trace(error.__traceback__))
+        notes = _notes(error) if sys.version_info < (3, 11) else ()
+        return "".join([*lines, *(f"{note}\n" for note in notes)])
+    except Exception:  # an exception whose own methods fail
+        return "".join(traceback.format_tb(users_trace(error.__traceback__))) + headline(error)
+
+
+def users_trace(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame on that is not ours; None when all are."""
+    while trace is not None and is_ours(trace):
+        trace = trace.tb_next
+    return trace
+
+
+def is_ours(trace: TracebackType) -> bool:
+    """Whether a frame is of superparams."""
+    module = trace.tb_frame.f_globals.get("__name__")
+    return isinstance(module, str) and module.partition(".")[0] == "superparams"

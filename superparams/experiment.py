@@ -182,6 +182,7 @@ class Experiment(Params):
         resume: bool = True,
         only: Only | None = None,
         timeout: float | None = None,
+        setup_timeout: float | None = None,
         retries: int = 0,
         retry_on: Iterable[Status] = ("killed", "timeout"),
         on_error: str = "continue",
@@ -204,7 +205,8 @@ class Experiment(Params):
             resume: Whether to leave out settings that are done already by the same code.
             only: ``"failed"`` runs only what failed, was killed or timed out before, ``"new"`` only
                 what has no outcome yet, and a list of keys only settings with one of these.
-            timeout: Seconds a setting may take before its worker is killed.
+            timeout: Seconds that `run` of a setting may take before its worker is killed.
+            setup_timeout: Seconds that `setup` may take; by default 10 times `timeout`, at least 60
             retries: Extra attempts of a setting whose outcome is in `retry_on`.
             retry_on: Any of ``"failed"``, ``"killed"``, ``"timeout"``.
             on_error: ``"continue"`` records what failed and goes on; ``"raise"`` stops at the

@@ -87,6 +87,7 @@ def asked(
     resume: bool = True,
     only: Only | None = None,
     timeout: float | None = None,
+    setup_timeout: float | None = None,
     retries: int = 0,
     retry_on: Iterable[Status] = ("killed", "timeout"),
     on_error: str = "continue",
@@ -107,6 +108,7 @@ def asked(
     options = Options(
         num_proc=_workers(num_proc),
         timeout=timeout,
+        setup_timeout=setup_timeout,
         retries=retries,
         retry_on=_statuses(retry_on),
         start_method=start_method,

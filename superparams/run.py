@@ -24,6 +24,7 @@ from superparams.job import Job, prepare
 from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.keys import Keys
 from superparams.notebook import in_one_line
+from superparams.payload.process import Origin
 from superparams.plan import LARGEST_PLAN, Plan, all_keys
 from superparams.policy import Asked, Policy, asked
 from superparams.progress import Progress, conclude, say
@@ -70,11 +71,30 @@ def _run(
     space: Experiment, what: Asked, results: str | Path, control: Control, has_summary: bool
 ) -> Results:
     _keep_standard_files()
+    origin, name = Origin(), type(space).__name__
+    try:
+        return _run_here(space, what, results, control, has_summary, origin)
+    except BaseException as error:
+        origin.check(name, error)
+        raise
+    finally:
+        origin.check(name)
+
+
+def _run_here(
+    space: Experiment,
+    what: Asked,
+    results: str | Path,
+    control: Control,
+    has_summary: bool,
+    origin: Origin,
+) -> Results:
     job = prepare(space, what, results)
+    origin.check(type(space).__name__)
     has_progress = what.policy.progress
     run = shown = None
     if job.plan.n_todo:
-        run, shown = _execute(job, control)
+        run, shown = _execute(job, control, origin)
     elif has_progress:
         _tell(job.plan)
     found = _results(job, run)
@@ -125,7 +145,7 @@ def _tell(planned: Plan) -> None:
         say(f"{settings}: {told}")
 
 
-def _execute(job: Job, control: Control) -> tuple[RunFolder, Progress]:
+def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Progress]:
     policy, carrier = job.policy, job.carrier
     assert carrier is not None
     keeping = Keeping(job)
@@ -154,7 +174,7 @@ def _execute(job: Job, control: Control) -> tuple[RunFolder, Progress]:
         with Ledger(run.ledger) as ledger, Interrupts(control) as interrupts, shown:
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():
-                for batch in _recorded(batches, ledger):
+                for batch in _recorded(batches, ledger, origin):
                     shown.add(counts(batch))
                     _mind_failures(batch, shown, policy, control)
         state = "interrupted" if shown.n_left else "finished"
@@ -167,13 +187,15 @@ def _execute(job: Job, control: Control) -> tuple[RunFolder, Progress]:
     return run, shown
 
 
-def _recorded(batches: Iterator[bytes], ledger: Ledger) -> Iterator[pa.RecordBatch]:
+def _recorded(batches: Iterator[bytes], ledger: Ledger, origin: Origin) -> Iterator[pa.RecordBatch]:
     """Outcomes, once they are in the ledger."""
     try:
         for data in batches:
+            origin.check("a setting")
             ledger.append(data)
             yield from decode(data)
     finally:
+        origin.check("a setting")
         close = getattr(batches, "close", None)
         if close is not None:
             close()

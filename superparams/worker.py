@@ -7,17 +7,14 @@ keys. A `Worker` is a program in place: it has been set up, and runs one setting
 from __future__ import annotations
 
 import inspect
-import os
-import sys
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from superparams.declare import fields_of
-from superparams.errors import Where
+from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.experiment import Experiment, Place
 from superparams.fields import Axis, Value, is_group, is_open
 from superparams.identity import key_text
@@ -28,11 +25,12 @@ from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
 from superparams.outcomes.frozen import frozen
 from superparams.params import Params, layout_of
+from superparams.payload.process import Origin, this_process
 from superparams.secrets import hide, variables_of
 from superparams.show import as_row, row_maker
 from superparams.snapshot import install
 
-__all__ = ["Place", "Program", "Worker"]
+__all__ = ["Place", "Program", "Worker", "headline", "is_ours", "trace_of", "users_trace"]
 
 
 class Program:
@@ -64,17 +62,23 @@ class Program:
         self.on_failure: Callable[[BaseException], None] | None = None
         self._main = main_name()
         self.sources = sources or {}
-        self._home = _this_process()
+        self._home = this_process()
 
     def __len__(self) -> int:
         return len(self.space)
 
     def prepare(self) -> None:
         """Make what the factories make, in this process: before it is forked, or packed."""
+        origin = Origin()
         for owner, declared in _made_on_demand(self.space):
             if declared.factory is not None:
                 where = f"{owner[0].__name__}.{owner[1]}" if isinstance(owner, tuple) else "value"
-                declared.made(where)
+                try:
+                    declared.made(where)
+                except BaseException as error:
+                    origin.check(f"the factory of {where}", error)
+                    raise
+                origin.check(f"the factory of {where}")
 
     def libraries(self) -> list[str]:
         """Installed packages that it will need, which another process may load ahead."""
@@ -90,7 +94,7 @@ class Program:
 
     def enter(self, place: Place) -> Worker:
         """A worker at `place`, set up and ready to run."""
-        if self._home != _this_process():  # a fork: it was not made from a pickle
+        if self._home != this_process():  # a fork: it was not made from a pickle
             install(self.sources)
         return Worker(self, place)
 
@@ -112,10 +116,13 @@ class Program:
         else:
             raw = layout.kept.at(index) if layout.kept else index
             setting = layout.bare(layout.product.at(raw))
+        origin = Origin()
         try:
             return dict(as_row(setting))
         except Exception:  # a derived field that cannot be computed
             return _partial_row(setting)
+        finally:
+            origin.check(f"a derived field of {self.name}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Everything, with what factories have made; others make theirs in `prepare` on arrival.
@@ -132,7 +139,7 @@ class Program:
         cls, main: str, known: list[Package], sources: Mapping[str, bytes], home: str
     ) -> Program:
         """An empty one, in a process that from now on knows the code as the driver did."""
-        if home != _this_process():
+        if home != this_process():
             set_main_name(main)
             adopt(known)
             install(sources)
@@ -142,18 +149,10 @@ class Program:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         content = state.pop("_content")
-        if self._home != _this_process():  # here they hold it already
+        if self._home != this_process():  # here they hold it already
             for owner, x in content:
                 _declaration(owner).carry(x)
         self.__dict__.update(state)
-
-
-_TOKEN: Final = os.urandom(8).hex()
-
-
-def _this_process() -> str:
-    """What tells this process from all others, on any host."""
-    return f"{_TOKEN}-{os.getpid()}"
 
 
 def _partial_row(setting: Experiment) -> dict[str, Any]:
@@ -171,13 +170,20 @@ def _partial_row(setting: Experiment) -> dict[str, Any]:
 
 
 class Worker:
-    """Runs settings, one at a time, at one place."""
+    """Runs settings, one at a time, at one place.
+
+    Attributes:
+        on_set_up: Called when `setup` has ended without an error, before the first setting runs.
+    """
 
     def __init__(self, program: Program, place: Place) -> None:
         self._program = program
         self._space = program.space
         self._common: dict[str, Any] = {"~place": place}
         self._place = place
+        self.on_set_up: Callable[[], None] | None = None
+        self._origin = Origin()
+        self._run_name = f"{type(program.space).__name__}.run()"
         self._is_set_up = False
         self._set_up_error: BaseException | None = None
         self._set_up_trace: TracebackType | None = None
@@ -194,12 +200,20 @@ class Worker:
         status: Status = "done"
         key = self._program.keys[index]
         try:
+            if not self._is_set_up:
+                try:
+                    self._set_up()
+                finally:  # its time is no setting's
+                    started, begun = time.time(), time.perf_counter()
             setting = self._setting(index, key)
+            self._origin.check_after(0.0, self._run_name)
             result = frozen(checked(type(setting), setting.run()))
             params = self._row(setting)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as raised:
+            self._origin.check(self._run_name, raised)
             raise
         except BaseException as raised:  # SystemExit too: a setting never ends its worker
+            self._origin.check(self._run_name, raised)
             if _leaves_debugger(raised):
                 raise KeyboardInterrupt("left the debugger") from raised
             if self._program.on_failure is not None:
@@ -207,6 +221,8 @@ class Worker:
             status, result = "failed", None
             error = hide(_with_remedy(raised), self._secrets)
             trace = hide(trace_of(raised), self._secrets)
+        seconds = time.perf_counter() - begun
+        self._origin.check_after(seconds, self._run_name)
         return Outcome(
             index,
             key_text(key),
@@ -216,14 +232,12 @@ class Worker:
             error,
             trace,
             started,
-            time.perf_counter() - begun,
+            seconds,
             self._place.rank,
             attempt,
         )
 
     def _setting(self, index: int, key: int) -> Experiment:
-        if not self._is_set_up:
-            self._set_up()
         setting: Experiment = self._at(index)
         held: dict[str, Any] = vars(setting)
         held.update(self._common)
@@ -234,6 +248,12 @@ class Worker:
         # A space of one is the user's own object: what a setting does to itself stays out of it.
         return self._space.replace()
 
+    @property
+    def is_to_set_up(self) -> bool:
+        """Whether the next setting calls `setup` first."""
+        is_over = self._is_set_up or self._set_up_error is not None
+        return not is_over and type(self._space).setup is not Experiment.setup
+
     def _set_up(self) -> None:
         """Set up, once; where that failed, no setting can run."""
         if self._set_up_error is not None:
@@ -241,17 +261,23 @@ class Worker:
         if type(self._space).setup is not Experiment.setup:
             stage = self._stage()
             before = set(stage.__dict__)
+            name = f"{type(self._space).__name__}.setup()"
             try:
                 stage.setup()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as error:
+                self._origin.check(name, error)
                 raise
             except BaseException as error:
+                self._origin.check(name, error)
                 self._set_up_error, self._set_up_trace = error, error.__traceback__
                 raise
+            self._origin.check(name)
             # What fields hold on this stage is of no setting: each makes its own.
             made = {k: x for k, x in stage.__dict__.items() if k not in before}
             self._common.update({k: x for k, x in made.items() if not k.startswith("~")})
         self._is_set_up = True
+        if self.on_set_up is not None:
+            self.on_set_up()
 
     def _stage(self) -> Experiment:
         """An instance with the fixed fields alone, for what is done once a worker."""
@@ -268,12 +294,17 @@ class Worker:
         is_set_up, self._is_set_up = self._is_set_up, False
         if not is_set_up or type(self._space).teardown is Experiment.teardown:
             return
+        name = f"{type(self._space).__name__}.teardown()"
         try:
             self._stage().teardown()
-        except Exception as error:
-            what = f"{type(self._space).__name__}.teardown() failed in worker {self._place.rank}"
+        except BaseException as error:
+            self._origin.check(name, error)
+            if not isinstance(error, Exception):
+                raise
             trace = hide(trace_of(error), self._secrets)
-            warnings.warn(f"{what}: {trace}", RuntimeWarning, stacklevel=2)
+            what = f"{name} failed in worker {self._place.rank}: {trace}"
+            warnings.warn(what, RuntimeWarning, stacklevel=2)
+        self._origin.check(name)
 
 
 def checked(cls: type[Any], result: Any) -> Any:
@@ -310,44 +341,6 @@ def _with_remedy(error: BaseException) -> str:
 
     remedy = explain_readonly(error)
     return f"{headline(error)} ({remedy})" if remedy else headline(error)
-
-
-def headline(error: BaseException) -> str:
-    """``Type: message`` of any exception, whatever its own methods do."""
-    try:
-        text = str(error)
-    except Exception as broken:
-        text = f"<its message raised {type(broken).__name__}>"
-    where = "".join(f" ({note.short})" for note in _notes(error) if isinstance(note, Where))
-    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + where
-
-
-def _notes(error: BaseException) -> list[Any]:
-    found = getattr(error, "__notes__", None)
-    return list(found) if isinstance(found, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-
-
-def trace_of(error: BaseException) -> str:
-    """The traceback from the user's first frame on."""
-    try:
-        lines = traceback.format_exception(type(error), error, users_trace(error.__traceback__))
-        notes = _notes(error) if sys.version_info < (3, 11) else ()
-        return "".join([*lines, *(f"{note}\n" for note in notes)])
-    except Exception:  # an exception whose own methods fail
-        return "".join(traceback.format_tb(users_trace(error.__traceback__))) + headline(error)
-
-
-def users_trace(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback from the first frame on that is not ours; None when all are."""
-    while trace is not None and is_ours(trace):
-        trace = trace.tb_next
-    return trace
-
-
-def is_ours(trace: TracebackType) -> bool:
-    """Whether a frame is of superparams."""
-    module = trace.tb_frame.f_globals.get("__name__")
-    return isinstance(module, str) and module.partition(".")[0] == "superparams"
 
 
 # A declaration is named by its class and field, since a worker has that class by itself when it

@@ -29,6 +29,7 @@ __all__ = ["Activity", "Control", "Engine", "Options", "Todo", "find", "has_proc
 
 # Ascending ranges of step 1 that do not overlap: a million settings are one range.
 Todo = Sequence[range]
+LEAST_SETUP = 60.0  # seconds: the smallest limit of `setup` that follows from `timeout`
 MOST = 100_000  # workers or devices; a larger number is a slip, and its list would fill the memory
 
 _NAMES = {
@@ -42,7 +43,8 @@ _NAMES = {
 class Options:
     """What a run asks of any engine; an engine that cannot do it says so before anything starts.
 
-    num_proc: workers; timeout: seconds a setting may take; retries: extra attempts of a setting
+    num_proc: workers; timeout: seconds that `run` of a setting may take; setup_timeout: seconds
+    that `setup` of a worker may take (see `setup_limit`); retries: extra attempts of a setting
     whose outcome is in `retry_on`; start_method: "forkserver", "spawn" or "fork";
     threads_per_worker: BLAS and OpenMP threads of each worker; gpus: device names or their number,
     divided among the ranks; folder: the run folder, where logs/<rank>.log are written.
@@ -50,6 +52,7 @@ class Options:
 
     num_proc: int = 1
     timeout: float | None = None
+    setup_timeout: float | None = None
     retries: int = 0
     retry_on: frozenset[Status] = frozenset({"killed", "timeout"})
     start_method: str | None = None
@@ -63,6 +66,9 @@ class Options:
         self._settle("retries", _whole, 0, "give a whole number of extra attempts, 0 or more")
         if self.timeout is not None:
             self._settle("timeout", _seconds, "give seconds above 0, or None for no limit")
+        if self.setup_timeout is not None:
+            remedy = "give seconds above 0, or None for 10 times timeout, 60 seconds at least"
+            self._settle("setup_timeout", _seconds, remedy)
         if self.threads_per_worker is not None:
             remedy = "give a whole number, 1 or more, or None to divide the cores among the workers"
             self._settle("threads_per_worker", _whole, 1, remedy)
@@ -72,6 +78,13 @@ class Options:
                 "or None to leave every worker what this process sees"
             )
             self._settle("gpus", _devices, remedy)
+
+    @property
+    def setup_limit(self) -> float | None:
+        """Seconds that `setup` of a worker may take, and `teardown`; None for no limit."""
+        if self.setup_timeout is not None or self.timeout is None:
+            return self.setup_timeout
+        return max(LEAST_SETUP, 10 * self.timeout)
 
     def _settle(self, name: str, settled: Callable[..., object], *more: object) -> None:
         """Hold what `settled` makes of the option, or of its refusal make one that names it."""
@@ -169,12 +182,16 @@ class Control:
 
 @dataclass(frozen=True)
 class Activity:
-    """What a worker does: the index of its setting (None: idle), since when, at which attempt."""
+    """What a worker does: the index of its setting (None: idle), since when, at which attempt.
+
+    in_setup: it calls `setup` before that setting, since so many seconds.
+    """
 
     rank: int
     index: int | None
     seconds: float
     attempt: int = 1
+    in_setup: bool = False
 
 
 class Engine(Protocol):

@@ -24,6 +24,15 @@ def late(timeout: float) -> str:
     return f"TimeoutError: it ran longer than timeout={timeout:g} seconds"
 
 
+def late_setup(name: str, options: Options) -> str:
+    """The error of a setting whose worker was not set up in time; name: of the experiment."""
+    limit = f"{options.setup_limit:g} seconds"
+    if options.setup_timeout is None:
+        limit += " (the default with timeout: 10 times as long, 60 seconds at least)"
+    cls = name.rpartition(".")[2]
+    return f"TimeoutError: {cls}.setup() ran longer than {limit}; give more with setup_timeout="
+
+
 def run_setting(
     worker: Worker, index: int, options: Options, on_again: Callable[[int], None]
 ) -> Outcome:

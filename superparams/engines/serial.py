@@ -53,6 +53,7 @@ class Serial:
             options,
             num_proc=f"it runs one setting at a time; give engine={several}",
             timeout=in_processes("a setting in this process cannot be ended"),
+            setup_timeout=in_processes("what runs in this process cannot be ended"),
             start_method=here,
             threads_per_worker=here,
             gpus=here,

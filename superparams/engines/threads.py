@@ -47,6 +47,7 @@ class Threads:
             self.name,
             options,
             timeout=in_processes("a thread cannot be ended"),
+            setup_timeout=in_processes("a thread cannot be ended"),
             start_method=shared,
             threads_per_worker=shared,
             gpus=shared,

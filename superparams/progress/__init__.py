@@ -166,6 +166,8 @@ class Progress:
     def _at(self, one: Activity) -> str:
         """Which worker, and for how long of what time it may take."""
         limit, attempts = self._options.timeout, self._options.retries + 1
+        if one.in_setup:
+            limit = self._options.setup_limit
         seconds = clock(one.seconds)
         if limit is not None:
             is_short = limit < 60
@@ -173,7 +175,7 @@ class Progress:
                 f"{one.seconds:.1f} of {limit:g} s" if is_short else f"{seconds} of {clock(limit)}"
             )
         attempt = f" (attempt {one.attempt} of {attempts})" if one.attempt > 1 else ""
-        return f"{one.rank}: {seconds}{attempt}"
+        return f"{one.rank}: {'setup ' * one.in_setup}{seconds}{attempt}"
 
     def _text(self, index: int) -> str:
         try:

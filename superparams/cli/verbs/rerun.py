@@ -13,7 +13,7 @@ from superparams.cli import given, visible
 from superparams.cli.parameters import KEY
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
-from superparams.cli.verbs.run import DEBUG, ENGINE, NO_PROGRESS, NUM_PROC, TIMEOUT
+from superparams.cli.verbs.run import DEBUG, ENGINE, NO_PROGRESS, NUM_PROC, SETUP_TIMEOUT, TIMEOUT
 
 if TYPE_CHECKING:
     from superparams.cli.running import Impossible
@@ -29,6 +29,7 @@ __all__ = ["command"]
 @NUM_PROC
 @ENGINE
 @TIMEOUT
+@SETUP_TIMEOUT
 @DEBUG
 @NO_PROGRESS
 @given.in_results

@@ -124,6 +124,12 @@ TIMEOUT = click.option(
     metavar="SECONDS",
     help="End settings that take longer.",
 )
+SETUP_TIMEOUT = click.option(
+    "--setup-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End workers whose setup takes longer.  [default: 10 times --timeout, at least 60]",
+)
 DEBUG = click.option(
     "--debug", is_flag=True, help="Run one after another; stop in pdb where one raises."
 )
@@ -137,6 +143,7 @@ OPTIONS: Final = (
     click.option("--failed", is_flag=True, help="Run only what failed before."),
     click.option("--new", is_flag=True, help="Run only what has no outcome yet."),
     TIMEOUT,
+    SETUP_TIMEOUT,
     click.option(
         "--retries",
         type=click.IntRange(min=0),

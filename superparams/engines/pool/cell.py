@@ -16,6 +16,7 @@ START = 1  # of that setting, nanoseconds of the monotonic clock, which all proc
 ATTEMPT = 2
 UNSENT = 3  # outcomes that the worker has not sent yet
 CUT = 4  # written by the driver: chunks that were sent under a lower number are over
+SETUP = 6  # 1 while `setup` runs before that setting; START is of `setup` then
 LOG = 5  # where the setting's output starts in the log, -1 without a log
 _WORDS = 8
 
@@ -28,6 +29,7 @@ class Mark:
     start: int
     attempt: int
     log: int
+    in_setup: bool = False
 
 
 class Cells:
@@ -53,7 +55,7 @@ class Cells:
         """Make the cell that of a worker which has not started."""
         cell = self.of(rank)
         cell[INDEX] = cell[LOG] = -1
-        cell[START] = cell[ATTEMPT] = cell[UNSENT] = cell[CUT] = 0
+        cell[START] = cell[ATTEMPT] = cell[UNSENT] = cell[CUT] = cell[SETUP] = 0
         cell.release()
 
     def of(self, rank: int) -> memoryview:
@@ -65,7 +67,9 @@ class Cells:
         at = rank * _WORDS
         view = self._view
         index = view[at + INDEX]
-        mark = Mark(index, view[at + START], view[at + ATTEMPT], view[at + LOG])
+        # Before START, which changes first: so no time of `setup` is taken for one of `run`.
+        in_setup = bool(view[at + SETUP])
+        mark = Mark(index, view[at + START], view[at + ATTEMPT], view[at + LOG], in_setup)
         # The worker went on while this was read: what was read is of no one setting.
         return mark if view[at + INDEX] == index else Mark(-1, 0, 0, -1)
 

@@ -90,7 +90,8 @@ class Dispatch:
                 idle = mark.index < 0
                 seconds = 0.0 if idle else (now - mark.start) / 1e9
                 index = None if idle else mark.index
-                found.append(Activity(rank, index, seconds, max(1, mark.attempt)))
+                attempt = max(1, mark.attempt)
+                found.append(Activity(rank, index, seconds, attempt, mark.in_setup))
         return found
 
     # ---- the thread
@@ -108,7 +109,7 @@ class Dispatch:
     def _run(self) -> None:
         self._losses = Losses(self._program, self._options, self._backlog)
         self._cells = Cells.make(self._size)
-        self._watch = Watch(self._cells, self._options.timeout)
+        self._watch = Watch(self._cells, self._options)
         try:
             with selectors.DefaultSelector() as self._selector:
                 self._loop()
@@ -293,7 +294,7 @@ class Dispatch:
         for member in [] if self._hurried() else list(self._members.values()):
             member.leave()
         begun = time.monotonic()
-        limit = begun + (self._options.timeout or float("inf"))
+        limit = begun + (self._options.setup_limit or float("inf"))
         while self._members and time.monotonic() < limit and not self._hurried():
             self._listen(_TICK)
             if not self._in_state(State.CLOSING):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from superparams.batches import encode
 from superparams.engines import Options
-from superparams.engines.attempts import again
+from superparams.engines.attempts import again, late_setup
 from superparams.engines.attempts import late as late_error
 from superparams.engines.backlog import Backlog, Chunk
 from superparams.engines.pool.cell import Mark
@@ -100,14 +100,13 @@ class Losses:
         return None
 
     def _known(self, member: Member, mark: Mark, end: End) -> dict[str, Any]:
-        ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if mark.index >= 0 else 0.0
+        is_timed = mark.index >= 0 and not mark.in_setup
+        ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if is_timed else 0.0
         log_end = _size(self._options.folder, member.rank) if mark.log >= 0 else None
         late = member.doom is not None
         return {
             "status": "timeout" if late else end.kind,
-            "error": late_error(self._options.timeout or 0)
-            if late
-            else end.error + self._out_of_memory(end),
+            "error": self._late(mark) if late else self._error(mark, end),
             "traceback": end.stack or None,
             "started": time.time() - ran,
             "seconds": ran,
@@ -116,6 +115,16 @@ class Losses:
             "log_end": log_end,
             "peak_memory": end.peak or None,
         }
+
+    def _late(self, mark: Mark) -> str:
+        if mark.in_setup:
+            return late_setup(self._program.name, self._options)
+        return late_error(self._options.timeout or 0)
+
+    def _error(self, mark: Mark, end: End) -> str:
+        is_in_setup = mark.in_setup and end.kind == "killed"
+        where = f" in {self._program.name.rpartition('.')[2]}.setup()" if is_in_setup else ""
+        return f"{end.error}{where}{self._out_of_memory(end)}"
 
     def _out_of_memory(self, end: End) -> str:
         if not end.by_kill or not self._memory.rose():

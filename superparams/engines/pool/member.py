@@ -152,6 +152,10 @@ class _Member:
         self._options = boot.options
         self._output = output
         self._parcels = Parcels()
+        # Whether `setup` is to run before the next setting: its time is no setting's.
+        self._sets_up = bool(getattr(worker, "is_to_set_up", False))
+        if self._sets_up:
+            worker.on_set_up = self._on_set_up
         self._is_new = True  # the chunk: its first outcome tells what the others will be like
         self._batch: list[Outcome] = []
         self._sent = 0
@@ -232,14 +236,27 @@ class _Member:
         cell[cells.START] = time.monotonic_ns()
         cell[cells.ATTEMPT] = attempt
         cell[cells.LOG] = -1 if log is None else log
+        if self._sets_up:
+            cell[cells.SETUP] = 1
         cell[cells.INDEX] = index
         outcome = run_once(self._loaded.program, self._worker, index, attempt, self._rank)
+        if self._sets_up:  # it failed
+            self._sets_up, cell[cells.SETUP] = self._worker.is_to_set_up, 0
         limit = self._options.timeout
         if limit is not None and outcome.seconds > limit:
             # Asked where it hangs, C code may return early: that is no result.
             outcome.status, outcome.result = "timeout", None
             outcome.error = late(limit)
         return outcome
+
+    def _on_set_up(self) -> None:
+        """The setting that waits for it begins now."""
+        cell = self._cell
+        index, cell[cells.INDEX] = cell[cells.INDEX], -1
+        cell[cells.START] = time.monotonic_ns()
+        cell[cells.SETUP] = 0
+        cell[cells.INDEX] = index
+        self._sets_up = False
 
     def _on_fork(self) -> None:
         self._forked = True

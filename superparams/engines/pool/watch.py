@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterable
 
+from superparams.engines import Options
 from superparams.engines.backlog import Chunk
 from superparams.engines.pool.cell import CUT, UNSENT, Cells, Mark
 from superparams.engines.pool.crew import Member, Since
@@ -19,10 +20,11 @@ _DUMP_NS = 30_000_000  # what a worker gets to write its stack before it is kill
 class Watch:
     """Looks at busy workers through their cells; all of it without their help."""
 
-    def __init__(self, cells: Cells, timeout: float | None) -> None:
-        """timeout: seconds a setting may take."""
+    def __init__(self, cells: Cells, options: Options) -> None:
+        """options: these tell how long `run` and `setup` may take."""
         self._cells = cells
-        self._timeout = timeout
+        self._timeout = options.timeout
+        self._setup_limit = options.setup_limit
 
     def look(self, member: Member, template: Template, *, wanted: bool) -> Chunk | None:
         """Do what is due about a busy worker.
@@ -41,25 +43,29 @@ class Watch:
 
     def until_due(self, members: Iterable[Member], most: float) -> float:
         """Seconds until one of these busy workers has to be looked at, at most `most`."""
-        if self._timeout is None:
+        if self._timeout is None and self._setup_limit is None:
             return most
         now = time.monotonic_ns()
         for member in members:
             mark = self._cells.mark(member.rank)
             if member.doom is not None:
                 most = min(most, 0.005)
-            elif mark.index >= 0:
-                most = min(most, self._timeout - (now - mark.start) / 1e9)
+            elif mark.index >= 0 and (limit := self._limit_of(mark)) is not None:
+                most = min(most, limit - (now - mark.start) / 1e9)
         return max(most, 0.001)
+
+    def _limit_of(self, mark: Mark) -> float | None:
+        return self._setup_limit if mark.in_setup else self._timeout
 
     def _limit(self, member: Member, template: Template, mark: Mark, now: int) -> None:
         """Kill a worker whose setting is over its time; before, let it write its stack."""
-        if self._timeout is None:
+        limit = self._limit_of(mark)
+        if limit is None:
             return
         if member.doom is not None and member.doom.mark != mark:
             member.doom = None  # that setting came to its end after all
         if member.doom is None:
-            if now - mark.start >= self._timeout * 1e9:
+            if now - mark.start >= limit * 1e9:
                 member.doom = Since(mark, now)
                 if hasattr(signal, "SIGQUIT"):
                     template.signal(member.rank, signal.SIGQUIT)
