@@ -8,6 +8,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar
 
 from superparams.declare import SearchMeta
+from superparams.legacy import with_new_names
 from superparams.params import Params
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class Experiment(Params):
         made.mkdir(parents=True, exist_ok=True)
         return made
 
+    @with_new_names
     def run_all(
         self,
         num_proc: int | Literal["auto"] = 1,

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from superparams import legacy
 from superparams.engines import Control, Engine, Options, find
 from superparams.errors import RunError
 from superparams.experiment import Experiment, name_of
@@ -54,7 +55,7 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What to tell of the experiment beside its outcomes."""
-        return [*self.code.notes, *looks_secret(self.space)]
+        return [*self.code.notes, *looks_secret(self.space), *legacy.notes_of(self.space)]
 
     def label(self, index: int) -> str:
         """A setting in one line."""
@@ -92,6 +93,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     cls, options, policy = type(space), asked.options, asked.policy
     if cls.run is Experiment.run:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
+    legacy.refuse_old_hook(cls)
     carrier = None if asked.engine is None else find(asked.engine)
     name = name_of(cls)
     root = experiment_folder(results_folder(results), name)

@@ -127,7 +127,7 @@ def _report(space: Experiment, found: Results) -> Path | None:
         return keep_report(found.root, space.report(found))
     except Exception as error:
         what = f"{type(space).__name__}.report() failed: {trace_of(error)}"
-        warnings.warn(what.rstrip(), RuntimeWarning, stacklevel=5)  # where `run_all` is called
+        warnings.warn(what.rstrip(), RuntimeWarning, stacklevel=6)  # where `run_all` is called
         return None
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from superparams.declare import fields_of
 from superparams.fields import Axis, Value, is_group
 
-__all__ = ["hide", "looks_secret", "variables_of"]
+__all__ = ["hide", "looks_secret", "points_of", "variables_of"]
 
+MOST: Final = 1000  # points of an axis that are looked at
 SHORTEST: Final = 4  # characters: anything shorter stands in many texts by chance
 _SECRET_NAME: Final = re.compile(
     r"(.*_)?(api_?key|access_?key|secret(_key)?|password|passwd|passphrase|private_key|"
@@ -31,14 +32,15 @@ def _variables(params: Any) -> Iterator[str]:
         declared = held.get("~lazy", {}).get(name, field.declared)
         if isinstance(declared, Value) and declared.secret is not None:
             yield declared.secret
-        for group in _groups(held.get(name)):
+        for group in filter(is_group, points_of(held.get(name))):
             yield from _variables(group)
 
 
-def _groups(x: Any) -> list[Any]:
+def points_of(x: Any) -> Iterable[Any]:
+    """The first points of an axis, a range aside; of any other value the value itself."""
     if isinstance(x, Axis):
-        return [] if isinstance(x.points, range) else [one for one in x if is_group(one)]
-    return [x] if is_group(x) else []
+        return () if isinstance(x.points, range) else x.points[:MOST]
+    return (x,)
 
 
 def hide(text: str | None, variables: frozenset[str]) -> str | None:
@@ -53,10 +55,11 @@ def hide(text: str | None, variables: frozenset[str]) -> str | None:
 def looks_secret(params: Any) -> Iterator[str]:
     """Notes on fields that are recorded although their names are those of secrets."""
     for name, field in fields_of(params.__class__).items():
-        x = params.__dict__.get(name)
-        for group in _groups(x):
+        points = points_of(params.__dict__.get(name))
+        for group in filter(is_group, points):
             yield from looks_secret(group)
-        if isinstance(x, str) and x and _SECRET_NAME.fullmatch(name):
+        is_text = any(isinstance(x, str) and x for x in points)
+        if is_text and _SECRET_NAME.fullmatch(name):
             yield (
                 f"{field.where} stands in the results as it was given; a secret is read from the "
                 f'environment and recorded nowhere with value(secret="{name.upper()}")'

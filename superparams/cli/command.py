@@ -218,7 +218,19 @@ def _show(error: click.ClickException) -> None:
 
     said = io.StringIO()
     error.show(said)
+    if isinstance(error, click.NoSuchOption):
+        said.write(_option_meant(error.option_name))
     click.echo(visible.lines(said.getvalue()), err=True, nl=False)
+
+
+def _option_meant(name: str) -> str:
+    """What to write in place of an option that there was, or of a field."""
+    from superparams.legacy import OPTIONS
+
+    if name in OPTIONS:
+        return f"{name} is of superparams 0.1.0: write {OPTIONS[name]}.\n"
+    field = name.lstrip("-")
+    return f"Fields are given without dashes: {field}=VALUE.\n" if field.isidentifier() else ""
 
 
 def _blame(error: Exception) -> None:

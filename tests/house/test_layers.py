@@ -31,6 +31,7 @@ LAYERS = (
     "html",
     "params",
     "secrets",
+    "legacy",
     "experiment",
     "identity",
     "keys",

@@ -1,0 +1,109 @@
+"""What superparams 0.1.0 called otherwise, and what to write now."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from string import Formatter
+from typing import Any, Final, ParamSpec, TypeVar
+
+from superparams.declare import recorded_fields
+from superparams.errors import RunError
+from superparams.fields import is_group
+from superparams.secrets import points_of
+
+__all__ = ["OPTIONS", "notes_of", "refuse_old_hook", "with_new_names"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PAGE: Final = 'the page "From 0.1.0"'
+# By the keyword of `run_all`.
+KEYWORDS: Final = {
+    "n_proc": "num_proc=",
+    "no_resume": "resume=False; settings that are done are skipped by default",
+    "rerun": "resume=False",
+    "clean": "the command `experiment clean NAME`, or another results= folder",
+}
+# By the option of the command.
+OPTIONS: Final = {
+    "--n_proc": "--num-proc N, or -n N",
+    "--resume": "nothing: settings that are done are skipped",
+    "--no-resume": "--rerun",
+    "--clean": "the verb: experiment clean NAME",
+    "--from_pickle": "Python: an instance has run_all()",
+}
+
+
+def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
+    """`run_all`, with an error that names the new keyword when it is given an old one."""
+
+    @functools.wraps(run_all)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs.keys() & KEYWORDS.keys():
+            raise RunError(
+                f"run_all({name}=...) is of superparams 0.1.0: write {KEYWORDS[name]} (see {PAGE})"
+            )
+        return run_all(*args, **kwargs)
+
+    return wrapper
+
+
+def refuse_old_hook(cls: type[Any]) -> None:
+    """Refuse an experiment whose ``format_results`` waits to be called.
+
+    Raises:
+        RunError: When the class has one, and neither ``report`` nor a method that calls it.
+    """
+    if _is_idle(cls, "format_results") and not _has(cls, "report"):
+        raise RunError(
+            f"{cls.__name__}.format_results is not called any more: rename it to report, which "
+            f"takes the results as well (see {PAGE})"
+        )
+
+
+def notes_of(params: Any) -> Iterator[str]:
+    """Notes on what meant something else in superparams 0.1.0."""
+    cls = params.__class__
+    if _is_idle(cls, "resume"):
+        yield f"{cls.__name__}.resume is not called: run_all calls run, and skips what is done"
+    fields = recorded_fields(cls)
+    for name, field in fields.items():
+        for x in points_of(params.__dict__.get(name)):
+            if is_group(x):
+                yield from notes_of(x)
+            used = [one for one in _placeholders(x) if one in fields and one != name]
+            if used:
+                yield (
+                    f"{field.where} holds {{{used[0]}}} and stays as it is, unlike in 0.1.0; "
+                    f'value(derive=lambda s: f"...{{s.{used[0]}}}...") fills it in'
+                )
+                break
+
+
+def _placeholders(text: object) -> list[str]:
+    if not isinstance(text, str) or "{" not in text:
+        return []
+    try:
+        return [name for _, name, _, _ in Formatter().parse(text) if name]
+    except ValueError:  # a brace that stands for itself
+        return []
+
+
+def _is_idle(cls: type[Any], name: str) -> bool:
+    """Whether a class has a method that no other method of it mentions."""
+    if not callable(getattr(cls, name, None)) or not _has(cls, name):
+        return False
+    methods = [x for base in _own_classes(cls) for x in vars(base).values()]
+    codes = [getattr(method, "__code__", None) for method in methods]
+    return not any(code is not None and name in code.co_names for code in codes)
+
+
+def _has(cls: type[Any], name: str) -> bool:
+    """Whether the user's classes define it."""
+    return any(name in vars(base) for base in _own_classes(cls))
+
+
+def _own_classes(cls: type[Any]) -> list[type[Any]]:
+    """The class and its bases without those of superparams."""
+    return [base for base in cls.__mro__ if not base.__module__.startswith("superparams.")]
