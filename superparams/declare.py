@@ -16,6 +16,7 @@ from superparams.errors import FieldError
 from superparams.field import Field, resolve
 from superparams.fields import FIELDS, REQUIRED, Search, Value
 from superparams.shorten import shorten
+from superparams.texts import hold
 
 if sys.version_info >= (3, 11):
     from typing import dataclass_transform
@@ -55,6 +56,7 @@ class SearchMeta(ABCMeta):
             type.__setattr__(cls, field.name, field)
         _take_over(cls)
         _as_dataclass(cls, fields)
+        hold(cls.__module__)
         return cls
 
     def __setattr__(cls, name: str, x: Any) -> None:

@@ -20,7 +20,6 @@ from superparams.plan import Plan, plan
 from superparams.policy import Asked, Policy
 from superparams.secrets import looks_secret
 from superparams.show import given_fields, shown_fields
-from superparams.snapshot import texts
 from superparams.store import equivalent, experiment_folder, read_index
 from superparams.store.location import results_folder
 from superparams.worker import Program
@@ -88,7 +87,8 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     Raises:
         EngineError: When the engine cannot do what is asked of it.
         StoreError: When `results` is a file, or what is recorded cannot be read.
-        RunError: When there is no ``run``; otherwise as `superparams.plan.plan`.
+        RunError: When there is no ``run``, or the text of the code that this process has imported
+            is not known; otherwise as `superparams.plan.plan`.
     """
     cls, options, policy = type(space), asked.options, asked.policy
     if cls.run is Experiment.run:
@@ -98,7 +98,9 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     name = name_of(cls)
     root = experiment_folder(results_folder(results), name)
     code = fingerprint(cls)
-    program = Program(space, options.num_proc, name, Keys(space), texts(code.files))
+    _refuse_unknown(code)
+    sources = {str(path): text for path, text in code.texts.items()}
+    program = Program(space, options.num_proc, name, Keys(space), sources)
     if carrier is not None:
         # Engines check what is asked of them when they are called, and start when iterated.
         carrier.execute(program, [], options, Control())
@@ -108,3 +110,13 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
     )
     return Job(space, options, policy, carrier, root, program, code, codes, planned)
+
+
+def _refuse_unknown(code: Code) -> None:
+    """No run of code that is of no text that is known: it could not be recorded, nor be sent."""
+    if code.unknown:
+        raise RunError(
+            f"{', '.join(code.unknown)} in memory is not what the file holds: it was edited after "
+            "this process imported it, and what it was is not known. Start Python again, or import "
+            "it anew with importlib.reload(), and all that imports from it"
+        )

@@ -43,8 +43,9 @@ class Keeping:
 
     def _keep_source(self) -> None:
         """The files as the run began with them, whatever they are by now."""
-        texts = {str(name): text for name, text in self._job.program.sources.items()}
-        save_source(self._run, self._job.project, [], self._job.code.source, texts)
+        code = self._job.code
+        project = self._job.project
+        save_source(self._run, project, [], code.source, code.texts, code.libraries)
 
     def end(self, patience: float) -> None:
         """Wait for it so many seconds, and warn of what is missing."""

@@ -28,6 +28,7 @@ from superparams.payload.process import Origin
 from superparams.plan import LARGEST_PLAN, Plan, all_keys
 from superparams.policy import Asked, Policy, asked
 from superparams.progress import Progress, conclude, say
+from superparams.snapshot import installed
 from superparams.store import Ledger, Results, RunFolder, compact, experiment_folder
 from superparams.store.folder import State
 from superparams.store.location import results_folder
@@ -100,7 +101,7 @@ def _run_here(
     found = _results(job, run)
     if has_summary and has_progress:
         conclude(lambda: found.summary, shown)
-    for note in (*job.notes, *found.notes) if has_progress else ():
+    for note in found.notes if has_progress else ():
         say(f"note: {note}")
     if type(space).report is not Experiment.report:
         found.report = _report(space, found)
@@ -171,7 +172,12 @@ def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Pro
     state: State = "interrupted"
     is_hurried = True
     try:
-        with Ledger(run.ledger) as ledger, Interrupts(control) as interrupts, shown:
+        with (
+            Ledger(run.ledger) as ledger,
+            Interrupts(control) as interrupts,
+            shown,
+            installed(job.program.sources),  # for what is imported here while it goes on
+        ):
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():
                 for batch in _recorded(batches, ledger, origin):
@@ -264,8 +270,11 @@ def _results(job: Job, run: RunFolder | None) -> Results:
     """The rows of this space, in its order; none is read yet."""
     told: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
     if not (job.root / "runs").is_dir():
-        return Results.empty(job.root, **told)
-    return _of_space(Results.load(job.root, **told), job, run.name if run else "")
+        found = Results.empty(job.root, **told)
+    else:
+        found = _of_space(Results.load(job.root, **told), job, run.name if run else "")
+    found.notes = (*job.notes, *found.notes)
+    return found
 
 
 def _of_space(found: Results, job: Job, run: str) -> Results:

@@ -1,4 +1,4 @@
-"""The project's code as it was when the run began, for workers that import it later.
+"""The code of a run in workers that import it later: as the driver runs it.
 
 A worker may start long after the driver: a replaced one, or any under ``spawn``. It must run the
 code that the run recorded, whatever has become of the files meanwhile.
@@ -6,31 +6,44 @@ code that the run recorded, whatever has become of the files meanwhile.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["install", "texts"]
+from superparams.texts import drop_other_texts
 
-
-def texts(files: Iterable[Path]) -> dict[str, bytes]:
-    """What the files hold now, by their resolved paths; without those that cannot be read."""
-    found: dict[str, bytes] = {}
-    for file in files:
-        try:
-            found[str(file.resolve())] = file.read_bytes()
-        except OSError:
-            continue
-    return found
+__all__ = ["install", "installed"]
 
 
 def install(kept: Mapping[str, bytes]) -> None:
-    """From now on, import these files as they were."""
-    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
+    """From now on, import these files as they were; `kept` has their texts by resolved path.
+
+    What is loaded here from another text of them is forgotten, and imported anew.
+    """
+    _remove()
     if kept:
         sys.meta_path.insert(0, _Finder(kept))
+        drop_other_texts(kept)
+
+
+@contextmanager
+def installed(kept: Mapping[str, bytes]) -> Generator[None]:
+    """Import these files as they were, for a while, in the process that has read them."""
+    finder = _Finder(kept)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path[:] = [one for one in sys.meta_path if one is not finder]
+
+
+def _remove() -> None:
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
 
 
 class _Finder:
@@ -44,27 +57,42 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name.rpartition(".")[2] not in self._names:
+        last = name.rpartition(".")[2]
+        if last not in self._names:
             return None
-        others = [one for one in sys.meta_path if one is not self and hasattr(one, "find_spec")]
+        others = [
+            one
+            for one in sys.meta_path
+            if not isinstance(one, _Finder) and hasattr(one, "find_spec")
+        ]
         spec = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
+        if spec is None or spec.origin is None:
+            spec = self._spec_of_removed(name, sys.path if path is None else path) or spec
         # Other loaders change what they load: what they would make of a text is not known.
         if spec is not None and spec.origin and type(spec.loader) is SourceFileLoader:
-            text = self._kept.get(str(Path(spec.origin).resolve()))
+            text = self._kept.get(os.path.realpath(spec.origin))
             if text is not None:
-                spec.loader = _Loader(name, spec.origin, text)
+                spec.loader = KeptLoader(name, spec.origin, text)
         return spec
 
+    def _spec_of_removed(self, name: str, path: Sequence[str]) -> ModuleSpec | None:
+        """The module in a file that is not there any more."""
+        last = name.rpartition(".")[2]
+        files = (os.path.join(last, "__init__.py"), f"{last}.py")
+        found = (os.path.join(folder, file) for folder in path for file in files)
+        known = next((one for one in found if os.path.realpath(one) in self._kept), None)
+        return None if known is None else spec_from_file_location(name, known)
 
-class _Loader(SourceFileLoader):
+
+class KeptLoader(SourceFileLoader):
     """Loads a module from a text; compiled code that lies about is of another text."""
 
     def __init__(self, name: str, path: str, text: bytes) -> None:
         super().__init__(name, path)
-        self._text = text
+        self.kept_text = text
 
     def get_data(self, path: str) -> bytes:
-        return self._text if path == self.path else super().get_data(path)
+        return self.kept_text if path == self.path else super().get_data(path)
 
     def path_stats(self, path: str) -> Mapping[str, float]:
         raise OSError(f"{path} is not looked at")

@@ -12,6 +12,7 @@ from pathlib import Path
 from superparams.store.folder import RunFolder
 from superparams.store.repository import PATCH
 from superparams.store.runs import Run
+from superparams.store.siblings import LIBRARIES
 
 __all__ = ["kept_files", "other_packages", "way_back"]
 
@@ -84,6 +85,8 @@ def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
             yield _command("git", "-C", str(there), "apply", patch)
         if (source / "untracked").is_dir():
             yield _command("cp", "-R", f"{source / 'untracked'}/.", str(there))
+    for library in sorted((source / LIBRARIES).glob("*/")):
+        yield _command("cp", "-R", f"{library}/.", str(there / inside))
     yield f"{_command('cd', str(there / inside))} && {_command(*again)}"
 
 

@@ -39,7 +39,6 @@ between versions of Python; `Code.notes` says so.
 from __future__ import annotations
 
 import difflib
-import os
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -47,12 +46,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from superparams.identity.edited import edited_since_import
+from superparams.identity.edits import Edits, edits_of, take_in_place
 from superparams.identity.instance import instance_forms
 from superparams.identity.live import Live
 from superparams.identity.names import is_fileless, module_file, module_name
 from superparams.identity.project import Project, project_root
 from superparams.identity.reach import Reach
+from superparams.texts import hold, stamp_of, text_at
 
 __all__ = ["Code", "diff", "fingerprint", "unified_diff"]
 
@@ -69,7 +69,11 @@ class Code:
         source: the text of each part as it stands in its file, for diffs.
         files: the project's files that were reached, those imported for their effects included.
         notes: what could not be done fully, in sentences for the user.
-        edited: the parts that were edited after this process imported them.
+        edited: the parts that were edited after this process imported them. The fingerprint is
+            of the text that was imported.
+        unknown: the parts of which the text that was imported is not known any more.
+        texts: what the files held that were reached, as this process runs them.
+        libraries: the folder that a file is imported from, for files outside of the project.
     """
 
     digest: str
@@ -78,16 +82,18 @@ class Code:
     files: list[Path] = field(default_factory=list[Path])
     notes: list[str] = field(default_factory=list[str])
     edited: list[str] = field(default_factory=list[str])
+    unknown: list[str] = field(default_factory=list[str])
+    texts: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes], repr=False)
+    libraries: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
 
 
 def fingerprint(
     cls: type[Any], root: str | Path | None = None, *, also: Iterable[type[Any]] = ()
 ) -> Code:
-    """The fingerprint of the experiment class `cls`, as its files are now.
+    """The fingerprint of the experiment class `cls`, as this process has imported it.
 
-    Take it at the start of a run. A part whose file was edited after this process imported it
-    counts as different from both texts, so that its outcomes are never taken for those of other
-    code; `Code.notes` names it.
+    Take it at the start of a run. A file that was edited since it was imported counts as it was
+    then; `Code.notes` names what differs. What is not imported yet counts as its file is now.
 
     Args:
         cls: the class; anything it reaches is found from here.
@@ -99,10 +105,25 @@ def fingerprint(
     file = module_file(cls.__module__)
     if root is None:
         root = project_root(file) if file is not None else Path.cwd()
+    hold()
     known = _known.setdefault(cls, {}).get((root, classes[1:]))
     if known is not None and _stamps(known[0]) == known[0]:
         return known[1]
-    reach = Reach(Project(Path(root).resolve()))
+    root = Path(root)
+    reach, live = _reached(classes, root)
+    if take_in_place(reach, classes):
+        reach, live = _reached(classes, root)
+    edits = edits_of(reach, classes, lambda: _reached(classes, root, as_on_disk=True)[0])
+    found, is_in_memory = _code(reach, live.notes, _instances(classes, reach.project), edits)
+    if not (live.is_used or is_in_memory):
+        _known[cls][root, classes[1:]] = (_stamps(_watched(reach)), found)
+    return found
+
+
+def _reached(
+    classes: tuple[type[Any], ...], root: Path, *, as_on_disk: bool = False
+) -> tuple[Reach, Live]:
+    reach = Reach(Project(root.resolve(), as_on_disk=as_on_disk))
     live = Live(reach)
     for each in _with_parents(classes):
         where = module_file(each.__module__)
@@ -112,10 +133,7 @@ def fingerprint(
         elif not reach.add_qualname(where, each.__qualname__) and each in classes:
             live.add(each)
     reach.finish()
-    found, parts_in_memory = _code(reach, live.notes, _instances(classes, reach.project))
-    if not (live.is_used or parts_in_memory):
-        _known[cls][root, classes[1:]] = (_stamps(_watched(reach)), found)
-    return found
+    return reach, live
 
 
 # What was found for a class, with the times of all files and folders that it was found in.
@@ -132,12 +150,8 @@ def _watched(reach: Reach) -> Iterable[Path]:
 def _stamps(paths: Iterable[Path]) -> _Stamps:
     found: _Stamps = {}
     for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            found[path] = -1
-        else:
-            found[path] = hash((status.st_mtime_ns, status.st_size, status.st_ino))
+        held = text_at(path)
+        found[path] = hash((stamp_of(str(path)), held.number if held else 0))
     return found
 
 
@@ -167,19 +181,33 @@ def _instances(classes: Iterable[type[Any]], project: Project) -> dict[str, list
 
 
 def _code(
-    reach: Reach, notes: list[str], instances: Mapping[str, list[bytes]]
+    reach: Reach,
+    notes: list[str],
+    instances: Mapping[str, list[bytes]],
+    edits: Edits | None = None,
 ) -> tuple[Code, bool]:
-    edited, more = edited_since_import(reach)
+    """The fingerprint, and whether it is of what is in memory rather than of what is on disk."""
+    edits = edits or Edits()
     forms = {
-        name: [*part.forms, *([edited[name]] if name in edited else [])]
+        name: [*part.forms, *([edits.unknown[name]] if name in edits.unknown else [])]
         for name, part in sorted(reach.parts.items())
     }
     parts = {name: _hex(*form) for name, form in {**forms, **instances}.items()}
     items = (item.encode("utf-8", "surrogatepass") for pair in parts.items() for item in pair)
     source = {name: "\n\n".join(reach.parts[name].texts) for name in forms}
-    notes = [*notes, *more]
-    code = Code(_hex(*items), parts, source, sorted(reach.files), notes, sorted(edited))
-    return code, bool(more)
+    outside = {path: reach.project.library(path) for path in reach.files}
+    code = Code(
+        _hex(*items),
+        parts,
+        source,
+        sorted(reach.files),
+        [*notes, *reach.project.unseen, *edits.notes],
+        sorted(edits.names),
+        sorted(edits.unknown),
+        {path: reach.files[path].data for path in sorted(reach.files)},
+        {path: folder for path, folder in sorted(outside.items()) if folder is not None},
+    )
+    return code, bool(edits.notes)
 
 
 def diff(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

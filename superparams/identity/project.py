@@ -1,7 +1,8 @@
-"""The project's own files: where they are, what each binds, and what their imports mean.
+"""The user's own files: where they are, what each binds, and what their imports mean.
 
-A file belongs to the project when it lies under its root, and neither in a virtual environment,
-nor among installed packages, nor in superparams itself. Nothing is imported to find out.
+A file is the user's own when it lies in the project or in a library beside it, and neither in a
+virtual environment, nor among installed packages, nor in the standard library, nor in superparams
+itself. Nothing is imported to find out.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-import sysconfig
-import tokenize
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import decode_source, find_spec
 from pathlib import Path
 from typing import cast
 
 from superparams.identity.pieces import Pieces
-from superparams.identity.roots import is_installed, project_root
+from superparams.identity.roots import project_root
 from superparams.identity.syntax import (
     Chain,
     Imported,
@@ -29,10 +29,10 @@ from superparams.identity.syntax import (
     normal,
     uses,
 )
+from superparams.identity.territory import import_root, is_own_folder
+from superparams.texts import stamp_of, text_at
 
 __all__ = ["Binding", "Project", "Source", "project_root", "read_source"]
-
-_OURS = Path(__file__).resolve().parent.parent
 
 
 @dataclass(eq=False)
@@ -65,6 +65,7 @@ class Source:
         visits: all that is imported anywhere in the file.
         pieces: the classes that were taken to pieces, by node and the names of its fields.
         around: where names are looked up that are not bound here, for the body of a function.
+        data: the text as it was read, in bytes.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Source:
         default_factory=dict[tuple[ast.ClassDef, frozenset[str], bool], Pieces]
     )
     around: Source | None = None
+    data: bytes = field(default=b"", repr=False)
 
     @functools.cached_property
     def lines(self) -> list[str]:
@@ -184,78 +186,88 @@ def _root_chain(node: ast.AST) -> Chain | None:
     return chain_of(node)
 
 
-_sources: dict[Path, tuple[tuple[int, int, str], Source]] = {}
+_sources: dict[Path, tuple[tuple[object, ...], Source]] = {}
 
 
-def read_source(path: Path, name: str) -> Source | None:
-    """The file at `path`, read once as long as its time and size stay; None when unreadable."""
+def read_source(path: Path, name: str, *, as_on_disk: bool = False) -> Source | None:
+    """The module at `path`: the text that was loaded; of one that is not loaded, what is on disk.
+
+    It is read once, as long as the file stays as it is; None when it cannot be read.
+    """
+    held = None if as_on_disk else text_at(path)
     try:
-        status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size, name)
+        stamp = (held.number if held else stamp_of(str(path)), name)
         known = _sources.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
-        with tokenize.open(path) as file:  # decodes as Python does
-            text = file.read()
+        data = held.text if held else path.read_bytes()
+        text = decode_source(data)
     except (OSError, SyntaxError, UnicodeDecodeError):
         return None
-    source = Source(name, path, text)
+    source = Source(name, path, text, data=data)
     _sources[path] = (stamp, source)
     return source
 
 
 class Project:
-    """The project under `root`: finds the file of a module without importing anything.
+    """The project under `root`, and libraries of the user's own beside it.
 
-    A `place` is a file, or the folder of a package that has no ``__init__.py``.
+    It finds the file of a module without importing anything. A `place` is a file, or the folder of
+    a package that has no ``__init__.py``.
+
+    Attributes:
+        as_on_disk: whether to read the files as they are, whatever text of them was loaded.
+        unseen: what was met that has no text to read, in sentences for the user.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, as_on_disk: bool = False) -> None:
         self.root = root
+        self.as_on_disk = as_on_disk
+        self.unseen: dict[str, None] = {}
         self._owned: dict[Path, bool] = {}
         self._found: dict[tuple[Source, Imported], Path | None] = {}
         self._places: dict[tuple[Path, str], Path | None] = {}
         self._names: dict[Path, str] = {}
         self._sources: dict[Path, Source | None] = {}
-        on_path = (Path(entry or ".").resolve() for entry in sys.path)
-        self._on_path = [entry for entry in on_path if entry.is_relative_to(root)]
+        self._path = [Path(entry or ".").resolve() for entry in sys.path]
+        self._on_path = [entry for entry in self._path if entry.is_relative_to(root)]
 
     def owns(self, path: Path) -> bool:
-        """Whether the file at `path` is one of the project's own."""
+        """Whether the file at `path` is the user's own: of the project, or of a library beside."""
         folder = path.parent
         if folder not in self._owned:
-            self._owned[folder] = self._is_own(folder)
+            self._owned[folder] = is_own_folder(folder, self.root)
         return self._owned[folder]
 
-    def _is_own(self, folder: Path) -> bool:
-        if not folder.is_relative_to(self.root) or folder.is_relative_to(_OURS):
-            return False
-        inner = folder.relative_to(self.root).parts
-        if is_installed(Path(*inner)) or _is_standard(folder):
-            return False
-        between = (self.root.joinpath(*inner[:n]) for n in range(1, len(inner) + 1))
-        return not any((step / "pyvenv.cfg").is_file() for step in between)
-
     def source(self, place: Path) -> Source | None:
-        """The text of a module of the project; None for a folder or what cannot be read."""
+        """The text of a module; None for a folder or what cannot be read."""
         if place not in self._sources:
-            known = read_source(place, self.name(place)) if place.suffix == ".py" else None
-            self._sources[place] = known
+            is_text = place.suffix == ".py"
+            name = self.name(place) if is_text else ""
+            self._sources[place] = (
+                read_source(place, name, as_on_disk=self.as_on_disk) if is_text else None
+            )
         return self._sources[place]
 
     def name(self, path: Path) -> str:
-        """The dotted name of a file, from its place under the root."""
+        """The dotted name of a file, from its place under the root of the project or library."""
         if path not in self._names:
-            parts = list(path.relative_to(self.root).with_suffix("").parts)
+            is_inside = path.is_relative_to(self.root)
+            root = self.root if is_inside else import_root(path, self._path)
+            parts = list(path.relative_to(root).with_suffix("").parts)
             if parts[-1:] == ["__init__"]:
                 parts.pop()
-            if parts[:1] == ["src"]:
+            if is_inside and parts[:1] == ["src"]:
                 del parts[0]
             self._names[path] = ".".join(parts) or path.stem
         return self._names[path]
 
+    def library(self, path: Path) -> Path | None:
+        """The folder that the library of a file is imported from; None for one of the project."""
+        return None if path.is_relative_to(self.root) else import_root(path, self._path)
+
     def module(self, source: Source, wanted: Imported) -> Path | None:
-        """The place of the module that `wanted` imports (from) in `source`, if of the project."""
+        """The place of the module that `wanted` imports (from) in `source`, if it is own code."""
         key = (source, wanted)
         if key not in self._found:
             find = self._relative if wanted.level else self._absolute
@@ -274,32 +286,66 @@ class Project:
         if key not in self._places:
             is_module = place.suffix == ".py" and place.name != "__init__.py"
             folder = place.parent if place.suffix == ".py" else place
-            self._places[key] = None if is_module else self._inside(folder, name)
+            found = None
+            if not is_module:
+                found = self._inside(folder, name) or self._loaded(f"{self.name(place)}.{name}")
+            self._places[key] = found
         return self._places[key]
 
     def _inside(self, folder: Path, name: str) -> Path | None:
         """The place of the dotted `name` below `folder`; `folder` itself for an empty name."""
         place = folder.joinpath(*name.split(".")) if name else folder
         for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-            if file.is_file():
+            if self._is_there(file):
                 return file if self.owns(file) else None
         return place if place.is_dir() and self.owns(place / "_") else None
 
+    def _is_there(self, file: Path) -> bool:
+        return file.is_file() or (not self.as_on_disk and text_at(file) is not None)
+
     def _absolute(self, source: Source, wanted: Imported) -> Path | None:
         name = wanted.module
-        # What this process has imported under a name is what the name means here.
-        loaded = getattr(sys.modules.get(name), "__file__", None)
-        if loaded is not None:
-            file = Path(loaded).resolve()
-            return file if file.suffix == ".py" and self.owns(file) else None
         top = name.partition(".")[0]
-        loaded = getattr(sys.modules.get(top), "__file__", None)
-        if loaded is not None and self.module(source, Imported(top)) is None:
+        # What this process has imported under a name is what the name means here.
+        if _file_of(name) is not None:
+            return self._loaded(name)
+        if _file_of(top) is not None and self.module(source, Imported(top)) is None:
             return None
         for folder in self._folders(source.path):
             found = self._inside(folder, name)
             if found is not None:
                 return found
+        return self._found_by_python(top, name)
+
+    def _loaded(self, name: str) -> Path | None:
+        """The file of a module that is loaded, if it is own code."""
+        loaded = _file_of(name)
+        file = Path(loaded).resolve() if loaded is not None else None
+        if file is None or not self.owns(file):
+            return None
+        if file.suffix == ".py" and (file.is_file() or text_at(file) is not None):
+            return file
+        self.unseen[f"{name} has no text to read ({file.name}): edits of it do not count"] = None
+        return None
+
+    def _found_by_python(self, top: str, name: str) -> Path | None:
+        """The place of a module that is not loaded, where Python would find it: in a library."""
+        if not top or top in sys.stdlib_module_names or top in _NOT_LOOKED_FOR:
+            return None
+        try:
+            spec = find_spec(top)
+        except Exception:  # whatever finders are there
+            return None
+        places = () if spec is None else spec.submodule_search_locations or (spec.origin or "",)
+        for place in places:
+            folder = Path(place).resolve()
+            if folder.suffix == ".py":
+                return folder if name == top and self.owns(folder) else None
+            if self.owns(folder / "_"):
+                inner = name[len(top) + 1 :]
+                found = self._inside(folder, inner)
+                if found is not None:
+                    return found
         return None
 
     def _folders(self, file: Path) -> Iterable[Path]:
@@ -310,7 +356,10 @@ class Project:
         return dict.fromkeys([folder, *self._on_path, self.root, self.root / "src"])
 
 
-@functools.cache
-def _is_standard(folder: Path) -> bool:
-    paths = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
-    return any(folder.is_relative_to(path) for path in paths)
+_NOT_LOOKED_FOR = {"superparams"}
+
+
+def _file_of(name: str) -> str | None:
+    """The file of a loaded module."""
+    loaded: object = getattr(sys.modules.get(name), "__file__", None)
+    return loaded if isinstance(loaded, str) else None

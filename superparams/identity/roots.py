@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from superparams.errors import CommandError
+from superparams.texts import INSTALLED
 
 __all__ = [
     "NAME",
@@ -33,13 +34,12 @@ __all__ = [
 
 NAME = "experiments"
 _MARKS = ("pyproject.toml", ".git", "setup.cfg", "setup.py")
-_INSTALLED = {"site-packages", "dist-packages", "node_modules", "__pycache__", ".tox", ".nox"}
 _given: list[Path] = []
 
 
 def is_installed(folder: Path) -> bool:
     """Whether a folder is where installed packages are, or lies in such a one."""
-    return not _INSTALLED.isdisjoint(folder.parts)
+    return not INSTALLED.isdisjoint(folder.parts)
 
 
 def project_root(file: Path) -> Path:
@@ -49,7 +49,7 @@ def project_root(file: Path) -> Path:
     folder that holds the experiments folder, the package, or the file.
     """
     folder = file.parent
-    while (folder / "__init__.py").is_file() and folder.parent.name not in _INSTALLED:
+    while (folder / "__init__.py").is_file() and folder.parent.name not in INSTALLED:
         folder = folder.parent
     if is_installed(folder):
         return folder

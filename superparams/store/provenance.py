@@ -25,6 +25,7 @@ from typing import Any, cast
 from superparams.store.folder import RunFolder, write_all_durably
 from superparams.store.repository import PATCH, git_state, small_file
 from superparams.store.restore import restore
+from superparams.store.siblings import LIBRARIES, labels, places_in_repository
 
 PARTS = "parts.json"  # in source/: the text of each part of the code
 
@@ -160,21 +161,31 @@ def save_source(
     project: Path,
     files: Iterable[Path],
     parts: Mapping[str, str],
-    texts: Mapping[str, bytes] | None = None,
+    texts: Mapping[Path, bytes] | None = None,
+    libraries: Mapping[Path, Path] | None = None,
 ) -> None:
     """Keep in `source/` the files that an experiment reaches, and the text of each of its parts.
 
     project: the folder to which the paths are relative in `source/project`; a file outside it is
     kept by its name alone. parts: the text of each function, class and constant by its full name.
-    texts: the content of further files by their path, as they were when that was read.
+    texts: the content of further files by their path, as they were when that was read. libraries:
+    for files of libraries beside the project, the folder that each is imported from; these go to
+    `source/libraries`.
     """
-    read = {str(file): data for file in files if (data := small_file(file)) is not None}
-    kept = {
-        f"project/{_inside(project, Path(name))}": data
-        for name, data in (read | dict(texts or {})).items()
-    }
+    read = {file: data for file in files if (data := small_file(file)) is not None}
+    known = dict(libraries or {})
+    names = labels(known.values())
+    kept: dict[str, bytes] = {}
+    for file, data in (read | dict(texts or {})).items():
+        folder = known.get(file)
+        if folder is None:
+            kept[f"project/{_inside(project, file)}"] = data
+        else:
+            kept[f"{LIBRARIES}/{names[folder]}/{file.relative_to(folder).as_posix()}"] = data
     kept[PARTS] = json.dumps(dict(parts), indent=1).encode("utf-8", "backslashreplace")
     write_all_durably(run.source, kept)
+    if names:
+        run.update(**{LIBRARIES: places_in_repository(project, names)})
 
 
 def _inside(project: Path, file: Path) -> str:

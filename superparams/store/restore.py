@@ -11,6 +11,9 @@ from typing import Any, cast
 from superparams.errors import StoreError
 from superparams.store.folder import RunFolder
 from superparams.store.repository import PATCH, find_commit, lay_out
+from superparams.store.siblings import LIBRARIES, library_places
+
+_HERE = Path()
 
 
 def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool) -> Path:
@@ -34,7 +37,13 @@ def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool)
         lay_out(found, str(commit), patch if patch.is_file() else None, folder.resolve())
     # The files that the run itself kept are the last word: they are what ran.
     _copy(run.source / "untracked", folder)
-    _copy(run.source / "project", folder / _place(project, top))
+    place = _place(project, top)
+    _copy(run.source / "project", folder, place)
+    for library, in_repository in library_places(run.source, manifest):
+        if in_repository is None:
+            _copy_beside(library, folder, place)
+        else:
+            _copy(library, folder, in_repository)
     for told in _left_out(state) if found is not None else ():
         warnings.warn(f"{folder} is not all of the code of run {run.name}: {told}", stacklevel=3)
     return folder
@@ -101,18 +110,55 @@ def _place(project: Path | None, top: Path | None) -> Path:
     return Path() if ".." in inner.parts else inner
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy plain files, and never through a link to somewhere else."""
+def _copy_beside(library: Path, folder: Path, place: Path) -> None:
+    """Copy a library beside the files of the project, where an import finds it first.
+
+    Where other files are in its way, it gets a folder of its own.
+    """
+    if _is_free(library, folder / place):
+        _copy(library, folder, place)
+        return
+    aside = Path(LIBRARIES, library.name)
+    _copy(library, folder, aside)
+    warnings.warn(
+        f"{folder / place} has other files by the names of those of the library {library.name}: "
+        f"it is in {folder / aside}, put that first in PYTHONPATH to run what ran",
+        stacklevel=4,
+    )
+
+
+def _is_free(library: Path, target: Path) -> bool:
+    """Whether no other files are where the files of a library go."""
+    for parent, _, names in os.walk(library):
+        for name in names:
+            file = Path(parent, name)
+            there = target / file.relative_to(library)
+            try:
+                if there.is_symlink() or there.read_bytes() != file.read_bytes():
+                    return False
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+    return True
+
+
+def _copy(source: Path, folder: Path, place: Path = _HERE) -> None:
+    """Copy plain files to a place in a folder, and never through a link to somewhere else."""
     for parent, _, names in os.walk(source):
         for name in names:
             path = Path(parent, name)
-            beside = target / path.relative_to(source)
+            beside = folder / place / path.relative_to(source)
             if path.is_symlink() or not path.is_file():
                 continue
             try:
-                beside.parent.mkdir(parents=True, exist_ok=True)
-                is_inside = beside.parent.resolve().is_relative_to(target.resolve())
-                if is_inside and not beside.is_symlink():
+                if _is_within(beside, folder) and not beside.is_symlink():
+                    beside.parent.mkdir(parents=True, exist_ok=True)
                     beside.write_bytes(path.read_bytes())
             except OSError as error:
                 raise StoreError(f"cannot bring back {beside}: {error}") from error
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Whether no link leads from the folder of a path to somewhere else."""
+    return path.parent.resolve().is_relative_to(folder.resolve())

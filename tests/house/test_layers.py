@@ -19,6 +19,7 @@ LAYERS = (
     "cores",
     "content",
     "shorten",
+    "texts",
     "fields",
     "points",
     "field",

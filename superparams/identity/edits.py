@@ -1,0 +1,251 @@
+"""Files that were edited after this process imported them: a run uses what was imported.
+
+The text of what was imported is held (`superparams.texts`). Where a file may have been written
+before its text could be held, the text is compiled and compared with the functions in memory.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import types
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import decode_source
+from pathlib import Path
+from typing import Any
+
+from superparams.content import same
+from superparams.identity.compiled import code_form, compiled_functions, plain_functions
+from superparams.identity.names import class_of
+from superparams.identity.project import Source
+from superparams.identity.reach import Reach
+from superparams.texts import Held, known_modules, replace_text, stamp_of, text_at
+
+__all__ = ["Edits", "edits_of", "take_in_place"]
+
+_Functions = dict[Path, list[types.FunctionType]]
+
+
+@dataclass
+class Edits:
+    """What differs between what was imported and what the files hold now.
+
+    Attributes:
+        names: the parts that differ.
+        unknown: the parts in memory that are of no text that is known, with what they are.
+        notes: both, in sentences for the user.
+    """
+
+    names: set[str] = field(default_factory=set[str])
+    unknown: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    notes: list[str] = field(default_factory=list[str])
+
+
+def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
+    """Take over the new text of modules that were changed in place; whether there were any.
+
+    Tools that reload automatically put new code into the functions of a module.
+    """
+    taken = False
+    functions: _Functions | None = None
+    for source, held in _doubtful(reach):
+        disk = _read(source.path)
+        if disk is None or disk == held.text:
+            continue
+        if functions is None:
+            functions = _functions_by_file(reach, classes)
+        own = functions.get(source.path, [])
+        if _others(own, source, disk) or not _is_closer(source, own, held, disk):
+            continue
+        replace_text(source.path, disk)
+        taken = True
+    return taken
+
+
+def edits_of(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], Reach]) -> Edits:
+    """What was edited of what `reach` has reached.
+
+    on_disk: reaches the same from the files as they are now; asked for where something was.
+    """
+    found = Edits()
+    doubtful = list(_doubtful(reach))
+    if not doubtful:
+        return found
+    functions = _functions_by_file(reach, classes)
+    edited: list[Source] = []
+    for source, held in doubtful:
+        others = _others(functions.get(source.path, []), source, held.text)
+        parts = {part: one for one in others for part in _part(one, source, reach)}
+        if parts:
+            for part, one in parts.items():
+                found.unknown[part] = b"in memory " + code_form(one.__code__)
+            found.notes.append(
+                f"{source.path.name} was edited after it was imported, and what it was is not "
+                f"known: {', '.join(sorted(parts))} in memory is of another text"
+            )
+        elif _read(source.path) != held.text:
+            edited.append(source)
+    if edited:
+        _compare(reach, on_disk(), edited, found)
+    return found
+
+
+def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], found: Edits) -> None:
+    names = {
+        name
+        for name in loaded.parts.keys() | now.parts.keys()
+        if name not in loaded.parts
+        or name not in now.parts
+        or loaded.parts[name].forms != now.parts[name].forms
+    }
+    for source in edited:
+        own = sorted(name for name in names if name.startswith(f"{source.name}."))
+        if own:
+            how = "edited" if source.path.is_file() else "removed"
+            found.names.update(own)
+            found.notes.append(
+                f"{source.path.name} was {how} after it was imported: the run uses "
+                f"{', '.join(own)} as imported, and its outcomes are stale for the file as it is"
+            )
+
+
+def _doubtful(reach: Reach) -> Iterator[tuple[Source, Held]]:
+    """The modules whose text may be another one in memory or on disk."""
+    for path, source in reach.files.items():
+        held = text_at(path)
+        if held is not None and not (held.is_sure and held.stamp == stamp_of(str(path))):
+            yield source, held
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions:
+    """The functions in memory that the modules which were reached hold, by the file of each."""
+    modules = dict(known_modules(reach.files))
+    names = {module.__name__ for module in modules.values()}
+    todo: list[object] = [x for module in modules.values() for x in vars(module).values()]
+    todo += [parent for cls in classes for parent in cls.__mro__]
+    done: dict[int, object] = {}
+    found: _Functions = {}
+    while todo:
+        value = todo.pop()
+        if id(value) in done:
+            continue
+        done[id(value)] = value
+        if isinstance(value, type):
+            todo += vars(value).values() if value.__module__ in names else ()
+            continue
+        if isinstance(value, functools.partial):
+            todo.append(value.func)  # pyright: ignore[reportUnknownMemberType]
+            continue
+        for function in _plain(value):
+            done[id(function)] = function
+            found.setdefault(_resolved(function.__code__.co_filename), []).append(function)
+            todo += (cell for cell in _held_in(function) if cell is not function)
+    return found
+
+
+def _plain(value: object) -> Iterator[types.FunctionType]:
+    try:
+        yield from plain_functions(value)
+    except Exception:  # an object that makes attributes of its own
+        return
+
+
+def _held_in(function: types.FunctionType) -> Iterator[types.FunctionType]:
+    """The functions that a function closed over, such as the one that it decorates."""
+    for cell in function.__closure__ or ():
+        try:
+            held = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+        if isinstance(held, types.FunctionType):
+            yield held
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolved(file: str) -> Path:
+    return Path(os.path.realpath(file))
+
+
+def _others(
+    functions: Iterable[types.FunctionType], source: Source, text: bytes
+) -> list[types.FunctionType]:
+    """The functions that are not what `text` compiles to."""
+    module = next((module for _, module in known_modules({source.path: None})), None)
+    # Other loaders change what they load (pytest rewrites assert): no comparison is possible.
+    loader = class_of(getattr(module, "__loader__", None)).__name__
+    if loader not in ("SourceFileLoader", "KeptLoader"):
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            written = compiled_functions(decode_source(text), str(source.path))
+    except (SyntaxError, ValueError):
+        return list(functions)
+    forms = {name: set(map(code_form, codes)) for name, codes in written.items()}
+    return [one for one in functions if code_form(one.__code__) not in _written(one, forms)]
+
+
+def _written(function: types.FunctionType, forms: dict[str, set[bytes]]) -> set[bytes]:
+    code: Any = function.__code__
+    # A decorator gives a function the name of another one; its code keeps its own.
+    name: str | None = getattr(code, "co_qualname", None)  # since Python 3.11
+    if name is not None:
+        return forms.get(name, set())
+    last = code.co_name
+    return set[bytes]().union(*(f for n, f in forms.items() if n.rpartition(".")[2] == last))
+
+
+def _part(function: types.FunctionType, source: Source, reach: Reach) -> Iterator[str]:
+    """The part that a function belongs to: one that the text no longer has is of its class."""
+    code: Any = function.__code__
+    name = getattr(code, "co_qualname", function.__qualname__).partition(".<locals>")[0]
+    full = f"{source.name}.{name}"
+    outer = full.rpartition(".")[0]
+    if full in reach.parts:
+        yield full
+    elif outer in reach.parts and any(part.startswith(f"{outer}.") for part in reach.parts):
+        yield outer
+
+
+def _is_closer(
+    source: Source, functions: list[types.FunctionType], held: Held, disk: bytes
+) -> bool:
+    """Whether what is in memory is of the text on disk rather than of the one that is held."""
+    if _others(functions, source, held.text):
+        return True
+    module = held.module
+    old, new = (_literals(text) for text in (held.text, disk))
+    changed = [name for name in old.keys() & new.keys() if not same(old[name], new[name])]
+    values = vars(module) if module is not None else {}
+    return bool(changed) and all(
+        name in values and same(new[name], values[name]) for name in changed
+    )
+
+
+def _literals(text: bytes) -> dict[str, Any]:
+    """What the names of a module are bound to that a literal gives, once each."""
+    found: dict[str, Any] = {}
+    twice: set[str] = set()
+    try:
+        tree = ast.parse(decode_source(text))
+    except (SyntaxError, ValueError):
+        return found
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            twice |= {name} & found.keys()
+            try:
+                found[name] = ast.literal_eval(node.value)
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                continue
+    return {name: x for name, x in found.items() if name not in twice}

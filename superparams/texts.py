@@ -1,0 +1,215 @@
+"""The text of the user's modules as this process loaded them.
+
+Python keeps no text of what it has imported. It is kept here when a class is declared and when a
+run begins, so that a file that is edited later changes neither what a run records nor what its
+workers import.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+__all__ = [
+    "INSTALLED",
+    "Held",
+    "drop_other_texts",
+    "hold",
+    "known_modules",
+    "replace_text",
+    "text_at",
+]
+
+# Folders that hold what was installed, and no code of the user.
+INSTALLED: Final = frozenset(
+    ("site-packages", "dist-packages", "node_modules", "__pycache__", ".tox", ".nox")
+)
+_STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
+_OURS = os.path.dirname(os.path.realpath(__file__)) + os.sep
+_numbers = itertools.count(1)
+
+
+@dataclass(eq=False)
+class Held:
+    """The text of one loaded module.
+
+    Attributes:
+        text: what its file held.
+        is_sure: whether that is certainly what was loaded; otherwise the file may have been
+            written in between.
+        stamp: the time, size and number of the file when it was read.
+        number: another one for each text that is held.
+    """
+
+    text: bytes
+    is_sure: bool
+    stamp: tuple[int, ...]
+    module: ModuleType | None = field(default=None, repr=False)
+    spec: object = field(default=None, repr=False)
+    number: int = field(default_factory=lambda: next(_numbers))
+
+
+_held: dict[str, Held] = {}  # by the resolved path of the file
+_paths: dict[str, str] = {}  # resolved paths of `__file__`; empty for what is not the user's
+_last: list[int] = [0]  # how many modules were loaded when all of them were looked at
+
+
+def hold(name: str | None = None) -> None:
+    """Keep the text of what was loaded or reloaded since the last call.
+
+    name: a module in which a class was just declared. Others are looked at only when more
+    modules are loaded than before, or without a name.
+    """
+    if name is not None and name.partition(".")[0] == "superparams":
+        return
+    if name is not None and len(sys.modules) == _last[0]:
+        module = sys.modules.get(name)
+        if module is not None:
+            _look_at(module)
+        return
+    _last[0] = len(sys.modules)
+    for module in list(sys.modules.values()):
+        _look_at(module)
+
+
+def text_at(path: Path) -> Held | None:
+    """The text of the module that was loaded from the file at this resolved path."""
+    held = _held.get(str(path))
+    if held is None or held.module is None:
+        return None
+    return held if sys.modules.get(held.module.__name__) is held.module else None
+
+
+def replace_text(path: Path, text: bytes) -> None:
+    """Say that the module loaded from `path` runs this text by now: it was changed in place."""
+    before = _held[str(path)]
+    _held[str(path)] = Held(text, True, stamp_of(str(path)), before.module, before.spec)
+
+
+def known_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]]:
+    """The loaded modules whose text is held, of the files at these resolved paths."""
+    for path in paths:
+        held = text_at(path)
+        if held is not None and held.module is not None:
+            yield path, held.module
+
+
+def drop_other_texts(texts: Mapping[str, bytes]) -> None:
+    """Forget the modules of these files where one was loaded from another text.
+
+    A process that has run other things before imports them anew, from what is to run now.
+    """
+    hold()
+    found = [(path, text_at(Path(path))) for path in texts]
+    held = {path: one for path, one in found if one is not None and not _is_main(one.module)}
+    if all(one.text == texts[path] for path, one in held.items()):
+        return
+    modules = [one.module for one in held.values()]
+    for name, module in list(sys.modules.items()):
+        if any(module is one for one in modules):
+            del sys.modules[name]
+
+
+def _is_main(module: ModuleType | None) -> bool:
+    return module is None or module.__name__ in ("__main__", "__mp_main__")
+
+
+def _look_at(module: ModuleType) -> None:
+    # Not by attribute: a module that is loaded lazily would be loaded now.
+    try:
+        names: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return
+    file = names.get("__file__")
+    if not isinstance(file, str):
+        return
+    path = _paths.get(file)
+    if path is None:
+        path = _paths[file] = _own_path(file)
+    if not path:
+        return
+    before, spec = _held.get(path), names.get("__spec__")
+    if before is None or _is_replaced(before, module, spec):
+        _hold_file(path, module, names, spec)
+
+
+def _is_replaced(before: Held, module: ModuleType, spec: object) -> bool:
+    """Whether the module was reloaded, or another one has taken its place."""
+    if before.module is module:
+        return before.spec is not spec
+    # A script can be there twice, as `__main__` and by its name: the first one counts.
+    return all(one is not before.module for one in list(sys.modules.values()))
+
+
+def _own_path(file: str) -> str:
+    if not file.endswith(".py"):
+        return ""
+    path = os.path.realpath(file)
+    is_foreign = path.startswith((_STDLIB, _OURS))
+    return "" if is_foreign or not INSTALLED.isdisjoint(path.split(os.sep)) else path
+
+
+def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: Any) -> None:
+    text = getattr(names.get("__loader__"), "kept_text", None)
+    if isinstance(text, bytes):  # imported in a run, from what that run has kept
+        _held[path] = Held(text, True, (), module, spec)
+        return
+    try:
+        with open(path, "rb") as opened:
+            status = os.fstat(opened.fileno())
+            text = opened.read()
+    except OSError:
+        return
+    is_sure = not _is_written_since(status) and not _is_older(names.get("__cached__"), status)
+    _held[path] = Held(text, is_sure, _stamp(status), module, spec)
+
+
+def _is_older(compiled: object, status: os.stat_result) -> bool:
+    """Whether compiled code is older than the file, which Python does not notice within a second."""
+    if not isinstance(compiled, str):
+        return False
+    try:
+        return os.stat(compiled).st_mtime_ns < status.st_mtime_ns
+    except OSError:
+        return False
+
+
+def stamp_of(path: str) -> tuple[int, ...]:
+    """Time, size and number of a file; empty where there is none."""
+    try:
+        return _stamp(os.stat(path))
+    except OSError:
+        return ()
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+
+
+def _is_written_since(status: os.stat_result) -> bool:
+    """Whether a file was written, renamed or touched after this process began."""
+    return max(status.st_mtime, status.st_ctime) > _process_start()
+
+
+_loaded_at = time.time()
+_start: list[float] = []
+
+
+def _process_start() -> float:
+    """When this process began, in seconds since 1970; where unknown, when this was loaded."""
+    if not _start:
+        _start.append(_loaded_at)
+        with suppress(OSError, AttributeError, ValueError, IndexError):
+            fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+            ticks = int(fields[19])  # field 22 of proc(5): start time after boot
+            age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+            _start[0] = time.time() - age
+    return _start[0]
