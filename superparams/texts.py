@@ -24,6 +24,7 @@ __all__ = [
     "drop_other_texts",
     "hold",
     "known_modules",
+    "loaded_files",
     "replace_text",
     "text_at",
 ]
@@ -102,6 +103,11 @@ def known_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]
             yield path, held.module
 
 
+def loaded_files() -> list[Path]:
+    """The files of all modules whose text is held, but for the script that was started."""
+    return [Path(path) for path, one in _held.items() if not _is_main(one.module)]
+
+
 def drop_other_texts(texts: Mapping[str, bytes]) -> None:
     """Forget the modules of these files where one was loaded from another text.
 
@@ -173,7 +179,7 @@ def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: An
 
 
 def _is_older(compiled: object, status: os.stat_result) -> bool:
-    """Whether compiled code is older than the file, which Python does not notice within a second."""
+    """Whether compiled code is older than the file, which Python may not notice."""
     if not isinstance(compiled, str):
         return False
     try:

@@ -158,11 +158,12 @@ class TestAProject:
         self, project: Project
     ) -> None:
         """It is that of no file, and the next process would find everything stale again."""
+        project.edit("x**3", "x**2 * x")
         told = project.does(
             "from pathlib import Path\n"
             "import part\n"
             "text = Path('part.py').read_text()\n"
-            "Path('part.py').write_text(text.replace('x**3', 'x * x * x'))\n"
+            "Path('part.py').write_text(text.replace('x**2 * x', 'x * x * x'))\n"
             "found = Cubes.results()\n"
             "print(len(found.stale))\n"
             "print(found.changes()[0].parts[0].how)\n"

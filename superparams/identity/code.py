@@ -52,7 +52,7 @@ from superparams.identity.live import Live
 from superparams.identity.names import is_fileless, module_file, module_name
 from superparams.identity.project import Project, project_root
 from superparams.identity.reach import Reach
-from superparams.texts import hold, stamp_of, text_at
+from superparams.texts import hold, loaded_files, stamp_of, text_at
 
 __all__ = ["Code", "diff", "fingerprint", "unified_diff"]
 
@@ -123,7 +123,10 @@ def fingerprint(
 def _reached(
     classes: tuple[type[Any], ...], root: Path, *, as_on_disk: bool = False
 ) -> tuple[Reach, Live]:
-    reach = Reach(Project(root.resolve(), as_on_disk=as_on_disk))
+    project = Project(root.resolve(), as_on_disk=as_on_disk)
+    # As they were first seen for this class: what a run imports must not make its own code another.
+    loaded = _loaded.setdefault(classes[0], loaded_files())
+    reach = Reach(project, filter(project.owns, loaded))
     live = Live(reach)
     for each in _with_parents(classes):
         where = module_file(each.__module__)
@@ -140,6 +143,7 @@ def _reached(
 _Stamps = dict[Path, int]
 _Known = dict[tuple[Any, tuple[type[Any], ...]], tuple[_Stamps, Code]]
 _known: weakref.WeakKeyDictionary[type[Any], _Known] = weakref.WeakKeyDictionary()
+_loaded: weakref.WeakKeyDictionary[type[Any], list[Path]] = weakref.WeakKeyDictionary()
 
 
 def _watched(reach: Reach) -> Iterable[Path]:

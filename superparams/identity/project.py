@@ -87,6 +87,12 @@ class Source:
         return self.text.splitlines()
 
     @functools.cached_property
+    def classes(self) -> list[tuple[str, ast.ClassDef]]:
+        """The classes at the top level that have bases."""
+        nodes = ((name, one.node) for name, found in self.bindings.items() for one in found)
+        return [(n, x) for n, x in nodes if isinstance(x, ast.ClassDef) and (x.bases or x.keywords)]
+
+    @functools.cached_property
     def tree(self) -> ast.Module:
         """The tree of the text; an empty one when the text is not Python."""
         with warnings.catch_warnings():

@@ -1,236 +1,113 @@
-"""What is reached by name, from module to module of a project."""
+"""What is reached from an experiment: by name, and by what fills tables that are reached.
+
+A table is filled elsewhere than where it is bound: by statements at the top level of a module, by
+decorators that register a function, and by classes that say themselves who they are
+(``__init_subclass__``, a metaclass, ``__subclasses__``).
+"""
 
 from __future__ import annotations
 
 import ast
-import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import cast
 
-from superparams.identity.locate import Lookup, Target, classes_of, is_superparams
-from superparams.identity.pieces import Pieces, class_pieces, declared_names, made_names
+from superparams.identity.by_name import ByName, Part
+from superparams.identity.dynamic import Dynamic, dynamic_imports, modules_below
+from superparams.identity.locate import Target, classes_of
 from superparams.identity.project import Binding, Project, Source
-from superparams.identity.syntax import Chain, Uses, chain_of, normal, uses
+from superparams.identity.syntax import Chain, Uses, chain_of, uses
 
 __all__ = ["Part", "Reach"]
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
-_MUTATING = {"add", "append", "extend", "insert", "setdefault", "update"}
+_Definition = (*_Function, ast.ClassDef)
+_MUTATING = {"add", "append", "appendleft", "extend", "insert", "register", "setdefault", "update"}
+_RUNS_TEXT = {("exec",), ("eval",)}
+_IMPORTS = {"import_module", "__import__"}
 
 
-class Part:
-    """A piece of code that counts: all that binds or changes one name of a module."""
+class Reach(ByName):
+    """Collects all that is reached; `finish` follows all that was added.
 
-    def __init__(self) -> None:
-        self._entries: list[tuple[int, bytes, str]] = []
-
-    def add(self, line: int, form: bytes, text: str) -> None:
-        """Add the normal form and the text of what begins at `line` of the file."""
-        self._entries.append((line, form, text))
-
-    @property
-    def forms(self) -> list[bytes]:
-        """The normal forms in the order of the file, however they were found."""
-        return [form for _, form, _ in sorted(self._entries)]
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts in the order of the file."""
-        return [text for _, _, text in sorted(self._entries) if text]
-
-
-class Reach(Lookup):
-    """Collects the parts that are reached; `finish` follows all that was added.
-
-    Names are reached in two ways. *Fully*: what they are bound to counts. *As declared*, by the
-    declaration of a field: constants are only passed through, since their values are in the key,
-    but functions and classes count.
+    Args:
+        project: where the user's own modules are.
+        loaded: modules that were loaded, by whatever way. Where modules are imported by names that
+            the text does not tell, these are what may be meant: what they register counts.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, loaded: Iterable[Path] = ()) -> None:
         super().__init__(project)
-        self.parts: dict[str, Part] = {}
-        self._done: set[tuple[Source, str, bool]] = set()
-        self._noted: set[tuple[Source, str]] = set()
-        self._todo: list[tuple[Source, str, bool]] = []
-        self._taken: set[object] = set()
-        self._fields: dict[ast.ClassDef, frozenset[str] | None] = {}
-
-    def add_qualname(self, file: Path, qualname: str) -> bool:
-        """Reach the class `qualname` of `file`; False when it is not in the text."""
-        source = self.visit(file)
-        if source is None:
-            return False
-        *outer, name = qualname.split(".")
-        found: list[tuple[Source, ast.stmt | None, str]] = [(source, None, "")]
-        for step in outer:
-            found = [each for item in found for each in _step(*item, step)]
-        found = [each for item in found for each in _step(*item, name)]
-        classes = [item for item in found if isinstance(item[1], ast.ClassDef)]
-        for inner, node, prefix in classes:
-            if inner is source and prefix == "":
-                self._want(source, qualname, True)
-            elif isinstance(node, ast.ClassDef):
-                self.take_class(inner, prefix + node.name, Binding(node), node)
-        return bool(classes)
-
-    def follow(self, source: Source, used: Uses, full: bool = True) -> None:
-        """Reach what a piece of code in `source` uses."""
-        for chain in used.chains:
-            self._follow_chain(source, chain, full)
-        for wanted, rest in used.imports:
-            for target in self.imported(source, wanted, rest, set()):
-                self._take_target(target, full)
-
-    def follow_place(self, place: Path, chain: Chain, full: bool = True) -> None:
-        """Reach `chain` as attributes of the module at `place`; all of it for an empty chain."""
-        for target in self.attribute(place, chain, set()):
-            self._take_target(target, full)
-
-    def _follow_chain(self, source: Source, chain: Chain, full: bool) -> None:
-        if full:
-            self._note_imports(source, chain)
-        for target in self.locate(source, chain):
-            self._take_target(target, full)
-
-    def _note_imports(self, source: Source, chain: Chain) -> None:
-        """What a name stands for is code too: ``import ujson as json`` against ``import json``."""
-        bindings = [item for item in source.bindings.get(chain[0], ()) if item.imported]
-        if not bindings or (source, chain[0]) in self._noted:
-            return
-        self._noted.add((source, chain[0]))
-        for binding in bindings:
-            self._add(source, chain[0], self._standing(source, binding), binding.node)
-
-    def _standing(self, source: Source, binding: Binding) -> bytes:
-        wanted = binding.imported
-        assert wanted is not None
-        place = self.project.module(source, wanted)
-        module = wanted.module if place is None else self.project.name(place)
-        return f"import {module} {wanted.name or ''}".encode()
-
-    def _take_target(self, target: Target, full: bool) -> None:
-        if target.source is None:
-            return
-        if target.name is not None:
-            self._want(target.source, target.name, full)
-        else:  # the module itself is passed on: anything in it may be used
-            for name in list(target.source.bindings):
-                self._follow_chain(target.source, (name,), full)
-
-    def _want(self, source: Source, name: str, full: bool) -> None:
-        if (source, name, full) not in self._done:
-            self._done.add((source, name, full))
-            self._todo.append((source, name, full))
+        self._loaded = tuple(loaded)
+        self._walks_subclasses = False
+        self._imports_taken: set[Source] = set()
+        self._collecting: dict[ast.ClassDef, bool] = {}
+        self._dynamic: dict[Source, Dynamic] = {}
 
     def finish(self) -> None:
         """Follow everything until nothing new is reached."""
-        while self._todo or self._effects():
-            while self._todo:
-                self._take(*self._todo.pop())
+        self.follow_rest()
+        while self._effects():
+            self.follow_rest()
 
-    def _take(self, source: Source, name: str, full: bool) -> None:
-        for binding in source.bindings[name]:
-            if binding.imported is None:
-                self.take(source, name, binding, full)
+    def use(self, source: Source, used: Uses) -> None:
+        """Note what a piece of code does that its names do not tell."""
+        chains = [*used.chains, *((x.name or x.module, *rest) for x, rest in used.imports)]
+        last = {chain[-1] for chain in chains}
+        self._walks_subclasses |= "__subclasses__" in source.text
+        for chain in _RUNS_TEXT.intersection(used.chains):
+            if chain[0] not in source.bindings:
+                self.project.unseen[
+                    f"{source.name} uses {chain[0]}(): an edit of what it is given does not count"
+                ] = None
+        if not _IMPORTS.isdisjoint(last) and source not in self._imports_taken:
+            self._imports_taken.add(source)
+            self._take_imports(source)
 
-    def take(self, source: Source, name: str, binding: Binding, full: bool = True) -> None:
-        """Count what `binding` binds to `name`, and follow what it uses."""
-        node = binding.node
-        if isinstance(node, ast.ClassDef):
-            self.take_class(source, name, binding, node)
-            return
-        full = full or isinstance(node, _Function)
-        mark = (source, name, binding, full)
-        if mark in self._taken:
-            return
-        self._taken.add(mark)
-        if full:
-            self._add(source, name, binding.form, node)
-        self.follow(source, binding.uses, full)
+    def _take_imports(self, source: Source) -> None:
+        """Take as a whole what code that counts imports by a name it makes."""
+        for place in self._imported_by_name(source):
+            self.follow_place(place, ())
+        if self._dynamic_of(source).is_unknown:
+            self.project.unseen[
+                f"{source.name} imports modules by names that it makes when it runs: edits of them "
+                "do not count"
+            ] = None
 
-    def take_class(self, source: Source, name: str, binding: Binding, node: ast.ClassDef) -> None:
-        """Count a class: its body, its methods, its bases and the classes inside it."""
-        if (source, node) in self._taken:
-            return
-        self._taken.add((source, node))
-        pieces = self._in_pieces(source, node)
-        body = normal(binding.tests) + pieces.form
-        self._add(source, name, body, node, without=pieces.elsewhere)
-        for method, form in pieces.methods:
-            self._add(source, f"{name}.{method.name}", form, method)
-        self.follow(source, uses(binding.tests))
-        self.follow(source, pieces.uses)
-        self.follow(source, pieces.declared, full=False)
-        for inner in pieces.inner:
-            self.take_class(source, f"{name}.{inner.name}", Binding(inner), inner)
+    def _dynamic_of(self, source: Source) -> Dynamic:
+        if source not in self._dynamic:
+            self._dynamic[source] = dynamic_imports(source)
+        return self._dynamic[source]
 
-    def _in_pieces(self, source: Source, node: ast.ClassDef) -> Pieces:
-        inherited = self._inherited(source, node)
-        if inherited is None:
-            names = {name for name, called in made_names(node) if self._is_ours(source, called)}
-            key = (node, frozenset(names), False)
-        else:
-            key = (node, inherited.union(declared_names(node)), True)
-        known = source.pieces.get(key)
-        if known is None:
-            known = source.pieces[key] = class_pieces(*key)
-        return known
-
-    def _inherited(self, source: Source, node: ast.ClassDef) -> frozenset[str] | None:
-        """The fields of the bases of a `Params`; None for a class that is none."""
-        if node not in self._fields:
-            self._fields[node] = None  # for a class among its own bases, while it is looked at
-            found = [self._fields_of(source, base) for base in node.bases]
-            known = [fields for fields in found if fields is not None]
-            self._fields[node] = frozenset[str]().union(*known) if known else None
-        return self._fields[node]
-
-    def _fields_of(self, source: Source, base: ast.expr) -> frozenset[str] | None:
-        """The fields of a base, and of its own bases; None when it is no `Params`."""
-        chain = chain_of(base.value if isinstance(base, ast.Subscript) else base)
-        fields: set[str] | None = None
-        for target in self.locate(source, chain) if chain else ():
-            if is_superparams(target):
-                fields = fields or set()
-            for node in classes_of(target):
-                inherited = self._inherited(cast(Source, target.source), node)
-                if inherited is not None:
-                    fields = {*(fields or ()), *inherited, *declared_names(node)}
-        return None if fields is None else frozenset(fields)
-
-    def _is_ours(self, source: Source, called: Chain) -> bool:
-        """Whether a call is one of ``search(...)`` and ``value(...)`` of superparams."""
-        return any(is_superparams(target) for target in self.locate(source, called))
-
-    def _add(
-        self,
-        source: Source,
-        name: str,
-        form: bytes,
-        node: ast.stmt,
-        without: Iterable[ast.stmt] = (),
-    ) -> None:
-        """Count `form` to `name`, and show the lines of `node` but for those of `without`."""
-        hidden = {line for item in without for line in _span(item)}
-        lines = [source.lines[i] for i in _span(node) if i not in hidden]
-        part = self.parts.setdefault(f"{source.name}.{name}", Part())
-        part.add(node.lineno, form, textwrap.dedent("\n".join(lines)))
+    def _imported_by_name(self, source: Source) -> Iterator[Path]:
+        found = self._dynamic_of(source)
+        for wanted in found.modules:
+            place = self.project.module(source, wanted)
+            if place is not None:
+                yield place
+        for wanted in found.packages:
+            place = self.project.module(source, wanted)
+            if place is not None:
+                yield from modules_below(self.project, place)
+        if found.walks and source.path.name == "__init__.py":
+            yield from modules_below(self.project, source.path)
 
     # Statements that change what was reached
 
     def _effects(self) -> bool:
-        """Take the statements that change a constant which was reached; whether there were new."""
-        before = len(self._taken)
+        """Take the statements that change what was reached; whether there were new ones."""
+        before = len(self.taken)
+        self._collecting.clear()
         for source in self._all_visited():
             for chain, binding in source.effects:
-                if any(self._changes(target) for target in self.locate(source, chain)):
+                if self._is_effect(source, chain, binding.node):
                     self._take_effect(source, chain, binding)
-        return len(self._taken) > before or bool(self._todo)
+            for name, node in source.classes:
+                if any(self._collects(*base) for base in self._bases(source, node)):
+                    self.want(source, name)
+        return len(self.taken) > before or self.has_more
 
     def _take_effect(self, source: Source, chain: Chain, binding: Binding) -> None:
-        if isinstance(binding.node, (*_Function, ast.ClassDef)):
+        if isinstance(binding.node, _Definition):
             self.take(source, binding.node.name, self._same(source, binding))
         else:
             self.take(source, chain[0], binding)
@@ -242,70 +119,123 @@ class Reach(Lookup):
         found = source.bindings.get(name, ())
         return next((item for item in found if item.node is effect.node), effect)
 
-    def _changes(self, target: Target) -> bool:
+    def _is_effect(self, source: Source, chain: Chain, node: ast.stmt) -> bool:
+        is_decorator = isinstance(node, _Definition)
+        for target in self.locate(source, chain):
+            if not _is_definition(target):
+                if self._is_reached(target):
+                    return True
+            # ``@area.register`` and ``Model.parts["x"] = f`` change `area` and `Model`; what is
+            # called as ``@register`` changes the table that it fills.
+            elif (len(chain) > 1 or not is_decorator) and self._is_reached(target):
+                if not self._is_called_space(target, node):
+                    return True
+            elif self._fills_reached(target):
+                return True
+        return False
+
+    def _is_called_space(self, target: Target, node: ast.stmt) -> bool:
+        """Whether a statement calls a method of a class of experiments, such as its results."""
+        found = classes_of(target)
+        return isinstance(node, ast.Expr) and any(
+            self.is_params(target.source, one) for one in found if target.source
+        )
+
+    def _fills_reached(self, target: Target) -> bool:
+        """Whether a function or class puts something into a table that was reached."""
         if target.source is None or target.name is None:
             return False
         nodes = [item.node for item in target.source.bindings[target.name]]
-        functions = [node for node in nodes if isinstance(node, _Function)]
-        if not functions:
-            is_class = all(isinstance(node, ast.ClassDef) for node in nodes)
-            return self._is_reached(target) and not is_class
-        # A decorator that fills a table (`register`) changes the table.
-        tables = {chain for node in functions for chain in _filled(node)}
-        found = (item for chain in tables for item in self.locate(target.source, chain))
-        return any(item.name is not None and self._is_reached(item) for item in found)
+        return any(
+            self._is_reached(table)
+            for node in nodes
+            if isinstance(node, _Definition)
+            for chain in _filled(node)
+            for table in self.locate(target.source, chain)
+        )
 
     def _is_reached(self, target: Target) -> bool:
-        return (target.source, target.name, True) in self._done
+        ways = (True, False) if _is_definition(target) else (True,)
+        return any((target.source, target.name, full) in self.done for full in ways)
+
+    # Classes that are known to a class that was reached
+
+    def _bases(self, source: Source, node: ast.ClassDef) -> Iterator[tuple[Source, ast.ClassDef]]:
+        keywords = (one.value for one in node.keywords if one.arg == "metaclass")
+        for base in (*node.bases, *keywords):
+            chain = chain_of(base.value if isinstance(base, ast.Subscript) else base)
+            for target in self.locate(source, chain) if chain else ():
+                for found in classes_of(target):
+                    if target.source is not None:
+                        yield target.source, found
+
+    def _collects(self, source: Source, node: ast.ClassDef) -> bool:
+        """Whether a class, or one above it, that was reached knows the classes below it."""
+        if node not in self._collecting:
+            self._collecting[node] = False  # for a class among its own bases
+            bases = list(self._bases(source, node))
+            self._collecting[node] = self._collects_itself(source, node, bases) or any(
+                self._collects(*base) for base in bases
+            )
+        return self._collecting[node]
+
+    def _collects_itself(
+        self, source: Source, node: ast.ClassDef, bases: list[tuple[Source, ast.ClassDef]]
+    ) -> bool:
+        is_taken = (source, node) in self.taken
+        if is_taken and self._walks_subclasses:
+            return True
+        hooks = [one for one in (node, *(base for _, base in bases)) if _has_hook(one)]
+        if not hooks:
+            return False
+        return is_taken or self._fills_reached(Target(source, node.name))
 
     def _all_visited(self) -> list[Source]:
         """All modules reached, and what these import, for the effects of their top levels."""
         todo = list(self.files.values())
         for source in todo:
+            places = [*self._imported_by_name(source)]
             for wanted in source.visits:
                 place = self.project.module(source, wanted)
-                if place is None:
-                    continue
-                below = self.project.submodule(place, wanted.name) if wanted.name else None
-                for each in filter(None, (place, below)):
-                    if each not in self.files:
-                        new = self.visit(each)
-                        todo += [new] if new is not None else []
+                if place is not None:
+                    below = self.project.submodule(place, wanted.name) if wanted.name else None
+                    places += filter(None, (place, below))
+            if self._dynamic_of(source).is_unknown:
+                places += self._loaded
+            for each in places:
+                if each not in self.files:
+                    new = self.visit(each)
+                    todo += [new] if new is not None else []
         return list(self.files.values())
 
 
-def _step(
-    source: Source, within: ast.stmt | None, prefix: str, name: str
-) -> Iterator[tuple[Source, ast.stmt | None, str]]:
-    """One step down a qualified name: what `name` is in a module, a class or a function."""
-    if name == "<locals>":
-        if isinstance(within, _Function):
-            yield source.inside(within), None, ""
-        return
-    if isinstance(within, ast.ClassDef):
-        inner: list[ast.stmt] = [node for node in within.body if getattr(node, "name", "") == name]
-        prefix += f"{within.name}."
-    else:
-        inner = [item.node for item in source.bindings.get(name, ())]
-    for node in inner:
-        yield source, node, prefix
+def _is_definition(target: Target) -> bool:
+    """Whether a name is that of a function or class, and not of a constant."""
+    if target.source is None or target.name is None:
+        return False
+    found = target.source.bindings.get(target.name, ())
+    is_function = any(isinstance(item.node, _Function) for item in found)
+    return is_function or all(isinstance(item.node, ast.ClassDef) for item in found)
 
 
-def _span(node: ast.stmt) -> range:
-    """The lines of a statement, its decorators included, counted from 0."""
-    first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
-    return range(first - 1, node.end_lineno or node.lineno)
+def _has_hook(node: ast.ClassDef) -> bool:
+    """Whether a class hears of classes that are made from it, or makes classes."""
+    hooks = {"__init_subclass__", "__new__", "__init__", "__call__"}
+    is_metaclass = any((chain_of(base) or ("",))[-1] in ("type", "ABCMeta") for base in node.bases)
+    names = {getattr(item, "name", "") for item in node.body}
+    return "__init_subclass__" in names or (is_metaclass and not hooks.isdisjoint(names))
 
 
-def _filled(function: ast.AST) -> Iterator[Chain]:
-    """The containers outside a function that it puts something into."""
-    free = {chain[0] for chain in uses([function]).chains}
-    for node in ast.walk(function):
+def _filled(node: ast.AST) -> Iterator[Chain]:
+    """The containers outside a function or class that it puts something into."""
+    free = {chain[0] for chain in uses([node]).chains}
+    own = getattr(node, "name", "")
+    for inner in ast.walk(node):
         place: ast.AST | None = None
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            place = node.value
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            place = node.func.value if node.func.attr in _MUTATING else None
+        if isinstance(inner, ast.Subscript) and isinstance(inner.ctx, ast.Store):
+            place = inner.value
+        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            place = inner.func.value if inner.func.attr in _MUTATING else None
         chain = chain_of(place) if place is not None else None
-        if chain is not None and chain[0] in free:
+        if chain is not None and (chain[0] in free or chain[0] == own):
             yield chain
