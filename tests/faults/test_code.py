@@ -1,0 +1,477 @@
+"""The code that runs, the code that is recorded, the note and what comes back are one and the same.
+
+FAULTS rows 47 to 50, in processes of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from superparams.store import Results
+from tests.runs import environment, output, script, start
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+LONG = pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW")
+
+# ---- 47: a file that is saved again
+
+DECORATORS = """
+import functools
+
+def twice(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args) * 2
+    return wrapper
+
+def bare(function):
+    def wrapper(*args):
+        return function(*args)
+    return wrapper
+
+def named(cls):
+    cls.name = "named"
+    return cls
+
+class Counted:
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+        self.function = function
+    def __call__(self, *args):
+        return self.function(*args)
+"""
+HELPER = """
+from __future__ import annotations
+import contextlib, dataclasses, enum, functools, typing
+from decorators import Counted, bare, named, twice
+
+if typing.TYPE_CHECKING:
+    from decorators import absent
+try:
+    import missing_module
+except ImportError:
+    missing_module = None
+try:
+    from missing_module import fast
+except ImportError:
+    def fast(x):
+        return x
+if len("a") > 1:
+    def chosen(x):
+        return x + 100
+else:
+    def chosen(x):
+        return x
+
+LIMIT = 1
+LIMIT = LIMIT + 1
+CACHE = None
+TABLE = {}
+MEMBERS = {"a", "b"} | {"c"}
+
+def plain(x):
+    global CACHE
+    CACHE = x
+    TABLE[x] = x
+    return x + (x in {"one", "two", 3})
+plain = twice(plain)
+
+@twice
+@twice
+def both(x):
+    return x
+
+@twice
+def wrapped(x):
+    return x + 1
+
+@bare
+def hidden(x):
+    return x + 2
+
+@Counted
+def counted(x):
+    return x + 3
+
+@functools.lru_cache(maxsize=None)
+def cached(x):
+    return x + 4
+
+@contextlib.contextmanager
+def context(x):
+    yield x + 5
+
+@functools.singledispatch
+def dispatched(x):
+    return x
+@dispatched.register
+def _(x: int):
+    return x + 6
+
+part = functools.partial(wrapped, 7)
+short = lambda x: x + 8
+
+@named
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    a: int = 1
+    b: int = 2
+    @property
+    def sum(self):
+        return self.a + self.b
+    @staticmethod
+    def still(x):
+        return x + 9
+    @classmethod
+    def made(cls, x):
+        return cls(x, x).sum
+    @functools.wraps(plain)
+    def method(self, x):
+        return super().__eq__(x)
+
+class Colour(enum.Enum):
+    RED = 1
+    def shade(self):
+        return self.value + 10
+
+class Point(typing.NamedTuple):
+    x: int = 1
+    def twice(self):
+        return self.x * 2
+
+def use(x):
+    with context(x) as y:
+        found = plain(y) + both(y) + wrapped(y) + hidden(y) + counted(y) + cached(y)
+    found += dispatched(y) + part() + short(y) + fast(y) + chosen(y) + LIMIT + len(MEMBERS)
+    return found + Pair.made(y) + Pair.still(y) + Colour.RED.shade() + Point().twice()
+"""
+USES = """
+from superparams import Experiment, search
+import helper
+
+class Use(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        return {"y": helper.use(self.x)}
+"""
+SAVED_AGAIN = """
+import os, sys
+from pathlib import Path
+from superparams.identity import fingerprint
+from uses import Use
+
+file = Path("helper.py")
+text = file.read_bytes()
+
+def touched():
+    os.utime(file)
+
+def written():
+    file.write_bytes(text)
+
+def replaced():
+    Path("new.py").write_bytes(text)
+    os.replace("new.py", file)
+
+def checked_out():
+    file.write_bytes(text.replace(b"x + 1", b"x - 1"))
+    fingerprint(Use)
+    file.write_bytes(text)
+
+def commented():
+    file.write_bytes(b"# A comment.\\n" + text)
+
+def with_other_ends():
+    file.write_bytes(text.replace(b"\\n", b"\\r\\n"))
+
+def backed_up():
+    os.rename(file, "helper.bak")
+    Path("helper.py").write_bytes(text)
+
+first = fingerprint(Use)
+assert first.notes == [], first.notes
+Use().run_all(progress=False)
+for save in (touched, written, replaced, checked_out, commented, with_other_ends, backed_up):
+    save()
+    code = fingerprint(Use)
+    assert (code.digest, code.notes, code.edited) == (first.digest, [], []), (save, code.notes)
+    assert Use().run_all(progress=False).notes == ()
+file.write_bytes(text)
+print(first.digest)
+"""
+EDITED = """
+import importlib, sys
+from pathlib import Path
+from superparams.identity import fingerprint
+from uses import Use
+
+file = Path("helper.py")
+text = file.read_text()
+first = fingerprint(Use)
+for number in range(1, 11):
+    old = f"x + {number}" if f"x + {number}\\n" in text else f"self.value + {number}"
+    old = "wrapped, 7" if number == 7 else old
+    assert old in text, number
+    file.write_text(text.replace(old, old.replace(str(number), str(number * 1000))))
+    code = fingerprint(Use)
+    assert code.digest == first.digest, number
+    assert len(code.notes) == 1 and len(code.edited) >= 1, (number, code.notes)
+    assert "helper.py was edited after it was imported" in code.notes[0]
+for old, new in [
+    ("LIMIT = 1", "LIMIT = 9"), ("LIMIT + 1", "LIMIT + 9"), ("* 2", "* 3"), ("= 1", "= 5"),
+    ('{"c"}', '{"d"}'), ("    def shade", "    @staticmethod\\n    def shade"), ("@bare\\n", ""),
+]:
+    assert old in text, old
+    file.write_text(text.replace(old, new))
+    code = fingerprint(Use)
+    assert (code.digest, len(code.notes)) == (first.digest, 1), (old, code.notes)
+"""
+
+
+def write_uses(folder: Path, helper: str = HELPER) -> None:
+    script(folder, DECORATORS, "decorators.py")
+    script(folder, helper, "helper.py")
+    script(folder, USES, "uses.py")
+
+
+def test_47_a_file_that_is_saved_again_was_not_edited(tmp_path: Path) -> None:
+    write_uses(tmp_path)
+    digest = output(tmp_path, SAVED_AGAIN)
+    # Written after the process began, and imported then: what is in memory is compared.
+    fresh = """
+from pathlib import Path
+for name in ("decorators", "helper", "uses"):
+    Path(name + ".py").write_bytes(Path(name + ".py").read_bytes())
+from uses import Use
+from superparams.identity import fingerprint
+code = fingerprint(Use)
+assert (code.notes, code.unknown) == ([], []), code.notes
+print(code.digest)
+"""
+    assert output(tmp_path, fresh) == digest
+    again = "from uses import Use\nprint(Use().run_all(progress=False).counts)"
+    before = len(list((tmp_path / "results").glob("*/runs/*")))
+    assert output(tmp_path, again) == "{'done': 2}\n"
+    assert len(list((tmp_path / "results").glob("*/runs/*"))) == before, "nothing ran again"
+
+
+def test_47_every_edit_is_seen(tmp_path: Path) -> None:
+    write_uses(tmp_path)
+    output(tmp_path, EDITED)
+
+
+AT_ONCE = """
+import subprocess, sys
+from pathlib import Path
+for number in range(int(sys.argv[1])):
+    text = Path("helper.txt").read_text().replace("x + 1\\n", f"x + {number + 1}\\n")
+    Path("helper.py").write_text(text)
+    done = subprocess.run([sys.executable, "main.py"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout == f"{(5 + number + 1) * 2} () {{'done': 1}}\\n", (number, done.stdout)
+"""
+MAIN = """
+from superparams import Experiment, search
+import helper
+class Use(Experiment):
+    x: int = search([5])
+    def run(self):
+        return {"y": helper.wrapped(self.x)}
+table = Use().run_all(progress=False)
+print(next(iter(table))["y"], table.notes, table.counts)
+"""
+
+
+def written_and_run(folder: Path, times: int) -> None:
+    """Write a file and run at once, many times; no run takes it for edited, or for what it was."""
+    write_uses(folder)
+    script(folder, HELPER, "helper.txt")
+    script(folder, MAIN, "main.py")
+    # Within one second Python itself takes what was compiled from a file of the same size.
+    env = environment(PYTHONDONTWRITEBYTECODE="1")
+    process = start(folder, str(script(folder, AT_ONCE, "at_once.py")), str(times), env=env)
+    out, err = process.communicate(timeout=250)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_47_written_and_run_at_once(tmp_path: Path) -> None:
+    written_and_run(tmp_path, 10)
+
+
+@pytest.mark.slow
+@LONG
+def test_47_written_and_run_at_once_100_times(tmp_path: Path) -> None:
+    written_and_run(tmp_path, 100)
+
+
+# ---- 48: a module that is edited between its import and the run
+
+LIBRARY = """
+import shared.base
+from shared.base import Base
+K = 2 * 3
+WORD = "old"
+def f(x="old"):
+    return x + "/old"
+class Thing(Base):
+    word = "old"
+    def go(self):
+        return "old" + self.up()
+"""
+EXPERIMENT = """
+from superparams import Experiment, search
+import lib
+from gone import away
+
+class E(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        import later
+        from shared import deep
+        found = [lib.K == 6, lib.WORD, lib.f(), lib.Thing.word, lib.Thing().go(), away(), later.W]
+        return {"v": " ".join(map(str, [*found, deep.D, "old"]))}
+"""
+OLD = "True old old/old old oldold old old old old"
+EDIT_THEN_RUN = """
+import concurrent.futures, json, multiprocessing, os
+from pathlib import Path
+from exp import E
+
+def edit():
+    for name in ("exp.py", "lib.py", "shared/base.py"):
+        file = Path(name)
+        text = file.read_text().replace("old", "new").replace("2 * 3", "2 * 4")
+        if name == "lib.py":  # as editors do it
+            Path("lib.tmp").write_text(text)
+            os.replace("lib.tmp", file)
+        else:
+            file.write_text(text)
+    Path("gone.py").unlink()
+
+def ways():
+    yield {}
+    yield {"num_proc": 2, "engine": "threads"}
+    yield {"num_proc": 2, "start_method": "forkserver"}
+    yield {"num_proc": 2, "start_method": "spawn"}
+    yield {"num_proc": 2, "start_method": "fork"}
+    # A pool of Python itself imports the script anew, and all that this imports.
+    Path("gone.py").write_text("def away(): return 'new'")
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        yield {"num_proc": 2, "engine": pool}
+
+if __name__ == "__main__":
+    edit()
+    for way in ways():
+        table = E().run_all(resume=False, progress=False, **way)
+        ran = sorted({row["v"] for row in table})
+        (code,) = {row["code"] for row in table}
+        told = table.provenance(next(iter(table)))
+        assert told.manifest["notes"] == list(table.notes)
+        kept = {str(p.relative_to(told.run / "source")): p.read_text() for p in told.files}
+        print(json.dumps([ran, code, sorted(table.notes), kept]))
+"""
+
+
+def write_experiment(folder: Path) -> dict[str, str]:
+    files = {
+        "exp.py": EXPERIMENT,
+        "lib.py": LIBRARY,
+        "gone.py": "def away():\n    return 'old'\n",
+        "later.py": "W = 'old'\n",
+        "shared/__init__.py": "",
+        "shared/base.py": "class Base:\n    def up(self):\n        return 'old'\n",
+        "shared/deep.py": "D = 'old'\n",
+    }
+    (folder / "shared").mkdir()
+    for name, text in files.items():
+        script(folder, text, name)
+    return files
+
+
+FINGERPRINT = "from exp import E\nfrom superparams.identity import fingerprint\n"
+
+
+def test_48_all_engines_run_and_keep_what_was_imported(tmp_path: Path) -> None:
+    files = write_experiment(tmp_path)
+    digest = output(tmp_path, f"{FINGERPRINT}print(fingerprint(E).digest)").strip()
+    out = output(tmp_path, EDIT_THEN_RUN)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert len(lines) == 6
+    for ran, code, notes, kept in lines:
+        assert ran == [OLD]
+        assert code == digest, "the fingerprint is that of the text that ran"
+        assert {name: kept[f"project/{name}"] for name in files} == files
+        assert len(notes) == 4
+        assert any("lib.py was edited" in note and "lib.f" in note for note in notes)
+    assert any("gone.py was removed" in note for note in lines[0][2])
+    results = Results.load(tmp_path / "results" / "exp.E")
+    then = results.provenance(next(iter(results))).restore(tmp_path / "then", git=False)
+    again = "from exp import E\nprint(E(x=1).run()['v'])"
+    assert output(then, again) == f"{OLD}\n"
+
+
+RELOADED = """
+import importlib, sys
+from pathlib import Path
+import exp, lib
+from superparams.errors import RunError
+
+def ran():
+    ways = ({}, {"num_proc": 2}, {"num_proc": 2, "start_method": "spawn"})
+    tables = [exp.E().run_all(resume=False, progress=False, **way) for way in ways]
+    assert len({row["code"] for table in tables for row in table}) == 1
+    (value,) = {row["v"] for table in tables for row in table}
+    return value, {note for table in tables for note in table.notes}
+
+if __name__ == "__main__":
+    file = Path("lib.py")
+    text = file.read_text()
+    assert ran() == ("old", set())
+    file.write_text(text.replace("old", "newer"))
+    value, notes = ran()
+    assert value == "old" and len(notes) == 1, (value, notes)
+    importlib.reload(lib)
+    if sys.argv[1] == "by module":
+        assert ran() == ("newer", set())
+        file.write_text(text)
+        assert ran()[0] == "newer"
+        namespace = {}
+        exec(compile(text, lib.f.__code__.co_filename, "exec"), namespace)
+        lib.f.__code__ = namespace["f"].__code__  # what tools do that reload by themselves
+        assert ran() == ("old", set())
+    else:
+        for way in ({}, {"num_proc": 2}, {"num_proc": 2, "engine": "threads"}):
+            try:
+                exp.E().run_all(progress=False, **way)
+            except RunError as error:
+                assert "lib.f in memory is not what the file holds" in str(error)
+            else:
+                raise AssertionError("exp.f is of the old text, lib.f of the new one")
+        importlib.reload(exp)
+        assert ran() == ("newer", set())
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "imports", "call"),
+    [("by module", "import lib", "lib.f()"), ("by name", "from lib import f", "f()")],
+)
+def test_48_a_module_that_is_reloaded(tmp_path: Path, how: str, imports: str, call: str) -> None:
+    script(tmp_path, "def f():\n    return 'old'\n", "lib.py")
+    text = f"""
+from superparams import Experiment, search
+{imports}
+class E(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        return {{"v": {call}}}
+"""
+    script(tmp_path, text, "exp.py")
+    env = environment(PYTHONDONTWRITEBYTECODE="1")
+    output(tmp_path, RELOADED, how, env=env)
