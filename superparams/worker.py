@@ -26,6 +26,8 @@ from superparams.outcome import Outcome, Status
 from superparams.outcomes.frozen import frozen
 from superparams.params import Params, layout_of
 from superparams.payload.process import Origin, this_process
+from superparams.payload.script import Names, Script
+from superparams.payload.script import adopt as adopt_script
 from superparams.secrets import hide, variables_of
 from superparams.show import as_row, row_maker
 from superparams.snapshot import install
@@ -131,16 +133,22 @@ class Program:
         """
         held = [(owner, x.content) for owner, x in _made_on_demand(self.space) if x.is_carried]
         state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "sources", "_home")}
-        arrival = (self._main, packages(), self.sources, self._home)
-        return Program._arrived, arrival, {**state, "_content": held}
+        arrival = (self._main, Script.of_driver(), packages(), self.sources, self._home)
+        return Program._arrived, arrival, {**state, "_content": held, "_names": Names()}
 
     @classmethod
     def _arrived(
-        cls, main: str, known: list[Package], sources: Mapping[str, bytes], home: str
+        cls,
+        main: str,
+        script: Script,
+        known: list[Package],
+        sources: Mapping[str, bytes],
+        home: str,
     ) -> Program:
         """An empty one, in a process that from now on knows the code as the driver did."""
         if home != this_process():
             set_main_name(main)
+            adopt_script(script)
             adopt(known)
             install(sources)
         program = cls.__new__(cls)
@@ -149,6 +157,7 @@ class Program:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         content = state.pop("_content")
+        state.pop("_names")
         if self._home != this_process():  # here they hold it already
             for owner, x in content:
                 _declaration(owner).carry(x)

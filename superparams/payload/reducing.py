@@ -5,7 +5,6 @@ Found by looking at what is loaded already: packing a dict does not import numpy
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 import sys
@@ -15,6 +14,8 @@ from typing import Any, cast
 
 from cloudpickle import Pickler
 
+from superparams.payload.defining import OfScript
+from superparams.payload.script import Names
 from superparams.payload.writing import Writer
 
 _NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of a file's name
@@ -36,7 +37,7 @@ _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
     ("torch", "TypedStorage", False, "tensors", "reduce_typed_storage"),
     ("os", "_Environ", True, "reducing", "reduce_environment"),
     ("types", "CodeType", False, "reducing", "reduce_code"),
-    ("functools", "_lru_cache_wrapper", False, "reducing", "reduce_cached"),
+    ("functools", "_lru_cache_wrapper", False, "defining", "reduce_cached"),
 )
 
 
@@ -47,6 +48,7 @@ class ReducingPickler(Pickler):
         super().__init__(file, protocol=5, buffer_callback=writer.take)
         self._writer = writer
         self._reducers: dict[type, Reducer | None] = {}
+        self._script = OfScript(self.globals_ref)
 
     def reducer_override(self, obj: Any) -> Any:
         """As in `pickle.Pickler`."""
@@ -59,7 +61,10 @@ class ReducingPickler(Pickler):
             reduced = reducer(obj, self._writer)
             if reduced is not NotImplemented:
                 return reduced
-        return super().reducer_override(obj)
+        if kind is Names:
+            return self._script.rest()
+        made = super().reducer_override(obj)
+        return made if made is NotImplemented else self._script.reduced(obj, made)
 
 
 def _reducer_of(kind: type) -> Reducer | None:
@@ -87,18 +92,3 @@ def reduce_code(code: Any, writer: Writer) -> Any:
     """Code as cloudpickle has it, but with the name of its file, for tracebacks."""
     make, parts = Pickler.dispatch_table[types.CodeType](code)
     return make, tuple(code.co_filename if part == _NO_FILE else part for part in parts)
-
-
-def reduce_cached(cached: Any, writer: Writer) -> Any:
-    """A function under ``functools.cache``, with an empty cache, where no process can import it.
-
-    By itself it travels by name, which for one of a script names nothing in a worker.
-    """
-    if cached.__module__ not in ("__main__", "__mp_main__", None):
-        return NotImplemented
-    parameters = cached.cache_parameters()
-    return _cached, (cached.__wrapped__, parameters["maxsize"], parameters["typed"])
-
-
-def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
-    return functools.lru_cache(maxsize, typed)(function)

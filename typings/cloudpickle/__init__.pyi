@@ -6,6 +6,7 @@ from typing import IO, Any
 
 class Pickler:
     dispatch_table: Any
+    globals_ref: dict[int, Any]
     def __init__(
         self,
         file: IO[bytes],

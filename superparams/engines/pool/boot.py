@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from superparams.engines import Options
+from superparams.payload import script
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Boot:
         """Make modules importable here as they are in the driver."""
         sys.path[:] = self.path
         sys.argv[:] = self.argv
+        script.stand_in()
 
     def load_libraries(self) -> None:
         """Load what will be needed; what cannot be loaded fails where it is needed, and is told."""

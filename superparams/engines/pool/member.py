@@ -32,10 +32,11 @@ from superparams.engines.pool.logs import Output
 from superparams.engines.pool.parcel import Parcels
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.outcome import Outcome
+from superparams.payload import script
 from superparams.worker import Place, trace_of
 
 if TYPE_CHECKING:
-    from superparams.payload import Attached
+    from superparams.payload import Attached, Handle, Payload
     from superparams.worker import Program, Worker
 
 _FLUSH_NS = 20_000_000
@@ -80,6 +81,8 @@ def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int
         boot.set_environ(seat.rank)
         if forked:
             _part_from_parent(boot)
+            if boot.method == "fork":
+                script.hand_on(_whole_script)
         loaded = loaded or load(boot)
         options = boot.options
         worker = loaded.program.enter(Place(seat.rank, options.num_proc, options.folder))
@@ -98,8 +101,21 @@ def load(boot: Boot) -> Loaded:
 
     attached = payload.attach(boot.handle)
     program: Program = attached.load()
+    script.hand_on(lambda: boot.handle)
     program.prepare()
     return Loaded(program, attached)
+
+
+_packed: list[Payload] = []  # what pools of this process attach, as long as it lives
+
+
+def _whole_script() -> Handle:
+    """The driver's script, which this process is a fork of."""
+    from superparams import payload
+    from superparams.payload.defining import WholeScript
+
+    _packed[:] = _packed or [payload.pack(WholeScript())]
+    return _packed[0].handle
 
 
 def _settle(seat: Seat) -> None:
