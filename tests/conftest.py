@@ -83,6 +83,14 @@ def no_children() -> Iterator[None]:
     until_gone({"process": lambda: [described(pid) for pid in sorted(children() - before)]})
 
 
+@pytest.fixture(scope="session")
+def loky() -> Any:
+    """It has a tracker of its own, which serves an interpreter until it ends."""
+    found = pytest.importorskip("joblib.externals.loky")
+    found.backend.resource_tracker.ensure_running()
+    return found
+
+
 @pytest.fixture
 def no_leaks() -> Iterator[None]:
     """The test leaves no process, no file in /dev/shm and no open file behind.

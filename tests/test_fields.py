@@ -6,7 +6,6 @@ import enum
 import itertools
 import pickle
 import threading
-import time
 import typing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import pytest
 from superparams import Experiment, Params, search, value
 from superparams.errors import FieldError
 from superparams.fields import Axis
+from tests.timing import within
 
 
 class Color(enum.Enum):
@@ -123,9 +123,8 @@ def test_a_range_stays_lazy() -> None:
 @pytest.mark.parametrize("stranger", [0.5, -1, 10**12, True, "1", None, [1], np.array([1, 2])])
 def test_what_is_not_in_a_long_range_is_told_at_once(stranger: Any) -> None:
     axis = Axis(range(10**12))
-    started = time.perf_counter()
-    assert axis.find(stranger) is None
-    assert time.perf_counter() - started < 1
+    with within(1):
+        assert axis.find(stranger) is None
     assert axis.find(3.0) == axis.find(np.int64(3)) == 3
 
 

@@ -416,8 +416,7 @@ def test_any_process_of_this_user_can_attach() -> None:
 
 
 @pytest.mark.skipif(not LINUX, reason="/proc")
-def test_loky_can_attach() -> None:
-    loky = pytest.importorskip("joblib.externals.loky")
+def test_loky_can_attach(loky: Any) -> None:
     a = numbers()
     with pack(a) as payload:
         pool = loky.ProcessPoolExecutor(1)

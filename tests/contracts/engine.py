@@ -18,7 +18,7 @@ from superparams.engines import Control, Engine
 from superparams.errors import SuperparamsError
 from superparams.worker import Place
 from tests.contracts.programs import FunctionProgram, execute, rows, run
-from tests.timing import wait_for
+from tests.timing import stretch, wait_for
 
 
 def double(index: int, place: Place) -> dict[str, int]:
@@ -178,10 +178,12 @@ class EngineContract:
     def test_stopping_takes_less_than_a_second(self, engine: Engine) -> None:
         control = Control()
         begun = 0.0
-        for _ in self.execute(engine, nap, 200, control=control):
-            begun = begun or time.monotonic()
-            control.stop()
-        assert time.monotonic() - begun < 1.0
+        with stretch() as measured:
+            for _ in self.execute(engine, nap, 200, control=control):
+                begun = begun or time.monotonic()
+                control.stop()
+            seconds = time.monotonic() - begun
+        assert measured.allows(seconds, 1.0)
 
     def test_what_ended_before_a_stop_is_recorded(self, engine: Engine, tmp_path: Path) -> None:
         """Also what an engine keeps back for company, while the settings after it are long."""
@@ -228,11 +230,12 @@ class EngineContract:
             time.sleep(0.3)
             return {}
 
+        begun = time.monotonic()
         thread = threading.Thread(target=lambda: self.run(engine, seen, [range(7, 8)]))
         thread.start()
         running = wait_for(lambda: [one for one in engine.activity() if one.index is not None])
         assert [one.index for one in running] == [7]
-        assert 0 <= running[0].seconds < 5
+        assert 0 <= running[0].seconds <= time.monotonic() - begun
         thread.join()
 
     def test_where_settings_run(self, engine: Engine) -> None:

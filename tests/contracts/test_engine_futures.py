@@ -46,14 +46,6 @@ class TestProcessPool(EngineContract):
             yield find(executor)
 
 
-@pytest.fixture(scope="module")
-def loky() -> Any:
-    """It has a tracker of its own, which serves an interpreter until it ends."""
-    found = pytest.importorskip("joblib.externals.loky")
-    found.backend.resource_tracker.ensure_running()
-    return found
-
-
 class TestLoky(EngineContract):
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 

@@ -14,7 +14,7 @@ from superparams.errors import EngineError
 from superparams.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import FunctionProgram, execute, run
-from tests.timing import wait_for
+from tests.timing import slowness, wait_for, within
 
 
 class TestForkserver(EngineContract):
@@ -65,29 +65,32 @@ def test_unknown_start_methods_are_refused() -> None:
 @pytest.mark.usefixtures("no_leaks")
 def test_a_long_setting_keeps_nothing_waiting() -> None:
     """Quick settings come first, so that the long one is somewhere inside a large chunk."""
+    long = 1.0 * slowness()
 
     def mixed(index: int, place: Place) -> dict[str, float]:
         if index == 3000:
-            time.sleep(1.0)
+            time.sleep(long)
         return {"y": time.monotonic()}
 
     found = run(find("processes"), mixed, 6000, num_proc=2)
     last = max(row["result.y"] for index, row in found.items() if index != 3000)
-    assert last < found[3000]["result.y"] - 0.5
+    assert last < found[3000]["result.y"] - 0.5 * long
 
 
 @pytest.mark.timed
 @pytest.mark.usefixtures("no_leaks")
 def test_outcomes_before_a_long_setting_arrive_during_it() -> None:
+    long = 1.0 * slowness()
+
     def mixed(index: int, place: Place) -> dict[str, int]:
-        time.sleep(1.0 if index == 3000 else 0)
+        time.sleep(long if index == 3000 else 0)
         return {}
 
     batches = execute(find("processes"), mixed, 3001)
     arrived: list[float] = []
     for _ in batches:
         arrived.append(time.monotonic())
-    assert arrived[-1] - arrived[-2] > 0.7
+    assert arrived[-1] - arrived[-2] > 0.7 * long
 
 
 @pytest.mark.timed
@@ -101,5 +104,6 @@ def test_a_slow_reader_does_not_stop_timeouts() -> None:
     engine = find("processes")
     batches = execute(engine, hang, 2, timeout=0.3)
     next(batches)
-    wait_for(lambda: not any(one.index == 1 for one in engine.activity()), 5)
+    with within(5):
+        wait_for(lambda: not any(one.index == 1 for one in engine.activity()))
     list(batches)

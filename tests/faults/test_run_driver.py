@@ -22,7 +22,7 @@ import pytest
 
 from tests.conftest import MARK, new_segments
 from tests.runs import alive, environment, family, output, recorded, script, start
-from tests.timing import PATIENCE, wait_for
+from tests.timing import PATIENCE, slowness, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -69,18 +69,17 @@ def killed(folder: Path, dice: random.Random, *words: str, is_group: bool = Fals
     ran = folder / "ran.txt"
     process = start(folder, *words, start_new_session=is_group)
     if dice.random() < 0.3:
-        time.sleep(dice.uniform(0.0, 0.8))
+        time.sleep(dice.uniform(0.0, 0.8) * slowness())
     else:  # some 20 ms after its first setting: its workers send what they have every 20 ms
         wait_for(lambda: ran.exists() or process.poll() is not None)
-        time.sleep(dice.uniform(0.0, 0.04))
-    if is_group:
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    begun = time.monotonic()
-    process.communicate()
-    wait_for(lambda: not at_work())
-    assert time.monotonic() - begun < 1.0
+        time.sleep(dice.uniform(0.0, 0.04) * slowness())
+    with within(1.0):
+        if is_group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.communicate()
+        wait_for(lambda: not at_work())
     assert left_shared() == []
 
 
@@ -140,9 +139,10 @@ def test_12_the_whole_group_killed(tmp_path: Path) -> None:
     process = start(tmp_path, str(path), "2", "2000", start_new_session=True)
     wait_for(lambda: recorded(tmp_path))
     group = family(process.pid)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    wait_for(lambda: not any(alive(one) for one in group), 1.0)
+    with within(1.0):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        wait_for(lambda: not any(alive(one) for one in group))
     assert {one.name for one in tmp_path.iterdir()} == {"script.py", "ran.txt", "results"}
     (run,) = (tmp_path / "results").glob("*/runs/*")
     assert {one.name for one in run.iterdir()} == {"run.json", "source", "ledger", "logs"}

@@ -23,8 +23,9 @@ import pytest
 from scipy import sparse
 
 from superparams import Experiment, Results, search, value
+from tests.conftest import MARK, marked
 from tests.runs import BY_INTERRUPT, Terminal, environment, script, start
-from tests.timing import PATIENCE
+from tests.timing import PATIENCE, stretch
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -146,9 +147,11 @@ def test_1_2_3_5_20_21_one_bad_setting_of_many(way: str, status: str, error: str
 @pytest.mark.parametrize("way", ["endless", "backtrack", "ignore_sigterm"])
 def test_7_8_9_a_timeout_comes_within_a_fifth_of_a_second(way: str) -> None:
     """Whether it runs Python, holds the GIL in C code, or does not listen to signals."""
-    row, _ = one_bad(way, timeout=0.4)
+    with stretch() as measured:
+        row, _ = one_bad(way, timeout=0.4)
     assert row["status"] == "timeout"
-    assert 0.4 <= row["seconds"] < 0.6
+    assert row["seconds"] >= 0.4
+    assert measured.allows(row["seconds"] - 0.4, 0.2)
     assert way in row["traceback"]
 
 
@@ -176,7 +179,9 @@ class Leaves(Experiment):
 def test_10_what_a_setting_leaves_running_ends_with_its_worker(dies: bool) -> None:
     found = Leaves(dies=dies).run_all(2, progress=False)
     assert found.counts == {"killed" if dies else "done": 3}
-    assert not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == SLEEPER]
+    for one in psutil.process_iter(["cmdline"]):
+        ours = one.info["cmdline"] == SLEEPER and marked(one.pid, os.environ[MARK])
+        assert not ours, "another suite may run on this machine, but this one is ours"
 
 
 def write_array(shared: dict[str, Any]) -> None:
@@ -358,12 +363,13 @@ if __name__ == "__main__":
 @pytest.mark.timed
 def test_40_a_huge_space_starts_at_once_and_is_drained(tmp_path: Path) -> None:
     path = script(tmp_path, HUGE)
-    begun = time.monotonic()
-    with Terminal(tmp_path, str(path)) as terminal:
+    with stretch() as measured, Terminal(tmp_path, str(path)) as terminal:
+        begun = time.monotonic()
         terminal.expect(r"[1-9][\d,]*/1,000,000,000,000")
-        assert time.monotonic() - begun < 5
+        seconds = time.monotonic() - begun
         terminal.interrupt()
         assert terminal.end() == BY_INTERRUPT
+    assert measured.allows(seconds, 5)
     ran = re.findall(r"([\d,]+) of 1,000,000,000,000 settings ran", terminal.seen)[-1]
     process = start(tmp_path, str(path))
     _, err = process.communicate(timeout=PATIENCE)

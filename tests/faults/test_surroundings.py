@@ -24,7 +24,7 @@ from superparams.errors import EngineError
 from superparams.worker import Place
 from tests.contracts.engine import Hostile
 from tests.contracts.programs import FunctionProgram, execute, rows, run
-from tests.timing import PATIENCE, wait_for
+from tests.timing import PATIENCE, stretch, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -70,10 +70,9 @@ def hanging(**more: Any) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_11_14_nothing_outlives_the_driver(how: signal.Signals) -> None:
     process, family = hanging()
-    process.send_signal(how)
-    begun = time.monotonic()
-    wait_for(lambda: not any(alive(one) for one in family), 5)
-    assert time.monotonic() - begun < 1.0
+    with within(1.0):
+        process.send_signal(how)
+        wait_for(lambda: not any(alive(one) for one in family))
     process.communicate()
 
 
@@ -88,10 +87,9 @@ def test_11_killed_at_any_time_of_its_start() -> None:
 @pytest.mark.timed
 def test_12_nothing_outlives_the_process_group_of_the_driver() -> None:
     process, family = hanging(start_new_session=True)
-    os.killpg(process.pid, signal.SIGKILL)
-    begun = time.monotonic()
-    wait_for(lambda: not any(alive(one) for one in family), 5)
-    assert time.monotonic() - begun < 1.0
+    with within(1.0):
+        os.killpg(process.pid, signal.SIGKILL)
+        wait_for(lambda: not any(alive(one) for one in family))
     process.communicate()
 
 
@@ -216,12 +214,14 @@ def test_13_draining_does_not_wait_for_the_rest_of_a_chunk() -> None:
     found: list[dict[str, Any]] = []
     engine = find("processes")
     begun = 0.0
-    for data in execute(engine, slows_down, 6000, control=control, num_proc=2):
-        found += rows([data])
-        if not begun and any(row["index"] >= 2000 for row in found):
-            begun = time.monotonic()
-            control.drain()
-    assert time.monotonic() - begun < 1.5
+    with stretch() as measured:
+        for data in execute(engine, slows_down, 6000, control=control, num_proc=2):
+            found += rows([data])
+            if not begun and any(row["index"] >= 2000 for row in found):
+                begun = time.monotonic()
+                control.drain()
+        seconds = time.monotonic() - begun
+    assert measured.allows(seconds, 1.5)
     assert len(found) < 2100
 
 
@@ -239,10 +239,9 @@ def test_13_stopping_kills_what_holds_the_gil() -> None:
     batches = execute(engine, hang, 2, control=control)
     next(batches)
     wait_for(lambda: [one for one in engine.activity() if one.index == 1])
-    control.stop()
-    begun = time.monotonic()
-    assert rows(batches) == []
-    assert time.monotonic() - begun < 1.0
+    with within(1.0):
+        control.stop()
+        assert rows(batches) == []
 
 
 def test_21_an_exception_that_cannot_be_pickled_keeps_type_text_and_traceback() -> None:

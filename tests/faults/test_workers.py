@@ -22,9 +22,10 @@ from superparams.engines import find
 from superparams.worker import Place
 from tests.contracts.programs import Rows, rows, run
 from tests.contracts.programs import execute as execute_with
-from tests.timing import PATIENCE, wait_for
+from tests.timing import PATIENCE, stretch, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
+MARK = "SUPERPARAMS_TEST"  # of conftest.py; workers have no need of all that it imports
 METHODS = ["forkserver", "spawn", "fork"]
 
 
@@ -253,6 +254,7 @@ def ignore_terminate() -> None:
     time.sleep(1000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("act", [endless, backtrack, ignore_terminate])
 def test_7_8_9_a_timeout_ends_whatever_it_is(act: Callable[[], None]) -> None:
     def function(index: int, place: Place) -> dict[str, int]:
@@ -260,13 +262,15 @@ def test_7_8_9_a_timeout_ends_whatever_it_is(act: Callable[[], None]) -> None:
         return {}
 
     limit = 0.5
-    batches = execute_with(find("processes"), function, 1, timeout=limit)
-    (row,) = rows([next(batches)])
-    told = time.time()
-    assert list(batches) == []
+    with stretch() as measured:
+        batches = execute_with(find("processes"), function, 1, timeout=limit)
+        (row,) = rows([next(batches)])
+        told = time.time()
+        assert list(batches) == []
     assert row["status"] == "timeout"
-    assert told - row["started"] < limit + 0.2
-    assert limit <= row["seconds"] < limit + 0.2
+    assert measured.allows(told - row["started"] - limit, 0.2)
+    assert limit <= row["seconds"]
+    assert measured.allows(row["seconds"] - limit, 0.2)
     assert act.__name__ in row["traceback"], "the stack tells where it hung"
     assert "timeout=0.5" in row["error"]
 
@@ -293,7 +297,14 @@ GRANDCHILD = ["sleep", "4321.5"]
 
 
 def sleepers() -> list[psutil.Process]:
-    return [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == GRANDCHILD]
+    """Those of this test, which have its mark: another suite may run on this machine."""
+    return [
+        one
+        for one in psutil.process_iter(["cmdline", "environ"])
+        if one.info["cmdline"] == GRANDCHILD
+        and one.info["environ"]
+        and one.info["environ"].get(MARK) == os.environ[MARK]
+    ]
 
 
 @pytest.mark.parametrize("new_session", [False, True])
@@ -326,7 +337,7 @@ def test_10_grandchildren_end_when_a_killed_worker_is_replaced(tmp_path: Path) -
         if index == 0:
             subprocess.Popen(GRANDCHILD, start_new_session=True)
             kill_self()
-        wait_for(lambda: not sleepers(), 5)
+        wait_for(lambda: not sleepers())
         return {}
 
     assert_only(run(find("processes"), function, 3, num_proc=1), 0, "killed")
