@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from superparams.errors import FieldError
 from superparams.field import Field, resolve
-from superparams.fields import FIELDS, REQUIRED, Search, Value
+from superparams.fields import FIELDS, REQUIRED, Axis, Search, Value
 from superparams.shorten import shorten
 from superparams.texts import hold
 
@@ -23,12 +23,14 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import dataclass_transform
 
-__all__ = ["SearchMeta", "fields_of", "recorded_fields"]
+__all__ = ["SUBCLASSED", "SearchMeta", "fields_of", "recorded_fields"]
 
 METHODS: Final = ("__init__", "__repr__", "__eq__", "__hash__")
 # What @dataclass would write on a class that has its own.
 GENERATED: Final = {*METHODS, "__replace__", "__match_args__", "__doc__"}
 DATACLASS: Final = "__dataclass_fields__"
+# On a class that has subclasses: a field annotated with it may hold a group of any of them.
+SUBCLASSED: Final = "__superparams_subclassed__"
 MAY_BE_FIELDS: Final = {"seed"}  # a method of Experiment that a declared field may replace
 
 
@@ -57,6 +59,9 @@ class SearchMeta(ABCMeta):
         _take_over(cls)
         _as_dataclass(cls, fields)
         hold(cls.__module__)
+        for base in bases:
+            if isinstance(base, SearchMeta) and not _is_ours(base):
+                type.__setattr__(base, SUBCLASSED, True)
         return cls
 
     def __setattr__(cls, name: str, x: Any) -> None:
@@ -217,7 +222,9 @@ def _declared(
             continue
         if name in inherited:
             _refuse_method(cls, name, x)
-            yield name, Field(cls, name, inherited[name].annotation, _default(cls, name, x))
+            one = inherited[name]
+            given = one.declared.named(x) if isinstance(one.declared, Axis) else x
+            yield name, Field(cls, name, one.annotation, _default(cls, name, given))
         elif isinstance(x, Search | Value):
             raise _unannotated(cls, name, x)
 

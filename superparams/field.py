@@ -53,6 +53,19 @@ class Field:
         """Whether it is read from the environment, and recorded nowhere."""
         return isinstance(self.declared, Value) and self.declared.secret is not None
 
+    def is_keyed_constant(self, x: object) -> bool:
+        """Whether `x` is the very constant that the class has a ``key`` for."""
+        declared = self.declared
+        return isinstance(declared, Value) and declared.key is not None and declared.given is x
+
+    def key_on(self, instance: Any) -> str | None:
+        """The ``key`` that stands for the content of this field on an instance, if one does."""
+        held: dict[str, Any] = instance.__dict__
+        if self.name in held:
+            return None
+        declared = held.get("~lazy", {}).get(self.name, self.declared)
+        return declared.key if isinstance(declared, Value) else None
+
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
         if instance is not None:
             return self.on_demand(instance)
@@ -122,8 +135,10 @@ class Field:
             return declared
         if declared is REQUIRED or isinstance(declared, Axis):
             return declared
-        refuse_hidden(declared, self.where)
-        return Value(snapshot(self._named(declared)), plain=True)
+        refuse_hidden(declared, self.where, self.annotation)
+        axis = getattr(self, "declared", None)
+        given = axis.named(declared) if isinstance(axis, Axis) else declared
+        return Value(snapshot(given), plain=True)
 
     def _refuse_open_secret(self, declared: Any) -> None:
         """Refuse to be given what would be recorded in place of a secret, and the other way.
@@ -146,15 +161,6 @@ class Field:
                 f"{self.where} is recorded, so it cannot be a secret: declare it in the class, "
                 f"{self.name}: str = {declared!r}"
             )
-
-    def _named(self, given: Any) -> Any:
-        """The named point that `given` is the name of, else what was given."""
-        axis = getattr(self, "declared", None)
-        if not isinstance(given, str) or not isinstance(axis, Axis) or not axis.labels:
-            return given
-        if given not in axis.labels or axis.find(given) is not None:
-            return given
-        return axis.points[axis.labels.index(given)]
 
     def _refuse_unclear(self, declared: Value) -> None:
         ways = {"factory": declared.factory, "derive": declared.derive}
@@ -179,7 +185,7 @@ class Field:
                 f"{self.where}: value(..., key={shorten(declared.key)}) must be a name, a str: "
                 f'key="{shorten(declared.key)}"'
             )
-        refuse_hidden(declared.given, self.where)
+        refuse_hidden(declared.given, self.where, self.annotation)
         if is_open(declared.given) and not declared.plain:
             raise FieldError(
                 f"{self.where}: value({shorten(declared.given)}) holds an open space; "

@@ -23,6 +23,7 @@ __all__ = [
     "Required",
     "Search",
     "Value",
+    "group_class",
     "is_group",
     "is_open",
     "search",
@@ -178,7 +179,8 @@ class Value:
         One that imports the class makes a constant anew, which need not be the same; what stands on
         the space itself, as plain constants do, goes with the space.
         """
-        return self.is_made or (self.given is not REQUIRED and self.mutable)
+        is_off_space = self.mutable or self.key is not None
+        return self.is_made or (self.given is not REQUIRED and is_off_space)
 
     @property
     def content(self) -> Any:
@@ -255,16 +257,25 @@ def value(
 
 
 class Axis:
-    """The candidate points of one field, in order, with their names where they have any."""
+    """The candidate points of one field, in order, with their names where they have any.
 
-    __slots__ = ("_table", "labels", "points", "zip")
+    `names`: the axis whose named points name the values of this one in tables; by default itself.
+    It is another one where fields inside the points were changed since.
+    """
+
+    __slots__ = ("_table", "labels", "names", "points", "zip")
 
     def __init__(
-        self, points: Sequence[Any], labels: tuple[str, ...] | None = None, zip: str | None = None
+        self,
+        points: Sequence[Any],
+        labels: tuple[str, ...] | None = None,
+        zip: str | None = None,
+        names: Axis | None = None,
     ) -> None:
         self.points = points
         self.labels = labels
         self.zip = zip
+        self.names = self if names is None else names
         self._table: dict[Any, int] | None = None
 
     def __len__(self) -> int:
@@ -289,7 +300,8 @@ class Axis:
         return hash((len(self.points), self.labels, self.zip))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Axis, (self.points, self.labels, self.zip)
+        names = None if self.names is self else self.names
+        return Axis, (self.points, self.labels, self.zip, names)
 
     def find(self, point: Any) -> int | None:
         """The first place of `point` on the axis, None when it is not there."""
@@ -305,10 +317,13 @@ class Axis:
             return place
         return next((i for i, known in enumerate(self.points) if same(known, point)), None)
 
-    def label_of(self, point: Any) -> str | None:
-        """The name of a named point."""
-        place = self.find(point) if self.labels else None
-        return self.labels[place] if self.labels and place is not None else None
+    def named(self, x: Any) -> Any:
+        """The named point that `x` is the name of, else `x`."""
+        labels = self.names.labels
+        if not isinstance(x, str) or not labels or x not in labels or self.find(x) is not None:
+            return x
+        held = self if self.labels and x in self.labels else self.names
+        return held.points[(held.labels or ()).index(x)]
 
     def __repr__(self) -> str:
         shown = list(self.labels) if self.labels else self.points
@@ -344,6 +359,12 @@ def _hashable_places(points: Sequence[Any]) -> dict[Any, int]:
 def is_group(x: object) -> bool:
     """Whether `x` is a ``Params``: a group of fields."""
     return hasattr(type(x), FIELDS)
+
+
+def group_class(x: object) -> type[Any] | None:
+    """The class of groups that `x` is, also as ``Net[int]``; None for anything else."""
+    cls = getattr(x, "__origin__", x)
+    return cls if isinstance(cls, type) and FIELDS in vars(cls) else None
 
 
 def is_open(x: object) -> bool:

@@ -180,9 +180,6 @@ def _of_derived(params: Params, field: Field) -> int:
 
 
 def _digest(field: Field, x: Any) -> int:
-    declared = field.declared
-    if isinstance(declared, Value) and declared.key is not None and declared.given is x:
-        return given_digest(field.name, declared.key)
     if is_group(x):
         # The class counts too: Adam(lr=1) is not SGD(lr=1). Its fields enter by their sum.
         return field_digest(f"{field.name}.{type(x).__qualname__}", key_of(x), where=field.where)

@@ -18,7 +18,7 @@ from superparams.fields import FIELDS, Axis, is_group
 from superparams.shorten import shorten
 from superparams.space import Alternatives, Kept, Nested, Product, dimension_of, zipped
 
-__all__ = ["Layout", "keeps"]
+__all__ = ["Layout", "Refusal", "close_run", "keeps"]
 
 Make = Callable[[tuple[Any, ...]], Any]
 
@@ -113,6 +113,27 @@ def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
     except Exception as error:
         say_where(error, f"{type(setting).__name__}.valid() failed", shorten(setting))
         raise
+
+
+def close_run(space: Any) -> None:
+    """Hide the user's ``run`` on an open space, which has no one setting to run."""
+    if hasattr(space.__class__, "run") and "run" not in getattr(space.__class__, FIELDS):
+        vars(space)["run"] = Refusal(space)
+
+
+class Refusal:
+    """Stands in for ``run`` on an open space."""
+
+    def __init__(self, space: Any) -> None:
+        self._space = space
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        opened = ", ".join(self._space.__dict__["~open"])
+        name = type(self._space).__name__
+        raise SpaceError(
+            f"{name} has open axes ({opened}), so there is no one setting to run; iterate it, "
+            f"fix them as in {name}({opened.split(', ')[0]}=...), or call run_all()"
+        )
 
 
 def _stranger(setting: Any, group: Sequence[str]) -> SpaceError:

@@ -18,7 +18,8 @@ from superparams.declare import SearchMeta, fields_of, recorded_fields
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError
 from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
-from superparams.layout import Layout, keeps
+from superparams.labels import axes_with_names
+from superparams.layout import Layout, Refusal, close_run, keeps
 from superparams.overrides import by_name, by_place, has_inner, inner
 from superparams.shorten import shorten
 from superparams.show import as_dict, as_row, inline, summary
@@ -51,16 +52,17 @@ class Params(metaclass=SearchMeta):
         held: dict[str, Any] = vars(self)
         opened: dict[str, Any] = {}
         for name, field in fields_of(cls).items():
-            declared = field.bind(given[name]) if name in given else field.declared
+            is_given = name in given and not field.is_keyed_constant(given[name])
+            declared = field.bind(given[name]) if is_given else field.declared
             if declared is REQUIRED:
                 raise FieldError(
                     f"{cls.__name__}.{name} is required: give it at the call, "
                     f"{cls.__name__}({name}=...), or a default in the class"
                 )
-            _hold(held, opened, field, declared, is_given=name in given)
+            _hold(held, opened, field, declared, is_given=is_given)
         if opened:
             held["~open"] = opened
-            _close_run(self)
+            close_run(self)
             layout_of(self)  # complains now about zip groups that do not fit
         else:
             self.__post_init__()
@@ -222,9 +224,11 @@ class Params(metaclass=SearchMeta):
         """A new instance with some fields changed; derived fields are computed anew."""
         held = self.__dict__
         kept = {name: held[name] for name in self.keys() if name in held}
-        new = type(self)(**{**kept, **held.get("~lazy", {}), **changes})
-        if "~labels" in held:
-            vars(new).setdefault("~labels", held["~labels"])
+        axes = axes_with_names(self)
+        named = {name: axes[name].named(x) for name, x in changes.items() if name in axes}
+        new = type(self)(**{**kept, **held.get("~lazy", {}), **changes, **named})
+        if axes:
+            _name_by(new, axes)
         return new
 
     def __replace__(self, /, **changes: Any) -> Self:
@@ -294,14 +298,14 @@ class Params(metaclass=SearchMeta):
     def __setstate__(self, state: tuple[dict[str, Any], Any]) -> None:
         vars(self).update(state[0])
         if is_open(self):
-            _close_run(self)
+            close_run(self)
             kept = layout_of(self).kept
             if kept is not None and state[1] is not None:
                 kept.resume(*state[1])
 
 
 def _is_made_anew(name: str, x: Any) -> bool:
-    return name == "~layout" or isinstance(x, _Refusal)
+    return name == "~layout" or isinstance(x, Refusal)
 
 
 def _restore(cls: type[P]) -> P:
@@ -316,9 +320,9 @@ def layout_of(space: Params) -> Layout:
         opened = held["~open"]
         names = {*fields_of(cls), "~lazy"} - opened.keys()
         kept = {k: x for k, x in held.items() if k in names}
-        labels = {k: x for k, x in opened.items() if isinstance(x, Axis) and x.labels}
-        if labels:
-            kept["~labels"] = labels
+        axes = axes_with_names(space)
+        if axes:
+            kept["~labels"] = axes
         held["~layout"] = Layout(
             cls,
             kept,
@@ -330,6 +334,14 @@ def layout_of(space: Params) -> Layout:
     return layout
 
 
+def _name_by(params: Params, axes: dict[str, Axis]) -> None:
+    """Have values of an instance named as those of the instance that it was made from."""
+    held = vars(params)
+    held["~labels"] = {**axes, **axes_with_names(params)}
+    if held.pop("~layout", None) is not None:
+        layout_of(params)
+
+
 def _hold(
     held: dict[str, Any], opened: dict[str, Any], field: Field, declared: Any, *, is_given: bool
 ) -> None:
@@ -337,6 +349,9 @@ def _hold(
     name = field.name
     if isinstance(declared, Axis):
         held[name] = opened[name] = declared
+    elif declared.key is not None:  # stays beside its key; that of the class stays there
+        if is_given:
+            held.setdefault("~lazy", {})[name] = declared
     elif is_open(declared.given):
         held[name] = opened[name] = declared.given
     elif is_group(declared.given):
@@ -345,27 +360,6 @@ def _hold(
         held[name] = declared.given
     elif is_given:
         held.setdefault("~lazy", {})[name] = declared
-
-
-def _close_run(space: Params) -> None:
-    # An instance attribute hides the user's method: a space has nothing to run with.
-    if hasattr(type(space), "run") and "run" not in fields_of(type(space)):
-        vars(space)["run"] = _Refusal(space)
-
-
-class _Refusal:
-    """Stands in for ``run`` on an open space."""
-
-    def __init__(self, space: Params) -> None:
-        self._space = space
-
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        opened = ", ".join(self._space.__dict__["~open"])
-        name = type(self._space).__name__
-        raise SpaceError(
-            f"{name} has open axes ({opened}), so there is no one setting to run; iterate it, "
-            f"fix them as in {name}({opened.split(', ')[0]}=...), or call run_all()"
-        )
 
 
 def _is_valid(setting: Params) -> bool:
@@ -380,7 +374,10 @@ def _out_of_range(space: Params, index: int) -> IndexError:
 
 
 def _same_field(a: Params, b: Params, name: str) -> bool:
-    declared = fields_of(type(a))[name].declared
+    field = fields_of(type(a))[name]
+    declared, keys = field.declared, {field.key_on(a), field.key_on(b)}
+    if keys != {None}:
+        return len(keys) == 1
     if isinstance(declared, Value) and declared.given is REQUIRED:
         given = [name in x.__dict__ or name in x.__dict__.get("~lazy", {}) for x in (a, b)]
         if not any(given):

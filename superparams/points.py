@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import enum
 import itertools
+import re
 import sys
 import types
 import typing
@@ -11,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Final, cast
 
 from superparams.errors import FieldError
-from superparams.fields import Axis, Search, Value, is_group, is_open
+from superparams.fields import Axis, Search, Value, group_class, is_group, is_open
 from superparams.shorten import shorten
 
 __all__ = ["axis_of", "refuse_hidden"]
 
 LONGEST_ITERATOR: Final = 1_000_000
+SIMPLE: Final = {type(None), bool, int, float, complex, str, bytes}  # hold nothing
 
 
 def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
@@ -41,7 +45,7 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
         _refuse_uncountable(points, where)
     else:
         for point in points:
-            refuse_hidden(point, where)
+            refuse_hidden(point, where, annotation)
     return Axis(points, labels, searched.zip)
 
 
@@ -147,8 +151,13 @@ def all_values(annotation: Any) -> Iterator[Any]:
         yield from all_values(aliased)
 
 
-def refuse_hidden(x: object, where: str) -> None:
-    """Complain about a ``search``, a ``value`` or an open space inside another value.
+def refuse_hidden(x: object, where: str, annotation: Any) -> None:
+    """Complain about what cannot be a value: a ``search``, an open space inside, a class of groups.
+
+    Args:
+        x: A constant of a field, or a point of it.
+        where: ``"Class.field"``.
+        annotation: That of the field; it may say that a class is wanted.
 
     Raises:
         FieldError: Names `where` and the remedy; also for containers that hold themselves.
@@ -156,24 +165,64 @@ def refuse_hidden(x: object, where: str) -> None:
     try:
         if isinstance(x, Search | Value):
             raise _hidden(x, where)
-        _refuse_inside(x, where)
+        classes = () if wants_class(annotation) else (type,)
+        _refuse_class(x, where, classes)
+        _refuse_inside(x, where, classes)
     except RecursionError:
         raise FieldError(
             f"{where}: {type(x).__name__} nested too deeply, or in itself; give plain data"
         ) from None
 
 
-def _refuse_inside(x: object, where: str) -> None:
-    if isinstance(x, list | tuple | set | frozenset):
-        items = cast("Iterable[object]", x)
-    elif isinstance(x, dict):
-        items = cast("dict[object, object]", x).values()
-    else:
-        return
-    for item in items:
+def _refuse_inside(x: object, where: str, refused: tuple[type[Any], ...]) -> None:
+    for item in _parts_of(x):
+        if type(item) in SIMPLE:
+            continue
         if isinstance(item, Search | Value) or is_open(item):
             raise _hidden(item, where)
-        _refuse_inside(item, where)
+        _refuse_class(item, where, refused)
+        _refuse_inside(item, where, refused)
+
+
+def _parts_of(x: object) -> Iterable[object]:
+    """What a container, or an object that is no more than its attributes, holds."""
+    if isinstance(x, list | tuple | set | frozenset | collections.deque):
+        return cast("Iterable[object]", x)
+    if isinstance(x, Mapping):
+        return cast("Mapping[object, object]", x).values()
+    if is_group(x) or isinstance(x, type):
+        return ()
+    if dataclasses.is_dataclass(x):
+        return [getattr(x, field.name, None) for field in dataclasses.fields(x)]
+    is_bare = isinstance(x, types.SimpleNamespace) or hasattr(type(x), "__attrs_attrs__")
+    return getattr(x, "__dict__", {}).values() if is_bare else ()
+
+
+def _refuse_class(x: object, where: str, refused: tuple[type[Any], ...]) -> None:
+    cls = group_class(x) if refused else None
+    if cls is not None:
+        shown = cls.__name__ if x is cls else str(x).rpartition(".")[2]
+        raise FieldError(
+            f"{where}: {shown} is a class, where an instance of it is meant; write {shown}(), or "
+            f"annotate the field with type[{shown}] where the class itself is meant"
+        )
+
+
+def wants_class(annotation: Any) -> bool:
+    """Whether an annotation says, anywhere in it, that a class is wanted, or what can be called."""
+    if isinstance(annotation, str):
+        return re.search(r"\b(type|Type|Callable)\b", annotation) is not None
+    if isinstance(annotation, list):  # the arguments of a Callable
+        return any(map(wants_class, annotation))  # pyright: ignore[reportUnknownArgumentType]
+    origin = typing.get_origin(annotation) or annotation
+    if isinstance(origin, type):
+        if issubclass(origin, type) or origin.__name__ == "Callable":
+            return True
+    elif isinstance(origin, typing.TypeVar):
+        return wants_class(origin.__bound__)
+    elif hasattr(cast("object", origin), "__value__"):  # a `type` statement
+        return wants_class(origin.__value__)
+    return any(map(wants_class, typing.get_args(annotation)))
 
 
 def _hidden(x: object, where: str) -> FieldError:

@@ -10,12 +10,12 @@ from typing import Any, Final, cast
 from superparams.content import PLAIN_MODULES, comes_from, same
 from superparams.declare import fields_of, recorded_fields
 from superparams.field import Field
-from superparams.fields import FIELDS, Axis, Value, is_group, is_open
+from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
+from superparams.labels import label_of, leaves_class_open, naming
 from superparams.layout import Layout
 from superparams.shorten import shorten
 
 __all__ = [
-    "as_columns",
     "as_dict",
     "as_row",
     "axes_of",
@@ -23,8 +23,10 @@ __all__ = [
     "headline",
     "inline",
     "row_maker",
+    "row_of_field",
     "shown_fields",
     "summary",
+    "table_value",
 ]
 
 LONGEST_LINE: Final = 100
@@ -62,7 +64,11 @@ def given_fields(params: Any) -> Iterator[str]:
     held = params.__dict__
     for name, field in fields_of(params.__class__).items():
         own, x = field.declared, held.get("~lazy", {}).get(name, held.get(name, field.declared))
-        if x is not own and not same(_content(x), _content(own)):
+        if x is own:
+            continue
+        if field.key_on(params) != getattr(own, "key", None) or not same(
+            _content(x), _content(own)
+        ):
             yield name
 
 
@@ -143,10 +149,6 @@ def _axis_parts(axis: Axis) -> list[str]:
     return [f"[{first}", *rest]
 
 
-def _leaves_class_open(params: Any, name: str, x: Any) -> bool:
-    return fields_of(params.__class__)[name].annotation is not type(x)
-
-
 def as_dict(params: Any) -> dict[str, Any]:
     """Fields by name, nested groups as dicts that name their class where it is left open."""
     return {name: _nested_dict(params, name, x) for name, x in params.items()}
@@ -155,61 +157,34 @@ def as_dict(params: Any) -> dict[str, Any]:
 def _nested_dict(params: Any, name: str, x: Any) -> Any:
     if not is_group(x):
         return x
-    kind = {"class": type(x).__name__} if _leaves_class_open(params, name, x) else {}
+    field = fields_of(params.__class__)[name]
+    kind = {"class": type(x).__name__} if leaves_class_open(field, x) else {}
     return {**kind, **as_dict(x)}
 
 
 def as_row(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The columns of a setting, dotted names first to last, as plain data."""
-    held = params.__dict__
-    for name, field in recorded_fields(params.__class__).items():
-        declared = held.get("~lazy", {}).get(name, field.declared)
-        if name not in held and isinstance(declared, Value) and declared.factory:
-            continue
-        x = getattr(params, name)
-        label = _label(params, field, x)
-        if label is not None:
-            yield prefix + name, label
-        elif not is_group(x):
-            yield prefix + name, _cell(x)
-        elif _leaves_class_open(params, name, x):
-            yield prefix + name, type(x).__name__
-        if is_group(x):
-            yield from as_row(x, f"{prefix}{name}.")
+    for field in recorded_fields(params.__class__).values():
+        yield from row_of_field(params, field, prefix)
 
 
-def as_columns(of: Any, name: str, x: Any) -> dict[str, Any]:
-    """The columns, and what stands in them, by which a table knows that a field is `x`.
-
-    Args:
-        of: The class or the space that the table is of, which knows the names of points; or None.
-        name: The field, dotted where it is one of a group.
-        x: A point, the name of one, or a group or a class of groups.
-    """
-    label = _label_in(of, name, x)
+def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The columns of one field of a setting; a group has its name, then its own fields."""
+    name, held = field.name, params.__dict__
+    declared = held.get("~lazy", {}).get(name, field.declared)
+    if name not in held and isinstance(declared, Value) and declared.factory:
+        return
+    x = getattr(params, name)
+    axis = naming(params, field)
+    label = None if axis is None else label_of(axis, x)
     if label is not None:
-        return {name: label}
-    if is_group(x) and not is_open(x):
-        return {name: type(x).__name__, **dict(as_row(x, f"{name}."))}
-    return {name: x.__name__ if isinstance(x, type) and hasattr(x, FIELDS) else _cell(x)}
-
-
-def _label_in(of: Any, name: str, x: Any) -> str | None:
-    """The name of the point `x` on an axis of a class, an instance, or one of its groups."""
-    head, _, rest = name.partition(".")
-    cls, held = (of, {}) if isinstance(of, type) else (type(of), getattr(of, "__dict__", {}))
-    field = getattr(cls, FIELDS, {}).get(head)
-    if field is None:
-        return None
-    known = [*(held.get(at, {}).get(head) for at in ("~open", "~labels")), field.declared]
-    axes = [one for one in known if isinstance(one, Axis)]
-    if not rest:
-        named = [one for one in axes if one.labels and x not in one.labels]
-        return next(filter(None, (one.label_of(x) for one in named)), None)
-    plain = [held.get(head), *known, getattr(field.declared, "given", None)]
-    points = [one for axis in axes if not isinstance(axis.points, range) for one in axis]
-    groups = filter(is_group, [*plain, *points])
-    return next(filter(None, (_label_in(group, rest, x) for group in groups)), None)
+        yield prefix + name, label
+    elif not is_group(x):
+        yield prefix + name, table_value(x)
+    elif axis is not None or leaves_class_open(field, x):
+        yield prefix + name, type(x).__name__
+    if is_group(x):
+        yield from as_row(x, f"{prefix}{name}.")
 
 
 def row_maker(space: Any) -> Callable[[Any], dict[str, Any]]:
@@ -225,8 +200,8 @@ def row_maker(space: Any) -> Callable[[Any], dict[str, Any]]:
             constants[name] = None
         elif isinstance(x, Axis) or is_group(x) or isinstance(field.declared, Axis):
             return lambda setting: dict(as_row(setting))
-        elif name in held or (isinstance(declared, Value) and declared.mutable):
-            constants[name] = _cell(getattr(space, name))
+        elif name in held or (isinstance(declared, Value) and declared.given is not REQUIRED):
+            constants[name] = table_value(getattr(space, name))
         elif isinstance(declared, Value) and declared.derive is not None:
             return lambda setting: dict(as_row(setting))
     return _merger(constants, axes)
@@ -254,17 +229,12 @@ def _is_plain_scalar(x: Any) -> bool:
     return x is None or isinstance(x, PLAIN)
 
 
-def _label(params: Any, field: Field, x: Any) -> str | None:
-    axis = params.__dict__.get("~labels", {}).get(field.name, field.declared)
-    return axis.label_of(x) if isinstance(axis, Axis) else None
-
-
 LARGEST_CELL: Final = 64  # elements
 LONGEST_TEXT: Final = 4096  # characters or bytes: it stands in every row
 PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
 
 
-def _cell(x: Any) -> Any:
+def table_value(x: Any) -> Any:
     """A value as a table holds it: plain data as it is, everything else as a short text."""
     if _is_plain(x):
         return x

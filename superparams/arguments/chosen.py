@@ -9,7 +9,7 @@ from typing import Any, Final
 from superparams.arguments.annotations import Scope
 from superparams.arguments.grammar import Unreadable, quoted, split, text_of
 from superparams.arguments.naming import examples, type_text
-from superparams.arguments.picks import picks_of
+from superparams.arguments.picks import names_of, picks_of
 from superparams.arguments.ranges import looks_like_range, range_of, takes_ranges
 from superparams.arguments.reading import Untold, read
 from superparams.arguments.scalars import BARE
@@ -34,23 +34,25 @@ class Chosen:
         labels: The names of the points, where they have names.
         is_axis: Whether a single point is searched all the same.
         axis: The axis that stays, but for what is inside its points.
+        names: The axis whose named points name the values in tables, for points with names.
     """
 
     points: Sequence[Any]
     labels: Sequence[str] = ()
     is_axis: bool = False
     axis: Axis | None = None
+    names: Axis | None = None
 
     def result(self) -> Any:
         """What the call takes."""
         if self.axis is not None:
-            return Axis(tuple(self.points), self.axis.labels, self.axis.zip)
+            return Axis(tuple(self.points), self.axis.labels, self.axis.zip, self.axis.names)
         if isinstance(self.points, range):
             return search(self.points)
         if len(self.points) == 1 and not self.is_axis:
             return self.points[0]
         if self.labels:
-            return search(dict(zip(self.labels, self.points, strict=True)))
+            return Axis(tuple(self.points), tuple(self.labels), names=self.names)
         return search(list(self.points))
 
 
@@ -79,6 +81,7 @@ class _Chooser:
         self.word = word
         self.scope = scope
         self.picks = picks_of(of, one, scope)
+        self.names = names_of(of, one)
         self.has_ranges = takes_ranges(one.annotation, scope)
 
     def choose(self) -> Chosen:
@@ -93,7 +96,7 @@ class _Chooser:
         labels = [name for part in parts for name in part.names()] if is_named else []
         self.refuse_twice(labels or points)
         self.refuse_prose(items, parts)
-        return Chosen(points, labels, len(parts) > 1)
+        return Chosen(points, labels, len(parts) > 1, names=self.names if labels else None)
 
     def items(self) -> list[str]:
         try:

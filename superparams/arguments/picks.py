@@ -11,7 +11,16 @@ from superparams.arguments.annotations import Scope, is_group_class, parts
 from superparams.field import Field
 from superparams.fields import Axis, Value, is_group
 
-__all__ = ["Pick", "Unmade", "current", "group_classes", "own_name", "picks_of", "points_of"]
+__all__ = [
+    "Pick",
+    "Unmade",
+    "current",
+    "group_classes",
+    "names_of",
+    "own_name",
+    "picks_of",
+    "points_of",
+]
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,12 @@ def picks_of(of: Any, one: Field, scope: Scope) -> dict[str, Pick]:
         if not any(type(point) is cls for point in points):
             picks.setdefault(cls.__name__, Pick([Unmade(cls)]))
     return picks
+
+
+def names_of(of: Any, one: Field) -> Axis | None:
+    """The axis whose named points name the values of a field in tables; None without names."""
+    known = (current(of, one), one.declared)
+    return next((x.names for x in known if isinstance(x, Axis) and x.names.labels), None)
 
 
 def own_name(point: Any) -> str | None:

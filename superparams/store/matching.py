@@ -1,16 +1,121 @@
-"""Which rows of a column have a value, as people write it and whatever the table made of it."""
+"""Which rows have a value, as people write it and whatever the table made of it."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import cell, kind_of, python_values, to_json
+from superparams.columns import cell, kind_of, plain_scalar, python_values, to_json
+from superparams.declare import recorded_fields
 from superparams.errors import StoreError
+from superparams.field import Field
+from superparams.fields import FIELDS, Axis, Value, is_group, is_open
 from superparams.identity.names import class_of
+from superparams.labels import label_of, labels_of_class, naming
+from superparams.show import row_of_field, table_value
+
+__all__ = ["columns_meant", "matches"]
+
+MOST_POINTS: Final = 10_000  # of an axis that are compared with a column
+
+
+class OneOf(tuple[Any, ...]):
+    """Several values, of which a row has one."""
+
+    __slots__ = ()
+
+
+def columns_meant(of: Any, name: str, x: Any) -> dict[str, Any]:
+    """The columns, and what stands in them, by which a table knows that a field is `x`.
+
+    Args:
+        of: The class or the space that the table is of, which knows the names of points; or None.
+        name: The field, dotted where it is one of a group.
+        x: A point, the name of one, a group, or a class of groups or the name of one.
+    """
+    for field, axis in _fields_named(of, name):
+        if isinstance(x, str):
+            found = _of_text(field, axis, name, x)
+        elif axis is not None and not is_group(x) and label_of(axis, x) is not None:
+            found = {name: label_of(axis, x)}
+        else:
+            found = _of_group(field, axis, name, x)
+        if found is not None:
+            return found
+    return _of_group(None, None, name, x) or {name: table_value(x)}
+
+
+def _fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
+    """The fields of a dotted name on a class or an instance, with the axis that names values."""
+    head, _, rest = name.partition(".")
+    cls, held = (of, {}) if isinstance(of, type) else (type(of), getattr(of, "__dict__", {}))
+    field = getattr(cls, FIELDS, {}).get(head)
+    if field is None:
+        return
+    known = [*(held.get(at, {}).get(head) for at in ("~open", "~labels")), field.declared]
+    axes = [one for one in known if isinstance(one, Axis)]
+    if not rest:
+        yield field, next((one.names for one in axes if one.names.labels), None)
+        return
+    plain = [held.get(head), *known, getattr(field.declared, "given", None)]
+    points = [one for axis in axes if not isinstance(axis.points, range) for one in axis]
+    for group in filter(is_group, [*plain, *points]):
+        yield from _fields_named(group, rest)
+
+
+def _of_text(field: Field, axis: Axis | None, name: str, text: str) -> dict[str, Any] | None:
+    """The name of a point, or of the class of a group."""
+    if axis is not None and axis.labels and text in axis.labels:
+        point = axis.points[axis.labels.index(text)]
+        if is_open(point) or label_of(axis, point) == text:
+            return {name: text}
+        # An earlier point has the same key, so its name stands in the table.
+        return _of_group(field, axis, name, point) or {name: label_of(axis, point)}
+    labels = [] if axis is None else labels_of_class(axis, text)
+    return {name: _class_names(field, labels, text)}
+
+
+def _of_group(field: Field | None, axis: Axis | None, name: str, x: Any) -> dict[str, Any] | None:
+    """A group by its name and all of its fields, a class of groups by its name."""
+    if isinstance(x, type) and hasattr(x, FIELDS):
+        labels = [] if axis is None else labels_of_class(axis, x.__name__)
+        return {name: _class_names(field, labels, x.__name__)}
+    if not is_group(x):
+        return None
+    label = None if axis is None else label_of(axis, x)
+    own = _class_names(field, [], type(x).__name__) if label is None else label
+    return {name: own, **dict(_allowed(x, f"{name}."))}
+
+
+def _class_names(field: Field | None, labels: list[str], name: str) -> Any:
+    """What stands in a table for a group of this class.
+
+    Tables that were written before each row had a name have none for the annotated class.
+    """
+    annotated = None if field is None else field.annotation
+    is_annotated = isinstance(annotated, type) and annotated.__name__ == name
+    names = [*labels, name, *([None] if is_annotated and hasattr(annotated, FIELDS) else [])]
+    return names[0] if len(names) == 1 else OneOf(names)
+
+
+def _allowed(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The columns of a group, with all values that an open axis of it allows."""
+    for name, field in recorded_fields(group.__class__).items():
+        x = getattr(group, name)
+        if is_open(x):
+            yield from _allowed(x, f"{prefix}{name}.")
+        elif not isinstance(x, Axis):
+            if not isinstance(x, Value):  # what is derived follows from the others
+                yield from row_of_field(group, field, prefix)
+        elif len(x) <= MOST_POINTS and not any(map(is_group, x)):
+            axis = naming(group, field)
+            names = (None if axis is None else label_of(axis, one) for one in x)
+            pairs = zip(names, x, strict=True)
+            yield prefix + name, OneOf(table_value(one) if n is None else n for n, one in pairs)
 
 
 def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
@@ -19,6 +124,8 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     An Enum member is found by its name, a path by its text, a value in a column of JSON text by
     what it is, None and NaN too. Raises StoreError for a value that the column could never hold.
     """
+    if isinstance(value, OneOf):
+        return _any_of(column, field, value)
     if value is None:
         return pc.is_null(column)
     if kind_of(field) == "json":
@@ -33,6 +140,22 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
         return pc.equal(column, pa.scalar(made.value, made.type))
     except (ValueError, TypeError, NotImplementedError):
         return _mask(one == made.value for one in python_values(column))
+
+
+def _any_of(column: pa.ChunkedArray, field: pa.Field, values: OneOf) -> pa.Array:
+    masks: list[pa.Array] = []
+    errors: list[StoreError] = []
+    for one in values:
+        try:
+            masks.append(pc.fill_null(matches(column, field, one), plain_scalar(False, pa.bool_())))
+        except StoreError as error:
+            errors.append(error)
+    if not masks or (errors and len(masks) == 1 and None in values):
+        raise errors[0]
+    found = masks[0]
+    for mask in masks[1:]:
+        found = pc.or_(found, mask)
+    return found
 
 
 def _of_json(column: pa.ChunkedArray, value: Any) -> pa.Array:

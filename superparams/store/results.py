@@ -17,13 +17,12 @@ from superparams.batches import counts
 from superparams.columns import plain_array, plain_scalar, python_values
 from superparams.errors import StoreError
 from superparams.identity import Code
-from superparams.show import as_columns
 from superparams.store.accepted import Accepted
 from superparams.store.changed import Changes
 from superparams.store.folder import TABLE
 from superparams.store.location import results_folder, short_path
 from superparams.store.logs import log_of
-from superparams.store.matching import matches
+from superparams.store.matching import columns_meant, matches
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.rows import Rows, as_dicts, places_of
 from superparams.store.runs import folder_named
@@ -183,8 +182,8 @@ class Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
         Dotted names go in as `where(**{"optimizer.lr": 0.1})`. A named point is meant by its name
-        or its value, a group by all of its fields. Raises StoreError for a column that there is
-        not, and for a value that it could never hold.
+        or its value, a group by all of its fields, a class of groups by itself or its name. Raises
+        StoreError for a column that there is not, and for a value that it could never hold.
         """
         found = self
         for name, value in params.items():
@@ -199,7 +198,7 @@ class Results:
         if source is not None and not source.startswith("param."):
             return {name: value}
         field = name if source is None else source.partition(".")[2]
-        meant = as_columns(self._space, field, value)
+        meant = columns_meant(self._space, field, value)
         if len(meant) == 1:
             return {name: meant[field]}
         known = set(self.columns)

@@ -26,6 +26,7 @@ LAYERS = (
     "space",
     "declare",
     "layout",
+    "labels",
     "overrides",
     "arguments",
     "show",

@@ -1,0 +1,115 @@
+"""The name of a value in a table: that of the named point it is, or of the class of a group.
+
+A name follows from the value and from where the names were declared, never from the way that the
+value was reached: one key has one name. A group has the name of the first named point that allows
+all of its fields; where none does, of the one of its class from which the fewest fields differ. So
+it keeps its name when a field inside is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from superparams.content import same
+from superparams.declare import SUBCLASSED, recorded_fields
+from superparams.field import Field
+from superparams.fields import FIELDS, REQUIRED, Axis, Value, is_group, is_open
+
+__all__ = ["axes_with_names", "label_of", "labels_of_class", "leaves_class_open", "naming"]
+
+FAR: Final = 1000  # more than all fields that a group has
+NOT_HELD: Final = object()
+
+
+def naming(params: Any, field: Field) -> Axis | None:
+    """The axis whose named points name the values of a field on an instance; None without names."""
+    axis = params.__dict__.get("~labels", {}).get(field.name, field.declared)
+    return axis.names if isinstance(axis, Axis) and axis.names.labels else None
+
+
+def axes_with_names(params: Any) -> dict[str, Axis]:
+    """The axes that name values of an instance, as far as its class does not declare them."""
+    held = params.__dict__
+    opened: dict[str, Any] = held.get("~open", {})
+    axes = {name: x.names for name, x in opened.items() if isinstance(x, Axis) and x.names.labels}
+    return {**held.get("~labels", {}), **axes}
+
+
+def label_of(axis: Axis, x: Any) -> str | None:
+    """The name of a value by the named points of an axis; None where it has none."""
+    labels = axis.labels
+    if not labels:
+        return None
+    place = axis.find(x)
+    if not is_group(x) or (place is not None and not any(map(is_open, axis.points[:place]))):
+        return None if place is None else labels[place]
+    nearest, least = None, FAR
+    for label, point in zip(labels, axis.points, strict=True):
+        distance = _distance(point, x)
+        if distance < least:
+            nearest, least = label, distance
+        if not least:
+            break
+    return nearest
+
+
+def labels_of_class(axis: Axis, name: str) -> list[str]:
+    """The names of the points that are groups of a class of this name."""
+    pairs = zip(axis.labels or (), axis.points, strict=False)
+    return [label for label, x in pairs if is_group(x) and type(x).__name__ == name]
+
+
+def leaves_class_open(field: Field, x: Any) -> bool:
+    """Whether a field may hold groups of other classes than that of the group `x`."""
+    cls: type[Any] = x.__class__
+    if field.annotation is not cls or SUBCLASSED in vars(cls):
+        return True
+    declared = field.declared
+    if isinstance(declared, Value):
+        return declared.given is not REQUIRED and type(declared.given) is not cls
+    if not isinstance(declared, Axis) or isinstance(declared.points, range):
+        return False
+    return any(type(point) is not cls for point in declared.points)
+
+
+def _distance(point: Any, x: Any) -> int:
+    """In how many fields the group `x` has a value that the named point does not allow."""
+    if type(point) is not type(x):
+        return FAR
+    return sum(_differs(point, x, field) for field in recorded_fields(x.__class__).values())
+
+
+def _differs(point: Any, x: Any, field: Field) -> int:
+    if _follows_on_both(point, x, field):
+        return 0
+    try:
+        allowed = point.__dict__.get(field.name, NOT_HELD)
+        allowed = getattr(point, field.name) if allowed is NOT_HELD else allowed
+        return min(_distances(allowed, getattr(x, field.name)))
+    except Exception:  # a derived value that cannot be computed, a comparison of the user's
+        return 1
+
+
+def _distances(allowed: Any, value: Any) -> Iterator[int]:
+    """How far a value is from each of the values that a field of a named point allows."""
+    if is_group(allowed):
+        yield min(_distance(allowed, value), 1 + len(getattr(allowed.__class__, FIELDS)))
+    elif not isinstance(allowed, Axis) or isinstance(value, Axis):
+        yield int(not same(allowed, value))
+    else:
+        yield int(allowed.find(value) is None)
+        if is_group(value) and not isinstance(allowed.points, range):
+            for one in filter(is_group, allowed.points):
+                yield from _distances(one, value)
+
+
+def _follows_on_both(point: Any, x: Any, field: Field) -> bool:
+    """Whether the field is made or derived in both, so that nobody chose its value."""
+    declared = field.declared
+    if not isinstance(declared, Value) or declared.given is not REQUIRED:
+        return False
+    return not any(
+        field.name in one.__dict__ or field.name in one.__dict__.get("~lazy", {})
+        for one in (point, x)
+    )

@@ -1,0 +1,182 @@
+"""Rows 45 and 54: a class is not taken for an instance, and value() means the same everywhere."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import pickle
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pytest
+
+from superparams import Experiment, Params, search, value
+from superparams.errors import FieldError
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+T = TypeVar("T")
+
+
+class Net(Params):
+    width: int = search([64, 128])
+
+
+class Sgd(Params):
+    rate: float = 0.1
+
+
+class Box(Params, Generic[T]):
+    width: int = 1
+
+
+@dataclasses.dataclass
+class Config:
+    net: Any = None
+
+
+class Fit(Experiment):
+    net: Net = Net()
+    some: Any = None
+    nets: list[Sgd] = [Sgd()]
+    made: type[Net] = Net
+    makers: dict[str, type[Params]] = {"net": Net, "sgd": Sgd}
+    make: Callable[[], Params] = Sgd
+
+    def run(self) -> dict[str, float]:
+        return {"y": self.net.width}
+
+
+CLASSES: list[Any] = [
+    Net,
+    value(Net),
+    search([Net(), Net]),
+    search(Net, Net()),
+    search({"a": Net}),
+    Box[int],
+    [Net],
+    (Net(width=1), Net),
+    {"a": {"b": [Net]}},
+    collections.deque([Net]),
+    Config(Net),
+    SimpleNamespace(net=Net),
+    search([[Sgd], [Sgd()]]),
+]
+
+
+def test_45_a_class_where_an_instance_is_meant_is_refused() -> None:
+    remedy = r"(Net|Sgd|Box\[int\]) is a class, where an instance .* write (Net|Sgd|Box\[int\])\(\)"
+    for given in CLASSES:
+        with pytest.raises(FieldError, match=rf"Fit\.some: {remedy}"):
+            Fit(some=given)
+        with pytest.raises(FieldError, match=rf"Fit\.some: {remedy}"):
+            Fit(net=Net(width=1)).replace(some=given)
+        with pytest.raises(FieldError, match=rf"Bad\.net: {remedy}"):
+            type(Params)("Bad", (Params,), {"__annotations__": {"net": Net}, "net": given})
+
+
+def test_45_a_class_that_the_annotation_asks_for_is_a_value() -> None:
+    setting = Fit(net=Net(width=1), made=Net, makers={"sgd": Sgd}, make=Net)
+    assert setting.made is Net
+    assert setting.makers == {"sgd": Sgd}
+    assert Fit(made=search([Net]))[0].made is Net
+    assert setting.replace(some=Path)["some"] is Path  # a class that is no group
+    assert Fit.from_cli(["net=Net", "net.width=64"]).net == Net(width=64)
+
+
+class Odd:
+    """No content of its own, no equality, and no way to pickle it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+CONSTANTS: dict[str, tuple[Any, Any]] = {
+    "lambdas": (lambda x: x, lambda x: 2 * x),
+    "paths": (Path("/a"), Path("/b")),
+    "numbers": (1.5, 2.5),
+    "ints": (1, 2),
+    "texts": ("a", "b"),
+    "nones": (None, True),
+    "lists": ([1], [2]),
+    "arrays": (np.arange(3), np.arange(4)),
+    "groups": (Sgd(), Sgd(rate=2.0)),
+    "odd": (Odd(), Odd()),
+    "factories": (list, dict),
+    "derived": (lambda s: 1, lambda s: 2),
+}
+WAYS: dict[str, Any] = {"lambdas": {}, "factories": "factory", "derived": "derive"}
+
+
+def keyed(kind: str, x: Any, key: str) -> Any:
+    way = WAYS.get(kind)
+    return value(x, key=key) if not isinstance(way, str) else value(key=key, **{way: x})
+
+
+class Holder(Params):
+    x: Any = 0
+
+
+class Keyed(Experiment):
+    n: int = search([1, 2])
+    x: Any = None
+    holder: Holder = Holder()
+
+    def run(self) -> dict[str, int]:
+        return {"y": self.n}
+
+
+@pytest.mark.parametrize("kind", CONSTANTS)
+def test_54_a_key_stands_for_the_content_in_every_way(kind: str, tmp_path: Path) -> None:
+    first, second = CONSTANTS[kind]
+    one, two, other = (keyed(kind, *x) for x in ((first, "1"), (second, "1"), (first, "2")))
+
+    def body(x: Any) -> Any:
+        return type(Experiment)("Keyed", (Keyed,), {"x": x})(n=1)
+
+    def ways(x: Any) -> list[str]:
+        settings = [Keyed(n=1, x=x), Keyed(x=x)[0], Keyed()[0].replace(x=x), body(x)]
+        return [*(one.key for one in settings), Keyed(n=1, x=x).replace(n=1).key]
+
+    assert len(set(ways(one))) == 1
+    assert ways(one) == ways(two)
+    assert not {*ways(one)} & {*ways(other)}
+    assert Keyed(n=1, x=one) != Keyed(n=1, x=other)
+    inside = [
+        Keyed(n=1, holder=Holder(x=one)),
+        Keyed(n=1, **{"holder.x": one}),
+        Keyed()[0].replace(**{"holder.x": two}),
+    ]
+    assert len({each.key for each in inside}) == 1
+    table = Keyed(x=one).run_all(results=tmp_path, progress=False)
+    assert table.counts == {"done": 2}
+    assert Keyed(x=two).run_all(results=tmp_path, progress=False).runs == table.runs
+    assert ("x" in table.columns) == (kind != "factories")
+
+
+def test_54_a_setting_has_its_key_after_pickle_and_in_workers(tmp_path: Path) -> None:
+    space = Keyed(x=value(Path("/a"), key="1"))
+    assert pickle.loads(pickle.dumps(space))[0].key == space[0].key
+    table = space.run_all(2, results=tmp_path, progress=False)
+    assert [row["key"] for row in table] == [setting.key for setting in space]
+    assert [row["x"] for row in table] == ["/a", "/a"]
+
+
+class Root(Experiment):
+    n: int = search([1, 2])
+    root: Path = value(Path("/data"), key="v1")
+
+    def run(self) -> dict[str, str]:
+        return {"y": str(self.root)}
+
+
+def test_54_the_key_of_a_class_stays_with_its_constant(tmp_path: Path) -> None:
+    again = pickle.loads(pickle.dumps(Root()[0]))
+    assert again.key == Root()[0].key == again.replace(n=1).key
+    assert Root(root=Path("/other"))[0].key != Root()[0].key
+    table = Root().run_all(2, results=tmp_path, progress=False)
+    assert [(row["root"], row["y"]) for row in table] == [("/data", "/data")] * 2
