@@ -20,7 +20,7 @@ from superparams.plan import Plan, plan
 from superparams.policy import Asked, Policy
 from superparams.secrets import looks_secret
 from superparams.show import given_fields, shown_fields
-from superparams.store import equivalent, experiment_folder, read_index
+from superparams.store import equivalent, experiment_folder, has_records, read_index
 from superparams.store.location import results_folder
 from superparams.worker import Program
 
@@ -105,7 +105,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         # Engines check what is asked of them when they are called, and start when iterated.
         carrier.execute(program, [], options, Control())
     codes = equivalent(root, code.digest)
-    recorded = read_index(root) if (root / "runs").is_dir() else None
+    recorded = read_index(root) if has_records(root) else None
     planned = plan(
         program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
     )

@@ -29,7 +29,14 @@ from superparams.plan import LARGEST_PLAN, Plan, all_keys
 from superparams.policy import Asked, Policy, asked
 from superparams.progress import Progress, conclude, say
 from superparams.snapshot import installed
-from superparams.store import Ledger, Results, RunFolder, compact, experiment_folder
+from superparams.store import (
+    Ledger,
+    Results,
+    RunFolder,
+    compact,
+    experiment_folder,
+    has_records,
+)
 from superparams.store.folder import State
 from superparams.store.location import results_folder
 from superparams.store.report import keep_report
@@ -101,7 +108,8 @@ def _run_here(
     found = _results(job, run)
     if has_summary and has_progress:
         conclude(lambda: found.summary, shown)
-    for note in found.notes if has_progress else ():
+    told = [note for note in found.notes if note not in found.lost]  # of those, it was warned
+    for note in told if has_progress else ():
         say(f"note: {note}")
     if type(space).report is not Experiment.report:
         found.report = _report(space, found)
@@ -269,9 +277,11 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
 def _results(job: Job, run: RunFolder | None) -> Results:
     """The rows of this space, in its order; none is read yet."""
     told: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
-    if not (job.root / "runs").is_dir():
+    if not has_records(job.root):
         found = Results.empty(job.root, **told)
     else:
+        if run is not None:
+            compact(job.root)  # a table that cannot be written is an error after a run
         found = _of_space(Results.load(job.root, **told), job, run.name if run else "")
     found.notes = (*job.notes, *found.notes)
     return found

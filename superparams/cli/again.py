@@ -13,7 +13,7 @@ from superparams.cli import given
 from superparams.cli.standing import declared
 from superparams.errors import CommandError
 from superparams.experiment import Experiment, name_of
-from superparams.store import Index, read_index
+from superparams.store import Index, has_records, read_index
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session
@@ -79,7 +79,7 @@ def _not_one(
         return CommandError(f"{len(met):,} keys begin with {begun!r}: {shown}; give more of one")
     for cls in classes:
         root = given.root_of(session, cls, results)
-        index: Index | None = read_index(root) if (root / "runs").is_dir() else None
+        index: Index | None = read_index(root) if has_records(root) else None
         if index is not None and beginning(index.keys, begun):
             return CommandError(
                 f"setting {begun} of {name_of(cls)} is recorded, but its space as it is declared "

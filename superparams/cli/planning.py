@@ -13,7 +13,7 @@ from superparams.experiment import Experiment
 from superparams.job import Job, prepare
 from superparams.plan import COUNTED, recorded
 from superparams.policy import Asked
-from superparams.store import read_index
+from superparams.store import has_records, read_index
 from superparams.store.durations import mean_seconds
 
 __all__ = ["Planned", "planned"]
@@ -91,7 +91,7 @@ def planned(space: Experiment, asked: Asked, results: Path) -> Planned:
 
 
 def _counts(job: Job) -> dict[str, int]:
-    index = read_index(job.root) if (job.root / "runs").is_dir() else None
+    index = read_index(job.root) if has_records(job.root) else None
     if index is None and job.plan.keys is None:  # none is there twice
         return dict.fromkeys(COUNTED, 0) | {"new": job.plan.size}
     keys = job.plan.keys_of(job.program.keys)

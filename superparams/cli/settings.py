@@ -17,7 +17,7 @@ from superparams.cli.selecting import matching
 from superparams.errors import CommandError
 from superparams.experiment import Experiment, name_of
 from superparams.identity import fingerprint
-from superparams.store import Results, equivalent
+from superparams.store import Results, equivalent, has_records
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session
@@ -71,7 +71,7 @@ def find_setting(
     found: list[tuple[type[Experiment], Results, pa.Table]] = []
     classes = session.experiments(target)
     for cls in classes:
-        if len(classes) == 1 or (given.root_of(session, cls, results) / "runs").is_dir():
+        if len(classes) == 1 or has_records(given.root_of(session, cls, results)):
             made = cls.results(session.results(results))
             found.append((cls, made, _matching(made, words)))
     met = [

@@ -16,7 +16,7 @@ from superparams.fields import is_open
 from superparams.identity import fingerprint
 from superparams.keys import Keys
 from superparams.plan import LARGEST_PLAN, all_keys, recorded
-from superparams.store import equivalent, read_index
+from superparams.store import equivalent, has_records, read_index
 from superparams.store.index import keys_of
 
 __all__ = ["Declared", "Standing", "declared", "standing"]
@@ -93,7 +93,7 @@ def standing(cls: type[Experiment], root: Path) -> Standing:
     """Compare the space of an experiment with what is recorded in its folder."""
     codes = equivalent(root, fingerprint(cls).digest)
     made = declared(cls)
-    index = read_index(root) if (root / "runs").is_dir() else None
+    index = read_index(root) if has_records(root) else None
     nothing = pa.nulls(0, pa.binary(16)) if index is None else index.keys
     counts = recorded(nothing if made.keys is None else made.keys, index, codes)
     others = 0

@@ -66,10 +66,10 @@ def state_of(
     """
     if not results.is_dir():  # before the store is loaded, and pyarrow with it
         return None
-    from superparams.store import equivalent, experiment_folder, read_index
+    from superparams.store import equivalent, experiment_folder, has_records, read_index
 
     root = experiment_folder(results, name_of(cls))
-    if not (root / "runs").is_dir():
+    if not has_records(root):
         return None
     from superparams.identity import fingerprint
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from superparams.store.accepted import Accepted, accept, equivalent, withdraw
 from superparams.store.changed import Change, Changes, CodeChange, changes
-from superparams.store.folder import RunFolder, experiment_folder, run_folders
+from superparams.store.folder import RunFolder, experiment_folder, has_records, run_folders
 from superparams.store.index import Index, read_index
 from superparams.store.ledger import Ledger
 from superparams.store.provenance import Provenance, gather, gather_later, save_source
@@ -34,6 +34,7 @@ __all__ = [
     "experiment_folder",
     "gather",
     "gather_later",
+    "has_records",
     "read",
     "read_index",
     "run_folders",

@@ -16,6 +16,7 @@ from typing import Any
 
 from superparams.errors import StoreError
 from superparams.store.folder import utc_now
+from superparams.store.plainfile import read_plain
 
 _FILE = "accepted.jsonl"
 
@@ -128,13 +129,15 @@ def _is_cut_off(file: Any) -> bool:
 
 def _lines(root: Path) -> Iterator[dict[str, Any]]:
     try:
-        lines = (root / _FILE).read_bytes().splitlines()
+        lines = read_plain(root / _FILE).splitlines()
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise StoreError(f"cannot read what is accepted: {error}") from error
     for line in lines:
         try:
             made = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(made, dict) and {"old", "new"} <= made.keys():  # pyright: ignore
             yield made  # pyright: ignore

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
 from superparams.store.folder import TABLE, run_folders
-from superparams.store.reading import read
-from superparams.store.survey import ledger_size, open_table
+from superparams.store.reading import ledger_size, read
+from superparams.store.tablefile import open_table
 
 __all__ = ["mean_seconds"]
 
@@ -45,7 +45,7 @@ def _parts(root: Path) -> Iterator[pa.Table]:
     with contextlib.suppress(OSError):  # it is damaged: what is in it is in the ledgers
         old = open_table(root / TABLE)
         if old is not None:
-            behind = [run for run in runs if old.runs.get(run.name) != ledger_size(run)]
+            behind = [run for run in runs if old.runs.get(run.name) != ledger_size(run.ledger)]
             again = plain_array([run.name for run in behind], pa.string())
             with contextlib.closing(old):
                 for at in range(old.file.num_row_groups):

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from superparams.errors import StoreError
+from superparams.store.plainfile import read_plain
 
 State = Literal["running", "finished", "interrupted", "crashed"]
 TABLE = "results.parquet"
@@ -66,12 +67,31 @@ def experiment_folder(results: Path, name: str) -> Path:
     return results / safe_name(name)
 
 
-def run_folders(root: Path) -> list[RunFolder]:
-    """The runs of an experiment, oldest first."""
+def has_records(root: Path) -> bool:
+    """Whether something may be recorded in the folder of an experiment.
+
+    Raises:
+        StoreError: When it cannot be looked into.
+    """
     try:
-        names = sorted(entry.name for entry in os.scandir(root / "runs") if entry.is_dir())
-    except FileNotFoundError:
+        return (root / "runs").is_dir() or (root / TABLE).is_file()
+    except OSError as error:
+        raise StoreError(f"cannot read the results in {root}: {error.strerror}") from error
+
+
+def run_folders(root: Path) -> list[RunFolder]:
+    """The runs of an experiment, oldest first; what has no name of a run is none.
+
+    Raises:
+        StoreError: When they cannot be listed.
+    """
+    try:
+        with os.scandir(root / "runs") as entries:
+            names = sorted(e.name for e in entries if e.name == safe_name(e.name) and e.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise StoreError(f"cannot list the runs in {root / 'runs'}: {error.strerror}") from error
     return [RunFolder(root / "runs" / name) for name in names]
 
 
@@ -113,8 +133,8 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         """What run.json says; empty when it is missing or damaged."""
         try:
-            found = json.loads((self.path / "run.json").read_bytes())
-        except (OSError, ValueError, RecursionError):
+            found = json.loads(read_plain(self.path / "run.json"))
+        except (OSError, ValueError, RecursionError, MemoryError):
             return {}
         return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.columns import plain_scalar
-from superparams.store.survey import RUN_BITS, first_places, joined, survey
+from superparams.store.keyarrays import first_places, joined
+from superparams.store.survey import RUN_BITS, survey
 from superparams.store.without import ALL, Without
 
 

@@ -18,11 +18,20 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from superparams.batches import META
 from superparams.errors import StoreError
+from superparams.store.plainfile import is_plain, next_data, open_plain, refuse_holes
 
 MAX_OPEN = 8  # files at once
+MAX_METADATA = 256 << 20  # bytes of the metadata of a message
 MARK = b"\xff\xff\xff\xff"  # begins every message
 END = MARK + b"\0\0\0\0"  # and ends a stream
+_CHUNK = 1 << 20
+_NEEDED = ("index", "row", "key", "status")
+_NUMBER = re.compile("[0-9]{1,18}")
+# A mark, and a length that may be one. Looked ahead for, since marks may overlap.
+_BEGINNING = re.compile(rb"(?=\xff{4}...[\x00-\x10])", re.DOTALL)
+_PATIENCE = 16  # times that the bytes of a file are read in search of what is intact
 _STAMPED = re.compile(rb"crc32=([0-9a-f]{8}) seq=([0-9]{12})")
 
 
@@ -42,8 +51,31 @@ class Entry(NamedTuple):
 
 def ledger_files(folder: Path) -> list[Path]:
     """The files of a ledger, in the order in which they were begun."""
-    found = [path for path in folder.glob("*.arrows") if path.stem.isdigit()]
+    found = [path for path in folder.glob("*.arrows") if _is_ours(path) and is_plain(path)]
     return sorted(found, key=lambda path: int(path.stem))
+
+
+def ledger_size(folder: Path) -> int:
+    """The bytes of the files of a ledger."""
+    return sum(path.stat().st_size for path in ledger_files(folder))
+
+
+def unreadable(folder: Path) -> Iterator[str]:
+    """What stands in the place of a ledger, or of a file of it, and cannot be read."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield f"{folder} cannot be read: {error.strerror}"
+        return
+    for path in sorted(Path(entry.path) for entry in entries):
+        if path.suffix == ".arrows" and _is_ours(path) and not is_plain(path):
+            yield f"{path} is no regular file, and is left out"
+
+
+def _is_ours(path: Path) -> bool:
+    return _NUMBER.fullmatch(path.stem) is not None
 
 
 def read(folder: Path, *, growing: bool = False) -> Iterator[pa.RecordBatch]:
@@ -57,11 +89,23 @@ def read(folder: Path, *, growing: bool = False) -> Iterator[pa.RecordBatch]:
             yield entry.batch
 
 
-def read_file(path: Path, *, growing: bool = False) -> Iterator[Entry]:
-    """The valid batches of one file, in the order in which they were written."""
-    with open(path, "rb") as file:
+def read_file(
+    path: Path, *, growing: bool = False, damaged: set[Path] | None = None
+) -> Iterator[Entry]:
+    """The valid batches of one file, in the order in which they were written.
+
+    damaged: gets the path when something had to be left out, which is told as well.
+    """
+    try:
+        file = open_plain(path)
+    except OSError as error:
+        warnings.warn(f"{path} is left out: {error}", LedgerWarning, stacklevel=2)
+        if damaged is not None:
+            damaged.add(path)
+        return
+    with file:
         size = os.fstat(file.fileno()).st_size
-        walk = _Walk(path, file, size, growing)
+        walk = _Walk(path, file, size, growing, damaged=damaged)
         yield from walk.entries()
 
 
@@ -88,7 +132,7 @@ class Reader:
 
     def _open(self, path: Path) -> _Walk:
         self._close(MAX_OPEN - 1)
-        file = open(path, "rb")  # noqa: SIM115 - closed by `_close`
+        file = open_plain(path)  # closed by `_close`
         return _Walk(path, file, os.fstat(file.fileno()).st_size, False)
 
     def _close(self, keep: int) -> None:
@@ -113,6 +157,8 @@ class _Walk:
     size: int
     growing: bool
     schema: pa.Schema | None = None
+    damaged: set[Path] | None = None
+    spent: int = 0  # bytes that were read of messages, whole or not
 
     def entries(self) -> Iterator[Entry]:
         offset = 0
@@ -149,11 +195,21 @@ class _Walk:
         (length,) = struct.unpack("<i", head[4:])
         if not 0 < length <= self.size - offset - 8:
             raise DamageError("the message is cut off")
+        if length > MAX_METADATA:
+            raise DamageError(f"the message claims {length:,} bytes of metadata")
+        self.spent += length + 64
         metadata: bytes = self.file.read(length)
         body = body_length(metadata)
         if not 0 <= body <= self.size - offset - 8 - length:
             raise DamageError("the message is cut off")
-        data: bytes = head + metadata + self.file.read(body)
+        begin = offset + 8 + length
+        self.spent += body
+        try:
+            refuse_holes(self.file, begin, begin + body)
+            self.file.seek(begin)
+            data: bytes = head + metadata + self.file.read(body)
+        except (OSError, MemoryError) as error:
+            raise DamageError(f"a message of {body:,} bytes cannot be read: {error}") from error
         verify(data, 8 + length)
         return data
 
@@ -162,36 +218,55 @@ class _Walk:
         try:
             message = pa.ipc.read_message(data)
             if message.type == "schema":
-                self.schema = pa.ipc.read_schema(message)
+                self.schema = _checked(pa.ipc.read_schema(message))
                 return None
             if self.schema is None:
                 raise DamageError("the schema at the head of the file is damaged")
             batch = pa.ipc.read_record_batch(message, self.schema)
             batch.validate(full=True)
-        except (ValueError, OSError, EOFError, TypeError) as error:
+        except (ValueError, OSError, EOFError, TypeError, MemoryError, KeyError) as error:
             raise DamageError(f"not a record batch: {error}") from error
         return Entry(self.path, offset, len(data), sequence(data), batch)
 
     def _next_intact(self, offset: int) -> int:
         """Where the next intact message begins; the size of the file when there is none."""
-        self.file.seek(offset)
-        rest: bytes = self.file.read(self.size - offset)
-        place = rest.find(MARK, 1)
-        while place >= 0:
-            with contextlib.suppress(DamageError):
-                if self._message(offset + place) != END or offset + place + 8 == self.size:
-                    return offset + place
-            place = rest.find(MARK, place + 1)
+        at = offset + 1
+        while (at := next_data(self.file, at)) < self.size:
+            self.file.seek(at)
+            part: bytes = self.file.read(_CHUNK + len(END))
+            for begin in _BEGINNING.finditer(part):
+                if begin.start() >= _CHUNK:
+                    break
+                if self.spent > _PATIENCE * self.size + (64 << 20):
+                    return self.size  # made to be searched for ever
+                with contextlib.suppress(DamageError):
+                    found = at + begin.start()
+                    if self._message(found) != END or found + len(END) == self.size:
+                        return found
+            at += _CHUNK
         return self.size
 
     def _warn(self, start: int, end: int, error: DamageError) -> None:
         if self.growing and end == self.size:
             return
+        if self.damaged is not None:
+            self.damaged.add(self.path)
         warnings.warn(
             f"{self.path}: bytes {start:,} to {end:,} of {self.size:,} are left out: {error}",
             LedgerWarning,
             stacklevel=2,
         )
+
+
+def _checked(schema: pa.Schema) -> pa.Schema:
+    """The schema, if it has the columns of outcomes. A column that later versions add may lack."""
+    for name, form in META.items():
+        places = schema.get_all_field_indices(name)
+        if len(places) > 1 or (places and schema.field(places[0]).type != form):
+            raise DamageError(f"the schema has another column {name!r} than ours")
+        if not places and name in _NEEDED:
+            raise DamageError(f"the schema has no column {name!r}")
+    return schema
 
 
 def body_length(metadata: bytes) -> int:

@@ -19,18 +19,18 @@ from superparams.errors import StoreError
 from superparams.identity import Code
 from superparams.store.accepted import Accepted
 from superparams.store.changed import Changes
-from superparams.store.folder import TABLE
-from superparams.store.location import results_folder, short_path
+from superparams.store.folder import TABLE, has_records
+from superparams.store.location import results_folder
 from superparams.store.logs import log_of
 from superparams.store.matching import columns_meant, matches
 from superparams.store.provenance import Provenance, read_provenance
+from superparams.store.readback import no_results, read_back
 from superparams.store.rows import Rows, as_dicts, places_of
-from superparams.store.runs import folder_named
+from superparams.store.runs import kept_folder
 from superparams.store.schema import source_of
 from superparams.store.shown import ROWS, Shown, cell
 from superparams.store.stale import Now
 from superparams.store.survey import STATUSES
-from superparams.store.table import compact
 
 WIDTH = 120  # characters, where there is no terminal
 
@@ -61,6 +61,7 @@ class Results:
         """
         self.root = root
         self.notes = tuple(notes)
+        self.lost: tuple[str, ...] = ()
         self._now = Now.of(root, codes, code)
         self._space = of
         self.report: Path | None = None
@@ -78,17 +79,21 @@ class Results:
     ) -> Results:
         """The results in an experiment's folder (`results/<module>.<Class>`), without running.
 
-        Crashed runs are taken in. Rows are read from the file when they are first asked for, and
-        stay what they are now whatever runs later. codes, code, of: see `Results`. Raises
-        StoreError when there are none.
+        Crashed runs are taken in, also where nothing can be written. Rows are read from the file
+        when they are first asked for, and stay what they are now whatever runs later. Warns of
+        rows that no ledger has any more. codes, code, of: see `Results`. Raises StoreError when
+        there are none.
         """
         meant = "the folder of an experiment, such as results/module.Class"
         root = results_folder(root, meant=meant)
-        if not (root / "runs").is_dir() and not (root / TABLE).is_file():
-            raise StoreError(_no_results(root))
-        written = compact(root)
-        rows = Rows.of_file(written.path)
-        return cls(root, rows, codes=codes, notes=written.notes, code=code, of=of)
+        if not has_records(root):
+            raise StoreError(no_results(root))
+        found = read_back(root)
+        made = cls(
+            root, found.rows, codes=codes, notes=[*found.notes, *found.lost], code=code, of=of
+        )
+        made.lost = tuple(found.lost)
+        return made
 
     @classmethod
     def empty(
@@ -245,7 +250,7 @@ class Results:
 
     def _with(self, rows: Rows, now: Now) -> Results:
         found = Results(self.root, rows, codes=now.codes, notes=self.notes, of=self._space)
-        found._now = now
+        found._now, found.lost = now, self.lost
         return found
 
     # ---- rows that other code made
@@ -314,14 +319,23 @@ class Results:
         return self._at(places[0])
 
     def log(self, key: str) -> str:
-        """All that a setting printed, C code included; empty when nothing was kept."""
-        log = log_of(self.root, self.row(key))
+        """All that a setting printed, C code included; empty when nothing was kept.
+
+        Raises StoreError when the folder of its run is gone.
+        """
+        row = self.row(key)
+        log = log_of(self.root, row)
+        if log is not None:
+            kept_folder(self.root, str(row["run"]))
         return "" if log is None else b"".join(log.chunks()).decode(errors="replace")
 
     def provenance(self, row: dict[str, Any] | str) -> Provenance:
-        """Which code, data and environment made a row (or the row of a key): see `Provenance`."""
+        """Which code, data and environment made a row (or the row of a key): see `Provenance`.
+
+        Raises StoreError when the folder of its run is gone.
+        """
         found = self.row(row) if isinstance(row, str) else row
-        return read_provenance(folder_named(self.root, str(found["run"])))
+        return read_provenance(kept_folder(self.root, str(found["run"])))
 
     # ---- as people see it
 
@@ -370,19 +384,3 @@ class Results:
 
     def _repr_html_(self) -> str:
         return self._shown().as_html()
-
-
-def _no_results(root: Path) -> str:
-    """Why a folder has no results."""
-    inside, beside = map(_experiments, (root, root.parent))
-    shown = short_path(root)
-    if inside:
-        return f"{shown} holds experiments ({inside}): give the folder of one of them"
-    near = f"; {shown.parent} has those of {beside}" if beside else ""
-    return f"there are no results in {shown}: run the experiment first{near}"
-
-
-def _experiments(folder: Path) -> str:
-    """The names of the experiments in a results folder, of many the first ones."""
-    names = sorted(path.parent.name for path in folder.glob("*/runs"))
-    return ", ".join([*names[:5], *(["…"] if len(names) > 5 else [])])

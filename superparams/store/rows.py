@@ -19,8 +19,8 @@ import pyarrow.parquet as parquet
 
 from superparams.columns import python_values
 from superparams.errors import StoreError
-from superparams.store.schema import OUTCOME
-from superparams.store.survey import joined, key_bytes
+from superparams.store.keyarrays import joined, key_bytes
+from superparams.store.tablefile import OUTCOME
 
 # Columns of these names, or all.
 Read = Callable[[Sequence[str] | None], pa.Table]

@@ -18,13 +18,15 @@ from typing import Any, cast
 from superparams.batches import counts
 from superparams.errors import StoreError
 from superparams.store.folder import RunFolder, State, run_folders, safe_name
+from superparams.store.plainfile import read_plain
 from superparams.store.provenance import PARTS
 from superparams.store.reading import ledger_files, read
 from superparams.store.repository import COMMIT
 from superparams.store.survey import STATUSES
 
-__all__ = ["Run", "find_run", "folder_named", "run_named", "runs"]
+__all__ = ["Run", "find_run", "folder_named", "kept_folder", "run_named", "runs"]
 
+MOST_PARTS = 64 << 20  # bytes of the texts of a code
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 
@@ -142,8 +144,8 @@ class Run:
     def texts(self) -> dict[str, str]:
         """The text of each part of the code, by its name; empty where it was not kept."""
         try:
-            found: object = json.loads((self.folder.source / PARTS).read_bytes())
-        except (OSError, ValueError, RecursionError):
+            found: object = json.loads(read_plain(self.folder.source / PARTS, MOST_PARTS))
+        except (OSError, ValueError, RecursionError, MemoryError):
             return {}
         return _texts(cast("dict[str, Any]", found)) if isinstance(found, dict) else {}
 
@@ -227,6 +229,21 @@ def folder_named(root: Path, name: str) -> RunFolder:
     if name != safe_name(name):
         raise StoreError(f"{root}: {name!r} is not the name of a run")
     return RunFolder(root / "runs" / name)
+
+
+def kept_folder(root: Path, name: str) -> RunFolder:
+    """As `folder_named`, of a run whose folder is still there.
+
+    Raises:
+        StoreError: Also when it is gone.
+    """
+    found = folder_named(root, name)
+    if not found.path.is_dir():
+        raise StoreError(
+            f"the folder of run {name} is gone from {root / 'runs'}: its rows stand in the table, "
+            "and its logs, its code and all else that it kept are lost"
+        )
+    return found
 
 
 def _is_called(name: str, called: str) -> bool:

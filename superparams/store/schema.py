@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -17,26 +16,9 @@ from superparams.columns import KIND, kind_of, metadata_of
 from superparams.store import spill
 from superparams.store.reading import Reader
 from superparams.store.survey import Piece, Survey
+from superparams.store.tablefile import OUTCOME
 from superparams.store.unify import JSON, Form, fits, widest
 
-# The columns of the table that tell of the outcome itself.
-OUTCOME: dict[str, Any] = {
-    "key": pa.string(),
-    "code": pa.string(),
-    "status": pa.string(),
-    "error": pa.string(),
-    "seconds": pa.float64(),
-    "started": pa.timestamp("us", "UTC"),
-    "rank": pa.int32(),
-    "attempt": pa.int32(),
-    "run": pa.string(),
-    "index": pa.int64(),
-    "row": pa.int64(),
-    "traceback": pa.string(),
-    "log_start": pa.int64(),
-    "log_end": pa.int64(),
-    "peak_memory": pa.int64(),
-}
 SOURCE = b"superparams.source"  # field metadata: `param.<name>` or `result.<name>` behind the label
 
 

@@ -8,12 +8,14 @@ eight digits of the CRC as zeros.
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
 from typing import BinaryIO
+
+from superparams.store.plainfile import refuse_holes
 
 KEY = "superparams.seal"
 SEAL = b"crc32=00000000"
 _CHUNK = 1 << 20
+_LARGEST_FOOTER = 1 << 30  # bytes
 
 
 def seal(file: BinaryIO) -> None:
@@ -24,13 +26,13 @@ def seal(file: BinaryIO) -> None:
     file.write(b"%08x" % crc)
 
 
-def check(path: Path) -> None:
+def check(file: BinaryIO) -> None:
     """Raise OSError unless the file is whole."""
-    with open(path, "rb") as file:
-        place = _place(file)
-        file.seek(place)
-        if file.read(8) != b"%08x" % _crc(file, place):
-            raise OSError(f"the checksum of {path} does not fit")
+    place = _place(file)
+    refuse_holes(file, 0, place)
+    file.seek(place)
+    if file.read(8) != b"%08x" % _crc(file, place):
+        raise OSError("its checksum does not fit")
 
 
 def _place(file: BinaryIO) -> int:
@@ -39,7 +41,7 @@ def _place(file: BinaryIO) -> int:
     file.seek(max(0, size - 8))
     length = int.from_bytes(file.read(4), "little")
     start = size - 8 - length
-    if start < 0:
+    if start < 0 or length > _LARGEST_FOOTER:
         raise OSError("the file has no footer")
     file.seek(start)
     footer = file.read(length)

@@ -1,42 +1,47 @@
 """Which outcome of each setting is the newest, over the table and the ledgers of all runs.
 
-One pass over the keys, in bounded memory: the table that was made before (rows whose runs it took
-in whole), then the ledgers of runs that it does not know or that have grown since. An outcome of a
-later run is newer; within a run, the one with the higher sequence number.
+One pass over the keys, in bounded memory: the table that was made before, then the ledgers of runs
+that it does not know or that have changed since. An outcome of a later run is newer; within a run,
+the one with the higher sequence number. Of what stands in the table alone, since a ledger is
+shorter than it was, damaged or gone, nothing is dropped.
 """
 
 from __future__ import annotations
 
-import binascii
 import contextlib
-import hashlib
-import json
-import struct
 import warnings
 from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as parquet
 
-from superparams.columns import metadata_of, plain_array, plain_scalar
-from superparams.store import seal, spill
+from superparams.columns import plain_array, plain_scalar
+from superparams.store import spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
-from superparams.store.reading import Entry, LedgerWarning, Reader, ledger_files, read_file
+from superparams.store.keyarrays import are_distinct, first_places, joined, key_bytes
+from superparams.store.lost import Lost, attempts_of, has_lost
+from superparams.store.reading import (
+    Entry,
+    LedgerWarning,
+    Reader,
+    ledger_files,
+    ledger_size,
+    read_file,
+    unreadable,
+)
+from superparams.store.tablefile import GROUP_ROWS, Old, open_table
 from superparams.store.unify import Form
 from superparams.store.without import ALL, Without
 
 STATUSES = ("done", "failed", "killed", "timeout")
-# Schema metadata of the table: JSON of the runs it holds, their codes, and notes.
-HEAD = b"superparams"
 # The age of a row is one integer: place of its run, sequence number, place in a batch.
 RUN_BITS, SEQ_BITS = 44, 20
 # Rows are looked at, and written, so many at a time, or fewer when they are long.
-GROUP_ROWS, GROUP_BYTES = 1 << 16, 32 << 20
+GROUP_BYTES = 32 << 20
 
 
 class Piece(NamedTuple):
@@ -58,51 +63,6 @@ _Sized = TypeVar("_Sized", Piece, Entry)
 
 
 @dataclass(slots=True)
-class Old:
-    """The table as it was made before."""
-
-    path: Path
-    file: Any  # pyarrow.parquet.ParquetFile
-    schema: pa.Schema
-    rows: int
-    runs: dict[str, int]  # bytes of the ledger of each run that it holds
-    codes: dict[str, str | None]  # fingerprint of the code of each run
-    notes: list[str]
-
-    def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
-        """One row group."""
-        return self.file.read_row_group(number, columns=columns)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self.file.close()
-
-
-def open_table(path: Path, *, verify: bool = True) -> Old | None:
-    """The table at a path; None when there is none.
-
-    Raises OSError when it is damaged or not ours.
-    """
-    if not path.exists():
-        return None
-    try:
-        if verify:
-            seal.check(path)
-        file = parquet.ParquetFile(path)
-    except (ValueError, OSError, TypeError, NotImplementedError) as error:
-        raise OSError(f"{path} is damaged: {error}") from error
-    try:
-        schema = file.schema_arrow
-        head = json.loads(metadata_of(schema)[HEAD])
-        return Old(
-            path, file, schema, file.metadata.num_rows, head["runs"], head["codes"], head["notes"]
-        )
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        file.close()
-        raise OSError(f"{path} is damaged, or was not written by superparams: {error!r}") from error
-
-
-@dataclass(slots=True)
 class Survey:
     """Keys and ages of all rows, and where they are."""
 
@@ -119,10 +79,12 @@ class Survey:
         default_factory=list[pa.Array]
     )  # int64; higher is newer, -1: superseded
     status: list[pa.Array] = field(default_factory=list[pa.Array])  # int8, place in STATUSES
+    attempts: list[pa.Array] = field(default_factory=list[pa.Array])  # int32
     rows: int = 0
     without: Without = ALL
     is_damaged: bool = False  # the table that was there
     has_many_rows: bool = False  # of one setting
+    lost: Lost = field(default_factory=Lost)
 
     @property
     def is_fresh(self) -> bool:
@@ -132,6 +94,11 @@ class Survey:
     def has_all_of(self, run: RunFolder) -> bool:
         """Whether the table holds all of a run's ledger."""
         return self.old is not None and self.old.runs.get(run.name) == self.sizes[run.name]
+
+    @property
+    def gone(self) -> set[str]:
+        """The runs that the table holds and whose folders are gone."""
+        return set(self.old.runs if self.old else ()) - {run.name for run in self.runs}
 
     def names(self) -> list[str]:
         """All runs, oldest first, also those whose folder is gone."""
@@ -149,6 +116,7 @@ class Survey:
         keys: pa.Array,
         ages: pa.Array,
         status: pa.Array,
+        attempt: pa.Array,
     ) -> None:
         """Take in the rows of pieces of one file."""
         if self.without.failures:
@@ -159,10 +127,18 @@ class Survey:
         self.keys.append(keys)
         self.ages.append(ages)
         self.status.append(status)
+        self.attempts.append(attempt)
         self.rows += len(keys)
 
     def kept(self) -> pa.Array:
         """Whether each row belongs to the newest outcome of its setting."""
+        mask = self._newest()
+        names = self.names()
+        places = self.lost.places(self.ages[0], mask, RUN_BITS)
+        self.lost.count({names[place]: n for place, n in places.items()}, self.gone)
+        return mask
+
+    def _newest(self) -> pa.Array:
         ages = joined(self.ages, pa.int64())
         self.keys, self.ages = [joined(self.keys, pa.binary(16))], [ages]  # no two copies of them
         counts = pc.greater_equal(ages, plain_scalar(0, pa.int64()))
@@ -176,7 +152,7 @@ class Survey:
 
     def forget(self) -> None:
         """Let go of keys and ages, once it is known which rows are kept."""
-        for arrays in (self.keys, self.ages, self.status):
+        for arrays in (self.keys, self.ages, self.status, self.attempts):
             arrays.clear()
 
     def load(self, reader: Reader, piece: Piece) -> list[pa.RecordBatch]:
@@ -216,19 +192,49 @@ def _survey(root: Path, rebuild: bool, glance: bool, without: Without) -> Survey
         return found
     try:
         fresh = _to_read(found)
-        _take_table(found, {run.name for run in fresh} | without.runs)
-    except OSError as error:
+        _take_table(found, without.runs)
+    except (OSError, ValueError, MemoryError) as error:
         found.close()
         warn_damaged(root / TABLE, error)
         found = _begin(root, True, without)
         found.is_damaged, fresh = True, _to_read(found)
     places = {name: place for place, name in enumerate(found.names())}
     for run in fresh:
-        growing = run.state() == "running"
-        for path in ledger_files(run.ledger):
-            for entries in together(read_file(path, growing=growing), _rows_of):
-                _take_entries(found, run, entries, places[run.name])
+        _take_ledger(found, run, places[run.name])
     return found
+
+
+def _take_ledger(found: Survey, run: RunFolder, place: int) -> None:
+    """Take in the rows of a ledger, beside those of the table that it lacks."""
+    growing, damaged, before = run.state() == "running", set[Path](), len(found.ages)
+    for why in unreadable(run.ledger):
+        warnings.warn(why, LedgerWarning, stacklevel=4)
+    for path in ledger_files(run.ledger):
+        for entries in together(read_file(path, growing=growing, damaged=damaged), _rows_of):
+            _take_entries(found, run, entries, place)
+    old = found.old
+    if old is not None and run.name in old.runs:
+        found.lost.read.add(run.name)
+        if damaged or run.name in old.alone or has_lost(old.runs, run.name, found.sizes):
+            here = attempts_of(zip(found.keys[before:], found.attempts[before:], strict=True))
+            _prefer_table(found, place, here)
+
+
+def _prefer_table(found: Survey, place: int, here: Mapping[bytes, int]) -> None:
+    """Have the rows of the table win that are newer than what is left of the ledger of a run.
+
+    here: the last attempt of each setting that the ledger has.
+    """
+    newest = _age(place + 1, 0) - 1
+    for at in range(found.lost.groups):
+        is_of_run = pc.equal(found.ages[at], plain_scalar(_age(place, 0), pa.int64()))
+        if not is_of_run.true_count:
+            continue
+        keys, attempts = found.keys[at].to_pylist(), found.attempts[at].to_pylist()
+        pairs = zip(keys, attempts, strict=True)
+        is_newer = plain_array([(n or 0) > here.get(key, -1) for key, n in pairs], pa.bool_())
+        mask = pc.and_(is_of_run, is_newer)
+        found.ages[at] = pc.if_else(mask, plain_scalar(newest, pa.int64()), found.ages[at])
 
 
 def _to_read(found: Survey) -> list[RunFolder]:
@@ -237,7 +243,8 @@ def _to_read(found: Survey) -> list[RunFolder]:
     All of them when some outcomes do not count: the table does not hold what those superseded.
     """
     there = [run for run in found.runs if run.name not in found.without.runs]
-    return there if found.without else [run for run in there if not found.has_all_of(run)]
+    alone = found.old.alone if found.old else {}
+    return [run for run in there if found.without or run.name in alone or not found.has_all_of(run)]
 
 
 def _begin(root: Path, rebuild: bool, without: Without) -> Survey:
@@ -245,16 +252,11 @@ def _begin(root: Path, rebuild: bool, without: Without) -> Survey:
     old = None if rebuild else _open_or_warn(root / TABLE)
     runs = run_folders(root)
     known = old.codes if old else {}
-    codes = known | {run.name: run.code() for run in runs}
-    sizes = {run.name: ledger_size(run) for run in runs}
+    codes = known | {run.name: run.code() or known.get(run.name) for run in runs}
+    sizes = {run.name: ledger_size(run.ledger) for run in runs}
     found = Survey(root, old, runs, sizes, codes, without=without)
     found.is_damaged = old is None and not rebuild and (root / TABLE).exists()
     return found
-
-
-def ledger_size(run: RunFolder) -> int:
-    """The bytes of the files of a run's ledger."""
-    return sum(path.stat().st_size for path in ledger_files(run.ledger))
 
 
 def _open_or_warn(path: Path) -> Old | None:
@@ -271,24 +273,29 @@ def warn_damaged(path: Path, error: Exception) -> None:
     warnings.warn(message, LedgerWarning, stacklevel=3)
 
 
-def _take_table(found: Survey, again: set[str]) -> None:
-    """Take in the rows of the table, but for those of runs that are read again."""
+def _take_table(found: Survey, left_out: Collection[str]) -> None:
+    """Take in the rows of the table, but for those of runs that do not count.
+
+    Those of a run whose ledger is read again are older than all that it has.
+    """
     old = found.old
     if old is None:
         return
     names = found.names()
-    ages = plain_array(
-        [_age(-1 if one in again else at, 0) for at, one in enumerate(names)], pa.int64()
-    )
-    runs = plain_array(names, pa.string())
+    ages = [_age(-1 if one in left_out else at, 0) for at, one in enumerate(names)]
+    of_run, runs = plain_array(ages, pa.int64()), plain_array(names, pa.string())
     for number in range(old.file.num_row_groups):
-        table = old.group(number, ["key", "run", "status", "row"])
+        table = old.group(number, ["key", "run", "status", "row", "attempt"])
         found.has_many_rows |= bool(pc.max(table.column("row")).as_py())
-        keys, run, status = (table.column(one).combine_chunks() for one in ("key", "run", "status"))
+        keys, run, status, attempt = (
+            table.column(one).combine_chunks() for one in ("key", "run", "status", "attempt")
+        )
         size = old.file.metadata.row_group(number).total_byte_size
         piece = Piece(None, old.path, number, number, found.rows, len(keys), size)
-        age = ages.take(pc.index_in(run, runs))
-        found.add([piece], old.schema, key_bytes(keys), age, _status(status))
+        # Rows of a run that the head does not name are the oldest.
+        age = pc.fill_null(of_run.take(pc.index_in(run, runs)), plain_scalar(0, pa.int64()))
+        found.add([piece], old.schema, key_bytes(keys), age, _status(status), attempt)
+    found.lost.groups, found.lost.rows = len(found.ages), found.rows
 
 
 def together(parts: Iterable[_Sized], rows_of: Callable[[_Sized], int]) -> Iterator[list[_Sized]]:
@@ -323,11 +330,18 @@ def _take_entries(found: Survey, run: RunFolder, entries: list[Entry], rank: int
         pieces.append(Piece(run.name, entry.path, entry.offset, index, place, rows, entry.size))
         start += rows
     base = pa.Array.from_buffers(pa.int64(), start, [None, pa.py_buffer(bases)])
-    found.add(pieces, schema, key_bytes(key), pc.add(begun, base), _status(status))
+    attempt = _attempts(table)
+    found.add(pieces, schema, key_bytes(key), pc.add(begun, base), _status(status), attempt)
     if spill.SPILLED in schema.names:
         for each in spill.rows_of(table):
             for name, value in each.items():
                 found.spilled.setdefault(name, {})[Form(*spill.form_of(value))] = None
+
+
+def _attempts(table: pa.Table) -> pa.Array:
+    if "attempt" not in table.column_names:
+        return pa.nulls(table.num_rows, pa.int32())
+    return table.column("attempt").combine_chunks()
 
 
 def _rows_of(entry: Entry) -> int:
@@ -345,49 +359,3 @@ def _age(rank: int, seq: int) -> int:
 
 def _status(column: pa.Array) -> pa.Array:
     return pc.cast(pc.index_in(column, plain_array(list(STATUSES), pa.string())), pa.int8())
-
-
-def joined(arrays: list[pa.Array], form: Any) -> pa.Array:
-    """Arrays end to end, as one."""
-    if len(arrays) == 1:
-        return arrays[0]
-    return pa.concat_arrays(arrays) if arrays else pa.nulls(0, form)
-
-
-def are_distinct(keys: pa.Array) -> bool:
-    """Whether no two keys begin alike; in a third of the memory that comparing all of them takes.
-
-    keys: 16 bytes each, without nulls and from the start of their buffer.
-    """
-    words = pa.Array.from_buffers(pa.int64(), 2 * len(keys), [None, keys.buffers()[1]])
-    pairs = pa.FixedSizeListArray.from_arrays(words, 2)
-    halves = pc.list_element(pairs, plain_scalar(0, pa.int64()))
-    steps = pc.pairwise_diff(halves.take(pc.array_sort_indices(halves)))
-    return not pc.any(pc.equal(steps, plain_scalar(0, pa.int64()))).as_py()
-
-
-def first_places(values: pa.Array, which: pa.Array | None = None) -> pa.Array:
-    """Where each of the values that `which` names (all: in order of appearance) stands first."""
-    return pc.index_in(values.unique() if which is None else which, value_set=values)
-
-
-def key_bytes(column: pa.Array) -> pa.Array:
-    """Keys of 32 hex digits as 16 bytes each, half the memory; other text by its hash."""
-    count = len(column)
-    try:
-        raw = binascii.unhexlify(_digits(column))
-    except ValueError:
-        texts: list[Any] = column.to_pylist()
-        raw = b"".join(hashlib.blake2b(str(one).encode(), digest_size=16).digest() for one in texts)
-    return pa.Array.from_buffers(pa.binary(16), count, [None, pa.py_buffer(raw)])
-
-
-def _digits(column: pa.Array) -> Any:
-    """The text of all keys end to end. Raises ValueError unless each has 32 bytes."""
-    if not len(column):
-        return b""
-    sizes = pc.min_max(pc.binary_length(column)).as_py()
-    if column.null_count or sizes != {"min": 32, "max": 32}:
-        raise ValueError("not a key of superparams")
-    (start,) = struct.unpack_from("<i", column.buffers()[1], 4 * column.offset)
-    return column.buffers()[2][start : start + 32 * len(column)]

@@ -31,16 +31,9 @@ from superparams.store.folder import (
     run_folders,
 )
 from superparams.store.reading import Reader
-from superparams.store.schema import OUTCOME, Column, columns_of, source_of
-from superparams.store.survey import (
-    GROUP_ROWS,
-    HEAD,
-    Piece,
-    Survey,
-    open_table,
-    survey,
-    together,
-)
+from superparams.store.schema import Column, columns_of, source_of
+from superparams.store.survey import Piece, Survey, survey, together
+from superparams.store.tablefile import GROUP_ROWS, HEAD, OUTCOME, open_table
 from superparams.store.unify import Form, recast
 from superparams.store.without import ALL, Without
 
@@ -53,6 +46,19 @@ class Written(NamedTuple):
     path: Path
     rows: int
     notes: list[str]
+    lost: list[str]  # what there is to say of rows that no ledger has any more
+
+
+class NotWritten(StoreError):
+    """The table cannot be written; what is recorded can be read all the same."""
+
+
+class Folded(NamedTuple):
+    """A table in memory, and what there is to say of it."""
+
+    table: pa.Table
+    notes: list[str]
+    lost: list[str]
 
 
 def compact(root: Path, *, rebuild: bool = False, without: Without = ALL) -> Written:
@@ -72,6 +78,13 @@ def compact(root: Path, *, rebuild: bool = False, without: Without = ALL) -> Wri
     return written[1]
 
 
+def folded(root: Path) -> Folded:
+    """What `compact` would write, in memory: for a folder that may only be read."""
+    with survey(root) as found:
+        plan = _planned(found)
+        return Folded(_whole_table(plan), plan.notes, list(found.lost.notes()))
+
+
 def recorded_by(run: RunFolder) -> pa.Table:
     """The newest outcome of each setting that one run recorded, whatever came later.
 
@@ -79,17 +92,21 @@ def recorded_by(run: RunFolder) -> pa.Table:
     """
     root = run.path.parent.parent
     others = frozenset(one.name for one in run_folders(root)) - {run.name}
-    with survey(root, rebuild=True, without=Without(others)) as found:
-        plan = _planned(found)
-        groups = list(_groups(plan, plan.schema)) if plan.pieces else []
-        return pa.concat_tables(groups) if groups else plan.schema.empty_table()
+    with survey(root, without=Without(others)) as found:
+        return _whole_table(_planned(found))
+
+
+def _whole_table(plan: _Plan) -> pa.Table:
+    groups = list(_groups(plan, plan.schema)) if plan.pieces else []
+    return pa.concat_tables(groups) if groups else plan.schema.empty_table()
 
 
 def _compact(root: Path, rebuild: bool, without: Without) -> tuple[Mapping[str, int], Written]:
     with survey(root, rebuild=rebuild, glance=True, without=without) as found:
         old = found.old
         if old is not None and found.is_fresh and not without:
-            return old.runs, Written(old.path, old.rows, old.notes)
+            found.lost.of_table(old, found.gone)
+            return old.runs, Written(old.path, old.rows, old.notes, list(found.lost.notes()))
         return found.sizes, _write(found)
 
 
@@ -125,6 +142,7 @@ class _Plan:
             "runs": self.found.sizes_all(),
             "codes": self.found.codes,
             "notes": self.notes,
+            "alone": self.found.lost.alone,
         }
         outcome = [pa.field(name, form) for name, form in OUTCOME.items()]
         fields = [*(column.field for column in self.columns), *outcome]
@@ -151,13 +169,14 @@ def _write(found: Survey) -> Written:
             _keep(path, path.with_name(DAMAGED))
         replace_durably(beside, path)
     except OSError as error:
-        raise StoreError(
+        raise NotWritten(
             f"cannot write {path} ({found.rows:,} rows): {error}; the ledgers in "
             f"{found.root / 'runs'} hold all outcomes, and the next run makes the table from them"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
-    return Written(path, rows, plan.notes)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+    return Written(path, rows, plan.notes, list(found.lost.notes()))
 
 
 def _keep(path: Path, name: Path) -> None:

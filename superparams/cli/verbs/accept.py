@@ -99,8 +99,10 @@ def _loaded(
     Raises:
         StoreError: When none has.
     """
+    from superparams.store import has_records
+
     classes = session.experiments(target)
-    has_run = [(given.root_of(session, cls, results) / "runs").is_dir() for cls in classes]
+    has_run = [has_records(given.root_of(session, cls, results)) for cls in classes]
     chosen = [cls for cls, has in zip(classes, has_run, strict=True) if has] or classes[:1]
     return [(cls, cls.results(session.results(results))) for cls in chosen]
 

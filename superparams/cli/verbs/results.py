@@ -144,10 +144,12 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     Raises:
         StoreError: When none of them has.
     """
+    from superparams.store import has_records
+
     classes = session.experiments(target)
     found: list[Loaded] = []
     for cls in classes:
-        has_run = (given.root_of(session, cls, results) / "runs").is_dir()
+        has_run = has_records(given.root_of(session, cls, results))
         is_needed = len(classes) == 1  # its error says what to do
         found.append((cls, cls.results(session.results(results)) if has_run or is_needed else None))
     if not any(made for _, made in found):
