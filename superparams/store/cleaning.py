@@ -25,7 +25,7 @@ from superparams.errors import StoreError
 from superparams.store.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
 from superparams.store.forget import forget_failures
 from superparams.store.index import Index, keys_of, read_index
-from superparams.store.table import compact
+from superparams.store.table import NotWritten, compact
 from superparams.store.without import ALL, Without
 
 __all__ = ["Cleaning", "InSpace", "plan_cleaning"]
@@ -125,7 +125,8 @@ def plan_cleaning(
     known = _names(root)
     if whole:
         return Cleaning(root, whole=True, size=size_of(root), known=known)
-    compact(root)
+    with contextlib.suppress(NotWritten):  # to look at it all the same
+        compact(root)
     before = read_index(root)
     without = Without(_other_code(before, codes) if stale else frozenset(), failed)
     after = read_index(root, without=without) if without else before
