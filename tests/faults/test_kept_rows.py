@@ -211,7 +211,7 @@ LOOK = """
 import contextlib, io, json, os, sys, warnings
 from pathlib import Path
 warnings.simplefilter("error")
-import importlib, pkgutil, superparams
+import _strptime, importlib, pkgutil, superparams
 for one in pkgutil.walk_packages(superparams.__path__, "superparams."):
     if not one.name.endswith("__main__"):
         importlib.import_module(one.name)  # the other user may not see them
