@@ -15,7 +15,12 @@ RECIPE := pyproject.toml constraints.txt $(SETUP)
 LINTED := superparams tests tools typings $(wildcard examples) $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
+# Two targets must not set up one environment at once. `test` does that first, then says BESIDE=1.
+ifndef BESIDE
 .NOTPARALLEL:
+endif
+# The output of each target stays together, where make can do that.
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 .PHONY: help demo test setup lint types docs tests format serve notebook lock test-torch test-lowest \
 	test-python314 bench clean
 
@@ -33,7 +38,9 @@ $(VENV)/.ready-dev: $(RECIPE)
 demo: $(VENV)/.ready-examples ## set up and run the digits experiment
 	$(RUN) examples/experiments/digits.py
 
-test: lint types docs tests ## set up and check everything; the tests come last
+test: setup ## set up and check everything; the tests come last
+	@$(MAKE) --no-print-directory -j3 $(TOGETHER) BESIDE=1 lint types docs
+	@$(MAKE) --no-print-directory tests
 
 setup: $(VENV)/.ready-dev ## set up for work on superparams
 

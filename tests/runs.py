@@ -139,6 +139,9 @@ class Terminal:
         """Wait until the screen has shown something."""
         limit = time.monotonic() + seconds
         while (found := re.search(pattern, self.read(0.02))) is None:
+            # What has ended may have left something on the way here.
+            has_ended = self.process.poll() is not None and not re.search(pattern, self.read(0.2))
+            assert not has_ended, f"it ended, with no {pattern!r} in:\n{self.seen}"
             assert time.monotonic() < limit, f"no {pattern!r} in:\n{self.seen}"
         return found
 

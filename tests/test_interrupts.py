@@ -17,7 +17,7 @@ from superparams import Experiment, search
 from superparams.engines import Control
 from superparams.interrupts import Interrupts
 from tests.runs import BY_INTERRUPT, Terminal, alive, family, recorded, script, start
-from tests.timing import PATIENCE, wait_for, within
+from tests.timing import PATIENCE, scaled, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -57,7 +57,7 @@ WAYS = [("1", "serial"), ("2", "processes"), ("2", "threads")]
 @pytest.mark.parametrize(("num_proc", "engine"), WAYS)
 def test_13_once_finishes_what_runs(num_proc: str, engine: str, tmp_path: Path) -> None:
     path = script(tmp_path, NAPS)
-    with Terminal(tmp_path, str(path), num_proc, "1000", "0.4", engine) as terminal:
+    with Terminal(tmp_path, str(path), num_proc, "1000", f"{scaled(0.4)}", engine) as terminal:
         began(terminal, tmp_path)
         terminal.interrupt()
         terminal.expect("Ctrl-C again to stop now")
@@ -104,7 +104,7 @@ def test_13_once_while_workers_start(method: str, tmp_path: Path) -> None:
                     return True
         return False
 
-    with Terminal(tmp_path, str(script(tmp_path, text)), "2", "999", "0.2") as terminal:
+    with Terminal(tmp_path, str(script(tmp_path, text)), "2", "999", f"{scaled(0.2)}") as terminal:
         wait_for(starts)
         terminal.interrupt()
         terminal.expect("Ctrl-C again")
@@ -156,7 +156,7 @@ def test_14_terminated_while_a_factory_is_at_work(method: str, tmp_path: Path) -
 
 
 def test_13_once_when_nothing_is_left_to_hand_out_is_no_interruption(tmp_path: Path) -> None:
-    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "2", "0.5") as terminal:
+    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "2", f"{scaled(0.5)}") as terminal:
         began(terminal, tmp_path, 2)
         terminal.interrupt()
         assert terminal.end() == 0

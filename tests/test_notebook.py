@@ -12,7 +12,7 @@ import pytest
 from superparams.notebook import in_notebook, in_one_line
 from tests.kernels import Cell, Kernel
 from tests.runs import recorded
-from tests.timing import stretch, wait_for
+from tests.timing import scaled, stretch, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -113,7 +113,8 @@ def once(condition: Callable[[Cell], object], act: Callable[[], object]) -> Call
 @pytest.mark.parametrize("num_proc", [1, 2])
 def test_interrupted_once_it_finishes_what_runs(num_proc: int, kernel: Kernel) -> None:
     during = once(lambda cell: recorded(kernel.folder), kernel.interrupt)
-    cell = kernel.run(f"Naps(a=search(range(999)), nap=0.3).run_all({num_proc})", during)
+    nap = scaled(0.3)
+    cell = kernel.run(f"Naps(a=search(range(999)), nap={nap}).run_all({num_proc})", during)
     assert cell.error is not None
     name, told, traceback = cell.error
     assert name == "KeyboardInterrupt"
@@ -123,7 +124,7 @@ def test_interrupted_once_it_finishes_what_runs(num_proc: int, kernel: Kernel) -
     assert cell.of("display_data") == [f"Naps: {told[0]}/999, {told[0]} done"]
     ended = len(recorded(kernel.folder))
     assert ended == int(told[0])
-    cell = ok(kernel.run(f"found = Naps(a=search(range({ended + 1})), nap=0.3).run_all(2)"))
+    cell = ok(kernel.run(f"found = Naps(a=search(range({ended + 1})), nap={nap}).run_all(2)"))
     assert f"{ended} done by the same code: skipped" in cell.of("stderr")[0]
 
 

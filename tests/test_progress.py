@@ -71,32 +71,35 @@ from superparams import Experiment, search
 class Hangs(Experiment):
     a: int = search(range(4))
     def run(self):
-        if self.a == 1:
-            time.sleep(60)
         if self.a == 2 and not Path("second").exists():
             Path("second").touch()
             raise ValueError
-        time.sleep(1.2)
+        while self.a == 1 or not Path(f"go-{self.a}").exists():
+            time.sleep(0.01)
         return {"y": self.a}
-Hangs().run_all(2, timeout=1.5, retries=1, retry_on=["failed", "timeout"])
+Hangs().run_all(2, timeout=5, retries=1, retry_on=["failed", "timeout"])
 """
 
 
 def test_live_what_is_tried_again_and_how_much_time_is_left_for_it(tmp_path: Path) -> None:
+    """Each setting goes on when what it is there for has been shown, or runs out of time."""
     with Terminal(tmp_path, str(script(tmp_path, HANGS))) as terminal:
-        terminal.expect(r"1: [01]\.\d of 1\.5 s a=1")  # long before it counts as a timeout
-        terminal.expect(r"Hangs: 1/4, 1 done, 1 retrying,")  # out of time, and waits for its turn
-        terminal.expect(r"Hangs: \d/4, \d done, 2 retrying,")
-        terminal.expect(r": [01]\.\d of 1\.5 s \(attempt 2 of 2\) a=2")
-        terminal.expect(r": [01]\.\d of 1\.5 s \(attempt 2 of 2\) a=1")
+        terminal.expect(r": [234]\.\d of 5 s a=1")  # long before it counts as a timeout
+        (tmp_path / "go-0").touch()
+        terminal.expect(r"Hangs: 1/4, 1 done, 1 retrying,")  # it failed, and waits for its turn
+        terminal.expect(r"Hangs: \d/4, \d done, 2 retrying,")  # another one is out of time
+        (tmp_path / "go-3").touch()
+        terminal.expect(r": \d\.\d of 5 s \(attempt 2 of 2\) a=2")
+        (tmp_path / "go-2").touch()
+        terminal.expect(r": \d\.\d of 5 s \(attempt 2 of 2\) a=1")
         assert terminal.end() == 0
     assert "4 settings: 3 done, 1 timeout" in terminal.seen
 
 
 def test_live_a_line_a_worker_when_settings_are_long(tmp_path: Path) -> None:
-    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "1", "3.2") as terminal:
-        terminal.expect(r"[01]: 0:0[23] a=0, b='left'")
-        terminal.expect(r"[01]: 0:0[23] a=0, b='right'")
+    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "1", "5") as terminal:
+        terminal.expect(r"[01]: 0:0[2-5] a=0, b='left'")
+        terminal.expect(r"[01]: 0:0[2-5] a=0, b='right'")
         assert terminal.end() == 0
 
 

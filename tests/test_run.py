@@ -28,6 +28,7 @@ from superparams.errors import (
 )
 from superparams.store import read
 from tests.runs import environment, output
+from tests.timing import scaled
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -268,7 +269,7 @@ def test_a_timeout_needs_no_other_option() -> None:
         def run(self) -> None:
             time.sleep(60 if self.a == 1 else 0)
 
-    found = Slow().run_all(timeout=0.3, progress=False)
+    found = Slow().run_all(timeout=scaled(0.3), progress=False)
     assert table(found, "a", "status") == [(0, "done"), (1, "timeout"), (2, "done")]
 
 
@@ -833,9 +834,10 @@ class Leaves(Experiment):
 
 
 def test_what_returns_after_its_time_is_no_result(tmp_path: Path) -> None:
-    results = Leaves().run_all(2, timeout=0.5, results=tmp_path, progress=False)
+    limit = scaled(0.5)
+    results = Leaves().run_all(2, timeout=limit, results=tmp_path, progress=False)
     assert [row["status"] for row in results] == ["done", "timeout", "done"]
-    assert "timeout=0.5" in results.failures.row(list(results)[1]["key"])["error"]
+    assert f"timeout={limit:g}" in results.failures.row(list(results)[1]["key"])["error"]
 
 
 class Closing(Experiment):

@@ -33,6 +33,14 @@ def slowness() -> float:
     return max(1.0, (time.perf_counter() - begun) / SPIN)
 
 
+def scaled(seconds: float) -> float:
+    """As long on this machine, as busy as it is, as `seconds` are on an idle one.
+
+    For settings that sleep while a test does something: they still sleep when it has come to that.
+    """
+    return round(seconds * slowness(), 2)
+
+
 @dataclass
 class Stretch:
     """How long something took, and how slow the machine was before and after it."""

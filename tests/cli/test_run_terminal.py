@@ -14,7 +14,7 @@ import pytest
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.fitting import FIT, LACKS, bad, column, ran, run
 from tests.runs import Terminal, alive, family, recorded
-from tests.timing import wait_for, within
+from tests.timing import scaled, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -124,7 +124,7 @@ def test_progress_is_shown_while_it_runs(project: Project) -> None:
 
 @pytest.mark.parametrize("num_proc", ["1", "2"])
 def test_once_finishes_what_runs(project: Project, num_proc: str) -> None:
-    project.write({"experiments/N.py": NAPS})
+    project.write({"experiments/N.py": NAPS.replace("0.05", f"{scaled(0.05)}")})
     with terminal(project, "N", "-n", num_proc) as at:
         wait_for(lambda: at.read() and len(recorded(project.folder)) > 2)
         at.interrupt()
@@ -163,7 +163,9 @@ def test_twice_stops_at_once(project: Project, num_proc: str) -> None:
 def test_once_when_only_the_last_ones_run_ends_the_experiments_behind(
     project: Project, num_proc: str
 ) -> None:
-    text = NAPS.replace("time.sleep(0.05)", "open('began', 'w').close() or time.sleep(1)")
+    text = NAPS.replace(
+        "time.sleep(0.05)", f"open('began', 'w').close() or time.sleep({scaled(1)})"
+    )
     project.write({"experiments/N.py": text.replace("range(60)", "[1]")})
     with terminal(project, "N", "-n", num_proc) as at:
         wait_for(lambda: at.read() + "." and (project.folder / "began").exists())

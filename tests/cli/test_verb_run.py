@@ -10,6 +10,7 @@ import pytest
 from superparams.cores import cores
 from tests.cli.command import Project
 from tests.cli.fitting import FIT, LACKS, bad, column, ran, rows, run
+from tests.timing import scaled
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -150,9 +151,10 @@ class Long(Experiment):
 @pytest.mark.parametrize("num_proc", ["1", "2"])
 def test_timeout(project: Project, num_proc: str) -> None:
     project.write({"experiments/L.py": LONG})
-    ended = run(project, "L", "--timeout", "0.5", "-n", num_proc, code=1)
+    limit = scaled(0.5)
+    ended = run(project, "L", "--timeout", f"{limit}", "-n", num_proc, code=1)
     assert "3 settings: 2 done, 1 timeout" in ended.out
-    assert "TimeoutError: it ran longer than timeout=0.5 seconds" in ended.out
+    assert f"TimeoutError: it ran longer than timeout={limit:g} seconds" in ended.out
     assert column(project, "status", name="L.Long") == ["done", "timeout", "done"]
 
 
@@ -185,7 +187,8 @@ class Slow(Experiment):
 
 @pytest.mark.parametrize("num_proc", ["1", "2"])
 def test_max_failures(project: Project, num_proc: str) -> None:
-    project.write({"experiments/S.py": SLOW, "bin/git": "#!/bin/sh\nsleep 1"})
+    slow = SLOW.replace("0.05", f"{scaled(0.05)}")
+    project.write({"experiments/S.py": slow, "bin/git": "#!/bin/sh\nsleep 1"})
     (project.folder / "bin/git").chmod(0o755)
     env = {"PATH": f"{project.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     words = ("S", "-n", num_proc, "--max-failures", "3")
@@ -215,7 +218,7 @@ class Meets(Experiment):
 
     def run(self):
         Path(f"met-{self.a}").touch()
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 100
         while not (Path("met-1").exists() and Path("met-2").exists()):
             assert time.monotonic() < limit
             time.sleep(0.01)

@@ -22,7 +22,7 @@ from superparams.engines import find
 from superparams.worker import Place
 from tests.contracts.programs import Rows, rows, run
 from tests.contracts.programs import execute as execute_with
-from tests.timing import PATIENCE, stretch, wait_for
+from tests.timing import PATIENCE, scaled, stretch, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 MARK = "SUPERPARAMS_TEST"  # of conftest.py; workers have no need of all that it imports
@@ -234,7 +234,7 @@ def test_6_many_deaths_of_all_kinds_at_once() -> None:
             raise ValueError
         return {"y": index}
 
-    found = run(find("processes"), function, 2000, num_proc=3, timeout=0.2)
+    found = run(find("processes"), function, 2000, num_proc=3, timeout=scaled(0.2))
     told = {"kill": "killed", "hang": "timeout", "live": "done"}
     expected = {index: told.get(fate(index), "failed") for index in range(2000)}
     assert {index: row["status"] for index, row in found.items()} == expected
@@ -276,11 +276,11 @@ def test_7_8_9_a_timeout_ends_whatever_it_is(act: Callable[[], None]) -> None:
 
 
 def test_7_a_timeout_costs_one_setting() -> None:
-    assert_only(with_one(endless, timeout=0.3), 7, "timeout")
+    assert_only(with_one(endless, timeout=scaled(0.3)), 7, "timeout")
 
 
 def test_7_a_timeout_is_tried_again() -> None:
-    row = assert_only(with_one(endless, size=8, timeout=0.2, retries=1), 7, "timeout")
+    row = assert_only(with_one(endless, size=8, timeout=scaled(0.2), retries=1), 7, "timeout")
     assert row["attempt"] == 2
 
 
@@ -289,7 +289,7 @@ def test_7_settings_under_the_limit_live() -> None:
         time.sleep(0.03)
         return {}
 
-    found = run(find("processes"), function, 40, num_proc=2, timeout=0.5)
+    found = run(find("processes"), function, 40, num_proc=2, timeout=scaled(0.5))
     assert {row["status"] for row in found.values()} == {"done"}
 
 
