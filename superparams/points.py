@@ -20,6 +20,7 @@ from superparams.shorten import shorten
 __all__ = ["axis_of", "refuse_hidden"]
 
 LONGEST_ITERATOR: Final = 1_000_000
+CONTAINERS: Final = (list, tuple, set, frozenset)
 SIMPLE: Final = {type(None), bool, int, float, complex, str, bytes}  # hold nothing
 
 
@@ -37,6 +38,8 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
         points = _all_values(annotation, where)
     elif len(points) == 1:
         labels, points = _expand(points[0], where)
+        if labels is None:
+            _refuse_spread(points, annotation, where)
     if not points:
         raise FieldError(
             f"{where}: {searched!r} has no points; give at least one, as in search([1, 2, 3])"
@@ -47,6 +50,27 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
         for point in points:
             refuse_hidden(point, where, annotation)
     return Axis(points, labels, searched.zip)
+
+
+def _refuse_spread(points: Sequence[Any], annotation: Any, where: str) -> None:
+    """Complain about the elements of one container as points of a field that holds containers."""
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    kinds = [typing.get_origin(one) or one for one in members if one is not type(None)]
+    if not kinds or not all(kind in CONTAINERS for kind in kinds) or isinstance(points, range):
+        return
+    if points and all(type(point) in SIMPLE and point is not None for point in points):
+        kind = kinds[0].__name__
+        shown = ", ".join(shorten(point) for point in points[:3])
+        more = ", ..." if len(points) > 3 else ""
+        raise FieldError(
+            f"{where}: search([{shown}{more}]) has {len(points):,} points of which none is a "
+            f"{kind}, as the annotation says; write search([[{shown}{more}]]) for one point that "
+            f"holds them all"
+        )
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 
 def _refuse_uncountable(points: range, where: str) -> None:

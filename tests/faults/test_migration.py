@@ -62,6 +62,36 @@ def test_66_what_cannot_mean_the_same_is_an_error_before_anything_runs(
     assert not (here / "results").exists()
 
 
+@pytest.mark.parametrize("annotation", [list[int], list, tuple[int, ...], set[int] | None])
+def test_66_one_list_is_not_taken_for_one_point(annotation: Any) -> None:
+    def fit(points: Any) -> type[Experiment]:
+        return type(
+            "Fit", (Experiment,), {"__annotations__": {"sizes": annotation}, "sizes": points}
+        )
+
+    for points in (search([16, 32]), search((16, 32)), search({16, 32})):
+        with pytest.raises(
+            FieldError, match=r"Fit\.sizes: .* search\(\[\[16, 32\]\]\) for one point"
+        ):
+            fit(points)
+        with pytest.raises(FieldError, match=r"Fit\.sizes"):
+            fit(search([[16, 32]]))(sizes=points)
+    assert len(fit(search([[16, 32]]))()) == 1
+    assert len(fit(search([[16], [32]]))()) == 2
+    assert len(fit(search([(16,), None]))()) == 2
+    assert len(fit(search({"a": [16], "b": [32]}))()) == 2
+
+
+def test_66_other_annotations_take_the_elements() -> None:
+    class Sizes(Experiment):
+        size: int = search([16, 32])
+        text: str = search(["ab", "cd"])
+        either: int | list[int] = search([1, 2])
+        anything: Any = search([1, 2])
+
+    assert len(Sizes()) == 16
+
+
 def test_66_an_unknown_keyword_is_pythons_own_error() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'nproc'"):
         Fit().run_all(nproc=2)  # type: ignore[call-arg]
