@@ -107,6 +107,15 @@ def counts(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
     return {one["values"]: one["counts"] for one in met}
 
 
+def seconds(rows: pa.RecordBatch) -> tuple[int, float, float]:
+    """How many settings ended, how long they took together, and the longest of them."""
+    import pyarrow.compute as pc  # as in `counts`
+
+    is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
+    taken = rows.column("seconds").filter(is_first)
+    return len(taken), pc.sum(taken).as_py() or 0.0, pc.max(taken).as_py() or 0.0
+
+
 def encode_batch(batch: pa.RecordBatch) -> bytes:
     """One record batch as an IPC stream, with the places that the ledger stamps."""
     batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), STAMP_KEY: STAMP})

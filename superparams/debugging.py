@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
+from superparams import visible
 from superparams.worker import is_ours, trace_of, users_trace
 
 __all__ = ["post_mortem"]
@@ -46,4 +47,4 @@ def _to_last_of_users(trace: TracebackType | None) -> TracebackType | None:
 
 def _say(text: str) -> None:
     sys.stdout.flush()  # what the setting printed comes first
-    print(text, file=sys.stderr, flush=True)
+    print(visible.lines(text), file=sys.stderr, flush=True)

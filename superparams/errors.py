@@ -11,6 +11,8 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+from superparams import visible
+
 __all__ = [
     "CommandError",
     "EngineError",
@@ -34,7 +36,14 @@ __all__ = [
 
 
 class SuperparamsError(Exception):
-    """The parent of every error of superparams."""
+    """The parent of every error of superparams.
+
+    Its text may quote values, paths and errors of elsewhere: control characters in them are written
+    out, as in ``\\x1b``, since a traceback shows that text at a terminal. `args` has it as it was.
+    """
+
+    def __str__(self) -> str:
+        return visible.lines(super().__str__())
 
 
 class FieldError(SuperparamsError, TypeError):

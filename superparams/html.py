@@ -5,15 +5,15 @@ It has no colours of its own, so that it looks as the other tables of its page d
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from superparams.fields import is_open
 from superparams.show import axes_of, headline, shown_fields
 from superparams.space import dimension_of
+from superparams.visible import markup
 
-__all__ = ["as_html", "caption_of"]
+__all__ = ["LEFT", "as_html", "caption_of", "table_of_pairs"]
 
 LEFT: Final = ' style="text-align:left"'  # notebooks align cells to the right, as for numbers
 WHOLE: Final = ' style="text-align:left;white-space:nowrap"'
@@ -32,17 +32,22 @@ def as_html(params: Any) -> str:
 
 def caption_of(text: str) -> str:
     """The caption of a table, on the left and in one line: notebooks centre and break it."""
-    return f"<caption{WHOLE}>{html.escape(text, quote=False)}</caption>"
+    return f"<caption{WHOLE}>{markup(text)}</caption>"
+
+
+def table_of_pairs(caption: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """A table of names and what they are."""
+    return _table(caption, ["field", "value"], pairs)
 
 
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Cells beyond the last column are further lines of it."""
-    top = "".join(f"<th{LEFT}>{html.escape(cell, quote=False)}</th>" for cell in head)
+    top = "".join(f"<th{LEFT}>{markup(cell)}</th>" for cell in head)
     body = "".join(f"<tr>{_cells(row, len(head))}</tr>" for row in rows)
     return f"<table>{caption_of(caption)}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cells(row: Sequence[str], width: int) -> str:
-    escaped = [html.escape(cell, quote=False) for cell in row]
+    escaped = [markup(cell) for cell in row]
     cells = [*escaped[: width - 1], "<br>".join(escaped[width - 1 :])]
     return "".join(f"<td{LEFT}>{cell}</td>" for cell in cells)

@@ -6,6 +6,7 @@ import threading
 import warnings
 from typing import Final
 
+from superparams import visible
 from superparams.job import Job
 from superparams.store import RunFolder, gather_later, save_source
 
@@ -53,4 +54,4 @@ class Keeping:
         error = TimeoutError("it takes too long") if self._thread.is_alive() else self._error
         if error is not None:
             what = f"what is kept in {self._run.path} of the code and the machine is incomplete"
-            warnings.warn(f"{what}: {error!r}", stacklevel=2)
+            warnings.warn(visible.lines(f"{what}: {error!r}"), stacklevel=2)

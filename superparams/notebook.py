@@ -11,6 +11,8 @@ import sys
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from superparams import visible
+
 __all__ = ["Output", "in_notebook", "in_one_line"]
 
 E = TypeVar("E", bound=BaseException)
@@ -41,7 +43,7 @@ class Output:
         if text == self._text:
             return
         with suppress(Exception):  # a frontend that is gone must not end a run
-            data = {"text/plain": text}
+            data = {"text/plain": visible.lines(text)}
             if self._handle is None:
                 display: Any = sys.modules["IPython.display"].display
                 self._handle = display(data, raw=True, display_id=True)
@@ -52,7 +54,7 @@ class Output:
 
 def in_one_line(error: E) -> E:
     """The same error, of which a notebook shows no traceback: where it was raised says nothing."""
-    line = f"{type(error).__name__}: {error}"
+    line = visible.lines(f"{type(error).__name__}: {error}")
     with suppress(AttributeError):  # a class with slots
         error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
     return error

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, KeysView
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from superparams import visible
 from superparams.content import fresh, hash_of, same
 from superparams.declare import SearchMeta, fields_of, recorded_fields
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError
@@ -251,7 +252,7 @@ class Params(metaclass=SearchMeta):
     # -- an instance ---------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return summary(self) if is_open(self) else inline(self)
+        return visible.lines(summary(self) if is_open(self) else inline(self))
 
     def _repr_html_(self) -> str | None:
         if type(self).__repr__ is not Params.__repr__:

@@ -6,6 +6,7 @@ import concurrent.futures  # its pool of processes loads when it is asked for
 import contextlib
 import dataclasses
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from superparams.batches import counts, decode
+from superparams import visible
+from superparams.batches import counts, decode, seconds
 from superparams.debugging import post_mortem
 from superparams.engines import Control
 from superparams.errors import RunError, SettingFailed
@@ -40,6 +42,7 @@ from superparams.store import (
 from superparams.store.folder import State
 from superparams.store.location import results_folder
 from superparams.store.report import keep_report
+from superparams.store.shown import summary_of
 from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]
@@ -97,6 +100,7 @@ def _run_here(
     has_summary: bool,
     origin: Origin,
 ) -> Results:
+    began = time.monotonic()
     job = prepare(space, what, results)
     origin.check(type(space).__name__)
     has_progress = what.policy.progress
@@ -106,8 +110,9 @@ def _run_here(
     elif has_progress:
         _tell(job.plan)
     found = _results(job, run)
+    found.elapsed = time.monotonic() - began if run else None
     if has_summary and has_progress:
-        conclude(lambda: found.summary, shown)
+        conclude(lambda: summary_of(found, found.elapsed), shown)
     told = [note for note in found.notes if note not in found.lost]  # of those, it was warned
     for note in told if has_progress else ():
         say(f"note: {note}")
@@ -136,7 +141,8 @@ def _report(space: Experiment, found: Results) -> Path | None:
         return keep_report(found.root, space.report(found))
     except Exception as error:
         what = f"{type(space).__name__}.report() failed: {trace_of(error)}"
-        warnings.warn(what.rstrip(), RuntimeWarning, stacklevel=6)  # where `run_all` is called
+        what = visible.lines(what.rstrip())
+        warnings.warn(what, RuntimeWarning, stacklevel=6)  # where `run_all` is called
         return None
 
 
@@ -189,7 +195,7 @@ def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Pro
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():
                 for batch in _recorded(batches, ledger, origin):
-                    shown.add(counts(batch))
+                    shown.add(counts(batch), seconds(batch))
                     _mind_failures(batch, shown, policy, control)
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
+from superparams import visible
 from superparams.declare import fields_of
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.experiment import Experiment, Place
@@ -312,7 +313,7 @@ class Worker:
                 raise
             trace = hide(trace_of(error), self._secrets)
             what = f"{name} failed in worker {self._place.rank}: {trace}"
-            warnings.warn(what, RuntimeWarning, stacklevel=2)
+            warnings.warn(visible.lines(what), RuntimeWarning, stacklevel=2)
         self._origin.check(name)
 
 

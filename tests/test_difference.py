@@ -31,7 +31,7 @@ class TestResults:
     def test_the_same(self, tmp_path: Path) -> None:
         outcomes = [done(0, {"x": 1, "y": math.nan}), failed(1), done(2)]
         found = two(tmp_path, outcomes, outcomes[::-1])
-        assert found == Compared(3, 0, 0, 0, {}, [])
+        assert found == Compared(3, 0, 0, 0, 0, {}, [])
 
     def test_settings_that_are_in_one_alone(self, tmp_path: Path) -> None:
         found = two(tmp_path, [done(0), done(1), done(2)], [done(2), done(3)])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
+from superparams import visible
 from superparams.errors import SuperparamsError
 
 if TYPE_CHECKING:
@@ -214,8 +215,6 @@ def _refuse(words: Iterable[str]) -> None:
 
 def _show(error: click.ClickException) -> None:
     """Tell what is wrong with a command line. What was typed is quoted in it."""
-    from superparams.cli import visible
-
     said = io.StringIO()
     error.show(said)
     if isinstance(error, click.NoSuchOption):
@@ -240,7 +239,7 @@ def _blame(error: Exception) -> None:
     text = told(error)
     if text is None:
         raise error
-    click.echo(f"Error: {text}", err=True)
+    click.echo(f"Error: {visible.lines(text)}", err=True)
 
 
 def _verb_meant(error: SuperparamsError) -> str:
@@ -257,5 +256,6 @@ def _aborted(error: click.Abort) -> int:
     if not isinstance(cause, KeyboardInterrupt):  # a question that was not answered with yes
         click.echo("Nothing was done.", err=True)
         return USAGE
-    click.echo(f"Interrupted: {cause}" if cause.args else "Interrupted.", err=True)
+    told = visible.lines(f"Interrupted: {cause}") if cause.args else "Interrupted."
+    click.echo(told, err=True)
     return INTERRUPTED

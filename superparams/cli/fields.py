@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from superparams import visible
 from superparams.arguments import Described, describe
-from superparams.cli import visible
 from superparams.cli.tables import styled
 from superparams.experiment import Experiment, name_of
 

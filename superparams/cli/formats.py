@@ -5,26 +5,28 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
-from superparams.cli import document, visible
-from superparams.cli.tables import Table, is_terminal
+from superparams import visible
+from superparams.cli import document
+from superparams.cli.tables import is_terminal
 from superparams.errors import CommandError
 from superparams.store.rows import as_dicts
-from superparams.store.shown import cell
+from superparams.store.shown import cell, numbers, table_of
+from superparams.visible.table import Table
 
 if TYPE_CHECKING:
     from superparams.store import Results
 
-__all__ = ["SUFFIXES", "as_table", "for_people", "rows", "write"]
+__all__ = ["SUFFIXES", "as_table", "for_people", "frame", "has_stale", "rows", "write"]
 
 SUFFIXES: Final = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".md": "markdown"}
-KEY: Final = 8  # digits of a key that are shown, or more where two begin alike
 
 
 def write(table: pa.Table, form: str, file: Path | None) -> None:
@@ -90,7 +92,7 @@ def _json(table: pa.Table, file: IO[str]) -> None:
 
 
 def _markdown(table: pa.Table, file: IO[str]) -> None:
-    right = _numbers(table)
+    right = numbers(table.schema)
     rules = ["---:" if place in right else "---" for place in range(table.num_columns)]
     for cells in (map(_escaped, table.column_names), rules):
         file.write(f"| {' | '.join(cells)} |\n")
@@ -154,44 +156,51 @@ def _timed(table: pa.Table) -> pa.Table:
 # ---- for people
 
 
-def for_people(of: Results, rows: pa.Table) -> pa.Table:
-    """Some rows of results in the columns that people look at: errors where there are any."""
+def for_people(of: Results, rows: pa.Table, more: Iterable[str] = ()) -> pa.Table:
+    """Some rows of results in the columns that people look at, and in `more`.
+
+    Errors are there where there are any, and a mark of stale rows where there are such.
+    """
     errors = ["error"] if rows.column("error").null_count < rows.num_rows else []
-    return rows.select(["key", *of.params, *of.results, "status", *errors, "seconds"])
+    stale = [of.stale_name] if has_stale(of, rows) else []
+    names = ["key", *of.params, *of.results, "status", *errors, *stale, "seconds", *more]
+    return rows.select(list(dict.fromkeys(names)))
 
 
-def as_table(table: pa.Table) -> Table:
-    """The rows as short text; a key and its status stay in whatever room there is."""
+def has_stale(of: Results, rows: pa.Table) -> bool:
+    """Whether other code made any of these rows."""
+    return bool(pc.any(rows.column(of.stale_name)).as_py())
+
+
+def as_table(
+    of: Results,
+    table: pa.Table,
+    *,
+    most: int | None = None,
+    sort: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    longest: Mapping[str, int] | None = None,
+) -> Table:
+    """Rows of results as short text.
+
+    Args:
+        of: The results.
+        table: The columns to show, with all rows that are meant.
+        most: How many of these are shown; None for all.
+        sort: Columns by which they are sorted.
+        keep: Columns that stay in whatever room there is, beside those, the key and the mark of
+            stale rows.
+        longest: How many characters cells of a column may have, where that is more than usual.
+    """
+    sorts = set(sort)
+    pinned = {"key", of.stale_name, *keep, *sorts}
+    some = list(rows(table.slice(0, most)))
+    is_sorted = not sorts.isdisjoint(of.results)
+    return table_of(of, table, some, keep=pinned, is_sorted=is_sorted, longest=longest)
+
+
+def frame(table: pa.Table, most: int) -> Table:
+    """The first rows of any table as short text."""
     names = table.column_names
-    digits = _digits(table)
-    cells = [
-        [
-            visible.line(str(x)[:digits] if name == "key" else cell(name, x))
-            for name, x in row.items()
-        ]
-        for row in rows(table)
-    ]
-    keep = frozenset(at for at, name in enumerate(names) if name in ("key", "status"))
-    return Table([visible.line(name) for name in names], cells, _numbers(table), keep)
-
-
-def _digits(table: pa.Table) -> int:
-    """How many digits tell the keys apart."""
-    if "key" not in table.column_names:
-        return KEY
-    keys = [str(one) for one in table.column("key").unique().to_pylist()]
-    digits = KEY
-    while digits < 32 and len({key[:digits] for key in keys}) < len(keys):
-        digits += 1
-    return digits
-
-
-def _numbers(table: pa.Table) -> frozenset[int]:
-    is_a = pa.types
-    return frozenset(
-        place
-        for place, field in enumerate(table.schema)
-        if is_a.is_integer(field.type)
-        or is_a.is_floating(field.type)
-        or is_a.is_decimal(field.type)
-    )
+    cells = [[cell(name, x) for name, x in row.items()] for row in rows(table.slice(0, most))]
+    return Table(list(map(visible.line, names)), cells, numbers(table.schema))

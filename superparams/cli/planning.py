@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superparams.cli import told, visible
+from superparams import visible
+from superparams.cli import told
 from superparams.experiment import Experiment
 from superparams.job import Job, prepare
 from superparams.plan import COUNTED, recorded

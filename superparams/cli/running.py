@@ -5,25 +5,29 @@ from __future__ import annotations
 import contextlib
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 
-from superparams.cli import blame, visible
+from superparams import visible
+from superparams.cli import blame
 from superparams.cli.formats import as_table, for_people
-from superparams.cli.tables import is_terminal, room, styled
+from superparams.cli.tables import is_terminal, lines_of, room, styled
 from superparams.engines import Control
 from superparams.errors import SuperparamsError
 from superparams.experiment import Experiment, name_of
 from superparams.run import run_all
 from superparams.store import Results
+from superparams.store.failing import Failures, failures_of
+from superparams.store.shown import summary_of
 
 __all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
 
-FAILURES = 5  # that are told one by one
+FAILURES = 5  # kinds of failures that are told
+TOLD_SECONDS = 1.0  # of a run, from which on they are told in a log too
 ERROR = 120  # characters of an error in a list of them
 ROWS = 20  # of a table that is shown at once
 
@@ -82,9 +86,8 @@ class Ended:
 
     @property
     def failed(self) -> int:
-        """How many settings are anything but done."""
-        counts = self.results.counts
-        return sum(counts.values()) - counts.get("done", 0)
+        """How many settings failed, were killed or timed out."""
+        return sum(n for name, n in self.results.counts.items() if name not in ("done", "stale"))
 
     @property
     def code(self) -> int:
@@ -95,14 +98,15 @@ class Ended:
     def document(self) -> dict[str, Any]:
         """For a program."""
         report = self.results.report
+        rows = self._failures()
         return {
             "experiment": self.name,
             "settings": self.size,
             "counts": self.results.counts,
             "failed": self.failed,
-            "failures": [
-                {name: row[name] for name in ("key", "status", "error")} for row in self._failures()
-            ],
+            "seconds": self.results.elapsed,
+            "failures": rows,
+            "failures_alike": [vars(one) for one in failures_of(self.results)] if rows else [],
             "table": str(self.results.path),
             "report": None if report is None else str(report),
         }
@@ -112,15 +116,17 @@ class Ended:
         """For a person: at a terminal the rows of a small table, the counts, what failed."""
         rows = self._table() if is_terminal() else []
         yield from rows
-        yield visible.line(self.results.summary)
-        failures = self._failures(FAILURES) if self.failed else []
-        for row in failures if not rows else ():
-            error = textwrap.shorten(row["error"] or "", ERROR, placeholder=" …")
-            yield f"  {row['status']} {row['key'][:8]}: {visible.line(error)}"
-        if self.failed > FAILURES and not rows:
-            yield f"  … and {self.failed - FAILURES:,} more"
-        if failures:
-            yield from self._remedy(failures[0])
+        elapsed = self.results.elapsed or 0
+        is_timed = is_terminal() or elapsed >= TOLD_SECONDS
+        yield summary_of(self.results, self.results.elapsed if is_timed else None)
+        kinds = failures_of(self.results, FAILURES + 1) if self.failed else []
+        for one in kinds[:FAILURES] if not rows else ():
+            yield from visible.wrapped(f"  {visible.line(shortened(one))}", room(), indent="    ")
+        if len(kinds) > FAILURES and not rows:
+            rest = self.failed - sum(one.settings for one in kinds[:FAILURES])
+            yield f"  … and {rest:,} that ended in other ways"
+        if kinds:
+            yield from self._remedy(kinds[0])
         if self.results.report is not None:
             yield f"report: {visible.line(_short(self.results.report))}"
 
@@ -128,21 +134,26 @@ class Ended:
         found = self.results
         if not 0 < len(found) <= ROWS:
             return []
-        made = as_table(for_people(found, found.to_arrow())).fitted(room())
-        return [*made.lines(), *made.notes()]
+        made = as_table(found, for_people(found, found.to_arrow(stale=True))).fitted(room())
+        return [*lines_of(made), *made.notes(room=room())]
 
-    def _failures(self, most: int | None = None) -> list[dict[str, Any]]:
+    def _failures(self) -> list[dict[str, Any]]:
         if not self.failed:
             return []
-        table = self.results.failures.to_arrow().select(["key", "status", "error", "log_start"])
-        rows: list[dict[str, Any]] = table.slice(0, most).to_pylist()
+        table = self.results.failures.to_arrow().select(["key", "status", "error"])
+        rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 
-    def _remedy(self, row: Mapping[str, Any]) -> Iterator[str]:
-        what = visible.line(f"{self.name} {row['key'][:8]}")
-        has_log = (row["log_start"] or 0) >= 0 and row["log_start"] is not None
-        logs = f", `{self.program} logs {what}` what it printed" if has_log else ""
-        yield f"  `{self.program} show {what}` has the traceback{logs}"
+    def _remedy(self, one: Failures) -> Iterator[str]:
+        what = visible.line(f"{self.name} {one.key[:8]}")
+        logs = f", `{self.program} logs {what}` what it printed" if one.has_log else ""
+        told = f"  `{self.program} show {what}` has the traceback{logs}"
+        yield from visible.wrapped(told, room(), indent="    ")
+
+
+def shortened(one: Failures) -> str:
+    """What failed alike, with as much of the error as a list has room for."""
+    return str(replace(one, error=textwrap.shorten(one.error, ERROR, placeholder=" …")))
 
 
 def _short(path: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import difflib
 import fnmatch
 import json
 import operator
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 
 from superparams.columns import kind_of, plain_scalar
 from superparams.errors import CommandError
-from superparams.store.matching import matches
+from superparams.store.matching import matches, unknown_column
 
 __all__ = ["chosen", "matching", "ordered"]
 
@@ -59,9 +58,7 @@ def known(names: Sequence[str], name: str) -> str:
     """
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-    raise CommandError(f"no column {name!r}; {hint}")
+    raise CommandError(unknown_column(name, names))
 
 
 # ---- order

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
-from superparams.cli import visible
+from superparams import visible
 
 __all__ = ["let_go", "ready", "stdout_for_people", "stdout_to_stderr"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
+
+from superparams.visible.units import duration
 
 __all__ = ["count", "duration", "moment", "size"]
 
@@ -13,24 +14,6 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 def count(number: int, what: str) -> str:
     """``1 setting``, ``1,200 settings``."""
     return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def duration(seconds: float | None) -> str:
-    """``0.42 s``, ``3 min 07 s``, ``2 h 05 min``, ``4 d 03 h``; empty when it is not known."""
-    if seconds is None or not math.isfinite(seconds):
-        return ""
-    if seconds < 0.001:
-        return "under 1 ms"
-    if seconds < 60:
-        return f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes:02d} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours:02d} h"
 
 
 def moment(time: dt.datetime | None) -> str:

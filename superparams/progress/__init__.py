@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, get_args
 
+from superparams import visible
 from superparams.engines import Activity, Control, Options
 from superparams.notebook import Output, in_notebook
 from superparams.outcome import Status
@@ -23,11 +24,13 @@ from superparams.progress.displays import (
     is_terminal,
     say,
 )
+from superparams.progress.left import Durations, time_left
 from superparams.progress.text import clock, fitted, rate_text, shortened
 
 __all__ = ["Progress", "conclude", "say"]
 
 LONG: Final = 2.0  # seconds of a setting after which workers are shown one by one
+MANY: Final = 1000  # settings with no worker, of which the time left goes by the rate
 MOST_WORKERS: Final = 16  # that are shown; the others are counted
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
@@ -66,8 +69,8 @@ class Progress:
         self._options = options or Options()
         self._control = control or Control()
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
-        self._began = time.monotonic()
-        self._recent: deque[tuple[float, int]] = deque([(self._began, 0)], maxlen=200)
+        self._durations = Durations()
+        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=200)
         self.output = Output()
         self._display = self._displays().get(style, Display)()
 
@@ -102,10 +105,18 @@ class Progress:
         """How many have none yet."""
         return self._total - self.n_ended
 
-    def add(self, counts: Mapping[str, int]) -> None:
-        """Take in the outcomes of a batch."""
+    def add(
+        self, counts: Mapping[str, int], seconds: tuple[int, float, float] = (0, 0.0, 0.0)
+    ) -> None:
+        """Take in the outcomes of a batch.
+
+        Args:
+            counts: How many settings ended in which status.
+            seconds: How many of them there are, how long they took together, and the longest one.
+        """
         for status, count in counts.items():
             self.counts[status] += count
+        self._durations.add(*seconds)
         self._recent.append((time.monotonic(), self.n_ended))
 
     def __enter__(self) -> Progress:
@@ -121,12 +132,13 @@ class Progress:
 
     def line(self) -> str:
         """The state in one line."""
-        return f"{self._name}: {', '.join([*self._counted(self._activity()), *self._pace()])}"
+        activity = self._activity()
+        return f"{self._name}: {', '.join([*self._counted(activity), *self._pace(activity)])}"
 
     def lines(self, width: int) -> list[str]:
         """A bar and the state, then the workers, in lines of at most `width` characters."""
         activity = self._activity()
-        parts = [*self._counted(activity), *self._pace()]
+        parts = [*self._counted(activity), *self._pace(activity)]
         share = self.n_ended / self._total if self._total else 1.0
         workers = (shortened(line, width) for line in self._workers(activity))
         return [*fitted(self._name, parts, share, width), *workers]
@@ -141,11 +153,30 @@ class Progress:
         if self._skipped:
             yield f"{self._skipped:,} skipped"
 
-    def _pace(self) -> Iterator[str]:
+    def _pace(self, activity: Sequence[Activity]) -> Iterator[str]:
         rate = self._rate()
         if rate:
             yield rate_text(rate)
-            yield f"{clock(self.n_left / rate)} left"
+        left = self._time_left(activity)
+        if left is not None:
+            yield f"{clock(left)} left"
+
+    def _by_rate(self) -> float | None:
+        """Seconds left at the rate of late, which knows what it costs to hand out settings."""
+        (begin, before), (last, ended) = self._recent[0], self._recent[-1]
+        if ended == before or last <= begin:
+            return None
+        each = (last - begin) / (ended - before)
+        return max(0.0, self.n_left * each - (time.monotonic() - last))
+
+    def _time_left(self, activity: Sequence[Activity]) -> float | None:
+        running = [one.seconds for one in activity if one.index is not None][: self.n_left]
+        waiting = 0 if self._control.draining else self.n_left - len(running)
+        if not running and not waiting:
+            return None
+        if waiting > MANY:
+            return self._by_rate()
+        return time_left(self._durations, running, waiting, self._options.num_proc)
 
     def _rate(self) -> float:
         """Settings a second, of late."""
@@ -179,7 +210,7 @@ class Progress:
 
     def _text(self, index: int) -> str:
         try:
-            return self._label(index)
+            return visible.line(self._label(index))
         except Exception:  # a repr of the user's that fails
             return f"setting {index:,}"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from superparams import visible
 from superparams.notebook import Output
 
 __all__ = ["Display", "InNotebook", "PlainLines", "Terminal", "is_terminal", "say"]
@@ -30,11 +31,11 @@ def is_terminal() -> bool:
 
 
 def say(text: str) -> None:
-    """Print a line to stderr, where there is one."""
+    """Print text to stderr, where there is one."""
     stream: Any = sys.stderr
     if stream is not None:
         with suppress(ValueError):  # it is closed
-            print(text, file=stream, flush=True)
+            print(visible.lines(text), file=stream, flush=True)
 
 
 class Display:

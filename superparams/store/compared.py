@@ -23,13 +23,22 @@ from superparams.store.unify import JSON, Form, fits, recast, widest
 __all__ = ["ColumnDifference", "Compared", "Pair", "compare"]
 
 LARGEST = 3  # differences that are told of each column
+_ZERO = plain_scalar(0, pa.int64())
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One value of a setting in two runs."""
+    """One value of a setting in two runs.
+
+    Attributes:
+        key: of the setting.
+        row: which row of its frame that is; None for a setting that has one row.
+        params: what the setting is.
+        before, after: the value in either run.
+    """
 
     key: str
+    row: int | None
     params: Mapping[str, Any]
     before: Any
     after: Any
@@ -37,10 +46,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class ColumnDifference:
-    """A result that differs: of how many settings, and where most."""
+    """A result that differs: of how many settings, and where most, at most once a setting.
+
+    rows: how many rows differ, which is more where settings have many.
+    """
 
     name: str
     settings: int
+    rows: int
     largest: Sequence[Pair]
 
 
@@ -52,6 +65,7 @@ class Compared:
         both, before, after: how many settings are in both runs, in the first alone, in the second
             alone.
         different: how many of those in both differ in status or result.
+        lengths: how many have another number of rows in the second run.
         status: how many went from one status to another, by the pair of the two.
         columns: the results that differ.
     """
@@ -60,6 +74,7 @@ class Compared:
     before: int
     after: int
     different: int
+    lengths: int
     status: Mapping[tuple[str, str], int]
     columns: Sequence[ColumnDifference]
 
@@ -84,6 +99,10 @@ class _Sides:
             new, pc.invert(pc.is_in(ids[1], value_set=ids[0]))
         )
         self._different = more & self._both
+        self._lengths = len(self._different)
+        self._many = _keys(old, pc.greater(old.column("row"), _ZERO)) | _keys(
+            new, pc.greater(new.column("row"), _ZERO)
+        )
         self.old = old.filter(is_paired)
         self.new = new.take(place.drop_null())
 
@@ -91,7 +110,8 @@ class _Sides:
         status = self._statuses()
         columns = list(self._columns())
         alone = self._alone
-        return Compared(len(self._both), *alone, len(self._different), status, columns)
+        different = len(self._different)
+        return Compared(len(self._both), *alone, different, self._lengths, status, columns)
 
     def _statuses(self) -> dict[tuple[str, str], int]:
         old, new = self.old.column("status"), self.new.column("status")
@@ -109,7 +129,8 @@ class _Sides:
             if keys:
                 self._different |= keys
                 largest = list(self._largest(old, new, differs))
-                yield ColumnDifference(source.partition(".")[2], len(keys), largest)
+                name, rows = source.partition(".")[2], int(differs.true_count)
+                yield ColumnDifference(name, len(keys), rows, largest)
 
     def _pair(self, source: str) -> tuple[pa.Array, pa.Array]:
         """A column of both in one form; nulls where one does not have it."""
@@ -125,11 +146,18 @@ class _Sides:
         order = _by_gap(old.take(places), new.take(places))
         names = {field.name: source_of(field) or "" for field in self.old.schema}
         params = [name for name, source in names.items() if source.startswith("param.")]
-        for place in [places[at].as_py() for at in order[:LARGEST]]:
-            (row,) = as_dicts(self.old.select(["key", *params]).slice(place, 1))
+        keys = self.old.column("key").take(places).to_pylist()
+        firsts: dict[str, int] = {}
+        for at in order:  # of each setting the largest
+            firsts.setdefault(keys[at], at)
+            if len(firsts) == LARGEST:
+                break
+        for place in [places[at].as_py() for at in firsts.values()]:
+            (row,) = as_dicts(self.old.select(["key", "row", *params]).slice(place, 1))
             given = {name: row[name] for name in params if row[name] is not None}
             before, after = (python_values(one.slice(place, 1))[0] for one in (old, new))
-            yield Pair(row["key"], given, before, after)
+            number = row["row"] if row["key"] in self._many else None
+            yield Pair(row["key"], number, given, before, after)
 
 
 def _ids(table: pa.Table) -> pa.Array:

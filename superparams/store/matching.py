@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,8 +18,9 @@ from superparams.fields import FIELDS, Axis, Value, is_group, is_open
 from superparams.identity.names import class_of
 from superparams.labels import label_of, labels_of_class, naming
 from superparams.show import row_of_field, table_value
+from superparams.store.schema import source_of
 
-__all__ = ["columns_meant", "matches"]
+__all__ = ["columns_meant", "columns_of_value", "matches", "unknown_column"]
 
 MOST_POINTS: Final = 10_000  # of an axis that are compared with a column
 
@@ -185,3 +187,37 @@ def _never(column: pa.ChunkedArray, field: pa.Field, value: Any) -> StoreError:
         f"no row can have {field.name}={value!r}: that column holds "
         f"{kind_of(field) or str(column.type)} such as {', '.join(some)}"
     )
+
+
+def unknown_column(name: str, names: Sequence[str]) -> str:
+    """What to say of a name that no column has: names that are like it, or else all."""
+    lower = {one: one.lower() for one in names}
+    wanted = name.lower()
+    ends = [one for one in names if lower[one] == wanted or lower[one].endswith(f".{wanted}")]
+    close = difflib.get_close_matches(wanted, lower.values(), 3)
+    near = list(dict.fromkeys([*ends, *(one for c in close for one in names if lower[one] == c)]))[
+        :3
+    ]
+    if near:
+        return f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?"
+    return f"no column {name!r}; there are {', '.join(names)}"
+
+
+def columns_of_value(of: Any, schema: pa.Schema, name: str, value: Any) -> dict[str, Any]:
+    """The columns that a value of a column or a group stands in, with what stands there.
+
+    Args:
+        of: The experiment's class, or the space; None where that is not known.
+        schema: The columns of the table.
+        name: The column, or the field.
+        value: What it is to have.
+    """
+    names = set(schema.names)
+    source = source_of(schema.field(name)) if name in names else None
+    if source is not None and not source.startswith("param."):
+        return {name: value}
+    field = name if source is None else source.partition(".")[2]
+    meant = columns_meant(of, field, value)
+    if len(meant) == 1:
+        return {name: meant[field]}
+    return {column: x for column, x in meant.items() if column != field or field in names}

@@ -14,25 +14,28 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
+from superparams.html import table_of_pairs
 from superparams.store.folder import RunFolder, write_all_durably
+from superparams.store.location import short_path
 from superparams.store.repository import PATCH, git_state, small_file
 from superparams.store.restore import restore
 from superparams.store.siblings import LIBRARIES, labels, places_in_repository
+from superparams.visible import line
 
 PARTS = "parts.json"  # in source/: the text of each part of the code
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Provenance:
-    """What made a result.
+    """What made a result. Printed, and in a notebook, it is a short account of that.
 
     commit, branch: of the user's git repository, None outside of one; patch: uncommitted changes to
     it, None when there were none; files: untracked sources and those the experiment reaches, as
@@ -45,7 +48,31 @@ class Provenance:
     branch: str | None
     patch: str | None
     files: list[Path]
-    manifest: dict[str, Any] = field(repr=False)
+    manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        pairs = list(self._pairs())
+        return "\n".join([line(self._head), *(f"  {name:<9}  {line(x)}" for name, x in pairs)])
+
+    def _repr_html_(self) -> str:
+        return table_of_pairs(self._head, self._pairs())
+
+    @property
+    def _head(self) -> str:
+        return f"run {self.run.name}"
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        """What people look for, by name."""
+        told = self.manifest
+        commit = self.commit and self.commit + (" and what was not committed" if self.patch else "")
+        pairs = {
+            "commit": commit,
+            "branch": self.branch,
+            "code": told.get("code"),
+            "files": f"{len(self.files):,} in {short_path(self.run / 'source')}",
+            **{name: told.get(name) for name in ("start", "host", "platform", "cpu", "python")},
+        }
+        yield from ((name, str(x)) for name, x in pairs.items() if x)
 
     def restore(
         self, folder: Path | str, *, repository: Path | str | None = None, git: bool = True

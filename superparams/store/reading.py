@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from superparams import visible
 from superparams.batches import META
 from superparams.errors import StoreError
 from superparams.store.plainfile import is_plain, next_data, open_plain, refuse_holes
@@ -252,7 +253,9 @@ class _Walk:
         if self.damaged is not None:
             self.damaged.add(self.path)
         warnings.warn(
-            f"{self.path}: bytes {start:,} to {end:,} of {self.size:,} are left out: {error}",
+            visible.lines(
+                f"{self.path}: bytes {start:,} to {end:,} of {self.size:,} are left out: {error}"
+            ),
             LedgerWarning,
             stacklevel=2,
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from superparams import visible
 from superparams.errors import StoreError
 from superparams.store.folder import RunFolder
 from superparams.store.repository import PATCH, find_commit, lay_out
@@ -45,7 +46,8 @@ def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool)
         else:
             _copy(library, folder, in_repository)
     for told in _left_out(state) if found is not None else ():
-        warnings.warn(f"{folder} is not all of the code of run {run.name}: {told}", stacklevel=3)
+        what = f"{folder} is not all of the code of run {run.name}: {told}"
+        warnings.warn(visible.lines(what), stacklevel=3)
     return folder
 
 

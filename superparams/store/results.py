@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -14,22 +13,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.batches import counts
-from superparams.columns import plain_array, plain_scalar, python_values
+from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
 from superparams.identity import Code
 from superparams.store.accepted import Accepted
+from superparams.store.best import best_place
 from superparams.store.changed import Changes
 from superparams.store.folder import TABLE, has_records
 from superparams.store.location import results_folder
 from superparams.store.logs import log_of
-from superparams.store.matching import columns_meant, matches
+from superparams.store.matching import columns_of_value, matches, unknown_column
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.readback import no_results, read_back
+from superparams.store.row import Row
 from superparams.store.rows import Rows, as_dicts, places_of
 from superparams.store.runs import kept_folder
 from superparams.store.schema import source_of
-from superparams.store.shown import ROWS, Shown, cell
-from superparams.store.stale import Now
+from superparams.store.shown import shown_of, summary_of
+from superparams.store.stale import Now, stale_name
 from superparams.store.survey import STATUSES
 
 WIDTH = 120  # characters, where there is no terminal
@@ -64,8 +65,11 @@ class Results:
         self.lost: tuple[str, ...] = ()
         self._now = Now.of(root, codes, code)
         self._space = of
+        self._is_of_stale = False
         self.report: Path | None = None
         """The file with what the experiment's own `report` made of these, if it did."""
+        self.elapsed: float | None = None
+        """Seconds that the run took which gave these; None where nothing ran for them."""
         self._rows = table if isinstance(table, Rows) else Rows.of_table(table)
 
     @classmethod
@@ -113,18 +117,18 @@ class Results:
         """The parquet file."""
         return self.root / TABLE
 
-    def to_arrow(self) -> pa.Table:
-        """As a pyarrow.Table."""
-        return self._rows.whole()
+    def to_arrow(self, *, stale: bool = False) -> pa.Table:
+        """As a pyarrow.Table; stale=True adds the column `stale_name`."""
+        return self.marked(self._rows.whole()) if stale else self._rows.whole()
 
-    def to_pandas(self) -> Any:
-        """As a pandas.DataFrame."""
-        return self.to_arrow().to_pandas()
+    def to_pandas(self, *, stale: bool = False) -> Any:
+        """As a pandas.DataFrame; stale=True adds the column `stale_name`."""
+        return self.to_arrow(stale=stale).to_pandas()
 
-    def to_polars(self) -> Any:
-        """As a polars.DataFrame."""
+    def to_polars(self, *, stale: bool = False) -> Any:
+        """As a polars.DataFrame; stale=True adds the column `stale_name`."""
         polars: Any = importlib.import_module("polars")
-        return polars.from_arrow(self.to_arrow())
+        return polars.from_arrow(self.to_arrow(stale=stale))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -167,17 +171,17 @@ class Results:
     def failures(self) -> Results:
         """The settings that failed, were killed or timed out, with their error."""
         done = plain_scalar("done", pa.string())
-        return self._only(lambda: pc.not_equal(self._column("status"), done))
+        return self._only(lambda: pc.not_equal(self.column("status"), done))
 
     @property
     def runs(self) -> list[str]:
         """The names of the runs that made these rows, oldest first."""
-        return sorted(self._column("run").unique().to_pylist())
+        return sorted(self.column("run").unique().to_pylist())
 
     def of_runs(self, *names: str) -> Results:
         """The rows that these runs made, by the names of their folders in `runs/`."""
         known = plain_array(list(names), pa.string())
-        return self._only(lambda: pc.is_in(self._column("run"), known))
+        return self._only(lambda: pc.is_in(self.column("run"), known))
 
     def of_keys(self, keys: pa.Array) -> Results:
         """The rows of these settings, in this order; keys: 16 bytes each."""
@@ -187,59 +191,45 @@ class Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
         Dotted names go in as `where(**{"optimizer.lr": 0.1})`. A named point is meant by its name
-        or its value, a group by all of its fields, a class of groups by itself or its name. Raises
-        StoreError for a column that there is not, and for a value that it could never hold.
+        or its value, a group by all of its fields, a class of groups by itself or its name, and
+        `where(stale=False)` gives the rows that the code made as it is now. Raises StoreError for a
+        column that there is not, and for a value that it could never hold.
         """
         found = self
         for name, value in params.items():
-            for column, wanted in self._meant(name, value).items():
+            if name == self.stale_name and isinstance(value, bool):
+                found = found._of_code(is_stale=value)
+                continue
+            meant = columns_of_value(self._space, self._rows.schema, name, value)
+            for column, wanted in meant.items():
                 field = self._rows.schema.field(self._named(column))
-                found = found._of_mask(matches(found._column(column), field, wanted))
+                found = found._of_mask(matches(found.column(column), field, wanted))
         return found
 
-    def _meant(self, name: str, value: Any) -> dict[str, Any]:
-        """The columns that a value of a column or a group stands in."""
-        source = source_of(self._rows.schema.field(name)) if name in self.columns else None
-        if source is not None and not source.startswith("param."):
-            return {name: value}
-        field = name if source is None else source.partition(".")[2]
-        meant = columns_meant(self._space, field, value)
-        if len(meant) == 1:
-            return {name: meant[field]}
-        known = set(self.columns)
-        return {column: x for column, x in meant.items() if column != field or field in known}
-
-    def best(self, column: str, mode: Literal["max", "min"] = "max") -> dict[str, Any]:
+    def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:
         """The row with the largest (or, with mode="min", smallest) value of a column.
 
-        NaN and null do not count.
+        NaN and null do not count. Rows that other code made do not either, unless stale=True, or
+        where these are `stale` results, or where the code as it is now is not known.
         """
-        if mode not in ("max", "min"):
-            raise StoreError(f"best(mode={mode!r}): mode is 'max' or 'min'")
-        values = python_values(self._column(column))
-        places = [
-            place for place, value in enumerate(values) if value is not None and value == value
-        ]
-        if not places:
-            raise StoreError(f"no row of {self.path} has a value of {column!r}")
-        try:
-            place = (max if mode == "max" else min)(places, key=values.__getitem__)
-        except TypeError as error:
-            raise StoreError(f"the values of {column!r} have no order: {error}") from error
-        return self._at(place)
+        is_stale: pa.ChunkedArray | None = None
+        if self._now.codes and not (stale or self._is_of_stale):
+            is_stale = self._now.stale(self.column("code"))
+        return self._at(best_place(self.path, column, self.column(column), mode, is_stale))
 
-    def _at(self, place: int) -> dict[str, Any]:
-        return as_dicts(self.to_arrow().slice(place, 1))[0]
+    def _at(self, place: int) -> Row:
+        (row,) = as_dicts(self.marked(self.to_arrow().slice(place, 1)))
+        is_stale = row.pop(self.stale_name)
+        return Row(row, params=self.params, results=self.results, is_stale=is_stale)
 
-    def _column(self, name: str) -> pa.ChunkedArray:
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The values of a column; the others are not read for that."""
         return self._rows.columns(self._named(name)).column(0)
 
     def _named(self, name: str) -> str:
         """The name, if there is such a column."""
         if name not in self.columns:
-            near = difflib.get_close_matches(name, self.columns, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise StoreError(f"no column {name!r} among {', '.join(self.columns)}{hint}")
+            raise StoreError(unknown_column(name, self.columns))
         return name
 
     def _of_mask(self, mask: pa.Array) -> Results:
@@ -251,6 +241,7 @@ class Results:
     def _with(self, rows: Rows, now: Now) -> Results:
         found = Results(self.root, rows, codes=now.codes, notes=self.notes, of=self._space)
         found._now, found.lost = now, self.lost
+        found._is_of_stale = self._is_of_stale
         return found
 
     # ---- rows that other code made
@@ -261,9 +252,42 @@ class Results:
 
         Empty when that is not known.
         """
-        if not self._now.codes:
-            return self._only(lambda: pa.nulls(0, pa.int64()))
-        return self._only(lambda: self._now.stale(self._column("code")))
+        return (
+            self._of_code(is_stale=True)
+            if self._now.codes
+            else self._only(lambda: pa.nulls(0, pa.int64()))
+        )
+
+    def _of_code(self, *, is_stale: bool) -> Results:
+        _ = self._now.digest  # raises where it is not known
+
+        def mask() -> pa.Array:
+            stale = self._now.stale(self.column("code"))
+            return stale if is_stale else pc.invert(stale)
+
+        found = self._only(mask)
+        found._is_of_stale = is_stale
+        return found
+
+    @property
+    def is_code_known(self) -> bool:
+        """Whether it is known which code there is now: it is not where a folder alone was read."""
+        return bool(self._now.codes)
+
+    @property
+    def stale_name(self) -> str:
+        """The name of the column that says of rows whether they are stale, where it is asked for.
+
+        ``stale``, unless a parameter or a result is called so.
+        """
+        return stale_name(self.columns)
+
+    def marked(self, rows: pa.Table) -> pa.Table:
+        """Rows of these results with the column `stale_name`; they need the column `code`.
+
+        It holds nulls where the code as it is now is not known.
+        """
+        return self._now.marked(rows, self.stale_name)
 
     def changes(self) -> Changes:
         """What changed since the stale rows were made, for each code that made some.
@@ -307,9 +331,9 @@ class Results:
 
     # ---- where a row comes from
 
-    def row(self, key: str) -> dict[str, Any]:
+    def row(self, key: str) -> Row:
         """The (first) row of a setting, by its key or the beginning of its key."""
-        column = self._column("key")
+        column = self.column("key")
         places: list[int] = pc.indices_nonzero(pc.starts_with(column, key)).to_pylist()
         keys = {column[place].as_py() for place in places}
         if len(keys) != 1:
@@ -341,46 +365,35 @@ class Results:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many settings ended in each status that occurs."""
-        met = counts(self._rows.columns("status", "row"))
-        return {name: met[name] for name in STATUSES if name in met}
+        """How many settings there are of each kind, as `experiment status` counts them.
+
+        ``done`` by the code as it is now, ``stale`` (done by other code), ``failed``, ``killed``,
+        ``timeout``. Where the code as it is now is not known, ``done`` are those of any code.
+        """
+        met, stale = self.ended
+        done = stale.get("done", 0)
+        kinds = {**met, "done": met.get("done", 0) - done, "stale": done}
+        return {name: kinds[name] for name in ("done", "stale", *STATUSES[1:]) if kinds.get(name)}
+
+    @cached_property
+    def ended(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many settings ended in each status, and how many of these other code made."""
+        if not self._now.codes:
+            return counts(self._rows.columns("status", "row")), {}
+        rows = self._rows.columns("status", "row", "code")
+        return counts(rows), counts(rows.filter(self._now.stale(rows.column("code"))))
 
     @property
     def summary(self) -> str:
         """One line: `12 settings: 11 done, 1 failed · results/digits.Digits/results.parquet`."""
-        total = sum(self.counts.values())
-        parts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
-        settings = f"{total:,} setting{'s' * (total != 1)}"
-        return (
-            f"{settings}: {parts} · {self._short_path}"
-            if parts
-            else f"{settings} · {self._short_path}"
-        )
-
-    @property
-    def _short_path(self) -> str:
-        try:
-            return str(self.path.relative_to(Path.cwd()))
-        except (ValueError, OSError):  # it lies elsewhere; where we were is no more
-            return str(self.path)
-
-    def _shown(self) -> Shown:
-        """The first rows and the last ones, with the columns that people look at."""
-        extra = ["error"] if self.counts.keys() - {"done"} else []
-        names = [*self.params, *self.results, "status", *extra, "seconds"]
-        table = self._rows.columns(*names)
-        rows_out = max(0, len(self) - ROWS)
-        if rows_out:
-            half = ROWS // 2
-            table = pa.concat_tables([table.slice(0, half), table.slice(len(self) - half)])
-        rows = [[cell(*item) for item in row.items()] for row in as_dicts(table)]
-        return Shown(self.summary, names, rows, rows_out)
+        return summary_of(self)
 
     def __repr__(self) -> str:
-        return self._shown().as_text(shutil.get_terminal_size((WIDTH, 24)).columns)
+        width = shutil.get_terminal_size((WIDTH, 24)).columns
+        return shown_of(self, self._rows, has_keys=False).as_text(width)
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        yield self._shown().as_rich(options.max_width)
+        yield shown_of(self, self._rows, has_keys=False).as_rich(options.max_width)
 
     def _repr_html_(self) -> str:
-        return self._shown().as_html()
+        return shown_of(self, self._rows, has_keys=True).as_html()

@@ -48,6 +48,12 @@ class Now:
         """Which rows are stale, by the codes that made them. Call it when the codes are known."""
         return pc.invert(pc.is_in(codes, plain_array(list(self.codes), pa.string())))
 
+    def marked(self, rows: pa.Table, name: str) -> pa.Table:
+        """Rows with one more column, which says whether each is stale; nulls where unknown."""
+        if not self.codes:
+            return rows.append_column(name, pa.nulls(rows.num_rows, pa.bool_()))
+        return rows.append_column(name, self.stale(rows.column("code")))
+
     @property
     def accepted(self) -> list[Accepted]:
         """What is accepted for this code; for any, when it is not known."""
@@ -127,3 +133,11 @@ def _chosen(asked: Sequence[str], known: Sequence[str], what: str, why: str) -> 
             hint = "" if why else "; a reason is given by name, why=..."
             raise StoreError(f"no code that begins with {one!r} {what}{hint}")
     return [code for code in known if not asked or code.startswith(tuple(asked))]
+
+
+def stale_name(names: Sequence[str]) -> str:
+    """What to call a column that says whether rows are stale, beside columns of these names."""
+    name = "stale"
+    while name in names:
+        name += "~"
+    return name

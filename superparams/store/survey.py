@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams import visible
 from superparams.columns import plain_array, plain_scalar
 from superparams.store import spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
@@ -270,7 +271,7 @@ def _open_or_warn(path: Path) -> Old | None:
 def warn_damaged(path: Path, error: Exception) -> None:
     """Tell that a table is damaged, and what happens now."""
     message = f"{path} is damaged and is made anew from the ledgers: {error}"
-    warnings.warn(message, LedgerWarning, stacklevel=3)
+    warnings.warn(visible.lines(message), LedgerWarning, stacklevel=3)
 
 
 def _take_table(found: Survey, left_out: Collection[str]) -> None:

@@ -204,20 +204,87 @@ class Wide(Experiment):
     with Terminal(project.folder, EXPERIMENT, "results", "Wide") as terminal:
         assert terminal.end() == 0
         lines = re.sub(r"\x1b\[[\d;]*m", "", terminal.seen).splitlines()
-    table = [line for line in lines[1:] if not line.startswith("…")]
+    table = [line for line in lines[1:] if not line.startswith(("…", "  parameter"))]
     assert len(table) == 1 + 100
     assert max(map(len, table)) <= 120
     names = table[0].split()
-    assert (names[0], names[-1]) == ("key", "seconds")
-    assert "x" in names
+    assert names[:2] == ["key", "x"]
+    assert "result_1" in names
+    assert "seconds" not in names, "what settings returned has the room"
     notes = [line for line in lines if line.startswith("…")]
     assert notes[0] == "… 50 more rows; --limit 0 shows all"
-    assert "the same in all rows: parameter_0=0, parameter_1=1" in notes[1]
-    assert "fixed=1" in notes[1]
+    assert "the same in all 150 rows: parameter_0=0, parameter_1=1" in notes[1]
+    assert "fixed" not in " ".join(lines[102:]), "a result is not folded"
     assert re.fullmatch(r"… \d+ columns left out for room; --columns a,b chooses", notes[2])
     with Terminal(project.folder, EXPERIMENT, "results", "Wide", "--format", "parquet") as terminal:
         assert terminal.end() == 2
         assert "give a file with -o FILE" in terminal.seen
+
+
+WINNERS = """
+from superparams import Experiment, Params, search
+
+class SGD(Params):
+    lr: float = search([0.1, 0.01, 0.001])
+    momentum: float = search([0.0, 0.9])
+
+class Adam(Params):
+    lr: float = search([0.1, 0.01, 0.001])
+    beta: float = 0.9
+
+class Train(Experiment):
+    optimizer: SGD | Adam = search([SGD(), Adam()])
+    batch: int = search([32, 64])
+    seed: int = search(range(5))
+    epochs: int = 30
+    dataset: str = "digits"
+
+    def run(self):
+        if self.seed == 3 and isinstance(self.optimizer, SGD):
+            raise ValueError(f"it does not converge: {'x' * 40} end")
+        accuracy = 0.9 + self.optimizer.lr * self.seed * 0.01 * (self.batch == 64)
+        return {"accuracy": accuracy, "loss": 1 - accuracy, "note": "a text of some length"}
+"""
+
+
+def shown_at(project: Project, width: int, *words: str) -> list[str]:
+    with Terminal(project.folder, EXPERIMENT, *words, columns=width) as terminal:
+        assert terminal.end() == 0
+    return re.sub(r"\x1b\[[\d;]*m", "", terminal.seen).splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 110, 200])
+def test_what_is_sorted_by_and_what_won_is_there_in_any_width(project: Project, width: int) -> None:
+    project.write({"experiments/Train.py": WINNERS})
+    assert project.run("run", "Train").code == 1
+    lines = shown_at(project, width, "results", "Train", "--sort", "-accuracy", "--limit", "6")
+    names, rows, notes = lines[1].split(), lines[2:8], lines[8:]
+    for wanted in ("key", "accuracy", "optimizer", "optimizer.lr", "batch", "seed"):
+        assert wanted in names, f"{wanted} at {width}"
+    assert max(map(len, lines[1:])) <= width
+    assert all(row.split()[1:3] == ["SGD", "0.1"] or row.split()[1] == "Adam" for row in rows)
+    told = " ".join(notes)
+    if width < 200:  # of all rows, the six that are shown among them
+        assert "the same in all 90 rows: epochs=30, dataset=digits" in told
+    else:
+        assert "the same" not in told
+    failed = shown_at(project, width, "results", "Train", "--failed")
+    assert "error" in failed[2].split()
+    assert "accuracy" not in failed[2].split(), "what failed has no results"
+    long = f"ValueError: it does not converge: {'x' * 40} end"
+    assert (long in failed[3]) is (width == 200)
+    assert "ValueError: it does not converge: xx" in failed[3]
+    started = shown_at(project, width, "results", "Train", "--sort", "started", "--limit", "1")
+    assert "started" in started[1].split()
+
+
+def test_chosen_columns_are_never_folded(project: Project) -> None:
+    project.write({"experiments/Train.py": WINNERS})
+    assert project.run("run", "Train", "seed=0", "batch=32").code == 0
+    words = ["results", "Train", "--columns", "epochs,dataset,note,optimizer,seconds,started"]
+    lines = shown_at(project, 60, *words)
+    assert lines[1].split() == words[3].split(",")
+    assert not [line for line in lines if line.startswith("…")]
 
 
 def test_a_reader_that_leaves_early(tmp_path: Path) -> None:

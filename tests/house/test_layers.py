@@ -15,6 +15,7 @@ from source import PACKAGE, ROOT, Module, read_package
 
 # From the ground up. A layer is a file or a folder directly inside superparams/.
 LAYERS = (
+    "visible",
     "errors",
     "cores",
     "content",

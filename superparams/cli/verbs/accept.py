@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given, told, visible
+from superparams import visible
+from superparams.cli import given, told
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
 

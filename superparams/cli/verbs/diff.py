@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given, told, visible
+from superparams import visible
+from superparams.cli import given, told
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
 
@@ -99,15 +100,21 @@ def _results(found: Compared) -> Iterator[str]:
     yield from _title("results", both + only)
     for (old, new), number in found.status.items():
         yield f"  {number:,} {visible.line(old)} → {visible.line(new)}"
+    if found.lengths:
+        yield f"  {told.count(found.lengths, 'setting')} with another number of rows"
     for column in found.columns:
         yield from _column(column)
 
 
 def _column(column: ColumnDifference) -> Iterator[str]:
     more = ", most in" if len(column.largest) < column.settings else ""
-    yield f"  {visible.line(column.name)} differs in {told.count(column.settings, 'setting')}{more}"
+    rows = f" ({column.rows:,} rows)" if column.rows > column.settings else ""
+    settings = told.count(column.settings, "setting")
+    yield f"  {visible.line(column.name)} differs in {settings}{rows}{more}"
     for pair in column.largest:
-        yield f"    {pair.key[:KEY]}  {_text(pair.before)} → {_text(pair.after)}{_params(pair)}"
+        row = "" if pair.row is None else f"  row {pair.row:,}"
+        values = f"{_text(pair.before)} → {_text(pair.after)}"
+        yield f"    {pair.key[:KEY]}{row}  {values}{_params(pair)}"
 
 
 def _params(pair: Pair) -> str:
@@ -152,6 +159,7 @@ def _document(found: Difference) -> dict[str, Any]:
             "before_alone": found.results.before,
             "after_alone": found.results.after,
             "different": found.results.different,
+            "lengths": found.results.lengths,
             "status": [
                 {"before": old, "after": new, "settings": number}
                 for (old, new), number in found.results.status.items()
@@ -160,6 +168,7 @@ def _document(found: Difference) -> dict[str, Any]:
                 {
                     "name": column.name,
                     "settings": column.settings,
+                    "rows": column.rows,
                     "largest": [vars(pair) for pair in column.largest],
                 }
                 for column in found.results.columns

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from superparams.cli import given, visible
+from superparams import visible
+from superparams.cli import given
 from superparams.cli.session import Session
 
 __all__ = ["command"]

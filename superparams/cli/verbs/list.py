@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams.cli import given, told, visible
+from superparams import visible
+from superparams.cli import given, told
 from superparams.cli.parameters import NAME
 from superparams.cli.session import Session
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,13 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superparams import visible
 from superparams.cli import given
 from superparams.cli.session import Session
+from superparams.cli.tables import is_terminal
 
 if TYPE_CHECKING:
     from superparams.store.logs import Log
 
 __all__ = ["command"]
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 @click.command("logs")
@@ -43,7 +49,10 @@ def command(
     results: Path | None,
     is_json: bool,
 ) -> None:
-    """Show what a setting printed, C code and child processes included, as it was.
+    """Show what a setting printed, C code and child processes included.
+
+    Into a file or a pipe it goes as it was. A terminal gets it without colours, and what else would
+    move its cursor or change its title is written out, as in \\x1b.
 
     KEY is the beginning of a key as `experiment results` shows it, or conditions that hold for one
     setting alone. Without it, or with -, what the newest run noted of itself.
@@ -102,17 +111,26 @@ def _text(log: Log, tail: int | None) -> str:
 
 
 def _print(log: Log, tail: int | None) -> None:
-    """Write a log as it is: whoever asks for one wants what was printed, colours and all."""
+    """Write a log as it is into files and pipes; at a terminal, what that would obey is shown."""
     if not log.exists:
-        click.echo(f"There is no log {log.path}.", err=True)
+        click.echo(f"There is no log {visible.line(log.path)}.", err=True)
         return
     is_empty = True
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for part in log.chunks() if tail is None else _last(log, tail):
-        sys.stdout.buffer.write(part)
+        if is_terminal():
+            click.echo(visible.lines(_plain(decoder.decode(part))), nl=False)
+        else:
+            sys.stdout.buffer.write(part)
         is_empty = False
     sys.stdout.buffer.flush()
     if is_empty and tail != 0:
         click.echo("It printed nothing.", err=True)
+
+
+def _plain(text: str) -> str:
+    """A log without colours, and with a line for each state of a bar of progress."""
+    return _COLOUR.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _last(log: Log, lines: int) -> Iterator[bytes]:

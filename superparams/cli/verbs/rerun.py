@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given, visible
+from superparams import visible
+from superparams.cli import given
 from superparams.cli.parameters import KEY
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
@@ -89,11 +90,12 @@ class Again:
     def lines(self) -> Iterator[str]:
         """For a person."""
         from superparams.cli.formats import as_table, for_people
-        from superparams.cli.tables import room
+        from superparams.cli.tables import lines_of, room
 
         yield styled(visible.line(self.name), bold=True)
-        table = as_table(for_people(self.rows, self.rows.to_arrow())).fitted(room())
-        yield from [*table.lines(), *table.notes()]
+        table = as_table(self.rows, for_people(self.rows, self.rows.to_arrow(stale=True)))
+        table = table.fitted(room())
+        yield from [*lines_of(table), *table.notes(room=room())]
 
     @property
     def document(self) -> dict[str, Any]:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from superparams.experiment import Experiment
     from superparams.store import Results
+    from superparams.visible.table import Table
 
 __all__ = ["command"]
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
 SHOWN = 100  # rows that a terminal shows unless more are asked for
+ERROR, LONGEST_ERROR = 30, 200  # characters of an error, and where errors are what is asked for
 
 
 @dataclass(frozen=True)
@@ -159,21 +161,28 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
 
 def _selected(found: Results, asked: Asked, *, is_for_people: bool) -> pa.Table:
     """The rows and columns that are asked for; all columns unless they are for people."""
-    from superparams.cli.formats import for_people
+    from superparams.cli.formats import for_people, has_stale
     from superparams.cli.selecting import chosen, matching, ordered
 
     rows = found.failures if asked.is_failed else found
     rows = rows.stale if asked.is_stale else rows
-    table = ordered(matching(rows.to_arrow(), asked.where), asked.sort)
+    table = ordered(matching(rows.to_arrow(stale=True), asked.where), asked.sort)
     if asked.columns:
-        return table.select(chosen(table.column_names, asked.columns))
-    return for_people(found, table) if is_for_people else table
+        names = chosen(table.column_names, asked.columns)
+        mark = [found.stale_name] if is_for_people and has_stale(found, table) else []
+        return table.select(list(dict.fromkeys([*names, *mark])))
+    if not is_for_people:
+        return table
+    made = for_people(found, table, _sorts(asked, table.column_names))
+    if asked.is_failed:  # settings that failed have no results, but for what frames had before
+        empty = {name for name in found.results if made.column(name).null_count == made.num_rows}
+        made = made.select([name for name in made.column_names if name not in empty])
+    return made
 
 
 def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
-    from superparams.cli import visible
-    from superparams.cli.formats import as_table
-    from superparams.cli.tables import is_terminal, room, styled
+    from superparams import visible
+    from superparams.cli.tables import is_terminal, lines_of, room, styled
     from superparams.cli.told import count
     from superparams.experiment import name_of
 
@@ -190,13 +199,41 @@ def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
             click.echo(f"{table.num_rows:,} of {count(len(results), 'row')}")
             if not table.num_rows:
                 continue
-        made = as_table(table.slice(0, most) if most else table).fitted(room())
-        for line in made.lines():
+        made = _table(results, table, asked, most or None)
+        for line in lines_of(made):
             click.echo(line)
         if most and table.num_rows > most:
             click.echo(f"… {count(table.num_rows - most, 'more row')}; --limit 0 shows all")
-        for note in made.notes("--columns a,b chooses"):
+        for note in made.notes("--columns a,b chooses", room()):
             click.echo(note)
+
+
+def _sorts(asked: Asked, names: Sequence[str]) -> list[str]:
+    """The columns to sort by."""
+    return [name if name in names else name.removeprefix("-") for name in asked.sort]
+
+
+def _table(results: Results, table: pa.Table, asked: Asked, most: int | None) -> Table:
+    """What is shown of the rows, with all that was asked for by name; errors where they are."""
+    from superparams.cli.formats import as_table
+    from superparams.cli.tables import room
+
+    names: list[str] = table.column_names
+    keep = names if asked.columns else ["error"] if asked.is_failed else []
+    sorts = [name for name in _sorts(asked, names) if name in names]
+
+    def made(error: int) -> Table:
+        longest = {"error": error}
+        shown = as_table(results, table, most=most, sort=sorts, keep=keep, longest=longest)
+        return shown.fitted(room())
+
+    width = room()
+    if not asked.is_failed:
+        return made(ERROR)
+    if width is None:
+        return made(LONGEST_ERROR)
+    least = max(ERROR, width // 2)
+    return made(least + max(0, width - made(least).width))
 
 
 def _write(

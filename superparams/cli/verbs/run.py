@@ -263,7 +263,7 @@ def _help(ctx: click.Context, session: Session, target: str | None) -> None:
 def _write_experiments(
     formatter: click.HelpFormatter, ctx: click.Context, session: Session, target: str
 ) -> None:
-    from superparams.cli import visible
+    from superparams import visible
     from superparams.cli.fields import write_fields
 
     classes = session.experiments(target)

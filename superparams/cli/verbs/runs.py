@@ -11,8 +11,8 @@ from superparams.cli import given
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
-    from superparams.cli.tables import Table
     from superparams.store.runs import Run
+    from superparams.visible.table import Table
 
 __all__ = ["command"]
 
@@ -44,9 +44,10 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     Example:
       experiment runs RQ1
     """
-    from superparams.cli import document, visible
+    from superparams import visible
+    from superparams.cli import document
     from superparams.cli.account import run_account
-    from superparams.cli.tables import room, styled
+    from superparams.cli.tables import lines_of, room, styled
     from superparams.experiment import name_of
     from superparams.store.runs import runs
 
@@ -67,16 +68,17 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
             )
             continue
         table = _table(made).fitted(room())
-        for line in [*table.lines(), *table.notes()]:
+        for line in [*lines_of(table), *table.notes(room=room())]:
             click.echo(line)
 
 
 def _table(made: list[Run]) -> Table:
-    from superparams.cli import visible
-    from superparams.cli.tables import Table
+    from superparams import visible
+    from superparams.visible.table import Table
 
     rows = [[visible.line(cell) for cell in _cells(run)] for run in made]
-    return Table(NAMES, rows, frozenset({2, 9}), frozenset({0, 3, 4}))
+    order = [NAMES.index(name) for name in ("outcomes", "state", *NAMES[5:])]
+    return Table(NAMES, rows, frozenset({2, 9}), frozenset({0, 1, 2}), order)
 
 
 def _cells(run: Run) -> list[str]:

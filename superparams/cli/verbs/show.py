@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given, told, visible
+from superparams import visible
+from superparams.cli import given, told
 from superparams.cli.parameters import KEY
 from superparams.cli.session import Session
 from superparams.cli.tables import COLOURS, styled
@@ -107,8 +108,8 @@ def _outcome(found: Setting) -> Iterator[str]:
 
 
 def _results(found: Setting) -> Iterator[str]:
-    from superparams.cli.formats import as_table
-    from superparams.cli.tables import room
+    from superparams.cli.formats import frame
+    from superparams.cli.tables import lines_of, room
 
     names = found.results.results
     if found.rows.num_rows == 1:
@@ -116,8 +117,8 @@ def _results(found: Setting) -> Iterator[str]:
         return
     rows = found.rows.select(names)
     yield f"{rows.num_rows:,} rows"
-    table = as_table(rows.slice(0, ROWS)).fitted(room())
-    yield from (f"  {line}" for line in table.lines())
+    table = frame(rows, ROWS).fitted(room())
+    yield from (f"  {line}" for line in lines_of(table))
     if rows.num_rows > ROWS:
         yield f"  … {rows.num_rows - ROWS:,} more"
 

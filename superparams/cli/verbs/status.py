@@ -48,7 +48,8 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
 
 
 def _lines(found: Standing) -> Iterator[str]:
-    from superparams.cli import told, visible
+    from superparams import visible
+    from superparams.cli import told
     from superparams.cli.tables import styled
 
     yield styled(visible.line(found.name), bold=True)
@@ -85,7 +86,8 @@ def _counts(found: Standing) -> str:
 
 
 def _of_runs(found: Standing) -> Iterator[str]:
-    from superparams.cli import told, visible
+    from superparams import visible
+    from superparams.cli import told
     from superparams.store.runs import runs
 
     made = runs(found.root)
@@ -124,7 +126,8 @@ def _changes(found: Standing) -> Changes | None:
 
 
 def _of_change(change: Any) -> Iterator[str]:
-    from superparams.cli import told, visible
+    from superparams import visible
+    from superparams.cli import told
 
     what = told.count(change.settings, "setting")
     yield f"  changed  since {what} ran, by code {str(change.code)[:8]}:"

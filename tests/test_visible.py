@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams.cli import document, visible
+from superparams import visible
+from superparams.cli import document
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams.cli import visible
-from superparams.cli.tables import Table
+from superparams import visible
+from superparams.visible.table import Table
 
 WIDE = Table(
     ["key", "folds", "kernel", "C", "seed", "accuracy", "status"],
@@ -42,7 +44,7 @@ def test_what_all_rows_say_goes_first() -> None:
         "ab12  linear  0.1     1       0.5  done",
         "cd34  rbf      10     2      0.75  failed",
     ]
-    assert made.notes() == ["… the same in all rows: folds=5"]
+    assert made.notes() == ["… the same in all 2 rows: folds=5"]
 
 
 def test_then_columns_in_the_middle() -> None:
@@ -53,7 +55,7 @@ def test_then_columns_in_the_middle() -> None:
         "cd34  rbf     …      0.75  failed",
     ]
     assert made.notes("--columns a,b chooses") == [
-        "… the same in all rows: folds=5",
+        "… the same in all 2 rows: folds=5",
         "… 2 columns left out for room; --columns a,b chooses",
     ]
 
@@ -64,7 +66,7 @@ def test_as_many_columns_as_there_is_room_for() -> None:
     for room in range(3, 40):
         made = Table(names, rows).fitted(room)
         columns = len(names) - made.left_out
-        assert columns == (10 if room >= 38 else (room - 1) // 4)
+        assert columns == (10 if room >= 38 else max(1, (room - 1) // 4))
         shown_ = [name for name in made.names if name != "…"]
         left = (columns + 1) // 2
         assert shown_ == [*names[:left], *names[10 - (columns - left) :]]
@@ -73,13 +75,41 @@ def test_as_many_columns_as_there_is_room_for() -> None:
 def test_what_is_to_stay_stays_where_all_rows_say_it() -> None:
     rows = [["ab", "1", "x" * 20, "done"], ["cd", "1", "y" * 20, "done"]]
     made = Table(["key", "a", "b", "status"], rows, keep=frozenset([0, 3])).fitted(33)
-    assert (list(made.names), made.same) == (["key", "b", "status"], {"a": "1"})
+    assert (list(made.names), made.folded) == (["key", "b", "status"], {"a": "1"})
 
 
 def test_a_single_row_has_no_columns_that_say_the_same() -> None:
     made = Table(WIDE.names, WIDE.rows[:1], WIDE.right, WIDE.keep).fitted(40)
-    assert made.same == {}
+    assert made.folded == {}
     assert made.left_out > 0
+
+
+def test_what_shown_rows_say_alike_is_not_folded_where_others_say_otherwise() -> None:
+    wide = replace(WIDE, size=90, alike=lambda places: set(places) - {1})
+    made = wide.fitted(40)
+    assert "folds" in made.names
+    assert made.folded == {"kernel": "linear", "C": "0.1", "seed": "1", "accuracy": "0.5"}
+    assert made.notes()[0].startswith("… the same in all 90 rows: kernel=linear")
+
+
+def test_what_is_whole_is_not_folded_but_gets_room_last() -> None:
+    rows = [["ab", "1", "x" * 9, "7", "5"], ["cd", "1", "y" * 9, "8", "5"]]
+    table = Table(["key", "a", "long", "b", "c"], rows, keep=frozenset([0]), whole=frozenset([1]))
+    assert list(table.fitted(22).names) == ["key", "a", "long", "b"]
+    assert list(table.fitted(19).names) == ["key", "…", "long", "b"]
+
+
+def test_columns_get_room_in_their_order() -> None:
+    table = Table([f"c{n}" for n in range(5)], [[f"x{n}" for n in range(5)]], order=[3, 1, 4, 0, 2])
+    assert list(table.fitted(15).names) == ["…", "c1", "c3", "c4"]
+    assert list(table.fitted(7).names) == ["…", "c3"]
+    assert list(table.fitted(1).names) == ["…", "c3"]
+
+
+def test_notes_wrap_at_spaces() -> None:
+    rows = [["5" * 9, "ab", "x" * 30], ["5" * 9, "ab", "y" * 30]]
+    made = Table(["first", "second", "third"], rows).fitted(35)
+    assert made.notes(room=30) == ["… the same in all 2 rows:", "  first=555555555, second=ab"]
 
 
 def test_no_rows() -> None:
@@ -108,7 +138,7 @@ def test_it_fits_wherever_that_can_be(
     lines = shown(fitted)
     assert len(lines) == len(rows) + 1
     columns = sum(name != "…" for name in fitted.names)
-    assert columns + fitted.left_out + len(fitted.same) >= len(names) - (
+    assert columns + fitted.left_out + len(fitted.folded) >= len(names) - (
         len(names) - len(dict.fromkeys(names))
     )
     least = shown(
@@ -117,7 +147,7 @@ def test_it_fits_wherever_that_can_be(
             [[*(row[at] for at in sorted(keep)), "…"] for row in rows],
         )
     )
-    if max(map(visible.width, least)) <= room:
+    if keep and max(map(visible.width, least)) <= room:
         assert max(map(visible.width, lines)) <= room
 
 

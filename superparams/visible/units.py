@@ -1,0 +1,25 @@
+"""Quantities, as a person reads them."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["duration"]
+
+
+def duration(seconds: float | None) -> str:
+    """``0.42 s``, ``3 min 07 s``, ``2 h 05 min``, ``4 d 03 h``; empty when it is not known."""
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    if seconds < 0.001:
+        return "under 1 ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours:02d} h"
