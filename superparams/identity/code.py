@@ -1,8 +1,9 @@
 """The fingerprint of the code that runs a setting.
 
-It covers the experiment class and what it reaches by name in the project's own modules, from one
-module to the next: functions, classes with all of their methods and bases, constants, decorators,
-and what the names that come by import stand for. The normal form of each counts (see `syntax`):
+It covers the experiment class and what it reaches by name in the user's own modules (those of the
+project and of libraries beside it, see `territory`), from one module to the next: functions,
+classes with all of their methods and bases, constants, decorators, what registers itself (see
+`reach`), and what the names that come by import stand for. The normal form of each counts (see `syntax`):
 comments, docstrings and formatting do not. The same text gives the same fingerprint on every
 machine and every Python from 3.10 on, whether the file is run as a script or imported.
 
@@ -22,14 +23,17 @@ Cannot be seen from the text, and so does not count either:
     - Values computed when a module is imported (``K = int(sys.argv[1])``): their text counts, not
       what came out; the same for which of two functions of one name an ``if`` or ``try`` defined.
     - ``getattr(obj, name)`` on an object (on a *module*, all of the module counts), names computed
-      at run time for ``importlib.import_module``, ``globals()``, ``eval`` or ``exec``.
+      at run time for ``globals()``, ``eval`` or ``exec``, and for ``importlib.import_module`` where
+      the text does not tell the package. `Code.notes` names the latter three.
     - Attributes changed from outside (monkeypatching); a global that is assigned by a function that
       only the top level of a module calls; other calls at the top level (``np.random.seed(0)``).
     - Entries of a table made elsewhere than at the top level of a module that is imported. Those
-      made there count: ``TABLE[key] = f``, ``TABLE.update(…)``, ``@TABLE.register``, and
-      ``@register`` when `register` is a function that fills a table.
+      made there count: ``TABLE[key] = f``, ``TABLE.update(…)``, ``@TABLE.register``, ``@register``
+      when `register` fills a table, and subclasses of a class that collects them.
     - The class of a value that is given at the call only: pass it in `also`.
     - Data files, compiled extensions, environment variables, versions of packages.
+
+A module that is loaded counts as it was loaded (see `superparams.texts`), others as they are now.
 
 Code without a file: a cell of a notebook is found by its text, and the constants that it uses count
 by their value. Without any text (``python -c``, ``exec``) the compiled code counts, which differs

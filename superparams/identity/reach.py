@@ -23,7 +23,7 @@ _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Definition = (*_Function, ast.ClassDef)
 _MUTATING = {"add", "append", "appendleft", "extend", "insert", "register", "setdefault", "update"}
 _RUNS_TEXT = {("exec",), ("eval",)}
-_IMPORTS = {"import_module", "__import__"}
+_IMPORTS = {"import_module", "__import__", "entry_points"}
 
 
 class Reach(ByName):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -475,3 +477,207 @@ class E(Experiment):
     script(tmp_path, text, "exp.py")
     env = environment(PYTHONDONTWRITEBYTECODE="1")
     output(tmp_path, RELOADED, how, env=env)
+
+
+# ---- 49: libraries of one's own beside the project
+
+LIBRARIES = {
+    "library/by_path.py": "def f():\n    return 'old'\n",
+    "mono/src/packaged/__init__.py": "from packaged.inner import f\n",
+    "mono/src/packaged/inner.py": "def f():\n    return 'old'\n",
+    "pth/by_pth.py": "def f():\n    return 'old'\n",
+    "finder/found/__init__.py": "def f():\n    return 'old'\n",
+    "spaces/space/part/deep.py": "def f():\n    return 'old'\n",
+    "linked/real/__init__.py": "def f():\n    return 'old'\n",
+    "lazy/by_need.py": "def f():\n    return 'old'\n",
+    # What is installed, wherever that is, and what was put there with pip install --target.
+    "env/lib/python3/site-packages/installed.py": "def f():\n    return 'old'\n",
+    "project/venv/pyvenv.cfg": "",
+    "project/venv/src/in_venv.py": "def f():\n    return 'old'\n",
+    "usr/lib/python3/dist-packages/of_debian.py": "def f():\n    return 'old'\n",
+    "target/targeted.py": "def f():\n    return 'old'\n",
+    "target/targeted-1.dist-info/RECORD": "",
+    "conda/conda-meta/history": "",
+    "conda/lib/in_conda.py": "def f():\n    return 'old'\n",
+    "project/pyproject.toml": "",
+    "project/sub/main.py": """
+import sys
+from superparams import Experiment, search
+import by_path, by_pth, found, installed, in_conda, in_venv, of_debian, packaged, real, targeted
+from space.part import deep
+
+class Main(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        import by_need
+        own = [by_path, by_pth, by_need, deep, found, packaged, real]
+        for one in (installed, in_conda, in_venv, of_debian, targeted):
+            assert one.f() == "old"
+        return {"v": " ".join(one.f() for one in own)}
+""",
+    # As `pip install -e` does it for a project that is no plain folder.
+    "env/editable_finder.py": """
+import sys
+from importlib.util import spec_from_file_location
+class Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "found":
+            return spec_from_file_location(name, FOUND)
+sys.meta_path.append(Finder)
+""",
+    "env/lib/python3/site-packages/by.pth": "PTH\nimport editable_finder\n",
+}
+PATHS = (
+    *("library", "mono/src", "spaces", "lazy", "env", "target", "conda/lib", "project/venv/src"),
+    *("env/lib/python3/site-packages", "usr/lib/python3/dist-packages"),
+)
+START = """
+import os, site, sys
+site.addsitedir(os.path.abspath(os.path.join(ROOT, "env/lib/python3/site-packages")))
+"""
+OWN_NAMES = {
+    *(
+        "by_path.f",
+        "packaged.f",
+        "packaged.inner.f",
+        "by_pth.f",
+        "found.f",
+        "space.part.deep.f",
+        "real.f",
+    ),
+    "by_need.f",
+}
+
+
+def write_libraries(folder: Path) -> dict[str, str]:
+    """Libraries in all the ways in which one can be beside a project; gives the environment."""
+    for name, text in LIBRARIES.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = text.replace("FOUND", repr(str(folder / "finder/found/__init__.py")))
+        file.write_text(text.replace("PTH", str(folder / "pth")))
+    script(folder / "env", START.replace("ROOT", repr(str(folder))), "sitecustomize.py")
+    (folder / "env/lib/python3/site-packages/real").symlink_to(folder / "linked/real")
+    env = environment()
+    paths = [env["PYTHONPATH"], *(str(folder / path) for path in PATHS)]
+    return {**env, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def edit_libraries(folder: Path) -> None:
+    for name, text in LIBRARIES.items():
+        if name.endswith(".py") and "'old'" in text:
+            is_own = name.split("/")[0] not in ("env", "usr", "target", "conda", "project")
+            script(folder, text if not is_own else text.replace("'old'", "'new'"), name)
+
+
+RUN_MAIN = """
+import sys
+sys.path.insert(0, "sub")
+from main import Main
+print(Main().run_all(2, start_method=sys.argv[1], progress=False).notes)
+for row in Main.results():
+    print(row["v"])
+"""
+
+
+def test_49_a_library_of_ones_own_counts_and_comes_back(tmp_path: Path) -> None:
+    env = write_libraries(tmp_path)
+    project = tmp_path / "project"
+    every = " ".join(["old"] * 7)
+    assert output(project, RUN_MAIN, "forkserver", env=env) == f"()\n{every}\n{every}\n"
+    results = Results.load(project / "results" / "main.Main")
+    before = results.provenance(next(iter(results)))
+    assert {name for name in before.manifest["parts"] if name.endswith(".f")} == OWN_NAMES
+    kept = {str(path.relative_to(before.run / "source")) for path in before.files}
+    assert kept == {
+        "parts.json",
+        "project/sub/main.py",
+        "libraries/library/by_path.py",
+        "libraries/mono/packaged/__init__.py",
+        "libraries/mono/packaged/inner.py",
+        "libraries/pth/by_pth.py",
+        "libraries/finder/found/__init__.py",
+        "libraries/spaces/space/part/deep.py",
+        "libraries/linked/real/__init__.py",
+        "libraries/lazy/by_need.py",
+    }
+    assert before.manifest["libraries"] == dict.fromkeys(
+        ("library", "mono", "pth", "finder", "spaces", "linked", "lazy")
+    )
+
+    edit_libraries(tmp_path)
+    new = " ".join(["new"] * 7)
+    assert output(project, RUN_MAIN, "spawn", env=env) == f"()\n{new}\n{new}\n"
+    again = "from sub.main import Main\nprint(Main(x=1).run()['v'])"
+    then = before.restore(tmp_path / "then")
+    assert output(then, again, env=env) == f"{every}\n"
+
+    # Back to the first text: nothing is stale any more.
+    for name, text in LIBRARIES.items():
+        if name.startswith(("library", "mono", "pth", "finder", "spaces", "linked", "lazy")):
+            script(tmp_path, text, name)
+    now = f"{RUN_MAIN.split('print')[0]}from superparams.identity import fingerprint\n"
+    digest = output(project, f"{now}print(fingerprint(Main).digest)", env=env)
+    assert digest.strip() == before.manifest["code"]
+
+
+def test_49_a_library_never_leaves_the_folder_nor_hides_a_file(tmp_path: Path) -> None:
+    env = write_libraries(tmp_path)
+    project = tmp_path / "project"
+    output(project, RUN_MAIN, "fork", env=env)
+    (run,) = (project / "results" / "main.Main").glob("runs/*")
+    script(run / "source" / "project", "def f():\n    return 'other'\n", "by_path.py")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (run / "source" / "libraries" / "linked" / "way").symlink_to(outside)
+    (run / "source" / "libraries" / "more").symlink_to(tmp_path / "pth")
+    manifest = json.loads((run / "run.json").read_text())
+    hostile = {"pth": "../outside", "lazy": str(outside), "finder": "a/../../outside", "mono": 7}
+    manifest["libraries"] |= hostile
+    (run / "run.json").write_text(json.dumps(manifest))
+    results = Results.load(project / "results" / "main.Main")
+    made = results.provenance(next(iter(results)))
+    with pytest.warns(UserWarning, match="put that first in PYTHONPATH"):
+        then = made.restore(tmp_path / "then")
+    assert "other" in (then / "by_path.py").read_text()
+    assert "old" in (then / "libraries" / "library" / "by_path.py").read_text()
+    assert list(outside.iterdir()) == []
+    assert {"by_pth.py", "by_need.py", "found", "packaged", "real", "space", "sub"} <= {
+        path.name for path in then.iterdir()
+    }
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
+def test_49_a_library_of_the_same_repository_comes_back_to_its_place(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (top / "library").mkdir(parents=True)
+    (top / "project").mkdir()
+    git = ["git", "-C", str(top), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    script(top / "library", "def f():\n    return 'old'\n", "lib.py")
+    script(top / "project", "", "pyproject.toml")
+    script(top, "results\n__pycache__\nscript.py\n", ".gitignore")
+    text = "from superparams import Experiment, search\nimport lib\n"
+    text += "class Main(Experiment):\n    x: int = search([1])\n"
+    text += "    def run(self):\n        return {'v': lib.f()}\n"
+    script(top / "project", text, "main.py")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "one"], check=True)
+    env = environment()
+    env["PYTHONPATH"] += os.pathsep + str(top / "library")
+    script(top / "library", "def f():\n    return 'changed'\n", "lib.py")
+    edit = """
+from pathlib import Path
+from main import Main
+Path("../library/lib.py").write_text("def f(): return 'later'")
+print([row["v"] for row in Main().run_all(progress=False)])
+"""
+    assert output(top / "project", edit, env=env) == "['changed']\n"
+    results = Results.load(top / "project" / "results" / "main.Main")
+    then = results.provenance(next(iter(results))).restore(tmp_path / "then")
+    assert (then / "library" / "lib.py").read_text() == "def f():\n    return 'changed'\n"
+    assert {path.name for path in then.iterdir()} == {".gitignore", "library", "project"}
+    again = "import sys\nsys.path.insert(0, '../library')\n"
+    again += "from main import Main\nprint(Main(x=1).run())"
+    assert output(then / "project", again) == "{'v': 'changed'}\n"

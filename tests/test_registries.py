@@ -1,0 +1,263 @@
+"""What registers itself in other modules counts as code, and what cannot be seen is said."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from superparams.identity import Code
+from superparams.identity import code as code_module
+from superparams.identity.project import Project
+from tests.runs import output
+
+FILES = {
+    "pyproject.toml": "",
+    "main.py": """
+        import importlib
+        from importlib import import_module
+        from superparams import Experiment, search
+        import models, plugins
+        from reg import COUNTED, KINDS, MODELS, Handler, Late, Plug, Shape, Tagged, area, make
+
+        class Main(Experiment):
+            a: int = search([1, 2])
+
+            def run(self):
+                found = [importlib.import_module(f"formatted.{self.a}")]
+                found.append(import_module("added." + str(self.a)))
+                found.append(import_module("percent.%s" % self.a))
+                found.append(import_module("filled.{}".format(self.a)))
+                found.append(import_module("constant"))
+                found += [area(3), MODELS["a"](), Shape.table["round"]().size(), make("K")]
+                found += [Late.all(), Handler.kinds, COUNTED, Tagged.found, Plug.all]
+                return {"x": len(found)}
+    """,
+    "reg.py": """
+        import functools
+
+        @functools.singledispatch
+        def area(x):
+            return 0
+
+        MODELS = {}
+        def register(name):
+            def decorated(function):
+                MODELS[name] = function
+                return function
+            return decorated
+
+        class Shape:
+            table = {}
+            def __init_subclass__(cls, kind=None, **more):
+                Shape.table[kind] = cls
+
+        KINDS = {}
+        class Kind:
+            def __init_subclass__(cls):
+                KINDS[cls.__name__] = cls
+        def make(name):
+            return KINDS[name]()
+
+        class Late:
+            @classmethod
+            def all(cls):
+                return [each().go() for each in cls.__subclasses__()]
+
+        class Handler:
+            kinds = []
+            @classmethod
+            def add(cls, function):
+                cls.kinds.append(function)
+                return function
+
+        class counted:
+            def __init__(self, name):
+                self.name = name
+            def __call__(self, function):
+                COUNTED[self.name] = function
+                return function
+        COUNTED = {}
+
+        FOUND = []
+        class Meta(type):
+            def __init__(cls, *how):
+                FOUND.append(cls)
+        class Tagged(metaclass=Meta):
+            found = FOUND
+
+        class Plug:
+            all = []
+    """,
+    "models/__init__.py": """
+        import importlib, pkgutil
+        for module in pkgutil.iter_modules(__path__):
+            importlib.import_module(f"{__name__}.{module.name}")
+    """,
+    "models/one.py": """
+        from reg import Handler, Kind, Late, Shape, Tagged, area, counted, register
+
+        @area.register
+        def _(x: int):
+            return 11
+        @area.register(str)
+        def of_text(x):
+            return 12
+        area.register(list, lambda x: 13)
+        @register("a")
+        def a():
+            return 14
+        class Round(Shape, kind="round"):
+            def size(self):
+                return 15
+        class K(Kind):
+            def go(self):
+                return 16
+        class L(Late):
+            def go(self):
+                return 17
+        class Lower(L):
+            def go(self):
+                return 18
+        @Handler.add
+        def handled():
+            return 19
+        @counted("q")
+        def q():
+            return 20
+        class T(Tagged):
+            value = 21
+
+        def unrelated():
+            return 98
+        class Unrelated:
+            value = 99
+    """,
+    "plugins.py": """
+        from reg import Plug
+        Plug.all.append(lambda: 22)
+        Plug.extra = lambda self: 23
+    """,
+    "formatted/one.py": "def f():\n    return 24\n",
+    "added/__init__.py": "",
+    "added/one.py": "def f():\n    return 25\n",
+    "percent/one.py": "def f():\n    return 26\n",
+    "filled/deep/one.py": "def f():\n    return 27\n",
+    "constant.py": "def f():\n    return 28\n",
+}
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+
+
+def of_text(folder: Path) -> Code:
+    """The fingerprint of `main.Main` from the text alone, without importing anything."""
+    reach = code_module.Reach(Project(folder))
+    assert reach.add_qualname(folder / "main.py", "Main")
+    reach.finish()
+    return code_module._code(reach, [], {})[0]
+
+
+def test_50_an_edit_of_what_registers_itself_counts(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    before = of_text(tmp_path)
+    assert before.notes == []
+    counted: list[int] = []
+    numbers = [*range(11, 29), 98, 99]
+    for number in numbers:
+        (name,) = [name for name, text in FILES.items() if str(number) in text]
+        edited = FILES[name].replace(str(number), f"{number}000")
+        write(tmp_path, {name: edited})
+        if of_text(tmp_path).digest != before.digest:
+            counted.append(number)
+        write(tmp_path, {name: FILES[name]})
+    assert counted == numbers[:-2]
+    assert of_text(tmp_path).digest == before.digest
+
+
+UNSEEN = {
+    "pyproject.toml": "",
+    "plug.py": """
+        from table import TABLE
+        TABLE.append(lambda: 1)
+        def build():
+            return 2
+    """,
+    "table.py": """
+        import importlib
+        TABLE = []
+        for name in ["plug"]:
+            importlib.import_module(name)
+    """,
+    "main.py": """
+        import importlib
+        import table
+        from superparams import Experiment, search
+
+        class Main(Experiment):
+            a: int = search([1])
+
+            def run(self):
+                space = {}
+                exec("x = 1", space)
+                name = "pl" + "ug"
+                return {"y": table.TABLE[0]() + importlib.import_module(name).build() + space["x"]}
+    """,
+}
+TAKE = """
+import json
+from main import Main
+table = Main().run_all(progress=False)
+run = table.provenance(next(iter(table)))
+assert run.manifest["notes"] == list(table.notes)
+print(json.dumps([next(iter(table))["code"], table.notes, sorted(run.manifest["parts"])]))
+"""
+
+
+def test_50_what_cannot_be_seen_is_said_in_the_run(tmp_path: Path) -> None:
+    write(tmp_path, UNSEEN)
+    first, notes, parts = json.loads(output(tmp_path, TAKE))
+    assert sorted(notes) == [
+        "main imports modules by names that it makes when it runs: edits of them do not count",
+        "main uses exec(): an edit of what it is given does not count",
+    ]
+    assert "plug.TABLE" in parts, "what a loaded module registers counts, however it was imported"
+    write(tmp_path, {"plug.py": UNSEEN["plug.py"].replace("lambda: 1", "lambda: 10")})
+    second, _, _ = json.loads(output(tmp_path, TAKE))
+    assert first != second
+    write(tmp_path, {"plug.py": UNSEEN["plug.py"]})
+    assert json.loads(output(tmp_path, TAKE))[0] == first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import_module(name)",
+        "import_module(name + '.x')",
+        "import_module(f'{name}.x')",
+        "__import__(name)",
+        "[each.load() for each in entry_points(group='x')]",
+        "eval(name)",
+    ],
+)
+def test_50_names_of_which_the_text_tells_nothing_are_noted(tmp_path: Path, text: str) -> None:
+    main = f"""
+        from importlib import import_module
+        from importlib.metadata import entry_points
+        from superparams import Experiment
+        class Main(Experiment):
+            name: str = "a"
+            def run(self):
+                name = self.name
+                return {{"x": {text}}}
+    """
+    write(tmp_path, {"pyproject.toml": "", "main.py": main})
+    (note,) = of_text(tmp_path).notes
+    assert note.startswith("main ")
+    assert note.endswith("not count")
