@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from superparams.experiment import Experiment, GridSearch, Params, SearchMeta
 from superparams.fields import search, value
+from superparams.texts import hold_from_now
 
 if TYPE_CHECKING:
     from superparams.cli import entrypoint as entrypoint
@@ -27,6 +28,8 @@ __all__ = [
     "shared_empty",
     "value",
 ]
+
+hold_from_now()
 
 # What a class body does not need is imported when it is first asked for.
 _LATER = {

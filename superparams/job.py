@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,9 +116,18 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
 
 def _refuse_unknown(code: Code) -> None:
     """No run of code that is of no text that is known: it could not be recorded, nor be sent."""
-    if code.unknown:
+    if not code.unknown:
+        return
+    what = f"{', '.join(code.unknown)} in memory is not what the file holds: "
+    if code.old_copies:
+        for copy in code.old_copies:
+            with suppress(OSError):
+                os.unlink(copy)
         raise RunError(
-            f"{', '.join(code.unknown)} in memory is not what the file holds: it was edited after "
-            "this process imported it, and what it was is not known. Start Python again, or import "
-            "it anew with importlib.reload(), and all that imports from it"
+            f"{what}the file was written twice within a second, and Python has loaded its older "
+            "compiled copy, which is deleted now. Start Python again"
         )
+    raise RunError(
+        f"{what}it was edited after this process imported it, and what it was is not known. Start "
+        "Python again, or import it anew with importlib.reload(), and all that imports from it"
+    )

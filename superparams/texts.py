@@ -23,6 +23,7 @@ __all__ = [
     "Held",
     "drop_other_texts",
     "hold",
+    "hold_from_now",
     "known_modules",
     "loaded_files",
     "replace_text",
@@ -47,6 +48,7 @@ class Held:
         is_sure: whether that is certainly what was loaded; otherwise the file may have been
             written in between.
         stamp: the time, size and number of the file when it was read.
+        old_copy: where Python keeps it compiled, when that copy is older than the file.
         number: another one for each text that is held.
     """
 
@@ -55,6 +57,7 @@ class Held:
     stamp: tuple[int, ...]
     module: ModuleType | None = field(default=None, repr=False)
     spec: object = field(default=None, repr=False)
+    old_copy: str | None = None
     number: int = field(default_factory=lambda: next(_numbers))
 
 
@@ -79,6 +82,19 @@ def hold(name: str | None = None) -> None:
     _last[0] = len(sys.modules)
     for module in list(sys.modules.values()):
         _look_at(module)
+
+
+def hold_from_now() -> None:
+    """Keep the text of what is loaded already, and in IPython of what each cell loads."""
+    hold()
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = None if get_ipython is None else get_ipython()
+    if shell is not None:
+        shell.events.register("post_run_cell", _after_cell)
+
+
+def _after_cell(result: object) -> None:
+    hold()
 
 
 def text_at(path: Path) -> Held | None:
@@ -174,14 +190,14 @@ def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: An
             text = opened.read()
     except OSError:
         return
-    is_sure = not _is_written_since(status) and not _is_older(names.get("__cached__"), status)
-    _held[path] = Held(text, is_sure, _stamp(status), module, spec)
+    copy = names.get("__cached__")
+    old_copy = copy if isinstance(copy, str) and _is_older(copy, status) else None
+    is_sure = old_copy is None and not _is_written_since(status)
+    _held[path] = Held(text, is_sure, _stamp(status), module, spec, old_copy)
 
 
-def _is_older(compiled: object, status: os.stat_result) -> bool:
-    """Whether compiled code is older than the file, which Python may not notice."""
-    if not isinstance(compiled, str):
-        return False
+def _is_older(compiled: str, status: os.stat_result) -> bool:
+    """Whether compiled code is older than the file; Python looks at whole seconds alone."""
     try:
         return os.stat(compiled).st_mtime_ns < status.st_mtime_ns
     except OSError:

@@ -3,9 +3,9 @@
 It covers the experiment class and what it reaches by name in the user's own modules (those of the
 project and of libraries beside it, see `territory`), from one module to the next: functions,
 classes with all of their methods and bases, constants, decorators, what registers itself (see
-`reach`), and what the names that come by import stand for. The normal form of each counts (see `syntax`):
-comments, docstrings and formatting do not. The same text gives the same fingerprint on every
-machine and every Python from 3.10 on, whether the file is run as a script or imported.
+`reach`), and what the names that come by import stand for. The normal form of each counts (see
+`syntax`): comments, docstrings and formatting do not. The same text gives the same fingerprint on
+every machine and every Python from 3.10 on, whether the file is run as a script or imported.
 
 Does not count:
     - Declarations of fields (annotated names in the body of a `Params` or `Experiment`, other
@@ -76,6 +76,7 @@ class Code:
         edited: the parts that were edited after this process imported them. The fingerprint is
             of the text that was imported.
         unknown: the parts of which the text that was imported is not known any more.
+        old_copies: compiled copies from which Python has loaded what is unknown.
         texts: what the files held that were reached, as this process runs them.
         libraries: the folder that a file is imported from, for files outside of the project.
     """
@@ -87,6 +88,7 @@ class Code:
     notes: list[str] = field(default_factory=list[str])
     edited: list[str] = field(default_factory=list[str])
     unknown: list[str] = field(default_factory=list[str])
+    old_copies: list[str] = field(default_factory=list[str])
     texts: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes], repr=False)
     libraries: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
 
@@ -212,6 +214,7 @@ def _code(
         [*notes, *reach.project.unseen, *edits.notes],
         sorted(edits.names),
         sorted(edits.unknown),
+        edits.old_copies,
         {path: reach.files[path].data for path in sorted(reach.files)},
         {path: folder for path, folder in sorted(outside.items()) if folder is not None},
     )

@@ -12,6 +12,7 @@ import os
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import decode_source
 from pathlib import Path
@@ -37,11 +38,13 @@ class Edits:
         names: the parts that differ.
         unknown: the parts in memory that are of no text that is known, with what they are.
         notes: both, in sentences for the user.
+        old_copies: compiled copies from which Python has loaded modules, older than their files.
     """
 
     names: set[str] = field(default_factory=set[str])
     unknown: dict[str, bytes] = field(default_factory=dict[str, bytes])
     notes: list[str] = field(default_factory=list[str])
+    old_copies: list[str] = field(default_factory=list[str])
 
 
 def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
@@ -78,10 +81,14 @@ def edits_of(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], R
     edited: list[Source] = []
     for source, held in doubtful:
         others = _others(functions.get(source.path, []), source, held.text)
-        parts = {part: one for one in others for part in _part(one, source, reach)}
+        parts = {
+            part: code_form(one.__code__) for one in others for part in _part(one, source, reach)
+        }
+        if not held.is_sure:
+            parts |= dict(_other_constants(source, held, reach))
         if parts:
-            for part, one in parts.items():
-                found.unknown[part] = b"in memory " + code_form(one.__code__)
+            found.unknown |= {part: b"in memory " + form for part, form in parts.items()}
+            found.old_copies += [held.old_copy] if held.old_copy else []
             found.notes.append(
                 f"{source.path.name} was edited after it was imported, and what it was is not "
                 f"known: {', '.join(sorted(parts))} in memory is of another text"
@@ -232,8 +239,35 @@ def _is_closer(
     )
 
 
+def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple[str, bytes]]:
+    """The constants that were reached and are not what the text says, with what they are."""
+    values = vars(held.module) if held.module is not None else {}
+    assigned = {
+        name
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Global)
+        for name in node.names
+    }
+    for name, x in _literals(held.text).items():
+        part = f"{source.name}.{name}"
+        # A function may assign a global, and a table is filled.
+        is_constant = name not in assigned and class_of(x) in _CONSTANTS and name in values
+        if is_constant and part in reach.parts and len(source.bindings.get(name, ())) == 1:
+            value = values[name]
+            if class_of(value) is not class_of(x) or not same(x, value):
+                yield part, repr(value).encode()
+
+
+_CONSTANTS = (int, float, complex, str, bytes, bool, tuple)
+# What has no effect and always the same value.
+_SIMPLE = (
+    *(ast.Constant, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.Tuple, ast.List),
+    *(ast.Dict, ast.Set, ast.Load),
+)
+
+
 def _literals(text: bytes) -> dict[str, Any]:
-    """What the names of a module are bound to that a literal gives, once each."""
+    """What the names of a module are bound to by constants alone, once each."""
     found: dict[str, Any] = {}
     twice: set[str] = set()
     try:
@@ -241,11 +275,13 @@ def _literals(text: bytes) -> dict[str, Any]:
     except (SyntaxError, ValueError):
         return found
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if isinstance(targets[0], ast.Name) and isinstance(value, ast.expr):
+            name = targets[0].id
             twice |= {name} & found.keys()
-            try:
-                found[name] = ast.literal_eval(node.value)
-            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-                continue
+            if all(isinstance(inner, _SIMPLE) for inner in ast.walk(value)):
+                with suppress(Exception):
+                    # The module has computed the same when it was imported.
+                    found[name] = eval(compile(ast.Expression(value), "constant", "eval"), {})
     return {name: x for name, x in found.items() if name not in twice}

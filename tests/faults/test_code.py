@@ -681,3 +681,59 @@ print([row["v"] for row in Main().run_all(progress=False)])
     again = "import sys\nsys.path.insert(0, '../library')\n"
     again += "from main import Main\nprint(Main(x=1).run())"
     assert output(then / "project", again) == "{'v': 'changed'}\n"
+
+
+WINDOW = """
+import py_compile, sys, time
+from pathlib import Path
+
+OLD = "def f():\\n    return 1\\nK = 2 * 3\\n"
+Path("lib.py").write_text(OLD)
+if sys.argv[1] == "compiled":
+    # Within one second Python takes what was compiled from a file of the same size.
+    while True:
+        second = int(time.time())
+        Path("lib.py").write_text(OLD)
+        py_compile.compile("lib.py")
+        time.sleep(0.02)
+        Path("lib.py").write_text(OLD.replace("return 1", "return 2"))
+        if second == int(time.time()):
+            break
+import lib
+time.sleep(0.02)
+if sys.argv[1] == "held":
+    import superparams
+if sys.argv[1] == "constant":
+    Path("lib.py").write_text(OLD.replace("2 * 3", "2 * 4"))
+elif sys.argv[1] != "compiled":
+    Path("lib.py").write_text(OLD.replace("return 1", "return 2"))
+
+from superparams import Experiment, search
+from superparams.errors import RunError
+
+class E(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        return {"v": lib.f() * lib.K}
+
+if __name__ == "__main__":
+    for way in ({}, {"num_proc": 2}, {"num_proc": 2, "engine": "threads"}):
+        try:
+            table = E().run_all(resume=False, progress=False, **way)
+            print({row["v"] for row in table}, len(table.notes))
+        except RunError as error:
+            print(error)
+"""
+
+
+@pytest.mark.parametrize("how", ["held", "function", "constant", "compiled"])
+def test_48_a_text_that_nobody_knows_is_not_run(tmp_path: Path, how: str) -> None:
+    lines = output(tmp_path, WINDOW, how).splitlines()
+    assert len(set(lines)) == 1, "the same under every engine"
+    if how == "held":
+        assert lines == ["{6} 1"] * 3, "it is known since superparams was imported"
+        return
+    name = "lib.K" if how == "constant" else "lib.f"
+    assert lines[0].startswith(f"{name} in memory is not what the file holds")
+    assert ("compiled copy, which is deleted now" in lines[0]) == (how == "compiled")
+    assert not list(tmp_path.glob("results/*/runs/*"))
