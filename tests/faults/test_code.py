@@ -297,7 +297,7 @@ def written_and_run(folder: Path, times: int) -> None:
     # Within one second Python itself takes what was compiled from a file of the same size.
     env = environment(PYTHONDONTWRITEBYTECODE="1")
     process = start(folder, str(script(folder, AT_ONCE, "at_once.py")), str(times), env=env)
-    out, err = process.communicate(timeout=250)
+    out, err = process.communicate(timeout=20 * times)
     assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -306,6 +306,7 @@ def test_47_written_and_run_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2100)
 @LONG
 def test_47_written_and_run_at_once_100_times(tmp_path: Path) -> None:
     written_and_run(tmp_path, 100)
