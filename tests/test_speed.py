@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import iterate, ledger
+from tests.timing import slowness
 
+# The bars hold for an idle machine: these tests run alone, and a busy machine gets more time.
+pytestmark = pytest.mark.timed
 BAR = 1.5
 TRIES = 5
 
@@ -30,10 +33,14 @@ def test_bar(measure: Callable[[], tuple[float, float]]) -> None:
 
 
 def least(measure: Callable[[], float], bar: float) -> float:
-    """The least of some tries, as many as it takes to be under a bar."""
+    """The least of some tries, as many as it takes to be under a bar.
+
+    A try counts as what it had been on an idle machine.
+    """
     tries: list[float] = []
     while len(tries) < TRIES and min(tries, default=bar) >= bar:
-        tries.append(measure())
+        before = slowness()
+        tries.append(measure() / max(before, slowness()))
     return min(tries)
 
 

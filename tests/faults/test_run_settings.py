@@ -25,7 +25,7 @@ from scipy import sparse
 from superparams import Experiment, Results, search, value
 from tests.conftest import MARK, marked
 from tests.runs import BY_INTERRUPT, Terminal, environment, script, start
-from tests.timing import PATIENCE, stretch
+from tests.timing import PATIENCE, stretch, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -389,7 +389,8 @@ def test_40_a_huge_space_starts_at_once_and_is_drained(tmp_path: Path) -> None:
 def test_40_a_huge_space_in_this_process(tmp_path: Path) -> None:
     text = HUGE.replace("run_all(2", "run_all(1")
     process = start(tmp_path, str(script(tmp_path, text)), env=environment())
-    time.sleep(1.5)
+    ledgers = "results/*/runs/*/ledger/*.arrows"
+    wait_for(lambda: [path for path in tmp_path.glob(ledgers) if path.stat().st_size])
     process.send_signal(2)
     _, err = process.communicate(timeout=PATIENCE)
     assert "settings ran; run it again for the rest" in err
