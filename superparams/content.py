@@ -6,6 +6,8 @@ be here when they are.
 
 from __future__ import annotations
 
+import array
+import collections
 import copy
 import dataclasses
 import enum
@@ -18,6 +20,7 @@ __all__ = [
     "fresh",
     "hash_of",
     "holds_mutable",
+    "is_container",
     "is_truth",
     "items_of",
     "read_only",
@@ -47,6 +50,8 @@ ATOMS: Final = (
 PLAIN_MODULES: Final = {"datetime", "decimal", "fractions", "pathlib", "pathlib._local", "uuid"}
 ATOMIC_MODULES: Final = PLAIN_MODULES | {"re", "zoneinfo"}
 CONTAINERS: Final = (list, tuple, dict, set)
+_SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_GROWING: Final = (list, dict, set, bytearray, array.array, collections.deque)
 
 
 def is_atom(value: object) -> bool:
@@ -209,7 +214,8 @@ def fresh(value: Any, *, share_objects: bool = False) -> Any:
 
     Lists, dicts, sets and tuples are rebuilt; a numpy array becomes a read-only view, as it is
     in a worker process; a pandas object a lazy copy; any other object a deep copy, or the object
-    itself with `share_objects` (what ``value(x)`` promises) or where it cannot be copied.
+    itself with `share_objects` (what ``value(x)`` promises) or where it cannot be copied. A
+    container of a class of its own is copied in any case.
     """
     if is_atom(value):
         return value
@@ -217,6 +223,8 @@ def fresh(value: Any, *, share_objects: bool = False) -> Any:
         return _fresh_container(value, share_objects)
     if is_array(value):
         return read_only(value)
+    if share_objects and is_container(value):
+        return _fresh_subclass(value)
     if _is_pandas(value):
         return value.copy(deep=not share_objects and not _pandas_copies_lazily())
     if hasattr(value.__class__, "__superparams_fields__"):
@@ -226,14 +234,42 @@ def fresh(value: Any, *, share_objects: bool = False) -> Any:
 
 def snapshot(value: Any) -> Any:
     """`value` without its containers: what its owner appends to them later stays outside."""
-    return _fresh_container(value, True) if type(value) in CONTAINERS else value
+    try:
+        return _fresh_container(value, True) if type(value) in CONTAINERS else value
+    except RecursionError:  # it holds itself, and its field is going to refuse it
+        return value
+
+
+def is_container(value: Any) -> bool:
+    """Whether `value` is a container of Python, or of a class that is one."""
+    return isinstance(value, _GROWING) or (type(value) is tuple and holds_mutable(value))
 
 
 def _fresh_container(value: Any, share: bool) -> Any:
-    if isinstance(value, dict):
-        keys = cast("Iterable[Any]", value)
-        return {key: fresh(value[key], share_objects=share) for key in keys}
-    return type(value)([fresh(item, share_objects=share) for item in value])
+    items: Iterable[Any] = value.values() if isinstance(cast("object", value), dict) else value
+    if _SCALARS.issuperset(map(type, items)):
+        return copy.copy(value)
+    if isinstance(cast("object", value), dict):
+        return {key: fresh(item, share_objects=share) for key, item in _items(value)}
+    return type(value)([fresh(item, share_objects=share) for item in items])
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items())
+
+
+def _fresh_subclass(value: Any) -> Any:
+    """A container of a class of its own, whose objects are shared."""
+    try:
+        made: Any = copy.copy(value)
+        if isinstance(cast("object", made), dict):
+            for key, item in _items(made):
+                made[key] = fresh(item, share_objects=True)
+        elif isinstance(cast("object", made), list):
+            made[:] = [fresh(item, share_objects=True) for item in list(made)]
+    except Exception:  # a class whose own methods do not allow it
+        return value
+    return made
 
 
 def _is_pandas(value: object) -> bool:

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any, cast
 
-from superparams.content import snapshot
+from superparams.content import fresh, holds_mutable, snapshot
 from superparams.errors import FieldError, say_where
-from superparams.fields import REQUIRED, Axis, Required, Search, Value, is_open
+from superparams.fields import FIELDS, REQUIRED, Axis, Required, Search, Value, is_open
 from superparams.points import axis_of, refuse_hidden
 from superparams.shorten import shorten
 
-__all__ = ["Field", "resolve"]
+__all__ = ["Field", "as_declared", "copies_of", "declared_of", "pristine", "resolve"]
 
 
 class Field:
@@ -81,7 +81,9 @@ class Field:
         if not isinstance(declared, Value):
             raise AttributeError(f"{self.where} has no value on this {type(instance).__name__}")
         if declared.factory is not None:
-            return declared.made(self.where)
+            made = declared.made(self.where)
+            if not declared.mutable_made or "~open" in held:
+                return made
         if declared.secret is not None:
             return self._secret(declared.secret)
         if declared.derive is not None and "~open" in held:
@@ -106,8 +108,10 @@ class Field:
         return found
 
     def _derived(self, instance: Any, declared: Value) -> Any:
+        """What follows from the fields as they were declared, whatever became of the copies."""
         assert declared.derive is not None
-        mark = (id(instance), self.name)
+        instance = as_declared(instance)
+        mark = (instance.__dict__.get("~twin", id(instance)), self.name)
         if mark in _here.deriving:
             raise FieldError(f"{self.where}: {declared!r} needs itself; break the circle")
         _here.deriving.add(mark)
@@ -206,6 +210,68 @@ class Field:
         if isinstance(self.declared, Axis):
             return f"<field {self.where} = search({self.declared!r})>"
         return f"<field {self.where} = {self.declared!r}>"
+
+
+# -- what was declared, whatever a setting did to its own copy ------------------------------------
+
+
+def declared_of(params: Any, name: str) -> Any:
+    """The value of a field as it was declared, not the copy that a setting may have changed since.
+
+    Args:
+        params: A setting or a group.
+        name: One of its fields. One that is made by a factory, or derived, is made for this.
+    """
+    held: dict[str, Any] = params.__dict__
+    if name in held:
+        return held.get("~declared", {}).get(name, held[name])
+    field: Field = getattr(params.__class__, FIELDS)[name]
+    declared = held.get("~lazy", {}).get(name, field.declared)
+    if isinstance(declared, Value) and declared.given is not REQUIRED:
+        return declared.given
+    if isinstance(declared, Value) and declared.factory is not None:
+        return declared.made(field.where)
+    if not isinstance(declared, Value) or declared.derive is None or "~open" in held:
+        return getattr(params, name)
+    own = held.get("~own", {})
+    if name in own and not holds_mutable(own[name]):
+        return own[name]
+    return getattr(as_declared(params), name)
+
+
+def as_declared(params: Any) -> Any:
+    """The setting itself while it holds what was declared, else a twin of it that does.
+
+    A setting that nobody has been given yet has no ``~declared``, and holds what was declared.
+    """
+    held: dict[str, Any] = params.__dict__
+    copies = held.get("~declared")
+    if copies is None or not (copies or any(map(holds_mutable, held.get("~own", {}).values()))):
+        return params
+    twin = pristine(params)
+    others = {k: x for k, x in held.copy().items() if k not in getattr(twin, FIELDS)}
+    others["~twin"] = held.get("~twin", id(params))
+    twin.__dict__.update({k: x for k, x in others.items() if k not in ("~own", "~declared")})
+    return twin
+
+
+def pristine(params: Any) -> Any:
+    """A new setting with what was declared, before ``__post_init__``."""
+    twin = object.__new__(params.__class__)
+    held: dict[str, Any] = twin.__dict__
+    for name, x in params.__dict__.copy().items():
+        if name in ("~lazy", "~labels"):
+            held[name] = x
+        elif name in getattr(twin, FIELDS):
+            held[name] = fresh(declared_of(params, name))
+    return twin
+
+
+def copies_of(params: Any, twin: Any) -> dict[str, Any]:
+    """What was declared for the fields of which a `pristine` twin has copies, by name."""
+    held: dict[str, Any] = twin.__dict__
+    given = {name: declared_of(params, name) for name in getattr(twin, FIELDS) if name in held}
+    return {name: x for name, x in given.items() if held[name] is not x}
 
 
 class _Here(threading.local):

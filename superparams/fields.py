@@ -12,7 +12,16 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
-from superparams.content import fresh, holds_mutable, is_array, is_truth, read_only, same
+from superparams.content import (
+    fresh,
+    holds_mutable,
+    is_array,
+    is_container,
+    is_truth,
+    read_only,
+    same,
+    snapshot,
+)
 from superparams.errors import FieldError, say_where
 from superparams.shorten import shorten
 
@@ -121,7 +130,7 @@ class Value:
         secret: str | None = None,
         plain: bool = False,
     ) -> None:
-        self.given = given
+        self.given = snapshot(given)
         self.factory = factory
         self.derive = derive
         self.key = key
@@ -173,6 +182,11 @@ class Value:
         self._made = read_only(made) if is_array(made) else made
 
     @property
+    def mutable_made(self) -> bool:
+        """Whether each setting needs a copy of its own of what the factory has made."""
+        return is_container(self._made) or is_group(self._made)
+
+    @property
     def is_carried(self) -> bool:
         """Whether a worker must be given its content.
 
@@ -195,7 +209,9 @@ class Value:
             self.put(content)
 
     def own(self) -> Any:
-        """What one setting gets of a given constant."""
+        """What one setting gets of a given constant, or of the container that a factory made."""
+        if self.is_made:
+            return fresh(self._made, share_objects=True)
         return fresh(self.given, share_objects=not self.plain) if self.mutable else self.given
 
     def __getstate__(self) -> dict[str, Any]:

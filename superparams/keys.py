@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from superparams.declare import fields_of, recorded_fields
 from superparams.errors import IdentityError, SpaceError
-from superparams.field import Field
-from superparams.fields import REQUIRED, Value, is_group, is_open
+from superparams.field import Field, declared_of
+from superparams.fields import Value, is_group, is_open
 from superparams.identity import combine, field_digest, field_digester, given_digest
 from superparams.identity.digest import MODULUS
 from superparams.layout import Layout
@@ -51,6 +51,7 @@ class Keys:
 
     def __init__(self, space: Params) -> None:
         self._space = space
+        self._columns: list[_Column] | None = None
         opened = space.__dict__.get("~open", {})
         fields = recorded_fields(type(space))
         # A derived field may be different for every setting, so that one has to be built.
@@ -65,7 +66,7 @@ class Keys:
                 combine(_of_fixed(setting, fields[name]) for name in self._derived)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {n: x for n, x in self.__dict__.items() if n != "_columns"}
+        return {**self.__dict__, "_columns": None}
 
     def __getitem__(self, index: int) -> int:
         layout: Layout | None = self._space.__dict__.get("~layout")
@@ -86,7 +87,7 @@ class Keys:
     def at(self, index: int, layout: Layout) -> int:
         """The key of the point `index` of the product, whether ``valid`` keeps it or not."""
         key, place = self._constant, index
-        for column in self._columns_of(layout):
+        for column in self._columns or self._columns_of(layout):
             place, at = divmod(place, column.size)
             key += column[at]
         if self._derived:
@@ -96,7 +97,7 @@ class Keys:
         return key % MODULUS
 
     def _columns_of(self, layout: Layout) -> list[_Column]:
-        if "_columns" not in self.__dict__:
+        if self._columns is None:
             fields = fields_of(type(self._space))
             self._columns = [
                 _Column([fields[name] for name in group], dimension)
@@ -122,9 +123,10 @@ class _Column:
     def __getitem__(self, place: int) -> int:
         if self._cache is None:
             return self._digest(place)
-        if place not in self._cache:
-            self._cache[place] = self._digest(place)
-        return self._cache[place]
+        found = self._cache.get(place)
+        if found is None:
+            found = self._cache[place] = self._digest(place)
+        return found
 
     @property
     def is_distinct(self) -> bool:
@@ -157,18 +159,16 @@ def _declared(params: Params, field: Field) -> Any:
 def _of_fixed(params: Params, field: Field) -> int:
     declared = _declared(params, field)
     if not isinstance(declared, Value):
-        return _digest(field, getattr(params, field.name))
+        return _digest(field, declared_of(params, field.name))
     if declared.key is not None:
         return given_digest(field.name, declared.key)
     if declared.derive is not None:
         try:
-            derived = getattr(params, field.name)
+            derived = declared_of(params, field.name)
         except Exception:  # that setting fails when it runs, and needs a key to be recorded under
             return given_digest(field.name, UNDERIVED)
         return _digest(field, derived)
-    # What was declared counts, not the copy that a setting may have changed since.
-    constant = declared.given if declared.given is not REQUIRED else getattr(params, field.name)
-    return _digest(field, constant)
+    return _digest(field, declared_of(params, field.name))
 
 
 def _of_derived(params: Params, field: Field) -> int:

@@ -7,14 +7,13 @@ their ``__init__``.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from superparams.content import fresh, holds_mutable
 from superparams.errors import FieldError, SpaceError, say_where
-from superparams.field import Field
-from superparams.fields import FIELDS, Axis, is_group
+from superparams.field import Field, declared_of
+from superparams.fields import FIELDS, Axis, Value, is_group
 from superparams.shorten import shorten
 from superparams.space import Alternatives, Kept, Nested, Product, dimension_of, zipped
 
@@ -49,8 +48,9 @@ class Layout:
         )
         self._after = after
         self._valid = valid
-        self.bare = _compile(cls, held, opened, self.groups, None)
-        self.make = _compile(cls, held, opened, self.groups, after) if after else self.bare
+        self.bare = _compile(cls, held, opened, self.groups)
+        self.declared = _declared(cls, held, opened, self.groups)
+        self.make = self.bare if after is None and self.declared is None else self._whole
         self.kept = None if valid is None else Kept(self.product.size, self._keeps)
 
     def _keeps(self, index: int) -> bool:
@@ -70,7 +70,23 @@ class Layout:
 
     def at(self, index: int) -> Any:
         """The setting at ``0 <= index < size``."""
-        return self.make(self.product.at(self.kept.at(index) if self.kept else index))
+        return self.make(self.point(index))
+
+    def point(self, index: int) -> tuple[Any, ...]:
+        """The values of the open fields of the setting at ``0 <= index < size``."""
+        return self.product.at(self.kept.at(index) if self.kept else index)
+
+    def hand_over(self, setting: Any, point: tuple[Any, ...]) -> None:
+        """Make a setting of `bare` one that code of the user may have."""
+        if self.declared is not None:
+            setting.__dict__["~declared"] = self.declared(point)
+        if self._after is not None:
+            self._after(setting)
+
+    def _whole(self, point: tuple[Any, ...]) -> Any:
+        setting = self.bare(point)
+        self.hand_over(setting, point)
+        return setting
 
     def __iter__(self) -> Iterator[Any]:
         if self._valid is None:
@@ -81,8 +97,7 @@ class Layout:
         for point in self.product:
             setting = self.bare(point)
             if keeps(valid, setting):
-                if self._after is not None:
-                    self._after(setting)
+                self.hand_over(setting, point)
                 yield setting
 
     def index(self, setting: Any) -> int:
@@ -92,8 +107,12 @@ class Layout:
             SpaceError: When a field has a value that is not among its points, or ``valid``
                 leaves the setting out.
         """
-        values = operator.attrgetter  # a group of one gives the value, of several a tuple
-        point = [values(*group)(setting) for group in self.groups]
+        point = [
+            declared_of(setting, group[0])
+            if len(group) == 1
+            else tuple(declared_of(setting, name) for name in group)
+            for group in self.groups
+        ]
         index, stranger = self.product.find(point)
         if index is None:
             assert stranger is not None
@@ -164,15 +183,11 @@ def _compile(
     held: Mapping[str, Any],
     opened: Mapping[str, Any],
     groups: Sequence[Sequence[str]],
-    after: Callable[[Any], None] | None,
 ) -> Make:
+    """What builds a setting, of which nobody has the copies yet."""
     slots = {name: f"p{number}" for number, name in enumerate(opened)}
-    shape = "".join(
-        f"{slots[group[0]]}, " if len(group) == 1 else f"({', '.join(slots[n] for n in group)}), "
-        for group in groups
-    )
-    names: dict[str, Any] = {"new": object.__new__, "cls": cls, "fresh": fresh, "after": after}
-    lines = ["def make(point):", f"    {shape or '()'} = point", "    s = new(cls); d = s.__dict__"]
+    names: dict[str, Any] = {"new": object.__new__, "cls": cls, "fresh": fresh}
+    lines = [*_unpacked(slots, groups), "    s = new(cls); d = s.__dict__"]
     fields: Mapping[str, Field] = getattr(cls, FIELDS)
     for number, name in enumerate([*fields, *(k for k in held if k not in fields)]):
         if name in slots:
@@ -182,8 +197,38 @@ def _compile(
             names[f"c{number}"] = held[name]
             made = f"fresh(c{number})" if is_group(held[name]) else f"c{number}"
             lines.append(f"    d[{name!r}] = {made}")
-    lines.extend(["    after(s)"] if after else [])
-    exec("\n".join([*lines, "    return s"]), names)
+    return _executed([*lines, "    return s"], names)
+
+
+def _declared(
+    cls: type[Any],
+    held: Mapping[str, Any],
+    opened: Mapping[str, Any],
+    groups: Sequence[Sequence[str]],
+) -> Make | None:
+    """What gives the values of which a setting has copies, by name; None without such fields."""
+    slots = {name: f"p{number}" for number, name in enumerate(opened)}
+    fields: Mapping[str, Field] = getattr(cls, FIELDS)
+    names = {f"c{number}": held[name] for number, name in enumerate(held) if is_group(held[name])}
+    copies = {name: f"c{number}" for number, name in enumerate(held) if f"c{number}" in names}
+    copies.update({name: slots[name] for name in opened if _needs_copy(opened[name])})
+    given = [*held.get("~lazy", {}).values(), *(field.declared for field in fields.values())]
+    if not copies and not any(isinstance(x, Value) and x.derive for x in given):
+        return None
+    items = ", ".join(f"{name!r}: {made}" for name, made in copies.items())
+    return _executed([*_unpacked(slots, groups), f"    return {{{items}}}"], names)
+
+
+def _unpacked(slots: Mapping[str, str], groups: Sequence[Sequence[str]]) -> list[str]:
+    shape = "".join(
+        f"{slots[group[0]]}, " if len(group) == 1 else f"({', '.join(slots[n] for n in group)}), "
+        for group in groups
+    )
+    return ["def make(point):", f"    {shape or '()'} = point"]
+
+
+def _executed(lines: list[str], names: dict[str, Any]) -> Make:
+    exec("\n".join(lines), names)
     make: Make = names["make"]
     return make
 

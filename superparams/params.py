@@ -3,7 +3,8 @@
 An instance is a *setting* when every field is fixed, a *space* while at least one axis is open.
 Keys of ``__dict__`` that begin with ``~`` cannot clash with fields: ``~open`` and ``~layout`` the
 open fields of a space, ``~lazy`` constants given at the call that are made on demand, ``~own`` what
-was made for this setting, ``~labels`` axes with named points, ``~place`` and ``~key`` of a run.
+was made for this setting, ``~declared`` the values of which it has copies (a setting without it has
+been given to nobody yet), ``~labels`` axes with named points, ``~place`` and ``~key`` of a run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from superparams import visible
 from superparams.content import fresh, hash_of, same
 from superparams.declare import SearchMeta, fields_of, recorded_fields
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError
-from superparams.field import Field
+from superparams.field import Field, copies_of, declared_of, pristine
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
 from superparams.labels import axes_with_names
 from superparams.layout import Layout, Refusal, close_run, keeps
@@ -61,6 +62,7 @@ class Params(metaclass=SearchMeta):
                     f"{cls.__name__}({name}=...), or a default in the class"
                 )
             _hold(held, opened, field, declared, is_given=is_given)
+        held.setdefault("~declared", {})
         if opened:
             held["~open"] = opened
             close_run(self)
@@ -224,7 +226,7 @@ class Params(metaclass=SearchMeta):
     def replace(self, /, **changes: Any) -> Self:
         """A new instance with some fields changed; derived fields are computed anew."""
         held = self.__dict__
-        kept = {name: held[name] for name in self.keys() if name in held}
+        kept = {name: declared_of(self, name) for name in self.keys() if name in held}
         axes = axes_with_names(self)
         named = {name: axes[name].named(x) for name, x in changes.items() if name in axes}
         new = type(self)(**{**kept, **held.get("~lazy", {}), **changes, **named})
@@ -239,13 +241,8 @@ class Params(metaclass=SearchMeta):
         """A copy of a setting that shares nothing mutable with it; a space never changes."""
         if is_open(self):
             return self
-        new = _restore(type(self))
-        held = vars(new)
-        for name, x in self.__dict__.items():
-            if name in ("~lazy", "~labels"):
-                held[name] = x
-            elif name in fields_of(type(self)):
-                held[name] = fresh(x)
+        new: Self = pristine(self)
+        vars(new)["~declared"] = copies_of(self, new)
         new.__post_init__()
         return new
 
@@ -320,7 +317,8 @@ def layout_of(space: Params) -> Layout:
         cls = type(space)
         opened = held["~open"]
         names = {*fields_of(cls), "~lazy"} - opened.keys()
-        kept = {k: x for k, x in held.items() if k in names}
+        copies = held.get("~declared", {})
+        kept = {k: copies.get(k, x) for k, x in held.items() if k in names}
         axes = axes_with_names(space)
         if axes:
             kept["~labels"] = axes
@@ -357,6 +355,7 @@ def _hold(
         held[name] = opened[name] = declared.given
     elif is_group(declared.given):
         held[name] = fresh(declared.given)
+        held.setdefault("~declared", {})[name] = declared.given
     elif declared.given is not REQUIRED and not declared.mutable:
         held[name] = declared.given
     elif is_given:
@@ -383,7 +382,7 @@ def _same_field(a: Params, b: Params, name: str) -> bool:
         given = [name in x.__dict__ or name in x.__dict__.get("~lazy", {}) for x in (a, b)]
         if not any(given):
             return True  # both follow from the class and the other fields
-    return same(getattr(a, name), getattr(b, name))
+    return same(declared_of(a, name), declared_of(b, name))
 
 
 def _field_hash(params: Params, field: Field) -> int:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, cast
 
-from superparams.content import PLAIN_MODULES, comes_from, same
+from superparams.content import PLAIN_MODULES, comes_from, fresh, same
 from superparams.declare import fields_of, recorded_fields
-from superparams.field import Field
+from superparams.field import Field, declared_of
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
 from superparams.labels import label_of, leaves_class_open, naming
 from superparams.layout import Layout
 from superparams.shorten import shorten
 
 __all__ = [
+    "Rows",
     "as_dict",
     "as_row",
     "axes_of",
     "given_fields",
     "headline",
     "inline",
-    "row_maker",
     "row_of_field",
     "shown_fields",
     "summary",
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 LONGEST_LINE: Final = 100
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 def inline(params: Any) -> str:
@@ -162,10 +163,21 @@ def _nested_dict(params: Any, name: str, x: Any) -> Any:
     return {**kind, **as_dict(x)}
 
 
-def as_row(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The columns of a setting, dotted names first to last, as plain data."""
-    for field in recorded_fields(params.__class__).values():
-        yield from row_of_field(params, field, prefix)
+def as_row(
+    params: Any, prefix: str = "", cells: Mapping[str, Any] = _NOTHING
+) -> Iterator[tuple[str, Any]]:
+    """The columns of a setting as it was declared, dotted names first to last, as plain data.
+
+    Args:
+        params: A setting or a group.
+        prefix: What the names of columns begin with.
+        cells: The columns of some fields, which are known already.
+    """
+    for name, field in recorded_fields(params.__class__).items():
+        if name in cells:
+            yield prefix + name, cells[name]
+        else:
+            yield from row_of_field(params, field, prefix)
 
 
 def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -174,7 +186,7 @@ def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, 
     declared = held.get("~lazy", {}).get(name, field.declared)
     if name not in held and isinstance(declared, Value) and declared.factory:
         return
-    x = getattr(params, name)
+    x = declared_of(params, name)
     axis = naming(params, field)
     label = None if axis is None else label_of(axis, x)
     if label is not None:
@@ -187,34 +199,43 @@ def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, 
         yield from as_row(x, f"{prefix}{name}.")
 
 
-def row_maker(space: Any) -> Callable[[Any], dict[str, Any]]:
-    """What gives the columns of each setting of `space`, quickly where they are all plain."""
-    held = space.__dict__
-    axes: list[str] = []
-    constants: dict[str, Any] = {}
-    for name, field in recorded_fields(space.__class__).items():
-        x = held.get(name)
-        declared = held.get("~lazy", {}).get(name, field.declared)
-        if isinstance(x, Axis) and _is_plain_axis(x):
-            axes.append(name)
-            constants[name] = None
-        elif isinstance(x, Axis) or is_group(x) or isinstance(field.declared, Axis):
-            return lambda setting: dict(as_row(setting))
-        elif name in held or (isinstance(declared, Value) and declared.given is not REQUIRED):
-            constants[name] = table_value(getattr(space, name))
-        elif isinstance(declared, Value) and declared.derive is not None:
-            return lambda setting: dict(as_row(setting))
-    return _merger(constants, axes)
+class Rows:
+    """Gives the columns of each setting of a space, quickly where they are all plain.
 
+    What all settings share is laid down when this is made, before the first of them runs.
+    """
 
-def _merger(constants: dict[str, Any], axes: list[str]) -> Callable[[Any], dict[str, Any]]:
-    def row(setting: Any) -> dict[str, Any]:
-        columns, held = constants.copy(), setting.__dict__
-        for name in axes:
-            columns[name] = held[name]
-        return columns
+    def __init__(self, space: Any) -> None:
+        self._cells: dict[str, Any] = {}
+        self._axes: list[str] = []
+        self._is_plain = True
+        held = space.__dict__
+        for name, field in recorded_fields(space.__class__).items():
+            x = held.get(name)
+            declared = held.get("~lazy", {}).get(name, field.declared)
+            if isinstance(x, Axis) and _is_plain_axis(x):
+                self._axes.append(name)
+                self._cells[name] = None
+            elif isinstance(x, Axis) or is_group(x) or isinstance(field.declared, Axis):
+                self._is_plain = False
+            elif name in held or (isinstance(declared, Value) and declared.given is not REQUIRED):
+                self._cells[name] = table_value(declared_of(space, name))
+            elif isinstance(declared, Value) and declared.derive is not None:
+                self._is_plain = False
+        if not self._is_plain:
+            self._cells = {n: x for n, x in self._cells.items() if n not in self._axes}
 
-    return row
+    def maker(self) -> Callable[[Any], dict[str, Any]]:
+        """The function that gives the columns of a setting; it raises what a derived field does."""
+        cells, axes = self._cells, self._axes
+
+        def plain(setting: Any) -> dict[str, Any]:
+            columns, held = cells.copy(), setting.__dict__
+            for name in axes:
+                columns[name] = held[name]
+            return columns
+
+        return plain if self._is_plain else lambda setting: dict(as_row(setting, cells=cells))
 
 
 def _is_plain_axis(axis: Axis) -> bool:
@@ -237,7 +258,7 @@ PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
 def table_value(x: Any) -> Any:
     """A value as a table holds it: plain data as it is, everything else as a short text."""
     if _is_plain(x):
-        return x
+        return x if _is_plain_scalar(x) else fresh(x)
     if callable(x) and hasattr(x, "__qualname__"):
         return f"{x.__module__}.{x.__qualname__}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow

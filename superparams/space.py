@@ -174,7 +174,8 @@ class Product:
         for dimension in reversed(self.dimensions):
             index, place = divmod(index, dimension.size)
             point.append(dimension.at(place))
-        return tuple(reversed(point))
+        point.reverse()
+        return tuple(point)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return _combinations(self.dimensions)

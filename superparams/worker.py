@@ -17,6 +17,7 @@ from superparams import visible
 from superparams.declare import fields_of
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.experiment import Experiment, Place
+from superparams.field import copies_of, pristine
 from superparams.fields import Axis, Value, is_group, is_open
 from superparams.identity import key_text
 from superparams.identity.names import main_name, set_main_name
@@ -24,16 +25,25 @@ from superparams.keys import Keys
 from superparams.libraries import libraries_of
 from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
-from superparams.outcomes.frozen import frozen
+from superparams.outcomes.frozen import checked, frozen
 from superparams.params import Params, layout_of
 from superparams.payload.process import Origin, this_process
 from superparams.payload.script import Names, Script
 from superparams.payload.script import adopt as adopt_script
 from superparams.secrets import hide, variables_of
-from superparams.show import as_row, row_maker
+from superparams.show import Rows, as_row
 from superparams.snapshot import install
 
-__all__ = ["Place", "Program", "Worker", "headline", "is_ours", "trace_of", "users_trace"]
+__all__ = [
+    "Place",
+    "Program",
+    "Worker",
+    "checked",
+    "headline",
+    "is_ours",
+    "trace_of",
+    "users_trace",
+]
 
 
 class Program:
@@ -62,6 +72,7 @@ class Program:
         self.n_proc = n_proc
         self.name = name
         self.keys = Keys(space) if keys is None else keys
+        self.rows = Rows(space)
         self.on_failure: Callable[[BaseException], None] | None = None
         self._main = main_name()
         self.sources = sources or {}
@@ -113,15 +124,12 @@ class Program:
         """The columns of a setting, without anything of the user's that could fail."""
         layout = self.space.__dict__.get("~layout")
         if layout is None:
-            # The user's own object, of which nothing is to change here.
-            setting = object.__new__(type(self.space))
-            vars(setting).update(vars(self.space))
+            setting = pristine(self.space)
         else:
-            raw = layout.kept.at(index) if layout.kept else index
-            setting = layout.bare(layout.product.at(raw))
+            setting = layout.bare(layout.point(index))
         origin = Origin()
         try:
-            return dict(as_row(setting))
+            return self.rows.maker()(setting)
         except Exception:  # a derived field that cannot be computed
             return _partial_row(setting)
         finally:
@@ -198,9 +206,10 @@ class Worker:
         self._set_up_error: BaseException | None = None
         self._set_up_trace: TracebackType | None = None
         self._secrets = variables_of(program.space)
-        self._row = row_maker(program.space)
-        is_space = is_open(program.space)
-        self._at: Callable[[int], Any] = layout_of(program.space).at if is_space else self._only
+        self._row = program.rows.maker()
+        self._layout = layout = layout_of(program.space) if is_open(program.space) else None
+        self._point: Callable[[int], Any] = (lambda _: ()) if layout is None else layout.point
+        self._is_handed_over = layout is None or layout.make is not layout.bare
 
     def run(self, index: int, attempt: int = 1) -> Outcome:
         """Run one setting; whatever it raises becomes its outcome, except KeyboardInterrupt."""
@@ -215,10 +224,18 @@ class Worker:
                     self._set_up()
                 finally:  # its time is no setting's
                     started, begun = time.time(), time.perf_counter()
-            setting = self._setting(index, key)
+            point = self._point(index)
+            setting = self._setting(point, key)
+            try:
+                params = self._row(setting)
+            except Exception:  # a derived field may need what `run` is going to make
+                params = None
+            if self._is_handed_over:
+                self._hand_over(setting, point)
             self._origin.check_after(0.0, self._run_name)
             result = frozen(checked(type(setting), setting.run()))
-            params = self._row(setting)
+            if params is None:
+                params = self._row(setting)
         except KeyboardInterrupt as raised:
             self._origin.check(self._run_name, raised)
             raise
@@ -247,16 +264,22 @@ class Worker:
             attempt,
         )
 
-    def _setting(self, index: int, key: int) -> Experiment:
-        setting: Experiment = self._at(index)
+    def _setting(self, point: tuple[Any, ...], key: int) -> Experiment:
+        """A setting as it was declared, which code of the user has not seen yet."""
+        # A space of one is the user's own object: what a setting does to itself stays out of it.
+        layout = self._layout
+        setting: Experiment = pristine(self._space) if layout is None else layout.bare(point)
         held: dict[str, Any] = vars(setting)
         held.update(self._common)
         held["~key"] = key
         return setting
 
-    def _only(self, _: int) -> Experiment:
-        # A space of one is the user's own object: what a setting does to itself stays out of it.
-        return self._space.replace()
+    def _hand_over(self, setting: Experiment, point: tuple[Any, ...]) -> None:
+        if self._layout is not None:
+            self._layout.hand_over(setting, point)
+        else:
+            vars(setting)["~declared"] = copies_of(self._space, setting)
+            setting.__post_init__()
 
     @property
     def is_to_set_up(self) -> bool:
@@ -315,25 +338,6 @@ class Worker:
             what = f"{name} failed in worker {self._place.rank}: {trace}"
             warnings.warn(visible.lines(what), RuntimeWarning, stacklevel=2)
         self._origin.check(name)
-
-
-def checked(cls: type[Any], result: Any) -> Any:
-    """What ``run`` returned, as an outcome can hold it.
-
-    Raises:
-        TypeError: For anything but a dict, None, or a frame.
-    """
-    if result is None or type(result) is dict or hasattr(result, "__arrow_c_stream__"):
-        return result  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(result, Mapping):
-        return dict(result)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-    if inspect.iscoroutine(result):
-        result.close()
-        raise TypeError(f"{cls.__name__}.run() is async; use asyncio.run(...) inside a plain run()")
-    raise TypeError(
-        f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "
-        f'such as {{"score": ...}}, None, or a data frame'
-    )
 
 
 def _leaves_debugger(error: BaseException) -> bool:

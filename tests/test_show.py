@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.show import row_maker
+from superparams.show import Rows
 
 
 class Hyperparams(Experiment):
@@ -218,8 +218,8 @@ SPACES: list[Any] = [
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_row_maker_gives_what_as_row_gives(space: Any) -> None:
-    make = row_maker(space)
+def test_rows_give_what_as_row_gives(space: Any) -> None:
+    make = Rows(space).maker()
     for setting in space:
         assert make(setting) == setting.as_row()
         assert list(make(setting)) == list(setting.as_row())

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import fractions
+import inspect
 import sys
 import uuid
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from typing import Any, Final
 from superparams.content import items_of
 from superparams.identity.names import class_of
 
-__all__ = ["Frozen", "Refused", "frozen"]
+__all__ = ["Frozen", "Refused", "checked", "frozen"]
 
 # Types whose values never change. The scalar types of numpy join when they are met.
 _FIXED: Final[set[type]] = {
@@ -79,6 +80,25 @@ class _Name:
 
 class _HasNoCopy(Exception):
     """Raised for a value that is recorded by its cell instead."""
+
+
+def checked(cls: type[Any], result: Any) -> Any:
+    """What ``run`` returned, as an outcome can hold it.
+
+    Raises:
+        TypeError: For anything but a dict, None, or a frame.
+    """
+    if result is None or type(result) is dict or hasattr(result, "__arrow_c_stream__"):
+        return result  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(result, Mapping):
+        return dict(result)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(f"{cls.__name__}.run() is async; use asyncio.run(...) inside a plain run()")
+    raise TypeError(
+        f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "
+        f'such as {{"score": ...}}, None, or a data frame'
+    )
 
 
 def frozen(result: Any) -> Any:

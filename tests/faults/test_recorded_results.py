@@ -10,7 +10,6 @@ import functools
 import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from carriers import ENGINES, options
 
 from superparams import Experiment, search
 from superparams.outcomes.frozen import Frozen, Refused, frozen
@@ -383,24 +383,10 @@ def expected(face: str, x: int) -> dict[str, Any]:
     return {"sizes.n": x, "seen": [x]} if face == "left" else {"frame": float(x)}
 
 
-ENGINES: dict[str, Callable[[], dict[str, Any]]] = {
-    "serial": dict,
-    "threads": lambda: {"num_proc": 1, "engine": "threads"},
-    "forkserver": lambda: {"num_proc": 2, "start_method": "forkserver"},
-    "spawn": lambda: {"num_proc": 2, "start_method": "spawn"},
-    "fork": lambda: {"num_proc": 2, "start_method": "fork"},
-    "a pool of threads": lambda: {"engine": ThreadPoolExecutor(1)},
-    "a pool of processes": lambda: {"engine": ProcessPoolExecutor(1)},
-}
-
-
 @pytest.fixture(params=ENGINES)
 def how(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    options = ENGINES[request.param]()
-    yield {**options, "progress": False}
-    engine = options.get("engine")
-    if isinstance(engine, ThreadPoolExecutor | ProcessPoolExecutor):
-        engine.shutdown()
+    with options(request.param) as made:
+        yield {**made, "progress": False}
 
 
 @pytest.fixture(autouse=True)
