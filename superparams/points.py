@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Final, cast
 
-from superparams.content import CONTAINERS, snapshot
+from superparams.content import snapshot
 from superparams.errors import FieldError
 from superparams.fields import Axis, Search, Value, group_class, is_group, is_open
 from superparams.shorten import shorten
@@ -23,7 +23,7 @@ __all__ = ["axis_of", "refuse_hidden"]
 LONGEST_ITERATOR: Final = 1_000_000
 CONTAINERS: Final = (list, tuple, set, frozenset)
 SIMPLE: Final = {type(None), bool, int, float, complex, str, bytes}  # hold nothing
-_CONTAINERS: Final = frozenset(CONTAINERS)
+COPIED: Final = frozenset({list, tuple, dict, set})
 
 
 def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
@@ -51,7 +51,7 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
     else:
         for point in points:
             refuse_hidden(point, where, annotation)
-        if not _CONTAINERS.isdisjoint(map(type, points)):
+        if not COPIED.isdisjoint(map(type, points)):
             points = tuple(map(snapshot, points))  # what their owner does to them stays outside
     return Axis(points, labels, searched.zip)
 
