@@ -6,6 +6,7 @@ Subclass `Experiment`, declare fields with ``search`` and ``value``, write ``run
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from superparams.experiment import Experiment, GridSearch, Params, SearchMeta
@@ -49,3 +50,9 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_LATER[name]), name)
+
+
+if "SUPERPARAMS_PROCESS" in os.environ:  # a frozen application was started again to be a worker
+    from superparams.engines.pool.restart import become
+
+    become()

@@ -58,6 +58,11 @@ class Job:
         """What to tell of the experiment beside its outcomes."""
         return [*self.code.notes, *looks_secret(self.space), *legacy.notes_of(self.space)]
 
+    def todo_keys(self) -> bytes:
+        """The keys of all settings that there are to run, 16 bytes each."""
+        keys = self.program.keys
+        return b"".join(keys[index].to_bytes(16, "big") for one in self.plan.todo for index in one)
+
     def label(self, index: int) -> str:
         """A setting in one line."""
         return ", ".join(f"{name}={x!r}" for name, x in self.program.row(index).items())

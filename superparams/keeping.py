@@ -9,6 +9,7 @@ from typing import Final
 from superparams import visible
 from superparams.job import Job
 from superparams.store import RunFolder, gather_later, save_source
+from superparams.store.others import MOST_KEYS, save_keys
 
 __all__ = ["HURRIED", "PATIENCE", "Keeping"]
 
@@ -34,6 +35,8 @@ class Keeping:
 
     def _keep(self) -> None:
         try:
+            if self._job.plan.n_todo <= MOST_KEYS:
+                save_keys(self._run, self._job.todo_keys())
             self._keep_source()
             gathered = self._gathered.result(PATIENCE)
             gathered.save(self._run)

@@ -41,6 +41,7 @@ from superparams.store import (
 )
 from superparams.store.folder import State
 from superparams.store.location import results_folder
+from superparams.store.others import MOST_KEYS, Heartbeat, going_on
 from superparams.store.report import keep_report
 from superparams.store.shown import summary_of
 from superparams.worker import trace_of
@@ -161,15 +162,31 @@ def _tell(planned: Plan) -> None:
 
 
 def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Progress]:
+    assert job.carrier is not None
+    keeping = Keeping(job)
+    run = RunFolder.create(job.root, job.manifest(job.carrier.name))
+    keeping.into(run)
+    with Heartbeat(run):
+        return _execute_in(run, keeping, job, control, origin)
+
+
+def _tell_others(job: Job, run: RunFolder) -> None:
+    """Say which other runs of the experiment go on."""
+    for other in going_on(job.root, run):
+        keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
+        say(f"note: {other.told(job.program.name, keys)}")
+
+
+def _execute_in(
+    run: RunFolder, keeping: Keeping, job: Job, control: Control, origin: Origin
+) -> tuple[RunFolder, Progress]:
     policy, carrier = job.policy, job.carrier
     assert carrier is not None
-    keeping = Keeping(job)
-    run = RunFolder.create(job.root, job.manifest(carrier.name))
-    keeping.into(run)
     options = dataclasses.replace(job.options, folder=run.path)
     if policy.debug:
         job.program.on_failure = post_mortem
     if policy.progress:
+        _tell_others(job, run)
         _tell(job.plan)
     shown = Progress(
         type(job.space).__name__,

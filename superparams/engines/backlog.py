@@ -5,19 +5,25 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
+# What is to run alone runs in so many parts at first: one of them may be to blame.
+_PARTS = 8
 # One message to a worker stays well below the buffer of a socket.
 MOST_RANGES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Settings handed out together: ranges of indices in any order, all at the same attempt."""
+    """Settings handed out together: ranges of indices in any order, all at the same attempt.
+
+    alone: no other setting may run meanwhile, as each may be what ended all workers.
+    """
 
     ranges: tuple[range, ...]
     attempt: int = 1
+    alone: bool = False
 
     def __len__(self) -> int:
         return sum(map(len, self.ranges))
@@ -34,13 +40,12 @@ class Chunk:
         ends = list(accumulate(map(len, self.ranges)))
         place = bisect_right(ends, count)
         if place == len(self.ranges):
-            return self, Chunk((), self.attempt)
+            return self, replace(self, ranges=())
         cut = count - (ends[place - 1] if place else 0)
         parted = self.ranges[place]
         head = (*self.ranges[:place], *([parted[:cut]] if cut else ()))
-        return Chunk(head, self.attempt), Chunk(
-            (parted[cut:], *self.ranges[place + 1 :]), self.attempt
-        )
+        tail = (parted[cut:], *self.ranges[place + 1 :])
+        return replace(self, ranges=head), replace(self, ranges=tail)
 
     def around(self, index: int) -> tuple[Chunk, Chunk]:
         """What comes before `index`, and what comes after it."""
@@ -69,8 +74,15 @@ class Backlog:
         self._source = (one for one in todo if len(one))
         self._ranges: deque[range] = deque()
         self._again: deque[Chunk] = deque()
+        self._apart: deque[Chunk] = deque()
+        self._n_apart = 0
         self.remaining = sum(map(len, todo))
         self.waiting = 0  # how many of these for another attempt
+
+    @property
+    def ready(self) -> int:
+        """How many of those that remain may run beside others."""
+        return self.remaining - self._n_apart
 
     def take(self, size: int) -> Chunk | None:
         """At most `size` settings; the ones to try again come last."""
@@ -88,7 +100,9 @@ class Backlog:
 
     def give_back(self, chunk: Chunk) -> None:
         """Hand these out next: nobody ran them, or what became of them was lost."""
-        if chunk.attempt > 1:
+        if chunk.alone:
+            self.set_apart(chunk)
+        elif chunk.attempt > 1:
             self.isolate(chunk)
         else:
             self.remaining += len(chunk)
@@ -100,8 +114,31 @@ class Backlog:
         self.waiting += len(chunk) if chunk.attempt > 1 else 0
         self._again.extend(Chunk((range(one, one + 1),), chunk.attempt) for one in chunk)
 
-    def try_again(self, index: int, attempt: int) -> None:
+    def set_apart(self, chunk: Chunk) -> None:
+        """Hand these out while nothing else runs, after all the others: a few, or one by one."""
+        self.remaining += len(chunk)
+        self._n_apart += len(chunk)
+        self.waiting += len(chunk) if chunk.attempt > 1 else 0
+        size = max(1, len(chunk) // _PARTS)
+        while chunk:
+            part, chunk = chunk.split(size)
+            self._apart.append(replace(part, alone=True))
+
+    def take_apart(self) -> Chunk | None:
+        """What is to run alone now."""
+        if not self._apart:
+            return None
+        chunk = self._apart.popleft()
+        self.remaining -= len(chunk)
+        self._n_apart -= len(chunk)
+        self.waiting -= len(chunk) if chunk.attempt > 1 else 0
+        return chunk
+
+    def try_again(self, index: int, attempt: int, *, alone: bool = False) -> None:
         """Hand this out once more, after all the others."""
+        if alone:
+            self.set_apart(Chunk((range(index, index + 1),), attempt))
+            return
         self.remaining += 1
         self.waiting += 1
         self._again.append(Chunk((range(index, index + 1),), attempt))

@@ -197,17 +197,25 @@ def this_process() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "boot": _boot(),
+        "space": _pid_space(),
         "pid": os.getpid(),
         "started": _started(os.getpid()),
     }
 
 
+def is_here(process: Mapping[str, Any]) -> bool:
+    """Whether a process is one of this machine, and of this container, so that we can see it."""
+    space = process.get("space")
+    is_of_host = process.get("host") == socket.gethostname()
+    return is_of_host and (space is None or space == _pid_space())
+
+
 def is_alive(process: Mapping[str, Any]) -> bool:
     """Whether the process that `this_process` described still runs.
 
-    One of another host counts as alive.
+    One of another host or container counts as alive.
     """
-    if process.get("host") != socket.gethostname():
+    if not is_here(process):
         return bool(process)
     if process.get("boot") != _boot():
         return False
@@ -217,6 +225,14 @@ def is_alive(process: Mapping[str, Any]) -> bool:
         and (started := _started(pid)) is not None
         and started == process.get("started")
     )
+
+
+def _pid_space() -> str | None:
+    """In which processes have the numbers that we see: a container has its own."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
 
 
 def _boot() -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Places in a cell; each holds 64 bits.
 INDEX = 0  # of the setting that runs, -1 when none
@@ -30,6 +30,7 @@ class Mark:
     attempt: int
     log: int
     in_setup: bool = False
+    unsent: int = field(default=0, compare=False)  # settings that ended before it
 
 
 class Cells:
@@ -69,9 +70,10 @@ class Cells:
         index = view[at + INDEX]
         # Before START, which changes first: so no time of `setup` is taken for one of `run`.
         in_setup = bool(view[at + SETUP])
-        mark = Mark(index, view[at + START], view[at + ATTEMPT], view[at + LOG], in_setup)
+        start, attempt, log = view[at + START], view[at + ATTEMPT], view[at + LOG]
+        mark = Mark(index, start, attempt, log, in_setup, view[at + UNSENT])
         # The worker went on while this was read: what was read is of no one setting.
-        return mark if view[at + INDEX] == index else Mark(-1, 0, 0, -1)
+        return mark if view[at + INDEX] == index else Mark(-1, 0, 0, -1, unsent=mark.unsent)
 
     def close(self) -> None:
         """Give the memory back."""

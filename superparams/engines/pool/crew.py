@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import os
+import secrets
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -40,7 +42,8 @@ class Member:
 
     chunk: what it was given; sent: how many of these it has sent outcomes of; doom: the time of its
     setting is up; cut: the rest of its chunk is being taken back; urged: in which setting it was
-    told to send outcomes; deaf: its channel has ended.
+    told to send outcomes; deaf: its channel has ended, at the time `ended`; used: it has been given
+    a chunk; spoiled: what became of its channel, where that is why it is killed.
     """
 
     rank: int
@@ -54,17 +57,21 @@ class Member:
     cut: Since | None = None
     urged: Mark | None = None
     deaf: bool = False
+    ended: float = 0.0
+    used: bool = False
+    asked_to_leave: float = 0.0
+    spoiled: str = ""
 
     @classmethod
     def make(cls, rank: int, template: Template, *, boots: bool) -> Member:
         """Have the template start a worker; boots: as a fresh interpreter."""
-        fault = _fault_file()
+        fault, key = _fault_file(), secrets.randbits(32)
         try:
-            channel = template.start(rank, fault, boots=boots)
+            channel = template.start(rank, fault, boots=boots, key=key)
         except BaseException:
             os.close(fault)
             raise
-        return cls(rank, channel, fault, wire.Reader(channel))
+        return cls(rank, channel, fault, wire.Reader(channel, key))
 
     @property
     def unsent(self) -> Chunk:
@@ -73,7 +80,7 @@ class Member:
 
     def begin(self, chunk: Chunk, cut: int) -> None:
         """Give it a chunk, to be over when its cell shows another number than `cut`."""
-        self.chunk, self.sent, self.state = chunk, 0, State.BUSY
+        self.chunk, self.sent, self.state, self.used = chunk, 0, State.BUSY, True
         self.say(wire.Frame(wire.Kind.RUN, chunk.attempt, cut, wire.pack_ranges(chunk.ranges)))
 
     def rest(self) -> None:
@@ -83,7 +90,7 @@ class Member:
 
     def leave(self) -> None:
         """Ask it to end."""
-        self.state = State.CLOSING
+        self.state, self.asked_to_leave = State.CLOSING, time.monotonic()
         self.say(wire.Frame(wire.Kind.CLOSE))
 
     def say(self, frame: wire.Frame) -> None:

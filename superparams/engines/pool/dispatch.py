@@ -22,8 +22,9 @@ from superparams.engines.pool import parcel, template, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import CUT, Cells
 from superparams.engines.pool.crew import Member, State
-from superparams.engines.pool.launch import Template, no_files
-from superparams.engines.pool.loss import End, Losses
+from superparams.engines.pool.launch import Template, no_files, no_python
+from superparams.engines.pool.loss import End, Losses, begun_and_rest
+from superparams.engines.pool.unconfirmed import Unconfirmed
 from superparams.engines.pool.watch import Watch
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.errors import EngineError
@@ -35,7 +36,10 @@ _TICK = 0.02  # seconds between looks at what workers do
 _LEAVING = 2.0  # seconds that torn down workers may take to end
 _MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait
 _MOST_FAILED_STARTS = 3
-_MOST_TEMPLATES = 3  # that may die under a run
+_MOST_TEMPLATES = 3  # that may die one after another while no setting runs
+_DEAF = 1.0  # seconds that a worker may go on without its channel
+_HELLO = 120.0  # seconds that a fresh process may take until it runs our code
+_TEARDOWN = 60.0  # seconds that teardown may take where no limit is given
 
 
 class Dispatch:
@@ -59,6 +63,7 @@ class Dispatch:
         self._abandoned = False
         self._failed_starts = self._failed_templates = 0
         self._torn_down = 0.0
+        self._unconfirmed = Unconfirmed(self._out.put)
 
     # ---- the reader's side
 
@@ -123,9 +128,11 @@ class Dispatch:
                 self._look()
                 self._hand_out()
                 self._control.waiting = self._backlog.waiting
+                self._ask_template()
                 self._listen(self._watch.until_due(self._in_state(State.BUSY), _TICK))
             self._close_members()
         finally:
+            self._unconfirmed.release()
             self._end()
 
     def _begin(self) -> None:
@@ -137,6 +144,7 @@ class Dispatch:
         self._reader = wire.Reader(self._template.control)
         self._selector.register(self._template.control, selectors.EVENT_READ, None)
         self._forks: bool | None = None  # not known before the template is ready
+        self._began = None if self._boot.method == "fork" else time.monotonic()
 
     def _end(self) -> None:
         self._selector.unregister(self._template.control)
@@ -147,7 +155,7 @@ class Dispatch:
     def _over(self) -> bool:
         if self._hurried():
             return True
-        if self._in_state(State.BUSY):
+        if self._in_state(State.BUSY) or self._unconfirmed:
             return False
         return self._control.draining or not self._backlog.remaining
 
@@ -162,6 +170,9 @@ class Dispatch:
     def _hand_out(self) -> None:
         if self._control.draining or self._forks is None:
             return
+        if not self._backlog.ready:
+            self._hand_out_alone()
+            return
         self._staff()
         for member in self._in_state(State.IDLE):
             chunk = self._backlog.take(self._pace.size(self._backlog.remaining, self._size))
@@ -169,11 +180,33 @@ class Dispatch:
                 break
             member.begin(chunk, self._cells.of(member.rank)[CUT])
 
+    def _hand_out_alone(self) -> None:
+        """One chunk to a worker of its own, while nothing else runs."""
+        if not self._backlog.remaining or self._in_state(State.BUSY) or self._unconfirmed:
+            return
+        used = [member for member in self._members.values() if member.used]
+        for member in used:  # what settings left in it may act at any time
+            self._retire(member)
+        if used:
+            return
+        if not self._members:
+            self._start(0)
+        for member in self._in_state(State.IDLE)[:1]:
+            if chunk := self._backlog.take_apart():
+                member.begin(chunk, self._cells.of(member.rank)[CUT])
+
+    def _retire(self, member: Member) -> None:
+        if member.state is State.IDLE:
+            member.leave()
+        patience = (self._options.setup_limit or _TEARDOWN) + _LEAVING
+        if time.monotonic() - member.asked_to_leave > patience:
+            self._template.kill(member.rank)
+
     def _staff(self) -> None:
         """Fill vacant ranks as far as there is work for them."""
         free = len(self._in_state(State.IDLE)) + len(self._in_state(State.STARTING))
         for rank in range(self._size):
-            if free >= self._backlog.remaining:
+            if free >= self._backlog.ready:
                 return
             if rank not in self._members:
                 self._start(rank)
@@ -187,9 +220,12 @@ class Dispatch:
 
     def _look(self) -> None:
         vacant = len(self._members) < self._size or self._in_state(State.IDLE)
-        wanted = self._control.draining or (not self._backlog.remaining and bool(vacant))
+        wanted = self._control.draining or (not self._backlog.ready and bool(vacant))
         for member in self._in_state(State.BUSY):
             self._give_back(self._watch.look(member, self._template, wanted=wanted))
+        for member in self._members.values():
+            if member.deaf and time.monotonic() - member.ended > _DEAF:
+                self._spoil(member, "the channel of its worker was closed")
 
     def _give_back(self, chunk: Chunk | None) -> None:
         if chunk:
@@ -208,10 +244,22 @@ class Dispatch:
             self._read_template()
 
     def _read(self, member: Member) -> None:
-        for frame in member.reader.frames():
-            self._hear(member, frame)
+        if member.spoiled:
+            return
+        try:
+            for frame in member.reader.frames():
+                self._hear(member, frame)
+        except wire.Garbled:
+            self._stop_listening(member)
+            self._spoil(member, "something was written into the channel of its worker")
         if member.reader.ended:
             self._stop_listening(member)
+
+    def _spoil(self, member: Member, why: str) -> None:
+        """Kill a worker that cannot tell its outcomes any more."""
+        if member.state is not State.LEAVING:
+            member.spoiled = why
+        self._template.kill(member.rank)
 
     def _hear(self, member: Member, frame: Frame) -> None:
         if frame.kind is Kind.BROKEN:
@@ -224,17 +272,36 @@ class Dispatch:
             if member.state is State.STARTING:
                 member.state = State.IDLE
         else:
+            part = member.chunk.split(frame.a)[0].split(member.sent)[1]
             member.sent = frame.a
-            self._emit(frame.body)
+            self._emit(frame.body, part)
             if frame.kind is Kind.END:
                 self._pace.saw(frame.a, frame.b / 1e9)
                 self._give_back(member.unsent)
                 member.rest()
 
-    def _emit(self, body: bytes) -> None:
-        if body:
-            self._put += len(body)
+    def _emit(self, body: bytes, chunk: Chunk | None = None) -> None:
+        """Pass outcomes on; those of a chunk, once no setting of it has killed the template."""
+        if not body:
+            return
+        self._put += len(body)
+        if chunk is None:
             self._out.put(body)
+        else:
+            self._unconfirmed.add(chunk, body)
+
+    def _ask_template(self) -> None:
+        if self._began is not None and time.monotonic() - self._began > _HELLO:
+            raise no_python(f"nothing was heard within {_HELLO:g} seconds")
+        number = self._unconfirmed.question()
+        if number is not None:
+            self._template.ping(number)
+            return
+        due = self._unconfirmed.patience()
+        if due == "wake":
+            self._template.wake()
+        elif due == "end":
+            self._template.end()
 
     def _read_template(self) -> None:
         for frame in self._reader.frames():
@@ -242,6 +309,10 @@ class Dispatch:
                 self._forks = bool(frame.a)
                 if frame.body:
                     self._template.change_handle(pickle.loads(frame.body))
+            elif frame.kind is Kind.HELLO:
+                self._began = None
+            elif frame.kind is Kind.PONG:
+                self._unconfirmed.answer(frame.a)
             elif frame.kind is Kind.BROKEN:
                 who = "the template process" if self._forks is None else "a worker"
                 raise EngineError(_broken(who, frame.body))
@@ -273,17 +344,27 @@ class Dispatch:
 
     def _stop_listening(self, member: Member) -> None:
         if not member.deaf:
-            member.deaf = True
+            member.deaf, member.ended = True, time.monotonic()
             self._selector.unregister(member.channel)
 
     def _replace_template(self) -> None:
-        """It was killed, and all workers with it: nobody is to blame, all they ran runs again."""
-        self._failed_templates += 1
+        """It was killed, and all workers with it: what may have done that runs again alone."""
+        if self._began is not None:
+            raise no_python("a new process ended before it ran anything of ours, one")
+        busy = self._in_state(State.BUSY)
+        for member in busy:
+            self._read(member)
+        begun = self._unconfirmed.drop()
+        marks = {member: self._cells.mark(member.rank) for member in busy}
+        for member in self._in_state(State.BUSY):
+            first, rest = begun_and_rest(member.unsent, marks[member])
+            begun.append(first)
+            self._give_back(rest)
+        suspects = [chunk for chunk in begun if chunk]
+        self._failed_templates = 0 if suspects else self._failed_templates + 1
         if self._failed_templates >= _MOST_TEMPLATES:
             raise EngineError("the template process died three times; is there enough memory?")
-        for member in self._in_state(State.BUSY):
-            self._read(member)
-            self._give_back(member.unsent)
+        self._emit(self._losses.of_template(suspects, marks.values()))
         self._end()
         self._begin()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from superparams.engines.pool import kin, template, wire
+from superparams.engines.pool import kin, restart, template, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.wire import Frame, Kind
@@ -61,13 +62,17 @@ class Template:
         """Have fresh workers attach this payload from now on: the template's own."""
         self._words = pickle.dumps(replace(self._boot, handle=handle))
 
-    def start(self, rank: int, fault: int, *, boots: bool) -> socket.socket:
-        """Have a worker made (boots: as a fresh interpreter); gives our end of its channel."""
+    def start(self, rank: int, fault: int, *, boots: bool, key: int = 0) -> socket.socket:
+        """Have a worker made (boots: as a fresh interpreter; key: what its frames take).
+
+        Returns:
+            Our end of its channel.
+        """
         ours, theirs = socket.socketpair()
         try:
             with suppress(ConnectionError):  # it is gone, as in `_say`
                 with theirs:
-                    wire.send(self.control, Frame(Kind.START, rank), [theirs.fileno(), fault])
+                    wire.send(self.control, Frame(Kind.START, rank, key), [theirs.fileno(), fault])
                 # Its end is the worker's alone by now: should that be dead, nothing waits for it.
                 if boots:
                     wire.send(ours, Frame(Kind.BOOT, body=self._words))
@@ -84,8 +89,21 @@ class Template:
         """Send a signal to a worker."""
         self._ask(Frame(Kind.SIGNAL, rank, signum))
 
+    def ping(self, number: int) -> None:
+        """Have it answer, which it does as long as nobody has killed it."""
+        self._ask(Frame(Kind.PING, number))
+
+    def wake(self) -> None:
+        """Have it go on, should somebody have stopped it."""
+        kin.kill(self._pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Kill it, and with it all workers; the end of its socket will tell."""
+        kin.kill_group(self._pid)
+
     def close(self, *, is_ready: bool) -> None:
         """End the template, and with it every worker that is left; it has none before `READY`."""
+        self.wake()
         self._ask(Frame(Kind.CLOSE))
         if not self._ended(_PATIENCE if is_ready else _NOT_READY):
             kin.kill_group(self._pid)
@@ -105,12 +123,12 @@ class Template:
             raise EngineError(
                 'sys.executable is empty, so no process can be started; give engine="threads"'
             )
-        command = template.fresh_command("template", path, theirs.fileno(), os.getpid())
+        role = "template", theirs.fileno(), os.getpid()
         self._process = subprocess.Popen(
-            command,
+            restart.command("template", path, *role[1:]),
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            env={**os.environ, **self._boot.environ},
+            env={**os.environ, **self._boot.environ, **restart.environ(*role)},
             start_new_session=True,  # Ctrl-C is ours alone, also while it loads its libraries
         )
         return self._process.pid
@@ -142,6 +160,20 @@ class Template:
                     continue
             return True
         return False
+
+
+def no_python(why: str) -> EngineError:
+    """What to tell when the program that was started is none that can carry workers."""
+    what = "application" if restart.is_frozen() else "Python"
+    remedy = (
+        "import superparams at the top of its main module"
+        if restart.is_frozen()
+        else "set sys.executable to the Python that is to run them"
+    )
+    return EngineError(
+        f"workers cannot be started: {why} of the {what} {sys.executable!r}; {remedy}, or give "
+        f'start_method="fork" or engine="threads"'
+    )
 
 
 def no_files(error: OSError, num_proc: int) -> EngineError:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import io
 import os
+import select
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+_HIGH = 300  # a descriptor that few settings come across
 _LINE_BUFFERED = 1  # _IOLBF of stdio.h, on Linux and macOS alike
 
 
@@ -32,6 +34,41 @@ class Output:
         if folder is not None:
             self._turn_over(log_path(folder, rank))
         self._flush_c = _c_flush()
+        self._path = None if folder is None else log_path(folder, rank)
+        self._kept = {} if self.logged else {1: _kept(1), 2: _kept(2)}
+        self._files = SameFiles(1, 2)
+        self._poll = select.poll()
+        for number in range(3):
+            self._poll.register(number, 0)
+
+    def is_closed(self) -> bool:
+        """Whether a setting has closed 0, 1 or 2 and left them so; one system call."""
+        return any(event & select.POLLNVAL for _, event in self._poll.poll(0))
+
+    def repair(self) -> bool:
+        """Have 0, 1 and 2 be what they were, should a setting have closed or replaced them.
+
+        Returns:
+            Whether 1 or 2 were not.
+        """
+        wrong = self._files.changed()
+        for number in wrong:
+            with suppress(OSError):
+                self._restore(number)
+        try:
+            os.fstat(0)
+        except OSError:
+            with suppress(OSError):
+                _put(os.open(os.devnull, os.O_RDONLY), 0)
+        return bool(wrong)
+
+    def _restore(self, number: int) -> None:
+        if self._path is not None:
+            _put(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), number)
+            return
+        kept = self._kept.get(number, -1)
+        if kept >= 0 and self._files.is_as(kept, number):
+            os.dup2(kept, number)
 
     def mark(self) -> int:
         """Flush, and return the size of the log in bytes (0 without a log)."""
@@ -43,10 +80,15 @@ class Output:
             _flush(sys.stdout)
             _flush(sys.stderr)
             return 0
+        before = self._at
         try:
             self._at = os.lseek(1, 0, os.SEEK_END)
         except OSError:  # a setting has closed it
-            return self._at
+            self._at = -1
+        if self._at < before and self.repair():
+            with suppress(OSError):
+                self._at = os.lseek(1, 0, os.SEEK_END)
+        self._at = max(self._at, before)
         return self._at
 
     def _reopen(self) -> None:
@@ -65,6 +107,52 @@ class Output:
         os.close(fd)
         sys.stdout = _stream(1)
         sys.stderr = _stream(2)
+
+
+class SameFiles:
+    """Tells whether file descriptors are still of the files that they were of."""
+
+    def __init__(self, *numbers: int) -> None:
+        """Remember what these are of."""
+        self._known = {number: _identity(number) for number in numbers}
+
+    def are_same(self) -> bool:
+        """Whether none was closed or replaced."""
+        return not self.changed()
+
+    def changed(self) -> list[int]:
+        """Those that were."""
+        return [number for number, known in self._known.items() if _identity(number) != known]
+
+    def is_as(self, other: int, number: int) -> bool:
+        """Whether `other` is of the file that `number` was of."""
+        return _identity(other) == self._known[number]
+
+
+def _identity(number: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _put(opened: int, number: int) -> None:
+    """Have `number` be what `opened` is of, for children too."""
+    if opened == number:
+        os.set_inheritable(number, True)
+        return
+    os.dup2(opened, number)
+    os.close(opened)
+
+
+def _kept(number: int) -> int:
+    """Another descriptor of the same file, out of the way; -1 where there can be none."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    return -1
 
 
 def log_path(folder: Path, rank: int) -> Path:

@@ -28,11 +28,12 @@ from superparams.engines.pool import cell as cells
 from superparams.engines.pool import kin, shares, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
-from superparams.engines.pool.logs import Output
+from superparams.engines.pool.logs import Output, SameFiles
 from superparams.engines.pool.parcel import Parcels
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.outcome import Outcome
 from superparams.payload import script
+from superparams.payload.process import Origin
 from superparams.worker import Place, trace_of
 
 if TYPE_CHECKING:
@@ -40,17 +41,27 @@ if TYPE_CHECKING:
     from superparams.worker import Program, Worker
 
 _FLUSH_NS = 20_000_000
+_QUICK = 0.1  # seconds of a setting that may run twice
+_NOTHING = 15e-6  # seconds in which nobody opens a file
 _OOM_SCORE = 300  # of 1000: when memory runs out, a worker goes before the driver
 
 
 @dataclass(frozen=True)
 class Seat:
-    """What a worker is given: its rank and its ends of what it shares with the driver."""
+    """What a worker is given: its rank and its ends of what it shares with the driver.
+
+    key: what its frames take, so that no setting can send any.
+    """
 
     rank: int
+    key: int
     channel: socket.socket
     fault: int
     cells: Cells
+
+    def say(self, frame: Frame) -> None:
+        """Send a frame to the driver."""
+        wire.send(self.channel, frame, key=self.key)
 
 
 @dataclass(frozen=True)
@@ -61,12 +72,12 @@ class Loaded:
     attached: Attached | None = None
 
 
-def main(channel: int, fault: int, shared: int, rank: int, parent: int) -> None:
+def main(channel: int, fault: int, shared: int, rank: int, key: int, parent: int) -> None:
     """Be a worker in a fresh interpreter."""
     kin.die_with_parent(parent, signal.SIGKILL)
     for fd in (channel, fault, shared):  # they came by inheritance, and are not for its children
         os.set_inheritable(fd, False)
-    seat = Seat(rank, socket.socket(fileno=channel), fault, Cells(shared))
+    seat = Seat(rank, key, socket.socket(fileno=channel), fault, Cells(shared))
     boot = wire.receive(seat.channel)
     words: Boot = pickle.loads(boot.body)
     words.adopt()
@@ -88,10 +99,10 @@ def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int
         worker = loaded.program.enter(Place(seat.rank, options.num_proc, options.folder))
     except BaseException as error:
         output.mark()
-        wire.send(seat.channel, Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
+        seat.say(Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
         return 1
     member = _Member(loaded, worker, seat, boot, output)
-    wire.send(seat.channel, Frame(Kind.READY))
+    seat.say(Frame(Kind.READY))
     return member.serve()
 
 
@@ -163,7 +174,9 @@ class _Member:
         self._loaded = loaded
         self._worker = worker
         self._rank = seat.rank
-        self._channel = seat.channel
+        self._seat = seat
+        self._files = SameFiles(seat.channel.fileno(), seat.fault, seat.cells.fd)
+        self._origin = Origin()
         self._cell = seat.cells.of(seat.rank)
         self._options = boot.options
         self._output = output
@@ -172,6 +185,7 @@ class _Member:
         self._sets_up = bool(getattr(worker, "is_to_set_up", False))
         if self._sets_up:
             worker.on_set_up = self._on_set_up
+        self._is_checked = True  # that the standard files are there, after what ran until now
         self._is_new = True  # the chunk: its first outcome tells what the others will be like
         self._batch: list[Outcome] = []
         self._sent = 0
@@ -186,9 +200,9 @@ class _Member:
             signal.signal(signal.SIGURG, self._on_urgent)
             signal.siginterrupt(signal.SIGURG, False)
         try:
-            while (frame := wire.receive(self._channel)).kind is Kind.RUN:
+            while (frame := wire.receive(self._seat.channel)).kind is Kind.RUN:
                 self._run(frame)
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # the driver is gone, or a setting did something to the channel
             return 0
         return self._close()
 
@@ -197,7 +211,7 @@ class _Member:
         code = 0
         try:
             self._worker.close()
-            wire.send(self._channel, Frame(Kind.LEFT))
+            self._seat.say(Frame(Kind.LEFT))
             threading._shutdown()  # type: ignore[attr-defined]  # pools of threads and processes
             atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
         except BaseException:
@@ -241,6 +255,17 @@ class _Member:
 
     def _outcome(self, index: int, attempt: int, log: int | None) -> Outcome:
         outcome = self._attempt(index, attempt, log)
+        if outcome.seconds < _NOTHING and outcome.status == "done":
+            self._is_checked = False
+        else:
+            was_checked, self._is_checked = self._is_checked, True
+            if self._output.is_closed():
+                self._output.repair()
+                if not was_checked and outcome.seconds < _QUICK:
+                    # Not this one but one just before it may have closed the standard files, which
+                    # cost this one its output, or put that into a file that it opened.
+                    self._refresh()
+                    outcome = self._attempt(index, attempt, log)
         while again(outcome.status, attempt, self._options):
             attempt += 1
             self._refresh()
@@ -284,6 +309,12 @@ class _Member:
             self._flush(Kind.DATA, may_load=False)
 
     def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
+        self._origin.check("a setting")
+        if not self._files.are_same():
+            os._exit(1)  # the driver sees that it ended while no setting ran
+        if may_load:  # not within a setting, which may have turned them over for a while
+            self._output.repair()
+            self._is_checked = True
         if not self._output.logged:
             self._output.mark()
         batch, self._batch = self._batch, []
@@ -298,6 +329,6 @@ class _Member:
             return
         self._sent += len(batch)
         now = time.monotonic_ns()
-        wire.send(self._channel, Frame(kind, self._sent, now - begun, body))
+        self._seat.say(Frame(kind, self._sent, now - begun, body))
         self._cell[cells.UNSENT] = 0
         self._flushed = now

@@ -25,7 +25,7 @@ from select import select
 from typing import TYPE_CHECKING
 
 from superparams import payload
-from superparams.engines.pool import kin, member, parcel, wire
+from superparams.engines.pool import kin, member, parcel, restart, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.member import Loaded
@@ -43,16 +43,6 @@ _TICK = 0.5
 # done about it.
 _PATIENCE = 2.0
 PEAK = struct.Struct("<q")
-FRESH = (
-    "import sys; sys.path[:] = eval(sys.argv[1]); "
-    "from superparams.engines.pool.{module} import main; main(*map(int, sys.argv[2:]))"
-)
-
-
-def fresh_command(module: str, path: list[str], *numbers: int) -> list[str]:
-    """The command that starts `main` of a module of this package in a fresh interpreter."""
-    code = FRESH.format(module=module)
-    return [sys.executable, *_flags(), "-c", code, repr(path), *map(str, numbers)]
 
 
 def remedy(error: OSError) -> str:
@@ -64,24 +54,13 @@ def remedy(error: OSError) -> str:
     return "use fewer workers"
 
 
-def _flags() -> list[str]:
-    """The interpreter's own options."""
-    flags = [f"-W{one}" for one in sys.warnoptions]
-    for name, value in sys._xoptions.items():  # pyright: ignore[reportPrivateUsage]
-        flags.append(f"-X{name}" if value is True else f"-X{name}={value}")
-    for letter, on in (("O", sys.flags.optimize), ("E", sys.flags.ignore_environment)):
-        flags += [f"-{letter * int(on)}"] if on else []
-    for letter, on in (("B", sys.flags.dont_write_bytecode), ("s", sys.flags.no_user_site)):
-        flags += [f"-{letter}"] if on else []
-    return flags
-
-
 def main(fd: int, parent: int) -> None:
     """Be the template in a fresh interpreter."""
     kin.die_with_parent(parent, signal.SIGKILL)
     os.set_inheritable(fd, False)  # it came by inheritance, and is not for those we start
     control = socket.socket(fileno=fd)
     try:
+        wire.send(control, Frame(Kind.HELLO))
         boot: Boot = pickle.loads(wire.receive(control).body)
         boot.adopt()
         if _loads_here(boot):
@@ -225,7 +204,9 @@ class _Template:
 
     def _obey(self, frame: Frame, fds: list[int]) -> None:
         if frame.kind is Kind.START:
-            self._start(frame.a, *fds)
+            self._start(frame.a, frame.b, *fds)
+        elif frame.kind is Kind.PING:
+            wire.send(self._control, Frame(Kind.PONG, frame.a))
         elif frame.kind is Kind.CLOSE:
             self._ended = True
         elif frame.a in self._pids:
@@ -235,35 +216,35 @@ class _Template:
             elif frame.kind is Kind.SIGNAL:
                 kin.kill(pid, frame.b)
 
-    def _start(self, rank: int, channel: int, fault: int) -> None:
+    def _start(self, rank: int, key: int, channel: int, fault: int) -> None:
         make = self._fork if self._forks else self._spawn
         try:
-            self._pids[rank] = make(rank, channel, fault)
+            self._pids[rank] = make(rank, key, channel, fault)
         except OSError as error:  # no more processes, or no memory for one
             text = f"{type(error).__name__}: {error}; {remedy(error)}"
             wire.send(self._control, Frame(Kind.BROKEN, body=text.encode(errors="replace")))
         os.close(channel)
         os.close(fault)
 
-    def _fork(self, rank: int, channel: int, fault: int) -> int:
+    def _fork(self, rank: int, key: int, channel: int, fault: int) -> int:
         def serve(parent: int) -> int:
             kin.die_with_parent(parent, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             for one in (self._control, self._wake, self._outside):
                 one.close()
-            seat = member.Seat(rank, socket.socket(fileno=channel), fault, self._cells)
+            seat = member.Seat(rank, key, socket.socket(fileno=channel), fault, self._cells)
             return member.serve(self._boot, self._loaded, seat, forked=True)
 
         return kin.fork(serve)
 
-    def _spawn(self, rank: int, channel: int, fault: int) -> int:
+    def _spawn(self, rank: int, key: int, channel: int, fault: int) -> int:
         shared = self._cells.fd
         for fd in (channel, fault, shared):
             os.set_inheritable(fd, True)
-        command = fresh_command(
-            "member", self._boot.path, channel, fault, shared, rank, os.getpid()
-        )
-        return os.posix_spawn(command[0], command, os.environ)
+        numbers = channel, fault, shared, rank, key, os.getpid()
+        command = restart.command("member", self._boot.path, *numbers)
+        role = restart.environ("member", *numbers)
+        return os.posix_spawn(command[0], command, {**os.environ, **role})
 
     def _reap(self) -> None:
         """Take note of who ended, and end what they left behind."""

@@ -6,10 +6,14 @@ import enum
 import os
 import socket
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-HEADER = struct.Struct("<Bqqq")  # kind, a, b, size of the body
+# kind, a, b, size of the body and its checksum; and the checksum of these, which takes a key.
+_WORDS = struct.Struct("<BqqqI")
+_SUM = struct.Struct("<I")
+_HEADER_SIZE = _WORDS.size + _SUM.size
 _READ = 1 << 18
 
 
@@ -18,7 +22,8 @@ class Kind(enum.IntEnum):
 
     BOOT = 1  # driver to template or to a fresh worker: a pickled Boot
     HANDLE = 13  # driver to template: the pickled handle of the payload; the cells come along
-    START = 2  # driver to template: make worker a; its channel and its fault file come along
+    START = 2  # driver to template: make worker a, whose frames take the key b; its channel and
+    # its fault file come along
     KILL = 3  # driver to template: kill worker a and all its descendants
     SIGNAL = 4  # driver to template: signal b for worker a
     CLOSE = 5  # to a worker or the template: end in an orderly way
@@ -28,6 +33,9 @@ class Kind(enum.IntEnum):
     DATA = 9  # worker: a parcel of outcomes; a: how many settings of the chunk have been sent
     END = 10  # worker: as DATA, and the chunk is over; b: nanoseconds it took
     LEFT = 11  # worker: it has torn down what it set up, and ends
+    PING = 14  # driver to template: answer with PONG and the same a
+    PONG = 15
+    HELLO = 16  # from a template in a fresh process, as soon as it runs
     DEAD = 12  # template: worker a ended with wait status b; body: its peak memory in bytes
 
 
@@ -41,9 +49,18 @@ class Frame:
     body: bytes = b""
 
 
-def send(channel: socket.socket, frame: Frame, fds: Sequence[int] = ()) -> None:
-    """Send all of a frame, on a blocking socket."""
-    data = HEADER.pack(frame.kind, frame.a, frame.b, len(frame.body)) + frame.body
+class Garbled(ConnectionError):
+    """What arrives is no frame, or was not sent by who has the key."""
+
+
+def send(channel: socket.socket, frame: Frame, fds: Sequence[int] = (), key: int = 0) -> None:
+    """Send all of a frame, on a blocking socket.
+
+    A key tells frames of a worker from what a setting writes into the same socket.
+    """
+    size, checksum = len(frame.body), zlib.crc32(frame.body)
+    words = _WORDS.pack(frame.kind, frame.a, frame.b, size, checksum)
+    data = words + _SUM.pack(zlib.crc32(words, key)) + frame.body
     if not fds:
         channel.sendall(data)
         return
@@ -53,22 +70,37 @@ def send(channel: socket.socket, frame: Frame, fds: Sequence[int] = ()) -> None:
 
 def receive(channel: socket.socket) -> Frame:
     """Wait for the next frame; EOFError when there is none."""
-    return _finish(channel, _exactly(channel, HEADER.size))
+    return _finish(channel, _exactly(channel, _HEADER_SIZE))
 
 
 def receive_fds(channel: socket.socket) -> tuple[Frame, list[int]]:
     """As `receive`, with the file descriptors that come along."""
-    head, fds, _, _ = socket.recv_fds(channel, HEADER.size, 4)
+    head, fds, _, _ = socket.recv_fds(channel, _HEADER_SIZE, 4)
     for fd in fds:
         os.set_inheritable(fd, False)  # they arrive inheritable, and would reach all children
     if not head:
         raise EOFError
-    return _finish(channel, head + _exactly(channel, HEADER.size - len(head))), fds
+    return _finish(channel, head + _exactly(channel, _HEADER_SIZE - len(head))), fds
 
 
 def _finish(channel: socket.socket, head: bytes) -> Frame:
-    kind, a, b, size = HEADER.unpack(head)
-    return Frame(Kind(kind), a, b, _exactly(channel, size))
+    kind, a, b, size, checksum = _opened(head, 0)
+    return Frame(kind, a, b, _checked(_exactly(channel, size), checksum))
+
+
+def _opened(head: bytes, key: int) -> tuple[Kind, int, int, int, int]:
+    """What a header says: kind, a, b, size of the body, and its checksum."""
+    (checksum,) = _SUM.unpack_from(head, _WORDS.size)
+    if zlib.crc32(head[: _WORDS.size], key) != checksum:
+        raise Garbled("a header does not fit its checksum")
+    kind, a, b, size, checksum = _WORDS.unpack_from(head)
+    return Kind(kind), a, b, size, checksum
+
+
+def _checked(body: bytes, checksum: int) -> bytes:
+    if zlib.crc32(body) != checksum:
+        raise Garbled("a body does not fit its checksum")
+    return body
 
 
 def _exactly(channel: socket.socket, size: int) -> bytes:
@@ -85,24 +117,32 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
 class Reader:
     """Frames out of a non-blocking socket, as far as they have arrived."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        """Read from `channel`, which becomes non-blocking for reading."""
+    def __init__(self, channel: socket.socket, key: int = 0) -> None:
+        """Read from `channel`, which becomes non-blocking for reading; see `send` for the key."""
         self._channel = channel
+        self._key = key
         self._data = bytearray()
         self.ended = False
 
     def frames(self) -> Iterator[Frame]:
-        """The frames that are there; what is cut off at the end waits for the rest."""
+        """The frames that are there; what is cut off at the end waits for the rest.
+
+        Raises:
+            Garbled: When something else has arrived.
+        """
         self._fill()
         start = 0
-        while len(self._data) - start >= HEADER.size:
-            kind, a, b, size = HEADER.unpack_from(self._data, start)
-            end = start + HEADER.size + size
-            if end > len(self._data):
-                break
-            yield Frame(Kind(kind), a, b, bytes(memoryview(self._data)[start + HEADER.size : end]))
-            start = end
-        del self._data[:start]
+        try:
+            while len(self._data) - start >= _HEADER_SIZE:
+                body = start + _HEADER_SIZE
+                kind, a, b, size, checksum = _opened(bytes(self._data[start:body]), self._key)
+                end = body + size
+                if end > len(self._data):
+                    break
+                start, frame = end, bytes(memoryview(self._data)[body:end])
+                yield Frame(kind, a, b, _checked(frame, checksum))
+        finally:
+            del self._data[:start]
 
     def _fill(self) -> None:
         while not self.ended:
