@@ -93,9 +93,10 @@ def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
 def _repository(run: Run, project: Path) -> tuple[Path, Path]:
     """The user's repository, and where the project lies in it."""
     told = run.git.get("root")
-    root = Path(told) if isinstance(told, str) and Path(told).is_dir() else project
-    inside = project.relative_to(root) if project.is_relative_to(root) else Path()
-    return root, inside
+    # Commands of git run what a repository is set up to run: only that of the project is meant.
+    is_ours = isinstance(told, str) and project.is_relative_to(told) and Path(told).is_dir()
+    root = Path(told) if isinstance(told, str) and is_ours else project
+    return root, project.relative_to(root)
 
 
 def _command(*words: str) -> str:

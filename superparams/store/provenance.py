@@ -25,6 +25,7 @@ from typing import Any, cast
 from superparams.html import table_of_pairs
 from superparams.store.folder import RunFolder, write_all_durably
 from superparams.store.location import short_path
+from superparams.store.plainfile import is_plain, read_plain
 from superparams.store.repository import PATCH, git_state, small_file
 from superparams.store.restore import restore
 from superparams.store.siblings import LIBRARIES, labels, places_in_repository
@@ -102,7 +103,7 @@ def read_provenance(run: RunFolder) -> Provenance:
     commit, branch = _text(git.get("commit")), _text(git.get("branch"))
     patch = run.source / PATCH
     files = sorted(path for path in run.source.rglob("*") if path.is_file() and path != patch)
-    text = patch.read_bytes().decode(errors="surrogateescape") if patch.exists() else None
+    text = read_plain(patch).decode(errors="surrogateescape") if is_plain(patch) else None
     return Provenance(run.path, commit, branch, text, files, manifest)
 
 

@@ -1,7 +1,7 @@
-"""What git knows of a project, and the files of one of its commits.
+"""What git knows of a project that runs.
 
-Nothing of a repository runs, except the filters by which its own files come and go (`git lfs`), and
-nothing in it is changed. Without git there is simply nothing to know.
+Nothing of the repository runs, except the filters by which its own files come and go (`git lfs`),
+and nothing in it is changed. Without git there is simply nothing to know.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path, PurePosixPath
 from threading import Timer
 from typing import Any
-
-from superparams.errors import StoreError
 
 PATCH = "uncommitted.patch"  # in source/
 MAX_PATCH = 1 << 20  # bytes of the patch of uncommitted changes that are kept
@@ -49,15 +46,12 @@ _DIFF = (
     "--submodule=short",
     "--ignore-submodules=dirty",
 )
-# These lead to another repository, such as that of a hook which runs an experiment.
-_ELSEWHERE = {
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"),
-    *("GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
-}
+# What of git's variables counts: the others lead to another repository, such as that of a hook
+# which runs an experiment, or have git answer in another way.
+_KEPT = re.compile("GIT_(CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|CONFIG|EXEC_PATH)")
 # Code alone: what else lies untracked in a project may be data, or a secret.
 _SOURCES = (".py", ".pyi", ".pyx", ".ipynb", ".sh", ".r", ".R", ".c", ".cc", ".cpp", ".cu", ".h")
 _OF_A_RUN = re.compile(r"(^|/)runs/\d{8}T\d{12}Z-[0-9a-f]{6}/")  # copies that earlier runs kept
-COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def git_state(
@@ -153,73 +147,22 @@ def small_file(path: Path) -> bytes | None:
         return None
 
 
-# ---- the files of a commit
-
-
-def find_commit(commit: str, places: list[Path]) -> Path | None:
-    """The git directory that has a commit, of the first of some folders in such a repository."""
-    if not COMMIT.fullmatch(commit) or shutil.which("git") is None:
-        return None
-    for place in places:
-        if place.is_dir() and _git(place, "cat-file", "-e", f"{commit}^{{commit}}") is not None:
-            found = _git(place, "rev-parse", "--absolute-git-dir")
-            if found:
-                return Path(os.fsdecode(found.rstrip(b"\n")))
-    return None
-
-
-def lay_out(repository: Path, commit: str, patch: Path | None, folder: Path) -> None:
-    """Write the files of a commit, with a patch on top, into an empty folder.
-
-    repository: its git directory, in which nothing changes. Raises StoreError with what git says.
-    """
-    with tempfile.TemporaryDirectory() as beside:
-        known = _git(repository, "rev-parse", "--git-path", "objects") or b"objects"
-        own = Path(beside, "objects")
-        own.mkdir()
-        places = {
-            "GIT_DIR": str(repository),
-            "GIT_WORK_TREE": str(folder),
-            "GIT_INDEX_FILE": str(Path(beside, "index")),
-            "GIT_OBJECT_DIRECTORY": str(own),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(
-                repository / os.fsdecode(known.rstrip(b"\n"))
-            ),
-        }
-        _done(folder, places, "read-tree", "--no-sparse-checkout", commit)
-        if patch is not None:
-            # In the index, where contents are as in commits, whatever filters make of them.
-            _done(folder, places, "apply", "--cached", "--whitespace=nowarn", str(patch.absolute()))
-        _done(folder, places, "checkout-index", "--all", "--force")
-
-
-def _quoted(path: Path) -> str:
-    """A path as one of a list that is separated by colons."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"') if os.name != "nt" else str(path)
-    return f'"{text}"'
-
-
-def _done(folder: Path, places: dict[str, str], *words: str) -> None:
-    environment = {**_environment(), **places}
-    ended = subprocess.run(
-        [*_GIT, *words],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if ended.returncode:
-        said = ended.stderr.decode(errors="replace").strip()
-        raise StoreError(f"git {words[0]} cannot bring back the code: {said}")
-
-
 # ---- git itself
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: text for name, text in os.environ.items() if name not in _ELSEWHERE}
-    return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith("GIT_") or _KEPT.match(name)
+    }
+    return {
+        **kept,
+        "GIT_ALLOW_PROTOCOL": "none",  # what is missing here is not fetched
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }
 
 
 def _names(listing: bytes | None) -> list[str]:

@@ -10,11 +10,14 @@ from typing import Any, cast
 
 from superparams import visible
 from superparams.errors import StoreError
+from superparams.store.commits import find_objects, lay_out
 from superparams.store.folder import RunFolder
-from superparams.store.repository import PATCH, find_commit, lay_out
+from superparams.store.plainfile import is_plain, read_plain
+from superparams.store.repository import PATCH
 from superparams.store.siblings import LIBRARIES, library_places
 
 _HERE = Path()
+_LARGEST = 64 << 20  # bytes of a file that was kept
 
 
 def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool) -> Path:
@@ -28,14 +31,15 @@ def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool)
     if git and isinstance(commit, str):
         started_in = [] if top is None else [top]
         places = [repository] if repository else [run.path.absolute(), *started_in, Path.cwd()]
-        found = find_commit(commit, places)
+        found = find_objects(commit, places)
         if found is None:
             raise _no_commit(run, commit, places)
         _refuse_cut(run, state)
     _make_empty(folder)
     if found is not None:
         patch = run.source / PATCH
-        lay_out(found, str(commit), patch if patch.is_file() else None, folder.resolve())
+        kept = patch if is_plain(patch) and not patch.is_symlink() else None
+        lay_out(found, str(commit), kept, folder.resolve())
     # The files that the run itself kept are the last word: they are what ran.
     _copy(run.source / "untracked", folder)
     place = _place(project, top)
@@ -146,19 +150,27 @@ def _is_free(library: Path, target: Path) -> bool:
 
 
 def _copy(source: Path, folder: Path, place: Path = _HERE) -> None:
-    """Copy plain files to a place in a folder, and never through a link to somewhere else."""
-    for parent, _, names in os.walk(source):
+    """Copy plain files to a place in a folder, and never through a link to somewhere else.
+
+    What git would take for a repository is none of the code.
+    """
+    for parent, _, names in os.walk(source) if not source.is_symlink() else ():
         for name in names:
             path = Path(parent, name)
             beside = folder / place / path.relative_to(source)
-            if path.is_symlink() or not path.is_file():
+            if path.is_symlink() or not is_plain(path) or _is_of_git(path.relative_to(source)):
                 continue
             try:
                 if _is_within(beside, folder) and not beside.is_symlink():
                     beside.parent.mkdir(parents=True, exist_ok=True)
-                    beside.write_bytes(path.read_bytes())
+                    beside.write_bytes(read_plain(path, _LARGEST))
             except OSError as error:
                 raise StoreError(f"cannot bring back {beside}: {error}") from error
+
+
+def _is_of_git(path: Path) -> bool:
+    """Whether a path leads into a `.git`, as any file system may read it."""
+    return any(part.lower().rstrip(". ") in (".git", "git~1") for part in path.parts)
 
 
 def _is_within(path: Path, folder: Path) -> bool:
