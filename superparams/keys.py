@@ -8,7 +8,9 @@ it.
 from __future__ import annotations
 
 import itertools
-from typing import Any, Final
+import math
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from superparams.declare import fields_of, recorded_fields
 from superparams.errors import IdentityError, SpaceError
@@ -23,6 +25,8 @@ from superparams.space import Dimension, Points, Zipped
 __all__ = ["Keys", "key_of"]
 
 LARGEST_CACHE: Final = 1 << 16
+MOST_AXES: Final = 12  # of which all ways to part them are tried
+LARGEST_REST: Final = 1 << 20  # entries that `Keys.find` holds
 UNDERIVED: Final = "derive failed"
 
 
@@ -96,6 +100,38 @@ class Keys:
             key += combine(_of_derived(setting, fields[name]) for name in self._derived)
         return key % MODULUS
 
+    def find(self, wanted: Collection[int]) -> dict[int, int]:
+        """The index of each of these keys that a setting of the space has.
+
+        For a space whose keys are distinct, of which none is derived. A key is a sum, so it is met
+        in the middle: the sums of some axes are looked up among what the others leave of the keys.
+        That takes about the square root of the size of the space for one key, and no key of the
+        space is held.
+        """
+        layout: Layout | None = self._space.__dict__.get("~layout")
+        if layout is None:
+            return {key: 0 for key in wanted if key == self._constant}
+        columns, stride = list[_Strided](), 1
+        for column in self._columns_of(layout):
+            columns.append(_Strided(column, stride))
+            stride *= column.size
+        few, many = _split(columns, len(wanted))
+        rest: dict[int, list[tuple[int, int]]] = {}
+        for total, offset in _sums(few):
+            for key in wanted:
+                left = (key - self._constant - total) % MODULUS
+                rest.setdefault(left, []).append((key, offset))
+        found: dict[int, int] = {}
+        for total, offset in _sums(many) if rest else ():
+            for key, more in rest.get(total % MODULUS, ()):
+                found[key] = offset + more
+            if len(found) == len(wanted):
+                break
+        if layout.kept is None:
+            return found
+        ranks = {key: layout.kept.rank(place) for key, place in found.items()}
+        return {key: rank for key, rank in ranks.items() if rank is not None}
+
     def _columns_of(self, layout: Layout) -> list[_Column]:
         if self._columns is None:
             fields = fields_of(type(self._space))
@@ -104,6 +140,40 @@ class Keys:
                 for group, dimension in zip(layout.groups, layout.product.dimensions, strict=True)
             ][::-1]
         return self._columns
+
+
+class _Strided(NamedTuple):
+    """A column, and how far apart in the space two of its places are."""
+
+    column: _Column
+    stride: int
+
+
+def _split(columns: list[_Strided], wanted: int) -> tuple[list[_Strided], list[_Strided]]:
+    """Some columns whose sums are taken off each wanted key, and those that are gone through."""
+    sizes = [one.column.size for one in columns]
+    total, near = math.prod(sizes), range(min(len(columns), MOST_AXES))
+    best, least = 0, total + wanted
+    for chosen in range(1 << len(near)):
+        held = wanted * math.prod(sizes[at] for at in near if chosen >> at & 1)
+        cost = held + wanted * total // held if held else total
+        if held <= LARGEST_REST and cost < least:
+            best, least = chosen, cost
+    few = [columns[at] for at in near if best >> at & 1]
+    many = [one for one in columns if one not in few]
+    return few, sorted(many, key=lambda one: -one.column.size)
+
+
+def _sums(columns: Sequence[_Strided]) -> Iterator[tuple[int, int]]:
+    """What each combination of places adds to the key, and to the index."""
+    if not columns:
+        yield 0, 0
+        return
+    (column, stride), *rest = columns
+    for place in range(column.size):
+        digest, offset = column[place], place * stride
+        for total, more in _sums(rest):
+            yield digest + total, offset + more
 
 
 class _Column:

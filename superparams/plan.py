@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import pyarrow as pa
@@ -25,6 +26,9 @@ Only = Literal["failed", "new"] | Collection[str]
 # More keys than this are not compared with what is recorded: that alone would take minutes, and
 # gigabytes.
 LARGEST_PLAN: Final = 20_000_000
+# Of a space larger than this, only what is recorded or asked for is looked up, if that is little.
+SMALL: Final = 1 << 17
+MOST_LOOKED_UP: Final = 1 << 16
 # What can be recorded of a setting: done by the code as it is, done by other code, a failure, or
 # nothing.
 COUNTED: Final = ("done", "stale", *STATUSES[1:], "new")
@@ -94,16 +98,18 @@ def plan(
     is_new = index is None or len(index) == 0
     if is_new and only == "failed":
         return Plan([], size, others=size)
-    is_large = size > LARGEST_PLAN
+    is_large = size > LARGEST_PLAN and not is_sparse(keys, size, index)
     is_whole = only is None or (is_new and only == "new")
-    if (is_new or not resume) and is_whole and (is_large or keys.are_distinct):
+    if (is_new or not resume) and is_whole and (size > LARGEST_PLAN or keys.are_distinct):
         return Plan([range(size)], size)
-    if is_large:
+    if is_large or (size > LARGEST_PLAN and isinstance(only, str)):
         raise RunError(
             f"a space of {size:,} settings is too large to be compared with what is recorded "
             f"(at most {LARGEST_PLAN:,}): fix some axes, give another results= folder, or run all "
             f"of it again with resume=False"
         )
+    if is_sparse(keys, size, index) and (only is None or not isinstance(only, str)):
+        return _of_few(keys, size, index, codes, resume, only)
     every = all_keys(keys, size)
     state = _states(every, index, codes)
     wanted = _wanted(resume, only if isinstance(only, str) else None)
@@ -115,6 +121,73 @@ def plan(
         asked = _having(every, only)
         marks = [is_asked and is_wanted for is_asked, is_wanted in zip(asked, marks, strict=True)]
     return _plan(every, state, asked, marks, keys)
+
+
+def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
+    """Whether a space is so large beside what is recorded that only that is looked up in it."""
+    recorded = 0 if index is None else len(index)
+    is_little = recorded * 16 < size and recorded <= MOST_LOOKED_UP
+    return size > SMALL and is_little and keys.are_distinct
+
+
+def inside(keys: Keys, every: Any) -> Any:
+    """Those of some keys, 16 bytes each, that settings of a space have, in its order."""
+    found = keys.find([int.from_bytes(key, "big") for key in every.to_pylist()])
+    return _bytes_of(sorted(found, key=found.__getitem__))
+
+
+def _bytes_of(keys: Iterable[int]) -> Any:
+    data = b"".join(key.to_bytes(16, "big") for key in keys)
+    return pa.Array.from_buffers(pa.binary(16), len(data) // 16, [None, pa.py_buffer(data)])
+
+
+def _of_few(
+    keys: Keys,
+    size: int,
+    index: Index | None,
+    codes: Sequence[str],
+    resume: bool,
+    only: Collection[str] | None,
+) -> Plan:
+    """The plan of a large space, of which the keys that are asked for or recorded are looked up."""
+    if only is not None:
+        wanted = [key_of_text(one) for one in only]
+    else:
+        recorded_keys: list[bytes] = [] if index is None else index.keys.to_pylist()
+        wanted = [int.from_bytes(key, "big") for key in recorded_keys]
+    places = keys.find(wanted)
+    if only is not None:
+        for text, key in zip(only, wanted, strict=True):
+            if key not in places:
+                raise _stranger(text, size)
+    order = sorted(places, key=places.__getitem__)
+    state = _states(_bytes_of(order), index, codes)
+    runs = _wanted(resume, None)
+    chosen = [places[key] for key, one in zip(order, state, strict=True) if runs[one]]
+    left = [places[key] for key, one in zip(order, state, strict=True) if not runs[one]]
+    met = Counter(one for one in state if runs[one])
+    todo = _without(size, left) if only is None else [range(at, at + 1) for at in chosen]
+    return Plan(
+        todo,
+        size,
+        done=len(left),
+        stale=met[STALE],
+        again=met[FAILED],
+        others=0 if only is None else size - len(order),
+    )
+
+
+def _without(size: int, places: Sequence[int]) -> list[range]:
+    """All places but some, which ascend, as ranges."""
+    ends = [-1, *places, size]
+    return [range(one + 1, other) for one, other in pairwise(ends) if one + 1 < other]
+
+
+def _stranger(key: str, size: int) -> RunError:
+    return RunError(
+        f"only={key!r}: none of the {size:,} settings of this space has that key; "
+        f"give the space the fields that this setting ran with"
+    )
 
 
 def _plan(every: Any, state: list[int], asked: list[bool], marks: list[bool], keys: Keys) -> Plan:
@@ -182,10 +255,7 @@ def _having(every: Any, only: Collection[str]) -> list[bool]:
     strangers = pc.invert(pc.is_in(keys, value_set=every)).to_pylist()
     for key, is_strange in zip(wanted, strangers, strict=True):
         if is_strange:
-            raise RunError(
-                f"only={key!r}: none of the {len(every):,} settings of this space has that key; "
-                f"give the space the fields that this setting ran with"
-            )
+            raise _stranger(key, len(every))
     having: list[bool] = pc.is_in(every, value_set=keys).to_pylist()
     return having
 

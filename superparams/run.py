@@ -27,7 +27,7 @@ from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.keys import Keys
 from superparams.notebook import in_one_line
 from superparams.payload.process import Origin
-from superparams.plan import LARGEST_PLAN, Plan, all_keys
+from superparams.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.policy import Asked, Policy, asked
 from superparams.progress import Progress, conclude, say
 from superparams.snapshot import installed
@@ -38,6 +38,7 @@ from superparams.store import (
     compact,
     experiment_folder,
     has_records,
+    read_index,
 )
 from superparams.store.folder import State
 from superparams.store.location import results_folder
@@ -289,12 +290,15 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
     found = Results.load(root, code=fingerprint(cls), of=of)
     if space is None:
         return found
+    keys, index = Keys(space), read_index(root)
+    if is_sparse(keys, space.n_settings, index):
+        return found.of_keys(inside(keys, index.keys))
     if space.n_settings > LARGEST_PLAN:
         raise RunError(
             f"a space of {space.n_settings:,} settings is too large to be looked up (at most "
             f"{LARGEST_PLAN:,}): take {cls.__name__}.results() and its where()"
         )
-    return found.of_keys(all_keys(Keys(space), space.n_settings))
+    return found.of_keys(all_keys(keys, space.n_settings))
 
 
 def _results(job: Job, run: RunFolder | None) -> Results:
@@ -313,6 +317,10 @@ def _results(job: Job, run: RunFolder | None) -> Results:
 def _of_space(found: Results, job: Job, run: str) -> Results:
     if job.plan.keys is None and set(found.runs) <= {run}:
         return found
+    if job.plan.keys is None and job.plan.size > SMALL:
+        index = read_index(job.root)
+        if is_sparse(job.program.keys, job.plan.size, index):
+            return found.of_keys(inside(job.program.keys, index.keys))
     keys = job.plan.keys_of(job.program.keys)
     if keys is None:  # too many to be compared: what this run did
         return found.of_runs(run)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.cli import given
-from superparams.cli.standing import declared
+from superparams.cli.standing import Declared, declared
 from superparams.errors import CommandError
 from superparams.experiment import Experiment, name_of
+from superparams.identity import key_text
 from superparams.store import Index, has_records, read_index
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session
 
 __all__ = ["beginning", "chosen"]
+
+# Looked for among what never ran, in a large space.
+_LONG_ENOUGH: Final = re.compile("[0-9a-f]{4,31}")
+_WHOLE: Final = re.compile("[0-9a-f]{32}")
 
 
 def chosen(
@@ -37,11 +43,11 @@ def chosen(
     if not wanted:
         raise CommandError("give the beginning of a key, as `experiment results` shows it")
     classes = session.experiments(target)
-    spaces = [_space(cls, overrides) for cls in classes]
+    spaces = [_space(cls, overrides, given.root_of(session, cls, results)) for cls in classes]
     found: dict[int, dict[str, None]] = {}
     for begun in wanted:
         met = [
-            (place, key) for place, (_, keys) in enumerate(spaces) for key in beginning(keys, begun)
+            (place, key) for place, (_, made) in enumerate(spaces) for key in _meant(made, begun)
         ]
         if len(met) != 1:
             raise _not_one(session, classes, results, begun, [key for _, key in met])
@@ -50,11 +56,30 @@ def chosen(
     return [(spaces[place][0], list(keys)) for place, keys in found.items()]
 
 
-def _space(cls: type[Experiment], overrides: Sequence[str]) -> tuple[Experiment, Any]:
-    made = declared(cls, overrides)
-    if made.space is None or made.keys is None:
+def _space(
+    cls: type[Experiment], overrides: Sequence[str], root: Path
+) -> tuple[Experiment, tuple[Declared, Any]]:
+    """A space, and the keys that a beginning may mean: of a large one those that are recorded."""
+    made = declared(cls, overrides, root=root)
+    keys = made.keys
+    if made.large is not None:
+        keys = made.inside(read_index(root) if has_records(root) else None)
+    if made.space is None or keys is None:
         raise CommandError(f"the settings of {name_of(cls)} are not known: {made.why}")
-    return made.space, made.keys
+    return made.space, (made, keys)
+
+
+def _meant(space: tuple[Declared, Any], begun: str) -> list[str]:
+    made, keys = space
+    if made.large is None:
+        return beginning(keys, begun)
+    if _WHOLE.fullmatch(begun):
+        return list(made.has([begun]))
+    found = beginning(keys, begun)
+    if found or made.size is None or not _LONG_ENOUGH.fullmatch(begun):
+        return found
+    texts = (key_text(made.large[at]) for at in range(made.size))
+    return [text for text in texts if text.startswith(begun)]
 
 
 def beginning(keys: Any, begun: str) -> list[str]:

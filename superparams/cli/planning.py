@@ -12,7 +12,7 @@ from superparams import visible
 from superparams.cli import told
 from superparams.experiment import Experiment
 from superparams.job import Job, prepare
-from superparams.plan import COUNTED, recorded
+from superparams.plan import COUNTED, inside, is_sparse, recorded
 from superparams.policy import Asked
 from superparams.store import has_records, read_index
 from superparams.store.durations import mean_seconds
@@ -95,5 +95,10 @@ def _counts(job: Job) -> dict[str, int]:
     index = read_index(job.root) if has_records(job.root) else None
     if index is None and job.plan.keys is None:  # none is there twice
         return dict.fromkeys(COUNTED, 0) | {"new": job.plan.size}
+    is_open = job.plan.keys is None and index is not None
+    if is_open and index is not None and is_sparse(job.program.keys, job.plan.size, index):
+        some = inside(job.program.keys, index.keys)
+        counts = recorded(some, index, job.codes)
+        return counts | {"new": job.plan.size - len(some)}
     keys = job.plan.keys_of(job.program.keys)
     return {} if keys is None else recorded(keys.unique(), index, job.codes)

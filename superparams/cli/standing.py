@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from superparams.experiment import Experiment, name_of
 from superparams.fields import is_open
-from superparams.identity import fingerprint
+from superparams.identity import fingerprint, key_of_text
 from superparams.keys import Keys
-from superparams.plan import LARGEST_PLAN, all_keys, recorded
-from superparams.store import equivalent, has_records, read_index
+from superparams.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
+from superparams.store import Index, equivalent, has_records, read_index
 from superparams.store.index import keys_of
 
 __all__ = ["Declared", "Standing", "declared", "standing"]
@@ -30,12 +30,21 @@ class Declared:
         space: an instance; None where the class alone does not make one.
         why: why it does not, or why its settings cannot be compared with what is recorded; empty
             when they can.
-        keys: the keys of its settings in order, 16 bytes each; None with `why`.
+        keys: the keys of its settings in order, 16 bytes each; None with `why` and `large`.
+        large: what looks up keys in a space that is too large to go through.
     """
 
     space: Experiment | None
     why: str = ""
     keys: pa.Array | None = None
+    large: Keys | None = None
+
+    def inside(self, index: Index | None) -> pa.Array:
+        """The keys that are recorded and are of settings of the space."""
+        nothing = pa.nulls(0, pa.binary(16)) if index is None else index.keys
+        if self.large is None:
+            return nothing if self.keys is None else self.keys
+        return inside(self.large, nothing)
 
     @property
     def size(self) -> int | None:
@@ -52,10 +61,13 @@ class Declared:
 
     def has(self, keys: Sequence[str]) -> set[str]:
         """Which of these keys are of settings of the space; all of them where that is not known."""
+        if self.large is not None:
+            found = self.large.find([key_of_text(key) for key in keys])
+            return {key for key in keys if key_of_text(key) in found}
         if self.keys is None:
             return set(keys)
-        found = pc.is_in(keys_of(keys), value_set=self.keys).to_pylist()
-        return {key for key, is_there in zip(keys, found, strict=True) if is_there}
+        mask = pc.is_in(keys_of(keys), value_set=self.keys).to_pylist()
+        return {key for key, is_there in zip(keys, mask, strict=True) if is_there}
 
 
 @dataclass(frozen=True)
@@ -92,20 +104,26 @@ class Standing:
 def standing(cls: type[Experiment], root: Path) -> Standing:
     """Compare the space of an experiment with what is recorded in its folder."""
     codes = equivalent(root, fingerprint(cls).digest)
-    made = declared(cls)
+    made = declared(cls, root=root)
     index = read_index(root) if has_records(root) else None
-    nothing = pa.nulls(0, pa.binary(16)) if index is None else index.keys
-    counts = recorded(nothing if made.keys is None else made.keys, index, codes)
+    some = made.inside(index)
+    counts = recorded(some, index, codes)
     others = 0
-    if index is not None and made.keys is not None:
+    if made.large is not None:
+        counts["new"] = (made.size or 0) - len(some)
+        others = 0 if index is None else len(index) - len(some)
+    elif index is not None and made.keys is not None:
         others = len(index) - pc.is_in(index.keys, value_set=made.keys).true_count
     return Standing(cls, root, codes, made, counts, others)
 
 
-def declared(cls: type[Experiment], overrides: Sequence[str] = ()) -> Declared:
+def declared(
+    cls: type[Experiment], overrides: Sequence[str] = (), *, root: Path | None = None
+) -> Declared:
     """The space that a class declares; what its author's code prints goes to standard error.
 
-    overrides: words such as ``C=100`` that change it.
+    overrides: words such as ``C=100`` that change it; root: the folder of what is recorded of it,
+    where a space that is large beside that need not be gone through.
     """
     with contextlib.redirect_stdout(sys.stderr):
         try:
@@ -113,6 +131,12 @@ def declared(cls: type[Experiment], overrides: Sequence[str] = ()) -> Declared:
             size = space.n_settings
         except Exception as error:
             return Declared(None, f"{type(error).__name__}: {error}")
+        if root is not None and size > SMALL:
+            with contextlib.suppress(Exception):  # which is told below
+                keys = Keys(space)
+                index = read_index(root) if has_records(root) else None
+                if is_sparse(keys, size, index):
+                    return Declared(space, large=keys)
         if size > LARGEST_PLAN:
             most = f"at most {LARGEST_PLAN:,}"
             return Declared(space, f"{size:,} settings are too many to be compared ({most})")
