@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+)
 
 from superparams.declare import SearchMeta
 from superparams.legacy import with_new_names
@@ -62,6 +72,10 @@ class Experiment(Params):
     Subclass it, annotate fields, write ``run``. An instance with open axes is a space: iterate
     it, or ``run_all()``. An instance without is a setting: ``run()`` runs it here and now.
     """
+
+    seed_globals: ClassVar[bool] = True
+    """Whether the global generators of `random`, `numpy.random` and torch are seeded from `seed`
+    before each setting, if its code may draw from them."""
 
     def run(self) -> Any:
         """What one setting does: override it.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from superparams import legacy
 from superparams.engines import Control, Engine, Options, find
@@ -18,15 +19,21 @@ from superparams.identity.code import Code, fingerprint
 from superparams.identity.names import module_file
 from superparams.identity.project import project_root
 from superparams.keys import Keys
-from superparams.plan import Plan, plan
+from superparams.plan import Plan, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.secrets import looks_secret
 from superparams.show import given_fields, shown_fields
 from superparams.store import equivalent, experiment_folder, has_records, read_index
+from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
+from superparams.surroundings import Surroundings, differences
+from superparams.surroundings.generators import CANNOT_SEED
+from superparams.surroundings.imports import generators_of
 from superparams.worker import Program
 
 __all__ = ["Job", "prepare"]
+
+_MOST_RUNS: Final = 50  # of which is looked up how they were set up, the newest
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ class Job:
     """A run about to start; nothing has been written yet.
 
     root: the folder of the experiment's results; codes: the fingerprint of its code, and those
-    accepted as equivalent; carrier: the engine, None where `Asked` has none.
+    accepted as equivalent; carrier: the engine, None where `Asked` has none; process_notes: what
+    workers do without, or do otherwise than before.
     """
 
     space: Experiment
@@ -46,6 +54,7 @@ class Job:
     code: Code
     codes: list[str]
     plan: Plan
+    process_notes: list[str]
 
     @cached_property
     def project(self) -> Path:
@@ -56,7 +65,8 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What to tell of the experiment beside its outcomes."""
-        return [*self.code.notes, *looks_secret(self.space), *legacy.notes_of(self.space)]
+        told = [*looks_secret(self.space), *legacy.notes_of(self.space)]
+        return [*self.code.notes, *told, *self.process_notes]
 
     def todo_keys(self) -> bytes:
         """The keys of all settings that there are to run, 16 bytes each."""
@@ -84,6 +94,7 @@ class Job:
             "num_proc": self.options.num_proc,
             "code": self.code.digest,
             "parts": self.code.parts,
+            "surroundings": self.program.surroundings.shown(self.project),
             "notes": self.notes,
         }
 
@@ -107,7 +118,9 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     code = fingerprint(cls)
     _refuse_unknown(code)
     sources = {str(path): text for path, text in code.texts.items()}
+    surroundings = Surroundings.here()
     program = Program(space, options.num_proc, name, Keys(space), sources)
+    program.surroundings = surroundings
     if carrier is not None:
         # Engines check what is asked of them when they are called, and start when iterated.
         carrier.execute(program, [], options, Control())
@@ -116,7 +129,30 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     planned = plan(
         program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
     )
-    return Job(space, options, policy, carrier, root, program, code, codes, planned)
+    notes: list[str] = []
+    job = Job(space, options, policy, carrier, root, program, code, codes, planned, notes)
+    program.generators = generators_of(cls, code.files, code.imports)
+    if carrier is not None and carrier.name != "serial":
+        notes += program.surroundings.notes
+    if carrier is not None and carrier.name == "threads" and program.generators is not None:
+        program.generators = None
+        notes.append(CANNOT_SEED)
+    if recorded is not None and planned.done:
+        notes += _set_up_otherwise(job, runs_of_done(planned.keys, recorded, codes))
+    return job
+
+
+def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
+    """What differs from the set-up under which rows were made that are not made again."""
+    now = job.program.surroundings.shown(job.project)
+    told: dict[str, None] = {}
+    for name in list(runs)[-_MOST_RUNS:]:
+        then = RunFolder(job.root / "runs" / name).manifest().get("surroundings")
+        if isinstance(then, dict):
+            told.update(dict.fromkeys(differences(cast("dict[str, Any]", then), now)))
+    if not told:
+        return []
+    return [f"rows of earlier runs were made under another set-up: {'; '.join(told)}"]
 
 
 def _refuse_unknown(code: Code) -> None:

@@ -238,6 +238,22 @@ def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[
     return {name: (met | more)[name] for name in COUNTED}
 
 
+def runs_of_done(keys: pa.Array, index: Index, codes: Sequence[str]) -> list[str]:
+    """The runs that made what is recorded as done by these codes, oldest first.
+
+    Args:
+        keys: those of the settings, 16 bytes each.
+        index: the newest recorded outcome of every setting.
+        codes: as for `plan`.
+    """
+    place = pc.index_in(keys, value_set=index.keys)
+    run = index.run.take(place)
+    is_done = pc.equal(index.status.take(place), _scalar(0))
+    is_ours = pc.is_in(run, value_set=_ours(index, codes))
+    found = run.filter(pc.and_(is_done, is_ours)).unique().to_pylist()
+    return [index.runs[at] for at in sorted(found)]
+
+
 def _true(mask: Any) -> int:
     return int(mask.true_count)
 

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,7 +111,7 @@ def _run_here(
         run, shown = _execute(job, control, origin)
     elif has_progress:
         _tell(job.plan)
-    found = _results(job, run)
+    found = _results(job, run, control.notes)
     found.elapsed = time.monotonic() - began if run else None
     if has_summary and has_progress:
         conclude(lambda: summary_of(found, found.elapsed), shown)
@@ -218,9 +218,10 @@ def _execute_in(
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
-        _finish(
-            run, state, is_hurried, keeping, {"counts": shown.counts, "payload": control.payload}
-        )
+        known: dict[str, Any] = {"counts": shown.counts, "payload": control.payload}
+        if control.notes:
+            known["notes"] = [*job.notes, *control.notes]
+        _finish(run, state, is_hurried, keeping, known)
     _leave_if_asked(interrupts, shown, job)
     return run, shown
 
@@ -301,7 +302,7 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
     return found.of_keys(all_keys(keys, space.n_settings))
 
 
-def _results(job: Job, run: RunFolder | None) -> Results:
+def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
     """The rows of this space, in its order; none is read yet."""
     told: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
     if not has_records(job.root):
@@ -310,7 +311,7 @@ def _results(job: Job, run: RunFolder | None) -> Results:
         if run is not None:
             compact(job.root)  # a table that cannot be written is an error after a run
         found = _of_space(Results.load(job.root, **told), job, run.name if run else "")
-    found.notes = (*job.notes, *found.notes)
+    found.notes = (*job.notes, *notes, *found.notes)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -18,21 +18,24 @@ from superparams.declare import fields_of
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.experiment import Experiment, Place
 from superparams.field import copies_of, pristine
-from superparams.fields import Axis, Value, is_group, is_open
-from superparams.identity import key_text
+from superparams.fields import is_open
+from superparams.identity import key_text, seed_of
 from superparams.identity.names import main_name, set_main_name
 from superparams.keys import Keys
 from superparams.libraries import libraries_of
 from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
 from superparams.outcomes.frozen import checked, frozen
-from superparams.params import Params, layout_of
+from superparams.params import layout_of
+from superparams.payload.on_demand import declaration_of, given_of, made_on_demand
 from superparams.payload.process import Origin, this_process
 from superparams.payload.script import Names, Script
 from superparams.payload.script import adopt as adopt_script
 from superparams.secrets import hide, variables_of
 from superparams.show import Rows, as_row
 from superparams.snapshot import install
+from superparams.surroundings import Surroundings
+from superparams.surroundings.generators import Generators, aside
 
 __all__ = [
     "Place",
@@ -58,6 +61,9 @@ class Program:
 
     Attributes:
         on_failure: Called with what a setting raises, where it was raised.
+        surroundings: The set-up of the process in which the run began.
+        generators: The global random generators to seed before each setting; None for none.
+        notes: What could not be done in this process, in sentences for the user.
     """
 
     def __init__(
@@ -77,6 +83,9 @@ class Program:
         self._main = main_name()
         self.sources = sources or {}
         self._home = this_process()
+        self.surroundings = Surroundings()
+        self.generators: Generators | None = None
+        self.notes: list[str] = []
 
     def __len__(self) -> int:
         return len(self.space)
@@ -84,11 +93,12 @@ class Program:
     def prepare(self) -> None:
         """Make what the factories make, in this process: before it is forked, or packed."""
         origin = Origin()
-        for owner, declared in _made_on_demand(self.space):
+        for owner, declared in made_on_demand(self.space):
             if declared.factory is not None:
                 where = f"{owner[0].__name__}.{owner[1]}" if isinstance(owner, tuple) else "value"
                 try:
-                    declared.made(where)
+                    with aside(self.generators, f"{self.name} {where}"):
+                        declared.made(where)
                 except BaseException as error:
                     origin.check(f"the factory of {where}", error)
                     raise
@@ -97,12 +107,12 @@ class Program:
     def libraries(self) -> list[str]:
         """Installed packages that it will need, which another process may load ahead."""
         cls = type(self.space)
-        return libraries_of(cls, [_given(self.space, name) for name in fields_of(cls)])
+        return libraries_of(cls, [given_of(self.space, name) for name in fields_of(cls)])
 
     def payload_parts(self) -> dict[str, Any]:
         """What may not be picklable, by the names that errors give it."""
         cls = type(self.space)
-        parts = {f"{cls.__name__}.{name}": _given(self.space, name) for name in fields_of(cls)}
+        parts = {f"{cls.__name__}.{name}": given_of(self.space, name) for name in fields_of(cls)}
         methods = {f"{cls.__name__}.{n}": x for n, x in vars(cls).items() if inspect.isfunction(x)}
         return {**parts, **methods, cls.__name__: cls}
 
@@ -110,7 +120,15 @@ class Program:
         """A worker at `place`, set up and ready to run."""
         if self._home != this_process():  # a fork: it was not made from a pickle
             install(self.sources)
+        self.surround()
         return Worker(self, place)
+
+    def surround(self) -> None:
+        """Set up this process, or this thread, as that in which the run began was set up."""
+        if self._home != this_process():
+            self.notes += self.surroundings.apply()
+        else:
+            self.surroundings.apply_to_thread()
 
     def key(self, index: int) -> str:
         """The key of a setting, 32 hexadecimal digits."""
@@ -140,7 +158,7 @@ class Program:
 
         The code comes first, since all that follows is imported from it.
         """
-        held = [(owner, x.content) for owner, x in _made_on_demand(self.space) if x.is_carried]
+        held = [(owner, x.content) for owner, x in made_on_demand(self.space) if x.is_carried]
         state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "sources", "_home")}
         arrival = (self._main, Script.of_driver(), packages(), self.sources, self._home)
         return Program._arrived, arrival, {**state, "_content": held, "_names": Names()}
@@ -169,7 +187,7 @@ class Program:
         state.pop("_names")
         if self._home != this_process():  # here they hold it already
             for owner, x in content:
-                _declaration(owner).carry(x)
+                declaration_of(owner).carry(x)
         self.__dict__.update(state)
 
 
@@ -206,6 +224,9 @@ class Worker:
         self._set_up_error: BaseException | None = None
         self._set_up_trace: TracebackType | None = None
         self._secrets = variables_of(program.space)
+        self._generators = program.generators
+        if self._generators is not None:
+            self._generators.enter()
         self._row = program.rows.maker()
         self._layout = layout = layout_of(program.space) if is_open(program.space) else None
         self._point: Callable[[int], Any] = (lambda _: ()) if layout is None else layout.point
@@ -266,6 +287,8 @@ class Worker:
 
     def _setting(self, point: tuple[Any, ...], key: int) -> Experiment:
         """A setting as it was declared, which code of the user has not seen yet."""
+        if self._generators is not None:
+            self._generators.seed(seed_of(key))
         # A space of one is the user's own object: what a setting does to itself stays out of it.
         layout = self._layout
         setting: Experiment = pristine(self._space) if layout is None else layout.bare(point)
@@ -295,6 +318,8 @@ class Worker:
             stage = self._stage()
             before = set(stage.__dict__)
             name = f"{type(self._space).__name__}.setup()"
+            if self._generators is not None:  # it makes the same in every worker
+                self._generators.seed_by(self._program.name)
             try:
                 stage.setup()
             except KeyboardInterrupt as error:
@@ -308,6 +333,8 @@ class Worker:
             # What fields hold on this stage is of no setting: each makes its own.
             made = {k: x for k, x in stage.__dict__.items() if k not in before}
             self._common.update({k: x for k, x in made.items() if not k.startswith("~")})
+            if self._generators is not None:
+                self._generators.add(made)
         self._is_set_up = True
         if self.on_set_up is not None:
             self.on_set_up()
@@ -355,44 +382,3 @@ def _with_remedy(error: BaseException) -> str:
 
     remedy = explain_readonly(error)
     return f"{headline(error)} ({remedy})" if remedy else headline(error)
-
-
-# A declaration is named by its class and field, since a worker has that class by itself when it
-# can import it; one that was given at the call travels with the space.
-Owner = tuple[type[Params], str] | Value
-
-
-def _made_on_demand(params: Params) -> Iterator[tuple[Owner, Value]]:
-    """The declarations whose values a setting does not hold but makes or copies when asked."""
-    held, lazy = params.__dict__, params.__dict__.get("~lazy", {})
-    for name, field in fields_of(type(params)).items():
-        if name in held:
-            inner = held[name] if isinstance(held[name], Axis) else [held[name]]
-            if not isinstance(getattr(inner, "points", None), range):
-                for group in filter(is_group, inner):
-                    yield from _made_on_demand(group)
-        elif name in lazy:
-            yield lazy[name], lazy[name]
-        elif isinstance(field.declared, Value):
-            yield (type(params), name), field.declared
-
-
-def _given(params: Params, name: str) -> Any:
-    """What a field was given or made of, none of which is made for this."""
-    held: dict[str, Any] = vars(params)
-    if name in held:
-        return held[name]
-    declared = held.get("~lazy", {}).get(name, fields_of(type(params))[name].declared)
-    if not isinstance(declared, Value):
-        return declared
-    if declared.is_made:
-        return declared.made()
-    return declared.factory or declared.derive or declared.given
-
-
-def _declaration(owner: Owner) -> Value:
-    if isinstance(owner, Value):
-        return owner
-    declared = fields_of(owner[0])[owner[1]].declared
-    assert isinstance(declared, Value)
-    return declared

@@ -158,9 +158,10 @@ class Control:
         payload: How many bytes were shared with workers and pickled for them, for the record;
             None where there is no payload.
         waiting: How many settings wait for another attempt, for people to see.
+        notes: What workers could not do, in sentences for the user, each once.
     """
 
-    __slots__ = ("draining", "interrupted", "payload", "stopping", "waiting")
+    __slots__ = ("draining", "interrupted", "notes", "payload", "stopping", "waiting")
 
     def __init__(self) -> None:
         """Start with nothing asked."""
@@ -169,6 +170,11 @@ class Control:
         self.interrupted = False
         self.payload: dict[str, int] | None = None
         self.waiting = 0
+        self.notes: dict[str, None] = {}
+
+    def note(self, sentences: Iterable[str]) -> None:
+        """Take down what workers could not do."""
+        self.notes.update(dict.fromkeys(sentences))
 
     def drain(self) -> None:
         """Hand out nothing more; what runs may finish."""

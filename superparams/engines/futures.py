@@ -31,6 +31,7 @@ from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
 from superparams.outcome import Outcome
+from superparams.surroundings.generators import CANNOT_SEED
 from superparams.worker import Place
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Done:
     data: bytes
     count: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 class Futures:
@@ -175,6 +177,7 @@ class _Crew:
         if error is None:
             done = future.result()
             self._pace.saw(done.count, done.seconds)
+            self._control.note(done.notes)
             if rest := task.chunk.split(done.count)[1]:
                 self._backlog.give_back(rest)
             return done.data
@@ -256,7 +259,8 @@ def run_chunk(task: Task) -> Done:
             break
         batch.append(_outcome(here, index, rank, task))
         here.attached.refresh()
-    return Done(encode(batch), len(batch), time.monotonic() - begun)
+    notes = tuple(getattr(here.program, "notes", ()))
+    return Done(encode(batch), len(batch), time.monotonic() - begun, notes)
 
 
 def _outcome(here: _Entered, index: int, rank: int, task: Task) -> Outcome:
@@ -274,12 +278,21 @@ def _enter(task: Task) -> _Entered:
     if key not in _entered:
         attached = payload.attach(task.handle)
         program: Program = attached.load()
+        if threading.current_thread() is not threading.main_thread():
+            _leave_generators(program)
         made = _Entered(attached, program, program.enter(task.place))
         with _lock:
             if not _entered:
                 atexit.register(release, None)
             _entered[key] = made
     return _entered[key]
+
+
+def _leave_generators(program: Program) -> None:
+    """Seed no global generators: other threads may draw from them."""
+    if getattr(program, "generators", None) is not None:
+        program.generators = None
+        program.notes.append(CANNOT_SEED)
 
 
 def release(uid: str | None) -> None:

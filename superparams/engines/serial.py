@@ -75,12 +75,19 @@ class Serial:
     def _outcomes(
         self, program: Program, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
+        generators = getattr(program, "generators", None)
+        if generators is not None:
+            program.prepare()  # what a factory draws is not the first setting's
         worker = program.enter(Place(0, 1, options.folder))
+        if generators is not None:
+            generators.keep()
         try:
             yield from self._batches(worker, todo, options, control)
         finally:
             self._running = None
             worker.close()
+            if generators is not None:
+                generators.restore()
 
     def _batches(
         self, worker: Worker, todo: Todo, options: Options, control: Control

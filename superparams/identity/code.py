@@ -79,6 +79,7 @@ class Code:
         old_copies: compiled copies from which Python has loaded what is unknown.
         texts: what the files held that were reached, as this process runs them.
         libraries: the folder that a file is imported from, for files outside of the project.
+        imports: the packages that the files import, anywhere in them.
     """
 
     digest: str
@@ -91,6 +92,7 @@ class Code:
     old_copies: list[str] = field(default_factory=list[str])
     texts: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes], repr=False)
     libraries: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
+    imports: frozenset[str] = frozenset()
 
 
 def fingerprint(
@@ -217,8 +219,14 @@ def _code(
         edits.old_copies,
         {path: reach.files[path].data for path in sorted(reach.files)},
         {path: folder for path, folder in sorted(outside.items()) if folder is not None},
+        _imports(reach),
     )
     return code, bool(edits.notes)
+
+
+def _imports(reach: Reach) -> frozenset[str]:
+    visits = (wanted for source in reach.files.values() for wanted in source.visits)
+    return frozenset(wanted.module.partition(".")[0] for wanted in visits if not wanted.level)
 
 
 def diff(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

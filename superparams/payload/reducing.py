@@ -21,6 +21,12 @@ from superparams.payload.writing import Writer
 _NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of a file's name
 Reducer = Callable[[Any, Writer], Any]
 
+# The generators that functions such as `random.random` draw from.
+_GLOBAL: tuple[tuple[str, str], ...] = (
+    ("random", "_inst"),
+    ("numpy.random.mtrand", "_rand"),
+    ("torch", "default_generator"),
+)
 # (module, class, whether subclasses too, our module, its reducer); the first that fits is taken.
 _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
     ("numpy.ma", "MaskedArray", False, "arrays", "reduce_masked"),
@@ -35,6 +41,9 @@ _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
     ("torch", "Tensor", False, "tensors", "reduce_tensor"),
     ("torch", "UntypedStorage", False, "tensors", "reduce_storage"),
     ("torch", "TypedStorage", False, "tensors", "reduce_typed_storage"),
+    ("random", "Random", False, "reducing", "reduce_generator"),
+    ("numpy.random", "RandomState", False, "reducing", "reduce_generator"),
+    ("torch", "Generator", False, "reducing", "reduce_generator"),
     ("os", "_Environ", True, "reducing", "reduce_environment"),
     ("types", "CodeType", False, "reducing", "reduce_code"),
     ("functools", "_lru_cache_wrapper", False, "defining", "reduce_cached"),
@@ -86,6 +95,14 @@ def reduce_environment(environment: Any, writer: Writer) -> Any:
 
 def _environment(as_bytes: bool) -> Any:
     return os.environb if as_bytes else os.environ
+
+
+def reduce_generator(generator: Any, writer: Writer) -> Any:
+    """A library's own generator by reference: ``from random import random`` draws from it."""
+    for module, name in _GLOBAL:
+        if getattr(sys.modules.get(module), name, None) is generator:
+            return getattr, (sys.modules[module], name)
+    return NotImplemented
 
 
 def reduce_code(code: Any, writer: Writer) -> Any:

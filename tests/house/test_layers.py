@@ -43,6 +43,7 @@ LAYERS = (
     "modules",
     "snapshot",
     "libraries",
+    "surroundings",
     "outcomes",
     "outcome",
     "batches",

@@ -269,6 +269,7 @@ class Dispatch:
             self._torn_down = time.monotonic()
         elif frame.kind is Kind.READY:
             self._failed_starts = 0
+            self._control.note(frame.body.decode(errors="replace").splitlines())
             if member.state is State.STARTING:
                 member.state = State.IDLE
         else:

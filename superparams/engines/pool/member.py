@@ -102,7 +102,8 @@ def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int
         seat.say(Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
         return 1
     member = _Member(loaded, worker, seat, boot, output)
-    seat.say(Frame(Kind.READY))
+    notes = "\n".join(getattr(loaded.program, "notes", ()))
+    seat.say(Frame(Kind.READY, body=notes.encode(errors="replace")))
     return member.serve()
 
 
@@ -113,6 +114,9 @@ def load(boot: Boot) -> Loaded:
     attached = payload.attach(boot.handle)
     program: Program = attached.load()
     script.hand_on(lambda: boot.handle)
+    surround = getattr(program, "surround", None)
+    if surround is not None:
+        surround()
     program.prepare()
     return Loaded(program, attached)
 

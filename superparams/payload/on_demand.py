@@ -1,0 +1,53 @@
+"""Values that a setting does not hold, but makes or copies when it is asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from superparams.declare import fields_of
+from superparams.fields import Axis, Value, is_group
+from superparams.params import Params
+
+__all__ = ["declaration_of", "given_of", "made_on_demand"]
+
+# A declaration is named by its class and field, since a worker has that class by itself when it
+# can import it; one that was given at the call travels with the space.
+Owner = tuple[type[Params], str] | Value
+
+
+def made_on_demand(params: Params) -> Iterator[tuple[Owner, Value]]:
+    """The declarations whose values a setting does not hold but makes or copies when asked."""
+    held, lazy = params.__dict__, params.__dict__.get("~lazy", {})
+    for name, field in fields_of(type(params)).items():
+        if name in held:
+            inner = held[name] if isinstance(held[name], Axis) else [held[name]]
+            if not isinstance(getattr(inner, "points", None), range):
+                for group in filter(is_group, inner):
+                    yield from made_on_demand(group)
+        elif name in lazy:
+            yield lazy[name], lazy[name]
+        elif isinstance(field.declared, Value):
+            yield (type(params), name), field.declared
+
+
+def given_of(params: Params, name: str) -> Any:
+    """What a field was given or made of, none of which is made for this."""
+    held: dict[str, Any] = vars(params)
+    if name in held:
+        return held[name]
+    declared = held.get("~lazy", {}).get(name, fields_of(type(params))[name].declared)
+    if not isinstance(declared, Value):
+        return declared
+    if declared.is_made:
+        return declared.made()
+    return declared.factory or declared.derive or declared.given
+
+
+def declaration_of(owner: Owner) -> Value:
+    """The declaration that is named so here."""
+    if isinstance(owner, Value):
+        return owner
+    declared = fields_of(owner[0])[owner[1]].declared
+    assert isinstance(declared, Value)
+    return declared

@@ -1,0 +1,108 @@
+"""Which packages the code that a setting reaches imports, to tell whether it may draw numbers."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from superparams.identity.names import is_fileless, module_name
+from superparams.surroundings.generators import Generators, instances
+
+__all__ = ["generators_of"]
+
+_ALL = ("random", "numpy.random", "torch")
+
+
+def generators_of(
+    cls: type[Any], files: Iterable[Path], imports: Iterable[str]
+) -> Generators | None:
+    """The global generators that settings of `cls` may draw from; None when it draws from none.
+
+    files: the project's files that its code reaches; imports: the packages that these import. What
+    has no file is looked through in memory.
+    """
+    if not getattr(cls, "seed_globals", True):
+        return None
+    paths = {path.resolve() for path in files}
+    modules = _modules(paths)
+    imported = set(imports)
+    for one in cls.__mro__:
+        if is_fileless(one.__module__):
+            imported.update(_met_in_memory(one))
+            modules.setdefault(one.__module__, sys.modules[one.__module__])
+    loaded = (name.partition(".")[0] for name in modules)
+    ours = {"superparams", "__main__", "", *loaded, *(path.stem for path in paths)}
+    foreign = imported - sys.stdlib_module_names - ours
+    labels = instances(_named(modules))
+    if foreign:
+        return Generators(_ALL, labels)
+    if "random" in imported or labels:
+        return Generators(("random",), labels)
+    return None
+
+
+def _modules(paths: set[Path]) -> dict[str, ModuleType]:
+    names = {path.name for path in paths}
+    found: dict[str, ModuleType] = {}
+    for name, module in list(sys.modules.items()):
+        file: object = getattr(module, "__file__", None)
+        named = Path(file) if isinstance(file, str) and os.path.basename(file) in names else None
+        if named is not None and named.resolve() in paths:
+            found[name] = module
+    return found
+
+
+def _named(modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
+    """By the names under which they are known everywhere, the main module last."""
+    ordered = sorted(modules, key=lambda name: (name == "__main__", name))
+    return {module_name(name): modules[name] for name in ordered}
+
+
+def _met_in_memory(cls: type[Any]) -> Iterator[str]:
+    """The packages that a class without a file, and what it uses, names."""
+    names: dict[str, Any] = vars(sys.modules[cls.__module__])
+    todo: list[object] = [cls]
+    seen: set[int] = set()
+    while todo:
+        value = todo.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        for code in _codes(value):
+            for name in code.co_names:
+                met = names.get(name)
+                if name in sys.modules and met is None:
+                    yield name
+                elif (
+                    isinstance(met, type | types.FunctionType) and met.__module__ == cls.__module__
+                ):
+                    todo.append(met)
+                elif met is not None:
+                    yield _package_of(met)
+
+
+def _codes(value: Any) -> Iterator[types.CodeType]:
+    held = vars(value).values() if isinstance(value, type) else (value,)
+    for one in held:
+        function = getattr(one, "__func__", getattr(one, "fget", one))
+        todo = [function.__code__] if isinstance(function, types.FunctionType) else []
+        while todo:
+            code = todo.pop()
+            yield code
+            todo += [x for x in code.co_consts if isinstance(x, types.CodeType)]
+
+
+def _package_of(x: Any) -> str:
+    """The package that a module, class, function or object is of."""
+    if isinstance(x, ModuleType):
+        return x.__name__.partition(".")[0]
+    holder = getattr(x, "__self__", None)  # `from random import random`
+    name: Any = getattr(x, "__module__", None)
+    if not isinstance(name, str):
+        name = type(x if holder is None else holder).__module__
+    return str(name).partition(".")[0]

@@ -1,0 +1,341 @@
+"""What a script did before the run means the same with one worker and with many.
+
+FAULTS rows 43 and 44.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superparams.job import prepare
+from superparams.policy import asked
+from superparams.surroundings.imports import generators_of
+from tests.runs import environment
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+RUNS = """
+import concurrent.futures as futures, json, multiprocessing
+def run(space, **how):
+    table = space.run_all(resume=False, progress=False, **how)
+    print(json.dumps([dict(row) for row in table], default=str))
+    return table
+def everywhere(space):
+    run(space)
+    for method in "forkserver", "spawn", "fork":
+        run(space, num_proc=2, start_method=method)
+    with futures.ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as executor:
+        run(space, num_proc=2, engine=executor)
+"""
+
+
+def rows(folder: Path, text: str, *names: str, **files: str) -> list[list[dict[str, Any]]]:
+    """The rows of each run of a script, without what differs from run to run."""
+    for name, content in files.items():
+        (folder / f"{name}.py").write_text(content)
+    (folder / "script.py").write_text(text)
+    process = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert process.returncode == 0, process.stderr
+    found = [json.loads(line) for line in process.stdout.splitlines()]
+    for table in found:
+        assert {row["status"] for row in table} == {"done"}, table
+    return [[{name: row[name] for name in names} for row in table] for table in found]
+
+
+SET_UP = (
+    RUNS
+    + """
+import decimal, locale, logging, os, sys, warnings
+import numpy as np, pandas as pd
+from superparams import Experiment, search
+
+class Mine(UserWarning): pass
+
+decimal.getcontext().prec = 5
+decimal.getcontext().rounding = decimal.ROUND_UP
+decimal.getcontext().traps[decimal.Inexact] = False
+decimal.getcontext().traps[decimal.DivisionByZero] = False
+decimal.DefaultContext.prec = 7
+np.seterr(divide="raise", over="ignore")
+np.set_printoptions(precision=2, suppress=True)
+warnings.simplefilter("error", Mine)
+warnings.filterwarnings("ignore", "of no use")
+logging.basicConfig(level=logging.INFO)
+logging.getLogger("mine").setLevel(logging.DEBUG)
+logging.getLogger("quiet").disabled = True
+logging.disable(5)
+pd.set_option("display.precision", 3, "display.float_format", "{:.1f}".format)
+locale.setlocale(locale.LC_NUMERIC, "C.UTF-8")
+
+class Told(Experiment):
+    x: int = search([1, 2, 7])
+    def run(self):
+        try:
+            quotient = str(np.float64(self.x) / np.float64(0))
+        except FloatingPointError:
+            quotient = "raises"
+        try:
+            warnings.warn("x", Mine)
+            warned = "nothing"
+        except Mine:
+            warned = "raised"
+        with futures.ThreadPoolExecutor(1) as threads:
+            new = threads.submit(lambda: str(decimal.Decimal(self.x) / 3)).result()
+        levels = [logging.getLogger(name).isEnabledFor(level) for name in ("mine", "other")
+                  for level in (logging.DEBUG, logging.INFO)]
+        return {"told": str([
+            str(decimal.Decimal(self.x) / 3), str(decimal.Decimal(1) / 0), new, quotient, warned,
+            str(np.array([self.x / 3, 1e-9])), levels, logging.getLogger("quiet").disabled,
+            logging.root.manager.disable, pd.DataFrame({"a": [self.x / 3]}).to_string(),
+            pd.get_option("display.precision"), locale.setlocale(locale.LC_NUMERIC),
+            os.path.basename(os.getcwd()), [str(one[:2]) for one in warnings.filters],
+        ])}
+os.mkdir("elsewhere")
+os.chdir("elsewhere")
+"""
+)
+
+
+def test_43_what_is_set_up_holds_in_every_worker(tmp_path: Path) -> None:
+    serial, *others = rows(tmp_path, SET_UP + "everywhere(Told())", "x", "told")
+    first = serial[0]["told"]
+    for part in ("0.33334", "Infinity", "0.3333333'", "raises", "raised", "0.33", "elsewhere"):
+        assert part in first
+    assert others == [serial] * 4
+
+
+def test_43_in_threads(tmp_path: Path) -> None:
+    act = """
+run(Told())
+run(Told(), num_proc=2, engine="threads")
+with futures.ThreadPoolExecutor(2) as executor:
+    executor.submit(decimal.getcontext).result()
+    run(Told(), num_proc=2, engine=executor)
+"""
+    serial, *others = rows(tmp_path, SET_UP + act, "x", "told")
+    assert others == [serial] * 2
+
+
+def test_43_a_library_is_set_up_when_it_is_loaded(tmp_path: Path) -> None:
+    """It is not loaded for that; where nothing differs from the defaults, nothing is changed."""
+    module = """
+from superparams import Experiment, search
+class Late(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        import sys
+        had = "numpy" in sys.modules
+        import numpy as np
+        precision = np.get_printoptions()["precision"]
+        return {"had": had, "precision": precision, "errors": str(np.geterr())}
+"""
+    script = (
+        RUNS
+        + """
+import numpy as np
+from late import Late
+np.set_printoptions(precision=3)
+np.seterr(all="raise")
+run(Late(), num_proc=2)
+np.set_printoptions(precision=8)
+np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+run(Late(), num_proc=2)
+"""
+    )
+    changed, usual = rows(tmp_path, script, "had", "precision", "errors", late=module)
+    assert not changed[0]["had"]
+    assert not usual[0]["had"]
+    assert {row["precision"] for row in changed} == {3}
+    assert all("'divide': 'raise'" in row["errors"] for row in changed)
+    assert {row["precision"] for row in usual} == {8}
+    assert all("'divide': 'warn'" in row["errors"] for row in usual)
+
+
+def test_43_it_is_recorded_and_what_differs_is_told(tmp_path: Path) -> None:
+    script = """
+import decimal, json, pathlib
+import numpy as np
+from superparams import Experiment, search
+class Third(Experiment):
+    x: int = search([1, 2])
+    def run(self): return {"third": str(decimal.Decimal(self.x) / 3)}
+notes = []
+decimal.getcontext().prec = 5
+notes.append(Third().run_all(2, progress=False).notes)
+notes.append(Third().run_all(2, progress=False).notes)
+decimal.getcontext().prec = 6
+np.seterr(divide="call")
+notes.append(Third(x=search([1, 2, 3])).run_all(2, progress=False).notes)
+paths = sorted(pathlib.Path("results").glob("*/runs/*/run.json"))
+told = [json.loads(path.read_text()) for path in paths]
+print(json.dumps([notes, [one["surroundings"] for one in told], told[-1]["notes"]]))
+"""
+    (tmp_path / "script.py").write_text(script)
+    process = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    (first, again, other), recorded, kept = json.loads(process.stdout)
+    assert first == again == []
+    assert [one["decimal"] for one in recorded] == [{"prec": 5}, {"prec": 6}]
+    assert recorded[0]["working directory"] == {"path": "."}
+    assert str(tmp_path) not in json.dumps(recorded)
+    assert other == kept
+    assert any("seterrcall() is not carried" in note for note in other)
+    (differs,) = [note for note in other if "another set-up" in note]
+    assert "decimal: prec was 5, is 6" in differs
+
+
+NOISE = """
+import random, time
+from random import random as draw
+import numpy as np
+from superparams import Experiment, search
+
+np.random.seed(0)
+random.seed(0)
+rng = np.random.default_rng(0)
+old = np.random.RandomState(0)
+own = random.Random(0)
+
+class Draw(Experiment):
+    repeat: int = search(range(6))
+    kept = np.random.default_rng(1)
+    def setup(self):
+        self.made = np.random.default_rng(2)
+        self.start = np.random.rand()
+    def run(self):
+        time.sleep(0.02)
+        drawn = [np.random.rand(), draw(), random.random(), rng.random(), old.rand(), own.random(),
+                 self.kept.random(), self.made.random()]
+        return {"drawn": str(drawn), "start": self.start}
+class Fails(Draw):
+    def run(self):
+        drawn = super().run()
+        if not (self.folder / "tried").exists():
+            (self.folder / "tried").touch()
+            raise ValueError
+        return drawn
+class Free(Draw):
+    seed_globals = False
+"""
+
+
+def test_44_settings_draw_their_own_numbers_the_same_for_all_workers(tmp_path: Path) -> None:
+    script = RUNS + "from noise import *\neverywhere(Draw())\n"
+    serial, *others = rows(tmp_path, script, "repeat", "drawn", "start", noise=NOISE)
+    assert others == [serial] * 4
+    assert len({row["drawn"] for row in serial}) == 6
+    columns = zip(*(json.loads(row["drawn"]) for row in serial), strict=True)
+    assert [len(set(column)) for column in columns] == [6] * 8
+
+
+def test_44_the_same_in_another_order_after_a_failure_and_on_resume(tmp_path: Path) -> None:
+    script = (
+        RUNS
+        + """
+from noise import *
+run(Fails(), retries=1, retry_on=["failed"])
+for path in __import__("pathlib").Path("results").glob("*/settings/*/tried"): path.unlink()
+run(Fails(repeat=search([5, 3, 1, 0, 2, 4])), num_proc=2, retries=1, retry_on=["failed"])
+Draw(repeat=search([4, 1])).run_all(2, progress=False)
+print(json.dumps([dict(row) for row in Draw().run_all(progress=False)], default=str))
+"""
+    )
+    one, two, three = rows(tmp_path, script, "repeat", "drawn", noise=NOISE)
+    by_repeat = {row["repeat"]: row["drawn"] for row in one}
+    assert {row["repeat"]: row["drawn"] for row in two} == by_repeat
+    assert len({row["drawn"] for row in three}) == 6
+
+
+def test_44_classes_of_a_script_and_of_minus_c(tmp_path: Path) -> None:
+    act = RUNS + NOISE + "\nrun(Draw())\nrun(Draw(), num_proc=2)\n"
+    serial, two = rows(tmp_path, act, "drawn", "start")
+    assert serial == two
+    process = subprocess.run(
+        [sys.executable, "-c", act],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    one, other = ([row["drawn"] for row in json.loads(x)] for x in process.stdout.splitlines())
+    assert one == other
+    assert len(set(one)) == 6
+
+
+def test_44_the_caller_goes_on_where_it_was(tmp_path: Path) -> None:
+    script = (
+        RUNS
+        + NOISE
+        + """
+def drawn(): return [np.random.rand(), random.random(), rng.random(), old.rand(), own.random()]
+states = np.random.get_state(), random.getstate(), rng.bit_generator.state
+expected = drawn()
+np.random.set_state(states[0]); random.setstate(states[1]); rng.bit_generator.state = states[2]
+old = np.random.RandomState(0); own = random.Random(0)
+table = run(Draw())
+assert drawn() == expected, (drawn(), expected)
+assert table.notes == (), table.notes
+for engine in "threads", futures.ThreadPoolExecutor(2):
+    table = Draw().run_all(2, engine=engine, resume=False, progress=False)
+    assert [one for one in table.notes if "cannot be seeded" in one], table.notes
+free = Free().run_all(2, engine="threads", resume=False, progress=False)
+assert free.notes == () and "seed_globals" not in free.columns, free.notes
+np.random.seed(3)
+first = np.random.rand(12).tolist()
+np.random.seed(3)
+Free().run_all(resume=False, progress=False)
+assert np.random.rand() != first[0]
+"""
+    )
+    rows(tmp_path, script, "drawn")
+
+
+@pytest.mark.parametrize(
+    ("text", "libraries"),
+    [
+        ("import os, json", None),
+        ("import random", ("random",)),
+        ("def f(self):\n        from random import random", ("random",)),
+        ("from random import random", ("random",)),
+        ("import numpy.linalg", ("random", "numpy.random", "torch")),
+        ("import sklearn", ("random", "numpy.random", "torch")),
+    ],
+)
+def test_44_only_code_that_may_draw_is_seeded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, libraries: Any
+) -> None:
+    name = f"drawing_{abs(hash(text))}"
+    body = f"    {text}" if text.startswith("def") else ""
+    (tmp_path / f"{name}.py").write_text(
+        f"{'' if body else text}\nfrom superparams import Experiment, search\n"
+        f"class One(Experiment):\n    x: int = search([1])\n{body}\n"
+        "    def run(self): return None\n"
+    )
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.chdir(tmp_path)
+    cls = __import__(name).One
+    job = prepare(cls(), asked(), tmp_path / "results")
+    found = generators_of(cls, job.code.files, job.code.imports)
+    assert (None if found is None else found.libraries) == libraries
