@@ -101,8 +101,8 @@ def test_timed_tests_come_when_all_others_have_ended(
 
 def run(pytester: pytest.Pytester, text: str, patience: float, *words: str) -> pytest.RunResult:
     conftest = CONFTEST.read_text("utf-8")
-    assert "PATIENCE = 30.0" in conftest
-    pytester.makeconftest(conftest.replace("PATIENCE = 30.0", f"PATIENCE = {patience}"))
+    assert "\nPATIENCE = 5.0" in conftest
+    pytester.makeconftest(conftest.replace("\nPATIENCE = 5.0", f"\nPATIENCE = {patience}"))
     pytester.makepyfile(text)
     pytester.makeini("[pytest]\nmarkers = timed")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rE", *words)
