@@ -87,12 +87,19 @@ def run_folders(root: Path) -> list[RunFolder]:
     """
     try:
         with os.scandir(root / "runs") as entries:
-            names = sorted(e.name for e in entries if e.name == safe_name(e.name) and e.is_dir())
+            names = sorted(e.name for e in entries if e.name == safe_name(e.name) and _is_folder(e))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise StoreError(f"cannot list the runs in {root / 'runs'}: {error.strerror}") from error
     return [RunFolder(root / "runs" / name) for name in names]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 class RunFolder:

@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
+from superparams.errors import StoreError
 from superparams.html import table_of_pairs
 from superparams.store.folder import RunFolder, write_all_durably
 from superparams.store.location import short_path
@@ -103,8 +104,15 @@ def read_provenance(run: RunFolder) -> Provenance:
     commit, branch = _text(git.get("commit")), _text(git.get("branch"))
     patch = run.source / PATCH
     files = sorted(path for path in run.source.rglob("*") if path.is_file() and path != patch)
-    text = read_plain(patch).decode(errors="surrogateescape") if is_plain(patch) else None
+    text = _patch_text(patch) if is_plain(patch) else None
     return Provenance(run.path, commit, branch, text, files, manifest)
+
+
+def _patch_text(patch: Path) -> str:
+    try:
+        return read_plain(patch).decode(errors="surrogateescape")
+    except OSError as error:
+        raise StoreError(f"the uncommitted changes cannot be read: {error}") from error
 
 
 def _text(entry: Any) -> str | None:

@@ -1,0 +1,85 @@
+"""Row 61: what is no plain file, or claims to be huge, is left out or refused in bounded time."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from superparams.errors import StoreError
+from superparams.store import LedgerWarning, Results, RunFolder, compact
+from tests.recording import done, run
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+TIB = 1 << 40
+
+
+def fifo(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def zeros(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero")
+
+
+def folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, TIB)
+
+
+def circle(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name)
+
+
+def deep(path: Path) -> None:
+    path.write_text("[" * 1_000_000)
+
+
+def claims(path: Path) -> None:
+    path.write_bytes(b"\xff\xff\xff\xff\x10\0\0\0" + b"\xff" * 100)
+
+
+@pytest.mark.parametrize("fault", [fifo, zeros, folder, sparse, circle, deep, claims])
+def test_61_odd_files_cost_no_row_and_no_time(
+    tmp_path: Path, fault: Callable[[Path], None]
+) -> None:
+    def places(root: Path, made: RunFolder) -> list[Path]:
+        return [
+            root / "results.parquet",
+            root / "runs" / "odd",
+            made.path / "run.json",
+            made.ledger / "7.arrows",
+            made.ledger / "\u00b2.arrows",
+            made.source / "parts.json",
+            made.source / "uncommitted.patch",
+        ]
+
+    for number in range(7):
+        root = tmp_path / str(number)
+        made = run(root, [done(n, {"x": n}) for n in range(3)])
+        compact(root)
+        fault(places(root, made)[number])
+        begun = time.monotonic()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LedgerWarning)
+            found = Results.load(root)
+            assert sorted(row["x"] for row in found) == [0, 1, 2], number
+            try:
+                found.provenance(next(iter(found)))
+            except StoreError:
+                assert fault is sparse
+            found.log(next(iter(found))["key"])
+        assert time.monotonic() - begun < 30, number
