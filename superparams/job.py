@@ -23,9 +23,10 @@ from superparams.plan import Plan, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.secrets import looks_secret
 from superparams.show import given_fields, shown_fields
-from superparams.store import equivalent, experiment_folder, has_records, read_index
+from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
+from superparams.store.notebooks import home_of
 from superparams.surroundings import Surroundings, differences
 from superparams.surroundings.generators import CANNOT_SEED
 from superparams.surroundings.imports import generators_of
@@ -114,9 +115,10 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     legacy.refuse_old_hook(cls)
     carrier = None if asked.engine is None else find(asked.engine)
     name = name_of(cls)
-    root = experiment_folder(results_folder(results), name)
+    folder = results_folder(results)
     code = fingerprint(cls)
     _refuse_unknown(code)
+    root, about_root = home_of(folder, name, code.digest)
     sources = {str(path): text for path, text in code.texts.items()}
     surroundings = Surroundings.here()
     program = Program(space, options.num_proc, name, Keys(space), sources)
@@ -129,7 +131,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     planned = plan(
         program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
     )
-    notes: list[str] = []
+    notes: list[str] = [] if about_root is None else [about_root]
     job = Job(space, options, policy, carrier, root, program, code, codes, planned, notes)
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and carrier.name != "serial":

@@ -6,28 +6,16 @@ What is shown is plain text, which JupyterLab, VS Code, Colab and nbconvert all 
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from superparams import visible
+from superparams.identity.notebooks import in_notebook
 
 __all__ = ["Output", "in_notebook", "in_one_line"]
 
 E = TypeVar("E", bound=BaseException)
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook; a process that it forked is none."""
-    kernel = getattr(_shell(), "kernel", None)
-    session = getattr(kernel, "session", None)
-    return session is not None and getattr(session, "pid", 0) == os.getpid()
-
-
-def _shell() -> Any:
-    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
-    return None if get_ipython is None else get_ipython()
 
 
 class Output:

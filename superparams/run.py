@@ -36,12 +36,12 @@ from superparams.store import (
     Results,
     RunFolder,
     compact,
-    experiment_folder,
     has_records,
     read_index,
 )
 from superparams.store.folder import State
 from superparams.store.location import results_folder
+from superparams.store.notebooks import home_of
 from superparams.store.others import MOST_KEYS, Heartbeat, going_on
 from superparams.store.report import keep_report
 from superparams.store.shown import summary_of
@@ -287,8 +287,9 @@ def _finish(
 def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
     """All that is recorded of an experiment, or of a space; see `Experiment.results`."""
     cls, space = (of, None) if isinstance(of, type) else (type(of), of)
-    root = experiment_folder(results_folder(results), name_of(cls))
-    found = Results.load(root, code=fingerprint(cls), of=of)
+    folder, code = results_folder(results), fingerprint(cls)
+    root = home_of(folder, name_of(cls), code.digest).folder
+    found = Results.load(root, code=code, of=of)
     if space is None:
         return found
     keys, index = Keys(space), read_index(root)

@@ -1,0 +1,82 @@
+"""Where the results of a class of a notebook are kept.
+
+All notebooks call their module ``__main__``, so the classes ``Fit`` of two notebooks have one name.
+Their results have a folder each: ``fit.ipynb.Fit`` where the name of the notebook is known. Where
+it is not, ``__main__.Fit`` belongs to the notebook that made it, and the next one takes
+``__main__.Fit~2``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from superparams.identity.notebooks import in_notebook, notebook_name
+from superparams.store.folder import (
+    RunFolder,
+    experiment_folder,
+    has_records,
+    run_folders,
+    this_process,
+)
+
+__all__ = ["Home", "home_of"]
+
+_MAIN: Final = "__main__."
+_NEWEST: Final = 50  # runs that are looked into
+
+
+class Home(NamedTuple):
+    """The folder of an experiment, and what to tell of it, if anything."""
+
+    folder: Path
+    note: str | None = None
+
+
+def home_of(results: Path, name: str, code: str) -> Home:
+    """The folder in which the results of an experiment are kept.
+
+    Args:
+        results: The folder of all results.
+        name: ``module.Class``.
+        code: The fingerprint of the code of the class.
+    """
+    usual = experiment_folder(results, name)
+    if not name.startswith(_MAIN) or not in_notebook():
+        return Home(usual)
+    notebook = notebook_name()
+    if notebook is None:
+        return _unclaimed(usual, code)
+    own = experiment_folder(results, f"{notebook}.{name[len(_MAIN) :]}")
+    # Results of an earlier version, or of before the name was known, stay where they are.
+    is_older = not own.is_dir() and _any_run(usual, lambda run: run.code() == code)
+    return Home(usual if is_older else own)
+
+
+def _unclaimed(usual: Path, code: str) -> Home:
+    """The folder of this notebook among those of notebooks whose names nobody tells."""
+    numbered = (usual.with_name(f"{usual.name}~{n}") for n in itertools.count(2))
+    known = itertools.chain([usual], numbered)
+    taken = list(itertools.takewhile(has_records, known))
+    here = this_process()
+    tests: list[Callable[[RunFolder], bool]] = [
+        lambda run: run.manifest().get("process") == here,
+        lambda run: run.code() == code,
+    ]
+    for is_own, folder in itertools.product(tests, taken):
+        if _any_run(folder, is_own):
+            return Home(folder)
+    if not taken:
+        return Home(usual)
+    free = usual.with_name(f"{usual.name}~{len(taken) + 1}")
+    return Home(
+        free,
+        f"{usual.name} has results of other code, perhaps of another notebook, since the name of "
+        f"this one is not known; its results are kept in {free.name}",
+    )
+
+
+def _any_run(folder: Path, is_meant: Callable[[RunFolder], bool]) -> bool:
+    return any(map(is_meant, run_folders(folder)[-_NEWEST:]))
