@@ -9,13 +9,12 @@ it is not, ``__main__.Fit`` belongs to the notebook that made it, and the next o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from superparams.identity.notebooks import in_notebook, notebook_name
+from superparams.store.accepted import equivalent
 from superparams.store.folder import (
-    RunFolder,
     experiment_folder,
     has_records,
     run_folders,
@@ -51,8 +50,7 @@ def home_of(results: Path, name: str, code: str) -> Home:
         return _unclaimed(usual, code)
     own = experiment_folder(results, f"{notebook}.{name[len(_MAIN) :]}")
     # Results of an earlier version, or of before the name was known, stay where they are.
-    is_older = not own.is_dir() and _any_run(usual, lambda run: run.code() == code)
-    return Home(usual if is_older else own)
+    return Home(usual if not own.is_dir() and _is_of_code(usual, code) else own)
 
 
 def _unclaimed(usual: Path, code: str) -> Home:
@@ -60,16 +58,9 @@ def _unclaimed(usual: Path, code: str) -> Home:
     numbered = (usual.with_name(f"{usual.name}~{n}") for n in itertools.count(2))
     known = itertools.chain([usual], numbered)
     taken = list(itertools.takewhile(has_records, known))
-    here = this_process()
-    tests: list[Callable[[RunFolder], bool]] = [
-        lambda run: run.manifest().get("process") == here,
-        lambda run: run.code() == code,
-    ]
-    for is_own, folder in itertools.product(tests, taken):
-        if _any_run(folder, is_own):
-            return Home(folder)
-    if not taken:
-        return Home(usual)
+    own = [*filter(_is_of_this_process, taken), *(one for one in taken if _is_of_code(one, code))]
+    if own or not taken:
+        return Home(own[0] if own else usual)
     free = usual.with_name(f"{usual.name}~{len(taken) + 1}")
     return Home(
         free,
@@ -78,5 +69,13 @@ def _unclaimed(usual: Path, code: str) -> Home:
     )
 
 
-def _any_run(folder: Path, is_meant: Callable[[RunFolder], bool]) -> bool:
-    return any(map(is_meant, run_folders(folder)[-_NEWEST:]))
+def _is_of_this_process(folder: Path) -> bool:
+    """Whether a run of this process is there: its cells were edited since."""
+    here = this_process()
+    return any(run.manifest().get("process") == here for run in run_folders(folder)[-_NEWEST:])
+
+
+def _is_of_code(folder: Path, code: str) -> bool:
+    """Whether a run of this code is there, or of code that was accepted for it."""
+    codes = equivalent(folder, code)
+    return any(run.code() in codes for run in run_folders(folder)[-_NEWEST:])

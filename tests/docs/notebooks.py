@@ -27,7 +27,7 @@ RESTART = "restart"
 # What differs from run to run: the name of a run, fingerprints, seconds.
 RUN = re.compile(r"\d{8}T\d{6}\S*")
 HEX = re.compile(r"\b[0-9a-f]{8,}\b")
-SECONDS = re.compile(r"(\bdone(?:</td><td>| +))\d+\.\d+")  # in a table
+SECONDS = re.compile(r"(\bdone(?:</td><td>| in | +))\d+(?:\.\d+)?")
 FONTS = "building the font cache"  # what matplotlib says once on a machine
 
 
