@@ -14,10 +14,12 @@ syncs the files at most once a second, and at once when outcomes arrive more slo
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +31,8 @@ from superparams.store.folder import sync_folder
 from superparams.store.reading import END, MAX_OPEN, ledger_files, read_file, split
 from superparams.store.spill import is_spilled, spill
 
+_TRIES = 3
+_STANDARD = 3  # descriptors below this are standard input, output and error
 MAX_STREAMS = 64  # files of one run; outcomes with yet another schema go, as text, into one more
 
 
@@ -36,6 +40,7 @@ MAX_STREAMS = 64  # files of one run; outcomes with yet another schema go, as te
 class _File:
     path: Path
     number: int | None = None  # the open descriptor
+    identity: tuple[int, int] | None = None  # of the file that it is of
     size: int = 0
     is_dirty: bool = False
 
@@ -138,13 +143,16 @@ class Ledger:
         self._close_files(MAX_OPEN - 1)
         flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
-            file.number = os.open(file.path, flags | extra, 0o666)
+            file.number = _beyond_standard(os.open(file.path, flags | extra, 0o666))
+            file.identity = _identity(file.number)
         except OSError as error:
             raise StoreError(f"cannot open {file.path}: {error}") from error
         self._has_new_name = self._has_new_name or bool(extra)
 
     def _write(self, file: _File, data: bytes) -> None:
         """All of the data, or none of it and an error."""
+        if file.number is not None and _identity(file.number) != file.identity:
+            file.number = None  # a setting in this process has closed it, or put its own there
         if file.number is None:
             self._open(file, 0)
         assert file.number is not None
@@ -169,7 +177,8 @@ class Ledger:
         opened = [file for file in self._files.values() if file.number is not None]
         for file in opened[: max(0, len(opened) - keep)]:
             assert file.number is not None
-            os.close(file.number)
+            if _identity(file.number) == file.identity:
+                os.close(file.number)
             file.number = None
 
     def _sync(self) -> None:
@@ -180,9 +189,39 @@ class Ledger:
                 file.is_dirty = False
             has_new_name, self._has_new_name = self._has_new_name, False
         for path in dirty:
-            _sync_file(path)
+            _surely(_sync_file, path)
         if has_new_name:
-            sync_folder(self.folder)
+            _surely(sync_folder, self.folder)
+
+
+def _identity(number: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _beyond_standard(number: int) -> int:
+    """The same file under a number that nobody prints to, where a setting closed 0, 1 or 2."""
+    taken: list[int] = []
+    while number < _STANDARD:
+        taken.append(number)
+        number = os.dup(number)
+    for one in taken:
+        os.close(one)
+    return number
+
+
+def _surely(sync: Callable[[Path], None], path: Path) -> None:
+    """Sync, again where a setting in this process closed the file meanwhile with all others."""
+    for _ in range(_TRIES):
+        try:
+            return sync(path)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+    return sync(path)
 
 
 def _sync_file(path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -230,3 +231,36 @@ def test_60_a_setting_that_closes_standard_files(tmp_path: Path) -> None:
             row = found[index]
             part = log.encode()[row["log_start"] : row["log_end"]].decode()
             assert part.endswith(f"out {index}\nerr {index}\n")
+
+
+SERIAL = """
+import os, sys
+from superparams import Experiment, search
+
+class Closes(Experiment):
+    x: int = search(range(8))
+
+    def run(self):
+        if self.x == 1: os.close(1)
+        if self.x == 2: os.close(2)
+        if self.x == 4: os.closerange(3, 256)
+        if self.x == 6: os.closerange(0, 3)
+        with open(f"own-{self.x}", "w") as file:
+            os.write(file.fileno(), b"own")
+            return {"y": self.x} if self.x % 2 else {"z": str(self.x)}
+
+found = Closes().run_all(1, engine=sys.argv[1])
+again = Closes.results()
+with open("counts", "w") as file:
+    print(found.counts, sorted(row["x"] for row in again), file=file)
+"""
+
+
+@pytest.mark.parametrize("engine", ["serial", "threads"])
+def test_60_a_setting_in_this_process_that_closes_files(engine: str, tmp_path: Path) -> None:
+    """The ledger is written to its own file, and to no file of a setting."""
+    script = tmp_path / "closes.py"
+    script.write_text(SERIAL)
+    subprocess.run([sys.executable, str(script), engine], cwd=tmp_path, timeout=100, check=True)
+    assert (tmp_path / "counts").read_text() == "{'done': 8} [0, 1, 2, 3, 4, 5, 6, 7]\n"
+    assert {(tmp_path / f"own-{x}").read_text() for x in range(8)} == {"own"}
