@@ -215,7 +215,7 @@ def test_the_rate_is_that_of_late() -> None:
     for _ in range(300):
         shown.add({"done": 0})
     time.sleep(0.05)
-    shown.add({"done": 50, "killed": 1})
+    shown.add({"done": 50, "killed": 1}, (51, 0.51, 0.01))
     assert re.fullmatch(r"Toy: 51/100, 50 done, 1 killed, [\d,]+/s, 0:00 left", shown.line())
 
 
@@ -264,12 +264,12 @@ def test_whatever_the_width_the_counts_are_there(width: int) -> None:
     busy = [Activity(0, 5, 9.0)]
     shown = progress(activity=lambda: busy, label=lambda index: f"a={index}, b={'x' * 200}")
     assert shown.lines(width)[0].endswith("Toy: 0/100")
-    shown.add({"done": 50, "failed": 20, "killed": 3, "timeout": 7})
+    shown.add({"done": 50, "failed": 20, "killed": 3, "timeout": 7}, (80, 80.0, 4.0))
     lines = shown.lines(width)
     assert max(map(len, lines)) <= width
     told = " ".join(line.strip() for line in lines)
     assert re.search(
-        r"Toy: 80/100, 50 done, 20 failed, 3 killed, 7 timeout, \S+/s, 0:00 left", told
+        r"Toy: 80/100, 50 done, 20 failed, 3 killed, 7 timeout, \S+/s, 0:19 left", told
     )
     assert ("━" in told) is (width == 120)
     assert lines[-1] == f"  0: 0:09 a=5, b={'x' * 200}"[: width - 1] + "…"

@@ -27,7 +27,7 @@ from superparams.store.shown import summary_of
 __all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
 
 FAILURES = 5  # kinds of failures that are told
-TOLD_SECONDS = 1.0  # of a run, from which on they are told in a log too
+TOLD_SECONDS = 60.0  # of a run, from which on they are told in a log too
 ERROR = 120  # characters of an error in a list of them
 ROWS = 20  # of a table that is shown at once
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from superparams.cli.formats import as_table, rows, write
 from superparams.errors import CommandError
+from superparams.store import Results
+from tests.recording import done, run
 
 MIXED = pa.table(
     {
@@ -80,9 +82,10 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_as_text(tmp_path: Path) -> None:
-    made = as_table(MIXED)
+    run(tmp_path, [done(0)])
+    made = as_table(Results.load(tmp_path), MIXED)
     assert [row[0] for row in made.rows] == ["a" * 10, "a" * 9 + "b", "c" * 10]  # told apart
-    assert [row[1:3] for row in made.rows] == [["1", "0.1"], ["", "nan"], [str(2**60), ""]]
+    assert [row[1:3] for row in made.rows] == [("1", "0.1"), ("", "nan"), (str(2**60), "")]
     assert made.rows[0][3] == r"a|b \x1b[0m"
     assert len(made.rows[2][3]) == 30
     assert made.right == {1, 2}

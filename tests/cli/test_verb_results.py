@@ -204,7 +204,7 @@ class Wide(Experiment):
     with Terminal(project.folder, EXPERIMENT, "results", "Wide") as terminal:
         assert terminal.end() == 0
         lines = re.sub(r"\x1b\[[\d;]*m", "", terminal.seen).splitlines()
-    table = [line for line in lines[1:] if not line.startswith(("…", "  parameter"))]
+    table = [line for line in lines[1:] if not line.startswith(("…", "  "))]
     assert len(table) == 1 + 100
     assert max(map(len, table)) <= 120
     names = table[0].split()
