@@ -7,6 +7,8 @@ dotted names (`result.a.b`).
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +116,67 @@ def seconds(rows: pa.RecordBatch) -> tuple[int, float, float]:
     is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
     taken = rows.column("seconds").filter(is_first)
     return len(taken), pc.sum(taken).as_py() or 0.0, pc.max(taken).as_py() or 0.0
+
+
+class Returned:
+    """How many settings of a run returned nothing, although a result was to be expected.
+
+    Args:
+        cls: The experiment; the annotation of its ``run`` may promise a result.
+    """
+
+    def __init__(self, cls: type[Any]) -> None:
+        self._cls = cls
+        self._done = 0
+        self._empty = 0
+
+    def add(self, batch: pa.RecordBatch, done: int) -> None:
+        """Count the outcomes of a batch, of which `done` ended well."""
+        self._done += done
+        names = [name for name in batch.schema.names if name.startswith("result.")]
+        columns = [batch.column(name) for name in names]
+        if done and not any(column.null_count == 0 for column in columns):
+            import pyarrow.compute as pc
+
+            is_empty = pc.and_(
+                pc.equal(batch.column("status"), plain_scalar("done", META["status"])),
+                pc.equal(batch.column("row"), plain_scalar(0, META["row"])),
+            )
+            for column in columns:
+                is_empty = pc.and_(is_empty, pc.is_null(column))
+            self._empty += is_empty.true_count
+
+    @property
+    def notes(self) -> list[str]:
+        """What to tell of them: one note, or none."""
+        promise = _promise(self._cls)
+        is_mixed = promise is None and self._empty < self._done
+        if not self._empty or not (promise or is_mixed):
+            return []
+        why = f"its annotation promises {promise}" if promise else "others returned one"
+        return [
+            f"{self._cls.__name__}.run() gave no result for {self._empty:,} of {self._done:,} "
+            f"settings, and {why}: is a return missing? Annotate it -> None, or dict | None, where "
+            f"that is meant"
+        ]
+
+
+def _promise(cls: type[Any]) -> str | None:
+    """What the annotation of ``run`` promises; nothing where it allows None, None without one."""
+    function = inspect.unwrap(cls.run)
+    try:
+        annotations: Mapping[str, Any] = function.__annotations__
+    except Exception:  # Python 3.14 looks names up now, and some are for type checkers alone
+        return None
+    if "return" not in annotations:
+        return None
+    written = annotations["return"]
+    text = written if isinstance(written, str) else inspect.formatannotation(written)
+    is_union = re.match(r"(\w+\.)*(Optional|Union|Annotated)\[", text)
+    outside = text if is_union else re.sub(r"\[.*\]", "", text)
+    if re.search(r"\b(Any|object)\b", outside):
+        return None
+    return "" if re.search(r"\b(None|NoneType|Optional|NoReturn|Never)\b", outside) else text
 
 
 def encode_batch(batch: pa.RecordBatch) -> bytes:

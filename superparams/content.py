@@ -23,6 +23,7 @@ __all__ = [
     "is_container",
     "is_truth",
     "items_of",
+    "never_ran",
     "read_only",
     "same",
     "snapshot",
@@ -49,6 +50,7 @@ ATOMS: Final = (
 # Known by name, since importing them all would double the time of `import superparams`.
 PLAIN_MODULES: Final = {"datetime", "decimal", "fractions", "pathlib", "pathlib._local", "uuid"}
 ATOMIC_MODULES: Final = PLAIN_MODULES | {"re", "zoneinfo"}
+GENERATORS: Final = (types.GeneratorType, types.AsyncGeneratorType)
 CONTAINERS: Final = (list, tuple, dict, set)
 _SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _GROWING: Final = (list, dict, set, bytearray, array.array, collections.deque)
@@ -197,6 +199,14 @@ def hash_of(value: Any) -> int:
     if isinstance(value, tuple):
         return hash(tuple(map(hash_of, cast("Iterable[Any]", value))))
     return hash(value) if value == value else 0  # NaN is the same as NaN here
+
+
+def never_ran(result: object) -> str | None:
+    """What a function gave instead of running: ``a coroutine``, ``a generator``; None if it ran."""
+    if isinstance(result, types.CoroutineType):
+        result.close()  # or Python warns that nobody awaited it
+        return "a coroutine"
+    return "a generator" if isinstance(result, GENERATORS) else None
 
 
 # -- copying ---------------------------------------------------------------------------------------

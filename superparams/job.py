@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from superparams import legacy
+from superparams.batches import Returned
 from superparams.engines import Control, Engine, Options, find
 from superparams.errors import RunError
 from superparams.experiment import Experiment, name_of
@@ -56,6 +58,7 @@ class Job:
     codes: list[str]
     plan: Plan
     process_notes: list[str]
+    returned: Returned
 
     @cached_property
     def project(self) -> Path:
@@ -67,7 +70,7 @@ class Job:
     def notes(self) -> list[str]:
         """What to tell of the experiment beside its outcomes."""
         told = [*looks_secret(self.space), *legacy.notes_of(self.space)]
-        return [*self.code.notes, *told, *self.process_notes]
+        return [*self.returned.notes, *self.code.notes, *told, *self.process_notes]
 
     def todo_keys(self) -> bytes:
         """The keys of all settings that there are to run, 16 bytes each."""
@@ -112,6 +115,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     cls, options, policy = type(space), asked.options, asked.policy
     if cls.run is Experiment.run:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
+    _refuse_unrun(cls)
     legacy.refuse_old_hook(cls)
     carrier = None if asked.engine is None else find(asked.engine)
     name = name_of(cls)
@@ -132,7 +136,9 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
     )
     notes: list[str] = [] if about_root is None else [about_root]
-    job = Job(space, options, policy, carrier, root, program, code, codes, planned, notes)
+    job = Job(
+        space, options, policy, carrier, root, program, code, codes, planned, notes, Returned(cls)
+    )
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
@@ -155,6 +161,15 @@ def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
     if not told:
         return []
     return [f"rows of earlier runs were made under another set-up: {'; '.join(told)}"]
+
+
+def _refuse_unrun(cls: type[Experiment]) -> None:
+    """Say before anything runs that a ``run`` with a ``yield`` would not."""
+    if inspect.isgeneratorfunction(cls.run) or inspect.isasyncgenfunction(cls.run):
+        raise RunError(
+            f"{cls.__name__}.run() has a yield, so to call it runs nothing of it; collect what it "
+            f"yields, and return a dict or a data frame"
+        )
 
 
 def _refuse_unknown(code: Code) -> None:

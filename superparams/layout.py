@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from superparams.content import fresh, holds_mutable
+from superparams.content import fresh, holds_mutable, never_ran
 from superparams.errors import FieldError, SpaceError, say_where
 from superparams.field import Field, declared_of
 from superparams.fields import FIELDS, Axis, Value, is_group
@@ -127,11 +127,18 @@ class Layout:
 
 def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
     """Whether the user's ``valid`` keeps a setting; what it raises says which one that was."""
+    cls = type(setting).__name__
     try:
-        return bool(valid(setting))
+        answer: Any = valid(setting)
+        if answer is not None and never_ran(answer) is None:
+            return bool(answer)
     except Exception as error:
-        say_where(error, f"{type(setting).__name__}.valid() failed", shorten(setting))
+        say_where(error, f"{cls}.valid() failed", shorten(setting))
         raise
+    raise FieldError(
+        f"{cls}.valid() returned {never_ran(answer)} for {shorten(setting)}; return True to keep a "
+        f"setting and False to leave it out, in every branch"
+    )
 
 
 def close_run(space: Any) -> None:

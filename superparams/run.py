@@ -213,13 +213,15 @@ def _execute_in(
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():
                 for batch in _recorded(batches, ledger, origin):
-                    shown.add(counts(batch), seconds(batch))
+                    met = counts(batch)
+                    shown.add(met, seconds(batch))
+                    job.returned.add(batch, met.get("done", 0))
                     _mind_failures(batch, shown, policy, control)
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
         known: dict[str, Any] = {"counts": shown.counts, "payload": control.payload}
-        if control.notes:
+        if control.notes or job.returned.notes:
             known["notes"] = [*job.notes, *control.notes]
         _finish(run, state, is_hurried, keeping, known)
     _leave_if_asked(interrupts, shown, job)

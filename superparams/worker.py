@@ -25,6 +25,7 @@ from superparams.keys import Keys
 from superparams.libraries import libraries_of
 from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
+from superparams.outcomes.calls import called
 from superparams.outcomes.frozen import checked, frozen
 from superparams.params import layout_of
 from superparams.payload.on_demand import declaration_of, given_of, made_on_demand
@@ -321,7 +322,7 @@ class Worker:
             if self._generators is not None:  # it makes the same in every worker
                 self._generators.seed_by(self._program.name)
             try:
-                stage.setup()
+                called(name, stage.setup)
             except KeyboardInterrupt as error:
                 self._origin.check(name, error)
                 raise
@@ -356,7 +357,7 @@ class Worker:
             return
         name = f"{type(self._space).__name__}.teardown()"
         try:
-            self._stage().teardown()
+            called(name, self._stage().teardown)
         except BaseException as error:
             self._origin.check(name, error)
             if not isinstance(error, Exception):

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from superparams.content import items_of
 from superparams.identity.names import class_of
+from superparams.outcomes.calls import refuse_unrun
 
 __all__ = ["Frozen", "Refused", "checked", "frozen"]
 
@@ -95,6 +96,7 @@ def checked(cls: type[Any], result: Any) -> Any:
     if inspect.iscoroutine(result):
         result.close()
         raise TypeError(f"{cls.__name__}.run() is async; use asyncio.run(...) inside a plain run()")
+    refuse_unrun(f"{cls.__name__}.run()", result, ", and return a dict")
     raise TypeError(
         f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "
         f'such as {{"score": ...}}, None, or a data frame'

@@ -1,0 +1,168 @@
+"""Row 59: what is forgotten in a method is told, once, or before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+
+from superparams import Experiment, Results, search
+from superparams.errors import FieldError, RunError
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+class Score(TypedDict):
+    score: float
+
+
+class Xs(Experiment):
+    x: int = search([1, 2, 3])
+
+
+class Forgotten(Xs):
+    def run(self) -> dict[str, float | None]:  # type: ignore[return]
+        {"y": self.x}  # noqa: B018  # pyright: ignore
+
+
+class Typed(Xs):
+    def run(self) -> Score:  # type: ignore[return]
+        Score(score=self.x)
+
+
+class Mapped(Xs):
+    def run(self) -> Mapping[str, int]:  # type: ignore[return]
+        if self.x > 1:
+            return {"y": self.x}
+
+
+class Frame(Xs):
+    def run(self) -> pd.DataFrame:  # type: ignore  # noqa: F821
+        pass
+
+
+class Some(Xs):
+    def run(self):  # type: ignore[no-untyped-def]
+        return {"y": self.x} if self.x > 1 else None
+
+
+class Nothing(Xs):
+    def run(self) -> None:
+        pass
+
+
+class Silent(Xs):
+    def run(self):  # type: ignore[no-untyped-def]
+        pass
+
+
+class Allowed(Xs):
+    def run(self) -> dict[str, int] | None:
+        return {"y": self.x} if self.x > 1 else None
+
+
+class Full(Xs):
+    def run(self) -> dict[str, Any]:
+        return {"y": self.x, "z": None}
+
+
+def notes(cls: type[Experiment], results: Path, num_proc: int = 1) -> tuple[Results, list[str]]:
+    table = cls().run_all(num_proc, results=results, progress=False)
+    told = [note for note in table.notes if "return" in note]
+    (run,) = table.runs
+    manifest = json.loads((table.root / "runs" / run / "run.json").read_text())
+    assert [note for note in manifest["notes"] if "return" in note] == told
+    return table, told
+
+
+def test_59_a_forgotten_return_is_told_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for cls, empty in ((Forgotten, 3), (Typed, 3), (Mapped, 1), (Frame, 3), (Some, 1)):
+        _, told = notes(cls, tmp_path, num_proc=2 if cls is Mapped else 1)
+        assert len(told) == 1, cls
+        assert f"{cls.__name__}.run() gave no result for {empty} of 3 settings" in told[0]
+    for quiet in (Nothing, Silent, Allowed, Full):
+        assert notes(quiet, tmp_path)[1] == []
+    capfd.readouterr()
+    Forgotten().run_all(results=tmp_path, resume=False)
+    assert capfd.readouterr().err.count("is a return missing?") == 1
+    again = Forgotten().run_all(results=tmp_path, progress=False)  # nothing runs
+    assert not any("return" in note for note in again.notes)
+
+
+def test_59_valid_without_return_is_an_error_with_the_remedy(tmp_path: Path) -> None:
+    class Always(Full):
+        def valid(self) -> bool:  # type: ignore[return]
+            self.x > 1  # noqa: B015  # pyright: ignore
+
+    class Branch(Full):
+        def valid(self) -> bool:  # type: ignore[return]
+            if self.x == 2:
+                return False
+
+    class Yields(Full):
+        def valid(self) -> Any:
+            yield self.x > 1
+
+    class Later(Full):
+        async def valid(self) -> bool:  # type: ignore[override]  # pyright: ignore
+            return True
+
+    for cls, what in (
+        (Always, None),
+        (Branch, None),
+        (Yields, "a generator"),
+        (Later, "a coroutine"),
+    ):
+        match = rf"{cls.__name__}\.valid\(\) returned {what or 'None'}.*return True to keep"
+        for use in (list, len, lambda space: space.run_all(results=tmp_path, progress=False)):
+            with pytest.raises(FieldError, match=match):
+                use(cls())
+    assert not list(tmp_path.iterdir())
+
+
+def test_59_a_run_with_yield_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    class Steps(Xs):
+        def run(self) -> Iterator[dict[str, int]]:
+            yield {"y": self.x}
+
+    with pytest.raises(RunError, match=r"Steps\.run\(\) has a yield.*return a dict"):
+        Steps().run_all(results=tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
+
+    class Hidden(Xs):
+        def run(self) -> Any:
+            return (x for x in [self.x])
+
+    table = Hidden().run_all(results=tmp_path, progress=False)
+    assert table.counts == {"failed": 3}
+    assert all("a generator, so nothing of it ran" in row["error"] for row in table)
+
+
+def test_59_setup_that_does_not_run_fails_and_what_it_returns_is_told(tmp_path: Path) -> None:
+    class Later(Xs):
+        async def setup(self) -> None:  # type: ignore[override]  # pyright: ignore
+            self.model = 1
+
+        def run(self) -> dict[str, int]:
+            return {"y": self.x}
+
+    table = Later().run_all(results=tmp_path, progress=False)
+    assert {row["error"] for row in table} == {
+        "TypeError: Later.setup() returned a coroutine, so nothing of it ran; write it without "
+        "yield and without async"
+    }
+
+    class Gives(Xs):
+        def setup(self) -> int:  # type: ignore[override]  # pyright: ignore
+            return 5
+
+        def run(self) -> dict[str, int]:
+            return {"y": self.x}
+
+    with pytest.warns(RuntimeWarning, match=r"Gives\.setup\(\) returned 5, which nobody takes"):
+        assert Gives().run_all(results=tmp_path, progress=False).counts == {"done": 3}
