@@ -80,7 +80,9 @@ class _Finder:
         last = name.rpartition(".")[2]
         files = (os.path.join(last, "__init__.py"), f"{last}.py")
         found = (os.path.join(folder, file) for folder in path for file in files)
-        known = next((one for one in found if os.path.realpath(one) in self._kept), None)
+        # A file that is there is found by the others, unless it is not to be the module.
+        gone = (one for one in found if not os.path.exists(one))
+        known = next((one for one in gone if os.path.realpath(one) in self._kept), None)
         return None if known is None else spec_from_file_location(name, known)
 
 

@@ -613,7 +613,7 @@ def helper(x: int) -> int:
 def test_a_class_of_a_test_module_is_found_and_kept() -> None:
     code = fingerprint(Local)
     assert {name.rpartition(".")[2] for name in code.parts} >= {"Local", "run", "helper"}
-    assert code.files[-1].name == Path(__file__).name
+    assert Path(__file__).name in [file.name for file in code.files]
     assert fingerprint(Local) is code
     assert "size" not in code.source[next(name for name in code.parts if name.endswith("Local"))]
 
