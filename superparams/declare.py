@@ -16,6 +16,7 @@ from superparams.errors import FieldError
 from superparams.field import Field, resolve
 from superparams.fields import FIELDS, REQUIRED, Axis, Search, Value
 from superparams.shorten import shorten
+from superparams.slips import is_method, refuse_slips
 from superparams.texts import hold
 
 if sys.version_info >= (3, 11):
@@ -216,7 +217,13 @@ def _declared(
         if _is_field(cls, name, annotation):
             _refuse_name(cls, name, inherited)
             given = _default(cls, name, namespace.get(name, REQUIRED))
+            refuse_slips(f"{cls.__name__}.{name}", annotation, given, cls.__qualname__)
             yield name, Field(cls, name, annotation, given)
+        elif isinstance(x := namespace.get(name), Search | Value):
+            raise FieldError(
+                f"{cls.__name__}.{name} = {x!r} is a ClassVar, and so no field; write the type of "
+                f"one value alone"
+            )
     for name, x in namespace.items():
         if name in annotations or name == FIELDS:
             continue
@@ -286,15 +293,11 @@ def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> N
 
 
 def _refuse_method(cls: type[Any], name: str, x: Any) -> None:
-    if _is_method(x):
+    if is_method(x):
         raise FieldError(
             f"{cls.__name__}.{name} replaces a field by a {type(x).__name__}; use "
             f"value(derive=lambda s: ...) to compute it from other fields"
         )
-
-
-def _is_method(x: object) -> bool:
-    return isinstance(x, property | classmethod | staticmethod) or inspect.isroutine(x)
 
 
 def _default(cls: type[Any], name: str, x: Any) -> Any:

@@ -189,7 +189,8 @@ class Field:
                 f"{self.where}: value(..., key={shorten(declared.key)}) must be a name, a str: "
                 f'key="{shorten(declared.key)}"'
             )
-        refuse_hidden(declared.given, self.where, self.annotation)
+        is_shared = not declared.plain
+        refuse_hidden(declared.given, self.where, self.annotation, is_shared=is_shared)
         if is_open(declared.given) and not declared.plain:
             raise FieldError(
                 f"{self.where}: value({shorten(declared.given)}) holds an open space; "

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from superparams.declare import fields_of, recorded_fields
-from superparams.errors import IdentityError, SpaceError
+from superparams.errors import FieldError, IdentityError, SpaceError
 from superparams.field import Field, declared_of
-from superparams.fields import Value, is_group, is_open
+from superparams.fields import Axis, Value, is_group, is_open
 from superparams.identity import combine, field_digest, field_digester, given_digest
 from superparams.identity.digest import MODULUS
 from superparams.layout import Layout
@@ -27,6 +27,7 @@ __all__ = ["Keys", "key_of"]
 LARGEST_CACHE: Final = 1 << 16
 MOST_AXES: Final = 12  # of which all ways to part them are tried
 LARGEST_REST: Final = 1 << 20  # entries that `Keys.find` holds
+MOST_GROUPS: Final = 50  # of one axis whose derived fields are tried beforehand
 UNDERIVED: Final = "derive failed"
 
 
@@ -54,6 +55,7 @@ class Keys:
     """
 
     def __init__(self, space: Params) -> None:
+        _refuse_reaching_out(space, {})
         self._space = space
         self._columns: list[_Column] | None = None
         opened = space.__dict__.get("~open", {})
@@ -174,6 +176,47 @@ def _sums(columns: Sequence[_Strided]) -> Iterator[tuple[int, int]]:
         digest, offset = column[place], place * stride
         for total, more in _sums(rest):
             yield digest + total, offset + more
+
+
+def _refuse_reaching_out(params: Params, outer: Mapping[str, str]) -> None:
+    """Complain about a ``derive`` in a group that asks for a field of what the group is in.
+
+    Args:
+        params: What holds groups.
+        outer: The class of each field around it, by its name.
+    """
+    cls = type(params)
+    known = {**outer, **dict.fromkeys(fields_of(cls), cls.__name__)}
+    for x in list(params.__dict__.values()):
+        held: Sequence[Any] = (x,)
+        if isinstance(x, Axis):
+            held = () if isinstance(x.points, range) else x.points[:MOST_GROUPS]
+        for group in filter(is_group, held):
+            _refuse_reaching_out(group, known)
+            derived = [
+                one for one in fields_of(group.__class__).values() if _is_derived(group, one)
+            ]
+            for field in derived:
+                _refuse_outer_name(group, field, known)
+
+
+def _refuse_outer_name(group: Params, field: Field, outer: Mapping[str, str]) -> None:
+    cls = type(group)
+    wanted: Any = None
+    try:
+        getattr(group[0], field.name)
+    except AttributeError as error:
+        wanted = error.name if isinstance(error.obj, cls) else None
+    except KeyError as error:
+        wanted = error.args[0] if error.args else None
+    except Exception:  # such a setting fails when it runs, and says why
+        return
+    if wanted in outer and wanted not in fields_of(cls):
+        raise FieldError(
+            f"{field.where}: value(derive=...) asks for {wanted!r}, a field of {outer[wanted]}, "
+            f"but a group sees its own fields alone; derive {field.name} in {outer[wanted]}, or "
+            f"declare {wanted} in {cls.__name__}"
+        )
 
 
 class _Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import enum
 import itertools
@@ -10,7 +11,16 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    Sized,
+    ValuesView,
+)
 from typing import Any, Final, cast
 
 from superparams.content import snapshot
@@ -22,6 +32,9 @@ __all__ = ["axis_of", "refuse_hidden"]
 
 LONGEST_ITERATOR: Final = 1_000_000
 CONTAINERS: Final = (list, tuple, set, frozenset)
+FRAMES: Final = {"pandas", "polars", "pyarrow"}
+FUNCTIONS: Final = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+NO_FUNCTIONS: Final = (bool, int, float, complex, str, bytes, list, dict, tuple)
 SIMPLE: Final = {type(None), bool, int, float, complex, str, bytes}  # hold nothing
 COPIED: Final = frozenset({list, tuple, dict, set})
 
@@ -39,6 +52,7 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
     if not points:
         points = _all_values(annotation, where)
     elif len(points) == 1:
+        _refuse_pointless(points[0], annotation, where)
         labels, points = _expand(points[0], where)
         if labels is None:
             _refuse_spread(points, annotation, where)
@@ -50,7 +64,7 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
         _refuse_uncountable(points, where)
     else:
         for point in points:
-            refuse_hidden(point, where, annotation)
+            refuse_hidden(point, where, annotation, is_shared=True)
         if not COPIED.isdisjoint(map(type, points)):
             points = tuple(map(snapshot, points))  # what their owner does to them stays outside
     return Axis(points, labels, searched.zip)
@@ -104,13 +118,34 @@ def _expand(given: Any, where: str) -> tuple[tuple[str, ...] | None, Sequence[An
     return None, _elements(given, where)
 
 
+def _refuse_pointless(given: Any, annotation: Any, where: str) -> None:
+    """Complain about one argument from which no points can be taken."""
+    cls: type[Any] = given.__class__
+    root, name = cls.__module__.partition(".")[0], cls.__name__
+    remedy = ""
+    if hasattr(given, "rvs") and not isinstance(given, type):
+        remedy = "a distribution, which has no list of points; draw some: search(x.rvs(10))"
+    elif cls.__module__.startswith(("numpy.random", "random")) and hasattr(given, "shuffle"):
+        remedy = "a random generator, which has no points; search seeds: search(range(10))"
+    elif root in FRAMES and name in ("DataFrame", "LazyFrame", "Table", "RecordBatch"):
+        remedy = "a table; search([x]) is one point, search(rows) with a list of dicts one a row"
+    elif isinstance(given, FUNCTIONS) and annotation in NO_FUNCTIONS:
+        remedy = "a function; search takes the points themselves, as in search(f())"
+    if remedy:
+        raise FieldError(f"{where}: search({' '.join(shorten(given).split())}) is given {remedy}")
+
+
 def _elements(given: Any, where: str) -> Sequence[Any]:
     if isinstance(given, range | tuple):
         return cast("Sequence[Any]", given)
     if _is_vector(given):
         return tuple(given.tolist())  # Python numbers: they print, compare and store plainly
     if isinstance(given, set | frozenset):
-        return _ordered(cast("Iterable[Any]", given))
+        return _ordered(cast("Iterable[Any]", given), where)
+    if given is bool or typing.get_origin(given) is typing.Literal:
+        return tuple(all_values(given))
+    if type(given).__module__.startswith("pyarrow.") and hasattr(given, "to_pylist"):
+        return tuple(given.to_pylist())
     # A class whose instances can be iterated cannot be itself; list[int] could, to no purpose.
     is_iterable = isinstance(cast("object", given), Iterable)
     if not is_iterable or typing.get_origin(given) is not None or getattr(given, "ndim", 1) == 0:
@@ -138,12 +173,27 @@ def _drain(given: Iterable[Any], where: str) -> tuple[Any, ...]:
     return points
 
 
-def _ordered(points: Iterable[Any]) -> tuple[Any, ...]:
-    # A set has no order of its own, and that of strings differs from process to process.
-    try:
-        return tuple(sorted(points))
-    except TypeError:
-        return tuple(sorted(points, key=lambda point: (type(point).__name__, repr(point))))
+def _ordered(points: Iterable[Any], where: str) -> tuple[Any, ...]:
+    """The elements of a set, which has no order of its own, in one that every process finds."""
+    several = list(points)
+    # Of sets, < says which one holds the other; NaN is neither below nor above a number.
+    if all(not isinstance(one, frozenset) and one == one for one in several):
+        with contextlib.suppress(TypeError):  # numbers and texts together
+            return tuple(sorted(several))
+    shown = [(type(one).__name__, _stable_text(one)) for one in several]
+    if any(" at 0x" in text for _, text in shown):
+        raise FieldError(
+            f"{where}: a set has no order, and its elements say nothing to order them by; give "
+            f"search a list"
+        )
+    order = sorted(range(len(several)), key=shown.__getitem__)
+    return tuple(several[at] for at in order)
+
+
+def _stable_text(x: object) -> str:
+    if isinstance(x, frozenset):
+        return repr(sorted(map(repr, cast("frozenset[object]", x))))
+    return repr(x)
 
 
 def _all_values(annotation: Any, where: str) -> tuple[Any, ...]:
@@ -179,13 +229,14 @@ def all_values(annotation: Any) -> Iterator[Any]:
         yield from all_values(aliased)
 
 
-def refuse_hidden(x: object, where: str, annotation: Any) -> None:
+def refuse_hidden(x: object, where: str, annotation: Any, *, is_shared: bool = False) -> None:
     """Complain about what cannot be a value: a ``search``, an open space inside, a class of groups.
 
     Args:
         x: A constant of a field, or a point of it.
         where: ``"Class.field"``.
         annotation: That of the field; it may say that a class is wanted.
+        is_shared: Whether all settings share it as it is, as points and `value(x)` are.
 
     Raises:
         FieldError: Names `where` and the remedy; also for containers that hold themselves.
@@ -193,6 +244,8 @@ def refuse_hidden(x: object, where: str, annotation: Any) -> None:
     try:
         if isinstance(x, Search | Value):
             raise _hidden(x, where)
+        if not is_shared:
+            _refuse_used_up(x, where)
         classes = () if wants_class(annotation) else (type,)
         _refuse_class(x, where, classes)
         _refuse_inside(x, where, classes)
@@ -224,6 +277,16 @@ def _parts_of(x: object) -> Iterable[object]:
         return [getattr(x, field.name, None) for field in dataclasses.fields(x)]
     is_bare = isinstance(x, types.SimpleNamespace) or hasattr(type(x), "__attrs_attrs__")
     return getattr(x, "__dict__", {}).values() if is_bare else ()
+
+
+def _refuse_used_up(x: object, where: str) -> None:
+    """Complain about what only the first setting could read, or a view of what may change."""
+    is_builtin = type(x).__module__ in ("builtins", "itertools")
+    if is_builtin and isinstance(x, Iterator | KeysView | ValuesView | ItemsView):
+        raise FieldError(
+            f"{where}: {shorten(x)} cannot be a value: an iterator is used up by its first reader, "
+            f"and a view changes with its dict; write list(...) around it"
+        )
 
 
 def _refuse_class(x: object, where: str, refused: tuple[type[Any], ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, cast
@@ -157,10 +158,33 @@ def as_dict(params: Any) -> dict[str, Any]:
 
 def _nested_dict(params: Any, name: str, x: Any) -> Any:
     if not is_group(x):
-        return x
+        return with_groups_as_dicts(x)
     field = fields_of(params.__class__)[name]
     kind = {"class": type(x).__name__} if leaves_class_open(field, x) else {}
     return {**kind, **as_dict(x)}
+
+
+def with_groups_as_dicts(x: Any) -> Any:
+    """A list, tuple or dict in which groups are dicts that name their class; else `x` itself."""
+    if is_group(x):
+        names = [name for name in recorded_fields(x.__class__) if not _is_factory(x, name)]
+        fields = {name: with_groups_as_dicts(declared_of(x, name)) for name in names}
+        return {"class": type(x).__name__, **fields}
+    kind: type[Any] = x.__class__
+    if kind is dict:
+        made = {name: with_groups_as_dicts(one) for name, one in x.items()}
+        return made if any(made[name] is not x[name] for name in made) else x
+    if kind is list or kind is tuple:
+        parts: list[Any] = [with_groups_as_dicts(one) for one in x]
+        return x if all(map(operator.is_, parts, x)) else kind(parts)
+    return x
+
+
+def _is_factory(group: Any, name: str) -> bool:
+    """Whether a field is made by a factory, so that no table holds it."""
+    held, field = group.__dict__, fields_of(group.__class__)[name]
+    declared = held.get("~lazy", {}).get(name, field.declared)
+    return name not in held and isinstance(declared, Value) and declared.factory is not None
 
 
 def as_row(
@@ -259,6 +283,9 @@ def table_value(x: Any) -> Any:
     """A value as a table holds it: plain data as it is, everything else as a short text."""
     if _is_plain(x):
         return x if _is_plain_scalar(x) else fresh(x)
+    plain = with_groups_as_dicts(x)
+    if plain is not x and _is_plain(plain):
+        return fresh(plain)
     if callable(x) and hasattr(x, "__qualname__"):
         return f"{x.__module__}.{x.__qualname__}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow

@@ -22,6 +22,7 @@ LAYERS = (
     "shorten",
     "texts",
     "fields",
+    "slips",
     "points",
     "field",
     "space",
