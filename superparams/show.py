@@ -176,7 +176,8 @@ def with_groups_as_dicts(x: Any) -> Any:
         return made if any(made[name] is not x[name] for name in made) else x
     if kind is list or kind is tuple:
         parts: list[Any] = [with_groups_as_dicts(one) for one in x]
-        return x if all(map(operator.is_, parts, x)) else kind(parts)
+        is_same = all(map(operator.is_, parts, x))
+        return x if is_same else kind(parts)  # pyright: ignore[reportUnknownVariableType]
     return x
 
 
@@ -283,7 +284,7 @@ def table_value(x: Any) -> Any:
     """A value as a table holds it: plain data as it is, everything else as a short text."""
     if _is_plain(x):
         return x if _is_plain_scalar(x) else fresh(x)
-    plain = with_groups_as_dicts(x)
+    plain = x if is_group(x) else with_groups_as_dicts(x)
     if plain is not x and _is_plain(plain):
         return fresh(plain)
     if callable(x) and hasattr(x, "__qualname__"):
