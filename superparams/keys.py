@@ -83,6 +83,12 @@ class Keys:
         return self.at(index, layout)
 
     @property
+    def longest(self) -> int:
+        """How many places the longest dimension of the space has."""
+        layout: Layout | None = self._space.__dict__.get("~layout")
+        return 1 if layout is None else max(one.size for one in self._columns_of(layout))
+
+    @property
     def are_distinct(self) -> bool:
         """Whether no two settings can have one key, as far as that is cheap to tell."""
         layout: Layout | None = self._space.__dict__.get("~layout")

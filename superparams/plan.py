@@ -127,7 +127,9 @@ def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
     """Whether a space is so large beside what is recorded that only that is looked up in it."""
     recorded = 0 if index is None else len(index)
     is_little = recorded * 16 < size and recorded <= MOST_LOOKED_UP
-    return size > SMALL and is_little and keys.are_distinct
+    # One long axis would be digested place by place.
+    is_short = keys.longest <= LARGEST_PLAN
+    return size > SMALL and is_little and is_short and keys.are_distinct
 
 
 def inside(keys: Keys, every: Any) -> Any:

@@ -240,6 +240,7 @@ class TestSeveralCodes:
         assert "-then" in change.diff
         assert f"in run {last.name} and 1 more:" in str(change)
 
+    @pytest.mark.filterwarnings("ignore::superparams.store.reading.LedgerWarning")
     def test_runs_whose_folder_is_gone(self, tmp_path: Path) -> None:
         folder = run(tmp_path, range(3), "aa1", parts={"m.f": "1"})
         loaded(tmp_path)
