@@ -14,7 +14,7 @@ from hashlib import blake2b
 from types import ModuleType
 from typing import Any, Final
 
-from superparams.surroundings.loading import when_loaded
+from superparams.surroundings.loading import around_loading, when_loaded
 
 __all__ = ["Generators", "instances", "seed_of_text"]
 
@@ -66,6 +66,26 @@ class Generators:
         for library in self.libraries:
             if library not in sys.modules:
                 when_loaded(library, _KEY, self._later(library))
+        around_loading(self._untouched)
+
+    @contextmanager
+    def _untouched(self) -> Generator[None, None, None]:
+        """Give back the state of all libraries: a module may draw from them when it is loaded.
+
+        Only the first setting of a process loads it, and would go on with other numbers than it
+        gets elsewhere.
+        """
+        states: dict[str, Callable[[], object]] = {}
+        for library in self.libraries:
+            with suppress(AttributeError):  # it is what is being loaded: it has no state yet
+                if sys.modules.get(library) is not None:
+                    states[library] = _library_restore(library)
+        try:
+            yield
+        finally:
+            for library in self.libraries:
+                with suppress(Exception):
+                    (states.get(library) or self._later(library))()
 
     def add(self, held: Mapping[str, Any]) -> None:
         """Seed these as well: what `setup` made."""
@@ -92,12 +112,14 @@ class Generators:
         module: Any = sys.modules.get(library)
         if module is None:
             return
+        # From one seed, `random` and `numpy.random` would draw the same numbers.
+        seed = seed_of_text(f"{self._seed} {library}")
         if library == "torch":
-            module.manual_seed(self._seed)
+            module.manual_seed(seed)
         elif library == "numpy.random":
-            _seed_numpy(module, self._seed)
+            _seed_numpy(module, seed)
         else:
-            module.seed(self._seed)
+            module.seed(seed)
 
     # ---- in the caller's own process
 
@@ -114,6 +136,7 @@ class Generators:
         self._restores = []
         for library in self.libraries:
             when_loaded(library, _KEY, None)
+        around_loading(None)
 
 
 @contextmanager

@@ -1,17 +1,44 @@
-"""Actions for the moment when a module is loaded, by whomever."""
+"""What is done when a module is loaded, by whomever: afterwards, or around it."""
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from importlib.machinery import ModuleSpec
+from contextlib import AbstractContextManager, nullcontext, suppress
+from importlib.machinery import (
+    ExtensionFileLoader,
+    ModuleSpec,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from types import ModuleType
 from typing import Any
 
-__all__ = ["when_loaded"]
+__all__ = ["around_loading", "when_loaded"]
 
+# Their instances load one module each, so that one can be told what to do.
+_FILES = (SourceFileLoader, SourcelessFileLoader, ExtensionFileLoader)
+Around = Callable[[], AbstractContextManager[object]]
 _actions: dict[str, dict[str, Callable[[], object]]] = {}
+_around: list[Around] = []
+
+
+class _Here(threading.local):
+    """What this thread is looking for, and how many modules it is loading within each other."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.depth = 0
+
+
+_here = _Here()
+
+
+def around_loading(context: Around | None) -> None:
+    """Enter a context while a module is loaded, with all that it imports; None for no context."""
+    _around[:] = [] if context is None else [context]
+    _keep_finder()
 
 
 def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> None:
@@ -27,11 +54,17 @@ def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> N
         known.pop(key, None)
         if not known:
             _actions.pop(module, None)
-        if not _actions:
-            sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
-        return
-    _actions.setdefault(module, {})[key] = action
-    if not any(isinstance(one, _Finder) for one in sys.meta_path):
+    else:
+        _actions.setdefault(module, {})[key] = action
+    _keep_finder()
+
+
+def _keep_finder() -> None:
+    """Have a finder as long as there is something to do."""
+    is_there = any(isinstance(one, _Finder) for one in sys.meta_path)
+    if not (_actions or _around):
+        sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
+    elif not is_there:
         sys.meta_path.insert(0, _Finder())
 
 
@@ -41,20 +74,32 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in _actions:
+        # Another finder may ask the others, too: it must not be asked in turn.
+        if name in _here.names or not (name in _actions or _around):
             return None
-        others = [one for one in sys.meta_path if one is not self and hasattr(one, "find_spec")]
-        spec = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
+        _here.names.add(name)
+        try:
+            others = [one for one in sys.meta_path if one is not self and hasattr(one, "find_spec")]
+            spec = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
+        finally:
+            _here.names.discard(name)
         loader: Any = getattr(spec, "loader", None)
-        if loader is not None and hasattr(loader, "exec_module"):
+        is_meant = name in _actions and hasattr(loader, "exec_module")
+        if is_meant or isinstance(loader, _FILES):
             with suppress(AttributeError):  # a loader without attributes of its own
-                loader.exec_module = _telling(loader.exec_module)
+                setattr(loader, "exec_module", _telling(loader.exec_module))  # noqa: B010
         return spec
 
 
 def _telling(execute: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
     def run(module: ModuleType) -> None:
-        execute(module)
+        is_outermost = _here.depth == 0
+        _here.depth += 1
+        try:
+            with _around[0]() if _around and is_outermost else nullcontext():
+                execute(module)
+        finally:
+            _here.depth -= 1
         for action in list(_actions.get(module.__name__, {}).values()):
             with suppress(Exception):
                 action()

@@ -248,6 +248,46 @@ def test_44_settings_draw_their_own_numbers_the_same_for_all_workers(tmp_path: P
     assert [len(set(column)) for column in columns] == [6] * 8
 
 
+LOADING = """
+import time
+from superparams import Experiment, search
+import random
+import numpy as np
+
+class Draw(Experiment):
+    repeat: int = search(range(6))
+    def run(self):
+        time.sleep(0.02)
+        first = [random.random(), np.random.rand()]
+        import drawing  # the first setting of a process alone loads it
+        drawn = [*first, random.random(), np.random.rand()]
+        return {"drawn": str(drawn)}
+"""
+DRAWING = """
+import random, numpy
+random.random(); numpy.random.rand(); numpy.random.seed(3)
+import deeper
+"""
+
+
+def test_44_a_module_that_draws_when_it_is_loaded_changes_no_number(tmp_path: Path) -> None:
+    (tmp_path / "drawing.py").write_text(DRAWING)
+    (tmp_path / "deeper.py").write_text("import random\nrandom.seed(1)\n")
+    script = RUNS + "from noise import *\neverywhere(Draw())\n"
+    serial, *others = rows(tmp_path, script, "repeat", "drawn", noise=LOADING)
+    assert others == [serial] * 4
+    columns = zip(*(json.loads(row["drawn"]) for row in serial), strict=True)
+    assert [len(set(column)) for column in columns] == [6] * 4
+
+
+def test_44_no_two_generators_draw_the_same_numbers(tmp_path: Path) -> None:
+    script = RUNS + "from noise import *\neverywhere(Draw())\n"
+    for row in rows(tmp_path, script, "drawn", noise=NOISE)[0]:
+        # `draw` is random.random, and two take turns at one generator: all others stand alone.
+        drawn = json.loads(row["drawn"])
+        assert len(set(drawn)) == len(drawn)
+
+
 def test_44_the_same_in_another_order_after_a_failure_and_on_resume(tmp_path: Path) -> None:
     script = (
         RUNS
