@@ -255,6 +255,11 @@ def is_container(value: Any) -> bool:
     return isinstance(value, _GROWING) or (type(value) is tuple and holds_mutable(value))
 
 
+def is_copied_when_shared(value: Any) -> bool:
+    """Whether `fresh` makes something new of a value whose objects are shared."""
+    return is_container(value) or _is_pandas(value)
+
+
 def _fresh_container(value: Any, share: bool) -> Any:
     items: Iterable[Any] = value.values() if isinstance(cast("object", value), dict) else value
     if _SCALARS.issuperset(map(type, items)):

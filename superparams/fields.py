@@ -16,7 +16,7 @@ from superparams.content import (
     fresh,
     holds_mutable,
     is_array,
-    is_container,
+    is_copied_when_shared,
     is_truth,
     read_only,
     same,
@@ -184,7 +184,7 @@ class Value:
     @property
     def mutable_made(self) -> bool:
         """Whether each setting needs a copy of its own of what the factory has made."""
-        return is_container(self._made) or is_group(self._made)
+        return is_copied_when_shared(self._made) or is_group(self._made)
 
     @property
     def is_carried(self) -> bool:

@@ -21,7 +21,7 @@ from superparams.identity.code import Code, fingerprint
 from superparams.identity.names import module_file
 from superparams.identity.project import project_root
 from superparams.keys import Keys
-from superparams.plan import Plan, plan, runs_of_done
+from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.secrets import looks_secret
 from superparams.show import given_fields, shown_fields
@@ -146,7 +146,10 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         program.generators = None
         notes.append(CANNOT_SEED)
     if recorded is not None and planned.done:
-        notes += _set_up_otherwise(job, runs_of_done(planned.keys, recorded, codes))
+        keys = planned.keys
+        if keys is None:  # of a space so large that what is recorded was looked up in it
+            keys = inside(program.keys, recorded.keys)
+        notes += _set_up_otherwise(job, runs_of_done(keys, recorded, codes))
     return job
 
 

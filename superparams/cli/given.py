@@ -26,9 +26,11 @@ def named(verb: _F) -> _F:
 
 def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """A path as it is meant where the command starts: experiments may change where we are."""
-    from superparams.store.location import full_path
+    if path is None:
+        return None
+    from superparams.store.location import full_path  # loads the store
 
-    return None if path is None else full_path(path)
+    return full_path(path)
 
 
 def in_results(verb: _F) -> _F:

@@ -87,8 +87,9 @@ def test_it_is_written_as_it_was_printed(project: Project) -> None:
     assert told.document["log"] == f"{odd}\ufffd"
     shutil.rmtree(project.folder / "results" / "Odd.Odd" / "runs")
     (project.folder / "results" / "Odd.Odd" / "runs").mkdir()
-    ended = project.run("logs", "Odd", "a=1")
+    ended = project.run("logs", "Odd", "a=1", env={"PYTHONWARNINGS": "default"})
     assert (ended.code, ended.out) == (0, "")
+    assert "2 rows stand in results.parquet alone, of a run whose folder is gone" in ended.err
     assert "There is no log" in ended.err
 
 

@@ -145,7 +145,8 @@ def test_12_the_whole_group_killed(tmp_path: Path) -> None:
         wait_for(lambda: not any(alive(one) for one in group))
     assert {one.name for one in tmp_path.iterdir()} == {"script.py", "ran.txt", "results"}
     (run,) = (tmp_path / "results").glob("*/runs/*")
-    assert {one.name for one in run.iterdir()} == {"run.json", "source", "ledger", "logs"}
+    kept = {"run.json", "source", "todo.keys", "ledger", "logs"}
+    assert {one.name for one in run.iterdir()} == kept
 
 
 @pytest.mark.slow
