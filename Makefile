@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests format serve notebook lock test-torch test-lowest \
+.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook lock test-torch test-lowest \
 	test-python314 bench clean
 
 help: ## this list
@@ -55,11 +55,16 @@ types: setup ## mypy and pyright, both strict
 docs: setup ## the pages, strict, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-tests: setup ## pytest, coverage told: make tests PYTEST_ARGS="-k space"
-	@# Hundreds of tests start the command: without this each of them would compile the library,
-	@# where PYTHONDONTWRITEBYTECODE is set.
-	@$(RUN) -m compileall -q superparams
+tests: setup bytecode ## pytest: make tests PYTEST_ARGS="-k space"
+	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(PYTEST_ARGS)
+
+coverage: setup bytecode ## the tests with their coverage, which takes more than twice as long
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) --cov --cov-report=term $(PYTEST_ARGS)
+
+# Hundreds of tests start the command: without this each of them would compile the library, where
+# PYTHONDONTWRITEBYTECODE is set.
+bytecode: setup
+	@$(RUN) -m compileall -q superparams tests
 
 format: setup ## lay out and mend the code as `lint` wants it
 	$(BIN)/ruff check --fix $(LINTED)
