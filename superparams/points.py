@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import enum
 import itertools
-import re
 import sys
 import types
 import typing
@@ -25,8 +24,9 @@ from typing import Any, Final, cast
 
 from superparams.content import snapshot
 from superparams.errors import FieldError
-from superparams.fields import Axis, Search, Value, group_class, is_group, is_open
+from superparams.fields import Axis, Search, Value, is_group, is_open
 from superparams.shorten import shorten
+from superparams.slips import refuse_class
 
 __all__ = ["axis_of", "refuse_hidden"]
 
@@ -230,7 +230,7 @@ def all_values(annotation: Any) -> Iterator[Any]:
 
 
 def refuse_hidden(x: object, where: str, annotation: Any, *, is_shared: bool = False) -> None:
-    """Complain about what cannot be a value: a ``search``, an open space inside, a class of groups.
+    """Complain about what cannot be a value: a ``search``, an open space inside, a stray class.
 
     Args:
         x: A constant of a field, or a point of it.
@@ -246,23 +246,24 @@ def refuse_hidden(x: object, where: str, annotation: Any, *, is_shared: bool = F
             raise _hidden(x, where)
         if not is_shared:
             _refuse_used_up(x, where)
-        classes = () if wants_class(annotation) else (type,)
-        _refuse_class(x, where, classes)
-        _refuse_inside(x, where, classes)
+        if type(x) in SIMPLE:
+            return
+        refuse_class(x, where, annotation)
+        _refuse_inside(x, where, annotation, 1)
     except RecursionError:
         raise FieldError(
             f"{where}: {type(x).__name__} nested too deeply, or in itself; give plain data"
         ) from None
 
 
-def _refuse_inside(x: object, where: str, refused: tuple[type[Any], ...]) -> None:
+def _refuse_inside(x: object, where: str, annotation: Any, depth: int) -> None:
     for item in _parts_of(x):
         if type(item) in SIMPLE:
             continue
         if isinstance(item, Search | Value) or is_open(item):
             raise _hidden(item, where)
-        _refuse_class(item, where, refused)
-        _refuse_inside(item, where, refused)
+        refuse_class(item, where, annotation, depth)
+        _refuse_inside(item, where, annotation, depth + 1)
 
 
 def _parts_of(x: object) -> Iterable[object]:
@@ -287,33 +288,6 @@ def _refuse_used_up(x: object, where: str) -> None:
             f"{where}: {shorten(x)} cannot be a value: an iterator is used up by its first reader, "
             f"and a view changes with its dict; write list(...) around it"
         )
-
-
-def _refuse_class(x: object, where: str, refused: tuple[type[Any], ...]) -> None:
-    cls = group_class(x) if refused else None
-    if cls is not None:
-        shown = cls.__name__ if x is cls else str(x).rpartition(".")[2]
-        raise FieldError(
-            f"{where}: {shown} is a class, where an instance of it is meant; write {shown}(), or "
-            f"annotate the field with type[{shown}] where the class itself is meant"
-        )
-
-
-def wants_class(annotation: Any) -> bool:
-    """Whether an annotation says, anywhere in it, that a class is wanted, or what can be called."""
-    if isinstance(annotation, str):
-        return re.search(r"\b(type|Type|Callable)\b", annotation) is not None
-    if isinstance(annotation, list):  # the arguments of a Callable
-        return any(map(wants_class, annotation))  # pyright: ignore[reportUnknownArgumentType]
-    origin = typing.get_origin(annotation) or annotation
-    if isinstance(origin, type):
-        if issubclass(origin, type) or origin.__name__ == "Callable":
-            return True
-    elif isinstance(origin, typing.TypeVar):
-        return wants_class(origin.__bound__)
-    elif hasattr(cast("object", origin), "__value__"):  # a `type` statement
-        return wants_class(origin.__value__)
-    return any(map(wants_class, typing.get_args(annotation)))
 
 
 def _hidden(x: object, where: str) -> FieldError:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import re
 import types
 import typing
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from superparams.errors import FieldError
 from superparams.fields import REQUIRED, Search, Value, group_class, is_group, search, value
 from superparams.shorten import shorten
 
-__all__ = ["is_method", "refuse_slips"]
+__all__ = ["is_method", "refuse_class", "refuse_slips"]
 
 SCALARS: Final = (int, float, complex, str, bytes)
 KINDS: Final = (property, classmethod, staticmethod, functools.cached_property)
+UNIONS: Final = (typing.Union, types.UnionType)
+WRAPPERS: Final = (typing.Annotated, typing.Final)
+# What type checkers take for a float and a complex too.
+TOWER: Final[Mapping[Any, tuple[type[Any], ...]]] = {float: (float, int), complex: SCALARS[:3]}
 CONSTANTS: Final = (*SCALARS[:3], list, dict, set, enum.Enum)
 
 
@@ -84,8 +90,132 @@ def _refuse_comma(where: str, annotation: Any, given: Any) -> None:
 def _is_scalar(annotation: Any) -> bool:
     """Whether only numbers, texts, members of an Enum, groups and None are values of it."""
     origin = typing.get_origin(annotation)
-    if origin is typing.Union or origin is types.UnionType:
+    if origin in UNIONS:
         return all(map(_is_scalar, typing.get_args(annotation)))
     if annotation is None or annotation is types.NoneType or group_class(annotation) is not None:
         return True
     return isinstance(annotation, type) and issubclass(annotation, (*SCALARS, enum.Enum))
+
+
+# -- a class in the place of an instance -----------------------------------------------------------
+
+
+def refuse_class(x: object, where: str, annotation: Any, depth: int = 0) -> None:
+    """Complain about a class where the annotation says that an instance of it belongs.
+
+    A class of groups is refused under any annotation that does not ask for a class.
+
+    Args:
+        x: A value, a point, or what stands inside one.
+        where: ``"Class.field"``.
+        annotation: That of the field.
+        depth: In how many containers `x` stands.
+
+    Raises:
+        FieldError: Names `where` and the remedy.
+    """
+    cls = group_class(x) or typing.get_origin(x) or x
+    if not isinstance(cls, type) or wants_class(annotation):
+        return
+    if group_class(x) is None and not _is_instance_meant(cls, _meant_at(annotation, depth)):
+        return
+    shown = cls.__name__ if x is cls else re.sub(r"(\w+\.)+", "", str(x))
+    raise FieldError(
+        f"{where}: {shown} is a class, where an instance of it is meant; write "
+        f"{_instance_of(cls, shown)}, or annotate the field with type[{shown}] where the class "
+        f"itself is meant"
+    )
+
+
+def _instance_of(cls: type[Any], shown: str) -> str:
+    """How an instance of a class is written."""
+    if issubclass(cls, enum.Enum):
+        return f"{shown}.{next(iter(cls)).name}" if len(cls) else "one of its members"
+    return repr(cls()) if cls in SCALARS or cls is bool else f"{shown}()"
+
+
+def _is_instance_meant(cls: type[Any], meant: list[Any]) -> bool:
+    """Whether a class is no value of any of several annotations, and its instances are of one."""
+    found = [_is_for_instances(cls, one) for one in meant]
+    return True in found and None not in found
+
+
+def _is_for_instances(cls: type[Any], meant: Any) -> bool | None:
+    """Whether an annotation means instances of a class; None where it allows the class itself."""
+    text = getattr(meant, "__forward_arg__", meant)
+    if isinstance(text, str):  # a name under TYPE_CHECKING
+        names = [part.strip().rpartition(".")[2] for part in text.split("|")]
+        return any(base.__name__ in names for base in cls.__mro__[:-1]) or None
+    wanted: Any = typing.get_origin(meant) or meant
+    if wanted is typing.Literal or meant is None:
+        return False
+    if not isinstance(wanted, type) or getattr(wanted, "_is_protocol", False) or wanted is Any:
+        return None
+    try:
+        if isinstance(cls, wanted):
+            return None
+        return issubclass(cls, TOWER.get(wanted, wanted))
+    except TypeError:  # a class that cannot be asked
+        return None
+
+
+def _meant_at(annotation: Any, depth: int) -> list[Any]:
+    """What an annotation says of a value, or of what stands inside that many containers of it."""
+    meant = list(_alternatives(annotation))
+    for _ in range(depth):
+        meant = [inner for one in meant for inner in _inside(one)]
+    return meant
+
+
+def _inside(annotation: Any) -> Iterator[Any]:
+    """What a container holds by its annotation: Any where that does not say."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if _is_scalar(annotation) or origin is typing.Literal:
+        return
+    if not isinstance(origin, type) or not arguments:
+        yield Any
+        return
+    if issubclass(origin, Mapping):
+        arguments = arguments[-1:]
+    for one in arguments:
+        if one is not Ellipsis:
+            yield from _alternatives(one)
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The members of a union, without aliases and wrappers; else the annotation itself."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    aliased = next(
+        (found for name in ("__value__", "__supertype__") if (found := _of(annotation, name))), None
+    )
+    if origin in UNIONS or origin in WRAPPERS:
+        for one in arguments[:1] if origin in WRAPPERS else arguments:
+            yield from _alternatives(one)
+    elif isinstance(annotation, typing.TypeVar):
+        for one in annotation.__constraints__ or (_of(annotation, "__bound__") or Any,):
+            yield from _alternatives(one)
+    elif aliased is not None:
+        yield from _alternatives(aliased)
+    else:
+        yield annotation
+
+
+def _of(x: Any, name: str) -> Any:
+    return getattr(x, name, None)
+
+
+def wants_class(annotation: Any) -> bool:
+    """Whether an annotation says, anywhere in it, that a class is wanted, or what can be called."""
+    if isinstance(annotation, str):
+        return re.search(r"\b(type|Type|Callable)\b", annotation) is not None
+    if isinstance(annotation, list):  # the arguments of a Callable
+        return any(map(wants_class, annotation))  # pyright: ignore[reportUnknownArgumentType]
+    origin = typing.get_origin(annotation) or annotation
+    if isinstance(origin, type):
+        if issubclass(origin, type) or origin.__name__ == "Callable":
+            return True
+    elif isinstance(origin, typing.TypeVar):
+        return wants_class(origin.__bound__)
+    elif hasattr(origin, "__value__"):  # a `type` statement
+        return wants_class(origin.__value__)
+    return any(map(wants_class, typing.get_args(annotation)))

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import enum
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Generic, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NewType,
+    Optional,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
 import pytest
@@ -86,6 +98,109 @@ def test_45_a_class_that_the_annotation_asks_for_is_a_value() -> None:
     assert Fit(made=search([Net]))[0].made is Net
     assert setting.replace(some=Path)["some"] is Path  # a class that is no group
     assert Fit.from_cli(["net=Net", "net.width=64"]).net == Net(width=64)
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+class Plain:
+    pass
+
+
+class Special(Plain):
+    pass
+
+
+class Holds(Plain, Generic[T]):
+    pass
+
+
+@runtime_checkable
+class HasFit(Protocol):
+    def fit(self) -> None: ...
+
+
+class Fits:
+    def fit(self) -> None:
+        pass
+
+
+class Meta(type):
+    pass
+
+
+Bound = TypeVar("Bound", bound=Plain)
+Size = NewType("Size", int)
+
+# An annotation, what is given, and what the error names beside Class.field.
+NO_INSTANCES: list[tuple[Any, Any, str]] = [
+    (Config, Config, r"Config is a class.*write Config\(\), or .* type\[Config\]"),
+    (int, int, r"int is a class.* write 0, or .* type\[int\]"),
+    (int, bool, "bool is a class.* write False"),
+    (float, int, "int is a class.* write 0"),
+    (str, str, "str is a class.* write ''"),
+    (Color, Color, r"Color is a class.* write Color\.RED"),
+    (Color, search([Color.RED, Color]), r"Color\.RED"),
+    (Path, Path, r"write Path\(\)"),
+    (Plain, Special, r"write Special\(\)"),
+    (Plain, value(Special), r"write Special\(\)"),
+    (Plain, search([Special(), Special]), r"write Special\(\)"),
+    (Plain, search(Plain, Special()), r"write Plain\(\)"),
+    (Plain, search({"a": Plain(), "b": Special}), r"write Special\(\)"),
+    (Plain, Holds[int], r"write Holds\[int\]\(\)"),
+    (Holds[int], Holds, r"write Holds\(\)"),
+    (Plain | None, Plain, r"write Plain\(\)"),
+    (Optional[int], int, "write 0"),  # noqa: UP045
+    (int | Plain | Literal["a"], Special, r"write Special\(\)"),
+    (Annotated[Plain, "a note"], Plain, r"write Plain\(\)"),
+    (Final[Plain], Plain, r"write Plain\(\)"),
+    (Bound, Special, r"write Special\(\)"),
+    (Size, int, "write 0"),
+    (list[int], list, r"write list\(\)"),
+    (list[Plain], [Plain(), Special], r"write Special\(\)"),
+    (dict[str, Plain | int], {"a": 1, "b": Plain}, r"write Plain\(\)"),
+    (Mapping[str, Sequence[Plain]], {"a": [Plain]}, r"write Plain\(\)"),
+    (tuple[int, ...], (1, int), "write 0"),
+    (list[int] | None, search([[1], [int]]), "write 0"),
+    ("Plain | Missing", Special, r"write Special\(\)"),
+]
+# Annotations under which a class is a value.
+CLASS_VALUES: list[tuple[Any, Any]] = [
+    (type[Plain], Special),
+    (type, int),
+    (type[Plain] | Plain, Plain),
+    (Meta, Meta("Made", (), {})),
+    (Any, Plain),
+    (object, int),
+    (Hashable, int),
+    (HasFit, Fits),
+    (Plain | HasFit, Fits),
+    (T, Plain),
+    ("Missing", Plain),
+    (Callable[..., Plain], Plain),
+    (list, [Plain]),
+    (list[Any], [Plain]),
+    (dict[str, type[Plain]], {"a": Plain}),
+    (Iterable[Color], Color),  # a class of an Enum is an iterable of its members
+    (int, Plain),  # another slip, of which the annotation says nothing
+]
+
+
+def test_45_a_plain_class_where_an_instance_is_meant_is_refused() -> None:
+    for annotation, given, told in NO_INSTANCES:
+        with pytest.raises(FieldError, match=rf"Bad\.x: .*{told}"):
+            type(Params)("Bad", (Params,), {"__annotations__": {"x": annotation}, "x": given})
+        late: Any = type(Params)("Bad", (Params,), {"__annotations__": {"x": annotation}})
+        with pytest.raises(FieldError, match=rf"Bad\.x: .*{told}"):
+            late(x=given)
+
+
+def test_45_a_plain_class_is_a_value_where_the_annotation_allows_one() -> None:
+    for annotation, given in CLASS_VALUES:
+        made: Any = type(Params)("Good", (Params,), {"__annotations__": {"x": annotation}})
+        assert made(x=given).x == given, annotation
+        assert made(x=search([given, given]) if isinstance(given, type) else given)
 
 
 class Odd:
