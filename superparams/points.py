@@ -24,9 +24,9 @@ from typing import Any, Final, cast
 
 from superparams.content import snapshot
 from superparams.errors import FieldError
-from superparams.fields import Axis, Search, Value, is_group, is_open
+from superparams.fields import REQUIRED, Axis, Search, Value, is_group, is_open
 from superparams.shorten import shorten
-from superparams.slips import refuse_class
+from superparams.slips import refuse_class, unknown_annotation
 
 __all__ = ["axis_of", "refuse_hidden"]
 
@@ -198,6 +198,12 @@ def _stable_text(x: object) -> str:
 
 def _all_values(annotation: Any, where: str) -> tuple[Any, ...]:
     found = tuple(all_values(annotation))
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if not found and isinstance(text, str):
+        raise FieldError(
+            f"{where}: search() without points needs a type whose values it can list, not {text}: "
+            f"{unknown_annotation(text)}; or give the points, as in search([1, 2, 3])"
+        )
     if not found:
         text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         raise FieldError(
@@ -300,5 +306,24 @@ def _hidden(x: object, where: str) -> FieldError:
     kind = "search" if isinstance(x, Search) else "value"
     return FieldError(
         f"{where}: {shown} stands inside another value; {kind}() must be the whole of a field: "
-        f"give the full candidates, as in search([[1, 2], [1, 3]])"
+        f"{_remedy(x)}"
+    )
+
+
+def _remedy(x: object) -> str:
+    """What to write where a ``search`` or ``value`` stands inside another value."""
+    if not isinstance(x, Value):
+        return "give the full candidates, as in search([[1, 2], [1, 3]])"
+    if x.key is not None:
+        name = shorten(x.key)
+        return (
+            f"give points names in place of keys, as in search({{{name}: x, ...}}) without value()"
+        )
+    if x.given is not REQUIRED:
+        return f"write {shorten(x.given)} without value() around it"
+    if x.secret is not None:
+        return "a secret is never searched; give it a field of its own"
+    return (
+        "search plain points, such as names, in one field, and make the value from them in "
+        "another: value(derive=lambda s: make(s.name))"
     )

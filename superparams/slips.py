@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import difflib
 import enum
 import functools
 import inspect
@@ -15,7 +17,7 @@ from superparams.errors import FieldError
 from superparams.fields import REQUIRED, Search, Value, group_class, is_group, search, value
 from superparams.shorten import shorten
 
-__all__ = ["is_method", "refuse_class", "refuse_slips"]
+__all__ = ["is_method", "refuse_class", "refuse_slips", "unknown_annotation"]
 
 SCALARS: Final = (int, float, complex, str, bytes)
 KINDS: Final = (property, classmethod, staticmethod, functools.cached_property)
@@ -95,6 +97,25 @@ def _is_scalar(annotation: Any) -> bool:
     if annotation is None or annotation is types.NoneType or group_class(annotation) is not None:
         return True
     return isinstance(annotation, type) and issubclass(annotation, (*SCALARS, enum.Enum))
+
+
+def unknown_annotation(text: str) -> str:
+    """What to say of an annotation that is a text and names nothing that can be found.
+
+    Args:
+        text: The annotation.
+    """
+    names = re.findall(r"[A-Za-z_][\w.]*", text)
+    known = {*vars(builtins), *typing.__all__}
+    strange = [name for name in names if name not in known]
+    types_known = [name for name, x in vars(builtins).items() if isinstance(x, type)]
+    near = [one for name in strange for one in difflib.get_close_matches(name, types_known, 1)]
+    guess = f"did you mean {near[0]}? Correct it" if near else "correct it"
+    what = ", ".join(strange) or "it"
+    return (
+        f"its annotation names nothing that can be found; {guess}, or import {what} outside of "
+        f"`if TYPE_CHECKING:`"
+    )
 
 
 # -- a class in the place of an instance -----------------------------------------------------------

@@ -16,6 +16,7 @@ from superparams.arguments.naming import type_text
 from superparams.arguments.options import enum_member, literal
 from superparams.arguments.scalars import EXACT, WORD, Reading, is_any_text, scalar_of
 from superparams.shorten import shorten
+from superparams.slips import unknown_annotation
 
 __all__ = ["Untold", "read", "takes_any_text"]
 
@@ -95,7 +96,7 @@ def _read_as(member: Any, text: str, scope: Scope, depth: int) -> Reading:
         if found is not None:
             return found
     if isinstance(member, str):
-        raise Untold("its annotation names nothing that can be found")
+        raise Untold(unknown_annotation(member))
     raise Untold(f"{type_text(member, scope)} cannot be given as text")
 
 

@@ -394,6 +394,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (np.ndarray | None, "1", "takes ndarray | None, not '1': ndarray cannot be given as text"),
     (list[np.ndarray], "[1]", "ndarray cannot be given as text"),
     ("Nowhere", "1", "takes Nowhere, not '1': its annotation names nothing that can be found"),
+    ("flaot", "1", "nothing that can be found; did you mean float? Correct it, or import flaot"),
     (5, "1", "cannot be given as text"),
 ]
 
