@@ -106,7 +106,7 @@ def unknown_annotation(text: str) -> str:
         text: The annotation.
     """
     names = re.findall(r"[A-Za-z_][\w.]*", text)
-    known = {*vars(builtins), *typing.__all__}
+    known = {*vars(builtins), *vars(typing)}
     strange = [name for name in names if name not in known]
     types_known = [name for name, x in vars(builtins).items() if isinstance(x, type)]
     near = [one for name in strange for one in difflib.get_close_matches(name, types_known, 1)]
