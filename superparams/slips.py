@@ -109,7 +109,9 @@ def unknown_annotation(text: str) -> str:
     known = {*vars(builtins), *vars(typing)}
     strange = [name for name in names if name not in known]
     types_known = [name for name, x in vars(builtins).items() if isinstance(x, type)]
-    near = [one for name in strange for one in difflib.get_close_matches(name, types_known, 1)]
+    near: list[str] = []
+    for name in strange:
+        near += difflib.get_close_matches(name, types_known, 1)
     guess = f"did you mean {near[0]}? Correct it" if near else "correct it"
     what = ", ".join(strange) or "it"
     return (
