@@ -105,7 +105,7 @@ def unknown_annotation(text: str) -> str:
     Args:
         text: The annotation.
     """
-    names = re.findall(r"[A-Za-z_][\w.]*", text)
+    names: list[str] = re.findall(r"[A-Za-z_][\w.]*", text)
     known = {*vars(builtins), *vars(typing)}
     strange = [name for name in names if name not in known]
     types_known = [name for name, x in vars(builtins).items() if isinstance(x, type)]
