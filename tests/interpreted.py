@@ -34,7 +34,7 @@ class Record(NamedTuple):
 @dataclasses.dataclass
 class Point:
     x: int = 0
-    path: list[int] = dataclasses.field(default_factory=list)
+    path: list[int] = dataclasses.field(default_factory=list[int])
 
 
 class Scores(dict[str, Any]):
@@ -268,11 +268,12 @@ class Interpreted(Experiment):
 
     def do_change(self, _: dict[str, Any], field: str) -> None:
         x = self.field(field)
-        if isinstance(x, list):
+        kind: type[Any] = type(x)  # pyright: ignore[reportUnknownVariableType]
+        if kind is list:
             x.append(self.x)
-        elif isinstance(x, dict):
+        elif kind is dict:
             x[f"x{self.x % 3}"] = self.x
-        elif isinstance(x, set):
+        elif kind is set:
             x.add(f"x{self.x % 3}")
         else:
             x[:] = self.x
