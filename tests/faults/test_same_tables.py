@@ -6,6 +6,7 @@ SUPERPARAMS_SLOW=1 there are 20,000 runs of them, which takes some hours.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ from superparams.worker import Place, Program
 
 SLOW = "SUPERPARAMS_SLOW" in os.environ
 SETTINGS = 50  # of one experiment
+# Fresh interpreters take long to start: every fourth experiment has them, unless time is no matter.
+SLOW_TO_START = ("forkserver", "spawn")
+TURNS = itertools.count()
 # What need not be equal: times, and where a setting ran.
 LEFT_OUT = {"seconds", "started", "rank", "attempt", "run", "log_start", "log_end", "traceback"}
 LEFT_OUT.add("peak_memory")
@@ -157,7 +161,8 @@ def check(experiment: Experiments, folder: Path, engines: dict[str, dict[str, An
     check_declared(experiment, rows)
     wanted = [repr(sorted(row.items())) for row in rows]
     for name, how in engines.items():
-        if name != "one at a time":
+        is_due = SLOW or name not in SLOW_TO_START or next(TURNS) % 8 < 2
+        if name != "one at a time" and is_due:
             found = rows_of(experiment, folder / "found", how)
             assert differences(found, wanted)[:1] == [], name
 
