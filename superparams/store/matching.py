@@ -19,6 +19,7 @@ from superparams.identity.names import class_of
 from superparams.labels import label_of, labels_of_class, naming
 from superparams.show import row_of_field, table_value
 from superparams.store.schema import source_of
+from superparams.store.spill import texts
 
 __all__ = ["columns_meant", "columns_of_value", "matches", "unknown_column"]
 
@@ -162,7 +163,8 @@ def _any_of(column: pa.ChunkedArray, field: pa.Field, values: OneOf) -> pa.Array
 
 def _of_json(column: pa.ChunkedArray, value: Any) -> pa.Array:
     wanted = json.loads(to_json(value))
-    return _mask(one is not None and _same(json.loads(one), wanted) for one in column.to_pylist())
+    shown = texts(column, "json")
+    return _mask(one is not None and _same(json.loads(one), wanted) for one in shown)
 
 
 def _same(one: Any, other: Any) -> bool:

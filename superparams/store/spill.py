@@ -58,8 +58,8 @@ def _spill(batch: pa.RecordBatch) -> pa.RecordBatch:
 def texts(column: pa.Array, kind: str | None) -> list[str | None]:
     """The values of a column as JSON text; null stays null."""
     if kind == "json":
-        found: list[str | None] = column.to_pylist()
-        return found
+        found: list[Any] = column.to_pylist()
+        return [to_json(_plain(one)) if isinstance(one, list) else one for one in found]
     if (kind == "int" and pa.types.is_string(column.type)) or pa.types.is_integer(column.type):
         return [None if one is None else str(one) for one in column.to_pylist()]
     if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
@@ -68,6 +68,13 @@ def texts(column: pa.Array, kind: str | None) -> list[str | None]:
     if kind == "int":
         values = [_integers(one) for one in values]
     return [None if one is None else to_json(one) for one in values]
+
+
+def _plain(value: Any) -> Any:
+    """Lists of values that had to become JSON text, as those values."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+    return None if value is None else json.loads(value)
 
 
 def _integers(value: Any) -> Any:

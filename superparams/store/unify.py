@@ -109,7 +109,9 @@ def recast(array: pa.Array, form: Form, target: Form) -> pa.Array:
     """
     if pa.types.is_null(form.type):
         return pa.nulls(len(array), target.type)
-    if target.kind == "json" and form.kind != "json":
+    if form == target:
+        return array
+    if target == JSON and not (form.kind == "json" and _is_text(form)):
         return pa.array(texts(array, form.kind), target.type)
     if form.type == target.type:
         return array
