@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -210,6 +211,8 @@ ERRORS: dict[str, type[BaseException]] = {
     "key": KeyError,
     "exit": SystemExit,
 }
+# From the global generators, which each setting finds seeded with a seed of its own.
+DRAWS: dict[str, Callable[[], float]] = {"random": random.random, "numpy": np.random.random}
 FIELDS = ("layers", "options", "tags", "sizes", "modes", "words", "mask", "first")
 
 
@@ -287,6 +290,9 @@ class Interpreted(Experiment):
 
     def do_print(self, _: dict[str, Any], text: str) -> None:
         print(text, self.x)
+
+    def do_draw(self, result: dict[str, Any], name: str, source: str) -> None:
+        result[name] = DRAWS[source]()
 
     def do_raise(self, _: dict[str, Any], error: str, every: int) -> None:
         if self.x % every == 0:

@@ -1,23 +1,28 @@
 """Every engine makes the same table of an experiment, whatever the experiment does.
 
-Experiments are made up: small programs that `interpreted.Interpreted` runs, 50 settings each. With
-SUPERPARAMS_SLOW=1 there are 20,000 runs of them, which takes some hours.
+Experiments are made up: small programs that `interpreted.Interpreted` runs, 50 settings each. The
+tests make up 20. `make same-tables` makes up as many as 20,000 runs take, others every time.
 """
 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
+import random
 import shutil
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, example, find, given, settings
+from hypothesis import HealthCheck, Phase, example, find, given, seed, settings
 from hypothesis import strategies as st
-from interpreted import BUFFERS, ERRORS, FIELDS, LITERALS, Interpreted, State
+from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, State
 
 import superparams.worker
 from superparams import search, value
@@ -25,11 +30,10 @@ from superparams.batches import encode
 from superparams.engines import Control, Options, Todo
 from superparams.worker import Place, Program
 
-SLOW = "SUPERPARAMS_SLOW" in os.environ
+# Set by `make same-tables`.
+RUNS = int(os.environ.get("SUPERPARAMS_RUNS", 0))
+SEED = int(os.environ.get("SUPERPARAMS_SEED", 0))
 SETTINGS = 50  # of one experiment
-# Fresh interpreters take long to start: every eighth experiment has them, unless time is no matter.
-SLOW_TO_START = ("forkserver", "spawn", "pool of processes")
-TURNS = itertools.count()
 # What need not be equal: times, and where a setting ran.
 LEFT_OUT = {"seconds", "started", "rank", "attempt", "run", "log_start", "log_end", "traceback"}
 LEFT_OUT.add("peak_memory")
@@ -43,11 +47,12 @@ class OneAtATime:
     def execute(
         self, program: Program, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
+        encoded: list[bytes] = []
         for index in (index for one in todo for index in one):
             worker = program.enter(Place(0, 1, options.folder))
-            outcome = worker.run(index)
-            yield encode([outcome])
+            encoded.append(encode([worker.run(index)]))
             worker.close()
+        yield b"".join(encoded)
 
     def activity(self) -> list[Any]:
         return []
@@ -67,19 +72,25 @@ class AllAtOnce(OneAtATime):
         yield encode(outcomes)
 
 
+REFERENCE: dict[str, Any] = {"engine": OneAtATime()}
+# Every experiment is run by these. The pools live as long as the test: so each start method has
+# its say about each experiment, though a fresh interpreter takes long to start.
 ENGINES: dict[str, dict[str, Any]] = {
-    "one at a time": {"engine": OneAtATime()},
-    "all at once": {"engine": AllAtOnce()},
     "serial": {"engine": "serial"},
     "threads": {"engine": "threads", "num_proc": 1},
-    "fork": {"num_proc": 2, "start_method": "fork"},
-    "forkserver": {"num_proc": 2, "start_method": "forkserver"},
-    "spawn": {"num_proc": 2, "start_method": "spawn"},
+    "fork": {"engine": "processes", "num_proc": 2, "start_method": "fork"},
 }
-POOLS: dict[str, type[Any]] = {
-    "pool of threads": ThreadPoolExecutor,
-    "pool of processes": ProcessPoolExecutor,
+POOLS = ("forkserver", "spawn")
+# These share the experiments of the tests: each runs a few. `make same-tables` has all run all.
+IN_TURN: dict[str, dict[str, Any]] = {
+    "forkserver": {"engine": "processes", "num_proc": 2, "start_method": "forkserver"},
+    "spawn": {"engine": "processes", "num_proc": 2 if RUNS else 1, "start_method": "spawn"},
+    "all at once": {"engine": AllAtOnce()},
+    "pool of threads": {},
 }
+N_ENGINES = 1 + len(ENGINES) + len(POOLS) + len(IN_TURN)
+# Their settings share one process and run at the same time, so that none can be given a seed.
+UNSEEDED = ("threads", "pool of threads")
 
 # ---- experiments as data
 
@@ -98,6 +109,7 @@ steps = st.one_of(
     st.tuples(st.just("whole"), st.sampled_from(["dict", "names", "scores", "list"])),
     st.tuples(st.just("nothing")),
     st.tuples(st.just("frame"), st.integers(0, 3)),
+    st.tuples(st.just("draw"), names, st.sampled_from(sorted(DRAWS))),
 )
 programs = st.lists(st.lists(steps, max_size=5).map(tuple), min_size=1, max_size=6, unique=True)
 fields = st.fixed_dictionaries(
@@ -162,44 +174,94 @@ def differences(one: list[str], other: list[str]) -> list[tuple[str, str]]:
     return [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
 
 
+def draws(experiment: Experiments) -> bool:
+    return any(step[0] == "draw" for one in experiment[0] for step in one)
+
+
+def state() -> int:
+    """Where the global random generators of this process are, as a number."""
+    return hash((random.getstate(), str(np.random.get_state())))
+
+
+def not_synced(_: int) -> None:
+    """Nothing is killed here, so nothing has to be on the disk."""
+
+
 @pytest.fixture
-def engines() -> Iterator[dict[str, dict[str, Any]]]:
-    pools: dict[str, Executor] = {name: made(1) for name, made in POOLS.items()}
-    yield {**ENGINES, **{name: {"engine": pool} for name, pool in pools.items()}}
+def engines(no_leaks: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, dict[str, Any]]]:
+    """All engines, by their names."""
+    monkeypatch.setattr(os, "fsync", not_synced)
+    pools: dict[str, Executor] = {"pool of threads": ThreadPoolExecutor(1)}
+    for method in POOLS:
+        context = multiprocessing.get_context(method)
+        pools[f"pool by {method}"] = ProcessPoolExecutor(1, context)
+    yield {**ENGINES, **IN_TURN, **{name: {"engine": pool} for name, pool in pools.items()}}
     for pool in pools.values():
         pool.shutdown()
+    # It would serve this interpreter until that ends.
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # pyright: ignore
 
 
 def check(experiment: Experiments, folder: Path, engines: dict[str, dict[str, Any]]) -> None:
-    """Whether the tables of all engines are equal, and hold what was declared."""
-    rows = table_of(experiment, folder / "first", engines["one at a time"])
+    """Assert that the tables of these engines are equal, and hold what was declared."""
+    numbers = itertools.count()
+    rows = table_of(experiment, folder / f"{next(numbers)}", REFERENCE)
     check_declared(experiment, rows)
     wanted = [repr(sorted(row.items())) for row in rows]
     for name, how in engines.items():
-        is_due = SLOW or name not in SLOW_TO_START or next(TURNS) % 24 < 3
-        if name != "one at a time" and is_due:
-            found = rows_of(experiment, folder / "found", how)
+        if name not in UNSEEDED or not draws(experiment):
+            before = state()
+            found = rows_of(experiment, folder / f"{next(numbers)}", how)
             assert differences(found, wanted)[:1] == [], name
+            is_ours = isinstance(how["engine"], AllAtOnce)
+            assert is_ours or state() == before, f"{name} left other random numbers to its caller"
+
+
+def left_out(experiment: Experiments) -> set[str]:
+    """The engines whose turn it is not: which ones follows from the experiment."""
+    turn = zlib.crc32(repr(experiment[0]).encode()) % (len(IN_TURN) + 2)
+    return {name for place, name in enumerate(IN_TURN) if place != turn}
 
 
 ALIASED: Experiments = ([(("buffer", "a", "floats"), ("buffer", "b", "list"))], {}, set())
-
-
-@settings(
-    max_examples=20_000 // (len(ENGINES) + len(POOLS)) if SLOW else 17,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+CHANGING: Experiments = (
+    [(("change", "layers"), ("empty", "options"), ("read", "a", "first"))],
+    {},
+    {"layers"},
 )
-@example(ALIASED)
-@example(([(("change", "layers"), ("empty", "options"), ("read", "a", "first"))], {}, {"layers"}))
-@example(([(("change", "tags"), ("depth", "a")), (("frame", 1),)], {}, set()))
-@given(experiments)
+DIFFERENT: Experiments = (
+    [(("change", "tags"), ("depth", "a")), (("frame", 1),), (("draw", "a", "numpy"),)],
+    {},
+    set(),
+)
+# A busy machine takes longer than a run waits for git.
+pytestmark = pytest.mark.filterwarnings("ignore:what is kept in .* is incomplete:UserWarning")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7 * 86_400 if RUNS else 1800)
 def test_41_42_every_engine_makes_the_same_table(
-    tmp_path_factory: pytest.TempPathFactory,
-    engines: dict[str, dict[str, Any]],
-    experiment: Experiments,
+    tmp_path_factory: pytest.TempPathFactory, engines: dict[str, dict[str, Any]]
 ) -> None:
-    check(experiment, tmp_path_factory.mktemp("same"), engines)
+    @settings(
+        max_examples=max(1, RUNS // N_ENGINES) if RUNS else 17,
+        # Fewer steps make a failure easier to read. That takes minutes: the tests tell it at once.
+        phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if RUNS else [])],
+        derandomize=not RUNS,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @example(ALIASED)
+    @example(CHANGING)
+    @example(DIFFERENT)
+    @given(experiments)
+    def made_up(experiment: Experiments) -> None:
+        out = set[str]() if RUNS else left_out(experiment)
+        due = {name: how for name, how in engines.items() if name not in out}
+        check(experiment, tmp_path_factory.mktemp("same"), due)
+
+    (seed(SEED)(made_up) if RUNS else made_up)()
 
 
 def as_it_is(result: Any) -> Any:
@@ -212,8 +274,8 @@ def test_41_42_a_planted_fault_is_found(tmp_path: Path, monkeypatch: pytest.Monk
 
     def differs(experiment: Experiments) -> bool:
         one, other = (
-            rows_of(experiment, tmp_path / f"{next(count)}", ENGINES[name])
-            for name in ("one at a time", "all at once")
+            rows_of(experiment, tmp_path / f"{next(count)}", how)
+            for how in (REFERENCE, IN_TURN["all at once"])
         )
         return one != other
 
