@@ -22,7 +22,7 @@ endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 .PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook lock test-torch test-lowest \
-	test-python314 bench clean
+	test-python314 same-tables bench clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -98,6 +98,14 @@ test-lowest: setup ## the tests with the oldest dependencies that are allowed, i
 
 test-python314: ## the tests in a Debian sid with Python 3.14 (takes root, debootstrap and 2 GB)
 	sh tools/debian.sh sid test
+
+# An experiment is run once by each engine, and its tables are compared.
+RUNS ?= 20000
+same-tables: setup ## 20,000 runs of made-up experiments by all engines, in hours: RUNS=500 SEED=1
+	@seed=$${SEED:-$$($(RUN) -c "import random; print(random.randrange(2**32))")}; \
+	echo "once more: make same-tables RUNS=$(RUNS) SEED=$$seed"; \
+	SUPERPARAMS_RUNS=$(RUNS) SUPERPARAMS_SEED=$$seed \
+		$(RUN) -m pytest tests/faults/test_same_tables.py -k makes_the_same_table $(PYTEST_ARGS)
 
 # What users would pick instead has an environment of its own, too.
 BENCH := benchmarks/.venv

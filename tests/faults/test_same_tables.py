@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import random
 import shutil
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import forkserver
@@ -81,7 +80,7 @@ ENGINES: dict[str, dict[str, Any]] = {
     "fork": {"engine": "processes", "num_proc": 2, "start_method": "fork"},
 }
 POOLS = ("forkserver", "spawn")
-# These share the experiments of the tests: each runs a few. `make same-tables` has all run all.
+# An experiment of the tests is run by one of these or by none; in `make same-tables` by all.
 IN_TURN: dict[str, dict[str, Any]] = {
     "forkserver": {"engine": "processes", "num_proc": 2, "start_method": "forkserver"},
     "spawn": {"engine": "processes", "num_proc": 2 if RUNS else 1, "start_method": "spawn"},
@@ -217,12 +216,6 @@ def check(experiment: Experiments, folder: Path, engines: dict[str, dict[str, An
             assert is_ours or state() == before, f"{name} left other random numbers to its caller"
 
 
-def left_out(experiment: Experiments) -> set[str]:
-    """The engines whose turn it is not: which ones follows from the experiment."""
-    turn = zlib.crc32(repr(experiment[0]).encode()) % (len(IN_TURN) + 2)
-    return {name for place, name in enumerate(IN_TURN) if place != turn}
-
-
 ALIASED: Experiments = ([(("buffer", "a", "floats"), ("buffer", "b", "list"))], {}, set())
 CHANGING: Experiments = (
     [(("change", "layers"), ("empty", "options"), ("read", "a", "first"))],
@@ -252,12 +245,12 @@ def test_41_42_every_engine_makes_the_same_table(
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @example(ALIASED)
-    @example(CHANGING)
-    @example(DIFFERENT)
-    @given(experiments)
-    def made_up(experiment: Experiments) -> None:
-        out = set[str]() if RUNS else left_out(experiment)
+    @example(ALIASED, "all at once")
+    @example(CHANGING, "forkserver")
+    @example(DIFFERENT, "spawn")
+    @given(experiments, st.sampled_from([*IN_TURN, "none", "none"]))
+    def made_up(experiment: Experiments, turn: str) -> None:
+        out = set[str]() if RUNS else {*IN_TURN} - {turn}
         due = {name: how for name, how in engines.items() if name not in out}
         check(experiment, tmp_path_factory.mktemp("same"), due)
 
