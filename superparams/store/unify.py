@@ -111,7 +111,7 @@ def recast(array: pa.Array, form: Form, target: Form) -> pa.Array:
         return pa.nulls(len(array), target.type)
     if form == target:
         return array
-    if target == JSON and not (form.kind == "json" and _is_text(form)):
+    if target.kind == "json" and not (form.kind == "json" and _is_text(form)):
         return pa.array(texts(array, form.kind), target.type)
     if form.type == target.type:
         return array
