@@ -154,7 +154,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
 
 
 def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
-    """What differs from the set-up under which rows were made that are not made again."""
+    """A note if skipped rows were made with other process-wide settings than those of now."""
     now = job.program.surroundings.shown(job.project)
     told: dict[str, None] = {}
     for name in list(runs)[-_MOST_RUNS:]:
@@ -163,7 +163,7 @@ def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
             told.update(dict.fromkeys(differences(cast("dict[str, Any]", then), now)))
     if not told:
         return []
-    return [f"rows of earlier runs were made under another set-up: {'; '.join(told)}"]
+    return [f"skipped settings ran with a different set-up: {'; '.join(told)}"]
 
 
 def _refuse_unrun(cls: type[Experiment]) -> None:
@@ -185,10 +185,11 @@ def _refuse_unknown(code: Code) -> None:
             with suppress(OSError):
                 os.unlink(copy)
         raise RunError(
-            f"{what}the file was written twice within a second, and Python has loaded its older "
-            "compiled copy, which is deleted now. Start Python again"
+            f"{what}the file was written twice within a second, and Python has loaded an outdated "
+            "compiled copy of it. This copy is deleted now. Start Python again"
         )
     raise RunError(
-        f"{what}it was edited after this process imported it, and what it was is not known. Start "
-        "Python again, or import it anew with importlib.reload(), and all that imports from it"
+        f"{what}the file was edited after this process imported it, and the imported text is not "
+        "known. Start Python again, or use importlib.reload() on the module and on all modules "
+        "that import from it"
     )

@@ -1,9 +1,9 @@
-"""The name of a value in a table: that of the named point it is, or of the class of a group.
+"""The name of a value in a table: the name of its named point, or of its class for a group.
 
-A name follows from the value and from where the names were declared, never from the way that the
-value was reached: one key has one name. A group has the name of the first named point that allows
-all of its fields; where none does, of the one of its class from which the fewest fields differ. So
-it keeps its name when a field inside is changed.
+The name depends on the value and on the declared names only, and not on how the value was made: one
+key has one name. A group has the name of the first named point that allows the values of all its
+fields. If there is none, it has the name of the point of its class that differs in the fewest
+fields. So a group keeps its name when one of its fields is changed.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from superparams.fields import FIELDS, REQUIRED, Axis, Value, is_group, is_open
 
 __all__ = ["axes_with_names", "label_of", "labels_of_class", "leaves_class_open", "naming"]
 
-FAR: Final = 1000  # more than all fields that a group has
+FAR: Final = 1000  # more than the number of fields of any group
 NOT_HELD: Final = object()
 
 
 def naming(params: Any, field: Field) -> Axis | None:
-    """The axis whose named points name the values of a field on an instance; None without names."""
+    """The axis whose named points give the names of a field's values; None without names."""
     axis = params.__dict__.get("~labels", {}).get(field.name, field.declared)
     return axis.names if isinstance(axis, Axis) and axis.names.labels else None
 
 
 def axes_with_names(params: Any) -> dict[str, Axis]:
-    """The axes that name values of an instance, as far as its class does not declare them."""
+    """The axes with names that belong to an instance and not to its class."""
     held = params.__dict__
     opened: dict[str, Any] = held.get("~open", {})
     axes = {name: x.names for name, x in opened.items() if isinstance(x, Axis) and x.names.labels}
@@ -37,7 +37,7 @@ def axes_with_names(params: Any) -> dict[str, Axis]:
 
 
 def label_of(axis: Axis, x: Any) -> str | None:
-    """The name of a value by the named points of an axis; None where it has none."""
+    """The name of a value by the named points of an axis; None if it has none."""
     labels = axis.labels
     if not labels:
         return None
@@ -74,7 +74,7 @@ def leaves_class_open(field: Field, x: Any) -> bool:
 
 
 def _distance(point: Any, x: Any) -> int:
-    """In how many fields the group `x` has a value that the named point does not allow."""
+    """The number of fields in which the group `x` has a value that the point does not allow."""
     if type(point) is not type(x):
         return FAR
     return sum(_differs(point, x, field) for field in recorded_fields(x.__class__).values())
@@ -87,12 +87,12 @@ def _differs(point: Any, x: Any, field: Field) -> int:
         allowed = point.__dict__.get(field.name, NOT_HELD)
         allowed = getattr(point, field.name) if allowed is NOT_HELD else allowed
         return min(_distances(allowed, getattr(x, field.name)))
-    except Exception:  # a derived value that cannot be computed, a comparison of the user's
+    except Exception:  # a derived value that cannot be computed, or a failing __eq__ of the user
         return 1
 
 
 def _distances(allowed: Any, value: Any) -> Iterator[int]:
-    """How far a value is from each of the values that a field of a named point allows."""
+    """The distance of a value from each value that a field of a named point allows."""
     if is_group(allowed):
         yield min(_distance(allowed, value), 1 + len(getattr(allowed.__class__, FIELDS)))
     elif not isinstance(allowed, Axis) or isinstance(value, Axis):
@@ -105,7 +105,7 @@ def _distances(allowed: Any, value: Any) -> Iterator[int]:
 
 
 def _follows_on_both(point: Any, x: Any, field: Field) -> bool:
-    """Whether the field is made or derived in both, so that nobody chose its value."""
+    """Whether both values of the field come from its factory or `derive`, not from the user."""
     declared = field.declared
     if not isinstance(declared, Value) or declared.given is not REQUIRED:
         return False

@@ -1,4 +1,4 @@
-"""What superparams 0.1.0 called otherwise, and what to write now."""
+"""Errors and notes that show users of superparams 0.1.0 what to write now."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PAGE: Final = 'the page "From 0.1.0"'
-# By the keyword of `run_all`.
+# The replacement of each old keyword of `run_all`.
 KEYWORDS: Final = {
     "n_proc": "num_proc=",
     "no_resume": "resume=False; settings that are done are skipped by default",
     "rerun": "resume=False",
     "clean": "the command `experiment clean NAME`, or another results= folder",
 }
-# By the option of the command.
+# The replacement of each old option of the command.
 OPTIONS: Final = {
     "--n_proc": "--num-proc N, or -n N",
     "--resume": "nothing: settings that are done are skipped",
@@ -36,13 +36,14 @@ OPTIONS: Final = {
 
 
 def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
-    """`run_all`, with an error that names the new keyword when it is given an old one."""
+    """Wrap `run_all`, so that an old keyword is an error that names the new one."""
 
     @functools.wraps(run_all)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs.keys() & KEYWORDS.keys():
             raise RunError(
-                f"run_all({name}=...) is of superparams 0.1.0: write {KEYWORDS[name]} (see {PAGE})"
+                f"run_all({name}=...) was an option of superparams 0.1.0; now use "
+                f"{KEYWORDS[name]} (see {PAGE})"
             )
         return run_all(*args, **kwargs)
 
@@ -50,7 +51,7 @@ def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
 
 
 def refuse_old_hook(cls: type[Any]) -> None:
-    """Refuse an experiment whose ``format_results`` waits to be called.
+    """Refuse an experiment with a ``format_results`` that is never called.
 
     Raises:
         RunError: When the class has one, and neither ``report`` nor a method that calls it.
@@ -58,12 +59,12 @@ def refuse_old_hook(cls: type[Any]) -> None:
     if _is_idle(cls, "format_results") and not _has(cls, "report"):
         raise RunError(
             f"{cls.__name__}.format_results is not called any more: rename it to report, which "
-            f"takes the results as well (see {PAGE})"
+            f"also takes the results as its argument (see {PAGE})"
         )
 
 
 def notes_of(params: Any) -> Iterator[str]:
-    """Notes on what meant something else in superparams 0.1.0."""
+    """Notes on methods and values that had another meaning in superparams 0.1.0."""
     cls = params.__class__
     if _is_idle(cls, "resume"):
         yield f"{cls.__name__}.resume is not called: run_all calls run, and skips what is done"
@@ -75,8 +76,8 @@ def notes_of(params: Any) -> Iterator[str]:
             used = [one for one in _placeholders(x) if one in fields and one != name]
             if used:
                 yield (
-                    f"{field.where} holds {{{used[0]}}} and stays as it is, unlike in 0.1.0; "
-                    f'value(derive=lambda s: f"...{{s.{used[0]}}}...") fills it in'
+                    f"{field.where} holds {{{used[0]}}}, which is not filled in as it was in "
+                    f'0.1.0; to fill it in, write value(derive=lambda s: f"...{{s.{used[0]}}}...")'
                 )
                 break
 
@@ -86,12 +87,12 @@ def _placeholders(text: object) -> list[str]:
         return []
     try:
         return [name for _, name, _, _ in Formatter().parse(text) if name]
-    except ValueError:  # a brace that stands for itself
+    except ValueError:  # a literal brace
         return []
 
 
 def _is_idle(cls: type[Any], name: str) -> bool:
-    """Whether a class has a method that no other method of it mentions."""
+    """Whether a class has a method `name` that none of its own methods uses."""
     if not callable(getattr(cls, name, None)) or not _has(cls, name):
         return False
     methods = [x for base in _own_classes(cls) for x in vars(base).values()]

@@ -1,4 +1,4 @@
-"""Secrets of an experiment: which environment variables hold them, and texts without them."""
+"""Secrets of an experiment: finds their environment variables, and removes them from texts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from superparams.fields import Axis, Value, is_group
 
 __all__ = ["hide", "looks_secret", "points_of", "variables_of"]
 
-MOST: Final = 1000  # points of an axis that are looked at
-SHORTEST: Final = 4  # characters: anything shorter stands in many texts by chance
+MOST: Final = 1000  # only so many points of an axis are checked
+SHORTEST: Final = 4  # characters; shorter secrets are not replaced: many texts have them by chance
 _SECRET_NAME: Final = re.compile(
     r"(.*_)?(api_?key|access_?key|secret(_key)?|password|passwd|passphrase|private_key|"
     r"(access|auth|api|bearer|refresh)_token)",
@@ -22,7 +22,7 @@ _SECRET_NAME: Final = re.compile(
 
 
 def variables_of(params: Any) -> frozenset[str]:
-    """The environment variables that an instance and the groups in it read their secrets from."""
+    """The environment variables with the secrets of an instance and of its groups."""
     return frozenset(_variables(params))
 
 
@@ -37,14 +37,14 @@ def _variables(params: Any) -> Iterator[str]:
 
 
 def points_of(x: Any) -> Iterable[Any]:
-    """The first points of an axis, a range aside; of any other value the value itself."""
+    """The first points of an axis, none of a range, or the value itself if it is no axis."""
     if isinstance(x, Axis):
         return () if isinstance(x.points, range) else x.points[:MOST]
     return (x,)
 
 
 def hide(text: str | None, variables: frozenset[str]) -> str | None:
-    """A text in which the name of its environment variable stands for each secret."""
+    """Replace each secret in a text by the name of its environment variable."""
     for name in sorted(variables) if text else ():
         secret = os.environ.get(name, "")
         if len(secret) >= SHORTEST and text:
@@ -53,7 +53,7 @@ def hide(text: str | None, variables: frozenset[str]) -> str | None:
 
 
 def looks_secret(params: Any) -> Iterator[str]:
-    """Notes on fields that are recorded although their names are those of secrets."""
+    """Notes on fields that are recorded in plain text although their names suggest a secret."""
     for name, field in fields_of(params.__class__).items():
         points = points_of(params.__dict__.get(name))
         for group in filter(is_group, points):
@@ -61,6 +61,7 @@ def looks_secret(params: Any) -> Iterator[str]:
         is_text = any(isinstance(x, str) and x for x in points)
         if is_text and _SECRET_NAME.fullmatch(name):
             yield (
-                f"{field.where} stands in the results as it was given; a secret is read from the "
-                f'environment and recorded nowhere with value(secret="{name.upper()}")'
+                f"{field.where} is recorded in plain text; if it is a secret, write "
+                f'value(secret="{name.upper()}"), which reads it from the environment and records '
+                "it nowhere"
             )

@@ -1,4 +1,4 @@
-"""Slips in a class body that Python lets pass; each is refused when the class is created."""
+"""Common mistakes in a class body that Python accepts; the class is refused when it is created."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONSTANTS: Final = (*SCALARS[:3], list, dict, set, enum.Enum)
 
 
 def refuse_slips(where: str, annotation: Any, given: Any, owner: str) -> None:
-    """Complain about a field that says something else than was meant.
+    """Refuse a field that is declared by a common mistake.
 
     Args:
         where: ``"Class.field"``.

@@ -1,8 +1,8 @@
-"""The text of the user's modules as this process loaded them.
+"""Keeps the source text of the user's modules as this process loaded them.
 
-Python keeps no text of what it has imported. It is kept here when a class is declared and when a
-run begins, so that a file that is edited later changes neither what a run records nor what its
-workers import.
+Python does not keep the text of imported modules. This module reads the text when a class is
+declared and when a run begins. So if a file is edited later, neither the record of a run nor the
+imports in its workers change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "text_at",
 ]
 
-# Folders that hold what was installed, and no code of the user.
+# Folders of installed packages, without code of the user.
 INSTALLED: Final = frozenset(
     ("site-packages", "dist-packages", "node_modules", "__pycache__", ".tox", ".nox")
 )
@@ -44,12 +44,12 @@ class Held:
     """The text of one loaded module.
 
     Attributes:
-        text: what its file held.
-        is_sure: whether that is certainly what was loaded; otherwise the file may have been
-            written in between.
-        stamp: the time, size and number of the file when it was read.
-        old_copy: where Python keeps it compiled, when that copy is older than the file.
-        number: another one for each text that is held.
+        text: The content of its file when it was read.
+        is_sure: Whether this text was certainly loaded; otherwise the file may have been written
+            between the import and the reading.
+        stamp: The times, size and inode number of the file when it was read.
+        old_copy: The path of Python's compiled copy if that is older than the file.
+        number: A number that differs for each kept text.
     """
 
     text: bytes
@@ -62,15 +62,16 @@ class Held:
 
 
 _held: dict[str, Held] = {}  # by the resolved path of the file
-_paths: dict[str, str] = {}  # resolved paths of `__file__`; empty for what is not the user's
-_last: list[int] = [0]  # how many modules were loaded when all of them were looked at
+_paths: dict[str, str] = {}  # resolved paths of `__file__`; empty for modules of others
+_last: list[int] = [0]  # the number of loaded modules when all of them were last checked
 
 
 def hold(name: str | None = None) -> None:
-    """Keep the text of what was loaded or reloaded since the last call.
+    """Keep the text of modules that were loaded or reloaded since the last call.
 
-    name: a module in which a class was just declared. Others are looked at only when more
-    modules are loaded than before, or without a name.
+    Args:
+        name: A module in which a class was just declared: other modules are checked only if more
+            modules are loaded than before. Without a name, all modules are checked.
     """
     if name is not None and name.partition(".")[0] == "superparams":
         return
@@ -85,7 +86,7 @@ def hold(name: str | None = None) -> None:
 
 
 def hold_from_now() -> None:
-    """Keep the text of what is loaded already, and in IPython of what each cell loads."""
+    """Keep the text of all loaded modules, and in IPython also of those that each cell loads."""
     hold()
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = None if get_ipython is None else get_ipython()
@@ -106,13 +107,13 @@ def text_at(path: Path) -> Held | None:
 
 
 def replace_text(path: Path, text: bytes) -> None:
-    """Say that the module loaded from `path` runs this text by now: it was changed in place."""
+    """Record that the module loaded from `path` was changed in place and now runs this text."""
     before = _held[str(path)]
     _held[str(path)] = Held(text, True, stamp_of(str(path)), before.module, before.spec)
 
 
 def known_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]]:
-    """The loaded modules whose text is held, of the files at these resolved paths."""
+    """The loaded modules of the files at these resolved paths, if their text is kept."""
     for path in paths:
         held = text_at(path)
         if held is not None and held.module is not None:
@@ -120,14 +121,14 @@ def known_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]
 
 
 def loaded_files() -> list[Path]:
-    """The files of all modules whose text is held, but for the script that was started."""
+    """The files of all modules whose text is kept, except the script that was started."""
     return [Path(path) for path, one in _held.items() if not _is_main(one.module)]
 
 
 def drop_other_texts(texts: Mapping[str, bytes]) -> None:
-    """Forget the modules of these files where one was loaded from another text.
+    """Unload the modules of these files if one of them was loaded from another text.
 
-    A process that has run other things before imports them anew, from what is to run now.
+    A process that was used for an earlier run then imports them again, from the present texts.
     """
     hold()
     found = [(path, text_at(Path(path))) for path in texts]
@@ -145,7 +146,7 @@ def _is_main(module: ModuleType | None) -> bool:
 
 
 def _look_at(module: ModuleType) -> None:
-    # Not by attribute: a module that is loaded lazily would be loaded now.
+    # Not by an attribute of the module, since that would load a lazily loaded module.
     try:
         names: dict[str, Any] = object.__getattribute__(module, "__dict__")
     except AttributeError:
@@ -167,7 +168,7 @@ def _is_replaced(before: Held, module: ModuleType, spec: object) -> bool:
     """Whether the module was reloaded, or another one has taken its place."""
     if before.module is module:
         return before.spec is not spec
-    # A script can be there twice, as `__main__` and by its name: the first one counts.
+    # A script can be loaded twice, as `__main__` and by its name: the first one counts.
     return all(one is not before.module for one in list(sys.modules.values()))
 
 
@@ -181,7 +182,7 @@ def _own_path(file: str) -> str:
 
 def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: Any) -> None:
     text = getattr(names.get("__loader__"), "kept_text", None)
-    if isinstance(text, bytes):  # imported in a run, from what that run has kept
+    if isinstance(text, bytes):  # imported in a run, from the texts that the run keeps
         _held[path] = Held(text, True, (), module, spec)
         return
     try:
@@ -197,7 +198,7 @@ def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: An
 
 
 def _is_older(compiled: str, status: os.stat_result) -> bool:
-    """Whether compiled code is older than the file; Python looks at whole seconds alone."""
+    """Whether compiled code is older than its file; Python itself compares whole seconds only."""
     try:
         return os.stat(compiled).st_mtime_ns < status.st_mtime_ns
     except OSError:
@@ -205,7 +206,7 @@ def _is_older(compiled: str, status: os.stat_result) -> bool:
 
 
 def stamp_of(path: str) -> tuple[int, ...]:
-    """Time, size and number of a file; empty where there is none."""
+    """Times, size and inode number of a file; empty if it does not exist."""
     try:
         return _stamp(os.stat(path))
     except OSError:

@@ -224,8 +224,8 @@ def test_50_what_cannot_be_seen_is_said_in_the_run(tmp_path: Path) -> None:
     write(tmp_path, UNSEEN)
     first, notes, parts = json.loads(output(tmp_path, TAKE))
     assert sorted(notes) == [
-        "main imports modules by names that it makes when it runs: edits of them do not count",
-        "main uses exec(): an edit of what it is given does not count",
+        "main imports modules by names that it computes: edits of these modules do not count",
+        "main uses exec(): edits of the text that it runs do not count",
     ]
     assert "plug.TABLE" in parts, "what a loaded module registers counts, however it was imported"
     write(tmp_path, {"plug.py": UNSEEN["plug.py"].replace("lambda: 1", "lambda: 10")})

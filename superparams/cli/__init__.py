@@ -1,4 +1,4 @@
-"""The command `experiment`: finds experiments by name, runs them, and tells what became of them."""
+"""The command `experiment`: finds experiments by name, runs them, and shows their results."""
 
 from __future__ import annotations
 

@@ -23,19 +23,19 @@ __all__ = ["VERBS", "Verbs", "execute", "experiment"]
 
 # Here and not in the verbs' own files, which are loaded when they are used.
 VERBS: Final = {
-    "run": "Run experiments: what a NAME without a verb does.",
-    "list": "List experiments and their state, all or NAME: what no words at all do.",
-    "status": "Count what is done, failed, stale and to do.",
+    "run": "Run experiments; the default when there is a NAME but no verb.",
+    "list": "List all experiments, or those of NAME; the default without arguments.",
+    "status": "Count settings that are done, failed, stale and to do.",
     "results": "Show the table of results.",
     "logs": "Show what a setting printed.",
-    "show": "Show all that is known of a setting.",
+    "show": "Show everything about one setting.",
     "runs": "List the runs of an experiment.",
     "diff": "Compare two runs: space, code and packages.",
-    "rerun": "Run settings again, whatever is recorded of them.",
-    "accept": "Take results of earlier code as still valid.",
+    "rerun": "Run settings again, whatever their recorded outcome is.",
+    "accept": "Accept results of earlier code as still valid.",
     "clean": "Remove what is no longer needed.",
     "init": "Write a first example into a new experiments folder.",
-    "completion": "Print what makes your shell complete names.",
+    "completion": "Print the shell completion script.",
 }
 VARIABLE: Final = "_EXPERIMENT_COMPLETE"  # set by a shell that asks what may stand next
 INTERRUPTED: Final = 130
@@ -142,7 +142,7 @@ experiment = Verbs(
             help="Show the version and exit.",
         )
     ],
-    help="""Run experiments by name, and look at what became of them.
+    help="""Run experiments by name, and look at their results.
 
     A NAME is a file (RQ1, for RQ1.py), a folder (all files in it), or a class (RQ1.Digits), counted
     from the folder experiments/; paths work too.
@@ -227,7 +227,7 @@ def _option_meant(name: str) -> str:
     from superparams.legacy import OPTIONS
 
     if name in OPTIONS:
-        return f"{name} is of superparams 0.1.0: write {OPTIONS[name]}.\n"
+        return f"{name} was an option of superparams 0.1.0; now use {OPTIONS[name]}.\n"
     field = name.lstrip("-")
     return f"Fields are given without dashes: {field}=VALUE.\n" if field.isidentifier() else ""
 

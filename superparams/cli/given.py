@@ -25,7 +25,7 @@ def named(verb: _F) -> _F:
 
 
 def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    """A path as it is meant where the command starts: experiments may change where we are."""
+    """Make a path absolute at once, since experiments may change the working directory."""
     if path is None:
         return None
     from superparams.store.location import full_path  # loads the store
@@ -40,14 +40,14 @@ def in_results(verb: _F) -> _F:
         metavar="DIR",
         type=click.Path(file_okay=False, path_type=Path),
         callback=from_here,
-        help="Where results are kept; by default results/ in the project.",
+        help="The folder for results; by default results/ in the project.",
     )(verb)
 
 
 def as_json(verb: _F) -> _F:
     """Option `is_json`: one JSON document for programs."""
     return click.option(
-        "--json", "is_json", is_flag=True, help="One JSON document on standard output."
+        "--json", "is_json", is_flag=True, help="Write one JSON document to standard output."
     )(verb)
 
 

@@ -1,4 +1,4 @@
-"""Where something is that was not found where it was looked for."""
+"""Looks for modules and experiments folders elsewhere in a project, to suggest a remedy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["experiments_below", "missing_module"]
 
-DEEPEST = 3  # folders within each other, from the root of the project
-MOST = 2000  # folders that are looked into
+DEEPEST = 3  # levels of folders below the root of the project that are searched
+MOST = 2000  # folders that are searched at most
 
 
 def missing_module(root: Root, error: BaseException) -> Iterator[str]:
-    """How to import a module of the project that Python did not find; nothing for any other."""
+    """The remedy for an import that failed although the module is in the project; else nothing."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return
     first = error.name.partition(".")[0]
@@ -29,7 +29,7 @@ def missing_module(root: Root, error: BaseException) -> Iterator[str]:
             what = (file if file.is_file() else package).relative_to(root.project)
             below = folder.relative_to(root.project)
             yield (
-                f"{what} is there, but {below}/ is not on the import path: install the project "
+                f"{what} exists, but {below}/ is not on the import path: install the project "
                 f"(pip install -e .), or set PYTHONPATH={below}\n"
             )
             return

@@ -1,7 +1,7 @@
-"""Files that were edited after this process imported them: a run uses what was imported.
+"""Finds files that were edited after this process imported them. A run uses the imported text.
 
-The text of what was imported is held (`superparams.texts`). Where a file may have been written
-before its text could be held, the text is compiled and compared with the functions in memory.
+`superparams.texts` keeps the text of imported modules. If a file may have been written between its
+import and that moment, the kept text is compiled and compared with the functions in memory.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _Functions = dict[Path, list[types.FunctionType]]
 
 @dataclass
 class Edits:
-    """What differs between what was imported and what the files hold now.
+    """The differences between the imported modules and their files now.
 
     Attributes:
-        names: the parts that differ.
-        unknown: the parts in memory that are of no text that is known, with what they are.
-        notes: both, in sentences for the user.
-        old_copies: compiled copies from which Python has loaded modules, older than their files.
+        names: The parts that differ.
+        unknown: The parts in memory whose text is not known, with a form of their code or value.
+        notes: Sentences for the user about both.
+        old_copies: Compiled copies that Python has loaded although they are older than the file.
     """
 
     names: set[str] = field(default_factory=set[str])
@@ -48,9 +48,12 @@ class Edits:
 
 
 def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
-    """Take over the new text of modules that were changed in place; whether there were any.
+    """Keep the new text of modules that were changed in place.
 
-    Tools that reload automatically put new code into the functions of a module.
+    Tools that reload automatically put new code into the functions of a loaded module.
+
+    Returns:
+        Whether there was such a module.
     """
     taken = False
     functions: _Functions | None = None
@@ -69,9 +72,12 @@ def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
 
 
 def edits_of(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], Reach]) -> Edits:
-    """What was edited of what `reach` has reached.
+    """The edits of the files that `reach` has reached.
 
-    on_disk: reaches the same from the files as they are now; asked for where something was.
+    Args:
+        reach: The code that counts, by the imported texts.
+        classes: The experiment classes.
+        on_disk: Makes the same from the files as they are now; called only if a file was edited.
     """
     found = Edits()
     doubtful = list(_doubtful(reach))
@@ -90,8 +96,8 @@ def edits_of(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], R
             found.unknown |= {part: b"in memory " + form for part, form in parts.items()}
             found.old_copies += [held.old_copy] if held.old_copy else []
             found.notes.append(
-                f"{source.path.name} was edited after it was imported, and what it was is not "
-                f"known: {', '.join(sorted(parts))} in memory is of another text"
+                f"{source.path.name} was edited after it was imported, and the imported text is "
+                f"not known: {', '.join(sorted(parts))} in memory is not what the file holds"
             )
         elif _read(source.path) != held.text:
             edited.append(source)
@@ -114,13 +120,13 @@ def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], found: Edits) 
             how = "edited" if source.path.is_file() else "removed"
             found.names.update(own)
             found.notes.append(
-                f"{source.path.name} was {how} after it was imported: the run uses "
-                f"{', '.join(own)} as imported, and its outcomes are stale for the file as it is"
+                f"{source.path.name} was {how} after it was imported: the run uses the imported "
+                f"text of {', '.join(own)}; with the text of the file, its outcomes are stale"
             )
 
 
 def _doubtful(reach: Reach) -> Iterator[tuple[Source, Held]]:
-    """The modules whose text may be another one in memory or on disk."""
+    """The modules whose text in memory may differ from the kept text or from the file."""
     for path, source in reach.files.items():
         held = text_at(path)
         if held is not None and not (held.is_sure and held.stamp == stamp_of(str(path))):
@@ -135,7 +141,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions:
-    """The functions in memory that the modules which were reached hold, by the file of each."""
+    """All functions in memory of the reached modules, by the file that defines each function."""
     modules = dict(known_modules(reach.files))
     names = {module.__name__ for module in modules.values()}
     todo: list[object] = [x for module in modules.values() for x in vars(module).values()]
@@ -163,12 +169,12 @@ def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions
 def _plain(value: object) -> Iterator[types.FunctionType]:
     try:
         yield from plain_functions(value)
-    except Exception:  # an object that makes attributes of its own
+    except Exception:  # an object with dynamic attributes
         return
 
 
 def _held_in(function: types.FunctionType) -> Iterator[types.FunctionType]:
-    """The functions that a function closed over, such as the one that it decorates."""
+    """The functions in the closure of a function, such as the one that a decorator wraps."""
     for cell in function.__closure__ or ():
         try:
             held = cell.cell_contents
@@ -186,9 +192,9 @@ def _resolved(file: str) -> Path:
 def _others(
     functions: Iterable[types.FunctionType], source: Source, text: bytes
 ) -> list[types.FunctionType]:
-    """The functions that are not what `text` compiles to."""
+    """The functions whose code differs from what `text` compiles to."""
     module = next((module for _, module in known_modules({source.path: None})), None)
-    # Other loaders change what they load (pytest rewrites assert): no comparison is possible.
+    # Other loaders may change the code (pytest rewrites assert), so it cannot be compared.
     loader = class_of(getattr(module, "__loader__", None)).__name__
     if loader not in ("SourceFileLoader", "KeptLoader"):
         return []
@@ -204,7 +210,7 @@ def _others(
 
 def _written(function: types.FunctionType, forms: dict[str, set[bytes]]) -> set[bytes]:
     code: Any = function.__code__
-    # A decorator gives a function the name of another one; its code keeps its own.
+    # A decorator may give a function another name; the code keeps its own name.
     name: str | None = getattr(code, "co_qualname", None)  # since Python 3.11
     if name is not None:
         return forms.get(name, set())
@@ -213,7 +219,7 @@ def _written(function: types.FunctionType, forms: dict[str, set[bytes]]) -> set[
 
 
 def _part(function: types.FunctionType, source: Source, reach: Reach) -> Iterator[str]:
-    """The part that a function belongs to: one that the text no longer has is of its class."""
+    """The part that a function belongs to: itself, or its class if the text has it no longer."""
     code: Any = function.__code__
     name = getattr(code, "co_qualname", function.__qualname__).partition(".<locals>")[0]
     full = f"{source.name}.{name}"
@@ -227,7 +233,7 @@ def _part(function: types.FunctionType, source: Source, reach: Reach) -> Iterato
 def _is_closer(
     source: Source, functions: list[types.FunctionType], held: Held, disk: bytes
 ) -> bool:
-    """Whether what is in memory is of the text on disk rather than of the one that is held."""
+    """Whether the module in memory matches the text on disk better than the kept text."""
     if _others(functions, source, held.text):
         return True
     module = held.module
@@ -240,7 +246,7 @@ def _is_closer(
 
 
 def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple[str, bytes]]:
-    """The constants that were reached and are not what the text says, with what they are."""
+    """The reached constants whose value in memory differs from the text, with that value."""
     values = vars(held.module) if held.module is not None else {}
     assigned = {
         name
@@ -250,7 +256,7 @@ def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple
     }
     for name, x in _literals(held.text).items():
         part = f"{source.name}.{name}"
-        # A function may assign a global, and a table is filled.
+        # A function may assign a global variable, or fill a table: these are no constants.
         is_constant = name not in assigned and class_of(x) in _CONSTANTS and name in values
         if is_constant and part in reach.parts and len(source.bindings.get(name, ())) == 1:
             value = values[name]
@@ -259,7 +265,7 @@ def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple
 
 
 _CONSTANTS = (int, float, complex, str, bytes, bool, tuple)
-# What has no effect and always the same value.
+# Expressions of these nodes have no side effect and always the same value.
 _SIMPLE = (
     *(ast.Constant, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.Tuple, ast.List),
     *(ast.Dict, ast.Set, ast.Load),
@@ -267,7 +273,7 @@ _SIMPLE = (
 
 
 def _literals(text: bytes) -> dict[str, Any]:
-    """What the names of a module are bound to by constants alone, once each."""
+    """The values of module-level names that are assigned once, from constants alone."""
     found: dict[str, Any] = {}
     twice: set[str] = set()
     try:

@@ -1,7 +1,8 @@
-"""Which notebook this process is the kernel of, as far as its program tells that.
+"""Finds the name of the notebook whose kernel is this process, if that is known.
 
-All notebooks call their module ``__main__``. Jupyter and VS Code tell the kernel the file of the
-notebook, nbconvert and papermill have it on their command line, and others do not tell it at all.
+In every notebook, the module is called ``__main__``. Jupyter and VS Code tell the kernel the file
+name of the notebook. nbconvert and papermill have it on their command line. Other programs do not
+tell it.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from typing import Any
 
 __all__ = ["in_notebook", "notebook_name", "shell"]
 
-# What VS Code and Jupyter put among the variables of the user.
+# Global variables in which VS Code and Jupyter put the path of the notebook.
 _VARIABLES = ("__vsc_ipynb_file__", "__session__")
 
 
 def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook; a process that it forked is none."""
+    """Whether this process is the kernel of a notebook; a forked child of a kernel is not."""
     kernel = getattr(shell(), "kernel", None)
     session = getattr(kernel, "session", None)
     return session is not None and getattr(session, "pid", 0) == os.getpid()
 
 
 def shell() -> Any:
-    """The shell of IPython, found among what is loaded and never loaded; else None."""
+    """The shell of IPython if IPython is loaded; else None. It is never loaded for this."""
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     return None if get_ipython is None else get_ipython()
 
 
 def notebook_name() -> str | None:
-    """The name of the file of this notebook, such as ``fit.ipynb``; None where nobody tells it."""
+    """The file name of this notebook, such as ``fit.ipynb``; None if it is not known."""
     for told in _told():
         name = PurePath(told.replace("\\", "/")).name
         if name.endswith(".ipynb") and len(name) > len(".ipynb"):
@@ -50,7 +51,7 @@ def _told() -> Iterator[str]:
     with suppress(OSError):  # the program that started the kernel; only Linux has this file
         words = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().split(b"\0")
         files = [word for word in words if word.endswith(b".ipynb")]
-        # One that runs several notebooks does not tell which of them this is; papermill names
-        # the notebook that it reads, then the one that it writes.
+        # With several notebooks on the command line, it is not known which one this is. But
+        # papermill first names the notebook that it reads, and then the one that it writes.
         if len(set(files)) == 1 or any(b"papermill" in word for word in words):
             yield from map(os.fsdecode, files[:1])

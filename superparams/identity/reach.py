@@ -57,7 +57,7 @@ class Reach(ByName):
         for chain in _RUNS_TEXT.intersection(used.chains):
             if chain[0] not in source.bindings:
                 self.project.unseen[
-                    f"{source.name} uses {chain[0]}(): an edit of what it is given does not count"
+                    f"{source.name} uses {chain[0]}(): edits of the text that it runs do not count"
                 ] = None
         if not _IMPORTS.isdisjoint(last) and source not in self._imports_taken:
             self._imports_taken.add(source)
@@ -69,7 +69,7 @@ class Reach(ByName):
             self.follow_place(place, ())
         if self._dynamic_of(source).is_unknown:
             self.project.unseen[
-                f"{source.name} imports modules by names that it makes when it runs: edits of them "
+                f"{source.name} imports modules by names that it computes: edits of these modules "
                 "do not count"
             ] = None
 

@@ -1,7 +1,7 @@
-"""Which folders hold the user's own code: the project, and libraries of one's own beside it.
+"""Which folders contain the user's own code: the project and the user's libraries beside it.
 
-A library is what is installed with ``pip install -e``, named in a ``.pth`` file or `PYTHONPATH`, or
-a neighbour in the same repository. Only where its files lie matters, not how they are found.
+Such a library is installed with ``pip install -e``, named in a ``.pth`` file or `PYTHONPATH`, or a
+neighbour in the same repository. Only the location of its files counts, not how Python finds them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from superparams.identity.roots import is_installed
 __all__ = ["import_root", "is_own_folder"]
 
 _OURS = Path(__file__).resolve().parent.parent
-# A folder with one of these is the folder of an interpreter.
+# A folder with one of these is an environment.
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 
 
 def is_own_folder(folder: Path, root: Path) -> bool:
-    """Whether the files in `folder` are the user's own, for the project under `root`."""
+    """Whether the files in `folder` are the user's own; `root` is the folder of the project."""
     if folder.is_relative_to(_OURS) or _is_standard(folder):
         return False
-    # What holds the project says nothing of what is in the project: it may be in an environment.
+    # A folder above the project does not count: the project itself may be in an environment.
     inner = [step for step in (folder, *folder.parents) if not root.is_relative_to(step)]
     if any(_is_environment(step) for step in inner):
         return False
@@ -56,5 +56,5 @@ def import_root(file: Path, on_path: Iterable[Path]) -> Path:
     while (folder / "__init__.py").is_file():
         folder = folder.parent
     around = [entry for entry in on_path if folder.is_relative_to(entry)]
-    # A package without an `__init__.py` lies between the entry and the folder.
+    # There may be packages without an `__init__.py` between the entry and the folder.
     return max(around, key=lambda entry: len(entry.parts), default=folder)

@@ -1,1 +1,1 @@
-"""What became of settings: what is recorded of each is what it was when ``run`` returned."""
+"""Outcomes of settings: a result is recorded as it was when ``run`` returned."""

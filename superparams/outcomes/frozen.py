@@ -1,10 +1,10 @@
-"""A result as it was when ``run`` returned.
+"""Freezes a result when ``run`` returns, so that it is recorded as it was then.
 
-Outcomes wait for company before they are encoded, and the code of the user goes on meanwhile: the
-next setting fills the same buffer again, clears the list that ``setup`` made, or changes the dict
-that a cache gave to both. So a result is frozen as soon as ``run`` returns. Numbers and text are
-taken as they are, containers and arrays are copied, and every other value is turned into its cell
-of the table at once. A frozen result holds no object that code of the user can change.
+Outcomes are encoded in batches, and meanwhile the code of the user continues: the next setting may
+fill the same buffer, clear a list that ``setup`` made, or change a dict from a cache. So a result
+is frozen as soon as ``run`` returns. Numbers and text are kept, containers and arrays are copied,
+and every other value is converted to its cell of the table at once. A frozen result holds no object
+that code of the user can change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from superparams.outcomes.calls import refuse_unrun
 
 __all__ = ["Frozen", "Refused", "checked", "frozen"]
 
-# Types whose values never change. The scalar types of numpy join when they are met.
+# Types whose values never change. Scalar types of numpy are added when one is seen.
 _FIXED: Final[set[type]] = {
     type(None),
     bool,
@@ -41,12 +41,12 @@ _FIXED: Final[set[type]] = {
 }
 _SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
 _BYTES: Final = frozenset({bytearray, memoryview})
-_DEEPEST: Final = 16  # mappings within each other that become dotted columns, as in `flatten`
-_DEEPEST_COPY: Final = 50  # containers within each other; what is deeper may hold itself
+_DEEPEST: Final = 16  # levels of nested mappings that become dotted columns, as in `flatten`
+_DEEPEST_COPY: Final = 50  # levels of nested containers; a deeper one may contain itself
 
 
 class Frozen:
-    """One value of a result as its cell of the table, which was made when ``run`` returned."""
+    """One value of a result, converted to its cell of the table when ``run`` returned."""
 
     __slots__ = ("cell",)
 
@@ -55,10 +55,10 @@ class Frozen:
 
 
 class Refused:
-    """Stands for a result, or for one value of it, that a table cannot hold.
+    """Replaces a result, or one value of a result, that a table cannot hold.
 
     Attributes:
-        why: What the error of the setting says about it.
+        why: The reason, for the error of the setting.
     """
 
     __slots__ = ("why",)
@@ -68,7 +68,7 @@ class Refused:
 
 
 class _Name:
-    """The text of a name that is an object; names with the same text stay apart."""
+    """The text of a name that is no plain text; two such names with one text stay different."""
 
     __slots__ = ("text",)
 
@@ -84,7 +84,7 @@ class _HasNoCopy(Exception):
 
 
 def checked(cls: type[Any], result: Any) -> Any:
-    """What ``run`` returned, as an outcome can hold it.
+    """Check what ``run`` returned, and convert a mapping to a dict.
 
     Raises:
         TypeError: For anything but a dict, None, or a frame.
@@ -104,7 +104,7 @@ def checked(cls: type[Any], result: Any) -> Any:
 
 
 def frozen(result: Any) -> Any:
-    """A result that stays as it is now, whatever becomes of the objects it was made of.
+    """A copy of a result that does not change when its objects change later.
 
     Args:
         result: A dict, None, or a data frame with ``__arrow_c_stream__``.
@@ -175,10 +175,10 @@ def _message(error: Exception) -> str:
 
 
 def _copied(x: Any, depth: int) -> Any:
-    """A value of the same content that nothing else holds.
+    """A deep copy of a value.
 
-    Each container is copied as a whole before its items are looked at: a thread that a setting left
-    behind may be changing it.
+    Each container is copied as a whole before its items are copied, since a thread that a setting
+    left running may change it meanwhile.
     """
     kind = class_of(x)
     if _is_fixed(x, kind):
@@ -234,7 +234,7 @@ def _as_cell(x: Any) -> Frozen | Refused:
 
 
 def _detached(value: Any) -> Any:
-    """The plain value of a cell, with copies of the arrays in it: some are views of the user's."""
+    """The value of a cell with copies of its arrays, which may be views of arrays of the user."""
     kind = class_of(value)
     if kind is list:
         return value if _FIXED.issuperset(map(type, value)) else list(map(_detached, value))

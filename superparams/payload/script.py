@@ -1,12 +1,12 @@
-"""The driver's `__main__` in other processes: its classes and functions under their own names.
+"""Puts the classes and functions of the driver's `__main__` into the `__main__` of workers.
 
-What is defined in a script or a notebook travels by value. A worker's `__main__` is another module,
-and pickle looks classes and functions up by name: so each one is put there under its name. What
-settings reach is there when the program has arrived. The other definitions of the script are loaded
-when somebody asks `__main__` for them, as ``pickle.loads`` does for what stands in a file.
+Definitions of a script or a notebook are pickled by value. But pickle in a worker looks up classes
+and functions by name in `__main__`, which is another module there. So each definition is put into
+it under its name: those that settings use when the program arrives, the others when `__main__` is
+asked for them, for example by ``pickle.loads``.
 
-A pool that a setting starts with fresh interpreters would run the script again in each of them.
-Workers have it run `superparams.payload.pool_main` instead, which takes the names from the payload.
+If a setting starts a pool with fresh interpreters, each of them would run the script again. In
+workers, they run `superparams.payload.pool_main` instead, which takes the names from the payload.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _KINDS: Final = (type, types.FunctionType, Cached)
 
 
 class Definition(NamedTuple):
-    """A class or function of the script that no setting reaches by name.
+    """A class or function of the script that no setting uses by name.
 
-    pickled: by value; needs: other definitions that its functions refer to.
+    pickled: The definition, pickled by value; needs: Names of other definitions that it uses.
     """
 
     pickled: bytes
@@ -43,11 +43,11 @@ class Definition(NamedTuple):
 
 
 class Names:
-    """Stands in a pickle for the definitions of the script that are not in it otherwise."""
+    """Placeholder in a pickle for the definitions of the script that no setting uses."""
 
 
 class Script(NamedTuple):
-    """What the driver's main module says of itself, by the names of its attributes."""
+    """Attributes of the driver's main module, such as ``__file__``, by their names."""
 
     facts: Mapping[str, Any]
 
@@ -78,11 +78,11 @@ def definitions() -> dict[str, Any]:
     return {name: main[name] for name in names if own_name(main[name]) == name}
 
 
-# ---- in a process that the driver's program arrives in
+# ---- in a process that receives the driver's program
 
 
 class _Main(types.ModuleType):
-    """Stands in for the driver's main module; loads definitions when they are asked for."""
+    """Replaces the driver's main module, and loads definitions on first use."""
 
     def __getattr__(self, name: str) -> Any:
         if _load(name):
@@ -92,24 +92,24 @@ class _Main(types.ModuleType):
 
 _lock = threading.RLock()
 _waiting: dict[str, Definition] = {}
-_here: list[str] = []  # "worker" in one of ours, "other" where the main module is another's
-# In another's process: the names that arrived, and where functions of the script look names up.
+_here: list[str] = []  # "worker" in our workers, "other" in a process with its own main module
+# In a process of kind "other": the definitions that arrived, and the globals of their functions.
 _arrived: dict[str, Any] = {}
 _spaces: list[dict[str, Any]] = []
 
 
 def stand_in() -> None:
-    """Be a worker: the main module of this process is nobody's, and may become the driver's."""
+    """Mark this process as a worker, whose main module may be replaced by the driver's."""
     _here[:] = ["worker"]
 
 
 def is_worker() -> bool:
-    """Whether the main module of this process stands in for the driver's."""
+    """Whether the main module of this process replaces the driver's."""
     return _here == ["worker"]
 
 
 def adopt(script: Script) -> None:
-    """Make way for the names of the driver's main module, which is that of another process."""
+    """Prepare the main module of this process for the names of the driver's main module."""
     _waiting.clear()
     if not is_worker():
         _here[:] = ["other"]
@@ -120,17 +120,17 @@ def adopt(script: Script) -> None:
 
 
 def namespace(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Where functions of the script look up names here."""
+    """The globals for functions of the script in this process."""
     return vars(sys.modules["__main__"]) if is_worker() else {"__name__": "__main__", **facts}
 
 
 def take(waiting: Mapping[str, Definition], at_once: list[str]) -> None:
-    """Have definitions at hand, and load some of them now."""
+    """Keep definitions for later, and load some of them now."""
     if not _here:  # the driver itself
         return
     _waiting.update(waiting)
     for name in filter(_is_new, at_once):
-        with suppress(Exception):  # it fails again where it is asked for, and is told there
+        with suppress(Exception):  # it fails again on use, and the error is shown there
             _load(name)
     if not is_worker():
         _waiting.clear()
@@ -141,14 +141,14 @@ def take(waiting: Mapping[str, Definition], at_once: list[str]) -> None:
 
 
 def _is_new(name: str) -> bool:
-    """Whether there is no such class yet, or one whose bases have been replaced."""
+    """Whether the class does not exist here yet, or has bases that have been replaced."""
     known = None if is_worker() else vars(sys.modules["__main__"]).get(name)
     bases = known.__bases__ if isinstance(known, type) else ()
     return not bases or any(_arrived.get(base.__name__, base) is not base for base in bases)
 
 
 def _load(name: str) -> bool:
-    """Load a definition and all that it needs; whether there is one of that name."""
+    """Load a definition and all others that it needs. Returns whether the name is known."""
     with _lock:
         found = _waiting.pop(name, None)
         if found is None:
@@ -168,12 +168,12 @@ def _load(name: str) -> bool:
 
 
 def still_waiting() -> dict[str, Definition]:
-    """The definitions that nobody has asked for yet."""
+    """The definitions that have not been used yet."""
     return dict(_waiting)
 
 
 def load_all() -> dict[str, Any]:
-    """All names of the driver's main module that can be had here."""
+    """All names of the driver's main module that can be loaded here."""
     for name in list(_waiting):
         with suppress(Exception):
             _load(name)
@@ -181,7 +181,7 @@ def load_all() -> dict[str, Any]:
 
 
 def held(path: str) -> Any:
-    """What the main module holds under a dotted name."""
+    """The value of a dotted name in the main module."""
     name, *inner = path.split(".")
     found: Any = _arrived[name] if name in _arrived else getattr(sys.modules["__main__"], name)
     for part in inner:
@@ -190,7 +190,7 @@ def held(path: str) -> Any:
 
 
 def function(name: str | None, make: Callable[..., Any], *parts: Any) -> Any:
-    """A function of the script: where the script itself is the main module, the one of that."""
+    """A function of the script: the existing one if the script is the main module here."""
     known = None if name is None or is_worker() else vars(sys.modules["__main__"]).get(name)
     if isinstance(known, types.FunctionType) and known.__code__ == parts[0]:
         if _here and all(known.__globals__ is not one for one in _spaces):
@@ -200,7 +200,7 @@ def function(name: str | None, make: Callable[..., Any], *parts: Any) -> Any:
 
 
 def cached(name: str, wrapped: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
-    """A function under ``functools.lru_cache``, with an empty cache where it is new."""
+    """A function with ``functools.lru_cache``: the existing one, or one with an empty cache."""
     known = None if is_worker() else vars(sys.modules["__main__"]).get(name)
     code = getattr(wrapped, "__code__", None)
     if code is not None and getattr(getattr(known, "__wrapped__", None), "__code__", None) == code:
@@ -209,7 +209,7 @@ def cached(name: str, wrapped: Callable[..., Any], maxsize: int | None, typed: b
 
 
 def place(value: Any, state: tuple[str | None, Callable[..., Any], Any]) -> Any:
-    """Finish a class or function of the script, and put it where pickle looks for it."""
+    """Finish a class or function of the script, and put it where pickle looks it up."""
     name, finish, content = state
     if isinstance(value, types.FunctionType):
         attributes, slots = content
@@ -231,9 +231,10 @@ def place(value: Any, state: tuple[str | None, Callable[..., Any], Any]) -> Any:
 
 
 class _Spec(ModuleSpec):
-    """Of a worker's main module, for `multiprocessing`: what fresh interpreters run in its place.
+    """The spec of a worker's main module: makes `multiprocessing` run another module in its place.
 
-    They find the payload through the environment, which is set when the name is asked for.
+    The new interpreters find the payload by an environment variable, which is set on first use of
+    the name.
     """
 
     def __init__(self, handle: Callable[[], Any]) -> None:
@@ -243,7 +244,7 @@ class _Spec(ModuleSpec):
     @property
     def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         if self.__dict__.get("_handle") is not None and HANDLE not in os.environ:
-            with suppress(Exception):  # then a pool fails that needs it, and says so
+            with suppress(Exception):  # a pool that needs it fails later, with an error
                 os.environ[HANDLE] = base64.b64encode(pickle.dumps(self._handle())).decode()
         return POOL_MAIN
 
@@ -253,7 +254,7 @@ class _Spec(ModuleSpec):
 
 
 def hand_on(handle: Callable[[], Any]) -> None:
-    """Have the pools of this process take the names from a payload, given by its handle."""
+    """Let the pools of this process take the names from a payload, given by its handle."""
     os.environ.pop(HANDLE, None)
     sys.modules["__main__"].__spec__ = _Spec(handle)
 

@@ -1,9 +1,8 @@
-"""The files of a commit, out of a repository that may be somebody else's.
+"""Extracts the files of a commit from a repository that may be somebody else's.
 
-Nothing of such a repository is believed but its objects: git works in a bare repository of our
-own, made for the purpose, whose configuration holds nothing of the other one. So no filter, hook,
-monitor, helper or remote of it is ever started or asked. What `git lfs` keeps elsewhere stays the
-short text that the commit has for it.
+Only the objects of such a repository are used. git works in a temporary bare repository of our own,
+whose configuration has nothing from the other repository. So no filter, hook, monitor, helper or
+remote of the other repository is ever started or contacted. Files of `git lfs` stay pointer files.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from superparams.store.plainfile import is_plain, read_plain
 __all__ = ["COMMIT", "clean_environment", "find_objects", "lay_out"]
 
 COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_SECONDS: Final = 120.0  # that one call of git may take
-_POINTER: Final = 1 << 16  # bytes of a file that names another folder
-_DEPTH: Final = 5  # of repositories that borrow objects of others
+_SECONDS: Final = 120.0  # the time limit for one call of git
+_POINTER: Final = 1 << 16  # the largest size of a file that names another folder, in bytes
+_DEPTH: Final = 5  # levels of repositories that borrow objects from each other
 _GIT: Final = ("git", "--no-pager", "--no-optional-locks", "--no-replace-objects")
 _SAFE: Final = {
     "core.fsmonitor": "false",
@@ -42,7 +41,7 @@ _SAFE: Final = {
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without what leads git elsewhere, or has it start or ask something."""
+    """The environment without variables that make git use other files, programs or addresses."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     return {
         **kept,
@@ -62,7 +61,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def find_objects(commit: str, places: list[Path]) -> list[Path] | None:
-    """The folders of objects that have a commit, of the first of some places in a repository."""
+    """The folders of objects with a commit, from the first of some places that has it."""
     if not COMMIT.fullmatch(commit) or shutil.which("git") is None:
         return None
     for place in places:
@@ -75,7 +74,7 @@ def find_objects(commit: str, places: list[Path]) -> list[Path] | None:
 
 
 def _objects_around(place: Path) -> list[Path]:
-    """The folders of objects of the repository that a folder is in."""
+    """The folders of objects of the repository that contains a folder."""
     with contextlib.suppress(OSError, ValueError):
         place = place.resolve()
         for folder in (place, *place.parents):
@@ -87,7 +86,7 @@ def _objects_around(place: Path) -> list[Path]:
 
 
 def _common(candidate: Path) -> Path | None:
-    """The git directory that has the objects, of a `.git` that is a folder or a file."""
+    """The git directory with the objects, for a `.git` that is a folder or a file."""
     if is_plain(candidate):
         text = _line(candidate)
         if not text.startswith("gitdir:"):
@@ -107,7 +106,7 @@ def _line(path: Path) -> str:
 
 
 def _with_borrowed(objects: Path, depth: int) -> Iterator[Path]:
-    """A folder of objects, and those on this machine that it borrows from."""
+    """A folder of objects, and the folders on this machine from which it borrows objects."""
     yield objects
     listed = objects / "info" / "alternates"
     if depth and is_plain(listed):
@@ -122,7 +121,7 @@ def _with_borrowed(objects: Path, depth: int) -> Iterator[Path]:
 
 
 class _Bare:
-    """A bare repository that has nothing but the objects of others, by links to plain files."""
+    """A bare repository that only has the objects of other repositories, as links to files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -134,10 +133,10 @@ class _Bare:
     def git(
         self, *words: str, cwd: Path | None = None, **places: str
     ) -> subprocess.CompletedProcess[bytes]:
-        """What a command of git answers.
+        """Run a command of git.
 
         Raises:
-            StoreError: When it takes too long, or cannot be started.
+            StoreError: When git takes too long, or cannot be started.
         """
         settings = [word for name, x in _SAFE.items() for word in ("-c", f"{name}={x}")]
         try:
@@ -156,17 +155,17 @@ class _Bare:
             raise StoreError(f"git cannot be started: {error}") from error
 
     def done(self, *words: str, cwd: Path | None = None, **places: str) -> bytes:
-        """As `git`. Raises StoreError, with what git says, also when it fails."""
+        """As `git`, but raises StoreError with the message of git when it fails."""
         ended = self.git(*words, cwd=cwd, **places)
         if ended.returncode:
             said = ended.stderr.decode(errors="replace").strip()
-            raise StoreError(f"git {words[0]} cannot bring back the code: {said[:2000]}")
+            raise StoreError(f"the code cannot be restored: git {words[0]} failed: {said[:2000]}")
         return ended.stdout
 
 
 @contextlib.contextmanager
 def _bare(commit: str, objects: list[Path]) -> Generator[_Bare]:
-    """A repository for this while. Written by hand, so that no template of anybody counts."""
+    """A temporary repository. It is not made by ``git init``, which would use a template."""
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside, "own.git")
         (folder / "refs").mkdir(parents=True)
@@ -187,7 +186,7 @@ def _bare(commit: str, objects: list[Path]) -> Generator[_Bare]:
 
 
 def _mirror(objects: Path, mirror: Path) -> None:
-    """Links to the packs and loose objects that are plain files, and to nothing else."""
+    """Make links to the packs and loose objects that are plain files, and to nothing else."""
     (mirror / "pack").mkdir(parents=True)
     for folder in _folders_of_objects(objects):
         (mirror / folder.name).mkdir(exist_ok=True)
@@ -206,7 +205,7 @@ def _folders_of_objects(objects: Path) -> Iterator[Path]:
 def _link(path: Path, name: Path) -> None:
     try:
         name.symlink_to(path)
-    except OSError:  # as on Windows, without the right to
+    except OSError:  # for example on Windows, without the permission for links
         shutil.copyfile(path, name)
 
 
@@ -217,13 +216,13 @@ def lay_out(objects: list[Path], commit: str, patch: Path | None, folder: Path) 
     """Write the files of a commit, with a patch on top, into an empty folder.
 
     Args:
-        objects: what `find_objects` found.
-        commit: its full name.
-        patch: a patch that `git diff` made.
-        folder: an absolute path.
+        objects: The folders that `find_objects` returned.
+        commit: The full hash.
+        patch: A patch of `git diff`; None for no patch.
+        folder: An absolute path.
 
     Raises:
-        StoreError: With what git says.
+        StoreError: With the message of git.
     """
     with _bare(commit, objects) as bare:
         places = {
@@ -232,7 +231,7 @@ def lay_out(objects: list[Path], commit: str, patch: Path | None, folder: Path) 
         }
         bare.done("read-tree", "--no-sparse-checkout", commit, cwd=folder, **places)
         if patch is not None:
-            # In the index, where contents are as in commits.
+            # Applied to the index, whose contents have no conversion of line ends.
             name = str(patch.absolute())
             words = ("apply", "--cached", "--whitespace=nowarn", name)
             bare.done(*words, cwd=folder, **places)

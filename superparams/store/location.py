@@ -16,11 +16,11 @@ def results_folder(results: Path | str, *, meant: str = "the folder to keep resu
 
     Args:
         results: A path. It may begin with ``~``, and may be relative to the working directory.
-        meant: What the error for a file tells to give instead.
+        meant: The remedy in the error for a path that is a file.
 
     Raises:
-        StoreError: When it is no path, when a part of it is a file or is too long, or when it is
-            relative and the working directory was deleted.
+        StoreError: When `results` is no path, when a part of it is a file or is too long, or when
+            it is relative and the working directory was deleted.
     """
     folder = full_path(results)
     for part in (folder, *folder.parents):
@@ -33,10 +33,10 @@ def results_folder(results: Path | str, *, meant: str = "the folder to keep resu
 
 
 def full_path(path: Path | str) -> Path:
-    """The absolute path, also of what begins with ``~``. The file system is not looked at.
+    """The absolute path, with ``~`` expanded. Whether it exists is not checked.
 
     Raises:
-        StoreError: When it is no path, or is relative and the working directory was deleted.
+        StoreError: When `path` is no path, or is relative and the working directory was deleted.
     """
     expanded = _expanded(path)
     if expanded.is_absolute():
@@ -67,7 +67,7 @@ def _expanded(results: Path | str) -> Path:
 
 
 def _mode(results: Path | str, part: Path) -> int | None:
-    """What `part` is; None when it does not exist."""
+    """The file mode of `part`; None if it does not exist."""
     try:
         return part.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -78,14 +78,14 @@ def _mode(results: Path | str, part: Path) -> int | None:
         return None
     except PermissionError as error:
         raise _refused(
-            results, f"{short_path(part)} cannot be looked at ({error.strerror})"
+            results, f"{short_path(part)} cannot be accessed ({error.strerror})"
         ) from None
     except OSError as error:  # a name of 300 characters, a circle of links
         raise _refused(results, f"{error.strerror}; give a shorter or another path") from None
 
 
 def short_path(path: Path) -> Path:
-    """A path as people read it: from the working directory, when it is below that."""
+    """A path for messages: relative to the working directory if it is below that."""
     with contextlib.suppress(OSError):
         here = Path.cwd()
         return path.relative_to(here) if path.is_relative_to(here) else path

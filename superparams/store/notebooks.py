@@ -1,8 +1,8 @@
-"""Where the results of a class of a notebook are kept.
+"""The folder for the results of a class in a notebook.
 
-All notebooks call their module ``__main__``, so the classes ``Fit`` of two notebooks have one name.
-Their results have a folder each: ``fit.ipynb.Fit`` where the name of the notebook is known. Where
-it is not, ``__main__.Fit`` belongs to the notebook that made it, and the next one takes
+In every notebook, the module is called ``__main__``, so classes ``Fit`` of two notebooks have the
+same name. Each gets a folder of its own: ``fit.ipynb.Fit`` if the name of the notebook is known.
+Otherwise ``__main__.Fit`` belongs to the notebook that created it, and the next notebook uses
 ``__main__.Fit~2``.
 """
 
@@ -24,11 +24,11 @@ from superparams.store.folder import (
 __all__ = ["Home", "home_of"]
 
 _MAIN: Final = "__main__."
-_NEWEST: Final = 50  # runs that are looked into
+_NEWEST: Final = 50  # only so many runs are checked, the newest ones
 
 
 class Home(NamedTuple):
-    """The folder of an experiment, and what to tell of it, if anything."""
+    """The folder of an experiment, and a note for the user about it, if any."""
 
     folder: Path
     note: str | None = None
@@ -49,12 +49,12 @@ def home_of(results: Path, name: str, code: str) -> Home:
     if notebook is None:
         return _unclaimed(usual, code)
     own = experiment_folder(results, f"{notebook}.{name[len(_MAIN) :]}")
-    # Results of an earlier version, or of before the name was known, stay where they are.
+    # Results that were made before the name was known stay where they are.
     return Home(usual if not own.is_dir() and _is_of_code(usual, code) else own)
 
 
 def _unclaimed(usual: Path, code: str) -> Home:
-    """The folder of this notebook among those of notebooks whose names nobody tells."""
+    """The folder of this notebook if its name is not known."""
     numbered = (usual.with_name(f"{usual.name}~{n}") for n in itertools.count(2))
     known = itertools.chain([usual], numbered)
     taken = list(itertools.takewhile(has_records, known))
@@ -64,18 +64,18 @@ def _unclaimed(usual: Path, code: str) -> Home:
     free = usual.with_name(f"{usual.name}~{len(taken) + 1}")
     return Home(
         free,
-        f"{usual.name} has results of other code, perhaps of another notebook, since the name of "
-        f"this one is not known; its results are kept in {free.name}",
+        f"the name of this notebook is not known, and {usual.name} has results of other code, "
+        f"perhaps of another notebook; results of this notebook are kept in {free.name}",
     )
 
 
 def _is_of_this_process(folder: Path) -> bool:
-    """Whether a run of this process is there: its cells were edited since."""
+    """Whether the folder has a run of this process, whose cells may have been edited since."""
     here = this_process()
     return any(run.manifest().get("process") == here for run in run_folders(folder)[-_NEWEST:])
 
 
 def _is_of_code(folder: Path, code: str) -> bool:
-    """Whether a run of this code is there, or of code that was accepted for it."""
+    """Whether the folder has a run of this code, or of code that was accepted for it."""
     codes = equivalent(folder, code)
     return any(run.code() in codes for run in run_folders(folder)[-_NEWEST:])

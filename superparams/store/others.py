@@ -1,8 +1,8 @@
-"""Other runs of an experiment that go on now: a run tells of them at its start.
+"""Other runs of an experiment that are in progress now: a run notes them at its start.
 
-A run on this machine goes on as long as its process lives. One on another machine, or in a
-container that shares the folder, goes on as long as it gives signs of life: its driver sets the
-time of its run.json anew every few seconds. The clock that counts is that of the file system.
+A run on this machine is in progress as long as its process lives. For a run on another machine, or
+in a container that shares the folder, a heartbeat counts: its driver sets the modification time of
+its run.json every few seconds. Times are compared by the clock of the file system.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ __all__ = ["MOST_KEYS", "Heartbeat", "Other", "going_on", "save_keys"]
 
 MOST_KEYS: Final = 10_000  # settings of a run up to which it tells others which they are
 _KEYS: Final = "todo.keys"
-_BEAT: Final = 15.0  # seconds between signs of life
-_SILENT: Final = 120.0  # without a sign for so long, a run on another machine is over
-_NEW: Final = 0.5  # seconds that a run whose folder is new may take until its run.json is there
+_BEAT: Final = 15.0  # seconds between two heartbeats
+_SILENT: Final = 120.0  # seconds without a heartbeat after which a run counts as over
+_NEW: Final = 0.5  # seconds after which a new run folder must have its run.json
 
 _active: set[str] = set()  # folders of the runs of this process that go on
 _over: set[str] = set()  # folders of runs that were found to be over, which none begins again
 
 
 class Heartbeat:
-    """While entered, shows others that a run goes on."""
+    """A context in which a thread sends the heartbeat of a run."""
 
     def __init__(self, run: RunFolder) -> None:
         self._path = run.path
@@ -63,29 +63,29 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Other:
-    """Another run that goes on.
+    """Another run that is in progress.
 
-    silent: seconds since its last sign of life; None where its process is seen to live.
+    silent: Seconds since its last heartbeat; None if its process can be seen to live.
     """
 
     run: Run
     silent: float | None
 
     def told(self, name: str, keys: bytes | None) -> str:
-        """What to say of it at the start of a run of the experiment `name`.
+        """The note about this run at the start of a run of the experiment `name`.
 
-        keys: of the settings of that run, 16 bytes each; None where they are too many.
+        keys: The keys of the settings of the starting run, 16 bytes each; None for too many.
         """
         done, todo = sum(self.run.counts.values()), self.run.todo
         of = "" if todo is None else f" of {todo:,}"
         far = f"{done:,}{of} settings recorded"
-        other = f"another run of {name} goes on: {self.run.name} ({self._who}; {far})"
+        other = f"another run of {name} is in progress: {self.run.name} ({self._who}; {far})"
         return f"{other}; {self._shared(keys)}"
 
     @property
     def _who(self) -> str:
         if self.silent is not None:
-            ago = f"its last sign of life was {self.silent:.0f} s ago"
+            ago = f"its last heartbeat was {self.silent:.0f} s ago"
             return f"process {self.run.pid} on {self.run.host}, {ago}"
         is_mine = self.run.pid == os.getpid()
         return "in this process" if is_mine else f"process {self.run.pid}"
@@ -96,11 +96,12 @@ class Other:
         except OSError:
             theirs = None
         if keys is None or theirs is None:
-            return "settings that both run share one self.folder"
+            return "settings that both runs have share one self.folder"
         shared = len(_parts(keys) & _parts(theirs))
         if not shared:
-            return "no setting is run by both"
-        return f"both run {shared:,} setting{'s' * (shared != 1)}, and share self.folder of each"
+            return "they have no settings in common"
+        settings = "1 setting" if shared == 1 else f"{shared:,} settings"
+        return f"both run {settings}, and use the same self.folder for each"
 
 
 def _parts(keys: bytes) -> set[bytes]:

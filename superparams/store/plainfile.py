@@ -1,7 +1,7 @@
-"""Opening files of a results folder that may come from elsewhere.
+"""Opens files of a results folder that may come from somebody else.
 
-A FIFO, a device, a socket or a folder where a file should be is an error, and never waited for. So
-is a file that is mostly a hole, such as a sparse one of a TiB: to read it would take hours.
+If a file is in truth a FIFO, a device, a socket or a folder, that is an error, without waiting. So
+is a file that consists mostly of holes, such as a sparse file of a TiB, which would take hours.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import BinaryIO, Final
 
 __all__ = ["is_plain", "next_data", "open_plain", "read_plain", "refuse_holes"]
 
-MOST_HOLES: Final = 1 << 30  # bytes of holes in what is read as a whole
-MOST_TEXT: Final = 16 << 20  # bytes of a manifest, or another file of JSON
+MOST_HOLES: Final = 1 << 30  # the most bytes of holes in a file that is read as a whole
+MOST_TEXT: Final = 16 << 20  # the most bytes of a manifest or another JSON file
 
 
 def is_plain(path: Path) -> bool:
@@ -30,7 +30,7 @@ def open_plain(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
     Raises:
-        OSError: When it is missing, cannot be read, or is no regular file.
+        OSError: When the file is missing, cannot be read, or is no regular file.
     """
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"):
@@ -47,7 +47,7 @@ def read_plain(path: Path, most: int = MOST_TEXT) -> bytes:
     """The content of a regular file.
 
     Raises:
-        OSError: As `open_plain`, and for a file of more than `most` bytes.
+        OSError: As for `open_plain`, and for a file of more than `most` bytes.
     """
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -57,9 +57,9 @@ def read_plain(path: Path, most: int = MOST_TEXT) -> bytes:
 
 
 def next_data(file: BinaryIO, start: int) -> int:
-    """Where, from a place on, the next byte stands that is not in a hole.
+    """The position of the next byte, from `start` on, that is not in a hole.
 
-    The place itself where the system cannot tell; the size of the file when there is none.
+    Returns `start` if the system cannot tell, and the size of the file if only holes follow.
     """
     size = os.fstat(file.fileno()).st_size
     found = _sought(file, start, "SEEK_DATA")
@@ -67,9 +67,9 @@ def next_data(file: BinaryIO, start: int) -> int:
 
 
 def _sought(file: BinaryIO, start: int, what: str) -> int | None:
-    """Where data or a hole begins; None behind the last one, `start` where that is not known.
+    """The position where data or a hole begins; None after the last one, `start` if not known.
 
-    The place of the file itself stays what it is, since its buffer relies on that.
+    The position of the file object is not changed, since its buffer relies on it.
     """
     if not hasattr(os, what):
         return start
@@ -84,7 +84,7 @@ def _sought(file: BinaryIO, start: int, what: str) -> int | None:
 
 
 def refuse_holes(file: BinaryIO, start: int, end: int) -> None:
-    """Raise OSError when a part of a file has holes of more than a GiB in all."""
+    """Raise OSError when the holes in a part of a file exceed a GiB in total."""
     if end - start <= MOST_HOLES:
         return
     holes, at = 0, start

@@ -1,7 +1,7 @@
-"""Libraries of the user's own beside the project: where a run keeps them, and where they come back.
+"""The user's libraries beside the project: where a run keeps them, and where they are restored.
 
-A library is kept in ``source/libraries/<label>/``, with paths as from the folder that it is
-imported from. Its label is the name of that folder, and nothing else of its place on the machine.
+A library is kept in ``source/libraries/<label>/``, with paths relative to the folder that it is
+imported from. The label is the name of that folder; the rest of its path is not recorded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LIBRARIES: Final = "libraries"  # in source/, and in a restored folder
 
 
 def labels(folders: Iterable[Path]) -> dict[Path, str]:
-    """A name for each folder, all different."""
+    """A different name for each folder."""
     found: dict[Path, str] = {}
     for folder in sorted(set(folders)):
         parts = [part for part in folder.parts[1:] if part != "src"]
@@ -29,7 +29,7 @@ def labels(folders: Iterable[Path]) -> dict[Path, str]:
 
 
 def places_in_repository(project: Path, names: Mapping[Path, str]) -> dict[str, str | None]:
-    """Where each library lies in the project's repository, by its label; None outside of it."""
+    """The path of each library in the project's repository, by its label; None outside of it."""
     around = (project, *project.parents)
     top = next((folder for folder in around if (folder / ".git").exists()), None)
     return {
@@ -39,7 +39,7 @@ def places_in_repository(project: Path, names: Mapping[Path, str]) -> dict[str, 
 
 
 def library_places(source: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, Path | None]]:
-    """Each library that a run kept, with its place in the project's repository; None outside."""
+    """Each library that a run kept, with its path in the project's repository; None outside."""
     entry = manifest.get(LIBRARIES)
     known = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
     try:

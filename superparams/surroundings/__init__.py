@@ -1,10 +1,10 @@
-"""What a script or a notebook set up before the run holds in every worker.
+"""Carries process-wide settings of a script or a notebook to every worker.
 
-The list is closed: decimal context, errors and print options of numpy, warning filters, logging
-levels, options of pandas, defaults of torch, locale, working directory. `Surroundings.here` takes
-it when a run begins, `apply` sets it in a worker once the project's code is loaded there. Only what
-differs from the defaults is kept, and a library is never loaded for its sake: what belongs to one
-that is not there yet is set when it is loaded.
+This is a closed list: decimal context, error and print options of numpy, warning filters, logging
+levels, options of pandas, defaults of torch, locale, working directory. `Surroundings.here` reads
+the settings when a run begins. `apply` sets them in a worker after the project's code is loaded.
+Only values that differ from the defaults are kept. No library is loaded for this: settings of a
+library that is not loaded yet are applied when it is loaded.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _PARTS: tuple[Part, ...] = (*numeric.PARTS, *third_party.PARTS, *process.PARTS)
 
 @dataclass
 class Surroundings:
-    """The set-up of a process, as far as it differs from that of a new one.
+    """The process-wide settings that differ from those of a new process.
 
     Attributes:
-        parts: the values of each part, by its name.
-        notes: what cannot be carried, in sentences for the user.
-        thread: the thread that it was taken in.
+        parts: The values of each part, by the name of the part.
+        notes: Sentences for the user about settings that cannot be carried to workers.
+        thread: The thread in which the settings were read.
     """
 
     parts: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -41,7 +41,7 @@ class Surroundings:
 
     @classmethod
     def here(cls) -> Surroundings:
-        """That of this process and this thread."""
+        """The settings of this process and this thread."""
         found = cls(thread=threading.get_ident())
         for part in _PARTS:
             if part.module in sys.modules:
@@ -51,11 +51,11 @@ class Surroundings:
         return found
 
     def apply(self) -> list[str]:
-        """Set up this process; gives what could not be done, in sentences for the user."""
+        """Apply the settings to this process; returns sentences about what failed."""
         return self._apply(_PARTS)
 
     def apply_to_thread(self) -> None:
-        """Set up a thread of the process that it was taken in, where that starts anew."""
+        """Apply what each thread has of its own to a thread of the process they were read in."""
         if self.thread != threading.get_ident():
             self._apply([part for part in _PARTS if part.is_of_thread])
 
@@ -70,7 +70,7 @@ class Surroundings:
         return notes
 
     def shown(self, project: Path) -> dict[str, Any]:
-        """What is recorded of it: short and plain, without a path of this machine."""
+        """The settings as run.json records them: short, as JSON, without paths of this machine."""
         return {
             part.name: shown
             for part in _PARTS
@@ -83,7 +83,7 @@ def _later(part: Part, values: Mapping[str, Any]) -> Any:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two set-ups as they are recorded: ``decimal prec=28 then, 5 now``."""
+    """The differences between two recorded set-ups: ``decimal: prec was 28, is 5``."""
     told: list[str] = []
     for part in _PARTS:
         old, new = _mapping(then.get(part.name)), _mapping(now.get(part.name))
@@ -96,5 +96,5 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _mapping(found: object) -> dict[str, Any]:
-    """What a run tells of a part, whoever wrote that."""
+    """The values of a part in a run.json, which anybody may have written."""
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -1,7 +1,7 @@
-"""Global random generators, seeded before each setting from the setting's own seed.
+"""Seeds the global random generators before each setting from the setting's own seed.
 
-So settings draw the same numbers whoever runs them, in whatever order. Global are those of
-`random`, of `numpy.random` and of torch, and generators in variables of the project's modules, such
+So a setting draws the same numbers in every worker and in any order. Global generators are those of
+`random`, `numpy.random` and torch, and generators in variables of the project's modules, such
 as ``rng = numpy.random.default_rng(0)``.
 """
 
@@ -20,11 +20,11 @@ __all__ = ["Generators", "instances", "seed_of_text"]
 
 CANNOT_SEED: Final = (
     "settings run in threads of one process, where random, numpy and torch cannot be seeded for "
-    "each of them: what they draw depends on the order. Draw from a generator of the setting's "
-    "own, numpy.random.default_rng(self.seed), or run settings in processes"
+    "each setting: the numbers that a setting draws depend on the order. Use a generator of the "
+    "setting's own, numpy.random.default_rng(self.seed), or run settings in processes"
 )
 _KEY: Final = "random generators"
-_FRESH_TORCH: Final = 67280421310721  # what torch begins with
+_FRESH_TORCH: Final = 67280421310721  # the seed of torch in a new process
 Labels = Mapping[tuple[str, str], str]
 
 
@@ -39,9 +39,10 @@ class Generators:
     """The global generators that settings may draw from.
 
     Args:
-        libraries: Of `random`, `numpy.random` and `torch` those to seed, loaded or not.
-        labels: Generators in variables, by module and dotted name: what each is called, the same
-            in every process.
+        libraries: The libraries to seed, of `random`, `numpy.random` and `torch`; they need not be
+            loaded.
+        labels: A label for each generator in a variable, by module and dotted name. A generator
+            has the same label in every process.
     """
 
     def __init__(self, libraries: Iterable[str], labels: Labels) -> None:
@@ -55,7 +56,7 @@ class Generators:
         return Generators, (self.libraries, self._labels)
 
     def enter(self) -> None:
-        """Find the generators of this process; later ones are seeded when they are loaded."""
+        """Find the generators of this process; a library that loads later is seeded then."""
         self._own = {}
         for (module, name), label in self._labels.items():
             found: Any = sys.modules.get(module)
@@ -70,14 +71,14 @@ class Generators:
 
     @contextmanager
     def _untouched(self) -> Generator[None, None, None]:
-        """Give back the state of all libraries: a module may draw from them when it is loaded.
+        """Restore the state of all libraries after a module was loaded, which may draw from them.
 
-        Only the first setting of a process loads it, and would go on with other numbers than it
-        gets elsewhere.
+        Only the first setting of a process loads the module. Without this, that setting would
+        draw other numbers than in a process that has the module already.
         """
         states: dict[str, Callable[[], object]] = {}
         for library in self.libraries:
-            with suppress(AttributeError):  # it is what is being loaded: it has no state yet
+            with suppress(AttributeError):  # this library is being loaded and has no state yet
                 if sys.modules.get(library) is not None:
                     states[library] = _library_restore(library)
         try:
@@ -88,7 +89,7 @@ class Generators:
                     (states.get(library) or self._later(library))()
 
     def add(self, held: Mapping[str, Any]) -> None:
-        """Seed these as well: what `setup` made."""
+        """Seed the generators among the attributes that `setup` made as well."""
         self._own.update({f"setup.{n}": x for n, x in held.items() if _seeder(x) is not None})
 
     def _later(self, library: str) -> Callable[[], None]:
@@ -124,12 +125,12 @@ class Generators:
     # ---- in the caller's own process
 
     def keep(self) -> None:
-        """Remember the state of all, for `restore`."""
+        """Remember the state of all generators, for `restore`."""
         self._restores = [_library_restore(library) for library in self.libraries]
         self._restores += [_instance_restore(x) for x in self._own.values()]
 
     def restore(self) -> None:
-        """Have all of them go on where they were."""
+        """Set all generators back to the remembered state."""
         for restore in self._restores:
             with suppress(Exception):
                 restore()
@@ -151,7 +152,10 @@ def _aside(generators: Generators, text: str) -> Generator[None, None, None]:
 
 
 def aside(generators: Generators | None, text: str) -> AbstractContextManager[None]:
-    """Numbers that follow from a text, and are drawn without a trace; None seeds nothing."""
+    """A context with generators that are seeded from a text and restored afterwards.
+
+    Without generators (None), nothing is seeded.
+    """
     return nullcontext() if generators is None else _aside(generators, text)
 
 
@@ -159,13 +163,13 @@ def _seed_numpy(module: Any, seed: int) -> None:
     words = [seed & 0xFFFFFFFF, seed >> 32]
     try:
         module.seed(words)
-    except TypeError:  # somebody has set another bit generator
+    except TypeError:  # the user has set another bit generator
         bits = module.get_bit_generator()
         bits.state = type(bits)(seed).state
 
 
 def _seeder(x: Any) -> Callable[[int], object] | None:
-    """How to seed a generator; None for all else."""
+    """A function that seeds a generator; None if `x` is no generator."""
     random: Any = sys.modules.get("random")
     numpy: Any = sys.modules.get("numpy.random")
     torch: Any = sys.modules.get("torch")
@@ -185,7 +189,10 @@ def _seeder(x: Any) -> Callable[[int], object] | None:
 
 
 def _library_restore(library: str) -> Callable[[], object]:
-    """What takes the generators of a library back to where they are, or were when it was loaded."""
+    """A function that restores the present state of a library's generators.
+
+    If the library is not loaded yet, it restores the state of a new process.
+    """
     module: Any = sys.modules.get(library)
     if module is None:
         return lambda: _renew(library)
@@ -227,9 +234,9 @@ def _instance_restore(x: Any) -> Callable[[], object]:
 
 
 def instances(modules: Mapping[str, ModuleType]) -> dict[tuple[str, str], str]:
-    """Generators in variables of modules and of classes there, and what each is called.
+    """A label for each generator in a variable of a module, or of a class in it.
 
-    modules: by the name under which they are known everywhere, the main module last.
+    modules: By the name that is the same in every process, the main module last.
     """
     found: dict[tuple[str, str], str] = {}
     labels: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Which packages the code that a setting reaches imports, to tell whether it may draw numbers."""
+"""Finds the packages that the code of a setting imports, to tell whether it may draw numbers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ _ALL = ("random", "numpy.random", "torch")
 def generators_of(
     cls: type[Any], files: Iterable[Path], imports: Iterable[str]
 ) -> Generators | None:
-    """The global generators that settings of `cls` may draw from; None when it draws from none.
+    """The global generators that settings of `cls` may draw from; None if there are none.
 
-    files: the project's files that its code reaches; imports: the packages that these import. What
-    has no file is looked through in memory.
+    Classes without a file are searched in memory.
+
+    Args:
+        cls: The experiment class.
+        files: The project's files that its code reaches.
+        imports: The packages that these files import.
     """
     if not getattr(cls, "seed_globals", True):
         return None
@@ -58,13 +62,13 @@ def _modules(paths: set[Path]) -> dict[str, ModuleType]:
 
 
 def _named(modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
-    """By the names under which they are known everywhere, the main module last."""
+    """The modules by the names that are the same in every process, the main module last."""
     ordered = sorted(modules, key=lambda name: (name == "__main__", name))
     return {module_name(name): modules[name] for name in ordered}
 
 
 def _met_in_memory(cls: type[Any]) -> Iterator[str]:
-    """The packages that a class without a file, and what it uses, names."""
+    """The packages that are named by a class without a file and by the functions that it uses."""
     names: dict[str, Any] = vars(sys.modules[cls.__module__])
     todo: list[object] = [cls]
     seen: set[int] = set()
@@ -98,7 +102,7 @@ def _codes(value: Any) -> Iterator[types.CodeType]:
 
 
 def _package_of(x: Any) -> str:
-    """The package that a module, class, function or object is of."""
+    """The package that a module, class, function or other object belongs to."""
     if isinstance(x, ModuleType):
         return x.__name__.partition(".")[0]
     holder = getattr(x, "__self__", None)  # `from random import random`

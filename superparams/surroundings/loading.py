@@ -1,4 +1,4 @@
-"""What is done when a module is loaded, by whomever: afterwards, or around it."""
+"""Calls functions after a module is loaded, or enters a context while one is loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 __all__ = ["around_loading", "when_loaded"]
 
-# Their instances load one module each, so that one can be told what to do.
+# An instance of these loads a single module, so its method can be replaced for this module alone.
 _FILES = (SourceFileLoader, SourcelessFileLoader, ExtensionFileLoader)
 Around = Callable[[], AbstractContextManager[object]]
 _actions: dict[str, dict[str, Callable[[], object]]] = {}
@@ -25,7 +25,7 @@ _around: list[Around] = []
 
 
 class _Here(threading.local):
-    """What this thread is looking for, and how many modules it is loading within each other."""
+    """The modules that this thread is searching, and the depth of its nested imports."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -36,18 +36,18 @@ _here = _Here()
 
 
 def around_loading(context: Around | None) -> None:
-    """Enter a context while a module is loaded, with all that it imports; None for no context."""
+    """Enter a context while a module and its imports are loaded; None stops that."""
     _around[:] = [] if context is None else [context]
     _keep_finder()
 
 
 def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> None:
-    """Have something done once `module` has been loaded; in the place of what had that key.
+    """Call `action` once `module` has been loaded.
 
     Args:
-        module: Its full name; it is not loaded yet.
-        key: What the action is called; None as `action` takes it back.
-        action: What to do; its failure must not be that of the import.
+        module: The full name of a module that is not loaded yet.
+        key: A name for the action; it replaces an earlier action with this name.
+        action: Called without arguments. Its errors are ignored. None removes the earlier action.
     """
     if action is None:
         known = _actions.get(module, {})
@@ -60,7 +60,7 @@ def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> N
 
 
 def _keep_finder() -> None:
-    """Have a finder as long as there is something to do."""
+    """Install the finder while there is an action or a context, and remove it otherwise."""
     is_there = any(isinstance(one, _Finder) for one in sys.meta_path)
     if not (_actions or _around):
         sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
@@ -69,12 +69,12 @@ def _keep_finder() -> None:
 
 
 class _Finder:
-    """Finds what the other finders find, and has its loader tell when it is done."""
+    """Finds modules with the other finders, and wraps the method that executes the module."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        # Another finder may ask the others, too: it must not be asked in turn.
+        # Another finder may also ask all finders: this one must not answer then.
         if name in _here.names or not (name in _actions or _around):
             return None
         _here.names.add(name)

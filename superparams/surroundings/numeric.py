@@ -1,4 +1,4 @@
-"""How numbers are computed and written: decimal, and errors and print options of numpy."""
+"""The decimal context, and the error and print options of numpy."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def _take_errors(notes: Notes) -> dict[str, Any]:
     called = sorted(name for name, mode in modes.items() if mode in ("call", "log"))
     if called:
         notes.append(
-            f"numpy.seterrcall() is not carried to workers: there {', '.join(called)} "
-            'warn, where here they call it; give numpy.seterr modes such as "raise"'
+            f"numpy.seterrcall() does not reach workers: errors of kind {', '.join(called)} are "
+            'warnings there; use modes of numpy.seterr such as "raise" instead'
         )
         modes.update(dict.fromkeys(called, "warn"))
     return differing(modes, _ERRORS)
@@ -94,7 +94,7 @@ def _take_printed(notes: Notes) -> dict[str, Any]:
     functions = sorted(name for name in ("formatter", "override_repr") if name in found)
     for name in functions:
         del found[name]
-        notes.append(f"{name} of numpy.set_printoptions() is not carried to workers")
+        notes.append(f"{name} of numpy.set_printoptions() does not reach workers")
     return found
 
 

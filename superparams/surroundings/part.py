@@ -1,4 +1,4 @@
-"""One part of the set-up of a process, and how it is taken, set and shown."""
+"""One part of the process-wide settings, with functions to read, apply and show it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def _plain(values: Mapping[str, Any], project: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the set-up.
+    """A part of the process-wide settings.
 
     Attributes:
-        name: as people read it.
-        module: what has to be loaded for it to differ from the defaults.
-        take: gives the values that differ from the defaults.
-        apply: sets these values, and the defaults for all others.
-        waits: whether `module` is not loaded for it, but set up when somebody loads it.
-        is_of_thread: whether a new thread begins with the defaults.
-        defaults: the value of each that is left out, as far as it is known.
-        show: what is recorded.
+        name: The name in notes and in run.json.
+        module: The module that these settings belong to; without it they have their defaults.
+        take: Reads the values that differ from the defaults.
+        apply: Sets these values, and all others to their defaults.
+        waits: Whether to apply the values only when other code loads `module`.
+        is_of_thread: Whether a new thread begins with the defaults.
+        defaults: The default values, as far as they are known.
+        show: Makes the values that are recorded.
     """
 
     name: str

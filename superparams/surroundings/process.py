@@ -20,7 +20,7 @@ __all__ = ["PARTS"]
 
 
 class Filter(NamedTuple):
-    """A warning filter, whose class is given by its name: it may be of a library not loaded yet."""
+    """A warning filter with the name of its category, whose library may not be loaded yet."""
 
     action: Any
     message: str
@@ -59,7 +59,7 @@ def _filters() -> list[Filter]:
 
 
 def _text(pattern: Any) -> str:
-    """The text of a pattern; one for any text is none."""
+    """The text of a pattern; empty for a filter without a pattern."""
     text = getattr(pattern, "pattern", pattern)
     return text if isinstance(text, str) else ""
 
@@ -95,7 +95,7 @@ def _category(one: Filter) -> Any:
 
 
 def _show_filters(values: Mapping[str, Any], _: str) -> dict[str, Any]:
-    """Those that change what settings do; libraries silence messages of their own as they load."""
+    """Only filters that can change a result; many libraries silence their own warnings."""
     return {
         str(one): True
         for one in values.get("filters", [])
@@ -174,7 +174,7 @@ def _apply_locale(values: Mapping[str, Any], notes: Notes) -> None:
 
 
 def _show_locale(values: Mapping[str, Any], _: str) -> dict[str, Any]:
-    """Without what Python takes from the environment."""
+    """The locale without the values that Python takes from the environment."""
     return {name: x for name, x in values.items() if x != "C" and name != "CTYPE"}
 
 

@@ -12,7 +12,7 @@ from superparams.surroundings.part import Notes, Part, differing
 __all__ = ["PARTS"]
 
 _CONFIG: Final = "pandas._config.config"
-_LARGEST: Final = 64 * 1024  # bytes of a function that is an option
+_LARGEST: Final = 64 * 1024  # pickled bytes of a function that is the value of an option
 
 
 def _options() -> dict[str, Any]:
@@ -36,7 +36,7 @@ def _flat(tree: Mapping[str, Any], above: str) -> dict[str, Any]:
 
 
 class _Pickled(bytes):
-    """A function by value."""
+    """A function, pickled by value."""
 
 
 def _take_pandas(notes: Notes) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _take_pandas(notes: Notes) -> dict[str, Any]:
         if not isinstance(x, bool | int | float | str | None):
             made = _pickled(x)
             if made is None:
-                notes.append(f"the option {name!r} of pandas is not carried to workers")
+                notes.append(f"the option {name!r} of pandas does not reach workers")
                 del found[name]
             else:
                 found[name] = made

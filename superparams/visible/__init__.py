@@ -1,12 +1,12 @@
-"""Text that came from elsewhere, made safe to show.
+"""Makes text from settings and files safe to show.
 
-What a setting returned or raised, and whatever else stands in a results folder, may hold control
-characters. A terminal obeys them: it moves the cursor, hides lines, sets its title. Marks that turn
-the direction of text change what a reader believes to see, in a browser too. Here they are written
-out instead, as Python writes them.
+Results, errors and other text in a results folder may contain control characters. A terminal obeys
+them: it moves the cursor, hides lines or sets its title. Characters that change the direction of
+text mislead a reader, in a browser too. The functions here replace both by escapes such as
+``\\x1b``.
 
 Everything that the library prints or shows goes through one of these functions: `line` and `lines`
-for terminals, `markup` for HTML. Data that is written to files stays as it is.
+for terminals, `markup` for HTML. Data in files is not changed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 
 __all__ = ["line", "lines", "markup", "padded", "shortened", "width", "wrapped"]
 
-# Controls, marks that turn the direction of text, line separators, and halves of a character.
+# Control characters, marks of text direction, line separators, and surrogates.
 _UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 
 
@@ -34,13 +34,13 @@ def lines(text: object) -> str:
 
 @functools.cache
 def _pattern(kept: str) -> re.Pattern[str]:
-    """What is written out, but for some characters; compiled when something first needs it."""
+    """A pattern for all unsafe characters except `kept`; compiled on first use."""
     return re.compile(f"(?![{kept}])[{_UNSAFE}]" if kept else f"[{_UNSAFE}]")
 
 
 def markup(text: object) -> str:
-    """Text in one line, as HTML shows it."""
-    import html  # a notebook has it; a script has no use for it
+    """Text in one line, escaped for HTML."""
+    import html  # a notebook has loaded it; a script does not need it
 
     return html.escape(line(text), quote=False)
 
@@ -65,13 +65,13 @@ def _width(character: str) -> int:
 
 
 def padded(text: str, to: int, *, right: bool = False) -> str:
-    """Text filled up with spaces to a width, on its left when it is to stand on the right."""
+    """Text with spaces up to a width: after it, or before it if `right`."""
     gap = " " * max(0, to - width(text))
     return gap + text if right else text + gap
 
 
 def shortened(text: str, to: int) -> str:
-    """As much of a text as fits into a width; dots stand for the rest."""
+    """The beginning of a text that fits into a width, with an ellipsis if it is cut."""
     if width(text) <= to:
         return text
     kept, left = list[str](), to - 1
@@ -88,8 +88,8 @@ def wrapped(text: str, room: int | None, *, indent: str = "") -> list[str]:
 
     Args:
         text: One line.
-        room: Characters in a line; None for as many as it takes.
-        indent: What stands before the second line and those after it.
+        room: Characters in a line; None for no limit.
+        indent: Text before each line but the first.
     """
     if room is None or width(text) <= room:
         return [text]

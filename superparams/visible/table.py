@@ -1,7 +1,7 @@
 """Tables of text: aligned columns, as many of them as fit.
 
-A table that is too wide loses first the columns in which all rows say the same, also those rows
-that are not shown, and then those that matter least.
+If a table is too wide, columns with the same text in all rows are left out first, and then other
+columns in a given order. Rows that are not shown count as well.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["Table", "from_ends"]
 GAP: Final = "  "
 DOTS: Final = "…"
 
-# What a cell looks like at a terminal, from the name of its column, its text and that text filled
-# up; the text of a head is None.
+# Makes the terminal form of a cell. Arguments: the name of its column, its text (None for the
+# head), and the padded text.
 Paint = Callable[[str, "str | None", str], str]
 
 
@@ -27,17 +27,19 @@ class Table:
     """Cells of text, safe to show.
 
     Attributes:
-        names: of the columns.
-        rows: as many cells each.
-        right: places of columns that stand on the right, as numbers do.
-        keep: places of columns that stay in any case.
-        order: places of the other columns in the order in which they get room; by default from
-            both ends in turns.
-        size: how many rows there are, with those that are not shown; None for those that are.
-        alike: which of some columns say the same in all rows; by default that of the rows here.
-        whole: places of columns that are not folded for that, but get room last.
-        folded: columns that were left out since all rows say the same, with what they say.
-        left_out: how many columns were left out for room.
+        names: The names of the columns.
+        rows: The cells of each row, one for each column.
+        right: Indices of right-aligned columns, such as numbers.
+        keep: Indices of columns that are never left out.
+        order: Indices of the other columns, the most important first; by default alternating from
+            both ends.
+        size: The number of all rows, also those not shown; None if all are shown.
+        alike: Finds the columns, among some, with the same text in all rows; by default among the
+            rows here.
+        whole: Indices of columns that are not folded when all rows are the same, but come last in
+            the order.
+        folded: The text of each column that was left out because all rows have the same text.
+        left_out: The number of columns that were left out because of the width.
     """
 
     names: Sequence[str]
@@ -52,10 +54,10 @@ class Table:
     left_out: int = 0
 
     def fitted(self, room: int | None, between: int = len(GAP)) -> Table:
-        """With as many columns as fit.
+        """The table with as many columns as fit.
 
         Args:
-            room: Characters; None for all there is need of.
+            room: The width in characters; None for no limit.
             between: Characters between two columns.
         """
         if room is None or self._total(range(len(self.names)), between) <= room:
@@ -80,10 +82,10 @@ class Table:
             yield GAP.join(cells).rstrip()
 
     def notes(self, remedy: str = "", room: int | None = None) -> list[str]:
-        """What is not shown, in lines for under the table.
+        """Lines below the table about the columns that are not shown.
 
         Args:
-            remedy: How to see the rest.
+            remedy: How to see the other columns.
             room: Characters in a line.
         """
         made: list[str] = []
@@ -100,7 +102,7 @@ class Table:
 
     @property
     def width(self) -> int:
-        """How many characters a line takes."""
+        """The width of a line in characters."""
         return self._total(range(len(self.names)), len(GAP))
 
     def _widths(self) -> list[int]:
@@ -111,7 +113,7 @@ class Table:
         return sum(widths[place] for place in places) + between * (len(places) - 1)
 
     def _differing(self) -> Table:
-        """Without the columns in which all of several rows say the same."""
+        """The table without columns that have the same text in all rows, if there are several."""
         size = len(self.rows) if self.size is None else self.size
         others = [place for place in range(len(self.names)) if place not in self.keep]
         if size < 2 or not self.rows:
@@ -131,10 +133,7 @@ class Table:
         return {place for place in places if len(set(columns[place])) == 1}
 
     def _chosen(self, room: int, between: int) -> Table:
-        """The columns that stay in any case, and of the others as many as fit, in their order.
-
-        One is there in whatever room.
-        """
+        """The columns of `keep`, and as many others as fit, by their order; always at least one."""
         widths = [one + between for one in self._widths()]
         left = room + between - sum(widths[place] for place in self.keep) - len(DOTS) - between
         chosen = set(self.keep)
@@ -171,5 +170,5 @@ class Table:
 
 
 def from_ends(size: int) -> list[int]:
-    """Places from the left and from the right in turns."""
+    """Indices alternating from the left and the right end."""
     return [place // 2 if place % 2 == 0 else size - 1 - place // 2 for place in range(size)]

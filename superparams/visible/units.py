@@ -1,4 +1,4 @@
-"""Quantities, as a person reads them."""
+"""Quantities in readable units."""
 
 from __future__ import annotations
 

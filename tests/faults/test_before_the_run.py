@@ -199,8 +199,8 @@ print(json.dumps([notes, [one["surroundings"] for one in told], told[-1]["notes"
     assert recorded[0]["working directory"] == {"path": "."}
     assert str(tmp_path) not in json.dumps(recorded)
     assert other == kept
-    assert any("seterrcall() is not carried" in note for note in other)
-    (differs,) = [note for note in other if "another set-up" in note]
+    assert any("seterrcall() does not reach workers" in note for note in other)
+    (differs,) = [note for note in other if "a different set-up" in note]
     assert "decimal: prec was 5, is 6" in differs
 
 

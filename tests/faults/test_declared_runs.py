@@ -140,7 +140,7 @@ def test_59_a_run_with_yield_is_refused_before_anything_runs(tmp_path: Path) -> 
 
     table = Hidden().run_all(results=tmp_path, progress=False)
     assert table.counts == {"failed": 3}
-    assert all("a generator, so nothing of it ran" in row["error"] for row in table)
+    assert all("a generator, so none of its code ran" in row["error"] for row in table)
 
 
 def test_59_setup_that_does_not_run_fails_and_what_it_returns_is_told(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_59_setup_that_does_not_run_fails_and_what_it_returns_is_told(tmp_path: 
 
     table = Later().run_all(results=tmp_path, progress=False)
     assert {row["error"] for row in table} == {
-        "TypeError: Later.setup() returned a coroutine, so nothing of it ran; write it without "
+        "TypeError: Later.setup() returned a coroutine, so none of its code ran; write it without "
         "yield and without async"
     }
 
@@ -164,5 +164,5 @@ def test_59_setup_that_does_not_run_fails_and_what_it_returns_is_told(tmp_path: 
         def run(self) -> dict[str, int]:
             return {"y": self.x}
 
-    with pytest.warns(RuntimeWarning, match=r"Gives\.setup\(\) returned 5, which nobody takes"):
+    with pytest.warns(RuntimeWarning, match=r"Gives\.setup\(\) returned 5, which is ignored"):
         assert Gives().run_all(results=tmp_path, progress=False).counts == {"done": 3}

@@ -145,7 +145,7 @@ class Reported(Shown):
 def test_66_text_that_was_filled_in_is_noted() -> None:
     told = notes(Templates)
     assert len(told) == 2, told
-    assert "Templates.path holds {name} and stays as it is" in told[0]
+    assert "Templates.path holds {name}, which is not filled in" in told[0]
     assert 'value(derive=lambda s: f"...{s.name}...")' in told[0]
     assert "Data.place holds {name}" in told[1]
     assert ["Searched.path holds {steps}" in one for one in notes(Searched)] == [True]

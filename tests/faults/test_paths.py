@@ -216,7 +216,7 @@ def test_74_what_is_not_found_says_where_it_is(code_folder: Callable[..., Projec
     project = code_folder("src", {"lib/far.py": ""})
     far = project.run("b", inside="src")
     assert far.code == 2
-    assert "lib/far.py is there, but lib/ is not on the import path" in far.err
+    assert "lib/far.py exists, but lib/ is not on the import path" in far.err
     assert "PYTHONPATH=lib" in far.err
     assert project.run("b", inside="src", env={"PYTHONPATH": str(project.folder / "lib")}).code != 0
     nowhere = project.run("c", inside="src")

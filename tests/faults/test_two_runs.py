@@ -1,4 +1,4 @@
-"""Another run of the same experiment goes on: said at the start. FAULTS row 63."""
+"""A run notes at its start that another run of the same experiment is in progress (row 63)."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ def test_63_another_run_is_told_as_long_as_it_lives() -> None:
     assert notes(5) == []
     with going_on(0, 1, 2) as other:
         name = run_folders(ROOT)[-1].name
-        said = f"note: another run of waits.Waits goes on: {name} (process {other.pid}; "
-        assert notes(4, 5) == [f"{said}1 of 3 settings recorded); no setting is run by both"]
-        both = "both run 2 settings, and share self.folder of each"
+        said = f"note: another run of waits.Waits is in progress: {name} (process {other.pid}; "
+        assert notes(4, 5) == [f"{said}1 of 3 settings recorded); they have no settings in common"]
+        both = "both run 2 settings, and use the same self.folder for each"
         (note,) = [line for line in shown(0, 2, 5) if "another run" in line]
         assert note == f"{said}1 of 3 settings recorded); {both}"
         other.kill()
@@ -132,7 +132,7 @@ def test_63_signs_of_life_count_where_the_process_cannot_be_seen() -> None:
     for stranger, where in ((elsewhere, "elsewhere"), (contained, me["host"])):
         run = left(stranger, 10)
         (note,) = notes(5)
-        assert f"{run.name} (process {stranger['pid']} on {where}, its last sign of life" in note
+        assert f"{run.name} (process {stranger['pid']} on {where}, its last heartbeat was" in note
         assert "0 of 7 settings recorded" in note
         os.utime(run.path / "run.json", (time.time() - 500,) * 2)
         assert notes(5) == []

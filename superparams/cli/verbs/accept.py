@@ -1,4 +1,4 @@
-"""Take results of earlier code as still valid."""
+"""Accept results of earlier code as still valid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CODE = 8  # digits that are shown
 @click.command("accept")
 @given.named
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
-@click.option("--why", default="", metavar="TEXT", help="Kept with the decision.")
+@click.option("--why", default="", metavar="TEXT", help="The reason, kept with the decision.")
 @click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take earlier decisions back.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @given.in_results
@@ -45,11 +45,11 @@ def command(
     results: Path | None,
     is_json: bool,
 ) -> None:
-    """Take results of earlier code as still valid, after showing what changed and asking.
+    """Accept results of earlier code as still valid. Shows what changed, and asks first.
 
-    They then count as done by the code as it is now, until that changes again. The decision is
-    recorded with your name, the time and --why, and --withdraw takes it back. CODE is the beginning
-    of a fingerprint; without one, all that made stale results.
+    The accepted results count as done by the current code, until the code changes again. The
+    decision is recorded with your name, the time and --why; --withdraw takes it back. CODE is the
+    beginning of a fingerprint. Without CODE, all stale results are accepted.
 
     \b
     Example:

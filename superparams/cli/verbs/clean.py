@@ -23,13 +23,13 @@ __all__ = ["command"]
 
 @click.command("clean")
 @given.named
-@click.option("--stale", "is_stale", is_flag=True, help="Also what other code made.")
+@click.option("--stale", "is_stale", is_flag=True, help="Also outcomes that other code made.")
 @click.option(
-    "--failed", "is_failed", is_flag=True, help="Also what failed, was killed or timed out."
+    "--failed", "is_failed", is_flag=True, help="Also failed, killed and timed-out outcomes."
 )
-@click.option("--all", "is_all", is_flag=True, help="All that is kept of the experiment.")
+@click.option("--all", "is_all", is_flag=True, help="Everything of the experiment.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @given.in_results
 @given.as_json
 @click.pass_context
@@ -45,12 +45,12 @@ def command(
     results: Path | None,
     is_json: bool,
 ) -> None:
-    """Remove what is no longer needed, after saying what that is and asking.
+    """Remove what is no longer needed. Shows what that is, and asks first.
 
-    That is: runs of which no outcome counts any more, since later runs made all of them again;
-    folders of settings of which nothing is recorded and that the space does not have; and what
-    killed processes left behind. The table stays what it is, and so do the logs and the code of
-    all that is in it. With --stale and --failed outcomes go too, and are run again.
+    It removes runs whose outcomes were all made again by later runs, folders of settings that
+    have no outcome and are not in the space, and files that killed processes left behind. The
+    table does not change; the logs and the code of its rows are kept. --stale and --failed remove
+    outcomes as well; the next run makes them again.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Print what makes a shell complete the names of experiments, their fields, and verbs."""
+"""Print the shell completion script."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.argument("shell", required=False, type=click.Choice([*SHELLS]))
 @given.as_json
 def command(shell: str | None, is_json: bool) -> None:
-    """Print what makes your shell complete names, fields, points, verbs and options.
+    """Print the script that completes names, fields, points, verbs and options in your shell.
 
     \b
     bash:  echo 'eval "$(experiment completion bash)"' >> ~/.bashrc

@@ -33,8 +33,9 @@ def command(
 ) -> None:
     """Compare two runs: space, code, packages, machine, and the results of the same settings.
 
-    A RUN is its name as `experiment runs` shows it, the beginning of that, its last six digits, or
-    last, last~1 and so on. One RUN is compared with the newest; none: the last two.
+    RUN is a name that `experiment runs` shows, the beginning or the last six digits of it, or last,
+    last~1 and so on. A single RUN is compared with the newest run; without RUN, the last two runs
+    are compared.
 
     \b
     Examples:

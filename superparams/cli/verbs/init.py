@@ -20,7 +20,7 @@ __all__ = ["command"]
 def command(session: Session, folder: Path, is_json: bool) -> None:
     """Write a first example into a new folder FOLDER, and say how to run it.
 
-    FOLDER is experiments/ by default. What is there already is never changed.
+    FOLDER is experiments/ by default. Existing files are never changed.
     """
     from superparams.cli import document
     from superparams.cli.example import NAME

@@ -29,10 +29,10 @@ __all__ = ["command"]
 @given.as_json
 @click.pass_obj
 def command(session: Session, target: str | None, results: Path | None, is_json: bool) -> None:
-    """List experiments with their files, and how far they are: all, or those that NAME means.
+    """List all experiments, or those of NAME, with their files and their state.
 
-    Counted is the space as the file declares it. To do is all that is not done: what failed, what
-    is stale, which other code has done, and what was never run.
+    The numbers are for the space that the file declares. Settings are "to do" if they failed, if
+    they are stale (other code made their results), or if they have never run.
     """
     from superparams.cli.loading import load_each
     from superparams.cli.lookup import all_files, resolve, shown

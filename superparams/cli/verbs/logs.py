@@ -27,13 +27,13 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 @click.command("logs")
 @given.named
 @click.argument("words", metavar="[KEY]", nargs=-1)
-@click.option("--run", "called", metavar="RUN", help="Of this run rather than the newest.")
+@click.option("--run", "called", metavar="RUN", help="The run; the newest by default.")
 @click.option(
     "--worker",
     "rank",
     type=click.IntRange(min=0),
     metavar="RANK",
-    help="All that a worker printed.",
+    help="Show all output of this worker.",
 )
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="The last N lines.")
 @given.in_results
@@ -49,13 +49,13 @@ def command(
     results: Path | None,
     is_json: bool,
 ) -> None:
-    """Show what a setting printed, C code and child processes included.
+    """Show what a setting printed, including output of C code and child processes.
 
-    Into a file or a pipe it goes as it was. A terminal gets it without colours, and what else would
-    move its cursor or change its title is written out, as in \\x1b.
+    A file or a pipe gets the output unchanged. A terminal gets it without colours, and with other
+    control characters written out, as in \\x1b.
 
-    KEY is the beginning of a key as `experiment results` shows it, or conditions that hold for one
-    setting alone. Without it, or with -, what the newest run noted of itself.
+    KEY is the beginning of a key that `experiment results` shows, or conditions that hold for one
+    setting only. Without KEY, or with -, it shows the notes of the newest run.
 
     \b
     Examples:

@@ -46,10 +46,10 @@ def command(
     no_progress: bool,
     **how: Any,
 ) -> None:
-    """Run settings again, whatever is recorded of them, and record what becomes of them now.
+    """Run settings again, whatever their recorded outcome is, and record the new outcome.
 
-    KEY is the beginning of a key as `experiment results` shows it. A setting that the space does
-    not have as its file declares it, since it was run with other values, needs those again.
+    KEY is the beginning of a key that `experiment results` shows. If a setting is not in the space
+    that the file declares, give the values again that it was run with.
 
     \b
     Examples:

@@ -47,32 +47,32 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
     "--where",
     multiple=True,
     metavar="CONDITION",
-    help="Rows for which it holds, as kernel=rbf,poly or accuracy>0.9 or C!=1; all of several.",
+    help="Rows with kernel=rbf,poly or accuracy>0.9 or C!=1; of several options, all must hold.",
 )
 @click.option(
     "--sort",
     callback=_several,
     metavar="COLUMNS",
-    help="By these columns; descending as -accuracy.",
+    help="Sort by these columns; -accuracy is descending.",
 )
 @click.option(
     "--columns",
     callback=_several,
     metavar="COLUMNS",
-    help="These columns; a group by its name, several by a pattern with *.",
+    help="Show these columns; a group name means all its columns, * is a pattern.",
 )
 @click.option(
-    "--failed", "is_failed", is_flag=True, help="Only what failed, was killed or timed out."
+    "--failed", "is_failed", is_flag=True, help="Only rows that failed, were killed or timed out."
 )
-@click.option("--stale", "is_stale", is_flag=True, help="Only what other code made.")
+@click.option("--stale", "is_stale", is_flag=True, help="Only rows that other code made.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"The first N rows, 0 for all; a terminal shows {SHOWN} unless told.",
+    help=f"The first N rows, 0 for all; at a terminal the default is {SHOWN}.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), help="What to write; a table by default."
+    "--format", "form", type=click.Choice(FORMATS), help="The format; a table by default."
 )
 @click.option(
     "-o",
@@ -81,7 +81,7 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=given.from_here,
-    help="Write to a file, in the format that its name ends in.",
+    help="Write to a file; the end of its name gives the format.",
 )
 @given.in_results
 @given.as_json

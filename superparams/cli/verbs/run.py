@@ -116,7 +116,7 @@ NUM_PROC = click.option(
 ENGINE = click.option(
     "--engine",
     type=click.Choice(["serial", "threads", "processes"]),
-    help="What carries settings to workers.",
+    help="Where settings run; processes by default for more than one worker.",
 )
 TIMEOUT = click.option(
     "--timeout",
@@ -131,17 +131,17 @@ SETUP_TIMEOUT = click.option(
     help="End workers whose setup takes longer.  [default: 10 times --timeout, at least 60]",
 )
 DEBUG = click.option(
-    "--debug", is_flag=True, help="Run one after another; stop in pdb where one raises."
+    "--debug", is_flag=True, help="Run one setting after another; stop in pdb where one raises."
 )
-NO_PROGRESS = click.option("--no-progress", is_flag=True, help="Say nothing while it runs.")
+NO_PROGRESS = click.option("--no-progress", is_flag=True, help="Do not show the progress.")
 # In the order of the help.
 OPTIONS: Final = (
     NUM_PROC,
     ENGINE,
-    click.option("--plan", "is_plan", is_flag=True, help="Tell what would run, and run nothing."),
+    click.option("--plan", "is_plan", is_flag=True, help="Show what would run, and run nothing."),
     click.option("--rerun", is_flag=True, help="Run all settings, done or not."),
-    click.option("--failed", is_flag=True, help="Run only what failed before."),
-    click.option("--new", is_flag=True, help="Run only what has no outcome yet."),
+    click.option("--failed", is_flag=True, help="Run only settings that failed before."),
+    click.option("--new", is_flag=True, help="Run only settings without an outcome."),
     TIMEOUT,
     SETUP_TIMEOUT,
     click.option(
@@ -156,13 +156,13 @@ OPTIONS: Final = (
         type=Outcomes(),
         default="killed,timeout",
         metavar="STATUS,...",
-        help="After what: failed, killed, timeout.  [default: killed,timeout]",
+        help="Retry after these: failed, killed, timeout.  [default: killed,timeout]",
     ),
     click.option(
         "--max-failures",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Begin no more settings after N failures.",
+        help="Start no more settings after N failures.",
     ),
     DEBUG,
     click.option(
@@ -172,7 +172,7 @@ OPTIONS: Final = (
         "--threads-per-worker",
         type=click.IntRange(min=1),
         metavar="N",
-        help="BLAS and OpenMP threads of each.",
+        help="BLAS and OpenMP threads of each worker.",
     ),
     click.option(
         "--start-method",
@@ -196,7 +196,9 @@ def options(verb: Any) -> Any:
 @options
 @given.in_results
 @given.as_json
-@click.option("-h", "--help", "is_help", is_flag=True, help="Show this, and the fields of NAME.")
+@click.option(
+    "-h", "--help", "is_help", is_flag=True, help="Show this help, and the fields of NAME."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -209,17 +211,17 @@ def command(
     is_plan: bool,
     **given_options: Any,
 ) -> None:
-    """Run all experiments that NAME means: what is done by the same code is not run again.
+    """Run all experiments of NAME. Settings that are done by the same code are skipped.
 
-    FIELD=VALUES changes the space: one value fixes a field, several search it. `experiment NAME
-    --help` tells the fields.
+    FIELD=VALUES changes the space: one value fixes a field, several values search it. `experiment
+    NAME --help` shows the fields.
     """
     session = ctx.ensure_object(Session)
     if is_help:
         _help(ctx, session, target)
         return
     if target is None:
-        raise click.UsageError("Missing NAME: which experiment? `experiment list` tells all.", ctx)
+        raise click.UsageError("Missing NAME: `experiment list` lists all experiments.", ctx)
     how = _how(given_options)
     from superparams.cli import document
     from superparams.cli.running import made

@@ -38,7 +38,7 @@ NAMES = (
 def command(session: Session, target: str, results: Path | None, is_json: bool) -> None:
     """List the runs of an experiment, oldest first.
 
-    Times are those of the clock here; a commit with + had changes that were not committed.
+    Times are local. A + after a commit means changes that were not committed.
 
     \b
     Example:

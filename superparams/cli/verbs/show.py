@@ -1,4 +1,4 @@
-"""Show all that is known of a setting."""
+"""Show everything about one setting."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FILES = 10
 def command(
     session: Session, target: str, words: Sequence[str], results: Path | None, is_json: bool
 ) -> None:
-    """Show all that is known of a setting.
+    """Show everything about one setting.
 
-    Its parameters, what became of it, what it printed last, the run and the code that made it, and
-    how to go back to that code. KEY is the beginning of a key as `experiment results` shows it, or
-    conditions that hold for one setting alone.
+    That is its parameters, its outcome, the end of its output, the run and the code that made it,
+    and how to restore that code. KEY is the beginning of a key that `experiment results` shows, or
+    conditions that hold for one setting only.
 
     \b
     Examples:

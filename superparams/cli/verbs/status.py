@@ -25,10 +25,10 @@ __all__ = ["command"]
 @given.as_json
 @click.pass_obj
 def command(session: Session, target: str, results: Path | None, is_json: bool) -> None:
-    """Count what is done, failed, stale and to do.
+    """Count settings that are done, failed, stale and to do.
 
-    For each experiment that NAME means: its space, how many settings are in which state, the
-    newest run, and what changed in the code where results are stale. Nothing is run.
+    For each experiment of NAME, it shows the space, the number of settings in each state, the
+    newest run and, if results are stale, what changed in the code. Nothing is run.
 
     \b
     Example:
