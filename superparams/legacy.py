@@ -28,10 +28,10 @@ KEYWORDS: Final = {
 # The replacement of each old option of the command.
 OPTIONS: Final = {
     "--n_proc": "--num-proc N, or -n N",
-    "--resume": "nothing: settings that are done are skipped",
+    "--resume": "no option: settings that are done are skipped",
     "--no-resume": "--rerun",
-    "--clean": "the verb: experiment clean NAME",
-    "--from_pickle": "Python: an instance has run_all()",
+    "--clean": "the verb clean: experiment clean NAME",
+    "--from_pickle": "run_all() of the instance, in Python",
 }
 
 

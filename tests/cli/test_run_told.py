@@ -256,7 +256,7 @@ def test_what_is_not_known(fit: Project) -> None:
     ended = run(fit, "RQ2", code=2)
     assert "did you mean RQ1" in ended.err
     assert run(fit, "run", code=2).err.endswith(
-        "Error: Missing NAME: which experiment? `experiment list` tells all.\n"
+        "Error: Missing NAME: `experiment list` lists all experiments.\n"
     )
     run(fit, "-n", "2", code=2)
     run(fit, "RQ1.Fix", code=2)

@@ -50,7 +50,7 @@ def test_what_is_missing_is_told_with_where_to_find_it(project: Project) -> None
     project.experiments("RQ1")
     for verb in ("status", "results", "logs", "show", "runs", "diff", "rerun", "accept", "clean"):
         done = project.run(verb)
-        assert (done.code, "`experiment list` tells all" in done.err) == (2, True), verb
+        assert (done.code, "`experiment list` lists all" in done.err) == (2, True), verb
     for verb in ("show", "rerun"):
         done = project.run(verb, "RQ1")
         assert (done.code, "results NAME` shows the keys" in done.err) == (2, True), verb

@@ -164,7 +164,7 @@ run(Late(), num_proc=2)
     assert all("'divide': 'warn'" in row["errors"] for row in usual)
 
 
-def test_43_it_is_recorded_and_what_differs_is_told(tmp_path: Path) -> None:
+def test_43_the_set_up_is_recorded_and_a_difference_is_noted(tmp_path: Path) -> None:
     script = """
 import decimal, json, pathlib
 import numpy as np
@@ -324,7 +324,7 @@ def test_44_classes_of_a_script_and_of_minus_c(tmp_path: Path) -> None:
     assert len(set(one)) == 6
 
 
-def test_44_the_caller_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_44_the_generators_of_the_caller_are_restored(tmp_path: Path) -> None:
     script = (
         RUNS
         + NOISE

@@ -582,7 +582,7 @@ for row in Main.results():
 """
 
 
-def test_49_a_library_of_ones_own_counts_and_comes_back(tmp_path: Path) -> None:
+def test_49_a_library_of_the_user_counts_and_is_restored(tmp_path: Path) -> None:
     env = write_libraries(tmp_path)
     project = tmp_path / "project"
     every = " ".join(["old"] * 7)
@@ -650,7 +650,7 @@ def test_49_a_library_never_leaves_the_folder_nor_hides_a_file(tmp_path: Path) -
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
-def test_49_a_library_of_the_same_repository_comes_back_to_its_place(tmp_path: Path) -> None:
+def test_49_a_library_of_the_same_repository_is_restored_to_its_place(tmp_path: Path) -> None:
     top = tmp_path / "top"
     (top / "library").mkdir(parents=True)
     (top / "project").mkdir()
@@ -728,7 +728,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("how", ["held", "function", "constant", "compiled"])
-def test_48_a_text_that_nobody_knows_is_not_run(tmp_path: Path, how: str) -> None:
+def test_48_a_module_whose_text_is_unknown_is_not_run(tmp_path: Path, how: str) -> None:
     lines = output(tmp_path, WINDOW, how).splitlines()
     assert len(set(lines)) == 1, "the same under every engine"
     if how == "held":

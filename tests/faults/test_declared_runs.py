@@ -78,7 +78,7 @@ def notes(cls: type[Experiment], results: Path, num_proc: int = 1) -> tuple[Resu
     return table, told
 
 
-def test_59_a_forgotten_return_is_told_once(
+def test_59_a_forgotten_return_is_noted_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for cls, empty in ((Forgotten, 3), (Typed, 3), (Mapped, 1), (Frame, 3), (Some, 1)):

@@ -85,7 +85,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("engine", ["serial", "threads", "processes", "pool", "crowd"])
-def test_60_a_fork_that_comes_back_ends_there(engine: str, tmp_path: Path) -> None:
+def test_60_a_forked_child_that_returns_from_run_ends(engine: str, tmp_path: Path) -> None:
     script = tmp_path / "forks.py"
     script.write_text(DRIVER)
     ended = subprocess.run(

@@ -94,7 +94,7 @@ if not os.environ.get("SUPERPARAMS_PROCESS"):
 """
 
 
-def test_65_one_that_does_not_import_the_library_is_one_clear_error(tmp_path: Path) -> None:
+def test_65_an_application_without_superparams_is_a_clear_error(tmp_path: Path) -> None:
     ended, count = started(application(tmp_path, LATE))
     assert ended.returncode == 1
     assert count == 2
@@ -115,7 +115,7 @@ Squares().run_all(2, progress=False)
 
 
 @pytest.mark.parametrize("program", ["/bin/false", "/bin/echo"])
-def test_65_a_program_that_is_no_python_is_one_clear_error(program: str, tmp_path: Path) -> None:
+def test_65_a_program_that_is_no_python_is_a_clear_error(program: str, tmp_path: Path) -> None:
     """As where Python is embedded."""
     ended = subprocess.run(
         [sys.executable, "-c", EMBEDDED, program],

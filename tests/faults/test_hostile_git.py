@@ -242,7 +242,7 @@ def test_52_paths_and_links_of_a_commit_stay_in_the_folder(tmp_path: Path) -> No
         assert list(outside.iterdir()) == []
 
 
-def test_52_what_a_run_kept_brings_no_repository_along(tmp_path: Path) -> None:
+def test_52_restoring_kept_files_brings_no_repository(tmp_path: Path) -> None:
     it = Foreign(tmp_path / "foreign")
     kept = it.run.source / "untracked"
     it.program(kept / ".git" / "hooks" / "post-checkout")

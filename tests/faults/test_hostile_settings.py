@@ -67,12 +67,14 @@ TEMPLATE = "the template process, the parent of all workers, died while this set
     ("method", "act"),
     [("forkserver", kill_parent), ("spawn", kill_parent_and_wait), ("fork", kill_parents_group)],
 )
-def test_60_whoever_kills_the_template_is_named(method: str, act: Callable[[], None]) -> None:
+def test_60_a_setting_that_kills_the_template_is_named(
+    method: str, act: Callable[[], None]
+) -> None:
     found = with_acts({5: act}, start_method=method)
     assert_ends(found, {5: "killed"}, TEMPLATE)
 
 
-def test_60_two_that_kill_the_template_at_once() -> None:
+def test_60_two_settings_that_kill_the_template_at_once() -> None:
     found = with_acts({0: kill_parent_and_wait, 1: kill_parent}, retries=1)
     assert_ends(found, {0: "killed", 1: "killed"}, TEMPLATE)
     assert [found[index]["attempt"] for index in range(3)] == [2, 2, 1]

@@ -107,7 +107,9 @@ FAULTS = (
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_51_no_row_is_dropped_and_it_is_told(tmp_path: Path, fault: Callable[[Path], int]) -> None:
+def test_51_no_row_is_dropped_and_a_warning_says_so(
+    tmp_path: Path, fault: Callable[[Path], int]
+) -> None:
     root = recorded(tmp_path / "x")
     name = run_folders(root)[0].name
     number = fault(root)

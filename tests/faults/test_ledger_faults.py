@@ -295,7 +295,7 @@ def test_garbage_after_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 100, b"\xff\xff\xff\xff" * 30, b"text" * 30])
-def test_a_ledger_that_is_none(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_ledger(tmp_path: Path, content: bytes) -> None:
     run = record(tmp_path, [done(0)])
     (run.ledger / "7.arrows").write_bytes(content)
     if content:

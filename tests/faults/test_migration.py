@@ -152,7 +152,7 @@ def test_66_text_that_was_filled_in_is_noted() -> None:
     assert notes(Templates, path="x", data=Data(place="y")) == []
 
 
-def test_66_a_hook_that_nobody_calls_any_more_is_noted() -> None:
+def test_66_a_hook_that_is_not_called_any_more_is_noted() -> None:
     assert ["Resumed.resume is not called" in one for one in notes(Resumed)] == [True]
     assert notes(ResumedByItself) == []
     assert notes(Reported) == []
@@ -161,9 +161,9 @@ def test_66_a_hook_that_nobody_calls_any_more_is_noted() -> None:
 def test_66_the_command_names_the_new_options(here: Path) -> None:
     project = Project(here / "project").experiments("RQ1")
     expected = {
-        "--n_proc": "write --num-proc N",
+        "--n_proc": "now use --num-proc N",
         "--resume": "settings that are done are skipped",
-        "--no-resume": "write --rerun",
+        "--no-resume": "now use --rerun",
         "--clean": "experiment clean NAME",
         "--from_pickle": "run_all()",
         "--steps": "Fields are given without dashes: steps=VALUE",

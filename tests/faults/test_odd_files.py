@@ -53,7 +53,7 @@ def claims(path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [fifo, zeros, folder, sparse, circle, deep, claims])
-def test_61_odd_files_cost_no_row_and_no_time(
+def test_61_odd_files_lose_no_row_and_take_bounded_time(
     tmp_path: Path, fault: Callable[[Path], None]
 ) -> None:
     def places(root: Path, made: RunFolder) -> list[Path]:

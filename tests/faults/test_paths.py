@@ -40,7 +40,7 @@ def run(results: Any, **options: Any) -> Results:
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_70_a_home_is_expanded(here: Path, kind: Callable[[str], Any]) -> None:
+def test_70_a_tilde_is_expanded(here: Path, kind: Callable[[str], Any]) -> None:
     where = kind("~/x")
     found = run(where)
     assert found.path.is_relative_to(here.parent / "home/x")

@@ -72,7 +72,7 @@ def test_16_shared_memory_of_the_system_is_not_needed(
 
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
-def test_17_no_room_for_the_payload_is_told_before_anything_runs(
+def test_17_no_room_for_the_payload_is_an_error_before_anything_runs(
     method: str, tmp_path: Path
 ) -> None:
     """The limit is one of file sizes, which memory that has no name is held to as well."""
@@ -88,7 +88,7 @@ def test_32_few_open_files(method: str, tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == (WHOLE, "")
 
 
-def test_32_too_few_open_files_are_told(tmp_path: Path) -> None:
+def test_32_too_few_open_files_are_an_error(tmp_path: Path) -> None:
     many = SHARES.replace("run_all(2", "run_all(60").replace("range(6)", "range(600)")
     slow = many.replace("return {", "__import__('time').sleep(0.05); return {")
     done = in_shell(tmp_path, "ulimit -n 64", str(script(tmp_path, slow)), "forkserver")

@@ -55,7 +55,7 @@ def test_22_no_main_guard(how: str, method: str | None, tmp_path: Path) -> None:
     assert (out, err) == (EXPECTED, "")
 
 
-def test_22_one_name_for_a_script_and_for_its_import(tmp_path: Path) -> None:
+def test_22_a_script_has_one_name_also_when_it_is_imported(tmp_path: Path) -> None:
     """What was done by the script is not done again by whoever imports it."""
     script(tmp_path, CLASS + GUARDED, "exp.py")
     process = start(tmp_path, "exp.py", "2")

@@ -154,14 +154,14 @@ def test_46_what_a_script_defines_is_pickled_and_pools_work(tmp_path: Path) -> N
     assert faces(tmp_path, what, "run(num_proc=2)") == [dict.fromkeys(what, True)]
 
 
-def test_46_whatever_starts_the_workers(tmp_path: Path) -> None:
+def test_46_with_every_start_method(tmp_path: Path) -> None:
     what = ["pickle", "file", "pool spawn"]
     act = "run(num_proc=2, start_method='spawn'); run(num_proc=2, start_method='fork')"
     assert faces(tmp_path, what, act) == [dict.fromkeys(what, True)] * 2
 
 
 @pytest.mark.parametrize("how", [("-m", "saving"), ("-c", SCRIPT), ("-",)], ids=lambda x: x[0])
-def test_46_however_the_script_is_run(tmp_path: Path, how: tuple[str, ...]) -> None:
+def test_46_with_every_way_to_run_the_script(tmp_path: Path, how: tuple[str, ...]) -> None:
     what = ["pickle", "names", "futures spawn"]
     found = faces(tmp_path, what, "run(num_proc=2)", *how, text=SCRIPT if how == ("-",) else None)
     assert found == [dict.fromkeys(what, True)]

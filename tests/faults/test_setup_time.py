@@ -93,7 +93,7 @@ class Ends(Experiment):
         ("exit", "failed", "SystemExit: the worker exited with code 3"),
     ],
 )
-def test_58_a_setup_that_does_not_come_to_its_end(way: str, status: str, error: str) -> None:
+def test_58_a_setup_that_does_not_end(way: str, status: str, error: str) -> None:
     found = list(Ends(way=way).run_all(1, timeout=0.3, setup_timeout=1.5, progress=False))
     assert [row["status"] for row in found] == [status, "done", "done"]
     assert found[0]["error"].startswith(error)

@@ -163,7 +163,7 @@ def test_what_imports_skip_in_the_path_is_skipped(
     assert [row["status"] for row in found.values()] == ["done"] * 4
 
 
-def test_a_python_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_python_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     python = tmp_path / "python"
     python.symlink_to(sys.executable)
     monkeypatch.setattr(sys, "executable", str(python))
@@ -422,7 +422,7 @@ def test_37_ten_megabytes_by_c_code_and_by_a_child(tmp_path: Path) -> None:
         assert row["log_end"] - row["log_start"] == 20_000_000
 
 
-def test_37_the_last_words_of_a_worker_are_kept(tmp_path: Path) -> None:
+def test_37_the_last_output_of_a_worker_is_kept(tmp_path: Path) -> None:
     def die(index: int, place: Place) -> dict[str, int]:
         print(f"at {index}")
         if index == 3:

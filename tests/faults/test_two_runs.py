@@ -85,7 +85,7 @@ def recorded(run: RunFolder) -> bool:
     return any(path.stat().st_size for path in run.ledger.glob("*.arrows"))
 
 
-def test_63_another_run_is_told_as_long_as_it_lives() -> None:
+def test_63_another_run_is_noted_while_it_lives() -> None:
     assert notes(5) == []
     with going_on(0, 1, 2) as other:
         name = run_folders(ROOT)[-1].name
@@ -125,7 +125,7 @@ def left(process: dict[str, Any], seconds: float = 0) -> RunFolder:
     return run
 
 
-def test_63_signs_of_life_count_where_the_process_cannot_be_seen() -> None:
+def test_63_heartbeats_count_if_the_process_is_not_visible() -> None:
     me = this_process()
     elsewhere = {**me, "host": "elsewhere", "pid": 77, "boot": "x"}
     contained = {**me, "space": "pid:[1]", "pid": 1}
@@ -149,14 +149,14 @@ def test_63_signs_of_life_count_where_the_process_cannot_be_seen() -> None:
         lambda me: "nonsense",
     ],
 )
-def test_63_a_run_that_is_over_is_not_told(change: Callable[[Any], Any]) -> None:
+def test_63_a_run_that_is_over_is_not_noted(change: Callable[[Any], Any]) -> None:
     run = left(change(this_process()))
     Path(run.path.parent / "20200101T000000000000Z-abcdef").mkdir()  # killed as it began
     (run.path.parent / "20200101T000000000000Z-abcdef" / "run.json").write_text("{")
     assert notes(5) == []
 
 
-def test_63_a_driver_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_63_a_driver_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     from superparams.store import others
 
     monkeypatch.setattr(others, "_BEAT", 0.01)

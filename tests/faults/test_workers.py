@@ -90,7 +90,7 @@ def test_3_sys_exit_is_a_failure() -> None:
     assert "SystemExit" in assert_only(with_one(lambda: sys.exit(0)), 7, "failed")["error"]
 
 
-def test_3_a_fork_that_comes_back_is_not_a_second_worker() -> None:
+def test_3_a_forked_child_that_returns_is_not_a_second_worker() -> None:
     def function(index: int, place: Place) -> dict[str, int]:
         if index == 3:
             os.fork()
@@ -284,7 +284,7 @@ def test_7_a_timeout_is_tried_again() -> None:
     assert row["attempt"] == 2
 
 
-def test_7_settings_under_the_limit_live() -> None:
+def test_7_settings_under_the_limit_are_not_killed() -> None:
     def function(index: int, place: Place) -> dict[str, int]:
         time.sleep(0.03)
         return {}
