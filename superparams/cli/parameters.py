@@ -17,7 +17,7 @@ class Name(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3
         self, param: click.Parameter, ctx: click.Context | None = None
     ) -> str | None:
         """What to do when it is left out."""
-        return "Which experiment? `experiment list` tells all."
+        return "`experiment list` lists all experiments."
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
