@@ -39,12 +39,12 @@ MAY_BE_FIELDS: Final = {"seed"}  # a method of Experiment that a declared field 
 class SearchMeta(ABCMeta):
     """Makes every annotated attribute of a class body a field, without a decorator.
 
-    The fields are recorded, in order and with those inherited, in the attribute
-    ``__superparams_fields__`` of the class. An unannotated assignment to an inherited field
-    changes that field and keeps its annotation.
+    The attribute ``__superparams_fields__`` of the class has all fields in order, including
+    inherited ones. An assignment without an annotation changes an inherited field and keeps its
+    annotation.
 
     Raises:
-        FieldError: For a body that cannot work; names Class.field and the remedy.
+        FieldError: For a wrong declaration; the text names Class.field and the remedy.
     """
 
     def __new__(

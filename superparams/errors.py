@@ -1,4 +1,4 @@
-"""Everything superparams raises, in one small family, and how any exception is told.
+"""All errors that superparams raises, and functions that show any exception.
 
 Each error is built from one finished message, so that it survives pickling between processes.
 """
@@ -38,8 +38,8 @@ __all__ = [
 class SuperparamsError(Exception):
     """The parent of every error of superparams.
 
-    Its text may quote values, paths and errors of elsewhere: control characters in them are written
-    out, as in ``\\x1b``, since a traceback shows that text at a terminal. `args` has it as it was.
+    The text may quote values, paths and other errors. Control characters in it are written out, as
+    in ``\\x1b``, since a traceback shows the text at a terminal. `args` has the unchanged text.
     """
 
     def __str__(self) -> str:
@@ -47,11 +47,11 @@ class SuperparamsError(Exception):
 
 
 class FieldError(SuperparamsError, TypeError):
-    """A field is declared or given in a way that cannot work: names Class.field and the remedy."""
+    """A field is declared or given wrongly; the text names Class.field and the remedy."""
 
 
 class ReadOnlyError(SuperparamsError, AttributeError):
-    """A declared field of a setting was assigned: what was recorded must be what ran."""
+    """A declared field of a setting was assigned, but what is recorded must be what ran."""
 
 
 class SpaceError(SuperparamsError, ValueError):
@@ -59,7 +59,7 @@ class SpaceError(SuperparamsError, ValueError):
 
 
 class SizeError(SuperparamsError, OverflowError):
-    """A space has more settings than ``len`` can tell; ``space.n_settings`` tells."""
+    """A space has more settings than ``len`` can return; use ``space.n_settings``."""
 
 
 class IdentityError(SuperparamsError, TypeError):
@@ -67,11 +67,11 @@ class IdentityError(SuperparamsError, TypeError):
 
 
 class PayloadError(SuperparamsError):
-    """What every worker needs could not be packed or attached."""
+    """The payload, which every worker needs, could not be packed or attached."""
 
 
 class EngineError(SuperparamsError):
-    """An engine cannot do what was asked of it."""
+    """An engine does not support an option, or cannot start its workers."""
 
 
 class StoreError(SuperparamsError):
@@ -79,7 +79,7 @@ class StoreError(SuperparamsError):
 
 
 class RunError(SuperparamsError):
-    """A run cannot start or go on."""
+    """A run cannot start or continue."""
 
 
 class SettingFailed(SuperparamsError):
@@ -87,11 +87,11 @@ class SettingFailed(SuperparamsError):
 
 
 class CommandError(SuperparamsError):
-    """A command line cannot be carried out: a name means nothing, or a file cannot be imported."""
+    """A command cannot be carried out: a name is unknown, or a file cannot be imported."""
 
 
 class Where(str):
-    """A note on an error of the user's code: of which field and of which setting that was.
+    """A note on an error of the user's code, which names the field and the setting.
 
     Attributes:
         short: The same without the setting.

@@ -67,10 +67,11 @@ class _of_class_or_space(Generic[P, R]):
 
 
 class Experiment(Params):
-    """A whole experiment: its fields, the space they are searched over, and what to run.
+    """A whole experiment: its fields, the space they are searched over, and its logic.
 
-    Subclass it, annotate fields, write ``run``. An instance with open axes is a space: iterate
-    it, or ``run_all()``. An instance without is a setting: ``run()`` runs it here and now.
+    Subclass it, annotate fields and write ``run``. An instance with open axes is a space: iterate
+    over it, or call ``run_all()``. An instance without open axes is a setting: ``run()`` runs it in
+    this process and records nothing.
     """
 
     seed_globals: ClassVar[bool] = True
@@ -78,43 +79,45 @@ class Experiment(Params):
     before each setting, if its code may draw from them."""
 
     def run(self) -> Any:
-        """What one setting does: override it.
+        """Run one setting. Override this method.
 
         Returns:
-            A dict (one row of the table of results), None, or a data frame (many rows).
+            A dict (one row of the table), None (a row without results), or a data frame (many
+            rows).
         """
         raise NotImplementedError(f"{type(self).__name__} has no run(); write one")
 
     def setup(self) -> None:
-        """Runs once in each worker before its first setting: load a model, open a connection.
+        """Prepare a worker, once before its first setting: load a model, open a connection.
 
-        Attributes it sets are there on every setting of that worker. It sees the fixed fields
-        only, since the others differ from setting to setting.
+        Every setting of the worker has the attributes that this method sets. The method can read
+        fixed fields only, since the others differ from setting to setting.
         """
 
     def teardown(self) -> None:
-        """Runs once in each worker after its last setting, with what ``setup`` made."""
+        """Clean up a worker, once after its last setting; has the attributes of ``setup``."""
 
     def report(self, results: Results) -> Any:
-        """Runs once in the driver after the last setting, on the space: a figure, a summary.
+        """Make a figure or a summary, once in the driver after the last setting, on the space.
 
         Args:
-            results: What ``run_all`` is about to return.
+            results: The results that ``run_all`` is about to return.
 
         Returns:
-            What to keep beside the table: text (``report.md``), a figure with ``savefig``
-            (``report.png``), a frame (``report.parquet``), what JSON has (``report.json``), the
-            path of a file it wrote itself, or None. ``results.report`` is the path.
+            A value to keep beside the table: text (``report.md``), a figure with ``savefig``
+            (``report.png``), a frame (``report.parquet``), a value that JSON can hold
+            (``report.json``), the path of a file that the method wrote, or None.
+            ``results.report`` is the path of the kept file.
         """
 
     @property
     def rank(self) -> int:
-        """Which worker runs this setting: 0 to ``n_proc - 1``."""
+        """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
         return self._place.rank
 
     @property
     def n_proc(self) -> int:
-        """How many workers the run has."""
+        """The number of workers of the run."""
         return self._place.n_proc
 
     @property
@@ -124,10 +127,10 @@ class Experiment(Params):
 
     @property
     def key(self) -> str:
-        """What identifies this setting in every run: 32 hexadecimal digits.
+        """The identity of this setting in every run: 32 hexadecimal digits.
 
         Raises:
-            SpaceError: For an open space, whose settings have a key each.
+            SpaceError: For an open space; each of its settings has a key.
             IdentityError: For a field whose value has no stable content.
         """
         from superparams.identity import key_text
@@ -145,10 +148,11 @@ class Experiment(Params):
         return key
 
     def _seed(self) -> int:
-        """A seed that follows from the key, so the same in every run: ``0 <= seed < 2**63``.
+        """A seed that is computed from the key, so it is the same in every run.
 
-        Nothing is seeded with it unasked: ``rng = numpy.random.default_rng(self.seed)``. A declared
-        field ``seed`` takes its place.
+        ``0 <= seed < 2**63``. Use it as in ``rng = numpy.random.default_rng(self.seed)``. Global
+        generators are seeded from it as well, see `seed_globals`. A declared field ``seed``
+        replaces it.
         """
         from superparams.identity import seed_of
 
@@ -161,11 +165,11 @@ class Experiment(Params):
 
     @_of_class_or_space
     def results(self, results: str | Path = "results") -> Results:
-        """What is recorded, without running anything.
+        """Load the recorded results, without running anything.
 
-        ``Class.results()`` gives the newest outcome of every setting of the experiment that ever
-        ran, ``space.results()`` those of the settings of a space, in its order, as ``run_all``
-        does; a setting is a space of one.
+        ``Class.results()`` returns the newest outcome of every setting that ever ran.
+        ``space.results()`` returns the outcomes of the settings of a space, in its order, as
+        ``run_all`` does. A setting is a space of one.
 
         Raises:
             StoreError: When nothing is recorded under the folder `results`.
@@ -176,7 +180,7 @@ class Experiment(Params):
 
     @property
     def folder(self) -> Path:
-        """A directory of this setting's own, the same in every run, made on first use."""
+        """The directory of this setting, the same in every run; it is created on first use."""
         from superparams.store import experiment_folder
         from superparams.store.location import results_folder
 
@@ -213,37 +217,37 @@ class Experiment(Params):
         """Run every setting and return the table of results.
 
         Args:
-            num_proc: Workers. 1 runs in this process, so that prints and breakpoints work;
-                ``"auto"`` takes as many as there are processors for this process.
+            num_proc: The number of workers. 1 runs in this process, so that prints and breakpoints
+                work; ``"auto"`` is the number of processors of this process.
             engine: ``"serial"``, ``"threads"``, ``"processes"``, an executor of
-                `concurrent.futures`, or an engine; by default the first with one worker and no
-                `timeout`, else processes.
-            resume: Whether to leave out settings that are done already by the same code.
-            only: ``"failed"`` runs only what failed, was killed or timed out before, ``"new"`` only
-                what has no outcome yet, and a list of keys only settings with one of these.
+                `concurrent.futures`, or an engine. The default is ``"serial"`` with one worker and
+                no `timeout`, else ``"processes"``.
+            resume: Whether to skip settings that are done by the same code.
+            only: ``"failed"`` runs only settings that failed, were killed or timed out before,
+                ``"new"`` only settings without an outcome, a list of keys only these settings.
             timeout: Seconds that `run` of a setting may take before its worker is killed.
             setup_timeout: Seconds that `setup` may take; by default 10 times `timeout`, at least 60
-            retries: Extra attempts of a setting whose outcome is in `retry_on`.
+            retries: Extra attempts for a setting whose status is in `retry_on`.
             retry_on: Any of ``"failed"``, ``"killed"``, ``"timeout"``.
-            on_error: ``"continue"`` records what failed and goes on; ``"raise"`` stops at the
-                first one and raises `SettingFailed`.
-            max_failures: After so many settings that failed, were killed or timed out, nothing
-                more is handed out; the rest runs when it is called again.
-            debug: Whether to stop in pdb where a setting raises, one setting after another in this
-                process, whatever is asked of workers. Leaving the debugger with ``q`` ends the
-                run, ``c`` goes on.
-            results: The folder under which ``<module>.<Class>/results.parquet`` is kept.
+            on_error: ``"continue"`` records a failure and continues; ``"raise"`` stops at the
+                first failure and raises `SettingFailed`.
+            max_failures: After so many settings that failed, were killed or timed out, no more
+                settings start. Call `run_all` again to run the rest.
+            debug: Whether to stop in pdb where a setting raises. Settings then run one after
+                another in this process, whatever `num_proc` and `engine` are. In pdb, ``q`` ends
+                the run and ``c`` continues.
+            results: The folder for ``<module>.<Class>/results.parquet``.
             start_method: ``"forkserver"``, ``"spawn"`` or ``"fork"``, for processes.
             threads_per_worker: BLAS and OpenMP threads of each worker; by default the cores are
                 divided among the workers.
             gpus: Devices to divide among the workers, by name or number.
-            progress: Whether to show what is going on.
+            progress: Whether to show the progress.
 
         Raises:
             RunError: Before anything starts, when there is nothing to run.
-            EngineError: When the engine cannot do what is asked, or workers cannot be started.
-            PayloadError: When something cannot travel to the workers, or there is no memory for it.
-            StoreError: When `results` is no folder, or what is recorded there cannot be read.
+            EngineError: When the engine does not support an option, or workers cannot be started.
+            PayloadError: When something cannot be sent to the workers, or memory is too small.
+            StoreError: When `results` is no folder, or its records cannot be read.
             SettingFailed: With ``on_error="raise"``.
         """
         asked = {name: x for name, x in locals().items() if name != "self"}

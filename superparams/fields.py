@@ -82,16 +82,16 @@ def search(*points: Any, zip: str | None = None) -> Any:
     """Declare a field as an axis: its candidate points.
 
     Args:
-        points: One iterable (not a string, not a ``Params``) gives its elements; several
-            arguments, or one scalar, are the points themselves; a mapping gives named points,
-            whose names stand in tables. Nothing at all means every value of a bool, Enum or
-            Literal annotation. A ``Params`` with open axes among the points adds its own
-            settings as alternatives.
+        points: One iterable (not a string, not a ``Params``): its elements are the points. Several
+            arguments, or one scalar: they are the points. A mapping: its values are the points,
+            and tables show their names. No argument: all values of a bool, Enum or Literal
+            annotation. A ``Params`` with open axes among the points adds its own settings as
+            alternatives.
         zip: Axes of one class with the same name here advance together, like the built-in ``zip``,
-            and must have equally many points.
+            and must have the same number of points.
 
     Returns:
-        To a type checker one point of the axis, so that the field reads as its own type.
+        For a type checker, one point of the axis, so that the field has its own type.
 
     Raises:
         FieldError: When the class is created, for an empty axis, points that never end, or no
@@ -256,14 +256,16 @@ def value(
 
     Args:
         x: The constant itself.
-        factory: Makes it once, on first need, without arguments.
-        derive: Computes it for each setting from that setting; recorded like any field, and
-            still open to be fixed at the call.
-        key: Identifies a constant that has no stable content of its own; change it when the
-            constant changes.
-        secret: The name of an environment variable that holds a password or a token. The field
-            is read from there each time, where the setting runs. It is in no key, table, ledger
-            or file, and no axis; neither the call nor the command line can give it.
+        factory: A function without arguments that makes the constant; called once, when the
+            constant is first needed.
+        derive: A function that computes the field from a setting. The field is recorded like any
+            other, and can be fixed at the call.
+        key: Identifies the constant instead of its content; change the key when the constant
+            changes.
+        secret: The name of an environment variable that holds a password or a token. Each access
+            reads the variable, in the process where the setting runs. The secret is in no key,
+            table, ledger or file. It cannot be an axis, nor given at the call or on the command
+            line.
 
     Raises:
         FieldError: When the class is created, unless exactly one of `x`, `factory`, `derive` and

@@ -38,9 +38,9 @@ P = TypeVar("P", bound="Params")
 class Params(metaclass=SearchMeta):
     """A group of declared fields: a setting when all are fixed, else a space of settings.
 
-    Subclass it for a group to nest in an experiment; subclass `Experiment` for one that runs.
-    All fields are keywords of the call; ``search(...)`` there opens an axis, a plain value fixes
-    it, and a dotted name (``**{"optimizer.lr": 0.1}``) reaches into a nested group.
+    Subclass it for a group inside an experiment; subclass `Experiment` for a class that runs.
+    Give fields as keywords of the call: ``search(...)`` makes an axis, a plain value fixes the
+    field, and a dotted name (``**{"optimizer.lr": 0.1}``) means a field of a nested group.
 
     Raises:
         FieldError: For an unknown or missing field, or points that cannot be an axis.
@@ -75,25 +75,25 @@ class Params(metaclass=SearchMeta):
         """An instance from words such as ``epochs=5``, as the command ``experiment`` takes them.
 
         Args:
-            words: Each ``name=value`` fixes a field, ``name=value,value`` searches it; a dotted
-                name (``optimizer.lr=0.1``) reaches into a nested group. The text of a value is
-                read as the annotation of its field says.
+            words: ``name=value`` fixes a field, ``name=value,value`` searches it, and a dotted
+                name (``optimizer.lr=0.1``) means a field of a nested group. The annotation of the
+                field decides how the text of a value is read.
 
         Raises:
-            FieldError: For a word that names no field, a text that is no value of its type, and a
-                required field that no word gives.
+            FieldError: For a word that names no field, a text that is no value of the type, and a
+                required field that is not given.
         """
         from superparams.arguments import parse  # what a class body does not need
 
         return cls(**parse(cls, words))
 
     def __post_init__(self) -> None:
-        """Runs on every new setting, never on an open space; override it freely."""
+        """Called on every new setting, never on an open space. Override it if you like."""
 
     def valid(self) -> bool:
-        """Whether to keep this setting of a space; override it to leave some out.
+        """Whether to keep this setting of a space. Override it to leave settings out.
 
-        Called before ``__post_init__``, with every declared field in place.
+        It is called before ``__post_init__``, when every declared field has its value.
         """
         return True
 
@@ -101,7 +101,7 @@ class Params(metaclass=SearchMeta):
 
     @property
     def n_settings(self) -> int:
-        """How many settings there are, at any size; exact also with ``valid``."""
+        """The number of settings, of any size; exact also with ``valid``."""
         return layout_of(self).size if is_open(self) else int(_is_valid(self))
 
     def __len__(self) -> int:
@@ -160,10 +160,10 @@ class Params(metaclass=SearchMeta):
         return self
 
     def index(self, setting: Params, /) -> int:
-        """The place of `setting` in this space, the inverse of ``space[i]``.
+        """The index of `setting` in this space, the inverse of ``space[i]``.
 
         Raises:
-            SpaceError: When it is not one of its settings; says which field is to blame.
+            SpaceError: When the space does not have this setting; names the field that differs.
         """
         if type(setting) is not type(self) or is_open(setting):
             raise SpaceError(f"{setting!r} is not a setting of {type(self).__name__}")
@@ -187,7 +187,7 @@ class Params(metaclass=SearchMeta):
     # -- a setting is a dict in the places that need one ---------------------------------------
 
     def keys(self) -> KeysView[str]:
-        """The names of the fields, in order; without secrets, which are no data of a setting."""
+        """The names of the fields, in order, without secrets."""
         return recorded_fields(type(self)).keys()
 
     def values(self) -> list[Any]:
@@ -201,8 +201,8 @@ class Params(metaclass=SearchMeta):
     def as_dict(self) -> dict[str, Any]:
         """Fields by name, nested groups as dicts.
 
-        A group whose annotation leaves the class open (a union, a base class) says which one it
-        is under ``"class"``.
+        If the annotation of a group allows several classes (a union, a base class), the dict has
+        the name of the class under ``"class"``.
         """
         return as_dict(self)
 
@@ -210,7 +210,7 @@ class Params(metaclass=SearchMeta):
         """`as_dict` as JSON; `options` go to `json.dumps`.
 
         Raises:
-            TypeError: For a value that JSON does not have; ``default=str`` writes it as text.
+            TypeError: For a value that JSON cannot hold; ``default=str`` writes it as text.
         """
         import json
 
@@ -219,7 +219,7 @@ class Params(metaclass=SearchMeta):
     def as_row(self) -> dict[str, Any]:
         """The columns this setting has in a table: dotted names, named points by their names.
 
-        What a factory makes is left out; other large values stand as a short text.
+        Values made by a factory are left out; other large values become a short text.
         """
         return dict(as_row(self))
 

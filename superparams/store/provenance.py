@@ -1,9 +1,9 @@
 """Which code, data and environment made a result.
 
-`gather` looks at the user's project, the machine and the process when a run starts: argv, git
-commit, branch and uncommitted patch, untracked sources, versions of what is imported, CPU and GPU.
-Values of environment variables are never looked at. Without git, or outside a repository, that part
-is simply absent.
+`gather` collects facts on the user's project, the machine and the process when a run starts: argv,
+git commit, branch and uncommitted patch, untracked sources, versions of imported packages, CPU and
+GPU. It never reads values of environment variables. Without git, or outside a repository, the facts
+of git are missing.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ PARTS = "parts.json"  # in source/: the text of each part of the code
 
 @dataclass(frozen=True, repr=False)
 class Provenance:
-    """What made a result. Printed, and in a notebook, it is a short account of that.
+    """The origin of a result. It prints as a short summary, also in a notebook.
 
-    commit, branch: of the user's git repository, None outside of one; patch: uncommitted changes to
-    it, None when there were none; files: untracked sources and those the experiment reaches, as
-    paths in the run folder; manifest: all that run.json says (argv, host, versions, times, space,
-    …).
+    commit, branch: of the user's git repository, None outside of one; patch: uncommitted changes,
+    None if there were none; files: untracked source files and the files that the experiment
+    reaches, as paths in the run folder; manifest: the content of run.json (argv, host, versions,
+    times, space, …).
     """
 
     run: Path
@@ -79,15 +79,15 @@ class Provenance:
     def restore(
         self, folder: Path | str, *, repository: Path | str | None = None, git: bool = True
     ) -> Path:
-        """Write the code of the run into a folder that is empty, or not there yet; gives its path.
+        """Write the code of the run into an empty or new folder, and return the path of the folder.
 
-        In git that is all of the repository: its commit, the uncommitted changes, and the sources
-        that git did not know. Nothing in your repository changes. Elsewhere it is the project's
+        With git, this is the whole repository: the commit, the uncommitted changes and the
+        untracked source files. Your repository is not changed. Without git, it is the project's
         files that the experiment reached.
 
-        repository: a clone that has the commit; by default the one that the run lies in, the one
-        that it was started in, or the one around the current directory. git: False writes only
-        what the experiment reached, for which no repository is needed.
+        repository: a clone that has the commit; by default the repository around the run folder,
+        that in which the run was started, or that around the current directory. git: False writes
+        only the files that the experiment reached, for which no repository is needed.
 
         Raises StoreError, before anything is written, for a folder that is not empty, and when no
         repository has the commit; warns when some files were too large to be kept.

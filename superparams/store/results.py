@@ -37,11 +37,11 @@ WIDTH = 120  # characters, where there is no terminal
 
 
 class Results:
-    """The newest outcome of every setting of an experiment, one row each (or those of its frame).
+    """The newest outcome of every setting: one row, or the rows of the data frame it returned.
 
-    Any reader of Arrow takes it as it is (`polars.DataFrame(results)`, `duckdb.sql("from
-    results")`); `path` is the parquet file. `failures`, `stale` and `where` are Results of fewer
-    rows.
+    Any library that reads Arrow accepts this object (`polars.DataFrame(results)`,
+    `duckdb.sql("from results")`); `path` is the parquet file. `failures`, `stale` and `where`
+    return Results with fewer rows.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Results:
         code: Code | None = None,
         of: Any = None,
     ) -> None:
-        """Most are made by `Results.load`.
+        """Use `Results.load` or `Class.results()` instead of this constructor.
 
-        root: the folder of the experiment; table: its rows; codes: fingerprints of the code as it
-        is now, then of code accepted as equivalent: rows by any other code are stale; code: the
-        code as it is now, which `changes` looks into; of: the experiment's class, or the space.
+        root: the folder of the experiment; table: its rows; codes: the fingerprint of the current
+        code, then of code accepted as equivalent: rows of any other code are stale; code: the
+        current code, for `changes`; of: the experiment's class, or the space.
         """
         self.root = root
         self.notes = tuple(notes)
@@ -67,9 +67,9 @@ class Results:
         self._space = of
         self._is_of_stale = False
         self.report: Path | None = None
-        """The file with what the experiment's own `report` made of these, if it did."""
+        """The file with the value that the `report` method of the experiment returned, if any."""
         self.elapsed: float | None = None
-        """Seconds that the run took which gave these; None where nothing ran for them."""
+        """Seconds that the run took; None if the results were loaded without a run."""
         self._rows = table if isinstance(table, Rows) else Rows.of_table(table)
 
     @classmethod
@@ -81,12 +81,11 @@ class Results:
         code: Code | None = None,
         of: Any = None,
     ) -> Results:
-        """The results in an experiment's folder (`results/<module>.<Class>`), without running.
+        """Load the results in an experiment's folder (`results/<module>.<Class>`).
 
-        Crashed runs are taken in, also where nothing can be written. Rows are read from the file
-        when they are first asked for, and stay what they are now whatever runs later. Warns of
-        rows that no ledger has any more. codes, code, of: see `Results`. Raises StoreError when
-        there are none.
+        Outcomes of crashed runs are included, also if the folder is read-only. Rows are read from
+        the file on first use; later runs do not change them. Warns about rows that are no longer in
+        any ledger. codes, code, of: see `Results`. Raises StoreError when nothing is recorded.
         """
         meant = "the folder of an experiment, such as results/module.Class"
         root = results_folder(root, meant=meant)
@@ -103,7 +102,7 @@ class Results:
     def empty(
         cls, root: Path, *, codes: Sequence[str] = (), code: Code | None = None, of: Any = None
     ) -> Results:
-        """No rows, for an experiment that nothing is recorded of."""
+        """Results without rows, for an experiment without records."""
         return cls(root, Rows.none(), codes=codes, code=code, of=of)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -190,10 +189,10 @@ class Results:
     def where(self, **params: Any) -> Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
-        Dotted names go in as `where(**{"optimizer.lr": 0.1})`. A named point is meant by its name
-        or its value, a group by all of its fields, a class of groups by itself or its name, and
-        `where(stale=False)` gives the rows that the code made as it is now. Raises StoreError for a
-        column that there is not, and for a value that it could never hold.
+        Write dotted names as `where(**{"optimizer.lr": 0.1})`. Give a named point by its name or
+        value, a group as an instance with all its fields, an alternative by its class or name.
+        `where(stale=False)` gives the rows that the current code made. Raises StoreError for an
+        unknown column, and for a value that the column could never hold.
         """
         found = self
         for name, value in params.items():
@@ -209,8 +208,8 @@ class Results:
     def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:
         """The row with the largest (or, with mode="min", smallest) value of a column.
 
-        NaN and null do not count. Rows that other code made do not either, unless stale=True, or
-        where these are `stale` results, or where the code as it is now is not known.
+        NaN and null are ignored. So are rows that other code made, unless stale=True, or these are
+        `stale` results, or the current code is not known.
         """
         is_stale: pa.ChunkedArray | None = None
         if self._now.codes and not (stale or self._is_of_stale):
@@ -248,9 +247,9 @@ class Results:
 
     @property
     def stale(self) -> Results:
-        """The rows that other code made than the code as it is now.
+        """The rows that were made by other code than the current one.
 
-        Empty when that is not known.
+        Empty if the current code is not known.
         """
         return (
             self._of_code(is_stale=True)
@@ -271,58 +270,58 @@ class Results:
 
     @property
     def is_code_known(self) -> bool:
-        """Whether it is known which code there is now: it is not where a folder alone was read."""
+        """Whether the current code is known; it is not after `load`, which reads only a folder."""
         return bool(self._now.codes)
 
     @property
     def stale_name(self) -> str:
-        """The name of the column that says of rows whether they are stale, where it is asked for.
+        """The name of the additional column that says whether a row is stale.
 
-        ``stale``, unless a parameter or a result is called so.
+        It is ``stale``, unless a parameter or a result has this name.
         """
         return stale_name(self.columns)
 
     def marked(self, rows: pa.Table) -> pa.Table:
-        """Rows of these results with the column `stale_name`; they need the column `code`.
+        """Add the column `stale_name` to rows of these results that have the column `code`.
 
-        It holds nulls where the code as it is now is not known.
+        The new column holds nulls if the current code is not known.
         """
         return self._now.marked(rows, self.stale_name)
 
     def changes(self) -> Changes:
-        """What changed since the stale rows were made, for each code that made some.
+        """The changes of code since the stale rows were made, for each version that made some.
 
         Printed, it names the functions, classes and constants that were changed, added or removed,
-        with a unified diff of their text. Raises StoreError where it is not known which code there
-        is now: take `Class.results()`.
+        with a unified diff of their text. Raises StoreError if the current code is not known; use
+        `Class.results()` then.
         """
         return self._now.changes(self._made_by(self.stale))
 
     def accept_stale(self, *codes: str, why: str = "") -> Results:
-        """Take the stale rows for what the code now would make, and record that decision.
+        """Accept the stale rows as results of the current code, and record this decision.
 
-        From then on they are not stale, and no run makes them again, until the next change of the
-        code. All rows by the same code are meant, not these alone; those by code that is not known
-        stay stale. Gives these rows as they are then.
+        Until the next change of the code, the rows are not stale and no run makes them again. The
+        decision holds for all rows of the same code, also for rows that are not among these. Rows
+        of unknown code stay stale. Returns these rows with their new state.
 
-        codes: fingerprints, or their beginnings, of some of the codes that made stale rows; all
-        when none is given. why: kept with the decision, beside who and when. Raises StoreError for
-        a code that made none.
+        codes: fingerprints of code that made stale rows, or their beginnings; without any, all
+        stale rows are accepted. why: kept with the decision, with your name and the time. Raises
+        StoreError for a code that made no stale rows.
         """
         return self._with(self._rows, self._now.accept(self._made_by(self.stale), codes, why))
 
     @property
     def accepted(self) -> list[Accepted]:
-        """What was accepted for the code now, and not withdrawn since.
+        """The decisions for the current code that were not withdrawn.
 
-        On disk these are lines of JSON: `accepted.jsonl` in the experiment's folder.
+        They are stored as lines of JSON in `accepted.jsonl` in the experiment's folder.
         """
         return self._now.accepted
 
     def withdraw(self, *codes: str, why: str = "") -> Results:
-        """Take back what `accept_stale` recorded: rows by these codes are stale again.
+        """Take back decisions of `accept_stale`: rows of these codes are stale again.
 
-        codes, why: as there. Gives these rows as they are then.
+        codes, why: as for `accept_stale`. Returns these rows with their new state.
         """
         return self._with(self._rows, self._now.withdraw(codes, why))
 
@@ -338,12 +337,12 @@ class Results:
         keys = {column[place].as_py() for place in places}
         if len(keys) != 1:
             what = f"{len(keys)} settings have" if keys else "no setting has"
-            more = ": give more of it" if keys else "; its column 'key' has all that there are"
+            more = ": give more digits" if keys else "; its column 'key' has all keys"
             raise StoreError(f"{what} a key that begins with {key!r} in {self.path}{more}")
         return self._at(places[0])
 
     def log(self, key: str) -> str:
-        """All that a setting printed, C code included; empty when nothing was kept.
+        """All output of a setting, including that of C code; empty if none was kept.
 
         Raises StoreError when the folder of its run is gone.
         """
@@ -354,7 +353,7 @@ class Results:
         return "" if log is None else b"".join(log.chunks()).decode(errors="replace")
 
     def provenance(self, row: dict[str, Any] | str) -> Provenance:
-        """Which code, data and environment made a row (or the row of a key): see `Provenance`.
+        """The code, data and environment that made a row, given as a row or a key.
 
         Raises StoreError when the folder of its run is gone.
         """
@@ -365,10 +364,10 @@ class Results:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many settings there are of each kind, as `experiment status` counts them.
+        """The number of settings in each state, as `experiment status` counts them.
 
-        ``done`` by the code as it is now, ``stale`` (done by other code), ``failed``, ``killed``,
-        ``timeout``. Where the code as it is now is not known, ``done`` are those of any code.
+        The states are ``done`` (by the current code), ``stale`` (done by other code), ``failed``,
+        ``killed`` and ``timeout``. If the current code is not known, ``done`` counts all code.
         """
         met, stale = self.ended
         done = stale.get("done", 0)
