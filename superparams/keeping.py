@@ -1,4 +1,4 @@
-"""Keeps what is known of a run's code and surroundings beside its outcomes, while it goes on."""
+"""Writes the code and the environment of a run into its folder, while settings run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run still has to do: the settings of a space, less those already recorded."""
+"""The plan of a run: the settings of a space without those that are recorded already."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def plan(
 
 
 def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
-    """Whether a space is so large beside what is recorded that only that is looked up in it."""
+    """Whether a space is so much larger than its records that only these are looked up in it."""
     recorded = 0 if index is None else len(index)
     is_little = recorded * 16 < size and recorded <= MOST_LOOKED_UP
     # One long axis would be digested place by place.

@@ -1,4 +1,4 @@
-"""What a run is asked: by whom settings are run, and what becomes of those recorded and failed."""
+"""The options of a run: the engine, and what to do with recorded and with failed settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALONE: Final = Options()
 
 @dataclass(frozen=True)
 class Policy:
-    """The part of what `Experiment.run_all` is asked that engines need not know; it says more."""
+    """Options that only the driver uses; `Experiment.run_all` describes them."""
 
     resume: bool = True
     only: Only | None = None
@@ -44,7 +44,7 @@ class Policy:
 
 
 def _only(given: Any) -> Only | None:
-    """Keys as `key_text` writes them, from a list, a column of a table, or whatever gives texts."""
+    """Keys as `key_text` writes them, from a list, a column of a table, or another iterable."""
     if given is None or (isinstance(given, str) and given in NAMED):
         return cast("Only | None", given)
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
@@ -59,7 +59,7 @@ def _only(given: Any) -> Only | None:
 
 
 def _most(given: object) -> int:
-    """A whole number, also of numpy; `True` is a slip."""
+    """A whole number, also of numpy, but not `True`."""
     with contextlib.suppress(TypeError):  # an array of numpy has the method, and refuses
         most = operator.index(given) if isinstance(given, SupportsIndex) else 0
         if most >= 1 and not isinstance(given, bool):
@@ -69,7 +69,7 @@ def _most(given: object) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """All that a run is asked.
+    """All options of a run.
 
     engine: its name, an executor, or an engine; None for worker processes where there cannot be
     ours, so that those of Python itself take their place.
@@ -98,7 +98,7 @@ def asked(
     gpus: Any = None,
     progress: bool = True,
 ) -> Asked:
-    """What `Experiment.run_all` is called with, looked through before anything is done.
+    """Check the arguments of `Experiment.run_all` before anything is done.
 
     Raises:
         RunError: For what means nothing.
@@ -149,7 +149,7 @@ def _debugged(engine: object) -> str:
 
 
 def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:
-    """The outcomes after which a setting is tried again."""
+    """The statuses after which a setting is tried again."""
     if isinstance(retry_on, str):
         raise RunError(f'retry_on={retry_on!r}: give several, as in retry_on=("{retry_on}",)')
     try:

@@ -138,7 +138,7 @@ def _keep_standard_files() -> None:
 
 
 def _report(space: Experiment, found: Results) -> Path | None:
-    """What the experiment makes of its results; its failure must not cost them."""
+    """Call the `report` method of the experiment; its failure must not lose results."""
     try:
         return keep_report(found.root, space.report(found))
     except Exception as error:
@@ -172,7 +172,7 @@ def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Pro
 
 
 def _tell_others(job: Job, run: RunFolder) -> None:
-    """Say which other runs of the experiment go on."""
+    """Note which other runs of the experiment are in progress."""
     for other in going_on(job.root, run):
         keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
         say(f"note: {other.told(job.program.name, keys)}")

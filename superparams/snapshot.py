@@ -1,7 +1,7 @@
-"""The code of a run in workers that import it later: as the driver runs it.
+"""Imports the code of a run in workers from the texts that the driver runs.
 
-A worker may start long after the driver: a replaced one, or any under ``spawn``. It must run the
-code that the run recorded, whatever has become of the files meanwhile.
+A worker may start long after the driver, for example under ``spawn`` or when it replaces another
+worker. It must run the code that the run recorded, even if the files have changed since.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["install", "installed"]
 
 
 def install(kept: Mapping[str, bytes]) -> None:
-    """From now on, import these files as they were; `kept` has their texts by resolved path.
+    """From now on, import these files from their kept texts; `kept` has them by resolved path.
 
-    What is loaded here from another text of them is forgotten, and imported anew.
+    A module that was loaded here from another text is unloaded, and imported again.
     """
     _remove()
     if kept:
@@ -47,7 +47,7 @@ def _remove() -> None:
 
 
 class _Finder:
-    """Finds what the other finders find, and has it loaded from what was kept."""
+    """Finds modules with the other finders, and loads them from the kept texts."""
 
     def __init__(self, kept: Mapping[str, bytes]) -> None:
         self._kept = kept
@@ -87,7 +87,7 @@ class _Finder:
 
 
 class KeptLoader(SourceFileLoader):
-    """Loads a module from a text; compiled code that lies about is of another text."""
+    """Loads a module from a text, and ignores compiled copies, which may be of another text."""
 
     def __init__(self, name: str, path: str, text: bytes) -> None:
         super().__init__(name, path)

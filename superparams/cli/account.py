@@ -1,4 +1,4 @@
-"""A run as JSON has it."""
+"""The JSON document of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which settings of which spaces are meant by the beginnings of their keys."""
+"""Finds settings by the beginnings of their keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of the code of experiments, told by the lines of its authors, and not by ours."""
+"""Shows errors of the user's code with frames of that code only, and not of superparams."""
 
 from __future__ import annotations
 

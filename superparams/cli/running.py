@@ -169,7 +169,7 @@ T = TypeVar("T")
 def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
     """What `act` gives, or why the experiment of that name cannot run, which is told at once.
 
-    An error of ours is not meant: it goes on its way.
+    An error of superparams itself is not handled here and is raised again.
     """
     try:
         return act()

@@ -1,4 +1,4 @@
-"""How an experiment stands: what its space has, and what is recorded of that."""
+"""The state of an experiment: the settings of its space, and how many of them are recorded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Declared:
     large: Keys | None = None
 
     def inside(self, index: Index | None) -> pa.Array:
-        """The keys that are recorded and are of settings of the space."""
+        """The recorded keys that belong to settings of the space."""
         nothing = pa.nulls(0, pa.binary(16)) if index is None else index.keys
         if self.large is None:
             return nothing if self.keys is None else self.keys
@@ -48,19 +48,19 @@ class Declared:
 
     @property
     def size(self) -> int | None:
-        """How many settings it has."""
+        """The number of settings."""
         return None if self.space is None else self.space.n_settings
 
     @property
     def axes(self) -> dict[str, str]:
-        """What is searched, by the dotted name of the field."""
+        """The axes, by the dotted name of the field."""
         if self.space is None or not is_open(self.space):
             return {}
         pairs = (line.partition(":") for line in repr(self.space).splitlines()[1:])
         return {name: text.strip() for name, _, text in pairs}
 
     def has(self, keys: Sequence[str]) -> set[str]:
-        """Which of these keys are of settings of the space; all of them where that is not known."""
+        """Those of some keys that belong to settings of the space; all if that is not known."""
         if self.large is not None:
             found = self.large.find([key_of_text(key) for key in keys])
             return {key for key in keys if key_of_text(key) in found}
@@ -72,7 +72,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Standing:
-    """How an experiment stands.
+    """The state of an experiment.
 
     Attributes:
         root: the folder in which all of its results are kept.
@@ -97,7 +97,7 @@ class Standing:
 
     @property
     def todo(self) -> int | None:
-        """How many settings the next run has to do; None where that is not known."""
+        """The number of settings that the next run has to run; None if it is not known."""
         return None if self.declared.why else sum(self.counts.values()) - self.counts["done"]
 
 

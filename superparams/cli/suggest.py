@@ -1,4 +1,4 @@
-"""What may stand next on a command line, for shells that complete it."""
+"""Suggestions for the next word of a command line, for shell completion."""
 
 from __future__ import annotations
 

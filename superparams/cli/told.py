@@ -1,4 +1,4 @@
-"""Times, durations, sizes and numbers of things, as a person reads them."""
+"""Readable texts for times, durations, sizes and counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def count(number: int, what: str) -> str:
 
 
 def moment(time: dt.datetime | None) -> str:
-    """A time as the clock here shows it; empty when it is not known."""
+    """A time as local time; empty if it is not known."""
     return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -77,7 +77,7 @@ def _is_entry(folder: Path) -> bool:
 
 
 def give(folder: Path) -> None:
-    """Say that a folder holds experiments, for this process: whoever runs them knows it."""
+    """Register a folder as an experiments folder in this process."""
     if folder not in _given:
         _given.append(folder)
         _folder_of.cache_clear()

@@ -1,8 +1,8 @@
-"""What a person sees while a run goes on.
+"""Shows the progress of a run.
 
-At a terminal one live line with the counts, the rate and the time left, and a line a worker once
-settings take long; in a notebook the same in one output of the cell; elsewhere a plain line now and
-then; nothing when not asked for.
+At a terminal, this is one live line with the counts, the rate and the time left, and a line for
+each worker when settings take long. In a notebook, it is the same in one output of the cell.
+Elsewhere, it is a plain line now and then. `progress=False` shows nothing.
 """
 
 from __future__ import annotations

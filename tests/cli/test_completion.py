@@ -170,7 +170,7 @@ def test_in_the_way_of_zsh_and_fish(ready: Project) -> None:
     assert ready.run(env=fish).out.splitlines() == ["kernel=linear,rbf"]
     fish = {VARIABLE: "fish_complete", "COMP_LINE": "experiment stat"}
     assert ready.run(env=fish).out.splitlines() == [
-        "status\tCount what is done, failed, stale and to do."
+        "status\tCount settings that are done, failed, stale and to do."
     ]
 
 
