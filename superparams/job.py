@@ -170,7 +170,7 @@ def _refuse_unrun(cls: type[Experiment]) -> None:
     """Say before anything runs that a ``run`` with a ``yield`` would not."""
     if inspect.isgeneratorfunction(cls.run) or inspect.isasyncgenfunction(cls.run):
         raise RunError(
-            f"{cls.__name__}.run() has a yield, so to call it runs nothing of it; collect what it "
+            f"{cls.__name__}.run() has a yield, so a call runs none of its code; collect what it "
             f"yields, and return a dict or a data frame"
         )
 

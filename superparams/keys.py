@@ -220,7 +220,7 @@ def _refuse_outer_name(group: Params, field: Field, outer: Mapping[str, str]) ->
     if wanted in outer and wanted not in fields_of(cls):
         raise FieldError(
             f"{field.where}: value(derive=...) asks for {wanted!r}, a field of {outer[wanted]}, "
-            f"but a group sees its own fields alone; derive {field.name} in {outer[wanted]}, or "
+            f"but a group knows only its own fields; derive {field.name} in {outer[wanted]}, or "
             f"declare {wanted} in {cls.__name__}"
         )
 

@@ -108,7 +108,7 @@ class Params(metaclass=SearchMeta):
         size = self.n_settings
         if size > sys.maxsize:
             raise SizeError(
-                f"{type(self).__name__} has {size:,} settings, more than len() can tell; "
+                f"{type(self).__name__} has {size:,} settings, more than len() can return; "
                 f"use space.n_settings"
             )
         return size

@@ -183,7 +183,7 @@ def _ordered(points: Iterable[Any], where: str) -> tuple[Any, ...]:
     shown = [(type(one).__name__, _stable_text(one)) for one in several]
     if any(" at 0x" in text for _, text in shown):
         raise FieldError(
-            f"{where}: a set has no order, and its elements say nothing to order them by; give "
+            f"{where}: a set has no order, and its elements cannot be put into an order; give "
             f"search a list"
         )
     order = sorted(range(len(several)), key=shown.__getitem__)

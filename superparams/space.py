@@ -278,7 +278,7 @@ class Settings(Sequence[S], Generic[S]):
             return len(self._indices)
         except OverflowError:
             raise SizeError(
-                f"this slice has {self._size:,} settings, more than len() can tell; take a "
+                f"this slice has {self._size:,} settings, more than len() can return; take a "
                 f"narrower one"
             ) from None
 

@@ -26,16 +26,16 @@ from superparams import Experiment, search, value
 class Pi(Experiment):
     """How close to pi do random points come?"""
 
-    # An axis: each of its points is tried, in all combinations with those of other axes.
+    # An axis: its points are combined with those of all other axes.
     points: int = search([100, 1_000, 10_000])
     """how many points are thrown (`experiment example --help` shows this)"""
     tries: int = search(range(4))
-    # A constant. It can be changed on the command line as well: radius=2
+    # A constant. You can change it on the command line, too: radius=2
     radius: float = value(1.0)
 
     def run(self) -> dict[str, float]:
-        """What one setting does: one value a field. What it returns is a row of the table."""
-        # self.seed is another one for every setting, and the same whenever that runs again.
+        """Runs one setting, in which each field has one value. Returns a row of the table."""
+        # self.seed differs from setting to setting, and is the same when a setting runs again.
         rng = random.Random(self.seed)
         r = self.radius
         places = [(rng.uniform(-r, r), rng.uniform(-r, r)) for _ in range(self.points)]

@@ -260,7 +260,7 @@ def _named(name: str) -> Engine:
         raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
     if name == "processes" and not has_processes():
         raise EngineError(
-            'engine="processes" needs a system with fork and Unix sockets, which this one is not; '
+            'engine="processes" needs a system with fork and Unix sockets, which this one lacks; '
             'give engine="threads", or an executor such as engine=ProcessPoolExecutor(4)'
         )
     module, kind = _NAMES[name]
