@@ -63,7 +63,7 @@ class Held:
 
 _held: dict[str, Held] = {}  # by the resolved path of the file
 _paths: dict[str, str] = {}  # resolved paths of `__file__`; empty for modules of others
-_last: list[int] = [0]  # the number of loaded modules when all of them were last checked
+_checked_count: list[int] = [0]  # the number of loaded modules when all of them were last checked
 
 
 def hold(name: str | None = None) -> None:
@@ -75,12 +75,12 @@ def hold(name: str | None = None) -> None:
     """
     if name is not None and name.partition(".")[0] == "superparams":
         return
-    if name is not None and len(sys.modules) == _last[0]:
+    if name is not None and len(sys.modules) == _checked_count[0]:
         module = sys.modules.get(name)
         if module is not None:
             _look_at(module)
         return
-    _last[0] = len(sys.modules)
+    _checked_count[0] = len(sys.modules)
     for module in list(sys.modules.values()):
         _look_at(module)
 

@@ -57,14 +57,14 @@ def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
     """
     taken = False
     functions: _Functions | None = None
-    for source, held in _doubtful(reach):
+    for source, held in _possibly_edited(reach):
         disk = _read(source.path)
         if disk is None or disk == held.text:
             continue
         if functions is None:
             functions = _functions_by_file(reach, classes)
         own = functions.get(source.path, [])
-        if _others(own, source, disk) or not _is_closer(source, own, held, disk):
+        if _differing_functions(own, source, disk) or not _is_closer(source, own, held, disk):
             continue
         replace_text(source.path, disk)
         taken = True
@@ -80,13 +80,13 @@ def edits_of(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], R
         on_disk: Makes the same from the files as they are now; called only if a file was edited.
     """
     found = Edits()
-    doubtful = list(_doubtful(reach))
+    doubtful = list(_possibly_edited(reach))
     if not doubtful:
         return found
     functions = _functions_by_file(reach, classes)
     edited: list[Source] = []
     for source, held in doubtful:
-        others = _others(functions.get(source.path, []), source, held.text)
+        others = _differing_functions(functions.get(source.path, []), source, held.text)
         parts = {
             part: code_form(one.__code__) for one in others for part in _part(one, source, reach)
         }
@@ -125,7 +125,7 @@ def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], found: Edits) 
             )
 
 
-def _doubtful(reach: Reach) -> Iterator[tuple[Source, Held]]:
+def _possibly_edited(reach: Reach) -> Iterator[tuple[Source, Held]]:
     """The modules whose text in memory may differ from the kept text or from the file."""
     for path, source in reach.files.items():
         held = text_at(path)
@@ -162,7 +162,7 @@ def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions
         for function in _plain(value):
             done[id(function)] = function
             found.setdefault(_resolved(function.__code__.co_filename), []).append(function)
-            todo += (cell for cell in _held_in(function) if cell is not function)
+            todo += (cell for cell in _closure_functions(function) if cell is not function)
     return found
 
 
@@ -173,7 +173,7 @@ def _plain(value: object) -> Iterator[types.FunctionType]:
         return
 
 
-def _held_in(function: types.FunctionType) -> Iterator[types.FunctionType]:
+def _closure_functions(function: types.FunctionType) -> Iterator[types.FunctionType]:
     """The functions in the closure of a function, such as the one that a decorator wraps."""
     for cell in function.__closure__ or ():
         try:
@@ -189,7 +189,7 @@ def _resolved(file: str) -> Path:
     return Path(os.path.realpath(file))
 
 
-def _others(
+def _differing_functions(
     functions: Iterable[types.FunctionType], source: Source, text: bytes
 ) -> list[types.FunctionType]:
     """The functions whose code differs from what `text` compiles to."""
@@ -205,10 +205,10 @@ def _others(
     except (SyntaxError, ValueError):
         return list(functions)
     forms = {name: set(map(code_form, codes)) for name, codes in written.items()}
-    return [one for one in functions if code_form(one.__code__) not in _written(one, forms)]
+    return [one for one in functions if code_form(one.__code__) not in _forms_in_text(one, forms)]
 
 
-def _written(function: types.FunctionType, forms: dict[str, set[bytes]]) -> set[bytes]:
+def _forms_in_text(function: types.FunctionType, forms: dict[str, set[bytes]]) -> set[bytes]:
     code: Any = function.__code__
     # A decorator may give a function another name; the code keeps its own name.
     name: str | None = getattr(code, "co_qualname", None)  # since Python 3.11
@@ -234,7 +234,7 @@ def _is_closer(
     source: Source, functions: list[types.FunctionType], held: Held, disk: bytes
 ) -> bool:
     """Whether the module in memory matches the text on disk better than the kept text."""
-    if _others(functions, source, held.text):
+    if _differing_functions(functions, source, held.text):
         return True
     module = held.module
     old, new = (_literals(text) for text in (held.text, disk))

@@ -35,14 +35,14 @@ def shell() -> Any:
 
 def notebook_name() -> str | None:
     """The file name of this notebook, such as ``fit.ipynb``; None if it is not known."""
-    for told in _told():
+    for told in _possible_paths():
         name = PurePath(told.replace("\\", "/")).name
         if name.endswith(".ipynb") and len(name) > len(".ipynb"):
             return name
     return None
 
 
-def _told() -> Iterator[str]:
+def _possible_paths() -> Iterator[str]:
     variables = vars(sys.modules["__main__"])
     for name in _VARIABLES:
         if isinstance(variables.get(name), str):

@@ -47,13 +47,13 @@ def home_of(results: Path, name: str, code: str) -> Home:
         return Home(usual)
     notebook = notebook_name()
     if notebook is None:
-        return _unclaimed(usual, code)
+        return _folder_without_name(usual, code)
     own = experiment_folder(results, f"{notebook}.{name[len(_MAIN) :]}")
     # Results that were made before the name was known stay where they are.
     return Home(usual if not own.is_dir() and _is_of_code(usual, code) else own)
 
 
-def _unclaimed(usual: Path, code: str) -> Home:
+def _folder_without_name(usual: Path, code: str) -> Home:
     """The folder of this notebook if its name is not known."""
     numbered = (usual.with_name(f"{usual.name}~{n}") for n in itertools.count(2))
     known = itertools.chain([usual], numbered)

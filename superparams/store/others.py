@@ -79,11 +79,13 @@ class Other:
         done, todo = sum(self.run.counts.values()), self.run.todo
         of = "" if todo is None else f" of {todo:,}"
         far = f"{done:,}{of} settings recorded"
-        other = f"another run of {name} is in progress: {self.run.name} ({self._who}; {far})"
+        other = (
+            f"another run of {name} is in progress: {self.run.name} ({self._where_it_runs}; {far})"
+        )
         return f"{other}; {self._shared(keys)}"
 
     @property
-    def _who(self) -> str:
+    def _where_it_runs(self) -> str:
         if self.silent is not None:
             ago = f"its last heartbeat was {self.silent:.0f} s ago"
             return f"process {self.run.pid} on {self.run.host}, {ago}"

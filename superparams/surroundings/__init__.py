@@ -66,7 +66,7 @@ class Surroundings:
             if part.module in sys.modules or (values and not part.waits):
                 part.apply(values, notes)
             elif part.waits:
-                when_loaded(part.module, part.name, _later(part, values) if values else None)
+                when_loaded(part.module, part.name, _apply_later(part, values) if values else None)
         return notes
 
     def shown(self, project: Path) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Surroundings:
         }
 
 
-def _later(part: Part, values: Mapping[str, Any]) -> Any:
+def _apply_later(part: Part, values: Mapping[str, Any]) -> Any:
     return lambda: part.apply(values, [])
 
 

@@ -66,11 +66,11 @@ class Generators:
                 self._own.setdefault(label, found)
         for library in self.libraries:
             if library not in sys.modules:
-                when_loaded(library, _KEY, self._later(library))
-        around_loading(self._untouched)
+                when_loaded(library, _KEY, self._seed_later(library))
+        around_loading(self._keeping_states)
 
     @contextmanager
-    def _untouched(self) -> Generator[None, None, None]:
+    def _keeping_states(self) -> Generator[None, None, None]:
         """Restore the state of all libraries after a module was loaded, which may draw from them.
 
         Only the first setting of a process loads the module. Without this, that setting would
@@ -86,13 +86,13 @@ class Generators:
         finally:
             for library in self.libraries:
                 with suppress(Exception):
-                    (states.get(library) or self._later(library))()
+                    (states.get(library) or self._seed_later(library))()
 
     def add(self, held: Mapping[str, Any]) -> None:
         """Seed the generators among the attributes that `setup` made as well."""
         self._own.update({f"setup.{n}": x for n, x in held.items() if _seeder(x) is not None})
 
-    def _later(self, library: str) -> Callable[[], None]:
+    def _seed_later(self, library: str) -> Callable[[], None]:
         return lambda: self._seed_library(library)
 
     def seed(self, seed: int) -> None:
@@ -195,7 +195,7 @@ def _library_restore(library: str) -> Callable[[], object]:
     """
     module: Any = sys.modules.get(library)
     if module is None:
-        return lambda: _renew(library)
+        return lambda: _reset(library)
     if library == "torch":
         state = module.get_rng_state()
         cuda = module.cuda.get_rng_state_all() if module.cuda.is_initialized() else None
@@ -213,7 +213,7 @@ def _library_restore(library: str) -> Callable[[], object]:
     return lambda: module.setstate(plain)
 
 
-def _renew(library: str) -> None:
+def _reset(library: str) -> None:
     module: Any = sys.modules.get(library)
     if module is not None and library == "torch":
         module.manual_seed(_FRESH_TORCH)

@@ -37,7 +37,7 @@ def generators_of(
     imported = set(imports)
     for one in cls.__mro__:
         if is_fileless(one.__module__):
-            imported.update(_met_in_memory(one))
+            imported.update(_packages_in_memory(one))
             modules.setdefault(one.__module__, sys.modules[one.__module__])
     loaded = (name.partition(".")[0] for name in modules)
     ours = {"superparams", "__main__", "", *loaded, *(path.stem for path in paths)}
@@ -67,7 +67,7 @@ def _named(modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
     return {module_name(name): modules[name] for name in ordered}
 
 
-def _met_in_memory(cls: type[Any]) -> Iterator[str]:
+def _packages_in_memory(cls: type[Any]) -> Iterator[str]:
     """The packages that are named by a class without a file and by the functions that it uses."""
     names: dict[str, Any] = vars(sys.modules[cls.__module__])
     todo: list[object] = [cls]
@@ -79,15 +79,16 @@ def _met_in_memory(cls: type[Any]) -> Iterator[str]:
         seen.add(id(value))
         for code in _codes(value):
             for name in code.co_names:
-                met = names.get(name)
-                if name in sys.modules and met is None:
+                value_of_name = names.get(name)
+                if name in sys.modules and value_of_name is None:
                     yield name
                 elif (
-                    isinstance(met, type | types.FunctionType) and met.__module__ == cls.__module__
+                    isinstance(value_of_name, type | types.FunctionType)
+                    and value_of_name.__module__ == cls.__module__
                 ):
-                    todo.append(met)
-                elif met is not None:
-                    yield _package_of(met)
+                    todo.append(value_of_name)
+                elif value_of_name is not None:
+                    yield _package_of(value_of_name)
 
 
 def _codes(value: Any) -> Iterator[types.CodeType]:

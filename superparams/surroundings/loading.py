@@ -87,11 +87,11 @@ class _Finder:
         is_meant = name in _actions and hasattr(loader, "exec_module")
         if is_meant or isinstance(loader, _FILES):
             with suppress(AttributeError):  # a loader without attributes of its own
-                setattr(loader, "exec_module", _telling(loader.exec_module))  # noqa: B010
+                setattr(loader, "exec_module", _with_actions(loader.exec_module))  # noqa: B010
         return spec
 
 
-def _telling(execute: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+def _with_actions(execute: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
     def run(module: ModuleType) -> None:
         is_outermost = _here.depth == 0
         _here.depth += 1

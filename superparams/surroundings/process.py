@@ -78,11 +78,11 @@ def _apply_filters(values: Mapping[str, Any], _: Notes) -> None:
         if kind is not None:
             warnings.filterwarnings(one.action, one.message, kind, one.module, one.line)
         elif one.module_of_category not in sys.modules:
-            again = _again(values)
+            again = _apply_filters_later(values)
             when_loaded(one.module_of_category, "warning filters", again)
 
 
-def _again(values: Mapping[str, Any]) -> Any:
+def _apply_filters_later(values: Mapping[str, Any]) -> Any:
     return lambda: _apply_filters(values, [])
 
 
