@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import pickle
 import random
 import shutil
 from collections.abc import Iterator
@@ -180,7 +181,7 @@ def draws(experiment: Experiments) -> bool:
 
 def generators() -> int:
     """Where the global random generators of this process are, as a number."""
-    return hash((random.getstate(), str(np.random.get_state())))
+    return hash(pickle.dumps((random.getstate(), np.random.get_state())))
 
 
 def not_synced(_: int) -> None:
