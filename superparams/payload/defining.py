@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cloudpickle import Pickler
 
+from superparams.payload.references import by_name, is_held, is_library
 from superparams.payload.script import (
     Cached,
     Definition,
@@ -31,6 +32,7 @@ __all__ = ["OfScript", "WholeScript", "reduce_cached"]
 
 _LARGEST: Final = 256 * 1024  # bytes of a definition that no setting reaches by name
 _PARTS: Final = 6  # of what cloudpickle makes of a class or function by value
+_NAMED: Final = (type, types.FunctionType)
 # Data has one of these: it stays behind when only a definition that nobody reaches refers to it.
 _DATA: Final = ("__array__", "__arrow_c_stream__", "__dlpack__", "state_dict")
 
@@ -90,14 +92,7 @@ def _placed(value: Any, name: str | None, made: tuple[Any, ...]) -> tuple[Any, .
 def _is_met_by_its_base(value: Any) -> bool:
     """Whether other code can come across it without its name, as by ``Base.__subclasses__()``."""
     bases = value.__mro__[1:] if isinstance(value, type) else ()
-    return any(not _is_library(str(base.__module__).partition(".")[0]) for base in bases)
-
-
-def _is_library(package: str) -> bool:
-    if package in sys.stdlib_module_names or package == "superparams":
-        return package != "__main__"
-    file = getattr(sys.modules.get(package), "__file__", None)
-    return isinstance(file, str) and ("site-packages" in file or "dist-packages" in file)
+    return any(not is_library(str(base.__module__).partition(".")[0]) for base in bases)
 
 
 class _Namespace:
@@ -110,9 +105,11 @@ class _Namespace:
 def reduce_cached(function: Any, *_: object) -> Any:
     """A function under ``functools.cache``, with an empty cache, where no process can import it.
 
-    By itself it travels by name, which for one of a script names nothing in a worker.
+    By itself it travels by the name of what it wraps, which may name nothing in a worker (for one
+    of a script), or the bare function: ``load = functools.cache(helpers.load)``.
     """
-    if function.__module__ not in ("__main__", "__mp_main__", None):
+    module = function.__module__
+    if module not in ("__main__", "__mp_main__", None) and is_held(module, function):
         return NotImplemented
     parameters = function.cache_parameters()
     name = str(function.__qualname__)
@@ -163,7 +160,8 @@ class _DefinitionPickler(Pickler):
             return held, (path,)
         if isinstance(obj, Cached):
             return reduce_cached(obj)
-        made: Any = super().reducer_override(obj)
+        made: Any = by_name(obj) if isinstance(obj, _NAMED) else None
+        made = made or super().reducer_override(obj)
         if made is NotImplemented or len(made) != _PARTS:
             return made
         if isinstance(obj, types.FunctionType):

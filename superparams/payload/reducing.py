@@ -15,10 +15,12 @@ from typing import Any, cast
 from cloudpickle import Pickler
 
 from superparams.payload.defining import OfScript
+from superparams.payload.references import by_name, own_instance
 from superparams.payload.script import Names
 from superparams.payload.writing import Writer
 
 _NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of a file's name
+_NAMED = (type, types.FunctionType)
 Reducer = Callable[[Any, Writer], Any]
 
 # The generators that functions such as `random.random` draw from.
@@ -46,6 +48,8 @@ _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
     ("torch", "Generator", False, "reducing", "reduce_generator"),
     ("os", "_Environ", True, "reducing", "reduce_environment"),
     ("types", "CodeType", False, "reducing", "reduce_code"),
+    ("struct", "Struct", False, "reducing", "reduce_struct"),
+    ("numpy", "finfo", False, "reducing", "reduce_finfo"),
     ("functools", "_lru_cache_wrapper", False, "defining", "reduce_cached"),
 )
 
@@ -72,6 +76,9 @@ class ReducingPickler(Pickler):
                 return reduced
         if kind is Names:
             return self._script.rest()
+        known = by_name(obj) if isinstance(obj, _NAMED) else own_instance(obj)
+        if known is not None:
+            return known
         made = super().reducer_override(obj)
         return made if made is NotImplemented else self._script.reduced(obj, made)
 
@@ -109,3 +116,13 @@ def reduce_code(code: Any, writer: Writer) -> Any:
     """Code as cloudpickle has it, but with the name of its file, for tracebacks."""
     make, parts = Pickler.dispatch_table[types.CodeType](code)
     return make, tuple(code.co_filename if part == _NO_FILE else part for part in parts)
+
+
+def reduce_struct(source: Any, writer: Writer) -> Any:
+    """A compiled format, which has no pickle of its own, by its text."""
+    return type(source), (source.format,)
+
+
+def reduce_finfo(source: Any, writer: Writer) -> Any:
+    """The limits of a dtype by that dtype: the pickle of some numpys does not load."""
+    return type(source), (source.dtype,)
