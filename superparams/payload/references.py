@@ -1,8 +1,8 @@
 """What a worker can look up by name, although cloudpickle would take it apart.
 
-cloudpickle refers to a class by name only where the module that the class names is loaded. Classes of
-libraries often name another module: the public one, which may load on demand (`numpy.rec`), or be no
-more than an attribute of its package.
+cloudpickle refers to a class by name only where the module that the class names is loaded. Classes
+of libraries often name another module: the public one, which may load on demand (`numpy.rec`), or
+be no more than an attribute of its package.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAIN: Final = ("__main__", "__mp_main__")
 
 
 def by_name(value: Any) -> tuple[Any, ...] | None:
-    """How to look up a class or function of a library; None where cloudpickle does that, or none can."""
+    """How to look up a class or function of a library; None where cloudpickle knows better."""
     module: object = getattr(value, "__module__", None)
     path: object = getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(path, str) or "<" in path or module in _MAIN:
@@ -77,7 +77,7 @@ def attribute(module: str, path: str) -> Any:
 
 
 def own_instance(value: Any) -> tuple[Any, ...] | None:
-    """How to look up the one instance of a class that bears its name, such as `sys.version_info`."""
+    """How to look up what bears the name of its class, such as `sys.version_info`."""
     kind: type[Any] = type(value)
     module, name = kind.__module__, kind.__qualname__
     if module == "sys" and vars(sys).get(name) is value:
