@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from superparams.payload.aliases import bounds, note, reduce_small
 from superparams.payload.inplace import mapped_file_of
 from superparams.payload.writing import Writer
 
@@ -26,9 +27,11 @@ _PIECE = 16 * 2**20
 def reduce_array(source: Array, writer: Writer) -> Any:
     """Any array of plain items, of any layout: its memory if that is dense, else a dense copy."""
     kind: Any = cast("Any", type(source))
-    is_large = source.nbytes >= max(1, writer.threshold)
-    if not (is_large and _is_plain(source.dtype) and _is_usual(kind)):
+    if not _is_usual(kind):
         return NotImplemented
+    if source.nbytes < max(1, writer.threshold) or not _is_plain(source.dtype):
+        return reduce_small(source, writer.seen, writer.groups)
+    note(source, writer.seen, is_shared=True)
     data = source.view(np.ndarray)
     buffer, offset, strides = _memory_of(data, source, writer)
     arguments = buffer, data.dtype, data.shape, strides, offset
@@ -56,8 +59,7 @@ def _memory_of(
     data: Array, source: Array, writer: Writer
 ) -> tuple[PickleBuffer, int, tuple[int, ...]]:
     """The memory to ship, the offset of the first item in it, and the strides there."""
-    first = data.__array_interface__["data"][0]
-    low, high = _bounds(data, first)
+    low, high, first = bounds(data)
     in_place = writer.locate(low, high)
     if in_place is None and sys.platform != "linux":
         found = mapped_file_of(source)
@@ -70,12 +72,6 @@ def _memory_of(
         return writer.add(low, high - low), first - low, data.strides
     order = sorted(range(data.ndim), key=lambda axis: -abs(data.strides[axis]))
     return writer.add_pieces(_pieces(data.transpose(order))), 0, _dense_strides(data, order)
-
-
-def _bounds(data: Array, first: int) -> tuple[int, int]:
-    steps = [(n - 1) * stride for n, stride in zip(data.shape, data.strides, strict=True)]
-    low = first + sum(step for step in steps if step < 0)
-    return low, first + sum(step for step in steps if step > 0) + data.itemsize
 
 
 def _pieces(data: Array) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from superparams.errors import PayloadError
@@ -97,19 +98,27 @@ def pack(obj: object, *, threshold: int = 64 * 1024, name: str | None = None) ->
         PayloadError: If a part of it cannot be pickled (the error names the part and the remedy),
             or the memory cannot be had (it names the size).
     """
+    name = name or type(obj).__name__
+    payload, groups = _pass(obj, name, Writer(threshold))
+    if groups:
+        payload.close()
+        payload, _ = _pass(obj, name, Writer(threshold, groups=groups))
+    return payload
+
+
+def _pass(obj: object, name: str, writer: Writer) -> tuple[Payload, Mapping[Any, Any]]:
+    """What was packed, and arrays that share memory, which only another pass can take as such."""
     # cloudpickle is for the driver: workers import this module and not that one.
     from superparams.payload.blame import blame
     from superparams.payload.reducing import ReducingPickler
 
-    writer = Writer(threshold)
     chunks = _Chunks()
     # It keeps all that it has seen, so that memory which `chunks` refers to stays until it is
     # written.
     pickler = ReducingPickler(chunks, writer)
-    name = name or type(obj).__name__
     try:
         pickler.dump(obj)
-        return _finished(writer, chunks)
+        return _finished(writer, chunks), _shared_memory(writer)
     except BaseException as error:
         writer.close()
         if isinstance(error, MemoryError):
@@ -119,6 +128,14 @@ def pack(obj: object, *, threshold: int = 64 * 1024, name: str | None = None) ->
         if isinstance(error, PayloadError) or not isinstance(error, Exception):
             raise
         raise blame(obj, name, error) from error
+
+
+def _shared_memory(writer: Writer) -> Mapping[Any, Any]:
+    if len(writer.seen) < 2 or writer.groups:
+        return {}
+    from superparams.payload.aliases import groups_of
+
+    return groups_of(writer.seen, writer.threshold)
 
 
 def _finished(writer: Writer, chunks: _Chunks) -> Payload:

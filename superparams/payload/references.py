@@ -12,7 +12,7 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final
 
 __all__ = ["attribute", "by_name", "is_held", "is_library", "own_instance"]
 
@@ -78,7 +78,7 @@ def attribute(module: str, path: str) -> Any:
 
 def own_instance(value: Any) -> tuple[Any, ...] | None:
     """How to look up what bears the name of its class, such as `sys.version_info`."""
-    kind = cast("type[Any]", type(value))
+    kind: type[Any] = value.__class__
     module, name = kind.__module__, kind.__qualname__
     if module == "sys" and vars(sys).get(name) is value:
         return attribute, (module, name)

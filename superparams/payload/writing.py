@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from pickle import PickleBuffer
 from typing import Any
 
@@ -26,7 +26,9 @@ class Writer:
     that it gets back into what it returns. With `dry`, nothing is written.
     """
 
-    def __init__(self, threshold: int, *, dry: bool = False) -> None:
+    def __init__(
+        self, threshold: int, *, dry: bool = False, groups: Mapping[Any, Any] | None = None
+    ) -> None:
         self.threshold = threshold
         self.dry = dry
         self.regions: list[Region] = []
@@ -35,6 +37,10 @@ class Writer:
         self.in_place = 0
         self.written = 0
         self.end = 0
+        # For `superparams.payload.aliases`: arrays that this pass met, and which of them, as an
+        # earlier pass found, share memory.
+        self.seen: list[Any] = []
+        self.groups: Mapping[Any, Any] = groups or {}
         self._numbers: dict[int, int] = {}
         self._surroundings = Surroundings()
         # Stand-ins in the pickle for memory that has been dealt with, by their id.
