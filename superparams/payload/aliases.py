@@ -140,7 +140,8 @@ def _shares(one: Seen, part: _Part) -> bool:
 
 def _share_items(one: Array, other: Array) -> bool:
     try:
-        return bool(np.shares_memory(one, other, max_work=_WORK))
+        shares: Any = np.shares_memory  # its types do not know all values of max_work
+        return bool(shares(one, other, max_work=_WORK))
     except Exception:  # too hard to tell
         return True
 

@@ -34,6 +34,7 @@ _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
     ("numpy.ma", "MaskedArray", False, "arrays", "reduce_masked"),
     ("numpy", "ndarray", True, "arrays", "reduce_array"),
     ("array", "array", False, "arrays", "reduce_python_array"),
+    ("pandas.core.internals.managers", "BaseBlockManager", True, "blocks", "reduce_manager"),
     ("pyarrow", "Buffer", True, "frames", "reduce_buffer"),
     ("pyarrow", "Array", True, "frames", "reduce_arrow"),
     ("pyarrow", "ChunkedArray", False, "frames", "reduce_arrow"),
