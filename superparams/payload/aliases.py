@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
@@ -154,10 +154,10 @@ def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -
     if not source.nbytes:
         return NotImplemented
     first = source.__array_interface__["data"][0]
-    kind = None if type(source) is np.ndarray else type(source)
+    kind: Any = None if source.__class__ is np.ndarray else source.__class__
     layout = source.dtype, source.shape, source.strides
     owner = _owner(source)
-    if isinstance(owner, (bytearray, array)) and not source.dtype.hasobject:
+    if _is_python_array(owner) and not source.dtype.hasobject:
         start = np.frombuffer(owner, np.uint8).__array_interface__["data"][0]
         return rebuild_view, (owner, *layout, first - start, kind, source.flags.writeable)
     group = groups.get(_layout(source)) if groups else None
@@ -167,16 +167,21 @@ def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -
     if source.dtype.hasobject:
         return _reduce_objects(source, group.block, first, kind)
     if group.block is None:
-        return rebuild_readonly, (source.copy(order="K"),)
+        copied: Any = source.copy(order="K")
+        return rebuild_readonly, (copied,)
     return rebuild_view, (group.block, *layout, first - group.low, kind, source.flags.writeable)
 
 
 def _owner(source: Array) -> Any:
     """What owns the memory of an array: an array, or the object that it was made from."""
-    owner = source
+    owner: Any = source
     while isinstance(owner, np.ndarray) and owner.base is not None:
-        owner = owner.base
-    return owner.obj if isinstance(owner, memoryview) else owner
+        owner = cast("Any", owner.base)
+    return cast("Any", owner.obj) if isinstance(owner, memoryview) else owner
+
+
+def _is_python_array(owner: Any) -> bool:
+    return isinstance(owner, (bytearray, array))
 
 
 def _reduce_objects(source: Array, owner: Array, first: int, kind: type[Any] | None) -> Any:

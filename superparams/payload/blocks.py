@@ -22,7 +22,7 @@ def reduce_manager(source: Any, writer: Writer) -> Any:
             return NotImplemented
         if len(source.axes) == 1:
             return _itself, (type(source)(blocks[0], source.axes[0]),)
-        return _itself, (type(source).from_blocks(blocks, list(source.axes)),)
+        return _itself, (source.from_blocks(blocks, list(source.axes)),)
     except AttributeError:  # a pandas that is built in another way
         return NotImplemented
 

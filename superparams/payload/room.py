@@ -14,8 +14,11 @@ from pathlib import Path
 from superparams.errors import PayloadError
 
 _CGROUPS = Path("/sys/fs/cgroup")
-# Threads that give memory back: the system takes 60 ms to take a gibibyte.
-_releasing: set[threading.Thread] = set()
+# Memory that is given back in the background, where the system takes 60 ms to take a gibibyte; each
+# is set when that is done. (`Thread.join` may fail when several threads join the same one.)
+_releasing: set[threading.Event] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_releasing.clear)
 # Asking costs 0.1 ms: not worth it below this many bytes.
 _WORTH_ASKING = 16 * 2**20
 
@@ -41,9 +44,8 @@ def demand(size: int) -> None:
     """Raise `PayloadError` if `size` more bytes can be told to exceed what is left."""
     if size < _WORTH_ASKING:
         return
-    for thread in tuple(_releasing):  # others add to it meanwhile, and take away
-        thread.join()
-        _releasing.discard(thread)
+    for done in tuple(_releasing):  # others add to it meanwhile, and take away
+        done.wait()
     left = room()
     if left is not None and size > left:
         raise no_memory(size, f"only {human(left)} are left")
@@ -55,14 +57,23 @@ def release(fd: int) -> None:
         os.close(fd)
         return
 
-    thread = threading.Thread(target=os.close, args=(fd,), name="superparams-release", daemon=True)
+    done = threading.Event()
+    _releasing.add(done)
+    thread = threading.Thread(
+        target=_release, args=(fd, done), name="superparams-release", daemon=True
+    )
     try:
         thread.start()
     except RuntimeError:  # no room for a thread
+        _release(fd, done)
+
+
+def _release(fd: int, done: threading.Event) -> None:
+    try:
         os.close(fd)
-    else:
-        _releasing.difference_update([one for one in tuple(_releasing) if not one.is_alive()])
-        _releasing.add(thread)
+    finally:
+        _releasing.discard(done)
+        done.set()
 
 
 def room() -> int | None:
