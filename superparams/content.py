@@ -83,6 +83,8 @@ def is_array(value: object) -> bool:
 
 def items_of(value: Any) -> Mapping[Any, Any] | None:
     """The items of a mapping, or the fields of a dataclass or named tuple; None for others."""
+    if isinstance(value, library_class("scipy.sparse", "spmatrix")):
+        return None  # one kind of it is a mapping of its items
     if isinstance(value, Mapping):
         return value  # pyright: ignore[reportUnknownVariableType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -255,11 +257,6 @@ def is_container(value: Any) -> bool:
     return isinstance(value, _GROWING) or (type(value) is tuple and holds_mutable(value))
 
 
-def is_copied_when_shared(value: Any) -> bool:
-    """Whether `fresh` makes something new of a value whose objects are shared."""
-    return is_container(value) or _is_pandas(value)
-
-
 def _fresh_container(value: Any, share: bool) -> Any:
     items: Iterable[Any] = value.values() if isinstance(cast("object", value), dict) else value
     if _SCALARS.issuperset(map(type, items)):
@@ -305,9 +302,23 @@ def _deep(value: Any) -> Any:
 
 
 def read_only(array: Any) -> Any:
-    """A view of a numpy array that refuses writes; the array itself stays as it is."""
-    if not array.flags.writeable:
-        return array
-    view = array.view()
+    """A view of a numpy array that refuses writes; the array itself stays as it is.
+
+    Items that are objects are treated as those of a list; the mask of a masked array, as an array.
+    """
+    view = _fresh_objects(array) if array.dtype.kind == "O" else array.view()
+    if isinstance(view, library_class("numpy.ma", "MaskedArray")):
+        masked: Any = view
+        if masked.mask.ndim:  # else it has none, or is of no dimension
+            masked._mask = read_only(masked._mask)
     view.flags.writeable = False
     return view
+
+
+def _fresh_objects(array: Any) -> Any:
+    if not any(map(holds_mutable, array.flat)):
+        return array.view()
+    made = array.copy()
+    for place, item in enumerate(array.flat):
+        made.flat[place] = fresh(item, share_objects=True)
+    return made

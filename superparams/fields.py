@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
+from superparams.adapters.copies import is_copied, own_of
 from superparams.content import (
     fresh,
     holds_mutable,
     is_array,
-    is_copied_when_shared,
     is_truth,
     read_only,
     same,
@@ -184,7 +184,7 @@ class Value:
     @property
     def mutable_made(self) -> bool:
         """Whether each setting needs a copy of its own of what the factory has made."""
-        return is_copied_when_shared(self._made) or is_group(self._made)
+        return is_copied(self._made) or is_group(self._made)
 
     @property
     def is_carried(self) -> bool:
@@ -211,8 +211,10 @@ class Value:
     def own(self) -> Any:
         """What one setting gets of a given constant, or of the container that a factory made."""
         if self.is_made:
-            return fresh(self._made, share_objects=True)
-        return fresh(self.given, share_objects=not self.plain) if self.mutable else self.given
+            return own_of(self._made)
+        if not self.mutable:
+            return self.given
+        return fresh(self.given) if self.plain else own_of(self.given)
 
     def __getstate__(self) -> dict[str, Any]:
         # What a factory made travels once, in the payload, never with the declaration.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -174,10 +174,18 @@ def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -
 
 def _owner(source: Array) -> Any:
     """What owns the memory of an array: an array, or the object that it was made from."""
-    owner: Any = source
-    while isinstance(owner, np.ndarray) and owner.base is not None:
-        owner = cast("Any", owner.base)
-    return cast("Any", owner.obj) if isinstance(owner, memoryview) else owner
+    owner = source
+    while _is_array(owner) and owner.base is not None:
+        owner = owner.base
+    return owner.obj if _is_view(owner) else owner
+
+
+def _is_array(owner: Any) -> bool:
+    return isinstance(owner, np.ndarray)
+
+
+def _is_view(owner: Any) -> bool:
+    return isinstance(owner, memoryview)
 
 
 def _is_python_array(owner: Any) -> bool:

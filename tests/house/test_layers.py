@@ -20,6 +20,7 @@ LAYERS = (
     "cores",
     "content",
     "shorten",
+    "adapters",
     "texts",
     "fields",
     "slips",

@@ -1,0 +1,1 @@
+"""What is known of libraries: how objects of theirs are copied for a setting."""
