@@ -1,10 +1,11 @@
 """Carries process-wide settings of a script or a notebook to every worker.
 
 This is a closed list: decimal context, error and print options of numpy, warning filters, logging
-levels, options of pandas, defaults of torch, locale, working directory. `Surroundings.here` reads
-the settings when a run begins. `apply` sets them in a worker after the project's code is loaded.
-Only values that differ from the defaults are kept. No library is loaded for this: settings of a
-library that is not loaded yet are applied when it is loaded.
+levels and their names, limits of Python (recursion, digits of an int), options of pandas, defaults
+of torch, locale, working directory. `Surroundings.here` reads the settings when a run begins.
+`apply` sets them in a worker after the project's code is loaded. Only values that differ from the
+defaults are kept. No library is loaded for this: settings of a library that is not loaded yet are
+applied when it is loaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Warning filters, logging levels, locale and working directory."""
+"""Warning filters, logging levels, limits of the interpreter, locale and working directory."""
 
 from __future__ import annotations
 
@@ -116,11 +116,25 @@ def _take_levels(_: Notes) -> dict[str, Any]:
     for name, one in list(manager.loggerDict.items()):
         if isinstance(one, logging.Logger) and (one.level or one.disabled):
             found[f"logger {name}"] = one.level, one.disabled
+    found.update({f"level {number}": name for number, name in _level_names(logging).items()})
     return differing(found, {"root": logging.WARNING, "disable": 0})
+
+
+def _level_names(logging: Any) -> dict[int, str]:
+    """The names of levels that a script has added or changed."""
+    names: dict[int, str] = logging._levelToName
+    return {
+        number: name for number, name in list(names.items()) if _USUAL_LEVELS.get(number) != name
+    }
 
 
 def _apply_levels(values: Mapping[str, Any], _: Notes) -> None:
     logging: Any = importlib.import_module("logging")
+    for number in _level_names(logging):
+        logging.addLevelName(number, _USUAL_LEVELS.get(number, f"Level {number}"))
+    for name, x in values.items():
+        if name.startswith("level "):
+            logging.addLevelName(int(name.removeprefix("level ")), x)
     logging.root.setLevel(values.get("root", logging.WARNING))
     logging.root.disabled = values.get("root is disabled", False)
     logging.disable(values.get("disable", 0))
@@ -134,6 +148,14 @@ def _apply_levels(values: Mapping[str, Any], _: Notes) -> None:
     _set_levels.update(wanted)
 
 
+_USUAL_LEVELS: Final = {
+    0: "NOTSET",
+    10: "DEBUG",
+    20: "INFO",
+    30: "WARNING",
+    40: "ERROR",
+    50: "CRITICAL",
+}
 _set_levels: set[str] = set()  # the loggers whose level was set here for a run
 
 
@@ -142,10 +164,39 @@ def _show_levels(values: Mapping[str, Any], _: str) -> dict[str, Any]:
 
 
 def _level(x: Any) -> Any:
+    if isinstance(x, str):
+        return x
     if isinstance(x, tuple):
         return "disabled" if x[1] else _level(x[0])
     logging: Any = sys.modules.get("logging")
     return x if isinstance(x, bool) or logging is None else str(logging.getLevelName(x))
+
+
+# ---- limits of the interpreter
+
+_LIMITS: Final = {
+    "recursion": (sys.getrecursionlimit, sys.setrecursionlimit),
+    **(
+        {"digits of an int": (sys.get_int_max_str_digits, sys.set_int_max_str_digits)}
+        if hasattr(sys, "set_int_max_str_digits")
+        else {}
+    ),
+}
+_USUAL_LIMITS: Final = {"recursion": 1000, "digits of an int": 4300}
+
+
+def _take_limits(_: Notes) -> dict[str, Any]:
+    return differing({name: get() for name, (get, _) in _LIMITS.items()}, _USUAL_LIMITS)
+
+
+def _apply_limits(values: Mapping[str, Any], notes: Notes) -> None:
+    for name, (get, put) in _LIMITS.items():
+        wanted: int = values.get(name, _USUAL_LIMITS[name])
+        if get() != wanted:
+            try:
+                put(wanted)
+            except (ValueError, RecursionError):
+                notes.append(f"the limit of {name}, {wanted}, cannot be set in workers")
 
 
 # ---- locale and working directory
@@ -215,6 +266,7 @@ PARTS: Final = (
         defaults={"root": "WARNING", "disable": "NOTSET"},
         show=_show_levels,
     ),
+    Part("limits", "sys", _take_limits, _apply_limits, defaults=_USUAL_LIMITS),
     Part(
         "locale",
         "sys",

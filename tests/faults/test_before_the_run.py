@@ -79,6 +79,12 @@ logging.getLogger("quiet").disabled = True
 logging.disable(5)
 pd.set_option("display.precision", 3, "display.float_format", "{:.1f}".format)
 locale.setlocale(locale.LC_NUMERIC, "C.UTF-8")
+logging.addLevelName(7, "TRACE")
+logging.addLevelName(20, "NOTE")
+sys.setrecursionlimit(4000)
+limit_digits = getattr(sys, "set_int_max_str_digits", lambda _: None)
+limit_digits(6000)
+def depth(n): return 1 + depth(n - 1) if n else 0
 
 class Told(Experiment):
     x: int = search([1, 2, 7])
@@ -101,6 +107,8 @@ class Told(Experiment):
             str(np.array([self.x / 3, 1e-9])), levels, logging.getLogger("quiet").disabled,
             logging.root.manager.disable, pd.DataFrame({"a": [self.x / 3]}).to_string(),
             pd.get_option("display.precision"), locale.setlocale(locale.LC_NUMERIC),
+            logging.getLevelName(7), logging.getLevelName("TRACE"), logging.getLevelName(20),
+            depth(2000), len(str(10**5000)), sys.getrecursionlimit(),
             os.path.basename(os.getcwd()), [str(one[:2]) for one in warnings.filters],
         ])}
 os.mkdir("elsewhere")
@@ -112,7 +120,16 @@ os.chdir("elsewhere")
 def test_43_what_is_set_up_holds_in_every_worker(tmp_path: Path) -> None:
     serial, *others = rows(tmp_path, SET_UP + "everywhere(Told())", "x", "told")
     first = serial[0]["told"]
-    for part in ("0.33334", "Infinity", "0.3333333'", "raises", "raised", "0.33", "elsewhere"):
+    for part in (
+        "0.33334",
+        "Infinity",
+        "0.3333333'",
+        "raises",
+        "raised",
+        "0.33",
+        "elsewhere",
+        "'TRACE', 7, 'NOTE', 2000, 5001, 4000",
+    ):
         assert part in first
     assert others == [serial] * 4
 
@@ -166,7 +183,7 @@ run(Late(), num_proc=2)
 
 def test_43_the_set_up_is_recorded_and_a_difference_is_noted(tmp_path: Path) -> None:
     script = """
-import decimal, json, pathlib
+import decimal, json, logging, pathlib, sys
 import numpy as np
 from superparams import Experiment, search
 class Third(Experiment):
@@ -178,6 +195,8 @@ notes.append(Third().run_all(2, progress=False).notes)
 notes.append(Third().run_all(2, progress=False).notes)
 decimal.getcontext().prec = 6
 np.seterr(divide="call")
+sys.setrecursionlimit(3000)
+logging.addLevelName(7, "TRACE")
 notes.append(Third(x=search([1, 2, 3])).run_all(2, progress=False).notes)
 paths = sorted(pathlib.Path("results").glob("*/runs/*/run.json"))
 told = [json.loads(path.read_text()) for path in paths]
@@ -202,6 +221,9 @@ print(json.dumps([notes, [one["surroundings"] for one in told], told[-1]["notes"
     assert any("seterrcall() does not reach workers" in note for note in other)
     (differs,) = [note for note in other if "a different set-up" in note]
     assert "decimal: prec was 5, is 6" in differs
+    assert "limits: recursion was 1000, is 3000" in differs
+    assert recorded[1]["limits"] == {"recursion": 3000}
+    assert recorded[1]["logging levels"] == {"level 7": "TRACE"}
 
 
 NOISE = """
