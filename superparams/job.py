@@ -29,6 +29,7 @@ from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
 from superparams.store.notebooks import home_of
+from superparams.store.owned import FIELDS_OF, owned_fields
 from superparams.surroundings import Surroundings, differences
 from superparams.surroundings.generators import CANNOT_SEED
 from superparams.surroundings.imports import generators_of
@@ -100,6 +101,7 @@ class Job:
             "parts": self.code.parts,
             "surroundings": self.program.surroundings.shown(self.project),
             "notes": self.notes,
+            FIELDS_OF: owned_fields(self.space),
         }
 
 

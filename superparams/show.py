@@ -241,7 +241,7 @@ class Rows:
             if isinstance(x, Axis) and _is_plain_axis(x):
                 self._axes.append(name)
                 self._cells[name] = None
-            elif isinstance(x, Axis) or is_group(x) or isinstance(field.declared, Axis):
+            elif isinstance(field.declared, Axis) or _is_split(x, declared):
                 self._is_plain = False
             elif name in held or (isinstance(declared, Value) and declared.given is not REQUIRED):
                 self._cells[name] = table_value(declared_of(space, name))
@@ -261,6 +261,11 @@ class Rows:
             return columns
 
         return plain if self._is_plain else lambda setting: dict(as_row(setting, cells=cells))
+
+
+def _is_split(x: Any, declared: Any) -> bool:
+    """Whether a field has several columns, or another number of them from setting to setting."""
+    return isinstance(x, Axis) or is_group(x) or is_group(getattr(declared, "given", None))
 
 
 def _is_plain_axis(axis: Axis) -> bool:

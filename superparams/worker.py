@@ -9,16 +9,16 @@ from __future__ import annotations
 import inspect
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
 from superparams import visible
-from superparams.declare import fields_of
+from superparams.declare import fields_of, recorded_fields
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.experiment import Experiment, Place
 from superparams.field import copies_of, pristine
-from superparams.fields import is_open
+from superparams.fields import is_group, is_open
 from superparams.identity import key_text, seed_of
 from superparams.identity.names import main_name, set_main_name
 from superparams.keys import Keys
@@ -33,7 +33,7 @@ from superparams.payload.process import Origin, this_process
 from superparams.payload.script import Names, Script
 from superparams.payload.script import adopt as adopt_script
 from superparams.secrets import hide, variables_of
-from superparams.show import Rows, as_row
+from superparams.show import Rows, row_of_field
 from superparams.snapshot import install
 from superparams.surroundings import Surroundings
 from superparams.surroundings.generators import Generators, aside
@@ -194,16 +194,20 @@ class Program:
 
 def _partial_row(setting: Experiment) -> dict[str, Any]:
     """The columns of a setting, None for a derived field that cannot be computed."""
-    held: dict[str, Any] = vars(setting)
-    for name in fields_of(type(setting)):
+    return dict(_known_cells(setting, ""))
+
+
+def _known_cells(params: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, field in recorded_fields(params.__class__).items():
         try:
-            getattr(setting, name)
-        except Exception:
-            held[name] = None
-    try:
-        return dict(as_row(setting))
-    except Exception:  # such a field of a group
-        return {}
+            yield from row_of_field(params, field, prefix)
+        except Exception:  # it is derived, or such a field stands in a group
+            group: Any = params.__dict__.get(name)
+            yield from (
+                _known_cells(group, f"{prefix}{name}.")
+                if is_group(group)
+                else [(prefix + name, None)]
+            )
 
 
 class Worker:

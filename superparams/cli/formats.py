@@ -17,8 +17,9 @@ from superparams import visible
 from superparams.cli import document
 from superparams.cli.tables import is_terminal
 from superparams.errors import CommandError
-from superparams.store.rows import as_dicts
-from superparams.store.shown import cell, numbers, table_of
+from superparams.store.owned import Owned
+from superparams.store.rows import Rows, as_dicts
+from superparams.store.shown import cell, mark_nones, numbers, table_of
 from superparams.visible.table import Table
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def as_table(
     sort: Iterable[str] = (),
     keep: Iterable[str] = (),
     longest: Mapping[str, int] | None = None,
+    every: pa.Table | None = None,
 ) -> Table:
     """Rows of results as short text.
 
@@ -191,12 +193,15 @@ def as_table(
         keep: Columns that stay in whatever room there is, beside those, the key and the mark of
             stale rows.
         longest: How many characters cells of a column may have, where that is more than usual.
+        every: These rows with all of their columns, which tell None from no such field.
     """
     sorts = set(sort)
     pinned = {"key", of.stale_name, *keep, *sorts}
     some = list(rows(table.slice(0, most)))
+    nones = {} if every is None else Owned(Rows.of_table(every)).nones(table.column_names)
+    mark_nones(some, range(len(some)), nones)
     is_sorted = not sorts.isdisjoint(of.results)
-    return table_of(of, table, some, keep=pinned, is_sorted=is_sorted, longest=longest)
+    return table_of(of, table, some, keep=pinned, is_sorted=is_sorted, longest=longest, nones=nones)
 
 
 def frame(table: pa.Table, most: int) -> Table:

@@ -134,7 +134,8 @@ class Ended:
         found = self.results
         if not 0 < len(found) <= ROWS:
             return []
-        made = as_table(found, for_people(found, found.to_arrow(stale=True))).fitted(room())
+        every = found.to_arrow(stale=True)
+        made = as_table(found, for_people(found, every), every=every).fitted(room())
         return [*lines_of(made), *made.notes(room=room())]
 
     def _failures(self) -> list[dict[str, Any]]:

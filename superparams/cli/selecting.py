@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 from superparams.columns import kind_of, plain_scalar
 from superparams.errors import CommandError
 from superparams.store.matching import matches, unknown_column
+from superparams.store.owned import Owned, is_none
+from superparams.store.rows import Rows
 
 __all__ = ["chosen", "matching", "ordered"]
 
@@ -132,8 +134,8 @@ class _Condition:
 def matching(table: pa.Table, wanted: Iterable[str]) -> pa.Table:
     """The rows for which all conditions hold: ``kernel=rbf,poly``, ``accuracy>0.9``, ``C!=1``.
 
-    Values are read by the type of the column; ``None`` is the absence of one, and several by comma
-    are any of them.
+    Values are read by the type of the column; ``None`` is a field that is None, of settings that
+    have it, and several by comma are any of them.
 
     Raises:
         CommandError: For what is no condition, no column, or no such value.
@@ -169,7 +171,11 @@ def _mask(table: pa.Table, condition: _Condition) -> pa.Array:
     if condition.operator in _ORDERS:
         return _compared(column, field, condition)
     texts = _several(condition.text)
-    masks = [_equal(column, field, condition, text) for text in texts]
+
+    def has() -> pa.Array:
+        return Owned(Rows.of_table(table)).has(condition.column)
+
+    masks = [_equal(column, field, condition, text, has) for text in texts]
     mask = masks[0]
     for one in masks[1:]:
         mask = pc.or_(mask, one)
@@ -198,9 +204,11 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
-def _equal(column: Any, field: pa.Field, condition: _Condition, text: str) -> pa.Array:
+def _equal(
+    column: Any, field: pa.Field, condition: _Condition, text: str, has: Callable[[], pa.Array]
+) -> pa.Array:
     if text == "None":
-        return pc.is_null(column)
+        return pc.is_null(column) if condition.operator == "!=" else is_none(column, has())
     if field.name in _BEGINNINGS and text:
         return pc.fill_null(pc.starts_with(column, pattern=text), plain_scalar(False, pa.bool_()))
     value = _typed(field, text, condition)

@@ -22,7 +22,8 @@ from superparams.store.changed import Changes
 from superparams.store.folder import TABLE, has_records
 from superparams.store.location import results_folder
 from superparams.store.logs import log_of
-from superparams.store.matching import columns_of_value, matches, unknown_column
+from superparams.store.matching import columns_of_value, unknown_column
+from superparams.store.owned import Owned, mask_of
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.readback import no_results, read_back
 from superparams.store.row import Row
@@ -137,8 +138,7 @@ class Results:
 
     @cached_property
     def _n_rows(self) -> int:
-        rows: int = self._rows.columns("row").num_rows
-        return rows
+        return int(self._rows.columns("row").num_rows)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self.to_arrow().to_batches():
@@ -190,9 +190,9 @@ class Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
         Write dotted names as `where(**{"optimizer.lr": 0.1})`. Give a named point by its name or
-        value, a group as an instance with all its fields, an alternative by its class or name.
-        `where(stale=False)` gives the rows that the current code made. Raises StoreError for an
-        unknown column, and for a value that the column could never hold.
+        value, a group as an instance with all its fields, an alternative by its class or name; None
+        finds the settings that have the field. `where(stale=False)` gives the rows that the current
+        code made. Raises StoreError for an unknown column, and for a value that it could never hold.
         """
         found = self
         for name, value in params.items():
@@ -201,8 +201,7 @@ class Results:
                 continue
             meant = columns_of_value(self._space, self._rows.schema, name, value)
             for column, wanted in meant.items():
-                field = self._rows.schema.field(self._named(column))
-                found = found._of_mask(matches(found.column(column), field, wanted))
+                found = found._of_mask(mask_of(found._rows, self._named(column), wanted))
         return found
 
     def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:
@@ -217,9 +216,18 @@ class Results:
         return self._at(best_place(self.path, column, self.column(column), mode, is_stale))
 
     def _at(self, place: int) -> Row:
-        (row,) = as_dicts(self.marked(self.to_arrow().slice(place, 1)))
-        is_stale = row.pop(self.stale_name)
-        return Row(row, params=self.params, results=self.results, is_stale=is_stale)
+        some = self.to_arrow().slice(place, 1)
+        (row,) = as_dicts(self.marked(some))
+        is_stale, nones = row.pop(self.stale_name), Owned(Rows.of_table(some)).nones(self.params)
+        return Row(row, params=self.params, results=self.results, is_stale=is_stale, nones=nones)
+
+    def has_field(self, name: str) -> pa.Array:
+        """Whether each row's setting has a field: alternatives have fields of their own.
+
+        Without it the cell is null, as it is where the field is None. Null here for rows whose run
+        does not tell, as older ones, and for a column that is no parameter.
+        """
+        return Owned(self._rows).has(self._named(name))
 
     def column(self, name: str) -> pa.ChunkedArray:
         """The values of a column; the others are not read for that."""
@@ -247,15 +255,10 @@ class Results:
 
     @property
     def stale(self) -> Results:
-        """The rows that were made by other code than the current one.
-
-        Empty if the current code is not known.
-        """
-        return (
-            self._of_code(is_stale=True)
-            if self._now.codes
-            else self._only(lambda: pa.nulls(0, pa.int64()))
-        )
+        """The rows that were made by other code; empty if the current code is not known."""
+        if not self._now.codes:
+            return self._only(lambda: pa.nulls(0, pa.int64()))
+        return self._of_code(is_stale=True)
 
     def _of_code(self, *, is_stale: bool) -> Results:
         _ = self._now.digest  # raises where it is not known
@@ -319,10 +322,7 @@ class Results:
         return self._now.accepted
 
     def withdraw(self, *codes: str, why: str = "") -> Results:
-        """Take back decisions of `accept_stale`: rows of these codes are stale again.
-
-        codes, why: as for `accept_stale`. Returns these rows with their new state.
-        """
+        """Take back decisions of `accept_stale`: rows of these codes are stale again."""
         return self._with(self._rows, self._now.withdraw(codes, why))
 
     def _made_by(self, some: Results) -> pa.Table:

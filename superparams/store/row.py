@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from superparams.html import table_of_pairs
@@ -28,6 +28,7 @@ class Row(dict[str, Any]):
         params: Sequence[str] = (),
         results: Sequence[str] = (),
         is_stale: bool | None = None,
+        nones: Collection[str] = (),
     ) -> None:
         """A row of a table.
 
@@ -36,11 +37,14 @@ class Row(dict[str, Any]):
             params: The names of the columns that hold parameters.
             results: Those of what ``run`` returned.
             is_stale: Whether other code made it; None when that is not known.
+            nones: The parameters that are None; of the others without a value, nothing is known,
+                or the setting has no such field.
         """
         super().__init__(row)
         self._params = tuple(params)
         self._results = tuple(results)
         self._is_stale = is_stale
+        self._nones = frozenset(nones)
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
@@ -62,3 +66,5 @@ class Row(dict[str, Any]):
         for name in (*self._params, *self._results, *TOLD):
             if self.get(name) is not None:
                 yield name, full(name, self[name])
+            elif name in self._nones:
+                yield name, "None"

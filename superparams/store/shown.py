@@ -7,7 +7,7 @@ alike, and before all else what a row has to say of itself.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from superparams.columns import python_values
 from superparams.html import LEFT, caption_of
 from superparams.store.location import short_path
+from superparams.store.owned import NONE, Owned
 from superparams.store.rows import Rows, as_dicts
 from superparams.visible import line, markup, shortened
 from superparams.visible.table import Table
@@ -32,6 +33,7 @@ __all__ = [
     "cell",
     "full",
     "is_alike",
+    "mark_nones",
     "numbers",
     "shown_of",
     "summary_of",
@@ -161,6 +163,7 @@ def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
     names = [*found.params, *found.results, "status", *errors]
     marks = [found.stale_name] if any(found.ended[1].values()) else []
     names = [*(["key"] if has_keys else []), *names, *marks, "seconds"]
+    nones = Owned(rows).nones(names)
     read = [name for name in names if name not in marks]
     every = rows.columns(*read, *(["code"] if marks else []))
     every = found.marked(every).select(names) if marks else every
@@ -169,7 +172,9 @@ def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
     if size > ROWS:
         some = pa.concat_tables([every.slice(0, half), every.slice(size - half)])
     dicts = as_dicts(some)
-    table = table_of(found, every, dicts, keep=marks)
+    shown = range(size) if size <= ROWS else [*range(half), *range(size - half, size)]
+    mark_nones(dicts, shown, nones)
+    table = table_of(found, every, dicts, keep=marks, nones=nones)
     states = [
         " ".join(
             [
@@ -190,6 +195,7 @@ def table_of(
     keep: Collection[str] = (),
     is_sorted: bool = False,
     longest: Mapping[str, int] | None = None,
+    nones: Mapping[str, pa.Array] | None = None,
 ) -> Table:
     """Some rows of results as short text.
 
@@ -200,6 +206,7 @@ def table_of(
         keep: Columns that stay in whatever room there is.
         is_sorted: Whether they are sorted by a result, which is there in any case.
         longest: How many characters cells of a column may have, where that is more than usual.
+        nones: Of columns with nulls that are None, which of all rows are.
     """
     most: Mapping[str, int] = {} if longest is None else longest
     names: list[str] = every.column_names
@@ -219,7 +226,7 @@ def table_of(
         keep=frozenset(place for place, name in enumerate(names) if name in keep),
         order=order_of(names, found.params, found.results, is_sorted=is_sorted),
         size=every.num_rows,
-        alike=alike_in(every, names),
+        alike=alike_in(every, names, nones or {}),
         whole=frozenset(place for place, name in enumerate(names) if name in found.results),
     )
 
@@ -243,16 +250,37 @@ def order_of(
     return [*found, *(place for place in places.values() if place not in found)]
 
 
-def alike_in(table: pa.Table, names: Sequence[str]) -> Callable[[Sequence[int]], set[int]]:
+def mark_nones(
+    rows: Sequence[dict[str, Any]], places: Iterable[int], nones: Mapping[str, pa.Array]
+) -> None:
+    """Put `NONE` into cells for a None that the setting has, so that it is told from no field.
+
+    Args:
+        rows: The rows that are shown.
+        places: Where each stands among all rows.
+        nones: Of columns with nulls that are None, which of all rows are.
+    """
+    for row, place in zip(rows, places, strict=False):
+        row.update({name: NONE for name, mask in nones.items() if mask[place].as_py()})
+
+
+def alike_in(
+    table: pa.Table, names: Sequence[str], nones: Mapping[str, pa.Array]
+) -> Callable[[Sequence[int]], set[int]]:
     """What tells the columns in which all rows of a table have the same value.
 
     Args:
         table: All rows, also those that are not shown.
         names: The columns that are shown, by their place.
+        nones: Of columns with nulls that are None, which rows are.
     """
 
+    def is_same(name: str) -> bool:
+        mask = nones.get(name)
+        return is_alike(table.column(name)) and (mask is None or bool(pc.all(mask).as_py()))
+
     def alike(places: Sequence[int]) -> set[int]:
-        return {place for place in places if is_alike(table.column(names[place]))}
+        return {place for place in places if is_same(names[place])}
 
     return alike
 

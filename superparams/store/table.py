@@ -30,6 +30,7 @@ from superparams.store.folder import (
     replace_durably,
     run_folders,
 )
+from superparams.store.owned import FIELDS_OF, Fields, checked, fields_by_run, told_apart
 from superparams.store.reading import Reader
 from superparams.store.schema import Column, columns_of, source_of
 from superparams.store.survey import Piece, Survey, survey, together
@@ -134,6 +135,7 @@ class _Plan:
     pieces: list[Piece]
     columns: list[Column]
     notes: list[str]
+    fields: list[dict[str, Any]]
 
     @property
     def schema(self) -> pa.Schema:
@@ -143,6 +145,7 @@ class _Plan:
             "codes": self.found.codes,
             "notes": self.notes,
             "alone": self.found.lost.alone,
+            FIELDS_OF: self.fields,
         }
         outcome = [pa.field(name, form) for name, form in OUTCOME.items()]
         fields = [*(column.field for column in self.columns), *outcome]
@@ -155,7 +158,19 @@ def _planned(found: Survey) -> _Plan:
     pieces = [piece for piece in found.pieces if _any_kept(kept, piece)]
     notes = list(found.old.notes) if found.old else []
     columns = columns_of(found, pieces, notes)
-    return _Plan(found, kept, pieces, columns, list(dict.fromkeys(notes)))
+    return _Plan(found, kept, pieces, columns, list(dict.fromkeys(notes)), _fields(found))
+
+
+def _fields(found: Survey) -> list[dict[str, Any]]:
+    """Which fields the settings of each run have: as the table tells, or the run itself."""
+    old = found.old
+    told: dict[str, Fields | None] = {**fields_by_run(old.fields if old else None)}
+    known = old.runs if old else {}
+    for run in found.runs:
+        if run.name not in known:
+            told[run.name] = checked(run.manifest().get(FIELDS_OF))
+    names = found.sizes_all()
+    return told_apart({run: fields for run, fields in told.items() if run in names})
 
 
 def _write(found: Survey) -> Written:

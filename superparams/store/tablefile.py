@@ -52,6 +52,7 @@ class Old:
     codes: dict[str, str | None]  # fingerprint of the code of each run
     notes: list[str]
     alone: dict[str, int]  # rows of each run that its ledger did not hold any more
+    fields: Any = None  # which fields its settings have, see `owned`
 
     def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
         """One row group."""
@@ -98,7 +99,7 @@ def _opened(path: Path, file: Any) -> Old:
     codes: dict[str, str | None] = {
         str(name): code if isinstance(code, str) else None for name, code in head["codes"].items()
     }
-    return Old(path, file, schema, rows, runs, codes, notes, alone)
+    return Old(path, file, schema, rows, runs, codes, notes, alone, head.get("fields"))
 
 
 def _counts(found: Any) -> dict[str, int]:

@@ -93,7 +93,8 @@ class Again:
         from superparams.cli.tables import lines_of, room
 
         yield styled(visible.line(self.name), bold=True)
-        table = as_table(self.rows, for_people(self.rows, self.rows.to_arrow(stale=True)))
+        every = self.rows.to_arrow(stale=True)
+        table = as_table(self.rows, for_people(self.rows, every), every=every)
         table = table.fitted(room())
         yield from [*lines_of(table), *table.notes(room=room())]
 

@@ -159,14 +159,20 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     return found
 
 
-def _selected(found: Results, asked: Asked, *, is_for_people: bool) -> pa.Table:
-    """The rows and columns that are asked for; all columns unless they are for people."""
-    from superparams.cli.formats import for_people, has_stale
-    from superparams.cli.selecting import chosen, matching, ordered
+def _rows(found: Results, asked: Asked) -> pa.Table:
+    """The rows that are asked for, with all columns."""
+    from superparams.cli.selecting import matching, ordered
 
     rows = found.failures if asked.is_failed else found
     rows = rows.stale if asked.is_stale else rows
-    table = ordered(matching(rows.to_arrow(stale=True), asked.where), asked.sort)
+    return ordered(matching(rows.to_arrow(stale=True), asked.where), asked.sort)
+
+
+def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: bool) -> pa.Table:
+    """The columns that are asked for; all columns unless they are for people."""
+    from superparams.cli.formats import for_people, has_stale
+    from superparams.cli.selecting import chosen
+
     if asked.columns:
         names = chosen(table.column_names, asked.columns)
         mark = [found.stale_name] if is_for_people and has_stale(found, table) else []
@@ -193,13 +199,14 @@ def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
         if results is None:
             click.echo(f"{visible.line(name_of(cls))}: not run yet")
             continue
-        table = _selected(results, asked, is_for_people=True)
+        every = _rows(results, asked)
+        table = _selected(results, every, asked, is_for_people=True)
         click.echo(styled(visible.line(f"{name_of(cls)}: {results.summary}"), bold=True))
         if table.num_rows < len(results):
             click.echo(f"{table.num_rows:,} of {count(len(results), 'row')}")
             if not table.num_rows:
                 continue
-        made = _table(results, table, asked, most or None)
+        made = _table(results, table, every, asked, most or None)
         for line in lines_of(made):
             click.echo(line)
         if most and table.num_rows > most:
@@ -213,7 +220,9 @@ def _sorts(asked: Asked, names: Sequence[str]) -> list[str]:
     return [name if name in names else name.removeprefix("-") for name in asked.sort]
 
 
-def _table(results: Results, table: pa.Table, asked: Asked, most: int | None) -> Table:
+def _table(
+    results: Results, table: pa.Table, every: pa.Table, asked: Asked, most: int | None
+) -> Table:
     """What is shown of the rows, with all that was asked for by name; errors where they are."""
     from superparams.cli.formats import as_table
     from superparams.cli.tables import room
@@ -223,9 +232,8 @@ def _table(results: Results, table: pa.Table, asked: Asked, most: int | None) ->
     sorts = [name for name in _sorts(asked, names) if name in names]
 
     def made(error: int) -> Table:
-        longest = {"error": error}
-        shown = as_table(results, table, most=most, sort=sorts, keep=keep, longest=longest)
-        return shown.fitted(room())
+        how: dict[str, Any] = {"most": most, "sort": sorts, "keep": keep, "every": every}
+        return as_table(results, table, longest={"error": error}, **how).fitted(room())
 
     width = room()
     if not asked.is_failed:
@@ -248,7 +256,8 @@ def _write(
         raise CommandError(f"{form} holds one experiment, and that name means {names}; give one")
     ((_, results),) = found
     assert results is not None
-    table = _selected(results, asked, is_for_people=form == "markdown")
+    every = _rows(results, asked)
+    table = _selected(results, every, asked, is_for_people=form == "markdown")
     write(table.slice(0, limit) if limit else table, form, file)
 
 
@@ -260,6 +269,6 @@ def _document(
 
     if results is None:
         return {"experiment": name_of(cls), "table": None, "rows": []}
-    table = _selected(results, asked, is_for_people=False)
+    table = _selected(results, _rows(results, asked), asked, is_for_people=False)
     made = rows(table.slice(0, limit) if limit else table)
     return {"experiment": name_of(cls), "table": str(results.path), "rows": list(made)}

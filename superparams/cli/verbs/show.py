@@ -68,9 +68,13 @@ def command(
 
 def _setting(found: Setting) -> Iterator[str]:
     from superparams.experiment import name_of
+    from superparams.store.owned import Owned
+    from superparams.store.rows import Rows
 
     yield styled(visible.line(f"{name_of(found.cls)} {found.key}"), bold=True)
-    yield from _pairs((name, found.row[name]) for name in found.results.params)
+    params = found.results.params
+    nones = Owned(Rows.of_table(found.rows.slice(0, 1))).nones(params)
+    yield from _pairs((name, "None" if name in nones else found.row[name]) for name in params)
 
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
