@@ -315,9 +315,9 @@ def _remedy(x: object) -> str:
     if not isinstance(x, Value):
         return "give the full candidates, as in search([[1, 2], [1, 3]])"
     if x.key is not None:
-        name = shorten(x.key)
         return (
-            f"give points names in place of keys, as in search({{{name}: x, ...}}) without value()"
+            f"a point has no key; search names, as in search([{shorten(x.key)}, ...]), and take what "
+            f"they mean in run, or give one value(..., key=...) a run at the call"
         )
     if x.given is not REQUIRED:
         return f"write {shorten(x.given)} without value() around it"

@@ -21,6 +21,7 @@ __all__ = [
     "as_dict",
     "as_row",
     "axes_of",
+    "cell_of",
     "given_fields",
     "headline",
     "inline",
@@ -217,7 +218,7 @@ def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, 
     if label is not None:
         yield prefix + name, label
     elif not is_group(x):
-        yield prefix + name, table_value(x)
+        yield prefix + name, cell_of(params, field, x)
     elif axis is not None or leaves_class_open(field, x):
         yield prefix + name, type(x).__name__
     if is_group(x):
@@ -244,7 +245,7 @@ class Rows:
             elif isinstance(field.declared, Axis) or _is_split(x, declared):
                 self._is_plain = False
             elif name in held or (isinstance(declared, Value) and declared.given is not REQUIRED):
-                self._cells[name] = table_value(declared_of(space, name))
+                self._cells[name] = cell_of(space, field, declared_of(space, name))
             elif isinstance(declared, Value) and declared.derive is not None:
                 self._is_plain = False
         if not self._is_plain:
@@ -278,6 +279,18 @@ def _is_plain_scalar(x: Any) -> bool:
     if isinstance(x, str | bytes):
         return len(x) <= LONGEST_TEXT
     return x is None or isinstance(x, PLAIN)
+
+
+def cell_of(params: Any, field: Field, x: Any) -> Any:
+    """A value of a field as a table holds it; its key where that stands for content without text.
+
+    Args:
+        params: The instance that has the field.
+        field: The field.
+        x: The value.
+    """
+    made, key = table_value(x), field.key_on(params)
+    return key if key is not None and isinstance(made, str) and not isinstance(x, str) else made
 
 
 LARGEST_CELL: Final = 64  # elements

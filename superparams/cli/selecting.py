@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from superparams.columns import kind_of, plain_scalar
 from superparams.errors import CommandError
-from superparams.store.matching import matches, unknown_column
+from superparams.store.matching import matches, refuse_no_name, text_meant, unknown_column
 from superparams.store.owned import Owned, is_none
 from superparams.store.rows import Rows
 
@@ -131,18 +131,24 @@ class _Condition:
     text: str
 
 
-def matching(table: pa.Table, wanted: Iterable[str]) -> pa.Table:
+def matching(table: pa.Table, wanted: Iterable[str], of: Any = None) -> pa.Table:
     """The rows for which all conditions hold: ``kernel=rbf,poly``, ``accuracy>0.9``, ``C!=1``.
 
     Values are read by the type of the column; ``None`` is a field that is None, of settings that
-    have it, and several by comma are any of them.
+    have it, and several by comma are any of them. A named point is meant by its name or its value,
+    a constant with a key by that.
+
+    Args:
+        table: The rows, with all columns.
+        wanted: The conditions.
+        of: The experiment's class, which knows names and keys; None where that is not known.
 
     Raises:
         CommandError: For what is no condition, no column, or no such value.
     """
     for one in wanted:
         condition = _parsed(table.column_names, one)
-        table = table.filter(_mask(table, condition))
+        table = table.filter(_mask(table, condition, of))
     return table
 
 
@@ -165,12 +171,15 @@ def _is_before(text: str, name: str) -> bool:
     return text.startswith(name) and _OPERATOR.match(text, len(name)) is not None
 
 
-def _mask(table: pa.Table, condition: _Condition) -> pa.Array:
+def _mask(table: pa.Table, condition: _Condition, of: Any) -> pa.Array:
     field = table.schema.field(condition.column)
     column = table.column(condition.column)
     if condition.operator in _ORDERS:
         return _compared(column, field, condition)
-    texts = _several(condition.text)
+    texts = [text_meant(of, condition.column, text) for text in _several(condition.text)]
+    for text in texts if field.type == pa.string() else ():
+        if text != "None":
+            refuse_no_name(of, condition.column, text, column)
 
     def has() -> pa.Array:
         return Owned(Rows.of_table(table)).has(condition.column)

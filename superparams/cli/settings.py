@@ -89,7 +89,7 @@ def _matching(results: Results, words: Sequence[str]) -> pa.Table:
     table = results.to_arrow()
     for word in words:
         if any(mark in word for mark in "=<>"):
-            table = matching(table, [word])
+            table = matching(table, [word], results.of)
         else:
             is_it = pc.starts_with(table.column("key"), pattern=word.strip().lower())
             table = table.filter(is_it)

@@ -14,14 +14,21 @@ from superparams.columns import cell, kind_of, plain_scalar, python_values, to_j
 from superparams.declare import recorded_fields
 from superparams.errors import StoreError
 from superparams.field import Field
-from superparams.fields import FIELDS, Axis, Value, is_group, is_open
+from superparams.fields import FIELDS, REQUIRED, Axis, Value, is_group, is_open
 from superparams.identity.names import class_of
 from superparams.labels import label_of, labels_of_class, naming
 from superparams.show import row_of_field, table_value
 from superparams.store.schema import source_of
 from superparams.store.spill import texts
 
-__all__ = ["columns_meant", "columns_of_value", "matches", "unknown_column"]
+__all__ = [
+    "columns_meant",
+    "columns_of_value",
+    "matches",
+    "refuse_no_name",
+    "text_meant",
+    "unknown_column",
+]
 
 MOST_POINTS: Final = 10_000  # of an axis that are compared with a column
 
@@ -38,8 +45,10 @@ def columns_meant(of: Any, name: str, x: Any) -> dict[str, Any]:
     Args:
         of: The class or the space that the table is of, which knows the names of points; or None.
         name: The field, dotted where it is one of a group.
-        x: A point, the name of one, a group, or a class of groups or the name of one.
+        x: A point, the name of one, a group, or a class of groups or the name of one; of a constant
+            with a key the key, or ``value(x, key=...)``.
     """
+    x = _of_key(of, name, x)
     for field, axis in _fields_named(of, name):
         if isinstance(x, str):
             found = _of_text(field, axis, name, x)
@@ -50,6 +59,84 @@ def columns_meant(of: Any, name: str, x: Any) -> dict[str, Any]:
         if found is not None:
             return found
     return _of_group(None, None, name, x) or {name: table_value(x)}
+
+
+def _of_key(of: Any, name: str, x: Any) -> Any:
+    """What stands in the table for the constant that a key is of; else `x`."""
+    if isinstance(x, Value) and x.key is not None and x.given is not REQUIRED:
+        return x.given if is_group(x.given) else OneOf((x.key, table_value(x.given)))
+    for declared in _constants_named(of, name):
+        if declared.key is not None and declared.given is not REQUIRED:
+            if declared.given is x and table_value(x) != _shown_by_key(declared, declared.key):
+                return OneOf((declared.key, table_value(x)))  # rows of older versions have a text
+            if isinstance(x, str) and declared.key == x:
+                return _shown_by_key(declared, x)
+    return x
+
+
+def _shown_by_key(declared: Value, key: str) -> Any:
+    """A constant, or its key where that stands in the table."""
+    made = table_value(declared.given)
+    is_text_of_it = isinstance(made, str) and not isinstance(declared.given, str)
+    return key if is_text_of_it and not is_group(declared.given) else declared.given
+
+
+def _constants_named(of: Any, name: str) -> Iterator[Value]:
+    """What the class and the instance declare as the constant of a dotted name."""
+    path, _, last = name.rpartition(".")
+    held: dict[str, Any] = {} if isinstance(of, type) else getattr(of, "__dict__", {})
+    if not path:
+        lazy = held.get("~lazy", {}).get(last)
+        fields = [field.declared for field, _ in _fields_named(of, name)]
+        yield from (one for one in (lazy, *fields) if isinstance(one, Value))
+    else:
+        yield from (x.declared for x, _ in _fields_named(of, name) if isinstance(x.declared, Value))
+
+
+def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) -> None:
+    """Complain about a text that is no name of a point or alternative, nor in the column.
+
+    Args:
+        of: The class or the space that the table is of; or None.
+        name: The column.
+        text: What it is to have; anything but a text is let pass.
+        column: Its values.
+
+    Raises:
+        StoreError: Tells the names that there are.
+    """
+    if not isinstance(text, str):
+        return
+    known: dict[str, None] = {one.key: None for one in _constants_named(of, name) if one.key}
+    for field, axis in _fields_named(of, name):
+        axes = [one for one in (axis, field.declared) if isinstance(one, Axis)]
+        known.update((label, None) for one in axes for label in one.labels or ())
+        several = [one for one in axes if not one.labels and not isinstance(one.points, range)]
+        points = [x for one in several for x in one.points if is_group(x)]
+        known.update((type(x).__name__, None) for x in points)
+        if not points and several:
+            return  # a plain axis
+    if known and text not in known and text not in column.unique().to_pylist():
+        raise StoreError(f"no row has {name}={text!r}; there are {', '.join(map(repr, known))}")
+
+
+def text_meant(of: Any, name: str, text: str) -> str:
+    """What stands in the table for what a text of a command line means: a point by its value.
+
+    Args:
+        of: The class or the space that the table is of; or None.
+        name: The column.
+        text: What it is to have.
+    """
+    for _, axis in _fields_named(of, name):
+        labels = () if axis is None else axis.labels or ()
+        if axis is None or text in labels:
+            continue
+        for point in axis.points:
+            if not is_group(point) and text in (str(point), repr(point), str(table_value(point))):
+                return label_of(axis, point) or text
+    meant = _of_key(of, name, text)
+    return text if isinstance(meant, OneOf) or is_group(meant) else str(table_value(meant))
 
 
 def _fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:

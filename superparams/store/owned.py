@@ -22,7 +22,7 @@ from superparams.declare import recorded_fields
 from superparams.errors import StoreError
 from superparams.fields import REQUIRED, Axis, Value, is_group
 from superparams.labels import label_of, leaves_class_open, naming
-from superparams.store.matching import matches
+from superparams.store.matching import matches, refuse_no_name
 from superparams.store.rows import Rows
 from superparams.store.schema import source_of
 from superparams.store.tablefile import HEAD
@@ -241,13 +241,14 @@ class Owned:
 _FALSE: Final = plain_scalar(False, pa.bool_())
 
 
-def mask_of(rows: Rows, column: str, wanted: Any) -> pa.Array:
+def mask_of(rows: Rows, column: str, wanted: Any, of: Any) -> pa.Array:
     """Which rows have a value in a column; None is that of a field, not of one that is not there.
 
     Raises:
-        StoreError: For a value that the column could never hold.
+        StoreError: For a value that the column could never hold, and a name that no point has.
     """
     values = rows.columns(column).column(0)
+    refuse_no_name(of, column, wanted, values)
     if wanted is None:
         return is_none(values, Owned(rows).has(column))
     return matches(values, rows.schema.field(column), wanted)

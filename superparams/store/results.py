@@ -65,7 +65,7 @@ class Results:
         self.notes = tuple(notes)
         self.lost: tuple[str, ...] = ()
         self._now = Now.of(root, codes, code)
-        self._space = of
+        self.of = of
         self._is_of_stale = False
         self.report: Path | None = None
         """The file with the value that the `report` method of the experiment returned, if any."""
@@ -108,7 +108,7 @@ class Results:
 
     def __getstate__(self) -> dict[str, Any]:
         # Where they are taken to, the class may be another, or none.
-        return {**self.__dict__, "_space": None}
+        return {**self.__dict__, "of": None}
 
     # ---- the table
 
@@ -199,9 +199,9 @@ class Results:
             if name == self.stale_name and isinstance(value, bool):
                 found = found._of_code(is_stale=value)
                 continue
-            meant = columns_of_value(self._space, self._rows.schema, name, value)
+            meant = columns_of_value(self.of, self._rows.schema, name, value)
             for column, wanted in meant.items():
-                found = found._of_mask(mask_of(found._rows, self._named(column), wanted))
+                found = found._of_mask(mask_of(found._rows, self._named(column), wanted, self.of))
         return found
 
     def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:
@@ -246,7 +246,7 @@ class Results:
         return self._with(self._rows.picked(pick), self._now)
 
     def _with(self, rows: Rows, now: Now) -> Results:
-        found = Results(self.root, rows, codes=now.codes, notes=self.notes, of=self._space)
+        found = Results(self.root, rows, codes=now.codes, notes=self.notes, of=self.of)
         found._now, found.lost = now, self.lost
         found._is_of_stale = self._is_of_stale
         return found

@@ -27,7 +27,8 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.errors import FieldError
+from superparams.cli.selecting import matching
+from superparams.errors import FieldError, StoreError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -295,3 +296,63 @@ def test_54_the_key_of_a_class_stays_with_its_constant(tmp_path: Path) -> None:
     assert Root(root=Path("/other"))[0].key != Root()[0].key
     table = Root().run_all(2, results=tmp_path, progress=False)
     assert [(row["root"], row["y"]) for row in table] == [("/data", "/data")] * 2
+
+
+class Filtered(Experiment):
+    n: int = search([1, 2])
+    act: Any = value(lambda x: x, key="v1")
+    plain: Any = value("text", key="p1")
+    number: float = value(2.5, key="n1")
+    group: Sgd = value(Sgd(), key="g1")
+    size: int = search({"small": 64, "large": 512})
+    part: Params = search({"a": Sgd(), "b": Box()})
+    kind: Sgd | Box[int] = search([Sgd(), Box()])
+
+    def run(self) -> dict[str, int]:
+        return {"y": self.n}
+
+
+# A field, what it is to have, and of how many rows in 32 that is so.
+FILTERS: list[tuple[str, Any, int]] = [
+    ("act", "v1", 16),
+    ("act", "v2", 16),
+    ("act", value(len, key="v2"), 16),
+    ("plain", "p1", 32),
+    ("plain", "text", 32),
+    ("number", 2.5, 32),
+    ("group", "g1", 32),
+    ("group", Sgd(), 32),
+    ("size", "small", 16),
+    ("size", 64, 16),
+    ("part", "a", 16),
+    ("part", Sgd(), 16),
+    ("kind", "Box", 16),
+]
+
+
+def test_54_a_filter_on_a_key_or_a_name_matches_or_is_refused(tmp_path: Path) -> None:
+    def double(x: int) -> int:
+        return 2 * x
+
+    for space in (Filtered(), Filtered(act=value(double, key="v2"))):
+        space.run_all(results=tmp_path, progress=False)
+    results = Filtered.results(tmp_path)
+    assert sorted(results.column("act").unique().to_pylist()) == ["v1", "v2"]
+    for name, x, size in FILTERS:
+        assert len(results.where(**{name: x})) == size, (name, x)
+        words = [f"{name}={x}"]
+        if isinstance(x, str | int | float) and name != "group":
+            assert matching(results.to_arrow(), words, Filtered).num_rows == size, words
+    assert len(results.where(act=Filtered().act)) == 16
+    for name, text, told in [
+        ("act", "v3", "there are 'v1'"),
+        ("size", "medium", "'small', 'large'"),
+        ("part", "c", "'a', 'b'"),
+        ("kind", "Adam", "'Sgd', 'Box'"),
+    ]:
+        with pytest.raises(StoreError, match=f"no row has {name}='{text}'; .*{told}"):
+            results.where(**{name: text})
+        with pytest.raises(StoreError, match=f"no row has {name}='{text}'"):
+            matching(results.to_arrow(), [f"{name}={text}"], Filtered)
+    assert len(results.where(n=3)) == 0  # a value that may well be
+    assert len(results.where(size=64).where(size="large")) == 0

@@ -165,7 +165,7 @@ def _rows(found: Results, asked: Asked) -> pa.Table:
 
     rows = found.failures if asked.is_failed else found
     rows = rows.stale if asked.is_stale else rows
-    return ordered(matching(rows.to_arrow(stale=True), asked.where), asked.sort)
+    return ordered(matching(rows.to_arrow(stale=True), asked.where, found.of), asked.sort)
 
 
 def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: bool) -> pa.Table:
