@@ -316,8 +316,8 @@ def _remedy(x: object) -> str:
         return "give the full candidates, as in search([[1, 2], [1, 3]])"
     if x.key is not None:
         return (
-            f"a point has no key; search names, as in search([{shorten(x.key)}, ...]), and take what "
-            f"they mean in run, or give one value(..., key=...) a run at the call"
+            f"a point has no key; search names, as in search([{shorten(x.key)}, ...]), and take "
+            f"what they mean in run, or give one value(..., key=...) a run at the call"
         )
     if x.given is not REQUIRED:
         return f"write {shorten(x.given)} without value() around it"

@@ -192,7 +192,7 @@ class Results:
         Write dotted names as `where(**{"optimizer.lr": 0.1})`. Give a named point by its name or
         value, a group as an instance with all its fields, an alternative by its class or name; None
         finds the settings that have the field. `where(stale=False)` gives the rows that the current
-        code made. Raises StoreError for an unknown column, and for a value that it could never hold.
+        code made. Raises StoreError for an unknown column, and a value that it could never hold.
         """
         found = self
         for name, value in params.items():
