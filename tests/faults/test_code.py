@@ -736,5 +736,5 @@ def test_48_a_module_whose_text_is_unknown_is_not_run(tmp_path: Path, how: str) 
         return
     name = "lib.K" if how == "constant" else "lib.f"
     assert lines[0].startswith(f"{name} in memory is not what the file holds")
-    assert ("compiled copy, which is deleted now" in lines[0]) == (how == "compiled")
+    assert ("This copy is deleted now" in lines[0]) == (how == "compiled")
     assert not list(tmp_path.glob("results/*/runs/*"))
