@@ -57,8 +57,19 @@ def ledger_files(folder: Path) -> list[Path]:
 
 
 def ledger_size(folder: Path) -> int:
-    """The bytes of the files of a ledger."""
-    return sum(path.stat().st_size for path in ledger_files(folder))
+    """The bytes of the files of a ledger; a file that does not begin as one counts as empty.
+
+    Such a file was overwritten, as with zeros after a power cut, and may have its old size.
+    """
+    return sum(path.stat().st_size for path in ledger_files(folder) if _begins_well(path))
+
+
+def _begins_well(path: Path) -> bool:
+    try:
+        with open_plain(path) as file:
+            return file.read(len(MARK)) in (MARK, b"")
+    except OSError:
+        return False
 
 
 def unreadable(folder: Path) -> Iterator[str]:

@@ -90,6 +90,37 @@ def overwritten(root: Path) -> int:
     return -1  # some
 
 
+def zeroed(root: Path) -> int:
+    """Zeros of the same length, as after a power cut."""
+    for path in ledger_files(run_folders(root)[0].ledger):
+        path.write_bytes(bytes(path.stat().st_size))
+    return 30
+
+
+def replaced_by_noise(root: Path) -> int:
+    for path in ledger_files(run_folders(root)[0].ledger):
+        path.write_bytes(b"\x01" + os.urandom(path.stat().st_size - 1))
+    return 30
+
+
+def emptied(root: Path) -> int:
+    return truncated(root, 0)
+
+
+def replaced_by_folders(root: Path) -> int:
+    for path in ledger_files(run_folders(root)[0].ledger):
+        path.unlink()
+        path.mkdir()
+    return 30
+
+
+def replaced_by_pipes(root: Path) -> int:
+    for path in ledger_files(run_folders(root)[0].ledger):
+        path.unlink()
+        os.mkfifo(path)
+    return 30
+
+
 def without_manifest(root: Path) -> int:
     (run_folders(root)[0].path / "run.json").write_text("{")
     return truncated(root)
@@ -102,6 +133,11 @@ FAULTS = (
     without_run,
     without_runs,
     overwritten,
+    zeroed,
+    replaced_by_noise,
+    emptied,
+    replaced_by_folders,
+    replaced_by_pipes,
     without_manifest,
 )
 
