@@ -16,6 +16,7 @@ from superparams.fields import is_open
 from superparams.identity import fingerprint, key_of_text
 from superparams.keys import Keys
 from superparams.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
+from superparams.show import axes_of
 from superparams.store import Index, equivalent, has_records, read_index
 from superparams.store.index import keys_of
 
@@ -56,8 +57,7 @@ class Declared:
         """The axes, by the dotted name of the field."""
         if self.space is None or not is_open(self.space):
             return {}
-        pairs = (line.partition(":") for line in repr(self.space).splitlines()[1:])
-        return {name: text.strip() for name, _, text in pairs}
+        return {name: "".join(parts) for name, _, parts in axes_of(self.space)}
 
     def has(self, keys: Sequence[str]) -> set[str]:
         """Those of some keys that belong to settings of the space; all if that is not known."""

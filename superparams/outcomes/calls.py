@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from superparams import visible
 from superparams.content import never_ran
 
 __all__ = ["called", "refuse_unrun"]
@@ -40,4 +41,4 @@ def called(name: str, method: Callable[[], Any]) -> None:
     refuse_unrun(name, answer)
     if answer is not None:
         told = f"{name} returned {answer!r:.80}, which is ignored; set attributes of self instead"
-        warnings.warn(told, RuntimeWarning, stacklevel=2)
+        warnings.warn(visible.lines(told), RuntimeWarning, stacklevel=2)

@@ -25,6 +25,7 @@ from superparams.errors import StoreError
 from superparams.store.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
 from superparams.store.forget import forget_failures
 from superparams.store.index import Index, keys_of, read_index
+from superparams.store.runs import unseen
 from superparams.store.table import NotWritten, compact
 from superparams.store.without import ALL, Without
 
@@ -178,9 +179,7 @@ def _unneeded(root: Path, needed: set[str], kept: list[str]) -> Iterator[RunFold
         if run.name in needed:
             continue
         if run.state() == "running":
-            kept.append(
-                f"run {run.name}: it is running, or on another machine where that is not known"
-            )
+            kept.append(f"run {run.name}: {_going_on(run)}")
         elif run.manifest() or _is_old(run.path):  # one without may be about to begin
             yield run
 
@@ -276,10 +275,20 @@ def _names(root: Path) -> frozenset[str]:
 def _refuse_running(root: Path) -> None:
     for run in _running(root):
         process = run.manifest().get("process", {})
+        if unseen(run) is not None:
+            raise StoreError(f"{root}: run {run.name}: {_going_on(run)}")
         raise StoreError(
             f"{root}: run {run.name} is going on (process {process.get('pid')} on "
             f"{process.get('host')}): wait for it, or stop it, first"
         )
+
+
+def _going_on(run: RunFolder) -> str:
+    """Why a run is left alone."""
+    where = unseen(run)
+    if where is None:
+        return "it is running"
+    return f'{where}; if it has ended, write "state": "crashed" into its run.json'
 
 
 def _refuse_links(root: Path) -> None:

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+from superparams import visible
 from superparams.store.location import short_path
 from superparams.store.reading import LedgerWarning
 from superparams.store.rows import Rows
@@ -35,7 +36,7 @@ def read_back(root: Path) -> Recorded:
         note = f"read from the ledgers into memory, since the table cannot be written: {error}"
         found = Recorded(Rows.of_table(made.table), [*made.notes, note], made.lost)
     for note in found.lost:
-        warnings.warn(f"{root}: {note}", LedgerWarning, stacklevel=3)
+        warnings.warn(visible.lines(f"{root}: {note}"), LedgerWarning, stacklevel=3)
     return found
 
 

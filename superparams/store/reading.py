@@ -111,7 +111,8 @@ def read_file(
     try:
         file = open_plain(path)
     except OSError as error:
-        warnings.warn(f"{path} is left out: {error}", LedgerWarning, stacklevel=2)
+        what = visible.lines(f"{path} is left out: {error}")
+        warnings.warn(what, LedgerWarning, stacklevel=2)
         if damaged is not None:
             damaged.add(path)
         return

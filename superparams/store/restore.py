@@ -126,11 +126,11 @@ def _copy_beside(library: Path, folder: Path, place: Path) -> None:
         return
     aside = Path(LIBRARIES, library.name)
     _copy(library, folder, aside)
-    warnings.warn(
+    what = (
         f"{folder / place} has other files by the names of those of the library {library.name}: "
-        f"it is in {folder / aside}, put that first in PYTHONPATH to run what ran",
-        stacklevel=4,
+        f"it is in {folder / aside}, put that first in PYTHONPATH to run what ran"
     )
+    warnings.warn(visible.lines(what), stacklevel=4)
 
 
 def _is_free(library: Path, target: Path) -> bool:

@@ -18,13 +18,14 @@ from typing import Any, cast
 from superparams.batches import counts
 from superparams.errors import StoreError
 from superparams.store.commits import COMMIT
-from superparams.store.folder import RunFolder, State, run_folders, safe_name
+from superparams.store.folder import RunFolder, State, is_here, run_folders, safe_name
 from superparams.store.plainfile import read_plain
 from superparams.store.provenance import PARTS
 from superparams.store.reading import ledger_files, read
 from superparams.store.survey import STATUSES
+from superparams.visible.units import duration
 
-__all__ = ["Run", "find_run", "folder_named", "kept_folder", "run_named", "runs"]
+__all__ = ["Run", "find_run", "folder_named", "kept_folder", "run_named", "runs", "unseen"]
 
 MOST_PARTS = 64 << 20  # bytes of the texts of a code
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
@@ -77,6 +78,11 @@ class Run:
             now = dt.datetime.now(dt.timezone.utc)
             end = now if self.state == "running" else _last_record(self.folder)
         return None if end is None or self.start is None else _between(self.start, end)
+
+    @property
+    def unseen(self) -> str | None:
+        """What to say of a run on another host, which may go on or not; None for all others."""
+        return unseen(self.folder) if self.state == "running" else None
 
     @property
     def engine(self) -> str | None:
@@ -252,6 +258,18 @@ def _is_called(name: str, called: str) -> bool:
 
 def _between(start: dt.datetime, end: dt.datetime) -> float:
     return max(0.0, (end - start).total_seconds())  # the clock may have stepped back
+
+
+def unseen(folder: RunFolder) -> str | None:
+    """Where a run is driven, if that cannot be seen from here, and how old its last record is."""
+    process: object = folder.manifest().get("process")
+    where = cast("dict[str, object]", process) if isinstance(process, dict) else {}
+    if not where or is_here(where):
+        return None
+    last = _last_record(folder) or _time(folder.manifest().get("start"))
+    now = dt.datetime.now(dt.timezone.utc)
+    age = "no record yet" if last is None else f"last record {duration(_between(last, now))} ago"
+    return f"on {where.get('host')}, cannot be seen from here; {age}"
 
 
 def _last_record(folder: RunFolder) -> dt.datetime | None:

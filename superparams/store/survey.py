@@ -209,7 +209,7 @@ def _take_ledger(found: Survey, run: RunFolder, place: int) -> None:
     """Take in the rows of a ledger, beside those of the table that it lacks."""
     growing, damaged, before = run.state() == "running", set[Path](), len(found.ages)
     for why in unreadable(run.ledger):
-        warnings.warn(why, LedgerWarning, stacklevel=4)
+        warnings.warn(visible.lines(why), LedgerWarning, stacklevel=4)
     for path in ledger_files(run.ledger):
         for entries in together(read_file(path, growing=growing, damaged=damaged), _rows_of):
             _take_entries(found, run, entries, place)

@@ -68,7 +68,8 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
             )
             continue
         table = _table(made).fitted(room())
-        for line in [*lines_of(table), *table.notes(room=room())]:
+        told = [f"… {run.name} is {run.unseen}" for run in made if run.unseen is not None]
+        for line in [*lines_of(table), *table.notes(room=room()), *map(visible.line, told)]:
             click.echo(line)
 
 

@@ -96,7 +96,7 @@ def _of_runs(found: Standing) -> Iterator[str]:
         return
     for run in [one for one in made[:-1] if one.state == "running"] + made[-1:]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
-        host = f" on {run.host}" if run.host else ""
+        host = f" on {run.host}" if run.host and run.unseen is None else ""
         yield "  run      " + visible.line(f"{run.name}: {_state(run)}{host}{commit}")
     if (found.root / "results.parquet").exists():
         yield f"  table    {visible.line(found.root / 'results.parquet')}"
@@ -107,6 +107,8 @@ def _of_runs(found: Standing) -> Iterator[str]:
 def _state(run: Run) -> str:
     from superparams.cli import told
 
+    if run.unseen is not None:
+        return run.unseen
     if run.state == "running":
         return f"running now for {told.duration(run.seconds)} (process {run.pid})"
     lasted = f" after {told.duration(run.seconds)}" if run.seconds is not None else ""
