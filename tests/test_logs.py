@@ -57,6 +57,22 @@ def test_the_last_lines(tmp_path: Path) -> None:
     assert Log(tmp_path / "none").tail(2) == ("", False)
 
 
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="holes cannot be told from zeros here")
+def test_a_hole_of_a_tebibyte_is_named_and_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_text("before\n")
+    os.truncate(path, 1 << 40)
+    with path.open("ab") as file:
+        file.write(b"after\n")
+    shown = text(Log(path))
+    assert shown.startswith("before\n")
+    assert shown.endswith("after\n")
+    assert "bytes of a hole in the file]" in shown
+    assert len(shown) < 3 << 20
+    assert text(Log(path, (1 << 40) - 2)) == "\0\0after\n"
+    assert Log(path).tail(1)[0].endswith("after")
+
+
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
 def test_only_a_plain_file_is_read(tmp_path: Path, kind: str) -> None:
     secret = tmp_path / "secret"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from superparams.store.folder import RunFolder
+from superparams.store.plainfile import next_data
 from superparams.store.runs import folder_named
 
 __all__ = ["Log", "log_of", "log_of_run"]
@@ -31,15 +32,27 @@ class Log:
     end: int | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """What it holds, at most a MiB at a time; nothing where the file is gone."""
+        """What it holds, at most a MiB at a time; nothing where the file is gone.
+
+        A hole of more than a MiB, as of a sparse file of a TiB, is named and not read.
+        """
         file = _opened(self.path)
         if file is None:
             return
         with file:
-            file.seek(self.start)
-            left = float("inf") if self.end is None else self.end - self.start
-            while left > 0 and (data := file.read(int(min(_CHUNK, left)))):
-                left -= len(data)
+            size = os.fstat(file.fileno()).st_size
+            at, end = self.start, size if self.end is None else min(self.end, size)
+            while at < end:
+                data_at = min(next_data(file, at), end)
+                if data_at - at > _CHUNK:
+                    yield f"[{data_at - at:,} bytes of a hole in the file]\n".encode()
+                    at = data_at
+                    continue
+                file.seek(at)
+                data = file.read(min(_CHUNK, end - at))
+                if not data:
+                    return
+                at += len(data)
                 yield data
 
     def tail(self, lines: int) -> tuple[str, bool]:

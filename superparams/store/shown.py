@@ -147,8 +147,18 @@ def summary_of(found: Results, elapsed: float | None = None) -> str:
     settings = f"{total:,} setting{'s' * (total != 1)}"
     counted = f"{settings}: {', '.join(parts)}" if parts else settings
     took = "" if elapsed is None else f" in {duration(elapsed)}"
-    unknown = ["code unknown"] if parts and not found.is_code_known else []
+    unknown = [_unknown(found)] if parts and not found.is_code_known else []
     return " · ".join([f"{counted}{took}", *unknown, line(short_path(found.path))])
+
+
+def _unknown(found: Results) -> str:
+    """Says that the current code is not known, and of how many codes the rows are."""
+    number = _count_codes(found)
+    return f"code unknown, rows of {number:,} codes" if number > 1 else "code unknown"
+
+
+def _count_codes(found: Results) -> int:
+    return len(found.column("code").unique())
 
 
 def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
@@ -162,7 +172,10 @@ def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
     errors = ["error"] if found.counts.keys() - {"done", "stale"} else []
     names = [*found.params, *found.results, "status", *errors]
     marks = [found.stale_name] if any(found.ended[1].values()) else []
-    names = [*(["key"] if has_keys else []), *names, *marks, "seconds"]
+    # Where the current code is not known, the codes themselves tell rows of other code apart.
+    is_mixed = not found.is_code_known and _count_codes(found) > 1
+    codes = ["code"] if is_mixed and "code" not in names else []
+    names = [*(["key"] if has_keys else []), *names, *marks, *codes, "seconds"]
     nones = Owned(rows).nones(names)
     read = [name for name in names if name not in marks]
     every = rows.columns(*read, *(["code"] if marks else []))
@@ -213,8 +226,8 @@ def table_of(
     columns: list[list[str]] = []
     for name in names:
         values = [row[name] for row in rows]
-        if name == "key":
-            columns.append(short_keys(values))
+        if name in ("key", "code"):
+            columns.append(short_keys([x or "" for x in values]))
         elif name == found.stale_name:
             columns.append(["stale" if is_stale else "" for is_stale in values])
         else:

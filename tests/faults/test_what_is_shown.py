@@ -91,7 +91,7 @@ def test_56_rows_of_other_code_are_told_apart(tmp_path: Path) -> None:
     assert told["where"] == [2, 1]
     assert told["row"].endswith("done, by other code")
     summary, counts, best, marks = told["alone"]
-    assert "· code unknown ·" in summary
+    assert "· code unknown, rows of 2 codes ·" in summary
     assert (counts, best, marks) == ({"done": 2, "failed": 1}, 20, [None] * 3)
     file.write_text(SCORES.replace("10 * self.a", "3 * self.a"))
     told = json.loads(output(tmp_path, LOOKS))
