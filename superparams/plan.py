@@ -102,13 +102,15 @@ def plan(
     is_whole = only is None or (is_new and only == "new")
     if (is_new or not resume) and is_whole and (size > LARGEST_PLAN or keys.are_distinct):
         return Plan([range(size)], size)
-    if is_large or (size > LARGEST_PLAN and isinstance(only, str)):
+    if is_large:
         raise RunError(
             f"a space of {size:,} settings is too large to be compared with what is recorded "
             f"(at most {LARGEST_PLAN:,}): fix some axes, give another results= folder, or run all "
             f"of it again with resume=False"
         )
-    if is_sparse(keys, size, index) and (only is None or not isinstance(only, str)):
+    if is_sparse(keys, size, index):
+        if isinstance(only, str):
+            return _of_kind(keys, size, index, codes, only)
         return _of_few(keys, size, index, codes, resume, only)
     every = all_keys(keys, size)
     state = _states(every, index, codes)
@@ -177,6 +179,20 @@ def _of_few(
         again=met[FAILED],
         others=0 if only is None else size - len(order),
     )
+
+
+def _of_kind(keys: Keys, size: int, index: Index | None, codes: Sequence[str], only: str) -> Plan:
+    """The plan of a large space, of which only what failed or what is new is asked for."""
+    found: list[bytes] = [] if index is None else index.keys.to_pylist()
+    places = keys.find([int.from_bytes(key, "big") for key in found])
+    order = sorted(places, key=places.__getitem__)
+    state = _states(_bytes_of(order), index, codes)
+    if only == "new":
+        left = [places[key] for key, one in zip(order, state, strict=True) if one != NEW]
+        return Plan(_without(size, left), size, others=len(left))
+    failed = [places[key] for key, one in zip(order, state, strict=True) if one == FAILED]
+    todo = [range(at, at + 1) for at in failed]
+    return Plan(todo, size, again=len(failed), others=size - len(failed))
 
 
 def _without(size: int, places: Sequence[int]) -> list[range]:

@@ -12,7 +12,7 @@ from superparams import Experiment, search
 from superparams.errors import RunError
 from superparams.keys import Keys
 from superparams.outcome import Outcome
-from superparams.plan import inside, plan
+from superparams.plan import inside, is_sparse, plan
 from superparams.store.index import keys_of, read_index
 from tests.recording import run
 
@@ -78,6 +78,8 @@ def test_73_a_plan_holds_no_key_of_the_space(tmp_path: Path) -> None:
     whole = plan(keys, SIZE, index, ["c1"])
     some = plan(keys, SIZE, index, ["c1"], only=tuple(mine))
     again = plan(keys, SIZE, index, ["c1"], only=(mine[0],), resume=False)
+    failed = plan(keys, SIZE, index, ["c1"], only="failed")
+    new = plan(keys, SIZE, index, ["c1"], only="new")
     order = inside(keys, keys_of([*reversed(mine), "0" * 32]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -86,6 +88,9 @@ def test_73_a_plan_holds_no_key_of_the_space(tmp_path: Path) -> None:
     assert (whole.done, whole.stale, whole.again, whole.n_todo) == (1, 1, 1, SIZE - 1)
     assert [one.start for one in some.todo] == [4, 7_654_321, SIZE - 1]
     assert (some.done, some.stale, some.again, some.others) == (1, 1, 1, SIZE - 4)
+    assert (list(failed.todo), failed.again, failed.others) == ([range(4, 5)], 1, SIZE - 1)
+    assert list(new.todo) == [range(3), range(5, 7_654_321), range(7_654_322, SIZE)]
+    assert (new.again, new.others, new.n_todo) == (0, 3, SIZE - 3)
     assert (list(again.todo), again.others) == ([range(3, 4)], SIZE - 1)
     assert [key.hex() for key in order.to_pylist()] == mine
     with pytest.raises(RunError, match="none of the 11,000,000 settings of this space has that"):
@@ -100,3 +105,27 @@ def test_73_run_and_results_of_a_few(tmp_path: Path) -> None:
     again = space.run_all(only=asked[:1], results=tmp_path, progress=False)
     assert len(again) == len(again.runs) + 1 == 2
     assert [row["key"] for row in space.results(results=tmp_path)] == asked[::-1]
+
+
+def test_73_what_failed_and_what_is_new_as_in_a_small_space(tmp_path: Path) -> None:
+    """The same plan whether the keys of a space are looked up or compared one by one."""
+    space = Line()
+    keys, size = Keys(space), space.n_settings
+    mine = [space[place].key for place in (0, 5, 149_999)]
+    outcomes = [
+        Outcome(0, mine[0], "done", {}),
+        Outcome(1, mine[1], "failed", {}, error="no"),
+        Outcome(2, mine[2], "killed", {}, error="no"),
+    ]
+    run(tmp_path, outcomes)
+    few = read_index(tmp_path)
+    others = [Outcome(n, f"{n:032x}", "done", {}) for n in range(10_000)]  # of no setting of it
+    run(tmp_path, others)
+    many = read_index(tmp_path)
+    assert is_sparse(keys, size, few)
+    assert not is_sparse(keys, size, many)
+    for only in ("failed", "new"):
+        one, other = (plan(keys, size, each, ["c1"], only=only) for each in (few, many))
+        counts = [(x.done, x.stale, x.again, x.others, x.n_todo) for x in (one, other)]
+        assert list(one.todo) == list(other.todo)
+        assert counts[0] == counts[1]
