@@ -24,7 +24,7 @@ from superparams.labels import axes_with_names
 from superparams.layout import Layout, Refusal, close_run, keeps
 from superparams.overrides import by_name, by_place, has_inner, inner
 from superparams.shorten import shorten
-from superparams.show import as_dict, as_row, inline, summary
+from superparams.show import as_dict, as_json, as_row, inline, summary
 from superparams.space import Settings
 
 if TYPE_CHECKING:
@@ -209,12 +209,13 @@ class Params(metaclass=SearchMeta):
     def to_json(self, **options: Any) -> str:
         """`as_dict` as JSON; `options` go to `json.dumps`.
 
-        Raises:
-            TypeError: For a value that JSON cannot hold; ``default=str`` writes it as text.
-        """
-        import json
+        What JSON does not have stands as the text that it has in tables, unless ``default=`` says
+        otherwise.
 
-        return json.dumps(self.as_dict(), **options)
+        Raises:
+            FieldError: For a dict whose keys JSON does not have; names the field.
+        """
+        return as_json(self, options)
 
     def as_row(self) -> dict[str, Any]:
         """The columns this setting has in a table: dotted names, named points by their names.

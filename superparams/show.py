@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from superparams.content import PLAIN_MODULES, comes_from, fresh, same
 from superparams.declare import fields_of, recorded_fields
+from superparams.errors import FieldError
 from superparams.field import Field, declared_of
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
 from superparams.labels import label_of, leaves_class_open, naming
@@ -19,6 +20,7 @@ from superparams.shorten import shorten
 __all__ = [
     "Rows",
     "as_dict",
+    "as_json",
     "as_row",
     "axes_of",
     "cell_of",
@@ -308,6 +310,46 @@ def table_value(x: Any) -> Any:
     if callable(x) and hasattr(x, "__qualname__"):
         return f"{x.__module__}.{x.__qualname__}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow
+
+
+def as_json(params: Any, options: Mapping[str, Any]) -> str:
+    """`as_dict` as JSON.
+
+    Args:
+        params: A setting or a group.
+        options: Of `json.dumps`.
+
+    Raises:
+        FieldError: For what JSON cannot hold; names the field.
+    """
+    import json
+
+    given = as_dict(params)
+    how: dict[str, Any] = {"default": _json_value, **options}
+    try:
+        return json.dumps(given, **how)
+    except TypeError as error:
+        for name, x in given.items():
+            try:
+                json.dumps(x, **how)
+            except TypeError:
+                raise FieldError(
+                    f"{type(params).__name__}.{name}: {shorten(x)} cannot be written as JSON: "
+                    f"{error}; give to_json a default= or skipkeys=True, or make the keys text"
+                ) from error
+        raise
+
+
+def _json_value(x: Any) -> Any:
+    """What stands in JSON for a value that JSON does not have: a number, a list or a text."""
+    made = table_value(x)
+    if isinstance(made, enum.Enum):
+        return made.name
+    if isinstance(made, set | frozenset):
+        return sorted(cast("Collection[object]", made), key=repr)
+    if hasattr(made, "dtype") and hasattr(made, "item"):
+        return made.item()
+    return str(made)
 
 
 def _is_plain(x: Any) -> bool:

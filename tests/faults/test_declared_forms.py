@@ -236,3 +236,30 @@ def test_odd_forms_of_points_are_their_elements() -> None:
     # A function from elsewhere, a tuple and a lambda are values that a field can have.
     assert body(Any, plain)().x is plain
     assert body(tuple[int, ...], (3,))().x == (3,)
+
+
+class Anything(Params):
+    x: Any = None
+
+
+JSON: list[tuple[Any, Any]] = [
+    (plain, f"{__name__}.plain"),
+    (Path("a/b"), "a/b"),
+    (Color.RED, "RED"),
+    ({2, 1}, [1, 2]),
+    (np.float64(0.5), 0.5),
+    (np.int64(3), 3),
+    ([plain, {"a": Path("c")}], [f"{__name__}.plain", {"a": "c"}]),
+    (int, "builtins.int"),
+    (1 + 2j, "(1+2j)"),
+]
+
+
+def test_75_to_json_writes_what_json_does_not_have_as_tables_do() -> None:
+    for x, wanted in JSON:
+        assert json.loads(Anything(x=x).to_json()) == {"x": wanted}, x
+        assert json.loads(Anything(x=Anything(x=x)).to_json())["x"]["x"] == wanted, x
+    assert json.loads(Anything(x=Path("a")).to_json(default=lambda x: 7)) == {"x": 7}
+    assert "0x" not in Anything(x=object()).to_json()
+    with pytest.raises(FieldError, match=r"Anything\.x: .* cannot be written as JSON.*skipkeys"):
+        Anything(x={(1, 2): 3}).to_json()
