@@ -219,3 +219,18 @@ def test_72_plain_points_have_one_name_too() -> None:
 def test_72_a_name_that_no_point_has_is_a_value_or_refused() -> None:
     with pytest.raises(FieldError, match="Kinds"):
         Kinds(**{"o.nothing": 3})
+
+
+def test_72_names_of_points_in_a_plain_list_are_refused() -> None:
+    class Named(Experiment):
+        o: Params = search({"a": Params(), "b": Params()})
+        n: int = search({"one": 1, "two": 2})
+        tags: list[str] = search({"x": ["x", "y"]})
+
+    for given in (["a", "b"], ("a", "b"), ["b"], ["a", "nothing"]):
+        with pytest.raises(FieldError, match=r"Named\.o=.*write o=search\(\['"):
+            Named(o=given)
+    with pytest.raises(FieldError, match=r"Named\.n=.*write n=search\(\['one', 'two'\]\)"):
+        Named(n=["one", "two"])
+    assert Named(n=search(["one", "two"]), o="a").n_settings == 2
+    assert Named(o="a", n=1, tags=["x", "z"]).tags == ["x", "z"]  # a list is what it holds
