@@ -153,7 +153,7 @@ class Field:
         if named and not any(isinstance(x, list | tuple) for x in axis.names.points):
             raise FieldError(
                 f"{self.where}={shorten(given)}: {shorten(named[0])} is the name of a point, and a "
-                f"list is one value; write {self.name}=search({shorten(list(given))}) to search them"
+                f"list is one value; write {self.name}=search({shorten(list(given))}) for an axis"
             )
 
     def _refuse_open_secret(self, declared: Any) -> None:
