@@ -143,7 +143,7 @@ class Field:
         axis = getattr(self, "declared", None)
         if isinstance(axis, Axis) and isinstance(declared, list | tuple):
             self._refuse_names(axis, cast("list[object]", declared))
-        given = axis.named(declared) if isinstance(axis, Axis) else declared
+        given: Any = axis.named(declared) if isinstance(axis, Axis) else declared
         return Value(snapshot(given), plain=True)
 
     def _refuse_names(self, axis: Axis, given: list[object] | tuple[object, ...]) -> None:
