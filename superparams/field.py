@@ -141,19 +141,20 @@ class Field:
             return declared
         refuse_hidden(declared, self.where, self.annotation)
         axis = getattr(self, "declared", None)
-        if isinstance(axis, Axis) and isinstance(declared, list | tuple):
-            self._refuse_names(axis, cast("list[object]", declared))
-        given: Any = axis.named(declared) if isinstance(axis, Axis) else declared
+        if isinstance(axis, Axis):
+            self._refuse_names(axis, declared)
+        given = axis.named(declared) if isinstance(axis, Axis) else declared
         return Value(snapshot(given), plain=True)
 
-    def _refuse_names(self, axis: Axis, given: list[object] | tuple[object, ...]) -> None:
+    def _refuse_names(self, axis: Axis, x: object) -> None:
         """Complain about names of points in a plain list, which would be one value."""
         labels = axis.names.labels or ()
-        named = [x for x in given if isinstance(x, str) and x in labels]
+        given = list(cast("list[object]", x)) if isinstance(x, list | tuple) else []
+        named = [one for one in given if isinstance(one, str) and one in labels]
         if named and not any(isinstance(x, list | tuple) for x in axis.names.points):
             raise FieldError(
                 f"{self.where}={shorten(given)}: {shorten(named[0])} is the name of a point, and a "
-                f"list is one value; write {self.name}=search({shorten(list(given))}) for an axis"
+                f"list is one value; write {self.name}=search({shorten(given)}) for an axis"
             )
 
     def _refuse_open_secret(self, declared: Any) -> None:
