@@ -60,9 +60,12 @@ class Bench:
         self.shared = None
         if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
             self.shared = Path(tempfile.mkdtemp(prefix="bench-", dir=SHARED_MEMORY))
+            self.opened = os.open(self.shared, os.O_RDONLY)  # others see that it is in use
         self.runs = 0
 
     def close(self) -> None:
+        if self.shared:
+            os.close(self.opened)
         for folder in (self.folder, self.shared):
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
