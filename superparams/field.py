@@ -131,7 +131,9 @@ class Field:
         """
         self._refuse_open_secret(declared)
         if isinstance(declared, Search):
-            return axis_of(declared, self.annotation, self.where)
+            axis = axis_of(declared, self.annotation, self.where)
+            self._refuse_second_names(axis)
+            return axis
         if isinstance(declared, Field):  # Other.field, to use the declaration of another class
             return declared.declared
         if isinstance(declared, Value):
@@ -156,6 +158,20 @@ class Field:
                 f"{self.where}={shorten(given)}: {shorten(named[0])} is the name of a point, and a "
                 f"list is one value; write {self.name}=search({shorten(given)}) for an axis"
             )
+
+    def _refuse_second_names(self, axis: Axis) -> None:
+        """Complain about a point that has another name in the class: a setting has one name."""
+        known = getattr(self, "declared", None)
+        if not isinstance(known, Axis) or not known.names.labels:
+            return
+        for label, point in zip(axis.labels or (), axis.points, strict=False):
+            place = None if is_open(point) else known.names.find(point)
+            name = label if place is None else known.names.labels[place]
+            if label != name:
+                raise FieldError(
+                    f"{self.where}: {shorten(label)} and {shorten(name)} name the same point, and "
+                    f"tables have one name for it; write {self.name}=search([{name!r}])"
+                )
 
     def _refuse_open_secret(self, declared: Any) -> None:
         """Refuse to be given what would be recorded in place of a secret, and the other way.

@@ -234,3 +234,24 @@ def test_72_names_of_points_in_a_plain_list_are_refused() -> None:
         Named(n=["one", "two"])
     assert Named(n=search(["one", "two"]), o="a").n_settings == 2
     assert Named(o="a", n=1, tags=["x", "z"]).tags == ["x", "z"]  # a list is what it holds
+
+
+def test_72_a_point_of_the_class_gets_no_second_name_at_the_call() -> None:
+    class Named(Experiment):
+        o: Base = search({"base": Base(), "fast": Base(eta=0.5)})
+        n: int = search({"one": 1, "two": 2})
+
+    for field, given, name in (
+        ("o", {"quick": Base(eta=0.5)}, "fast"),
+        ("o", {"base": Base(eta=0.5)}, "fast"),
+        ("o", {"base": Base(), "quick": Base(eta=0.5)}, "fast"),
+        ("n", {"zwei": 2}, "two"),
+    ):
+        with pytest.raises(
+            FieldError, match=rf"Named\.{field}: .*write {field}=search\(\['{name}'"
+        ):
+            Named(**{field: search(given)})
+        with pytest.raises(FieldError, match="name the same point"):
+            Named(o="base", n=1).replace(**{field: search(given)})
+    more = Named(o=search({"fast": Base(eta=0.5), "slow": Base(eta=0.01)}), n=search({"three": 3}))
+    assert [str(each.o.eta) for each in more] == ["0.5", "0.01"]
