@@ -131,9 +131,9 @@ class Field:
         """
         self._refuse_open_secret(declared)
         if isinstance(declared, Search):
-            axis = axis_of(declared, self.annotation, self.where)
-            self._refuse_second_names(axis)
-            return axis
+            searched = axis_of(declared, self.annotation, self.where)
+            self._refuse_second_names(searched)
+            return searched
         if isinstance(declared, Field):  # Other.field, to use the declaration of another class
             return declared.declared
         if isinstance(declared, Value):
