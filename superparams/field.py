@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from superparams.content import fresh, holds_mutable, snapshot
 from superparams.errors import FieldError, say_where
@@ -15,7 +15,26 @@ from superparams.fields import FIELDS, REQUIRED, Axis, Required, Search, Value, 
 from superparams.points import axis_of, refuse_hidden
 from superparams.shorten import shorten
 
-__all__ = ["Field", "as_declared", "copies_of", "declared_of", "pristine", "resolve"]
+__all__ = [
+    "Field",
+    "as_declared",
+    "copies_of",
+    "declared_of",
+    "pristine",
+    "resolve",
+    "secrets_read",
+]
+
+MOST_READ: Final = 100  # values of one variable
+_read: dict[str, dict[str, None]] = {}  # the values that secrets had in this process, oldest first
+
+
+def secrets_read(variable: str) -> tuple[str, ...]:
+    """The values that settings of this process read from an environment variable, as a secret.
+
+    A setting may remove the variable, or change it, and then raise an error with the old value.
+    """
+    return tuple(_read.get(variable, ()))
 
 
 class Field:
@@ -105,6 +124,9 @@ class Field:
                 f"{self.where} is read from the environment variable {variable}, which is not set "
                 f"where the setting runs; set {variable} before the run starts"
             )
+        known = _read.setdefault(variable, {})
+        if found not in known:
+            _read[variable] = dict.fromkeys([*known, found][-MOST_READ:])
         return found
 
     def _derived(self, instance: Any, declared: Value) -> Any:

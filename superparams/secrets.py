@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from superparams.declare import fields_of
+from superparams.field import secrets_read
 from superparams.fields import Axis, Value, is_group
 
 __all__ = ["hide", "looks_secret", "points_of", "variables_of"]
 
 MOST: Final = 1000  # only so many points of an axis are checked
 SHORTEST: Final = 4  # characters; shorter secrets are not replaced: many texts have them by chance
+LONG_LINE: Final = 8  # characters; shorter lines of a secret are not replaced on their own
 _SECRET_NAME: Final = re.compile(
     r"(.*_)?(api_?key|access_?key|secret(_key)?|password|passwd|passphrase|private_key|"
     r"(access|auth|api|bearer|refresh)_token)",
@@ -44,12 +46,39 @@ def points_of(x: Any) -> Iterable[Any]:
 
 
 def hide(text: str | None, variables: frozenset[str]) -> str | None:
-    """Replace each secret in a text by the name of its environment variable."""
-    for name in sorted(variables) if text else ():
-        secret = os.environ.get(name, "")
-        if len(secret) >= SHORTEST and text:
-            text = text.replace(secret, f"<{name}>").replace(repr(secret)[1:-1], f"<{name}>")
-    return text
+    """Replace each secret in a text by the name of its environment variable.
+
+    A secret is found as it is, and as `repr`, `json` and a URL write it.
+
+    Args:
+        text: A text, or None.
+        variables: The names of environment variables.
+    """
+    if not text or not variables:
+        return text
+    names: dict[str, str] = {}
+    for name in sorted(variables):
+        for secret in {os.environ.get(name, ""), *secrets_read(name)}:
+            names.update(dict.fromkeys(_forms(secret), f"<{name}>"))
+    # The longest come first: a secret may begin as another one does.
+    every = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(every, lambda found: names[found[0]], text) if every else text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as texts contain it."""
+    import json
+    from urllib.parse import quote, quote_plus
+
+    if len(secret) < SHORTEST:
+        return
+    lines = secret.splitlines()  # a traceback may indent each line of a private key
+    for one in {secret, *(line for line in lines if len(line) >= LONG_LINE)}:
+        data = one.encode(errors="surrogateescape")
+        yield from (one, repr(one)[1:-1], ascii(one)[1:-1], repr(data)[2:-1])
+        yield from (repr("'\"" + one)[4:-1], repr(b"'\"" + data)[5:-1])  # both quotes in a text
+        yield from (json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1])
+        yield from (quote(data), quote(data, safe=""), quote_plus(data))
 
 
 def looks_secret(params: Any) -> Iterator[str]:

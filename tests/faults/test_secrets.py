@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import json
 import os
 import pickle
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from superparams import Experiment, Params, search, value
 from superparams.errors import FieldError
+from superparams.secrets import hide
 from tests.cli.command import Project
 from tests.runs import environment, output
 
@@ -236,3 +240,58 @@ def test_64_a_field_that_looks_like_a_secret_is_noted(
     notes = [note for note in json.loads(manifest.read_text())["notes"] if "secret" in note]
     assert {n: any(f"Body.{n} is" in note for note in notes) for n in expected} == expected
     assert os.environ["SP_KEY"] == CANARY
+
+
+ODD = "canary/+ \u00e9\"q'1"
+KEY_FILE = "-----BEGIN KEY-----\ncanary-Zm9vYmFy\ncanary-YmFyZm9v\n"
+WAYS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "repr": repr,
+    "ascii": ascii,
+    "repr of a longer text": lambda x: repr(["'\"" + x]),
+    "repr of bytes": lambda x: repr(x.encode()),
+    "repr of longer bytes": lambda x: repr(b"'\"" + x.encode()),
+    "json": lambda x: json.dumps({"k": x}),
+    "json with other letters": lambda x: json.dumps({"k": x}, ensure_ascii=False),
+    "a path": quote,
+    "a query": lambda x: f"https://localhost/?key={quote_plus(x)}&n=1",
+    "a query, all quoted": lambda x: quote(x, safe=""),
+    "indented": lambda x: textwrap.indent(x, "  | "),
+}
+
+
+class Denied(Experiment):
+    way: str = search(list(WAYS))
+    secret: str = value(secret="SP_KEY")
+    is_removed: bool = search([False, True])
+
+    def run(self) -> None:
+        secret = self.secret
+        if self.is_removed:
+            os.environ["SP_KEY"] = "other"
+        try:
+            raise ValueError(WAYS[self.way](secret))
+        finally:
+            if self.is_removed:
+                os.environ.pop("SP_KEY")
+
+
+@pytest.mark.parametrize("secret", [CANARY, ODD, KEY_FILE])
+def test_64_an_error_has_no_form_of_a_secret(
+    secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for way, removed in itertools.product(WAYS, (False, True)):
+        monkeypatch.setenv("SP_KEY", secret)
+        found = Denied(way=way, is_removed=removed).run_all(results=tmp_path, progress=False)
+        assert found.counts == {"failed": 1}, (way, found)
+        (row,) = found
+        for text in (row["error"], row["traceback"]):
+            assert "ValueError" in text
+            assert "<SP_KEY>" in text, (way, text)
+            assert "canary" not in text, (way, text)
+
+
+def test_64_a_secret_that_begins_as_another_is_hidden_whole() -> None:
+    os.environ.update(SP_KEY="canary", SP_OTHER="canary-and-more")
+    both = frozenset({"SP_KEY", "SP_OTHER"})
+    assert hide("canary-and-more, canary", both) == "<SP_OTHER>, <SP_KEY>"
