@@ -56,6 +56,11 @@ class Rows:
             try:
                 with lock:
                     table = file.read(columns=None if names is None else list(names))
+            except MemoryError as error:  # a file of a few KB may hold GBs
+                what = "all columns" if names is None else f"columns {', '.join(names)}"
+                raise StoreError(
+                    f"there is not enough memory to read {what} of {path}: {error}"
+                ) from error
             except (ValueError, OSError) as error:
                 raise StoreError(
                     f"{path} was damaged since it was opened: {error}; load the results again, "

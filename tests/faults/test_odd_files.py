@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from superparams.errors import StoreError
 from superparams.store import LedgerWarning, Results, RunFolder, compact
 from tests.recording import done, run
+from tests.runs import output
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -83,3 +85,41 @@ def test_61_odd_files_lose_no_row_and_take_bounded_time(
                 assert fault is sparse
             found.log(next(iter(found))["key"])
         assert time.monotonic() - begun < 30, number
+
+
+LARGE = """
+import resource
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from superparams.errors import StoreError
+from superparams.store.rows import Rows
+
+path = Path("large.parquet")
+text = pa.array(["a" * 100_000_000])
+parquet.write_table(
+    pa.table({"x": list(range(4)), "y": pa.chunked_array([text] * 4)}), path, compression="zstd"
+)
+assert path.stat().st_size < 1_000_000
+rows = Rows.of_file(path)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000, resource.RLIM_INFINITY))
+for names in (["y"], ["x", "y"]):
+    try:
+        rows.columns(*names)
+    except StoreError as error:
+        told = f"not enough memory to read columns {', '.join(names)} of {path}"
+        assert told in str(error), error
+    else:
+        raise SystemExit("there was enough memory")
+assert rows.columns("x").num_rows == 4
+print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+def test_61_a_small_table_that_holds_gigabytes_is_a_clear_error(tmp_path: Path) -> None:
+    assert output(tmp_path, LARGE).strip() == "refused"
