@@ -7,11 +7,11 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from superparams.content import fresh, holds_mutable, snapshot
 from superparams.errors import FieldError, say_where
-from superparams.fields import FIELDS, REQUIRED, Axis, Required, Search, Value, is_open
+from superparams.fields import FIELDS, REQUIRED, Axis, Required, Search, Value, is_group, is_open
 from superparams.points import axis_of, refuse_hidden
 from superparams.shorten import shorten
 
@@ -168,7 +168,20 @@ class Field:
         if isinstance(axis, Axis):
             self._refuse_names(axis, declared)
         given = axis.named(declared) if isinstance(axis, Axis) else declared
+        if isinstance(axis, Axis) and isinstance(given, str):
+            given = self._group_called(axis, given)
         return Value(snapshot(given), plain=True)
+
+    def _group_called(self, axis: Axis, x: str) -> Any:
+        """The one unnamed group of the axis whose class is called `x`, else `x`."""
+        if axis.names.labels or isinstance(axis.points, range):
+            return x
+        called = [one for one in axis.points if is_group(one) and type(one).__name__ == x]
+        meant = get_args(self.annotation) or (self.annotation,)
+        if len(called) != 1:
+            return x
+        groups = all(one is type(None) or isinstance(one, type(type(called[0]))) for one in meant)
+        return called[0] if groups else x
 
     def _refuse_names(self, axis: Axis, x: object) -> None:
         """Complain about names of points in a plain list, which would be one value."""
@@ -184,15 +197,19 @@ class Field:
     def _refuse_second_names(self, axis: Axis) -> None:
         """Complain about a point that has another name in the class: a setting has one name."""
         known = getattr(self, "declared", None)
-        if not isinstance(known, Axis) or not known.names.labels:
+        if not isinstance(known, Axis):
             return
+        names = known.names
         for label, point in zip(axis.labels or (), axis.points, strict=False):
-            place = None if is_open(point) else known.names.find(point)
-            name = label if place is None else known.names.labels[place]
+            place = None if is_open(point) else names.find(point)
+            if place is None:
+                continue
+            name = names.labels[place] if names.labels else _own_name(names.points[place])
             if label != name:
+                shown = repr(name) if names.labels else shorten(names.points[place])
                 raise FieldError(
                     f"{self.where}: {shorten(label)} and {shorten(name)} name the same point, and "
-                    f"tables have one name for it; write {self.name}=search([{name!r}])"
+                    f"tables have one name for it; write {self.name}=search([{shown}])"
                 )
 
     def _refuse_open_secret(self, declared: Any) -> None:
@@ -345,3 +362,8 @@ def resolve(annotation: Any, module: str, names: Mapping[str, Any]) -> Any:
         return eval(annotation, namespace, dict(names))
     except Exception:  # a name under TYPE_CHECKING, a syntax of a newer Python
         return annotation
+
+
+def _own_name(point: Any) -> Any:
+    """What tables show for a point without a name."""
+    return type(point).__name__ if is_group(point) else point

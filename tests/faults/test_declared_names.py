@@ -255,3 +255,43 @@ def test_72_a_point_of_the_class_gets_no_second_name_at_the_call() -> None:
             Named(o="base", n=1).replace(**{field: search(given)})
     more = Named(o=search({"fast": Base(eta=0.5), "slow": Base(eta=0.01)}), n=search({"three": 3}))
     assert [str(each.o.eta) for each in more] == ["0.5", "0.01"]
+
+
+def test_72_an_unnamed_point_of_the_class_gets_no_name_at_the_call() -> None:
+    class Plain(Experiment):
+        o: Base = search([Base(), Base(eta=0.5)])
+        n: int = search([1, 2])
+
+    for field, given, shown in (
+        ("o", {"quick": Base(eta=0.5)}, r"Base\(eta=0\.5\)"),
+        ("n", {"two": 2}, "2"),
+        ("n", {"three": 3, "two": 2}, "2"),
+    ):
+        with pytest.raises(FieldError, match=rf"Plain\.{field}: .*{field}=search\(\[{shown}\]\)"):
+            Plain(**{field: search(given)})
+        with pytest.raises(FieldError, match="name the same point"):
+            Plain(o=Base(), n=1).replace(**{field: search(given)})
+    more = Plain(o=search({"Base": Base(), "slow": Base(eta=0.01)}), n=search({"three": 3}))
+    assert names(more, "o") == ["Base", "slow"]
+    assert names(more, "n") == ["three", "three"]
+
+
+def test_72_the_name_of_an_unnamed_alternative_selects_it_at_the_call() -> None:
+    class Fast(Base):
+        gain: float = 0.9
+
+    class Plain(Experiment):
+        o: Base = search([Base(), Fast()])
+
+    class Union(Experiment):
+        o: Base | Fast = search([Base(eta=2.0), Fast(gain=0.1)])
+
+    class Words(Experiment):
+        o: Base | str = search([Base(), "Base", "Fast"])
+
+    for cls in (Plain, Union):
+        whole = list(cls())
+        assert [cls(o=name).key for name in ("Base", "Fast")] == [each.key for each in whole]
+        assert cls.from_cli(["o=Fast"])[0].key == whole[1].key
+        assert whole[0].replace(o="Fast").as_row() == whole[1].as_row()
+    assert Words(o="Base").o == "Base"
