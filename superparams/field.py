@@ -180,7 +180,9 @@ class Field:
         meant = get_args(self.annotation) or (self.annotation,)
         if len(called) != 1:
             return x
-        groups = all(one is type(None) or isinstance(one, type(type(called[0]))) for one in meant)
+        group: object = called[0]
+        kind = type(type(group))
+        groups = all(one is type(None) or isinstance(one, kind) for one in meant)
         return called[0] if groups else x
 
     def _refuse_names(self, axis: Axis, x: object) -> None:
