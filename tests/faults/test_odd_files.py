@@ -101,12 +101,12 @@ from superparams.store.rows import Rows
 path = Path("large.parquet")
 text = pa.array(["a" * 100_000_000])
 parquet.write_table(
-    pa.table({"x": list(range(4)), "y": pa.chunked_array([text] * 4)}), path, compression="zstd"
+    pa.table({"x": list(range(8)), "y": pa.chunked_array([text] * 8)}), path, compression="zstd"
 )
 assert path.stat().st_size < 1_000_000
 rows = Rows.of_file(path)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, resource.RLIM_INFINITY))
 for names in (["y"], ["x", "y"]):
     try:
         rows.columns(*names)
@@ -115,7 +115,7 @@ for names in (["y"], ["x", "y"]):
         assert told in str(error), error
     else:
         raise SystemExit("there was enough memory")
-assert rows.columns("x").num_rows == 4
+assert rows.columns("x").num_rows == 8
 print("refused")
 """
 
