@@ -492,3 +492,41 @@ class TestRunFolder:
             write_durably(tmp_path / "missing" / "file", b"new")
         assert path.read_bytes() == b"old"
         assert os.listdir(tmp_path) == ["file"]
+
+
+FORKING = """
+import os, signal, sys, threading
+from pathlib import Path
+from superparams.store.provenance import gather
+def ask():
+    for _ in range(8):
+        gather(Path(sys.argv[1]))
+asking = threading.Thread(target=ask)
+asking.start()
+children = []
+while asking.is_alive():
+    children.append(os.fork())
+    if not children[-1]:
+        signal.pause()
+    if len(children) > 100:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children.pop(0), 0)
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+print("asked", len(children) > 0)
+"""
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_processes_that_the_driver_forks_do_not_hold_up_git(tmp_path: Path) -> None:
+    """As a pool of processes does while a run asks git: they inherit what is open just then."""
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "new.py").write_text("x = 1")
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path)]
+    with within(20.0):
+        ended = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, timeout=PATIENCE
+        )
+    assert ended.stdout == "asked True\n", ended.stderr

@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -174,14 +174,16 @@ def _level(x: Any) -> Any:
 
 # ---- limits of the interpreter
 
-_LIMITS: Final = {
-    "recursion": (sys.getrecursionlimit, sys.setrecursionlimit),
-    **(
-        {"digits of an int": (sys.get_int_max_str_digits, sys.set_int_max_str_digits)}
-        if hasattr(sys, "set_int_max_str_digits")
-        else {}
-    ),
-}
+
+def _limits() -> Iterator[tuple[str, tuple[Callable[[], int], Callable[[int], object]]]]:
+    """How each limit of the interpreter is read and set; some Pythons lack the second."""
+    yield "recursion", (sys.getrecursionlimit, sys.setrecursionlimit)
+    read, write = (getattr(sys, f"{what}_int_max_str_digits", None) for what in ("get", "set"))
+    if read is not None and write is not None:
+        yield "digits of an int", (read, write)
+
+
+_LIMITS: Final = dict(_limits())
 _USUAL_LIMITS: Final = {"recursion": 1000, "digits of an int": 4300}
 
 
