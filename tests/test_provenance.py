@@ -499,7 +499,7 @@ import os, signal, sys, threading
 from pathlib import Path
 from superparams.store.provenance import gather
 def ask():
-    for _ in range(8):
+    for _ in range(40):
         gather(Path(sys.argv[1]))
 asking = threading.Thread(target=ask)
 asking.start()
