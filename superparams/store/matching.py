@@ -110,6 +110,8 @@ def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) ->
     known: dict[str, None] = {one.key: None for one in _constants_named(of, name) if one.key}
     for field, axis in _fields_named(of, name):
         axes = [one for one in (axis, field.declared) if isinstance(one, Axis)]
+        if any(one.find(text) is not None for one in axes):
+            return
         known.update((label, None) for one in axes for label in one.labels or ())
         several = [one for one in axes if not one.labels and not isinstance(one.points, range)]
         points = [x for one in several for x in one.points if is_group(x)]
@@ -165,6 +167,9 @@ def _of_text(field: Field, axis: Axis | None, name: str, text: str) -> dict[str,
             return {name: text}
         # An earlier point has the same key, so its name stands in the table.
         return _of_group(field, axis, name, point) or {name: label_of(axis, point)}
+    label = None if axis is None else label_of(axis, text)
+    if label is not None:  # the text is the value of a named point
+        return {name: label}
     labels = [] if axis is None else labels_of_class(axis, text)
     return {name: _class_names(field, labels, text)}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, Params, Results, search
-from superparams.errors import FieldError
+from superparams.errors import FieldError, StoreError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -295,3 +295,20 @@ def test_72_the_name_of_an_unnamed_alternative_selects_it_at_the_call() -> None:
         assert cls.from_cli(["o=Fast"])[0].key == whole[1].key
         assert whole[0].replace(o="Fast").as_row() == whole[1].as_row()
     assert Words(o="Base").o == "Base"
+
+
+class Words(Experiment):
+    z: str = search({"a": "alpha", "b": "beta", "beta": "gamma"})
+
+    def run(self) -> dict[str, str]:
+        return {"y": self.z}
+
+
+def test_55_a_named_text_is_found_by_its_name_and_by_its_value(results: Path) -> None:
+    first = ran(Words(), results)
+    found = {"alpha": "alpha", "a": "alpha", "b": "beta", "gamma": "gamma", "beta": "gamma"}
+    for rows in (first, Words.results(results)):
+        for text, y in found.items():  # a name comes before a value
+            assert [row["y"] for row in rows.where(z=text)] == [y]
+        with pytest.raises(StoreError, match="no row has z='nothing'; there are 'a', 'b', 'beta'"):
+            rows.where(z="nothing")
