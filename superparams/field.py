@@ -11,7 +11,17 @@ from typing import Any, Final, cast, get_args
 
 from superparams.content import fresh, holds_mutable, snapshot
 from superparams.errors import FieldError, say_where
-from superparams.fields import FIELDS, REQUIRED, Axis, Required, Search, Value, is_group, is_open
+from superparams.fields import (
+    FIELDS,
+    REQUIRED,
+    Axis,
+    Required,
+    Search,
+    Value,
+    group_class,
+    is_group,
+    is_open,
+)
 from superparams.points import axis_of, refuse_hidden
 from superparams.shorten import shorten
 
@@ -169,21 +179,20 @@ class Field:
             self._refuse_names(axis, declared)
         given = axis.named(declared) if isinstance(axis, Axis) else declared
         if isinstance(axis, Axis) and isinstance(given, str):
-            given = self._group_called(axis, given)
+            given = self._group_of_class(axis, given)
         return Value(snapshot(given), plain=True)
 
-    def _group_called(self, axis: Axis, x: str) -> Any:
-        """The one unnamed group of the axis whose class is called `x`, else `x`."""
+    def _group_of_class(self, axis: Axis, name: str) -> Any:
+        """The only unnamed group of the axis whose class has this name, else the name itself.
+
+        The name stays a text if the annotation allows other values than groups and None.
+        """
         if axis.names.labels or isinstance(axis.points, range):
-            return x
-        called = [one for one in axis.points if is_group(one) and type(one).__name__ == x]
-        meant = get_args(self.annotation) or (self.annotation,)
-        if len(called) != 1:
-            return x
-        group: object = called[0]
-        kind = type(type(group))
-        groups = all(one is type(None) or isinstance(one, kind) for one in meant)
-        return called[0] if groups else x
+            return name
+        groups = [x for x in axis.points if is_group(x) and type(x).__name__ == name]
+        members: tuple[Any, ...] = get_args(self.annotation) or (self.annotation,)
+        only_groups = all(x is type(None) or group_class(x) is not None for x in members)
+        return groups[0] if len(groups) == 1 and only_groups else name
 
     def _refuse_names(self, axis: Axis, x: object) -> None:
         """Complain about names of points in a plain list, which would be one value."""

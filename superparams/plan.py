@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, Literal
@@ -157,19 +157,17 @@ def _of_few(
     if only is not None:
         wanted = [key_of_text(one) for one in only]
     else:
-        recorded_keys: list[bytes] = [] if index is None else index.keys.to_pylist()
-        wanted = [int.from_bytes(key, "big") for key in recorded_keys]
+        wanted = _recorded_keys(index)
     places = keys.find(wanted)
     if only is not None:
         for text, key in zip(only, wanted, strict=True):
             if key not in places:
                 raise _stranger(text, size)
-    order = sorted(places, key=places.__getitem__)
-    state = _states(_bytes_of(order), index, codes)
+    states = _states_by_place(places, index, codes)
     runs = _wanted(resume, None)
-    chosen = [places[key] for key, one in zip(order, state, strict=True) if runs[one]]
-    left = [places[key] for key, one in zip(order, state, strict=True) if not runs[one]]
-    met = Counter(one for one in state if runs[one])
+    chosen = [place for place, state in states.items() if runs[state]]
+    left = [place for place, state in states.items() if not runs[state]]
+    met = Counter(state for state in states.values() if runs[state])
     todo = _without(size, left) if only is None else [range(at, at + 1) for at in chosen]
     return Plan(
         todo,
@@ -177,22 +175,36 @@ def _of_few(
         done=len(left),
         stale=met[STALE],
         again=met[FAILED],
-        others=0 if only is None else size - len(order),
+        others=0 if only is None else size - len(states),
     )
 
 
 def _of_kind(keys: Keys, size: int, index: Index | None, codes: Sequence[str], only: str) -> Plan:
     """The plan of a large space, of which only what failed or what is new is asked for."""
-    found: list[bytes] = [] if index is None else index.keys.to_pylist()
-    places = keys.find([int.from_bytes(key, "big") for key in found])
-    order = sorted(places, key=places.__getitem__)
-    state = _states(_bytes_of(order), index, codes)
+    states = _states_by_place(keys.find(_recorded_keys(index)), index, codes)
     if only == "new":
-        left = [places[key] for key, one in zip(order, state, strict=True) if one != NEW]
+        left = [place for place, state in states.items() if state != NEW]
         return Plan(_without(size, left), size, others=len(left))
-    failed = [places[key] for key, one in zip(order, state, strict=True) if one == FAILED]
-    todo = [range(at, at + 1) for at in failed]
+    failed = [place for place, state in states.items() if state == FAILED]
+    todo = [range(place, place + 1) for place in failed]
     return Plan(todo, size, again=len(failed), others=size - len(failed))
+
+
+def _recorded_keys(index: Index | None) -> list[int]:
+    found: list[bytes] = [] if index is None else index.keys.to_pylist()
+    return [int.from_bytes(key, "big") for key in found]
+
+
+def _states_by_place(
+    places: Mapping[int, int], index: Index | None, codes: Sequence[str]
+) -> dict[int, int]:
+    """The state of some settings by their place in the space, in ascending order.
+
+    places: the place of each setting by its key.
+    """
+    order = sorted(places, key=places.__getitem__)
+    states = _states(_bytes_of(order), index, codes)
+    return {places[key]: state for key, state in zip(order, states, strict=True)}
 
 
 def _without(size: int, places: Sequence[int]) -> list[range]:

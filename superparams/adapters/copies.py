@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
-import sys
 import types
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -200,12 +199,6 @@ def _sparse(value: Any) -> Any:
     return made
 
 
-def _frame(value: Any) -> Any:
-    # From 3 on a shallow copy shares memory until one of the two is written to.
-    is_lazy = int(sys.modules["pandas"].__version__.partition(".")[0]) >= 3
-    return value.copy(deep=not is_lazy)
-
-
 def _copy_method(value: Any) -> Any:
     return value.copy()
 
@@ -216,8 +209,8 @@ def _clone(value: Any) -> Any:
 
 _LIBRARIES: Final = {"pandas", "polars", "scipy", "numpy", "random", "xarray"}
 _TABLE: Final[tuple[tuple[str, str, Callable[[Any], Any]], ...]] = (
-    ("pandas", "DataFrame", _frame),
-    ("pandas", "Series", _frame),
+    ("pandas", "DataFrame", fresh),
+    ("pandas", "Series", fresh),
     ("pandas", "Index", _copy_method),
     ("pandas.api.extensions", "ExtensionArray", _copy_method),
     ("polars", "DataFrame", _clone),

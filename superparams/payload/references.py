@@ -12,7 +12,10 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
+
+from superparams.texts import INSTALLED
 
 __all__ = ["attribute", "by_name", "is_held", "is_library", "own_instance"]
 
@@ -88,7 +91,7 @@ def own_instance(value: Any) -> tuple[Any, ...] | None:
 def is_library(package: str) -> bool:
     """Whether a package comes with Python or was installed."""
     if package in sys.stdlib_module_names or package == "superparams":
-        return package not in _MAIN
+        return True
     loaded: types.ModuleType | None = sys.modules.get(package)
     file: object = getattr(loaded, "__file__", None)
-    return isinstance(file, str) and ("site-packages" in file or "dist-packages" in file)
+    return isinstance(file, str) and not INSTALLED.isdisjoint(Path(file).parts)

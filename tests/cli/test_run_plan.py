@@ -136,7 +136,7 @@ def test_the_expected_time_is_that_of_settings_that_were_done(project: Project) 
     assert "with 3 workers" in out
 
 
-def test_a_plan_of_a_space_that_is_too_large(project: Project) -> None:
+def test_a_plan_of_a_huge_space_of_which_little_is_recorded(project: Project) -> None:
     project.write(
         {
             "experiments/RQ1.py": """
