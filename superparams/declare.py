@@ -230,7 +230,7 @@ def _declared(
         if name in inherited:
             _refuse_method(cls, name, x)
             one = inherited[name]
-            given = one.declared.named(x) if isinstance(one.declared, Axis) else x
+            given = one.point_named(one.declared, x) if isinstance(one.declared, Axis) else x
             yield name, Field(cls, name, one.annotation, _default(cls, name, given))
         elif isinstance(x, Search | Value):
             raise _unannotated(cls, name, x)

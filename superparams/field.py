@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, cast
 
 from superparams.content import fresh, holds_mutable, snapshot
 from superparams.errors import FieldError, say_where
@@ -18,12 +19,12 @@ from superparams.fields import (
     Required,
     Search,
     Value,
-    group_class,
     is_group,
     is_open,
 )
 from superparams.points import axis_of, refuse_hidden
 from superparams.shorten import shorten
+from superparams.slips import refuse_no_group, takes_only_groups
 
 __all__ = [
     "Field",
@@ -35,6 +36,7 @@ __all__ = [
     "secrets_read",
 ]
 
+MOST_CHECKED: Final = 1000  # points of one axis
 MOST_READ: Final = 100  # values of one variable
 _read: dict[str, dict[str, None]] = {}  # the values that secrets had in this process, oldest first
 
@@ -163,9 +165,7 @@ class Field:
         """
         self._refuse_open_secret(declared)
         if isinstance(declared, Search):
-            searched = axis_of(declared, self.annotation, self.where)
-            self._refuse_second_names(searched)
-            return searched
+            return self._searched(axis_of(declared, self.annotation, self.where))
         if isinstance(declared, Field):  # Other.field, to use the declaration of another class
             return declared.declared
         if isinstance(declared, Value):
@@ -177,22 +177,36 @@ class Field:
         axis = getattr(self, "declared", None)
         if isinstance(axis, Axis):
             self._refuse_names(axis, declared)
-        given = axis.named(declared) if isinstance(axis, Axis) else declared
-        if isinstance(axis, Axis) and isinstance(given, str):
-            given = self._group_of_class(axis, given)
+        given = self.point_named(axis, declared) if isinstance(axis, Axis) else declared
+        refuse_no_group(given, self.where, self.annotation, axis)
         return Value(snapshot(given), plain=True)
 
-    def _group_of_class(self, axis: Axis, name: str) -> Any:
-        """The only unnamed group of the axis whose class has this name, else the name itself.
+    def _searched(self, axis: Axis) -> Axis:
+        """An axis whose points may be given by the names that the axis of the class has."""
+        known = getattr(self, "declared", None)
+        if isinstance(known, Axis) and axis.labels is None and not isinstance(axis.points, range):
+            points = tuple(self.point_named(known, x) for x in axis.points)
+            if any(map(operator.is_not, points, axis.points)):
+                axis = Axis(points, None, axis.zip)
+        self._refuse_second_names(axis)
+        for point in axis.points[:MOST_CHECKED]:
+            refuse_no_group(point, self.where, self.annotation, known)
+        return axis
 
-        The name stays a text if the annotation allows other values than groups and None.
+    def point_named(self, axis: Axis, x: Any) -> Any:
+        """The point of the axis that `x` is the name of, else `x`.
+
+        A group is also meant by the name of its class, if it is the only one of that class and the
+        annotation allows groups and None alone.
         """
-        if axis.names.labels or isinstance(axis.points, range):
-            return name
-        groups = [x for x in axis.points if is_group(x) and type(x).__name__ == name]
-        members: tuple[Any, ...] = get_args(self.annotation) or (self.annotation,)
-        only_groups = all(x is type(None) or group_class(x) is not None for x in members)
-        return groups[0] if len(groups) == 1 and only_groups else name
+        given = axis.named(x)
+        if not isinstance(given, str) or not takes_only_groups(self.annotation):
+            return given
+        points = axis.points if axis.names.labels is None else axis.names.points
+        if isinstance(points, range):
+            return given
+        groups = [one for one in points if is_group(one) and type(one).__name__ == given]
+        return groups[0] if len(groups) == 1 else given
 
     def _refuse_names(self, axis: Axis, x: object) -> None:
         """Complain about names of points in a plain list, which would be one value."""
@@ -270,6 +284,8 @@ class Field:
             )
         is_shared = not declared.plain
         refuse_hidden(declared.given, self.where, self.annotation, is_shared=is_shared)
+        if declared.given is not REQUIRED:
+            refuse_no_group(declared.given, self.where, self.annotation, None)
         if is_open(declared.given) and not declared.plain:
             raise FieldError(
                 f"{self.where}: value({shorten(declared.given)}) holds an open space; "

@@ -229,7 +229,9 @@ class Params(metaclass=SearchMeta):
         held = self.__dict__
         kept = {name: declared_of(self, name) for name in self.keys() if name in held}
         axes = axes_with_names(self)
-        named = {name: axes[name].named(x) for name, x in changes.items() if name in axes}
+        fields, opened = fields_of(type(self)), {**held.get("~open", {}), **axes}
+        some = [(n, x) for n, x in opened.items() if n in changes and isinstance(x, Axis)]
+        named = {n: fields[n].point_named(x, changes[n]) for n, x in some}
         new = type(self)(**{**kept, **held.get("~lazy", {}), **changes, **named})
         if axes:
             _name_by(new, axes)

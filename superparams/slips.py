@@ -14,10 +14,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from superparams.errors import FieldError
-from superparams.fields import REQUIRED, Search, Value, group_class, is_group, search, value
+from superparams.fields import (
+    REQUIRED,
+    Axis,
+    Search,
+    Value,
+    group_class,
+    is_group,
+    search,
+    value,
+)
 from superparams.shorten import shorten
 
-__all__ = ["is_method", "refuse_class", "refuse_slips", "unknown_annotation"]
+__all__ = [
+    "is_method",
+    "refuse_class",
+    "refuse_no_group",
+    "refuse_slips",
+    "takes_only_groups",
+    "unknown_annotation",
+]
 
 SCALARS: Final = (int, float, complex, str, bytes)
 KINDS: Final = (property, classmethod, staticmethod, functools.cached_property)
@@ -118,6 +134,56 @@ def unknown_annotation(text: str) -> str:
         f"its annotation names nothing that can be found; {guess}, or import {what} outside of "
         f"`if TYPE_CHECKING:`"
     )
+
+
+# -- something else in the place of a group --------------------------------------------------------
+
+
+def takes_only_groups(annotation: Any) -> bool:
+    """Whether an annotation allows groups and None, and no other values."""
+    if typing.get_origin(annotation) in WRAPPERS:
+        return takes_only_groups(typing.get_args(annotation)[0])
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    groups = [group_class(one) for one in members if one is not types.NoneType]
+    return bool(groups) and None not in groups
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in UNIONS
+
+
+def refuse_no_group(x: object, where: str, annotation: Any, axis: Any) -> None:
+    """Complain about a value that is no group where the annotation says that one belongs.
+
+    None is allowed: many write ``net: Net = None``.
+
+    Args:
+        x: A value or a point.
+        where: ``"Class.field"``.
+        annotation: That of the field.
+        axis: The axis of the class, whose points may be given by their names; else anything.
+
+    Raises:
+        FieldError: Names `where`, the value, and what is allowed.
+    """
+    if x is None or is_group(x) or not takes_only_groups(annotation):
+        return
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    wanted = [cls.__name__ for cls in map(group_class, members) if cls is not None]
+    names, classes = _names_of_points(axis)
+    remedy = f"give an instance, such as {classes[0] if classes else wanted[0]}()"
+    if names:
+        remedy += f", or one of the names {', '.join(map(repr, names))}"
+    raise FieldError(f"{where}={shorten(x)}: the value must be a {' or '.join(wanted)}; {remedy}")
+
+
+def _names_of_points(axis: Any) -> tuple[list[str], list[str]]:
+    """The names by which points of an axis can be given, and the classes of its groups."""
+    if not isinstance(axis, Axis) or isinstance(axis.names.points, range):
+        return [], []
+    classes = [type(one).__name__ for one in axis.names.points if is_group(one)]
+    single = [name for name in classes if classes.count(name) == 1]
+    return list(dict.fromkeys([*(axis.names.labels or ()), *single])), classes
 
 
 # -- a class in the place of an instance -----------------------------------------------------------
