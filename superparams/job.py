@@ -30,6 +30,7 @@ from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
 from superparams.store.notebooks import home_of
 from superparams.store.owned import FIELDS_OF, owned_fields
+from superparams.store.pointnames import NAMES_OF, point_names
 from superparams.surroundings import Surroundings, differences
 from superparams.surroundings.generators import CANNOT_SEED
 from superparams.surroundings.imports import generators_of
@@ -102,6 +103,7 @@ class Job:
             "surroundings": self.program.surroundings.shown(self.project),
             "notes": self.notes,
             FIELDS_OF: owned_fields(self.space),
+            NAMES_OF: point_names(self.space),
         }
 
 

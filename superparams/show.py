@@ -31,6 +31,7 @@ __all__ = [
     "shown_fields",
     "summary",
     "table_value",
+    "text_beside",
 ]
 
 LONGEST_LINE: Final = 100
@@ -220,7 +221,8 @@ def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, 
     if label is not None:
         yield prefix + name, label
     elif not is_group(x):
-        yield prefix + name, cell_of(params, field, x)
+        made = cell_of(params, field, x)
+        yield prefix + name, made if axis is None else text_beside(axis.labels or (), made)
     elif axis is not None or leaves_class_open(field, x):
         yield prefix + name, type(x).__name__
     if is_group(x):
@@ -241,7 +243,7 @@ class Rows:
         for name, field in recorded_fields(space.__class__).items():
             x = held.get(name)
             declared = held.get("~lazy", {}).get(name, field.declared)
-            if isinstance(x, Axis) and _is_plain_axis(x):
+            if isinstance(x, Axis) and _is_plain_axis(x) and naming(space, field) is None:
                 self._axes.append(name)
                 self._cells[name] = None
             elif isinstance(field.declared, Axis) or _is_split(x, declared):
@@ -293,6 +295,22 @@ def cell_of(params: Any, field: Field, x: Any) -> Any:
     """
     made, key = table_value(x), field.key_on(params)
     return key if key is not None and isinstance(made, str) and not isinstance(x, str) else made
+
+
+def text_beside(names: Collection[str], made: Any) -> Any:
+    """What stands in the table for a value that is none of the named points of an axis.
+
+    It is a text, so that the column of names stays one of texts; None stays None.
+
+    Args:
+        names: Those of the points.
+        made: The value as `table_value` gives it.
+    """
+    if made is None:
+        return None
+    text = made.name if isinstance(made, enum.Enum) else str(made)
+    # A text that is a name, too, would be taken for the point of that name.
+    return f"{text} ({type(made).__name__})" if text in names else text
 
 
 LARGEST_CELL: Final = 64  # elements

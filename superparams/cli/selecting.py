@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from superparams.columns import kind_of, plain_scalar
 from superparams.errors import CommandError
-from superparams.store.matching import matches, refuse_no_name, text_meant, unknown_column
+from superparams.store.matching import matches, refuse_no_name, unknown_column
 from superparams.store.owned import Owned, is_none
+from superparams.store.pointnames import refuse_unknown, texts_asked
 from superparams.store.rows import Rows
 
 __all__ = ["chosen", "matching", "ordered"]
@@ -176,10 +177,13 @@ def _mask(table: pa.Table, condition: _Condition, of: Any) -> pa.Array:
     column = table.column(condition.column)
     if condition.operator in _ORDERS:
         return _compared(column, field, condition)
-    texts = [text_meant(of, condition.column, text) for text in _several(condition.text)]
-    for text in texts if field.type == pa.string() else ():
-        if text != "None":
-            refuse_no_name(of, condition.column, text, column)
+    texts: list[str] = []
+    for text in _several(condition.text):
+        meant = texts_asked(of, table.schema, condition.column, text)
+        if field.type == pa.string() and len(meant) == 1 and meant[0] != "None":
+            refuse_no_name(of, condition.column, meant[0], column)
+            refuse_unknown(of, Rows.of_table(table), condition.column, text, meant[0])
+        texts += meant
 
     def has() -> pa.Array:
         return Owned(Rows.of_table(table)).has(condition.column)

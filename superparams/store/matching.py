@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,13 +17,16 @@ from superparams.field import Field
 from superparams.fields import FIELDS, REQUIRED, Axis, Value, is_group, is_open
 from superparams.identity.names import class_of
 from superparams.labels import label_of, labels_of_class, naming
-from superparams.show import row_of_field, table_value
+from superparams.show import row_of_field, table_value, text_beside
 from superparams.store.schema import source_of
 from superparams.store.spill import texts
 
 __all__ = [
+    "OneOf",
+    "are_same",
     "columns_meant",
     "columns_of_value",
+    "labels_meant",
     "matches",
     "refuse_no_name",
     "text_meant",
@@ -52,8 +55,8 @@ def columns_meant(of: Any, name: str, x: Any) -> dict[str, Any]:
     for field, axis in _fields_named(of, name):
         if isinstance(x, str):
             found = _of_text(field, axis, name, x)
-        elif axis is not None and not is_group(x) and label_of(axis, x) is not None:
-            found = {name: label_of(axis, x)}
+        elif axis is not None and not is_group(x) and not isinstance(x, type | OneOf):
+            found = {name: _beside(axis, x)}
         else:
             found = _of_group(field, axis, name, x)
         if found is not None:
@@ -72,6 +75,16 @@ def _of_key(of: Any, name: str, x: Any) -> Any:
             if isinstance(x, str) and declared.key == x:
                 return _shown_by_key(declared, x)
     return x
+
+
+def _beside(axis: Axis, x: Any) -> Any:
+    """The name of a value by the named points of an axis, or what stands there for another."""
+    label = label_of(axis, x)
+    if label is not None or x is None:
+        return label
+    if all(map(is_group, axis.points)):
+        return table_value(x)
+    return OneOf((text_beside(axis.labels or (), table_value(x)), table_value(x)))
 
 
 def _shown_by_key(declared: Value, key: str) -> Any:
@@ -141,6 +154,25 @@ def text_meant(of: Any, name: str, text: str) -> str:
     return text if isinstance(meant, OneOf) or is_group(meant) else str(table_value(meant))
 
 
+def labels_meant(of: Any, name: str, text: str) -> list[str]:
+    """The names that may stand in a column for a text: itself, or those of points of this class.
+
+    Args:
+        of: The class or the space that the table is of.
+        name: The column.
+        text: A name of a point, of a class of groups, or anything else.
+    """
+    for _, axis in _fields_named(of, name):
+        labels = () if axis is None else axis.labels or ()
+        if axis is not None and text in labels:
+            point = axis.points[labels.index(text)]
+            first = None if is_open(point) else label_of(axis, point)
+            return [text] if first in (None, text) else [first, text]
+        if axis is not None and (found := labels_of_class(axis, text)):
+            return [*found, text]
+    return [text]
+
+
 def _fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
     """The fields of a dotted name on a class or an instance, with the axis that names values."""
     head, _, rest = name.partition(".")
@@ -208,9 +240,13 @@ def _allowed(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
                 yield from row_of_field(group, field, prefix)
         elif len(x) <= MOST_POINTS and not any(map(is_group, x)):
             axis = naming(group, field)
-            names = (None if axis is None else label_of(axis, one) for one in x)
-            pairs = zip(names, x, strict=True)
-            yield prefix + name, OneOf(table_value(one) if n is None else n for n, one in pairs)
+            values = (table_value(one) if axis is None else _beside(axis, one) for one in x)
+            yield prefix + name, OneOf(_flat(values))
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for one in values:
+        yield from one if isinstance(one, OneOf) else (one,)
 
 
 def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
@@ -228,13 +264,20 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     if isinstance(value, float) and value != value and pa.types.is_floating(column.type):
         return pc.is_nan(column)
     made = cell(value)
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    if is_text != pa.types.is_string(made.type) and column.null_count < len(column):
+    if _family(column.type) != _family(made.type) and column.null_count < len(column):
         raise _never(column, field, value)
     try:
         return pc.equal(column, pa.scalar(made.value, made.type))
     except (ValueError, TypeError, NotImplementedError):
         return _mask(one == made.value for one in python_values(column))
+
+
+def _family(form: pa.DataType) -> str:
+    """Values of types of two families are never the same."""
+    is_a = pa.types
+    if is_a.is_string(form) or is_a.is_large_string(form):
+        return "text"
+    return "nested" if is_a.is_nested(form) else "other"
 
 
 def _any_of(column: pa.ChunkedArray, field: pa.Field, values: OneOf) -> pa.Array:
@@ -256,10 +299,10 @@ def _any_of(column: pa.ChunkedArray, field: pa.Field, values: OneOf) -> pa.Array
 def _of_json(column: pa.ChunkedArray, value: Any) -> pa.Array:
     wanted = json.loads(to_json(value))
     shown = texts(column, "json")
-    return _mask(one is not None and _same(json.loads(one), wanted) for one in shown)
+    return _mask(one is not None and are_same(json.loads(one), wanted) for one in shown)
 
 
-def _same(one: Any, other: Any) -> bool:
+def are_same(one: Any, other: Any) -> bool:
     """Whether two values of JSON are the same, numbers by their value; True is no number."""
     kind = class_of(one)
     if kind is not class_of(other) or kind not in (list, dict):
@@ -267,8 +310,8 @@ def _same(one: Any, other: Any) -> bool:
     if len(one) != len(other):
         return False
     if kind is list:
-        return all(map(_same, one, other))
-    return all(name in other and _same(one[name], other[name]) for name in one)
+        return all(map(are_same, one, other))
+    return all(name in other and are_same(one[name], other[name]) for name in one)
 
 
 def _mask(found: Any) -> pa.Array:
@@ -276,7 +319,8 @@ def _mask(found: Any) -> pa.Array:
 
 
 def _never(column: pa.ChunkedArray, field: pa.Field, value: Any) -> StoreError:
-    some = [repr(one) for one in python_values(column.unique().drop_null().slice(0, 3))]
+    values = python_values(column.drop_null().slice(0, MOST_POINTS))
+    some = list(dict.fromkeys(map(repr, values)))[:3]
     return StoreError(
         f"no row can have {field.name}={value!r}: that column holds "
         f"{kind_of(field) or str(column.type)} such as {', '.join(some)}"

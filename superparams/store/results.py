@@ -22,8 +22,9 @@ from superparams.store.changed import Changes
 from superparams.store.folder import TABLE, has_records
 from superparams.store.location import results_folder
 from superparams.store.logs import log_of
-from superparams.store.matching import columns_of_value, unknown_column
+from superparams.store.matching import unknown_column
 from superparams.store.owned import Owned, mask_of
+from superparams.store.pointnames import columns_asked, refuse_unknown
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.readback import no_results, read_back
 from superparams.store.row import Row
@@ -199,9 +200,10 @@ class Results:
             if name == self.stale_name and isinstance(value, bool):
                 found = found._of_code(is_stale=value)
                 continue
-            meant = columns_of_value(self.of, self._rows.schema, name, value)
-            for column, wanted in meant.items():
-                found = found._of_mask(mask_of(found._rows, self._named(column), wanted, self.of))
+            for column, wanted in columns_asked(self.of, self._rows.schema, name, value).items():
+                if self._named(column) == name:
+                    refuse_unknown(self.of, self._rows, name, value, wanted)
+                found = found._of_mask(mask_of(found._rows, column, wanted, self.of))
         return found
 
     def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:

@@ -31,6 +31,7 @@ from superparams.store.folder import (
     run_folders,
 )
 from superparams.store.owned import FIELDS_OF, Fields, checked, fields_by_run, told_apart
+from superparams.store.pointnames import NAMES_OF, Names, checked_names, joined_names
 from superparams.store.reading import Reader
 from superparams.store.schema import Column, columns_of, source_of
 from superparams.store.survey import Piece, Survey, survey, together
@@ -136,6 +137,7 @@ class _Plan:
     columns: list[Column]
     notes: list[str]
     fields: list[dict[str, Any]]
+    names: Names
 
     @property
     def schema(self) -> pa.Schema:
@@ -146,6 +148,7 @@ class _Plan:
             "notes": self.notes,
             "alone": self.found.lost.alone,
             FIELDS_OF: self.fields,
+            NAMES_OF: self.names,
         }
         outcome = [pa.field(name, form) for name, form in OUTCOME.items()]
         fields = [*(column.field for column in self.columns), *outcome]
@@ -158,7 +161,16 @@ def _planned(found: Survey) -> _Plan:
     pieces = [piece for piece in found.pieces if _any_kept(kept, piece)]
     notes = list(found.old.notes) if found.old else []
     columns = columns_of(found, pieces, notes)
-    return _Plan(found, kept, pieces, columns, list(dict.fromkeys(notes)), _fields(found))
+    notes = list(dict.fromkeys(notes))
+    return _Plan(found, kept, pieces, columns, notes, _fields(found), _names(found))
+
+
+def _names(found: Survey) -> Names:
+    """What the names of points stand for: as the table tells, and newer runs."""
+    known = found.old.runs if found.old else {}
+    newer = [run.manifest().get(NAMES_OF) for run in found.runs if run.name not in known]
+    older = found.old.names if found.old else None
+    return joined_names(map(checked_names, (older, *newer)))
 
 
 def _fields(found: Survey) -> list[dict[str, Any]]:

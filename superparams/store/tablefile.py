@@ -53,6 +53,7 @@ class Old:
     notes: list[str]
     alone: dict[str, int]  # rows of each run that its ledger did not hold any more
     fields: Any = None  # which fields its settings have, see `owned`
+    names: Any = None  # what names of points stand for, see `pointnames`
 
     def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
         """One row group."""
@@ -99,7 +100,8 @@ def _opened(path: Path, file: Any) -> Old:
     codes: dict[str, str | None] = {
         str(name): code if isinstance(code, str) else None for name, code in head["codes"].items()
     }
-    return Old(path, file, schema, rows, runs, codes, notes, alone, head.get("fields"))
+    told = head.get("fields"), head.get("names")
+    return Old(path, file, schema, rows, runs, codes, notes, alone, *told)
 
 
 def _counts(found: Any) -> dict[str, int]:

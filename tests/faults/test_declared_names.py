@@ -206,7 +206,7 @@ def test_72_plain_points_have_one_name_too() -> None:
         n: int = search({"small": 64, "large": 512})
 
     ways = [Width(n=128), Width.from_cli(["n=128"]), Width.from_cli(["n=small,128"])[1]]
-    assert [way.as_row() for way in ways] == [{"n": 128}] * 3
+    assert [way.as_row() for way in ways] == [{"n": "128"}] * 3
     ways = [Width(n=64), Width(n="small"), Width.from_cli(["n=small"]), Width.from_cli(["n=64"])]
     assert [way.as_row() for way in ways] == [{"n": "small"}] * 4
 
