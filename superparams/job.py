@@ -20,7 +20,7 @@ from superparams.identity import key_text
 from superparams.identity.code import Code, fingerprint
 from superparams.identity.names import module_file
 from superparams.identity.project import project_root
-from superparams.keys import Keys
+from superparams.keys import Keys, fixed_inside
 from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.secrets import looks_secret
@@ -83,6 +83,14 @@ class Job:
         """A setting in one line."""
         return ", ".join(f"{name}={x!r}" for name, x in self.program.row(index).items())
 
+    def constants(self) -> dict[str, dict[str, str]]:
+        """The fields that are not searched, with those inside groups that are."""
+        digests = {**self.program.keys.digests, **fixed_inside(self.space)}
+        return {
+            name: {"value": _shown_inside(self.space, name), "digest": key_text(digest)}
+            for name, digest in digests.items()
+        }
+
     def manifest(self, engine: str) -> dict[str, Any]:
         """What the run folder tells of it."""
         shown = dict(shown_fields(self.space))
@@ -90,10 +98,7 @@ class Job:
             "experiment": self.program.name,
             "space": repr(self.space),
             "overrides": {name: shown[name] for name in given_fields(self.space)},
-            "constants": {
-                name: {"value": shown[name], "digest": key_text(digest)}
-                for name, digest in self.program.keys.digests.items()
-            },
+            "constants": self.constants(),
             "settings": self.plan.size,
             "todo": self.plan.n_todo,
             "engine": engine,
@@ -105,6 +110,12 @@ class Job:
             FIELDS_OF: owned_fields(self.space),
             NAMES_OF: point_names(self.space),
         }
+
+
+def _shown_inside(params: Any, name: str) -> str:
+    """How the field of a dotted name is shown."""
+    head, _, rest = name.partition(".")
+    return _shown_inside(params.__dict__[head], rest) if rest else dict(shown_fields(params))[head]
 
 
 def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:

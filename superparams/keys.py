@@ -22,7 +22,7 @@ from superparams.layout import Layout
 from superparams.params import Params, layout_of
 from superparams.space import Dimension, Points, Zipped
 
-__all__ = ["Keys", "key_of"]
+__all__ = ["Keys", "fixed_inside", "key_of"]
 
 LARGEST_CACHE: Final = 1 << 16
 MOST_AXES: Final = 12  # of which all ways to part them are tried
@@ -43,6 +43,25 @@ def key_of(setting: Params) -> int:
         raise SpaceError(f"{cls} has open axes, so it has no one key; take that of a setting")
     fields = recorded_fields(type(setting)).values()
     return combine(_of_fixed(setting, field) for field in fields)
+
+
+def fixed_inside(space: Params, prefix: str = "") -> dict[str, int]:
+    """What each fixed field inside the open groups of a space adds to keys, by its dotted name.
+
+    Args:
+        space: A space; groups that are points of an axis are not looked into.
+        prefix: What the names begin with.
+    """
+    found: dict[str, int] = {}
+    for name, x in space.__dict__.get("~open", {}).items():
+        if is_group(x):
+            found |= fixed_inside(x, f"{prefix}{name}.")
+    if prefix:
+        opened = space.__dict__.get("~open", {})
+        for name, field in recorded_fields(type(space)).items():
+            if name not in opened and not _is_derived(space, field):
+                found[prefix + name] = _of_fixed(space, field)
+    return found
 
 
 class Keys:

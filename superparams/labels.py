@@ -24,8 +24,12 @@ NOT_HELD: Final = object()
 
 def naming(params: Any, field: Field) -> Axis | None:
     """The axis whose named points give the names of a field's values; None without names."""
-    axis = params.__dict__.get("~labels", {}).get(field.name, field.declared)
-    return axis.names if isinstance(axis, Axis) and axis.names.labels else None
+    held, name = params.__dict__, field.name
+    given = held.get("~open", {}).get(name)
+    for axis in (given, held.get("~labels", {}).get(name, field.declared)):
+        if isinstance(axis, Axis) and axis.names.labels:
+            return axis.names
+    return None
 
 
 def axes_with_names(params: Any) -> dict[str, Axis]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple, cast
 
 from superparams.store.changed import Change, changes
 from superparams.store.compared import Compared, compare
+from superparams.store.pointnames import NAMES_OF, checked_names, meanings
 from superparams.store.runs import Run
 
 __all__ = ["Difference", "difference"]
 
 _SURROUNDINGS = ("python", "platform", "cpu", "cores", "gpus", "engine", "num_proc")
+CONSTANTS: Final = "constants"
 Two = tuple[Any, Any]  # of the first run and of the second
 
 
@@ -24,6 +26,8 @@ class Difference:
     Attributes:
         before, after: the two runs.
         space: a unified diff of what was searched; empty when it was the same.
+        fixed: what differs of the fields that were not searched and of what names of points stand
+            for, as text; None is one that the run did not fix.
         code: the functions, classes and constants that differ.
         packages: versions that differ, by package; None is one that was not imported.
         surroundings: commit, host, python and the like, where they differ.
@@ -33,6 +37,7 @@ class Difference:
     before: Run
     after: Run
     space: Sequence[str]
+    fixed: Mapping[str, Two]
     code: Sequence[Change]
     packages: Mapping[str, Two]
     surroundings: Mapping[str, Two]
@@ -45,6 +50,7 @@ def difference(before: Run, after: Run) -> Difference:
         before,
         after,
         _space(before, after),
+        _fixed(before, after),
         _code(before, after),
         _differing(before.versions, after.versions),
         _differing(_surroundings(before), _surroundings(after)),
@@ -55,6 +61,32 @@ def difference(before: Run, after: Run) -> Difference:
 def _space(before: Run, after: Run) -> list[str]:
     old, new = ((run.text("space") or "").splitlines() for run in (before, after))
     return list(difflib.unified_diff(old, new, before.name, after.name, lineterm="", n=99))
+
+
+def _fixed(before: Run, after: Run) -> dict[str, Two]:
+    runs = (before, after)
+    named = [meanings(checked_names(run.group(NAMES_OF))) for run in runs]
+    shared = [{n: x for n, x in each.items() if n in named[0] and n in named[1]} for each in named]
+    if not all(CONSTANTS in run.manifest for run in runs):  # an older version
+        return _differing(*shared)
+    fixed = [{n: _constant(x) for n, x in run.group(CONSTANTS).items()} for run in runs]
+    found: dict[str, Two] = {}
+    for name, (old, new) in _differing(*fixed).items():
+        texts = (old and old.text, new and new.text)
+        if texts[0] == texts[1]:  # large contents look the same
+            texts = (f"{old.text} ({old.digest})", f"{new.text} ({new.digest})")
+        found[name] = texts
+    return {**found, **_differing(*shared)}
+
+
+class _Constant(NamedTuple):
+    text: str
+    digest: str
+
+
+def _constant(x: object) -> _Constant:
+    told = cast("dict[str, object]", x) if isinstance(x, dict) else {}
+    return _Constant(str(told.get("value")), str(told.get("digest"))[:8])
 
 
 def _code(before: Run, after: Run) -> list[Change]:

@@ -18,7 +18,7 @@ from superparams.errors import StoreError
 from superparams.fields import Axis, Value, group_class, is_group, is_open
 from superparams.labels import label_of, naming
 from superparams.shorten import shorten
-from superparams.show import table_value, text_beside
+from superparams.show import inline, table_value, text_beside
 from superparams.store.matching import (
     OneOf,
     are_same,
@@ -38,6 +38,7 @@ __all__ = [
     "checked_names",
     "columns_asked",
     "joined_names",
+    "meanings",
     "point_names",
     "refuse_unknown",
     "texts_asked",
@@ -49,10 +50,11 @@ LONGEST: Final = 1000  # characters of a value
 CLASS: Final = "class"
 VALUE: Final = "value"
 FIRST: Final = "first"
+SHOWN: Final = "shown"
 CONTAINERS: Final[tuple[type[Any], ...]] = (list, tuple, set, frozenset, dict)
 
-# By column and name, what the name stands for: {"class": its class} or {"value": JSON}. An earlier
-# name of the same point is its {"first": name}: that one stands in the rows.
+# By column and name, what the name stands for: {"class": its class, "shown": the group as text}, or
+# {"value": JSON}. An earlier name of the same point is its {"first": name}, which rows have.
 Names = Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]
 
 
@@ -85,10 +87,12 @@ def _named(params: Any, prefix: str) -> Iterator[Names]:
 
 
 def _meaning(axis: Axis, label: str, point: Any) -> dict[str, str]:
-    shown = label if is_open(point) else label_of(axis, point)
-    first = {FIRST: shown} if shown not in (None, label) else {}
+    known = label if is_open(point) else label_of(axis, point)
+    first = {} if known is None or known == label else {FIRST: known}
     if is_group(point):
-        return {CLASS: type(point).__name__, **first}
+        shown = inline(point)
+        of_it = {SHOWN: shown} if len(shown) <= LONGEST else {}
+        return {CLASS: type(point).__name__, **of_it, **first}
     text = to_json(table_value(point))
     return {**({VALUE: text} if len(text) <= LONGEST else {}), **first}
 
@@ -165,8 +169,11 @@ class Recorded:
 
     def of_class(self, name: str) -> list[str]:
         """The names that stand for groups of a class of this name."""
-        wanted = {CLASS: name}
-        return [label for label, known in self.names.items() if wanted in known]
+        return [
+            label
+            for label, known in self.names.items()
+            if any(one.get(CLASS) == name for one in known)
+        ]
 
     def of_value(self, x: Any) -> list[str]:
         """The names that stand for a value."""
@@ -190,6 +197,17 @@ def _read(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def meanings(names: Names) -> dict[str, str]:
+    """What each name of a run stands for, as text, by column and name."""
+    return {
+        f"{column} {label!r}": text
+        for column, labels in names.items()
+        for label, known in labels.items()
+        for text in [known[0].get(SHOWN, known[0].get(VALUE)) if known else None]
+        if text is not None
+    }
 
 
 # ---- what a filter asks for

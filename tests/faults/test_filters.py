@@ -201,7 +201,7 @@ DAMAGE: list[Any] = [None, 3, [1], {"o": 3}, {"o": {"one": 3}}, {"o": {"one": [{
 def test_71_damaged_names_of_a_run_are_as_none(root: Path, names: Any) -> None:
     table = Results.load(root).to_arrow()
     head = json.loads(table.schema.metadata[b"superparams"])
-    assert head["names"]["o"]["three"] == [{"class": "SGD"}]
+    assert head["names"]["o"]["three"] == [{"class": "SGD", "shown": "SGD(lr=search([1.0, 2.0]))"}]
     assert head["names"]["kernel"]["fast"] == [{"value": '"rbf"'}]
     made = table.replace_schema_metadata({b"superparams": json.dumps({**head, "names": names})})
     found = Results(root, made)
@@ -270,3 +270,24 @@ def test_72_a_value_beside_named_points_stands_as_its_text(tmp_path: Path, num_p
         assert matching(results.to_arrow(), ["a=x"], results.of).num_rows == names["x"]
         with pytest.raises(StoreError, match="a='nothing'"):
             results.where(a="nothing")
+
+
+def test_55_names_that_the_call_gives_are_known_without_the_class(tmp_path: Path) -> None:
+    space = Fit(
+        o=search({"q": SGD(lr=3.0), "r": Sub(momentum=0.5)}),
+        kernel=search({"new": "linear", "other": "cosine"}),
+        word=search({"c": "ccc", "d": "ddd"}),
+    )
+    results = space.run_all(results=tmp_path, progress=False)
+    for found in (results, Results.load(results.root)):
+        for name, x in [
+            ("o", SGD),
+            ("o", "SGD"),
+            ("o", "q"),
+            ("kernel", "linear"),
+            ("word", "ddd"),
+        ]:
+            assert len(found.where(**{name: x})) == len(found) / 2, (name, x)
+        assert found.has_field("o.momentum").to_pylist() == [
+            x == "r" for x in found.column("o").to_pylist()
+        ]

@@ -70,8 +70,10 @@ def _head(found: Difference) -> Iterator[str]:
 
 
 def _space(found: Difference) -> Iterator[str]:
-    yield from _title("space", "the same" if not found.space else "")
+    is_same = not found.space and not found.fixed
+    yield from _title("space", "the same" if is_same else "")
     yield from map(_coloured, found.space[3:])
+    yield from _pairs(found.fixed, "not fixed")
 
 
 def _code(found: Difference) -> Iterator[str]:
@@ -87,10 +89,15 @@ def _code(found: Difference) -> Iterator[str]:
 def _others(found: Difference) -> Iterator[str]:
     for title, pairs in (("packages", found.packages), ("surroundings", found.surroundings)):
         yield from _title(title, "" if pairs else "the same")
-        to = max(map(visible.width, map(visible.line, pairs)), default=0)
-        for name, (old, new) in pairs.items():
-            shown = " → ".join("none" if x is None else visible.line(x) for x in (old, new))
-            yield f"  {visible.padded(visible.line(name), to)}  {shown}"
+        yield from _pairs(pairs, "none")
+
+
+def _pairs(pairs: Mapping[str, tuple[Any, Any]], absent: str) -> Iterator[str]:
+    """A line for each name, with what it was and is."""
+    to = max(map(visible.width, map(visible.line, pairs)), default=0)
+    for name, (old, new) in pairs.items():
+        shown = " → ".join(absent if x is None else visible.line(x) for x in (old, new))
+        yield f"  {visible.padded(visible.line(name), to)}  {shown}"
 
 
 def _results(found: Compared) -> Iterator[str]:
@@ -150,6 +157,7 @@ def _document(found: Difference) -> dict[str, Any]:
         "before": run_account(found.before),
         "after": run_account(found.after),
         "space": list(found.space),
+        "fixed": {n: dict(zip(two, pair, strict=True)) for n, pair in found.fixed.items()},
         "code": [{"name": one.name, "how": one.how, "diff": one.diff} for one in found.code],
         "packages": {n: dict(zip(two, pair, strict=True)) for n, pair in found.packages.items()},
         "surroundings": {
