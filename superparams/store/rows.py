@@ -20,7 +20,7 @@ import pyarrow.parquet as parquet
 from superparams.columns import python_values
 from superparams.errors import StoreError
 from superparams.store.keyarrays import joined, key_bytes
-from superparams.store.tablefile import OUTCOME
+from superparams.store.tablefile import OUTCOME, refuse_nulls
 
 # Columns of these names, or all.
 Read = Callable[[Sequence[str] | None], pa.Table]
@@ -66,6 +66,7 @@ class Rows:
                     f"{path} was damaged since it was opened: {error}; load the results again, "
                     "which makes it anew from the ledgers"
                 ) from error
+            refuse_nulls(path, table)
             return table if names is None else table.select(names)
 
         if os.name == "nt":  # where a file that is open cannot be replaced

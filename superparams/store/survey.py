@@ -34,7 +34,7 @@ from superparams.store.reading import (
     read_file,
     unreadable,
 )
-from superparams.store.tablefile import GROUP_ROWS, Old, open_table
+from superparams.store.tablefile import GROUP_ROWS, Old, open_table, refuse_nulls
 from superparams.store.unify import Form
 from superparams.store.without import ALL, Without
 
@@ -288,6 +288,7 @@ def _take_table(found: Survey, left_out: Collection[str]) -> None:
     for number in range(old.file.num_row_groups):
         table = old.group(number, ["key", "run", "status", "row", "attempt"])
         found.has_many_rows |= bool(pc.max(table.column("row")).as_py())
+        refuse_nulls(old.path, table)
         keys, run, status, attempt = (
             table.column(one).combine_chunks() for one in ("key", "run", "status", "attempt")
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from superparams.columns import metadata_of
+from superparams.errors import StoreError
 from superparams.store import seal
 from superparams.store.plainfile import open_plain
 
-__all__ = ["GROUP_ROWS", "HEAD", "OUTCOME", "Old", "open_table"]
+__all__ = ["GROUP_ROWS", "HEAD", "OUTCOME", "Old", "open_table", "refuse_nulls"]
 
 # Schema metadata of the table: JSON of the runs it holds, their codes, and notes.
 HEAD: Final = b"superparams"
@@ -38,6 +40,9 @@ OUTCOME: dict[str, Any] = {
     "log_end": pa.int64(),
     "peak_memory": pa.int64(),
 }
+
+
+NEVER_NULL: Final = ("key", "status", "run", "row")  # what tells which setting a row is of
 
 
 @dataclass(slots=True)
@@ -82,7 +87,8 @@ def open_table(path: Path, *, verify: bool = True) -> Old | None:
         return _opened(path, file)
     except (ValueError, OSError, TypeError, KeyError, RecursionError) as error:
         file.close()
-        raise OSError(f"{path} is damaged, or was not written by superparams: {error!r}") from error
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise OSError(f"{path} is damaged, or was not written by superparams: {reason}") from error
 
 
 def _opened(path: Path, file: Any) -> Old:
@@ -95,6 +101,8 @@ def _opened(path: Path, file: Any) -> Old:
     groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
     if any(group.num_rows > GROUP_ROWS for group in groups):
         raise ValueError(f"it claims more than {GROUP_ROWS:,} rows in one group")
+    if (name := next(_with_nulls(file), None)) is not None:
+        raise ValueError(_nulls(name))
     notes: list[str] = [note for note in head["notes"] if isinstance(note, str)]
     runs, alone = _counts(head["runs"]), _counts(head.get("alone", {}))
     codes: dict[str, str | None] = {
@@ -102,6 +110,42 @@ def _opened(path: Path, file: Any) -> Old:
     }
     told = head.get("fields"), head.get("names")
     return Old(path, file, schema, rows, runs, codes, notes, alone, *told)
+
+
+def refuse_nulls(path: Path, table: pa.Table) -> None:
+    """Complain about rows of a table that do not tell which setting they are of.
+
+    Args:
+        path: The file.
+        table: Some of its columns.
+
+    Raises:
+        StoreError: Names the column and the remedy.
+    """
+    for name in NEVER_NULL:
+        if name in table.column_names and table.column(name).null_count:
+            raise StoreError(
+                f"{path} is damaged: {_nulls(name)}; remove it, and it is made anew from "
+                "the ledgers"
+            )
+
+
+def _nulls(name: str) -> str:
+    return f"there are rows without a value in the column {name!r}"
+
+
+def _with_nulls(file: Any) -> Iterator[str]:
+    """The columns of `NEVER_NULL` with nulls, by the statistics of the file where it has any."""
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        for column in map(group.column, range(group.num_columns)):
+            name, told = column.path_in_schema, column.statistics
+            if name not in NEVER_NULL:
+                continue
+            is_told = told is not None and told.has_null_count
+            part = None if is_told else file.read_row_group(number, columns=[name])
+            if told.null_count if part is None else part.column(name).null_count:
+                yield name
 
 
 def _counts(found: Any) -> dict[str, int]:

@@ -9,10 +9,13 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from superparams.errors import StoreError
-from superparams.store import LedgerWarning, Results, RunFolder, compact
+from superparams.store import LedgerWarning, Results, RunFolder, compact, seal
+from superparams.store.rows import Rows
 from tests.recording import done, run
 from tests.runs import output
 
@@ -123,3 +126,49 @@ print("refused")
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
 def test_61_a_small_table_that_holds_gigabytes_is_a_clear_error(tmp_path: Path) -> None:
     assert output(tmp_path, LARGE).strip() == "refused"
+
+
+def forged(path: Path, table: pa.Table, *, statistics: bool = True) -> None:
+    """Write a table as superparams does, with a seal that fits."""
+    with open(path, "w+b") as file:
+        with parquet.ParquetWriter(
+            file, table.schema, write_page_checksum=True, write_statistics=statistics
+        ) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({seal.KEY: seal.SEAL.decode()})
+        seal.seal(file)
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("name", ["key", "status", "run", "row"])
+def test_61_a_forged_table_without_keys_is_made_anew(
+    tmp_path: Path, name: str, statistics: bool
+) -> None:
+    run(tmp_path, [done(0, {"x": 1}), done(1, {"x": 2})])
+    path = compact(tmp_path).path
+    good = parquet.read_table(path)
+    column = good.column_names.index(name)
+    first = good.column(name).slice(0, 1).combine_chunks()
+    some = pa.concat_arrays([first, pa.nulls(1, first.type)])
+    for nulls in (some, pa.nulls(2, first.type)):
+        forged(path, good.set_column(column, good.schema.field(name), nulls), statistics=statistics)
+        with pytest.warns(LedgerWarning, match=f"rows without a value in the column '{name}'"):
+            found = Results.load(tmp_path).to_arrow()
+        assert found.column("key").to_pylist() == good.column("key").to_pylist()
+    forged(path, good)  # the same file with all its values is taken
+    assert Results.load(tmp_path).to_arrow().equals(good)
+
+
+def test_61_keys_that_are_null_are_refused_when_they_are_read(tmp_path: Path) -> None:
+    run(tmp_path, [done(0, {"x": 1}), done(1, {"x": 2})])
+    path = compact(tmp_path).path
+    good = parquet.read_table(path)
+    names = good.column_names
+    bad = good.set_column(names.index("key"), "key", pa.nulls(2, pa.string()))
+    parquet.write_table(bad, path, write_page_checksum=True)
+    rows = Rows.of_file(path)  # after the statistics were believed
+    with pytest.raises(StoreError, match="'key'; remove it, and it is made anew"):
+        rows.columns("key", "x")
+    assert rows.columns("x").num_rows == 2
+    with pytest.raises(StoreError, match="without a value in the column 'key'"):
+        rows.whole()
