@@ -16,6 +16,7 @@ from superparams.field import Field, declared_of
 from superparams.fields import FIELDS, Axis, Value, is_group
 from superparams.shorten import shorten
 from superparams.space import Alternatives, Kept, Nested, Product, dimension_of, zipped
+from superparams.visible.units import counted
 
 __all__ = ["Layout", "Refusal", "close_run", "keeps"]
 
@@ -177,7 +178,9 @@ def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
     for key, names in groups.items():
         sizes = {name: dimension_of(opened[name]).size for name in names} if len(names) > 1 else {}
         if len(set(sizes.values())) > 1:
-            told = ", ".join(f"{cls.__name__}.{name} has {n} points" for name, n in sizes.items())
+            told = ", ".join(
+                f"{cls.__name__}.{name} has {counted(n, 'point')}" for name, n in sizes.items()
+            )
             raise FieldError(
                 f'search(..., zip="{key[1]}"): {told}; axes of one zip group advance together '
                 f"and need equally many points"

@@ -26,6 +26,7 @@ from superparams.overrides import by_name, by_place, has_inner, inner
 from superparams.shorten import shorten
 from superparams.show import as_dict, as_json, as_row, inline, summary
 from superparams.space import Settings
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -372,7 +373,7 @@ def _is_valid(setting: Params) -> bool:
 
 def _out_of_range(space: Params, index: int) -> IndexError:
     return IndexError(
-        f"{type(space).__name__}[{index}]: the space has {space.n_settings:,} settings"
+        f"{type(space).__name__}[{index}]: the space has {counted(space.n_settings, 'setting')}"
     )
 
 

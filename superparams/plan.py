@@ -17,6 +17,7 @@ from superparams.identity import key_of_text
 from superparams.keys import Keys
 from superparams.store import Index
 from superparams.store.survey import STATUSES
+from superparams.visible.units import counted
 
 __all__ = ["COUNTED", "Only", "Plan", "plan", "recorded"]
 
@@ -215,7 +216,7 @@ def _without(size: int, places: Sequence[int]) -> list[range]:
 
 def _stranger(key: str, size: int) -> RunError:
     return RunError(
-        f"only={key!r}: none of the {size:,} settings of this space has that key; "
+        f"only={key!r}: no setting of this space has that key (it has {counted(size, 'setting')}); "
         f"give the space the fields that this setting ran with"
     )
 

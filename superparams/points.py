@@ -27,6 +27,7 @@ from superparams.errors import FieldError
 from superparams.fields import REQUIRED, Axis, Search, Value, is_group, is_open
 from superparams.shorten import shorten
 from superparams.slips import refuse_class, unknown_annotation
+from superparams.visible.units import counted
 
 __all__ = ["axis_of", "refuse_hidden"]
 
@@ -80,8 +81,9 @@ def _refuse_spread(points: Sequence[Any], annotation: Any, where: str) -> None:
         kind = kinds[0].__name__
         shown = ", ".join(shorten(point) for point in points[:3])
         more = ", ..." if len(points) > 3 else ""
+        count = counted(len(points), "point")
         raise FieldError(
-            f"{where}: search([{shown}{more}]) has {len(points):,} points of which none is a "
+            f"{where}: search([{shown}{more}]) has {count} of which none is a "
             f"{kind}, as the annotation says; write search([[{shown}{more}]]) for one point that "
             f"holds them all"
         )

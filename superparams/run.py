@@ -45,6 +45,7 @@ from superparams.store.notebooks import home_of
 from superparams.store.others import MOST_KEYS, Heartbeat, going_on
 from superparams.store.report import keep_report
 from superparams.store.shown import summary_of
+from superparams.visible.units import counted
 from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]
@@ -271,7 +272,8 @@ def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
     if interrupts.is_interrupted and shown.n_ended < job.plan.n_todo:
         if not interrupts.is_hurried:
             compact(job.root)  # the table has what ran
-        told = f"{shown.n_ended:,} of {job.plan.n_todo:,} settings ran; run it again for the rest"
+        todo = counted(job.plan.n_todo, "setting")
+        told = f"{shown.n_ended:,} of {todo} ran; run it again for the rest"
         raise in_one_line(KeyboardInterrupt(told))
 
 

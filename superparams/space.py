@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 from superparams.content import same
 from superparams.errors import SizeError, SpaceError
 from superparams.fields import Axis, is_group
+from superparams.visible.units import counted
 
 __all__ = ["Dimension", "Kept", "Product", "Settings", "dimension_of", "zipped"]
 
@@ -298,7 +299,7 @@ class Settings(Sequence[S], Generic[S]):
         try:
             return self._at(self._indices[index])
         except IndexError:
-            raise IndexError(f"[{index}]: the slice has {self._size:,} settings") from None
+            raise IndexError(f"[{index}]: the slice has {counted(self._size, 'setting')}") from None
 
     def __iter__(self) -> Iterator[S]:
         return map(self._at, self._indices)

@@ -568,7 +568,7 @@ def test_only_these_keys() -> None:
     assert ran() == [2]
     Counted().run_all(only=[], progress=False)
     assert ran() == []
-    with pytest.raises(RunError, match="none of the 1 settings of this space has that key"):
+    with pytest.raises(RunError, match=r"no setting .* has that key .it has 1 setting"):
         Counted(a=1).run_all(only=keys[1:2], progress=False)
     assert ran() == []
 

@@ -69,7 +69,7 @@ def test_a_setting_is_a_space_of_one() -> None:
     assert check(x) == [x]
     assert x[0] is x
     assert x[-1] is x
-    with pytest.raises(IndexError, match=r"X\[1\]: the space has 1 settings"):
+    with pytest.raises(IndexError, match=r"X\[1\]: the space has 1 setting$"):
         _ = x[1]
     with pytest.raises(IndexError):
         _ = x[-2]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
-from superparams.visible.units import duration
+from superparams.visible.units import counted, duration
 
 __all__ = ["count", "duration", "moment", "size"]
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-def count(number: int, what: str) -> str:
-    """``1 setting``, ``1,200 settings``."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
+count = counted
 
 
 def moment(time: dt.datetime | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from superparams.engines import Options
 from superparams.outcome import Outcome, Status
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.worker import Program, Worker
@@ -21,12 +22,12 @@ def again(status: Status, attempt: int, options: Options) -> bool:
 
 def late(timeout: float) -> str:
     """The error of a setting that ran too long."""
-    return f"TimeoutError: it ran longer than timeout={timeout:g} seconds"
+    return f"TimeoutError: it ran longer than timeout={timeout:g} second{'s' * (timeout != 1)}"
 
 
 def late_setup(name: str, options: Options) -> str:
     """The error of a setting whose worker was not set up in time; name: of the experiment."""
-    limit = f"{options.setup_limit:g} seconds"
+    limit = counted(options.setup_limit or 0, "second")
     if options.setup_timeout is None:
         limit += " (the default with timeout: 10 times as long, 60 seconds at least)"
     cls = name.rpartition(".")[2]

@@ -32,6 +32,7 @@ from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
 from superparams.outcome import Outcome
 from superparams.surroundings.generators import CANNOT_SEED
+from superparams.visible.units import counted
 from superparams.worker import Place
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class _Crew:
             left = self._backlog.remaining
             other = ', or give engine="processes", which replaces workers'
             raise EngineError(
-                f"the executor broke ({self._broken}); {left} settings were not run: "
+                f"the executor broke ({self._broken}); {counted(left, 'setting')} not run: "
                 f"resume with a new executor{other if has_processes() else ''}"
             )
 

@@ -25,6 +25,7 @@ from superparams.store.folder import (
 )
 from superparams.store.reading import ledger_files
 from superparams.store.runs import Run
+from superparams.visible.units import counted
 
 __all__ = ["MOST_KEYS", "Heartbeat", "Other", "going_on", "save_keys"]
 
@@ -77,8 +78,10 @@ class Other:
         keys: The keys of the settings of the starting run, 16 bytes each; None for too many.
         """
         done, todo = sum(self.run.counts.values()), self.run.todo
-        of = "" if todo is None else f" of {todo:,}"
-        far = f"{done:,}{of} settings recorded"
+        far = (
+            counted(done, "setting") if todo is None else f"{done:,} of {counted(todo, 'setting')}"
+        )
+        far += " recorded"
         other = (
             f"another run of {name} is in progress: {self.run.name} ({self._where_it_runs}; {far})"
         )
@@ -102,7 +105,7 @@ class Other:
         shared = len(_parts(keys) & _parts(theirs))
         if not shared:
             return "they have no settings in common"
-        settings = "1 setting" if shared == 1 else f"{shared:,} settings"
+        settings = counted(shared, "setting")
         return f"both run {settings}, and use the same self.folder for each"
 
 

@@ -38,6 +38,7 @@ from superparams.store.survey import Piece, Survey, survey, together
 from superparams.store.tablefile import GROUP_ROWS, HEAD, OUTCOME, open_table
 from superparams.store.unify import Form, recast
 from superparams.store.without import ALL, Without
+from superparams.visible.units import counted
 
 DAMAGED = "results.damaged.parquet"
 
@@ -197,7 +198,7 @@ def _write(found: Survey) -> Written:
         replace_durably(beside, path)
     except OSError as error:
         raise NotWritten(
-            f"cannot write {path} ({found.rows:,} rows): {error}; the ledgers in "
+            f"cannot write {path} ({counted(found.rows, 'row')}): {error}; the ledgers in "
             f"{found.root / 'runs'} hold all outcomes, and the next run makes the table from them"
         ) from error
     finally:

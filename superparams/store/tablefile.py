@@ -101,7 +101,7 @@ def _opened(path: Path, file: Any) -> Old:
     groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
     if any(group.num_rows > GROUP_ROWS for group in groups):
         raise ValueError(f"it claims more than {GROUP_ROWS:,} rows in one group")
-    if (name := next(_with_nulls(file), None)) is not None:
+    for name in _with_nulls(file):
         raise ValueError(_nulls(name))
     notes: list[str] = [note for note in head["notes"] if isinstance(note, str)]
     runs, alone = _counts(head["runs"]), _counts(head.get("alone", {}))

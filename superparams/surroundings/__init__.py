@@ -92,7 +92,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             usual = part.defaults.get(name, "default")
             was, is_now = old.get(name, usual), new.get(name, usual)
             if was != is_now:
-                told.append(f"{part.name}: {name} was {was!s:.60}, is {is_now!s:.60}")
+                usually = f"{part.name}: {name} was {was!s:.60}, is {is_now!s:.60}"
+                told.append(usually if part.tell is None else part.tell(str(was), str(is_now)))
     return told
 
 

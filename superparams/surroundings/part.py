@@ -29,6 +29,7 @@ class Part:
         is_of_thread: Whether a new thread begins with the defaults.
         defaults: The default values, as far as they are known.
         show: Makes the values that are recorded.
+        tell: Makes a sentence about a recorded value that was and is another; None for the usual.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Part:
     is_of_thread: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     show: Callable[[Mapping[str, Any], str], dict[str, Any]] = _plain
+    tell: Callable[[str, str], str] | None = None
 
 
 def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

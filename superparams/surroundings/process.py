@@ -254,6 +254,18 @@ def _show_directory(values: Mapping[str, Any], project: str) -> dict[str, Any]:
     return {"path": path.relative_to(root).as_posix() if inside else "outside of the project"}
 
 
+def _tell_directory(was: str, now: str) -> str:
+    return f"the working directory was {_directory(was)}, and is now {_directory(now)}"
+
+
+def _directory(path: str) -> str:
+    """How a recorded working directory is called."""
+    if path == "outside of the project":
+        return "a folder outside of the project"
+    known = {".": "the project's folder", "default": "not recorded"}
+    return known.get(path, f"{path:.60}/")
+
+
 def _names(names: Iterable[str], x: object) -> dict[str, Any]:
     return dict.fromkeys(names, x)
 
@@ -277,5 +289,12 @@ PARTS: Final = (
         defaults=_names(_CATEGORIES, "C"),
         show=_show_locale,
     ),
-    Part("working directory", "sys", _take_directory, _apply_directory, show=_show_directory),
+    Part(
+        "working directory",
+        "sys",
+        _take_directory,
+        _apply_directory,
+        show=_show_directory,
+        tell=_tell_directory,
+    ),
 )

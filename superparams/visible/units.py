@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["duration"]
+__all__ = ["counted", "duration"]
+
+
+def counted(number: float, what: str) -> str:
+    """``1 setting``, ``1,200 settings``, ``0.5 seconds``."""
+    shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{shown} {what}{'s' * (number != 1)}"
 
 
 def duration(seconds: float | None) -> str:

@@ -120,7 +120,7 @@ def _results(found: Setting) -> Iterator[str]:
         yield from _pairs((name, x) for name in names if (x := found.row[name]) is not None)
         return
     rows = found.rows.select(names)
-    yield f"{rows.num_rows:,} rows"
+    yield told.count(rows.num_rows, "row")
     table = frame(rows, ROWS).fitted(room())
     yield from (f"  {line}" for line in lines_of(table))
     if rows.num_rows > ROWS:
