@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from typing import Final
 
-from superparams import visible
 from superparams.job import Job
 from superparams.store import RunFolder, gather_later, save_source
 from superparams.store.others import MOST_KEYS, save_keys
+from superparams.visible.warned import warn_user
 
 __all__ = ["HURRIED", "PATIENCE", "Keeping"]
 
@@ -57,4 +56,4 @@ class Keeping:
         error = TimeoutError("it takes too long") if self._thread.is_alive() else self._error
         if error is not None:
             what = f"what is kept in {self._run.path} of the code and the machine is incomplete"
-            warnings.warn(visible.lines(f"{what}: {error!r}"), stacklevel=2)
+            warn_user(f"{what}: {error!r}")

@@ -7,14 +7,12 @@ import contextlib
 import dataclasses
 import os
 import time
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from superparams import visible
 from superparams.batches import counts, decode, seconds
 from superparams.debugging import post_mortem
 from superparams.engines import Control
@@ -46,6 +44,7 @@ from superparams.store.others import MOST_KEYS, Heartbeat, going_on
 from superparams.store.report import keep_report
 from superparams.store.shown import summary_of
 from superparams.visible.units import counted
+from superparams.visible.warned import warn_user
 from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]
@@ -144,8 +143,7 @@ def _report(space: Experiment, found: Results) -> Path | None:
         return keep_report(found.root, space.report(found))
     except Exception as error:
         what = f"{type(space).__name__}.report() failed: {trace_of(error)}"
-        what = visible.lines(what.rstrip())
-        warnings.warn(what, RuntimeWarning, stacklevel=6)  # where `run_all` is called
+        warn_user(what.rstrip(), RuntimeWarning)
         return None
 
 

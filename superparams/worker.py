@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import inspect
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from superparams import visible
 from superparams.declare import fields_of, recorded_fields
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.experiment import Experiment, Place
@@ -37,6 +35,7 @@ from superparams.show import Rows, row_of_field
 from superparams.snapshot import install
 from superparams.surroundings import Surroundings
 from superparams.surroundings.generators import Generators, aside
+from superparams.visible.warned import warn_user
 
 __all__ = [
     "Place",
@@ -368,7 +367,7 @@ class Worker:
                 raise
             trace = hide(trace_of(error), self._secrets)
             what = f"{name} failed in worker {self._place.rank}: {trace}"
-            warnings.warn(visible.lines(what), RuntimeWarning, stacklevel=2)
+            warn_user(what, RuntimeWarning, of=type(self._space).teardown)
         self._origin.check(name)
 
 

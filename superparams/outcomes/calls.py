@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-from superparams import visible
 from superparams.content import never_ran
+from superparams.visible.warned import warn_user
 
 __all__ = ["called", "refuse_unrun"]
 
@@ -41,4 +40,4 @@ def called(name: str, method: Callable[[], Any]) -> None:
     refuse_unrun(name, answer)
     if answer is not None:
         told = f"{name} returned {answer!r:.80}, which is ignored; set attributes of self instead"
-        warnings.warn(visible.lines(told), RuntimeWarning, stacklevel=2)
+        warn_user(told, RuntimeWarning, of=method)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from superparams import visible
 from superparams.store.location import short_path
 from superparams.store.reading import LedgerWarning
 from superparams.store.rows import Rows
 from superparams.store.table import NotWritten, compact, folded
+from superparams.visible.warned import warn_user
 
 __all__ = ["Recorded", "no_results", "read_back"]
 
@@ -36,7 +35,7 @@ def read_back(root: Path) -> Recorded:
         note = f"read from the ledgers into memory, since the table cannot be written: {error}"
         found = Recorded(Rows.of_table(made.table), [*made.notes, note], made.lost)
     for note in found.lost:
-        warnings.warn(visible.lines(f"{root}: {note}"), LedgerWarning, stacklevel=3)
+        warn_user(f"{root}: {note}", LedgerWarning)
     return found
 
 

@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from superparams import visible
 from superparams.batches import META
 from superparams.errors import StoreError
 from superparams.store.plainfile import is_plain, next_data, open_plain, refuse_holes
+from superparams.visible.warned import warn_user
 
 MAX_OPEN = 8  # files at once
 MAX_METADATA = 256 << 20  # bytes of the metadata of a message
@@ -111,8 +110,7 @@ def read_file(
     try:
         file = open_plain(path)
     except OSError as error:
-        what = visible.lines(f"{path} is left out: {error}")
-        warnings.warn(what, LedgerWarning, stacklevel=2)
+        warn_user(f"{path} is left out: {error}", LedgerWarning)
         if damaged is not None:
             damaged.add(path)
         return
@@ -264,13 +262,8 @@ class _Walk:
             return
         if self.damaged is not None:
             self.damaged.add(self.path)
-        warnings.warn(
-            visible.lines(
-                f"{self.path}: bytes {start:,} to {end:,} of {self.size:,} are left out: {error}"
-            ),
-            LedgerWarning,
-            stacklevel=2,
-        )
+        where = f"bytes {start:,} to {end:,} of {self.size:,}"
+        warn_user(f"{self.path}: {where} are left out: {error}", LedgerWarning)
 
 
 def _checked(schema: pa.Schema) -> pa.Schema:

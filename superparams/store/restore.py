@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from superparams import visible
 from superparams.errors import StoreError
 from superparams.store.commits import find_objects, lay_out
 from superparams.store.folder import RunFolder
 from superparams.store.plainfile import is_plain, read_plain
 from superparams.store.repository import PATCH
 from superparams.store.siblings import LIBRARIES, library_places
+from superparams.visible.warned import warn_user
 
 _HERE = Path()
 _LARGEST = 64 << 20  # bytes of a file that was kept
@@ -51,7 +50,7 @@ def restore(run: RunFolder, folder: Path, repository: Path | None, *, git: bool)
             _copy(library, folder, in_repository)
     for told in _left_out(state) if found is not None else ():
         what = f"{folder} is not all of the code of run {run.name}: {told}"
-        warnings.warn(visible.lines(what), stacklevel=3)
+        warn_user(what)
     return folder
 
 
@@ -130,7 +129,7 @@ def _copy_beside(library: Path, folder: Path, place: Path) -> None:
         f"{folder / place} has other files by the names of those of the library {library.name}: "
         f"it is in {folder / aside}, put that first in PYTHONPATH to run what ran"
     )
-    warnings.warn(visible.lines(what), stacklevel=4)
+    warn_user(what)
 
 
 def _is_free(library: Path, target: Path) -> bool:

@@ -9,7 +9,6 @@ shorter than it was, damaged or gone, nothing is dropped.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from typing import NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams import visible
 from superparams.columns import plain_array, plain_scalar
 from superparams.store import spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
@@ -37,6 +35,7 @@ from superparams.store.reading import (
 from superparams.store.tablefile import GROUP_ROWS, Old, open_table, refuse_nulls
 from superparams.store.unify import Form
 from superparams.store.without import ALL, Without
+from superparams.visible.warned import warn_user
 
 STATUSES = ("done", "failed", "killed", "timeout")
 # The age of a row is one integer: place of its run, sequence number, place in a batch.
@@ -209,7 +208,7 @@ def _take_ledger(found: Survey, run: RunFolder, place: int) -> None:
     """Take in the rows of a ledger, beside those of the table that it lacks."""
     growing, damaged, before = run.state() == "running", set[Path](), len(found.ages)
     for why in unreadable(run.ledger):
-        warnings.warn(visible.lines(why), LedgerWarning, stacklevel=4)
+        warn_user(why, LedgerWarning)
     for path in ledger_files(run.ledger):
         for entries in together(read_file(path, growing=growing, damaged=damaged), _rows_of):
             _take_entries(found, run, entries, place)
@@ -270,8 +269,7 @@ def _open_or_warn(path: Path) -> Old | None:
 
 def warn_damaged(path: Path, error: Exception) -> None:
     """Tell that a table is damaged, and what happens now."""
-    message = f"{path} is damaged and is made anew from the ledgers: {error}"
-    warnings.warn(visible.lines(message), LedgerWarning, stacklevel=3)
+    warn_user(f"{path} is damaged and is made anew from the ledgers: {error}", LedgerWarning)
 
 
 def _take_table(found: Survey, left_out: Collection[str]) -> None:
