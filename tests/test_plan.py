@@ -113,7 +113,7 @@ def test_only_these_keys() -> None:
 
 
 def test_a_key_of_no_setting_is_refused() -> None:
-    with pytest.raises(RunError, match=f"only='{'0' * 32}': none of the 8 settings"):
+    with pytest.raises(RunError, match=f"only='{'0' * 32}': no setting .* 8 settings"):
         planned(Toy(), only=[*keys(1), "0" * 32])
 
 

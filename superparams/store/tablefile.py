@@ -142,9 +142,11 @@ def _with_nulls(file: Any) -> Iterator[str]:
             name, told = column.path_in_schema, column.statistics
             if name not in NEVER_NULL:
                 continue
-            is_told = told is not None and told.has_null_count
-            part = None if is_told else file.read_row_group(number, columns=[name])
-            if told.null_count if part is None else part.column(name).null_count:
+            if told is not None and told.has_null_count:
+                nulls = told.null_count
+            else:
+                nulls = file.read_row_group(number, columns=[name]).column(name).null_count
+            if nulls:
                 yield name
 
 
