@@ -8,7 +8,7 @@ from typing import Final
 from superparams.job import Job
 from superparams.store import RunFolder, gather_later, save_source
 from superparams.store.others import MOST_KEYS, save_keys
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 
 __all__ = ["HURRIED", "PATIENCE", "Keeping"]
 

@@ -11,6 +11,7 @@ from superparams.declare import recorded_fields
 from superparams.errors import RunError
 from superparams.fields import is_group
 from superparams.secrets import points_of
+from superparams.visible.userframes import of_user
 
 __all__ = ["OPTIONS", "notes_of", "refuse_old_hook", "with_new_names"]
 
@@ -36,7 +37,10 @@ OPTIONS: Final = {
 
 
 def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
-    """Wrap `run_all`, so that an old keyword is an error that names the new one."""
+    """Wrap `run_all`: an old keyword is an error that names the new one.
+
+    A KeyboardInterrupt leaves it with the frames of the user's code alone.
+    """
 
     @functools.wraps(run_all)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -45,7 +49,14 @@ def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
                 f"run_all({name}=...) was an option of superparams 0.1.0; now use "
                 f"{KEYWORDS[name]} (see {PAGE})"
             )
-        return run_all(*args, **kwargs)
+        try:
+            return run_all(*args, **kwargs)
+        except KeyboardInterrupt as error:  # where in this library it arrived says nothing
+            here = error.__traceback__
+            error.__traceback__ = of_user(here)
+            if here is not None:  # Python 3.10 shows this frame all the same
+                here.tb_next = error.__traceback__
+            raise
 
     return wrapper
 

@@ -44,7 +44,7 @@ from superparams.store.others import MOST_KEYS, Heartbeat, going_on
 from superparams.store.report import keep_report
 from superparams.store.shown import summary_of
 from superparams.visible.units import counted
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]

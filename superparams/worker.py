@@ -35,7 +35,7 @@ from superparams.show import Rows, row_of_field
 from superparams.snapshot import install
 from superparams.surroundings import Surroundings
 from superparams.surroundings.generators import Generators, aside
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 
 __all__ = [
     "Place",

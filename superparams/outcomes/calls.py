@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from superparams.content import never_ran
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 
 __all__ = ["called", "refuse_unrun"]
 

@@ -9,7 +9,7 @@ from superparams.store.location import short_path
 from superparams.store.reading import LedgerWarning
 from superparams.store.rows import Rows
 from superparams.store.table import NotWritten, compact, folded
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 
 __all__ = ["Recorded", "no_results", "read_back"]
 

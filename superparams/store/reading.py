@@ -20,7 +20,7 @@ import pyarrow as pa
 from superparams.batches import META
 from superparams.errors import StoreError
 from superparams.store.plainfile import is_plain, next_data, open_plain, refuse_holes
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 
 MAX_OPEN = 8  # files at once
 MAX_METADATA = 256 << 20  # bytes of the metadata of a message

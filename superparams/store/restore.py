@@ -13,7 +13,7 @@ from superparams.store.folder import RunFolder
 from superparams.store.plainfile import is_plain, read_plain
 from superparams.store.repository import PATCH
 from superparams.store.siblings import LIBRARIES, library_places
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 
 _HERE = Path()
 _LARGEST = 64 << 20  # bytes of a file that was kept

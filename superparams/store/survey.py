@@ -35,7 +35,7 @@ from superparams.store.reading import (
 from superparams.store.tablefile import GROUP_ROWS, Old, open_table, refuse_nulls
 from superparams.store.unify import Form
 from superparams.store.without import ALL, Without
-from superparams.visible.warned import warn_user
+from superparams.visible.userframes import warn_user
 
 STATUSES = ("done", "failed", "killed", "timeout")
 # The age of a row is one integer: place of its run, sequence number, place in a batch.

@@ -1,16 +1,16 @@
-"""Warnings that name the line of the user's code, however deep in the library they arise."""
+"""Which lines are the user's: of warnings and of tracebacks that arise deep in the library."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final
 
 from superparams import visible
 
-__all__ = ["warn_user"]
+__all__ = ["of_user", "warn_user"]
 
 _HERE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARY: Final = os.path.dirname(os.path.abspath(os.__file__))
@@ -31,7 +31,7 @@ def warn_user(what: str, category: type[Warning] = UserWarning, *, of: Any = Non
     if code is not None:
         names, file, line = of.__globals__, code.co_filename, code.co_firstlineno
     else:
-        found = _of_user(frame) or frame
+        found = _innermost(frame) or frame
         names, file, line = found.f_globals, found.f_code.co_filename, found.f_lineno
     warnings.warn_explicit(
         visible.lines(what),
@@ -43,16 +43,38 @@ def warn_user(what: str, category: type[Warning] = UserWarning, *, of: Any = Non
     )
 
 
-def _of_user(frame: FrameType | None) -> FrameType | None:
+def _innermost(frame: FrameType | None) -> FrameType | None:
     """The innermost frame of code that is neither ours nor Python's."""
     while frame is not None and _is_library(frame):
         frame = frame.f_back
     return frame
 
 
+def of_user(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this library, nor those that lead to the user's code.
+
+    Args:
+        trace: That of an exception which leaves this library.
+    """
+    kept: list[TracebackType] = []
+    while trace is not None:
+        if not (_is_ours(trace.tb_frame) if kept else _is_library(trace.tb_frame)):
+            kept.append(trace)
+        trace = trace.tb_next
+    after: TracebackType | None = None
+    for one in reversed(kept):
+        one.tb_next = after
+        after = one
+    return kept[0] if kept else None
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_HERE + os.sep)
+
+
 def _is_library(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
-    if file.startswith((_HERE + os.sep, "<frozen ")):
+    if _is_ours(frame) or file.startswith("<frozen "):
         return True
     if str(frame.f_globals.get("__name__")).partition(".")[0] == _COMMAND:
         return True
