@@ -29,6 +29,7 @@ from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
 from superparams.store.notebooks import home_of
+from superparams.store.order import ORDER_OF, declared_order
 from superparams.store.owned import FIELDS_OF, owned_fields
 from superparams.store.pointnames import NAMES_OF, point_names
 from superparams.surroundings import Surroundings, differences
@@ -109,6 +110,7 @@ class Job:
             "notes": self.notes,
             FIELDS_OF: owned_fields(self.space),
             NAMES_OF: point_names(self.space),
+            ORDER_OF: declared_order(self.space),
         }
 
 

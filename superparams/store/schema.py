@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from superparams.columns import KIND, kind_of, metadata_of
 from superparams.store import spill
+from superparams.store.order import in_order
 from superparams.store.reading import Reader
 from superparams.store.survey import Piece, Survey
 from superparams.store.tablefile import OUTCOME
@@ -48,11 +49,16 @@ def source_of(field: pa.Field) -> str | None:
     return name if name.startswith(("param.", "result.")) else None
 
 
-def columns_of(found: Survey, pieces: Sequence[Piece], notes: list[str]) -> list[Column]:
-    """The columns for the rows of these pieces; what there is to say of them goes into `notes`."""
+def columns_of(
+    found: Survey, pieces: Sequence[Piece], notes: list[str], order: Sequence[str] = ()
+) -> list[Column]:
+    """The columns for the rows of these pieces; what there is to say of them goes into `notes`.
+
+    order: of the parameters; see `superparams.store.order`.
+    """
     forms = _forms(found, pieces)
     chosen = {name: _choose(found, pieces, name, met, notes) for name, met in forms.items()}
-    names = sorted(chosen, key=lambda name: not name.startswith("param."))
+    names = in_order(chosen, order)
     labels = _labels(names, notes)
     return [Column(name, labels[name], chosen[name]) for name in names]
 
@@ -60,7 +66,9 @@ def columns_of(found: Survey, pieces: Sequence[Piece], notes: list[str]) -> list
 def _forms(found: Survey, pieces: Sequence[Piece]) -> dict[str, dict[Form, None]]:
     """The forms met of each column, in the order of columns: that of the newest run comes first."""
     forms: dict[str, dict[Form, None]] = {}
-    newest = sorted(pieces, key=lambda piece: piece.run or "", reverse=True)
+    # Within a run those of the first settings come first, whichever arrived first.
+    by_place = sorted(pieces, key=lambda piece: piece.first)
+    newest = sorted(by_place, key=lambda piece: piece.run or "", reverse=True)
     for path in dict.fromkeys(piece.path for piece in newest):
         for field in found.schemas[path]:
             source = source_of(field)

@@ -30,6 +30,7 @@ from superparams.store.folder import (
     replace_durably,
     run_folders,
 )
+from superparams.store.order import ORDER_OF, checked_order, joined_orders
 from superparams.store.owned import FIELDS_OF, Fields, checked, fields_by_run, told_apart
 from superparams.store.pointnames import NAMES_OF, Names, checked_names, joined_names
 from superparams.store.reading import Reader
@@ -139,6 +140,7 @@ class _Plan:
     notes: list[str]
     fields: list[dict[str, Any]]
     names: Names
+    order: list[str]
 
     @property
     def schema(self) -> pa.Schema:
@@ -150,6 +152,7 @@ class _Plan:
             "alone": self.found.lost.alone,
             FIELDS_OF: self.fields,
             NAMES_OF: self.names,
+            ORDER_OF: self.order,
         }
         outcome = [pa.field(name, form) for name, form in OUTCOME.items()]
         fields = [*(column.field for column in self.columns), *outcome]
@@ -161,17 +164,28 @@ def _planned(found: Survey) -> _Plan:
     found.forget()
     pieces = [piece for piece in found.pieces if _any_kept(kept, piece)]
     notes = list(found.old.notes) if found.old else []
-    columns = columns_of(found, pieces, notes)
+    order = _order(found)
+    columns = columns_of(found, pieces, notes, order)
     notes = list(dict.fromkeys(notes))
-    return _Plan(found, kept, pieces, columns, notes, _fields(found), _names(found))
+    return _Plan(found, kept, pieces, columns, notes, _fields(found), _names(found), order)
 
 
 def _names(found: Survey) -> Names:
     """What the names of points stand for: as the table tells, and newer runs."""
-    known = found.old.runs if found.old else {}
-    newer = [run.manifest().get(NAMES_OF) for run in found.runs if run.name not in known]
     older = found.old.names if found.old else None
-    return joined_names(map(checked_names, (older, *newer)))
+    return joined_names(map(checked_names, (older, *_newer(found, NAMES_OF))))
+
+
+def _order(found: Survey) -> list[str]:
+    """The order of the columns of parameters: that of the newest run counts."""
+    older = found.old.order if found.old else None
+    return joined_orders(map(checked_order, (*_newer(found, ORDER_OF)[::-1], older)))
+
+
+def _newer(found: Survey, name: str) -> list[Any]:
+    """What the runs tell that the table does not have, oldest first."""
+    known = found.old.runs if found.old else {}
+    return [run.manifest().get(name) for run in found.runs if run.name not in known]
 
 
 def _fields(found: Survey) -> list[dict[str, Any]]:

@@ -59,6 +59,7 @@ class Old:
     alone: dict[str, int]  # rows of each run that its ledger did not hold any more
     fields: Any = None  # which fields its settings have, see `owned`
     names: Any = None  # what names of points stand for, see `pointnames`
+    order: Any = None  # that of the columns of parameters, see `order`
 
     def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
         """One row group."""
@@ -108,7 +109,7 @@ def _opened(path: Path, file: Any) -> Old:
     codes: dict[str, str | None] = {
         str(name): code if isinstance(code, str) else None for name, code in head["codes"].items()
     }
-    told = head.get("fields"), head.get("names")
+    told = head.get("fields"), head.get("names"), head.get("order")
     return Old(path, file, schema, rows, runs, codes, notes, alone, *told)
 
 

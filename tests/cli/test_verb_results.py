@@ -137,7 +137,7 @@ class TestFormats:
         ]
 
     def test_a_file_by_its_ending(self, ran: Project, tmp_path: Path) -> None:
-        for ending, begin in ((".csv", "kernel,"), (".json", "["), (".md", "| key")):
+        for ending, begin in ((".csv", "kernel,"), (".json", "["), (".md", "| kernel")):
             file = tmp_path / f"x{ending}"
             ended = ran.run("results", "RQ1", "-o", str(file))
             assert (ended.code, ended.out, ended.err) == (0, "", "")

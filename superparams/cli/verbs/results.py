@@ -258,6 +258,8 @@ def _write(
     assert results is not None
     every = _rows(results, asked)
     table = _selected(results, every, asked, is_for_people=form == "markdown")
+    if not asked.columns:  # files of all formats have one order
+        table = table.select([name for name in every.column_names if name in table.column_names])
     write(table.slice(0, limit) if limit else table, form, file)
 
 

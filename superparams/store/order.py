@@ -1,0 +1,103 @@
+"""The order of the columns of parameters: that of the declaration, whatever ran first.
+
+Each run tells the order in `run.json`, with the fields of all alternatives that the class declares.
+The metadata of the table tells it of all runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+from superparams.declare import recorded_fields
+from superparams.fields import Axis, Value, is_group
+
+__all__ = ["ORDER_OF", "checked_order", "declared_order", "in_order", "joined_orders"]
+
+ORDER_OF: Final = "order"  # in run.json, and in the metadata of the table
+MOST_POINTS: Final = 1000  # groups on one axis that are looked at
+PARAM: Final = "param."
+
+
+def declared_order(space: Any) -> list[str]:
+    """The columns of parameters in the order of the declaration.
+
+    The fields of a group follow it: those of the alternatives of the class, then of what was given.
+
+    Args:
+        space: An experiment, open or not.
+    """
+    return list(dict.fromkeys(_columns(space, "")))
+
+
+def _columns(params: Any, prefix: str) -> Iterator[str]:
+    held: dict[str, Any] = params.__dict__
+    for name, field in recorded_fields(params.__class__).items():
+        yield prefix + name
+        seen: set[type[Any]] = set()
+        for x in (field.declared, held.get("~lazy", {}).get(name), held.get(name)):
+            for point in filter(is_group, _points(x)):
+                if type(point) not in seen or _holds_groups(point):
+                    seen.add(type(point))
+                    yield from _columns(point, f"{prefix}{name}.")
+
+
+def _points(x: Any) -> Sequence[Any]:
+    if isinstance(x, Axis):
+        return () if isinstance(x.points, range) else x.points[:MOST_POINTS]
+    return (x.given,) if isinstance(x, Value) else (x,)
+
+
+def _holds_groups(group: Any) -> bool:
+    return any(is_group(one) for x in group.__dict__.values() for one in _points(x))
+
+
+def checked_order(found: object) -> list[str]:
+    """What a run or a table tells of the order; nothing where it is damaged."""
+    names = cast("list[object]", found) if isinstance(found, list) else []
+    return [name for name in names if isinstance(name, str)]
+
+
+def joined_orders(orders: Iterable[Sequence[str]]) -> list[str]:
+    """One order of several: the first counts, a name that it lacks follows its predecessor.
+
+    Args:
+        orders: Those of several runs, the newest first.
+    """
+    joined: list[str] = []
+    for order in orders:
+        known = set(joined)
+        if not known:
+            joined = list(dict.fromkeys(order))
+            continue
+        place = 0
+        for name in dict.fromkeys(order):
+            if name in known:
+                place = joined.index(name) + 1
+            else:
+                joined.insert(place, name)
+                place += 1
+    return joined
+
+
+def in_order(sources: Iterable[str], order: Sequence[str]) -> list[str]:
+    """The parameters in this order, then the results as they come.
+
+    Args:
+        sources: ``param.<name>`` and ``result.<name>``.
+        order: Names of parameters. What is inside one of them follows it.
+    """
+    places = {name: place for place, name in enumerate(order)}
+
+    def place(source: str) -> tuple[int, int]:
+        if not source.startswith(PARAM):
+            return (1, 0)
+        return (0, _place(source.removeprefix(PARAM), places))
+
+    return sorted(sources, key=place)
+
+
+def _place(name: str, places: Mapping[str, int]) -> int:
+    while name not in places and "." in name:
+        name = name.rpartition(".")[0]
+    return places.get(name, len(places))
