@@ -37,8 +37,9 @@ def _columns(params: Any, prefix: str) -> Iterator[str]:
         seen: set[type[Any]] = set()
         for x in (field.declared, held.get("~lazy", {}).get(name), held.get(name)):
             for point in filter(is_group, _points(x)):
-                if type(point) not in seen or _holds_groups(point):
-                    seen.add(type(point))
+                cls: type[Any] = point.__class__
+                if cls not in seen or _holds_groups(point):
+                    seen.add(cls)
                     yield from _columns(point, f"{prefix}{name}.")
 
 
