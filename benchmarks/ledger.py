@@ -27,7 +27,7 @@ import superparams.run  # noqa: F401  # imports are counted on no side
 from superparams import Experiment, Results, search
 from superparams.batches import encode
 from superparams.experiment import name_of
-from superparams.identity import fingerprint
+from superparams.identity.code import fingerprint
 from superparams.keys import Keys
 from superparams.outcome import Outcome
 from superparams.plan import plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from string import Formatter
 from typing import Any, Final, ParamSpec, TypeVar
 
 from superparams.declare import recorded_fields
@@ -96,6 +95,8 @@ def notes_of(params: Any) -> Iterator[str]:
 def _placeholders(text: object) -> list[str]:
     if not isinstance(text, str) or "{" not in text:
         return []
+    from string import Formatter
+
     try:
         return [name for _, name, _, _ in Formatter().parse(text) if name]
     except ValueError:  # a literal brace

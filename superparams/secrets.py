@@ -16,10 +16,9 @@ __all__ = ["hide", "looks_secret", "points_of", "variables_of"]
 MOST: Final = 1000  # only so many points of an axis are checked
 SHORTEST: Final = 4  # characters; shorter secrets are not replaced: many texts have them by chance
 LONG_LINE: Final = 8  # characters; shorter lines of a secret are not replaced on their own
-_SECRET_NAME: Final = re.compile(
-    r"(.*_)?(api_?key|access_?key|secret(_key)?|password|passwd|passphrase|private_key|"
-    r"(access|auth|api|bearer|refresh)_token)",
-    re.IGNORECASE,
+_SECRET_NAME: Final = (  # compiled when it is used: every import of superparams would pay for it
+    r"(?i)(.*_)?(api_?key|access_?key|secret(_key)?|password|passwd|passphrase|private_key|"
+    r"(access|auth|api|bearer|refresh)_token)"
 )
 
 
@@ -88,7 +87,7 @@ def looks_secret(params: Any) -> Iterator[str]:
         for group in filter(is_group, points):
             yield from looks_secret(group)
         is_text = any(isinstance(x, str) and x for x in points)
-        if is_text and _SECRET_NAME.fullmatch(name):
+        if is_text and re.fullmatch(_SECRET_NAME, name):
             yield (
                 f"{field.where} is recorded in plain text; if it is a secret, write "
                 f'value(secret="{name.upper()}"), which reads it from the environment and records '

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 import enum
 import functools
 import inspect
@@ -121,6 +120,8 @@ def unknown_annotation(text: str) -> str:
     Args:
         text: The annotation.
     """
+    import difflib  # for errors only: every import of superparams would pay for it
+
     names: list[str] = re.findall(r"[A-Za-z_][\w.]*", text)
     known = {*vars(builtins), *vars(typing)}
     strange = [name for name in names if name not in known]

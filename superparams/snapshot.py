@@ -23,11 +23,14 @@ __all__ = ["install", "installed"]
 def install(kept: Mapping[str, bytes]) -> None:
     """From now on, import these files from their kept texts; `kept` has them by resolved path.
 
-    A module that was loaded here from another text is unloaded, and imported again.
+    A module that was loaded here from another text is unloaded, and imported again. A process that
+    is a fork of one in which the same texts are installed has nothing to do.
     """
+    if any(isinstance(one, _Finder) and one.is_installed(kept) for one in sys.meta_path):
+        return
     _remove()
     if kept:
-        sys.meta_path.insert(0, _Finder(kept))
+        sys.meta_path.insert(0, _Finder(kept, lasts=True))
         drop_other_texts(kept)
 
 
@@ -49,10 +52,15 @@ def _remove() -> None:
 class _Finder:
     """Finds modules with the other finders, and loads them from the kept texts."""
 
-    def __init__(self, kept: Mapping[str, bytes]) -> None:
+    def __init__(self, kept: Mapping[str, bytes], *, lasts: bool = False) -> None:
         self._kept = kept
+        self._lasts = lasts
         paths = list(map(Path, kept))
         self._names = {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
+
+    def is_installed(self, kept: Mapping[str, bytes]) -> bool:
+        """Whether it was installed for good, with these very texts."""
+        return self._lasts and self._kept is kept
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

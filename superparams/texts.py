@@ -7,6 +7,7 @@ imports in its workers change.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
@@ -14,9 +15,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path  # imported where it is used, since `import superparams` loads this
 
 __all__ = [
     "INSTALLED",
@@ -35,6 +38,7 @@ INSTALLED: Final = frozenset(
     ("site-packages", "dist-packages", "node_modules", "__pycache__", ".tox", ".nox")
 )
 _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
+_STDLIB_AS_NAMED = os.path.dirname(os.__file__) + os.sep
 _OURS = os.path.dirname(os.path.realpath(__file__)) + os.sep
 _numbers = itertools.count(1)
 
@@ -100,7 +104,11 @@ def _after_cell(result: object) -> None:
 
 def text_at(path: Path) -> Held | None:
     """The text of the module that was loaded from the file at this resolved path."""
-    held = _held.get(str(path))
+    return _text_at(str(path))
+
+
+def _text_at(path: str) -> Held | None:
+    held = _held.get(path)
     if held is None or held.module is None:
         return None
     return held if sys.modules.get(held.module.__name__) is held.module else None
@@ -122,6 +130,8 @@ def known_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]
 
 def loaded_files() -> list[Path]:
     """The files of all modules whose text is kept, except the script that was started."""
+    from pathlib import Path
+
     return [Path(path) for path, one in _held.items() if not _is_main(one.module)]
 
 
@@ -131,7 +141,7 @@ def drop_other_texts(texts: Mapping[str, bytes]) -> None:
     A process that was used for an earlier run then imports them again, from the present texts.
     """
     hold()
-    found = [(path, text_at(Path(path))) for path in texts]
+    found = [(path, _text_at(path)) for path in texts]
     held = {path: one for path, one in found if one is not None and not _is_main(one.module)}
     if all(one.text == texts[path] for path, one in held.items()):
         return
@@ -175,9 +185,17 @@ def _is_replaced(before: Held, module: ModuleType, spec: object) -> bool:
 def _own_path(file: str) -> str:
     if not file.endswith(".py"):
         return ""
-    path = os.path.realpath(file)
+    if file.startswith(_STDLIB_AS_NAMED) and "-packages" not in file:
+        return ""  # most loaded modules; to resolve all of their paths takes milliseconds
+    folder, name = os.path.split(file)
+    path = os.path.realpath(file) if os.path.islink(file) else _resolved(folder) + os.sep + name
     is_foreign = path.startswith((_STDLIB, _OURS))
     return "" if is_foreign or not INSTALLED.isdisjoint(path.split(os.sep)) else path
+
+
+@functools.cache
+def _resolved(folder: str) -> str:
+    return os.path.realpath(folder).rstrip(os.sep)
 
 
 def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: Any) -> None:
@@ -231,7 +249,8 @@ def _process_start() -> float:
     if not _start:
         _start.append(_loaded_at)
         with suppress(OSError, AttributeError, ValueError, IndexError):
-            fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+            with open("/proc/self/stat", encoding="utf-8") as stat:
+                fields = stat.read().rpartition(")")[2].split()
             ticks = int(fields[19])  # field 22 of proc(5): start time after boot
             age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
             _start[0] = time.time() - age

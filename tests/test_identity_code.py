@@ -15,7 +15,8 @@ import pytest
 
 from superparams import Experiment, search
 from superparams.identity import code as code_module
-from superparams.identity import diff, fingerprint, project, unified_diff
+from superparams.identity import project
+from superparams.identity.code import diff, fingerprint, unified_diff
 from tests.timing import within
 
 ROOT = Path(__file__).parent.parent
@@ -80,7 +81,7 @@ FILES = {
 
         if __name__ == "__main__":
             import json
-            from superparams.identity import fingerprint
+            from superparams.identity.code import fingerprint
 
             code = fingerprint(Main)
             print(json.dumps([code.digest, code.parts, [f.name for f in code.files], code.notes]))
@@ -278,7 +279,7 @@ def test_an_edit_that_changes_no_setting_does_not_count(
 def test_a_script_and_its_import_have_one_fingerprint(tmp_path: Path) -> None:
     tree = Tree(tmp_path, FILES)
     script = tree.run("main.py")
-    program = "import json, main; from superparams.identity import fingerprint as f;"
+    program = "import json, main; from superparams.identity.code import fingerprint as f;"
     program += "c = f(main.Main); print(json.dumps([c.digest, c.parts]))"
     assert tree.run("-c", program) == script[:2]
     assert tree.run("-m", "main")[:2] == script[:2]
@@ -339,7 +340,7 @@ SYNTAX = '''
 
     if __name__ == "__main__":
         import json
-        from superparams.identity import fingerprint
+        from superparams.identity.code import fingerprint
         code = fingerprint(Main)
         print(json.dumps([code.digest, code.parts]))
 '''
@@ -549,7 +550,7 @@ def test_installed_packages_do_not_count(tmp_path: Path) -> None:
         "main.Main", "main.Main.run", "main.far", "main.near", "near.f",
     ]  # fmt: skip
     program = "import sys; sys.path.insert(0, '.venv/lib/site-packages'); import main, json;"
-    program += "from superparams.identity import fingerprint as f; c = f(main.Main);"
+    program += "from superparams.identity.code import fingerprint as f; c = f(main.Main);"
     program += "print(json.dumps(list(c.parts)))"
     assert tree.run("-c", program) == sorted(before.parts)
 
@@ -640,7 +641,7 @@ def test_more_classes_can_be_covered() -> None:
 EDITED = """
     import importlib, json, pathlib, sys
     import module
-    from superparams.identity import fingerprint
+    from superparams.identity.code import fingerprint
 
     file = pathlib.Path(module.__file__)
     text = file.read_text()
@@ -692,7 +693,7 @@ def test_a_file_edited_after_its_import_counts_as_it_was_imported(tmp_path: Path
 STATEMENTS = """
 import json, math, helpers
 from superparams import Experiment, search
-from superparams.identity import fingerprint
+from superparams.identity.code import fingerprint
 
 N = 5
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from superparams.identity import Code
 from superparams.identity import code as code_module
+from superparams.identity.code import Code
 from superparams.identity.project import Project
 from tests.runs import output
 

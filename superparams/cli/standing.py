@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from superparams.experiment import Experiment, name_of
 from superparams.fields import is_open
-from superparams.identity import fingerprint, key_of_text
+from superparams.identity import key_of_text
+from superparams.identity.code import fingerprint
 from superparams.keys import Keys
 from superparams.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
 from superparams.show import axes_of

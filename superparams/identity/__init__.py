@@ -1,7 +1,6 @@
 """What identifies a setting (its key, from the content of its values) and the code that ran it."""
 
 from superparams.identity.canonical import canonical
-from superparams.identity.code import Code, diff, fingerprint, unified_diff
 from superparams.identity.digest import (
     combine,
     digest,
@@ -15,14 +14,11 @@ from superparams.identity.digest import (
 from superparams.identity.names import main_name, module_name, set_main_name
 
 __all__ = [
-    "Code",
     "canonical",
     "combine",
-    "diff",
     "digest",
     "field_digest",
     "field_digester",
-    "fingerprint",
     "given_digest",
     "key_of_text",
     "key_text",
@@ -30,5 +26,4 @@ __all__ = [
     "module_name",
     "seed_of",
     "set_main_name",
-    "unified_diff",
 ]

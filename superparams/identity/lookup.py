@@ -6,9 +6,7 @@ import array
 import collections
 import dataclasses
 import datetime
-import decimal
 import enum
-import fractions
 import functools
 import importlib
 import io
@@ -17,7 +15,6 @@ import re
 import sys
 import types
 import typing
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
@@ -249,6 +246,16 @@ def _is(*kinds: type[Any]) -> Callable[[type[Any]], bool]:
     return lambda kind: issubclass(kind, kinds)
 
 
+def _is_of(module: str, name: str) -> Callable[[type[Any]], bool]:
+    """As `_is`, for a class whose module need not be loaded as long as nothing is of this class."""
+
+    def fits(kind: type[Any]) -> bool:
+        cls = getattr(sys.modules.get(module), name, None)
+        return isinstance(cls, type) and issubclass(kind, cls)
+
+    return fits
+
+
 _FLEETING = (
     types.CoroutineType,
     types.FrameType,
@@ -268,9 +275,9 @@ _TRAITS: list[tuple[Callable[[type[Any]], bool], Encoder]] = [
     (_is(datetime.time), _by_text("time", lambda time: time.isoformat())),
     (_is(datetime.timedelta), _duration),
     (_is(datetime.tzinfo), _zone),
-    (_is(decimal.Decimal), _by_text("decimal")),
-    (_is(fractions.Fraction), _by_text("fraction")),
-    (_is(uuid.UUID), _by_text("uuid")),
+    (_is_of("decimal", "Decimal"), _by_text("decimal")),
+    (_is_of("fractions", "Fraction"), _by_text("fraction")),
+    (_is_of("uuid", "UUID"), _by_text("uuid")),
     (_is(re.Pattern), _pattern),
     (_is(functools.partial), _partial),
     (_is(types.SimpleNamespace), _namespace),

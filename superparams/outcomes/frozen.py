@@ -10,11 +10,8 @@ that code of the user can change.
 from __future__ import annotations
 
 import datetime as dt
-import decimal
-import fractions
 import inspect
 import sys
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -24,7 +21,7 @@ from superparams.outcomes.calls import refuse_unrun
 
 __all__ = ["Frozen", "Refused", "checked", "frozen"]
 
-# Types whose values never change. Scalar types of numpy are added when one is seen.
+# Types whose values never change. Those of `_LATER` and of numpy are added when one is seen.
 _FIXED: Final[set[type]] = {
     type(None),
     bool,
@@ -35,10 +32,9 @@ _FIXED: Final[set[type]] = {
     bytes,
     dt.date,
     dt.timedelta,
-    decimal.Decimal,
-    fractions.Fraction,
-    uuid.UUID,
 }
+# By module, so that a worker does not load what its experiment does not use.
+_LATER: Final = {"decimal": "Decimal", "fractions": "Fraction", "uuid": "UUID"}
 _SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
 _BYTES: Final = frozenset({bytearray, memoryview})
 _DEEPEST: Final = 16  # levels of nested mappings that become dotted columns, as in `flatten`
@@ -201,13 +197,23 @@ def _copied(x: Any, depth: int) -> Any:
 
 
 def _copied_dict(items: dict[Any, Any], depth: int) -> dict[Any, Any]:
-    if not _FIXED.issuperset(map(type, items)):
+    if not _FIXED.issuperset(map(type, items)) and not all(map(_is_known, map(type, items))):
         raise _HasNoCopy
     return {name: _copied(x, depth + 1) for name, x in items.items()}
 
 
-def _is_fixed(x: Any, kind: type[Any]) -> bool:
+def _is_known(kind: type[Any]) -> bool:
     if kind in _FIXED:
+        return True
+    name = _LATER.get(kind.__module__)
+    if name is None or getattr(sys.modules.get(kind.__module__), name, None) is not kind:
+        return False
+    _FIXED.add(kind)
+    return True
+
+
+def _is_fixed(x: Any, kind: type[Any]) -> bool:
+    if _is_known(kind):
         return True
     if kind is dt.datetime or kind is dt.time:
         return x.tzinfo is None or type(x.tzinfo) is dt.timezone

@@ -19,14 +19,15 @@ from superparams.texts import INSTALLED
 
 __all__ = ["attribute", "by_name", "is_held", "is_library", "own_instance"]
 
-_MAIN: Final = ("__main__", "__mp_main__")
+# Modules of a script, and that which types without a public name claim to be of, as of functions.
+_UNSEARCHED: Final = ("__main__", "__mp_main__", "builtins")
 
 
 def by_name(value: Any) -> tuple[Any, ...] | None:
     """How to look up a class or function of a library; None where cloudpickle knows better."""
     module: object = getattr(value, "__module__", None)
     path: object = getattr(value, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(path, str) or "<" in path or module in _MAIN:
+    if not isinstance(module, str) or not isinstance(path, str) or "<" in path or module in _UNSEARCHED:
         return None
     if _at(sys.modules.get(module), path) is value or not is_library(module.partition(".")[0]):
         return None

@@ -11,7 +11,6 @@ workers, they run `superparams.payload.pool_main` instead, which takes the names
 
 from __future__ import annotations
 
-import base64
 import functools
 import os
 import pickle
@@ -245,7 +244,7 @@ class _Spec(ModuleSpec):
     def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         if self.__dict__.get("_handle") is not None and HANDLE not in os.environ:
             with suppress(Exception):  # a pool that needs it fails later, with an error
-                os.environ[HANDLE] = base64.b64encode(pickle.dumps(self._handle())).decode()
+                os.environ[HANDLE] = pickle.dumps(self._handle()).hex()
         return POOL_MAIN
 
     @name.setter
@@ -263,7 +262,7 @@ def in_pool() -> dict[str, Any]:
     """The names of the driver's main module, in a process of a pool that a setting started."""
     from superparams.payload.attaching import Handle, attach
 
-    handle = pickle.loads(base64.b64decode(os.environ[HANDLE]))
+    handle = pickle.loads(bytes.fromhex(os.environ[HANDLE]))
     stand_in()
     attached = attach(cast("Handle", handle))
     attached.load()

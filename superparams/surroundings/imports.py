@@ -55,8 +55,9 @@ def _modules(paths: set[Path]) -> dict[str, ModuleType]:
     found: dict[str, ModuleType] = {}
     for name, module in list(sys.modules.items()):
         file: object = getattr(module, "__file__", None)
-        named = Path(file) if isinstance(file, str) and os.path.basename(file) in names else None
-        if named is not None and named.resolve() in paths:
+        if not isinstance(file, str) or file.rpartition(os.sep)[2] not in names:
+            continue
+        if Path(file).resolve() in paths:
             found[name] = module
     return found
 
