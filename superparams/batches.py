@@ -113,8 +113,9 @@ def seconds(rows: pa.RecordBatch) -> tuple[int, float, float]:
     """How many settings ended, how long they took together, and the longest of them."""
     import pyarrow.compute as pc  # as in `counts`
 
-    is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
-    taken = rows.column("seconds").filter(is_first)
+    taken = rows.column("seconds")
+    if pc.max(rows.column("row")).as_py():  # a frame of many rows has its seconds on each of them
+        taken = taken.filter(pc.equal(rows.column("row"), plain_scalar(0, META["row"])))
     return len(taken), pc.sum(taken).as_py() or 0.0, pc.max(taken).as_py() or 0.0
 
 

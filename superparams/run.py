@@ -213,7 +213,7 @@ def _execute_in(
             with interrupts.expected():
                 for batch in _recorded(batches, ledger, origin):
                     met = counts(batch)
-                    shown.add(met, seconds(batch))
+                    shown.add(met, seconds(batch) if policy.progress else None)
                     job.returned.add(batch, met.get("done", 0))
                     _mind_failures(batch, shown, policy, control)
         state = "interrupted" if shown.n_left else "finished"

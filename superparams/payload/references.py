@@ -27,7 +27,12 @@ def by_name(value: Any) -> tuple[Any, ...] | None:
     """How to look up a class or function of a library; None where cloudpickle knows better."""
     module: object = getattr(value, "__module__", None)
     path: object = getattr(value, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(path, str) or "<" in path or module in _UNSEARCHED:
+    if (
+        not isinstance(module, str)
+        or not isinstance(path, str)
+        or "<" in path
+        or module in _UNSEARCHED
+    ):
         return None
     if _at(sys.modules.get(module), path) is value or not is_library(module.partition(".")[0]):
         return None

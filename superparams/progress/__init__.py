@@ -106,17 +106,19 @@ class Progress:
         return self._total - self.n_ended
 
     def add(
-        self, counts: Mapping[str, int], seconds: tuple[int, float, float] = (0, 0.0, 0.0)
+        self, counts: Mapping[str, int], seconds: tuple[int, float, float] | None = None
     ) -> None:
         """Take in the outcomes of a batch.
 
         Args:
             counts: How many settings ended in which status.
-            seconds: How many of them there are, how long they took together, and the longest one.
+            seconds: How many of them there are, how long they took together, and the longest one;
+                None where nobody is to see how long the others may take.
         """
         for status, count in counts.items():
             self.counts[status] += count
-        self._durations.add(*seconds)
+        if seconds is not None:
+            self._durations.add(*seconds)
         self._recent.append((time.monotonic(), self.n_ended))
 
     def __enter__(self) -> Progress:
