@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from superparams.identity.names import is_fileless, library_of
+from superparams.identity.roots import is_installed
 
 __all__ = ["libraries_of"]
-
-_INSTALLED = ("site-packages", "dist-packages")
 
 
 def libraries_of(cls: type[Any], values: Iterable[object]) -> list[str]:
@@ -64,4 +64,4 @@ def _module_of(x: object) -> Iterator[str]:
 
 def _is_installed(name: str) -> bool:
     file = getattr(sys.modules.get(name), "__file__", None)
-    return isinstance(file, str) and any(part in file for part in _INSTALLED)
+    return isinstance(file, str) and is_installed(Path(file))

@@ -497,10 +497,19 @@ class TestRunFolder:
 FORKING = """
 import os, signal, sys, threading
 from pathlib import Path
+from superparams.store.commits import find_objects
+from superparams.store.folder import _started_elsewhere
 from superparams.store.provenance import gather
+where = Path(sys.argv[1])
+asks = {
+    "state": lambda: gather(where),
+    "commit": lambda: find_objects(sys.argv[3], [where]),
+    "process": lambda: _started_elsewhere(os.getpid()),
+}
 def ask():
     for _ in range(40):
-        gather(Path(sys.argv[1]))
+        answers.append(bool(asks[sys.argv[2]]()))
+answers = []
 asking = threading.Thread(target=ask)
 asking.start()
 children = []
@@ -514,19 +523,28 @@ while asking.is_alive():
 for child in children:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-print("asked", len(children) > 0)
+print("asked", len(children) > 0, answers.count(True))
 """
 
 
 @pytest.mark.usefixtures("no_leaks")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_processes_that_the_driver_forks_do_not_hold_up_git(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["state", "commit", "process"])
+def test_processes_that_the_driver_forks_do_not_hold_up_programs(tmp_path: Path, what: str) -> None:
     """As a pool of processes does while a run asks git: they inherit what is open just then."""
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], cwd=tmp_path, check=True)
+    asked = [*git, "rev-parse", "HEAD"]
+    commit = subprocess.run(asked, cwd=tmp_path, check=True, capture_output=True, text=True)
     (tmp_path / "new.py").write_text("x = 1")
-    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path)]
+    words = (str(tmp_path), what, commit.stdout.strip())
     with within(20.0):
         ended = subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=PATIENCE
+            [sys.executable, "-W", "ignore", "-c", FORKING, *words],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
-    assert ended.stdout == "asked True\n", ended.stderr
+    assert ended.stdout == "asked True 40\n", ended.stderr

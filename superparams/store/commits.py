@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from superparams.errors import StoreError
+from superparams.store import programs
 from superparams.store.plainfile import is_plain, read_plain
 
 __all__ = ["COMMIT", "clean_environment", "find_objects", "lay_out"]
@@ -140,14 +141,11 @@ class _Bare:
         """
         settings = [word for name, x in _SAFE.items() for word in ("-c", f"{name}={x}")]
         try:
-            return subprocess.run(
+            return programs.run(
                 [*_GIT, *settings, *words],
-                cwd=cwd or self.folder,
-                env={**clean_environment(), "GIT_DIR": str(self.folder), **places},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=_SECONDS,
+                cwd or self.folder,
+                {**clean_environment(), "GIT_DIR": str(self.folder), **places},
+                seconds=_SECONDS,
             )
         except subprocess.TimeoutExpired:
             raise StoreError(f"git {words[0]} took longer than {_SECONDS:g} s") from None

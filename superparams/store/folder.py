@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from superparams.errors import StoreError
+from superparams.store import programs
 from superparams.store.plainfile import read_plain
 
 State = Literal["running", "finished", "interrupted", "crashed"]
@@ -269,10 +270,10 @@ def _started_elsewhere(pid: int) -> str | None:
     else:
         asked = ["ps", "-o", "lstart=", "-p", str(pid)]
     try:
-        answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
+        answer = programs.run(asked, seconds=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return answer.stdout.strip() or None
+    return os.fsdecode(answer.stdout).strip() or None
 
 
 # ---- files that are replaced in one step

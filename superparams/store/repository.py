@@ -10,10 +10,11 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from pathlib import Path, PurePosixPath
 from threading import Timer
 from typing import Any
+
+from superparams.store import programs
 
 PATCH = "uncommitted.patch"  # in source/
 MAX_PATCH = 1 << 20  # bytes of the patch of uncommitted changes that are kept
@@ -174,30 +175,10 @@ def _line(answer: bytes | None) -> str | None:
     return os.fsdecode(answer.strip()) or None if answer is not None else None
 
 
-# A process that another thread forks while git starts would hold the pipe to git open, and git's
-# answer would not end before that process does.
-_no_fork = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_no_fork.acquire,
-        after_in_parent=_no_fork.release,
-        after_in_child=_no_fork.release,
-    )
-
-
 def _git(folder: Path, *words: str, limit: int = 8 << 20) -> bytes | None:
     """What git answers, at most `limit` bytes; None when it fails or takes too long."""
     try:
-        with _no_fork:
-            process = subprocess.Popen(
-                [*_GIT, *words],
-                cwd=folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        with process:
+        with programs.start([*_GIT, *words], folder, _environment()) as process:
             return _answer(process, limit)
     except OSError:
         return None
