@@ -16,6 +16,7 @@ from superparams.engines import Activity, Control, Options, Todo
 from superparams.engines.pool import launch, logs, parcel, shares
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.dispatch import Dispatch
+from superparams.engines.pool.forking import other_threads
 from superparams.errors import EngineError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Processes:
 
     start_method: "forkserver" (where it is possible the default): a clean process attaches the
     payload once and forks the workers; "spawn": every worker is a fresh interpreter; "fork":
-    workers are forks of this process as it is. With a run folder, what settings print goes to
-    logs/<rank>.log; without one it stays where it goes.
+    workers are forks of this process as it is, unless it has other threads. With a run folder, what
+    settings print goes to logs/<rank>.log; without one it stays where it goes.
     """
 
     name = "processes"
@@ -54,6 +55,10 @@ class Processes:
     def _outcomes(
         self, program: Program, todo: Todo, options: Options, control: Control, method: str
     ) -> Iterator[bytes]:
+        missed = other_threads() if method == "fork" else []
+        if missed:
+            method = launch.default_method()
+            control.note([_no_fork(missed)])
         self._dispatch = Dispatch(program, todo, _boot(method, options, program, todo), control)
         if method != "forkserver" or options.gpus is not None:
             program.prepare()  # there is no template to do it once for all workers
@@ -64,13 +69,28 @@ class Processes:
                     return None
                 from superparams import payload
 
-                made = packed.enter_context(payload.pack(program))
+                try:
+                    made = packed.enter_context(payload.pack(program))
+                except Exception as error:
+                    if missed:
+                        raise EngineError(f"{_no_fork(missed)}. But {error}") from error
+                    raise
                 if options.folder is not None:
                     logs.note(options.folder, made.report)
                 control.payload = made.sizes
                 return made.handle
 
             yield from self._dispatch.outcomes(pack)
+
+
+def _no_fork(missed: list[str]) -> str:
+    """Why workers are no forks of this process."""
+    names = ", ".join(map(repr, missed[:3])) + ", ..." * (len(missed) > 3)
+    return (
+        f"start_method='fork' is not used: this process has other threads ({names}), and forks "
+        "that need them or their locks hang; workers start from a clean process, as by default "
+        "(to fork, end these threads before run_all)"
+    )
 
 
 def _check(method: str) -> None:

@@ -187,6 +187,7 @@ def _git(folder: Path, *words: str, limit: int = 8 << 20) -> bytes | None:
 def _answer(process: subprocess.Popen[bytes], limit: int) -> bytes | None:
     assert process.stdout is not None
     timer = Timer(_SECONDS, process.kill)
+    timer.name = "superparams-git"
     timer.start()
     try:
         data = process.stdout.read(limit)

@@ -16,7 +16,6 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +27,7 @@ from superparams import payload
 from superparams.engines.pool import kin, member, parcel, restart, wire
 from superparams.engines.pool.boot import Boot
 from superparams.engines.pool.cell import Cells
+from superparams.engines.pool.forking import can_fork
 from superparams.engines.pool.member import Loaded
 from superparams.engines.pool.wire import Frame, Kind
 from superparams.worker import trace_of
@@ -108,43 +108,8 @@ def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
     if _loads_here(boot):
         loaded = member.load(boot)
         parcel.before_forks()
-        return loaded, _can_fork()
+        return loaded, can_fork()
     return None if program is None else Loaded(program), True
-
-
-def _can_fork() -> bool:
-    """Whether a fork of this process is sound: no thread is left that its child would miss.
-
-    Libraries that handle fork end their threads before it (OpenBLAS) or make them anew in the child
-    (jemalloc, Arrow), so a fork is tried first, and known threads do not count.
-    """
-    if len(_thread_names()) == 1:
-        return True
-    os.waitpid(kin.fork(lambda _: 0), 0)
-    main, *others = _thread_names()
-    unnamed = [one for one in others if one == main]
-    foreign = [one for one in others if one != main and not one.startswith("jemalloc")]
-    return not foreign and (not unnamed or _all_from_arrow())
-
-
-def _thread_names() -> list[str]:
-    """Names of the threads of this process, the main one first."""
-    names = [""]
-    with suppress(OSError):
-        for thread in sorted(map(int, os.listdir("/proc/self/task"))):
-            with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as file:
-                names.append(file.read())
-    return names[1:] or names
-
-
-def _all_from_arrow() -> bool:
-    """Whether threads without a name must be Arrow's: there are none of Python, and no OpenMP."""
-    if threading.active_count() > 1 or "pyarrow" not in sys.modules:
-        return False
-    with suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
-        held = file.read()
-        return not any(name in held for name in ("libgomp", "libomp", "libiomp"))
-    return False
 
 
 class _Template:

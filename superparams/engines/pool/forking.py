@@ -1,0 +1,70 @@
+"""Whether a process can be forked: a fork has none of the other threads of its process.
+
+What waits for such a thread in the fork waits forever: a pool of threads or processes that was
+inherited, a lock that a thread held, or a parallel region of OpenMP.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+
+from superparams.engines.pool import kin
+
+__all__ = ["can_fork", "other_threads"]
+
+_OURS = "superparams-"  # how the names of threads of this library begin
+
+
+def other_threads() -> list[str]:
+    """Names of the threads that a fork of this process would miss.
+
+    Threads of this library and the calling thread are left out.
+    """
+    caller = threading.current_thread()
+    known = threading.enumerate()
+    found = [one.name for one in known if one is not caller and not one.name.startswith(_OURS)]
+    return found or _foreign(len(known))
+
+
+def can_fork() -> bool:
+    """Whether a fork of this process is sound: it has one thread, or no other that matters."""
+    return len(_thread_names()) == 1 or not (threading.active_count() > 1 or _foreign(1))
+
+
+def _foreign(n_python: int) -> list[str]:
+    """Names of threads of libraries that a fork would miss, beside so many threads of Python.
+
+    Libraries that handle fork end their threads before it (OpenBLAS) or make them anew in the child
+    (jemalloc, Arrow), so a fork is tried first, and known threads do not count.
+    """
+    if len(_thread_names()) <= n_python:
+        return []
+    os.waitpid(kin.fork(lambda _: 0), 0)
+    main, *others = _thread_names()
+    python = {main, *(one.name[:15] for one in threading.enumerate())}
+    named = [one for one in others if one not in python and not one.startswith("jemalloc")]
+    unnamed = len(others) - sum(one not in python for one in others) - (n_python - 1)
+    return named + (["OpenMP"] if unnamed > 0 and not _all_from_arrow() else [])
+
+
+def _thread_names() -> list[str]:
+    """Names of the threads of this process as the system knows them, the main one first."""
+    names = [""]
+    with suppress(OSError):
+        for thread in sorted(map(int, os.listdir("/proc/self/task"))):
+            with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as file:
+                names.append(file.read().rstrip("\n"))
+    return names[1:] or names
+
+
+def _all_from_arrow() -> bool:
+    """Whether threads without a name must be Arrow's: there is no OpenMP."""
+    if "pyarrow" not in sys.modules:
+        return False
+    with suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+        held = file.read()
+        return not any(name in held for name in ("libgomp", "libomp", "libiomp"))
+    return False
