@@ -25,6 +25,7 @@ from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.secrets import looks_secret
 from superparams.show import given_fields, shown_fields
+from superparams.snapshot import Snapshot
 from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
@@ -35,6 +36,7 @@ from superparams.store.pointnames import NAMES_OF, point_names
 from superparams.surroundings import Surroundings, differences
 from superparams.surroundings.generators import CANNOT_SEED
 from superparams.surroundings.imports import generators_of
+from superparams.texts import names_of
 from superparams.worker import Program
 
 __all__ = ["Job", "prepare"]
@@ -140,9 +142,10 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     code = fingerprint(cls)
     _refuse_unknown(code)
     root, about_root = home_of(folder, name, code.digest)
-    sources = {str(path): text for path, text in code.texts.items()}
+    texts = {str(path): text for path, text in code.texts.items()}
+    snapshot = Snapshot(texts, names_of(code.texts))
     surroundings = Surroundings.here()
-    program = Program(space, options.num_proc, name, Keys(space), sources)
+    program = Program(space, options.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings
     if carrier is not None:
         # Engines check what is asked of them when they are called, and start when iterated.

@@ -207,7 +207,7 @@ def _execute_in(
             Ledger(run.ledger) as ledger,
             Interrupts(control) as interrupts,
             shown,
-            installed(job.program.sources),  # for what is imported here while it goes on
+            installed(job.program.snapshot),  # for what is imported here while it goes on
         ):
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():

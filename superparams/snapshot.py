@@ -14,30 +14,45 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from superparams.texts import drop_other_texts
 
-__all__ = ["install", "installed"]
+__all__ = ["Snapshot", "install", "installed"]
 
 
-def install(kept: Mapping[str, bytes]) -> None:
-    """From now on, import these files from their kept texts; `kept` has them by resolved path.
+class Snapshot(NamedTuple):
+    """The code of a run.
+
+    Attributes:
+        texts: The texts of the files, by their resolved paths.
+        files: The `__file__` and the resolved path of each module that the driver has loaded from
+            them, by its name. Such a name means this file in workers, too, whatever is found under
+            it later.
+    """
+
+    texts: Mapping[str, bytes] = {}
+    files: Mapping[str, tuple[str, str]] = {}
+
+
+def install(snapshot: Snapshot) -> None:
+    """From now on, import these files from their kept texts.
 
     A module that was loaded here from another text is unloaded, and imported again. A process that
     is a fork of one in which the same texts are installed has nothing to do.
     """
-    if any(isinstance(one, _Finder) and one.is_installed(kept) for one in sys.meta_path):
+    if any(isinstance(one, _Finder) and one.is_installed(snapshot) for one in sys.meta_path):
         return
     _remove()
-    if kept:
-        sys.meta_path.insert(0, _Finder(kept, lasts=True))
-        drop_other_texts(kept)
+    if snapshot.texts:
+        sys.meta_path.insert(0, _Finder(snapshot, lasts=True))
+        drop_other_texts(snapshot.texts)
 
 
 @contextmanager
-def installed(kept: Mapping[str, bytes]) -> Generator[None]:
+def installed(snapshot: Snapshot) -> Generator[None]:
     """Import these files as they were, for a while, in the process that has read them."""
-    finder = _Finder(kept)
+    finder = _Finder(snapshot)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -52,15 +67,17 @@ def _remove() -> None:
 class _Finder:
     """Finds modules with the other finders, and loads them from the kept texts."""
 
-    def __init__(self, kept: Mapping[str, bytes], *, lasts: bool = False) -> None:
-        self._kept = kept
+    def __init__(self, snapshot: Snapshot, *, lasts: bool = False) -> None:
+        self._kept = snapshot.texts
+        self._files = snapshot.files
         self._lasts = lasts
-        paths = list(map(Path, kept))
+        paths = list(map(Path, self._kept))
         self._names = {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
+        self._names.update(name.rpartition(".")[2] for name in self._files)
 
-    def is_installed(self, kept: Mapping[str, bytes]) -> bool:
+    def is_installed(self, snapshot: Snapshot) -> bool:
         """Whether it was installed for good, with these very texts."""
-        return self._lasts and self._kept is kept
+        return self._lasts and self._kept is snapshot.texts
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -74,11 +91,14 @@ class _Finder:
             if not isinstance(one, _Finder) and hasattr(one, "find_spec")
         ]
         spec = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
-        if spec is None or spec.origin is None:
+        file, path_then = self._files.get(name, (None, None))
+        if file is not None and not _is_at(spec, file, path_then):
+            spec = spec_from_file_location(name, file)
+        elif spec is None or spec.origin is None:
             spec = self._spec_of_removed(name, sys.path if path is None else path) or spec
         # Other loaders change what they load: what they would make of a text is not known.
         if spec is not None and spec.origin and type(spec.loader) is SourceFileLoader:
-            text = self._kept.get(os.path.realpath(spec.origin))
+            text = self._kept.get(path_then or os.path.realpath(spec.origin))
             if text is not None:
                 spec.loader = KeptLoader(name, spec.origin, text)
         return spec
@@ -92,6 +112,13 @@ class _Finder:
         gone = (one for one in found if not os.path.exists(one))
         known = next((one for one in gone if os.path.realpath(one) in self._kept), None)
         return None if known is None else spec_from_file_location(name, known)
+
+
+def _is_at(spec: ModuleSpec | None, file: str, path: str | None) -> bool:
+    """Whether a module that was found is the one that the driver has."""
+    if spec is None or spec.origin is None:
+        return False
+    return spec.origin == file or os.path.realpath(spec.origin) == path
 
 
 class KeptLoader(SourceFileLoader):

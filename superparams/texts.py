@@ -12,7 +12,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INSTALLED",
+    "PLAIN_LOADERS",
     "Held",
     "drop_other_texts",
     "hold",
     "hold_from_now",
     "known_modules",
     "loaded_files",
+    "names_of",
     "replace_text",
+    "resolved_file",
     "text_at",
 ]
 
@@ -40,6 +43,8 @@ INSTALLED: Final = frozenset(
 _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _STDLIB_AS_NAMED = os.path.dirname(os.__file__) + os.sep
 _OURS = os.path.dirname(os.path.realpath(__file__)) + os.sep
+# Loaders that run the text of a file as it is; others may change it.
+PLAIN_LOADERS: Final = ("SourceFileLoader", "KeptLoader")
 _numbers = itertools.count(1)
 
 
@@ -66,7 +71,9 @@ class Held:
 
 
 _held: dict[str, Held] = {}  # by the resolved path of the file
-_paths: dict[str, str] = {}  # resolved paths of `__file__`; empty for modules of others
+# The resolved path of each `__file__`, as it was at the import: a link may lead elsewhere later.
+# It is empty for modules of others.
+_paths: dict[str, str] = {}
 _checked_count: list[int] = [0]  # the number of loaded modules when all of them were last checked
 
 
@@ -112,6 +119,29 @@ def _text_at(path: str) -> Held | None:
     if held is None or held.module is None:
         return None
     return held if sys.modules.get(held.module.__name__) is held.module else None
+
+
+def resolved_file(file: str) -> str:
+    """The resolved path of the `__file__` of a module, as it was when the module was imported."""
+    return _paths.get(file) or os.path.realpath(file)
+
+
+def names_of(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
+    """The names of the modules that Python itself loaded from these resolved paths.
+
+    Returns:
+        The `__file__` and the resolved path of each module, by its name. The script that was
+        started is left out, and so are modules of other loaders, which change what they load.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for path in paths:
+        held = text_at(path)
+        module = None if held is None else held.module
+        if module is not None and not _is_main(module):
+            names = vars(module)
+            if type(names.get("__loader__")).__name__ in PLAIN_LOADERS:
+                found[module.__name__] = (names["__file__"], str(path))
+    return found
 
 
 def replace_text(path: Path, text: bytes) -> None:
@@ -170,6 +200,9 @@ def _look_at(module: ModuleType) -> None:
     if not path:
         return
     before, spec = _held.get(path), names.get("__spec__")
+    if before is not None and before.spec is not spec:  # reloaded: a link may lead elsewhere now
+        path = _paths[file] = _own_path(file)
+        before = _held.get(path)
     if before is None or _is_replaced(before, module, spec):
         _hold_file(path, module, names, spec)
 

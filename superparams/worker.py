@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -32,7 +32,7 @@ from superparams.payload.script import Names, Script
 from superparams.payload.script import adopt as adopt_script
 from superparams.secrets import hide, variables_of
 from superparams.show import Rows, row_of_field
-from superparams.snapshot import install
+from superparams.snapshot import Snapshot, install
 from superparams.surroundings import Surroundings
 from superparams.surroundings.generators import Generators, aside
 from superparams.visible.userframes import warn_user
@@ -57,7 +57,7 @@ class Program:
         n_proc: How many workers there will be, which every setting can ask for.
         name: ``module.Class``, as the results folder is called.
         keys: The keys of the space, when they are known already.
-        sources: The project's code as it was when the run began (see `superparams.snapshot`).
+        snapshot: The project's code as it was when the run began.
 
     Attributes:
         on_failure: Called with what a setting raises, where it was raised.
@@ -72,7 +72,7 @@ class Program:
         n_proc: int,
         name: str,
         keys: Keys | None = None,
-        sources: Mapping[str, bytes] | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self.space = space
         self.n_proc = n_proc
@@ -81,7 +81,7 @@ class Program:
         self.rows = Rows(space)
         self.on_failure: Callable[[BaseException], None] | None = None
         self._main = main_name()
-        self.sources = sources or {}
+        self.snapshot = snapshot or Snapshot()
         self._home = this_process()
         self.surroundings = Surroundings()
         self.generators: Generators | None = None
@@ -119,7 +119,7 @@ class Program:
     def enter(self, place: Place) -> Worker:
         """A worker at `place`, set up and ready to run."""
         if self._home != this_process():  # a fork: it was not made from a pickle
-            install(self.sources)
+            install(self.snapshot)
         self.surround()
         return Worker(self, place)
 
@@ -159,8 +159,8 @@ class Program:
         The code comes first, since all that follows is imported from it.
         """
         held = [(owner, x.content) for owner, x in made_on_demand(self.space) if x.is_carried]
-        state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "sources", "_home")}
-        arrival = (self._main, Script.of_driver(), packages(), self.sources, self._home)
+        state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "snapshot", "_home")}
+        arrival = (self._main, Script.of_driver(), packages(), self.snapshot, self._home)
         return Program._arrived, arrival, {**state, "_content": held, "_names": Names()}
 
     @classmethod
@@ -169,7 +169,7 @@ class Program:
         main: str,
         script: Script,
         known: list[Package],
-        sources: Mapping[str, bytes],
+        snapshot: Snapshot,
         home: str,
     ) -> Program:
         """An empty one, in a process that from now on knows the code as the driver did."""
@@ -177,9 +177,9 @@ class Program:
             set_main_name(main)
             adopt_script(script)
             adopt(known)
-            install(sources)
+            install(snapshot)
         program = cls.__new__(cls)
-        program._main, program.sources, program._home = main, sources, home
+        program._main, program.snapshot, program._home = main, snapshot, home
         return program
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -220,6 +220,113 @@ print(json.dumps([next(iter(table))["code"], table.notes, sorted(run.manifest["p
 """
 
 
+CHANGED = {
+    "pyproject.toml": "",
+    "main.py": """
+        from superparams import Experiment, search
+        import lib, named, other, more
+
+        def install():
+            lib.TABLE["installed"] = built
+
+        def built():
+            return 20
+
+        install()
+
+        def finish(results):
+            lib.TABLE["results"] = 97
+
+        def main():
+            finish(Main().run_all())
+
+        class Main(Experiment):
+            a: int = search([1, 2])
+
+            def run(self):
+                found = [area(3) for area in [lib.area]] + [lib.TABLE, lib.HEAP, lib.Place()]
+                return {"x": len(found) + lib.made() + named.get("by_name")}
+
+        main()
+        if __name__ == "__main__":
+            lib.print_all(98)
+    """,
+    "lib.py": """
+        from functools import singledispatch as dispatch
+        TABLE = {}
+        HEAP = []
+        MADE = None
+        class Place:
+            pass
+        @dispatch
+        def area(x):
+            return 0
+        register = area.register
+        def add(name, function):
+            TABLE[name] = function
+        def put(table, function):
+            table["put"] = function
+        def through(function):
+            add("through", function)
+        def made():
+            return MADE
+        def make(x):
+            global MADE
+            MADE = x
+        def print_all(x):
+            print(x, TABLE)
+    """,
+    "other.py": """
+        import heapq
+        import lib
+        from lib import HEAP, Place, TABLE, register
+
+        registered = lib.area.register
+        @registered(int)
+        def _(x):
+            return 11
+        @register(str)
+        def of_text(x):
+            return 12
+        for name in ["a", "b"]:
+            TABLE[name] = lambda: 13
+        lib.add("c", lambda: 14)
+        kept = lib.through(lambda: 15)
+        lib.put(lib.TABLE, lambda: 16)
+        setattr(Place, "size", lambda self: 17)
+        heapq.heappush(HEAP, (18, 0))
+        lib.make(19)
+        [lib.add(name, lambda: 22) for name in "de"]
+    """,
+    "named.py": """
+        def get(name):
+            return globals()[name]()
+        def by_name():
+            return 21
+    """,
+    "more.py": """
+        import lib
+        unrelated = sorted([99])
+        lib.print_all(96)
+    """,
+}
+
+
+def test_50_an_edit_of_what_changes_a_table_by_a_call_counts(tmp_path: Path) -> None:
+    write(tmp_path, CHANGED)
+    before = of_text(tmp_path)
+    counted: list[int] = []
+    numbers = [*range(11, 23), 96, 97, 98, 99]
+    for number in numbers:
+        (name,) = [name for name, text in CHANGED.items() if str(number) in text]
+        write(tmp_path, {name: CHANGED[name].replace(str(number), f"{number}000")})
+        if of_text(tmp_path).digest != before.digest:
+            counted.append(number)
+        write(tmp_path, {name: CHANGED[name]})
+    assert counted == [number for number in numbers if number < 90]
+    assert of_text(tmp_path).digest == before.digest
+
+
 def test_50_what_cannot_be_seen_is_said_in_the_run(tmp_path: Path) -> None:
     write(tmp_path, UNSEEN)
     first, notes, parts = json.loads(output(tmp_path, TAKE))
@@ -244,10 +351,14 @@ def test_50_what_cannot_be_seen_is_said_in_the_run(tmp_path: Path) -> None:
         "__import__(name)",
         "[each.load() for each in entry_points(group='x')]",
         "eval(name)",
+        "runpy.run_path(name)",
+        "importlib.util.spec_from_file_location(name, name)",
+        "sys.modules[name].f()",
     ],
 )
 def test_50_names_of_which_the_text_tells_nothing_are_noted(tmp_path: Path, text: str) -> None:
     main = f"""
+        import importlib.util, runpy, sys
         from importlib import import_module
         from importlib.metadata import entry_points
         from superparams import Experiment

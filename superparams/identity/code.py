@@ -25,11 +25,12 @@ Cannot be seen from the text, and so does not count either:
     - ``getattr(obj, name)`` on an object (on a *module*, all of the module counts), names computed
       at run time for ``globals()``, ``eval`` or ``exec``, and for ``importlib.import_module`` where
       the text does not tell the package. `Code.notes` names the latter three.
-    - Attributes changed from outside (monkeypatching); a global that is assigned by a function that
-      only the top level of a module calls; other calls at the top level (``np.random.seed(0)``).
+    - Attributes that a function changes from outside (monkeypatching); calls at the top level of a
+      module that change nothing of the user's (``np.random.seed(0)``).
     - Entries of a table made elsewhere than at the top level of a module that is imported. Those
       made there count: ``TABLE[key] = f``, ``TABLE.update(…)``, ``@TABLE.register``, ``@register``
-      when `register` fills a table, and subclasses of a class that collects them.
+      and ``register(f)`` when `register` fills a table or calls what does, ``setattr(A, "f", f)``,
+      and subclasses of a class that collects them.
     - The class of a value that is given at the call only: pass it in `also`.
     - Data files, compiled extensions, environment variables, versions of packages.
 

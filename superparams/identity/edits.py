@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import os
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +22,15 @@ from superparams.identity.compiled import code_form, compiled_functions, plain_f
 from superparams.identity.names import class_of
 from superparams.identity.project import Source
 from superparams.identity.reach import Reach
-from superparams.texts import Held, known_modules, replace_text, stamp_of, text_at
+from superparams.texts import (
+    PLAIN_LOADERS,
+    Held,
+    known_modules,
+    replace_text,
+    resolved_file,
+    stamp_of,
+    text_at,
+)
 
 __all__ = ["Edits", "edits_of", "take_in_place"]
 
@@ -186,7 +193,7 @@ def _closure_functions(function: types.FunctionType) -> Iterator[types.FunctionT
 
 @functools.lru_cache(maxsize=4096)
 def _resolved(file: str) -> Path:
-    return Path(os.path.realpath(file))
+    return Path(resolved_file(file))
 
 
 def _differing_functions(
@@ -196,7 +203,7 @@ def _differing_functions(
     module = next((module for _, module in known_modules({source.path: None})), None)
     # Other loaders may change the code (pytest rewrites assert), so it cannot be compared.
     loader = class_of(getattr(module, "__loader__", None)).__name__
-    if loader not in ("SourceFileLoader", "KeptLoader"):
+    if loader not in PLAIN_LOADERS:
         return []
     try:
         with warnings.catch_warnings():

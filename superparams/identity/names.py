@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams.identity.roots import experiments_folder, name_in
-from superparams.texts import text_at
+from superparams.texts import resolved_file, text_at
 
 __all__ = [
     "LOCAL",
@@ -62,7 +62,7 @@ def main_name() -> str:
 def module_file(name: str | None) -> Path | None:
     """The Python file of a loaded module; None for a notebook, ``-c`` and standard input."""
     file = getattr(sys.modules.get(name or ""), "__file__", None)
-    path = Path(file).resolve() if isinstance(file, str) else None
+    path = Path(resolved_file(file)) if isinstance(file, str) else None
     if path is None or path.suffix != ".py":
         return None
     return path if path.is_file() or text_at(path) is not None else None

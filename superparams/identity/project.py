@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import decode_source, find_spec
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+from superparams.identity.calls import Call, calls_in, is_guard
 from superparams.identity.pieces import Pieces
 from superparams.identity.roots import project_root
 from superparams.identity.syntax import (
@@ -30,7 +31,7 @@ from superparams.identity.syntax import (
     uses,
 )
 from superparams.identity.territory import import_root, is_own_folder
-from superparams.texts import stamp_of, text_at
+from superparams.texts import resolved_file, stamp_of, text_at
 
 __all__ = ["Binding", "Project", "Source", "project_root", "read_source"]
 
@@ -61,6 +62,7 @@ class Source:
     Attributes:
         effects: statements that change what a name holds without binding it, by the name they
             start from: ``TABLE["x"] = …``, ``TABLE.update(…)``, ``@TABLE.register`` on a def.
+        calls: the calls at its top level, but for those that a script alone makes.
         stars: modules of which all names are imported.
         visits: all that is imported anywhere in the file.
         pieces: the classes that were taken to pieces, by node and the names of its fields.
@@ -73,6 +75,7 @@ class Source:
     text: str
     bindings: dict[str, list[Binding]] = field(default_factory=dict[str, list[Binding]])
     effects: list[tuple[Chain, Binding]] = field(default_factory=list[tuple[Chain, Binding]])
+    calls: list[tuple[Call, Binding]] = field(default_factory=list[tuple[Call, Binding]])
     stars: list[Imported] = field(default_factory=list[Imported])
     visits: list[Imported] = field(default_factory=list[Imported])
     pieces: dict[tuple[ast.ClassDef, frozenset[str], bool], Pieces] = field(
@@ -133,7 +136,15 @@ class Source:
                 self._bind(bound_names(targets), node, tests)
             else:
                 self._bind(bound_names([node]), node, tests)
-                self.effects += [(chain, Binding(node, tests)) for chain in _changed(node)]
+                self._note_effects(node, tests)
+
+    def _note_effects(self, node: ast.stmt, tests: tuple[ast.expr, ...]) -> None:
+        binding = Binding(node, tests)
+        # Of a loop, what its statements change.
+        inner = [node, *_statements_here(node)]
+        self.effects += [(chain, binding) for each in inner for chain in _changed(each)]
+        if not any(map(is_guard, tests)) and not isinstance(node, _DEFINITIONS):
+            self.calls += [(call, binding) for call in calls_in(node)]
 
     def _scan_try(self, node: ast.Try, tests: tuple[ast.expr, ...]) -> None:
         handled = [statement for handler in node.handlers for statement in handler.body]
@@ -160,6 +171,21 @@ def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
             inner = getattr(node, name, None)
             if isinstance(inner, list):
                 yield from _statements(cast("list[ast.AST]", inner))
+
+
+def _statements_here(node: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements in a loop or ``match``, at any depth, without those of functions in it."""
+    if isinstance(node, _DEFINITIONS):
+        return
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        inner = getattr(node, name, None)
+        for each in cast("list[Any]", inner) if isinstance(inner, list) else ():
+            if isinstance(each, ast.stmt):
+                yield each
+            yield from _statements_here(each)
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def _visited(node: ast.Import | ast.ImportFrom) -> list[Imported]:
@@ -326,7 +352,7 @@ class Project:
     def _loaded(self, name: str) -> Path | None:
         """The file of a module that is loaded, if it is own code."""
         loaded = _file_of(name)
-        file = Path(loaded).resolve() if loaded is not None else None
+        file = Path(resolved_file(loaded)) if loaded is not None else None
         if file is None or not self.owns(file):
             return None
         if file.suffix == ".py" and (file.is_file() or text_at(file) is not None):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from superparams.identity.by_name import ByName, Part
+from superparams.identity.calls import FILLING, Call, calls_in, changes_of
 from superparams.identity.dynamic import Dynamic, dynamic_imports, modules_below
 from superparams.identity.locate import Target, classes_of
 from superparams.identity.project import Binding, Project, Source
@@ -21,8 +22,9 @@ __all__ = ["Part", "Reach"]
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Definition = (*_Function, ast.ClassDef)
-_MUTATING = {"add", "append", "appendleft", "extend", "insert", "register", "setdefault", "update"}
+_MOST_ALIASES = 3  # names that stand for names
 _RUNS_TEXT = {("exec",), ("eval",)}
+_LOADS = {"spec_from_file_location", "exec_module", "run_path", "run_module", "SourceFileLoader"}
 _IMPORTS = {"import_module", "__import__", "entry_points"}
 
 
@@ -42,6 +44,7 @@ class Reach(ByName):
         self._imports_taken: set[Source] = set()
         self._collecting: dict[ast.ClassDef, bool] = {}
         self._dynamic: dict[Source, Dynamic] = {}
+        self._changed: dict[tuple[object, object], tuple[list[Target], bool, bool]] = {}
 
     def finish(self) -> None:
         """Follow everything until nothing new is reached."""
@@ -59,9 +62,27 @@ class Reach(ByName):
                 self.project.unseen[
                     f"{source.name} uses {chain[0]}(): edits of the text that it runs do not count"
                 ] = None
+        if not _LOADS.isdisjoint(last):
+            self.project.unseen[
+                f"{source.name} loads files by names that it computes: edits of these files do not "
+                "count"
+            ] = None
+        self._use_names(source, used)
         if not _IMPORTS.isdisjoint(last) and source not in self._imports_taken:
             self._imports_taken.add(source)
             self._take_imports(source)
+
+    def _use_names(self, source: Source, used: Uses) -> None:
+        """Take the whole module where a name of it is computed, as in ``globals()[name]``."""
+        takes_itself = ("sys", "modules") in used.chains
+        if takes_itself and ("__name__",) not in used.chains:
+            self.project.unseen[
+                f"{source.name} uses sys.modules: edits of the modules that it takes from there do "
+                "not count"
+            ] = None
+        elif takes_itself or (("globals",) in used.chains and "globals" not in source.bindings):
+            for name in list(source.bindings):
+                self.want(source, name)
 
     def _take_imports(self, source: Source) -> None:
         """Take as a whole what code that counts imports by a name it makes."""
@@ -101,6 +122,9 @@ class Reach(ByName):
             for chain, binding in source.effects:
                 if self._is_effect(source, chain, binding.node):
                     self._take_effect(source, chain, binding)
+            for call, binding in source.calls:
+                if self._is_changing(source, call, 0):
+                    self.take(source, call.called[0], binding)
             for name, node in source.classes:
                 if any(self._collects(*base) for base in self._bases(source, node)):
                     self.want(source, name)
@@ -123,7 +147,7 @@ class Reach(ByName):
         is_decorator = isinstance(node, _Definition)
         for target in self.locate(source, chain):
             if not _is_definition(target):
-                if self._is_reached(target):
+                if self._is_reached(target) or self._is_alias_of_effect(target, node):
                     return True
             # ``@area.register`` and ``Model.parts["x"] = f`` change `area` and `Model`; what is
             # called as ``@register`` changes the table that it fills.
@@ -133,6 +157,80 @@ class Reach(ByName):
             elif self._fills_reached(target):
                 return True
         return False
+
+    def _is_alias_of_effect(self, target: Target, node: ast.stmt) -> bool:
+        """Whether a name stands for what fills a table, as ``register = TABLE.register`` does."""
+        return any(
+            self._is_effect(inner, chain, node)
+            for inner, chain in _aliased(target)
+            if (target.source, (target.name,)) != (inner, chain)
+        )
+
+    def _is_changing(self, source: Source, call: Call, depth: int) -> bool:
+        """Whether a call at the top level of a module changes what was reached."""
+        if call.changed is not None and self._is_place_reached(source, call.changed):
+            return True
+        for target in self.locate(source, call.called):
+            if _is_definition(target):
+                if self._may_change(target, source, call):
+                    return True
+            elif depth < _MOST_ALIASES:
+                for inner, chain in _aliased(target):
+                    changed = chain[:-1] if len(chain) > 1 and chain[-1] in FILLING else None
+                    if self._is_changing(inner, Call(chain, call.arguments, changed), depth + 1):
+                        return True
+        return False
+
+    def _may_change(self, target: Target, source: Source, call: Call) -> bool:
+        places, takes, runs = self._changes(target)
+        if runs:
+            return False
+        given = call.arguments if takes else ()
+        return any(map(self._is_target_reached, places)) or any(
+            self._is_place_reached(source, chain) for chain in given
+        )
+
+    def _is_place_reached(self, source: Source, chain: Chain) -> bool:
+        return any(map(self._is_target_reached, self.locate(source, chain)))
+
+    def _is_target_reached(self, target: Target) -> bool:
+        found = classes_of(target)
+        if target.source is None or any(self.is_params(target.source, one) for one in found):
+            return False
+        return self._is_reached(target)
+
+    def _changes(self, target: Target) -> tuple[list[Target], bool, bool]:
+        """What a function changes, with the functions that it calls; see `Changes`."""
+        key = (target.source, target.name)
+        known = self._changed.get(key)
+        if known is not None or target.source is None or target.name is None:
+            return known or ([], False, False)
+        self._changed[key] = ([], False, False)  # for a function that calls itself
+        places: list[Target] = []
+        takes, runs = False, False
+        for binding in target.source.bindings[target.name]:
+            if isinstance(binding.node, _Definition):
+                found = changes_of(binding.node)
+                takes, runs = takes or found.parameters, runs or found.runs
+                for chain in found.outside:
+                    places += self.locate(target.source, chain)
+                for call in found.calls:
+                    inner, has_run = self._changed_by_call(target.source, call)
+                    places += inner
+                    runs |= has_run
+        self._changed[key] = (places, takes, runs)
+        return self._changed[key]
+
+    def _changed_by_call(self, source: Source, call: Call) -> tuple[list[Target], bool]:
+        places: list[Target] = []
+        has_run = False
+        for called in filter(_is_definition, self.locate(source, call.called)):
+            inner, takes, runs = self._changes(called)
+            places += inner
+            has_run |= runs
+            if takes:
+                places += [one for chain in call.arguments for one in self.locate(source, chain)]
+        return places, has_run
 
     def _is_called_space(self, target: Target, node: ast.stmt) -> bool:
         """Whether a statement calls a method of a class of experiments, such as its results."""
@@ -218,6 +316,21 @@ def _is_definition(target: Target) -> bool:
     return is_function or all(isinstance(item.node, ast.ClassDef) for item in found)
 
 
+def _aliased(target: Target) -> Iterator[tuple[Source, Chain]]:
+    """What a name was assigned: another name, or the names in a call such as ``partial(f, x)``."""
+    if target.source is None or target.name is None:
+        return
+    for binding in target.source.bindings.get(target.name, ()):
+        value = binding.node.value if isinstance(binding.node, ast.Assign) else None
+        chain = chain_of(value) if value is not None else None
+        if chain is not None:
+            yield target.source, chain
+        elif isinstance(value, ast.Call):
+            for call in calls_in(value):
+                yield target.source, call.called
+                yield from ((target.source, each) for each in call.arguments)
+
+
 def _has_hook(node: ast.ClassDef) -> bool:
     """Whether a class hears of classes that are made from it, or makes classes."""
     hooks = {"__init_subclass__", "__new__", "__init__", "__call__"}
@@ -235,7 +348,7 @@ def _filled(node: ast.AST) -> Iterator[Chain]:
         if isinstance(inner, ast.Subscript) and isinstance(inner.ctx, ast.Store):
             place = inner.value
         elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
-            place = inner.func.value if inner.func.attr in _MUTATING else None
+            place = inner.func.value if inner.func.attr in FILLING else None
         chain = chain_of(place) if place is not None else None
         if chain is not None and (chain[0] in free or chain[0] == own):
             yield chain

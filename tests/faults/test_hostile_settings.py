@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,19 @@ def test_60_what_was_in_flight_runs_alone_afterwards(tmp_path: Path) -> None:
 def test_60_a_template_that_is_stopped_goes_on() -> None:
     found = with_acts({3: lambda: os.kill(os.getppid(), signal.SIGSTOP)})
     assert {row["status"] for row in found.values()} == {"done"}
+
+
+def empty_all() -> None:
+    """Make every file that is open here empty, where that is not refused."""
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            os.ftruncate(int(name), 0)
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_60_a_setting_that_empties_all_open_files(method: str) -> None:
+    found = with_acts({4: empty_all, 7: empty_all}, start_method=method)
+    assert_ends(found, {})
 
 
 def sockets() -> list[int]:

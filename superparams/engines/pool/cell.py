@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 # Places in a cell; each holds 64 bits.
@@ -19,6 +20,9 @@ CUT = 4  # written by the driver: chunks that were sent under a lower number are
 SETUP = 6  # 1 while `setup` runs before that setting; START is of `setup` then
 LOG = 5  # where the setting's output starts in the log, -1 without a log
 _WORDS = 8
+# Of fcntl(2); the standard library does not have the names on every Python.
+_ADD_SEALS = 1033
+_SEALS = 0x01 | 0x02 | 0x04  # no more seals, not shorter, not longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Cells:
         """New cells for `count` workers, all idle."""
         fd = anonymous_file("superparams-cells")
         os.ftruncate(fd, max(count * _WORDS * 8, mmap.PAGESIZE))
+        _seal_length(fd)
         cells = cls(fd)
         for rank in range(count):
             cells.reset(rank)
@@ -85,8 +90,18 @@ class Cells:
 def anonymous_file(name: str) -> int:
     """A file descriptor of a file without a name in any folder."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create(name)
+        return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     import tempfile  # where there is memfd, no process needs it
 
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
+
+
+def _seal_length(fd: int) -> None:
+    """Refuse other lengths for good: if a worker made the file shorter, reading it kills us."""
+    if not hasattr(os, "memfd_create"):
+        return
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.fcntl(fd, _ADD_SEALS, _SEALS)
