@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import decode_source, find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from superparams.identity.calls import Call, calls_in, is_guard
 from superparams.identity.pieces import Pieces
@@ -173,13 +173,13 @@ def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
                 yield from _statements(cast("list[ast.AST]", inner))
 
 
-def _statements_here(node: ast.stmt) -> Iterator[ast.stmt]:
+def _statements_here(node: ast.AST) -> Iterator[ast.stmt]:
     """The statements in a loop or ``match``, at any depth, without those of functions in it."""
     if isinstance(node, _DEFINITIONS):
         return
     for name in ("body", "orelse", "handlers", "finalbody", "cases"):
-        inner = getattr(node, name, None)
-        for each in cast("list[Any]", inner) if isinstance(inner, list) else ():
+        inner: list[ast.AST] = getattr(node, name, None) or []
+        for each in inner:
             if isinstance(each, ast.stmt):
                 yield each
             yield from _statements_here(each)
