@@ -21,7 +21,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from superparams.engines.attempts import again, late, run_once
 from superparams.engines.pool import cell as cells
@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 _FLUSH_NS = 20_000_000
 _QUICK = 0.1  # seconds of a setting that may run twice
 _NOTHING = 15e-6  # seconds in which nobody opens a file
+_OF_FORK_SERVER = (
+    "ensure_running",
+    "get_inherited_fds",
+    "connect_to_new_process",
+    "set_forkserver_preload",
+)
 _OOM_SCORE = 300  # of 1000: when memory runs out, a worker goes before the driver
 
 
@@ -161,8 +167,20 @@ def _part_from_parent(boot: Boot) -> None:
     # numpy, unlike Python, does not seed itself anew.
     if numpy_random is not None and getattr(generator, "seed_seq", None) is not None:
         numpy_random.seed()
+    _forget_fork_server()
     if boot.method == "fork":
         shares.limit_loaded_libraries(boot.environ)
+
+
+def _forget_fork_server() -> None:
+    """Let `multiprocessing` start a fork server here: the inherited one is no child of ours."""
+    module = sys.modules.get("multiprocessing.forkserver")
+    if module is None:
+        return
+    held: dict[str, Any] = vars(module)
+    held["_forkserver"] = server = held["ForkServer"]()
+    for name in _OF_FORK_SERVER:
+        held[name] = getattr(server, name)
 
 
 def _nothing() -> None:
