@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -143,7 +144,9 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     _refuse_unknown(code)
     root, about_root = home_of(folder, name, code.digest)
     texts = {str(path): text for path, text in code.texts.items()}
-    snapshot = Snapshot(texts, names_of(code.texts))
+    changing = names_of(code.changing)
+    in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
+    snapshot = Snapshot(texts, names_of(code.texts), in_order)
     surroundings = Surroundings.here()
     program = Program(space, options.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings

@@ -6,10 +6,11 @@ worker. It must run the code that the run recorded, even if the files have chang
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 from superparams.texts import drop_other_texts
 
-__all__ = ["Snapshot", "install", "installed"]
+__all__ = ["Snapshot", "import_changing", "install", "installed"]
 
 
 class Snapshot(NamedTuple):
@@ -29,10 +30,12 @@ class Snapshot(NamedTuple):
         files: The `__file__` and the resolved path of each module that the driver has loaded from
             them, by its name. Such a name means this file in workers, too, whatever is found under
             it later.
+        changing: Modules that change others when they are imported, in the order of their import.
     """
 
     texts: Mapping[str, bytes] = {}
     files: Mapping[str, tuple[str, str]] = {}
+    changing: Sequence[str] = ()
 
 
 def install(snapshot: Snapshot) -> None:
@@ -47,6 +50,14 @@ def install(snapshot: Snapshot) -> None:
     if snapshot.texts:
         sys.meta_path.insert(0, _Finder(snapshot, lasts=True))
         drop_other_texts(snapshot.texts)
+
+
+def import_changing(snapshot: Snapshot) -> None:
+    """Import the modules that change others, as the driver has: its script is not run here."""
+    for name in snapshot.changing:
+        # What cannot be imported here is imported by a setting, if any, and fails there.
+        with suppress(Exception):
+            importlib.import_module(name)
 
 
 @contextmanager

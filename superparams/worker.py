@@ -32,7 +32,7 @@ from superparams.payload.script import Names, Script
 from superparams.payload.script import adopt as adopt_script
 from superparams.secrets import hide, variables_of
 from superparams.show import Rows, row_of_field
-from superparams.snapshot import Snapshot, install
+from superparams.snapshot import Snapshot, import_changing, install
 from superparams.surroundings import Surroundings
 from superparams.surroundings.generators import Generators, aside
 from superparams.visible.userframes import warn_user
@@ -188,6 +188,7 @@ class Program:
         if self._home != this_process():  # here they hold it already
             for owner, x in content:
                 declaration_of(owner).carry(x)
+            import_changing(self.snapshot)
         self.__dict__.update(state)
 
 

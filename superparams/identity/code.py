@@ -81,6 +81,7 @@ class Code:
         texts: what the files held that were reached, as this process runs them.
         libraries: the folder that a file is imported from, for files outside of the project.
         imports: the packages that the files import, anywhere in them.
+        changing: the files that change what is reached when they are imported, such as plugins.
     """
 
     digest: str
@@ -94,6 +95,7 @@ class Code:
     texts: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes], repr=False)
     libraries: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
     imports: frozenset[str] = frozenset()
+    changing: tuple[Path, ...] = ()
 
 
 def fingerprint(
@@ -221,6 +223,7 @@ def _code(
         {path: reach.files[path].data for path in sorted(reach.files)},
         {path: folder for path, folder in sorted(outside.items()) if folder is not None},
         _imports(reach),
+        tuple(reach.changing),
     )
     return code, bool(edits.notes)
 

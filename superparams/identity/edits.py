@@ -261,6 +261,7 @@ def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple
         if isinstance(node, ast.Global)
         for name in node.names
     }
+    assigned |= _set_elsewhere(source, reach)
     for name, x in _literals(held.text).items():
         part = f"{source.name}.{name}"
         # A function may assign a global variable, or fill a table: these are no constants.
@@ -269,6 +270,18 @@ def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple
             value = values[name]
             if class_of(value) is not class_of(x) or not same(x, value):
                 yield part, repr(value).encode()
+
+
+def _set_elsewhere(source: Source, reach: Reach) -> set[str]:
+    """The names of a module that another module sets, as ``lib.K = 1`` does."""
+    found = (
+        target
+        for other in reach.files.values()
+        for chain, _ in other.effects
+        if len(chain) > 1
+        for target in reach.locate(other, chain)
+    )
+    return {target.name for target in found if target.source is source and target.name}
 
 
 _CONSTANTS = (int, float, complex, str, bytes, bool, tuple)

@@ -44,6 +44,8 @@ class Reach(ByName):
         self._imports_taken: set[Source] = set()
         self._collecting: dict[ast.ClassDef, bool] = {}
         self._dynamic: dict[Source, Dynamic] = {}
+        # The files that change what was reached when they are imported.
+        self.changing: dict[Path, None] = {}
         self._changed: dict[tuple[object, object], tuple[list[Target], bool, bool]] = {}
 
     def finish(self) -> None:
@@ -121,12 +123,15 @@ class Reach(ByName):
         for source in self._all_visited():
             for chain, binding in source.effects:
                 if self._is_effect(source, chain, binding.node):
+                    self.changing[source.path] = None
                     self._take_effect(source, chain, binding)
             for call, binding in source.calls:
                 if self._is_changing(source, call, 0):
+                    self.changing[source.path] = None
                     self.take(source, call.called[0], binding)
             for name, node in source.classes:
                 if any(self._collects(*base) for base in self._bases(source, node)):
+                    self.changing[source.path] = None
                     self.want(source, name)
         return len(self.taken) > before or self.has_more
 

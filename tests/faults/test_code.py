@@ -481,6 +481,54 @@ class E(Experiment):
     assert lines[0].endswith("set()")
 
 
+PLUGGED = """
+from superparams import Experiment, search
+import functools
+import lib
+import plugin  # for what it does to lib
+
+class E(Experiment):
+    x: int = search([1, 2])
+    def run(self):
+        return {"v": " ".join([lib.K, lib.TABLE["a"](), lib.Thing().go(), lib.area(self.x)])}
+
+ways = [{"start_method": x} for x in ("forkserver", "spawn", "fork")]
+for way in [*ways, {}, {"engine": "threads"}]:
+    table = E().run_all(2 if way else 1, resume=False, progress=False, **way)
+    print([row["v"] for row in table], {row["code"] for row in table}, table.notes)
+"""
+
+
+def test_48_what_an_imported_module_changes_is_changed_in_workers(tmp_path: Path) -> None:
+    library = """
+import functools
+K = "old"
+TABLE = {}
+class Thing:
+    def go(self):
+        return "old"
+@functools.singledispatch
+def area(x):
+    return "old"
+"""
+    plugin = """
+import lib
+lib.K = "new"
+lib.TABLE["a"] = lambda: "new"
+lib.Thing.go = lambda self: "new"
+@lib.area.register
+def _(x: int):
+    return "new"
+"""
+    script(tmp_path, library, "lib.py")
+    script(tmp_path, plugin, "plugin.py")
+    lines = output(tmp_path, PLUGGED).splitlines()
+    assert len(lines) == 5
+    assert len(set(lines)) == 1, "the same under all engines"
+    assert lines[0].startswith("['new new new new', 'new new new new']")
+    assert lines[0].endswith("()")
+
+
 RELOADED = """
 import importlib, sys
 from pathlib import Path
