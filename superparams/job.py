@@ -30,6 +30,8 @@ from superparams.snapshot import Snapshot
 from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
+from superparams.store.meanings import MEANINGS, Named, as_json, names_of
+from superparams.store.name_changes import renamed_since
 from superparams.store.notebooks import home_of
 from superparams.store.order import ORDER_OF, declared_order
 from superparams.store.owned import FIELDS_OF, owned_fields
@@ -50,7 +52,8 @@ class Job:
     """A run about to start; nothing has been written yet.
 
     root: the folder of the experiment's results; codes: the fingerprint of its code, and those
-    accepted as equivalent; carrier: the engine, None where `Asked` has none; process_notes: what
+    accepted as equivalent; names: those of points, where they have changed since the last run;
+    carrier: the engine, None where `Asked` has none; process_notes: what
     workers do without, or do otherwise than before.
     """
 
@@ -65,6 +68,7 @@ class Job:
     plan: Plan
     process_notes: list[str]
     returned: Returned
+    names: list[Named] | None = None
 
     @cached_property
     def project(self) -> Path:
@@ -114,6 +118,7 @@ class Job:
             FIELDS_OF: owned_fields(self.space),
             NAMES_OF: point_names(self.space),
             ORDER_OF: declared_order(self.space),
+            MEANINGS: as_json(names_of(self.space, self.program.keys.of_point)),
         }
 
 
@@ -159,8 +164,11 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
     )
     notes: list[str] = [] if about_root is None else [about_root]
+    names, about_names = (None, []) if recorded is None else renamed_since(root, space)
+    notes += about_names
+    made = Returned(cls)
     job = Job(
-        space, options, policy, carrier, root, program, code, codes, planned, notes, Returned(cls)
+        space, options, policy, carrier, root, program, code, codes, planned, notes, made, names
     )
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and carrier.name != "serial":

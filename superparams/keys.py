@@ -101,6 +101,13 @@ class Keys:
             index = layout.kept.at(index)
         return self.at(index, layout)
 
+    def of_point(self, name: str, place: int) -> int | None:
+        """What a point of an axis adds to the key; None for a field that is no axis of its own."""
+        layout: Layout | None = self._space.__dict__.get("~layout")
+        columns = [] if layout is None else self._columns_of(layout)
+        found = next((one for one in columns if one.names == [name]), None)
+        return None if found is None or place >= found.size else found[place]
+
     @property
     def longest(self) -> int:
         """How many places the longest dimension of the space has."""
@@ -250,6 +257,7 @@ class _Column:
     def __init__(self, fields: list[Field], dimension: Dimension) -> None:
         self._fields = fields
         self._dimension = dimension
+        self.names = [field.name for field in fields]
         self.size = dimension.size
         self._cache: dict[int, int] | None = {} if self.size <= LARGEST_CACHE else None
         # A long axis of numbers is digested at every use: what can be prepared is.

@@ -311,8 +311,9 @@ def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
     if not has_records(job.root):
         found = Results.empty(job.root, **told)
     else:
-        if run is not None:
-            compact(job.root)  # a table that cannot be written is an error after a run
+        if run is not None or job.names is not None:
+            # A table that cannot be written is an error after a run.
+            compact(job.root, names=job.names)
         found = _of_space(Results.load(job.root, **told), job, run.name if run else "")
     found.notes = (*job.notes, *notes, *found.notes)
     return found

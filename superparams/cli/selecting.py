@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.columns import kind_of, plain_scalar
-from superparams.errors import CommandError
+from superparams.errors import CommandError, StoreError
+from superparams.store.by_content import mask_of_text
 from superparams.store.matching import matches, refuse_no_name, unknown_column
 from superparams.store.owned import Owned, is_none
 from superparams.store.pointnames import refuse_unknown, texts_asked
@@ -173,26 +174,45 @@ def _is_before(text: str, name: str) -> bool:
 
 
 def _mask(table: pa.Table, condition: _Condition, of: Any) -> pa.Array:
-    field = table.schema.field(condition.column)
-    column = table.column(condition.column)
     if condition.operator in _ORDERS:
-        return _compared(column, field, condition)
-    texts: list[str] = []
-    for text in _several(condition.text):
-        meant = texts_asked(of, table.schema, condition.column, text)
-        if field.type == pa.string() and len(meant) == 1 and meant[0] != "None":
-            refuse_no_name(of, condition.column, meant[0], column)
-            refuse_unknown(of, Rows.of_table(table), condition.column, text, meant[0])
-        texts += meant
-
-    def has() -> pa.Array:
-        return Owned(Rows.of_table(table)).has(condition.column)
-
-    masks = [_equal(column, field, condition, text, has) for text in texts]
+        field = table.schema.field(condition.column)
+        return _compared(table.column(condition.column), field, condition)
+    masks = [_of_text(table, condition, of, text) for text in _several(condition.text)]
     mask = masks[0]
     for one in masks[1:]:
         mask = pc.or_(mask, one)
     return pc.invert(mask) if condition.operator == "!=" else mask
+
+
+def _of_text(table: pa.Table, condition: _Condition, of: Any, text: str) -> pa.Array:
+    """The rows with a value; that of a named point is found by what each run called it."""
+    held = mask_of_text(Rows.of_table(table), condition.column, text)
+    if held is None:
+        return _by_name(table, condition, of, text)
+    found, known = held
+    try:
+        others = _by_name(table, condition, of, text)
+    except (CommandError, StoreError):
+        return found
+    others = others.combine_chunks() if isinstance(others, pa.ChunkedArray) else others
+    return pc.or_(found, pc.and_(others, pc.invert(known)))
+
+
+def _by_name(table: pa.Table, condition: _Condition, of: Any, text: str) -> pa.Array:
+    field = table.schema.field(condition.column)
+    column = table.column(condition.column)
+    meant = texts_asked(of, table.schema, condition.column, text)
+    if field.type == pa.string() and len(meant) == 1 and meant[0] != "None":
+        refuse_no_name(of, condition.column, meant[0], column)
+        refuse_unknown(of, Rows.of_table(table), condition.column, text, meant[0])
+
+    def has() -> pa.Array:
+        return Owned(Rows.of_table(table)).has(condition.column)
+
+    mask, *others = [_equal(column, field, condition, one, has) for one in meant]
+    for one in others:
+        mask = pc.or_(mask, one)
+    return mask
 
 
 def _several(text: str) -> list[str]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from superparams.columns import kind_of, plain_scalar, python_values
 from superparams.store.folder import RunFolder
+from superparams.store.renaming import renamed_as
 from superparams.store.rows import as_dicts
 from superparams.store.schema import source_of
 from superparams.store.table import recorded_by
@@ -81,7 +82,8 @@ class Compared:
 
 def compare(before: RunFolder, after: RunFolder) -> Compared:
     """Compare what two runs recorded, setting by setting."""
-    return _Sides(recorded_by(before), recorded_by(after)).compared()
+    old, new = recorded_by(before), recorded_by(after)
+    return _Sides(renamed_as(old, new), new).compared()
 
 
 class _Sides:

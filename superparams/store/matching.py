@@ -26,6 +26,7 @@ __all__ = [
     "are_same",
     "columns_meant",
     "columns_of_value",
+    "fields_named",
     "labels_meant",
     "matches",
     "refuse_no_name",
@@ -52,7 +53,7 @@ def columns_meant(of: Any, name: str, x: Any) -> dict[str, Any]:
             with a key the key, or ``value(x, key=...)``.
     """
     x = _of_key(of, name, x)
-    for field, axis in _fields_named(of, name):
+    for field, axis in fields_named(of, name):
         if isinstance(x, str):
             found = _of_text(field, axis, name, x)
         elif axis is not None and not is_group(x) and not isinstance(x, type | OneOf):
@@ -100,10 +101,10 @@ def _constants_named(of: Any, name: str) -> Iterator[Value]:
     held: dict[str, Any] = {} if isinstance(of, type) else getattr(of, "__dict__", {})
     if not path:
         lazy = held.get("~lazy", {}).get(last)
-        fields = [field.declared for field, _ in _fields_named(of, name)]
+        fields = [field.declared for field, _ in fields_named(of, name)]
         yield from (one for one in (lazy, *fields) if isinstance(one, Value))
     else:
-        yield from (x.declared for x, _ in _fields_named(of, name) if isinstance(x.declared, Value))
+        yield from (x.declared for x, _ in fields_named(of, name) if isinstance(x.declared, Value))
 
 
 def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) -> None:
@@ -121,7 +122,7 @@ def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) ->
     if not isinstance(text, str):
         return
     known: dict[str, None] = {one.key: None for one in _constants_named(of, name) if one.key}
-    for field, axis in _fields_named(of, name):
+    for field, axis in fields_named(of, name):
         axes = [one for one in (axis, field.declared) if isinstance(one, Axis)]
         if any(one.find(text) is not None for one in axes):
             return
@@ -143,7 +144,7 @@ def text_meant(of: Any, name: str, text: str) -> str:
         name: The column.
         text: What it is to have.
     """
-    for _, axis in _fields_named(of, name):
+    for _, axis in fields_named(of, name):
         labels = () if axis is None else axis.labels or ()
         if axis is None or text in labels:
             continue
@@ -162,7 +163,7 @@ def labels_meant(of: Any, name: str, text: str) -> list[str]:
         name: The column.
         text: A name of a point, of a class of groups, or anything else.
     """
-    for _, axis in _fields_named(of, name):
+    for _, axis in fields_named(of, name):
         labels = () if axis is None else axis.labels or ()
         if axis is not None and text in labels:
             point = axis.points[labels.index(text)]
@@ -173,7 +174,7 @@ def labels_meant(of: Any, name: str, text: str) -> list[str]:
     return [text]
 
 
-def _fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
+def fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
     """The fields of a dotted name on a class or an instance, with the axis that names values."""
     head, _, rest = name.partition(".")
     cls, held = (of, {}) if isinstance(of, type) else (type(of), getattr(of, "__dict__", {}))
@@ -188,7 +189,7 @@ def _fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
     plain = [held.get(head), *known, getattr(field.declared, "given", None)]
     points = [one for axis in axes if not isinstance(axis.points, range) for one in axis]
     for group in filter(is_group, [*plain, *points]):
-        yield from _fields_named(group, rest)
+        yield from fields_named(group, rest)
 
 
 def _of_text(field: Field, axis: Axis | None, name: str, text: str) -> dict[str, Any] | None:

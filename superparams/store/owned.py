@@ -12,7 +12,7 @@ import enum
 import itertools
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from superparams.columns import metadata_of, plain_array, plain_scalar
 from superparams.declare import recorded_fields
 from superparams.errors import StoreError
+from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group
 from superparams.labels import label_of, leaves_class_open, naming
 from superparams.store.matching import matches, refuse_no_name
@@ -30,13 +31,18 @@ from superparams.store.tablefile import HEAD
 __all__ = [
     "FIELDS_OF",
     "NONE",
+    "Condition",
     "Fields",
     "Owned",
+    "Spot",
+    "are_conditions",
     "checked",
     "fields_by_run",
+    "head_of",
     "is_none",
     "mask_of",
     "owned_fields",
+    "spots",
     "told_apart",
 ]
 
@@ -74,37 +80,61 @@ def owned_fields(space: Any) -> dict[str, list[dict[str, str]]]:
         space: An experiment, open or not.
     """
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for column, condition in _owned(space, "", {}):
-        found.setdefault(column, {})[json.dumps(condition)] = condition
+    for spot in spots(space):
+        for column in _columns(spot):
+            found.setdefault(column, {})[json.dumps(spot.when)] = spot.when
     return {
         column: [{}] if {} in known.values() else list(known.values())
         for column, known in found.items()
     }
 
 
-def _owned(params: Any, prefix: str, given: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
-    held: dict[str, Any] = params.__dict__
-    for name, field in recorded_fields(params.__class__).items():
+class Spot(NamedTuple):
+    """A field of an experiment, or of one of the groups that it may hold.
+
+    column: its dotted name; owner: the class of its group, empty for the experiment itself; when:
+    which alternatives must have been chosen for a setting to have it; x: its value, an axis where
+    it is open; names: the axis that names its values.
+    """
+
+    field: Field
+    column: str
+    owner: str
+    when: dict[str, str]
+    x: Any
+    names: Axis | None
+
+
+def spots(of: Any) -> Iterator[Spot]:
+    """The fields of a space, or of a class as it is declared, those of groups included."""
+    yield from _spots(of, "", "", {})
+
+
+def _spots(of: Any, prefix: str, owner: str, when: dict[str, str]) -> Iterator[Spot]:
+    cls: type[Any] = of if isinstance(of, type) else of.__class__
+    held = cast("dict[str, Any]", {} if of is cls else of.__dict__)
+    for name, field in recorded_fields(cls).items():
         declared = held.get("~lazy", {}).get(name, field.declared)
         x = held.get(name, declared)
         if isinstance(x, Value):
             if x.factory is not None:
                 continue
             x = MADE if x.given is REQUIRED else x.given
-        column = prefix + name
-        yield column, given
-        names = naming(params, field)
-        points = list(_points(x))
-        if len(points) > MOST_POINTS or not all(
-            isinstance(x, ATOMS) or is_group(x) for x in points
-        ):
-            yield f"{column}.{INSIDE}", given
-        for point in filter(is_group, points[:MOST_POINTS]):
+        column, names = prefix + name, naming(of, field)
+        yield Spot(field, column, owner, when, x, names)
+        for point in filter(is_group, itertools.islice(_points(x), MOST_POINTS)):
             label = None if names is None else label_of(names, point)
             if label is None and (names is not None or leaves_class_open(field, point)):
                 label = type(point).__name__
-            condition = given if label is None else {**given, column: label}
-            yield from _owned(point, f"{column}.", condition)
+            condition = when if label is None else {**when, column: label}
+            yield from _spots(point, f"{column}.", type(point).__qualname__, condition)
+
+
+def _columns(spot: Spot) -> Iterator[str]:
+    yield spot.column
+    points = list(_points(spot.x))
+    if len(points) > MOST_POINTS or not all(isinstance(x, ATOMS) or is_group(x) for x in points):
+        yield f"{spot.column}.{INSIDE}"
 
 
 def _points(x: Any) -> Iterable[Any]:
@@ -124,10 +154,11 @@ def checked(found: object) -> Fields | None:
     if not isinstance(found, dict):
         return None
     fields = cast("dict[str, object]", found)
-    return cast("Fields", fields) if all(map(_are_conditions, fields.values())) else None
+    return cast("Fields", fields) if all(map(are_conditions, fields.values())) else None
 
 
-def _are_conditions(x: object) -> bool:
+def are_conditions(x: object) -> bool:
+    """Whether a value of JSON is a list of conditions."""
     if not isinstance(x, list):
         return False
     each = cast("list[object]", x)
@@ -202,8 +233,12 @@ class Owned:
         places = [place for place, one in enumerate(name) if one == "."]
         if any(f"{name[:place]}.{INSIDE}" in fields for place in places):
             return plain_scalar(None, pa.bool_())
+        return self.holds(fields.get(name, ()), size)
+
+    def holds(self, conditions: Sequence[Condition], size: int) -> Any:
+        """Which of the rows, `size` in all, one of these conditions holds for."""
         found = pa.repeat(plain_scalar(False, pa.bool_()), size)
-        for condition in fields.get(name, ()):
+        for condition in conditions:
             mask: Any = pa.repeat(plain_scalar(True, pa.bool_()), size)
             for one, label in condition.items():
                 mask = pc.and_(mask, self._is(one, label, size))
@@ -264,9 +299,13 @@ def _flat(found: Any) -> pa.Array:
 
 
 def _told(schema: pa.Schema) -> list[dict[str, Any]]:
+    return told_apart(fields_by_run(head_of(schema).get(FIELDS_OF)))
+
+
+def head_of(schema: pa.Schema) -> dict[str, object]:
+    """What the metadata of the table tells; empty where it is missing or damaged."""
     try:
         head: Any = json.loads(metadata_of(schema).get(HEAD, b"null"))
     except (ValueError, RecursionError):
-        return []
-    told = cast("dict[str, object]", head) if isinstance(head, dict) else {}
-    return told_apart(fields_by_run(told.get(FIELDS_OF)))
+        return {}
+    return cast("dict[str, object]", head) if isinstance(head, dict) else {}

@@ -18,15 +18,17 @@ from superparams.errors import StoreError
 from superparams.identity.code import Code
 from superparams.store.accepted import Accepted
 from superparams.store.best import best_place
+from superparams.store.by_content import mask_of_content
 from superparams.store.changed import Changes
 from superparams.store.folder import TABLE, has_records
 from superparams.store.location import results_folder
 from superparams.store.logs import log_of
 from superparams.store.matching import unknown_column
-from superparams.store.owned import Owned, mask_of
-from superparams.store.pointnames import columns_asked, refuse_unknown
+from superparams.store.owned import Owned
+from superparams.store.pointnames import columns_asked
 from superparams.store.provenance import Provenance, read_provenance
 from superparams.store.readback import no_results, read_back
+from superparams.store.renaming import renamed_rows
 from superparams.store.row import Row
 from superparams.store.rows import Rows, as_dicts, places_of
 from superparams.store.runs import kept_folder
@@ -94,9 +96,8 @@ class Results:
         if not has_records(root):
             raise StoreError(no_results(root))
         found = read_back(root)
-        made = cls(
-            root, found.rows, codes=codes, notes=[*found.notes, *found.lost], code=code, of=of
-        )
+        how: dict[str, Any] = {"codes": codes, "code": code, "of": of}
+        made = cls(root, renamed_rows(found.rows, of), notes=[*found.notes, *found.lost], **how)
         made.lost = tuple(found.lost)
         return made
 
@@ -201,9 +202,8 @@ class Results:
                 found = found._of_code(is_stale=value)
                 continue
             for column, wanted in columns_asked(self.of, self._rows.schema, name, value).items():
-                if self._named(column) == name:
-                    refuse_unknown(self.of, self._rows, name, value, wanted)
-                found = found._of_mask(mask_of(found._rows, column, wanted, self.of))
+                how = self._named(column), wanted, value if column == name else wanted
+                found = found._of_mask(mask_of_content(found._rows, *how, self.of))
         return found
 
     def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:

@@ -30,10 +30,13 @@ from superparams.store.folder import (
     replace_durably,
     run_folders,
 )
+from superparams.store.meanings import MEANINGS, Named
+from superparams.store.meanings import together as meanings_together
 from superparams.store.order import ORDER_OF, checked_order, joined_orders
 from superparams.store.owned import FIELDS_OF, Fields, checked, fields_by_run, told_apart
 from superparams.store.pointnames import NAMES_OF, Names, checked_names, joined_names
 from superparams.store.reading import Reader
+from superparams.store.renaming import NAMED, Renamings
 from superparams.store.schema import Column, columns_of, source_of
 from superparams.store.survey import Piece, Survey, survey, together
 from superparams.store.tablefile import GROUP_ROWS, HEAD, OUTCOME, open_table
@@ -65,20 +68,27 @@ class Folded(NamedTuple):
     lost: list[str]
 
 
-def compact(root: Path, *, rebuild: bool = False, without: Without = ALL) -> Written:
+def compact(
+    root: Path,
+    *,
+    rebuild: bool = False,
+    without: Without = ALL,
+    names: Sequence[Named] | None = None,
+) -> Written:
     """Bring `results.parquet` up to date with the ledgers of all runs in an experiment's folder.
 
     Only ledgers that the table does not hold yet are read. Another run may do the same at once:
     whoever renames last looks again whether something is missing. rebuild: from the ledgers alone.
-    without: outcomes that are left out of the table, as they have been of the ledgers. Raises
+    without: outcomes that are left out of the table, as they have been of the ledgers. names: the
+    names of points that its rows get, and those of the newest run if they are not given. Raises
     StoreError, with the path, when it cannot be written; the old table then stands.
     """
-    written = _compact(root, rebuild, without)
+    written = _compact(root, rebuild, without, names)
     for _ in range(5):
         mine, _ = written
         if not _is_behind(root / TABLE, mine):
             break
-        written = _compact(root, False, without)
+        written = _compact(root, False, without, names)
     return written[1]
 
 
@@ -105,13 +115,15 @@ def _whole_table(plan: _Plan) -> pa.Table:
     return pa.concat_tables(groups) if groups else plan.schema.empty_table()
 
 
-def _compact(root: Path, rebuild: bool, without: Without) -> tuple[Mapping[str, int], Written]:
-    with survey(root, rebuild=rebuild, glance=True, without=without) as found:
+def _compact(
+    root: Path, rebuild: bool, without: Without, names: Sequence[Named] | None
+) -> tuple[Mapping[str, int], Written]:
+    with survey(root, rebuild=rebuild, glance=names is None, without=without) as found:
         old = found.old
-        if old is not None and found.is_fresh and not without:
+        if old is not None and found.is_fresh and not without and names is None:
             found.lost.of_table(old, found.gone)
             return old.runs, Written(old.path, old.rows, old.notes, list(found.lost.notes()))
-        return found.sizes, _write(found)
+        return found.sizes, _write(found, names)
 
 
 def _is_behind(path: Path, mine: Mapping[str, int]) -> bool:
@@ -141,6 +153,7 @@ class _Plan:
     fields: list[dict[str, Any]]
     names: Names
     order: list[str]
+    renamings: Renamings
 
     @property
     def schema(self) -> pa.Schema:
@@ -153,13 +166,15 @@ class _Plan:
             FIELDS_OF: self.fields,
             NAMES_OF: self.names,
             ORDER_OF: self.order,
+            MEANINGS: meanings_together(self.renamings.names()),
+            NAMED: self.renamings.named,
         }
         outcome = [pa.field(name, form) for name, form in OUTCOME.items()]
         fields = [*(column.field for column in self.columns), *outcome]
         return pa.schema(fields, metadata={HEAD: json.dumps(head).encode()})
 
 
-def _planned(found: Survey) -> _Plan:
+def _planned(found: Survey, names: Sequence[Named] | None = None) -> _Plan:
     kept = found.kept()
     found.forget()
     pieces = [piece for piece in found.pieces if _any_kept(kept, piece)]
@@ -167,7 +182,11 @@ def _planned(found: Survey) -> _Plan:
     order = _order(found)
     columns = columns_of(found, pieces, notes, order)
     notes = list(dict.fromkeys(notes))
-    return _Plan(found, kept, pieces, columns, notes, _fields(found), _names(found), order)
+    read = {piece.run for piece in pieces}
+    runs = [run for run in found.runs if run.name in read]
+    renamings = Renamings.between(found.old, runs, found.sizes_all(), names)
+    fields = _fields(found, renamings)
+    return _Plan(found, kept, pieces, columns, notes, fields, _names(found), order, renamings)
 
 
 def _names(found: Survey) -> Names:
@@ -188,21 +207,25 @@ def _newer(found: Survey, name: str) -> list[Any]:
     return [run.manifest().get(name) for run in found.runs if run.name not in known]
 
 
-def _fields(found: Survey) -> list[dict[str, Any]]:
+def _fields(found: Survey, renamings: Renamings) -> list[dict[str, Any]]:
     """Which fields the settings of each run have: as the table tells, or the run itself."""
     old = found.old
-    told: dict[str, Fields | None] = {**fields_by_run(old.fields if old else None)}
+    of_table = fields_by_run(old.fields if old else None)
+    told: dict[str, Fields | None] = {**renamings.table.fields(of_table)}
     known = old.runs if old else {}
     for run in found.runs:
         if run.name not in known:
-            told[run.name] = checked(run.manifest().get(FIELDS_OF))
+            fields = checked(run.manifest().get(FIELDS_OF))
+            told[run.name] = (
+                None if fields is None else renamings.ledgers.fields({run.name: fields})[run.name]
+            )
     names = found.sizes_all()
     return told_apart({run: fields for run, fields in told.items() if run in names})
 
 
-def _write(found: Survey) -> Written:
+def _write(found: Survey, names: Sequence[Named] | None) -> Written:
     path = found.root / TABLE
-    plan = _planned(found)
+    plan = _planned(found, names)
     beside = part_of(path)
     try:
         _drop_left_over(path)
@@ -322,7 +345,8 @@ def _rows(plan: _Plan, reader: Reader, pieces: Sequence[Piece], schema: pa.Schem
         else:
             arrays.append(pa.nulls(table.num_rows, column.form.type))
     arrays.extend(_outcome(table, pieces[0].run, plan, name) for name in OUTCOME)
-    return pa.Table.from_arrays(arrays, schema=schema)
+    made = pa.Table.from_arrays(arrays, schema=schema)
+    return plan.renamings.of(pieces[0].run).applied(made)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

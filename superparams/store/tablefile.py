@@ -60,6 +60,8 @@ class Old:
     fields: Any = None  # which fields its settings have, see `owned`
     names: Any = None  # what names of points stand for, see `pointnames`
     order: Any = None  # that of the columns of parameters, see `order`
+    meanings: Any = None  # of the names of points, by run, see `meanings`
+    named: Any = None  # the names that rows have in the table
 
     def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
         """One row group."""
@@ -109,7 +111,7 @@ def _opened(path: Path, file: Any) -> Old:
     codes: dict[str, str | None] = {
         str(name): code if isinstance(code, str) else None for name, code in head["codes"].items()
     }
-    told = head.get("fields"), head.get("names"), head.get("order")
+    told = map(head.get, ("fields", "names", "order", "meanings", "named"))
     return Old(path, file, schema, rows, runs, codes, notes, alone, *told)
 
 
