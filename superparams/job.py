@@ -30,7 +30,7 @@ from superparams.snapshot import Snapshot
 from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
-from superparams.store.meanings import MEANINGS, Named, as_json, names_of
+from superparams.store.meanings import MEANINGS, Named, as_json, declared_names
 from superparams.store.name_changes import renamed_since
 from superparams.store.notebooks import home_of
 from superparams.store.order import ORDER_OF, declared_order
@@ -118,7 +118,7 @@ class Job:
             FIELDS_OF: owned_fields(self.space),
             NAMES_OF: point_names(self.space),
             ORDER_OF: declared_order(self.space),
-            MEANINGS: as_json(names_of(self.space, self.program.keys.of_point)),
+            MEANINGS: as_json(declared_names(self.space, self.program.keys.of_point)),
         }
 
 

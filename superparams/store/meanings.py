@@ -32,8 +32,8 @@ __all__ = [
     "Reference",
     "as_json",
     "as_named",
+    "declared_names",
     "names_by_run",
-    "names_of",
     "plain_or_not",
     "point_of",
     "together",
@@ -121,7 +121,7 @@ class Named:
 # ---- what a space or a class declares
 
 
-def names_of(of: Any, digest_of: DigestOf | None = None) -> list[Named]:
+def declared_names(of: Any, digest_of: DigestOf | None = None) -> list[Named]:
     """The names of a space or a class, also of fields without names, which have no points.
 
     Args:

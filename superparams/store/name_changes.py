@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from superparams.store.folder import TABLE, run_folders
-from superparams.store.meanings import MEANINGS, Named, Point, as_named, names_of
+from superparams.store.meanings import MEANINGS, Named, Point, as_named, declared_names
 from superparams.store.tablefile import open_table
 
 __all__ = ["renamed_since"]
@@ -23,7 +23,7 @@ def renamed_since(root: Path, space: Any) -> tuple[list[Named] | None, list[str]
         space: The space that is about to run.
     """
     told = _told_last(root)
-    names = [*names_of(type(space)), *names_of(space)]
+    names = [*declared_names(type(space)), *declared_names(space)]
     if told is None and any(one.points for one in names):
         return names, [
             "an older version recorded the last run without the meanings of the names of points: "

@@ -18,8 +18,8 @@ from superparams.store.meanings import (
     Reference,
     as_json,
     as_named,
+    declared_names,
     names_by_run,
-    names_of,
     together,
 )
 from superparams.store.owned import (
@@ -255,7 +255,11 @@ def renamed_as(rows: pa.Table, other: pa.Table) -> pa.Table:
 def _declared(of: Any) -> list[Named]:
     if of is None:
         return []
-    return names_of(of) if isinstance(of, type) else [*names_of(of), *names_of(type(of))]
+    return (
+        declared_names(of)
+        if isinstance(of, type)
+        else [*declared_names(of), *declared_names(type(of))]
+    )
 
 
 def _renamed(rows: Rows, head: Mapping[str, object], renaming: Renaming) -> Rows:
