@@ -142,7 +142,7 @@ class Value:
     def _start(self) -> None:
         self._made: Any = REQUIRED
         self._is_making = False
-        self._lock = threading.RLock()
+        self._lock = None if self.factory is None else threading.RLock()
 
     @property
     def is_made(self) -> bool:
@@ -156,6 +156,7 @@ class Value:
             FieldError: When the factory needs what it is about to make; names `where`.
         """
         if self._made is REQUIRED:
+            assert self._lock is not None
             with self._lock:
                 if self._made is REQUIRED:
                     self._make(where)

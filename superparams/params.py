@@ -355,11 +355,12 @@ def _hold(
     elif declared.key is not None:  # stays beside its key; that of the class stays there
         if is_given:
             held.setdefault("~lazy", {})[name] = declared
-    elif is_open(declared.given):
-        held[name] = opened[name] = declared.given
-    elif is_group(declared.given):
-        held[name] = fresh(declared.given)
-        held.setdefault("~declared", {})[name] = declared.given
+    elif is_group(given := declared.given):
+        if is_open(given):
+            held[name] = opened[name] = given
+        else:
+            held[name] = fresh(given)
+            held.setdefault("~declared", {})[name] = given
     elif declared.given is not REQUIRED and not declared.mutable:
         held[name] = declared.given
     elif is_given:
@@ -367,8 +368,7 @@ def _hold(
 
 
 def _is_valid(setting: Params) -> bool:
-    kind = type(setting)
-    return kind.valid is Params.valid or keeps(kind.valid, setting)
+    return type(setting).valid is Params.valid or keeps(type(setting).valid, setting)
 
 
 def _out_of_range(space: Params, index: int) -> IndexError:

@@ -249,13 +249,13 @@ def refuse_hidden(x: object, where: str, annotation: Any, *, is_shared: bool = F
     Raises:
         FieldError: Names `where` and the remedy; also for containers that hold themselves.
     """
+    if type(x) in SIMPLE:
+        return
     try:
         if isinstance(x, Search | Value):
             raise _hidden(x, where)
         if not is_shared:
             _refuse_used_up(x, where)
-        if type(x) in SIMPLE:
-            return
         refuse_class(x, where, annotation)
         _refuse_inside(x, where, annotation, 1)
     except RecursionError:
