@@ -16,22 +16,37 @@ from superparams.engines.pool import kin
 __all__ = ["can_fork", "other_threads"]
 
 _OURS = "superparams-"  # how the names of threads of this library begin
+# Packages whose threads serve a notebook, a debugger, a test or a progress bar: no setting waits
+# for one of those.
+_SERVING = ("IPython", "ipykernel", "debugpy", "_pydevd_bundle", "execnet", "tqdm")
+_NATIVE = ("jemalloc", "ZMQbg")  # how the names of threads begin that libraries make anew, or serve
 
 
 def other_threads() -> list[str]:
     """Names of the threads that a fork of this process would miss.
 
-    Threads of this library and the calling thread are left out.
+    The calling thread, those of this library and those that no setting waits for are left out.
     """
     caller = threading.current_thread()
     known = threading.enumerate()
-    found = [one.name for one in known if one is not caller and not one.name.startswith(_OURS)]
+    others = [one for one in known if one is not caller and not one.name.startswith(_OURS)]
+    found = [one.name for one in others if not _serves(one)]
     return found or _foreign(len(known))
 
 
 def can_fork() -> bool:
     """Whether a fork of this process is sound: it has one thread, or no other that matters."""
     return len(_thread_names()) == 1 or not (threading.active_count() > 1 or _foreign(1))
+
+
+def _serves(thread: threading.Thread) -> bool:
+    """Whether code of one of the packages `_SERVING` runs in a thread."""
+    frame = sys._current_frames().get(thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in _SERVING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _foreign(n_python: int) -> list[str]:
@@ -45,7 +60,7 @@ def _foreign(n_python: int) -> list[str]:
     os.waitpid(kin.fork(lambda _: 0), 0)
     main, *others = _thread_names()
     python = {main, *(one.name[:15] for one in threading.enumerate())}
-    named = [one for one in others if one not in python and not one.startswith("jemalloc")]
+    named = [one for one in others if one not in python and not one.startswith(_NATIVE)]
     unnamed = len(others) - sum(one not in python for one in others) - (n_python - 1)
     return named + (["OpenMP"] if unnamed > 0 and not _all_from_arrow() else [])
 
