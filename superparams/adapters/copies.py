@@ -61,6 +61,7 @@ def is_copied(value: Any) -> bool:
         is_container(value)
         or is_array(value)
         or _is_record(value)
+        or _is_named_tuple(value)
         or _of_library(value) is not None
     )
 
@@ -86,6 +87,8 @@ class _Copier:
         copied = _of_library(value)
         if copied is not None:
             return self._keep(value, copied())
+        if _is_named_tuple(value):
+            return self._keep(value, value._make([self.copy(one) for one in value]))
         if type(value) in (tuple, set):
             return self._keep(value, type(value)([self.copy(one) for one in value]))
         if is_container(value) or _is_record(value):
@@ -148,6 +151,12 @@ def _is_record(value: Any) -> bool:
 _COPYING: Final = ("__reduce__", "__reduce_ex__", "__getstate__", "__copy__", "__deepcopy__")
 
 
+def _is_named_tuple(value: Any) -> bool:
+    """Whether a value is a named tuple that holds what a setting may change."""
+    kind: Any = value.__class__
+    return issubclass(kind, tuple) and hasattr(kind, "_make") and any(map(holds_mutable, value))
+
+
 def _is_data(value: Any) -> bool:
     return is_array(value) or _of_library(value) is not None
 
@@ -199,6 +208,30 @@ def _sparse(value: Any) -> Any:
     return made
 
 
+def _frame(value: Any) -> Any:
+    """A copy on write of a frame of pandas, with own objects in columns of lists, dicts, arrays."""
+    made: Any = fresh(value)
+    for place, dtype in enumerate(value.dtypes):
+        column: Any = value.iloc[:, place] if dtype.kind == "O" else None
+        if column is not None and any(map(_is_changeable, column)):
+            made.isetitem(place, _series(column))
+    return made
+
+
+def _series(value: Any) -> Any:
+    made: Any = fresh(value)
+    if value.dtype.kind == "O" and any(map(_is_changeable, value)):
+        copier = _Copier()
+        made = made.copy()
+        for place, one in enumerate(value):
+            made.array[place] = copier.copy(one)
+    return made
+
+
+def _is_changeable(value: Any) -> bool:
+    return not is_atom(value) and is_copied(value)
+
+
 def _copy_method(value: Any) -> Any:
     return value.copy()
 
@@ -209,8 +242,8 @@ def _clone(value: Any) -> Any:
 
 _LIBRARIES: Final = {"pandas", "polars", "scipy", "numpy", "random", "xarray"}
 _TABLE: Final[tuple[tuple[str, str, Callable[[Any], Any]], ...]] = (
-    ("pandas", "DataFrame", fresh),
-    ("pandas", "Series", fresh),
+    ("pandas", "DataFrame", _frame),
+    ("pandas", "Series", _series),
     ("pandas", "Index", _copy_method),
     ("pandas.api.extensions", "ExtensionArray", _copy_method),
     ("polars", "DataFrame", _clone),
