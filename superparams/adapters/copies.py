@@ -153,8 +153,8 @@ _COPYING: Final = ("__reduce__", "__reduce_ex__", "__getstate__", "__copy__", "_
 
 def _is_named_tuple(value: Any) -> bool:
     """Whether a value is a named tuple that holds what a setting may change."""
-    kind: Any = value.__class__
-    return issubclass(kind, tuple) and hasattr(kind, "_make") and any(map(holds_mutable, value))
+    makes = isinstance(value, tuple) and getattr(value.__class__, "_make", None) is not None
+    return makes and any(map(holds_mutable, value))
 
 
 def _is_data(value: Any) -> bool:
