@@ -153,8 +153,10 @@ _COPYING: Final = ("__reduce__", "__reduce_ex__", "__getstate__", "__copy__", "_
 
 def _is_named_tuple(value: Any) -> bool:
     """Whether a value is a named tuple that holds what a setting may change."""
-    makes = isinstance(value, tuple) and getattr(value.__class__, "_make", None) is not None
-    return makes and any(map(holds_mutable, value))
+    kind: Any = value.__class__
+    if tuple not in kind.__mro__ or not hasattr(kind, "_make"):
+        return False
+    return any(map(holds_mutable, value))
 
 
 def _is_data(value: Any) -> bool:
