@@ -44,8 +44,13 @@ def warn_user(what: str, category: type[Warning] = UserWarning, *, of: Any = Non
 
 
 def _innermost(frame: FrameType | None) -> FrameType | None:
-    """The innermost frame of code that is neither ours nor Python's."""
+    """The innermost frame of code that is neither ours nor Python's.
+
+    There is none if the command called the library: no line of the user did.
+    """
     while frame is not None and _is_library(frame):
+        if str(frame.f_globals.get("__name__")).startswith("superparams.cli."):
+            return None
         frame = frame.f_back
     return frame
 
