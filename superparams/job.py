@@ -35,7 +35,6 @@ from superparams.store.name_changes import renamed_since
 from superparams.store.notebooks import home_of
 from superparams.store.order import ORDER_OF, declared_order
 from superparams.store.owned import FIELDS_OF, owned_fields
-from superparams.store.pointnames import NAMES_OF, point_names
 from superparams.surroundings import Surroundings, differences
 from superparams.surroundings.generators import CANNOT_SEED
 from superparams.surroundings.imports import generators_of
@@ -116,7 +115,6 @@ class Job:
             "surroundings": self.program.surroundings.shown(self.project),
             "notes": self.notes,
             FIELDS_OF: owned_fields(self.space),
-            NAMES_OF: point_names(self.space),
             ORDER_OF: declared_order(self.space),
             MEANINGS: as_json(declared_names(self.space, self.program.keys.of_point)),
         }

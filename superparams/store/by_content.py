@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
-from superparams.fields import is_group
+from superparams.fields import group_class, is_group
 from superparams.show import table_value, text_beside
 from superparams.store.matching import fields_named, matches
 from superparams.store.meanings import (
@@ -149,14 +149,12 @@ def _mask_by_run(rows: Rows, column: str, today: Any, x: Any, of: Any) -> pa.Arr
     """As `mask_of_content`; None where no run tells of names."""
     contents = Contents(rows)
     points = contents.points(column)
-    if not points or isinstance(x, type) or (isinstance(x, str) and x in [p.label for p in points]):
+    if not points or (isinstance(x, str) and x in [p.label for p in points]):
         return None
-    name = contents.field(column)
-    field = next((field for field, _ in fields_named(of, name)), None)
-    wanted = point_of(field or name.rpartition(".")[2], x)
-    found, known = contents.mask(column, wanted.agrees)
-    if not found.true_count:
+    is_wanted = _class_asked(points, x) or _value_asked(points, x, contents.field(column), of)
+    if is_wanted is None:
         return None
+    found, known = contents.mask(column, is_wanted)
     try:
         others = pc.fill_null(
             _flat(mask_of(rows, column, today, of)), plain_scalar(False, pa.bool_())
@@ -164,8 +162,37 @@ def _mask_by_run(rows: Rows, column: str, today: Any, x: Any, of: Any) -> pa.Arr
     except StoreError:
         return found
     if not is_group(x):
-        others = pc.or_(pc.and_(others, pc.invert(known)), _held(rows, column, x))
+        others = pc.or_(pc.and_(others, pc.invert(known)), _held(rows, column, _text_of_class(x)))
     return pc.or_(found, others)
+
+
+def _class_asked(points: Sequence[Point], x: Any) -> Callable[[Point], bool] | None:
+    """Whether a point is of the class that is asked for; None where no class is."""
+    name = _text_of_class(x)
+    if not isinstance(name, str) or all(point.class_name != name for point in points):
+        return None
+    return lambda point: point.class_name == name
+
+
+def _text_of_class(x: Any) -> Any:
+    """What stands in the table for a group of a class; anything else as it is."""
+    cls = group_class(x)
+    return x if cls is None else cls.__name__
+
+
+def _value_asked(
+    points: Sequence[Point], x: Any, name: str, of: Any
+) -> Callable[[Point], bool] | None:
+    """Whether a point is the value that is asked for; None where none is."""
+    if isinstance(x, type):
+        return None
+    field = next((field for field, _ in fields_named(of, name)), None)
+    wanted = point_of(field or name.rpartition(".")[2], x)
+    if any(map(wanted.agrees, points)):
+        return wanted.agrees
+    if of is None and wanted.shown and any(point.shown == wanted.shown for point in points):
+        return lambda point: point.shown == wanted.shown  # digests may depend on the annotation
+    return None
 
 
 def mask_of_text(rows: Rows, column: str, text: str) -> tuple[pa.Array, pa.Array] | None:
@@ -191,7 +218,7 @@ def mask_of_text(rows: Rows, column: str, text: str) -> tuple[pa.Array, pa.Array
 
 def _is_written(point: Point, text: str) -> bool:
     if point.cls is not None:
-        return text == point.cls.rpartition(".")[2]
+        return text == point.class_name
     if text in (point.text, str(point.value)):
         return True
     try:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from superparams.store.changed import Change, changes
 from superparams.store.compared import Compared, compare
-from superparams.store.pointnames import NAMES_OF, checked_names, meanings
+from superparams.store.meanings import MEANINGS, as_named
 from superparams.store.runs import Run
 
 __all__ = ["Difference", "difference"]
@@ -65,18 +65,28 @@ def _space(before: Run, after: Run) -> list[str]:
 
 def _fixed(before: Run, after: Run) -> dict[str, Two]:
     runs = (before, after)
-    named = [meanings(checked_names(run.group(NAMES_OF))) for run in runs]
+    named = [_meanings(run) for run in runs]
     shared = [{n: x for n, x in each.items() if n in named[0] and n in named[1]} for each in named]
-    if not all(CONSTANTS in run.manifest for run in runs):  # an older version
-        return _differing(*shared)
-    fixed = [{n: _constant(x) for n, x in run.group(CONSTANTS).items()} for run in runs]
+    fixed: list[dict[str, _Constant]] = [{}, {}]
+    if all(CONSTANTS in run.manifest for run in runs):  # older versions have none
+        fixed = [{n: _constant(x) for n, x in run.group(CONSTANTS).items()} for run in runs]
+    fixed = [{**x, **names} for x, names in zip(fixed, shared, strict=True)]
     found: dict[str, Two] = {}
     for name, (old, new) in _differing(*fixed).items():
         texts = (old and old.text, new and new.text)
         if texts[0] == texts[1]:  # large contents look the same
             texts = (f"{old.text} ({old.digest})", f"{new.text} ({new.digest})")
         found[name] = texts
-    return {**found, **_differing(*shared)}
+    return found
+
+
+def _meanings(run: Run) -> dict[str, _Constant]:
+    """What each name of a run stands for, by column and name."""
+    return {
+        f"{one.column} {point.label!r}": _Constant(point.text, point.mark[:8])
+        for one in as_named(run.manifest.get(MEANINGS)) or ()
+        for point in one.points
+    }
 
 
 class _Constant(NamedTuple):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
+from superparams.columns import to_json
 from superparams.declare import recorded_fields
 from superparams.errors import IdentityError
 from superparams.field import Field
@@ -60,6 +61,9 @@ class Point:
         value: Its value where that is a number, a text, a bool or None; else `NOT_PLAIN`.
         cls: The class of a group; None for anything else.
         fields: Of a group, the digests of the values that each field may have.
+        shown: What the table would hold for it without a name, as JSON; empty for a group and for
+            what is long.
+        also: Later names of the same point, which no row has.
     """
 
     label: str
@@ -69,6 +73,18 @@ class Point:
     value: Any = NOT_PLAIN
     cls: str | None = None
     fields: Mapping[str, frozenset[str]] | None = None
+    shown: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class as the table shows it; empty for what is no group."""
+        return "" if self.cls is None else self.cls.rpartition(".")[2]
+
+    @property
+    def mark(self) -> str:
+        """A digest of what it stands for."""
+        return self.digest or _mark_of(self.fields or {})
 
     @property
     def digest(self) -> str:
@@ -173,7 +189,7 @@ def point_of(
         return _digest(field, x) if found is None else key_text(found)
 
     if not is_group(x):
-        return Point(label, label, _text(x), digest, plain_or_not(x))
+        return Point(label, label, _text(x), digest, plain_or_not(x), shown=_shown(x))
     fields = {name: frozenset(allowed) for name, allowed in _allowed(x, "")}
     return Point(label, label, _text(x), lambda: "", cls=type(x).__qualname__, fields=fields)
 
@@ -194,6 +210,11 @@ def plain_or_not(x: Any) -> Any:
         return x
     is_short = (kind is int and abs(x) < 2**63) or (kind is str and len(x) <= LONGEST_VALUE)
     return x if is_short else NOT_PLAIN
+
+
+def _shown(x: Any) -> str:
+    text = to_json(table_value(x))
+    return text if len(text) <= LONGEST_VALUE else ""
 
 
 def _text(x: Any) -> str:
@@ -237,22 +258,36 @@ def as_json(names: Iterable[Named]) -> list[dict[str, Any]]:
             "column": one.column,
             "of": one.owner,
             "when": list(one.when),
-            "points": {point.label: _point_as_json(point) for point in one.points},
+            "points": {point.label: _point_as_json(point) for point in _first_names(one.points)},
         }
         for one in names
         if one.points
     ]
 
 
+def _first_names(points: Iterable[Point]) -> Iterable[Point]:
+    """The points without those that have the label of an earlier one, which gets their names."""
+    found: dict[str, Point] = {}
+    for point in points:
+        known = found.get(point.label)
+        also = () if known is None else (*known.also, *{point.name, *point.also} - {known.name})
+        found[point.label] = point if known is None else replace(known, also=also)
+    return found.values()
+
+
 def _point_as_json(point: Point) -> dict[str, Any]:
     made: dict[str, Any] = {"text": point.text}
     if point.value is not NOT_PLAIN:
         made["value"] = point.value
+    elif point.shown:
+        made["shown"] = point.shown
     if point.cls is None:
         made["digest"] = point.digest
     else:
         made["class"] = point.cls
         made["fields"] = {name: sorted(x) for name, x in (point.fields or {}).items()}
+    if point.also:
+        made["also"] = list(point.also)
     return made if point.name == point.label else {**made, "name": point.name}
 
 
@@ -284,14 +319,25 @@ def _point(label: str, found: object) -> Point | None:
     if not (isinstance(text, str) and isinstance(digest, str) and isinstance(name, str)):
         return None
     value = plain_or_not(one.get("value", NOT_PLAIN))
+    shown = _read_shown(one.get("shown")) if value is NOT_PLAIN else _shown(value)
+    names = one.get("also")
+    also = tuple(map(str, cast("list[object]", names))) if isinstance(names, list) else ()
     cls, fields = one.get("class"), one.get("fields")
     if not isinstance(cls, str) or not isinstance(fields, dict):
-        return Point(label, name, text, lambda: digest, value)
+        return Point(label, name, text, lambda: digest, value, shown=shown, also=also)
     allowed = cast("dict[str, object]", fields)
     if not all(isinstance(x, list) for x in allowed.values()):
         return None
     sets = {n: frozenset(map(str, cast("list[object]", x))) for n, x in allowed.items()}
-    return Point(label, name, text, lambda: "", cls=cls, fields=sets)
+    return Point(label, name, text, lambda: "", cls=cls, fields=sets, also=also)
+
+
+def _read_shown(found: object) -> str:
+    try:
+        json.loads(found if isinstance(found, str) else "")
+    except (ValueError, RecursionError):
+        return ""
+    return str(found)
 
 
 def names_by_run(head: object) -> dict[str, list[Named]]:
@@ -347,7 +393,6 @@ class Reference:
         if label in taken:
             label = f"{point.name} ({point.text})"
         if label in taken:
-            mark = point.digest or _mark_of(point.fields or {})
-            label = f"{point.name} ({point.text}, {mark[:8]})"
+            label = f"{point.name} ({point.text}, {point.mark[:8]})"
         known.append(replace(point, label=label))
         return label

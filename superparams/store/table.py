@@ -34,7 +34,6 @@ from superparams.store.meanings import MEANINGS, Named
 from superparams.store.meanings import together as meanings_together
 from superparams.store.order import ORDER_OF, checked_order, joined_orders
 from superparams.store.owned import FIELDS_OF, Fields, checked, fields_by_run, told_apart
-from superparams.store.pointnames import NAMES_OF, Names, checked_names, joined_names
 from superparams.store.reading import Reader
 from superparams.store.renaming import NAMED, Renamings
 from superparams.store.schema import Column, columns_of, source_of
@@ -151,7 +150,6 @@ class _Plan:
     columns: list[Column]
     notes: list[str]
     fields: list[dict[str, Any]]
-    names: Names
     order: list[str]
     renamings: Renamings
 
@@ -164,7 +162,6 @@ class _Plan:
             "notes": self.notes,
             "alone": self.found.lost.alone,
             FIELDS_OF: self.fields,
-            NAMES_OF: self.names,
             ORDER_OF: self.order,
             MEANINGS: meanings_together(self.renamings.names()),
             NAMED: self.renamings.named,
@@ -186,13 +183,7 @@ def _planned(found: Survey, names: Sequence[Named] | None = None) -> _Plan:
     runs = [run for run in found.runs if run.name in read]
     renamings = Renamings.between(found.old, runs, found.sizes_all(), names)
     fields = _fields(found, renamings)
-    return _Plan(found, kept, pieces, columns, notes, fields, _names(found), order, renamings)
-
-
-def _names(found: Survey) -> Names:
-    """What the names of points stand for: as the table tells, and newer runs."""
-    older = found.old.names if found.old else None
-    return joined_names(map(checked_names, (older, *_newer(found, NAMES_OF))))
+    return _Plan(found, kept, pieces, columns, notes, fields, order, renamings)
 
 
 def _order(found: Survey) -> list[str]:

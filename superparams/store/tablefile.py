@@ -58,7 +58,6 @@ class Old:
     notes: list[str]
     alone: dict[str, int]  # rows of each run that its ledger did not hold any more
     fields: Any = None  # which fields its settings have, see `owned`
-    names: Any = None  # what names of points stand for, see `pointnames`
     order: Any = None  # that of the columns of parameters, see `order`
     meanings: Any = None  # of the names of points, by run, see `meanings`
     named: Any = None  # the names that rows have in the table
@@ -111,7 +110,7 @@ def _opened(path: Path, file: Any) -> Old:
     codes: dict[str, str | None] = {
         str(name): code if isinstance(code, str) else None for name, code in head["codes"].items()
     }
-    told = map(head.get, ("fields", "names", "order", "meanings", "named"))
+    told = map(head.get, ("fields", "order", "meanings", "named"))
     return Old(path, file, schema, rows, runs, codes, notes, alone, *told)
 
 

@@ -183,7 +183,8 @@ def test_71_results_of_older_runs_are_filtered_by_name_or_refuse(tmp_path: Path)
     results = Fit(p=Base(), c=1, word="a").run_all(results=tmp_path, progress=False)
     for path in results.root.glob("runs/*/run.json"):
         manifest = json.loads(path.read_text())
-        del manifest["names"], manifest["meanings"]
+        assert "names" not in manifest  # one record of what names mean
+        del manifest["meanings"]
         path.write_text(json.dumps(manifest))
     results.path.unlink()
     old = Results.load(results.root)
@@ -194,20 +195,27 @@ def test_71_results_of_older_runs_are_filtered_by_name_or_refuse(tmp_path: Path)
     assert len(Fit.results(tmp_path).where(o=SGD)) == len(old) / 2
 
 
-DAMAGE: list[Any] = [None, 3, [1], {"o": 3}, {"o": {"one": 3}}, {"o": {"one": [{"class": 3}]}}]
+POINTS: list[Any] = [None, 3, [1], {"one": 3}, {"one": {"text": 3}}, {"one": {}}]
+DAMAGE: list[Any] = [
+    *(None, 3, [1], [{"runs": 3}]),
+    *([{"column": "o", "of": "", "when": [{}], "points": points}] for points in POINTS),
+]
 
 
 @pytest.mark.parametrize("names", DAMAGE)
 def test_71_damaged_names_of_a_run_are_as_none(root: Path, names: Any) -> None:
     table = Results.load(root).to_arrow()
     head = json.loads(table.schema.metadata[b"superparams"])
-    assert head["names"]["o"]["three"] == [{"class": "SGD", "shown": "SGD(lr=search([1.0, 2.0]))"}]
-    assert head["names"]["kernel"]["fast"] == [{"value": '"rbf"'}]
-    made = table.replace_schema_metadata({b"superparams": json.dumps({**head, "names": names})})
-    found = Results(root, made)
-    assert len(found.where(o="one")) == len(found) / 4
-    with pytest.raises(StoreError, match="there are 'one'"):
-        found.where(o=SGD)
+    (known,) = head["meanings"]
+    points = {one["column"]: one["points"] for one in known["meanings"]}
+    assert points["o"]["three"]["class"] == "SGD"
+    assert points["kernel"]["fast"]["value"] == "rbf"
+    for meanings in (names, [{**known, "meanings": names}]):
+        damaged = json.dumps({**head, "meanings": meanings})
+        found = Results(root, table.replace_schema_metadata({b"superparams": damaged}))
+        assert len(found.where(o="one")) == len(found) / 4
+        with pytest.raises(StoreError, match="there are 'one'"):
+            found.where(o=SGD)
 
 
 # -- values that are none of the named points -----------------------------------------------------
