@@ -31,6 +31,8 @@ from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
 from superparams.outcome import Outcome
+from superparams.payload import script
+from superparams.payload.initializer import set_by
 from superparams.surroundings.generators import CANNOT_SEED
 from superparams.visible.units import counted
 from superparams.worker import Place
@@ -52,6 +54,7 @@ class Task:
     place: Place
     options: Options
     chunk: Chunk
+    kept: frozenset[str] = frozenset()  # names of the script that the executor's initializer sets
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class _Crew:
         self._pace = Pace()
         self._out: dict[Future[Done], tuple[Task, float]] = {}
         self._broken: BaseException | None = None
+        self._kept = set_by(getattr(executor, "_initializer", None))
         self._limit = float("inf")
 
     def activity(self) -> list[Activity]:
@@ -164,7 +168,8 @@ class _Crew:
             chunk = self._backlog.take(self._pace.size(self._backlog.remaining, n_proc))
             if chunk is None:
                 return
-            task = Task(self._handle, Place(rank, n_proc, folder), self._options, chunk)
+            place = Place(rank, n_proc, folder)
+            task = Task(self._handle, place, self._options, chunk, self._kept)
             try:
                 future = self._executor.submit(run_chunk, task)
             except BrokenExecutor as error:
@@ -277,6 +282,7 @@ def _outcome(here: _Entered, index: int, rank: int, task: Task) -> Outcome:
 def _enter(task: Task) -> _Entered:
     key = task.handle.uid, threading.get_ident()
     if key not in _entered:
+        script.keep(task.kept)
         attached = payload.attach(task.handle)
         program: Program = attached.load()
         if threading.current_thread() is not threading.main_thread():

@@ -7,6 +7,9 @@ asked for them, for example by ``pickle.loads``.
 
 If a setting starts a pool with fresh interpreters, each of them would run the script again. In
 workers, they run `superparams.payload.pool_main` instead, which takes the names from the payload.
+
+The worker of an executor has a main module of its own: often the script itself, which was run again
+without its guarded part. There the driver's values replace those that the script gave its names.
 """
 
 from __future__ import annotations
@@ -22,7 +25,17 @@ from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from typing import Any, Final, NamedTuple, cast
 
-__all__ = ["Definition", "Names", "Script", "adopt", "hand_on", "in_pool", "is_worker", "stand_in"]
+__all__ = [
+    "Definition",
+    "Names",
+    "Script",
+    "adopt",
+    "hand_on",
+    "in_pool",
+    "is_worker",
+    "keep",
+    "stand_in",
+]
 
 POOL_MAIN: Final = "superparams.payload.pool_main"
 HANDLE: Final = "SUPERPARAMS_POOL_MAIN"
@@ -46,17 +59,22 @@ class Names:
 
 
 class Script(NamedTuple):
-    """Attributes of the driver's main module, such as ``__file__``, by their names."""
+    """The driver's main module: attributes such as ``__file__``, and the names of all others."""
 
     facts: Mapping[str, Any]
+    names: frozenset[str] = frozenset()
 
     @classmethod
     def of_driver(cls) -> Script:
         """The main module of this process."""
-        known = vars(sys.modules["__main__"])
-        plain = (str, type(None), list)
-        found: dict[str, Any] = {name: known[name] for name in _FACTS if name in known}
-        return cls({name: x for name, x in found.items() if isinstance(x, plain)})
+        main = vars(sys.modules["__main__"])
+        return cls(_facts(main), frozenset([*list(main), *_waiting]))
+
+
+def _facts(main: Mapping[str, Any]) -> dict[str, Any]:
+    plain = (str, type(None), list)
+    found: dict[str, Any] = {name: main[name] for name in _FACTS if name in main}
+    return {name: x for name, x in found.items() if isinstance(x, plain)}
 
 
 def own_name(value: object) -> str | None:
@@ -95,6 +113,10 @@ _here: list[str] = []  # "worker" in our workers, "other" in a process with its 
 # In a process of kind "other": the definitions that arrived, and the globals of their functions.
 _arrived: dict[str, Any] = {}
 _spaces: list[dict[str, Any]] = []
+_own_space: dict[str, Any] = {}  # the globals of functions of the script, if it is not run here
+_run_again: list[dict[str, Any]] = []  # the globals of the script, if it was run again here
+_settled: set[str] = set()  # names that have got the driver's value, or keep their own
+_kept: set[str] = set()  # names that the initializer of an executor has set
 
 
 def stand_in() -> None:
@@ -112,15 +134,62 @@ def adopt(script: Script) -> None:
     _waiting.clear()
     if not is_worker():
         _here[:] = ["other"]
+        _adopt_beside(script)
         return
     main = _Main("__main__")
     vars(main).update({"__builtins__": __builtins__, **script.facts})
     sys.modules["__main__"] = main
 
 
+def _adopt_beside(script: Script) -> None:
+    """Let the names of the script, in a process with its own main module, be the driver's."""
+    _settled.clear()
+    _settled.update(_kept)
+    space = _space(script.facts)
+    space["__name__"] = "__main__"
+    for names in (space, vars(sys.modules["__main__"])) if _run_again else (space,):
+        for name in [name for name in names if name not in script.names and name not in _kept]:
+            if not name.startswith("__"):
+                del names[name]
+
+
+def _space(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The globals of the script in this process: where it was run again, those of that run."""
+    main = sys.modules["__main__"]
+    if main.__name__ == "__mp_main__" and not _run_again:
+        _run_again.append(_globals_of(main))
+    if _run_again:
+        return _run_again[0]
+    if _facts(vars(main)) == dict(facts):  # a fork
+        return vars(main)
+    _own_space.update(facts)
+    return _own_space
+
+
+def _globals_of(main: types.ModuleType) -> dict[str, Any]:
+    """The globals of the functions of a script that `multiprocessing` has run.
+
+    It keeps a copy of them as the main module, so what functions set is not seen there.
+    """
+    known = list(vars(main).values())
+    inner = [x for each in known if isinstance(each, type) for x in vars(each).values()]
+    for x in (*known, *inner):
+        if isinstance(x, types.FunctionType) and x.__globals__.get("__name__") == main.__name__:
+            return x.__globals__
+    return vars(main)
+
+
 def namespace(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The globals for functions of the script in this process."""
-    return vars(sys.modules["__main__"]) if is_worker() else {"__name__": "__main__", **facts}
+    if is_worker():
+        return vars(sys.modules["__main__"])
+    return _space(facts) if _here else {"__name__": "__main__", **facts}
+
+
+def keep(names: frozenset[str]) -> None:
+    """Leave the names alone that the initializer of an executor has set in this process."""
+    _kept.clear()
+    _kept.update(names)
 
 
 def take(waiting: Mapping[str, Definition], at_once: list[str]) -> None:
@@ -207,14 +276,23 @@ def cached(name: str, wrapped: Callable[..., Any], maxsize: int | None, typed: b
     return functools.lru_cache(maxsize, typed)(wrapped)
 
 
+def _is_due(name: str, there: Mapping[str, Any]) -> bool:
+    """Whether a global of the script is to get the driver's value."""
+    is_due = name not in there or (_here == ["other"] and name not in _settled)
+    _settled.add(name)
+    return is_due
+
+
 def place(value: Any, state: tuple[str | None, Callable[..., Any], Any]) -> Any:
     """Finish a class or function of the script, and put it where pickle looks it up."""
     name, finish, content = state
     if isinstance(value, types.FunctionType):
         attributes, slots = content
         there = value.__globals__
-        names = {n: x for n, x in slots["__globals__"].items() if n not in there}
+        names = {n: x for n, x in slots["__globals__"].items() if _is_due(n, there)}
         content = attributes, {**slots, "__globals__": names}
+        if _run_again and there is _run_again[0]:
+            vars(sys.modules["__main__"]).update(names)
     else:
         type.__setattr__(value, "__qualname__", content[0])
         content = content[1]
