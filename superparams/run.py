@@ -170,11 +170,15 @@ def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Pro
         return _execute_in(run, keeping, job, control, origin)
 
 
-def _tell_others(job: Job, run: RunFolder) -> None:
-    """Note which other runs of the experiment are in progress."""
+def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
+    """Note which other runs of the experiment are in progress: in the results if not at once."""
     for other in going_on(job.root, run):
         keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
-        say(f"note: {other.told(job.program.name, keys)}")
+        note = other.told(job.program.name, keys)
+        if job.policy.progress:
+            say(f"note: {note}")
+        else:
+            control.note([note])
 
 
 def _execute_in(
@@ -185,8 +189,8 @@ def _execute_in(
     options = dataclasses.replace(job.options, folder=run.path)
     if policy.debug:
         job.program.on_failure = post_mortem
+    _tell_others(job, run, control)
     if policy.progress:
-        _tell_others(job, run)
         _tell(job.plan)
     shown = Progress(
         type(job.space).__name__,

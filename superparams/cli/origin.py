@@ -65,12 +65,27 @@ def kept_files(folder: RunFolder) -> list[str]:
     )
 
 
+def not_readable(folder: RunFolder) -> str | None:
+    """Why the code that the run kept cannot be read, if it cannot."""
+    try:
+        os.listdir(folder.source)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
 def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
     """The commands that lay the code of a run into a folder of its own and run something there.
+
+    None if what the run kept cannot be read.
 
     project: the project as it is now; again: the words of the command to run.
     """
     source = run.folder.source
+    if not_readable(run.folder):
+        return
     root, inside = _repository(run, project)
     if run.commit is None:
         there = project.with_name(f"{project.name}-{run.name[-6:]}")

@@ -12,10 +12,18 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["is_plain", "next_data", "open_plain", "read_plain", "refuse_holes"]
+__all__ = ["is_passing", "is_plain", "next_data", "open_plain", "read_plain", "refuse_holes"]
 
 MOST_HOLES: Final = 1 << 30  # the most bytes of holes in a file that is read as a whole
 MOST_TEXT: Final = 16 << 20  # the most bytes of a manifest or another JSON file
+_PASSING: Final = {
+    getattr(errno, name)
+    for name in (
+        *("EACCES", "EPERM", "EIO", "ESTALE", "EMFILE", "ENFILE", "ENOMEM", "EINTR", "EAGAIN"),
+        *("EBUSY", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO", "ENOLCK", "ENOKEY"),
+    )
+    if hasattr(errno, name)
+}
 
 
 def is_plain(path: Path) -> bool:
@@ -24,6 +32,14 @@ def is_plain(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error says nothing of the content of a file: another time, it may be read.
+
+    Such are missing permissions, an input/output error, and a limit of open files.
+    """
+    return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def open_plain(path: Path) -> BinaryIO:

@@ -23,6 +23,7 @@ from superparams.store import spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
 from superparams.store.keyarrays import are_distinct, first_places, joined, key_bytes
 from superparams.store.lost import Lost, attempts_of, has_lost
+from superparams.store.plainfile import is_passing
 from superparams.store.reading import (
     Entry,
     LedgerWarning,
@@ -32,7 +33,7 @@ from superparams.store.reading import (
     read_file,
     unreadable,
 )
-from superparams.store.tablefile import GROUP_ROWS, Old, open_table, refuse_nulls
+from superparams.store.tablefile import GROUP_ROWS, NotReadable, Old, open_table, refuse_nulls
 from superparams.store.unify import Form
 from superparams.store.without import ALL, Without
 from superparams.visible.userframes import warn_user
@@ -83,6 +84,7 @@ class Survey:
     rows: int = 0
     without: Without = ALL
     is_damaged: bool = False  # the table that was there
+    not_readable: OSError | None = None  # why the table cannot be read; it may be whole
     has_many_rows: bool = False  # of one setting
     lost: Lost = field(default_factory=Lost)
 
@@ -175,8 +177,9 @@ def survey(
 ) -> Generator[Survey]:
     """Look through the table and the ledgers of an experiment's folder.
 
-    Damage is left out with a LedgerWarning; a damaged table is made anew from the ledgers. rebuild:
-    do so in any case. glance: look at no row when the table holds all there is.
+    Damage is left out with a LedgerWarning. A damaged table is made anew from the ledgers, and one
+    that cannot be read now is left out. rebuild: take no row from the table. glance: look at no
+    row when the table holds all there is.
     """
     found = _survey(root, rebuild, glance and not without, without)
     try:
@@ -195,9 +198,13 @@ def _survey(root: Path, rebuild: bool, glance: bool, without: Without) -> Survey
         _take_table(found, without.runs)
     except (OSError, ValueError, MemoryError) as error:
         found.close()
-        warn_damaged(root / TABLE, error)
+        warn_of_table(root / TABLE, error)
         found = _begin(root, True, without)
-        found.is_damaged, fresh = True, _to_read(found)
+        if isinstance(error, OSError) and is_passing(error):
+            found.not_readable = error
+        else:
+            found.is_damaged = True
+        fresh = _to_read(found)
     places = {name: place for place, name in enumerate(found.names())}
     for run in fresh:
         _take_ledger(found, run, places[run.name])
@@ -249,27 +256,33 @@ def _to_read(found: Survey) -> list[RunFolder]:
 
 def _begin(root: Path, rebuild: bool, without: Without) -> Survey:
     """What a glance at the folder tells: the runs, how long their ledgers are, and the table."""
-    old = None if rebuild else _open_or_warn(root / TABLE)
+    old, error = (None, None) if rebuild else _open_or_warn(root / TABLE)
     runs = run_folders(root)
     known = old.codes if old else {}
     codes = known | {run.name: run.code() or known.get(run.name) for run in runs}
     sizes = {run.name: ledger_size(run.ledger) for run in runs}
     found = Survey(root, old, runs, sizes, codes, without=without)
-    found.is_damaged = old is None and not rebuild and (root / TABLE).exists()
+    found.not_readable = error if isinstance(error, NotReadable) else None
+    found.is_damaged = error is not None and found.not_readable is None
     return found
 
 
-def _open_or_warn(path: Path) -> Old | None:
+def _open_or_warn(path: Path) -> tuple[Old | None, OSError | None]:
+    """The table, or why it cannot be used; neither if there is none."""
     try:
-        return open_table(path)
+        return open_table(path), None
     except OSError as error:
-        warn_damaged(path, error)
-        return None
+        warn_of_table(path, error)
+        return None, error
 
 
-def warn_damaged(path: Path, error: Exception) -> None:
-    """Tell that a table is damaged, and what happens now."""
-    warn_user(f"{path} is damaged and is made anew from the ledgers: {error}", LedgerWarning)
+def warn_of_table(path: Path, error: Exception) -> None:
+    """Tell that a table cannot be used, and what happens now."""
+    if isinstance(error, NotReadable) or is_passing(error):
+        told = f"{path} cannot be read, and its rows are taken from the ledgers: {error}"
+    else:
+        told = f"{path} is damaged and is made anew from the ledgers: {error}"
+    warn_user(told, LedgerWarning)
 
 
 def _take_table(found: Survey, left_out: Collection[str]) -> None:

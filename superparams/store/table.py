@@ -216,6 +216,11 @@ def _fields(found: Survey, renamings: Renamings) -> list[dict[str, Any]]:
 
 def _write(found: Survey, names: Sequence[Named] | None) -> Written:
     path = found.root / TABLE
+    if found.not_readable is not None:
+        raise NotWritten(
+            f"{path} is not replaced, since it cannot be read and may hold rows that no ledger "
+            f"has: {found.not_readable}; make it readable, or remove it"
+        )
     plan = _planned(found, names)
     beside = part_of(path)
     try:

@@ -14,9 +14,9 @@ import pyarrow.parquet as parquet
 from superparams.columns import metadata_of
 from superparams.errors import StoreError
 from superparams.store import seal
-from superparams.store.plainfile import open_plain
+from superparams.store.plainfile import is_passing, open_plain
 
-__all__ = ["GROUP_ROWS", "HEAD", "OUTCOME", "Old", "open_table", "refuse_nulls"]
+__all__ = ["GROUP_ROWS", "HEAD", "OUTCOME", "NotReadable", "Old", "open_table", "refuse_nulls"]
 
 # Schema metadata of the table: JSON of the runs it holds, their codes, and notes.
 HEAD: Final = b"superparams"
@@ -71,10 +71,14 @@ class Old:
         self.file.close()
 
 
+class NotReadable(OSError):
+    """The table cannot be read now, and nothing says that it is damaged."""
+
+
 def open_table(path: Path, *, verify: bool = True) -> Old | None:
     """The table at a path; None when there is none.
 
-    Raises OSError when it is damaged or not ours.
+    Raises NotReadable when it cannot be read now, another OSError when it is damaged or not ours.
     """
     if not path.exists() and not path.is_symlink():
         return None
@@ -84,6 +88,8 @@ def open_table(path: Path, *, verify: bool = True) -> Old | None:
                 seal.check(plain)
         file = parquet.ParquetFile(path)
     except (ValueError, OSError, TypeError, NotImplementedError, MemoryError) as error:
+        if is_passing(error):
+            raise NotReadable(str(error)) from error
         raise OSError(f"{path} is damaged: {error}") from error
     try:
         return _opened(path, file)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import pkgutil
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import superparams
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -127,3 +132,15 @@ def test_65_a_program_that_is_no_python_is_a_clear_error(program: str, tmp_path:
     assert ended.returncode == 1
     assert f"of the Python '{program}'" in ended.stderr
     assert "set sys.executable to the Python that is to run them" in ended.stderr
+
+
+def test_65_pyinstaller_is_told_of_all_modules() -> None:
+    """Most of them are imported by name when a run needs them, which PyInstaller cannot see."""
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    (place,) = re.findall(r'pyinstaller40\]\nhook-dirs = "(.+)"', project.read_text())
+    (folder,) = pkgutil.resolve_name(place)()
+    told = runpy.run_path(str(Path(folder) / "hook-superparams.py"))["hiddenimports"]
+    walked = pkgutil.walk_packages(superparams.__path__, "superparams.")
+    names = [one.name for one in walked if "-" not in one.name]  # a hook is no module
+    assert sorted(told) == sorted(["superparams", *names])
+    assert "superparams.engines.processes" in told

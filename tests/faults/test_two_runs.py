@@ -102,6 +102,30 @@ def test_63_another_run_is_noted_while_it_lives() -> None:
     assert notes(5) == []
 
 
+def test_63_a_run_without_progress_has_the_note_in_its_results() -> None:
+    quiet = (
+        "import sys; sys.path.insert(0, '')\n"
+        "from waits import Waits, search\n"
+        "found = Waits(x=search([4, 5])).run_all(resume=False, progress=False)\n"
+        "print(*found.notes, sep='\\n')\n"
+        "kept = found.provenance(next(iter(found))).run / 'run.json'\n"
+        "print(__import__('json').loads(kept.read_text())['notes'])\n"
+    )
+    with going_on(0, 1, 2) as other:
+        ended = subprocess.run(
+            [sys.executable, "-c", quiet],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
+        said, kept = ended.stdout.splitlines()
+        assert said.startswith("another run of waits.Waits is in progress: ")
+        assert f"(process {other.pid}; 1 of 3" in said
+        assert kept == repr([said])
+
+
 def shown(*values: int) -> list[str]:
     """What a run says until it hangs too; it is ended then."""
     process = begin(*values)

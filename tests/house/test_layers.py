@@ -62,6 +62,7 @@ LAYERS = (
     "debugging",
     "run",
     "cli",
+    "_pyinstaller",
 )
 # The one door from a lower layer to those above it: `run_all` and its kin are methods of an
 # experiment, and hand over to the layers that carry them out when they are called.

@@ -150,7 +150,7 @@ def _origin(found: Setting, run: Run) -> Iterator[str]:
 
 
 def _told_of(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
-    from superparams.cli.origin import kept_files, other_packages
+    from superparams.cli.origin import kept_files, not_readable, other_packages
 
     yield "run", f"{run.name}, {run.state}"
     yield "code", f"{str(run.code)[:8]}, {_code(found, run)}"
@@ -160,7 +160,8 @@ def _told_of(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
     files = kept_files(run.folder)
     more = f" and {len(files) - FILES:,} more" if len(files) > FILES else ""
     yield "files", f"{', '.join(files[:FILES])}{more}"
-    yield "kept in", str(run.folder.source)
+    why = not_readable(run.folder)
+    yield "kept in", f"{run.folder.source}{f', which cannot be read ({why})' if why else ''}"
     yield "machine", ", ".join(filter(None, map(run.text, ("host", "platform", "cpu"))))
     yield "python", run.text("python") or ""
     for name, (then, now) in other_packages(run).items():

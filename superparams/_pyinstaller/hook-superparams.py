@@ -1,0 +1,11 @@
+"""All modules of superparams, most of which are imported when a run needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent.parent
+_FILES = [path for path in _PACKAGE.rglob("*.py") if path.stem.isidentifier()]
+_MODULES = [path.parent if path.stem == "__init__" else path.with_suffix("") for path in _FILES]
+
+hiddenimports = sorted(".".join(path.relative_to(_PACKAGE.parent).parts) for path in _MODULES)
