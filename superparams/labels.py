@@ -8,7 +8,7 @@ fields. So a group keeps its name when one of its fields is changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from superparams.content import same
@@ -16,10 +16,18 @@ from superparams.declare import SUBCLASSED, recorded_fields
 from superparams.field import Field
 from superparams.fields import FIELDS, REQUIRED, Axis, Value, is_group, is_open
 
-__all__ = ["axes_with_names", "label_of", "labels_of_class", "leaves_class_open", "naming"]
+__all__ = [
+    "axes_with_names",
+    "label_of",
+    "labels_of",
+    "labels_of_class",
+    "leaves_class_open",
+    "naming",
+]
 
 FAR: Final = 1000  # more than the number of fields of any group
 NOT_HELD: Final = object()
+PLAIN: Final = (bool, int, str, type(None))  # equal values of these are the same and hash so
 
 
 def naming(params: Any, field: Field) -> Axis | None:
@@ -56,6 +64,52 @@ def label_of(axis: Axis, x: Any) -> str | None:
         if not least:
             break
     return nearest
+
+
+def labels_of(axis: Axis, groups: Iterable[Any]) -> Iterator[str | None]:
+    """The names of many groups, as `label_of` gives them.
+
+    Each group is compared only with the points whose plain fields have the same values. Groups
+    without such a point are compared with all points.
+    """
+    points, labels = axis.points, axis.labels or ()
+    first_open = next((place for place, one in enumerate(points) if is_open(one)), len(points))
+    fields = _plain_fields(points)
+    alike: dict[Any, list[int]] = {}
+    for place, point in enumerate(points):
+        if is_group(point):
+            alike.setdefault(_plain_values(point, fields), []).append(place)
+    for x in groups:
+        found = None if is_open(x) else axis.find(x)
+        if found is None or found > first_open:
+            some = alike.get(_plain_values(x, fields), ())
+            found = next((one for one in some if not _distance(points[one], x)), None)
+        yield label_of(axis, x) if found is None or not labels else labels[found]
+
+
+def _plain_fields(points: Iterable[Any]) -> dict[type[Any], list[str]]:
+    """The fields that hold a plain value in every group among some points, by class."""
+    found: dict[type[Any], list[str]] = {}
+    for point in filter(is_group, points):
+        cls: type[Any] = point.__class__
+        if cls not in found:
+            fields = recorded_fields(cls).items()
+            found[cls] = [name for name, one in fields if not _is_made(one)]
+        found[cls] = [name for name in found[cls] if _is_plain(getattr(point, name, NOT_HELD))]
+    return found
+
+
+def _is_plain(x: Any) -> bool:
+    return type(x) in PLAIN or (type(x) is float and x == x)
+
+
+def _plain_values(group: Any, fields: dict[type[Any], list[str]]) -> Any:
+    """What the plain fields of a group hold, hashable; None where one of them is not plain."""
+    cls: type[Any] = group.__class__
+    values = [getattr(group, name, NOT_HELD) for name in fields.get(cls, ())]
+    if not all(map(_is_plain, values)):
+        return None
+    return cls, *((type(x) is bool, x) for x in values)
 
 
 def labels_of_class(axis: Axis, name: str) -> list[str]:
@@ -110,10 +164,14 @@ def _distances(allowed: Any, value: Any) -> Iterator[int]:
 
 def _follows_on_both(point: Any, x: Any, field: Field) -> bool:
     """Whether both values of the field come from its factory or `derive`, not from the user."""
-    declared = field.declared
-    if not isinstance(declared, Value) or declared.given is not REQUIRED:
+    if not _is_made(field):
         return False
     return not any(
         field.name in one.__dict__ or field.name in one.__dict__.get("~lazy", {})
         for one in (point, x)
     )
+
+
+def _is_made(field: Field) -> bool:
+    """Whether a factory or `derive` may give the value of the field."""
+    return isinstance(field.declared, Value) and field.declared.given is REQUIRED

@@ -22,7 +22,7 @@ from superparams.declare import recorded_fields
 from superparams.errors import StoreError
 from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group
-from superparams.labels import label_of, leaves_class_open, naming
+from superparams.labels import labels_of, leaves_class_open, naming
 from superparams.store.matching import matches, refuse_no_name
 from superparams.store.rows import Rows
 from superparams.store.schema import source_of
@@ -122,11 +122,13 @@ def _spots(of: Any, prefix: str, owner: str, when: dict[str, str]) -> Iterator[S
             x = MADE if x.given is REQUIRED else x.given
         column, names = prefix + name, naming(of, field)
         yield Spot(field, column, owner, when, x, names)
-        for point in filter(is_group, itertools.islice(_points(x), MOST_POINTS)):
-            label = None if names is None else label_of(names, point)
+        groups = list(filter(is_group, itertools.islice(_points(x), MOST_POINTS)))
+        labels = [None] * len(groups) if names is None else labels_of(names, groups)
+        for point, label in zip(groups, labels, strict=True):
+            shown = label
             if label is None and (names is not None or leaves_class_open(field, point)):
-                label = type(point).__name__
-            condition = when if label is None else {**when, column: label}
+                shown = type(point).__name__
+            condition = when if shown is None else {**when, column: shown}
             yield from _spots(point, f"{column}.", type(point).__qualname__, condition)
 
 
