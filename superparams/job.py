@@ -21,6 +21,7 @@ from superparams.identity import key_text
 from superparams.identity.code import Code, fingerprint
 from superparams.identity.names import module_file
 from superparams.identity.project import project_root
+from superparams.identity.script_changes import note_of_changes
 from superparams.keys import Keys, fixed_inside
 from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
@@ -169,6 +170,8 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         space, options, policy, carrier, root, program, code, codes, planned, notes, made, names
     )
     program.generators = generators_of(cls, code.files, code.imports)
+    if carrier is not None and planned.n_todo and carrier.name not in ("serial", "threads"):
+        program.missed = note_of_changes(code)
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
     if carrier is not None and carrier.name == "threads" and program.generators is not None:

@@ -130,6 +130,8 @@ class _Crew:
             return
         warm_up()
         self._program.prepare()
+        if _forks(self._executor):
+            self._program.missed = None  # workers have all that the script has changed
         with payload.pack(self._program) as packed:
             self._packed, self._handle = packed, packed.handle
             try:
@@ -293,6 +295,11 @@ def _enter(task: Task) -> _Entered:
                 atexit.register(release, None)
             _entered[key] = made
     return _entered[key]
+
+
+def _forks(executor: Executor) -> bool:
+    context: Any = getattr(executor, "_mp_context", None)
+    return context is not None and context.get_start_method() == "fork"
 
 
 def _leave_generators(program: Program) -> None:

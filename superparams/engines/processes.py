@@ -59,6 +59,9 @@ class Processes:
         if missed:
             method = launch.default_method()
             control.note([_no_fork(missed)])
+        changes = getattr(program, "missed", None)
+        if method != "fork" and changes:
+            control.note([changes])
         self._dispatch = Dispatch(program, todo, _boot(method, options, program, todo), control)
         if method != "forkserver" or options.gpus is not None:
             program.prepare()  # there is no template to do it once for all workers

@@ -22,6 +22,7 @@ from superparams.identity.compiled import code_form, compiled_functions, plain_f
 from superparams.identity.names import class_of
 from superparams.identity.project import Source
 from superparams.identity.reach import Reach
+from superparams.identity.script_text import set_by_script
 from superparams.texts import (
     PLAIN_LOADERS,
     Held,
@@ -268,7 +269,9 @@ def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple
         is_constant = name not in assigned and class_of(x) in _CONSTANTS and name in values
         if is_constant and part in reach.parts and len(source.bindings.get(name, ())) == 1:
             value = values[name]
-            if class_of(value) is not class_of(x) or not same(x, value):
+            is_same = class_of(value) is class_of(x) and same(x, value)
+            # What the script sets tells nothing of the file; a note of the run names it.
+            if not is_same and not set_by_script(name, if_unknown=False):
                 yield part, repr(value).encode()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import stat
 from pathlib import Path
 
@@ -56,14 +58,25 @@ def _expanded(results: Path | str) -> Path:
         raise _refused(results, "give the path of a folder") from None
     if "\0" in str(path):
         raise _refused(results, "a path cannot hold a NUL character")
-    if not str(path).strip():
-        raise _refused(results, "give the path of a folder")
+    if results == "" or not str(path).strip():
+        raise _refused(results, 'give the path of a folder, such as "results"')
+    _refuse_variable(path)
     try:
         return path.expanduser()
     except RuntimeError:
         name = path.parts[0]
         remedy = f"write ./{name} for a folder of that name"
         raise _refused(results, f"there is no user {name[1:]!r}; {remedy}") from None
+
+
+def _refuse_variable(path: Path) -> None:
+    """Refuse ``$HOME/results``, unless there is a folder of this very name."""
+    for part in (path, *path.parents):
+        if re.fullmatch(r"\$(\w+|\{\w+\})", part.name) and not os.path.lexists(part):
+            raise _refused(
+                path,
+                f"the variable {part.name} is not expanded; give os.path.expandvars({str(path)!r})",
+            )
 
 
 def _mode(results: Path | str, part: Path) -> int | None:
