@@ -14,6 +14,7 @@ import pytest
 
 from superparams import Experiment, Params, search, value
 from superparams.worker import Program
+from tests.runs import output
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 PATIENT = 40_000  # elements: above what travels inside a pickle
@@ -70,11 +71,20 @@ def test_with_a_key_the_template_makes_it_once_and_the_driver_never() -> None:
     assert {row["sum"] for row in rows} == {PATIENT}
 
 
+# In a process of its own: here, other tests may have loaded libraries that have threads, and then
+# no worker is a fork.
+ONCE = """
+import os, sys
+from tests.test_factories import PATIENT, experiment, makers
+if __name__ == "__main__":
+    rows = list(experiment()().run_all(2, progress=False, start_method=sys.argv[1]))
+    print(makers("keyed") == [os.getpid()], {row["sum"] for row in rows} == {PATIENT})
+"""
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork"])
-def test_without_a_template_the_driver_makes_it_once(method: str) -> None:
-    rows = list(experiment()().run_all(2, progress=False, start_method=method))
-    assert makers("keyed") == [os.getpid()]
-    assert {row["sum"] for row in rows} == {PATIENT}
+def test_without_a_template_the_driver_makes_it_once(method: str, tmp_path: Path) -> None:
+    assert output(tmp_path, ONCE, method) == "True True\n"
 
 
 def test_without_a_key_the_driver_makes_it_once_for_its_content() -> None:

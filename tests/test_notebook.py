@@ -199,11 +199,14 @@ def test_cells_that_are_edited(method: str, kernel: Kernel) -> None:
 def test_in_the_loop_that_a_kernel_runs(kernel: Kernel) -> None:
     text = """
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 async def go():
     await asyncio.sleep(0)
     return Naps().run_all(2)
 found = await go()
-elsewhere = await asyncio.to_thread(Naps(a=search([7, 8])).run_all, 2)
+with ThreadPoolExecutor(1) as pool:
+    spaces = Naps(a=search([7, 8]))
+    elsewhere = await asyncio.get_running_loop().run_in_executor(pool, spaces.run_all, 2)
 print(found.counts, elsewhere.counts, asyncio.get_running_loop().is_running())
 """
     cell = ok(kernel.run(text))

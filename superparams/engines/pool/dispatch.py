@@ -87,13 +87,13 @@ class Dispatch:
 
     def activity(self) -> list[Activity]:
         """What each worker does."""
-        now = time.monotonic_ns()
         found: list[Activity] = []
         for rank in sorted(self._members.copy()):
             with suppress(ValueError):  # the run has just ended, and its cells are gone
                 mark = self._cells.mark(rank)
                 idle = mark.index < 0
-                seconds = 0.0 if idle else (now - mark.start) / 1e9
+                # The clock is read after the mark, so that no setting has begun later than now.
+                seconds = 0.0 if idle else (time.monotonic_ns() - mark.start) / 1e9
                 index = None if idle else mark.index
                 attempt = max(1, mark.attempt)
                 found.append(Activity(rank, index, seconds, attempt, mark.in_setup))
