@@ -15,6 +15,7 @@ from tests.runs import environment
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 SCRIPT = """
+import os
 import sys
 import time
 from superparams import Experiment, search
@@ -23,7 +24,7 @@ class Fit(Experiment):
     x: int = search(range(1000))
 
     def run(self):
-        print("runs", file=sys.__stdout__, flush=True)
+        os.write(sys.__stdout__.fileno(), b"runs\n")  # at once: threads print into each other
         if sys.argv[2] == "raises":
             raise KeyboardInterrupt("by itself")
         time.sleep(0.1)
