@@ -24,7 +24,7 @@ class Fit(Experiment):
     x: int = search(range(1000))
 
     def run(self):
-        os.write(sys.__stdout__.fileno(), b"runs\n")  # at once: threads print into each other
+        os.write(1, b"runs\\n")  # at once: threads print into each other
         if sys.argv[2] == "raises":
             raise KeyboardInterrupt("by itself")
         time.sleep(0.1)
