@@ -171,7 +171,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     )
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and planned.n_todo and carrier.name not in ("serial", "threads"):
-        program.missed = note_of_changes(code)
+        program.script_changes = note_of_changes(code)
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
     if carrier is not None and carrier.name == "threads" and program.generators is not None:

@@ -63,7 +63,7 @@ class Program:
         on_failure: Called with what a setting raises, where it was raised.
         surroundings: The set-up of the process in which the run began.
         generators: The global random generators to seed before each setting; None for none.
-        missed: What the script changed in modules that workers import, as a sentence.
+        script_changes: What the script changed in modules that workers import, as a sentence.
         notes: What could not be done in this process, in sentences for the user.
     """
 
@@ -86,7 +86,7 @@ class Program:
         self._home = this_process()
         self.surroundings = Surroundings()
         self.generators: Generators | None = None
-        self.missed: str | None = None
+        self.script_changes: str | None = None
         self.notes: list[str] = []
 
     def __len__(self) -> int:
@@ -192,8 +192,8 @@ class Program:
                 declaration_of(owner).carry(x)
             import_changing(self.snapshot)
         self.__dict__.update(state)
-        if self._home != this_process() and self.missed:
-            self.notes = [*self.notes, self.missed]
+        if self._home != this_process() and self.script_changes:
+            self.notes = [*self.notes, self.script_changes]
 
 
 def _partial_row(setting: Experiment) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import re
 import select
@@ -54,6 +55,21 @@ def start(folder: Path, *words: str, **more: Any) -> subprocess.Popen[str]:
 def script(folder: Path, text: str, name: str = "script.py") -> Path:
     (folder / name).write_text(text)
     return folder / name
+
+
+def tables(folder: Path, *words: str) -> list[Any]:
+    """What a Python of its own prints in `folder`, each line read as JSON; it must end well."""
+    ended = subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
 def output(folder: Path, text: str, *arguments: str, **more: Any) -> str:

@@ -79,7 +79,7 @@ def not_readable(folder: RunFolder) -> str | None:
 def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
     """The commands that lay the code of a run into a folder of its own and run something there.
 
-    None if what the run kept cannot be read.
+    There are none if what the run kept cannot be read.
 
     project: the project as it is now; again: the words of the command to run.
     """

@@ -16,6 +16,7 @@ from superparams.plan import COUNTED, inside, is_sparse, recorded
 from superparams.policy import Asked
 from superparams.store import has_records, read_index
 from superparams.store.durations import mean_seconds
+from superparams.visible.units import counted
 
 __all__ = ["Planned", "planned"]
 
@@ -76,10 +77,10 @@ class Planned:
         recorded = f" ({', '.join(parts)})" if parts else ""
         todo = f"{plan.n_todo:,} to run" if plan.n_todo else "nothing to run"
         name = visible.line(self.job.program.name)
-        yield f"{name}: {told.count(plan.size, 'setting')}{recorded}; {todo}"
+        yield f"{name}: {counted(plan.size, 'setting')}{recorded}; {todo}"
         if plan.n_todo and self.seconds is not None:
             took = f"{told.duration(self.each)} a setting so far"
-            workers = told.count(self.workers, "worker")
+            workers = counted(self.workers, "worker")
             yield f"  may take {told.duration(self.seconds)} with {workers} ({took})"
         elif plan.n_todo:
             yield "  how long that takes is not known: none has run yet"

@@ -21,7 +21,7 @@ from superparams.store.by_content import mask_of_text
 from superparams.store.matching import matches, refuse_no_name, unknown_column
 from superparams.store.owned import Owned, is_none
 from superparams.store.pointnames import refuse_unknown, texts_asked
-from superparams.store.rows import Rows
+from superparams.store.rows import Rows, flat
 
 __all__ = ["chosen", "matching", "ordered"]
 
@@ -194,8 +194,7 @@ def _of_text(table: pa.Table, condition: _Condition, of: Any, text: str) -> pa.A
         others = _by_name(table, condition, of, text)
     except (CommandError, StoreError):
         return found
-    others = others.combine_chunks() if isinstance(others, pa.ChunkedArray) else others
-    return pc.or_(found, pc.and_(others, pc.invert(known)))
+    return pc.or_(found, pc.and_(flat(others), pc.invert(known)))
 
 
 def _by_name(table: pa.Table, condition: _Condition, of: Any, text: str) -> pa.Array:

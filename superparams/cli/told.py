@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from superparams.visible.units import counted, duration
+from superparams.visible.units import duration
 
-__all__ = ["count", "duration", "moment", "size"]
+__all__ = ["duration", "moment", "size"]
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-
-
-count = counted
 
 
 def moment(time: dt.datetime | None) -> str:

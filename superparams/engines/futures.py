@@ -131,7 +131,7 @@ class _Crew:
         warm_up()
         self._program.prepare()
         if _forks(self._executor):
-            self._program.missed = None  # workers have all that the script has changed
+            self._program.script_changes = None  # workers have all that the script has changed
         with payload.pack(self._program) as packed:
             self._packed, self._handle = packed, packed.handle
             try:

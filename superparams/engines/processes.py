@@ -55,11 +55,11 @@ class Processes:
     def _outcomes(
         self, program: Program, todo: Todo, options: Options, control: Control, method: str
     ) -> Iterator[bytes]:
-        missed = other_threads() if method == "fork" else []
-        if missed:
+        threads = other_threads() if method == "fork" else []
+        if threads:
             method = launch.default_method()
-            control.note([_no_fork(missed)])
-        changes = getattr(program, "missed", None)
+            control.note([_no_fork(threads)])
+        changes = getattr(program, "script_changes", None)
         if method != "fork" and changes:
             control.note([changes])
         self._dispatch = Dispatch(program, todo, _boot(method, options, program, todo), control)
@@ -75,8 +75,8 @@ class Processes:
                 try:
                     made = packed.enter_context(payload.pack(program))
                 except Exception as error:
-                    if missed:
-                        raise EngineError(f"{_no_fork(missed)}. But {error}") from error
+                    if threads:
+                        raise EngineError(f"{_no_fork(threads)}. But {error}") from error
                     raise
                 if options.folder is not None:
                     logs.note(options.folder, made.report)
@@ -86,9 +86,9 @@ class Processes:
             yield from self._dispatch.outcomes(pack)
 
 
-def _no_fork(missed: list[str]) -> str:
+def _no_fork(threads: list[str]) -> str:
     """Why workers are no forks of this process."""
-    names = ", ".join(map(repr, missed[:3])) + ", ..." * (len(missed) > 3)
+    names = ", ".join(map(repr, threads[:3])) + ", ..." * (len(threads) > 3)
     return (
         f"start_method='fork' is not used: this process has other threads ({names}), and forks "
         "that need them or their locks hang; workers start from a clean process, as by default "

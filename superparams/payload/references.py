@@ -19,7 +19,8 @@ from superparams.texts import INSTALLED
 
 __all__ = ["attribute", "by_name", "is_held", "is_library", "own_instance"]
 
-# Modules of a script, and that which types without a public name claim to be of, as of functions.
+# The names of a script, and the module that types without a public name, such as the type of
+# functions, say that they are in.
 _UNSEARCHED: Final = ("__main__", "__mp_main__", "builtins")
 
 

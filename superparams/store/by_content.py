@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,14 +25,13 @@ from superparams.store.meanings import (
     plain_or_not,
     point_of,
 )
+from superparams.store.order import PARAM
 from superparams.store.owned import Owned, head_of, mask_of
 from superparams.store.pointnames import refuse_unknown
-from superparams.store.rows import Rows
+from superparams.store.rows import Rows, flat
 from superparams.store.schema import source_of
 
 __all__ = ["Contents", "mask_of_content", "mask_of_text"]
-
-PREFIX: Final = "param."
 
 
 class Contents:
@@ -40,7 +39,7 @@ class Contents:
 
     def __init__(self, rows: Rows) -> None:
         """Of these rows, whose schema has the metadata of the table."""
-        self._rows = rows
+        self.rows = rows
         self._head = head_of(rows.schema)
 
     @cached_property
@@ -52,8 +51,8 @@ class Contents:
 
     def field(self, column: str) -> str:
         """The field whose values stand in a column; an empty text for a result."""
-        source = source_of(self._rows.schema.field(column)) or ""
-        return source.removeprefix(PREFIX) if source.startswith(PREFIX) else ""
+        source = source_of(self.rows.schema.field(column)) or ""
+        return source.removeprefix(PARAM) if source.startswith(PARAM) else ""
 
     def points(self, column: str) -> list[Point]:
         """The named points of a column, of all runs."""
@@ -63,12 +62,12 @@ class Contents:
 
     def mask(self, column: str, is_wanted: Callable[[Point], bool]) -> tuple[pa.Array, pa.Array]:
         """Which rows have one of the points, and which are of runs with names for the column."""
-        name, rows = self.field(column), self._rows
+        name, rows = self.field(column), self.rows
         run, owned = rows.columns("run").column(0), Owned(rows)
         values, field = rows.columns(column).column(0), rows.schema.field(column)
         found = known = pa.repeat(plain_scalar(False, pa.bool_()), len(run))
         for runs, names in self._runs:
-            is_of = _flat(pc.is_in(run, value_set=plain_array(runs, pa.string())))
+            is_of = flat(pc.is_in(run, value_set=plain_array(runs, pa.string())))
             if any(one.column == name for one in names):
                 known = pc.or_(known, is_of)
             for one in names:
@@ -83,7 +82,7 @@ class Contents:
 def _matching(values: pa.ChunkedArray, field: pa.Field, wanted: Any) -> pa.Array:
     """As `matches`; no row where the column could not hold it."""
     try:
-        mask = _flat(matches(values, field, wanted))
+        mask = flat(matches(values, field, wanted))
     except StoreError:
         return pa.repeat(plain_scalar(False, pa.bool_()), len(values))
     return pc.fill_null(mask, plain_scalar(False, pa.bool_()))
@@ -102,26 +101,27 @@ def mask_of_content(rows: Rows, column: str, wanted: Any, x: Any, of: Any) -> pa
     Raises:
         StoreError: For a value that the column could never hold, and a name that no point has.
     """
-    mask = _mask_by_run(rows, column, wanted, x, of)
+    contents = Contents(rows)
+    mask = _mask_by_run(contents, column, wanted, x, of)
     if mask is None:
         refuse_unknown(of, rows, column, x, wanted)
-    value = _value_of_point(of, Contents(rows).field(column), x)
+    value = _value_of_point(of, contents.field(column), x)
     if value is NOT_PLAIN:
         return mask_of(rows, column, wanted, of) if mask is None else mask
     # Rows that ran before the point had a name have its value.
-    held = _held(rows, column, value)
+    held = _held(contents, column, value)
     try:
         mask = mask_of(rows, column, wanted, of) if mask is None else mask
     except StoreError:
         if not held.true_count:
             raise
         return held
-    return pc.or_(pc.fill_null(_flat(mask), plain_scalar(False, pa.bool_())), held)
+    return pc.or_(pc.fill_null(flat(mask), plain_scalar(False, pa.bool_())), held)
 
 
-def _held(rows: Rows, column: str, value: Any) -> pa.Array:
+def _held(contents: Contents, column: str, value: Any) -> pa.Array:
     """Which rows have a value itself, or its text beside the names of points."""
-    contents = Contents(rows)
+    rows = contents.rows
     labels = {point.label for point in contents.points(column)}
     values, field = rows.columns(column).column(0), rows.schema.field(column)
     found = _matching(values, field, value)
@@ -145,9 +145,9 @@ def _value_of_point(of: Any, name: str, x: Any) -> Any:
     return NOT_PLAIN
 
 
-def _mask_by_run(rows: Rows, column: str, today: Any, x: Any, of: Any) -> pa.Array | None:
+def _mask_by_run(contents: Contents, column: str, today: Any, x: Any, of: Any) -> pa.Array | None:
     """As `mask_of_content`; None where no run tells of names."""
-    contents = Contents(rows)
+    rows = contents.rows
     points = contents.points(column)
     if not points or (isinstance(x, str) and x in [p.label for p in points]):
         return None
@@ -157,12 +157,14 @@ def _mask_by_run(rows: Rows, column: str, today: Any, x: Any, of: Any) -> pa.Arr
     found, known = contents.mask(column, is_wanted)
     try:
         others = pc.fill_null(
-            _flat(mask_of(rows, column, today, of)), plain_scalar(False, pa.bool_())
+            flat(mask_of(rows, column, today, of)), plain_scalar(False, pa.bool_())
         )
     except StoreError:
         return found
     if not is_group(x):
-        others = pc.or_(pc.and_(others, pc.invert(known)), _held(rows, column, _text_of_class(x)))
+        others = pc.or_(
+            pc.and_(others, pc.invert(known)), _held(contents, column, _text_of_class(x))
+        )
     return pc.or_(found, others)
 
 
@@ -226,7 +228,3 @@ def _is_written(point: Point, text: str) -> bool:
         return is_number and float(text) == point.value
     except ValueError:
         return False
-
-
-def _flat(found: Any) -> Any:
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found

@@ -22,21 +22,21 @@ def renamed_since(root: Path, space: Any) -> tuple[list[Named] | None, list[str]
         root: The folder of the experiment.
         space: The space that is about to run.
     """
-    told = _told_last(root)
+    recorded = _names_of_last(root)
     names = [*declared_names(type(space)), *declared_names(space)]
-    if told is None and any(one.points for one in names):
+    if recorded is None and any(one.points for one in names):
         return names, [
             "an older version recorded the last run without the meanings of the names of points: "
             f"if {type(space).__name__} has renamed points since, rows of that run have wrong "
             "names; run them again with resume=False then"
         ]
-    if not told:
+    if not recorded:
         return None, []
     known: dict[tuple[str, str], list[Point]] = {}
     for one in names:
         known.setdefault((one.column, one.owner), []).extend(one.points)
     changes: dict[str, None] = {}
-    for one in told:
+    for one in recorded:
         for point in one.points:
             now = known.get((one.column, one.owner), [])
             changes.update((f"{one.column}: {x}", None) for x in _change(point, now))
@@ -50,7 +50,7 @@ def renamed_since(root: Path, space: Any) -> tuple[list[Named] | None, list[str]
     ]
 
 
-def _told_last(root: Path) -> list[Named] | None:
+def _names_of_last(root: Path) -> list[Named] | None:
     """The names that the table has, or those of the last run; None where neither tells."""
     try:
         table = open_table(root / TABLE, verify=False)

@@ -12,11 +12,11 @@ from typing import Any, Final, cast
 from superparams.declare import recorded_fields
 from superparams.fields import Axis, Value, is_group
 
-__all__ = ["ORDER_OF", "checked_order", "declared_order", "in_order", "joined_orders"]
+__all__ = ["ORDER_OF", "PARAM", "checked_order", "declared_order", "in_order", "joined_orders"]
 
 ORDER_OF: Final = "order"  # in run.json, and in the metadata of the table
 MOST_POINTS: Final = 1000  # groups on one axis that are looked at
-PARAM: Final = "param."
+PARAM: Final = "param."  # how the source of a column of parameters begins
 
 
 def declared_order(space: Any) -> list[str]:

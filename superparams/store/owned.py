@@ -24,7 +24,8 @@ from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group
 from superparams.labels import labels_of, leaves_class_open, naming
 from superparams.store.matching import matches, refuse_no_name
-from superparams.store.rows import Rows
+from superparams.store.order import PARAM
+from superparams.store.rows import Rows, flat
 from superparams.store.schema import source_of
 from superparams.store.tablefile import HEAD
 
@@ -48,7 +49,6 @@ __all__ = [
 
 FIELDS_OF: Final = "fields"  # in run.json, and in the metadata of the table
 MOST_POINTS: Final = 1000  # groups on one axis that are told apart
-PREFIX: Final = "param."
 INSIDE: Final = "*"
 MADE: Final = object()  # by a derived field
 ATOMS: Final = (type(None), bool, int, float, complex, str, bytes, enum.Enum)  # one column each
@@ -208,9 +208,9 @@ class Owned:
         self._fields = {field.name: field for field in rows.schema}
         sources = {name: source_of(field) or "" for name, field in self._fields.items()}
         self._params = {
-            source.removeprefix(PREFIX): name
+            source.removeprefix(PARAM): name
             for name, source in sources.items()
-            if source.startswith(PREFIX)
+            if source.startswith(PARAM)
         }
         self._names = {column: name for name, column in self._params.items()}
         self._told = _told(rows.schema)
@@ -228,7 +228,7 @@ class Owned:
         for entry in self._told:
             here = self._has(entry["fields"], self._names[column], len(run))
             is_of = pc.is_in(run, value_set=plain_array(entry["runs"], pa.string()))
-            known = pc.if_else(_flat(is_of), here, known)
+            known = pc.if_else(flat(is_of), here, known)
         return known
 
     def _has(self, fields: Fields, name: str, size: int) -> Any:
@@ -257,7 +257,7 @@ class Owned:
             found = matches(self._rows.columns(column).column(0), self._fields[column], label)
         except StoreError:  # it holds no text
             return nowhere
-        return pc.fill_null(_flat(found), plain_scalar(False, pa.bool_()))
+        return pc.fill_null(flat(found), plain_scalar(False, pa.bool_()))
 
     def nones(self, columns: Collection[str]) -> dict[str, pa.Array]:
         """Of the columns with nulls that are None: which of their rows are.
@@ -293,11 +293,7 @@ def mask_of(rows: Rows, column: str, wanted: Any, of: Any) -> pa.Array:
 
 def is_none(column: pa.ChunkedArray, has: pa.Array) -> pa.Array:
     """Which rows of a column are None: null where the setting has the field, or may have it."""
-    return pc.and_(_flat(pc.is_null(column)), pc.fill_null(has, plain_scalar(True, pa.bool_())))
-
-
-def _flat(found: Any) -> pa.Array:
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    return pc.and_(flat(pc.is_null(column)), pc.fill_null(has, plain_scalar(True, pa.bool_())))
 
 
 def _told(schema: pa.Schema) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from superparams.store.matching import (
     text_meant,
 )
 from superparams.store.meanings import MEANINGS, Point, names_by_run
+from superparams.store.order import PARAM
 from superparams.store.owned import FIELDS_OF, fields_by_run, head_of
 from superparams.store.rows import Rows
 from superparams.store.schema import source_of
@@ -37,7 +38,7 @@ class Recorded:
     def __init__(self, schema: pa.Schema, column: str) -> None:
         """Of a column of a table with this schema."""
         source = source_of(schema.field(column)) if column in schema.names else None
-        name = column if source is None else source.removeprefix("param.")
+        name = column if source is None else source.removeprefix(PARAM)
         head = head_of(schema)
         runs = {id(one): one for one in names_by_run(head.get(MEANINGS)).values()}
         self.names: dict[str, list[Point]] = {}

@@ -22,6 +22,7 @@ from superparams.store.meanings import (
     names_by_run,
     together,
 )
+from superparams.store.order import PARAM
 from superparams.store.owned import (
     FIELDS_OF,
     Condition,
@@ -31,14 +32,13 @@ from superparams.store.owned import (
     head_of,
     told_apart,
 )
-from superparams.store.rows import Rows
+from superparams.store.rows import Rows, flat
 from superparams.store.schema import source_of
 from superparams.store.tablefile import HEAD, Old
 
 __all__ = ["NAMED", "Renaming", "Renamings", "renamed_as", "renamed_rows"]
 
 NAMED: Final = "named"  # in the metadata of the table: the names that its rows have
-PREFIX: Final = "param."
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Renaming:
             return table
         owned, run, made = Owned(Rows.of_table(table)), table.column("run"), table
         for group in filter(lambda one: one.is_changed, self._groups):
-            is_of = _flat(pc.is_in(run, value_set=plain_array(group.runs, pa.string())))
+            is_of = flat(pc.is_in(run, value_set=plain_array(group.runs, pa.string())))
             for named, labels in zip(group.names, group.new, strict=True):
                 place = _place(table.schema, named.column)
                 if place is not None and any(old != new for old, new in labels.items()):
@@ -144,7 +144,7 @@ class Renaming:
 
 def _place(schema: pa.Schema, column: str) -> int | None:
     """Where the column of a field stands."""
-    wanted = PREFIX + column
+    wanted = PARAM + column
     return next((at for at, field in enumerate(schema) if source_of(field) == wanted), None)
 
 
@@ -163,13 +163,9 @@ def _relabelled(
     write: Callable[[str], str] = to_json if is_json else str
     before = plain_array([write(one) for one in labels], pa.string()).cast(form)
     after = plain_array([write(one) for one in labels.values()], pa.string()).cast(form)
-    place = pc.index_in(_flat(old), value_set=before)
+    place = pc.index_in(flat(old), value_set=before)
     mask = pc.and_(mask, pc.is_valid(place))
-    return pa.chunked_array([pc.if_else(mask, after.take(place), _flat(made))], form)
-
-
-def _flat(found: Any) -> Any:
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    return pa.chunked_array([pc.if_else(mask, after.take(place), flat(made))], form)
 
 
 @dataclass(slots=True)
@@ -205,8 +201,8 @@ class Renamings:
             kept: The names of the runs that the newer table holds.
             names: The names that its rows get; None for those of the newest run.
         """
-        told = {run.name: as_named(run.manifest().get(MEANINGS)) for run in runs}
-        ledgers = {run: one for run, one in told.items() if one is not None}
+        recorded = {run.name: as_named(run.manifest().get(MEANINGS)) for run in runs}
+        ledgers = {run: one for run, one in recorded.items() if one is not None}
         known = names_by_run(old.meanings if old else None)
         last, newest = as_named(old.named) if old else None, max(ledgers, default=None)
         named = names
@@ -265,16 +261,16 @@ def _declared(of: Any) -> list[Named]:
 def _renamed(rows: Rows, head: Mapping[str, object], renaming: Renaming) -> Rows:
     if not renaming.is_needed:
         return rows
-    told = {
+    recorded = {
         **head,
         MEANINGS: together(renaming.names()),
         FIELDS_OF: told_apart(renaming.fields(fields_by_run(head.get(FIELDS_OF)))),
     }
     schema = rows.schema.with_metadata(
-        {**metadata_of(rows.schema), HEAD: json.dumps(told).encode()}
+        {**metadata_of(rows.schema), HEAD: json.dumps(recorded).encode()}
     )
     sources = {source_of(field): field.name for field in schema}
-    needed = [sources[PREFIX + one] for one in renaming.columns if PREFIX + one in sources]
+    needed = [sources[PARAM + one] for one in renaming.columns if PARAM + one in sources]
     made = renaming.applied(rows.columns(*needed, "run"))
 
     def read(names: Sequence[str] | None) -> pa.Table:

@@ -26,6 +26,11 @@ from superparams.store.tablefile import OUTCOME, refuse_nulls
 Read = Callable[[Sequence[str] | None], pa.Table]
 
 
+def flat(found: Any) -> Any:
+    """A column of a table as one array; an array as it is."""
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
 class Rows:
     """Some rows with all their columns, read by column until they are all asked for.
 

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from superparams.cli import told
+from superparams.visible.units import counted
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ def test_sizes(number: int, text: str) -> None:
 
 
 def test_counts() -> None:
-    assert told.count(1, "setting") == "1 setting"
-    assert told.count(1200, "setting") == "1,200 settings"
+    assert counted(1, "setting") == "1 setting"
+    assert counted(1200, "setting") == "1,200 settings"
 
 
 def test_moments_are_of_the_clock_here() -> None:

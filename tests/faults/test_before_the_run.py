@@ -16,7 +16,7 @@ import pytest
 from superparams.job import prepare
 from superparams.policy import asked
 from superparams.surroundings.imports import generators_of
-from tests.runs import environment
+from tests.runs import environment, tables
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -40,16 +40,7 @@ def rows(folder: Path, text: str, *names: str, **files: str) -> list[list[dict[s
     for name, content in files.items():
         (folder / f"{name}.py").write_text(content)
     (folder / "script.py").write_text(text)
-    process = subprocess.run(
-        [sys.executable, "script.py"],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert process.returncode == 0, process.stderr
-    found = [json.loads(line) for line in process.stdout.splitlines()]
+    found = tables(folder, "script.py")
     for table in found:
         assert {row["status"] for row in table} == {"done"}, table
     return [[{name: row[name] for name in names} for row in table] for table in found]

@@ -5,15 +5,12 @@ FAULTS rows 43 and 46.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.runs import environment
+from tests.runs import tables
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -123,20 +120,6 @@ for name in "defined.txt", "rebound.txt":
 
 def guarded(text: str) -> str:
     return "if __name__ == '__main__':\n" + "".join(f"    {x}\n" for x in text.splitlines())
-
-
-def tables(folder: Path, *how: str) -> list[Any]:
-    """The rows of each run of a script, in order."""
-    process = subprocess.run(
-        [sys.executable, *how],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert process.returncode == 0, process.stderr
-    return [json.loads(line) for line in process.stdout.splitlines()]
 
 
 def expected(factor: int, weight: int, limits: list[int]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from superparams import visible
-from superparams.cli import given, told
+from superparams.cli import given
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.experiment import Experiment
@@ -124,7 +125,7 @@ def _of_accepted(one: Accepted) -> Decision:
 
 def _of_change(one: CodeChange, code: str) -> Decision:
     parts = one.parts or ()
-    lines = [f"{told.count(one.settings, 'setting')} by code {visible.line(code[:CODE])}:"]
+    lines = [f"{counted(one.settings, 'setting')} by code {visible.line(code[:CODE])}:"]
     lines += [f"  {visible.line(part)}" for part in parts]
     if not parts:
         lines.append("  what that code was is not kept")

@@ -13,6 +13,7 @@ from superparams import visible
 from superparams.cli import given, told
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.experiment import Experiment
@@ -120,7 +121,7 @@ def _lines(found: Cleaning) -> Iterator[str]:
         yield f"all of {visible.line(found.root)}: every result, log and run"
     yield from (text for number, text in _parts(found) if number)
     if found.uncovered:
-        which = told.count(found.uncovered, "setting")
+        which = counted(found.uncovered, "setting")
         yield f"  for {which} an earlier outcome counts again"
     if not found.is_empty:
         yield f"{told.size(found.size)} in all"
@@ -130,10 +131,10 @@ def _lines(found: Cleaning) -> Iterator[str]:
 
 def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
     runs, settings, left_over = map(len, (found.runs, found.settings, found.left_over))
-    yield found.outcomes, f"the outcome of {told.count(found.outcomes, 'setting')}"
-    yield runs, f"{told.count(runs, 'run')} of which no outcome counts"
-    yield settings, f"{told.count(settings, 'folder')} of settings that are not recorded"
-    yield left_over, f"{told.count(left_over, 'file')} that killed processes left"
+    yield found.outcomes, f"the outcome of {counted(found.outcomes, 'setting')}"
+    yield runs, f"{counted(runs, 'run')} of which no outcome counts"
+    yield settings, f"{counted(settings, 'folder')} of settings that are not recorded"
+    yield left_over, f"{counted(left_over, 'file')} that killed processes left"
 
 
 def _document(cls: type[Experiment], found: Cleaning) -> dict[str, Any]:

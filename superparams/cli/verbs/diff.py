@@ -12,6 +12,7 @@ from superparams import visible
 from superparams.cli import given, told
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.store.compared import ColumnDifference, Compared, Pair
@@ -104,12 +105,12 @@ def _results(found: Compared) -> Iterator[str]:
     differ = f", of which {found.different:,} differ" if found.different else ", all the same"
     alone = [(found.before, "the first"), (found.after, "the second")]
     only = "".join(f"; {number:,} in {where} alone" for number, where in alone if number)
-    both = f"{told.count(found.both, 'setting')} in both{differ if found.both else ''}"
+    both = f"{counted(found.both, 'setting')} in both{differ if found.both else ''}"
     yield from _title("results", both + only)
     for (old, new), number in found.status.items():
         yield f"  {number:,} {visible.line(old)} → {visible.line(new)}"
     if found.lengths:
-        yield f"  {told.count(found.lengths, 'setting')} with another number of rows"
+        yield f"  {counted(found.lengths, 'setting')} with another number of rows"
     for column in found.columns:
         yield from _column(column)
 
@@ -117,7 +118,7 @@ def _results(found: Compared) -> Iterator[str]:
 def _column(column: ColumnDifference) -> Iterator[str]:
     more = ", most in" if len(column.largest) < column.settings else ""
     rows = f" ({column.rows:,} rows)" if column.rows > column.settings else ""
-    settings = told.count(column.settings, "setting")
+    settings = counted(column.settings, "setting")
     yield f"  {visible.line(column.name)} differs in {settings}{rows}{more}"
     for pair in column.largest:
         row = "" if pair.row is None else f"  row {pair.row:,}"

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from superparams import visible
-from superparams.cli import given, told
+from superparams.cli import given
 from superparams.cli.parameters import NAME
 from superparams.cli.session import Session
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.loading import Loaded
@@ -132,7 +133,7 @@ def _print_entry(entry: _Entry, *widths: int) -> None:
 def _size(entry: _Entry) -> str:
     if entry.settings is None:
         return ""
-    return ("" if entry.is_exact else "at most ") + told.count(entry.settings, "setting")
+    return ("" if entry.is_exact else "at most ") + counted(entry.settings, "setting")
 
 
 def _state(entry: _Entry) -> str:

@@ -189,8 +189,8 @@ def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: b
 def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
     from superparams import visible
     from superparams.cli.tables import is_terminal, lines_of, room, styled
-    from superparams.cli.told import count
     from superparams.experiment import name_of
+    from superparams.visible.units import counted
 
     most = (SHOWN if is_terminal() else 0) if limit is None else limit
     for place, (cls, results) in enumerate(found):
@@ -203,14 +203,14 @@ def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
         table = _selected(results, every, asked, is_for_people=True)
         click.echo(styled(visible.line(f"{name_of(cls)}: {results.summary}"), bold=True))
         if table.num_rows < len(results):
-            click.echo(f"{table.num_rows:,} of {count(len(results), 'row')}")
+            click.echo(f"{table.num_rows:,} of {counted(len(results), 'row')}")
             if not table.num_rows:
                 continue
         made = _table(results, table, every, asked, most or None)
         for line in lines_of(made):
             click.echo(line)
         if most and table.num_rows > most:
-            click.echo(f"… {count(table.num_rows - most, 'more row')}; --limit 0 shows all")
+            click.echo(f"… {counted(table.num_rows - most, 'more row')}; --limit 0 shows all")
         for note in made.notes("--columns a,b chooses", room()):
             click.echo(note)
 

@@ -13,6 +13,7 @@ from superparams.cli import given, told
 from superparams.cli.parameters import KEY
 from superparams.cli.session import Session
 from superparams.cli.tables import COLOURS, styled
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.settings import Setting
@@ -120,7 +121,7 @@ def _results(found: Setting) -> Iterator[str]:
         yield from _pairs((name, x) for name in names if (x := found.row[name]) is not None)
         return
     rows = found.rows.select(names)
-    yield told.count(rows.num_rows, "row")
+    yield counted(rows.num_rows, "row")
     table = frame(rows, ROWS).fitted(room())
     yield from (f"  {line}" for line in lines_of(table))
     if rows.num_rows > ROWS:

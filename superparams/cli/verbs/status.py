@@ -10,6 +10,7 @@ import click
 
 from superparams.cli import given
 from superparams.cli.session import Session
+from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.standing import Standing
@@ -49,13 +50,12 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
 
 def _lines(found: Standing) -> Iterator[str]:
     from superparams import visible
-    from superparams.cli import told
     from superparams.cli.tables import styled
 
     yield styled(visible.line(found.name), bold=True)
     size = found.declared.size
     if size is not None:
-        yield f"  space    {told.count(size, 'setting')}"
+        yield f"  space    {counted(size, 'setting')}"
         for name, text in found.declared.axes.items():
             yield f"           {name}: {visible.line(text)}"
     if found.declared.why:
@@ -87,7 +87,6 @@ def _counts(found: Standing) -> str:
 
 def _of_runs(found: Standing) -> Iterator[str]:
     from superparams import visible
-    from superparams.cli import told
     from superparams.store.runs import runs
 
     made = runs(found.root)
@@ -101,7 +100,7 @@ def _of_runs(found: Standing) -> Iterator[str]:
     if (found.root / "results.parquet").exists():
         yield f"  table    {visible.line(found.root / 'results.parquet')}"
     if len(made) > 1:
-        yield f"           {told.count(len(made), 'run')} in all"
+        yield f"           {counted(len(made), 'run')} in all"
 
 
 def _state(run: Run) -> str:
@@ -129,9 +128,8 @@ def _changes(found: Standing) -> Changes | None:
 
 def _of_change(change: Any) -> Iterator[str]:
     from superparams import visible
-    from superparams.cli import told
 
-    what = told.count(change.settings, "setting")
+    what = counted(change.settings, "setting")
     yield f"  changed  since {what} ran, by code {str(change.code)[:8]}:"
     for part in change.parts or ("what that code was is not kept",):
         yield f"           {visible.line(part)}"
