@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from source import PACKAGE, ROOT, Module, read_package
 
-# From the ground up. A layer is a file or a folder directly inside superparams/.
+# From the ground up. A layer is a file or a folder of superparams/; of two that contain a module,
+# the longer name counts.
 LAYERS = (
     "visible",
     "errors",
@@ -78,7 +79,20 @@ MODULES = read_package(PACKAGE)
 
 
 def layer_of(name: str) -> str:
-    return [*name.split("."), ""][1]
+    """The layer that contains a module; for a module in none, the first part of its name."""
+    _, *parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        layer = ".".join(parts[:count])
+        if layer in LAYERS:
+            return layer
+    return [*parts, ""][0]
+
+
+def inside_engines(name: str) -> str | None:
+    """Which part of the layer of engines a module is: "" for the layer's own `__init__`."""
+    if layer_of(name) != ENGINES:
+        return None
+    return [*name.split(".")[1 + len(ENGINES.split(".")) :], ""][0]
 
 
 def inner(modules: Mapping[str, Module]) -> dict[str, Module]:
@@ -116,10 +130,10 @@ def sideways_imports(modules: Mapping[str, Module]) -> list[str]:
     """Imports of one engine by another, or of an engine by what the engines share."""
     wrong: list[str] = []
     for module in inner(modules).values():
-        _, layer, here = [*module.name.split("."), "", ""][:3]
-        for each in module.imports if layer == ENGINES and here else ():
-            _, layer, there = [*each.target.split("."), "", ""][:3]
-            if layer == ENGINES and there not in ("", here, *SHARED_BY_ENGINES):
+        here = inside_engines(module.name)
+        for each in module.imports if here else ():
+            there = inside_engines(each.target)
+            if there is not None and there not in ("", here, *SHARED_BY_ENGINES):
                 wrong.append(f"{module.name}:{each.line} imports its sibling {each.target}")
     return wrong
 
