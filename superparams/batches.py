@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from superparams.adapters.content import items_of
 from superparams.columns import (
     Cell,
     cell,
@@ -31,7 +32,6 @@ from superparams.columns import (
     text,
 )
 from superparams.columns.frames import table_of
-from superparams.content import items_of
 from superparams.outcome import Columns, Outcome, Part, own_columns, parts
 from superparams.outcomes.frozen import Frozen, Refused
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-from superparams import visible
+from superparams.errors import safe_text
 from superparams.worker import is_ours, trace_of, users_trace
 
 __all__ = ["post_mortem"]
@@ -47,4 +47,4 @@ def _to_last_of_users(trace: TracebackType | None) -> TracebackType | None:
 
 def _say(text: str) -> None:
     sys.stdout.flush()  # what the setting printed comes first
-    print(visible.lines(text), file=sys.stderr, flush=True)
+    print(safe_text.lines(text), file=sys.stderr, flush=True)

@@ -13,9 +13,9 @@ from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
 from superparams.field import Field, resolve
 from superparams.fields import FIELDS, REQUIRED, Axis, Search, Value
-from superparams.shorten import shorten
 from superparams.slips import is_method, refuse_slips
 from superparams.texts import hold
 

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from superparams.content import fresh, holds_mutable, snapshot
+from superparams.adapters.content import fresh, holds_mutable, snapshot
 from superparams.errors import FieldError, say_where
+from superparams.errors.short_repr import shorten
 from superparams.fields import (
     FIELDS,
     REQUIRED,
@@ -23,7 +24,6 @@ from superparams.fields import (
     is_open,
 )
 from superparams.points import axis_of, refuse_hidden
-from superparams.shorten import shorten
 from superparams.slips import refuse_no_group, takes_only_groups
 
 __all__ = [

@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
-from superparams.adapters.copies import is_copied, own_of
-from superparams.content import (
+from superparams.adapters.content import (
     fresh,
     holds_mutable,
     is_array,
@@ -22,8 +21,9 @@ from superparams.content import (
     same,
     snapshot,
 )
+from superparams.adapters.copies import is_copied, own_of
 from superparams.errors import FieldError, say_where
-from superparams.shorten import shorten
+from superparams.errors.short_repr import shorten
 
 __all__ = [
     "FIELDS",

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from superparams.errors.safe_text import markup
 from superparams.fields import is_open
 from superparams.show import axes_of, headline, shown_fields
 from superparams.space import dimension_of
-from superparams.visible import markup
 
 __all__ = ["LEFT", "as_html", "caption_of", "table_of_pairs"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Final
 
+from superparams.errors.user_lines import warn_user
 from superparams.job import Job
 from superparams.store import RunFolder, gather_later, save_source
 from superparams.store.others import MOST_KEYS, save_keys
-from superparams.visible.userframes import warn_user
 
 __all__ = ["HURRIED", "PATIENCE", "Keeping"]
 

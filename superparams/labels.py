@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from superparams.content import same
+from superparams.adapters.content import same
 from superparams.declare import SUBCLASSED, recorded_fields
 from superparams.field import Field
 from superparams.fields import FIELDS, REQUIRED, Axis, Value, is_group, is_open

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from superparams.content import fresh, holds_mutable, never_ran
+from superparams.adapters.content import fresh, holds_mutable, never_ran
 from superparams.errors import FieldError, SpaceError, say_where
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted
 from superparams.field import Field, declared_of
 from superparams.fields import FIELDS, Axis, Value, is_group
-from superparams.shorten import shorten
 from superparams.space import Alternatives, Kept, Nested, Product, dimension_of, zipped
-from superparams.visible.units import counted
 
 __all__ = ["Layout", "Refusal", "close_run", "keeps"]
 

@@ -8,9 +8,9 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from superparams.declare import recorded_fields
 from superparams.errors import RunError
+from superparams.errors.user_lines import of_user
 from superparams.fields import is_group
 from superparams.secrets import points_of
-from superparams.visible.userframes import of_user
 
 __all__ = ["OPTIONS", "notes_of", "refuse_old_hook", "with_new_names"]
 

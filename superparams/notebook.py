@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from superparams import visible
+from superparams.errors import safe_text
 from superparams.identity.notebooks import in_notebook
 
 __all__ = ["Output", "in_notebook", "in_one_line"]
@@ -31,7 +31,7 @@ class Output:
         if text == self._text:
             return
         with suppress(Exception):  # a frontend that is gone must not end a run
-            data = {"text/plain": visible.lines(text)}
+            data = {"text/plain": safe_text.lines(text)}
             if self._handle is None:
                 display: Any = sys.modules["IPython.display"].display
                 self._handle = display(data, raw=True, display_id=True)
@@ -42,7 +42,7 @@ class Output:
 
 def in_one_line(error: E) -> E:
     """The same error, of which a notebook shows no traceback: where it was raised says nothing."""
-    line = visible.lines(f"{type(error).__name__}: {error}")
+    line = safe_text.lines(f"{type(error).__name__}: {error}")
     with suppress(AttributeError):  # a class with slots
         error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
     return error

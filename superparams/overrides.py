@@ -7,9 +7,9 @@ from typing import Any
 
 from superparams.declare import fields_of
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
 from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group
-from superparams.shorten import shorten
 
 __all__ = ["by_name", "by_place", "has_inner", "inner", "meant", "unknown"]
 

@@ -14,19 +14,18 @@ import sys
 from collections.abc import Iterable, Iterator, KeysView
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from superparams import visible
-from superparams.content import fresh, hash_of, same
+from superparams.adapters.content import fresh, hash_of, same
 from superparams.declare import SearchMeta, fields_of, recorded_fields
-from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError
+from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError, safe_text
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted
 from superparams.field import Field, copies_of, declared_of, pristine
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
 from superparams.labels import axes_with_names
 from superparams.layout import Layout, Refusal, close_run, keeps
 from superparams.overrides import by_name, by_place, has_inner, inner
-from superparams.shorten import shorten
 from superparams.show import as_dict, as_json, as_row, inline, summary
 from superparams.space import Settings
-from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -253,7 +252,7 @@ class Params(metaclass=SearchMeta):
     # -- an instance ---------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return visible.lines(summary(self) if is_open(self) else inline(self))
+        return safe_text.lines(summary(self) if is_open(self) else inline(self))
 
     def _repr_html_(self) -> str | None:
         if type(self).__repr__ is not Params.__repr__:

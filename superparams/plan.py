@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
 from superparams.errors import RunError
+from superparams.errors.units import counted
 from superparams.identity import key_of_text
 from superparams.keys import Keys
 from superparams.store import Index
 from superparams.store.survey import STATUSES
-from superparams.visible.units import counted
 
 __all__ = ["COUNTED", "Only", "Plan", "plan", "recorded"]
 

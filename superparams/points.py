@@ -22,12 +22,12 @@ from collections.abc import (
 )
 from typing import Any, Final, cast
 
-from superparams.content import snapshot
+from superparams.adapters.content import snapshot
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted
 from superparams.fields import REQUIRED, Axis, Search, Value, is_group, is_open
-from superparams.shorten import shorten
 from superparams.slips import refuse_class, unknown_annotation
-from superparams.visible.units import counted
 
 __all__ = ["axis_of", "refuse_hidden"]
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, SupportsIndex, cast, get_args
 
-from superparams.cores import cores
+from superparams.adapters.processors import cores
 from superparams.engines import Control, Engine, Options, find, has_processes
 from superparams.errors import EngineError, RunError
 from superparams.identity import key_of_text, key_text

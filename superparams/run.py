@@ -17,6 +17,8 @@ from superparams.batches import counts, decode, seconds
 from superparams.debugging import post_mortem
 from superparams.engines import Control
 from superparams.errors import RunError, SettingFailed
+from superparams.errors.units import counted
+from superparams.errors.user_lines import warn_user
 from superparams.experiment import Experiment, name_of
 from superparams.identity.code import fingerprint
 from superparams.interrupts import Interrupts
@@ -43,8 +45,6 @@ from superparams.store.notebooks import home_of
 from superparams.store.others import MOST_KEYS, Heartbeat, going_on
 from superparams.store.report import keep_report
 from superparams.store.shown import summary_of
-from superparams.visible.units import counted
-from superparams.visible.userframes import warn_user
 from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]

@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, cast
 
-from superparams.content import PLAIN_MODULES, comes_from, fresh, same
+from superparams.adapters.content import PLAIN_MODULES, comes_from, fresh, same
 from superparams.declare import fields_of, recorded_fields
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
 from superparams.field import Field, declared_of
 from superparams.fields import REQUIRED, Axis, Value, is_group, is_open
 from superparams.labels import label_of, leaves_class_open, naming
 from superparams.layout import Layout
-from superparams.shorten import shorten
 
 __all__ = [
     "Rows",

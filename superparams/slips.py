@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
 from superparams.fields import (
     REQUIRED,
     Axis,
@@ -23,7 +24,6 @@ from superparams.fields import (
     search,
     value,
 )
-from superparams.shorten import shorten
 
 __all__ = [
     "is_method",

@@ -16,10 +16,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar, cast, overload
 
-from superparams.content import same
+from superparams.adapters.content import same
 from superparams.errors import SizeError, SpaceError
+from superparams.errors.units import counted
 from superparams.fields import Axis, is_group
-from superparams.visible.units import counted
 
 __all__ = ["Dimension", "Kept", "Product", "Settings", "dimension_of", "zipped"]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from superparams.declare import fields_of, recorded_fields
 from superparams.errors import headline, is_ours, trace_of, users_trace
+from superparams.errors.user_lines import warn_user
 from superparams.experiment import Experiment, Place
 from superparams.field import copies_of, pristine
 from superparams.fields import is_group, is_open
@@ -35,7 +36,6 @@ from superparams.show import Rows, row_of_field
 from superparams.snapshot import Snapshot, import_changing, install
 from superparams.surroundings import Surroundings
 from superparams.surroundings.generators import Generators, aside
-from superparams.visible.userframes import warn_user
 
 __all__ = [
     "Place",

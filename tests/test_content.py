@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from superparams.content import fresh, hash_of, holds_mutable, same, snapshot
-from superparams.shorten import shorten
+from superparams.adapters.content import fresh, hash_of, holds_mutable, same, snapshot
+from superparams.errors.short_repr import shorten
 
 Pair = collections.namedtuple("Pair", "a b")
 

@@ -20,7 +20,7 @@ import pytest
 from sklearn.svm import SVC
 
 from superparams import Experiment, Params, search, value
-from superparams.content import same
+from superparams.adapters.content import same
 from superparams.errors import FieldError, ReadOnlyError, SpaceError, SuperparamsError
 from tests.timing import PATIENCE
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from superparams.cores import cores
+from superparams.adapters.processors import cores
 from superparams.engines import Options
 from superparams.errors import EngineError, RunError, SuperparamsError
 from superparams.policy import asked

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, Results, search, value
-from superparams.cores import cores
+from superparams.adapters.processors import cores
 from superparams.errors import (
     EngineError,
     RunError,

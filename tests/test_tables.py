@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams import visible
-from superparams.visible.table import Table
+from superparams.errors import safe_text
+from superparams.views.text_table import Table
 
 WIDE = Table(
     ["key", "folds", "kernel", "C", "seed", "accuracy", "status"],
@@ -148,8 +148,8 @@ def test_it_fits_wherever_that_can_be(
             [[*(row[at] for at in sorted(keep)), "…"] for row in rows],
         )
     )
-    if keep and max(map(visible.width, least)) <= room:
-        assert max(map(visible.width, lines)) <= room
+    if keep and max(map(safe_text.width, least)) <= room:
+        assert max(map(safe_text.width, lines)) <= room
 
 
 @pytest.mark.parametrize("room", range(1, 60, 7))

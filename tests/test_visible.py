@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams import visible
 from superparams.cli import document
+from superparams.errors import safe_text
 
 
 @pytest.mark.parametrize(
@@ -25,16 +25,16 @@ from superparams.cli import document
     ],
 )
 def test_in_one_line(text: object, shown: str) -> None:
-    assert visible.line(text) == shown
+    assert safe_text.line(text) == shown
 
 
 def test_lines_and_tabs_stay_in_several() -> None:
-    assert visible.lines("a\n\tb\x1b]0;title\x07\r") == "a\n\tb\\x1b]0;title\\x07\\r"
+    assert safe_text.lines("a\n\tb\x1b]0;title\x07\r") == "a\n\tb\\x1b]0;title\\x07\\r"
 
 
 @given(st.text())
 def test_nothing_that_a_terminal_obeys(text: str) -> None:
-    for shown in (visible.line(text), visible.lines(text).replace("\n", "").replace("\t", "")):
+    for shown in (safe_text.line(text), safe_text.lines(text).replace("\n", "").replace("\t", "")):
         assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in shown)
         shown.encode()
 
@@ -49,7 +49,7 @@ def test_json_holds_the_text_and_nothing_that_a_terminal_obeys(text: str) -> Non
 
 
 def test_width_and_padding() -> None:
-    assert [visible.width(one) for one in ("abc", "漢字", "e\u0301", "")] == [3, 4, 1, 0]
-    assert visible.padded("漢", 4) == "漢  "
-    assert visible.padded("7", 3, right=True) == "  7"
-    assert visible.padded("long", 2) == "long"
+    assert [safe_text.width(one) for one in ("abc", "漢字", "e\u0301", "")] == [3, 4, 1, 0]
+    assert safe_text.padded("漢", 4) == "漢  "
+    assert safe_text.padded("7", 3, right=True) == "  7"
+    assert safe_text.padded("long", 2) == "long"

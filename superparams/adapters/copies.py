@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from superparams.content import (
+from superparams.adapters.content import (
     CONTAINERS,
     fresh,
     holds_mutable,

@@ -15,10 +15,10 @@ from superparams.arguments.reading import Untold, read
 from superparams.arguments.scalars import BARE
 from superparams.arguments.words import Word
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
 from superparams.field import Field
 from superparams.fields import Axis, search
 from superparams.overrides import meant
-from superparams.shorten import shorten
 
 __all__ = ["Chosen", "chosen_by"]
 

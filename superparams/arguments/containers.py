@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from superparams.arguments.grammar import Unreadable, between_brackets, pair, text_of
 from superparams.arguments.scalars import EXACT, LOOSE, Reading, constructed
-from superparams.shorten import shorten
+from superparams.errors.short_repr import shorten
 
 __all__ = ["Item", "container", "hints_of", "kind_of"]
 

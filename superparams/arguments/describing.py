@@ -13,9 +13,9 @@ from superparams.arguments.naming import type_text
 from superparams.arguments.options import name_of_option
 from superparams.arguments.picks import current, group_classes, own_name, points_of
 from superparams.declare import fields_of
+from superparams.errors.short_repr import shorten
 from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group, name_of
-from superparams.shorten import shorten
 
 __all__ = ["Described", "describe"]
 

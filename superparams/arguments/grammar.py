@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from superparams.shorten import shorten
+from superparams.errors.short_repr import shorten
 
 __all__ = [
     "Unreadable",

@@ -12,7 +12,7 @@ from superparams.arguments.annotations import Scope, is_anything, is_group_class
 from superparams.arguments.containers import hints_of, kind_of
 from superparams.arguments.options import name_of_option
 from superparams.arguments.scalars import scalar_of
-from superparams.shorten import shorten
+from superparams.errors.short_repr import shorten
 
 __all__ = ["examples", "type_text"]
 

@@ -12,10 +12,10 @@ from superparams.arguments.picks import Unmade, current, group_classes, points_o
 from superparams.arguments.words import Given, Word, known_name, sorted_words, words_of
 from superparams.declare import fields_of
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
 from superparams.field import Field
 from superparams.fields import REQUIRED, Axis, Value, is_group
 from superparams.overrides import meant
-from superparams.shorten import shorten
 
 __all__ = ["parse"]
 

@@ -15,7 +15,7 @@ from superparams.arguments.grammar import Unreadable
 from superparams.arguments.naming import type_text
 from superparams.arguments.options import enum_member, literal
 from superparams.arguments.scalars import EXACT, WORD, Reading, is_any_text, scalar_of
-from superparams.shorten import shorten
+from superparams.errors.short_repr import shorten
 from superparams.slips import unknown_annotation
 
 __all__ = ["Untold", "read", "takes_any_text"]

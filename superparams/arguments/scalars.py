@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from superparams.arguments.grammar import Unreadable, text_of, unquote, unquote_bytes
-from superparams.shorten import shorten
+from superparams.errors.short_repr import shorten
 
 __all__ = ["BARE", "EXACT", "LOOSE", "WORD", "Reading", "constructed", "is_any_text", "scalar_of"]
 

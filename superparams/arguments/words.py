@@ -12,9 +12,9 @@ from superparams.arguments.naming import examples
 from superparams.arguments.picks import group_classes, points_of
 from superparams.declare import fields_of
 from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
 from superparams.fields import is_group
 from superparams.overrides import unknown
-from superparams.shorten import shorten
 
 __all__ = ["Given", "Word", "known_name", "sorted_words", "words_of"]
 

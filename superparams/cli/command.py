@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from superparams import visible
-from superparams.errors import SuperparamsError
+from superparams.errors import SuperparamsError, safe_text
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -219,7 +218,7 @@ def _show(error: click.ClickException) -> None:
     error.show(said)
     if isinstance(error, click.NoSuchOption):
         said.write(_option_meant(error.option_name))
-    click.echo(visible.lines(said.getvalue()), err=True, nl=False)
+    click.echo(safe_text.lines(said.getvalue()), err=True, nl=False)
 
 
 def _option_meant(name: str) -> str:
@@ -239,7 +238,7 @@ def _blame(error: Exception) -> None:
     text = told(error)
     if text is None:
         raise error
-    click.echo(f"Error: {visible.lines(text)}", err=True)
+    click.echo(f"Error: {safe_text.lines(text)}", err=True)
 
 
 def _verb_meant(error: SuperparamsError) -> str:
@@ -256,6 +255,6 @@ def _aborted(error: click.Abort) -> int:
     if not isinstance(cause, KeyboardInterrupt):  # a question that was not answered with yes
         click.echo("Nothing was done.", err=True)
         return USAGE
-    told = visible.lines(f"Interrupted: {cause}") if cause.args else "Interrupted."
+    told = safe_text.lines(f"Interrupted: {cause}") if cause.args else "Interrupted."
     click.echo(told, err=True)
     return INTERRUPTED

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from superparams import visible
 from superparams.arguments import Described, describe
 from superparams.cli.tables import styled
+from superparams.errors import safe_text
 from superparams.experiment import Experiment, name_of
 
 __all__ = ["write_fields"]
@@ -17,11 +17,11 @@ SHOWN = 60  # characters of a default
 def write_fields(formatter: click.HelpFormatter, cls: type[Experiment]) -> None:
     """What an experiment is about, and its fields: name and type, points or value, doc."""
     doc = cls.__doc__ if isinstance(cls.__doc__, str) else ""
-    about = visible.line(next(iter(doc.strip().splitlines()), ""))
-    name = styled(visible.line(name_of(cls)), bold=True)
+    about = safe_text.line(next(iter(doc.strip().splitlines()), ""))
+    name = styled(safe_text.line(name_of(cls)), bold=True)
     formatter.write_paragraph()
     formatter.write_text(f"{name}: {about}" if about else name)
-    rows = [(visible.line(f"{one.name}: {one.type}"), _text(one)) for one in describe(cls)]
+    rows = [(safe_text.line(f"{one.name}: {one.type}"), _text(one)) for one in describe(cls)]
     with formatter.indentation():
         if rows:
             formatter.write_dl(rows)
@@ -31,4 +31,4 @@ def write_fields(formatter: click.HelpFormatter, cls: type[Experiment]) -> None:
 
 def _text(one: Described) -> str:
     shown = one.default if len(one.default) <= SHOWN else one.default[: SHOWN - 1] + "…"
-    return visible.line("  ".join([shown, " ".join(one.doc.split())])).rstrip()
+    return safe_text.line("  ".join([shown, " ".join(one.doc.split())])).rstrip()

@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
-from superparams import visible
 from superparams.cli import document
 from superparams.cli.tables import is_terminal
-from superparams.errors import CommandError
+from superparams.errors import CommandError, safe_text
 from superparams.store.owned import Owned
 from superparams.store.rows import Rows, as_dicts
 from superparams.store.shown import cell, mark_nones, numbers, table_of
-from superparams.visible.table import Table
+from superparams.views.text_table import Table
 
 if TYPE_CHECKING:
     from superparams.store import Results
@@ -66,7 +65,7 @@ def _parquet(table: pa.Table, file: Path | None) -> None:
 
 def _csv(table: pa.Table, file: IO[str]) -> None:
     # At a terminal one line a row, and nothing that the terminal would obey.
-    show: Callable[[object], str] = visible.line if file.isatty() else str
+    show: Callable[[object], str] = safe_text.line if file.isatty() else str
     plain = csv.writer(file, lineterminator="\n")
     quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(map(show, table.column_names))
@@ -102,7 +101,7 @@ def _markdown(table: pa.Table, file: IO[str]) -> None:
 
 
 def _escaped(text: str) -> str:
-    return visible.line(" ".join(text.split())).replace("\\", "\\\\").replace("|", "\\|")
+    return safe_text.line(" ".join(text.split())).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _text(x: Any) -> str:
@@ -208,4 +207,4 @@ def frame(table: pa.Table, most: int) -> Table:
     """The first rows of any table as short text."""
     names = table.column_names
     cells = [[cell(name, x) for name, x in row.items()] for row in rows(table.slice(0, most))]
-    return Table(list(map(visible.line, names)), cells, numbers(table.schema))
+    return Table(list(map(safe_text.line, names)), cells, numbers(table.schema))

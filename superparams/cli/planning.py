@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superparams import visible
 from superparams.cli import told
+from superparams.errors import safe_text
+from superparams.errors.units import counted
 from superparams.experiment import Experiment
 from superparams.job import Job, prepare
 from superparams.plan import COUNTED, inside, is_sparse, recorded
 from superparams.policy import Asked
 from superparams.store import has_records, read_index
 from superparams.store.durations import mean_seconds
-from superparams.visible.units import counted
 
 __all__ = ["Planned", "planned"]
 
@@ -76,7 +76,7 @@ class Planned:
         parts = [f"{count:,} {name}" for name, count in counts.items() if count]
         recorded = f" ({', '.join(parts)})" if parts else ""
         todo = f"{plan.n_todo:,} to run" if plan.n_todo else "nothing to run"
-        name = visible.line(self.job.program.name)
+        name = safe_text.line(self.job.program.name)
         yield f"{name}: {counted(plan.size, 'setting')}{recorded}; {todo}"
         if plan.n_todo and self.seconds is not None:
             took = f"{told.duration(self.each)} a setting so far"

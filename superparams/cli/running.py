@@ -12,12 +12,11 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from superparams import visible
 from superparams.cli import blame
 from superparams.cli.formats import as_table, for_people
 from superparams.cli.tables import is_terminal, lines_of, room, styled
 from superparams.engines import Control
-from superparams.errors import SuperparamsError
+from superparams.errors import SuperparamsError, safe_text
 from superparams.experiment import Experiment, name_of
 from superparams.run import run_all
 from superparams.store import Results
@@ -121,14 +120,16 @@ class Ended:
         yield summary_of(self.results, self.results.elapsed if is_timed else None)
         kinds = failures_of(self.results, FAILURES + 1) if self.failed else []
         for one in kinds[:FAILURES] if not rows else ():
-            yield from visible.wrapped(f"  {visible.line(shortened(one))}", room(), indent="    ")
+            yield from safe_text.wrapped(
+                f"  {safe_text.line(shortened(one))}", room(), indent="    "
+            )
         if len(kinds) > FAILURES and not rows:
             rest = self.failed - sum(one.settings for one in kinds[:FAILURES])
             yield f"  … and {rest:,} that ended in other ways"
         if kinds:
             yield from self._remedy(kinds[0])
         if self.results.report is not None:
-            yield f"report: {visible.line(_short(self.results.report))}"
+            yield f"report: {safe_text.line(_short(self.results.report))}"
 
     def _table(self) -> list[str]:
         found = self.results
@@ -146,10 +147,10 @@ class Ended:
         return rows
 
     def _remedy(self, one: Failures) -> Iterator[str]:
-        what = visible.line(f"{self.name} {one.key[:8]}")
+        what = safe_text.line(f"{self.name} {one.key[:8]}")
         logs = f", `{self.program} logs {what}` what it printed" if one.has_log else ""
         told = f"  `{self.program} show {what}` has the traceback{logs}"
-        yield from visible.wrapped(told, room(), indent="    ")
+        yield from safe_text.wrapped(told, room(), indent="    ")
 
 
 def shortened(one: Failures) -> str:
@@ -183,7 +184,7 @@ def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
         if traceback is None:
             raise
         why = f"{name} cannot run\n{traceback}"
-    click.echo(f"Error: {visible.lines(why)}", err=True)
+    click.echo(f"Error: {safe_text.lines(why)}", err=True)
     return Impossible(name, why)
 
 
@@ -214,7 +215,7 @@ def run_each(
     for place, space in enumerate(spaces):
         name = name_of(type(space))
         if len(spaces) > 1 and how["progress"]:
-            click.echo(styled(visible.line(name), bold=True), err=True)
+            click.echo(styled(safe_text.line(name), bold=True), err=True)
         control = Control()
         act = partial(run_all, space, results=results, control=control, has_summary=False, **how)
         found = attempted(name, act)

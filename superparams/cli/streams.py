@@ -10,7 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
-from superparams import visible
+from superparams.errors import safe_text
 
 __all__ = ["let_go", "ready", "stdout_for_people", "stdout_to_stderr"]
 
@@ -81,7 +81,7 @@ def _formatted(
     line: str | None = None,
 ) -> str:
     if filename.startswith(_OURS):
-        return f"warning: {visible.lines(message)}\n"
+        return f"warning: {safe_text.lines(message)}\n"
     return _usual(message, category, filename, lineno, line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from superparams.visible.units import duration
+from superparams.errors.units import duration
 
 __all__ = ["duration", "moment", "size"]
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from superparams.adapters.content import items_of
 from superparams.columns.arrays import (
     KIND,
     common_tag,
@@ -66,7 +67,6 @@ from superparams.columns.nested import (
     set_cell,
     to_json,
 )
-from superparams.content import items_of
 
 __all__ = [
     "KIND",

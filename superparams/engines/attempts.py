@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from superparams.engines import Options
+from superparams.errors.units import counted
 from superparams.outcome import Outcome, Status
-from superparams.visible.units import counted
 
 if TYPE_CHECKING:
     from superparams.worker import Program, Worker

@@ -30,11 +30,11 @@ from superparams.engines import (
 from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
+from superparams.errors.units import counted
 from superparams.outcome import Outcome
 from superparams.payload import script
 from superparams.payload.initializer import set_by
 from superparams.surroundings.generators import CANNOT_SEED
-from superparams.visible.units import counted
 from superparams.worker import Place
 
 if TYPE_CHECKING:

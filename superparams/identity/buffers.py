@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any, Final
 
-from superparams.cores import cores
+from superparams.adapters.processors import cores
 
 __all__ = ["LEAF", "buffer_digest", "leaves_digest"]
 

@@ -17,7 +17,7 @@ from importlib.util import decode_source
 from pathlib import Path
 from typing import Any
 
-from superparams.content import same
+from superparams.adapters.content import same
 from superparams.identity.compiled import code_form, compiled_functions, plain_functions
 from superparams.identity.names import class_of
 from superparams.identity.project import Source

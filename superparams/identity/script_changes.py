@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from superparams.content import same
+from superparams.adapters.content import same
 from superparams.identity.code import Code
 from superparams.identity.names import class_of, module_name
 from superparams.identity.notebooks import in_notebook

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from superparams.content import never_ran
-from superparams.visible.userframes import warn_user
+from superparams.adapters.content import never_ran
+from superparams.errors.user_lines import warn_user
 
 __all__ = ["called", "refuse_unrun"]
 

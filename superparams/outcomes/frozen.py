@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from superparams.content import items_of
+from superparams.adapters.content import items_of
 from superparams.identity.names import class_of
 from superparams.outcomes.calls import refuse_unrun
 

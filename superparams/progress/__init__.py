@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, get_args
 
-from superparams import visible
 from superparams.engines import Activity, Control, Options
+from superparams.errors import safe_text
 from superparams.notebook import Output, in_notebook
 from superparams.outcome import Status
 from superparams.progress.displays import (
@@ -212,7 +212,7 @@ class Progress:
 
     def _text(self, index: int) -> str:
         try:
-            return visible.line(self._label(index))
+            return safe_text.line(self._label(index))
         except Exception:  # a repr of the user's that fails
             return f"setting {index:,}"
 

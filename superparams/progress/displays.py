@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from superparams import visible
+from superparams.errors import safe_text
 from superparams.notebook import Output
 
 __all__ = ["Display", "InNotebook", "PlainLines", "Terminal", "is_terminal", "say"]
@@ -35,7 +35,7 @@ def say(text: str) -> None:
     stream: Any = sys.stderr
     if stream is not None:
         with suppress(ValueError):  # it is closed
-            print(visible.lines(text), file=stream, flush=True)
+            print(safe_text.lines(text), file=stream, flush=True)
 
 
 class Display:

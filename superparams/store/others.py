@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from superparams.errors import StoreError
+from superparams.errors.units import counted
 from superparams.store.folder import (
     RunFolder,
     is_here,
@@ -25,7 +26,6 @@ from superparams.store.folder import (
 )
 from superparams.store.reading import ledger_files
 from superparams.store.runs import Run
-from superparams.visible.units import counted
 
 __all__ = ["MOST_KEYS", "Heartbeat", "Other", "going_on", "save_keys"]
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from superparams.columns import kind_of, to_json
 from superparams.errors import StoreError
+from superparams.errors.short_repr import shorten
 from superparams.fields import group_class, is_group
-from superparams.shorten import shorten
 from superparams.show import table_value, text_beside
 from superparams.store.matching import (
     OneOf,

@@ -23,6 +23,7 @@ from threading import Thread
 from typing import Any, cast
 
 from superparams.errors import StoreError
+from superparams.errors.safe_text import line
 from superparams.html import table_of_pairs
 from superparams.store.folder import RunFolder, write_all_durably
 from superparams.store.location import short_path
@@ -30,7 +31,6 @@ from superparams.store.plainfile import is_plain, read_plain
 from superparams.store.repository import PATCH, git_state, small_file
 from superparams.store.restore import restore
 from superparams.store.siblings import LIBRARIES, labels, places_in_repository
-from superparams.visible import line
 
 PARTS = "parts.json"  # in source/: the text of each part of the code
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from superparams.errors.user_lines import warn_user
 from superparams.store.location import short_path
 from superparams.store.reading import LedgerWarning
 from superparams.store.rows import Rows
 from superparams.store.table import NotWritten, compact, folded
-from superparams.visible.userframes import warn_user
 
 __all__ = ["Recorded", "no_results", "read_back"]
 

@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from superparams.batches import META
 from superparams.errors import StoreError
+from superparams.errors.user_lines import warn_user
 from superparams.store.plainfile import is_plain, next_data, open_plain, refuse_holes
-from superparams.visible.userframes import warn_user
 
 MAX_OPEN = 8  # files at once
 MAX_METADATA = 256 << 20  # bytes of the metadata of a message

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from superparams.errors import StoreError
+from superparams.errors.user_lines import warn_user
 from superparams.store.commits import find_objects, lay_out
 from superparams.store.folder import RunFolder
 from superparams.store.plainfile import is_plain, read_plain
 from superparams.store.repository import PATCH
 from superparams.store.siblings import LIBRARIES, library_places
-from superparams.visible.userframes import warn_user
 
 _HERE = Path()
 _LARGEST = 64 << 20  # bytes of a file that was kept

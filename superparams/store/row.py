@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from superparams.errors.safe_text import line, padded, width
 from superparams.html import table_of_pairs
 from superparams.store.shown import KEY, full
-from superparams.visible import line, padded, width
 
 __all__ = ["Row"]
 

@@ -17,13 +17,13 @@ from typing import Any, cast
 
 from superparams.batches import counts
 from superparams.errors import StoreError
+from superparams.errors.units import duration
 from superparams.store.commits import COMMIT
 from superparams.store.folder import RunFolder, State, is_here, run_folders, safe_name
 from superparams.store.plainfile import read_plain
 from superparams.store.provenance import PARTS
 from superparams.store.reading import ledger_files, read
 from superparams.store.survey import STATUSES
-from superparams.visible.units import duration
 
 __all__ = ["Run", "find_run", "folder_named", "kept_folder", "run_named", "runs", "unseen"]
 

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.columns import python_values
+from superparams.errors.safe_text import line, markup, shortened
+from superparams.errors.units import duration
 from superparams.html import LEFT, caption_of
 from superparams.store.location import short_path
 from superparams.store.owned import NONE, Owned
 from superparams.store.rows import Rows, as_dicts
-from superparams.visible import line, markup, shortened
-from superparams.visible.table import Table
-from superparams.visible.units import duration
+from superparams.views.text_table import Table
 
 if TYPE_CHECKING:
     from superparams.store.results import Results

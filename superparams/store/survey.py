@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
+from superparams.errors.user_lines import warn_user
 from superparams.store import spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
 from superparams.store.keyarrays import are_distinct, first_places, joined, key_bytes
@@ -36,7 +37,6 @@ from superparams.store.reading import (
 from superparams.store.tablefile import GROUP_ROWS, NotReadable, Old, open_table, refuse_nulls
 from superparams.store.unify import Form
 from superparams.store.without import ALL, Without
-from superparams.visible.userframes import warn_user
 
 STATUSES = ("done", "failed", "killed", "timeout")
 # The age of a row is one integer: place of its run, sequence number, place in a batch.

@@ -21,6 +21,7 @@ import pyarrow.parquet as parquet
 
 from superparams.columns import kind_of, plain_scalar
 from superparams.errors import StoreError
+from superparams.errors.units import counted
 from superparams.store import seal, spill
 from superparams.store.folder import (
     LEFT_OVER_SECONDS,
@@ -41,7 +42,6 @@ from superparams.store.survey import Piece, Survey, survey, together
 from superparams.store.tablefile import GROUP_ROWS, HEAD, OUTCOME, open_table
 from superparams.store.unify import Form, recast
 from superparams.store.without import ALL, Without
-from superparams.visible.units import counted
 
 DAMAGED = "results.damaged.parquet"
 

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from superparams.cli import told
-from superparams.visible.units import counted
+from superparams.errors.units import counted
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from superparams.cores import cores
+from superparams.adapters.processors import cores
 from tests.cli.command import Project
 from tests.cli.fitting import FIT, LACKS, bad, column, ran, rows, run
 from tests.timing import scaled

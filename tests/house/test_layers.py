@@ -16,12 +16,15 @@ from source import PACKAGE, ROOT, Module, read_package
 # From the ground up. A layer is a file or a folder of superparams/; of two that contain a module,
 # the longer name counts.
 LAYERS = (
-    "visible",
+    "errors.safe_text",
+    "errors.units",
+    "errors.user_lines",
+    "views.text_table",
     "errors",
-    "cores",
-    "content",
-    "shorten",
-    "adapters",
+    "adapters.processors",
+    "adapters.content",
+    "errors.short_repr",
+    "adapters.copies",
     "texts",
     "fields",
     "slips",
@@ -58,12 +61,13 @@ LAYERS = (
     "job",
     "keeping",
     "notebook",
+    "views",
     "interrupts",
     "progress",
     "debugging",
     "run",
     "cli",
-    "_pyinstaller",
+    "adapters",
 )
 # The one door from a lower layer to those above it: `run_all` and its kin are methods of an
 # experiment, and hand over to the layers that carry them out when they are called.

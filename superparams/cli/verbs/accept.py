@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams import visible
 from superparams.cli import given
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
-from superparams.visible.units import counted
+from superparams.errors import safe_text
+from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.experiment import Experiment
@@ -120,13 +120,13 @@ def _decisions(results: Results, codes: Sequence[str], is_withdrawn: bool) -> li
 
 def _of_accepted(one: Accepted) -> Decision:
     told_ = {"code": one.old, "time": one.time, "who": one.who, "why": one.why}
-    return Decision(one.old, [visible.line(one)], {**told_, "parts": list(one.what)})
+    return Decision(one.old, [safe_text.line(one)], {**told_, "parts": list(one.what)})
 
 
 def _of_change(one: CodeChange, code: str) -> Decision:
     parts = one.parts or ()
-    lines = [f"{counted(one.settings, 'setting')} by code {visible.line(code[:CODE])}:"]
-    lines += [f"  {visible.line(part)}" for part in parts]
+    lines = [f"{counted(one.settings, 'setting')} by code {safe_text.line(code[:CODE])}:"]
+    lines += [f"  {safe_text.line(part)}" for part in parts]
     if not parts:
         lines.append("  what that code was is not kept")
     lines += [_coloured(line) for line in one.diff.splitlines()]
@@ -155,7 +155,7 @@ def _tell(
     from superparams.experiment import name_of
 
     for cls, _, decisions in what:
-        click.echo(styled(visible.line(name_of(cls)), bold=True))
+        click.echo(styled(safe_text.line(name_of(cls)), bold=True))
         for line in (line for one in decisions for line in one.lines):
             click.echo(f"  {line}")
         if not decisions:
@@ -163,7 +163,7 @@ def _tell(
 
 
 def _coloured(line: str) -> str:
-    return styled(visible.lines(line), fg=COLOURS.get(line[:1]))
+    return styled(safe_text.lines(line), fg=COLOURS.get(line[:1]))
 
 
 def _document(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams import visible
 from superparams.cli import given, told
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
-from superparams.visible.units import counted
+from superparams.errors import safe_text
+from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.experiment import Experiment
@@ -109,7 +109,7 @@ def _tell(found: Sequence[tuple[type[Experiment], Cleaning]]) -> None:
 
     for cls, one in found:
         what = "" if one.is_empty else ": to be removed"
-        click.echo(styled(visible.line(name_of(cls)), bold=True) + what)
+        click.echo(styled(safe_text.line(name_of(cls)), bold=True) + what)
         for line in _lines(one):
             click.echo(f"  {line}")
 
@@ -118,7 +118,7 @@ def _lines(found: Cleaning) -> Iterator[str]:
     if found.is_empty:
         yield "nothing to remove"
     if found.whole:
-        yield f"all of {visible.line(found.root)}: every result, log and run"
+        yield f"all of {safe_text.line(found.root)}: every result, log and run"
     yield from (text for number, text in _parts(found) if number)
     if found.uncovered:
         which = counted(found.uncovered, "setting")
@@ -126,7 +126,7 @@ def _lines(found: Cleaning) -> Iterator[str]:
     if not found.is_empty:
         yield f"{told.size(found.size)} in all"
     for one in found.kept:
-        yield f"stays: {visible.line(one)}"
+        yield f"stays: {safe_text.line(one)}"
 
 
 def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:

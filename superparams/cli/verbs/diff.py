@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams import visible
 from superparams.cli import given, told
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
-from superparams.visible.units import counted
+from superparams.errors import safe_text
+from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.store.compared import ColumnDifference, Compared, Pair
@@ -67,7 +67,7 @@ def command(
 
 def _head(found: Difference) -> Iterator[str]:
     for mark, run in (("-", found.before), ("+", found.after)):
-        yield visible.line(f"{mark} {run.name}  {told.moment(run.start)}  {run.state}")
+        yield safe_text.line(f"{mark} {run.name}  {told.moment(run.start)}  {run.state}")
 
 
 def _space(found: Difference) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _code(found: Difference) -> Iterator[str]:
     unknown = "another, but what changed was not kept" if not found.code else ""
     yield from _title("code", "the same" if is_same else unknown)
     for change in found.code:
-        yield f"  {visible.line(change)}"
+        yield f"  {safe_text.line(change)}"
     for change in found.code:
         yield from map(_coloured, change.diff.splitlines())
 
@@ -95,10 +95,10 @@ def _others(found: Difference) -> Iterator[str]:
 
 def _pairs(pairs: Mapping[str, tuple[Any, Any]], absent: str) -> Iterator[str]:
     """A line for each name, with what it was and is."""
-    to = max(map(visible.width, map(visible.line, pairs)), default=0)
+    to = max(map(safe_text.width, map(safe_text.line, pairs)), default=0)
     for name, (old, new) in pairs.items():
-        shown = " → ".join(absent if x is None else visible.line(x) for x in (old, new))
-        yield f"  {visible.padded(visible.line(name), to)}  {shown}"
+        shown = " → ".join(absent if x is None else safe_text.line(x) for x in (old, new))
+        yield f"  {safe_text.padded(safe_text.line(name), to)}  {shown}"
 
 
 def _results(found: Compared) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _results(found: Compared) -> Iterator[str]:
     both = f"{counted(found.both, 'setting')} in both{differ if found.both else ''}"
     yield from _title("results", both + only)
     for (old, new), number in found.status.items():
-        yield f"  {number:,} {visible.line(old)} → {visible.line(new)}"
+        yield f"  {number:,} {safe_text.line(old)} → {safe_text.line(new)}"
     if found.lengths:
         yield f"  {counted(found.lengths, 'setting')} with another number of rows"
     for column in found.columns:
@@ -119,7 +119,7 @@ def _column(column: ColumnDifference) -> Iterator[str]:
     more = ", most in" if len(column.largest) < column.settings else ""
     rows = f" ({column.rows:,} rows)" if column.rows > column.settings else ""
     settings = counted(column.settings, "setting")
-    yield f"  {visible.line(column.name)} differs in {settings}{rows}{more}"
+    yield f"  {safe_text.line(column.name)} differs in {settings}{rows}{more}"
     for pair in column.largest:
         row = "" if pair.row is None else f"  row {pair.row:,}"
         values = f"{_text(pair.before)} → {_text(pair.after)}"
@@ -128,13 +128,13 @@ def _column(column: ColumnDifference) -> Iterator[str]:
 
 def _params(pair: Pair) -> str:
     given_ = ", ".join(f"{name}={_text(x)}" for name, x in pair.params.items())
-    return f"  ({visible.line(given_)})" if given_ else ""
+    return f"  ({safe_text.line(given_)})" if given_ else ""
 
 
 def _text(x: Any) -> str:
     from superparams.store.shown import cell
 
-    return "none" if x is None else visible.line(cell("", x))
+    return "none" if x is None else safe_text.line(cell("", x))
 
 
 def _title(name: str, text: str) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _title(name: str, text: str) -> Iterator[str]:
 
 def _coloured(line: str) -> str:
     colours: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
-    return styled(f"  {visible.lines(line)}", fg=colours.get(line[:1]))
+    return styled(f"  {safe_text.lines(line)}", fg=colours.get(line[:1]))
 
 
 # ---- for programs

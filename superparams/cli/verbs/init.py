@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from superparams import visible
 from superparams.cli import given
 from superparams.cli.session import Session
+from superparams.errors import safe_text
 
 __all__ = ["command"]
 
@@ -30,7 +30,7 @@ def command(session: Session, folder: Path, is_json: bool) -> None:
     if is_json:
         document.write({"written": written, "run": f"{start} {NAME}"})
         return
-    click.echo("\n".join(f"wrote {visible.line(file)}" for file in written))
+    click.echo("\n".join(f"wrote {safe_text.line(file)}" for file in written))
     lines = {
         start: "list what is there",
         f"{start} {NAME}": "run it",

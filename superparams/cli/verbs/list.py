@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams import visible
 from superparams.cli import given
 from superparams.cli.parameters import NAME
 from superparams.cli.session import Session
-from superparams.visible.units import counted
+from superparams.errors import safe_text
+from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.loading import Loaded
@@ -100,33 +100,33 @@ def _print(listed: list[_File], where: str) -> None:
 
     entries = [entry for file in listed for entry in file.entries]
     if not entries and not any(file.loaded.error for file in listed):
-        click.echo(f"There are no experiments in {visible.line(where)} yet.")
+        click.echo(f"There are no experiments in {safe_text.line(where)} yet.")
     rows = [_cells(entry) for entry in entries]
-    widths = [max(map(visible.width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(safe_text.width, column)) for column in zip(*rows, strict=True)]
     for file in listed:
         error = file.loaded.error
         if file.entries or error is not None:
-            click.echo(styled(visible.line(shown(file.loaded.found.file)), bold=True))
+            click.echo(styled(safe_text.line(shown(file.loaded.found.file)), bold=True))
         for entry in file.entries:
             _print_entry(entry, *widths)
         if error is not None:
-            click.echo(styled(f"  cannot be imported: {visible.line(error.brief)}", fg="red"))
+            click.echo(styled(f"  cannot be imported: {safe_text.line(error.brief)}", fg="red"))
 
 
 def _cells(entry: _Entry) -> tuple[str, str, str]:
-    return visible.line(entry.name), _size(entry), visible.line(_state(entry))
+    return safe_text.line(entry.name), _size(entry), safe_text.line(_state(entry))
 
 
 def _print_entry(entry: _Entry, *widths: int) -> None:
     from superparams.cli.tables import room
 
     name, size, state = _cells(entry)
-    size = visible.padded(size, widths[1], right=True)
-    line = f"  {visible.padded(name, widths[0])}  {size}  {visible.padded(state, widths[2])}  "
-    text = visible.line(entry.description)
+    size = safe_text.padded(size, widths[1], right=True)
+    line = f"  {safe_text.padded(name, widths[0])}  {size}  {safe_text.padded(state, widths[2])}  "
+    text = safe_text.line(entry.description)
     left = room()
-    if left is not None and visible.width(line + text) > left:
-        text = text[: max(0, left - visible.width(line) - 1)] + "…"
+    if left is not None and safe_text.width(line + text) > left:
+        text = text[: max(0, left - safe_text.width(line) - 1)] + "…"
     click.echo((line + text).rstrip())
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams import visible
 from superparams.cli import given
 from superparams.cli.session import Session
 from superparams.cli.tables import is_terminal
+from superparams.errors import safe_text
 
 if TYPE_CHECKING:
     from superparams.store.logs import Log
@@ -113,13 +113,13 @@ def _text(log: Log, tail: int | None) -> str:
 def _print(log: Log, tail: int | None) -> None:
     """Write a log as it is into files and pipes; at a terminal, what that would obey is shown."""
     if not log.exists:
-        click.echo(f"There is no log {visible.line(log.path)}.", err=True)
+        click.echo(f"There is no log {safe_text.line(log.path)}.", err=True)
         return
     is_empty = True
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for part in log.chunks() if tail is None else _last(log, tail):
         if is_terminal():
-            click.echo(visible.lines(_plain(decoder.decode(part))), nl=False)
+            click.echo(safe_text.lines(_plain(decoder.decode(part))), nl=False)
         else:
             sys.stdout.buffer.write(part)
         is_empty = False

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams import visible
 from superparams.cli import given
 from superparams.cli.parameters import KEY
 from superparams.cli.session import Session
 from superparams.cli.tables import styled
 from superparams.cli.verbs.run import DEBUG, ENGINE, NO_PROGRESS, NUM_PROC, SETUP_TIMEOUT, TIMEOUT
+from superparams.errors import safe_text
 
 if TYPE_CHECKING:
     from superparams.cli.running import Impossible
@@ -92,7 +92,7 @@ class Again:
         from superparams.cli.formats import as_table, for_people
         from superparams.cli.tables import lines_of, room
 
-        yield styled(visible.line(self.name), bold=True)
+        yield styled(safe_text.line(self.name), bold=True)
         every = self.rows.to_arrow(stale=True)
         table = as_table(self.rows, for_people(self.rows, every), every=every)
         table = table.fitted(room())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from superparams.experiment import Experiment
     from superparams.store import Results
-    from superparams.visible.table import Table
+    from superparams.views.text_table import Table
 
 __all__ = ["command"]
 
@@ -187,21 +187,21 @@ def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: b
 
 
 def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
-    from superparams import visible
     from superparams.cli.tables import is_terminal, lines_of, room, styled
+    from superparams.errors import safe_text
+    from superparams.errors.units import counted
     from superparams.experiment import name_of
-    from superparams.visible.units import counted
 
     most = (SHOWN if is_terminal() else 0) if limit is None else limit
     for place, (cls, results) in enumerate(found):
         if place:
             click.echo()
         if results is None:
-            click.echo(f"{visible.line(name_of(cls))}: not run yet")
+            click.echo(f"{safe_text.line(name_of(cls))}: not run yet")
             continue
         every = _rows(results, asked)
         table = _selected(results, every, asked, is_for_people=True)
-        click.echo(styled(visible.line(f"{name_of(cls)}: {results.summary}"), bold=True))
+        click.echo(styled(safe_text.line(f"{name_of(cls)}: {results.summary}"), bold=True))
         if table.num_rows < len(results):
             click.echo(f"{table.num_rows:,} of {counted(len(results), 'row')}")
             if not table.num_rows:

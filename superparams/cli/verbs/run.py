@@ -265,11 +265,11 @@ def _help(ctx: click.Context, session: Session, target: str | None) -> None:
 def _write_experiments(
     formatter: click.HelpFormatter, ctx: click.Context, session: Session, target: str
 ) -> None:
-    from superparams import visible
     from superparams.cli.fields import write_fields
+    from superparams.errors import safe_text
 
     classes = session.experiments(target)
-    name = visible.line(f"{session.program} {target}")
+    name = safe_text.line(f"{session.program} {target}")
     formatter.write_usage(name, "[OPTIONS] [FIELD=VALUES]...")
     for cls in classes:
         write_fields(formatter, cls)

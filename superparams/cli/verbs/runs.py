@@ -12,7 +12,7 @@ from superparams.cli.session import Session
 
 if TYPE_CHECKING:
     from superparams.store.runs import Run
-    from superparams.visible.table import Table
+    from superparams.views.text_table import Table
 
 __all__ = ["command"]
 
@@ -44,10 +44,10 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     Example:
       experiment runs RQ1
     """
-    from superparams import visible
     from superparams.cli import document
     from superparams.cli.account import run_account
     from superparams.cli.tables import lines_of, room, styled
+    from superparams.errors import safe_text
     from superparams.experiment import name_of
     from superparams.store.runs import runs
 
@@ -61,23 +61,23 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
         return
     for place, (name, made) in enumerate(found.items()):
         if len(found) > 1:
-            click.echo(("\n" if place else "") + styled(visible.line(name), bold=True))
+            click.echo(("\n" if place else "") + styled(safe_text.line(name), bold=True))
         if not made:
             click.echo(
-                f"{visible.line(name)} has not run yet." if len(found) == 1 else "no runs yet"
+                f"{safe_text.line(name)} has not run yet." if len(found) == 1 else "no runs yet"
             )
             continue
         table = _table(made).fitted(room())
         told = [f"… {run.name} is {run.unseen}" for run in made if run.unseen is not None]
-        for line in [*lines_of(table), *table.notes(room=room()), *map(visible.line, told)]:
+        for line in [*lines_of(table), *table.notes(room=room()), *map(safe_text.line, told)]:
             click.echo(line)
 
 
 def _table(made: list[Run]) -> Table:
-    from superparams import visible
-    from superparams.visible.table import Table
+    from superparams.errors import safe_text
+    from superparams.views.text_table import Table
 
-    rows = [[visible.line(cell) for cell in _cells(run)] for run in made]
+    rows = [[safe_text.line(cell) for cell in _cells(run)] for run in made]
     order = [NAMES.index(name) for name in ("outcomes", "state", *NAMES[5:])]
     return Table(NAMES, rows, frozenset({2, 9}), frozenset({0, 1, 2}), order)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams import visible
 from superparams.cli import given, told
 from superparams.cli.parameters import KEY
 from superparams.cli.session import Session
 from superparams.cli.tables import COLOURS, styled
-from superparams.visible.units import counted
+from superparams.errors import safe_text
+from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.settings import Setting
@@ -72,7 +72,7 @@ def _setting(found: Setting) -> Iterator[str]:
     from superparams.store.owned import Owned
     from superparams.store.rows import Rows
 
-    yield styled(visible.line(f"{name_of(found.cls)} {found.key}"), bold=True)
+    yield styled(safe_text.line(f"{name_of(found.cls)} {found.key}"), bold=True)
     params = found.results.params
     nones = Owned(Rows.of_table(found.rows.slice(0, 1))).nones(params)
     yield from _pairs((name, "None" if name in nones else found.row[name]) for name in params)
@@ -80,10 +80,10 @@ def _setting(found: Setting) -> Iterator[str]:
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """Names and values, aligned."""
-    made = [(visible.line(name), visible.line(_text(x))) for name, x in pairs]
-    to = max((visible.width(name) for name, _ in made), default=0)
+    made = [(safe_text.line(name), safe_text.line(_text(x))) for name, x in pairs]
+    to = max((safe_text.width(name) for name, _ in made), default=0)
     for name, text in made:
-        yield f"  {visible.padded(name, to)}  {text}".rstrip()
+        yield f"  {safe_text.padded(name, to)}  {text}".rstrip()
 
 
 def _text(x: Any) -> str:
@@ -98,18 +98,18 @@ def _text(x: Any) -> str:
 def _outcome(found: Setting) -> Iterator[str]:
     row = found.row
     yield ""
-    status = styled(visible.line(row["status"]), bold=True, fg=COLOURS.get(row["status"]))
+    status = styled(safe_text.line(row["status"]), bold=True, fg=COLOURS.get(row["status"]))
     attempt = f", attempt {row['attempt']}" if (row["attempt"] or 1) > 1 else ""
     memory = f", {told.size(row['peak_memory'])} of memory" if row["peak_memory"] else ""
     took = told.duration(row["seconds"])
     yield f"{status}: took {took}, begun {told.moment(row['started'])}{attempt}{memory}"
     if row["error"]:
-        for line in visible.lines(row["error"]).splitlines():
+        for line in safe_text.lines(row["error"]).splitlines():
             yield f"  {styled(line, fg='red')}"
     yield from _results(found)
     if row["traceback"]:
         yield ""
-        yield from visible.lines(row["traceback"]).splitlines()
+        yield from safe_text.lines(row["traceback"]).splitlines()
 
 
 def _results(found: Setting) -> Iterator[str]:
@@ -137,7 +137,7 @@ def _log(found: Setting) -> Iterator[str]:
         return
     yield ""
     yield f"printed{f', the last {LOG_LINES} lines; `experiment logs` has all' if is_cut else ''}:"
-    for line in visible.lines(text).splitlines():
+    for line in safe_text.lines(text).splitlines():
         yield f"  {line}"
 
 
@@ -145,7 +145,7 @@ def _origin(found: Setting, run: Run) -> Iterator[str]:
     yield ""
     yield "made by"
     if not run.is_there:
-        yield f"  run {visible.line(run.name)}, whose folder is gone: nothing more is known of it"
+        yield f"  run {safe_text.line(run.name)}, whose folder is gone: nothing more is known of it"
         return
     yield from _pairs((name, text) for name, text in _told_of(found, run) if text)
 
@@ -183,7 +183,7 @@ def _back(commands: Sequence[str]) -> Iterator[str]:
     if commands:
         yield ""
         yield "to run it again with the code of then"
-        yield from (f"  {visible.line(one)}" for one in commands)
+        yield from (f"  {safe_text.line(one)}" for one in commands)
 
 
 # ---- for programs

@@ -10,7 +10,7 @@ import click
 
 from superparams.cli import given
 from superparams.cli.session import Session
-from superparams.visible.units import counted
+from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.standing import Standing
@@ -49,17 +49,17 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
 
 
 def _lines(found: Standing) -> Iterator[str]:
-    from superparams import visible
     from superparams.cli.tables import styled
+    from superparams.errors import safe_text
 
-    yield styled(visible.line(found.name), bold=True)
+    yield styled(safe_text.line(found.name), bold=True)
     size = found.declared.size
     if size is not None:
         yield f"  space    {counted(size, 'setting')}"
         for name, text in found.declared.axes.items():
-            yield f"           {name}: {visible.line(text)}"
+            yield f"           {name}: {safe_text.line(text)}"
     if found.declared.why:
-        yield f"  space    {visible.line(found.declared.why)}"
+        yield f"  space    {safe_text.line(found.declared.why)}"
     yield f"  {'settings' if not found.declared.why else 'recorded'} {_counts(found)}"
     if found.others:
         yield f"           and {found.others:,} recorded outside of this space"
@@ -86,7 +86,7 @@ def _counts(found: Standing) -> str:
 
 
 def _of_runs(found: Standing) -> Iterator[str]:
-    from superparams import visible
+    from superparams.errors import safe_text
     from superparams.store.runs import runs
 
     made = runs(found.root)
@@ -96,9 +96,9 @@ def _of_runs(found: Standing) -> Iterator[str]:
     for run in [one for one in made[:-1] if one.state == "running"] + made[-1:]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
         host = f" on {run.host}" if run.host and run.unseen is None else ""
-        yield "  run      " + visible.line(f"{run.name}: {_state(run)}{host}{commit}")
+        yield "  run      " + safe_text.line(f"{run.name}: {_state(run)}{host}{commit}")
     if (found.root / "results.parquet").exists():
-        yield f"  table    {visible.line(found.root / 'results.parquet')}"
+        yield f"  table    {safe_text.line(found.root / 'results.parquet')}"
     if len(made) > 1:
         yield f"           {counted(len(made), 'run')} in all"
 
@@ -127,12 +127,12 @@ def _changes(found: Standing) -> Changes | None:
 
 
 def _of_change(change: Any) -> Iterator[str]:
-    from superparams import visible
+    from superparams.errors import safe_text
 
     what = counted(change.settings, "setting")
     yield f"  changed  since {what} ran, by code {str(change.code)[:8]}:"
     for part in change.parts or ("what that code was is not kept",):
-        yield f"           {visible.line(part)}"
+        yield f"           {safe_text.line(part)}"
 
 
 def _document(found: Standing) -> dict[str, Any]:

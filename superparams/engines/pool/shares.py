@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from superparams.cores import cores
+from superparams.adapters.processors import cores
 
 # Read by the libraries once, when they are loaded.
 THREAD_VARIABLES = (

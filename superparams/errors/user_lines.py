@@ -8,7 +8,7 @@ import warnings
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final
 
-from superparams import visible
+from superparams.errors import safe_text
 
 __all__ = ["of_user", "warn_user"]
 
@@ -34,7 +34,7 @@ def warn_user(what: str, category: type[Warning] = UserWarning, *, of: Any = Non
         found = _innermost(frame) or frame
         names, file, line = found.f_globals, found.f_code.co_filename, found.f_lineno
     warnings.warn_explicit(
-        visible.lines(what),
+        safe_text.lines(what),
         category,
         file,
         line,

@@ -11,7 +11,7 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-from superparams import visible
+from superparams.errors import safe_text
 
 __all__ = [
     "CommandError",
@@ -43,7 +43,7 @@ class SuperparamsError(Exception):
     """
 
     def __str__(self) -> str:
-        return visible.lines(super().__str__())
+        return safe_text.lines(super().__str__())
 
 
 class FieldError(SuperparamsError, TypeError):

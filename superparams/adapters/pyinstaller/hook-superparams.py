@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent.parent
+_PACKAGE = Path(__file__).parents[2]
 _FILES = [path for path in _PACKAGE.rglob("*.py") if path.stem.isidentifier()]
 _MODULES = [path.parent if path.stem == "__init__" else path.with_suffix("") for path in _FILES]
 

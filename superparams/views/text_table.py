@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from superparams.visible import padded, width, wrapped
+from superparams.errors.safe_text import padded, width, wrapped
 
 __all__ = ["Table", "from_ends"]
 
