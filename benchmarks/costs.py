@@ -29,16 +29,16 @@ from typing import Any
 import superparams.run
 from superparams import Experiment, search
 from superparams.batches import counts, decode
+from superparams.declare.experiment import Place, name_of
+from superparams.declare.keys import Keys
+from superparams.declare.params import layout_of
 from superparams.engines import processes
 from superparams.engines.pool import cell, dispatch, wire
 from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.logs import Output
 from superparams.engines.pool.parcel import opened, pickled
 from superparams.engines.pool.wire import Frame, Kind
-from superparams.experiment import Place, name_of
-from superparams.keys import Keys
 from superparams.outcome import parts as parts_of
-from superparams.params import layout_of
 from superparams.store import Ledger, RunFolder, compact
 from superparams.worker import Program
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from superparams.experiment import Experiment, GridSearch, Params, SearchMeta
-from superparams.fields import search, value
+from superparams.declare.descriptors import search, value
+from superparams.declare.experiment import Experiment, GridSearch, Params, SearchMeta
 from superparams.texts import hold_from_now
 
 if TYPE_CHECKING:

@@ -12,21 +12,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
-from superparams import legacy
 from superparams.batches import Returned
+from superparams.declare import legacy
+from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.keys import Keys, fixed_inside
+from superparams.declare.presentation import given_fields, shown_fields
+from superparams.declare.secrets import looks_secret
 from superparams.engines import Control, Engine, Options, find
 from superparams.errors import RunError
-from superparams.experiment import Experiment, name_of
 from superparams.identity import key_text
 from superparams.identity.code import Code, fingerprint
 from superparams.identity.names import module_file
 from superparams.identity.project import project_root
 from superparams.identity.script_changes import note_of_changes
-from superparams.keys import Keys, fixed_inside
 from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
-from superparams.secrets import looks_secret
-from superparams.show import given_fields, shown_fields
 from superparams.snapshot import Snapshot
 from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder

@@ -15,16 +15,16 @@ import pyarrow as pa
 
 from superparams.batches import counts, decode, seconds
 from superparams.debugging import post_mortem
+from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.keys import Keys
 from superparams.engines import Control
 from superparams.errors import RunError, SettingFailed
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
-from superparams.experiment import Experiment, name_of
 from superparams.identity.code import fingerprint
 from superparams.interrupts import Interrupts
 from superparams.job import Job, prepare
 from superparams.keeping import HURRIED, PATIENCE, Keeping
-from superparams.keys import Keys
 from superparams.notebook import in_one_line
 from superparams.payload.process import Origin
 from superparams.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse

@@ -12,27 +12,27 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from superparams.declare import fields_of, recorded_fields
+from superparams.declare.descriptors import is_group, is_open
+from superparams.declare.experiment import Experiment, Place
+from superparams.declare.field import copies_of, pristine
+from superparams.declare.keys import Keys
+from superparams.declare.metaclass import fields_of, recorded_fields
+from superparams.declare.params import layout_of
+from superparams.declare.presentation import Rows, row_of_field
+from superparams.declare.secrets import hide, variables_of
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.errors.user_lines import warn_user
-from superparams.experiment import Experiment, Place
-from superparams.field import copies_of, pristine
-from superparams.fields import is_group, is_open
 from superparams.identity import key_text, seed_of
 from superparams.identity.names import main_name, set_main_name
-from superparams.keys import Keys
 from superparams.libraries import libraries_of
 from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status
 from superparams.outcomes.calls import called
 from superparams.outcomes.frozen import checked, frozen
-from superparams.params import layout_of
 from superparams.payload.on_demand import declaration_of, given_of, made_on_demand
 from superparams.payload.process import Origin, this_process
 from superparams.payload.script import Names, Script
 from superparams.payload.script import adopt as adopt_script
-from superparams.secrets import hide, variables_of
-from superparams.show import Rows, row_of_field
 from superparams.snapshot import Snapshot, import_changing, install
 from superparams.surroundings import Surroundings
 from superparams.surroundings.generators import Generators, aside

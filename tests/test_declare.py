@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, Generic, Optional, TypeVar
 import pytest
 
 from superparams import Experiment, GridSearch, Params, SearchMeta, search, value
-from superparams.declare import fields_of
+from superparams.declare.metaclass import fields_of
 from superparams.errors import FieldError, SuperparamsError
 
 CV = ClassVar

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
+from superparams.declare.keys import Keys, key_of
 from superparams.errors import IdentityError, SpaceError
-from superparams.keys import Keys, key_of
 
 
 class Adam(Params):

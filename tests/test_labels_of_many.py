@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from superparams import Params, search, value
-from superparams.fields import Axis
-from superparams.labels import label_of, labels_of
+from superparams.declare.descriptors import Axis
+from superparams.declare.labels import label_of, labels_of
 
 
 class Inner(Params):

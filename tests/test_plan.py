@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superparams import Experiment, search, value
+from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.identity import key_text
-from superparams.keys import Keys
 from superparams.plan import COUNTED, LARGEST_PLAN, plan, ranges_of, recorded
 from superparams.store import Index
 from tests.timing import within

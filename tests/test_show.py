@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.show import Rows
+from superparams.declare.presentation import Rows
 
 
 class Hyperparams(Experiment):

@@ -15,7 +15,7 @@ import pytest
 
 from superparams import Experiment, Params, search, value
 from superparams.errors import FieldError, SizeError, SpaceError
-from superparams.space import Kept
+from superparams.space.algebra import Kept
 
 LONG = range(10**6)
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from superparams import Experiment, Params, search, value
-from superparams.keys import Keys, key_of
+from superparams.declare.keys import Keys, key_of
 
 LARGEST = 300
 steady = settings(

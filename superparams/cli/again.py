@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from superparams.cli import given
 from superparams.cli.standing import Declared, declared
+from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
-from superparams.experiment import Experiment, name_of
 from superparams.identity import key_text
 from superparams.store import Index, has_records, read_index
 

@@ -223,7 +223,7 @@ def _show(error: click.ClickException) -> None:
 
 def _option_meant(name: str) -> str:
     """What to write in place of an option that there was, or of a field."""
-    from superparams.legacy import OPTIONS
+    from superparams.declare.legacy import OPTIONS
 
     if name in OPTIONS:
         return f"{name} was an option of superparams 0.1.0; now use {OPTIONS[name]}.\n"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from superparams.arguments import Described, describe
 from superparams.cli.tables import styled
+from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.words import Described, describe
 from superparams.errors import safe_text
-from superparams.experiment import Experiment, name_of
 
 __all__ = ["write_fields"]
 

@@ -12,7 +12,7 @@ from superparams.cli.parameters import NAME
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
 
 __all__ = ["as_json", "from_here", "in_results", "named", "one", "root_of"]
 
@@ -53,7 +53,7 @@ def as_json(verb: _F) -> _F:
 
 def root_of(session: Session, cls: type[Experiment], results: Path | None) -> Path:
     """The folder in which all of an experiment's results are kept."""
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
     from superparams.store import experiment_folder
 
     return experiment_folder(session.results(results), name_of(cls))
@@ -65,8 +65,8 @@ def one(experiments: Sequence[type[Experiment]], what: str) -> type[Experiment]:
     Raises:
         CommandError: When the name means several.
     """
+    from superparams.declare.experiment import name_of
     from superparams.errors import CommandError
-    from superparams.experiment import name_of
 
     if len(experiments) > 1:
         names = ", ".join(map(name_of, experiments))

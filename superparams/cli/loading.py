@@ -16,8 +16,8 @@ from typing import Any, TypeGuard
 from superparams.cli.lookup import Found, Root
 from superparams.cli.missing import missing_module
 from superparams.cli.streams import stdout_to_stderr
+from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
-from superparams.experiment import Experiment
 from superparams.modules import Package, import_file, install
 
 __all__ = ["Broken", "Loaded", "load", "load_each"]

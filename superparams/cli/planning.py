@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from superparams.cli import told
+from superparams.declare.experiment import Experiment
 from superparams.errors import safe_text
 from superparams.errors.units import counted
-from superparams.experiment import Experiment
 from superparams.job import Job, prepare
 from superparams.plan import COUNTED, inside, is_sparse, recorded
 from superparams.policy import Asked

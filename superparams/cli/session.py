@@ -10,7 +10,7 @@ from superparams.errors import CommandError
 
 if TYPE_CHECKING:
     from superparams.cli.lookup import Root
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
 
 __all__ = ["Session"]
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from superparams.cli import given
 from superparams.cli.formats import rows
 from superparams.cli.selecting import matching
+from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
-from superparams.experiment import Experiment, name_of
 from superparams.identity.code import fingerprint
 from superparams.store import Results, equivalent, has_records
 

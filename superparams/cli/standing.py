@@ -11,13 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.experiment import Experiment, name_of
-from superparams.fields import is_open
+from superparams.declare.descriptors import is_open
+from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.keys import Keys
+from superparams.declare.presentation import axes_of
 from superparams.identity import key_of_text
 from superparams.identity.code import fingerprint
-from superparams.keys import Keys
 from superparams.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
-from superparams.show import axes_of
 from superparams.store import Index, equivalent, has_records, read_index
 from superparams.store.index import keys_of
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from superparams.declare import fields_of
-from superparams.experiment import Experiment, name_of
-from superparams.fields import Value, is_group, is_open
-from superparams.params import Params, layout_of
+from superparams.declare.descriptors import Value, is_group, is_open
+from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.metaclass import fields_of
+from superparams.declare.params import Params, layout_of
 
 if TYPE_CHECKING:
     from superparams.store import Index
@@ -82,7 +82,7 @@ def state_of(
 
 
 def _looked_up(space: Experiment, index: Index, codes: list[str]) -> State:
-    from superparams.keys import Keys
+    from superparams.declare.keys import Keys
     from superparams.plan import all_keys, recorded
 
     counts = recorded(all_keys(Keys(space), space.n_settings).unique(), index, codes)

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from superparams.declare.descriptors import FIELDS
 from superparams.errors import IdentityError
-from superparams.fields import FIELDS
 from superparams.identity.compiled import code_form, plain_functions
 from superparams.identity.digest import digest
 from superparams.identity.names import is_fileless, module_file, module_name

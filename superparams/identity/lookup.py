@@ -18,7 +18,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
-from superparams.fields import FIELDS
+from superparams.declare.descriptors import FIELDS
 from superparams.identity.canonical import canonical, hints
 from superparams.identity.encoding import (
     Encoder,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from superparams.declare import fields_of
-from superparams.fields import Axis, Value, is_group
-from superparams.params import Params
+from superparams.declare.descriptors import Axis, Value, is_group
+from superparams.declare.metaclass import fields_of
+from superparams.declare.params import Params
 
 __all__ = ["declaration_of", "given_of", "made_on_demand"]
 

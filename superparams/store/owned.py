@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.columns import metadata_of, plain_array, plain_scalar
-from superparams.declare import recorded_fields
+from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
+from superparams.declare.field import Field
+from superparams.declare.labels import labels_of, leaves_class_open, naming
+from superparams.declare.metaclass import recorded_fields
 from superparams.errors import StoreError
-from superparams.field import Field
-from superparams.fields import REQUIRED, Axis, Value, is_group
-from superparams.labels import labels_of, leaves_class_open, naming
 from superparams.store.matching import matches, refuse_no_name
 from superparams.store.order import PARAM
 from superparams.store.rows import Rows, flat

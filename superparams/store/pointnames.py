@@ -9,10 +9,10 @@ from typing import Any, Final
 import pyarrow as pa
 
 from superparams.columns import kind_of, to_json
+from superparams.declare.descriptors import group_class, is_group
+from superparams.declare.presentation import table_value, text_beside
 from superparams.errors import StoreError
 from superparams.errors.short_repr import shorten
-from superparams.fields import group_class, is_group
-from superparams.show import table_value, text_beside
 from superparams.store.matching import (
     OneOf,
     are_same,

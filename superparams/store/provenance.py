@@ -22,9 +22,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
+from superparams.declare.html import table_of_pairs
 from superparams.errors import StoreError
 from superparams.errors.safe_text import line
-from superparams.html import table_of_pairs
 from superparams.store.folder import RunFolder, write_all_durably
 from superparams.store.location import short_path
 from superparams.store.plainfile import is_plain, read_plain

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from superparams.declare.html import table_of_pairs
 from superparams.errors.safe_text import line, padded, width
-from superparams.html import table_of_pairs
 from superparams.store.shown import KEY, full
 
 __all__ = ["Row"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams import Params
-from superparams.fields import Axis
+from superparams.declare.descriptors import Axis
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 

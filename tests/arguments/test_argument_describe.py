@@ -16,7 +16,7 @@ import pytest
 from made import ENVIRONMENT, made
 
 from superparams import Experiment, Params, search, value
-from superparams.arguments import Described, describe
+from superparams.declare.words import Described, describe
 from tests.timing import PATIENCE
 
 
@@ -203,7 +203,7 @@ def test_a_class_without_source_has_no_docs_but_those_of_its_annotations() -> No
 def test_docs_of_a_script_and_of_a_command(tmp_path: Path) -> None:
     text = (
         "from superparams import Experiment\n"
-        "from superparams.arguments import describe\n"
+        "from superparams.declare.words import describe\n"
         "class Made(Experiment):\n"
         "    first: int = 1\n"
         "    'Said here.'\n"

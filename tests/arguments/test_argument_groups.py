@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.arguments import parse
+from superparams.declare.words import parse
 from superparams.errors import FieldError
 
 

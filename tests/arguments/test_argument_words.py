@@ -11,9 +11,9 @@ import pytest
 from made import ENVIRONMENT
 
 from superparams import Experiment, Params, search
-from superparams.arguments import parse
+from superparams.declare.descriptors import Search
+from superparams.declare.words import parse
 from superparams.errors import FieldError, SuperparamsError
-from superparams.fields import Search
 from tests.timing import PATIENCE
 
 
@@ -199,8 +199,8 @@ print(Train.from_cli(sys.argv[1:]))
 def test_the_import_stays_light() -> None:
     code = (
         "import sys, superparams; before = set(sys.modules)\n"
-        "assert not any(name.startswith('superparams.arguments') for name in before)\n"
-        "import superparams.arguments\n"
+        "assert not any(name.startswith('superparams.declare.words') for name in before)\n"
+        "import superparams.declare.words\n"
         "new = {name for name in set(sys.modules) - before if not name.startswith('superparams')}\n"
         "assert not new & {'datetime', 'decimal', 'pathlib', 'difflib', 'uuid', 'click'}, new\n"
         "assert len(new) < 5, new"

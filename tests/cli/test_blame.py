@@ -13,8 +13,8 @@ import pytest
 
 from superparams import Experiment, search, value
 from superparams.cli.blame import told, users_part
+from superparams.declare.keys import Keys
 from superparams.errors import StoreError
-from superparams.keys import Keys
 from superparams.store import Results
 
 

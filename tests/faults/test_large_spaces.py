@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from superparams import Experiment, search
+from superparams.declare.keys import Keys
 from superparams.errors import RunError
-from superparams.keys import Keys
 from superparams.outcome import Outcome
 from superparams.plan import inside, is_sparse, plan
 from superparams.store.index import keys_of, read_index

@@ -17,8 +17,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from superparams import Experiment, Params, search, value
+from superparams.declare.secrets import hide
 from superparams.errors import FieldError
-from superparams.secrets import hide
 from tests.cli.command import Project
 from tests.runs import environment, output
 

@@ -26,24 +26,24 @@ LAYERS = (
     "errors.short_repr",
     "adapters.copies",
     "texts",
-    "fields",
-    "slips",
-    "points",
-    "field",
+    "declare.descriptors",
+    "declare.mistakes",
+    "declare.points",
+    "declare.field",
     "space",
-    "declare",
-    "layout",
-    "labels",
-    "overrides",
-    "arguments",
-    "show",
-    "html",
-    "params",
-    "secrets",
-    "legacy",
-    "experiment",
+    "declare.metaclass",
+    "declare.layout",
+    "declare.labels",
+    "declare.dotted_names",
+    "declare.words",
+    "declare.presentation",
+    "declare.html",
+    "declare.params",
+    "declare.secrets",
+    "declare.legacy",
+    "declare.experiment",
     "identity",
-    "keys",
+    "declare.keys",
     "columns",
     "payload",
     "modules",
@@ -62,6 +62,7 @@ LAYERS = (
     "keeping",
     "notebook",
     "views",
+    "declare",
     "interrupts",
     "progress",
     "debugging",
@@ -71,7 +72,7 @@ LAYERS = (
 )
 # The one door from a lower layer to those above it: `run_all` and its kin are methods of an
 # experiment, and hand over to the layers that carry them out when they are called.
-DOOR = "experiment"
+DOOR = "declare.experiment"
 # The engines do not see each other. What they share lies in engines/__init__.py and in these.
 ENGINES = "engines"
 SHARED_BY_ENGINES = ("attempts", "backlog", "pool")
@@ -237,20 +238,20 @@ class TestTheTestsThemselves:
         ],
     )
     def test_an_import_from_above(self, tmp_path: Path, text: str) -> None:
-        assert len(upward_imports(laid(tmp_path, fields=text, run=""))) == 1
+        assert len(upward_imports(laid(tmp_path, space=text, run=""))) == 1
 
     def test_an_import_of_the_package_itself(self, tmp_path: Path) -> None:
-        assert len(upward_imports(laid(tmp_path, fields="from house import search"))) == 1
+        assert len(upward_imports(laid(tmp_path, space="from house import search"))) == 1
 
     @pytest.mark.parametrize(
         ("text", "wrong"),
         [("def late():\n    from house.run import start", 0), ("from house.run import start", 1)],
     )
     def test_the_door(self, tmp_path: Path, text: str, wrong: int) -> None:
-        assert len(upward_imports(laid(tmp_path, experiment=text, run=""))) == wrong
+        assert len(upward_imports(laid(tmp_path, declare__experiment=text, run=""))) == wrong
 
     def test_an_import_from_below_is_fine(self, tmp_path: Path) -> None:
-        modules = laid(tmp_path, fields="", run="import os\nfrom house import fields")
+        modules = laid(tmp_path, space="", run="import os\nfrom house import space")
         assert upward_imports(modules) == []
 
     @pytest.mark.parametrize("name", ["engines__threads", "engines__backlog"])
@@ -274,8 +275,8 @@ class TestTheTestsThemselves:
         assert cycle(modules) == []
 
     def test_an_optional_package_in_two_files(self, tmp_path: Path) -> None:
-        modules = laid(tmp_path, fields="import ray", run="def f():\n    from ray import x")
-        assert outside_imports(modules) == {"ray": {"house.fields", "house.run"}}
+        modules = laid(tmp_path, space="import ray", run="def f():\n    from ray import x")
+        assert outside_imports(modules) == {"ray": {"house.space", "house.run"}}
 
     def test_core_dependencies_are_read(self) -> None:
         assert {"pyarrow", "cloudpickle", "rich"} <= core_dependencies()

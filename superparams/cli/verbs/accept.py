@@ -17,7 +17,7 @@ from superparams.errors import safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
     from superparams.store import Accepted, CodeChange, Results
 
 __all__ = ["command"]
@@ -152,7 +152,7 @@ def _is_wanted(is_json: bool, is_withdrawn: bool) -> bool:
 def _tell(
     what: Sequence[tuple[type[Experiment], Results, Sequence[Decision]]], is_withdrawn: bool
 ) -> None:
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
 
     for cls, _, decisions in what:
         click.echo(styled(safe_text.line(name_of(cls)), bold=True))
@@ -169,7 +169,7 @@ def _coloured(line: str) -> str:
 def _document(
     cls: type[Experiment], decisions: Sequence[Decision], is_meant: bool
 ) -> dict[str, Any]:
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
 
     return {
         "experiment": name_of(cls),

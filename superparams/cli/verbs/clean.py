@@ -16,7 +16,7 @@ from superparams.errors import safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
     from superparams.store.cleaning import Cleaning
 
 __all__ = ["command"]
@@ -105,7 +105,7 @@ def _plan(
 
 
 def _tell(found: Sequence[tuple[type[Experiment], Cleaning]]) -> None:
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
 
     for cls, one in found:
         what = "" if one.is_empty else ": to be removed"
@@ -138,7 +138,7 @@ def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
 
 
 def _document(cls: type[Experiment], found: Cleaning) -> dict[str, Any]:
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
 
     return {
         "experiment": name_of(cls),

@@ -19,7 +19,7 @@ from superparams.errors.units import counted
 if TYPE_CHECKING:
     from superparams.cli.loading import Loaded
     from superparams.cli.state import State
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
 
 __all__ = ["command"]
 
@@ -74,8 +74,8 @@ class _File:
 def _entry(cls: type[Experiment], results: Path) -> _Entry:
     from superparams.cli.state import size_of, state_of
     from superparams.cli.streams import stdout_to_stderr
-    from superparams.declare import fields_of
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
+    from superparams.declare.metaclass import fields_of
 
     text = inspect.cleandoc(vars(cls).get("__doc__") or "").strip()
     entry = _Entry(name_of(cls), text.partition("\n")[0])

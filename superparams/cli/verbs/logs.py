@@ -83,7 +83,7 @@ def command(
 def _of_run(
     session: Session, target: str, called: str | None, rank: int | None, results: Path | None
 ) -> tuple[dict[str, str], Log]:
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
     from superparams.store.logs import log_of_run
     from superparams.store.runs import find_run
 
@@ -96,7 +96,7 @@ def _of_setting(
     session: Session, target: str, words: Sequence[str], results: Path | None
 ) -> tuple[dict[str, str], Log | None]:
     from superparams.cli.settings import find_setting
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
     from superparams.store.logs import log_of
 
     found = find_setting(session, target, words, results)

@@ -18,7 +18,7 @@ from superparams.errors import safe_text
 
 if TYPE_CHECKING:
     from superparams.cli.running import Impossible
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
     from superparams.store import Results
 
 __all__ = ["command"]
@@ -113,7 +113,7 @@ class Again:
 
 def _run(space: Experiment, call: dict[str, Any], results: Path) -> Again | Impossible:
     from superparams.cli.running import Impossible, attempted
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
     from superparams.store.index import keys_of
 
     name = name_of(type(space))

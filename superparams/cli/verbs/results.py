@@ -15,7 +15,7 @@ from superparams.cli.session import Session
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
     from superparams.store import Results
     from superparams.views.text_table import Table
 
@@ -188,9 +188,9 @@ def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: b
 
 def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
     from superparams.cli.tables import is_terminal, lines_of, room, styled
+    from superparams.declare.experiment import name_of
     from superparams.errors import safe_text
     from superparams.errors.units import counted
-    from superparams.experiment import name_of
 
     most = (SHOWN if is_terminal() else 0) if limit is None else limit
     for place, (cls, results) in enumerate(found):
@@ -248,8 +248,8 @@ def _write(
     found: Sequence[Loaded], asked: Asked, limit: int | None, form: str, file: Path | None
 ) -> None:
     from superparams.cli.formats import write
+    from superparams.declare.experiment import name_of
     from superparams.errors import CommandError
-    from superparams.experiment import name_of
 
     if len(found) > 1:
         names = ", ".join(name_of(cls) for cls, _ in found)
@@ -267,7 +267,7 @@ def _document(
     cls: type[Experiment], results: Results | None, asked: Asked, limit: int | None
 ) -> dict[str, Any]:
     from superparams.cli.formats import rows
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
 
     if results is None:
         return {"experiment": name_of(cls), "table": None, "rows": []}

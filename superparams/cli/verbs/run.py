@@ -15,7 +15,7 @@ from superparams.cli.session import Session
 
 if TYPE_CHECKING:
     from superparams.cli.running import Told
-    from superparams.experiment import Experiment
+    from superparams.declare.experiment import Experiment
     from superparams.policy import Asked
 
 __all__ = ["command"]
@@ -294,7 +294,7 @@ def _how(options: Mapping[str, Any]) -> dict[str, Any]:
 def _plans(spaces: Sequence[Experiment], what: Asked, folder: Path) -> Iterator[Told]:
     from superparams.cli.planning import planned
     from superparams.cli.running import attempted
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
 
     for space in spaces:
         name = name_of(type(space))

@@ -47,8 +47,8 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     from superparams.cli import document
     from superparams.cli.account import run_account
     from superparams.cli.tables import lines_of, room, styled
+    from superparams.declare.experiment import name_of
     from superparams.errors import safe_text
-    from superparams.experiment import name_of
     from superparams.store.runs import runs
 
     found = {

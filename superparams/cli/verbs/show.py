@@ -49,7 +49,7 @@ def command(
     from superparams.cli import document
     from superparams.cli.origin import way_back
     from superparams.cli.settings import find_setting
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
     from superparams.store.runs import run_named
 
     found = find_setting(session, target, words, results)
@@ -68,7 +68,7 @@ def command(
 
 
 def _setting(found: Setting) -> Iterator[str]:
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
     from superparams.store.owned import Owned
     from superparams.store.rows import Rows
 
@@ -193,7 +193,7 @@ def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
     from superparams.cli.account import run_account
     from superparams.cli.formats import rows
     from superparams.cli.origin import kept_files, other_packages
-    from superparams.experiment import name_of
+    from superparams.declare.experiment import name_of
     from superparams.store.logs import log_of
 
     log = log_of(found.results.root, found.row)

@@ -11,7 +11,7 @@ from typing import Any
 from typing_extensions import Self, assert_type
 
 from superparams import Experiment, Params, search, value
-from superparams.space import Settings
+from superparams.space.algebra import Settings
 from superparams.store.accepted import Accepted
 from superparams.store.results import Results
 

@@ -1,0 +1,399 @@
+"""What a class body declares: ``search`` for the points of an axis, ``value`` for a constant.
+
+Both return what a type checker takes for the field's own type; what they really make is recorded
+here, and bound to its class and name by `superparams.declare.field.Field`.
+"""
+
+from __future__ import annotations
+
+import enum
+import operator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar, overload
+
+from superparams.adapters.content import (
+    fresh,
+    holds_mutable,
+    is_array,
+    is_truth,
+    read_only,
+    same,
+    snapshot,
+)
+from superparams.adapters.copies import is_copied, own_of
+from superparams.errors import FieldError, say_where
+from superparams.errors.short_repr import shorten
+
+__all__ = [
+    "FIELDS",
+    "REQUIRED",
+    "Axis",
+    "Required",
+    "Search",
+    "Value",
+    "group_class",
+    "is_group",
+    "is_open",
+    "search",
+    "value",
+]
+
+# Overloads return `T | Any`: for a bare T mypy would not look at the annotation of the field, and
+# take [Adam(), SGD()] for a list of their common base. A wrong T is still reported.
+T = TypeVar("T")
+FIELDS: Final = "__superparams_fields__"
+
+
+class Required(enum.Enum):
+    """The one member stands where a field has no default."""
+
+    REQUIRED = "required"
+
+
+REQUIRED: Final = Required.REQUIRED
+
+
+class Search:
+    """Points as they were written; `superparams.declare.points.axis_of` makes them an `Axis`."""
+
+    __slots__ = ("given", "zip")
+
+    def __init__(self, given: tuple[Any, ...], zip: str | None) -> None:
+        self.given = given
+        self.zip = zip
+
+    def __repr__(self) -> str:
+        points = ", ".join(shorten(point) for point in self.given)
+        return f"search({points}{f', zip={self.zip!r}' if self.zip else ''})"
+
+
+@overload
+def search(*, zip: str | None = None) -> Any: ...
+@overload
+def search(point: bytes, /, *, zip: str | None = None) -> bytes: ...
+@overload
+def search(points: Mapping[str, T], /, *, zip: str | None = None) -> T | Any: ...
+@overload
+def search(points: Iterable[T], /, *, zip: str | None = None) -> T | Any: ...
+@overload
+def search(point: T, /, *points: T, zip: str | None = None) -> T | Any: ...
+def search(*points: Any, zip: str | None = None) -> Any:
+    """Declare a field as an axis: its candidate points.
+
+    Args:
+        points: One iterable (not a string, not a ``Params``): its elements are the points. Several
+            arguments, or one scalar: they are the points. A mapping: its values are the points,
+            and tables show their names. No argument: all values of a bool, Enum or Literal
+            annotation. A ``Params`` with open axes among the points adds its own settings as
+            alternatives.
+        zip: Axes of one class with the same name here advance together, like the built-in ``zip``,
+            and must have the same number of points.
+
+    Returns:
+        For a type checker, one point of the axis, so that the field has its own type.
+
+    Raises:
+        FieldError: When the class is created, for an empty axis, points that never end, or no
+            points with an annotation that does not list its values.
+    """
+    return Search(points, zip)
+
+
+class Value:
+    """A constant of a class: given, made by a factory, or derived from the other fields.
+
+    `plain` tells a default as it was written from ``value(...)``; `mutable` whether each setting
+    needs a copy of its own.
+    """
+
+    __slots__ = (
+        "_is_making",
+        "_lock",
+        "_made",
+        "derive",
+        "factory",
+        "given",
+        "key",
+        "mutable",
+        "plain",
+        "secret",
+    )
+
+    def __init__(
+        self,
+        given: Any = REQUIRED,
+        *,
+        factory: Callable[[], Any] | None = None,
+        derive: Callable[[Any], Any] | None = None,
+        key: str | None = None,
+        secret: str | None = None,
+        plain: bool = False,
+    ) -> None:
+        self.given = snapshot(given)
+        self.factory = factory
+        self.derive = derive
+        self.key = key
+        self.secret = secret
+        self.plain = plain
+        self.mutable = given is not REQUIRED and holds_mutable(given)
+        self._start()
+
+    def _start(self) -> None:
+        self._made: Any = REQUIRED
+        self._is_making = False
+        self._lock = None if self.factory is None else threading.RLock()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the factory has run in this process, or what it makes was put in place."""
+        return self._made is not REQUIRED
+
+    def made(self, where: str = "value") -> Any:
+        """What the factory makes: once a process, on first need, by one thread.
+
+        Raises:
+            FieldError: When the factory needs what it is about to make; names `where`.
+        """
+        if self._made is REQUIRED:
+            assert self._lock is not None
+            with self._lock:
+                if self._made is REQUIRED:
+                    self._make(where)
+        return self._made
+
+    def _make(self, where: str) -> None:
+        assert self.factory is not None
+        if self._is_making:
+            raise FieldError(
+                f"{where}: {self!r} needs what it makes; take the parts it needs from elsewhere"
+            )
+        self._is_making = True
+        try:
+            made = self.factory()
+        except Exception as error:
+            say_where(error, f"{where}: value(factory={name_of(self.factory)}) failed")
+            raise
+        finally:
+            self._is_making = False
+        self.put(made)
+
+    def put(self, made: Any) -> None:
+        """Set what the factory would make, as a worker does with what the driver made."""
+        self._made = read_only(made) if is_array(made) else made
+
+    @property
+    def mutable_made(self) -> bool:
+        """Whether each setting needs a copy of its own of what the factory has made."""
+        return is_copied(self._made) or is_group(self._made)
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether a worker must be given its content.
+
+        One that imports the class makes a constant anew, which need not be the same; what stands on
+        the space itself, as plain constants do, goes with the space.
+        """
+        is_off_space = self.mutable or self.key is not None
+        return self.is_made or (self.given is not REQUIRED and is_off_space)
+
+    @property
+    def content(self) -> Any:
+        """What was given, or what the factory has made."""
+        return self._made if self.is_made else self.given
+
+    def carry(self, content: Any) -> None:
+        """Hold the content that it has where the run was started."""
+        if self.factory is None:
+            self.given = content
+        else:
+            self.put(content)
+
+    def own(self) -> Any:
+        """What one setting gets of a given constant, or of the container that a factory made."""
+        if self.is_made:
+            return own_of(self._made)
+        if not self.mutable:
+            return self.given
+        return fresh(self.given) if self.plain else own_of(self.given)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a factory made travels once, in the payload, never with the declaration.
+        names = ("given", "factory", "derive", "key", "secret", "plain", "mutable")
+        return {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, item in state.items():
+            setattr(self, name, item)
+        self._start()
+
+    def __repr__(self) -> str:
+        if self.factory is not None:
+            made = shorten(self._made) if self.is_made else "not made yet"
+            return f"value(factory={name_of(self.factory)}: {made})"
+        if self.derive is not None:
+            return f"value(derive={name_of(self.derive)})"
+        if self.secret is not None:
+            return f"value(secret={self.secret!r})"
+        return f"value({shorten(self.given)})"
+
+
+@overload
+def value(x: T, /, *, key: str | None = None) -> T | Any: ...
+@overload
+def value(*, factory: Callable[[], T], key: str | None = None) -> T | Any: ...
+@overload
+def value(*, derive: Callable[[Any], T]) -> T | Any: ...
+@overload
+def value(*, secret: str) -> str: ...
+def value(
+    x: Any = REQUIRED,
+    /,
+    *,
+    factory: Callable[[], Any] | None = None,
+    derive: Callable[[Any], Any] | None = None,
+    key: str | None = None,
+    secret: str | None = None,
+) -> Any:
+    """Declare a field as a constant: shared by all settings and read-only, never an axis.
+
+    Args:
+        x: The constant itself.
+        factory: A function without arguments that makes the constant; called once, when the
+            constant is first needed.
+        derive: A function that computes the field from a setting. The field is recorded like any
+            other, and can be fixed at the call.
+        key: Identifies the constant instead of its content; change the key when the constant
+            changes.
+        secret: The name of an environment variable that holds a password or a token. Each access
+            reads the variable, in the process where the setting runs. The secret is in no key,
+            table, ledger or file. It cannot be an axis, nor given at the call or on the command
+            line.
+
+    Raises:
+        FieldError: When the class is created, unless exactly one of `x`, `factory`, `derive` and
+            `secret` is given.
+    """
+    return Value(x, factory=factory, derive=derive, key=key, secret=secret)
+
+
+class Axis:
+    """The candidate points of one field, in order, with their names where they have any.
+
+    `names`: the axis whose named points name the values of this one in tables; by default itself.
+    It is another one where fields inside the points were changed since.
+    """
+
+    __slots__ = ("_table", "labels", "names", "points", "zip")
+
+    def __init__(
+        self,
+        points: Sequence[Any],
+        labels: tuple[str, ...] | None = None,
+        zip: str | None = None,
+        names: Axis | None = None,
+    ) -> None:
+        self.points = points
+        self.labels = labels
+        self.zip = zip
+        self.names = self if names is None else names
+        self._table: dict[Any, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.points)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.points[index]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Axis):
+            return NotImplemented
+        return (
+            len(self) == len(other)
+            and (self.labels, self.zip) == (other.labels, other.zip)
+            and (self.points is other.points or all(map(same, self.points, other.points)))
+        )
+
+    def __hash__(self) -> int:
+        return hash((len(self.points), self.labels, self.zip))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = None if self.names is self else self.names
+        return Axis, (self.points, self.labels, self.zip, names)
+
+    def find(self, point: Any) -> int | None:
+        """The first place of `point` on the axis, None when it is not there."""
+        if isinstance(self.points, range):
+            return _place_in(self.points, point)
+        if self._table is None:
+            self._table = _hashable_places(self.points)
+        try:
+            place = self._table.get((is_truth(point), point))
+        except TypeError:  # an unhashable point is found by comparing
+            place = None
+        if place is not None and same(self.points[place], point):
+            return place
+        return next((i for i, known in enumerate(self.points) if same(known, point)), None)
+
+    def named(self, x: Any) -> Any:
+        """The named point that `x` is the name of, else `x`."""
+        labels = self.names.labels
+        if not isinstance(x, str) or not labels or x not in labels or self.find(x) is not None:
+            return x
+        held = self if self.labels and x in self.labels else self.names
+        return held.points[(held.labels or ()).index(x)]
+
+    def __repr__(self) -> str:
+        shown = list(self.labels) if self.labels else self.points
+        if len(shown) <= 12:
+            return f"[{', '.join(map(shorten, shown))}]"
+        first = ", ".join(shorten(shown[i]) for i in range(5))
+        return f"[{first}, ..., {shorten(shown[len(shown) - 1])}] ({len(shown):,} points)"
+
+
+def _place_in(points: range, point: Any) -> int | None:
+    # A range compares anything but an int to each of its points in turn: too long for 10**12.
+    if isinstance(point, bool):
+        return None
+    if isinstance(point, float):
+        return _place_in(points, int(point)) if point.is_integer() else None
+    try:
+        whole = operator.index(point)
+    except TypeError:
+        return None
+    return points.index(whole) if whole in points else None
+
+
+def _hashable_places(points: Sequence[Any]) -> dict[Any, int]:
+    table: dict[Any, int] = {}
+    for place, point in enumerate(points):
+        try:
+            table.setdefault((is_truth(point), point), place)
+        except TypeError:  # an unhashable point is found by comparing
+            continue
+    return table
+
+
+def is_group(x: object) -> bool:
+    """Whether `x` is a ``Params``: a group of fields."""
+    return hasattr(type(x), FIELDS)
+
+
+def group_class(x: object) -> type[Any] | None:
+    """The class of groups that `x` is, also as ``Net[int]``; None for anything else."""
+    cls = getattr(x, "__origin__", x)
+    return cls if isinstance(cls, type) and FIELDS in vars(cls) else None
+
+
+def is_open(x: object) -> bool:
+    """Whether `x` is a ``Params`` with at least one open axis: a space, not a setting."""
+    return is_group(x) and "~open" in x.__dict__
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """A function as messages name it."""
+    name: str | None = getattr(function, "__qualname__", None)
+    return name.rpartition("<locals>.")[2] if name else repr(function)

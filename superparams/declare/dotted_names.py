@@ -1,0 +1,105 @@
+"""Names of fields: those the call gives, and dotted ones that reach into groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
+from superparams.declare.field import Field
+from superparams.declare.metaclass import fields_of
+from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+
+__all__ = ["by_name", "by_place", "has_inner", "inner", "meant", "unknown"]
+
+
+def by_name(cls: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What each field of `cls` is given, with dotted names carried into their groups.
+
+    Raises:
+        FieldError: For a name that no field has; tells the closest one.
+    """
+    fields = fields_of(cls)
+    whole = {name: x for name, x in given.items() if name in fields}
+    for name, x in given.items():
+        if name in whole:
+            continue
+        head, dot, rest = name.partition(".")
+        if not dot or head not in fields:
+            raise unknown(cls, name, fields)
+        field = fields[head]
+        whole[head] = _inside(field, field.bind(whole.get(head, field.declared)), rest, x)
+    return whole
+
+
+def by_place(cls: type[Any], given: tuple[Any, ...]) -> FieldError:
+    """What to say of arguments without a name."""
+    told = ", ".join(map(shorten, given))
+    name = next(iter(fields_of(cls)), None)
+    remedy = f"as in {cls.__name__}({name}={shorten(given[0])})" if name else "and it has none"
+    return FieldError(f"{cls.__name__}({told}): fields are given by name, {remedy}")
+
+
+def inner(params: Any, name: str) -> Any:
+    """The value of a field, or of one inside a group of an instance.
+
+    Raises:
+        KeyError: When there is none of this name.
+    """
+    head, dot, rest = name.partition(".")
+    if head not in fields_of(params.__class__):
+        raise KeyError(name)
+    x = getattr(params, head)
+    if not dot:
+        return x
+    if not is_group(x):
+        raise KeyError(name)
+    return inner(x, rest)
+
+
+def has_inner(params: Any, name: str) -> bool:
+    """Whether an instance has a field of this name, or one inside a group."""
+    head, dot, rest = name.partition(".")
+    if not dot or head not in fields_of(params.__class__):
+        return name in fields_of(params.__class__)
+    group = params.__dict__.get(head)
+    return is_group(group) and rest in group
+
+
+def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
+    """`target`, a group or an axis of groups, with the field `name` of theirs set to `x`."""
+    if target is REQUIRED:
+        raise FieldError(f"{field.where} is required: give it before {field.name}.{name}")
+    if isinstance(target, Value) and is_group(target.given):
+        return target.given.replace(**{name: x})
+    head = name.partition(".")[0]
+    points = list(target) if isinstance(target, Axis) and _may_hold_groups(target) else []
+    having = [is_group(point) and head in point for point in points]
+    if isinstance(target, Axis) and any(having):
+        changed = (
+            p.replace(**{name: x}) if has else p for p, has in zip(points, having, strict=True)
+        )
+        return Axis(tuple(changed), target.labels, target.zip, target.names)
+    known = dict.fromkeys(n for p in points if is_group(p) for n in fields_of(p.__class__))
+    raise FieldError(
+        f"{field.where} has no field {name!r} to set to {shorten(x)}; {meant(head, known)}"
+    )
+
+
+def _may_hold_groups(axis: Axis) -> bool:
+    return not isinstance(axis.points, range)
+
+
+def unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
+    """What to say of a name that is not among the known ones."""
+    return FieldError(f"{cls.__name__} has no field {shorten(name)}; {meant(name, known)}")
+
+
+def meant(name: str, known: Iterable[str], kind: str = "fields") -> str:
+    """The name that is closest to one that is not known, and all names that are."""
+    import difflib  # for errors only: every import of superparams would pay for it
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    told = f"did you mean {close[0]}? Its" if close else "its"
+    return f"{told} {kind}: {', '.join(known) or 'none'}"

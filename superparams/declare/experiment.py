@@ -1,0 +1,259 @@
+"""`Experiment`: declared fields and the logic that runs on each setting of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MethodType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+)
+
+from superparams.declare.legacy import with_new_names
+from superparams.declare.metaclass import SearchMeta
+from superparams.declare.params import Params
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from superparams.engines import Engine
+    from superparams.outcome import Status
+    from superparams.plan import Only
+    from superparams.store.results import Results
+
+__all__ = ["Experiment", "GridSearch", "Params", "Place", "SearchMeta"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a setting runs: worker `rank` of `n_proc`, for the run that writes to `folder`."""
+
+    rank: int = 0
+    n_proc: int = 1
+    folder: Path | None = None
+
+
+ALONE: Final = Place()
+
+
+def name_of(cls: type[Experiment]) -> str:
+    """``module.Class``, the same whether its file is run or imported."""
+    from superparams.identity import module_name
+
+    return f"{module_name(cls.__module__)}.{cls.__qualname__.replace('<locals>.', '')}"
+
+
+class _of_class_or_space(Generic[P, R]):
+    """A method of a class, and of each of its instances as well: `self` is either."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], R]) -> None:
+        self.method = method
+
+    def __get__(self, space: Any, cls: type[Any]) -> Callable[P, R]:
+        return MethodType(self.method, cls if space is None else space)
+
+
+class Experiment(Params):
+    """A whole experiment: its fields, the space they are searched over, and its logic.
+
+    Subclass it, annotate fields and write ``run``. An instance with open axes is a space: iterate
+    over it, or call ``run_all()``. An instance without open axes is a setting: ``run()`` runs it in
+    this process and records nothing.
+    """
+
+    seed_globals: ClassVar[bool] = True
+    """Whether the global generators of `random`, `numpy.random` and torch are seeded from `seed`
+    before each setting, if its code may draw from them."""
+
+    def run(self) -> Any:
+        """Run one setting. Override this method.
+
+        Returns:
+            A dict (one row of the table), None (a row without results), or a data frame (many
+            rows).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no run(); write one")
+
+    def setup(self) -> None:
+        """Prepare a worker, once before its first setting: load a model, open a connection.
+
+        Every setting of the worker has the attributes that this method sets. The method can read
+        fixed fields only, since the others differ from setting to setting.
+        """
+
+    def teardown(self) -> None:
+        """Clean up a worker, once after its last setting; has the attributes of ``setup``."""
+
+    def report(self, results: Results) -> Any:
+        """Make a figure or a summary, once in the driver after the last setting, on the space.
+
+        Args:
+            results: The results that ``run_all`` is about to return.
+
+        Returns:
+            A value to keep beside the table: text (``report.md``), a figure with ``savefig``
+            (``report.png``), a frame (``report.parquet``), a value that JSON can hold
+            (``report.json``), the path of a file that the method wrote, or None.
+            ``results.report`` is the path of the kept file.
+        """
+
+    @property
+    def rank(self) -> int:
+        """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
+        return self._place.rank
+
+    @property
+    def n_proc(self) -> int:
+        """The number of workers of the run."""
+        return self._place.n_proc
+
+    @property
+    def _place(self) -> Place:
+        place: Place = self.__dict__.get("~place", ALONE)
+        return place
+
+    @property
+    def key(self) -> str:
+        """The identity of this setting in every run: 32 hexadecimal digits.
+
+        Raises:
+            SpaceError: For an open space; each of its settings has a key.
+            IdentityError: For a field whose value has no stable content.
+        """
+        from superparams.identity import key_text
+
+        return key_text(self._key)
+
+    @property
+    def _key(self) -> int:
+        held: dict[str, Any] = vars(self)
+        if "~key" not in held:  # a setting outside of a run
+            from superparams.declare.keys import key_of
+
+            held["~key"] = key_of(self)
+        key: int = held["~key"]
+        return key
+
+    def _seed(self) -> int:
+        """A seed that is computed from the key, so it is the same in every run.
+
+        ``0 <= seed < 2**63``. Use it as in ``rng = numpy.random.default_rng(self.seed)``. Global
+        generators are seeded from it as well, see `seed_globals`. A declared field ``seed``
+        replaces it.
+        """
+        from superparams.identity import seed_of
+
+        return seed_of(self._key)
+
+    if TYPE_CHECKING:
+        seed = 0  # not annotated, and no property, so that a subclass may declare it as a field
+    else:
+        seed = property(_seed)
+
+    @_of_class_or_space
+    def results(self, results: str | Path = "results") -> Results:
+        """Load the recorded results, without running anything.
+
+        ``Class.results()`` returns the newest outcome of every setting that ever ran.
+        ``space.results()`` returns the outcomes of the settings of a space, in its order, as
+        ``run_all`` does. A setting is a space of one.
+
+        Raises:
+            StoreError: When nothing is recorded under the folder `results`.
+        """
+        from superparams.run import results_of
+
+        return results_of(self, results)
+
+    @property
+    def folder(self) -> Path:
+        """The directory of this setting, the same in every run; it is created on first use."""
+        from superparams.store import experiment_folder
+        from superparams.store.location import results_folder
+
+        run = self._place.folder
+        if run is None:
+            root = experiment_folder(results_folder("results"), name_of(type(self)))
+        else:
+            root = run.parents[1]
+        made = root.absolute() / "settings" / self.key
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    @with_new_names
+    def run_all(
+        self,
+        num_proc: int | Literal["auto"] = 1,
+        *,
+        engine: str | Engine | Executor | None = None,
+        resume: bool = True,
+        only: Only | None = None,
+        timeout: float | None = None,
+        setup_timeout: float | None = None,
+        retries: int = 0,
+        retry_on: Iterable[Status] = ("killed", "timeout"),
+        on_error: str = "continue",
+        max_failures: int | None = None,
+        debug: bool = False,
+        results: str | Path = "results",
+        start_method: str | None = None,
+        threads_per_worker: int | None = None,
+        gpus: Iterable[str | int] | int | None = None,
+        progress: bool = True,
+    ) -> Results:
+        """Run every setting and return the table of results.
+
+        Args:
+            num_proc: The number of workers. 1 runs in this process, so that prints and breakpoints
+                work; ``"auto"`` is the number of processors of this process.
+            engine: ``"serial"``, ``"threads"``, ``"processes"``, an executor of
+                `concurrent.futures`, or an engine. The default is ``"serial"`` with one worker and
+                no `timeout`, else ``"processes"``.
+            resume: Whether to skip settings that are done by the same code.
+            only: ``"failed"`` runs only settings that failed, were killed or timed out before,
+                ``"new"`` only settings without an outcome, a list of keys only these settings.
+            timeout: Seconds that `run` of a setting may take before its worker is killed.
+            setup_timeout: Seconds that `setup` may take; by default 10 times `timeout`, at least 60
+            retries: Extra attempts for a setting whose status is in `retry_on`.
+            retry_on: Any of ``"failed"``, ``"killed"``, ``"timeout"``.
+            on_error: ``"continue"`` records a failure and continues; ``"raise"`` stops at the
+                first failure and raises `SettingFailed`.
+            max_failures: After so many settings that failed, were killed or timed out, no more
+                settings start. Call `run_all` again to run the rest.
+            debug: Whether to stop in pdb where a setting raises. Settings then run one after
+                another in this process, whatever `num_proc` and `engine` are. In pdb, ``q`` ends
+                the run and ``c`` continues.
+            results: The folder for ``<module>.<Class>/results.parquet``.
+            start_method: ``"forkserver"``, ``"spawn"`` or ``"fork"``, for processes.
+            threads_per_worker: BLAS and OpenMP threads of each worker; by default the cores are
+                divided among the workers.
+            gpus: Devices to divide among the workers, by name or number.
+            progress: Whether to show the progress.
+
+        Raises:
+            RunError: Before anything starts, when there is nothing to run.
+            EngineError: When the engine does not support an option, or workers cannot be started.
+            PayloadError: When something cannot be sent to the workers, or memory is too small.
+            StoreError: When `results` is no folder, or its records cannot be read.
+            SettingFailed: With ``on_error="raise"``.
+        """
+        asked = {name: x for name, x in locals().items() if name != "self"}
+        from superparams.run import run_all
+
+        return run_all(self, **asked)
+
+
+GridSearch = Experiment

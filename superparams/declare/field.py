@@ -1,0 +1,396 @@
+"""`Field`: what was declared, bound to its class and name."""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from superparams.adapters.content import fresh, holds_mutable, snapshot
+from superparams.declare.descriptors import (
+    FIELDS,
+    REQUIRED,
+    Axis,
+    Required,
+    Search,
+    Value,
+    is_group,
+    is_open,
+)
+from superparams.declare.mistakes import refuse_no_group, takes_only_groups
+from superparams.declare.points import axis_of, refuse_hidden
+from superparams.errors import FieldError, say_where
+from superparams.errors.short_repr import shorten
+
+__all__ = [
+    "Field",
+    "as_declared",
+    "copies_of",
+    "declared_of",
+    "pristine",
+    "resolve",
+    "secrets_read",
+]
+
+MOST_CHECKED: Final = 1000  # points of one axis
+MOST_READ: Final = 100  # values of one variable
+_read: dict[str, dict[str, None]] = {}  # the values that secrets had in this process, oldest first
+
+
+def secrets_read(variable: str) -> tuple[str, ...]:
+    """The values that settings of this process read from an environment variable, as a secret.
+
+    A setting may remove the variable, or change it, and then raise an error with the old value.
+    """
+    return tuple(_read.get(variable, ()))
+
+
+class Field:
+    """A declared attribute of a class, bound to its name; the descriptor behind ``self.name``.
+
+    A setting holds most of its values in its own ``__dict__``, which comes first; only what is
+    made on demand (factories, derived values, copies of mutable constants) is answered here.
+    """
+
+    __slots__ = ("annotation", "declared", "name", "owner")
+
+    def __init__(self, owner: type[Any], name: str, annotation: Any, declared: Any) -> None:
+        self.owner = owner
+        self.name = name
+        self.annotation = annotation
+        self.declared: Axis | Value | Required = self.bind(declared)
+
+    @property
+    def where(self) -> str:
+        """Class.field, as errors name it."""
+        return f"{self.owner.__name__}.{self.name}"
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the call must give it."""
+        return self.declared is REQUIRED
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it follows from the other fields unless the call fixes it."""
+        return isinstance(self.declared, Value) and self.declared.derive is not None
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is read from the environment, and recorded nowhere."""
+        return isinstance(self.declared, Value) and self.declared.secret is not None
+
+    def is_keyed_constant(self, x: object) -> bool:
+        """Whether `x` is the very constant that the class has a ``key`` for."""
+        declared = self.declared
+        return isinstance(declared, Value) and declared.key is not None and declared.given is x
+
+    def key_on(self, instance: Any) -> str | None:
+        """The ``key`` that stands for the content of this field on an instance, if one does."""
+        held: dict[str, Any] = instance.__dict__
+        if self.name in held:
+            return None
+        declared = held.get("~lazy", {}).get(self.name, self.declared)
+        return declared.key if isinstance(declared, Value) else None
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is not None:
+            return self.on_demand(instance)
+        declared = self.declared
+        if isinstance(declared, Value) and declared.plain and not declared.mutable:
+            return declared.given
+        return self  # hashable, so that a stray @dataclass takes it for a default
+
+    def on_demand(self, instance: Any) -> Any:
+        """The value of this field on a setting that does not hold it yet."""
+        held: dict[str, Any] = instance.__dict__
+        declared = held.get("~lazy", {}).get(self.name, self.declared)
+        if not isinstance(declared, Value):
+            raise AttributeError(f"{self.where} has no value on this {type(instance).__name__}")
+        if declared.factory is not None:
+            made = declared.made(self.where)
+            if not declared.mutable_made or "~open" in held:
+                return made
+        if declared.secret is not None:
+            return self._secret(declared.secret)
+        if declared.derive is not None and "~open" in held:
+            return declared
+        own: dict[str, Any] = held.setdefault("~own", {})
+        if self.name not in own:
+            made = declared.own() if declared.derive is None else self._derived(instance, declared)
+            own.setdefault(self.name, made)  # another thread may have been first
+        return own[self.name]
+
+    def _secret(self, variable: str) -> str:
+        if _here.deriving:
+            raise FieldError(
+                f"{self.where} is a secret, and a derived field is recorded: read the secret in run"
+            )
+        found = os.environ.get(variable)
+        if found is None:
+            raise FieldError(
+                f"{self.where} is read from the environment variable {variable}, which is not set "
+                f"where the setting runs; set {variable} before the run starts"
+            )
+        known = _read.setdefault(variable, {})
+        if found not in known:
+            _read[variable] = dict.fromkeys([*known, found][-MOST_READ:])
+        return found
+
+    def _derived(self, instance: Any, declared: Value) -> Any:
+        """What follows from the fields as they were declared, whatever became of the copies."""
+        assert declared.derive is not None
+        instance = as_declared(instance)
+        mark = (instance.__dict__.get("~twin", id(instance)), self.name)
+        if mark in _here.deriving:
+            raise FieldError(f"{self.where}: {declared!r} needs itself; break the circle")
+        _here.deriving.add(mark)
+        try:
+            return declared.derive(instance)
+        except Exception as error:
+            say_where(error, f"{self.where}: {declared!r} failed", shorten(instance))
+            raise
+        finally:
+            _here.deriving.discard(mark)
+
+    def bind(self, declared: Any) -> Axis | Value | Required:
+        """What `declared` (a search, a value, a plain default) means for this field.
+
+        Raises:
+            FieldError: For points or constants that cannot be a field's.
+        """
+        self._refuse_open_secret(declared)
+        if isinstance(declared, Search):
+            return self._searched(axis_of(declared, self.annotation, self.where))
+        if isinstance(declared, Field):  # Other.field, to use the declaration of another class
+            return declared.declared
+        if isinstance(declared, Value):
+            self._refuse_unclear(declared)
+            return declared
+        if declared is REQUIRED or isinstance(declared, Axis):
+            return declared
+        refuse_hidden(declared, self.where, self.annotation)
+        axis = getattr(self, "declared", None)
+        if isinstance(axis, Axis):
+            self._refuse_names(axis, declared)
+        given = self.point_named(axis, declared) if isinstance(axis, Axis) else declared
+        refuse_no_group(given, self.where, self.annotation, axis)
+        return Value(snapshot(given), plain=True)
+
+    def _searched(self, axis: Axis) -> Axis:
+        """An axis whose points may be given by the names that the axis of the class has."""
+        known = getattr(self, "declared", None)
+        if isinstance(known, Axis) and axis.labels is None and not isinstance(axis.points, range):
+            points = tuple(self.point_named(known, x) for x in axis.points)
+            if any(map(operator.is_not, points, axis.points)):
+                axis = Axis(points, None, axis.zip)
+        self._refuse_second_names(axis)
+        for point in axis.points[:MOST_CHECKED]:
+            refuse_no_group(point, self.where, self.annotation, known)
+        return axis
+
+    def point_named(self, axis: Axis, x: Any) -> Any:
+        """The point of the axis that `x` is the name of, else `x`.
+
+        A group is also meant by the name of its class, if it is the only one of that class and the
+        annotation allows groups and None alone.
+        """
+        given = axis.named(x)
+        if not isinstance(given, str) or not takes_only_groups(self.annotation):
+            return given
+        points = axis.points if axis.names.labels is None else axis.names.points
+        if isinstance(points, range):
+            return given
+        groups = [one for one in points if is_group(one) and type(one).__name__ == given]
+        return groups[0] if len(groups) == 1 else given
+
+    def _refuse_names(self, axis: Axis, x: object) -> None:
+        """Complain about names of points in a plain list, which would be one value."""
+        labels = axis.names.labels or ()
+        given = list(cast("list[object]", x)) if isinstance(x, list | tuple) else []
+        named = [one for one in given if isinstance(one, str) and one in labels]
+        if named and not any(isinstance(x, list | tuple) for x in axis.names.points):
+            raise FieldError(
+                f"{self.where}={shorten(given)}: {shorten(named[0])} is the name of a point, and a "
+                f"list is one value; write {self.name}=search({shorten(given)}) for an axis"
+            )
+
+    def _refuse_second_names(self, axis: Axis) -> None:
+        """Complain about a point that has another name in the class: a setting has one name."""
+        known = getattr(self, "declared", None)
+        if not isinstance(known, Axis):
+            return
+        names = known.names
+        for label, point in zip(axis.labels or (), axis.points, strict=False):
+            place = None if is_open(point) else names.find(point)
+            if place is None:
+                continue
+            name = names.labels[place] if names.labels else _own_name(names.points[place])
+            if label != name:
+                shown = repr(name) if names.labels else shorten(names.points[place])
+                raise FieldError(
+                    f"{self.where}: {shorten(label)} and {shorten(name)} name the same point, and "
+                    f"tables have one name for it; write {self.name}=search([{shown}])"
+                )
+
+    def _refuse_open_secret(self, declared: Any) -> None:
+        """Refuse to be given what would be recorded in place of a secret, and the other way.
+
+        The class is asked, so only for what a call gives.
+        """
+        known = getattr(self, "declared", None)
+        if isinstance(declared, Field):  # Other.field
+            declared = declared.declared
+        if known is None or declared is known:
+            return
+        is_named = isinstance(declared, Value) and declared.secret is not None
+        if isinstance(known, Value) and known.secret is not None and not is_named:
+            raise FieldError(
+                f"{self.where} is a secret, so it cannot be given here: set the environment "
+                f'variable {known.secret}, or name another, {self.name}=value(secret="...")'
+            )
+        if is_named and not (isinstance(known, Value) and known.secret is not None):
+            raise FieldError(
+                f"{self.where} is recorded, so it cannot be a secret: declare it in the class, "
+                f"{self.name}: str = {declared!r}"
+            )
+
+    def _refuse_unclear(self, declared: Value) -> None:
+        ways = {"factory": declared.factory, "derive": declared.derive}
+        every = (*ways.values(), declared.secret)
+        given = sum(way is not None for way in every) + (declared.given is not REQUIRED)
+        if given != 1:
+            raise FieldError(
+                f"{self.where}: value() takes exactly one of a constant, factory=, derive= and "
+                f"secret=; got {given} of them: write value(x), value(factory=f), "
+                f'value(derive=f) or value(secret="NAME")'
+            )
+        if declared.secret is not None:
+            self._refuse_variable(declared.secret, declared.key)
+        for name, function in ways.items():
+            if function is not None and not callable(function):
+                raise FieldError(
+                    f"{self.where}: value({name}={shorten(function)}) must be a function; a "
+                    f"constant is value({shorten(function)})"
+                )
+        if not isinstance(cast("object", declared.key), str | None):
+            raise FieldError(
+                f"{self.where}: value(..., key={shorten(declared.key)}) must be a name, a str: "
+                f'key="{shorten(declared.key)}"'
+            )
+        is_shared = not declared.plain
+        refuse_hidden(declared.given, self.where, self.annotation, is_shared=is_shared)
+        if declared.given is not REQUIRED:
+            refuse_no_group(declared.given, self.where, self.annotation, None)
+        if is_open(declared.given) and not declared.plain:
+            raise FieldError(
+                f"{self.where}: value({shorten(declared.given)}) holds an open space; "
+                f"write {self.name} = {type(declared.given).__name__}(...) to search it"
+            )
+
+    def _refuse_variable(self, name: Any, key: str | None) -> None:
+        """Refuse what cannot be the name of an environment variable; it may be the secret."""
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise FieldError(
+                f"{self.where}: value(secret=...) takes the name of an environment variable "
+                f'(letters, digits, underscores), never the secret itself: value(secret="API_KEY")'
+            )
+        if key is not None:
+            raise FieldError(f"{self.where}: a secret is in no key, so leave key= out")
+
+    def __repr__(self) -> str:
+        if isinstance(self.declared, Axis):
+            return f"<field {self.where} = search({self.declared!r})>"
+        return f"<field {self.where} = {self.declared!r}>"
+
+
+# -- what was declared, whatever a setting did to its own copy ------------------------------------
+
+
+def declared_of(params: Any, name: str) -> Any:
+    """The value of a field as it was declared, not the copy that a setting may have changed since.
+
+    Args:
+        params: A setting or a group.
+        name: One of its fields. One that is made by a factory, or derived, is made for this.
+    """
+    held: dict[str, Any] = params.__dict__
+    if name in held:
+        return held.get("~declared", {}).get(name, held[name])
+    field: Field = getattr(params.__class__, FIELDS)[name]
+    declared = held.get("~lazy", {}).get(name, field.declared)
+    if isinstance(declared, Value) and declared.given is not REQUIRED:
+        return declared.given
+    if isinstance(declared, Value) and declared.factory is not None:
+        return declared.made(field.where)
+    if not isinstance(declared, Value) or declared.derive is None or "~open" in held:
+        return getattr(params, name)
+    own = held.get("~own", {})
+    if name in own and not holds_mutable(own[name]):
+        return own[name]
+    return getattr(as_declared(params), name)
+
+
+def as_declared(params: Any) -> Any:
+    """The setting itself while it holds what was declared, else a twin of it that does.
+
+    A setting that nobody has been given yet has no ``~declared``, and holds what was declared.
+    """
+    held: dict[str, Any] = params.__dict__
+    copies = held.get("~declared")
+    if copies is None or not (copies or any(map(holds_mutable, held.get("~own", {}).values()))):
+        return params
+    twin = pristine(params)
+    others = {k: x for k, x in held.copy().items() if k not in getattr(twin, FIELDS)}
+    others["~twin"] = held.get("~twin", id(params))
+    twin.__dict__.update({k: x for k, x in others.items() if k not in ("~own", "~declared")})
+    return twin
+
+
+def pristine(params: Any) -> Any:
+    """A new setting with what was declared, before ``__post_init__``."""
+    twin = object.__new__(params.__class__)
+    held: dict[str, Any] = twin.__dict__
+    for name, x in params.__dict__.copy().items():
+        if name in ("~lazy", "~labels"):
+            held[name] = x
+        elif name in getattr(twin, FIELDS):
+            held[name] = fresh(declared_of(params, name))
+    return twin
+
+
+def copies_of(params: Any, twin: Any) -> dict[str, Any]:
+    """What was declared for the fields of which a `pristine` twin has copies, by name."""
+    held: dict[str, Any] = twin.__dict__
+    given = {name: declared_of(params, name) for name in getattr(twin, FIELDS) if name in held}
+    return {name: x for name, x in given.items() if held[name] is not x}
+
+
+class _Here(threading.local):
+    """What this thread is deriving at the moment."""
+
+    def __init__(self) -> None:
+        self.deriving: set[tuple[int, str]] = set()
+
+
+_here = _Here()
+
+
+def resolve(annotation: Any, module: str, names: Mapping[str, Any]) -> Any:
+    """A textual annotation as what it names, or unchanged where it names nothing yet."""
+    if not isinstance(annotation, str):
+        return annotation
+    namespace = getattr(sys.modules.get(module), "__dict__", {})
+    try:
+        return eval(annotation, namespace, dict(names))
+    except Exception:  # a name under TYPE_CHECKING, a syntax of a newer Python
+        return annotation
+
+
+def _own_name(point: Any) -> Any:
+    """What tables show for a point without a name."""
+    return type(point).__name__ if is_group(point) else point

@@ -1,0 +1,251 @@
+"""How the fields of one class lie over a space: which dimension fills which field, and the code
+that builds a setting from a point.
+
+Building is the inner loop of everything, so it is compiled once a space, as dataclasses compile
+their ``__init__``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from superparams.adapters.content import fresh, holds_mutable, never_ran
+from superparams.declare.descriptors import FIELDS, Axis, Value, is_group
+from superparams.declare.field import Field, declared_of
+from superparams.errors import FieldError, SpaceError, say_where
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted
+from superparams.space.algebra import Alternatives, Kept, Nested, Product, dimension_of, zipped
+
+__all__ = ["Layout", "Refusal", "close_run", "keeps"]
+
+Make = Callable[[tuple[Any, ...]], Any]
+
+
+class Layout:
+    """The open fields of a space as a product, and the settings it yields.
+
+    Args:
+        cls: The class of the settings.
+        held: What every setting holds besides its open fields.
+        opened: The open fields: an `Axis` or a nested space by name.
+        after: What a new setting goes through last (the user's ``__post_init__``), if anything.
+        valid: Tells which settings to keep, if any are left out.
+    """
+
+    def __init__(
+        self,
+        cls: type[Any],
+        held: Mapping[str, Any],
+        opened: Mapping[str, Any],
+        *,
+        after: Callable[[Any], None] | None,
+        valid: Callable[[Any], bool] | None,
+    ) -> None:
+        self.groups = _groups(cls, opened)
+        self.product = Product(
+            [zipped([dimension_of(opened[name]) for name in group]) for group in self.groups]
+        )
+        self._after = after
+        self._valid = valid
+        self.bare = _compile(cls, held, opened, self.groups)
+        self.declared = _declared(cls, held, opened, self.groups)
+        self.make = self.bare if after is None and self.declared is None else self._whole
+        self.kept = None if valid is None else Kept(self.product.size, self._keeps)
+
+    def _keeps(self, index: int) -> bool:
+        assert self._valid is not None
+        return keeps(self._valid, self.bare(self.product.at(index)))
+
+    @property
+    def size(self) -> int:
+        """How many settings there are; counts them where ``valid`` leaves some out."""
+        return self.product.size if self.kept is None else self.kept.count()
+
+    def size_within(self, limit: int) -> int:
+        """The size, or `limit` when it is larger: ``valid`` is asked no further than needed."""
+        if self.kept is None:
+            return min(self.product.size, limit)
+        return self.kept.count_within(limit)
+
+    def at(self, index: int) -> Any:
+        """The setting at ``0 <= index < size``."""
+        return self.make(self.point(index))
+
+    def point(self, index: int) -> tuple[Any, ...]:
+        """The values of the open fields of the setting at ``0 <= index < size``."""
+        return self.product.at(self.kept.at(index) if self.kept else index)
+
+    def hand_over(self, setting: Any, point: tuple[Any, ...]) -> None:
+        """Make a setting of `bare` one that code of the user may have."""
+        if self.declared is not None:
+            setting.__dict__["~declared"] = self.declared(point)
+        if self._after is not None:
+            self._after(setting)
+
+    def _whole(self, point: tuple[Any, ...]) -> Any:
+        setting = self.bare(point)
+        self.hand_over(setting, point)
+        return setting
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._valid is None:
+            return map(self.make, self.product)
+        return self._kept_settings(self._valid)
+
+    def _kept_settings(self, valid: Callable[[Any], bool]) -> Iterator[Any]:
+        for point in self.product:
+            setting = self.bare(point)
+            if keeps(valid, setting):
+                self.hand_over(setting, point)
+                yield setting
+
+    def index(self, setting: Any) -> int:
+        """The place of a setting.
+
+        Raises:
+            SpaceError: When a field has a value that is not among its points, or ``valid``
+                leaves the setting out.
+        """
+        point = [
+            declared_of(setting, group[0])
+            if len(group) == 1
+            else tuple(declared_of(setting, name) for name in group)
+            for group in self.groups
+        ]
+        index, stranger = self.product.find(point)
+        if index is None:
+            assert stranger is not None
+            raise _stranger(setting, self.groups[stranger])
+        if self.kept is None:
+            return index
+        rank = self.kept.rank(index)
+        if rank is None:
+            raise SpaceError(f"{setting!r} is left out of the space by valid()")
+        return rank
+
+
+def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
+    """Whether the user's ``valid`` keeps a setting; what it raises says which one that was."""
+    cls = type(setting).__name__
+    try:
+        answer: Any = valid(setting)
+        if answer is not None and never_ran(answer) is None:
+            return bool(answer)
+    except Exception as error:
+        say_where(error, f"{cls}.valid() failed", shorten(setting))
+        raise
+    raise FieldError(
+        f"{cls}.valid() returned {never_ran(answer)} for {shorten(setting)}; return True to keep a "
+        f"setting and False to leave it out, in every branch"
+    )
+
+
+def close_run(space: Any) -> None:
+    """Hide the user's ``run`` on an open space, which has no one setting to run."""
+    if hasattr(space.__class__, "run") and "run" not in getattr(space.__class__, FIELDS):
+        vars(space)["run"] = Refusal(space)
+
+
+class Refusal:
+    """Stands in for ``run`` on an open space."""
+
+    def __init__(self, space: Any) -> None:
+        self._space = space
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        opened = ", ".join(self._space.__dict__["~open"])
+        name = type(self._space).__name__
+        raise SpaceError(
+            f"{name} has open axes ({opened}), so there is no one setting to run; iterate it, "
+            f"fix them as in {name}({opened.split(', ')[0]}=...), or call run_all()"
+        )
+
+
+def _stranger(setting: Any, group: Sequence[str]) -> SpaceError:
+    cls = type(setting).__name__
+    named = " and ".join(f"{cls}.{name}={shorten(getattr(setting, name))}" for name in group)
+    return SpaceError(f"{named} is not among the points of this space")
+
+
+def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The open fields in order; those of one zip group together, where its first one stands."""
+    groups: dict[Any, list[str]] = {}
+    for name, field in opened.items():
+        group = field.zip if isinstance(field, Axis) and field.zip is not None else None
+        groups.setdefault(("zip", group) if group is not None else name, []).append(name)
+    for key, names in groups.items():
+        sizes = {name: dimension_of(opened[name]).size for name in names} if len(names) > 1 else {}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(
+                f"{cls.__name__}.{name} has {counted(n, 'point')}" for name, n in sizes.items()
+            )
+            raise FieldError(
+                f'search(..., zip="{key[1]}"): {told}; axes of one zip group advance together '
+                f"and need equally many points"
+            )
+    return [tuple(names) for names in groups.values()]
+
+
+def _compile(
+    cls: type[Any],
+    held: Mapping[str, Any],
+    opened: Mapping[str, Any],
+    groups: Sequence[Sequence[str]],
+) -> Make:
+    """What builds a setting, of which nobody has the copies yet."""
+    slots = {name: f"p{number}" for number, name in enumerate(opened)}
+    names: dict[str, Any] = {"new": object.__new__, "cls": cls, "fresh": fresh}
+    lines = [*_unpacked(slots, groups), "    s = new(cls); d = s.__dict__"]
+    fields: Mapping[str, Field] = getattr(cls, FIELDS)
+    for number, name in enumerate([*fields, *(k for k in held if k not in fields)]):
+        if name in slots:
+            made = f"fresh({slots[name]})" if _needs_copy(opened[name]) else slots[name]
+            lines.append(f"    d[{name!r}] = {made}")
+        elif name in held:
+            names[f"c{number}"] = held[name]
+            made = f"fresh(c{number})" if is_group(held[name]) else f"c{number}"
+            lines.append(f"    d[{name!r}] = {made}")
+    return _executed([*lines, "    return s"], names)
+
+
+def _declared(
+    cls: type[Any],
+    held: Mapping[str, Any],
+    opened: Mapping[str, Any],
+    groups: Sequence[Sequence[str]],
+) -> Make | None:
+    """What gives the values of which a setting has copies, by name; None without such fields."""
+    slots = {name: f"p{number}" for number, name in enumerate(opened)}
+    fields: Mapping[str, Field] = getattr(cls, FIELDS)
+    names = {f"c{number}": held[name] for number, name in enumerate(held) if is_group(held[name])}
+    copies = {name: f"c{number}" for number, name in enumerate(held) if f"c{number}" in names}
+    copies.update({name: slots[name] for name in opened if _needs_copy(opened[name])})
+    given = [*held.get("~lazy", {}).values(), *(field.declared for field in fields.values())]
+    if not copies and not any(isinstance(x, Value) and x.derive for x in given):
+        return None
+    items = ", ".join(f"{name!r}: {made}" for name, made in copies.items())
+    return _executed([*_unpacked(slots, groups), f"    return {{{items}}}"], names)
+
+
+def _unpacked(slots: Mapping[str, str], groups: Sequence[Sequence[str]]) -> list[str]:
+    shape = "".join(
+        f"{slots[group[0]]}, " if len(group) == 1 else f"({', '.join(slots[n] for n in group)}), "
+        for group in groups
+    )
+    return ["def make(point):", f"    {shape or '()'} = point"]
+
+
+def _executed(lines: list[str], names: dict[str, Any]) -> Make:
+    exec("\n".join(lines), names)
+    make: Make = names["make"]
+    return make
+
+
+def _needs_copy(field: Any) -> bool:
+    """Whether each setting needs its own copy of this dimension's values."""
+    dimension = dimension_of(field)
+    if isinstance(dimension, Nested | Alternatives):
+        return True
+    return not isinstance(field.points, range) and any(map(holds_mutable, field.points))

@@ -1,0 +1,311 @@
+"""Common mistakes in a class body that Python accepts; the class is refused when it is created."""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from superparams.declare.descriptors import (
+    REQUIRED,
+    Axis,
+    Search,
+    Value,
+    group_class,
+    is_group,
+    search,
+    value,
+)
+from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+
+__all__ = [
+    "is_method",
+    "refuse_class",
+    "refuse_no_group",
+    "refuse_slips",
+    "takes_only_groups",
+    "unknown_annotation",
+]
+
+SCALARS: Final = (int, float, complex, str, bytes)
+KINDS: Final = (property, classmethod, staticmethod, functools.cached_property)
+UNIONS: Final = (typing.Union, types.UnionType)
+WRAPPERS: Final = (typing.Annotated, typing.Final)
+# What type checkers take for a float and a complex too.
+TOWER: Final[Mapping[Any, tuple[type[Any], ...]]] = {float: (float, int), complex: SCALARS[:3]}
+CONSTANTS: Final = (*SCALARS[:3], list, dict, set, enum.Enum)
+
+
+def refuse_slips(where: str, annotation: Any, given: Any, owner: str) -> None:
+    """Refuse a field that is declared by a common mistake.
+
+    Args:
+        where: ``"Class.field"``.
+        annotation: What stands behind the colon, looked up.
+        given: What stands behind the equals sign.
+        owner: The qualified name of the class.
+
+    Raises:
+        FieldError: Names `where` and the remedy.
+    """
+    name = where.rpartition(".")[2]
+    is_constant = _is_a(annotation, CONSTANTS) or is_group(annotation)
+    shown = {id(search): "search(...)", id(value): "value(...)"}.get(id(annotation))
+    if _is_a(annotation, (Search, Value)):
+        shown = repr(annotation)
+    if shown is not None:
+        raise FieldError(
+            f"{where}: {shown} stands where the type belongs; write {name}: float = {shown}"
+        )
+    if given is REQUIRED and is_constant:
+        kind = annotation.__class__.__name__
+        raise FieldError(
+            f"{where}: {shorten(annotation)} stands where the type belongs; write "
+            f"{name}: {kind} = {shorten(annotation)}"
+        )
+    if is_method(given) and _is_written_here(given, f"{owner}.{name}"):
+        raise FieldError(
+            f"{where} is annotated as a field, and a {type(given).__name__} of that name hides it; "
+            f"rename one of them, or use value(derive=lambda s: ...) to compute the field"
+        )
+    _refuse_comma(where, annotation, given)
+
+
+def _is_a(x: object, kinds: tuple[type[Any], ...]) -> bool:
+    return isinstance(x, kinds)
+
+
+def is_method(x: object) -> bool:
+    """Whether an attribute of a class is a method, or a property of some kind."""
+    return isinstance(x, KINDS) or inspect.isroutine(x)
+
+
+def _is_written_here(x: object, qualified: str) -> bool:
+    """Whether it is no function from elsewhere that is a value."""
+    is_function = isinstance(x, types.FunctionType) and x.__qualname__ == qualified
+    return isinstance(x, KINDS) or is_function
+
+
+def _refuse_comma(where: str, annotation: Any, given: Any) -> None:
+    if not _is_a(given, (tuple,)) or len(given) != 1 or hasattr(given, "_fields"):
+        return
+    only: Any = given[0]
+    if _is_a(only, (Search, Value)) or (_is_scalar(annotation) and not inspect.isclass(only)):
+        raise FieldError(
+            f"{where}: ({shorten(only)},) is a tuple, since a comma stands at its end; write "
+            f"{where.rpartition('.')[2]} = {shorten(only)} without it"
+        )
+
+
+def _is_scalar(annotation: Any) -> bool:
+    """Whether only numbers, texts, members of an Enum, groups and None are values of it."""
+    origin = typing.get_origin(annotation)
+    if origin in UNIONS:
+        return all(map(_is_scalar, typing.get_args(annotation)))
+    if annotation is None or annotation is types.NoneType or group_class(annotation) is not None:
+        return True
+    return isinstance(annotation, type) and issubclass(annotation, (*SCALARS, enum.Enum))
+
+
+def unknown_annotation(text: str) -> str:
+    """What to say of an annotation that is a text and names nothing that can be found.
+
+    Args:
+        text: The annotation.
+    """
+    import difflib  # for errors only: every import of superparams would pay for it
+
+    names: list[str] = re.findall(r"[A-Za-z_][\w.]*", text)
+    known = {*vars(builtins), *vars(typing)}
+    strange = [name for name in names if name not in known]
+    types_known = [name for name, x in vars(builtins).items() if isinstance(x, type)]
+    near: list[str] = []
+    for name in strange:
+        near += difflib.get_close_matches(name, types_known, 1)
+    guess = f"did you mean {near[0]}? Correct it" if near else "correct it"
+    what = ", ".join(strange) or "it"
+    return (
+        f"its annotation names nothing that can be found; {guess}, or import {what} outside of "
+        f"`if TYPE_CHECKING:`"
+    )
+
+
+# -- something else in the place of a group --------------------------------------------------------
+
+
+def takes_only_groups(annotation: Any) -> bool:
+    """Whether an annotation allows groups and None, and no other values."""
+    if typing.get_origin(annotation) in WRAPPERS:
+        return takes_only_groups(typing.get_args(annotation)[0])
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    groups = [group_class(one) for one in members if one is not types.NoneType]
+    return bool(groups) and None not in groups
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in UNIONS
+
+
+def refuse_no_group(x: object, where: str, annotation: Any, axis: Any) -> None:
+    """Complain about a value that is no group where the annotation says that one belongs.
+
+    None is allowed: many write ``net: Net = None``.
+
+    Args:
+        x: A value or a point.
+        where: ``"Class.field"``.
+        annotation: That of the field.
+        axis: The axis of the class, whose points may be given by their names; else anything.
+
+    Raises:
+        FieldError: Names `where`, the value, and what is allowed.
+    """
+    if x is None or is_group(x) or not takes_only_groups(annotation):
+        return
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    wanted = [cls.__name__ for cls in map(group_class, members) if cls is not None]
+    names, classes = _names_of_points(axis)
+    remedy = f"give an instance, such as {classes[0] if classes else wanted[0]}()"
+    if names:
+        remedy += f", or one of the names {', '.join(map(repr, names))}"
+    raise FieldError(f"{where}={shorten(x)}: the value must be a {' or '.join(wanted)}; {remedy}")
+
+
+def _names_of_points(axis: Any) -> tuple[list[str], list[str]]:
+    """The names by which points of an axis can be given, and the classes of its groups."""
+    if not isinstance(axis, Axis) or isinstance(axis.names.points, range):
+        return [], []
+    classes = [type(one).__name__ for one in axis.names.points if is_group(one)]
+    single = [name for name in classes if classes.count(name) == 1]
+    return list(dict.fromkeys([*(axis.names.labels or ()), *single])), classes
+
+
+# -- a class in the place of an instance -----------------------------------------------------------
+
+
+def refuse_class(x: object, where: str, annotation: Any, depth: int = 0) -> None:
+    """Complain about a class where the annotation says that an instance of it belongs.
+
+    A class of groups is refused under any annotation that does not ask for a class.
+
+    Args:
+        x: A value, a point, or what stands inside one.
+        where: ``"Class.field"``.
+        annotation: That of the field.
+        depth: In how many containers `x` stands.
+
+    Raises:
+        FieldError: Names `where` and the remedy.
+    """
+    cls = group_class(x) or typing.get_origin(x) or x
+    if not isinstance(cls, type) or wants_class(annotation):
+        return
+    if group_class(x) is None and not _is_instance_meant(cls, _meant_at(annotation, depth)):
+        return
+    shown = cls.__name__ if x is cls else re.sub(r"(\w+\.)+", "", str(x))
+    raise FieldError(
+        f"{where}: {shown} is a class, where an instance of it is meant; write "
+        f"{_instance_of(cls, shown)}, or annotate the field with type[{shown}] where the class "
+        f"itself is meant"
+    )
+
+
+def _instance_of(cls: type[Any], shown: str) -> str:
+    """How an instance of a class is written."""
+    if issubclass(cls, enum.Enum):
+        return f"{shown}.{next(iter(cls)).name}" if len(cls) else "one of its members"
+    return repr(cls()) if cls in SCALARS or cls is bool else f"{shown}()"
+
+
+def _is_instance_meant(cls: type[Any], meant: list[Any]) -> bool:
+    """Whether a class is no value of any of several annotations, and its instances are of one."""
+    found = [_is_for_instances(cls, one) for one in meant]
+    return True in found and None not in found
+
+
+def _is_for_instances(cls: type[Any], meant: Any) -> bool | None:
+    """Whether an annotation means instances of a class; None where it allows the class itself."""
+    text = getattr(meant, "__forward_arg__", meant)
+    if isinstance(text, str):  # a name under TYPE_CHECKING
+        names = [part.strip().rpartition(".")[2] for part in text.split("|")]
+        return any(base.__name__ in names for base in cls.__mro__[:-1]) or None
+    wanted: Any = typing.get_origin(meant) or meant
+    if wanted is typing.Literal or meant is None:
+        return False
+    if not isinstance(wanted, type) or getattr(wanted, "_is_protocol", False) or wanted is Any:
+        return None
+    try:
+        if isinstance(cls, wanted):
+            return None
+        return issubclass(cls, TOWER.get(wanted, wanted))
+    except TypeError:  # a class that cannot be asked
+        return None
+
+
+def _meant_at(annotation: Any, depth: int) -> list[Any]:
+    """What an annotation says of a value, or of what stands inside that many containers of it."""
+    meant = list(_alternatives(annotation))
+    for _ in range(depth):
+        meant = [inner for one in meant for inner in _inside(one)]
+    return meant
+
+
+def _inside(annotation: Any) -> Iterator[Any]:
+    """What a container holds by its annotation: Any where that does not say."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if _is_scalar(annotation) or origin is typing.Literal:
+        return
+    if not isinstance(origin, type) or not arguments:
+        yield Any
+        return
+    if issubclass(origin, Mapping):
+        arguments = arguments[-1:]
+    for one in arguments:
+        if one is not Ellipsis:
+            yield from _alternatives(one)
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The members of a union, without aliases and wrappers; else the annotation itself."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    aliased = next(
+        (found for name in ("__value__", "__supertype__") if (found := _of(annotation, name))), None
+    )
+    if origin in UNIONS or origin in WRAPPERS:
+        for one in arguments[:1] if origin in WRAPPERS else arguments:
+            yield from _alternatives(one)
+    elif isinstance(annotation, typing.TypeVar):
+        for one in annotation.__constraints__ or (_of(annotation, "__bound__") or Any,):
+            yield from _alternatives(one)
+    elif aliased is not None:
+        yield from _alternatives(aliased)
+    else:
+        yield annotation
+
+
+def _of(x: Any, name: str) -> Any:
+    return getattr(x, name, None)
+
+
+def wants_class(annotation: Any) -> bool:
+    """Whether an annotation says, anywhere in it, that a class is wanted, or what can be called."""
+    if isinstance(annotation, str):
+        return re.search(r"\b(type|Type|Callable)\b", annotation) is not None
+    if isinstance(annotation, list):  # the arguments of a Callable
+        return any(map(wants_class, annotation))  # pyright: ignore[reportUnknownArgumentType]
+    origin = typing.get_origin(annotation) or annotation
+    if isinstance(origin, type):
+        if issubclass(origin, type) or origin.__name__ == "Callable":
+            return True
+    elif isinstance(origin, typing.TypeVar):
+        return wants_class(origin.__bound__)
+    elif hasattr(origin, "__value__"):  # a `type` statement
+        return wants_class(origin.__value__)
+    return any(map(wants_class, typing.get_args(annotation)))

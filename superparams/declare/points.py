@@ -1,0 +1,331 @@
+"""From what ``search`` was given to the points of an axis."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import enum
+import itertools
+import sys
+import types
+import typing
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    Sized,
+    ValuesView,
+)
+from typing import Any, Final, cast
+
+from superparams.adapters.content import snapshot
+from superparams.declare.descriptors import REQUIRED, Axis, Search, Value, is_group, is_open
+from superparams.declare.mistakes import refuse_class, unknown_annotation
+from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted
+
+__all__ = ["axis_of", "refuse_hidden"]
+
+LONGEST_ITERATOR: Final = 1_000_000
+CONTAINERS: Final = (list, tuple, set, frozenset)
+FRAMES: Final = {"pandas", "polars", "pyarrow"}
+FUNCTIONS: Final = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+NO_FUNCTIONS: Final = (bool, int, float, complex, str, bytes, list, dict, tuple)
+SIMPLE: Final = {type(None), bool, int, float, complex, str, bytes}  # hold nothing
+COPIED: Final = frozenset({list, tuple, dict, set})
+
+
+def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
+    """The axis that ``search(...)`` means for a field with this annotation.
+
+    Raises:
+        FieldError: For points that cannot be an axis; names `where` (``"Class.field"``).
+    """
+    if not isinstance(cast("object", searched.zip), str | None):
+        raise FieldError(f"{where}: zip={searched.zip!r} must be a name, a str")
+    labels: tuple[str, ...] | None = None
+    points: Sequence[Any] = searched.given
+    if not points:
+        points = _all_values(annotation, where)
+    elif len(points) == 1:
+        _refuse_pointless(points[0], annotation, where)
+        labels, points = _expand(points[0], where)
+        if labels is None:
+            _refuse_spread(points, annotation, where)
+    if not points:
+        raise FieldError(
+            f"{where}: {searched!r} has no points; give at least one, as in search([1, 2, 3])"
+        )
+    if isinstance(points, range):
+        _refuse_uncountable(points, where)
+    else:
+        for point in points:
+            refuse_hidden(point, where, annotation, is_shared=True)
+        if not COPIED.isdisjoint(map(type, points)):
+            points = tuple(map(snapshot, points))  # what their owner does to them stays outside
+    return Axis(points, labels, searched.zip)
+
+
+def _refuse_spread(points: Sequence[Any], annotation: Any, where: str) -> None:
+    """Complain about the elements of one container as points of a field that holds containers."""
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    kinds = [typing.get_origin(one) or one for one in members if one is not type(None)]
+    if not kinds or not all(kind in CONTAINERS for kind in kinds) or isinstance(points, range):
+        return
+    if points and all(type(point) in SIMPLE and point is not None for point in points):
+        kind = kinds[0].__name__
+        shown = ", ".join(shorten(point) for point in points[:3])
+        more = ", ..." if len(points) > 3 else ""
+        count = counted(len(points), "point")
+        raise FieldError(
+            f"{where}: search([{shown}{more}]) has {count} of which none is a "
+            f"{kind}, as the annotation says; write search([[{shown}{more}]]) for one point that "
+            f"holds them all"
+        )
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def _refuse_uncountable(points: range, where: str) -> None:
+    try:
+        len(points)
+    except OverflowError:
+        raise FieldError(
+            f"{where}: search({points!r}) has more points than an axis can have "
+            f"({sys.maxsize:,}); give a shorter range or a larger step"
+        ) from None
+
+
+def _expand(given: Any, where: str) -> tuple[tuple[str, ...] | None, Sequence[Any]]:
+    """Labels and points of one argument."""
+    if isinstance(given, str | bytes | bytearray) or is_group(given):
+        return None, (given,)
+    if isinstance(given, Mapping):
+        named = cast("Mapping[object, Any]", given)
+        labels = tuple(name for name in named if isinstance(name, str))
+        for name in named:
+            if not isinstance(name, str):
+                raise FieldError(
+                    f"{where}: search({{{name!r}: ...}}) names its points; the names must be "
+                    f"text, as in search({{'small': 1, 'large': 2}})"
+                )
+        return labels, tuple(named.values())
+    return None, _elements(given, where)
+
+
+def _refuse_pointless(given: Any, annotation: Any, where: str) -> None:
+    """Complain about one argument from which no points can be taken."""
+    cls: type[Any] = given.__class__
+    root, name = cls.__module__.partition(".")[0], cls.__name__
+    remedy = ""
+    if hasattr(given, "rvs") and not isinstance(given, type):
+        remedy = "a distribution, which has no list of points; draw some: search(x.rvs(10))"
+    elif cls.__module__.startswith(("numpy.random", "random")) and hasattr(given, "shuffle"):
+        remedy = "a random generator, which has no points; search seeds: search(range(10))"
+    elif root in FRAMES and name in ("DataFrame", "LazyFrame", "Table", "RecordBatch"):
+        remedy = "a table; search([x]) is one point, search(rows) with a list of dicts one a row"
+    elif isinstance(given, FUNCTIONS) and annotation in NO_FUNCTIONS:
+        remedy = "a function; search takes the points themselves, as in search(f())"
+    if remedy:
+        raise FieldError(f"{where}: search({' '.join(shorten(given).split())}) is given {remedy}")
+
+
+def _elements(given: Any, where: str) -> Sequence[Any]:
+    if isinstance(given, range | tuple):
+        return cast("Sequence[Any]", given)
+    if _is_vector(given):
+        return tuple(given.tolist())  # Python numbers: they print, compare and store plainly
+    if isinstance(given, set | frozenset):
+        return _ordered(cast("Iterable[Any]", given), where)
+    if given is bool or typing.get_origin(given) is typing.Literal:
+        return tuple(all_values(given))
+    if type(given).__module__.startswith("pyarrow.") and hasattr(given, "to_pylist"):
+        return tuple(given.to_pylist())
+    # A class whose instances can be iterated cannot be itself; list[int] could, to no purpose.
+    is_iterable = isinstance(cast("object", given), Iterable)
+    if not is_iterable or typing.get_origin(given) is not None or getattr(given, "ndim", 1) == 0:
+        return (given,)
+    elements: Iterable[Any] = given
+    return tuple(elements) if isinstance(given, Sized) else _drain(elements, where)
+
+
+def _is_vector(given: Any) -> bool:
+    """Whether `given` is a one-dimensional array whose elements Python has a type for."""
+    if getattr(given, "ndim", None) != 1 or not hasattr(given, "tolist"):
+        return False
+    # numpy writes times of nanoseconds as bare ints.
+    return getattr(getattr(given, "dtype", None), "kind", None) not in ("M", "m")
+
+
+def _drain(given: Iterable[Any], where: str) -> tuple[Any, ...]:
+    endless = isinstance(given, itertools.count | itertools.cycle | itertools.repeat)
+    points = () if endless else tuple(itertools.islice(given, LONGEST_ITERATOR + 1))
+    if endless or len(points) > LONGEST_ITERATOR:
+        raise FieldError(
+            f"{where}: search({given!r}) does not end within {LONGEST_ITERATOR:,} points; give a "
+            f"range, a list, or itertools.islice(..., n)"
+        )
+    return points
+
+
+def _ordered(points: Iterable[Any], where: str) -> tuple[Any, ...]:
+    """The elements of a set, which has no order of its own, in one that every process finds."""
+    several = list(points)
+    # Of sets, < says which one holds the other; NaN is neither below nor above a number.
+    if all(not isinstance(one, frozenset) and one == one for one in several):
+        with contextlib.suppress(TypeError):  # numbers and texts together
+            return tuple(sorted(several))
+    shown = [(type(one).__name__, _stable_text(one)) for one in several]
+    if any(" at 0x" in text for _, text in shown):
+        raise FieldError(
+            f"{where}: a set has no order, and its elements cannot be put into an order; give "
+            f"search a list"
+        )
+    order = sorted(range(len(several)), key=shown.__getitem__)
+    return tuple(several[at] for at in order)
+
+
+def _stable_text(x: object) -> str:
+    if isinstance(x, frozenset):
+        return repr(sorted(map(repr, cast("frozenset[object]", x))))
+    return repr(x)
+
+
+def _all_values(annotation: Any, where: str) -> tuple[Any, ...]:
+    found = tuple(all_values(annotation))
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if not found and isinstance(text, str):
+        raise FieldError(
+            f"{where}: search() without points needs a type whose values it can list, not {text}: "
+            f"{unknown_annotation(text)}; or give the points, as in search([1, 2, 3])"
+        )
+    if not found:
+        text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        raise FieldError(
+            f"{where}: search() without points needs a bool, Enum or Literal annotation whose "
+            f"values it can list, not {text}; give the points, as in search([1, 2, 3])"
+        )
+    return found
+
+
+def all_values(annotation: Any) -> Iterator[Any]:
+    """Every value of a bool, Enum or Literal annotation, and of unions of them with None."""
+    origin = typing.get_origin(annotation)
+    if annotation is bool:
+        yield from (False, True)
+    elif annotation is None or annotation is type(None):
+        yield None
+    elif isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        yield from annotation
+    elif origin is typing.Literal:
+        yield from typing.get_args(annotation)
+    elif origin is typing.Annotated or origin is typing.Final:
+        yield from all_values(typing.get_args(annotation)[0])
+    elif origin is typing.Union or origin is types.UnionType:
+        parts = [tuple(all_values(part)) for part in typing.get_args(annotation)]
+        yield from itertools.chain(*parts) if all(parts) else ()
+    elif (
+        aliased := getattr(cast("object", annotation), "__value__", None)
+    ) is not None:  # a `type` statement
+        yield from all_values(aliased)
+
+
+def refuse_hidden(x: object, where: str, annotation: Any, *, is_shared: bool = False) -> None:
+    """Complain about what cannot be a value: a ``search``, an open space inside, a stray class.
+
+    Args:
+        x: A constant of a field, or a point of it.
+        where: ``"Class.field"``.
+        annotation: That of the field; it may say that a class is wanted.
+        is_shared: Whether all settings share it as it is, as points and `value(x)` are.
+
+    Raises:
+        FieldError: Names `where` and the remedy; also for containers that hold themselves.
+    """
+    if type(x) in SIMPLE:
+        return
+    try:
+        if isinstance(x, Search | Value):
+            raise _hidden(x, where)
+        if not is_shared:
+            _refuse_used_up(x, where)
+        refuse_class(x, where, annotation)
+        _refuse_inside(x, where, annotation, 1)
+    except RecursionError:
+        raise FieldError(
+            f"{where}: {type(x).__name__} nested too deeply, or in itself; give plain data"
+        ) from None
+
+
+def _refuse_inside(x: object, where: str, annotation: Any, depth: int) -> None:
+    for item in _parts_of(x):
+        if type(item) in SIMPLE:
+            continue
+        if isinstance(item, Search | Value) or is_open(item):
+            raise _hidden(item, where)
+        refuse_class(item, where, annotation, depth)
+        _refuse_inside(item, where, annotation, depth + 1)
+
+
+def _parts_of(x: object) -> Iterable[object]:
+    """What a container, or an object that is no more than its attributes, holds."""
+    if isinstance(x, list | tuple | set | frozenset | collections.deque):
+        return cast("Iterable[object]", x)
+    if isinstance(x, Mapping):
+        return cast("Mapping[object, object]", x).values()
+    if is_group(x) or isinstance(x, type):
+        return ()
+    if dataclasses.is_dataclass(x):
+        return [getattr(x, field.name, None) for field in dataclasses.fields(x)]
+    is_bare = isinstance(x, types.SimpleNamespace) or hasattr(type(x), "__attrs_attrs__")
+    return getattr(x, "__dict__", {}).values() if is_bare else ()
+
+
+def _refuse_used_up(x: object, where: str) -> None:
+    """Complain about what only the first setting could read, or a view of what may change."""
+    is_builtin = type(x).__module__ in ("builtins", "itertools")
+    if is_builtin and isinstance(x, Iterator | KeysView | ValuesView | ItemsView):
+        raise FieldError(
+            f"{where}: {shorten(x)} cannot be a value: an iterator is used up by its first reader, "
+            f"and a view changes with its dict; write list(...) around it"
+        )
+
+
+def _hidden(x: object, where: str) -> FieldError:
+    shown = shorten(x)
+    if is_open(x):
+        return FieldError(
+            f"{where}: {shown} is an open space inside another value; fix its axes, or let it be "
+            f"the whole of a field"
+        )
+    kind = "search" if isinstance(x, Search) else "value"
+    return FieldError(
+        f"{where}: {shown} stands inside another value; {kind}() must be the whole of a field: "
+        f"{_remedy(x)}"
+    )
+
+
+def _remedy(x: object) -> str:
+    """What to write where a ``search`` or ``value`` stands inside another value."""
+    if not isinstance(x, Value):
+        return "give the full candidates, as in search([[1, 2], [1, 3]])"
+    if x.key is not None:
+        return (
+            f"a point has no key; search names, as in search([{shorten(x.key)}, ...]), and take "
+            f"what they mean in run, or give one value(..., key=...) a run at the call"
+        )
+    if x.given is not REQUIRED:
+        return f"write {shorten(x.given)} without value() around it"
+    if x.secret is not None:
+        return "a secret is never searched; give it a field of its own"
+    return (
+        "search plain points, such as names, in one field, and make the value from them in "
+        "another: value(derive=lambda s: make(s.name))"
+    )

@@ -1,0 +1,379 @@
+"""How an instance is shown to a person and laid out in a table or a dict."""
+
+from __future__ import annotations
+
+import enum
+import operator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final, cast
+
+from superparams.adapters.content import PLAIN_MODULES, comes_from, fresh, same
+from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group, is_open
+from superparams.declare.field import Field, declared_of
+from superparams.declare.labels import label_of, leaves_class_open, naming
+from superparams.declare.layout import Layout
+from superparams.declare.metaclass import fields_of, recorded_fields
+from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+
+__all__ = [
+    "Rows",
+    "as_dict",
+    "as_json",
+    "as_row",
+    "axes_of",
+    "cell_of",
+    "given_fields",
+    "headline",
+    "inline",
+    "row_of_field",
+    "shown_fields",
+    "summary",
+    "table_value",
+    "text_beside",
+]
+
+LONGEST_LINE: Final = 100
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+def inline(params: Any) -> str:
+    """``Class(field=value, ...)``, an axis as ``search([...])``."""
+    fields = (f"{name}={x}" for name, x in shown_fields(params))
+    return f"{type(params).__name__}({', '.join(fields)})"
+
+
+def shown_fields(params: Any) -> Iterator[tuple[str, str]]:
+    """The name of each field and how it is shown; nothing is made for that."""
+    for name, field in fields_of(params.__class__).items():
+        held = params.__dict__
+        if name in held:
+            x = held[name]
+            yield name, inline(x) if is_open(x) else _shown(x)
+            continue
+        declared = held.get("~lazy", {}).get(name, field.declared)
+        if isinstance(declared, Value) and (declared.secret or _is_to_be_made(declared)):
+            yield name, repr(declared)
+        elif isinstance(declared, Value) and declared.derive:
+            yield name, _shown_derived(params, name, declared)
+        else:
+            yield name, _shown(getattr(params, name))
+
+
+def _is_to_be_made(declared: Value) -> bool:
+    return declared.factory is not None and not declared.is_made
+
+
+def given_fields(params: Any) -> Iterator[str]:
+    """The names of the fields that are not what the class declares: the call gave them."""
+    held = params.__dict__
+    for name, field in fields_of(params.__class__).items():
+        own, x = field.declared, held.get("~lazy", {}).get(name, held.get(name, field.declared))
+        if x is own:
+            continue
+        if field.key_on(params) != getattr(own, "key", None) or not same(
+            _content(x), _content(own)
+        ):
+            yield name
+
+
+def _content(x: Any) -> Any:
+    """What was declared as a constant, or the declaration of what is made."""
+    if isinstance(x, Value) and x.secret is not None:
+        return x.secret
+    return x.given if isinstance(x, Value) and not (x.factory or x.derive) else x
+
+
+def _shown_derived(params: Any, name: str, declared: Any) -> str:
+    try:
+        return _shown(getattr(params, name))
+    except Exception:  # errors show settings too: the repr must not hide them behind another
+        return repr(declared)
+
+
+def _shown(x: Any) -> str:
+    return f"search({x!r})" if isinstance(x, Axis) else shorten(x)
+
+
+def summary(space: Any) -> str:
+    """The size of a space, then one aligned line an axis; one an alternative, where it is long."""
+    lines = {name: parts for name, _, parts in axes_of(space)}
+    width = max(map(len, lines)) + 6
+    told = (_axis_line(name, line, width) for name, line in lines.items())
+    return "\n".join([headline(space), *told])
+
+
+def headline(space: Any) -> str:
+    """The size of a space."""
+    layout: Layout = space.__dict__["~layout"]
+    dimensions = _count_dimensions(space)
+    return f"Search {dimensions} dimension{'s' * (dimensions != 1)}, total {_total(layout)}"
+
+
+def _axis_line(name: str, parts: list[str], width: int) -> str:
+    line = f"{name + ':':<{width}}{''.join(parts)}"
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{name + ':':<{width}}" + f"\n{' ' * (width + 1)}".join(map(str.rstrip, parts))
+
+
+def _total(layout: Layout) -> str:
+    raw = layout.product.size
+    if layout.kept is None:
+        return f"{raw} combination{'s' * (raw != 1)}"
+    if raw > 100_000 and not layout.kept.is_counted:  # counting would take too long for a repr
+        return f"at most {raw} combinations before valid()"
+    kept = layout.size
+    return f"{kept} combination{'s' * (kept != 1)} (of {raw} before valid())"
+
+
+def _count_dimensions(space: Any) -> int:
+    opened = space.__dict__["~open"]
+    return sum(
+        _count_dimensions(opened[group[0]]) if is_group(opened[group[0]]) else 1
+        for group in space.__dict__["~layout"].groups
+    )
+
+
+def axes_of(space: Any, prefix: str = "") -> Iterator[tuple[str, Axis, list[str]]]:
+    """The name of each axis, the axis, and its text in parts between which a line may end."""
+    for name, field in space.__dict__["~open"].items():
+        if is_group(field):
+            yield from axes_of(field, f"{prefix}{name}.")
+        else:
+            zipped = f" (zip {field.zip!r})" if field.zip else ""
+            *parts, last = _axis_parts(field)
+            yield f"{prefix}{name}", field, [*parts, last + zipped]
+
+
+def _axis_parts(axis: Axis) -> list[str]:
+    if axis.labels or not any(map(is_open, axis.points if len(axis) <= 12 else ())):
+        return [repr(axis)]
+    *parts, last = [inline(p) if is_group(p) else shorten(p) for p in axis]
+    first, *rest = [*(f"{part}, " for part in parts), f"{last}]"]
+    return [f"[{first}", *rest]
+
+
+def as_dict(params: Any) -> dict[str, Any]:
+    """Fields by name, nested groups as dicts that name their class where it is left open."""
+    return {name: _nested_dict(params, name, x) for name, x in params.items()}
+
+
+def _nested_dict(params: Any, name: str, x: Any) -> Any:
+    if not is_group(x):
+        return with_groups_as_dicts(x)
+    field = fields_of(params.__class__)[name]
+    kind = {"class": type(x).__name__} if leaves_class_open(field, x) else {}
+    return {**kind, **as_dict(x)}
+
+
+def with_groups_as_dicts(x: Any) -> Any:
+    """A list, tuple or dict in which groups are dicts that name their class; else `x` itself."""
+    if is_group(x):
+        names = [name for name in recorded_fields(x.__class__) if not _is_factory(x, name)]
+        fields = {name: with_groups_as_dicts(declared_of(x, name)) for name in names}
+        return {"class": type(x).__name__, **fields}
+    kind: type[Any] = x.__class__
+    if kind is dict:
+        made = {name: with_groups_as_dicts(one) for name, one in x.items()}
+        return made if any(made[name] is not x[name] for name in made) else x
+    if kind is list or kind is tuple:
+        parts: list[Any] = [with_groups_as_dicts(one) for one in x]
+        is_same = all(map(operator.is_, parts, x))
+        return x if is_same else kind(parts)  # pyright: ignore[reportUnknownVariableType]
+    return x
+
+
+def _is_factory(group: Any, name: str) -> bool:
+    """Whether a field is made by a factory, so that no table holds it."""
+    held, field = group.__dict__, fields_of(group.__class__)[name]
+    declared = held.get("~lazy", {}).get(name, field.declared)
+    return name not in held and isinstance(declared, Value) and declared.factory is not None
+
+
+def as_row(
+    params: Any, prefix: str = "", cells: Mapping[str, Any] = _NOTHING
+) -> Iterator[tuple[str, Any]]:
+    """The columns of a setting as it was declared, dotted names first to last, as plain data.
+
+    Args:
+        params: A setting or a group.
+        prefix: What the names of columns begin with.
+        cells: The columns of some fields, which are known already.
+    """
+    for name, field in recorded_fields(params.__class__).items():
+        if name in cells:
+            yield prefix + name, cells[name]
+        else:
+            yield from row_of_field(params, field, prefix)
+
+
+def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The columns of one field of a setting; a group has its name, then its own fields."""
+    name, held = field.name, params.__dict__
+    declared = held.get("~lazy", {}).get(name, field.declared)
+    if name not in held and isinstance(declared, Value) and declared.factory:
+        return
+    x = declared_of(params, name)
+    axis = naming(params, field)
+    label = None if axis is None else label_of(axis, x)
+    if label is not None:
+        yield prefix + name, label
+    elif not is_group(x):
+        made = cell_of(params, field, x)
+        yield prefix + name, made if axis is None else text_beside(axis.labels or (), made)
+    elif axis is not None or leaves_class_open(field, x):
+        yield prefix + name, type(x).__name__
+    if is_group(x):
+        yield from as_row(x, f"{prefix}{name}.")
+
+
+class Rows:
+    """Gives the columns of each setting of a space, quickly where they are all plain.
+
+    What all settings share is laid down when this is made, before the first of them runs.
+    """
+
+    def __init__(self, space: Any) -> None:
+        self._cells: dict[str, Any] = {}
+        self._axes: list[str] = []
+        self._is_plain = True
+        held = space.__dict__
+        for name, field in recorded_fields(space.__class__).items():
+            x = held.get(name)
+            declared = held.get("~lazy", {}).get(name, field.declared)
+            if isinstance(x, Axis) and _is_plain_axis(x) and naming(space, field) is None:
+                self._axes.append(name)
+                self._cells[name] = None
+            elif isinstance(field.declared, Axis) or _is_split(x, declared):
+                self._is_plain = False
+            elif name in held or (isinstance(declared, Value) and declared.given is not REQUIRED):
+                self._cells[name] = cell_of(space, field, declared_of(space, name))
+            elif isinstance(declared, Value) and declared.derive is not None:
+                self._is_plain = False
+        if not self._is_plain:
+            self._cells = {n: x for n, x in self._cells.items() if n not in self._axes}
+
+    def maker(self) -> Callable[[Any], dict[str, Any]]:
+        """The function that gives the columns of a setting; it raises what a derived field does."""
+        cells, axes = self._cells, self._axes
+
+        def plain(setting: Any) -> dict[str, Any]:
+            columns, held = cells.copy(), setting.__dict__
+            for name in axes:
+                columns[name] = held[name]
+            return columns
+
+        return plain if self._is_plain else lambda setting: dict(as_row(setting, cells=cells))
+
+
+def _is_split(x: Any, declared: Any) -> bool:
+    """Whether a field has several columns, or another number of them from setting to setting."""
+    return isinstance(x, Axis) or is_group(x) or is_group(getattr(declared, "given", None))
+
+
+def _is_plain_axis(axis: Axis) -> bool:
+    if isinstance(axis.points, range):
+        return True
+    return axis.labels is None and all(map(_is_plain_scalar, axis.points))
+
+
+def _is_plain_scalar(x: Any) -> bool:
+    if isinstance(x, str | bytes):
+        return len(x) <= LONGEST_TEXT
+    return x is None or isinstance(x, PLAIN)
+
+
+def cell_of(params: Any, field: Field, x: Any) -> Any:
+    """A value of a field as a table holds it; its key where that stands for content without text.
+
+    Args:
+        params: The instance that has the field.
+        field: The field.
+        x: The value.
+    """
+    made, key = table_value(x), field.key_on(params)
+    return key if key is not None and isinstance(made, str) and not isinstance(x, str) else made
+
+
+def text_beside(names: Collection[str], made: Any) -> Any:
+    """What stands in the table for a value that is none of the named points of an axis.
+
+    It is a text, so that the column of names stays one of texts; None stays None.
+
+    Args:
+        names: Those of the points.
+        made: The value as `table_value` gives it.
+    """
+    if made is None:
+        return None
+    text = made.name if isinstance(made, enum.Enum) else str(made)
+    # A text that is a name, too, would be taken for the point of that name.
+    return f"{text} ({type(made).__name__})" if text in names else text
+
+
+LARGEST_CELL: Final = 64  # elements
+LONGEST_TEXT: Final = 4096  # characters or bytes: it stands in every row
+PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
+
+
+def table_value(x: Any) -> Any:
+    """A value as a table holds it: plain data as it is, everything else as a short text."""
+    if _is_plain(x):
+        return x if _is_plain_scalar(x) else fresh(x)
+    plain = x if is_group(x) else with_groups_as_dicts(x)
+    if plain is not x and _is_plain(plain):
+        return fresh(plain)
+    if callable(x) and hasattr(x, "__qualname__"):
+        return f"{x.__module__}.{x.__qualname__}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow
+
+
+def as_json(params: Any, options: Mapping[str, Any]) -> str:
+    """`as_dict` as JSON.
+
+    Args:
+        params: A setting or a group.
+        options: Of `json.dumps`.
+
+    Raises:
+        FieldError: For what JSON cannot hold; names the field.
+    """
+    import json
+
+    given = as_dict(params)
+    how: dict[str, Any] = {"default": _json_value, **options}
+    try:
+        return json.dumps(given, **how)
+    except TypeError as error:
+        for name, x in given.items():
+            try:
+                json.dumps(x, **how)
+            except TypeError:
+                raise FieldError(
+                    f"{type(params).__name__}.{name}: {shorten(x)} cannot be written as JSON: "
+                    f"{error}; give to_json a default= or skipkeys=True, or make the keys text"
+                ) from error
+        raise
+
+
+def _json_value(x: Any) -> Any:
+    """What stands in JSON for a value that JSON does not have: a number, a list or a text."""
+    made = table_value(x)
+    if isinstance(made, enum.Enum):
+        return made.name
+    if isinstance(made, set | frozenset):
+        return sorted(cast("Collection[object]", made), key=repr)
+    if hasattr(made, "dtype") and hasattr(made, "item"):
+        return made.item()
+    return str(made)
+
+
+def _is_plain(x: Any) -> bool:
+    if isinstance(x, list | tuple | set | frozenset | dict):
+        items = cast("Collection[object]", x.values() if isinstance(x, dict) else x)
+        return len(items) <= LARGEST_CELL and all(map(_is_plain, items))
+    if _is_plain_scalar(x) or comes_from(x, PLAIN_MODULES):
+        return True
+    return hasattr(x, "dtype") and getattr(x, "ndim", 1) == 0 and hasattr(x, "item")

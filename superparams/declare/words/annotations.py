@@ -1,0 +1,134 @@
+"""What annotations mean: texts looked up, wrappers taken off, type variables filled in."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, cast
+
+from superparams.declare.descriptors import FIELDS
+from superparams.declare.field import resolve
+
+__all__ = ["Scope", "is_anything", "is_group_class", "parts"]
+
+DEEPEST: Final = 60  # wrappers around wrappers
+# The numeric tower, by name so that nobody has to import it.
+NUMBERS: Final[Mapping[str, Any]] = {
+    "Integral": int,
+    "Real": int | float,
+    "Complex": int | float | complex,
+    "Number": int | float | complex,
+}
+
+
+class Scope:
+    """Where the annotations of one class are read: what names and type variables mean there."""
+
+    def __init__(self, cls: type[Any]) -> None:
+        self.cls = cls
+        self._variables: dict[Any, Any] | None = None
+
+    def plain(self, annotation: Any) -> Any:
+        """An annotation without text, aliases, ``Annotated``, ``NewType`` and type variables.
+
+        What stands inside it (the ``T`` of ``list[T]``) is left as it is. Text that names
+        nothing is left as well.
+        """
+        for _ in range(DEEPEST):
+            step = self._unwrapped(annotation)
+            if step is annotation:
+                break
+            annotation = step
+        return annotation
+
+    def looked_up(self, annotation: Any) -> Any:
+        """An annotation with text looked up once more: names may have come to be since."""
+        text = getattr(cast("object", annotation), "__forward_arg__", annotation)
+        if not isinstance(text, str):
+            return annotation
+        if hasattr(cast("object", annotation), "evaluate"):  # Python 3.14: it knows where it was
+            with contextlib.suppress(Exception):
+                return annotation.evaluate()
+        for base in self.cls.__mro__:
+            found = resolve(text, base.__module__, vars(base))
+            if not isinstance(found, str):
+                return found
+        return text
+
+    def _unwrapped(self, annotation: Any) -> Any:
+        annotation = self.looked_up(annotation)
+        origin: Any = typing.get_origin(annotation)
+        arguments = typing.get_args(annotation)
+        if origin is typing.Annotated or origin is typing.Final:
+            return arguments[0]
+        if annotation is None:
+            return types.NoneType
+        if annotation is typing.Final:  # without the type of what it is final for
+            return Any
+        if isinstance(annotation, typing.TypeVar):
+            return self._filled_in(annotation)
+        for name in ("__supertype__", "__value__"):  # a NewType, a `type` statement
+            meant = getattr(cast("object", annotation), name, None)
+            if meant is not None:
+                return meant[arguments] if arguments and typing_parameters(meant) else meant
+        if isinstance(annotation, type) and annotation.__module__ == "numbers":
+            return NUMBERS.get(annotation.__name__, annotation)
+        return annotation
+
+    def _filled_in(self, variable: typing.TypeVar) -> Any:
+        if self._variables is None:
+            self._variables = dict(_fillings(self.cls))
+        if variable in self._variables:
+            return self._variables[variable]
+        if variable.__constraints__:
+            return typing.Union[variable.__constraints__]  # noqa: UP007
+        if variable.__bound__ is not None:
+            return variable.__bound__
+        has_default = getattr(variable, "has_default", bool)  # from Python 3.13 on
+        return getattr(variable, "__default__") if has_default() else Any  # noqa: B009
+
+
+def _fillings(cls: type[Any]) -> Iterator[tuple[Any, Any]]:
+    """What a generic base is filled with: ``T`` and ``int`` for ``class Sub(Base[int])``."""
+    for base in reversed(cls.__mro__):
+        for written in vars(base).get("__orig_bases__", ()):
+            origin = typing.get_origin(written)
+            variables = typing_parameters(origin)
+            for variable, filling in zip(variables, typing.get_args(written), strict=False):
+                if filling is not variable:
+                    yield variable, filling
+
+
+def typing_parameters(x: object) -> tuple[Any, ...]:
+    """The type variables that are still open in an annotation or a generic class."""
+    return getattr(x, "__parameters__", ())
+
+
+def parts(annotation: Any, plain: Callable[[Any], Any]) -> list[Any]:
+    """The members of a union, each made `plain`, of unions in it too; else the one itself."""
+    members: list[Any] = []
+    known: list[Any] = []  # an alias that stands for itself would never end
+    todo = [annotation]
+    while todo:
+        member = plain(todo.pop(0))
+        if any(member is each for each in known):
+            continue
+        known.append(member)
+        origin = typing.get_origin(member)
+        if origin is typing.Union or origin is types.UnionType:
+            todo[:0] = typing.get_args(member)
+        else:
+            members.append(member)
+    return members
+
+
+def is_anything(annotation: Any) -> bool:
+    """Whether an annotation (made plain) allows every value."""
+    return annotation is Any or annotation is object
+
+
+def is_group_class(annotation: Any) -> bool:
+    """Whether an annotation (made plain) is a class of ``Params``."""
+    return isinstance(annotation, type) and FIELDS in vars(annotation)

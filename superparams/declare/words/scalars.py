@@ -1,0 +1,258 @@
+"""One value of a class that people write as a text: numbers, text, paths, times and the like."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from superparams.declare.words.grammar import Unreadable, text_of, unquote, unquote_bytes
+from superparams.errors.short_repr import shorten
+
+__all__ = ["BARE", "EXACT", "LOOSE", "WORD", "Reading", "constructed", "is_any_text", "scalar_of"]
+
+# How much doubt there is that a text was meant as what it was read as. Of the members of a union,
+# the one with the least doubt is taken.
+EXACT: Final = 0  # as Python writes it
+LOOSE: Final = 1  # another way to write it, as 1 for a float
+BARE: Final = 2  # any text would do
+WORD: Final = 3  # a text that happens to mean it, as `no` for a bool
+
+WHOLE: Final = re.compile(r"[+-]?[0-9][0-9_]*")
+WHOLE_WITH_EXPONENT: Final = re.compile(r"([+-]?[0-9][0-9_]*)[eE]\+?([0-9]{1,3})")
+RATIO: Final = re.compile(r"[+-]?[0-9]+(/[0-9]+)?|[+-]?[0-9]*\.[0-9]+")
+CLOCK: Final = re.compile(
+    r"(?:(?P<days>[+-]?\d+) days?,? )?(?P<sign>[+-]?)(?P<hours>\d+):(?P<minutes>\d\d)"
+    r"(?::(?P<seconds>\d\d(?:\.\d{1,6})?))?",
+    re.ASCII,
+)
+UNITS: Final = {
+    "w": "weeks",
+    "d": "days",
+    "h": "hours",
+    "m": "minutes",
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+}
+SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) *(ms|us|[wdhms]) *")
+TRUTH: Final = {"true": True, "yes": True, "on": True, "1": True} | {
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+class Reading(NamedTuple):
+    """A value, and how much doubt there is about it."""
+
+    value: Any
+    doubt: int = EXACT
+
+
+def scalar_of(cls: type[Any]) -> Scalar | None:
+    """How instances of `cls` are read from a text, None where they are not."""
+    for base in cls.__mro__:
+        found = SCALARS.get(f"{base.__module__.partition('._')[0]}.{base.__qualname__}")
+        if found is not None:
+            return found
+    return None
+
+
+def is_any_text(cls: type[Any]) -> bool:
+    """Whether any text at all is an instance of `cls` as it stands."""
+    scalar = scalar_of(cls)
+    return scalar is not None and scalar.read in (_text, _path)
+
+
+def constructed(cls: type[Any], x: Any) -> Any:
+    """`x` as an instance of `cls`, which is its class or one that is made from it.
+
+    Raises:
+        Unreadable: When the class does not take it.
+    """
+    if type(x) is cls:
+        return x
+    try:
+        return cls(x)
+    except Exception as error:  # whatever a class of the user's raises for what it does not like
+        raise Unreadable(f"{cls.__name__} does not take it: {shorten(error)}") from error
+
+
+def _bool(cls: type[Any], text: str) -> Reading:
+    word = text.lower()
+    if word not in TRUTH:
+        raise Unreadable
+    return Reading(constructed(cls, TRUTH[word]), EXACT if word in ("true", "false") else WORD)
+
+
+def _int(cls: type[Any], text: str) -> Reading:
+    number, doubt = _whole_number(text)
+    x = constructed(cls, number)
+    if x != number:
+        raise Unreadable(f"it does not fit into {cls.__name__}")
+    return Reading(x, doubt)
+
+
+def _whole_number(text: str) -> tuple[int, int]:
+    exponent = WHOLE_WITH_EXPONENT.fullmatch(text)
+    try:
+        if exponent:
+            return int(exponent[1]) * 10 ** int(exponent[2]), LOOSE
+        return int(text), EXACT
+    except ValueError:
+        if WHOLE.fullmatch(text) and len(text) > 4000:
+            raise Unreadable("Python reads no number with so many digits") from None
+    try:
+        return int(text, 0), EXACT  # 0x10, 0b11
+    except ValueError:
+        raise Unreadable from None
+
+
+def _float(cls: type[Any], text: str) -> Reading:
+    number = _attempt(float, text)
+    if math.isinf(number) and "inf" not in text.lower():
+        raise Unreadable("it is too large for a float")
+    return Reading(constructed(cls, number), LOOSE if WHOLE.fullmatch(text) else EXACT)
+
+
+def _complex(cls: type[Any], text: str) -> Reading:
+    number = _attempt(complex, text)
+    if any(map(math.isinf, (number.real, number.imag))) and "inf" not in text.lower():
+        raise Unreadable("it is too large for a complex")
+    return Reading(constructed(cls, number), EXACT if text.rstrip(")")[-1:] in "jJ" else LOOSE)
+
+
+def _decimal(cls: type[Any], text: str) -> Reading:
+    number = _attempt(cls, text)
+    if number.is_snan():
+        raise Unreadable("a signalling NaN cannot be compared")
+    return Reading(number, LOOSE if WHOLE.fullmatch(text) else EXACT)
+
+
+def _fraction(cls: type[Any], text: str) -> Reading:
+    if not RATIO.fullmatch(text):  # 1e999999999 would be worked out to its last digit
+        raise Unreadable
+    return Reading(_attempt(cls, text), EXACT if "/" in text else LOOSE)
+
+
+def _text(cls: type[Any], text: str) -> Reading:
+    quoted = unquote(text)
+    if quoted is None:
+        return Reading(constructed(cls, text), BARE)
+    return Reading(constructed(cls, quoted))
+
+
+def _bytes(cls: type[Any], text: str) -> Reading:
+    written = unquote_bytes(text)
+    if written is not None:
+        return Reading(constructed(cls, written))
+    try:
+        encoded = _some(text).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise Unreadable("it cannot be encoded") from None
+    return Reading(constructed(cls, encoded), WORD)
+
+
+def _path(cls: type[Any], text: str) -> Reading:
+    name = _some(text)
+    if "\0" in name:
+        raise Unreadable("a path holds no NUL")
+    return Reading(_attempt(cls, name), BARE if name is text else EXACT)
+
+
+def _some(text: str) -> str:
+    """A text, in quotes or not, that is not empty."""
+    said = text_of(text)
+    if not said:
+        raise Unreadable
+    return said
+
+
+def _moment(cls: Any, text: str) -> Reading:
+    written = _iso(text)
+    return Reading(_attempt(cls.fromisoformat, written), EXACT if ":" in written else LOOSE)
+
+
+def _date_or_time(cls: Any, text: str) -> Reading:
+    return Reading(_attempt(cls.fromisoformat, _iso(text)))
+
+
+def _iso(text: str) -> str:
+    """A date or time in the form that every Python reads: 3.10 knows no Z and no tenths."""
+    written = _some(text)
+    if ":" not in written:
+        return written
+    written = re.sub(r"(\.[0-9]{1,6})(?![0-9])", lambda part: part[1].ljust(7, "0"), written)
+    return re.sub("[zZ]$", "+00:00", written)
+
+
+def _span(cls: Any, text: str) -> Reading:
+    """``90s``, ``1h30m``, ``1:30:00``, ``2 days, 0:00:01``."""
+    written = _some(text)
+    clock = CLOCK.fullmatch(written)
+    try:
+        if clock:
+            return Reading(_clock_span(cls, clock))
+        return Reading(_unit_span(cls, written))
+    except (ValueError, OverflowError):
+        raise Unreadable from None
+
+
+def _clock_span(cls: Any, clock: re.Match[str]) -> Any:
+    hours, minutes = int(clock["hours"]), int(clock["minutes"])
+    time = cls(hours=hours, minutes=minutes, seconds=float(clock["seconds"] or 0))
+    return cls(days=int(clock["days"] or 0)) + (-time if clock["sign"] == "-" else time)
+
+
+def _unit_span(cls: Any, written: str) -> Any:
+    unsigned = written.lstrip("+-")
+    if len(written) - len(unsigned) > 1 or not re.fullmatch(f"(?:{SPAN.pattern})+", unsigned):
+        raise ValueError
+    amounts: dict[str, float] = {}
+    for amount, unit in SPAN.findall(unsigned):
+        amounts[UNITS[unit]] = amounts.get(UNITS[unit], 0.0) + float(amount)
+    total = cls(**amounts)
+    return -total if written[0] == "-" else total
+
+
+def _unique(cls: type[Any], text: str) -> Reading:
+    return Reading(_attempt(cls, _some(text)))
+
+
+def _attempt(make: Callable[[str], Any], text: str) -> Any:
+    try:
+        return make(text)
+    except (ValueError, ArithmeticError):
+        raise Unreadable from None
+
+
+class Scalar(NamedTuple):
+    """How a class is read, and two texts for it that errors show."""
+
+    read: Callable[[type[Any], str], Reading]
+    samples: tuple[str, ...]
+
+
+SCALARS: Final[Mapping[str, Scalar]] = {
+    "builtins.bool": Scalar(_bool, ("true", "false")),
+    "builtins.int": Scalar(_int, ("1", "2")),
+    "builtins.float": Scalar(_float, ("0.1", "0.01")),
+    "builtins.complex": Scalar(_complex, ("1+2j", "2j")),
+    "builtins.str": Scalar(_text, ("a", "b")),
+    "builtins.bytes": Scalar(_bytes, ("a", "b")),
+    "decimal.Decimal": Scalar(_decimal, ("0.10", "0.25")),
+    "fractions.Fraction": Scalar(_fraction, ("1/3", "2/3")),
+    "pathlib.PurePath": Scalar(_path, ("a.csv", "b.csv")),
+    "datetime.datetime": Scalar(_moment, ("2024-05-01T12:30", "2024-05-02T12:30")),
+    "datetime.date": Scalar(_date_or_time, ("2024-05-01", "2024-05-02")),
+    "datetime.time": Scalar(_date_or_time, ("12:30", "18:00")),
+    "datetime.timedelta": Scalar(_span, ("90s", "1h30m")),
+    "uuid.UUID": Scalar(_unique, ("12345678-1234-5678-1234-567812345678",)),
+    "numpy.bool": Scalar(_bool, ("true", "false")),
+    "numpy.bool_": Scalar(_bool, ("true", "false")),
+    "numpy.integer": Scalar(_int, ("1", "2")),
+    "numpy.floating": Scalar(_float, ("0.1", "0.01")),
+}

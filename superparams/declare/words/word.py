@@ -1,0 +1,152 @@
+"""Words such as ``epochs=5`` and ``optimizer.lr=0.1``, sorted by the field that they are for."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from superparams.declare.descriptors import is_group
+from superparams.declare.dotted_names import unknown
+from superparams.declare.metaclass import fields_of
+from superparams.declare.words.annotations import Scope
+from superparams.declare.words.named_choices import group_classes, points_of
+from superparams.declare.words.type_names import examples
+from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+
+__all__ = ["Given", "Word", "known_name", "sorted_words", "words_of"]
+
+DEEPEST: Final = 20  # groups in groups
+
+
+@dataclass(frozen=True)
+class Word:
+    """What one word gives.
+
+    Attributes:
+        name: The field, dotted where it is one of a group.
+        text: What it is given.
+        group: The dotted name of the group that `name` is seen from, with a dot at its end.
+    """
+
+    name: str
+    text: str
+    group: str = ""
+
+
+@dataclass
+class Given:
+    """The words for one field: for the whole of it, and for fields inside.
+
+    Attributes:
+        group: The dotted name of the field, with a dot at its end.
+        whole: The word for the whole of it.
+        inside: The words for fields inside, with names as seen from there.
+    """
+
+    group: str
+    whole: Word | None = None
+    inside: list[Word] = field(default_factory=list[Word])
+
+
+def words_of(cls: type[Any], words: Iterable[str]) -> list[Word]:
+    """Each word as its name and its text.
+
+    Raises:
+        FieldError: For what is no ``name=value``.
+    """
+    if isinstance(words, str):
+        raise FieldError(f"{cls.__name__}: give a list of words, as in [{shorten(words)}]")
+    return [_word(cls, word) for word in words]
+
+
+def _word(cls: type[Any], word: object) -> Word:
+    if not isinstance(word, str):
+        raise FieldError(f"{cls.__name__}: {shorten(word)} is no word such as {_sample(cls)!r}")
+    name, equals, text = word.partition("=")
+    name = unicodedata.normalize("NFKC", name).strip()  # as Python reads names
+    if not equals or not name:
+        raise FieldError(
+            f"{cls.__name__}: {shorten(word)} gives no field a value; write name=value, as in "
+            f"{_sample(cls, name)}"
+        )
+    if name.count(".") > DEEPEST:
+        raise FieldError(f"{cls.__name__}: {shorten(name)} goes deeper than groups are nested")
+    return Word(name, text.strip())
+
+
+def _sample(cls: type[Any], name: str = "") -> str:
+    """A word for the field of this name, else for the first one."""
+    fields = fields_of(cls)
+    if not fields:
+        return "name=value"
+    one = fields[known_name(cls, name) or next(iter(fields))]
+    samples = examples(one.annotation, Scope(cls))
+    return f"{one.name}={samples[0] if samples else 'value'}"
+
+
+def sorted_words(cls: type[Any], words: Sequence[Word]) -> dict[str, Given]:
+    """The words of each field of `cls`.
+
+    Raises:
+        FieldError: For a name that no field has, and a field that is given twice.
+    """
+    found: dict[str, Given] = {}
+    for word in words:
+        head, dot, rest = word.name.partition(".")
+        name = known_name(cls, head)
+        if name is None:
+            raise _unknown(cls, word, head)
+        given = found.setdefault(name, Given(f"{word.group}{name}."))
+        if dot:
+            given.inside.append(Word(rest, word.text, given.group))
+        elif given.whole is None:
+            given.whole = Word(name, word.text, word.group)
+        else:
+            raise FieldError(
+                f"{cls.__name__}.{name} is given twice, as {shorten(given.whole.text)} and as "
+                f"{shorten(word.text)}; write {word.group}{name}=a,b to search both"
+            )
+    return found
+
+
+def known_name(cls: type[Any], name: str) -> str | None:
+    """The field of this name, in which - may stand for _."""
+    fields = fields_of(cls)
+    return next((each for each in (name, name.replace("-", "_")) if each in fields), None)
+
+
+def _unknown(cls: type[Any], word: Word, head: str) -> FieldError:
+    bare = known_name(cls, head.lstrip("-"))
+    if bare is not None:
+        return FieldError(
+            f"{cls.__name__} has no field {shorten(head)}; write {word.group}{bare}=..., without "
+            f"dashes before the name"
+        )
+    deeper = _dotted(cls, head)
+    if deeper is not None:
+        return FieldError(
+            f"{cls.__name__} has no field {shorten(head)} of its own; did you mean "
+            f"{word.group}{deeper}?"
+        )
+    return unknown(cls, head, fields_of(cls))
+
+
+def _dotted(cls: type[Any], name: str) -> str | None:
+    """Where a group, or a group in a group, has a field of this name; the nearest one."""
+    todo: list[tuple[str, type[Any]]] = [("", cls)]
+    seen = {cls}
+    while todo:
+        prefix, group = todo.pop(0)
+        known = known_name(group, name)
+        if known is not None:
+            return f"{prefix}{known}"
+        for one in fields_of(group).values():
+            held = [point.__class__ for point in points_of(one.declared) if is_group(point)]
+            for each in (*held, *group_classes(one.annotation, Scope(group))):
+                if each not in seen:
+                    seen.add(each)
+                    todo.append((f"{prefix}{one.name}.", each))
+    return None
