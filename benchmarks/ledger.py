@@ -28,7 +28,7 @@ from superparams import Experiment, Results, search
 from superparams.batches import encode
 from superparams.declare.experiment import name_of
 from superparams.declare.keys import Keys
-from superparams.identity.code import fingerprint
+from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcome import Outcome
 from superparams.plan import plan
 from superparams.store import Ledger, experiment_folder, read_index

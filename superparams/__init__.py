@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from superparams.declare.descriptors import search, value
 from superparams.declare.experiment import Experiment, GridSearch, Params, SearchMeta
-from superparams.texts import hold_from_now
+from superparams.identity.source_texts import hold_from_now
 
 if TYPE_CHECKING:
     from superparams.cli import entrypoint as entrypoint

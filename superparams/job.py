@@ -21,10 +21,11 @@ from superparams.declare.secrets import looks_secret
 from superparams.engines import Control, Engine, Options, find
 from superparams.errors import RunError
 from superparams.identity import key_text
-from superparams.identity.code import Code, fingerprint
-from superparams.identity.names import module_file
-from superparams.identity.project import project_root
-from superparams.identity.script_changes import note_of_changes
+from superparams.identity.code.fingerprint import Code, fingerprint
+from superparams.identity.code.project import project_root
+from superparams.identity.code.script_changes import note_of_changes
+from superparams.identity.module_names import module_file
+from superparams.identity.source_texts import names_of
 from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.snapshot import Snapshot
@@ -39,7 +40,6 @@ from superparams.store.owned import FIELDS_OF, owned_fields
 from superparams.surroundings import Surroundings, differences
 from superparams.surroundings.generators import CANNOT_SEED
 from superparams.surroundings.imports import generators_of
-from superparams.texts import names_of
 from superparams.worker import Program
 
 __all__ = ["Job", "prepare"]

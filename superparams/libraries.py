@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from superparams.identity.names import is_fileless, library_of
-from superparams.identity.roots import is_installed
+from superparams.identity.code.roots import is_installed
+from superparams.identity.module_names import is_fileless, library_of
 
 __all__ = ["libraries_of"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from superparams.identity.roots import NAME, give
+from superparams.identity.code.roots import NAME, give
 
 __all__ = ["Package", "adopt", "import_file", "install", "packages"]
 

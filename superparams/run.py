@@ -21,7 +21,7 @@ from superparams.engines import Control
 from superparams.errors import RunError, SettingFailed
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
-from superparams.identity.code import fingerprint
+from superparams.identity.code.fingerprint import fingerprint
 from superparams.interrupts import Interrupts
 from superparams.job import Job, prepare
 from superparams.keeping import HURRIED, PATIENCE, Keeping

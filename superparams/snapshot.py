@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from superparams.texts import drop_other_texts
+from superparams.identity.source_texts import drop_other_texts
 
 __all__ = ["Snapshot", "import_changing", "install", "installed"]
 

@@ -23,7 +23,7 @@ from superparams.declare.secrets import hide, variables_of
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.errors.user_lines import warn_user
 from superparams.identity import key_text, seed_of
-from superparams.identity.names import main_name, set_main_name
+from superparams.identity.module_names import main_name, set_main_name
 from superparams.libraries import libraries_of
 from superparams.modules import Package, adopt, packages
 from superparams.outcome import Outcome, Status

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, search
-from superparams.identity import code as code_module
-from superparams.identity import project
-from superparams.identity.code import diff, fingerprint, unified_diff
+from superparams.identity.code import fingerprint as code_module
+from superparams.identity.code import project
+from superparams.identity.code.fingerprint import diff, fingerprint, unified_diff
 from tests.timing import within
 
 ROOT = Path(__file__).parent.parent
@@ -81,7 +81,7 @@ FILES = {
 
         if __name__ == "__main__":
             import json
-            from superparams.identity.code import fingerprint
+            from superparams.identity.code.fingerprint import fingerprint
 
             code = fingerprint(Main)
             print(json.dumps([code.digest, code.parts, [f.name for f in code.files], code.notes]))
@@ -279,7 +279,9 @@ def test_an_edit_that_changes_no_setting_does_not_count(
 def test_a_script_and_its_import_have_one_fingerprint(tmp_path: Path) -> None:
     tree = Tree(tmp_path, FILES)
     script = tree.run("main.py")
-    program = "import json, main; from superparams.identity.code import fingerprint as f;"
+    program = (
+        "import json, main; from superparams.identity.code.fingerprint import fingerprint as f;"
+    )
     program += "c = f(main.Main); print(json.dumps([c.digest, c.parts]))"
     assert tree.run("-c", program) == script[:2]
     assert tree.run("-m", "main")[:2] == script[:2]
@@ -340,7 +342,7 @@ SYNTAX = '''
 
     if __name__ == "__main__":
         import json
-        from superparams.identity.code import fingerprint
+        from superparams.identity.code.fingerprint import fingerprint
         code = fingerprint(Main)
         print(json.dumps([code.digest, code.parts]))
 '''
@@ -394,7 +396,7 @@ def test_the_fingerprint_does_not_depend_on_the_version_of_python(tmp_path: Path
 def test_code_that_differs_has_another_normal_form(old: str, new: str) -> None:
     import ast
 
-    from superparams.identity.syntax import normal
+    from superparams.identity.code.syntax import normal
 
     def tree(text: str) -> ast.AST:
         if text.startswith("case"):
@@ -407,7 +409,7 @@ def test_code_that_differs_has_another_normal_form(old: str, new: str) -> None:
 def chains(text: str) -> set[str]:
     import ast
 
-    from superparams.identity.syntax import uses
+    from superparams.identity.code.syntax import uses
 
     found = uses(ast.parse(textwrap.dedent(text)).body)
     return {".".join(chain) for chain in found.chains}
@@ -550,7 +552,9 @@ def test_installed_packages_do_not_count(tmp_path: Path) -> None:
         "main.Main", "main.Main.run", "main.far", "main.near", "near.f",
     ]  # fmt: skip
     program = "import sys; sys.path.insert(0, '.venv/lib/site-packages'); import main, json;"
-    program += "from superparams.identity.code import fingerprint as f; c = f(main.Main);"
+    program += (
+        "from superparams.identity.code.fingerprint import fingerprint as f; c = f(main.Main);"
+    )
     program += "print(json.dumps(list(c.parts)))"
     assert tree.run("-c", program) == sorted(before.parts)
 
@@ -641,7 +645,7 @@ def test_more_classes_can_be_covered() -> None:
 EDITED = """
     import importlib, json, pathlib, sys
     import module
-    from superparams.identity.code import fingerprint
+    from superparams.identity.code.fingerprint import fingerprint
 
     file = pathlib.Path(module.__file__)
     text = file.read_text()
@@ -693,7 +697,7 @@ def test_a_file_edited_after_its_import_counts_as_it_was_imported(tmp_path: Path
 STATEMENTS = """
 import json, math, helpers
 from superparams import Experiment, search
-from superparams.identity.code import fingerprint
+from superparams.identity.code.fingerprint import fingerprint
 
 N = 5
 

@@ -44,7 +44,7 @@ from superparams.identity import (
     key_text,
     seed_of,
 )
-from superparams.identity.buffers import LEAF, buffer_digest
+from superparams.identity.digests.buffers import LEAF, buffer_digest
 from tests.timing import within
 
 ROOT = Path(__file__).parent.parent
@@ -308,7 +308,7 @@ def test_the_hash_of_a_buffer_does_not_depend_on_the_number_of_threads(
     data = os.urandom(1000) * (5 * LEAF // 1000)
     found = set()
     for cores in (1, 2, 5):
-        monkeypatch.setattr("superparams.identity.buffers.cores", lambda n=cores: n)
+        monkeypatch.setattr("superparams.identity.digests.buffers.cores", lambda n=cores: n)
         found.add(buffer_digest(data))
     assert len(found) == 1
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from superparams.identity import code as code_module
-from superparams.identity.code import Code
-from superparams.identity.project import Project
+from superparams.identity.code import fingerprint as code_module
+from superparams.identity.code.fingerprint import Code
+from superparams.identity.code.project import Project
 from tests.runs import output
 
 FILES = {

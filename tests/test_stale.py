@@ -14,7 +14,7 @@ import pytest
 
 from superparams.batches import encode
 from superparams.errors import StoreError
-from superparams.identity.code import Code
+from superparams.identity.code.fingerprint import Code
 from superparams.outcome import Outcome
 from superparams.store import Ledger, Results, RunFolder, accept, changes, equivalent, withdraw
 from superparams.store.accepted import accepted_for, decisions
@@ -285,7 +285,7 @@ class TestSeveralCodes:
         run(tmp_path, range(3), "aa1", parts={"m.f": "1"})
         text = f"""
         import sys
-        from superparams.identity.code import Code
+        from superparams.identity.code.fingerprint import Code
         from superparams.store import Results
         found = Results.load({str(tmp_path)!r}, code=Code("now", {{"m.f": "2"}}, {{}})).changes()
         print(found[0].settings, "pandas" in sys.modules)

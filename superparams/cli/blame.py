@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from superparams.errors import Where
-from superparams.identity.roots import is_installed
+from superparams.identity.code.roots import is_installed
 
 __all__ = ["told", "users_part"]
 

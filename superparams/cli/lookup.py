@@ -12,7 +12,7 @@ from pathlib import Path
 
 from superparams.cli.tree import Tree, classes_in
 from superparams.errors import CommandError
-from superparams.identity.roots import (
+from superparams.identity.code.roots import (
     NAME,
     configured,
     experiments_folder,

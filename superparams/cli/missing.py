@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from superparams.identity.roots import NAME, is_installed
+from superparams.identity.code.roots import NAME, is_installed
 
 if TYPE_CHECKING:
     from superparams.cli.lookup import Root

@@ -16,7 +16,7 @@ from superparams.cli.formats import rows
 from superparams.cli.selecting import matching
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
-from superparams.identity.code import fingerprint
+from superparams.identity.code.fingerprint import fingerprint
 from superparams.store import Results, equivalent, has_records
 
 if TYPE_CHECKING:

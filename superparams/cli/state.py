@@ -71,7 +71,7 @@ def state_of(
     root = experiment_folder(results, name_of(cls))
     if not has_records(root):
         return None
-    from superparams.identity.code import fingerprint
+    from superparams.identity.code.fingerprint import fingerprint
 
     codes = equivalent(root, fingerprint(cls).digest)
     index = read_index(root)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from superparams.errors import CommandError
-from superparams.identity.roots import is_installed
+from superparams.identity.code.roots import is_installed
 
 __all__ = ["Tree", "classes_in", "read"]
 

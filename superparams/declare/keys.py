@@ -1,8 +1,8 @@
 """The keys of a space's settings, without building the settings.
 
-A key is a sum of one digest a field (see `superparams.identity.digest`), so the key of an index
-is the sum of what its points add to it: each point is digested once, however many settings hold
-it.
+A key is a sum of one digest a field (see `superparams.identity.digests.digest`), so the key of an
+index is the sum of what its points add to it: each point is digested once, however many settings
+hold it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params, layout_of
 from superparams.errors import FieldError, IdentityError, SpaceError
 from superparams.identity import combine, field_digest, field_digester, given_digest
-from superparams.identity.digest import MODULUS
+from superparams.identity.digests.digest import MODULUS
 from superparams.space.algebra import Dimension, Points, Zipped
 
 __all__ = ["Keys", "fixed_inside", "key_of"]

@@ -17,7 +17,7 @@ from superparams.declare.field import Field, resolve
 from superparams.declare.mistakes import is_method, refuse_slips
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
-from superparams.texts import hold
+from superparams.identity.source_texts import hold
 
 if sys.version_info >= (3, 11):
     from typing import dataclass_transform

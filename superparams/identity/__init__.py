@@ -1,7 +1,7 @@
 """What identifies a setting (its key, from the content of its values) and the code that ran it."""
 
-from superparams.identity.canonical import canonical
-from superparams.identity.digest import (
+from superparams.identity.digests.canonical import canonical
+from superparams.identity.digests.digest import (
     combine,
     digest,
     field_digest,
@@ -11,7 +11,7 @@ from superparams.identity.digest import (
     key_text,
     seed_of,
 )
-from superparams.identity.names import main_name, module_name, set_main_name
+from superparams.identity.module_names import main_name, module_name, set_main_name
 
 __all__ = [
     "canonical",

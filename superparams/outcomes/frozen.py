@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from superparams.adapters.content import items_of
-from superparams.identity.names import class_of
+from superparams.identity.module_names import class_of
 from superparams.outcomes.calls import refuse_unrun
 
 __all__ = ["Frozen", "Refused", "checked", "frozen"]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from superparams.texts import INSTALLED
+from superparams.identity.source_texts import INSTALLED
 
 __all__ = ["attribute", "by_name", "is_held", "is_library", "own_instance"]
 

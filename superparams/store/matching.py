@@ -17,7 +17,7 @@ from superparams.declare.labels import label_of, labels_of_class, naming
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import row_of_field, table_value, text_beside
 from superparams.errors import StoreError
-from superparams.identity.names import class_of
+from superparams.identity.module_names import class_of
 from superparams.store.schema import source_of
 from superparams.store.spill import texts
 

@@ -12,7 +12,7 @@ import itertools
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from superparams.identity.notebooks import in_notebook, notebook_name
+from superparams.identity.code.notebook_name import in_notebook, notebook_name
 from superparams.store.accepted import equivalent
 from superparams.store.folder import (
     experiment_folder,

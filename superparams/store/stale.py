@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
-from superparams.identity.code import Code
+from superparams.identity.code.fingerprint import Code
 from superparams.store.accepted import (
     Accepted,
     accept,

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from superparams.identity.names import is_fileless, module_name
+from superparams.identity.module_names import is_fileless, module_name
 from superparams.surroundings.generators import Generators, instances
 
 __all__ = ["generators_of"]

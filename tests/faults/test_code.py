@@ -164,7 +164,7 @@ class Use(Experiment):
 SAVED_AGAIN = """
 import os, sys
 from pathlib import Path
-from superparams.identity.code import fingerprint
+from superparams.identity.code.fingerprint import fingerprint
 from uses import Use
 
 file = Path("helper.py")
@@ -209,7 +209,7 @@ print(first.digest)
 EDITED = """
 import importlib, sys
 from pathlib import Path
-from superparams.identity.code import fingerprint
+from superparams.identity.code.fingerprint import fingerprint
 from uses import Use
 
 file = Path("helper.py")
@@ -250,7 +250,7 @@ from pathlib import Path
 for name in ("decorators", "helper", "uses"):
     Path(name + ".py").write_bytes(Path(name + ".py").read_bytes())
 from uses import Use
-from superparams.identity.code import fingerprint
+from superparams.identity.code.fingerprint import fingerprint
 code = fingerprint(Use)
 assert (code.notes, code.unknown) == ([], []), code.notes
 print(code.digest)
@@ -397,7 +397,7 @@ def write_experiment(folder: Path) -> dict[str, str]:
     return files
 
 
-FINGERPRINT = "from exp import E\nfrom superparams.identity.code import fingerprint\n"
+FINGERPRINT = "from exp import E\nfrom superparams.identity.code.fingerprint import fingerprint\n"
 
 
 def test_48_all_engines_run_and_keep_what_was_imported(tmp_path: Path) -> None:
@@ -728,7 +728,8 @@ def test_49_a_library_of_the_user_counts_and_is_restored(tmp_path: Path) -> None
     for name, text in LIBRARIES.items():
         if name.startswith(("library", "mono", "pth", "finder", "spaces", "linked", "lazy")):
             script(tmp_path, text, name)
-    now = f"{RUN_MAIN.split('print')[0]}from superparams.identity.code import fingerprint\n"
+    now = "from superparams.identity.code.fingerprint import fingerprint\n"
+    now = f"{RUN_MAIN.split('print')[0]}{now}"
     digest = output(project, f"{now}print(fingerprint(Main).digest)", env=env)
     assert digest.strip() == before.manifest["code"]
 

@@ -25,7 +25,7 @@ LAYERS = (
     "adapters.content",
     "errors.short_repr",
     "adapters.copies",
-    "texts",
+    "identity.source_texts",
     "declare.descriptors",
     "declare.mistakes",
     "declare.points",

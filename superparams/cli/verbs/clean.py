@@ -90,7 +90,7 @@ def _plan(
     cls: type[Experiment], root: Path, is_stale: bool, is_failed: bool, is_all: bool
 ) -> Cleaning:
     from superparams.cli.standing import declared
-    from superparams.identity.code import fingerprint
+    from superparams.identity.code.fingerprint import fingerprint
     from superparams.store import equivalent
     from superparams.store.cleaning import plan_cleaning
 

@@ -117,7 +117,7 @@ def _state(run: Run) -> str:
 
 def _changes(found: Standing) -> Changes | None:
     """What changed since the stale rows were made; None when there are none."""
-    from superparams.identity.code import fingerprint
+    from superparams.identity.code.fingerprint import fingerprint
     from superparams.store import Results
 
     if not found.counts["stale"]:

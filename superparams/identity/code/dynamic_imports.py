@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from superparams.identity.project import Project, Source
-from superparams.identity.syntax import Imported, chain_of
+from superparams.identity.code.project import Project, Source
+from superparams.identity.code.syntax import Imported, chain_of
 
 __all__ = ["Dynamic", "dynamic_imports", "modules_below"]
 

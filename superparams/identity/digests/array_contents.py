@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from superparams.identity.buffers import LEAF, leaves_digest
-from superparams.identity.encoding import (
+from superparams.identity.digests.buffers import LEAF, leaves_digest
+from superparams.identity.digests.encoding import (
     SHORT,
     Encoder,
     Unstable,
@@ -28,7 +28,7 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name, class_of, library_of
+from superparams.identity.module_names import class_name, class_of, library_of
 
 __all__ = ["encode_array", "find_encoder"]
 

@@ -14,8 +14,8 @@ import types
 from pathlib import Path
 from typing import Any
 
-from superparams.identity.roots import experiments_folder, name_in
-from superparams.texts import resolved_file, text_at
+from superparams.identity.code.roots import experiments_folder, name_in
+from superparams.identity.source_texts import resolved_file, text_at
 
 __all__ = [
     "LOCAL",
@@ -45,7 +45,7 @@ def main_name() -> str:
 
     ``python digits.py`` gives ``"digits"``, ``python -m pkg.digits`` and ``python pkg/digits.py``
     (when ``pkg`` has an ``__init__.py``) give ``"pkg.digits"``. Files in an experiments folder are
-    called by their path from there: see `superparams.identity.roots`.
+    called by their path from there: see `superparams.identity.code.roots`.
     """
     if _given:
         return _given[0]

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from superparams.identity.syntax import Chain, Uses, chain_of, normal, uses
+from superparams.identity.code.syntax import Chain, Uses, chain_of, normal, uses
 
 __all__ = ["Pieces", "class_pieces", "declared_names", "made_names"]
 

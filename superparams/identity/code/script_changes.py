@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from superparams.adapters.content import same
-from superparams.identity.code import Code
-from superparams.identity.names import class_of, module_name
-from superparams.identity.notebooks import in_notebook
-from superparams.identity.script_text import set_by_script, sets
-from superparams.texts import known_modules, resolved_file
+from superparams.identity.code.fingerprint import Code
+from superparams.identity.code.notebook_name import in_notebook
+from superparams.identity.code.script_text import set_by_script, sets
+from superparams.identity.module_names import class_of, module_name
+from superparams.identity.source_texts import known_modules, resolved_file
 
 __all__ = ["note_of_changes"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from superparams.identity.encoding import (
+from superparams.identity.digests.encoding import (
     Encoder,
     Walk,
     compound,
@@ -18,7 +18,7 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name, class_of, library_of
+from superparams.identity.module_names import class_name, class_of, library_of
 
 __all__ = ["find_encoder"]
 

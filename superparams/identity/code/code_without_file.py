@@ -15,13 +15,13 @@ from typing import Any
 
 from superparams.declare.descriptors import FIELDS
 from superparams.errors import IdentityError
-from superparams.identity.compiled import code_form, plain_functions
-from superparams.identity.digest import digest
-from superparams.identity.names import is_fileless, module_file, module_name
-from superparams.identity.pieces import class_pieces
-from superparams.identity.project import Source
-from superparams.identity.reach import Part, Reach
-from superparams.identity.syntax import Chain, Uses, normal, uses
+from superparams.identity.code.class_pieces import class_pieces
+from superparams.identity.code.compiled_functions import code_form, plain_functions
+from superparams.identity.code.project import Source
+from superparams.identity.code.reach import Part, Reach
+from superparams.identity.code.syntax import Chain, Uses, normal, uses
+from superparams.identity.digests.digest import digest
+from superparams.identity.module_names import is_fileless, module_file, module_name
 
 __all__ = ["Live"]
 

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from superparams.identity.syntax import Chain, bound_names, chain_of
+from superparams.identity.code.syntax import Chain, bound_names, chain_of
 
 __all__ = ["FILLING", "Call", "Changes", "calls_in", "changed_by", "changes_of", "is_guard"]
 

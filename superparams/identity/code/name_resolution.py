@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from superparams.identity.project import Project, Source
-from superparams.identity.syntax import Chain, Imported
+from superparams.identity.code.project import Project, Source
+from superparams.identity.code.syntax import Chain, Imported
 
 __all__ = ["Lookup", "Target", "classes_of", "is_superparams"]
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from superparams.errors import IdentityError
-from superparams.identity.compiled import code_form, plain_functions
-from superparams.identity.digest import digest
-from superparams.identity.project import Source
+from superparams.identity.code.compiled_functions import code_form, plain_functions
+from superparams.identity.code.project import Source
+from superparams.identity.digests.digest import digest
 
 __all__ = ["instance_forms"]
 

@@ -1,8 +1,8 @@
 """Digests of values, keys of settings, and seeds from keys.
 
 A digest is a 128-bit BLAKE2b hash (RFC 7693) of a canonical encoding of the content of a value
-(`superparams.identity.encoding` says what counts as content). It does not depend on the process,
-the machine, the version of Python, or the order of fields.
+(`superparams.identity.digests.encoding` says what counts as content). It does not depend on the
+process, the machine, the version of Python, or the order of fields.
 
 The key of a setting is the sum modulo 2**128 of the digests of its fields. This is a multiset
 hash by addition: M. Bellare and D. Micciancio, "A new paradigm for collision-free hashing:
@@ -21,8 +21,9 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 from superparams.errors import IdentityError
-from superparams.identity.canonical import converter
-from superparams.identity.encoding import (
+from superparams.identity.digests.canonical import converter
+from superparams.identity.digests.encoders import find_encoder
+from superparams.identity.digests.encoding import (
     Unstable,
     Walk,
     encode_int,
@@ -31,7 +32,6 @@ from superparams.identity.encoding import (
     show,
     text,
 )
-from superparams.identity.lookup import find_encoder
 
 __all__ = [
     "combine",

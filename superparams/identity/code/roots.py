@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from superparams.errors import CommandError
-from superparams.texts import INSTALLED
+from superparams.identity.source_texts import INSTALLED
 
 __all__ = [
     "NAME",

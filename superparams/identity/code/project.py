@@ -17,10 +17,10 @@ from importlib.util import decode_source, find_spec
 from pathlib import Path
 from typing import cast
 
-from superparams.identity.calls import Call, calls_in, is_guard
-from superparams.identity.pieces import Pieces
-from superparams.identity.roots import project_root
-from superparams.identity.syntax import (
+from superparams.identity.code.class_pieces import Pieces
+from superparams.identity.code.own_folders import import_root, is_own_folder
+from superparams.identity.code.roots import project_root
+from superparams.identity.code.syntax import (
     Chain,
     Imported,
     Uses,
@@ -30,8 +30,8 @@ from superparams.identity.syntax import (
     normal,
     uses,
 )
-from superparams.identity.territory import import_root, is_own_folder
-from superparams.texts import resolved_file, stamp_of, text_at
+from superparams.identity.code.top_level_calls import Call, calls_in, is_guard
+from superparams.identity.source_texts import resolved_file, stamp_of, text_at
 
 __all__ = ["Binding", "Project", "Source", "project_root", "read_source"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
-from superparams.identity.locate import Lookup, Target, classes_of, is_superparams
-from superparams.identity.pieces import Pieces, class_pieces, declared_names, made_names
-from superparams.identity.project import Binding, Project, Source
-from superparams.identity.syntax import Chain, Uses, chain_of, normal, uses
+from superparams.identity.code.class_pieces import Pieces, class_pieces, declared_names, made_names
+from superparams.identity.code.name_resolution import Lookup, Target, classes_of, is_superparams
+from superparams.identity.code.project import Binding, Project, Source
+from superparams.identity.code.syntax import Chain, Uses, chain_of, normal, uses
 
 __all__ = ["ByName", "Part"]
 

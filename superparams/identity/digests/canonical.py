@@ -20,7 +20,7 @@ import typing
 from collections.abc import Callable, Hashable
 from typing import Any, cast
 
-from superparams.identity.names import class_of
+from superparams.identity.module_names import class_of
 
 __all__ = ["canonical", "hints"]
 

@@ -11,12 +11,12 @@ import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from superparams.identity.by_name import ByName, Part
-from superparams.identity.calls import FILLING, Call, calls_in, changes_of
-from superparams.identity.dynamic import Dynamic, dynamic_imports, modules_below
-from superparams.identity.locate import Target, classes_of
-from superparams.identity.project import Binding, Project, Source
-from superparams.identity.syntax import Chain, Uses, chain_of, uses
+from superparams.identity.code.dynamic_imports import Dynamic, dynamic_imports, modules_below
+from superparams.identity.code.name_resolution import Target, classes_of
+from superparams.identity.code.project import Binding, Project, Source
+from superparams.identity.code.reach_by_name import ByName, Part
+from superparams.identity.code.syntax import Chain, Uses, chain_of, uses
+from superparams.identity.code.top_level_calls import FILLING, Call, calls_in, changes_of
 
 __all__ = ["Part", "Reach"]
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, cast
 
-from superparams.identity.encoding import (
+from superparams.identity.digests.encoding import (
     Unstable,
     Walk,
     compound,
@@ -16,7 +16,7 @@ from superparams.identity.encoding import (
     show,
     text,
 )
-from superparams.identity.names import LOCAL, class_of, module_name, object_name
+from superparams.identity.module_names import LOCAL, class_of, module_name, object_name
 
 __all__ = ["encode_object"]
 

@@ -11,11 +11,11 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from superparams.identity.roots import is_installed
+from superparams.identity.code.roots import is_installed
 
 __all__ = ["import_root", "is_own_folder"]
 
-_OURS = Path(__file__).resolve().parent.parent
+_OURS = Path(__file__).resolve().parents[2]
 # A folder with one of these is an environment.
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 

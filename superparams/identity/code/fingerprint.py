@@ -34,7 +34,8 @@ Cannot be seen from the text, and so does not count either:
     - The class of a value that is given at the call only: pass it in `also`.
     - Data files, compiled extensions, environment variables, versions of packages.
 
-A module that is loaded counts as it was loaded (see `superparams.texts`), others as they are now.
+A module that is loaded counts as it was loaded (see `superparams.identity.source_texts`), others
+as they are now.
 
 Code without a file: a cell of a notebook is found by its text, and the constants that it uses count
 by their value. Without any text (``python -c``, ``exec``) the compiled code counts, which differs
@@ -51,13 +52,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from superparams.identity.edits import Edits, edits_of, take_in_place
-from superparams.identity.instance import instance_forms
-from superparams.identity.live import Live
-from superparams.identity.names import is_fileless, module_file, module_name
-from superparams.identity.project import Project, project_root
-from superparams.identity.reach import Reach
-from superparams.texts import hold, loaded_files, stamp_of, text_at
+from superparams.identity.code.closures import instance_forms
+from superparams.identity.code.code_without_file import Live
+from superparams.identity.code.file_edits import Edits, edits_of, take_in_place
+from superparams.identity.code.project import Project, project_root
+from superparams.identity.code.reach import Reach
+from superparams.identity.module_names import is_fileless, module_file, module_name
+from superparams.identity.source_texts import hold, loaded_files, stamp_of, text_at
 
 __all__ = ["Code", "diff", "fingerprint", "unified_diff"]
 

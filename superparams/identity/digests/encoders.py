@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
 from superparams.declare.descriptors import FIELDS
-from superparams.identity.canonical import canonical, hints
-from superparams.identity.encoding import (
+from superparams.identity.digests.canonical import canonical, hints
+from superparams.identity.digests.encoding import (
     Encoder,
     Unstable,
     Walk,
@@ -34,19 +34,25 @@ from superparams.identity.encoding import (
     pack,
     text,
 )
-from superparams.identity.names import class_name, class_of, library_of, module_name, object_name
-from superparams.identity.state import encode_object
+from superparams.identity.digests.object_state import encode_object
+from superparams.identity.module_names import (
+    class_name,
+    class_of,
+    library_of,
+    module_name,
+    object_name,
+)
 
 __all__ = ["find_encoder"]
 
 # The modules that know the classes of a library; loaded for a value of the library only.
 _LIBRARIES = {
-    "numpy": "superparams.identity.arrays",
-    "scipy": "superparams.identity.arrays",
-    "torch": "superparams.identity.arrays",
-    "pandas": "superparams.identity.tables",
-    "polars": "superparams.identity.tables",
-    "pyarrow": "superparams.identity.tables",
+    "numpy": "superparams.identity.digests.array_contents",
+    "scipy": "superparams.identity.digests.array_contents",
+    "torch": "superparams.identity.digests.array_contents",
+    "pandas": "superparams.identity.digests.table_contents",
+    "polars": "superparams.identity.digests.table_contents",
+    "pyarrow": "superparams.identity.digests.table_contents",
 }
 
 

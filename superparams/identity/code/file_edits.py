@@ -1,7 +1,8 @@
 """Finds files that were edited after this process imported them. A run uses the imported text.
 
-`superparams.texts` keeps the text of imported modules. If a file may have been written between its
-import and that moment, the kept text is compiled and compared with the functions in memory.
+`superparams.identity.source_texts` keeps the text of imported modules. If a file may have been
+written between its import and that moment, the kept text is compiled and compared with the
+functions in memory.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from superparams.adapters.content import same
-from superparams.identity.compiled import code_form, compiled_functions, plain_functions
-from superparams.identity.names import class_of
-from superparams.identity.project import Source
-from superparams.identity.reach import Reach
-from superparams.identity.script_text import set_by_script
-from superparams.texts import (
+from superparams.identity.code.compiled_functions import (
+    code_form,
+    compiled_functions,
+    plain_functions,
+)
+from superparams.identity.code.project import Source
+from superparams.identity.code.reach import Reach
+from superparams.identity.code.script_text import set_by_script
+from superparams.identity.module_names import class_of
+from superparams.identity.source_texts import (
     PLAIN_LOADERS,
     Held,
     known_modules,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from superparams.identity.notebooks import in_notebook
-from superparams.texts import resolved_file, text_at
+from superparams.identity.code.notebook_name import in_notebook
+from superparams.identity.source_texts import resolved_file, text_at
 
 __all__ = ["set_by_script", "sets"]
 

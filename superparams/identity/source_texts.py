@@ -42,7 +42,7 @@ INSTALLED: Final = frozenset(
 )
 _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _STDLIB_AS_NAMED = os.path.dirname(os.__file__) + os.sep
-_OURS = os.path.dirname(os.path.realpath(__file__)) + os.sep
+_OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 # Loaders that run the text of a file as it is; others may change it.
 PLAIN_LOADERS: Final = ("SourceFileLoader", "KeptLoader")
 _numbers = itertools.count(1)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from superparams.identity.buffers import buffer_digest
+from superparams.identity.digests.buffers import buffer_digest
 
 __all__ = [
     "Encoder",
