@@ -28,7 +28,6 @@ from typing import Any
 
 import superparams.run
 from superparams import Experiment, search
-from superparams.batches import counts, decode
 from superparams.declare.experiment import Place, name_of
 from superparams.declare.keys import Keys
 from superparams.declare.params import layout_of
@@ -38,7 +37,8 @@ from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.logs import Output
 from superparams.engines.pool.parcel import opened, pickled
 from superparams.engines.pool.wire import Frame, Kind
-from superparams.outcome import parts as parts_of
+from superparams.outcomes.batches import counts, decode
+from superparams.outcomes.outcome import parts as parts_of
 from superparams.store import Ledger, RunFolder, compact
 from superparams.worker import Program
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
-from superparams.batches import Returned
 from superparams.declare import legacy
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys, fixed_inside
@@ -26,6 +25,7 @@ from superparams.identity.code.project import project_root
 from superparams.identity.code.script_changes import note_of_changes
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import names_of
+from superparams.outcomes.batches import Returned
 from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.snapshot import Snapshot

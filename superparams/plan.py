@@ -11,11 +11,11 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_array, plain_scalar
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.errors.units import counted
 from superparams.identity import key_of_text
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store import Index
 from superparams.store.survey import STATUSES
 

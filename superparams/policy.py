@@ -13,7 +13,7 @@ from superparams.adapters.processors import cores
 from superparams.engines import Control, Engine, Options, find, has_processes
 from superparams.errors import EngineError, RunError
 from superparams.identity import key_of_text, key_text
-from superparams.outcome import Status
+from superparams.outcomes.outcome import Status
 from superparams.plan import Only
 
 __all__ = ["Asked", "Policy", "asked"]

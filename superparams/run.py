@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from superparams.batches import counts, decode, seconds
 from superparams.debugging import post_mortem
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys
@@ -26,6 +25,7 @@ from superparams.interrupts import Interrupts
 from superparams.job import Job, prepare
 from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.notebook import in_one_line
+from superparams.outcomes.batches import counts, decode, seconds
 from superparams.payload.process import Origin
 from superparams.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.policy import Asked, Policy, asked

@@ -26,9 +26,9 @@ from superparams.identity import key_text, seed_of
 from superparams.identity.module_names import main_name, set_main_name
 from superparams.libraries import libraries_of
 from superparams.modules import Package, adopt, packages
-from superparams.outcome import Outcome, Status
-from superparams.outcomes.calls import called
-from superparams.outcomes.frozen import checked, frozen
+from superparams.outcomes.outcome import Outcome, Status
+from superparams.outcomes.result_copies import checked, frozen
+from superparams.outcomes.return_checks import called
 from superparams.payload.on_demand import declaration_of, given_of, made_on_demand
 from superparams.payload.process import Origin, this_process
 from superparams.payload.script import Names, Script

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from superparams.batches import encode
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Index, Ledger, RunFolder
 from superparams.store.survey import STATUSES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from superparams.batches import encode
+from superparams.outcomes.batches import encode
 from superparams.store import Ledger, compact
 from superparams.store.durations import mean_seconds
 from tests.recording import begun, done, failed, run

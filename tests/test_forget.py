@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from superparams.batches import encode
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, RunFolder, read, read_index
 from superparams.store.forget import forget_failures
 from superparams.store.reading import ledger_files, read_file

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from superparams.batches import decode, encode
 from superparams.errors import StoreError
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import decode, encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store.ledger import MAX_STREAMS, Ledger
 from superparams.store.reading import (
     MAX_OPEN,

@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superparams.batches import META, decode, encode
-from superparams.columns import kind_of, plain_array, plain_scalar
-from superparams.outcome import Outcome
+from superparams.outcomes.arrow import kind_of, plain_array, plain_scalar
+from superparams.outcomes.batches import META, decode, encode
+from superparams.outcomes.outcome import Outcome
 
 KEY = "0123456789abcdef0123456789abcdef"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from runs import environment, output, script
 
-from superparams.batches import decode, encode
 from superparams.engines.pool.parcel import loaded_ahead, opened
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import decode, encode
+from superparams.outcomes.outcome import Outcome
 
 # What settings give, as an expression, and whether it goes without Arrow.
 RESULTS = {
@@ -78,7 +78,7 @@ zoned = dt.datetime(2020, 1, 2, tzinfo=zoneinfo.ZoneInfo("UTC"))
 WORKER = """
 import sys
 from superparams.engines.pool.parcel import Parcels
-from superparams.outcome import Outcome
+from superparams.outcomes.outcome import Outcome
 
 parcels, made = Parcels(), outcomes(Outcome)
 assert "pyarrow" not in sys.modules
@@ -160,7 +160,7 @@ def test_arrow_that_cannot_be_loaded_costs_only_what_takes_it() -> None:
 
 def test_arrow_is_loaded_ahead_for_parameters_that_need_it() -> None:
     assert loaded_ahead({"a": 1, "b": [1.5]}) == []
-    assert loaded_ahead({"a": object()}) == ["superparams.batches"]
+    assert loaded_ahead({"a": object()}) == ["superparams.outcomes.batches"]
 
 
 EXPERIMENTS = """

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from superparams.batches import encode
 from superparams.errors import StoreError
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import (
     Ledger,
     Results,

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from superparams.batches import encode
 from superparams.errors import StoreError
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, Results, RunFolder, accept, equivalent
 from tests.runs import output, script
 

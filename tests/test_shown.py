@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from superparams.batches import encode
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, Results, RunFolder
 from superparams.store.shown import cell
 from tests.runs import Terminal, environment, output, script

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from superparams.batches import encode
 from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, Results, RunFolder, accept, changes, equivalent, withdraw
 from superparams.store.accepted import accepted_for, decisions
 from superparams.store.runs import Run

@@ -21,8 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from superparams.batches import encode
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, RunFolder, compact, read_index, run_folders
 from superparams.store.ledger import MAX_STREAMS
 from superparams.store.table import OUTCOME

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.outcome import Outcome
+from superparams.outcomes.outcome import Outcome
 from superparams.worker import Place, Program, checked, headline, trace_of
 
 MADE: list[int] = []

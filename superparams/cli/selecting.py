@@ -15,8 +15,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import kind_of, plain_scalar
 from superparams.errors import CommandError, StoreError
+from superparams.outcomes.arrow import kind_of, plain_scalar
 from superparams.store.by_content import mask_of_text
 from superparams.store.matching import matches, refuse_no_name, unknown_column
 from superparams.store.owned import Owned, is_none

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from superparams.engines import Engine
-    from superparams.outcome import Status
+    from superparams.outcomes.outcome import Status
     from superparams.plan import Only
     from superparams.store.results import Results
 

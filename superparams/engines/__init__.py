@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast
 
 from superparams.errors import EngineError
-from superparams.outcome import Status
+from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

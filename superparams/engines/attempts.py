@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from superparams.engines import Options
 from superparams.errors.units import counted
-from superparams.outcome import Outcome, Status
+from superparams.outcomes.outcome import Outcome, Status
 
 if TYPE_CHECKING:
     from superparams.worker import Program, Worker

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superparams import payload
-from superparams.batches import encode, warm_up
 from superparams.engines import (
     Activity,
     Control,
@@ -31,7 +30,8 @@ from superparams.engines.attempts import again, run_once
 from superparams.engines.backlog import Backlog, Chunk, Pace
 from superparams.errors import EngineError, PayloadError
 from superparams.errors.units import counted
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode, warm_up
+from superparams.outcomes.outcome import Outcome
 from superparams.payload import script
 from superparams.payload.initializer import set_by
 from superparams.surroundings.generators import CANNOT_SEED

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from superparams.batches import encode
 from superparams.engines import (
     Activity,
     Control,
@@ -17,7 +16,8 @@ from superparams.engines import (
     refuse,
 )
 from superparams.engines.attempts import run_setting
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.worker import Place
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from superparams.batches import encode, warm_up
 from superparams.engines import Activity, Control, Options, Todo, in_processes, refuse
 from superparams.engines.attempts import again, run_once
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode, warm_up
+from superparams.outcomes.outcome import Outcome
 from superparams.worker import Place
 
 if TYPE_CHECKING:

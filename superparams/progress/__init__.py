@@ -15,7 +15,7 @@ from typing import Final, get_args
 from superparams.engines import Activity, Control, Options
 from superparams.errors import safe_text
 from superparams.notebook import Output, in_notebook
-from superparams.outcome import Status
+from superparams.outcomes.outcome import Status
 from superparams.progress.displays import (
     Display,
     InNotebook,

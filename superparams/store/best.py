@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from superparams.columns import python_values
 from superparams.errors import StoreError
+from superparams.outcomes.arrow import python_values
 
 __all__ = ["best_place"]
 

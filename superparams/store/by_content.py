@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_array, plain_scalar
 from superparams.declare.descriptors import group_class, is_group
 from superparams.declare.presentation import table_value, text_beside
 from superparams.errors import StoreError
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.matching import fields_named, matches
 from superparams.store.meanings import (
     MEANINGS,

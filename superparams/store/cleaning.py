@@ -20,8 +20,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
 from superparams.store.forget import forget_failures
 from superparams.store.index import Index, keys_of, read_index

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import kind_of, plain_scalar, python_values
+from superparams.outcomes.arrow import kind_of, plain_scalar, python_values
 from superparams.store.folder import RunFolder
 from superparams.store.renaming import renamed_as
 from superparams.store.rows import as_dicts

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_array, plain_scalar
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.folder import TABLE, run_folders
 from superparams.store.reading import ledger_size, read
 from superparams.store.tablefile import open_table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_scalar, python_values
+from superparams.outcomes.arrow import plain_scalar, python_values
 from superparams.store.shown import cell, is_alike
 
 if TYPE_CHECKING:

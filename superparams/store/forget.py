@@ -14,9 +14,9 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.batches import encode_batch
-from superparams.columns import plain_scalar
 from superparams.errors import StoreError
+from superparams.outcomes.arrow import plain_scalar
+from superparams.outcomes.batches import encode_batch
 from superparams.store.folder import RunFolder, part_of, replace_durably
 from superparams.store.ledger import stamp
 from superparams.store.reading import END, Entry, ledger_files, read_file, split

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_scalar
+from superparams.outcomes.arrow import plain_scalar
 from superparams.store.keyarrays import first_places, joined
 from superparams.store.survey import RUN_BITS, survey
 from superparams.store.without import ALL, Without

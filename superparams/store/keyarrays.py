@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_scalar
+from superparams.outcomes.arrow import plain_scalar
 
 
 def joined(arrays: list[pa.Array], form: Any) -> pa.Array:

@@ -25,8 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from superparams.batches import STAMP, decode, encode_batch
 from superparams.errors import StoreError
+from superparams.outcomes.batches import STAMP, decode, encode_batch
 from superparams.store.folder import sync_folder
 from superparams.store.reading import END, MAX_OPEN, ledger_files, read_file, split
 from superparams.store.spill import is_spilled, spill
@@ -73,7 +73,7 @@ class Ledger:
         )
 
     def append(self, data: bytes) -> None:
-        """Record a batch of outcomes (what `superparams.batches.encode` made).
+        """Record a batch of outcomes (what `superparams.outcomes.batches.encode` made).
 
         When this returns, the death of this process loses nothing of it. Raises StoreError with the
         path and the size when it cannot be written; what was recorded before is intact.

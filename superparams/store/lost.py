@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_scalar
+from superparams.outcomes.arrow import plain_scalar
 
 __all__ = ["Lost", "attempts_of", "has_lost"]
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import cell, kind_of, plain_scalar, python_values, to_json
 from superparams.declare.descriptors import FIELDS, REQUIRED, Axis, Value, is_group, is_open
 from superparams.declare.field import Field
 from superparams.declare.labels import label_of, labels_of_class, naming
@@ -18,6 +17,7 @@ from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import row_of_field, table_value, text_beside
 from superparams.errors import StoreError
 from superparams.identity.module_names import class_of
+from superparams.outcomes.arrow import cell, kind_of, plain_scalar, python_values, to_json
 from superparams.store.schema import source_of
 from superparams.store.spill import texts
 

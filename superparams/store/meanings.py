@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from superparams.columns import to_json
 from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
 from superparams.declare.field import Field
 from superparams.declare.metaclass import recorded_fields
@@ -23,6 +22,7 @@ from superparams.declare.presentation import table_value
 from superparams.errors import IdentityError
 from superparams.errors.short_repr import shorten
 from superparams.identity import field_digest, given_digest, key_text
+from superparams.outcomes.arrow import to_json
 from superparams.store.owned import Condition, are_conditions, spots
 
 __all__ = [

@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import metadata_of, plain_array, plain_scalar
 from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
 from superparams.declare.field import Field
 from superparams.declare.labels import labels_of, leaves_class_open, naming
 from superparams.declare.metaclass import recorded_fields
 from superparams.errors import StoreError
+from superparams.outcomes.arrow import metadata_of, plain_array, plain_scalar
 from superparams.store.matching import matches, refuse_no_name
 from superparams.store.order import PARAM
 from superparams.store.rows import Rows, flat

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from superparams.columns import kind_of, to_json
 from superparams.declare.descriptors import group_class, is_group
 from superparams.declare.presentation import table_value, text_beside
 from superparams.errors import StoreError
 from superparams.errors.short_repr import shorten
+from superparams.outcomes.arrow import kind_of, to_json
 from superparams.store.matching import (
     OneOf,
     are_same,

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from superparams.batches import META
 from superparams.errors import StoreError
 from superparams.errors.user_lines import warn_user
+from superparams.outcomes.batches import META
 from superparams.store.plainfile import is_plain, next_data, open_plain, refuse_holes
 
 MAX_OPEN = 8  # files at once

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import kind_of, metadata_of, plain_array, to_json
+from superparams.outcomes.arrow import kind_of, metadata_of, plain_array, to_json
 from superparams.store.folder import RunFolder
 from superparams.store.meanings import (
     MEANINGS,

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.batches import counts
-from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
+from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.outcomes.batches import counts
 from superparams.store.accepted import Accepted
 from superparams.store.best import best_place
 from superparams.store.by_content import mask_of_content

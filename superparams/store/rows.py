@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
-from superparams.columns import python_values
 from superparams.errors import StoreError
+from superparams.outcomes.arrow import python_values
 from superparams.store.keyarrays import joined, key_bytes
 from superparams.store.tablefile import OUTCOME, refuse_nulls
 

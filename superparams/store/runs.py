@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from superparams.batches import counts
 from superparams.errors import StoreError
 from superparams.errors.units import duration
+from superparams.outcomes.batches import counts
 from superparams.store.commits import COMMIT
 from superparams.store.folder import RunFolder, State, is_here, run_folders, safe_name
 from superparams.store.plainfile import read_plain

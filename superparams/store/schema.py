@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from superparams.columns import KIND, kind_of, metadata_of
+from superparams.outcomes.arrow import KIND, kind_of, metadata_of
 from superparams.store import spill
 from superparams.store.order import in_order
 from superparams.store.reading import Reader

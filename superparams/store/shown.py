@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import python_values
 from superparams.declare.html import LEFT, caption_of
 from superparams.errors.safe_text import line, markup, shortened
 from superparams.errors.units import duration
+from superparams.outcomes.arrow import python_values
 from superparams.store.location import short_path
 from superparams.store.owned import NONE, Owned
 from superparams.store.rows import Rows, as_dicts

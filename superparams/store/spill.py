@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from superparams.batches import META
-from superparams.columns import kind_of, python_values, to_json
+from superparams.outcomes.arrow import kind_of, python_values, to_json
+from superparams.outcomes.batches import META
 
 SPILLED = "superparams.spilled"
 MORE = "result.more"

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_array, plain_scalar
 from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.accepted import (
     Accepted,
     accept,

@@ -18,8 +18,8 @@ from typing import NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.columns import plain_array, plain_scalar
 from superparams.errors.user_lines import warn_user
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store import spill
 from superparams.store.folder import TABLE, RunFolder, run_folders
 from superparams.store.keyarrays import are_distinct, first_places, joined, key_bytes

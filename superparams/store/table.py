@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
-from superparams.columns import kind_of, plain_scalar
 from superparams.errors import StoreError
 from superparams.errors.units import counted
+from superparams.outcomes.arrow import kind_of, plain_scalar
 from superparams.store import seal, spill
 from superparams.store.folder import (
     LEFT_OVER_SECONDS,

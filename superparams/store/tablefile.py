@@ -11,8 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from superparams.columns import metadata_of
 from superparams.errors import StoreError
+from superparams.outcomes.arrow import metadata_of
 from superparams.store import seal
 from superparams.store.plainfile import is_passing, open_plain
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from superparams.batches import encode
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, RunFolder, compact, run_folders
 from tests.cli.command import EXPERIMENT, Done, Project
 from tests.recording import key

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from superparams.batches import decode
 from superparams.engines import Control, Engine, Options
-from superparams.outcome import Outcome, Status
+from superparams.outcomes.batches import decode
+from superparams.outcomes.outcome import Outcome, Status
 from superparams.worker import Place
 from tests.timing import wait_for as wait_for
 

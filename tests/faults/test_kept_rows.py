@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from superparams.batches import encode
 from superparams.errors import StoreError
+from superparams.outcomes.batches import encode
 from superparams.store import Ledger, LedgerWarning, Results, compact, read_index, run_folders
 from superparams.store.cleaning import plan_cleaning
 from superparams.store.reading import ledger_files

@@ -11,7 +11,7 @@ import pytest
 from superparams import Experiment, search
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
-from superparams.outcome import Outcome
+from superparams.outcomes.outcome import Outcome
 from superparams.plan import inside, is_sparse, plan
 from superparams.store.index import keys_of, read_index
 from tests.recording import run

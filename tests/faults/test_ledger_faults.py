@@ -23,9 +23,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from superparams.batches import encode
 from superparams.errors import StoreError
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import (
     Ledger,
     Results,
@@ -49,8 +49,8 @@ HEAD = """
 import os, sys
 from pathlib import Path
 from superparams.errors import StoreError
-from superparams.batches import encode
-from superparams.outcome import Outcome
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, RunFolder, compact
 root = Path(sys.argv[1])
 def one(number, size=1):

@@ -21,7 +21,7 @@ import pytest
 from carriers import ENGINES, options
 
 from superparams import Experiment, search
-from superparams.outcomes.frozen import Frozen, Refused, frozen
+from superparams.outcomes.result_copies import Frozen, Refused, frozen
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -26,8 +26,8 @@ from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, S
 
 import superparams.worker
 from superparams import search, value
-from superparams.batches import encode
 from superparams.engines import Control, Options, Todo
+from superparams.outcomes.batches import encode
 from superparams.worker import Place, Program
 
 # Set by `make same-tables`.

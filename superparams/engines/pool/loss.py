@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superparams.batches import encode
 from superparams.engines import Options
 from superparams.engines.attempts import again, late_setup
 from superparams.engines.attempts import late as late_error
@@ -20,7 +19,8 @@ from superparams.engines.pool.cell import Mark
 from superparams.engines.pool.crew import Member
 from superparams.engines.pool.logs import log_path
 from superparams.engines.pool.memory import OutOfMemory
-from superparams.outcome import Status
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
     from superparams.worker import Program

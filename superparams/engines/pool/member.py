@@ -31,7 +31,7 @@ from superparams.engines.pool.cell import Cells
 from superparams.engines.pool.logs import Output, SameFiles
 from superparams.engines.pool.parcel import Parcels
 from superparams.engines.pool.wire import Frame, Kind
-from superparams.outcome import Outcome
+from superparams.outcomes.outcome import Outcome
 from superparams.payload import script
 from superparams.payload.process import Origin
 from superparams.worker import Place, trace_of

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from superparams.outcome import Columns, Outcome, Part, parts
+from superparams.outcomes.outcome import Columns, Outcome, Part, parts
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
 _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
@@ -29,14 +29,14 @@ _MANY: Final = 256
 
 def loaded_ahead(params: Mapping[str, Any]) -> list[str]:
     """What to load before workers are forked that run settings with such parameters."""
-    return [] if _is_known(dict(params)) else ["superparams.batches"]
+    return [] if _is_known(dict(params)) else ["superparams.outcomes.batches"]
 
 
 def before_forks() -> None:
     """Load what each worker would load by itself otherwise."""
-    was_asked_for = "superparams.batches" in sys.modules
+    was_asked_for = "superparams.outcomes.batches" in sys.modules
     if was_asked_for or _has_arrow():
-        from superparams.batches import warm_up
+        from superparams.outcomes.batches import warm_up
 
         if was_asked_for:
             warm_up()
@@ -78,7 +78,7 @@ class Parcels:
         return encode(outcomes)
 
     def _load(self) -> Callable[[Sequence[Outcome]], bytes]:
-        from superparams.batches import encode
+        from superparams.outcomes.batches import encode
 
         self._encode = encode
         return encode
@@ -88,7 +88,7 @@ def opened(parcel: bytes) -> bytes:
     """A parcel as Arrow IPC streams; these begin with 0xff, and a pickle does not."""
     if not parcel.startswith(pickle.PROTO):
         return parcel
-    from superparams.batches import encode_parts
+    from superparams.outcomes.batches import encode_parts
 
     return encode_parts(pickle.loads(parcel))
 

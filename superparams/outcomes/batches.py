@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from superparams.adapters.content import items_of
-from superparams.columns import (
+from superparams.outcomes.arrow import (
     Cell,
     cell,
     cell_or_repr,
@@ -31,9 +31,9 @@ from superparams.columns import (
     simple_type,
     text,
 )
-from superparams.columns.frames import table_of
-from superparams.outcome import Columns, Outcome, Part, own_columns, parts
-from superparams.outcomes.frozen import Frozen, Refused
+from superparams.outcomes.arrow.frame_tables import table_of
+from superparams.outcomes.outcome import Columns, Outcome, Part, own_columns, parts
+from superparams.outcomes.result_copies import Frozen, Refused
 
 # A place in the metadata of every message which the ledger overwrites with a sequence number and a
 # checksum.
@@ -69,7 +69,7 @@ def encode(outcomes: Sequence[Outcome]) -> bytes:
 
 
 def encode_parts(given: Iterable[Part]) -> bytes:
-    """As `encode`, of what `superparams.outcome.parts` made."""
+    """As `encode`, of what `superparams.outcomes.outcome.parts` made."""
     return b"".join(encode_batch(batch) for part in given for batch in _encoded(part))
 
 

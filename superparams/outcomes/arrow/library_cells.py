@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from superparams.columns.cell import FLOAT64, NULL, Cell, cell, text
-from superparams.columns.nested import list_cell
+from superparams.outcomes.arrow.cells import FLOAT64, NULL, Cell, cell, text
+from superparams.outcomes.arrow.container_cells import list_cell
 
 # ---- numpy, pandas, torch and their like: recognised without importing them
 

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from superparams.adapters.content import items_of
-from superparams.columns.arrays import (
+from superparams.outcomes.arrow.cell_arrays import (
     KIND,
     common_tag,
     kind_of,
@@ -32,7 +32,7 @@ from superparams.columns.arrays import (
     python_values,
     simple_type,
 )
-from superparams.columns.cell import (
+from superparams.outcomes.arrow.cells import (
     EXACT,
     FLOAT64,
     NULL,
@@ -48,7 +48,16 @@ from superparams.columns.cell import (
     time_cell,
     timedelta_cell,
 )
-from superparams.columns.foreign import (
+from superparams.outcomes.arrow.container_cells import (
+    as_text,
+    flatten,
+    is_array,
+    list_cell,
+    mapping_cell,
+    set_cell,
+    to_json,
+)
+from superparams.outcomes.arrow.library_cells import (
     array_cell,
     arrow_cell,
     flat_array,
@@ -57,15 +66,6 @@ from superparams.columns.foreign import (
     is_pandas_time,
     numpy_scalar,
     pandas_time,
-)
-from superparams.columns.nested import (
-    as_text,
-    flatten,
-    is_array,
-    list_cell,
-    mapping_cell,
-    set_cell,
-    to_json,
 )
 
 __all__ = [

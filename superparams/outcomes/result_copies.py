@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from superparams.adapters.content import items_of
 from superparams.identity.module_names import class_of
-from superparams.outcomes.calls import refuse_unrun
+from superparams.outcomes.return_checks import refuse_unrun
 
 __all__ = ["Frozen", "Refused", "checked", "frozen"]
 
@@ -122,7 +122,7 @@ def frozen(result: Any) -> Any:
 
 def _frozen_frame(frame: Any) -> Any:
     try:
-        from superparams.columns.frames import copied_table
+        from superparams.outcomes.arrow.frame_tables import copied_table
 
         return copied_table(frame)
     except MemoryError:
@@ -229,7 +229,7 @@ def _is_fixed(x: Any, kind: type[Any]) -> bool:
 
 def _as_cell(x: Any) -> Frozen | Refused:
     try:
-        from superparams.columns import cell
+        from superparams.outcomes.arrow import cell
 
         made = cell(x)
         return Frozen(made._replace(value=_detached(made.value)))

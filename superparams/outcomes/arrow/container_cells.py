@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from superparams.adapters.content import items_of
-from superparams.columns.arrays import common_tag, simple_type
-from superparams.columns.cell import INT64, TEXT, Cell, cell, safe_repr, text
+from superparams.outcomes.arrow.cell_arrays import common_tag, simple_type
+from superparams.outcomes.arrow.cells import INT64, TEXT, Cell, cell, safe_repr, text
 
 # ---- containers
 

@@ -14,7 +14,7 @@ _UNSHOWN = re.compile(r"^<.*>$|\bat 0x[0-9a-fA-F]+", re.DOTALL)
 _DIGITS = 38  # of a decimal128
 
 # How values get their cell: by their exact type, else by the first rule that applies. Filled by
-# `superparams.columns`, since containers and foreign types are defined in terms of `cell`.
+# `superparams.outcomes.arrow`, since containers and foreign types are defined in terms of `cell`.
 EXACT: dict[type, Callable[[Any], Cell]] = {}
 RULES: list[tuple[Callable[[Any], bool], Callable[[Any], Cell]]] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from superparams.columns.cell import FLOAT64, INT64, NULL, Cell
+from superparams.outcomes.arrow.cells import FLOAT64, INT64, NULL, Cell
 
 KIND = b"superparams.kind"  # field metadata: what the text of a column was before it became text
 SIMPLE: dict[type, pa.DataType] = {

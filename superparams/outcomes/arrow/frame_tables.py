@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from superparams.columns.arrays import common_tag, make_array, make_field
-from superparams.columns.cell import NULL, cell
-from superparams.columns.foreign import flat_array
-from superparams.columns.nested import as_text
+from superparams.outcomes.arrow.cell_arrays import common_tag, make_array, make_field
+from superparams.outcomes.arrow.cells import NULL, cell
+from superparams.outcomes.arrow.container_cells import as_text
+from superparams.outcomes.arrow.library_cells import flat_array
 
 
 def copied_table(frame: Any) -> pa.Table:
