@@ -31,16 +31,15 @@ from superparams import Experiment, search
 from superparams.declare.experiment import Place, name_of
 from superparams.declare.keys import Keys
 from superparams.declare.params import layout_of
-from superparams.engines import processes
-from superparams.engines.pool import cell, dispatch, wire
-from superparams.engines.pool.cell import Cells
-from superparams.engines.pool.logs import Output
-from superparams.engines.pool.parcel import opened, pickled
-from superparams.engines.pool.wire import Frame, Kind
+from superparams.executor.engines.processes import dispatch, engine, protocol, worker_cells
+from superparams.executor.engines.processes.protocol import Frame, Kind
+from superparams.executor.engines.processes.transport import opened, pickled
+from superparams.executor.engines.processes.worker_cells import Cells
+from superparams.executor.engines.processes.worker_output import Output
+from superparams.executor.worker import Program
 from superparams.outcomes.batches import counts, decode
 from superparams.outcomes.outcome import parts as parts_of
 from superparams.store import Ledger, RunFolder, compact
-from superparams.worker import Program
 
 WORKERS = 2
 BATCH = 4_000  # about what a worker sends at once, every 20 ms
@@ -136,12 +135,12 @@ def told(n: int) -> float:
 
 def _mark(shared: memoryview, n: int) -> None:
     for i in range(n):
-        shared[cell.START] = time.monotonic_ns()
-        shared[cell.ATTEMPT] = 1
-        shared[cell.LOG] = 0
-        shared[cell.INDEX] = i
-        shared[cell.UNSENT] = i
-        shared[cell.INDEX] = -1
+        shared[worker_cells.START] = time.monotonic_ns()
+        shared[worker_cells.ATTEMPT] = 1
+        shared[worker_cells.LOG] = 0
+        shared[worker_cells.INDEX] = i
+        shared[worker_cells.UNSENT] = i
+        shared[worker_cells.INDEX] = -1
 
 
 def sent(batches: list[bytes]) -> float:
@@ -150,14 +149,14 @@ def sent(batches: list[bytes]) -> float:
 
     def send() -> None:
         for one in batches:
-            wire.send(theirs, Frame(Kind.DATA, body=one))
+            protocol.send(theirs, Frame(Kind.DATA, body=one))
 
     thread = threading.Thread(target=send)
 
     def act() -> None:
         thread.start()
         for _ in batches:
-            wire.receive(ours)
+            protocol.receive(ours)
         thread.join()
 
     with ours, theirs:
@@ -273,7 +272,7 @@ def print_course() -> None:
     marked(dispatch.Dispatch, "_begin", mark, "the template is started, the payload packed")
     heard(mark)
     marked(dispatch.Dispatch, "_end", mark, "template and workers have ended")
-    marked(processes.Processes, "_outcomes", mark, "")
+    marked(engine.Processes, "_outcomes", mark, "")
     marked(run, "_finish", mark, "the run folder is complete: source, git, machine, counts")
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

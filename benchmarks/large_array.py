@@ -38,9 +38,9 @@ ITEM = 8  # bytes of a float
 # Imports are counted on no side, also those that a first run on processes brings.
 IMPORTED = (
     "superparams.run",
-    "superparams.engines.processes",
-    "superparams.payload.packing",
-    "superparams.payload.reducing",
+    "superparams.executor.engines.processes.engine",
+    "superparams.executor.payload.packer",
+    "superparams.executor.payload.reducers",
 )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from peers.memory import of_tree
 
-from superparams.payload import pack, shared_empty
+from superparams.executor.payload import pack, shared_empty
 
 ROUNDS = 5
 

@@ -15,7 +15,7 @@ from superparams.identity.source_texts import hold_from_now
 
 if TYPE_CHECKING:
     from superparams.cli import entrypoint as entrypoint
-    from superparams.payload import shared_empty as shared_empty
+    from superparams.executor.payload import shared_empty as shared_empty
     from superparams.store import Results as Results
 
 __all__ = [
@@ -36,7 +36,7 @@ hold_from_now()
 _LATER = {
     "Results": "superparams.store",
     "entrypoint": "superparams.cli",
-    "shared_empty": "superparams.payload",
+    "shared_empty": "superparams.executor.payload",
 }
 
 
@@ -53,6 +53,6 @@ def __getattr__(name: str) -> Any:
 
 
 if "SUPERPARAMS_PROCESS" in os.environ:  # a frozen application was started again to be a worker
-    from superparams.engines.pool.restart import become
+    from superparams.executor.engines.processes.process_start import become
 
     become()

@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 
 from superparams.errors import safe_text
-from superparams.worker import is_ours, trace_of, users_trace
+from superparams.executor.worker import is_ours, trace_of, users_trace
 
 __all__ = ["post_mortem"]
 

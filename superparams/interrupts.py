@@ -11,10 +11,10 @@ from collections.abc import Collection, Generator
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from superparams.engines import Control
+from superparams.executor.engines import Control
+from superparams.executor.payload import pack
+from superparams.executor.worker import Program, Worker
 from superparams.notebook import in_notebook
-from superparams.payload import pack
-from superparams.worker import Program, Worker
 
 __all__ = ["Interrupts"]
 

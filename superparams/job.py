@@ -17,8 +17,13 @@ from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
-from superparams.engines import Control, Engine, Options, find
 from superparams.errors import RunError
+from superparams.executor.code_snapshot import Snapshot
+from superparams.executor.engines import Control, Engine, Options, find
+from superparams.executor.process_state import Surroundings, differences
+from superparams.executor.process_state.imported_packages import generators_of
+from superparams.executor.process_state.random_generators import CANNOT_SEED
+from superparams.executor.worker import Program
 from superparams.identity import key_text
 from superparams.identity.code.fingerprint import Code, fingerprint
 from superparams.identity.code.project import project_root
@@ -28,7 +33,6 @@ from superparams.identity.source_texts import names_of
 from superparams.outcomes.batches import Returned
 from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
-from superparams.snapshot import Snapshot
 from superparams.store import equivalent, has_records, read_index
 from superparams.store.folder import RunFolder
 from superparams.store.location import results_folder
@@ -37,10 +41,6 @@ from superparams.store.name_changes import renamed_since
 from superparams.store.notebooks import home_of
 from superparams.store.order import ORDER_OF, declared_order
 from superparams.store.owned import FIELDS_OF, owned_fields
-from superparams.surroundings import Surroundings, differences
-from superparams.surroundings.generators import CANNOT_SEED
-from superparams.surroundings.imports import generators_of
-from superparams.worker import Program
 
 __all__ = ["Job", "prepare"]
 

@@ -16,21 +16,22 @@ import pyarrow as pa
 from superparams.debugging import post_mortem
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys
-from superparams.engines import Control
 from superparams.errors import RunError, SettingFailed
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
+from superparams.executor.code_snapshot import installed
+from superparams.executor.engines import Control
+from superparams.executor.payload.own_process import Origin
+from superparams.executor.worker import trace_of
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.interrupts import Interrupts
 from superparams.job import Job, prepare
 from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.notebook import in_one_line
 from superparams.outcomes.batches import counts, decode, seconds
-from superparams.payload.process import Origin
 from superparams.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.policy import Asked, Policy, asked
 from superparams.progress import Progress, conclude, say
-from superparams.snapshot import installed
 from superparams.store import (
     Ledger,
     Results,
@@ -45,7 +46,6 @@ from superparams.store.notebooks import home_of
 from superparams.store.others import MOST_KEYS, Heartbeat, going_on
 from superparams.store.report import keep_report
 from superparams.store.shown import summary_of
-from superparams.worker import trace_of
 
 __all__ = ["results_of", "run_all"]
 

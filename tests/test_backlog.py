@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams.engines.backlog import MOST_RANGES, Backlog, Chunk, Pace
+from superparams.executor.engines.backlog import MOST_RANGES, Backlog, Chunk, Pace
 
 gaps = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=20)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from runs import output, script
 
-from superparams.engines.pool import wire
-from superparams.engines.pool.launch import Template
-from superparams.engines.pool.wire import Kind
+from superparams.executor.engines.processes import protocol
+from superparams.executor.engines.processes.protocol import Kind
+from superparams.executor.engines.processes.template_handle import Template
 
 
 @pytest.mark.timeout(60)
@@ -24,7 +24,7 @@ def test_a_worker_that_is_never_made_keeps_nobody_waiting() -> None:
     heard: list[Kind] = []
 
     def refuse() -> None:
-        frame, files = wire.receive_fds(theirs)
+        frame, files = protocol.receive_fds(theirs)
         heard.append(frame.kind)
         for one in files:
             os.close(one)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from runs import environment, output, script
 
-from superparams.engines.pool.parcel import loaded_ahead, opened
+from superparams.executor.engines.processes.transport import loaded_ahead, opened
 from superparams.outcomes.batches import decode, encode
 from superparams.outcomes.outcome import Outcome
 
@@ -77,7 +77,7 @@ zoned = dt.datetime(2020, 1, 2, tzinfo=zoneinfo.ZoneInfo("UTC"))
 """
 WORKER = """
 import sys
-from superparams.engines.pool.parcel import Parcels
+from superparams.executor.engines.processes.transport import Parcels
 from superparams.outcomes.outcome import Outcome
 
 parcels, made = Parcels(), outcomes(Outcome)

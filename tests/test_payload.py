@@ -27,7 +27,7 @@ import pytest
 import scipy.sparse as sp
 
 from superparams.errors import PayloadError
-from superparams.payload import attach, explain_readonly, pack, shared_empty
+from superparams.executor.payload import attach, explain_readonly, pack, shared_empty
 
 N = 20_000  # items: 160 KB of float64, above the threshold
 LINUX = sys.platform == "linux"
@@ -408,7 +408,7 @@ def test_any_process_of_this_user_can_attach() -> None:
         assert list(pool.map(total, [payload.handle] * 4)) == [a.sum()] * 4
         # Through the pipe of another program.
         script = (
-            "import sys, pickle, superparams.payload as p\n"
+            "import sys, pickle, superparams.executor.payload as p\n"
             "print(p.attach(pickle.load(sys.stdin.buffer)).load().sum())"
         )
         out = run_python(script, input=pickle.dumps(payload.handle))
@@ -429,7 +429,7 @@ def test_loky_can_attach(loky: Any) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="pass_fds")
 def test_a_child_that_inherits_the_files_can_attach() -> None:
     script = (
-        "import sys, pickle, superparams.payload as p\n"
+        "import sys, pickle, superparams.executor.payload as p\n"
         "print(p.attach(pickle.load(sys.stdin.buffer)).load().sum())"
     )
     with pack(numbers()) as payload:
@@ -512,7 +512,7 @@ def test_what_cannot_be_rebuilt_is_told(tmp_path: Path) -> None:
     (tmp_path / "gone_module.py").write_text("class Thing: pass\n")
     script = (
         f"import sys, pickle; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "import gone_module, superparams.payload as p\n"
+        "import gone_module, superparams.executor.payload as p\n"
         "sys.stdout.buffer.write(pickle.dumps(p.pack(gone_module.Thing()).portable()))"
     )
     handle = pickle.loads(run_python(script).stdout)
@@ -661,9 +661,9 @@ def test_tables_mapped_from_a_file_travel_as_that_file(tmp_path: Path) -> None:
 def test_a_memory_map_is_found_without_the_help_of_the_system(tmp_path: Path) -> None:
     script = (
         "import sys, numpy as np\n"
-        "from superparams.payload import inplace, pack\n"
+        "from superparams.executor.payload import pack, shared_memory\n"
         "sys.platform = 'other'\n"
-        "inplace._mapped_files = lambda: []\n"
+        "shared_memory._mapped_files = lambda: []\n"
         f"np.arange(20000.).tofile({str(tmp_path / 'data')!r})\n"
         f"m = np.memmap({str(tmp_path / 'data')!r}, dtype='f8', mode='r', offset=8)[3:-2][::-1]\n"
         "p = pack(m)\n"
@@ -827,10 +827,10 @@ def test_a_circle_is_searched_once() -> None:
 
 def test_importing_the_payload_loads_nothing_heavy() -> None:
     script = (
-        "import sys, superparams.payload\n"
+        "import sys, superparams.executor.payload\n"
         "heavy = {'numpy', 'pandas', 'torch', 'polars', 'pyarrow', 'cloudpickle', 'scipy'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
-        "superparams.payload.pack({'x': [1]})\n"
+        "superparams.executor.payload.pack({'x': [1]})\n"
         "heavy -= {'cloudpickle'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
     )
@@ -839,8 +839,8 @@ def test_importing_the_payload_loads_nothing_heavy() -> None:
 
 SEVERAL = """
 import os, sys, threading
-from superparams.payload.room import demand
-from superparams.payload.segment import Segment
+from superparams.executor.payload.free_memory import demand
+from superparams.executor.payload.segment import Segment
 failed = []
 def work():
     try:
@@ -870,7 +870,7 @@ def test_temporary_copies_are_not_kept() -> None:
     """A view with gaps is made dense a piece at a time."""
     script = (
         "import numpy as np, tracemalloc\n"
-        "from superparams.payload import pack\n"
+        "from superparams.executor.payload import pack\n"
         "a = np.zeros((2_000_000, 16))\n"
         "b = np.zeros(1); pack(b)\n"
         "tracemalloc.start()\n"
@@ -885,7 +885,7 @@ def test_temporary_copies_are_not_kept() -> None:
 def test_without_memfd_an_unlinked_file_is_used(tmp_path: Path) -> None:
     script = (
         "import os; del os.memfd_create\n"
-        "import numpy as np, superparams.payload as p\n"
+        "import numpy as np, superparams.executor.payload as p\n"
         "x = p.shared_empty(20000); x[:] = 3\n"
         "with p.pack([np.arange(20000.), x]) as payload, payload.attach() as attached:\n"
         "    one, two = attached.load()\n"

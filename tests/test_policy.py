@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from superparams.adapters.processors import cores
-from superparams.engines import Options
 from superparams.errors import EngineError, RunError, SuperparamsError
+from superparams.executor.engines import Options
 from superparams.policy import asked
 
 KEYS = [f"{number:032x}" for number in (1, 2)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from superparams.engines import Activity, Control, Options
+from superparams.executor.engines import Activity, Control, Options
 from superparams.progress import Progress
 from superparams.progress.text import bar, fitted
 from tests.runs import Terminal, script, start

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
+from superparams.executor.worker import Place, Program, checked, headline, trace_of
 from superparams.outcomes.outcome import Outcome
-from superparams.worker import Place, Program, checked, headline, trace_of
 
 MADE: list[int] = []
 

@@ -18,7 +18,7 @@ from superparams.cli.missing import missing_module
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
-from superparams.modules import Package, import_file, install
+from superparams.executor.experiment_modules import Package, import_file, install
 
 __all__ = ["Broken", "Loaded", "load", "load_each"]
 

@@ -16,8 +16,8 @@ from superparams.cli import blame
 from superparams.cli.formats import as_table, for_people
 from superparams.cli.tables import is_terminal, lines_of, room, styled
 from superparams.declare.experiment import Experiment, name_of
-from superparams.engines import Control
 from superparams.errors import SuperparamsError, safe_text
+from superparams.executor.engines import Control
 from superparams.run import run_all
 from superparams.store import Results
 from superparams.store.failing import Failures, failures_of

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from superparams.engines import Engine
+    from superparams.executor.engines import Engine
     from superparams.outcomes.outcome import Status
     from superparams.plan import Only
     from superparams.store.results import Results

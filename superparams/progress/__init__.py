@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, get_args
 
-from superparams.engines import Activity, Control, Options
 from superparams.errors import safe_text
+from superparams.executor.engines import Activity, Control, Options
 from superparams.notebook import Output, in_notebook
 from superparams.outcomes.outcome import Status
 from superparams.progress.displays import (

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from superparams.engines import Control, Engine
 from superparams.errors import SuperparamsError
+from superparams.executor.engines import Control, Engine
+from superparams.executor.worker import Place
 from superparams.outcomes.batches import decode
-from superparams.worker import Place
 from tests.contracts.programs import FunctionProgram, execute, rows, run
 from tests.timing import stretch, wait_for
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from superparams.engines import Control, Engine, Options
+from superparams.executor.engines import Control, Engine, Options
+from superparams.executor.worker import Place
 from superparams.outcomes.batches import decode
 from superparams.outcomes.outcome import Outcome, Status
-from superparams.worker import Place
 from tests.timing import wait_for as wait_for
 
 Run = Callable[[int, Place], Any]

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from superparams.engines import Engine, find
 from superparams.errors import EngineError
-from superparams.worker import Place
+from superparams.executor.engines import Engine, find
+from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import FunctionProgram, execute, rows
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, search
-from superparams.engines import Control, Engine, Options, find
 from superparams.errors import EngineError
-from superparams.worker import Place
+from superparams.executor.engines import Control, Engine, Options, find
+from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import execute, rows, run
 from tests.timing import wait_for

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from superparams.engines import Engine, find
+from superparams.executor.engines import Engine, find
 from tests.contracts.engine import EngineContract
 
 if "mpi4py.futures" not in sys.modules:

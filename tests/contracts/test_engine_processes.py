@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from superparams.engines import Engine, find
 from superparams.errors import EngineError
-from superparams.worker import Place
+from superparams.executor.engines import Engine, find
+from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import FunctionProgram, execute, run
 from tests.runs import output
@@ -18,7 +18,7 @@ from tests.timing import slowness, wait_for, within
 
 INHERITS = """
 import threading
-from superparams.engines import find
+from superparams.executor.engines import find
 from tests.contracts.programs import run
 lock = threading.Lock()
 

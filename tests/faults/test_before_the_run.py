@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from superparams.executor.process_state.imported_packages import generators_of
 from superparams.job import prepare
 from superparams.policy import asked
-from superparams.surroundings.imports import generators_of
 from tests.runs import environment, tables
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

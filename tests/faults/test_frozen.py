@@ -143,4 +143,4 @@ def test_65_pyinstaller_is_told_of_all_modules() -> None:
     walked = pkgutil.walk_packages(superparams.__path__, "superparams.")
     names = [one.name for one in walked if "-" not in one.name]  # a hook is no module
     assert sorted(told) == sorted(["superparams", *names])
-    assert "superparams.engines.processes" in told
+    assert "superparams.executor.engines.processes.engine" in told

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from superparams.engines import find
-from superparams.engines.pool import wire
-from superparams.worker import Place
+from superparams.executor.engines import find
+from superparams.executor.engines.processes import protocol
+from superparams.executor.worker import Place
 from tests.contracts.programs import Rows, run, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -141,12 +141,12 @@ def write(data: bytes) -> Callable[[], None]:
     return act
 
 
-def send(*frames: wire.Frame) -> Callable[[], None]:
+def send(*frames: protocol.Frame) -> Callable[[], None]:
     def act() -> None:
         for number in sockets():
             channel = socket.socket(fileno=os.dup(number))
             for frame in frames:
-                wire.send(channel, frame)
+                protocol.send(channel, frame)
             channel.close()
 
     return act
@@ -185,9 +185,9 @@ ACTS: dict[str, Callable[[], None]] = {
     "garbage": write(os.urandom(5000)),
     "zeros": write(bytes(400)),
     "a huge size": write(struct.pack("<BqqqII", 9, 1, 0, 1 << 60, 0, 0)),
-    "an end": send(wire.Frame(wire.Kind.END, 1, 5)),
-    "outcomes": send(wire.Frame(wire.Kind.DATA, 1, 5, b"\\xff\\xff\\xff\\xff")),
-    "ready, broken and left": send(*map(wire.Frame, (wire.Kind.READY, 8, 11))),  # type: ignore[arg-type]
+    "an end": send(protocol.Frame(protocol.Kind.END, 1, 5)),
+    "outcomes": send(protocol.Frame(protocol.Kind.DATA, 1, 5, b"\\xff\\xff\\xff\\xff")),
+    "ready, broken and left": send(*map(protocol.Frame, (protocol.Kind.READY, 8, 11))),  # type: ignore[arg-type]
     "closed": lambda: [os.close(number) for number in sockets()] and None,
     "shut for writing": shut(socket.SHUT_WR),
     "shut for reading": shut(socket.SHUT_RD),

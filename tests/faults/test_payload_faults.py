@@ -23,7 +23,7 @@ import pandas as pd
 import pytest
 
 from superparams.errors import PayloadError
-from superparams.payload import Handle, attach, explain_readonly, pack, shared_empty
+from superparams.executor.payload import Handle, attach, explain_readonly, pack, shared_empty
 
 ROOT = Path(__file__).parent.parent.parent
 LINUX = sys.platform == "linux"
@@ -57,11 +57,11 @@ needs_mounts = pytest.mark.skipif(LINUX and not can_mount(), reason="mounts need
 
 ROUND_TRIP = """
 import numpy as np, pickle, subprocess, sys
-from superparams.payload import pack, shared_empty
+from superparams.executor.payload import pack, shared_empty
 a = np.arange(4e6)
 shared = shared_empty(4_000_000); shared[:] = a
 with pack([a, shared]) as payload:
-    child = "import pickle, sys, superparams.payload as p;"
+    child = "import pickle, sys, superparams.executor.payload as p;"
     child += "print(sum(x.sum() for x in p.attach(pickle.load(sys.stdin.buffer)).load()))"
     out = subprocess.run([sys.executable, "-c", child], input=pickle.dumps(payload.handle),
                          stdout=subprocess.PIPE, check=True)
@@ -95,7 +95,7 @@ def failing(action: str) -> str:
     return f"""
 import mmap, os, resource, signal, numpy as np
 from superparams.errors import PayloadError
-from superparams.payload import pack, shared_empty
+from superparams.executor.payload import pack, shared_empty
 before = os.listdir('/proc/self/fd')
 try:
     {action}
@@ -127,7 +127,7 @@ def test_a_limit_of_the_address_space_is_told_when_attaching() -> None:
 def test_packing_takes_no_second_copy_of_the_address_space() -> None:
     script = (
         "import mmap, resource, numpy as np\n"
-        "from superparams.payload import pack\n"
+        "from superparams.executor.payload import pack\n"
         "data = {'dense': np.ones(2**24), 'gaps': np.ones((2**22, 4))[:, 1:3], 'b': bytes(2**27)}\n"
         "pack([np.ones(20000)]).close()\n"
         "size = int(open('/proc/self/statm', 'rb', 0).read().split()[0]) * mmap.PAGESIZE\n"
@@ -381,7 +381,7 @@ def test_an_object_nested_too_deeply_is_told() -> None:
 SECRETIVE = """
 import os, pickle, sys
 from os import environ
-from superparams.payload import attach, pack
+from superparams.executor.payload import attach, pack
 
 class Digits:
     env = environ

@@ -24,11 +24,11 @@ from hypothesis import HealthCheck, Phase, example, find, given, seed, settings
 from hypothesis import strategies as st
 from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, State
 
-import superparams.worker
+import superparams.executor.worker
 from superparams import search, value
-from superparams.engines import Control, Options, Todo
+from superparams.executor.engines import Control, Options, Todo
+from superparams.executor.worker import Place, Program
 from superparams.outcomes.batches import encode
-from superparams.worker import Place, Program
 
 # Set by `make same-tables`.
 RUNS = int(os.environ.get("SUPERPARAMS_RUNS", 0))
@@ -279,7 +279,7 @@ def test_41_42_a_planted_fault_is_found(tmp_path: Path, monkeypatch: pytest.Monk
         return one != other
 
     assert not differs(ALIASED)
-    monkeypatch.setattr(superparams.worker, "frozen", as_it_is)
+    monkeypatch.setattr(superparams.executor.worker, "frozen", as_it_is)
     assert differs(ALIASED)
     few = settings(max_examples=30, deadline=None, database=None, phases=[Phase.generate])
     find(experiments, differs, settings=few)  # raises where no example differs

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, search
-from superparams.engines import Options
 from superparams.errors import EngineError
+from superparams.executor.engines import Options
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 

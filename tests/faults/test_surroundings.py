@@ -19,9 +19,9 @@ from typing import Any
 import psutil
 import pytest
 
-from superparams.engines import Control, find
 from superparams.errors import EngineError
-from superparams.worker import Place
+from superparams.executor.engines import Control, find
+from superparams.executor.worker import Place
 from tests.contracts.engine import Hostile
 from tests.contracts.programs import FunctionProgram, execute, rows, run
 from tests.timing import PATIENCE, stretch, wait_for, within
@@ -47,7 +47,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 HANGS = """
 import re, subprocess, sys
-from superparams.engines import find
+from superparams.executor.engines import find
 from tests.contracts.programs import execute
 def hang(index, place):
     if index < 2:
@@ -255,7 +255,7 @@ def test_21_an_exception_that_cannot_be_pickled_keeps_type_text_and_traceback() 
 
 INLINE = """
 import sys
-from superparams.engines import find
+from superparams.executor.engines import find
 from tests.contracts.programs import run
 class Thing:
     def __init__(self, y): self.y = y
@@ -291,7 +291,7 @@ import numpy, polars
 frame = polars.DataFrame({"a": list(range(10000))})
 frame.group_by(polars.col("a") % 7).len()
 numpy.ones((600, 600)) @ numpy.ones((600, 600))
-from superparams.engines import find
+from superparams.executor.engines import find
 from tests.contracts.programs import run
 def function(index, place):
     used = polars.DataFrame({"a": list(range(10000))}).group_by(polars.col("a") % 7).len()
@@ -337,7 +337,7 @@ def test_23_threads_that_loading_starts_do_not_hang_workers(tmp_path: Path) -> N
 
 LIMITED = """
 import resource, sys
-from superparams.engines import find
+from superparams.executor.engines import find
 from tests.contracts.programs import run
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 function = lambda index, place: {"y": index}
@@ -436,7 +436,7 @@ def test_37_the_last_output_of_a_worker_is_kept(tmp_path: Path) -> None:
 
 def test_37_without_a_folder_output_goes_where_the_drivers_goes() -> None:
     text = (
-        "from superparams.engines import find\n"
+        "from superparams.executor.engines import find\n"
         "from tests.contracts.programs import run\n"
         "def speak(index, place): print('spoken')\n"
         "found = run(find('processes'), speak, 1)\n"

@@ -45,16 +45,16 @@ LAYERS = (
     "identity",
     "declare.keys",
     "outcomes.arrow",
-    "payload",
-    "modules",
-    "snapshot",
-    "libraries",
-    "surroundings",
+    "executor.payload",
+    "executor.experiment_modules",
+    "executor.code_snapshot",
+    "executor.preload",
+    "executor.process_state",
     "outcomes",
     "outcomes.outcome",
     "outcomes.batches",
-    "worker",
-    "engines",
+    "executor.worker",
+    "executor.engines",
     "store",
     "plan",
     "policy",
@@ -63,6 +63,7 @@ LAYERS = (
     "notebook",
     "views",
     "declare",
+    "executor",
     "interrupts",
     "progress",
     "debugging",
@@ -74,8 +75,8 @@ LAYERS = (
 # experiment, and hand over to the layers that carry them out when they are called.
 DOOR = "declare.experiment"
 # The engines do not see each other. What they share lies in engines/__init__.py and in these.
-ENGINES = "engines"
-SHARED_BY_ENGINES = ("attempts", "backlog", "pool")
+ENGINES = "executor.engines"
+SHARED_BY_ENGINES = ("attempts", "backlog")
 
 # What values are made of: keys, payload and tables each know something about them.
 DATA = {"numpy", "pandas", "polars", "torch"}
@@ -212,7 +213,8 @@ def test_typing_extensions_is_not_needed_from_3_11_on() -> None:
 def laid(folder: Path, **files: str) -> dict[str, Module]:
     """A package `house` with these files; two underscores in a name stand for a folder."""
     for name, text in {"__init__": "", **files}.items():
-        path = folder / "house" / (name if name == "__init__" else name.replace("__", "/", 1))
+        place, init, _ = name.partition("__init__")
+        path = folder / "house" / place.rstrip("_").replace("__", "/") / init
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".py").write_text(text, "utf-8")
     return read_package(folder / "house")
@@ -254,14 +256,17 @@ class TestTheTestsThemselves:
         modules = laid(tmp_path, space="", run="import os\nfrom house import space")
         assert upward_imports(modules) == []
 
-    @pytest.mark.parametrize("name", ["engines__threads", "engines__backlog"])
+    @pytest.mark.parametrize("name", ["executor__engines__threads", "executor__engines__backlog"])
     def test_a_sibling(self, tmp_path: Path, name: str) -> None:
-        files = {"engines__serial": "", name: "from house.engines import serial"}
-        assert len(sideways_imports(laid(tmp_path, engines____init__="", **files))) == 1
+        files = {"executor__engines__serial": "", name: "import house.executor.engines.serial"}
+        assert len(sideways_imports(laid(tmp_path, **files))) == 1
 
     def test_what_engines_share_is_no_sibling(self, tmp_path: Path) -> None:
-        files = {"engines__serial": "from house.engines import backlog", "engines__backlog": ""}
-        assert sideways_imports(laid(tmp_path, engines____init__="", **files)) == []
+        files = {
+            "executor__engines__serial": "import house.executor.engines.backlog",
+            "executor__engines__backlog": "",
+        }
+        assert sideways_imports(laid(tmp_path, **files)) == []
 
     def test_a_circle(self, tmp_path: Path) -> None:
         modules = laid(tmp_path, store____init__="", store__a="import house.store.b")

@@ -1,0 +1,69 @@
+"""One setting, tried as often as the options allow."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from superparams.errors.units import counted
+from superparams.executor.engines import Options
+from superparams.outcomes.outcome import Outcome, Status
+
+if TYPE_CHECKING:
+    from superparams.executor.worker import Program, Worker
+
+
+def again(status: Status, attempt: int, options: Options) -> bool:
+    """Whether an outcome of this attempt is not the last word."""
+    return attempt <= options.retries and status in options.retry_on
+
+
+def late(timeout: float) -> str:
+    """The error of a setting that ran too long."""
+    return f"TimeoutError: it ran longer than timeout={timeout:g} second{'s' * (timeout != 1)}"
+
+
+def late_setup(name: str, options: Options) -> str:
+    """The error of a setting whose worker was not set up in time; name: of the experiment."""
+    limit = counted(options.setup_limit or 0, "second")
+    if options.setup_timeout is None:
+        limit += " (the default with timeout: 10 times as long, 60 seconds at least)"
+    cls = name.rpartition(".")[2]
+    return f"TimeoutError: {cls}.setup() ran longer than {limit}; give more with setup_timeout="
+
+
+def run_setting(
+    worker: Worker, index: int, options: Options, on_again: Callable[[int], None]
+) -> Outcome:
+    """The last outcome of a setting that is tried as often as `options` allow.
+
+    on_again: told of each attempt but the first, as it begins.
+    """
+    attempt = 1
+    outcome = worker.run(index, attempt)
+    while again(outcome.status, attempt, options):
+        attempt += 1
+        on_again(attempt)
+        outcome = worker.run(index, attempt)
+    return outcome
+
+
+def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: int) -> Outcome:
+    """One attempt where no Ctrl-C arrives: a KeyboardInterrupt is a failure of the setting."""
+    begun = time.monotonic()
+    try:
+        return worker.run(index, attempt)
+    except KeyboardInterrupt as error:
+        seconds = time.monotonic() - begun
+        return program.outcome_of_lost(
+            index,
+            status="failed",
+            error=f"KeyboardInterrupt: {error}" if str(error) else "KeyboardInterrupt",
+            traceback=traceback.format_exc(),
+            started=time.time() - seconds,
+            seconds=seconds,
+            rank=rank,
+            attempt=attempt,
+        )

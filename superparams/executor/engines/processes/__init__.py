@@ -1,0 +1,7 @@
+"""The parts of the engine of processes.
+
+`dispatch` is the driver's loop. `template_handle` starts and holds the template process, whose code
+is `template`. The template makes workers, whose code is `worker_main`. `protocol` frames what goes
+between them, `worker_cells` is the memory they share, and `process_tree` is what the system knows
+of parents and children.
+"""

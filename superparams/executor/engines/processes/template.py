@@ -1,0 +1,277 @@
+"""The template process: clean, with one thread, it attaches the payload once and then makes workers
+by fork.
+
+It is the parent of all workers and adopts what they leave behind, so that nothing outlives a worker
+and the driver learns how each one ended. It dies with the thread of the driver that started it, and
+takes the workers along.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import pickle
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from select import select
+from typing import TYPE_CHECKING
+
+from superparams.executor import payload
+from superparams.executor.engines.processes import (
+    process_start,
+    process_tree,
+    protocol,
+    transport,
+    worker_main,
+)
+from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.fork_safety import can_fork
+from superparams.executor.engines.processes.protocol import Frame, Kind
+from superparams.executor.engines.processes.worker_cells import Cells
+from superparams.executor.engines.processes.worker_main import Loaded
+from superparams.executor.worker import trace_of
+
+if TYPE_CHECKING:
+    import resource
+
+    from superparams.executor.worker import Program
+
+# Looked at this often for lost signals and a driver that is gone, seconds.
+_TICK = 0.5
+# A process that does not die within this time after SIGKILL hangs inside the kernel: nothing can be
+# done about it.
+_PATIENCE = 2.0
+PEAK = struct.Struct("<q")
+
+
+def remedy(error: OSError) -> str:
+    """What to do when the system refuses a file, a process or memory for workers."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "raise the limit of open files (ulimit -n) or use fewer workers"
+    if error.filename is not None and str(error.filename) == sys.executable:
+        return 'set sys.executable to the Python that is to run them, or give engine="threads"'
+    return "use fewer workers"
+
+
+def main(fd: int, parent: int) -> None:
+    """Be the template in a fresh interpreter."""
+    process_tree.die_with_parent(parent, signal.SIGKILL)
+    os.set_inheritable(fd, False)  # it came by inheritance, and is not for those we start
+    control = socket.socket(fileno=fd)
+    try:
+        protocol.send(control, Frame(Kind.HELLO))
+        boot: Boot = pickle.loads(protocol.receive(control).body)
+        boot.adopt()
+        if _loads_here(boot):
+            boot.load_libraries()
+            gc.collect()
+        frame, fds = protocol.receive_fds(control)
+    except (EOFError, ConnectionError):  # the driver is gone
+        os._exit(0)
+    if not fds:  # it has given up
+        os._exit(0)
+    boot = replace(boot, handle=pickle.loads(frame.body))
+    os._exit(serve(control, boot, None, fds[0], parent))
+
+
+def serve(
+    control: socket.socket, boot: Boot, program: Program | None, shared: int, parent: int
+) -> int:
+    """Be the template until the driver ends it; gives the exit code."""
+    with suppress(OSError):
+        os.setsid()
+    process_tree.die_with_parent(
+        parent, signal.SIGKILL
+    )  # until workers exist, nothing needs an orderly end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        loaded, forks = _prepare(boot, program)
+    except BaseException as error:
+        with suppress(OSError):
+            protocol.send(
+                control, Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace"))
+            )
+        return 1
+    template = _Template(control, boot, loaded, Cells(shared), forks)
+    return template.serve(parent)
+
+
+def _loads_here(boot: Boot) -> bool:
+    """Whether the program is loaded here, once for all workers.
+
+    Where devices are divided they must be set before anything is imported, by each worker.
+    """
+    return boot.method == "forkserver" and boot.devices is None
+
+
+def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
+    """The program, as far as it is made here, and whether workers are to be forks of us."""
+    if boot.method == "spawn":
+        return None, False
+    if _loads_here(boot):
+        loaded = worker_main.load(boot)
+        transport.before_forks()
+        return loaded, can_fork()
+    return None if program is None else Loaded(program), True
+
+
+class _Template:
+    """The template at its work: one loop over what the driver asks and what becomes of workers."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        boot: Boot,
+        loaded: Loaded | None,
+        shared: Cells,
+        forks: bool,
+    ) -> None:
+        self._control = control
+        self._boot = boot
+        self._loaded = loaded
+        self._cells = shared
+        self._forks = forks
+        self._pids: dict[int, int] = {}  # by rank
+        self._kept = (
+            process_tree.children()
+        )  # started by a factory: they stay as long as this process
+        self._ended = False
+        # Fresh interpreters share what was made here as they share all else: packed once.
+        self._packed = payload.pack(loaded.program) if loaded and not forks else None
+
+    def serve(self, parent: int) -> int:
+        wake = self._watch_signals()
+        process_tree.adopt_orphans()
+        process_tree.die_with_parent(parent, signal.SIGTERM)
+        gc.freeze()  # objects that exist by now are never written to by a collection in a fork
+        with suppress(OSError, EOFError):
+            handle = pickle.dumps(self._packed.handle) if self._packed else b""
+            protocol.send(self._control, Frame(Kind.READY, int(self._forks), body=handle))
+            while not self._ended and os.getppid() == parent:
+                ready, _, _ = select([self._control, wake], [], [], _TICK)
+                if wake in ready:
+                    wake.recv(4096)
+                self._reap()
+                if self._control in ready:
+                    self._obey(*protocol.receive_fds(self._control))
+        self._end()
+        return 0
+
+    def _watch_signals(self) -> socket.socket:
+        inside, self._outside = socket.socketpair()
+        self._outside.setblocking(False)
+        signal.set_wakeup_fd(self._outside.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, self._on_child)
+        signal.signal(signal.SIGTERM, self._on_term)
+        self._wake = inside
+        return inside
+
+    def _on_child(self, *_: object) -> None:
+        """The wake-up has been written; without a handler there would be none."""
+
+    def _on_term(self, *_: object) -> None:
+        self._ended = True
+
+    def _obey(self, frame: Frame, fds: list[int]) -> None:
+        if frame.kind is Kind.START:
+            self._start(frame.a, frame.b, *fds)
+        elif frame.kind is Kind.PING:
+            protocol.send(self._control, Frame(Kind.PONG, frame.a))
+        elif frame.kind is Kind.CLOSE:
+            self._ended = True
+        elif frame.a in self._pids:
+            pid = self._pids[frame.a]
+            if frame.kind is Kind.KILL:
+                process_tree.kill_group(pid)
+            elif frame.kind is Kind.SIGNAL:
+                process_tree.kill(pid, frame.b)
+
+    def _start(self, rank: int, key: int, channel: int, fault: int) -> None:
+        make = self._fork if self._forks else self._spawn
+        try:
+            self._pids[rank] = make(rank, key, channel, fault)
+        except OSError as error:  # no more processes, or no memory for one
+            text = f"{type(error).__name__}: {error}; {remedy(error)}"
+            protocol.send(self._control, Frame(Kind.BROKEN, body=text.encode(errors="replace")))
+        os.close(channel)
+        os.close(fault)
+
+    def _fork(self, rank: int, key: int, channel: int, fault: int) -> int:
+        def serve(parent: int) -> int:
+            process_tree.die_with_parent(parent, signal.SIGKILL)
+            signal.set_wakeup_fd(-1)
+            for one in (self._control, self._wake, self._outside):
+                one.close()
+            seat = worker_main.Seat(rank, key, socket.socket(fileno=channel), fault, self._cells)
+            return worker_main.serve(self._boot, self._loaded, seat, forked=True)
+
+        return process_tree.fork(serve)
+
+    def _spawn(self, rank: int, key: int, channel: int, fault: int) -> int:
+        shared = self._cells.fd
+        for fd in (channel, fault, shared):
+            os.set_inheritable(fd, True)
+        numbers = channel, fault, shared, rank, key, os.getpid()
+        command = process_start.command("worker_main", self._boot.path, *numbers)
+        role = process_start.environ("worker_main", *numbers)
+        return os.posix_spawn(command[0], command, {**os.environ, **role})
+
+    def _reap(self) -> None:
+        """Take note of who ended, and end what they left behind."""
+        found = False
+        for pid, status, usage in self._collect():
+            found = True
+            rank = next((rank for rank, one in self._pids.items() if one == pid), None)
+            if rank is not None:
+                del self._pids[rank]
+                self._sweep()
+                peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                protocol.send(self._control, Frame(Kind.DEAD, rank, status, PEAK.pack(peak)))
+        if found:
+            self._sweep()
+
+    def _collect(self) -> Iterator[tuple[int, int, resource.struct_rusage]]:
+        """The children that have ended and what became of them; their groups are killed."""
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            for pid in list(self._pids.values()):
+                ended, status, usage = os.wait4(pid, os.WNOHANG)
+                if ended:
+                    process_tree.kill_group(pid)
+                    yield pid, status, usage
+            return
+        with suppress(ChildProcessError):
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                pid = found.si_pid
+                if pid in self._pids.values():
+                    process_tree.kill_group(
+                        pid
+                    )  # before it is waited for: its number cannot be another's
+                yield os.wait4(pid, 0)
+
+    def _sweep(self) -> None:
+        """Kill whom we adopted; their own children come to us next, and to the next sweep."""
+        for pid in process_tree.children() - self._kept - set(self._pids.values()):
+            process_tree.kill(pid, signal.SIGKILL)
+
+    def _end(self) -> None:
+        """Leave no descendant behind."""
+        self._kept.clear()
+        for pid in self._pids.values():
+            process_tree.kill_group(pid)
+        self._pids.clear()
+        limit = time.monotonic() + _PATIENCE
+        while time.monotonic() < limit:
+            self._sweep()
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+                time.sleep(0.001)
+                continue
+            break

@@ -1,0 +1,356 @@
+"""What a worker process does: it runs chunks, and sends outcomes back.
+
+It has no thread of its own, so that settings may fork. Outcomes are sent when a setting ends and 20
+ms have passed since they were last sent. When a long setting follows quick ones, the driver sees in
+the cell that outcomes wait, and sends SIGURG; its handler sends them between two bytecodes of the
+setting. While C code runs they wait, and where they are the first that take Arrow: should the
+worker die then, these at most 20 ms of work are done again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from superparams.executor.engines.attempts import again, late, run_once
+from superparams.executor.engines.processes import process_tree, protocol, resources
+from superparams.executor.engines.processes import worker_cells as cells
+from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.protocol import Frame, Kind
+from superparams.executor.engines.processes.transport import Parcels
+from superparams.executor.engines.processes.worker_cells import Cells
+from superparams.executor.engines.processes.worker_output import Output, SameFiles
+from superparams.executor.payload import script
+from superparams.executor.payload.own_process import Origin
+from superparams.executor.worker import Place, trace_of
+from superparams.outcomes.outcome import Outcome
+
+if TYPE_CHECKING:
+    from superparams.executor.payload import Attached, Handle, Payload
+    from superparams.executor.worker import Program, Worker
+
+_FLUSH_NS = 20_000_000
+_QUICK = 0.1  # seconds of a setting that may run twice
+_NOTHING = 15e-6  # seconds in which nobody opens a file
+_OF_FORK_SERVER = (
+    "ensure_running",
+    "get_inherited_fds",
+    "connect_to_new_process",
+    "set_forkserver_preload",
+)
+_OOM_SCORE = 300  # of 1000: when memory runs out, a worker goes before the driver
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a worker is given: its rank and its ends of what it shares with the driver.
+
+    key: what its frames take, so that no setting can send any.
+    """
+
+    rank: int
+    key: int
+    channel: socket.socket
+    fault: int
+    cells: Cells
+
+    def say(self, frame: Frame) -> None:
+        """Send a frame to the driver."""
+        protocol.send(self.channel, frame, key=self.key)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A program, and what it was attached from (nothing in a fork of the driver)."""
+
+    program: Program
+    attached: Attached | None = None
+
+
+def main(channel: int, fault: int, shared: int, rank: int, key: int, parent: int) -> None:
+    """Be a worker in a fresh interpreter."""
+    process_tree.die_with_parent(parent, signal.SIGKILL)
+    for fd in (channel, fault, shared):  # they came by inheritance, and are not for its children
+        os.set_inheritable(fd, False)
+    seat = Seat(rank, key, socket.socket(fileno=channel), fault, Cells(shared))
+    boot = protocol.receive(seat.channel)
+    words: Boot = pickle.loads(boot.body)
+    words.adopt()
+    os._exit(serve(words, None, seat, forked=False))
+
+
+def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int:
+    """Be a worker until the driver ends it; gives the exit code."""
+    _settle(seat)
+    output = Output(boot.options.folder, seat.rank)
+    try:
+        boot.set_environ(seat.rank)
+        if forked:
+            _part_from_parent(boot)
+            if boot.method == "fork":
+                script.hand_on(_whole_script)
+        loaded = loaded or load(boot)
+        options = boot.options
+        worker = loaded.program.enter(Place(seat.rank, options.num_proc, options.folder))
+    except BaseException as error:
+        output.mark()
+        seat.say(Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
+        return 1
+    member = _Member(loaded, worker, seat, boot, output)
+    notes = "\n".join(getattr(loaded.program, "notes", ()))
+    seat.say(Frame(Kind.READY, body=notes.encode(errors="replace")))
+    return member.serve()
+
+
+def load(boot: Boot) -> Loaded:
+    """The program out of the payload."""
+    from superparams.executor import payload
+
+    attached = payload.attach(boot.handle)
+    program: Program = attached.load()
+    script.hand_on(lambda: boot.handle)
+    surround = getattr(program, "surround", None)
+    if surround is not None:
+        surround()
+    program.prepare()
+    return Loaded(program, attached)
+
+
+_packed: list[Payload] = []  # what pools of this process attach, as long as it lives
+
+
+def _whole_script() -> Handle:
+    """The driver's script, which this process is a fork of."""
+    from superparams.executor import payload
+    from superparams.executor.payload.main_definitions import WholeScript
+
+    _packed[:] = _packed or [payload.pack(WholeScript())]
+    return _packed[0].handle
+
+
+def _settle(seat: Seat) -> None:
+    """Become a process of its own: session, signals, what happens at a crash."""
+    with suppress(OSError, AttributeError):
+        # The terminal's Ctrl-C is the driver's; and one signal ends all of our children.
+        os.setsid()
+    process_tree.adopt_orphans()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    faulthandler.enable(seat.fault, all_threads=False)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGQUIT, seat.fault, all_threads=True)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(_OOM_SCORE))
+
+
+def _part_from_parent(boot: Boot) -> None:
+    """Undo what a fork must not share with its parent."""
+    # What the parent registered is the parent's to do.
+    atexit._clear()  # pyright: ignore[reportPrivateUsage]
+    numpy_random = sys.modules.get("numpy.random")
+    generator = getattr(numpy_random, "get_bit_generator", lambda: None)()
+    # Numbers that were seeded on purpose have no seed sequence, and stay. Others would be the same
+    # in every fork, as
+    # numpy, unlike Python, does not seed itself anew.
+    if numpy_random is not None and getattr(generator, "seed_seq", None) is not None:
+        numpy_random.seed()
+    _forget_fork_server()
+    if boot.method == "fork":
+        resources.limit_loaded_libraries(boot.environ)
+
+
+def _forget_fork_server() -> None:
+    """Let `multiprocessing` start a fork server here: the inherited one is no child of ours."""
+    module = sys.modules.get("multiprocessing.forkserver")
+    if module is None:
+        return
+    held: dict[str, Any] = vars(module)
+    held["_forkserver"] = server = held["ForkServer"]()
+    for name in _OF_FORK_SERVER:
+        held[name] = getattr(server, name)
+
+
+def _nothing() -> None:
+    """There is no shared memory to refresh."""
+
+
+class _Member:
+    """A worker at its work."""
+
+    def __init__(
+        self, loaded: Loaded, worker: Worker, seat: Seat, boot: Boot, output: Output
+    ) -> None:
+        self._loaded = loaded
+        self._worker = worker
+        self._rank = seat.rank
+        self._seat = seat
+        self._files = SameFiles(seat.channel.fileno(), seat.fault, seat.cells.fd)
+        self._origin = Origin()
+        self._cell = seat.cells.of(seat.rank)
+        self._options = boot.options
+        self._output = output
+        self._parcels = Parcels()
+        # Whether `setup` is to run before the next setting: its time is no setting's.
+        self._sets_up = bool(getattr(worker, "is_to_set_up", False))
+        if self._sets_up:
+            worker.on_set_up = self._on_set_up
+        self._is_checked = True  # that the standard files are there, after what ran until now
+        self._is_new = True  # the chunk: its first outcome tells what the others will be like
+        self._batch: list[Outcome] = []
+        self._sent = 0
+        self._flushed = 0
+        self._refresh = loaded.attached.refresh if loaded.attached else _nothing
+        self._forked = False
+        os.register_at_fork(after_in_child=self._on_fork)
+
+    def serve(self) -> int:
+        """Run chunks until the driver closes, or is gone."""
+        if hasattr(signal, "SIGURG"):
+            signal.signal(signal.SIGURG, self._on_urgent)
+            signal.siginterrupt(signal.SIGURG, False)
+        try:
+            while (frame := protocol.receive(self._seat.channel)).kind is Kind.RUN:
+                self._run(frame)
+        except (EOFError, OSError):  # the driver is gone, or a setting did something to the channel
+            return 0
+        return self._close()
+
+    def _close(self) -> int:
+        """Tear down, tell that, and then end as an interpreter does."""
+        code = 0
+        try:
+            self._worker.close()
+            self._seat.say(Frame(Kind.LEFT))
+            threading._shutdown()  # type: ignore[attr-defined]  # pools of threads and processes
+            atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        self._output.mark()
+        return code
+
+    def _run(self, frame: Frame) -> None:
+        begun = time.monotonic_ns()
+        self._sent, self._flushed = 0, begun
+        self._is_new = True
+        for one in protocol.unpack_ranges(frame.body):
+            if self._run_range(one, frame.a, frame.b) < len(one):
+                break
+        self._flush(Kind.END, begun)
+
+    def _run_range(self, indices: range, attempt: int, cut: int) -> int:
+        """Run settings until the chunk is cut; gives how many."""
+        cell, output, refresh, now = self._cell, self._output, self._refresh, time.monotonic_ns
+        log = output.mark() if output.logged else None
+        for done, index in enumerate(indices):
+            if cell[cells.CUT] != cut:
+                return done
+            outcome = self._outcome(index, attempt, log)
+            cell[cells.INDEX] = -1
+            if self._forked:  # by the setting, and this is the child, which came back here
+                os._exit(0)
+            refresh()
+            if log is not None:
+                outcome.log_start = log
+                outcome.log_end = log = output.mark()
+            self._batch.append(outcome)
+            if self._is_new:
+                self._is_new = False
+                self._parcels.expect(outcome)
+            cell[cells.UNSENT] = len(self._batch)
+            if now() - self._flushed > _FLUSH_NS:
+                self._flush(Kind.DATA)
+        return len(indices)
+
+    def _outcome(self, index: int, attempt: int, log: int | None) -> Outcome:
+        outcome = self._attempt(index, attempt, log)
+        if outcome.seconds < _NOTHING and outcome.status == "done":
+            self._is_checked = False
+        else:
+            was_checked, self._is_checked = self._is_checked, True
+            if self._output.is_closed():
+                self._output.repair()
+                if not was_checked and outcome.seconds < _QUICK:
+                    # Not this one but one just before it may have closed the standard files, which
+                    # cost this one its output, or put that into a file that it opened.
+                    self._refresh()
+                    outcome = self._attempt(index, attempt, log)
+        while again(outcome.status, attempt, self._options):
+            attempt += 1
+            self._refresh()
+            outcome = self._attempt(index, attempt, log)
+        return outcome
+
+    def _attempt(self, index: int, attempt: int, log: int | None) -> Outcome:
+        cell = self._cell
+        cell[cells.START] = time.monotonic_ns()
+        cell[cells.ATTEMPT] = attempt
+        cell[cells.LOG] = -1 if log is None else log
+        if self._sets_up:
+            cell[cells.SETUP] = 1
+        cell[cells.INDEX] = index
+        outcome = run_once(self._loaded.program, self._worker, index, attempt, self._rank)
+        if self._sets_up:  # it failed
+            self._sets_up, cell[cells.SETUP] = self._worker.is_to_set_up, 0
+        limit = self._options.timeout
+        if limit is not None and outcome.seconds > limit:
+            # Asked where it hangs, C code may return early: that is no result.
+            outcome.status, outcome.result = "timeout", None
+            outcome.error = late(limit)
+        return outcome
+
+    def _on_set_up(self) -> None:
+        """The setting that waits for it begins now."""
+        cell = self._cell
+        index, cell[cells.INDEX] = cell[cells.INDEX], -1
+        cell[cells.START] = time.monotonic_ns()
+        cell[cells.SETUP] = 0
+        cell[cells.INDEX] = index
+        self._sets_up = False
+
+    def _on_fork(self) -> None:
+        self._forked = True
+
+    def _on_urgent(self, *_: object) -> None:
+        # Only while a setting runs: otherwise they are being worked on, and sent soon. And nothing
+        # is imported here, where that setting may be in the midst of an import itself.
+        if self._batch and self._cell[cells.INDEX] >= 0 and not self._forked:
+            self._flush(Kind.DATA, may_load=False)
+
+    def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
+        self._origin.check("a setting")
+        if not self._files.are_same():
+            os._exit(1)  # the driver sees that it ended while no setting ran
+        if may_load:  # not within a setting, which may have turned them over for a while
+            self._output.repair()
+            self._is_checked = True
+        if not self._output.logged:
+            self._output.mark()
+        batch, self._batch = self._batch, []
+        try:
+            body = self._parcels.make(batch, may_load=may_load) if batch else b""
+        except MemoryError:  # the setting that runs has it, and is not to blame
+            if may_load:
+                raise
+            body = None
+        if body is None:
+            self._batch = batch
+            return
+        self._sent += len(batch)
+        now = time.monotonic_ns()
+        self._seat.say(Frame(kind, self._sent, now - begun, body))
+        self._cell[cells.UNSENT] = 0
+        self._flushed = now

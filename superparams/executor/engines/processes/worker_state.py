@@ -1,0 +1,123 @@
+"""What the driver knows of one worker."""
+
+from __future__ import annotations
+
+import enum
+import os
+import secrets
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from superparams.executor.engines.backlog import Chunk
+from superparams.executor.engines.processes import protocol
+from superparams.executor.engines.processes.template_handle import Template
+from superparams.executor.engines.processes.worker_cells import Mark, anonymous_file
+
+_MOST_STACK = 1 << 16  # bytes of a stack that are kept, the last ones
+
+
+class State(enum.Enum):
+    """Where a worker is in its life."""
+
+    STARTING = enum.auto()
+    IDLE = enum.auto()
+    BUSY = enum.auto()
+    CLOSING = enum.auto()  # it tears down what it set up
+    LEAVING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """A monotonic time in nanoseconds at which something was begun about the setting of `mark`."""
+
+    mark: Mark
+    time: int
+
+
+@dataclass(eq=False)
+class Member:
+    """One worker process, as the driver sees it.
+
+    chunk: what it was given; sent: how many of these it has sent outcomes of; doom: the time of its
+    setting is up; cut: the rest of its chunk is being taken back; urged: in which setting it was
+    told to send outcomes; deaf: its channel has ended, at the time `ended`; used: it has been given
+    a chunk; spoiled: what became of its channel, where that is why it is killed.
+    """
+
+    rank: int
+    channel: socket.socket
+    fault: int
+    reader: protocol.Reader
+    state: State = State.STARTING
+    chunk: Chunk = field(default_factory=lambda: Chunk(()))
+    sent: int = 0
+    doom: Since | None = None
+    cut: Since | None = None
+    urged: Mark | None = None
+    deaf: bool = False
+    ended: float = 0.0
+    used: bool = False
+    asked_to_leave: float = 0.0
+    spoiled: str = ""
+
+    @classmethod
+    def make(cls, rank: int, template: Template, *, boots: bool) -> Member:
+        """Have the template start a worker; boots: as a fresh interpreter."""
+        fault, key = _fault_file(), secrets.randbits(32)
+        try:
+            channel = template.start(rank, fault, boots=boots, key=key)
+        except BaseException:
+            os.close(fault)
+            raise
+        return cls(rank, channel, fault, protocol.Reader(channel, key))
+
+    @property
+    def unsent(self) -> Chunk:
+        """What it was given and has sent no outcome of."""
+        return self.chunk.split(self.sent)[1]
+
+    def begin(self, chunk: Chunk, cut: int) -> None:
+        """Give it a chunk, to be over when its cell shows another number than `cut`."""
+        self.chunk, self.sent, self.state, self.used = chunk, 0, State.BUSY, True
+        self.say(
+            protocol.Frame(
+                protocol.Kind.RUN, chunk.attempt, cut, protocol.pack_ranges(chunk.ranges)
+            )
+        )
+
+    def rest(self) -> None:
+        """Its chunk is over."""
+        self.state, self.chunk, self.sent = State.IDLE, Chunk(()), 0
+        self.doom = self.cut = self.urged = None
+
+    def leave(self) -> None:
+        """Ask it to end."""
+        self.state, self.asked_to_leave = State.CLOSING, time.monotonic()
+        self.say(protocol.Frame(protocol.Kind.CLOSE))
+
+    def say(self, frame: protocol.Frame) -> None:
+        """Send it a frame; should it be dead, the template will tell."""
+        with suppress(ConnectionError):
+            protocol.send(self.channel, frame)
+
+    def stack(self) -> str:
+        """The Python stack that its fault handler wrote, if any."""
+        size = os.fstat(self.fault).st_size
+        data = os.pread(self.fault, _MOST_STACK, max(0, size - _MOST_STACK))
+        return data.decode(errors="replace")
+
+    def close(self) -> None:
+        """Close the driver's ends."""
+        self.channel.close()
+        os.close(self.fault)
+
+
+def _fault_file() -> int:
+    fd = anonymous_file("superparams-fault")
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+    return fd

@@ -1,0 +1,235 @@
+"""Small arrays that share memory go on sharing it in workers.
+
+Small arrays stand in the pickle by value, each by itself. What is written through one of them would
+not be seen through the others, as it is in the driver. So a first pass notes where the memory of
+each array is; where some overlap, a second pass takes them as views of one block. Large arrays are
+read-only in workers: a small array that shares memory with one is made read-only too, so that a
+write is refused and not lost.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from superparams.executor.payload.buffer_writer import memory
+
+__all__ = ["Group", "Seen", "bounds", "groups_of", "note", "reduce_small"]
+
+Array = Any  # a numpy.ndarray, as in `superparams.executor.payload.numpy_arrays`
+_ACTIVE: Final = 200  # of arrays whose bounds overlap, so many are compared exactly
+_WORK: Final = 10_000  # how hard numpy tries to tell whether two arrays share an item
+
+
+class Seen(NamedTuple):
+    """The addresses [low, high) of an array that was met."""
+
+    low: int
+    high: int
+    array: Array
+    is_shared: bool
+
+
+class Group(NamedTuple):
+    """Arrays that share memory, from the address `low` on.
+
+    block: the memory, for arrays to be views of; None where they are to be read-only copies.
+    """
+
+    low: int
+    block: Any
+
+
+def bounds(source: Array) -> tuple[int, int, int]:
+    """Where the memory of an array begins and ends, and where its first item is."""
+    first = source.__array_interface__["data"][0]
+    if source.flags.c_contiguous:
+        return first, first + source.nbytes, first
+    steps = [(n - 1) * stride for n, stride in zip(source.shape, source.strides, strict=True)]
+    low = first + sum(step for step in steps if step < 0)
+    return low, first + sum(step for step in steps if step > 0) + source.itemsize, first
+
+
+def note(source: Array, seen: list[Seen], *, is_shared: bool) -> None:
+    """Note an array of the first pass, which shares memory with others or not."""
+    if source.nbytes:
+        low, high, _ = bounds(source)
+        seen.append(Seen(low, high, source, is_shared))
+
+
+def groups_of(seen: Iterable[Seen], threshold: int) -> dict[Any, Group]:
+    """The arrays that share memory, and of which some can be written to, each by its layout."""
+    found: dict[Any, Group] = {}
+    for part in _overlapping(sorted(seen, key=lambda one: one[:2])):
+        small = [one for one in part.members if not one.is_shared]
+        writable = any(one.array.flags.writeable for one in part.members)
+        if len(part.members) < 2 or not small or not writable:
+            continue
+        group = _group(part, small, threshold)
+        if group is not None:
+            found.update((_layout(one.array), group) for one in small)
+    return found
+
+
+def _group(part: _Part, small: list[Seen], threshold: int) -> Group | None:
+    low = part.members[0].low
+    if any(one.array.dtype.hasobject for one in small):
+        owner = _owner(small[0].array)
+        # Where nobody holds the owner, it may be much larger than its parts.
+        return Group(low, owner) if any(one.array is owner for one in small) else None
+    if part.high - low >= threshold:
+        return Group(low, None)
+    return Group(low, bytearray(memory(low, part.high - low)))
+
+
+def _layout(source: Array) -> tuple[Any, ...]:
+    first = source.__array_interface__["data"][0]
+    return first, source.shape, source.strides, source.dtype.str
+
+
+@dataclass
+class _Part:
+    """Arrays that share memory with each other.
+
+    near: those that the next array may overlap.
+    """
+
+    high: int
+    members: list[Seen]
+    near: list[Seen]
+
+
+def _overlapping(seen: list[Seen]) -> Iterator[_Part]:
+    """Arrays, in order of their addresses, as parts that share no memory."""
+    active: list[_Part] = []
+    for one in seen:
+        yield from (part for part in active if part.high <= one.low)
+        active = [part for part in active if part.high > one.low]
+        joined = [part for part in active if _shares(one, part)]
+        active = [part for part in active if not any(part is x for x in joined)]
+        active.append(_together(one, joined))
+    yield from active
+
+
+def _together(one: Seen, parts: list[_Part]) -> _Part:
+    if not parts:
+        return _Part(one.high, [one], [one])
+    first, *others = parts
+    for other in others:
+        first.members += other.members
+        first.near += other.near
+        first.high = max(first.high, other.high)
+    if others:
+        first.members.sort(key=lambda x: x.low)
+    first.members.append(one)
+    first.near.append(one)
+    first.high = max(first.high, one.high)
+    return first
+
+
+def _shares(one: Seen, part: _Part) -> bool:
+    part.near = [x for x in part.near if x.high > one.low]
+    if len(part.near) > _ACTIVE:
+        return True
+    return any(_share_items(one.array, x.array) for x in part.near)
+
+
+def _share_items(one: Array, other: Array) -> bool:
+    try:
+        shares: Any = np.shares_memory  # its types do not know all values of max_work
+        return bool(shares(one, other, max_work=_WORK))
+    except Exception:  # too hard to tell
+        return True
+
+
+# ---- the second pass
+
+
+def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -> Any:
+    """A small array, or one of objects: by itself, or as a view of what it shares with others."""
+    if not source.nbytes:
+        return NotImplemented
+    first = source.__array_interface__["data"][0]
+    kind: Any = None if source.__class__ is np.ndarray else source.__class__
+    layout = source.dtype, source.shape, source.strides
+    owner = _owner(source)
+    if _is_python_array(owner) and not source.dtype.hasobject:
+        start = np.frombuffer(owner, np.uint8).__array_interface__["data"][0]
+        return rebuild_view, (owner, *layout, first - start, kind, source.flags.writeable)
+    group = groups.get(_layout(source)) if groups else None
+    if group is None:
+        note(source, seen, is_shared=False)
+        return NotImplemented
+    if source.dtype.hasobject:
+        return _reduce_objects(source, group.block, first, kind)
+    if group.block is None:
+        copied: Any = source.copy(order="K")
+        return rebuild_readonly, (copied,)
+    return rebuild_view, (group.block, *layout, first - group.low, kind, source.flags.writeable)
+
+
+def _owner(source: Array) -> Any:
+    """What owns the memory of an array: an array, or the object that it was made from."""
+    owner = source
+    while _is_array(owner) and owner.base is not None:
+        owner = owner.base
+    return owner.obj if _is_view(owner) else owner
+
+
+def _is_array(owner: Any) -> bool:
+    return isinstance(owner, np.ndarray)
+
+
+def _is_view(owner: Any) -> bool:
+    return isinstance(owner, memoryview)
+
+
+def _is_python_array(owner: Any) -> bool:
+    return isinstance(owner, (bytearray, array))
+
+
+def _reduce_objects(source: Array, owner: Array, first: int, kind: type[Any] | None) -> Any:
+    if source is owner:
+        return NotImplemented
+    offset = (first - owner.__array_interface__["data"][0]) // source.itemsize
+    arguments = owner, offset, source.shape, source.strides, kind, source.flags.writeable
+    return rebuild_objects, arguments
+
+
+def rebuild_view(
+    block: Any,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+    kind: type[Any] | None,
+    writeable: bool,
+) -> Array:
+    """A view of a block that others are views of too."""
+    made: Any = np.ndarray(shape, dtype, block, offset, strides)
+    made.flags.writeable = writeable
+    return made if kind is None else made.view(kind)
+
+
+def rebuild_readonly(source: Array) -> Array:
+    """An array that can no longer be written to."""
+    source.flags.writeable = False
+    return source
+
+
+def rebuild_objects(
+    owner: Array,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    kind: type[Any] | None,
+    writeable: bool,
+) -> Array:
+    """A view of an array of objects."""
+    flat: Any = owner.view(np.ndarray).ravel(order="K")[offset:]
+    made: Any = np.lib.stride_tricks.as_strided(flat, shape, strides, writeable=writeable)
+    return made if kind is None else made.view(kind)

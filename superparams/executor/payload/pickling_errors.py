@@ -1,0 +1,194 @@
+"""Whose fault it is: which part cannot be pickled, and what was written to but is read-only."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+import time
+import traceback
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+from superparams.errors import PayloadError
+from superparams.executor.payload.buffer_writer import Writer
+
+# Trying the parts of an object takes as long as pickling it, at each level.
+_PATIENCE = 5.0
+_DEPTH = 30
+
+
+class _Part(NamedTuple):
+    path: str
+    obj: Any
+    error: BaseException
+
+
+def blame(obj: object, name: str, error: BaseException) -> PayloadError:
+    """The error for an object that cannot be pickled: the part, its type, and the remedy.
+
+    The part is found by trying the parts, the parts of the part that fails, and so on, and told as
+    a path such as ``Digits.model.lock``. An object may name its parts itself with a method
+    ``payload_parts() -> Mapping[str, object]``, whose keys are whole paths.
+
+    Args:
+        obj: What could not be pickled.
+        name: What to call it.
+        error: What pickling it raised.
+    """
+    if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
+        # Every part on the way down fails in the same way: the first tells the most.
+        part, reason = _innermost(obj, name, error, depth=1), "it is nested too deeply"
+    else:
+        part = _innermost(obj, name, error)
+        reason = f"{type(part.error).__name__}: {part.error}"
+    return PayloadError(
+        f"{part.path} cannot be sent to workers: it holds {_described(part.obj)} ({reason:.300}). "
+        "Make it in the worker: in setup(), or as value(factory=...) where workers are forked from "
+        "a template"
+    )
+
+
+def _innermost(obj: object, name: str, error: BaseException, depth: int = _DEPTH) -> _Part:
+    part = _Part(name, obj, error)
+    seen: set[int] = set()
+    deadline = time.monotonic() + _PATIENCE
+    for _ in range(depth):
+        seen.add(id(part.obj))
+        inner = _first_failing(part, seen, deadline)
+        if inner is None:
+            break
+        part = inner
+    return part
+
+
+def _first_failing(part: _Part, seen: set[int], deadline: float) -> _Part | None:
+    for path, obj in _parts(part.obj, part.path):
+        if time.monotonic() > deadline:
+            return None
+        if id(obj) in seen or isinstance(obj, str | bytes | int | float | None):
+            continue
+        error = _failure(obj)
+        if error is not None:
+            return _Part(path, obj, error)
+    return None
+
+
+def _failure(obj: object) -> BaseException | None:
+    """What pickling raises, without keeping any of it."""
+    from superparams.executor.payload.reducers import ReducingPickler
+
+    try:
+        ReducingPickler(_Nowhere(), Writer(0, dry=True)).dump(obj)
+    except Exception as error:
+        return error
+    return None
+
+
+class _Nowhere:
+    def write(self, data: Any) -> None:
+        pass
+
+
+def _parts(obj: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """What an object consists of, with the path to each."""
+    own = getattr(_kind_of(obj), "payload_parts", None)
+    if own is not None:
+        yield from own(obj).items()
+    if isinstance(obj, Mapping):
+        for key, item in _pairs(obj):
+            yield f"{path}[{key!r:.60}]", item
+            yield f"the key {key!r:.60} of {path}", key
+    elif isinstance(obj, list | tuple | set | frozenset):
+        for place, item in enumerate(cast("Iterable[Any]", obj)):
+            yield f"{path}[{place}]", item
+    elif isinstance(obj, types.FunctionType):
+        yield from _parts_of_function(obj, path)
+    elif isinstance(obj, types.MethodType):
+        yield f"{path}.__self__", obj.__self__
+    elif isinstance(obj, functools.partial):
+        for name in ("func", "args", "keywords"):
+            yield f"{path}.{name}", getattr(cast("Any", obj), name)
+    elif _has_objects(obj):
+        for place, item in enumerate(obj.flat):
+            yield f"{path}.flat[{place}]", item
+    yield from _attributes(obj, path)
+
+
+def _pairs(mapping: Any) -> list[tuple[Any, Any]]:
+    try:
+        return list(mapping.items())
+    except Exception:  # a mapping of the user's that cannot be listed
+        return []
+
+
+def _has_objects(obj: Any) -> bool:
+    numpy: Any = sys.modules.get("numpy")
+    return numpy is not None and isinstance(obj, numpy.ndarray) and obj.dtype == object
+
+
+def _parts_of_function(function: types.FunctionType, path: str) -> Iterator[tuple[str, Any]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield f"variable {name} of {path}", cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    for name in function.__code__.co_names:
+        if name in function.__globals__:
+            yield f"global {name} of {path}", function.__globals__[name]
+    yield f"the defaults of {path}", (function.__defaults__, function.__kwdefaults__)
+
+
+def _attributes(obj: Any, path: str) -> Iterator[tuple[str, Any]]:
+    state = getattr(obj, "__dict__", None)
+    if isinstance(state, dict | types.MappingProxyType) and not isinstance(obj, types.FunctionType):
+        # A class by value travels with its dictionary, in which not all is part of the pickle.
+        hidden = ("__dict__", "__weakref__") if isinstance(obj, type) else ()
+        for name, item in list(state.items()):  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+            if name not in hidden:
+                yield f"{path}.{name}", item
+    for kind in _kind_of(obj).__mro__:
+        slots: Any = kind.__dict__.get("__slots__", ())
+        names: Iterable[str] = (slots,) if isinstance(slots, str) else slots
+        for name in names:
+            if name not in ("__dict__", "__weakref__") and hasattr(obj, name):
+                yield f"{path}.{name}", getattr(obj, name)
+
+
+def _kind_of(obj: object) -> type[Any]:
+    return type(obj)
+
+
+def _described(obj: Any) -> str:
+    kind = _kind_of(obj)
+    where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"an object of type {where}{kind.__qualname__}"
+
+
+_READ_ONLY = re.compile(
+    r"read[- ]?only|not writ[ea]*ble|WRITEABLE flag|read-write bytes-like object, not numpy",
+    re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(r"\bself\.([^\W\d]\w*)")
+
+
+def explain_readonly(error: BaseException) -> str | None:
+    """The remedy, if `error` is that of a write into a shared array; else None.
+
+    numpy, pandas, scipy and Cython each say it in words of their own. The field is taken from the
+    lines of the traceback, and is ``data`` where none of them tells.
+    """
+    if not isinstance(error, ValueError | TypeError | BufferError):
+        return None
+    try:
+        text = str(error)
+    except Exception:  # a class of the user's
+        return None
+    if not _READ_ONLY.search(text):
+        return None
+    lines = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__)]
+    names = [name for line in reversed(lines) for name in _ATTRIBUTE.findall(line)]
+    name = f"self.{names[0]}" if names else "self.data"
+    known = name if names else "a value of the experiment"
+    return f"{known} is shared and read-only: copy it first (x = {name}.copy())"

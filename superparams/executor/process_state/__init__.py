@@ -1,0 +1,106 @@
+"""Carries process-wide settings of a script or a notebook to every worker.
+
+This is a closed list: decimal context, error and print options of numpy, warning filters, logging
+levels and their names, limits of Python (recursion, digits of an int), options of pandas, defaults
+of torch, locale, working directory. `Surroundings.here` reads the settings when a run begins.
+`apply` sets them in a worker after the project's code is loaded. Only values that differ from the
+defaults are kept. No library is loaded for this: settings of a library that is not loaded yet are
+applied when it is loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from superparams.executor.process_state import interpreter_options, library_options, numeric_options
+from superparams.executor.process_state.import_hooks import when_loaded
+from superparams.executor.process_state.part import Part
+
+__all__ = ["Surroundings", "differences"]
+
+_PARTS: tuple[Part, ...] = (
+    *numeric_options.PARTS,
+    *library_options.PARTS,
+    *interpreter_options.PARTS,
+)
+
+
+@dataclass
+class Surroundings:
+    """The process-wide settings that differ from those of a new process.
+
+    Attributes:
+        parts: The values of each part, by the name of the part.
+        notes: Sentences for the user about settings that cannot be carried to workers.
+        thread: The thread in which the settings were read.
+    """
+
+    parts: dict[str, Any] = field(default_factory=dict[str, Any])
+    notes: list[str] = field(default_factory=list[str])
+    thread: int = 0
+
+    @classmethod
+    def here(cls) -> Surroundings:
+        """The settings of this process and this thread."""
+        found = cls(thread=threading.get_ident())
+        for part in _PARTS:
+            if part.module in sys.modules:
+                values = part.take(found.notes)
+                if values:
+                    found.parts[part.name] = values
+        return found
+
+    def apply(self) -> list[str]:
+        """Apply the settings to this process; returns sentences about what failed."""
+        return self._apply(_PARTS)
+
+    def apply_to_thread(self) -> None:
+        """Apply what each thread has of its own to a thread of the process they were read in."""
+        if self.thread != threading.get_ident():
+            self._apply([part for part in _PARTS if part.is_of_thread])
+
+    def _apply(self, parts: Iterable[Part]) -> list[str]:
+        notes: list[str] = []
+        for part in parts:
+            values: dict[str, Any] = self.parts.get(part.name) or {}
+            if part.module in sys.modules or (values and not part.waits):
+                part.apply(values, notes)
+            elif part.waits:
+                when_loaded(part.module, part.name, _apply_later(part, values) if values else None)
+        return notes
+
+    def shown(self, project: Path) -> dict[str, Any]:
+        """The settings as run.json records them: short, as JSON, without paths of this machine."""
+        return {
+            part.name: shown
+            for part in _PARTS
+            if (shown := part.show(self.parts.get(part.name) or {}, str(project)))
+        }
+
+
+def _apply_later(part: Part, values: Mapping[str, Any]) -> Any:
+    return lambda: part.apply(values, [])
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The differences between two recorded set-ups: ``decimal: prec was 28, is 5``."""
+    told: list[str] = []
+    for part in _PARTS:
+        old, new = _mapping(then.get(part.name)), _mapping(now.get(part.name))
+        for name in dict.fromkeys([*old, *new]):
+            usual = part.defaults.get(name, "default")
+            was, is_now = old.get(name, usual), new.get(name, usual)
+            if was != is_now:
+                usually = f"{part.name}: {name} was {was!s:.60}, is {is_now!s:.60}"
+                told.append(usually if part.tell is None else part.tell(str(was), str(is_now)))
+    return told
+
+
+def _mapping(found: object) -> dict[str, Any]:
+    """The values of a part in a run.json, which anybody may have written."""
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
