@@ -14,7 +14,7 @@ from typing import Any, Final
 from superparams.executor.engines import Control
 from superparams.executor.payload import pack
 from superparams.executor.worker import Program, Worker
-from superparams.notebook import in_notebook
+from superparams.views.notebook import in_notebook
 
 __all__ = ["Interrupts"]
 

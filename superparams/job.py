@@ -34,13 +34,13 @@ from superparams.outcomes.batches import Returned
 from superparams.plan import Plan, inside, plan, runs_of_done
 from superparams.policy import Asked, Policy
 from superparams.store import equivalent, has_records, read_index
-from superparams.store.folder import RunFolder
-from superparams.store.location import results_folder
-from superparams.store.meanings import MEANINGS, Named, as_json, declared_names
-from superparams.store.name_changes import renamed_since
-from superparams.store.notebooks import home_of
-from superparams.store.order import ORDER_OF, declared_order
-from superparams.store.owned import FIELDS_OF, owned_fields
+from superparams.store.names.field_owners import FIELDS_OF, owned_fields
+from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
+from superparams.store.names.name_changes import renamed_since
+from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.notebook_folder import home_of
+from superparams.store.runs.results_path import results_folder
+from superparams.store.table.column_order import ORDER_OF, declared_order
 
 __all__ = ["Job", "prepare"]
 

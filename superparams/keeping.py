@@ -8,7 +8,7 @@ from typing import Final
 from superparams.errors.user_lines import warn_user
 from superparams.job import Job
 from superparams.store import RunFolder, gather_later, save_source
-from superparams.store.others import MOST_KEYS, save_keys
+from superparams.store.runs.concurrent_runs import MOST_KEYS, save_keys
 
 __all__ = ["HURRIED", "PATIENCE", "Keeping"]
 

@@ -17,7 +17,7 @@ from superparams.errors.units import counted
 from superparams.identity import key_of_text
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store import Index
-from superparams.store.survey import STATUSES
+from superparams.store.table.newest_outcomes import STATUSES
 
 __all__ = ["COUNTED", "Only", "Plan", "plan", "recorded"]
 

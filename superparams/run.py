@@ -27,11 +27,9 @@ from superparams.identity.code.fingerprint import fingerprint
 from superparams.interrupts import Interrupts
 from superparams.job import Job, prepare
 from superparams.keeping import HURRIED, PATIENCE, Keeping
-from superparams.notebook import in_one_line
 from superparams.outcomes.batches import counts, decode, seconds
 from superparams.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.policy import Asked, Policy, asked
-from superparams.progress import Progress, conclude, say
 from superparams.store import (
     Ledger,
     Results,
@@ -40,12 +38,14 @@ from superparams.store import (
     has_records,
     read_index,
 )
-from superparams.store.folder import State
-from superparams.store.location import results_folder
-from superparams.store.notebooks import home_of
-from superparams.store.others import MOST_KEYS, Heartbeat, going_on
-from superparams.store.report import keep_report
-from superparams.store.shown import summary_of
+from superparams.store.result_tables import summary_of
+from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, going_on
+from superparams.store.runs.folder import State
+from superparams.store.runs.notebook_folder import home_of
+from superparams.store.runs.report import keep_report
+from superparams.store.runs.results_path import results_folder
+from superparams.views.notebook import in_one_line
+from superparams.views.progress import Progress, conclude, say
 
 __all__ = ["results_of", "run_all"]
 

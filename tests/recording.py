@@ -9,7 +9,7 @@ from typing import Any
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 from superparams.store import Index, Ledger, RunFolder
-from superparams.store.survey import STATUSES
+from superparams.store.table.newest_outcomes import STATUSES
 
 
 def key(number: int) -> str:

@@ -17,8 +17,8 @@ import pytest
 
 from superparams.errors import StoreError
 from superparams.store import compact, read_index, run_folders
-from superparams.store.cleaning import Cleaning, plan_cleaning, size_of
-from superparams.store.survey import STATUSES
+from superparams.store.cleanup import Cleaning, plan_cleaning, size_of
+from superparams.store.table.newest_outcomes import STATUSES
 from tests.recording import begun, done, failed, key, keys_of, run
 
 
@@ -345,7 +345,7 @@ def test_what_cannot_be_removed_stays_as_a_whole(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from superparams.store.cleaning import plan_cleaning
+from superparams.store.cleanup import plan_cleaning
 root = Path(sys.argv[1])
 plan_cleaning(root, codes=["c1"], in_space=lambda keys: set(), stale=True, failed=True).carry_out()
 """

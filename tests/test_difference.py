@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 from superparams.store import RunFolder
-from superparams.store.compared import LARGEST, Compared, compare
-from superparams.store.difference import difference
-from superparams.store.ledger import MAX_STREAMS
-from superparams.store.runs import find_run
+from superparams.store.ledger.writer import MAX_STREAMS
+from superparams.store.runs.run_records import find_run
+from superparams.store.staleness.result_comparison import LARGEST, Compared, compare
+from superparams.store.staleness.run_difference import difference
 from tests.recording import done, failed, key, run
 
 

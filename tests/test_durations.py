@@ -9,7 +9,7 @@ import pytest
 
 from superparams.outcomes.batches import encode
 from superparams.store import Ledger, compact
-from superparams.store.durations import mean_seconds
+from superparams.store.runs.durations import mean_seconds
 from tests.recording import begun, done, failed, run
 
 

@@ -12,9 +12,9 @@ import pytest
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, RunFolder, read, read_index
-from superparams.store.forget import forget_failures
-from superparams.store.reading import ledger_files, read_file
-from superparams.store.survey import STATUSES
+from superparams.store.ledger.forget import forget_failures
+from superparams.store.ledger.reader import ledger_files, read_file
+from superparams.store.table.newest_outcomes import STATUSES
 from tests.recording import done, failed, key, keys_of, run
 from tests.timing import PATIENCE
 
@@ -90,7 +90,7 @@ import resource, sys
 from superparams.errors import StoreError
 from pathlib import Path
 from superparams.store import RunFolder
-from superparams.store.forget import forget_failures
+from superparams.store.ledger.forget import forget_failures
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
     forget_failures(RunFolder(Path(sys.argv[1])))

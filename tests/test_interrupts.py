@@ -99,7 +99,7 @@ def test_13_once_while_workers_start(method: str, tmp_path: Path) -> None:
         terminal.read()
         with suppress(psutil.Error):  # one that lived for a moment
             for one in family(terminal.process.pid):
-                is_ours = any("engines.pool" in word for word in one.cmdline())
+                is_ours = any("engines.processes" in word for word in one.cmdline())
                 if is_ours and one.memory_info().rss > 12e6:  # a bare Python has 9
                     return True
         return False

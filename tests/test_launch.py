@@ -60,7 +60,7 @@ class Asks(Experiment):
 
     def run(self):
         with open("/proc/self/cmdline") as file:
-            return {"forked": "engines.pool.template" in file.read()}
+            return {"forked": "engines.processes.template" in file.read()}
 """
 
 

@@ -14,8 +14,7 @@ import pytest
 from superparams.errors import StoreError
 from superparams.outcomes.batches import decode, encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store.ledger import MAX_STREAMS, Ledger
-from superparams.store.reading import (
+from superparams.store.ledger.reader import (
     MAX_OPEN,
     LedgerWarning,
     Reader,
@@ -23,7 +22,8 @@ from superparams.store.reading import (
     read,
     read_file,
 )
-from superparams.store.spill import SPILLED
+from superparams.store.ledger.writer import MAX_STREAMS, Ledger
+from superparams.store.table.text_columns import SPILLED
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from superparams.progress.left import Durations, time_left
+from superparams.views.progress.time_left import Durations, time_left
 
 
 def looks(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from superparams.notebook import in_notebook, in_one_line
+from superparams.views.notebook import in_notebook, in_one_line
 from tests.kernels import Cell, Kernel
 from tests.runs import recorded
 from tests.timing import scaled, stretch, wait_for

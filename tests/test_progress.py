@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from superparams.executor.engines import Activity, Control, Options
-from superparams.progress import Progress
-from superparams.progress.text import bar, fitted
+from superparams.views.progress import Progress
+from superparams.views.progress.progress_text import bar, fitted
 from tests.runs import Terminal, script, start
 from tests.timing import PATIENCE
 

@@ -22,12 +22,12 @@ from superparams.store import (
     experiment_folder,
     gather,
     gather_later,
-    repository,
     run_folders,
     save_source,
 )
-from superparams.store import provenance as module
-from superparams.store.folder import (
+from superparams.store.provenance import git_state
+from superparams.store.provenance import record as module
+from superparams.store.runs.folder import (
     is_alive,
     safe_name,
     this_process,
@@ -108,9 +108,9 @@ def test_a_clean_repository(tmp_path: Path, project: Path) -> None:
 def test_what_is_large_is_cut_and_told(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "MAX_PATCH", 1000)
+    monkeypatch.setattr(git_state, "MAX_PATCH", 1000)
     (project / "digits.py").write_text("x = 2  # " + "long " * 1000)
-    (project / "large.py").write_text("#" * (repository.MAX_FILE + 1))
+    (project / "large.py").write_text("#" * (git_state.MAX_FILE + 1))
     found = module.read_provenance(kept(tmp_path, project))
     assert found.patch is not None
     assert len(found.patch) == 1000
@@ -173,11 +173,11 @@ def test_results_in_the_project_are_not_looked_into(project: Path) -> None:
     for name in ("results [1]/x/settings/a.py", "results [1]2/b.py", "sub/results [1]/c.py"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("x = 1\n")
-    state, _ = repository.git_state(project, project / "results [1]")
+    state, _ = git_state.git_state(project, project / "results [1]")
     assert state is not None
     assert state["untracked"] == ["results [1]2/b.py", "sub/results [1]/c.py"]
     for results in (project, project.parent, project.parent / "elsewhere", None):
-        state, _ = repository.git_state(project, results)
+        state, _ = git_state.git_state(project, results)
         assert state is not None
         assert len(state["untracked"]) == 3
 
@@ -199,7 +199,7 @@ def test_a_git_that_takes_too_long(
     slow.write_text(SLOW_GIT.format(word=word, git=shutil.which("git")))
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(repository, "_SECONDS", 0.5)
+    monkeypatch.setattr(git_state, "_SECONDS", 0.5)
     with within(10):
         run = kept(tmp_path, project)
     assert run.manifest()["git"]["failed"] == [word]
@@ -238,7 +238,7 @@ IMPORTS = """
 import sys
 from pathlib import Path
 import rich, superparams.run
-from superparams.store.provenance import gather
+from superparams.store.provenance.record import gather
 before = set(sys.modules)
 known = gather(Path("."))
 assert "rich" in known.manifest["versions"], "which has no __version__"
@@ -260,7 +260,7 @@ def test_the_repository_of_a_hook_is_not_taken_for_ours(
     commit = git(project, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
-    state, _ = repository.git_state(project)
+    state, _ = git_state.git_state(project)
     assert state is not None
     assert (state["commit"], state["branch"]) == (commit, "trunk")
 
@@ -270,7 +270,7 @@ def test_a_repository_of_someone_else(project: Path) -> None:
     """In a container the project often belongs to another user."""
     for path in (project, *project.rglob("*")):
         os.chown(path, 12345, 12345)
-    state, _ = repository.git_state(project)
+    state, _ = git_state.git_state(project)
     assert state is not None
     assert state["branch"] == "trunk"
 
@@ -291,7 +291,7 @@ def test_outside_git_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @needs_git
 def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "trunk")
-    state, _ = repository.git_state(tmp_path)
+    state, _ = git_state.git_state(tmp_path)
     assert state is not None
     assert (state["commit"], state["branch"]) == (None, "trunk")
 
@@ -308,7 +308,7 @@ def test_nothing_of_the_repository_runs(tmp_path: Path, project: Path) -> None:
         (project / ".git" / "hooks" / hook).symlink_to(script)
     (project / ".gitattributes").write_text("*.py diff=x\n")
     (project / "digits.py").write_text("x = 2\n")
-    state, files = repository.git_state(project)
+    state, files = git_state.git_state(project)
     assert state is not None
     assert "uncommitted.patch" in files
     assert not canary.exists()
@@ -426,7 +426,9 @@ class TestRunFolder:
         assert (run.state(), run.code(), run.manifest()) == ("crashed", None, {})
 
     def test_a_process_that_ended_is_not_alive(self) -> None:
-        code = "import json, superparams.store.folder as f; print(json.dumps(f.this_process()))"
+        code = (
+            "import json, superparams.store.runs.folder as f; print(json.dumps(f.this_process()))"
+        )
         done = subprocess.run(
             [sys.executable, "-c", code],
             capture_output=True,
@@ -497,9 +499,9 @@ class TestRunFolder:
 FORKING = """
 import os, signal, sys, threading
 from pathlib import Path
-from superparams.store.commits import find_objects
-from superparams.store.folder import _started_elsewhere
-from superparams.store.provenance import gather
+from superparams.store.provenance.git_commits import find_objects
+from superparams.store.runs.folder import _started_elsewhere
+from superparams.store.provenance.record import gather
 where = Path(sys.argv[1])
 asks = {
     "state": lambda: gather(where),

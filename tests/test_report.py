@@ -13,7 +13,7 @@ import pytest
 
 from superparams import Experiment, Results, search
 from superparams.errors import StoreError
-from superparams.store.report import keep_report
+from superparams.store.runs.report import keep_report
 
 
 class Figure:

@@ -12,8 +12,8 @@ import pytest
 
 from superparams.errors import StoreError
 from superparams.store import Provenance, Results, RunFolder
-from superparams.store.provenance import read_provenance
-from superparams.store.repository import MAX_FILE
+from superparams.store.provenance.git_state import MAX_FILE
+from superparams.store.provenance.record import read_provenance
 from tests.runs import environment, output
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")

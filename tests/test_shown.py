@@ -14,7 +14,7 @@ from rich.console import Console
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, Results, RunFolder
-from superparams.store.shown import cell
+from superparams.store.result_tables import cell
 from tests.runs import Terminal, environment, output, script
 
 

@@ -17,8 +17,8 @@ from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, Results, RunFolder, accept, changes, equivalent, withdraw
-from superparams.store.accepted import accepted_for, decisions
-from superparams.store.runs import Run
+from superparams.store.runs.run_records import Run
+from superparams.store.staleness.acceptances import accepted_for, decisions
 from tests.runs import output
 
 EXPERIMENT = """
@@ -240,7 +240,7 @@ class TestSeveralCodes:
         assert "-then" in change.diff
         assert f"in run {last.name} and 1 more:" in str(change)
 
-    @pytest.mark.filterwarnings("ignore::superparams.store.reading.LedgerWarning")
+    @pytest.mark.filterwarnings("ignore::superparams.store.ledger.reader.LedgerWarning")
     def test_runs_whose_folder_is_gone(self, tmp_path: Path) -> None:
         folder = run(tmp_path, range(3), "aa1", parts={"m.f": "1"})
         loaded(tmp_path)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from superparams.errors import StoreError
-from superparams.store.runs import Run, find_run, run_named, runs
+from superparams.store.runs.run_records import Run, find_run, run_named, runs
 from tests.recording import begun, done, failed, run
 
 

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 from superparams.store import Ledger, RunFolder, compact, read_index, run_folders
-from superparams.store.ledger import MAX_STREAMS
-from superparams.store.table import OUTCOME
+from superparams.store.ledger.writer import MAX_STREAMS
+from superparams.store.table.merge import OUTCOME
 from tests.recording import keys_of
 from tests.runs import output
 

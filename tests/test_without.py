@@ -10,9 +10,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams.store import compact, read_index
-from superparams.store.survey import STATUSES
-from superparams.store.table import recorded_by
-from superparams.store.without import ALL, Without
+from superparams.store.ledger.exclusions import ALL, Without
+from superparams.store.table.merge import recorded_by
+from superparams.store.table.newest_outcomes import STATUSES
 from tests.recording import done, failed, key, keys_of, run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superparams.store.runs import Run
+    from superparams.store.runs.run_records import Run
 
 __all__ = ["run_account"]
 

@@ -16,9 +16,9 @@ import pyarrow.parquet as parquet
 from superparams.cli import document
 from superparams.cli.tables import is_terminal
 from superparams.errors import CommandError, safe_text
-from superparams.store.owned import Owned
-from superparams.store.rows import Rows, as_dicts
-from superparams.store.shown import cell, mark_nones, numbers, table_of
+from superparams.store.names.field_owners import Owned
+from superparams.store.result_tables import cell, mark_nones, numbers, table_of
+from superparams.store.table.lazy_rows import Rows, as_dicts
 from superparams.views.text_table import Table
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from superparams.store.folder import RunFolder
-from superparams.store.repository import PATCH
-from superparams.store.runs import Run
-from superparams.store.siblings import LIBRARIES
+from superparams.store.provenance.git_state import PATCH
+from superparams.store.provenance.sibling_libraries import LIBRARIES
+from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.run_records import Run
 
 __all__ = ["kept_files", "other_packages", "way_back"]
 

@@ -16,7 +16,7 @@ from superparams.job import Job, prepare
 from superparams.plan import COUNTED, inside, is_sparse, recorded
 from superparams.policy import Asked
 from superparams.store import has_records, read_index
-from superparams.store.durations import mean_seconds
+from superparams.store.runs.durations import mean_seconds
 
 __all__ = ["Planned", "planned"]
 

@@ -20,8 +20,8 @@ from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines import Control
 from superparams.run import run_all
 from superparams.store import Results
-from superparams.store.failing import Failures, failures_of
-from superparams.store.shown import summary_of
+from superparams.store.failures import Failures, failures_of
+from superparams.store.result_tables import summary_of
 
 __all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
 

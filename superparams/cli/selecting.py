@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from superparams.errors import CommandError, StoreError
 from superparams.outcomes.arrow import kind_of, plain_scalar
-from superparams.store.by_content import mask_of_text
-from superparams.store.matching import matches, refuse_no_name, unknown_column
-from superparams.store.owned import Owned, is_none
-from superparams.store.pointnames import refuse_unknown, texts_asked
-from superparams.store.rows import Rows, flat
+from superparams.store.names.content_filters import mask_of_text
+from superparams.store.names.field_owners import Owned, is_none
+from superparams.store.names.name_filters import refuse_unknown, texts_asked
+from superparams.store.table.filters import matches, refuse_no_name, unknown_column
+from superparams.store.table.lazy_rows import Rows, flat
 
 __all__ = ["chosen", "matching", "ordered"]
 

@@ -19,7 +19,7 @@ from superparams.identity import key_of_text
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
 from superparams.store import Index, equivalent, has_records, read_index
-from superparams.store.index import keys_of
+from superparams.store.table.index import keys_of
 
 __all__ = ["Declared", "Standing", "declared", "standing"]
 

@@ -182,7 +182,7 @@ class Experiment(Params):
     def folder(self) -> Path:
         """The directory of this setting, the same in every run; it is created on first use."""
         from superparams.store import experiment_folder
-        from superparams.store.location import results_folder
+        from superparams.store.runs.results_path import results_folder
 
         run = self._place.folder
         if run is None:

@@ -5,15 +5,15 @@ Its folder and ledger, and the table of all results of an experiment.
 
 from __future__ import annotations
 
-from superparams.store.accepted import Accepted, accept, equivalent, withdraw
-from superparams.store.changed import Change, Changes, CodeChange, changes
-from superparams.store.folder import RunFolder, experiment_folder, has_records, run_folders
-from superparams.store.index import Index, read_index
-from superparams.store.ledger import Ledger
-from superparams.store.provenance import Provenance, gather, gather_later, save_source
-from superparams.store.reading import LedgerWarning, read
+from superparams.store.ledger.reader import LedgerWarning, read
+from superparams.store.ledger.writer import Ledger
+from superparams.store.provenance.record import Provenance, gather, gather_later, save_source
 from superparams.store.results import Results
-from superparams.store.table import Written, compact
+from superparams.store.runs.folder import RunFolder, experiment_folder, has_records, run_folders
+from superparams.store.staleness.acceptances import Accepted, accept, equivalent, withdraw
+from superparams.store.staleness.code_changes import Change, Changes, CodeChange, changes
+from superparams.store.table.index import Index, read_index
+from superparams.store.table.merge import Written, compact
 
 __all__ = [
     "Accepted",

@@ -16,26 +16,26 @@ from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.outcomes.batches import counts
-from superparams.store.accepted import Accepted
-from superparams.store.best import best_place
-from superparams.store.by_content import mask_of_content
-from superparams.store.changed import Changes
-from superparams.store.folder import TABLE, has_records
-from superparams.store.location import results_folder
-from superparams.store.logs import log_of
-from superparams.store.matching import unknown_column
-from superparams.store.owned import Owned
-from superparams.store.pointnames import columns_asked
-from superparams.store.provenance import Provenance, read_provenance
-from superparams.store.readback import no_results, read_back
-from superparams.store.renaming import renamed_rows
-from superparams.store.row import Row
-from superparams.store.rows import Rows, as_dicts, places_of
-from superparams.store.runs import kept_folder
-from superparams.store.schema import source_of
-from superparams.store.shown import shown_of, summary_of
-from superparams.store.stale import Now, stale_name
-from superparams.store.survey import STATUSES
+from superparams.store.best_row import best_place
+from superparams.store.names.content_filters import mask_of_content
+from superparams.store.names.field_owners import Owned
+from superparams.store.names.name_filters import columns_asked
+from superparams.store.names.renames import renamed_rows
+from superparams.store.provenance.record import Provenance, read_provenance
+from superparams.store.result_tables import shown_of, summary_of
+from superparams.store.runs.folder import TABLE, has_records
+from superparams.store.runs.results_path import results_folder
+from superparams.store.runs.run_records import kept_folder
+from superparams.store.runs.setting_logs import log_of
+from superparams.store.staleness.acceptances import Accepted
+from superparams.store.staleness.code_changes import Changes
+from superparams.store.staleness.stale_rows import Now, stale_name
+from superparams.store.table.filters import unknown_column
+from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
+from superparams.store.table.newest_outcomes import STATUSES
+from superparams.store.table.recorded_rows import no_results, read_back
+from superparams.store.table.row import Row
+from superparams.store.table.schema import source_of
 
 WIDTH = 120  # characters, where there is no terminal
 

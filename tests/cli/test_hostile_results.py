@@ -185,7 +185,7 @@ def test_a_table_whose_rows_lead_out_of_the_folder(project: Project, tmp_path: P
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    from superparams.store import seal
+    from superparams.store.table import checksum
 
     project.experiments("RQ1")
     root = recorded(project, {}, times=1)
@@ -200,8 +200,8 @@ def test_a_table_whose_rows_lead_out_of_the_folder(project: Project, tmp_path: P
     with open(root / "results.parquet", "w+b") as file:
         with parquet.ParquetWriter(file, table.schema, write_page_checksum=True) as writer:
             writer.write_table(table)
-            writer.add_key_value_metadata({seal.KEY: seal.SEAL.decode()})
-        seal.seal(file)
+            writer.add_key_value_metadata({checksum.KEY: checksum.SEAL.decode()})
+        checksum.seal(file)
     for words in (["show", "RQ1", "a=1"], ["logs", "RQ1", "a=1"]):
         ended = project.run(*words)
         assert (ended.code, ended.out) == (2, "")

@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams import Experiment, Params, Results, search
-from superparams.store.order import checked_order, in_order, joined_orders
+from superparams.store.table.column_order import checked_order, in_order, joined_orders
 from tests.cli.command import Project
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

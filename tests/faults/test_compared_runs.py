@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.store.difference import difference
-from superparams.store.runs import runs
+from superparams.store.runs.run_records import runs
+from superparams.store.staleness.run_difference import difference
 from tests.cli.command import Project
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

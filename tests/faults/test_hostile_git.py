@@ -13,7 +13,7 @@ import pytest
 
 from superparams.errors import StoreError
 from superparams.store import RunFolder
-from superparams.store.provenance import read_provenance
+from superparams.store.provenance.record import read_provenance
 
 pytestmark = [
     pytest.mark.usefixtures("no_leaks"),

@@ -18,8 +18,8 @@ import pytest
 from superparams.errors import StoreError
 from superparams.outcomes.batches import encode
 from superparams.store import Ledger, LedgerWarning, Results, compact, read_index, run_folders
-from superparams.store.cleaning import plan_cleaning
-from superparams.store.reading import ledger_files
+from superparams.store.cleanup import plan_cleaning
+from superparams.store.ledger.reader import ledger_files
 from tests.recording import begun, done, failed, key, keys_of, run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

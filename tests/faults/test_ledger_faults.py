@@ -37,8 +37,8 @@ from superparams.store import (
     run_folders,
     withdraw,
 )
-from superparams.store.reading import LedgerWarning, ledger_files, read
-from superparams.store.table import DAMAGED
+from superparams.store.ledger.reader import LedgerWarning, ledger_files, read
+from superparams.store.table.merge import DAMAGED
 from tests.recording import keys_of
 from tests.timing import PATIENCE
 
@@ -553,7 +553,7 @@ def row_of(row: Mapping[str, Any]) -> tuple[str, str, str | None]:
     return row["status"], row["code"], None if x is None else str(x)
 
 
-@pytest.mark.filterwarnings("ignore::superparams.store.reading.LedgerWarning")
+@pytest.mark.filterwarnings("ignore::superparams.store.ledger.reader.LedgerWarning")
 def test_any_history_of_an_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MACHINE", str(tmp_path))
     from hypothesis.stateful import run_state_machine_as_test

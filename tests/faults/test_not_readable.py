@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from superparams.store.reading import LedgerWarning
+from superparams.store.ledger.reader import LedgerWarning
 from superparams.store.results import Results
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -14,8 +14,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams.errors import StoreError
-from superparams.store import LedgerWarning, Results, RunFolder, compact, seal
-from superparams.store.rows import Rows
+from superparams.store import LedgerWarning, Results, RunFolder, compact
+from superparams.store.table import checksum
+from superparams.store.table.lazy_rows import Rows
 from tests.recording import done, run
 from tests.runs import output
 
@@ -99,7 +100,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from superparams.errors import StoreError
-from superparams.store.rows import Rows
+from superparams.store.table.lazy_rows import Rows
 
 path = Path("large.parquet")
 text = pa.array(["a" * 100_000_000])
@@ -135,8 +136,8 @@ def forged(path: Path, table: pa.Table, *, statistics: bool = True) -> None:
             file, table.schema, write_page_checksum=True, write_statistics=statistics
         ) as writer:
             writer.write_table(table)
-            writer.add_key_value_metadata({seal.KEY: seal.SEAL.decode()})
-        seal.seal(file)
+            writer.add_key_value_metadata({checksum.KEY: checksum.SEAL.decode()})
+        checksum.seal(file)
 
 
 @pytest.mark.parametrize("statistics", [True, False])

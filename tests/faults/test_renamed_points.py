@@ -12,8 +12,8 @@ import pytest
 
 from superparams import Experiment, Params, Results, search
 from superparams.errors import StoreError
-from superparams.store.compared import compare
-from superparams.store.runs import run_named
+from superparams.store.runs.run_records import run_named
+from superparams.store.staleness.result_comparison import compare
 from tests.cli.command import Project
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

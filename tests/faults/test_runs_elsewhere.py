@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from superparams import Experiment, Results, search
-from superparams.store.folder import RunFolder
-from superparams.store.runs import runs
+from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.run_records import runs
 from tests.cli.command import Project
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -111,7 +111,7 @@ def test_the_template_is_killed() -> None:
     for data in execute(find("processes"), nap, 20, num_proc=2):
         if not found:
             children = psutil.Process().children()
-            (template,) = [one for one in children if "pool.template" in str(one.cmdline())]
+            (template,) = [one for one in children if "processes.template" in str(one.cmdline())]
             template.kill()
         found += rows([data])
     assert sorted(row["index"] for row in found) == list(range(20))
@@ -120,7 +120,7 @@ def test_the_template_is_killed() -> None:
 
 def is_template(process: psutil.Process) -> bool:
     try:
-        return any("engines.pool.template" in word for word in process.cmdline())
+        return any("engines.processes.template" in word for word in process.cmdline())
     except psutil.Error:
         return False
 

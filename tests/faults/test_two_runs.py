@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from superparams.store.folder import RunFolder, run_folders, this_process
+from superparams.store.runs.folder import RunFolder, run_folders, this_process
 from tests.contracts.programs import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -181,16 +181,18 @@ def test_63_a_run_that_is_over_is_not_noted(change: Callable[[Any], Any]) -> Non
 
 
 def test_63_a_driver_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    from superparams.store import others
+    from superparams.store.runs import concurrent_runs
 
-    monkeypatch.setattr(others, "_BEAT", 0.01)
+    monkeypatch.setattr(concurrent_runs, "_BEAT", 0.01)
     over, mine = left(this_process()), left(this_process())
-    assert list(others.going_on(ROOT, mine)) == []  # of this process, which lives, but over
+    assert (
+        list(concurrent_runs.going_on(ROOT, mine)) == []
+    )  # of this process, which lives, but over
     over.finish()
     run = left(this_process(), 500)
-    with others.Heartbeat(run):
+    with concurrent_runs.Heartbeat(run):
         wait_for(lambda: time.time() - (run.path / "run.json").stat().st_mtime < 100)
-        (other,) = others.going_on(ROOT, left(this_process()))
+        (other,) = concurrent_runs.going_on(ROOT, left(this_process()))
         assert "(in this process; 0 of 7" in other.told("x", None)
     assert threading.active_count() == 1
     assert json.loads((run.path / "run.json").read_text())["state"] == "running"

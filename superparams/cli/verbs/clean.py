@@ -17,7 +17,7 @@ from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.declare.experiment import Experiment
-    from superparams.store.cleaning import Cleaning
+    from superparams.store.cleanup import Cleaning
 
 __all__ = ["command"]
 
@@ -92,7 +92,7 @@ def _plan(
     from superparams.cli.standing import declared
     from superparams.identity.code.fingerprint import fingerprint
     from superparams.store import equivalent
-    from superparams.store.cleaning import plan_cleaning
+    from superparams.store.cleanup import plan_cleaning
 
     return plan_cleaning(
         root,

@@ -15,8 +15,8 @@ from superparams.errors import safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.store.compared import ColumnDifference, Compared, Pair
-    from superparams.store.difference import Difference
+    from superparams.store.staleness.result_comparison import ColumnDifference, Compared, Pair
+    from superparams.store.staleness.run_difference import Difference
 
 __all__ = ["command"]
 
@@ -44,8 +44,8 @@ def command(
       experiment diff RQ1 last~3 last
     """
     from superparams.cli import document
-    from superparams.store.difference import difference
-    from superparams.store.runs import find_run
+    from superparams.store.runs.run_records import find_run
+    from superparams.store.staleness.run_difference import difference
 
     if len(called) > 2:
         raise click.UsageError("give two runs, or one, or none")
@@ -132,7 +132,7 @@ def _params(pair: Pair) -> str:
 
 
 def _text(x: Any) -> str:
-    from superparams.store.shown import cell
+    from superparams.store.result_tables import cell
 
     return "none" if x is None else safe_text.line(cell("", x))
 

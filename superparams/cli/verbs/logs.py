@@ -17,7 +17,7 @@ from superparams.cli.tables import is_terminal
 from superparams.errors import safe_text
 
 if TYPE_CHECKING:
-    from superparams.store.logs import Log
+    from superparams.store.runs.setting_logs import Log
 
 __all__ = ["command"]
 
@@ -84,8 +84,8 @@ def _of_run(
     session: Session, target: str, called: str | None, rank: int | None, results: Path | None
 ) -> tuple[dict[str, str], Log]:
     from superparams.declare.experiment import name_of
-    from superparams.store.logs import log_of_run
-    from superparams.store.runs import find_run
+    from superparams.store.runs.run_records import find_run
+    from superparams.store.runs.setting_logs import log_of_run
 
     cls = given.one(session.experiments(target), "a run")
     run = find_run(given.root_of(session, cls, results), called or "last")
@@ -97,7 +97,7 @@ def _of_setting(
 ) -> tuple[dict[str, str], Log | None]:
     from superparams.cli.settings import find_setting
     from superparams.declare.experiment import name_of
-    from superparams.store.logs import log_of
+    from superparams.store.runs.setting_logs import log_of
 
     found = find_setting(session, target, words, results)
     about = {"experiment": name_of(found.cls), "run": found.row["run"], "key": found.key}

@@ -114,7 +114,7 @@ class Again:
 def _run(space: Experiment, call: dict[str, Any], results: Path) -> Again | Impossible:
     from superparams.cli.running import Impossible, attempted
     from superparams.declare.experiment import name_of
-    from superparams.store.index import keys_of
+    from superparams.store.table.index import keys_of
 
     name = name_of(type(space))
     keys: Sequence[str] = call["only"]

@@ -11,7 +11,7 @@ from superparams.cli import given
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
-    from superparams.store.runs import Run
+    from superparams.store.runs.run_records import Run
     from superparams.views.text_table import Table
 
 __all__ = ["command"]
@@ -49,7 +49,7 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     from superparams.cli.tables import lines_of, room, styled
     from superparams.declare.experiment import name_of
     from superparams.errors import safe_text
-    from superparams.store.runs import runs
+    from superparams.store.runs.run_records import runs
 
     found = {
         name_of(cls): runs(given.root_of(session, cls, results))

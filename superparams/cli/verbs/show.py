@@ -17,7 +17,7 @@ from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.settings import Setting
-    from superparams.store.runs import Run
+    from superparams.store.runs.run_records import Run
 
 __all__ = ["command"]
 
@@ -50,7 +50,7 @@ def command(
     from superparams.cli.origin import way_back
     from superparams.cli.settings import find_setting
     from superparams.declare.experiment import name_of
-    from superparams.store.runs import run_named
+    from superparams.store.runs.run_records import run_named
 
     found = find_setting(session, target, words, results)
     run = run_named(found.results.root, str(found.row["run"]))
@@ -69,8 +69,8 @@ def command(
 
 def _setting(found: Setting) -> Iterator[str]:
     from superparams.declare.experiment import name_of
-    from superparams.store.owned import Owned
-    from superparams.store.rows import Rows
+    from superparams.store.names.field_owners import Owned
+    from superparams.store.table.lazy_rows import Rows
 
     yield styled(safe_text.line(f"{name_of(found.cls)} {found.key}"), bold=True)
     params = found.results.params
@@ -129,7 +129,7 @@ def _results(found: Setting) -> Iterator[str]:
 
 
 def _log(found: Setting) -> Iterator[str]:
-    from superparams.store.logs import log_of
+    from superparams.store.runs.setting_logs import log_of
 
     log = log_of(found.results.root, found.row)
     text, is_cut = ("", False) if log is None else log.tail(LOG_LINES)
@@ -194,7 +194,7 @@ def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
     from superparams.cli.formats import rows
     from superparams.cli.origin import kept_files, other_packages
     from superparams.declare.experiment import name_of
-    from superparams.store.logs import log_of
+    from superparams.store.runs.setting_logs import log_of
 
     log = log_of(found.results.root, found.row)
     made = list(rows(found.rows))

@@ -14,8 +14,8 @@ from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.standing import Standing
-    from superparams.store.changed import Changes
-    from superparams.store.runs import Run
+    from superparams.store.runs.run_records import Run
+    from superparams.store.staleness.code_changes import Changes
 
 __all__ = ["command"]
 
@@ -87,7 +87,7 @@ def _counts(found: Standing) -> str:
 
 def _of_runs(found: Standing) -> Iterator[str]:
     from superparams.errors import safe_text
-    from superparams.store.runs import runs
+    from superparams.store.runs.run_records import runs
 
     made = runs(found.root)
     if not made:
@@ -137,7 +137,7 @@ def _of_change(change: Any) -> Iterator[str]:
 
 def _document(found: Standing) -> dict[str, Any]:
     from superparams.cli.account import run_account
-    from superparams.store.runs import runs
+    from superparams.store.runs.run_records import runs
 
     made = runs(found.root)
     changes = _changes(found) or ()

@@ -12,8 +12,8 @@ from typing_extensions import Self, assert_type
 
 from superparams import Experiment, Params, search, value
 from superparams.space.algebra import Settings
-from superparams.store.accepted import Accepted
 from superparams.store.results import Results
+from superparams.store.staleness.acceptances import Accepted
 
 
 class Train(Experiment):

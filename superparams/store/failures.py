@@ -1,0 +1,100 @@
+"""Settings that are not done, those together that failed alike, with what they have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.outcomes.arrow import plain_scalar, python_values
+from superparams.store.result_tables import cell, is_alike
+
+if TYPE_CHECKING:
+    from superparams.store.results import Results
+
+__all__ = ["Failures", "failures_of"]
+
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Settings that ended in one status with one error, but for numbers in it.
+
+    Attributes:
+        status: how they ended.
+        error: of the first one.
+        settings: how many there are.
+        are_equal: whether all have that error to the letter.
+        key: of the first one.
+        has_log: whether what that one printed was kept.
+        common: parameters that are the same in all of them, and not in all settings.
+    """
+
+    status: str
+    error: str
+    settings: int
+    are_equal: bool
+    key: str
+    has_log: bool
+    common: Mapping[str, str]
+
+    def __str__(self) -> str:
+        like = "" if self.are_equal else ", and others like it"
+        shared = ", ".join(f"{name}={text}" for name, text in self.common.items())
+        every = "all with " if self.settings > 1 else ""
+        said = f": {self.error}{like}" if self.error else ""
+        return f"{self.settings:,} {self.status}{said}{f' ({every}{shared})' if shared else ''}"
+
+
+def failures_of(found: Results, most: int | None = None) -> list[Failures]:
+    """What failed in results, the most frequent first, but each status before a second one of any.
+
+    Args:
+        found: The results.
+        most: How many kinds of failures to look into; None for all.
+    """
+    rows = found.failures.to_arrow()
+    rows = rows.filter(pc.equal(rows.column("row"), plain_scalar(0, pa.int64())))
+    kinds: dict[tuple[str, str], list[int]] = {}
+    pairs = zip(rows.column("status").to_pylist(), rows.column("error").to_pylist(), strict=True)
+    for place, (status, error) in enumerate(pairs):
+        kinds.setdefault((status, _NUMBER.sub("0", error or "")), []).append(place)
+    differing = [name for name in found.params if not is_alike(found.column(name))]
+    return [_of(rows, places, differing) for places in _in_order(kinds)[:most]]
+
+
+def _in_order(kinds: Mapping[tuple[str, str], list[int]]) -> list[list[int]]:
+    met = set[str]()
+    ranked: list[tuple[bool, int, list[int]]] = []
+    for (status, _), places in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        ranked.append((status in met, -len(places), places))
+        met.add(status)
+    return [places for *_, places in sorted(ranked, key=lambda one: one[:2])]
+
+
+def _of(rows: pa.Table, places: Sequence[int], params: Sequence[str]) -> Failures:
+    some = rows.take(places)
+    errors = some.column("error").to_pylist()
+    start = some.column("log_start")[0].as_py()
+    return Failures(
+        some.column("status")[0].as_py(),
+        " ".join((errors[0] or "").split()),
+        len(places),
+        len(set(errors)) == 1,
+        some.column("key")[0].as_py(),
+        start is not None and start >= 0,
+        dict(_common(some, params)),
+    )
+
+
+def _common(rows: pa.Table, params: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in params:
+        column = rows.column(name)
+        value: Any = python_values(column.slice(0, 1))[0]
+        if value is not None and is_alike(column):
+            yield name, cell(name, value)

@@ -1,0 +1,1 @@
+"""The ledger: the append-only record of outcomes in the folder of a run."""

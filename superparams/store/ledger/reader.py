@@ -1,0 +1,325 @@
+"""Reading a ledger.
+
+Every message is verified, damage is left out and told, nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from superparams.errors import StoreError
+from superparams.errors.user_lines import warn_user
+from superparams.outcomes.batches import META
+from superparams.store.plain_files import is_plain, next_data, open_plain, refuse_holes
+
+MAX_OPEN = 8  # files at once
+MAX_METADATA = 256 << 20  # bytes of the metadata of a message
+MARK = b"\xff\xff\xff\xff"  # begins every message
+END = MARK + b"\0\0\0\0"  # and ends a stream
+_CHUNK = 1 << 20
+_NEEDED = ("index", "row", "key", "status")
+_NUMBER = re.compile("[0-9]{1,18}")
+# A mark, and a length that may be one. Looked ahead for, since marks may overlap.
+_BEGINNING = re.compile(rb"(?=\xff{4}...[\x00-\x10])", re.DOTALL)
+_PATIENCE = 16  # times that the bytes of a file are read in search of what is intact
+_STAMPED = re.compile(rb"crc32=([0-9a-f]{8}) seq=([0-9]{12})")
+
+
+class LedgerWarning(UserWarning):
+    """A part of a ledger was damaged and left out."""
+
+
+class Entry(NamedTuple):
+    """One batch of a ledger, and where it stands."""
+
+    path: Path
+    offset: int
+    size: int
+    seq: int
+    batch: pa.RecordBatch
+
+
+def ledger_files(folder: Path) -> list[Path]:
+    """The files of a ledger, in the order in which they were begun."""
+    found = [path for path in folder.glob("*.arrows") if _is_ours(path) and is_plain(path)]
+    return sorted(found, key=lambda path: int(path.stem))
+
+
+def ledger_size(folder: Path) -> int:
+    """The bytes of the files of a ledger; a file that does not begin as one counts as empty.
+
+    Such a file was overwritten, as with zeros after a power cut, and may have its old size.
+    """
+    return sum(path.stat().st_size for path in ledger_files(folder) if _begins_well(path))
+
+
+def _begins_well(path: Path) -> bool:
+    try:
+        with open_plain(path) as file:
+            return file.read(len(MARK)) in (MARK, b"")
+    except OSError:
+        return False
+
+
+def unreadable(folder: Path) -> Iterator[str]:
+    """What stands in the place of a ledger, or of a file of it, and cannot be read."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield f"{folder} cannot be read: {error.strerror}"
+        return
+    for path in sorted(Path(entry.path) for entry in entries):
+        if path.suffix == ".arrows" and _is_ours(path) and not is_plain(path):
+            yield f"{path} is no regular file, and is left out"
+
+
+def _is_ours(path: Path) -> bool:
+    return _NUMBER.fullmatch(path.stem) is not None
+
+
+def read(folder: Path, *, growing: bool = False) -> Iterator[pa.RecordBatch]:
+    """All valid batches of a ledger, file by file. Nothing is ever unpickled.
+
+    Damage is left out with a LedgerWarning that names the file and the bytes. growing: the run goes
+    on, so that a message cut off at the end is still being written, and no damage.
+    """
+    for path in ledger_files(folder):
+        for entry in read_file(path, growing=growing):
+            yield entry.batch
+
+
+def read_file(
+    path: Path, *, growing: bool = False, damaged: set[Path] | None = None
+) -> Iterator[Entry]:
+    """The valid batches of one file, in the order in which they were written.
+
+    damaged: gets the path when something had to be left out, which is told as well.
+    """
+    try:
+        file = open_plain(path)
+    except OSError as error:
+        warn_user(f"{path} is left out: {error}", LedgerWarning)
+        if damaged is not None:
+            damaged.add(path)
+        return
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        walk = _Walk(path, file, size, growing, damaged=damaged)
+        yield from walk.entries()
+
+
+class Reader:
+    """Reads batches again by their place, and keeps a few files open meanwhile.
+
+    A context manager.
+    """
+
+    def __init__(self) -> None:
+        self._walks: dict[Path, _Walk] = {}  # least recently used first
+
+    def entry(self, path: Path, offset: int) -> Entry:
+        """The batch at a place that `read_file` told.
+
+        Raises StoreError when it is damaged by now.
+        """
+        walk = self._walks.pop(path, None) or self._open(path)
+        self._walks[path] = walk
+        try:
+            return walk.entry_at(offset)
+        except DamageError as error:
+            raise StoreError(f"{path}: damaged at byte {offset:,}: {error}") from error
+
+    def _open(self, path: Path) -> _Walk:
+        self._close(MAX_OPEN - 1)
+        file = open_plain(path)  # closed by `_close`
+        return _Walk(path, file, os.fstat(file.fileno()).st_size, False)
+
+    def _close(self, keep: int) -> None:
+        for path in list(self._walks)[: max(0, len(self._walks) - keep)]:
+            self._walks.pop(path).file.close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close(0)
+
+
+class DamageError(Exception):
+    """A message does not read, or its checksum does not fit."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    path: Path
+    file: Any
+    size: int
+    growing: bool
+    schema: pa.Schema | None = None
+    damaged: set[Path] | None = None
+    spent: int = 0  # bytes that were read of messages, whole or not
+
+    def entries(self) -> Iterator[Entry]:
+        offset = 0
+        while offset < self.size:
+            try:
+                data = self._message(offset)
+                entry = self._entry(data, offset) if data != END else None
+            except DamageError as error:
+                after = self._next_intact(offset)
+                self._warn(offset, after, error)
+                offset = after
+                continue
+            offset += len(data)
+            if entry is not None:
+                yield entry
+
+    def entry_at(self, offset: int) -> Entry:
+        """The batch at an offset that was found to be intact before."""
+        if self.schema is None:
+            self._entry(self._message(0), 0)
+        entry = self._entry(self._message(offset), offset)
+        if entry is None:
+            raise DamageError("no batch begins here")
+        return entry
+
+    def _message(self, offset: int) -> bytes:
+        """The whole message at an offset, with its checksum verified."""
+        self.file.seek(offset)
+        head: bytes = self.file.read(8)
+        if head == END:
+            return head
+        if len(head) < 8 or head[:4] != MARK:
+            raise DamageError("no message begins here")
+        (length,) = struct.unpack("<i", head[4:])
+        if not 0 < length <= self.size - offset - 8:
+            raise DamageError("the message is cut off")
+        if length > MAX_METADATA:
+            raise DamageError(f"the message claims {length:,} bytes of metadata")
+        self.spent += length + 64
+        metadata: bytes = self.file.read(length)
+        body = body_length(metadata)
+        if not 0 <= body <= self.size - offset - 8 - length:
+            raise DamageError("the message is cut off")
+        begin = offset + 8 + length
+        self.spent += body
+        try:
+            refuse_holes(self.file, begin, begin + body)
+            self.file.seek(begin)
+            data: bytes = head + metadata + self.file.read(body)
+        except (OSError, MemoryError) as error:
+            raise DamageError(f"a message of {body:,} bytes cannot be read: {error}") from error
+        verify(data, 8 + length)
+        return data
+
+    def _entry(self, data: bytes, offset: int) -> Entry | None:
+        """The batch of a message; None for a schema, which is remembered."""
+        try:
+            message = pa.ipc.read_message(data)
+            if message.type == "schema":
+                self.schema = _checked(pa.ipc.read_schema(message))
+                return None
+            if self.schema is None:
+                raise DamageError("the schema at the head of the file is damaged")
+            batch = pa.ipc.read_record_batch(message, self.schema)
+            batch.validate(full=True)
+        except (ValueError, OSError, EOFError, TypeError, MemoryError, KeyError) as error:
+            raise DamageError(f"not a record batch: {error}") from error
+        return Entry(self.path, offset, len(data), sequence(data), batch)
+
+    def _next_intact(self, offset: int) -> int:
+        """Where the next intact message begins; the size of the file when there is none."""
+        at = offset + 1
+        while (at := next_data(self.file, at)) < self.size:
+            self.file.seek(at)
+            part: bytes = self.file.read(_CHUNK + len(END))
+            for begin in _BEGINNING.finditer(part):
+                if begin.start() >= _CHUNK:
+                    break
+                if self.spent > _PATIENCE * self.size + (64 << 20):
+                    return self.size  # made to be searched for ever
+                with contextlib.suppress(DamageError):
+                    found = at + begin.start()
+                    if self._message(found) != END or found + len(END) == self.size:
+                        return found
+            at += _CHUNK
+        return self.size
+
+    def _warn(self, start: int, end: int, error: DamageError) -> None:
+        if self.growing and end == self.size:
+            return
+        if self.damaged is not None:
+            self.damaged.add(self.path)
+        where = f"bytes {start:,} to {end:,} of {self.size:,}"
+        warn_user(f"{self.path}: {where} are left out: {error}", LedgerWarning)
+
+
+def _checked(schema: pa.Schema) -> pa.Schema:
+    """The schema, if it has the columns of outcomes. A column that later versions add may lack."""
+    for name, form in META.items():
+        places = schema.get_all_field_indices(name)
+        if len(places) > 1 or (places and schema.field(places[0]).type != form):
+            raise DamageError(f"the schema has another column {name!r} than ours")
+        if not places and name in _NEEDED:
+            raise DamageError(f"the schema has no column {name!r}")
+    return schema
+
+
+def body_length(metadata: bytes) -> int:
+    """The number of bytes after the metadata of a message.
+
+    Field 3 of the flatbuffer `Message` of Arrow's format.
+    """
+    try:
+        (table,) = struct.unpack_from("<I", metadata, 0)
+        (back,) = struct.unpack_from("<i", metadata, table)
+        (slots,) = struct.unpack_from("<H", metadata, table - back)  # in bytes, two numbers first
+        place = 4 + 2 * 3
+        slot = struct.unpack_from("<H", metadata, table - back + place)[0] if slots > place else 0
+        (length,) = struct.unpack_from("<q", metadata, table + slot) if slot else (0,)
+    except struct.error as error:
+        raise DamageError("the metadata of the message is damaged") from error
+    return int(length)
+
+
+def verify(data: bytes, head: int) -> None:
+    """Raise DamageError unless the checksum in the first `head` bytes fits the message."""
+    found = _STAMPED.search(data, 0, head)
+    if found is None:
+        raise DamageError("the message has no checksum")
+    start, end = found.span(1)
+    crc = zlib.crc32(data[end:], zlib.crc32(b"00000000", zlib.crc32(data[:start])))
+    if crc != int(found.group(1), 16):
+        raise DamageError("the checksum does not fit")
+
+
+def sequence(data: bytes) -> int:
+    """The sequence number in a message."""
+    found = _STAMPED.search(data)
+    return int(found.group(2)) if found else 0
+
+
+def split(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+    """The schema message and the batch messages of each stream in what `encode` made."""
+    source = pa.BufferReader(data)
+    while (start := source.tell()) < len(data):
+        source.seek(end := start + 8 + struct.unpack_from("<i", data, start + 4)[0])
+        schema, batches = data[start:end], list[bytes]()
+        while (start := end) < len(data) and data[start + 4 : start + 8] != b"\0\0\0\0":
+            pa.ipc.read_message(source)
+            end = source.tell()
+            batches.append(data[start:end])
+        yield schema, batches
+        source.seek(start + 8)

@@ -1,0 +1,286 @@
+"""The ledger: the append-only record of outcomes in a run folder, written by the driver alone.
+
+`ledger/<n>.arrows` are Arrow IPC streams, one file for each schema met, which any Arrow tool opens,
+also while the run goes on. Each message carries, in its own metadata, a sequence number (the newest
+outcome of a setting wins, in whatever file it is) and the CRC-32 of the whole message, taken with
+the eight digits of the CRC as zeros.
+
+Once `append` returns, the outcomes are with the operating system: killing the driver, or the whole
+process group, loses none of them. A power cut can lose those of about the last second: a thread
+syncs the files at most once a second, and at once when outcomes arrive more slowly than that.
+`close` syncs all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from superparams.errors import StoreError
+from superparams.outcomes.batches import STAMP, decode, encode_batch
+from superparams.store.ledger.reader import END, MAX_OPEN, ledger_files, read_file, split
+from superparams.store.runs.folder import sync_folder
+from superparams.store.table.text_columns import is_spilled, spill
+
+_TRIES = 3
+_STANDARD = 3  # descriptors below this are standard input, output and error
+MAX_STREAMS = 64  # files of one run; outcomes with yet another schema go, as text, into one more
+
+
+@dataclass(slots=True)
+class _File:
+    path: Path
+    number: int | None = None  # the open descriptor
+    identity: tuple[int, int] | None = None  # of the file that it is of
+    size: int = 0
+    is_dirty: bool = False
+
+
+class Ledger:
+    """Appends encoded outcomes to the files of one folder.
+
+    Safe to use from several threads of one process.
+    """
+
+    def __init__(self, folder: Path, *, sync_seconds: float = 1.0) -> None:
+        """Open a ledger, new or not; what is there already is never changed.
+
+        sync_seconds: how often at most the files are synced to disk.
+        """
+        self.folder = folder
+        self._files: dict[bytes, _File] = {}  # by schema message, least recently used first
+        self._lock = threading.Lock()
+        self._syncer = _Syncer(self._sync, sync_seconds)
+        self._closed = False
+        self._has_new_name = False
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            present = ledger_files(folder)
+        except OSError as error:
+            raise StoreError(f"cannot open the ledger {folder}: {error}") from error
+        self._next_file = max((int(path.stem) for path in present), default=-1) + 1
+        self._next_seq = (
+            max((one.seq for path in present for one in read_file(path)), default=-1) + 1
+        )
+
+    def append(self, data: bytes) -> None:
+        """Record a batch of outcomes (what `superparams.outcomes.batches.encode` made).
+
+        When this returns, the death of this process loses nothing of it. Raises StoreError with the
+        path and the size when it cannot be written; what was recorded before is intact.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"the ledger {self.folder} is closed")
+            self._syncer.check()
+            for schema, batches in split(data):
+                self._append(schema, batches)
+        self._syncer.ask()
+
+    def close(self) -> None:
+        """Sync and close all files. Raises StoreError when that fails."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._syncer.stop()
+        with self._lock:
+            for file in self._files.values():
+                with contextlib.suppress(
+                    StoreError
+                ):  # a stream without its closing mark reads as well
+                    self._write(file, END)
+        try:
+            self._sync()
+        except OSError as error:
+            raise StoreError(f"cannot sync the ledger {self.folder} to disk: {error}") from error
+        finally:
+            self._close_files(0)
+        self._syncer.check()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _append(self, schema: bytes, batches: list[bytes]) -> None:
+        if schema not in self._files and len(self._files) >= MAX_STREAMS and not is_spilled(schema):
+            spilled = encode_batch(spill(decode(b"".join([schema, *batches]))))
+            ((schema, batches),) = split(spilled)
+        file = self._file(schema)
+        for batch in batches:
+            self._write(file, stamp(batch, self._next_seq))
+            self._next_seq += 1
+
+    def _file(self, schema: bytes) -> _File:
+        file = self._files.pop(schema, None)
+        if file is None:
+            file = _File(self.folder / f"{self._next_file}.arrows")
+            self._next_file += 1
+            self._open(file, os.O_CREAT | os.O_EXCL)
+            self._write(file, stamp(schema, 0))
+        self._files[schema] = file
+        if file.number is None:
+            self._open(file, 0)
+        return file
+
+    def _open(self, file: _File, extra: int) -> None:
+        self._close_files(MAX_OPEN - 1)
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            file.number = _beyond_standard(os.open(file.path, flags | extra, 0o666))
+            file.identity = _identity(file.number)
+        except OSError as error:
+            raise StoreError(f"cannot open {file.path}: {error}") from error
+        self._has_new_name = self._has_new_name or bool(extra)
+
+    def _write(self, file: _File, data: bytes) -> None:
+        """All of the data, or none of it and an error."""
+        if file.number is not None and _identity(file.number) != file.identity:
+            file.number = None  # a setting in this process has closed it, or put its own there
+        if file.number is None:
+            self._open(file, 0)
+        assert file.number is not None
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(file.number, rest) :]
+            file.is_dirty = True
+            file.size += len(data)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.number, file.size)
+            if not isinstance(error, OSError):
+                raise
+            raise StoreError(
+                f"cannot append {len(data):,} bytes to {file.path} ({file.size:,} bytes so far): "
+                f"{error}; what was recorded is intact, and running again takes up from there"
+            ) from error
+
+    def _close_files(self, keep: int) -> None:
+        """Close descriptors, least recently used first, until at most `keep` are open."""
+        opened = [file for file in self._files.values() if file.number is not None]
+        for file in opened[: max(0, len(opened) - keep)]:
+            assert file.number is not None
+            if _identity(file.number) == file.identity:
+                os.close(file.number)
+            file.number = None
+
+    def _sync(self) -> None:
+        """Sync what is dirty, without holding up `append` meanwhile."""
+        with self._lock:
+            dirty = [file.path for file in self._files.values() if file.is_dirty]
+            for file in self._files.values():
+                file.is_dirty = False
+            has_new_name, self._has_new_name = self._has_new_name, False
+        for path in dirty:
+            _surely(_sync_file, path)
+        if has_new_name:
+            _surely(sync_folder, self.folder)
+
+
+def _identity(number: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _beyond_standard(number: int) -> int:
+    """The same file under a number that nobody prints to, where a setting closed 0, 1 or 2."""
+    taken: list[int] = []
+    while number < _STANDARD:
+        taken.append(number)
+        number = os.dup(number)
+    for one in taken:
+        os.close(one)
+    return number
+
+
+def _surely(sync: Callable[[Path], None], path: Path) -> None:
+    """Sync, again where a setting in this process closed the file meanwhile with all others."""
+    for _ in range(_TRIES):
+        try:
+            return sync(path)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+    return sync(path)
+
+
+def _sync_file(path: Path) -> None:
+    # Any descriptor of a file syncs what others wrote to it; Windows wants a writable one.
+    number = os.open(path, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@dataclass(slots=True)
+class _Syncer:
+    """A thread that calls `sync` soon after it was asked, and at most every `seconds`."""
+
+    sync: Any
+    seconds: float
+    thread: threading.Thread | None = None
+    asked: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    error: OSError | None = None
+
+    def ask(self) -> None:
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._run, name="superparams-ledger", daemon=True)
+            self.thread.start()
+        self.asked.set()
+
+    def check(self) -> None:
+        """Raise what went wrong in the thread.
+
+        A sync that failed must never look like a success.
+        """
+        if self.error is not None:
+            raise StoreError(f"cannot sync the ledger to disk: {self.error}") from self.error
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.asked.set()
+        if self.thread is not None:
+            self.thread.join()
+
+    def _run(self) -> None:
+        while not self.stopped.is_set():
+            self.asked.wait()
+            self.asked.clear()
+            start = time.monotonic()
+            try:
+                self.sync()
+            except OSError as error:
+                self.error = error
+                return
+            self.stopped.wait(max(0.0, self.seconds - (time.monotonic() - start)))
+
+
+def stamp(message: bytes, seq: int) -> bytes:
+    """A message with its sequence number and checksum in the place that `encode` left."""
+    made = bytearray(message)
+    place = made.index(STAMP)
+    made[place : place + len(STAMP)] = b"crc32=00000000 seq=%012d" % seq
+    made[place + 6 : place + 14] = b"%08x" % zlib.crc32(made)
+    return bytes(made)

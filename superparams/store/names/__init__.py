@@ -1,0 +1,1 @@
+"""Names of points and fields in a table, whatever they were called when a row was made."""

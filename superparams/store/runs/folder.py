@@ -1,0 +1,354 @@
+"""Where a run is kept on disk, and its manifest `run.json`.
+
+    results/<module>.<Class>/results.parquet
+    results/<module>.<Class>/settings/<key>/    what settings put into their `folder`
+    results/<module>.<Class>/runs/<UTC time>-<id>/run.json, ledger/, logs/, source/
+
+Names sort by time, also where the clock stepped back. Every file that is replaced is written
+beside, synced and renamed, so that a reader finds the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from superparams.errors import StoreError
+from superparams.store import subprocesses
+from superparams.store.plain_files import read_plain
+
+State = Literal["running", "finished", "interrupted", "crashed"]
+TABLE = "results.parquet"
+LEFT_OVER_SECONDS = 3600  # an unfinished file of this age was left by a killed process
+_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+
+_updating = threading.Lock()  # of a manifest, by the driver and by what gathers for it
+
+
+def _unlock() -> None:
+    """In a fork: what held it in the parent is not here to let go of it."""
+    global _updating
+    _updating = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
+def safe_name(name: str) -> str:
+    """A name that any file system takes, Windows included.
+
+    One that had to change gets a hash, so two stay apart.
+    """
+    made = _FORBIDDEN.sub("_", name.encode("utf-8", "backslashreplace").decode())[:100].rstrip(". ")
+    if made == name and not _RESERVED.match(name) and name not in ("", ".", ".."):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{made.strip('.') or 'x'}-{digest[:8]}"
+
+
+def experiment_folder(results: Path, name: str) -> Path:
+    """The folder of an experiment, named `module.Class`, in a results folder.
+
+    It is not made here.
+    """
+    return results / safe_name(name)
+
+
+def has_records(root: Path) -> bool:
+    """Whether something may be recorded in the folder of an experiment.
+
+    Raises:
+        StoreError: When it cannot be looked into.
+    """
+    try:
+        return (root / "runs").is_dir() or (root / TABLE).is_file()
+    except OSError as error:
+        raise StoreError(f"cannot read the results in {root}: {error.strerror}") from error
+
+
+def run_folders(root: Path) -> list[RunFolder]:
+    """The runs of an experiment, oldest first; what has no name of a run is none.
+
+    Raises:
+        StoreError: When they cannot be listed.
+    """
+    try:
+        with os.scandir(root / "runs") as entries:
+            names = sorted(e.name for e in entries if e.name == safe_name(e.name) and _is_folder(e))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot list the runs in {root / 'runs'}: {error.strerror}") from error
+    return [RunFolder(root / "runs" / name) for name in names]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+class RunFolder:
+    """The folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ledger = path / "ledger"
+        self.logs = path / "logs"
+        self.source = path / "source"
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """`<UTC time>-<id>`: unique, and sorts by time."""
+        return self.path.name
+
+    @classmethod
+    def create(cls, root: Path, manifest: Mapping[str, Any] | None = None) -> RunFolder:
+        """A new folder in `root/runs`, whose manifest says that this process runs it."""
+        runs = root / "runs"
+        try:
+            unsynced = make_folder(runs)
+            folder = cls(_new_folder(runs))
+            for part in (folder.ledger, folder.logs, folder.source):
+                part.mkdir()
+            folder.update(
+                state="running", process=this_process(), start=utc_now(), **(manifest or {})
+            )
+            for one in (runs, *unsynced):
+                sync_folder(one)
+        except OSError as error:
+            raise StoreError(f"cannot make a run folder in {runs}: {error}") from error
+        return folder
+
+    def manifest(self) -> dict[str, Any]:
+        """What run.json says; empty when it is missing or damaged."""
+        try:
+            found = json.loads(read_plain(self.path / "run.json"))
+        except (OSError, ValueError, RecursionError, MemoryError):
+            return {}
+        return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+    def update(self, **changes: Any) -> None:
+        """Change some entries of run.json; the file is replaced in one step."""
+        with _updating:
+            manifest = self.manifest() | changes
+            made = json.dumps(manifest, indent=1, default=str).encode("utf-8", "backslashreplace")
+            write_durably(self.path / "run.json", made)
+
+    def finish(self, state: State = "finished", **changes: Any) -> None:
+        """Say in the manifest how the run ended."""
+        self.update(state=state, end=utc_now(), **changes)
+
+    def state(self) -> State:
+        """How the run ended. One whose driver is gone without a word has crashed."""
+        manifest = self.manifest()
+        said: Any = manifest.get("state")
+        process: Any = manifest.get("process")
+        state: State = said if said in get_args(State) else "crashed"
+        if state == "running" and not (isinstance(process, dict) and is_alive(process)):  # pyright: ignore
+            return "crashed"
+        return state
+
+    def code(self) -> str | None:
+        """The fingerprint of the code that this run ran."""
+        found = self.manifest().get("code")
+        return found if isinstance(found, str) else None
+
+
+def _new_folder(runs: Path) -> Path:
+    newest = max((name[:22] for name in os.listdir(runs)), default="")
+    while True:
+        now = _after(dt.datetime.now(dt.timezone.utc).strftime("%Y%m%dT%H%M%S%f"), newest)
+        path = runs / f"{now}Z-{secrets.token_hex(3)}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+
+
+def _after(now: str, newest: str) -> str:
+    """The time; one microsecond after the newest run when the clock stepped back."""
+    try:
+        last = dt.datetime.strptime(newest[:21], "%Y%m%dT%H%M%S%f")
+    except ValueError:
+        return now
+    return max(now, (last + dt.timedelta(microseconds=1)).strftime("%Y%m%dT%H%M%S%f"))
+
+
+def utc_now() -> str:
+    """Now, as ISO 8601 text in UTC."""
+    return dt.datetime.now(dt.timezone.utc).isoformat()
+
+
+# ---- processes
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from any other: host and boot, pid, and when it started."""
+    return {
+        "host": socket.gethostname(),
+        "boot": _boot(),
+        "space": _pid_space(),
+        "pid": os.getpid(),
+        "started": _started(os.getpid()),
+    }
+
+
+def is_here(process: Mapping[str, Any]) -> bool:
+    """Whether a process is one of this machine, and of this container, so that we can see it."""
+    space = process.get("space")
+    is_of_host = process.get("host") == socket.gethostname()
+    return is_of_host and (space is None or space == _pid_space())
+
+
+def is_alive(process: Mapping[str, Any]) -> bool:
+    """Whether the process that `this_process` described still runs.
+
+    One of another host or container counts as alive.
+    """
+    if not is_here(process):
+        return bool(process)
+    if process.get("boot") != _boot():
+        return False
+    pid = process.get("pid")
+    return (
+        isinstance(pid, int)
+        and (started := _started(pid)) is not None
+        and started == process.get("started")
+    )
+
+
+def _pid_space() -> str | None:
+    """In which processes have the numbers that we see: a container has its own."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def _boot() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in whatever unit the system tells.
+
+    None when there is no such process.
+    """
+    if sys.platform == "linux":
+        try:
+            state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if state in "ZX" else rest[18]
+    return _started_elsewhere(pid)
+
+
+def _started_elsewhere(pid: int) -> str | None:
+    if os.name == "nt":
+        asked = ["powershell", "-NoProfile", "-Command", f"(Get-Process -Id {pid}).StartTime.Ticks"]
+    else:
+        asked = ["ps", "-o", "lstart=", "-p", str(pid)]
+    try:
+        answer = subprocesses.run(asked, seconds=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return os.fsdecode(answer.stdout).strip() or None
+
+
+# ---- files that are replaced in one step
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file by these bytes.
+
+    A reader sees the old file or the new one, also after a power cut.
+    """
+    _replace(path, data)
+    _sync([path.parent])
+
+
+def write_all_durably(root: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files of a folder, by their path in it, as `write_durably` does each.
+
+    Folders are made where they are missing, and synced once each, however many files they get.
+    """
+    folders: dict[Path, None] = {}
+    for name, data in files.items():
+        path = root / name
+        try:
+            folders |= make_folder(path.parent) | {path.parent: None}
+        except OSError as error:
+            raise StoreError(f"cannot make {path.parent}: {error}") from error
+        _replace(path, data)
+    _sync(folders)
+
+
+def make_folder(path: Path) -> dict[Path, None]:
+    """Make a folder with all that it is in; gives those to sync, so that the new names last."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    return dict.fromkeys(one.parent for one in missing)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = part_of(path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path} ({len(data):,} bytes): {error}") from error
+
+
+def _sync(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            raise StoreError(f"cannot sync {folder} to disk: {error}") from error
+
+
+def part_of(path: Path) -> Path:
+    """The name of the unfinished file beside `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+
+
+def replace_durably(beside: Path, path: Path) -> None:
+    """Rename a finished, synced file over `path` and sync the folder that names it."""
+    os.replace(beside, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable, where the system has a way to."""
+    if os.name == "nt":
+        return
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,117 @@
+"""Where what a setting printed stands: a range of bytes in the log of its worker."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from superparams.store.plain_files import next_data
+from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.run_records import folder_named
+
+__all__ = ["Log", "log_of", "log_of_run"]
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Log:
+    """A part of a log.
+
+    Attributes:
+        path: the file; a link there is not followed.
+        start, end: bytes; an end of None is the end of the file.
+    """
+
+    path: Path
+    start: int = 0
+    end: int | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """What it holds, at most a MiB at a time; nothing where the file is gone.
+
+        A hole of more than a MiB, as of a sparse file of a TiB, is named and not read.
+        """
+        file = _opened(self.path)
+        if file is None:
+            return
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            at, end = self.start, size if self.end is None else min(self.end, size)
+            while at < end:
+                data_at = min(next_data(file, at), end)
+                if data_at - at > _CHUNK:
+                    yield f"[{data_at - at:,} bytes of a hole in the file]\n".encode()
+                    at = data_at
+                    continue
+                file.seek(at)
+                data = file.read(min(_CHUNK, end - at))
+                if not data:
+                    return
+                at += len(data)
+                yield data
+
+    def tail(self, lines: int) -> tuple[str, bool]:
+        """Its last lines, and whether there are more before them."""
+        end = self._size() if self.end is None else min(self.end, self._size())
+        start = max(self.start, end - max(_CHUNK, 1))
+        text = b"".join(Log(self.path, start, end).chunks()).decode("utf-8", "replace")
+        found = text.rstrip("\n").split("\n") if text else []
+        kept = found[-lines:] if lines else []
+        return "\n".join(kept), len(found) > len(kept) or start > self.start
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        file = _opened(self.path)
+        if file is not None:
+            file.close()
+        return file is not None
+
+    def _size(self) -> int:
+        try:
+            return self.path.lstat().st_size
+        except OSError:
+            return 0
+
+
+def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
+    """What the setting of a row printed.
+
+    None when there is no log of it: it ran in the process of the driver, whose output is the
+    user's own.
+
+    Raises:
+        StoreError: For a row of a run whose name might lead out of the folder.
+    """
+    start, end, rank, name = (row[one] for one in ("log_start", "log_end", "rank", "run"))
+    logs = folder_named(root, str(name)).logs
+    if start is None or start < 0 or rank is None:
+        return None
+    return Log(logs / f"{int(rank)}.log", start, None if end is None else max(start, end))
+
+
+def log_of_run(folder: RunFolder, rank: int | None = None) -> Log:
+    """The log of a run itself, or all that its worker of a rank printed."""
+    return Log(folder.logs / ("run.log" if rank is None else f"{rank}.log"))
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    try:
+        number = os.open(
+            path,
+            os.O_RDONLY
+            | getattr(os, "O_NOFOLLOW", 0)
+            | getattr(os, "O_NONBLOCK", 0)
+            | getattr(os, "O_BINARY", 0),
+        )
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        return None
+    return os.fdopen(number, "rb")

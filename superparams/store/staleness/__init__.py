@@ -1,0 +1,1 @@
+"""Rows of earlier code: what changed since, and which changes a user accepted."""

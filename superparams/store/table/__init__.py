@@ -1,0 +1,1 @@
+"""`results.parquet`: the newest outcome of every setting of an experiment, in one table."""

@@ -1,0 +1,70 @@
+"""One row of results, as a dict that people can read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from superparams.declare.html import table_of_pairs
+from superparams.errors.safe_text import line, padded, width
+from superparams.store.result_tables import KEY, full
+
+__all__ = ["Row"]
+
+TOLD = ("error", "seconds", "started", "run", "code")  # of the outcome, beside its status
+
+
+class Row(dict[str, Any]):
+    """A row: all columns by their names.
+
+    Printed, it shows the parameters, what ``run`` returned, and what became of the setting; in a
+    notebook too. Equal to a plain dict with the same entries.
+    """
+
+    def __init__(
+        self,
+        row: Mapping[str, Any],
+        *,
+        params: Sequence[str] = (),
+        results: Sequence[str] = (),
+        is_stale: bool | None = None,
+        nones: Collection[str] = (),
+    ) -> None:
+        """A row of a table.
+
+        Args:
+            row: Its cells.
+            params: The names of the columns that hold parameters.
+            results: Those of what ``run`` returned.
+            is_stale: Whether other code made it; None when that is not known.
+            nones: The parameters that are None; of the others without a value, nothing is known,
+                or the setting has no such field.
+        """
+        super().__init__(row)
+        self._params = tuple(params)
+        self._results = tuple(results)
+        self._is_stale = is_stale
+        self._nones = frozenset(nones)
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+    def __repr__(self) -> str:
+        pairs = [(line(name), line(text)) for name, text in self._pairs()]
+        to = max((width(name) for name, _ in pairs), default=0)
+        lines = [f"  {padded(name, to)}  {text}".rstrip() for name, text in pairs]
+        return "\n".join([line(self._head()), *lines])
+
+    def _repr_html_(self) -> str:
+        return table_of_pairs(self._head(), self._pairs())
+
+    def _head(self) -> str:
+        stale = ", by other code" if self._is_stale else ""
+        return f"{str(self.get('key'))[:KEY]}: {self.get('status')}{stale}"
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        for name in (*self._params, *self._results, *TOLD):
+            if self.get(name) is not None:
+                yield name, full(name, self[name])
+            elif name in self._nones:
+                yield name, "None"

@@ -1,0 +1,230 @@
+"""Shows the progress of a run.
+
+At a terminal, this is one live line with the counts, the rate and the time left, and a line for
+each worker when settings take long. In a notebook, it is the same in one output of the cell.
+Elsewhere, it is a plain line now and then. `progress=False` shows nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, get_args
+
+from superparams.errors import safe_text
+from superparams.executor.engines import Activity, Control, Options
+from superparams.outcomes.outcome import Status
+from superparams.views.notebook import Output, in_notebook
+from superparams.views.progress.displays import (
+    Display,
+    InNotebook,
+    PlainLines,
+    Terminal,
+    is_terminal,
+    say,
+)
+from superparams.views.progress.progress_text import clock, fitted, rate_text, shortened
+from superparams.views.progress.time_left import Durations, time_left
+
+__all__ = ["Progress", "conclude", "say"]
+
+LONG: Final = 2.0  # seconds of a setting after which workers are shown one by one
+MANY: Final = 1000  # settings with no worker, of which the time left goes by the rate
+MOST_WORKERS: Final = 16  # that are shown; the others are counted
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
+
+
+class Progress:
+    """Counts outcomes and shows them.
+
+    Args:
+        name: what is run.
+        total: settings to run.
+        skipped: settings left out since they are done.
+        activity: what each worker does now.
+        label: the text for a setting, by its index.
+        style: ``"live"``, ``"notebook"``, ``"plain"`` or ``"none"``.
+        options: the limits that settings have.
+        control: tells how many settings wait for another attempt.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        skipped: int,
+        *,
+        activity: Callable[[], Sequence[Activity]],
+        label: Callable[[int], str],
+        style: str,
+        options: Options | None = None,
+        control: Control | None = None,
+    ) -> None:
+        self._name = name
+        self._total = total
+        self._skipped = skipped
+        self._activity = activity
+        self._label = label
+        self._options = options or Options()
+        self._control = control or Control()
+        self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+        self._durations = Durations()
+        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=200)
+        self.output = Output()
+        self._display = self._displays().get(style, Display)()
+
+    def _displays(self) -> dict[str, Callable[[], Display]]:
+        return {
+            "live": lambda: Terminal(self.lines),
+            "notebook": lambda: InNotebook(self.lines, self.output),
+            "plain": lambda: PlainLines(self.line),
+        }
+
+    @classmethod
+    def style_for(cls, wanted: bool, *, in_process: bool) -> str:
+        """How to show it: live on a terminal, but not around prints and breakpoints of settings."""
+        if not wanted:
+            return "none"
+        if in_notebook():
+            return "notebook"
+        return "live" if is_terminal() and not in_process else "plain"
+
+    @property
+    def n_ended(self) -> int:
+        """How many settings have an outcome."""
+        return sum(self.counts.values())
+
+    @property
+    def n_failed(self) -> int:
+        """How many of these are anything but done."""
+        return self.n_ended - self.counts["done"]
+
+    @property
+    def n_left(self) -> int:
+        """How many have none yet."""
+        return self._total - self.n_ended
+
+    def add(
+        self, counts: Mapping[str, int], seconds: tuple[int, float, float] | None = None
+    ) -> None:
+        """Take in the outcomes of a batch.
+
+        Args:
+            counts: How many settings ended in which status.
+            seconds: How many of them there are, how long they took together, and the longest one;
+                None where nobody is to see how long the others may take.
+        """
+        for status, count in counts.items():
+            self.counts[status] += count
+        if seconds is not None:
+            self._durations.add(*seconds)
+        self._recent.append((time.monotonic(), self.n_ended))
+
+    def __enter__(self) -> Progress:
+        self._display.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._display.stop()
+        if isinstance(self._display, InNotebook):
+            self.output.show(f"{self._name}: {', '.join(self._counted(()))}")
+
+    # ---- as text
+
+    def line(self) -> str:
+        """The state in one line."""
+        activity = self._activity()
+        return f"{self._name}: {', '.join([*self._counted(activity), *self._pace(activity)])}"
+
+    def lines(self, width: int) -> list[str]:
+        """A bar and the state, then the workers, in lines of at most `width` characters."""
+        activity = self._activity()
+        parts = [*self._counted(activity), *self._pace(activity)]
+        share = self.n_ended / self._total if self._total else 1.0
+        workers = (shortened(line, width) for line in self._workers(activity))
+        return [*fitted(self._name, parts, share, width), *workers]
+
+    def _counted(self, activity: Sequence[Activity]) -> Iterator[str]:
+        yield f"{self.n_ended:,}/{self._total:,}"
+        yield from (f"{self.counts[s]:,} {s}" for s in STATUSES if self.counts[s])
+        running = sum(one.index is not None and one.attempt > 1 for one in activity)
+        retried = running + (self._control.waiting if self.n_left else 0)
+        if retried:
+            yield f"{retried:,} retrying"
+        if self._skipped:
+            yield f"{self._skipped:,} skipped"
+
+    def _pace(self, activity: Sequence[Activity]) -> Iterator[str]:
+        rate = self._rate()
+        if rate:
+            yield rate_text(rate)
+        left = self._time_left(activity)
+        if left is not None:
+            yield f"{clock(left)} left"
+
+    def _by_rate(self) -> float | None:
+        """Seconds left at the rate of late, which knows what it costs to hand out settings."""
+        (begin, before), (last, ended) = self._recent[0], self._recent[-1]
+        if ended == before or last <= begin:
+            return None
+        each = (last - begin) / (ended - before)
+        return max(0.0, self.n_left * each - (time.monotonic() - last))
+
+    def _time_left(self, activity: Sequence[Activity]) -> float | None:
+        running = [one.seconds for one in activity if one.index is not None][: self.n_left]
+        waiting = 0 if self._control.draining else self.n_left - len(running)
+        if not running and not waiting:
+            return None
+        if waiting > MANY:
+            return self._by_rate()
+        return time_left(self._durations, running, waiting, self._options.num_proc)
+
+    def _rate(self) -> float:
+        """Settings a second, of late."""
+        (begin, before), now = self._recent[0], time.monotonic()
+        return (self.n_ended - before) / (now - begin) if now > begin else 0.0
+
+    def _workers(self, activity: Sequence[Activity]) -> list[str]:
+        """A line for each worker, once a setting takes long or nears its limit of time."""
+        limit = self._options.timeout
+        long = LONG if limit is None else min(LONG, limit / 2)
+        busy = [(one, one.index) for one in activity if one.index is not None]
+        if not any(one.seconds > long for one, _ in busy):
+            return []
+        lines = [f"  {self._at(one)} {self._text(index)}" for one, index in busy[:MOST_WORKERS]]
+        more = len(busy) - len(lines)
+        return [*lines, *([f"  and {more:,} more"] if more else [])]
+
+    def _at(self, one: Activity) -> str:
+        """Which worker, and for how long of what time it may take."""
+        limit, attempts = self._options.timeout, self._options.retries + 1
+        if one.in_setup:
+            limit = self._options.setup_limit
+        seconds = clock(one.seconds)
+        if limit is not None:
+            is_short = limit < 60
+            seconds = (
+                f"{one.seconds:.1f} of {limit:g} s" if is_short else f"{seconds} of {clock(limit)}"
+            )
+        attempt = f" (attempt {one.attempt} of {attempts})" if one.attempt > 1 else ""
+        return f"{one.rank}: {'setup ' * one.in_setup}{seconds}{attempt}"
+
+    def _text(self, index: int) -> str:
+        try:
+            return safe_text.line(self._label(index))
+        except Exception:  # a repr of the user's that fails
+            return f"setting {index:,}"
+
+
+def conclude(summary: Callable[[], str], shown: Progress | None) -> None:
+    """Leave a last line where people look: at a terminal, or in place of what a notebook showed.
+
+    Args:
+        summary: Makes the line; it is asked for only where somebody sees it.
+        shown: What was shown, None when nothing ran.
+    """
+    if in_notebook():
+        (shown.output if shown else Output()).show(summary())
+    elif is_terminal():
+        say(summary())

@@ -1,0 +1,135 @@
+"""Where progress is shown: at the foot of a terminal, in an output of a notebook, in a log."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from superparams.errors import safe_text
+from superparams.views.notebook import Output
+
+__all__ = ["Display", "InNotebook", "PlainLines", "Terminal", "is_terminal", "say"]
+
+REFRESH: Final = 0.25  # seconds between two looks
+NOTEBOOK_WIDTH: Final = 100  # characters, which fit into the outputs of all frontends
+FIRST_LINE, MOST_BETWEEN = 5.0, 60.0  # seconds to the first plain line, and at most between two
+
+Lines = Callable[[int], Sequence[str]]  # what there is to show, for a width in characters
+
+
+def is_terminal() -> bool:
+    """Whether stderr is a terminal; a daemon may have none at all, or one that is closed."""
+    stream: Any = sys.stderr
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def say(text: str) -> None:
+    """Print text to stderr, where there is one."""
+    stream: Any = sys.stderr
+    if stream is not None:
+        with suppress(ValueError):  # it is closed
+            print(safe_text.lines(text), file=stream, flush=True)
+
+
+class Display:
+    """Shows nothing; the others show something from `start` to `stop`."""
+
+    def start(self) -> None:
+        """Begin to show how it stands, again and again."""
+
+    def stop(self) -> None:
+        """Show nothing any more."""
+
+
+class Terminal(Display):
+    """Lines at the foot of a terminal, which are gone when it stops."""
+
+    def __init__(self, lines: Lines) -> None:
+        """Show `lines`."""
+        self._lines = lines
+        self._live: Any = None
+
+    def start(self) -> None:
+        """Load rich, and take over the foot of the terminal."""
+        console = importlib.import_module("rich.console").Console(stderr=True)
+        self._live = importlib.import_module("rich.live").Live(
+            console=console,
+            get_renderable=lambda: self._text(console.width),
+            refresh_per_second=1 / REFRESH,
+            transient=True,
+        )
+        self._live.start()
+
+    def _text(self, width: int) -> Any:
+        lines = "\n".join(self._lines(width))
+        return importlib.import_module("rich.text").Text(lines, no_wrap=True, overflow="crop")
+
+    def stop(self) -> None:
+        """Give it back."""
+        self._live.stop()
+
+
+class _Thread(Display):
+    """A display that a thread of its own keeps up."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(
+            target=self._keep_up, name="superparams-progress", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def _keep_up(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End the thread; after that it shows nothing."""
+        self._ended.set()
+        self._thread.join()
+
+
+class InNotebook(_Thread):
+    """One output of a cell, updated in place; what it shows last stays."""
+
+    def __init__(self, lines: Lines, output: Output) -> None:
+        """Show `lines` in `output`."""
+        super().__init__()
+        self._lines = lines
+        self._output = output
+
+    def start(self) -> None:
+        """Show the first lines at once: before what settings print."""
+        self._show()
+        super().start()
+
+    def _keep_up(self) -> None:
+        while not self._ended.wait(REFRESH):
+            self._show()
+
+    def _show(self) -> None:
+        self._output.show("\n".join(self._lines(NOTEBOOK_WIDTH)))
+
+
+class PlainLines(_Thread):
+    """A line after five seconds, and then ever more rarely: for logs and pipes."""
+
+    def __init__(self, line: Callable[[], str]) -> None:
+        """Print `line`."""
+        super().__init__()
+        self._line = line
+
+    def _keep_up(self) -> None:
+        wait = FIRST_LINE
+        while not self._ended.wait(wait):
+            say(self._line())
+            wait = min(wait * 1.5, MOST_BETWEEN)
