@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import superparams.run
+import superparams.run.loop
 from superparams import Experiment, search
 from superparams.declare.experiment import Place, name_of
 from superparams.declare.keys import Keys
@@ -266,7 +266,7 @@ def print_course() -> None:
         with lock:
             seen.setdefault(what, time.perf_counter())
 
-    run: Any = superparams.run
+    run: Any = superparams.run.loop
     marked(run, "prepare", mark, "known what there is to do: code, keys, what is recorded")
     marked(RunFolder, "create", mark, "the run folder is made, on disk")
     marked(dispatch.Dispatch, "_begin", mark, "the template is started, the payload packed")
@@ -297,7 +297,7 @@ def show_course(repeats: int) -> None:
 
 def show_imports(repeats: int) -> None:
     print(f"Whole processes, milliseconds; median of {repeats}")
-    for code in ("pass", "import superparams", "import pyarrow", "import superparams.run"):
+    for code in ("pass", "import superparams", "import pyarrow", "import superparams.run.loop"):
         command = [sys.executable, "-c", code]
         tries = [seconds(lambda: subprocess.run(command, check=True)) for _ in range(repeats)]  # noqa: B023
         print(f"{statistics.median(tries) * 1e3:8.0f}  python -c {code!r}")

@@ -37,7 +37,7 @@ TOUCH = "import numpy; numpy.ones({bytes} // 8)"
 ITEM = 8  # bytes of a float
 # Imports are counted on no side, also those that a first run on processes brings.
 IMPORTED = (
-    "superparams.run",
+    "superparams.run.loop",
     "superparams.executor.engines.processes.engine",
     "superparams.executor.payload.packer",
     "superparams.executor.payload.reducers",

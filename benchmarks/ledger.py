@@ -23,14 +23,14 @@ from typing import Any
 
 import pyarrow.parquet as parquet
 
-import superparams.run  # noqa: F401  # imports are counted on no side
+import superparams.run.loop  # noqa: F401  # imports are counted on no side
 from superparams import Experiment, Results, search
 from superparams.declare.experiment import name_of
 from superparams.declare.keys import Keys
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.plan import plan
+from superparams.run.plan import plan
 from superparams.store import Ledger, experiment_folder, read_index
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from superparams import Experiment, search
 from superparams.executor.engines import Control
-from superparams.interrupts import Interrupts
+from superparams.run.interrupts import Interrupts
 from tests.runs import BY_INTERRUPT, Terminal, alive, family, recorded, script, start
 from tests.timing import PATIENCE, scaled, wait_for, within
 

@@ -237,7 +237,7 @@ def test_a_run_says_what_git_did_not_tell(tmp_path: Path, project: Path) -> None
 IMPORTS = """
 import sys
 from pathlib import Path
-import rich, superparams.run
+import rich, superparams.run.loop
 from superparams.store.provenance.record import gather
 before = set(sys.modules)
 known = gather(Path("."))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams.cli import document
+from superparams.cli import json_document
 from superparams.errors import safe_text
 
 
@@ -43,7 +43,7 @@ def test_nothing_that_a_terminal_obeys(text: str) -> None:
 def test_json_holds_the_text_and_nothing_that_a_terminal_obeys(text: str) -> None:
     import json
 
-    made = document.text({"x": text})
+    made = json_document.text({"x": text})
     assert json.loads(made) == {"x": text}
     assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in made)
 

@@ -66,7 +66,7 @@ class Verbs(click.Group):
         """How a command line can begin: with a verb, a name, an option of ours or of `run`."""
         from click.shell_completion import CompletionItem
 
-        from superparams.cli.parameters import NAME
+        from superparams.cli.click_types import NAME
 
         run = load_verb("run")
         if incomplete.startswith("-") and run is not None:
@@ -178,7 +178,7 @@ def execute(
 
 def _executed(program: str, words: Sequence[str] | None, session: Session | None) -> int:
     if VARIABLE in os.environ:
-        importlib.import_module("superparams.cli.shells")
+        importlib.import_module("superparams.cli.shell_scripts")
     if session is None:
         from superparams.cli.session import Session
 
@@ -233,7 +233,7 @@ def _option_meant(name: str) -> str:
 
 def _blame(error: Exception) -> None:
     """Tell an error of the user's code, or of the system; one of ours shows where it is."""
-    from superparams.cli.blame import told
+    from superparams.cli.user_errors import told
 
     text = told(error)
     if text is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from superparams.errors import CommandError
 
 if TYPE_CHECKING:
-    from superparams.cli.lookup import Root
+    from superparams.cli.name_lookup import Root
     from superparams.declare.experiment import Experiment
 
 __all__ = ["Session"]
@@ -35,7 +35,7 @@ class Session:
         Raises:
             CommandError: When there is none, here or above.
         """
-        from superparams.cli.lookup import find_root, root_at
+        from superparams.cli.name_lookup import find_root, root_at
 
         if self._folder is not None:
             return root_at(self._folder)
@@ -52,8 +52,8 @@ class Session:
             CommandError: When it means nothing, more than one thing, or a file that cannot be
                 imported.
         """
-        from superparams.cli.loading import load
-        from superparams.cli.lookup import resolve
+        from superparams.cli.file_imports import load
+        from superparams.cli.name_lookup import resolve
 
         return load(self.root, resolve(self.root, target))
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from superparams.executor.engines import Engine
     from superparams.outcomes.outcome import Status
-    from superparams.plan import Only
+    from superparams.run.plan import Only
     from superparams.store.results import Results
 
 __all__ = ["Experiment", "GridSearch", "Params", "Place", "SearchMeta"]
@@ -174,7 +174,7 @@ class Experiment(Params):
         Raises:
             StoreError: When nothing is recorded under the folder `results`.
         """
-        from superparams.run import results_of
+        from superparams.run.loop import results_of
 
         return results_of(self, results)
 
@@ -251,7 +251,7 @@ class Experiment(Params):
             SettingFailed: With ``on_error="raise"``.
         """
         asked = {name: x for name, x in locals().items() if name != "self"}
-        from superparams.run import run_all
+        from superparams.run.loop import run_all
 
         return run_all(self, **asked)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from superparams.cli.again import beginning
+from superparams.cli.key_prefixes import beginning
 from superparams.store.table.index import keys_of
 
 KEYS = [f"{begun:0<32}" for begun in ("ab", "ac1", "ac2f", "ac2e9", "00")]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, search, value
-from superparams.cli.blame import told, users_part
+from superparams.cli.user_errors import told, users_part
 from superparams.declare.keys import Keys
 from superparams.errors import StoreError
 from superparams.store import Results

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams.cli.formats import as_table, rows, write
+from superparams.cli.table_formats import as_table, rows, write
 from superparams.errors import CommandError
 from superparams.store import Results
 from tests.recording import done, run

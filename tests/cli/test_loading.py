@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 DRIVER = """
 import sys
 from pathlib import Path
-from superparams.cli.loading import load
-from superparams.cli.lookup import find_root, resolve
+from superparams.cli.file_imports import load
+from superparams.cli.name_lookup import find_root, resolve
 
 root = find_root(Path.cwd())
 {body}
@@ -366,7 +366,7 @@ def test_a_package_whose_init_fails(project: Project) -> None:
 
 def test_no_half_module_is_left(project: Project) -> None:
     body = """
-from superparams.cli.loading import load_each
+from superparams.cli.file_imports import load_each
 before = set(sys.modules)
 for target in ("bad", "good", "bad"):
     (one,) = load_each(root, resolve(root, target))

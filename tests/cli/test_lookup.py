@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from superparams.cli.lookup import find_root, resolve
+from superparams.cli.name_lookup import find_root, resolve
 from tests.cli.command import Project
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from superparams.cli.selecting import chosen, matching, ordered
+from superparams.cli.row_selection import chosen, matching, ordered
 from superparams.errors import CommandError
 from superparams.store import Results
 from tests.recording import done, failed, key, run

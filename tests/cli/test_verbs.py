@@ -162,8 +162,8 @@ from superparams.cli.command import execute
 try:
     execute("experiment", ["--help"])
 finally:
-    heavy = ("pyarrow", "numpy", "rich", "cloudpickle", "superparams.run", "superparams.store",
-             "superparams.identity", "superparams.cli.lookup", "superparams.cli.verbs")
+    heavy = ("pyarrow", "numpy", "rich", "cloudpickle", "superparams.run.loop", "superparams.store",
+             "superparams.identity", "superparams.cli.name_lookup", "superparams.cli.verbs")
     print([name for name in heavy if name in sys.modules])
 """
 

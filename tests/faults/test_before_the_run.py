@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from superparams.executor.process_state.imported_packages import generators_of
-from superparams.job import prepare
-from superparams.policy import asked
+from superparams.run.job import prepare
+from superparams.run.options import asked
 from tests.runs import environment, tables
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

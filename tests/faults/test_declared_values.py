@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.cli.selecting import matching
+from superparams.cli.row_selection import matching
 from superparams.errors import FieldError, StoreError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from superparams import Experiment, Params, Results, search
-from superparams.cli.selecting import matching
+from superparams.cli.row_selection import matching
 from superparams.errors import CommandError, StoreError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -12,7 +12,7 @@ from superparams import Experiment, search
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.outcomes.outcome import Outcome
-from superparams.plan import inside, is_sparse, plan
+from superparams.run.plan import inside, is_sparse, plan
 from superparams.store.table.index import keys_of, read_index
 from tests.recording import run
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from superparams.cli.lookup import find_root, resolve
+from superparams.cli.name_lookup import find_root, resolve
 from superparams.errors import CommandError
 from tests.cli.command import Project
 

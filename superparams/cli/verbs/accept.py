@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given
+from superparams.cli import common_options
 from superparams.cli.session import Session
-from superparams.cli.tables import styled
+from superparams.cli.terminal import styled
 from superparams.errors import safe_text
 from superparams.errors.units import counted
 
@@ -27,13 +27,13 @@ CODE = 8  # digits that are shown
 
 
 @click.command("accept")
-@given.named
+@common_options.named
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
 @click.option("--why", default="", metavar="TEXT", help="The reason, kept with the decision.")
 @click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take earlier decisions back.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -56,7 +56,7 @@ def command(
     Example:
       experiment accept RQ1 --why "only the log messages changed"
     """
-    from superparams.cli import document
+    from superparams.cli import json_document
 
     session = ctx.ensure_object(Session)
     what = [
@@ -73,7 +73,7 @@ def command(
             decide = made.withdraw if is_withdrawn else made.accept_stale
             decide(*(one.code for one in decisions), why=why)
     if is_json:
-        document.write([_document(cls, decisions, is_meant) for cls, _, decisions in what])
+        json_document.write([_document(cls, decisions, is_meant) for cls, _, decisions in what])
     elif is_meant:
         click.echo("Withdrawn." if is_withdrawn else "Accepted.")
     if not (is_meant or is_empty):
@@ -104,7 +104,7 @@ def _loaded(
     from superparams.store import has_records
 
     classes = session.experiments(target)
-    has_run = [has_records(given.root_of(session, cls, results)) for cls in classes]
+    has_run = [has_records(common_options.root_of(session, cls, results)) for cls in classes]
     chosen = [cls for cls, has in zip(classes, has_run, strict=True) if has] or classes[:1]
     return [(cls, cls.results(session.results(results))) for cls in chosen]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given, told
+from superparams.cli import common_options, readable
 from superparams.cli.session import Session
-from superparams.cli.tables import styled
+from superparams.cli.terminal import styled
 from superparams.errors import safe_text
 from superparams.errors.units import counted
 
@@ -23,7 +23,7 @@ __all__ = ["command"]
 
 
 @click.command("clean")
-@given.named
+@common_options.named
 @click.option("--stale", "is_stale", is_flag=True, help="Also outcomes that other code made.")
 @click.option(
     "--failed", "is_failed", is_flag=True, help="Also failed, killed and timed-out outcomes."
@@ -31,8 +31,8 @@ __all__ = ["command"]
 @click.option("--all", "is_all", is_flag=True, help="Everything of the experiment.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -58,11 +58,14 @@ def command(
       experiment clean RQ1 --dry-run
       experiment clean RQ1 --stale --yes
     """
-    from superparams.cli import document
+    from superparams.cli import json_document
 
     session = ctx.ensure_object(Session)
     found = [
-        (cls, _plan(cls, given.root_of(session, cls, results), is_stale, is_failed, is_all))
+        (
+            cls,
+            _plan(cls, common_options.root_of(session, cls, results), is_stale, is_failed, is_all),
+        )
         for cls in session.experiments(target)
     ]
     is_empty = all(one.is_empty for _, one in found)
@@ -72,7 +75,7 @@ def command(
     for _, one in found if is_meant else ():
         one.carry_out()
     if is_json:
-        document.write([{**_document(*one), "is_removed": is_meant} for one in found])
+        json_document.write([{**_document(*one), "is_removed": is_meant} for one in found])
     elif is_meant:
         click.echo("Removed.")
     if not (is_meant or is_empty or dry_run):
@@ -89,7 +92,7 @@ def _is_wanted(is_json: bool) -> bool:
 def _plan(
     cls: type[Experiment], root: Path, is_stale: bool, is_failed: bool, is_all: bool
 ) -> Cleaning:
-    from superparams.cli.standing import declared
+    from superparams.cli.recorded_settings import declared
     from superparams.identity.code.fingerprint import fingerprint
     from superparams.store import equivalent
     from superparams.store.cleanup import plan_cleaning
@@ -124,7 +127,7 @@ def _lines(found: Cleaning) -> Iterator[str]:
         which = counted(found.uncovered, "setting")
         yield f"  for {which} an earlier outcome counts again"
     if not found.is_empty:
-        yield f"{told.size(found.size)} in all"
+        yield f"{readable.size(found.size)} in all"
     for one in found.kept:
         yield f"stays: {safe_text.line(one)}"
 

@@ -7,15 +7,15 @@ from pathlib import PurePath
 
 import click
 
-from superparams.cli import given
-from superparams.cli.shells import SHELLS, script
+from superparams.cli import common_options
+from superparams.cli.shell_scripts import SHELLS, script
 
 __all__ = ["command"]
 
 
 @click.command("completion")
 @click.argument("shell", required=False, type=click.Choice([*SHELLS]))
-@given.as_json
+@common_options.as_json
 def command(shell: str | None, is_json: bool) -> None:
     """Print the script that completes names, fields, points, verbs and options in your shell.
 
@@ -35,8 +35,8 @@ def command(shell: str | None, is_json: bool) -> None:
         raise CommandError(f"say which shell: {', '.join(SHELLS)}")
     text = script(asked, experiment)
     if is_json:
-        from superparams.cli import document
+        from superparams.cli import json_document
 
-        document.write({"shell": asked, "script": text})
+        json_document.write({"shell": asked, "script": text})
     else:
         click.echo(text, nl=False)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given, told
+from superparams.cli import common_options, readable
 from superparams.cli.session import Session
-from superparams.cli.tables import styled
+from superparams.cli.terminal import styled
 from superparams.errors import safe_text
 from superparams.errors.units import counted
 
@@ -24,10 +24,10 @@ KEY = 8  # digits that are shown
 
 
 @click.command("diff")
-@given.named
+@common_options.named
 @click.argument("called", metavar="[RUN [RUN]]", nargs=-1)
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(
     session: Session, target: str, called: Sequence[str], results: Path | None, is_json: bool
@@ -43,19 +43,19 @@ def command(
       experiment diff RQ1
       experiment diff RQ1 last~3 last
     """
-    from superparams.cli import document
+    from superparams.cli import json_document
     from superparams.store.runs.run_records import find_run
     from superparams.store.staleness.run_difference import difference
 
     if len(called) > 2:
         raise click.UsageError("give two runs, or one, or none")
-    cls = given.one(session.experiments(target), "a run")
-    root = given.root_of(session, cls, results)
+    cls = common_options.one(session.experiments(target), "a run")
+    root = common_options.root_of(session, cls, results)
     names = [["last~1", "last"], [*called, "last"], called][len(called)]
     before, after = (find_run(root, name) for name in names)
     found = difference(before, after)
     if is_json:
-        document.write(_document(found))
+        json_document.write(_document(found))
         return
     parts = (_head(found), _space(found), _code(found), _others(found), _results(found.results))
     for line in (line for part in parts for line in part):
@@ -67,7 +67,7 @@ def command(
 
 def _head(found: Difference) -> Iterator[str]:
     for mark, run in (("-", found.before), ("+", found.after)):
-        yield safe_text.line(f"{mark} {run.name}  {told.moment(run.start)}  {run.state}")
+        yield safe_text.line(f"{mark} {run.name}  {readable.moment(run.start)}  {run.state}")
 
 
 def _space(found: Difference) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _coloured(line: str) -> str:
 
 
 def _document(found: Difference) -> dict[str, Any]:
-    from superparams.cli.account import run_account
+    from superparams.cli.run_document import run_account
 
     two = ("before", "after")
     return {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from superparams.cli import given
+from superparams.cli import common_options
 from superparams.cli.session import Session
 from superparams.errors import safe_text
 
@@ -15,20 +15,20 @@ __all__ = ["command"]
 
 @click.command("init")
 @click.argument("folder", default="experiments", type=click.Path(path_type=Path))
-@given.as_json
+@common_options.as_json
 @click.pass_obj
 def command(session: Session, folder: Path, is_json: bool) -> None:
     """Write a first example into a new folder FOLDER, and say how to run it.
 
     FOLDER is experiments/ by default. Existing files are never changed.
     """
-    from superparams.cli import document
+    from superparams.cli import json_document
     from superparams.cli.example import NAME
 
     written = _write(folder)
     start = _how(session, folder)
     if is_json:
-        document.write({"written": written, "run": f"{start} {NAME}"})
+        json_document.write({"written": written, "run": f"{start} {NAME}"})
         return
     click.echo("\n".join(f"wrote {safe_text.line(file)}" for file in written))
     lines = {
@@ -61,7 +61,7 @@ def _write(folder: Path) -> list[Path]:
 
 def _how(session: Session, folder: Path) -> str:
     """How to start what is in the folder, from here."""
-    from superparams.cli.lookup import find_root
+    from superparams.cli.name_lookup import find_root
     from superparams.errors import CommandError
 
     try:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams.cli import given
-from superparams.cli.parameters import NAME
+from superparams.cli import common_options
+from superparams.cli.click_types import NAME
 from superparams.cli.session import Session
 from superparams.errors import safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.loading import Loaded
-    from superparams.cli.state import State
+    from superparams.cli.experiment_state import State
+    from superparams.cli.file_imports import Loaded
     from superparams.declare.experiment import Experiment
 
 __all__ = ["command"]
@@ -26,8 +26,8 @@ __all__ = ["command"]
 
 @click.command("list")
 @click.argument("target", metavar="[NAME]", type=NAME, required=False)
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(session: Session, target: str | None, results: Path | None, is_json: bool) -> None:
     """List all experiments, or those of NAME, with their files and their state.
@@ -35,8 +35,8 @@ def command(session: Session, target: str | None, results: Path | None, is_json:
     The numbers are for the space that the file declares. Settings are "to do" if they failed, if
     they are stale (other code made their results), or if they have never run.
     """
-    from superparams.cli.loading import load_each
-    from superparams.cli.lookup import all_files, resolve, shown
+    from superparams.cli.file_imports import load_each
+    from superparams.cli.name_lookup import all_files, resolve, shown
 
     folder, root = session.results(results), session.root
     found = all_files(root) if target is None else resolve(root, target)
@@ -72,7 +72,7 @@ class _File:
 
 
 def _entry(cls: type[Experiment], results: Path) -> _Entry:
-    from superparams.cli.state import size_of, state_of
+    from superparams.cli.experiment_state import size_of, state_of
     from superparams.cli.streams import stdout_to_stderr
     from superparams.declare.experiment import name_of
     from superparams.declare.metaclass import fields_of
@@ -95,8 +95,8 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
 
 
 def _print(listed: list[_File], where: str) -> None:
-    from superparams.cli.lookup import shown
-    from superparams.cli.tables import styled
+    from superparams.cli.name_lookup import shown
+    from superparams.cli.terminal import styled
 
     entries = [entry for file in listed for entry in file.entries]
     if not entries and not any(file.loaded.error for file in listed):
@@ -118,7 +118,7 @@ def _cells(entry: _Entry) -> tuple[str, str, str]:
 
 
 def _print_entry(entry: _Entry, *widths: int) -> None:
-    from superparams.cli.tables import room
+    from superparams.cli.terminal import room
 
     name, size, state = _cells(entry)
     size = safe_text.padded(size, widths[1], right=True)
@@ -152,7 +152,7 @@ def _state(entry: _Entry) -> str:
 
 
 def _print_json(listed: list[_File]) -> None:
-    from superparams.cli import document
+    from superparams.cli import json_document
 
     experiments = [
         {**dataclasses.asdict(entry), "file": file.loaded.found.file}
@@ -164,4 +164,4 @@ def _print_json(listed: list[_File]) -> None:
         for file in listed
         if file.loaded.error is not None
     ]
-    document.write({"experiments": experiments, "broken": broken})
+    json_document.write({"experiments": experiments, "broken": broken})

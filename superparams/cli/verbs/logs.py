@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams.cli import given
+from superparams.cli import common_options
 from superparams.cli.session import Session
-from superparams.cli.tables import is_terminal
+from superparams.cli.terminal import is_terminal
 from superparams.errors import safe_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 @click.command("logs")
-@given.named
+@common_options.named
 @click.argument("words", metavar="[KEY]", nargs=-1)
 @click.option("--run", "called", metavar="RUN", help="The run; the newest by default.")
 @click.option(
@@ -36,8 +36,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
     help="Show all output of this worker.",
 )
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="The last N lines.")
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(
     session: Session,
@@ -63,7 +63,7 @@ def command(
       experiment logs RQ1 kernel=rbf C=1
       experiment logs RQ1 --worker 0 --tail 20
     """
-    from superparams.cli import document
+    from superparams.cli import json_document
 
     is_of_run = tuple(words) in ((), ("-",))
     if not is_of_run and (called is not None or rank is not None):
@@ -71,7 +71,7 @@ def command(
     find = _of_run(session, target, called, rank, results) if is_of_run else None
     about, log = find or _of_setting(session, target, words, results)
     if is_json:
-        document.write({**about, "log": None if log is None else _text(log, tail)})
+        json_document.write({**about, "log": None if log is None else _text(log, tail)})
     elif log is None:
         click.echo(
             "It ran in the process of the run itself: what it printed was not kept.", err=True
@@ -87,15 +87,15 @@ def _of_run(
     from superparams.store.runs.run_records import find_run
     from superparams.store.runs.setting_logs import log_of_run
 
-    cls = given.one(session.experiments(target), "a run")
-    run = find_run(given.root_of(session, cls, results), called or "last")
+    cls = common_options.one(session.experiments(target), "a run")
+    run = find_run(common_options.root_of(session, cls, results), called or "last")
     return {"experiment": name_of(cls), "run": run.name}, log_of_run(run.folder, rank)
 
 
 def _of_setting(
     session: Session, target: str, words: Sequence[str], results: Path | None
 ) -> tuple[dict[str, str], Log | None]:
-    from superparams.cli.settings import find_setting
+    from superparams.cli.setting_lookup import find_setting
     from superparams.declare.experiment import name_of
     from superparams.store.runs.setting_logs import log_of
 

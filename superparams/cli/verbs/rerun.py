@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given
-from superparams.cli.parameters import KEY
+from superparams.cli import common_options
+from superparams.cli.click_types import KEY
 from superparams.cli.session import Session
-from superparams.cli.tables import styled
+from superparams.cli.terminal import styled
 from superparams.cli.verbs.run import DEBUG, ENGINE, NO_PROGRESS, NUM_PROC, SETUP_TIMEOUT, TIMEOUT
 from superparams.errors import safe_text
 
 if TYPE_CHECKING:
-    from superparams.cli.running import Impossible
+    from superparams.cli.runner import Impossible
     from superparams.declare.experiment import Experiment
     from superparams.store import Results
 
@@ -25,7 +25,7 @@ __all__ = ["command"]
 
 
 @click.command("rerun")
-@given.named
+@common_options.named
 @click.argument("words", metavar="KEY... [FIELD=VALUES]...", nargs=-1, required=True, type=KEY)
 @NUM_PROC
 @ENGINE
@@ -33,8 +33,8 @@ __all__ = ["command"]
 @SETUP_TIMEOUT
 @DEBUG
 @NO_PROGRESS
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -56,8 +56,8 @@ def command(
       experiment rerun RQ1 3f2a 9c01
       experiment rerun RQ1 3f2a C=100
     """
-    from superparams.cli import document
-    from superparams.cli.again import chosen
+    from superparams.cli import json_document
+    from superparams.cli.key_prefixes import chosen
     from superparams.cli.streams import stdout_for_people
 
     session = ctx.ensure_object(Session)
@@ -67,7 +67,7 @@ def command(
             call = {**how, "only": keys, "resume": False, "progress": not no_progress}
             told.append(_run(space, call, session.results(results)))
     if is_json:
-        document.write([one.document for one in told])
+        json_document.write([one.document for one in told])
     else:
         for line in (line for one in told if isinstance(one, Again) for line in one.lines):
             click.echo(line)
@@ -89,8 +89,8 @@ class Again:
     @property
     def lines(self) -> Iterator[str]:
         """For a person."""
-        from superparams.cli.formats import as_table, for_people
-        from superparams.cli.tables import lines_of, room
+        from superparams.cli.table_formats import as_table, for_people
+        from superparams.cli.terminal import lines_of, room
 
         yield styled(safe_text.line(self.name), bold=True)
         every = self.rows.to_arrow(stale=True)
@@ -101,7 +101,7 @@ class Again:
     @property
     def document(self) -> dict[str, Any]:
         """For a program."""
-        from superparams.cli.formats import rows
+        from superparams.cli.table_formats import rows
 
         return {
             "experiment": self.name,
@@ -112,7 +112,7 @@ class Again:
 
 
 def _run(space: Experiment, call: dict[str, Any], results: Path) -> Again | Impossible:
-    from superparams.cli.running import Impossible, attempted
+    from superparams.cli.runner import Impossible, attempted
     from superparams.declare.experiment import name_of
     from superparams.store.table.index import keys_of
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given
+from superparams.cli import common_options
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
 
 
 @click.command("results")
-@given.named
+@common_options.named
 @click.option(
     "--where",
     multiple=True,
@@ -80,11 +80,11 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=given.from_here,
+    callback=common_options.from_here,
     help="Write to a file; the end of its name gives the format.",
 )
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(
     session: Session,
@@ -108,13 +108,13 @@ def command(
       experiment results RQ1 --where kernel=rbf --where 'accuracy>0.9'
       experiment results RQ1 -o table.csv
     """
-    from superparams.cli import document
+    from superparams.cli import json_document
 
     asked = Asked(sort, where, columns, is_failed, is_stale)
     form = form or _form_of(file)
     found = _loaded(session, target, results)
     if is_json:
-        document.write([_document(*one, asked, limit) for one in found])
+        json_document.write([_document(*one, asked, limit) for one in found])
     elif form == "table":
         _show(found, asked, limit)
     else:
@@ -127,7 +127,7 @@ def _form_of(file: Path | None) -> str:
     Raises:
         CommandError: When it asks for none.
     """
-    from superparams.cli.formats import SUFFIXES
+    from superparams.cli.table_formats import SUFFIXES
     from superparams.errors import CommandError
 
     if file is None:
@@ -151,7 +151,7 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     classes = session.experiments(target)
     found: list[Loaded] = []
     for cls in classes:
-        has_run = has_records(given.root_of(session, cls, results))
+        has_run = has_records(common_options.root_of(session, cls, results))
         is_needed = len(classes) == 1  # its error says what to do
         found.append((cls, cls.results(session.results(results)) if has_run or is_needed else None))
     if not any(made for _, made in found):
@@ -161,7 +161,7 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
 
 def _rows(found: Results, asked: Asked) -> pa.Table:
     """The rows that are asked for, with all columns."""
-    from superparams.cli.selecting import matching, ordered
+    from superparams.cli.row_selection import matching, ordered
 
     rows = found.failures if asked.is_failed else found
     rows = rows.stale if asked.is_stale else rows
@@ -170,8 +170,8 @@ def _rows(found: Results, asked: Asked) -> pa.Table:
 
 def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: bool) -> pa.Table:
     """The columns that are asked for; all columns unless they are for people."""
-    from superparams.cli.formats import for_people, has_stale
-    from superparams.cli.selecting import chosen
+    from superparams.cli.row_selection import chosen
+    from superparams.cli.table_formats import for_people, has_stale
 
     if asked.columns:
         names = chosen(table.column_names, asked.columns)
@@ -187,7 +187,7 @@ def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: b
 
 
 def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
-    from superparams.cli.tables import is_terminal, lines_of, room, styled
+    from superparams.cli.terminal import is_terminal, lines_of, room, styled
     from superparams.declare.experiment import name_of
     from superparams.errors import safe_text
     from superparams.errors.units import counted
@@ -224,8 +224,8 @@ def _table(
     results: Results, table: pa.Table, every: pa.Table, asked: Asked, most: int | None
 ) -> Table:
     """What is shown of the rows, with all that was asked for by name; errors where they are."""
-    from superparams.cli.formats import as_table
-    from superparams.cli.tables import room
+    from superparams.cli.table_formats import as_table
+    from superparams.cli.terminal import room
 
     names: list[str] = table.column_names
     keep = names if asked.columns else ["error"] if asked.is_failed else []
@@ -247,7 +247,7 @@ def _table(
 def _write(
     found: Sequence[Loaded], asked: Asked, limit: int | None, form: str, file: Path | None
 ) -> None:
-    from superparams.cli.formats import write
+    from superparams.cli.table_formats import write
     from superparams.declare.experiment import name_of
     from superparams.errors import CommandError
 
@@ -266,7 +266,7 @@ def _write(
 def _document(
     cls: type[Experiment], results: Results | None, asked: Asked, limit: int | None
 ) -> dict[str, Any]:
-    from superparams.cli.formats import rows
+    from superparams.cli.table_formats import rows
     from superparams.declare.experiment import name_of
 
     if results is None:

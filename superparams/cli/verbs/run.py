@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from superparams.cli import given
-from superparams.cli.parameters import NAME, OVERRIDE
+from superparams.cli import common_options
+from superparams.cli.click_types import NAME, OVERRIDE
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
-    from superparams.cli.running import Told
+    from superparams.cli.runner import Told
     from superparams.declare.experiment import Experiment
-    from superparams.policy import Asked
+    from superparams.run.options import Asked
 
 __all__ = ["command"]
 
@@ -194,8 +194,8 @@ def options(verb: Any) -> Any:
 @click.argument("target", metavar="NAME", type=NAME, required=False)
 @click.argument("overrides", metavar="[FIELD=VALUES]...", nargs=-1, type=OVERRIDE)
 @options
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.option(
     "-h", "--help", "is_help", is_flag=True, help="Show this help, and the fields of NAME."
 )
@@ -223,10 +223,10 @@ def command(
     if target is None:
         raise click.UsageError("Missing NAME: `experiment list` lists all experiments.", ctx)
     how = _how(given_options)
-    from superparams.cli import document
-    from superparams.cli.running import made
+    from superparams.cli import json_document
+    from superparams.cli.runner import made
     from superparams.cli.streams import stdout_for_people
-    from superparams.policy import asked
+    from superparams.run.options import asked
 
     what = asked(**how)  # wrong options are told before anything is imported
     folder = session.results(results)
@@ -241,7 +241,7 @@ def command(
             for line in () if is_json else one.lines:
                 click.echo(line)
     if is_json:
-        document.write([one.document for one in told])
+        json_document.write([one.document for one in told])
     ctx.exit(max(one.code for one in told))
 
 
@@ -265,7 +265,7 @@ def _help(ctx: click.Context, session: Session, target: str | None) -> None:
 def _write_experiments(
     formatter: click.HelpFormatter, ctx: click.Context, session: Session, target: str
 ) -> None:
-    from superparams.cli.fields import write_fields
+    from superparams.cli.field_table import write_fields
     from superparams.errors import safe_text
 
     classes = session.experiments(target)
@@ -292,8 +292,8 @@ def _how(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plans(spaces: Sequence[Experiment], what: Asked, folder: Path) -> Iterator[Told]:
-    from superparams.cli.planning import planned
-    from superparams.cli.running import attempted
+    from superparams.cli.plan_text import planned
+    from superparams.cli.runner import attempted
     from superparams.declare.experiment import name_of
 
     for space in spaces:
@@ -304,6 +304,6 @@ def _plans(spaces: Sequence[Experiment], what: Asked, folder: Path) -> Iterator[
 def _runs(
     session: Session, spaces: Sequence[Experiment], how: Mapping[str, Any], folder: Path
 ) -> Iterator[Told]:
-    from superparams.cli.running import run_each
+    from superparams.cli.runner import run_each
 
     yield from run_each(spaces, how, folder, session.program)

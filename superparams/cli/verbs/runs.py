@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams.cli import given
+from superparams.cli import common_options
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ NAMES = (
 
 
 @click.command("runs")
-@given.named
-@given.in_results
-@given.as_json
+@common_options.named
+@common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(session: Session, target: str, results: Path | None, is_json: bool) -> None:
     """List the runs of an experiment, oldest first.
@@ -44,20 +44,20 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     Example:
       experiment runs RQ1
     """
-    from superparams.cli import document
-    from superparams.cli.account import run_account
-    from superparams.cli.tables import lines_of, room, styled
+    from superparams.cli import json_document
+    from superparams.cli.run_document import run_account
+    from superparams.cli.terminal import lines_of, room, styled
     from superparams.declare.experiment import name_of
     from superparams.errors import safe_text
     from superparams.store.runs.run_records import runs
 
     found = {
-        name_of(cls): runs(given.root_of(session, cls, results))
+        name_of(cls): runs(common_options.root_of(session, cls, results))
         for cls in session.experiments(target)
     }
     if is_json:
         accounts = {name: list(map(run_account, made)) for name, made in found.items()}
-        document.write([{"experiment": name, "runs": told} for name, told in accounts.items()])
+        json_document.write([{"experiment": name, "runs": told} for name, told in accounts.items()])
         return
     for place, (name, made) in enumerate(found.items()):
         if len(found) > 1:
@@ -83,13 +83,13 @@ def _table(made: list[Run]) -> Table:
 
 
 def _cells(run: Run) -> list[str]:
-    from superparams.cli import told
+    from superparams.cli import readable
 
     outcomes = ", ".join(f"{number:,} {name}" for name, number in run.counts.items())
     return [
         run.name,
-        told.moment(run.start),
-        told.duration(run.seconds),
+        readable.moment(run.start),
+        readable.duration(run.seconds),
         run.state,
         outcomes or "none",
         (run.code or "")[:8],

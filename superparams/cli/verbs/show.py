@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given, told
-from superparams.cli.parameters import KEY
+from superparams.cli import common_options, readable
+from superparams.cli.click_types import KEY
 from superparams.cli.session import Session
-from superparams.cli.tables import COLOURS, styled
+from superparams.cli.terminal import COLOURS, styled
 from superparams.errors import safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.settings import Setting
+    from superparams.cli.setting_lookup import Setting
     from superparams.store.runs.run_records import Run
 
 __all__ = ["command"]
@@ -27,10 +27,10 @@ FILES = 10
 
 
 @click.command("show")
-@given.named
+@common_options.named
 @click.argument("words", metavar="KEY", nargs=-1, required=True, type=KEY)
-@given.in_results
-@given.as_json
+@common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(
     session: Session, target: str, words: Sequence[str], results: Path | None, is_json: bool
@@ -46,9 +46,9 @@ def command(
       experiment show RQ1 3f2a
       experiment show RQ1 kernel=rbf C=1
     """
-    from superparams.cli import document
-    from superparams.cli.origin import way_back
-    from superparams.cli.settings import find_setting
+    from superparams.cli import json_document
+    from superparams.cli.row_origin import way_back
+    from superparams.cli.setting_lookup import find_setting
     from superparams.declare.experiment import name_of
     from superparams.store.runs.run_records import run_named
 
@@ -57,7 +57,7 @@ def command(
     again = [*session.program.split(), "rerun", name_of(found.cls), found.key]
     back = list(way_back(run, session.root.project, again)) if run.is_there else []
     if is_json:
-        document.write(_document(found, run, back))
+        json_document.write(_document(found, run, back))
         return
     parts = (_setting(found), _outcome(found), _log(found), _origin(found, run), _back(back))
     for line in (line for part in parts for line in part):
@@ -87,12 +87,12 @@ def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
 
 
 def _text(x: Any) -> str:
-    from superparams.cli import document
+    from superparams.cli import json_document
 
     if x is None or isinstance(x, (str, float)):
         return "" if x is None else str(x)
-    made = document.plain(x)
-    return made if isinstance(made, str) else document.text(made)
+    made = json_document.plain(x)
+    return made if isinstance(made, str) else json_document.text(made)
 
 
 def _outcome(found: Setting) -> Iterator[str]:
@@ -100,9 +100,9 @@ def _outcome(found: Setting) -> Iterator[str]:
     yield ""
     status = styled(safe_text.line(row["status"]), bold=True, fg=COLOURS.get(row["status"]))
     attempt = f", attempt {row['attempt']}" if (row["attempt"] or 1) > 1 else ""
-    memory = f", {told.size(row['peak_memory'])} of memory" if row["peak_memory"] else ""
-    took = told.duration(row["seconds"])
-    yield f"{status}: took {took}, begun {told.moment(row['started'])}{attempt}{memory}"
+    memory = f", {readable.size(row['peak_memory'])} of memory" if row["peak_memory"] else ""
+    took = readable.duration(row["seconds"])
+    yield f"{status}: took {took}, begun {readable.moment(row['started'])}{attempt}{memory}"
     if row["error"]:
         for line in safe_text.lines(row["error"]).splitlines():
             yield f"  {styled(line, fg='red')}"
@@ -113,8 +113,8 @@ def _outcome(found: Setting) -> Iterator[str]:
 
 
 def _results(found: Setting) -> Iterator[str]:
-    from superparams.cli.formats import frame
-    from superparams.cli.tables import lines_of, room
+    from superparams.cli.table_formats import frame
+    from superparams.cli.terminal import lines_of, room
 
     names = found.results.results
     if found.rows.num_rows == 1:
@@ -151,7 +151,7 @@ def _origin(found: Setting, run: Run) -> Iterator[str]:
 
 
 def _told_of(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
-    from superparams.cli.origin import kept_files, not_readable, other_packages
+    from superparams.cli.row_origin import kept_files, not_readable, other_packages
 
     yield "run", f"{run.name}, {run.state}"
     yield "code", f"{str(run.code)[:8]}, {_code(found, run)}"
@@ -190,9 +190,9 @@ def _back(commands: Sequence[str]) -> Iterator[str]:
 
 
 def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
-    from superparams.cli.account import run_account
-    from superparams.cli.formats import rows
-    from superparams.cli.origin import kept_files, other_packages
+    from superparams.cli.row_origin import kept_files, other_packages
+    from superparams.cli.run_document import run_account
+    from superparams.cli.table_formats import rows
     from superparams.declare.experiment import name_of
     from superparams.store.runs.setting_logs import log_of
 

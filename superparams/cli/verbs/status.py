@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import given
+from superparams.cli import common_options
 from superparams.cli.session import Session
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.standing import Standing
+    from superparams.cli.recorded_settings import Standing
     from superparams.store.runs.run_records import Run
     from superparams.store.staleness.code_changes import Changes
 
@@ -21,9 +21,9 @@ __all__ = ["command"]
 
 
 @click.command("status")
-@given.named
-@given.in_results
-@given.as_json
+@common_options.named
+@common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(session: Session, target: str, results: Path | None, is_json: bool) -> None:
     """Count settings that are done, failed, stale and to do.
@@ -35,21 +35,22 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     Example:
       experiment status RQ1
     """
-    from superparams.cli import document
-    from superparams.cli.standing import standing
+    from superparams.cli import json_document
+    from superparams.cli.recorded_settings import standing
 
     made = (
-        standing(cls, given.root_of(session, cls, results)) for cls in session.experiments(target)
+        standing(cls, common_options.root_of(session, cls, results))
+        for cls in session.experiments(target)
     )
     if is_json:
-        document.write([_document(one) for one in made])
+        json_document.write([_document(one) for one in made])
         return
     for place, one in enumerate(made):
         click.echo("\n".join([*([""] if place else []), *_lines(one)]))
 
 
 def _lines(found: Standing) -> Iterator[str]:
-    from superparams.cli.tables import styled
+    from superparams.cli.terminal import styled
     from superparams.errors import safe_text
 
     yield styled(safe_text.line(found.name), bold=True)
@@ -72,7 +73,7 @@ def _lines(found: Standing) -> Iterator[str]:
 
 
 def _counts(found: Standing) -> str:
-    from superparams.cli.tables import COLOURS, styled
+    from superparams.cli.terminal import COLOURS, styled
 
     parts = [
         styled(f"{number:,} {name}", fg=COLOURS.get(name))
@@ -104,14 +105,14 @@ def _of_runs(found: Standing) -> Iterator[str]:
 
 
 def _state(run: Run) -> str:
-    from superparams.cli import told
+    from superparams.cli import readable
 
     if run.unseen is not None:
         return run.unseen
     if run.state == "running":
-        return f"running now for {told.duration(run.seconds)} (process {run.pid})"
-    lasted = f" after {told.duration(run.seconds)}" if run.seconds is not None else ""
-    when = told.moment(run.start)
+        return f"running now for {readable.duration(run.seconds)} (process {run.pid})"
+    lasted = f" after {readable.duration(run.seconds)}" if run.seconds is not None else ""
+    when = readable.moment(run.start)
     return f"{run.state}{lasted}{f', begun {when}' if when else ''}"
 
 
@@ -136,7 +137,7 @@ def _of_change(change: Any) -> Iterator[str]:
 
 
 def _document(found: Standing) -> dict[str, Any]:
-    from superparams.cli.account import run_account
+    from superparams.cli.run_document import run_account
     from superparams.store.runs.run_records import runs
 
     made = runs(found.root)

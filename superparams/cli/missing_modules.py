@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from superparams.identity.code.roots import NAME, is_installed
 
 if TYPE_CHECKING:
-    from superparams.cli.lookup import Root
+    from superparams.cli.name_lookup import Root
 
 __all__ = ["experiments_below", "missing_module"]
 

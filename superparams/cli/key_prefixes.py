@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.cli import given
-from superparams.cli.standing import Declared, declared
+from superparams.cli import common_options
+from superparams.cli.recorded_settings import Declared, declared
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
 from superparams.identity import key_text
@@ -43,7 +43,9 @@ def chosen(
     if not wanted:
         raise CommandError("give the beginning of a key, as `experiment results` shows it")
     classes = session.experiments(target)
-    spaces = [_space(cls, overrides, given.root_of(session, cls, results)) for cls in classes]
+    spaces = [
+        _space(cls, overrides, common_options.root_of(session, cls, results)) for cls in classes
+    ]
     found: dict[int, dict[str, None]] = {}
     for begun in wanted:
         met = [
@@ -103,7 +105,7 @@ def _not_one(
         shown = ", ".join(met[:5]) + (", …" if len(met) > 5 else "")
         return CommandError(f"{len(met):,} keys begin with {begun!r}: {shown}; give more of one")
     for cls in classes:
-        root = given.root_of(session, cls, results)
+        root = common_options.root_of(session, cls, results)
         index: Index | None = read_index(root) if has_records(root) else None
         if index is not None and beginning(index.keys, begun):
             return CommandError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from superparams.cli.parameters import NAME
+from superparams.cli.click_types import NAME
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session

@@ -83,14 +83,14 @@ def state_of(
 
 def _looked_up(space: Experiment, index: Index, codes: list[str]) -> State:
     from superparams.declare.keys import Keys
-    from superparams.plan import all_keys, recorded
+    from superparams.run.plan import all_keys, recorded
 
     counts = recorded(all_keys(Keys(space), space.n_settings).unique(), index, codes)
     return _state(counts, sum(counts.values()))
 
 
 def _estimated(size: int, index: Index, codes: list[str]) -> State:
-    from superparams.plan import recorded
+    from superparams.run.plan import recorded
 
     return _state(recorded(index.keys, index, codes), size, is_exact=False)
 

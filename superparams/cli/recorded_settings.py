@@ -17,7 +17,7 @@ from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.identity import key_of_text
 from superparams.identity.code.fingerprint import fingerprint
-from superparams.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
+from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
 from superparams.store import Index, equivalent, has_records, read_index
 from superparams.store.table.index import keys_of
 

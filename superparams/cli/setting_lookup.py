@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.cli import given
-from superparams.cli.formats import rows
-from superparams.cli.selecting import matching
+from superparams.cli import common_options
+from superparams.cli.row_selection import matching
+from superparams.cli.table_formats import rows
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
 from superparams.identity.code.fingerprint import fingerprint
@@ -71,7 +71,7 @@ def find_setting(
     found: list[tuple[type[Experiment], Results, pa.Table]] = []
     classes = session.experiments(target)
     for cls in classes:
-        if len(classes) == 1 or has_records(given.root_of(session, cls, results)):
+        if len(classes) == 1 or has_records(common_options.root_of(session, cls, results)):
             made = cls.results(session.results(results))
             found.append((cls, made, _matching(made, words)))
     met = [

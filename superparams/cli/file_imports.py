@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeGuard
 
-from superparams.cli.lookup import Found, Root
-from superparams.cli.missing import missing_module
+from superparams.cli.missing_modules import missing_module
+from superparams.cli.name_lookup import Found, Root
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
@@ -173,7 +173,7 @@ def _is_experiment(x: Any) -> TypeGuard[type[Experiment]]:
 
 
 def _broken(root: Root, found: Found, error: BaseException) -> Broken:
-    from superparams.cli.blame import users_part
+    from superparams.cli.user_errors import users_part
 
     told = users_part(error)
     frames = told.stack

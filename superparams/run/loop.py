@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from superparams.debugging import post_mortem
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys
 from superparams.errors import RunError, SettingFailed
@@ -24,12 +23,13 @@ from superparams.executor.engines import Control
 from superparams.executor.payload.own_process import Origin
 from superparams.executor.worker import trace_of
 from superparams.identity.code.fingerprint import fingerprint
-from superparams.interrupts import Interrupts
-from superparams.job import Job, prepare
-from superparams.keeping import HURRIED, PATIENCE, Keeping
 from superparams.outcomes.batches import counts, decode, seconds
-from superparams.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
-from superparams.policy import Asked, Policy, asked
+from superparams.run.code_record import HURRIED, PATIENCE, Keeping
+from superparams.run.debugger import post_mortem
+from superparams.run.interrupts import Interrupts
+from superparams.run.job import Job, prepare
+from superparams.run.options import Asked, Policy, asked
+from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.store import (
     Ledger,
     Results,

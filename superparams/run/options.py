@@ -14,7 +14,7 @@ from superparams.errors import EngineError, RunError
 from superparams.executor.engines import Control, Engine, Options, find, has_processes
 from superparams.identity import key_of_text, key_text
 from superparams.outcomes.outcome import Status
-from superparams.plan import Only
+from superparams.run.plan import Only
 
 __all__ = ["Asked", "Policy", "asked"]
 

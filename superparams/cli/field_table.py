@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from superparams.cli.tables import styled
+from superparams.cli.terminal import styled
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.words import Described, describe
 from superparams.errors import safe_text

@@ -10,8 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from superparams.cli.lookup import Root
-from superparams.cli.tree import Tree, classes_in
+from superparams.cli.file_tree import Tree, classes_in
+from superparams.cli.name_lookup import Root
 
 __all__ = ["overrides", "targets"]
 

@@ -12,13 +12,13 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from superparams.cli import blame
-from superparams.cli.formats import as_table, for_people
-from superparams.cli.tables import is_terminal, lines_of, room, styled
+from superparams.cli import user_errors
+from superparams.cli.table_formats import as_table, for_people
+from superparams.cli.terminal import is_terminal, lines_of, room, styled
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines import Control
-from superparams.run import run_all
+from superparams.run.loop import run_all
 from superparams.store import Results
 from superparams.store.failures import Failures, failures_of
 from superparams.store.result_tables import summary_of
@@ -180,7 +180,7 @@ def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
     except SuperparamsError as error:
         why = "\n".join([str(error), *getattr(error, "__notes__", ())])
     except (Exception, SystemExit) as error:
-        traceback = blame.told(error)
+        traceback = user_errors.told(error)
         if traceback is None:
             raise
         why = f"{name} cannot run\n{traceback}"

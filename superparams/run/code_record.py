@@ -6,7 +6,7 @@ import threading
 from typing import Final
 
 from superparams.errors.user_lines import warn_user
-from superparams.job import Job
+from superparams.run.job import Job
 from superparams.store import RunFolder, gather_later, save_source
 from superparams.store.runs.concurrent_runs import MOST_KEYS, save_keys
 

@@ -23,7 +23,7 @@ class Name(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Names that begin so, of the folder that the session is about."""
-        from superparams.cli.suggest import targets
+        from superparams.cli.completion_words import targets
         from superparams.errors import CommandError
 
         try:
@@ -41,7 +41,7 @@ class Override(click.ParamType):  # type: ignore[type-arg]
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Fields and points that begin so. The file is imported to know them."""
-        from superparams.cli.suggest import overrides
+        from superparams.cli.completion_words import overrides
 
         classes = ctx.obj.experiments(ctx.params["target"])
         return [*map(CompletionItem, overrides(classes, incomplete))]

@@ -31,8 +31,8 @@ from superparams.identity.code.script_changes import note_of_changes
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import names_of
 from superparams.outcomes.batches import Returned
-from superparams.plan import Plan, inside, plan, runs_of_done
-from superparams.policy import Asked, Policy
+from superparams.run.options import Asked, Policy
+from superparams.run.plan import Plan, inside, plan, runs_of_done
 from superparams.store import equivalent, has_records, read_index
 from superparams.store.names.field_owners import FIELDS_OF, owned_fields
 from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
@@ -134,7 +134,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
         EngineError: When the engine cannot do what is asked of it.
         StoreError: When `results` is a file, or what is recorded cannot be read.
         RunError: When there is no ``run``, or the text of the code that this process has imported
-            is not known; otherwise as `superparams.plan.plan`.
+            is not known; otherwise as `superparams.run.plan.plan`.
     """
     cls, options, policy = type(space), asked.options, asked.policy
     if cls.run is Experiment.run:

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from superparams.cli.tree import Tree, classes_in
+from superparams.cli.file_tree import Tree, classes_in
 from superparams.errors import CommandError
 from superparams.identity.code.roots import (
     NAME,
@@ -80,7 +80,7 @@ def find_root(start: Path) -> Root:
 
 
 def _no_root(start: Path, project: Path) -> str:
-    from superparams.cli.missing import experiments_below
+    from superparams.cli.missing_modules import experiments_below
 
     told = f"there is no folder {NAME}/ in {start}, nor above it in the project"
     below = [str(one.relative_to(project)) for one in experiments_below(project)]

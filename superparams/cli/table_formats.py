@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
-from superparams.cli import document
-from superparams.cli.tables import is_terminal
+from superparams.cli import json_document
+from superparams.cli.terminal import is_terminal
 from superparams.errors import CommandError, safe_text
 from superparams.store.names.field_owners import Owned
 from superparams.store.result_tables import cell, mark_nones, numbers, table_of
@@ -80,14 +80,14 @@ def _field(x: Any) -> str:
         return ""
     if isinstance(x, float):
         return repr(x)
-    made = document.plain(x)
-    return made if isinstance(made, str) else document.text(made)
+    made = json_document.plain(x)
+    return made if isinstance(made, str) else json_document.text(made)
 
 
 def _json(table: pa.Table, file: IO[str]) -> None:
     file.write("[")
     for place, row in enumerate(rows(table)):
-        file.write((",\n " if place else "\n ") + document.text(row))
+        file.write((",\n " if place else "\n ") + json_document.text(row))
     file.write("\n]\n" if table.num_rows else "]\n")
 
 
