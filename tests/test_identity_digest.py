@@ -35,8 +35,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superparams.errors import IdentityError
-from superparams.identity import (
-    canonical,
+from superparams.identity.digests.buffers import LEAF, buffer_digest
+from superparams.identity.digests.canonical import canonical
+from superparams.identity.digests.digest import (
     combine,
     digest,
     field_digest,
@@ -44,7 +45,6 @@ from superparams.identity import (
     key_text,
     seed_of,
 )
-from superparams.identity.digests.buffers import LEAF, buffer_digest
 from tests.timing import within
 
 ROOT = Path(__file__).parent.parent
@@ -547,7 +547,7 @@ def test_seeds_of_neighbours_are_unrelated() -> None:
 
 PROGRAM = """
 import collections, dataclasses, datetime, decimal, enum, pathlib, re, sys
-from superparams.identity import combine, digest, field_digest, key_text, seed_of
+from superparams.identity.digests.digest import combine, digest, field_digest, key_text, seed_of
 
 class Color(enum.Enum):
     RED = 1
@@ -614,7 +614,7 @@ def test_a_worker_names_the_main_module_as_its_driver_does(tmp_path: Path) -> No
     program.write_text(PROGRAM)
     worker = tmp_path / "worker.py"
     worker.write_text(
-        "from superparams.identity import set_main_name\n"
+        "from superparams.identity.module_names import set_main_name\n"
         "set_main_name('program')\n"
         f"exec(compile(open({str(program)!r}).read(), '<worker>', 'exec'), globals())\n"
     )

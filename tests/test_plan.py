@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from superparams import Experiment, search, value
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
-from superparams.identity import key_text
+from superparams.identity.digests.digest import key_text
 from superparams.run.plan import COUNTED, LARGEST_PLAN, plan, ranges_of, recorded
 from superparams.store import Index
 from tests.timing import within

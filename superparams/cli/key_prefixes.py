@@ -14,7 +14,7 @@ from superparams.cli import common_options
 from superparams.cli.recorded_settings import Declared, declared
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
-from superparams.identity import key_text
+from superparams.identity.digests.digest import key_text
 from superparams.store import Index, has_records, read_index
 
 if TYPE_CHECKING:

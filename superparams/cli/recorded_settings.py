@@ -15,8 +15,8 @@ from superparams.declare.descriptors import is_open
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
-from superparams.identity import key_of_text
 from superparams.identity.code.fingerprint import fingerprint
+from superparams.identity.digests.digest import key_of_text
 from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
 from superparams.store import Index, equivalent, has_records, read_index
 from superparams.store.table.index import keys_of

@@ -51,7 +51,7 @@ ALONE: Final = Place()
 
 def name_of(cls: type[Experiment]) -> str:
     """``module.Class``, the same whether its file is run or imported."""
-    from superparams.identity import module_name
+    from superparams.identity.module_names import module_name
 
     return f"{module_name(cls.__module__)}.{cls.__qualname__.replace('<locals>.', '')}"
 
@@ -133,7 +133,7 @@ class Experiment(Params):
             SpaceError: For an open space; each of its settings has a key.
             IdentityError: For a field whose value has no stable content.
         """
-        from superparams.identity import key_text
+        from superparams.identity.digests.digest import key_text
 
         return key_text(self._key)
 
@@ -154,7 +154,7 @@ class Experiment(Params):
         generators are seeded from it as well, see `seed_globals`. A declared field ``seed``
         replaces it.
         """
-        from superparams.identity import seed_of
+        from superparams.identity.digests.digest import seed_of
 
         return seed_of(self._key)
 

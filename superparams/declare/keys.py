@@ -18,8 +18,13 @@ from superparams.declare.layout import Layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params, layout_of
 from superparams.errors import FieldError, IdentityError, SpaceError
-from superparams.identity import combine, field_digest, field_digester, given_digest
-from superparams.identity.digests.digest import MODULUS
+from superparams.identity.digests.digest import (
+    MODULUS,
+    combine,
+    field_digest,
+    field_digester,
+    given_digest,
+)
 from superparams.space.algebra import Dimension, Points, Zipped
 
 __all__ = ["Keys", "fixed_inside", "key_of"]

@@ -31,7 +31,7 @@ from superparams.executor.payload.script import adopt as adopt_script
 from superparams.executor.preload import libraries_of
 from superparams.executor.process_state import Surroundings
 from superparams.executor.process_state.random_generators import Generators, aside
-from superparams.identity import key_text, seed_of
+from superparams.identity.digests.digest import key_text, seed_of
 from superparams.identity.module_names import main_name, set_main_name
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen

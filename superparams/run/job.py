@@ -24,10 +24,10 @@ from superparams.executor.process_state import Surroundings, differences
 from superparams.executor.process_state.imported_packages import generators_of
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.worker import Program
-from superparams.identity import key_text
 from superparams.identity.code.fingerprint import Code, fingerprint
 from superparams.identity.code.project import project_root
 from superparams.identity.code.script_changes import note_of_changes
+from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import names_of
 from superparams.outcomes.batches import Returned

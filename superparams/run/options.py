@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, SupportsIndex, cast, get_args
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError
 from superparams.executor.engines import Control, Engine, Options, find, has_processes
-from superparams.identity import key_of_text, key_text
+from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.outcomes.outcome import Status
 from superparams.run.plan import Only
 

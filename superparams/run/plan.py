@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.errors.units import counted
-from superparams.identity import key_of_text
+from superparams.identity.digests.digest import key_of_text
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store import Index
 from superparams.store.table.newest_outcomes import STATUSES

@@ -163,7 +163,8 @@ try:
     execute("experiment", ["--help"])
 finally:
     heavy = ("pyarrow", "numpy", "rich", "cloudpickle", "superparams.run.loop", "superparams.store",
-             "superparams.identity", "superparams.cli.name_lookup", "superparams.cli.verbs")
+             "superparams.identity.digests", "superparams.identity.code",
+             "superparams.cli.name_lookup", "superparams.cli.verbs")
     print([name for name in heavy if name in sys.modules])
 """
 

@@ -21,7 +21,7 @@ from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import table_value
 from superparams.errors import IdentityError
 from superparams.errors.short_repr import shorten
-from superparams.identity import field_digest, given_digest, key_text
+from superparams.identity.digests.digest import field_digest, given_digest, key_text
 from superparams.outcomes.arrow import to_json
 from superparams.store.names.field_owners import Condition, are_conditions, spots
 
