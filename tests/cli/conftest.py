@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Project
-from tests.cli.fitting import FIT
+from tests.cli.noting_experiment import FIT
 
 
 @pytest.fixture

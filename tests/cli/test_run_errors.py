@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.cli.fitting import FIT, LACKS, ran, run
+from tests.cli.noting_experiment import FIT, LACKS, ran, run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

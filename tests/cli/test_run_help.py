@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.command import Project
-from tests.cli.fitting import run
+from tests.cli.noting_experiment import run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

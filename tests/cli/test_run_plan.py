@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import Project
-from tests.cli.fitting import FIT, bad, ran, run, tree
+from tests.cli.noting_experiment import FIT, bad, ran, run, tree
 from tests.timing import stretch
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.cli.fitting import FIT, LACKS, bad, column, ran, run
+from tests.cli.noting_experiment import FIT, LACKS, bad, column, ran, run
 from tests.runs import Terminal, alive, family, recorded
 from tests.timing import scaled, wait_for, within
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project
-from tests.cli.fits import edit, fits, root
+from tests.cli.six_settings import edit, fits, root
 from tests.runs import Terminal
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from superparams.store import Results, run_folders
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.cli.fits import edit, fits, key, record, root
+from tests.cli.six_settings import edit, fits, key, record, root
 from tests.runs import Terminal
 from tests.timing import wait_for
 

@@ -8,7 +8,7 @@ import pytest
 
 from superparams.store import run_folders
 from tests.cli.command import Project
-from tests.cli.fits import edit, fits, key, record, root
+from tests.cli.six_settings import edit, fits, key, record, root
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from superparams.store import run_folders
 from tests.cli.command import Project
-from tests.cli.fits import fits, key, root
+from tests.cli.six_settings import fits, key, root
 
 
 @pytest.fixture(scope="module")

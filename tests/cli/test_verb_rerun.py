@@ -6,7 +6,7 @@ from pathlib import Path
 
 from superparams.store import Results, run_folders
 from tests.cli.command import Project
-from tests.cli.fits import fits, key, root
+from tests.cli.six_settings import fits, key, root
 
 
 def test_exactly_these_settings(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.cli.fits import edit, fits, key, record, root
+from tests.cli.six_settings import edit, fits, key, record, root
 from tests.runs import Terminal
 from tests.timing import PATIENCE
 

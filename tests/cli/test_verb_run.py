@@ -9,7 +9,7 @@ import pytest
 
 from superparams.adapters.processors import cores
 from tests.cli.command import Project
-from tests.cli.fitting import FIT, LACKS, bad, column, ran, rows, run
+from tests.cli.noting_experiment import FIT, LACKS, bad, column, ran, rows, run
 from tests.timing import scaled
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

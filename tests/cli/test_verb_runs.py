@@ -7,7 +7,7 @@ from pathlib import Path
 
 from superparams.store import run_folders
 from tests.cli.command import Project
-from tests.cli.fits import edit, fits, record, root
+from tests.cli.six_settings import edit, fits, record, root
 
 
 def test_one_line_a_run_oldest_first(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from superparams.store import run_folders
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.cli.fits import edit, fits, key, root
+from tests.cli.six_settings import edit, fits, key, root
 from tests.timing import PATIENCE
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.cli.fits import edit, fits, record, root
+from tests.cli.six_settings import edit, fits, record, root
 from tests.timing import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -279,7 +279,7 @@ def test_killed_at_every_call(tmp_path: Path, call: str) -> None:
     assert sum(killed) >= 3
 
 
-# ---- 28: see tests/test_ledger.py for a tail torn at every byte
+# ---- 28: see tests/store/test_ledger.py for a tail torn at every byte
 
 
 def test_garbage_after_the_end(tmp_path: Path) -> None:

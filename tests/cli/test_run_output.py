@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
-from tests.cli.fitting import FIT, LACKS, bad, column, run
+from tests.cli.noting_experiment import FIT, LACKS, bad, column, run
 from tests.runs import recorded, start
 from tests.timing import PATIENCE, wait_for
 

@@ -47,7 +47,7 @@ from superparams.identity.digests.digest import (
 )
 from tests.timing import within
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 class Color(enum.Enum):

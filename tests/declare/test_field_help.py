@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, Literal, NewType, TypeVar
 
 import numpy as np
 import pytest
-from made import ENVIRONMENT, made
+from one_field import ENVIRONMENT, made
 
 from superparams import Experiment, Params, search, value
 from superparams.declare.words import Described, describe

@@ -330,7 +330,7 @@ print("fine")
 def test_classes_by_value_travel_to_another_process(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def run(*arguments: object, given: bytes = b"") -> bytes:
         command = [sys.executable, "-W", "error", *map(str, arguments)]

@@ -522,7 +522,7 @@ def test_what_cannot_be_rebuilt_is_told(tmp_path: Path) -> None:
 
 def run_python(script: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", script]
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=root, **options)
 
 

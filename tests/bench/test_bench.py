@@ -26,7 +26,7 @@ def bench(folder: Path, *words: str) -> dict[str, Any]:
     """What the command wrote into a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers", "--into", str(folder), *words],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env=environment(),
         capture_output=True,
         text=True,
@@ -103,7 +103,7 @@ class TestSummary:
         assert rows["multiprocessing.Pool"][-1] == "19 of 20, does not end |"
 
     def test_the_readme_has_what_make_bench_wrote(self, tmp_path: Path) -> None:
-        root = Path(__file__).parents[1]
+        root = Path(__file__).parents[2]
         results = json.loads((root / "benchmarks" / "results.json").read_text())
         assert results["command"] == "make bench"
         readme = (root / "README.md").read_text()

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from made import ENVIRONMENT
+from one_field import ENVIRONMENT
 
 from superparams import Experiment, Params, search
 from superparams.declare.descriptors import Search

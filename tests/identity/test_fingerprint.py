@@ -19,7 +19,7 @@ from superparams.identity.code import project
 from superparams.identity.code.fingerprint import diff, fingerprint, unified_diff
 from tests.timing import within
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 FILES = {
     "pyproject.toml": "",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.timing import PATIENCE
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "experiments"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "experiments"
 pytest.importorskip("sklearn")
 
 # A space of four settings: two of each model.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from made import made, meant, points
+from one_field import made, meant, points
 
 from superparams import Experiment, search, value
 from superparams.errors import FieldError

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, NewType, Optional
 
 import numpy as np
 import pytest
-from made import made, meant
+from one_field import made, meant
 
 from superparams import Params
 from superparams.errors import FieldError
