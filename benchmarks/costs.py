@@ -39,7 +39,9 @@ from superparams.executor.engines.processes.worker_output import Output
 from superparams.executor.worker import Program
 from superparams.outcomes.batches import counts, decode
 from superparams.outcomes.outcome import parts as parts_of
-from superparams.store import Ledger, RunFolder, compact
+from superparams.store.ledger.writer import Ledger
+from superparams.store.runs.folder import RunFolder
+from superparams.store.table.merge import compact
 
 WORKERS = 2
 BATCH = 4_000  # about what a worker sends at once, every 20 ms

@@ -31,7 +31,9 @@ from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 from superparams.run.plan import plan
-from superparams.store import Ledger, experiment_folder, read_index
+from superparams.store.ledger.writer import Ledger
+from superparams.store.runs.folder import experiment_folder
+from superparams.store.table.index import read_index
 
 
 class Nothing(Experiment):

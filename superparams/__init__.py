@@ -16,7 +16,7 @@ from superparams.identity.source_texts import hold_from_now
 if TYPE_CHECKING:
     from superparams.cli import entrypoint as entrypoint
     from superparams.executor.payload import shared_empty as shared_empty
-    from superparams.store import Results as Results
+    from superparams.store.results import Results as Results
 
 __all__ = [
     "Experiment",
@@ -34,7 +34,7 @@ hold_from_now()
 
 # What a class body does not need is imported when it is first asked for.
 _LATER = {
-    "Results": "superparams.store",
+    "Results": "superparams.store.results",
     "entrypoint": "superparams.cli",
     "shared_empty": "superparams.executor.payload",
 }

@@ -8,7 +8,9 @@ from typing import Any
 
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Index, Ledger, RunFolder
+from superparams.store.ledger.writer import Ledger
+from superparams.store.runs.folder import RunFolder
+from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from superparams.store import read
+from superparams.store.ledger.reader import read
 from tests.timing import PATIENCE
 from tests.timing import wait_for as wait_for
 

@@ -1,1 +1,6 @@
-"""What is known of libraries: how objects of theirs are copied for a setting."""
+"""What is known of foreign libraries, and of the system.
+
+`content` compares, hashes and copies the contents of values. `copies` gives a setting data of its
+own where all settings share it. `processors` counts the processors of this process. `pyinstaller`
+tells PyInstaller what an application needs. This room imports from `errors`.
+"""

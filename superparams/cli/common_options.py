@@ -54,7 +54,7 @@ def as_json(verb: _F) -> _F:
 def root_of(session: Session, cls: type[Experiment], results: Path | None) -> Path:
     """The folder in which all of an experiment's results are kept."""
     from superparams.declare.experiment import name_of
-    from superparams.store import experiment_folder
+    from superparams.store.runs.folder import experiment_folder
 
     return experiment_folder(session.results(results), name_of(cls))
 

@@ -78,8 +78,10 @@ def overrides(classes: Iterable[type[Any]], begun: str) -> list[str]:
 
 def _fields(cls: type[Any], depth: int) -> Iterator[tuple[str, list[str]]]:
     """The fields of a class, and of the groups in it by dotted names, with what they may be."""
-    from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
+    from superparams.declare.descriptors import REQUIRED, Value
     from superparams.declare.metaclass import recorded_fields
+    from superparams.space.axis import Axis
+    from superparams.space.groups import is_group
 
     for name, field in recorded_fields(cls).items():
         declared = field.declared

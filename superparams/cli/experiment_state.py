@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from superparams.declare.descriptors import Value, is_group, is_open
+from superparams.declare.descriptors import Value
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params, layout_of
+from superparams.space.groups import is_group, is_open
 
 if TYPE_CHECKING:
-    from superparams.store import Index
+    from superparams.store.table.index import Index
 
 __all__ = ["LARGEST", "State", "size_of", "state_of"]
 
@@ -66,7 +67,9 @@ def state_of(
     """
     if not results.is_dir():  # before the store is loaded, and pyarrow with it
         return None
-    from superparams.store import equivalent, experiment_folder, has_records, read_index
+    from superparams.store.runs.folder import experiment_folder, has_records
+    from superparams.store.staleness.acceptances import equivalent
+    from superparams.store.table.index import read_index
 
     root = experiment_folder(results, name_of(cls))
     if not has_records(root):

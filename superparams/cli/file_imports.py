@@ -177,7 +177,7 @@ def _broken(root: Root, found: Found, error: BaseException) -> Broken:
 
     told = users_part(error)
     frames = told.stack
-    what = "".join([*told.format(), *missing_module(root, error)]).rstrip()
+    what = "".join([*told.format(), *missing_module(root.project, error)]).rstrip()
     broken = Broken(f"{found.file} cannot be imported\n{what}")
     # A text that is no Python has no frame of its own: the error itself tells where.
     place = error if isinstance(error, SyntaxError) or not frames else frames[-1]

@@ -15,7 +15,8 @@ from superparams.cli.recorded_settings import Declared, declared
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
 from superparams.identity.digests.digest import key_text
-from superparams.store import Index, has_records, read_index
+from superparams.store.runs.folder import has_records
+from superparams.store.table.index import Index, read_index
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session

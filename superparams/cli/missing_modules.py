@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from superparams.identity.code.roots import NAME, is_installed
-
-if TYPE_CHECKING:
-    from superparams.cli.name_lookup import Root
 
 __all__ = ["experiments_below", "missing_module"]
 
@@ -18,16 +14,16 @@ DEEPEST = 3  # levels of folders below the root of the project that are searched
 MOST = 2000  # folders that are searched at most
 
 
-def missing_module(root: Root, error: BaseException) -> Iterator[str]:
+def missing_module(project: Path, error: BaseException) -> Iterator[str]:
     """The remedy for an import that failed although the module is in the project; else nothing."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return
     first = error.name.partition(".")[0]
-    for folder in _folders(root.project):
+    for folder in _folders(project):
         file, package = folder / f"{first}.py", folder / first
         if file.is_file() or any(package.glob("*.py")):
-            what = (file if file.is_file() else package).relative_to(root.project)
-            below = folder.relative_to(root.project)
+            what = (file if file.is_file() else package).relative_to(project)
+            below = folder.relative_to(project)
             yield (
                 f"{what} exists, but {below}/ is not on the import path: install the project "
                 f"(pip install -e .), or set PYTHONPATH={below}\n"

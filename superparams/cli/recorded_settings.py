@@ -11,15 +11,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.declare.descriptors import is_open
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.identity.digests.digest import key_of_text
 from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse, recorded
-from superparams.store import Index, equivalent, has_records, read_index
-from superparams.store.table.index import keys_of
+from superparams.space.groups import is_open
+from superparams.store.runs.folder import has_records
+from superparams.store.staleness.acceptances import equivalent
+from superparams.store.table.index import Index, keys_of, read_index
 
 __all__ = ["Declared", "Standing", "declared", "standing"]
 

@@ -17,11 +17,11 @@ from superparams.cli.table_formats import as_table, for_people
 from superparams.cli.terminal import is_terminal, lines_of, room, styled
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import SuperparamsError, safe_text
-from superparams.executor.engines import Control
+from superparams.executor.engines.contract import Control
 from superparams.run.loop import run_all
-from superparams.store import Results
-from superparams.store.failures import Failures, failures_of
-from superparams.store.result_tables import summary_of
+from superparams.store.results import Results
+from superparams.views.failures import Failures, failures_of
+from superparams.views.result_tables import summary_of
 
 __all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
 

@@ -17,7 +17,9 @@ from superparams.cli.table_formats import rows
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
 from superparams.identity.code.fingerprint import fingerprint
-from superparams.store import Results, equivalent, has_records
+from superparams.store.results import Results
+from superparams.store.runs.folder import has_records
+from superparams.store.staleness.acceptances import equivalent
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session

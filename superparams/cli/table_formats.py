@@ -17,12 +17,12 @@ from superparams.cli import json_document
 from superparams.cli.terminal import is_terminal
 from superparams.errors import CommandError, safe_text
 from superparams.store.names.field_owners import Owned
-from superparams.store.result_tables import cell, mark_nones, numbers, table_of
 from superparams.store.table.lazy_rows import Rows, as_dicts
+from superparams.views.result_tables import cell, mark_nones, numbers, table_of
 from superparams.views.text_table import Table
 
 if TYPE_CHECKING:
-    from superparams.store import Results
+    from superparams.store.results import Results
 
 __all__ = ["SUFFIXES", "as_table", "for_people", "frame", "has_stale", "rows", "write"]
 

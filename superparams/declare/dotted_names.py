@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = ["by_name", "by_place", "has_inner", "inner", "meant", "unknown"]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from superparams.executor.engines import Engine
+    from superparams.executor.engines.contract import Engine
     from superparams.outcomes.outcome import Status
     from superparams.run.plan import Only
     from superparams.store.results import Results
@@ -181,7 +181,7 @@ class Experiment(Params):
     @property
     def folder(self) -> Path:
         """The directory of this setting, the same in every run; it is created on first use."""
-        from superparams.store import experiment_folder
+        from superparams.store.runs.folder import experiment_folder
         from superparams.store.runs.results_path import results_folder
 
         run = self._place.folder

@@ -11,20 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from superparams.adapters.content import fresh, holds_mutable, snapshot
-from superparams.declare.descriptors import (
-    FIELDS,
-    REQUIRED,
-    Axis,
-    Required,
-    Search,
-    Value,
-    is_group,
-    is_open,
-)
+from superparams.declare.descriptors import REQUIRED, Required, Search, Value
 from superparams.declare.mistakes import refuse_no_group, takes_only_groups
 from superparams.declare.points import axis_of, refuse_hidden
 from superparams.errors import FieldError, say_where
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
+from superparams.space.groups import FIELDS, is_group, is_open
 
 __all__ = [
     "Field",

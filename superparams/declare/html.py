@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from superparams.declare.descriptors import is_open
 from superparams.declare.presentation import axes_of, headline, shown_fields
 from superparams.errors.safe_text import markup
 from superparams.space.algebra import dimension_of
+from superparams.space.groups import is_open
 
 __all__ = ["LEFT", "as_html", "caption_of", "table_of_pairs"]
 

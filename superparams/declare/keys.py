@@ -12,7 +12,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from superparams.declare.descriptors import Axis, Value, is_group, is_open
+from superparams.declare.descriptors import Value
 from superparams.declare.field import Field, declared_of
 from superparams.declare.layout import Layout
 from superparams.declare.metaclass import fields_of, recorded_fields
@@ -26,6 +26,8 @@ from superparams.identity.digests.digest import (
     given_digest,
 )
 from superparams.space.algebra import Dimension, Points, Zipped
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group, is_open
 
 __all__ = ["Keys", "fixed_inside", "key_of"]
 

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from superparams.adapters.content import same
-from superparams.declare.descriptors import FIELDS, REQUIRED, Axis, Value, is_group, is_open
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
 from superparams.declare.metaclass import SUBCLASSED, recorded_fields
+from superparams.space.axis import Axis
+from superparams.space.groups import FIELDS, is_group, is_open
 
 __all__ = [
     "axes_with_names",

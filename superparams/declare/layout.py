@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from superparams.adapters.content import fresh, holds_mutable, never_ran
-from superparams.declare.descriptors import FIELDS, Axis, Value, is_group
+from superparams.declare.descriptors import Value
 from superparams.declare.field import Field, declared_of
 from superparams.errors import FieldError, SpaceError, say_where
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
 from superparams.space.algebra import Alternatives, Kept, Nested, Product, dimension_of, zipped
+from superparams.space.axis import Axis
+from superparams.space.groups import FIELDS, is_group
 
 __all__ = ["Layout", "Refusal", "close_run", "keeps"]
 

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final, ParamSpec, TypeVar
 
-from superparams.declare.descriptors import is_group
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.secrets import points_of
 from superparams.errors import RunError
 from superparams.errors.user_lines import of_user
+from superparams.space.groups import is_group
 
 __all__ = ["OPTIONS", "notes_of", "refuse_old_hook", "with_new_names"]
 

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
-from superparams.declare.descriptors import FIELDS, REQUIRED, Axis, Search, Value
+from superparams.declare.descriptors import REQUIRED, Search, Value
 from superparams.declare.field import Field, resolve
 from superparams.declare.mistakes import is_method, refuse_slips
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.identity.source_texts import hold
+from superparams.space.axis import Axis
+from superparams.space.groups import FIELDS
 
 if sys.version_info >= (3, 11):
     from typing import dataclass_transform

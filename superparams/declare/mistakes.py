@@ -12,18 +12,11 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from superparams.declare.descriptors import (
-    REQUIRED,
-    Axis,
-    Search,
-    Value,
-    group_class,
-    is_group,
-    search,
-    value,
-)
+from superparams.declare.descriptors import REQUIRED, Search, Value, search, value
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
+from superparams.space.groups import group_class, is_group
 
 __all__ = [
     "is_method",

@@ -1,10 +1,9 @@
 """`Params`: a group of declared fields, as an instance.
 
-An instance is a *setting* when every field is fixed, a *space* while at least one axis is open.
 Keys of ``__dict__`` that begin with ``~`` cannot clash with fields: ``~open`` and ``~layout`` the
-open fields of a space, ``~lazy`` constants given at the call that are made on demand, ``~own`` what
-was made for this setting, ``~declared`` the values of which it has copies (a setting without it has
-been given to nobody yet), ``~labels`` axes with named points, ``~place`` and ``~key`` of a run.
+open fields of a space, ``~lazy`` constants of the call that are made on demand, ``~own`` what was
+made for this setting, ``~declared`` the values that it has copies of, ``~labels`` axes with names,
+``~place`` and ``~key`` of a run.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Iterable, Iterator, KeysView
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from superparams.adapters.content import fresh, hash_of, same
-from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group, is_open
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.dotted_names import by_name, by_place, has_inner, inner
 from superparams.declare.field import Field, copies_of, declared_of, pristine
 from superparams.declare.labels import axes_with_names
@@ -26,6 +25,8 @@ from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError,
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
 from superparams.space.algebra import Settings
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group, is_open
 
 if TYPE_CHECKING:
     from typing_extensions import Self

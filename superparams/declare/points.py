@@ -23,11 +23,13 @@ from collections.abc import (
 from typing import Any, Final, cast
 
 from superparams.adapters.content import snapshot
-from superparams.declare.descriptors import REQUIRED, Axis, Search, Value, is_group, is_open
+from superparams.declare.descriptors import REQUIRED, Search, Value
 from superparams.declare.mistakes import refuse_class, unknown_annotation
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group, is_open
 
 __all__ = ["axis_of", "refuse_hidden"]
 

@@ -9,13 +9,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, cast
 
 from superparams.adapters.content import PLAIN_MODULES, comes_from, fresh, same
-from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group, is_open
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field, declared_of
 from superparams.declare.labels import label_of, leaves_class_open, naming
 from superparams.declare.layout import Layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group, is_open
 
 __all__ = [
     "Rows",

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from superparams.declare.descriptors import Axis, Value, is_group
+from superparams.declare.descriptors import Value
 from superparams.declare.field import secrets_read
 from superparams.declare.metaclass import fields_of
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = ["hide", "looks_secret", "points_of", "variables_of"]
 

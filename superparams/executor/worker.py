@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from superparams.declare.descriptors import is_group, is_open
 from superparams.declare.experiment import Experiment, Place
 from superparams.declare.field import copies_of, pristine
 from superparams.declare.keys import Keys
@@ -36,6 +35,7 @@ from superparams.identity.module_names import main_name, set_main_name
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
 from superparams.outcomes.return_checks import called
+from superparams.space.groups import is_group, is_open
 
 __all__ = [
     "Place",

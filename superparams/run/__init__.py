@@ -1,1 +1,6 @@
-"""A run: its options, its plan, the loop that carries it out, and what ends it early."""
+"""A run, from its options to its table.
+
+`options` checks what `run_all` is given, `plan` tells which settings are to do, `loop` carries the
+run out, `code_record` keeps the code of a run, `interrupts` handles Ctrl-C, and `debugger` stops
+where a setting failed. This room imports from the rooms up to `views`.
+"""

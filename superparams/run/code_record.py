@@ -7,8 +7,9 @@ from typing import Final
 
 from superparams.errors.user_lines import warn_user
 from superparams.run.job import Job
-from superparams.store import RunFolder, gather_later, save_source
+from superparams.store.provenance.record import gather_later, save_source
 from superparams.store.runs.concurrent_runs import MOST_KEYS, save_keys
+from superparams.store.runs.folder import RunFolder
 
 __all__ = ["HURRIED", "PATIENCE", "Keeping"]
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from superparams.executor.engines import Control
+from superparams.executor.engines.contract import Control
 from superparams.executor.payload import pack
 from superparams.executor.worker import Program, Worker
 from superparams.views.notebook import in_notebook

@@ -19,7 +19,8 @@ from superparams.declare.presentation import given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
 from superparams.errors import RunError
 from superparams.executor.code_snapshot import Snapshot
-from superparams.executor.engines import Control, Engine, Options, find
+from superparams.executor.engines.contract import Control, Engine, Options
+from superparams.executor.engines.registry import find
 from superparams.executor.process_state import Surroundings, differences
 from superparams.executor.process_state.imported_packages import generators_of
 from superparams.executor.process_state.random_generators import CANNOT_SEED
@@ -33,14 +34,15 @@ from superparams.identity.source_texts import names_of
 from superparams.outcomes.batches import Returned
 from superparams.run.options import Asked, Policy
 from superparams.run.plan import Plan, inside, plan, runs_of_done
-from superparams.store import equivalent, has_records, read_index
 from superparams.store.names.field_owners import FIELDS_OF, owned_fields
 from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
 from superparams.store.names.name_changes import renamed_since
-from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.folder import RunFolder, has_records
 from superparams.store.runs.notebook_folder import home_of
 from superparams.store.runs.results_path import results_folder
+from superparams.store.staleness.acceptances import equivalent
 from superparams.store.table.column_order import ORDER_OF, declared_order
+from superparams.store.table.index import read_index
 
 __all__ = ["Job", "prepare"]
 

@@ -19,7 +19,7 @@ from superparams.errors import RunError, SettingFailed
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
 from superparams.executor.code_snapshot import installed
-from superparams.executor.engines import Control
+from superparams.executor.engines.contract import Control
 from superparams.executor.payload.own_process import Origin
 from superparams.executor.worker import trace_of
 from superparams.identity.code.fingerprint import fingerprint
@@ -30,22 +30,18 @@ from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
 from superparams.run.options import Asked, Policy, asked
 from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
-from superparams.store import (
-    Ledger,
-    Results,
-    RunFolder,
-    compact,
-    has_records,
-    read_index,
-)
-from superparams.store.result_tables import summary_of
+from superparams.store.ledger.writer import Ledger
+from superparams.store.results import Results
 from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, going_on
-from superparams.store.runs.folder import State
+from superparams.store.runs.folder import RunFolder, State, has_records
 from superparams.store.runs.notebook_folder import home_of
 from superparams.store.runs.report import keep_report
 from superparams.store.runs.results_path import results_folder
+from superparams.store.table.index import read_index
+from superparams.store.table.merge import compact
 from superparams.views.notebook import in_one_line
 from superparams.views.progress import Progress, conclude, say
+from superparams.views.result_tables import summary_of
 
 __all__ = ["results_of", "run_all"]
 

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal, SupportsIndex, cast, get_args
 
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError
-from superparams.executor.engines import Control, Engine, Options, find, has_processes
+from superparams.executor.engines.contract import Control, Engine, Options, has_processes
+from superparams.executor.engines.registry import find
 from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.outcomes.outcome import Status
 from superparams.run.plan import Only

@@ -16,7 +16,7 @@ from superparams.errors import RunError
 from superparams.errors.units import counted
 from superparams.identity.digests.digest import key_of_text
 from superparams.outcomes.arrow import plain_array, plain_scalar
-from superparams.store import Index
+from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
 
 __all__ = ["COUNTED", "Only", "Plan", "plan", "recorded"]

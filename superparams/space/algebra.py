@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from superparams.adapters.content import same
-from superparams.declare.descriptors import Axis, is_group
 from superparams.errors import SizeError, SpaceError
 from superparams.errors.units import counted
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = ["Dimension", "Kept", "Product", "Settings", "dimension_of", "zipped"]
 

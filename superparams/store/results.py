@@ -22,7 +22,6 @@ from superparams.store.names.field_owners import Owned
 from superparams.store.names.name_filters import columns_asked
 from superparams.store.names.renames import renamed_rows
 from superparams.store.provenance.record import Provenance, read_provenance
-from superparams.store.result_tables import shown_of, summary_of
 from superparams.store.runs.folder import TABLE, has_records
 from superparams.store.runs.results_path import results_folder
 from superparams.store.runs.run_records import kept_folder
@@ -102,17 +101,13 @@ class Results:
         return made
 
     @classmethod
-    def empty(
-        cls, root: Path, *, codes: Sequence[str] = (), code: Code | None = None, of: Any = None
-    ) -> Results:
-        """Results without rows, for an experiment without records."""
-        return cls(root, Rows.none(), codes=codes, code=code, of=of)
+    def empty(cls, root: Path, **how: Any) -> Results:
+        """Results without rows, for an experiment without records. how: as for `Results`."""
+        return cls(root, Rows.none(), **how)
 
     def __getstate__(self) -> dict[str, Any]:
         # Where they are taken to, the class may be another, or none.
         return {**self.__dict__, "of": None}
-
-    # ---- the table
 
     @property
     def path(self) -> Path:
@@ -149,8 +144,7 @@ class Results:
     @property
     def columns(self) -> list[str]:
         """The names of all columns."""
-        names: list[str] = self._rows.schema.names
-        return names
+        return list(self._rows.schema.names)
 
     @property
     def params(self) -> list[str]:
@@ -252,8 +246,6 @@ class Results:
         found._now, found.lost = now, self.lost
         found._is_of_stale = self._is_of_stale
         return found
-
-    # ---- rows that other code made
 
     @property
     def stale(self) -> Results:
@@ -387,14 +379,21 @@ class Results:
     @property
     def summary(self) -> str:
         """One line: `12 settings: 11 done, 1 failed · results/digits.Digits/results.parquet`."""
+        from superparams.views.result_tables import summary_of
+
         return summary_of(self)
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size((WIDTH, 24)).columns
-        return shown_of(self, self._rows, has_keys=False).as_text(width)
+        return str(self._shown().as_text(width))
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        yield shown_of(self, self._rows, has_keys=False).as_rich(options.max_width)
+        yield self._shown().as_rich(options.max_width)
 
     def _repr_html_(self) -> str:
-        return shown_of(self, self._rows, has_keys=True).as_html()
+        return str(self._shown(has_keys=True).as_html())
+
+    def _shown(self, *, has_keys: bool = False) -> Any:
+        from superparams.views.result_tables import shown_of
+
+        return shown_of(self, self._rows, has_keys=has_keys)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from superparams.store import Results
+from superparams.store.results import Results
 from tests.cli.command import Done, Project
 
 # Notes in the project's file `ran` what ran; the settings that its file `bad` names fail.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from superparams.store import Results
+from superparams.store.results import Results
 from tests.cli.command import Project
 
 FITS = '''

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 import superparams
 from superparams.cli.command import VERBS, _executed, load_verb
-from superparams.store import Results
+from superparams.store.results import Results
 from tests.cli.command import Project
 from tests.timing import PATIENCE
 

@@ -13,7 +13,9 @@ import pytest
 
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Ledger, RunFolder, compact, run_folders
+from superparams.store.ledger.writer import Ledger
+from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.table.merge import compact
 from tests.cli.command import EXPERIMENT, Done, Project
 from tests.recording import key
 from tests.runs import Terminal

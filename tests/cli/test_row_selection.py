@@ -14,7 +14,7 @@ import pytest
 
 from superparams.cli.row_selection import chosen, matching, ordered
 from superparams.errors import CommandError
-from superparams.store import Results
+from superparams.store.results import Results
 from tests.recording import done, failed, key, run
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from superparams.cli.table_formats import as_table, rows, write
 from superparams.errors import CommandError
-from superparams.store import Results
+from superparams.store.results import Results
 from tests.recording import done, run
 
 MIXED = pa.table(

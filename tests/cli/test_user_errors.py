@@ -15,7 +15,7 @@ from superparams import Experiment, search, value
 from superparams.cli.user_errors import told, users_part
 from superparams.declare.keys import Keys
 from superparams.errors import StoreError
-from superparams.store import Results
+from superparams.store.results import Results
 
 
 def raised(act: Callable[[], Any]) -> BaseException:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from superparams.store import Results, run_folders
+from superparams.store.results import Results
+from superparams.store.runs.folder import run_folders
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.six_settings import edit, fits, key, record, root
 from tests.runs import Terminal

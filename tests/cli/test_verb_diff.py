@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from superparams.store import run_folders
+from superparams.store.runs.folder import run_folders
 from tests.cli.command import Project
 from tests.cli.six_settings import edit, fits, key, record, root
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from superparams.store import run_folders
+from superparams.store.runs.folder import run_folders
 from tests.cli.command import Project
 from tests.cli.six_settings import fits, key, root
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from superparams.store import Results, run_folders
+from superparams.store.results import Results
+from superparams.store.runs.folder import run_folders
 from tests.cli.command import Project
 from tests.cli.six_settings import fits, key, root
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from superparams.store import run_folders
+from superparams.store.runs.folder import run_folders
 from tests.cli.command import Project
 from tests.cli.six_settings import edit, fits, record, root
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from superparams.store import run_folders
+from superparams.store.runs.folder import run_folders
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.six_settings import edit, fits, key, root
 from tests.timing import PATIENCE

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pytest
 
 from superparams.errors import SuperparamsError
-from superparams.executor.engines import Control, Engine
+from superparams.executor.engines.contract import Control, Engine
 from superparams.executor.worker import Place
 from superparams.outcomes.batches import decode
 from tests.contracts.programs import FunctionProgram, execute, rows, run

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from superparams.executor.engines import Control, Engine, Options
+from superparams.executor.engines.contract import Control, Engine, Options
 from superparams.executor.worker import Place
 from superparams.outcomes.batches import decode
 from superparams.outcomes.outcome import Outcome, Status

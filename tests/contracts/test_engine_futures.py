@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import pytest
 
 from superparams.errors import EngineError
-from superparams.executor.engines import Engine, find
+from superparams.executor.engines.contract import Engine
+from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import FunctionProgram, execute, rows

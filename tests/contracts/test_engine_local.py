@@ -13,7 +13,8 @@ import pytest
 
 from superparams import Experiment, search
 from superparams.errors import EngineError
-from superparams.executor.engines import Control, Engine, Options, find
+from superparams.executor.engines.contract import Control, Engine, Options
+from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import execute, rows, run

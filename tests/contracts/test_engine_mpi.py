@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from superparams.executor.engines import Engine, find
+from superparams.executor.engines.contract import Engine
+from superparams.executor.engines.registry import find
 from tests.contracts.engine import EngineContract
 
 if "mpi4py.futures" not in sys.modules:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from superparams.errors import EngineError
-from superparams.executor.engines import Engine, find
+from superparams.executor.engines.contract import Engine
+from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import FunctionProgram, execute, run
@@ -18,7 +19,7 @@ from tests.timing import slowness, wait_for, within
 
 INHERITS = """
 import threading
-from superparams.executor.engines import find
+from superparams.executor.engines.registry import find
 from tests.contracts.programs import run
 lock = threading.Lock()
 

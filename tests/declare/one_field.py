@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams import Params
-from superparams.declare.descriptors import Axis
+from superparams.space.axis import Axis
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 

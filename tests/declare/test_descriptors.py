@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.declare.descriptors import Axis
 from superparams.errors import FieldError
+from superparams.space.axis import Axis
 from tests.timing import within
 
 

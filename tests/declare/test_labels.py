@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from superparams import Params, search, value
-from superparams.declare.descriptors import Axis
 from superparams.declare.labels import label_of, labels_of
+from superparams.space.axis import Axis
 
 
 class Inner(Params):

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from superparams import Experiment, Params, search
-from superparams.declare.descriptors import Axis
 from superparams.declare.words import parse
 from superparams.errors import FieldError
+from superparams.space.axis import Axis
 
 
 def many(examples: int) -> settings:

@@ -21,18 +21,6 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert set(superparams.__all__) <= named
 
 
-def test_every_module_is_on_the_page_about_the_inside() -> None:
-    table = read("inside.md").partition("## Layers")[2]
-    named = {
-        name
-        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
-        for name in re.findall(r"`(.+?)`", row)
-    }
-    there = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-    there |= {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
-    assert named == there
-
-
 def names_in(file: str) -> list[str]:
     """The names of the tests in a file, without `test_`."""
     paths = list((ROOT / "tests").rglob(file))

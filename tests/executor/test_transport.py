@@ -250,7 +250,7 @@ def test_a_long_setting_holds_back_no_outcome_that_needs_arrow(tmp_path: Path) -
     script(tmp_path, EXPERIMENTS, "three.py")
     text = """
 import pathlib, threading, time
-from superparams.store import read
+from superparams.store.ledger.reader import read
 from three import Long
 
 def recorded():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from superparams.store import Results
+from superparams.store.results import Results
 from tests.runs import environment, output, script, start
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from superparams.errors import StoreError
-from superparams.store import RunFolder
 from superparams.store.provenance.record import read_provenance
+from superparams.store.runs.folder import RunFolder
 
 pytestmark = [
     pytest.mark.usefixtures("no_leaks"),

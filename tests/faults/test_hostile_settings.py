@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from superparams.executor.engines import find
 from superparams.executor.engines.processes import protocol
+from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.programs import Rows, run, wait_for
 

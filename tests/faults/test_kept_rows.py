@@ -17,9 +17,13 @@ import pytest
 
 from superparams.errors import StoreError
 from superparams.outcomes.batches import encode
-from superparams.store import Ledger, LedgerWarning, Results, compact, read_index, run_folders
 from superparams.store.cleanup import plan_cleaning
-from superparams.store.ledger.reader import ledger_files
+from superparams.store.ledger.reader import LedgerWarning, ledger_files
+from superparams.store.ledger.writer import Ledger
+from superparams.store.results import Results
+from superparams.store.runs.folder import run_folders
+from superparams.store.table.index import read_index
+from superparams.store.table.merge import compact
 from tests.recording import begun, done, failed, key, keys_of, run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

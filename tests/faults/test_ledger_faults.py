@@ -26,19 +26,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from superparams.errors import StoreError
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import (
-    Ledger,
-    Results,
-    RunFolder,
-    accept,
-    compact,
-    equivalent,
-    read_index,
-    run_folders,
-    withdraw,
-)
 from superparams.store.ledger.reader import LedgerWarning, ledger_files, read
-from superparams.store.table.merge import DAMAGED
+from superparams.store.ledger.writer import Ledger
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.staleness.acceptances import accept, equivalent, withdraw
+from superparams.store.table.index import read_index
+from superparams.store.table.merge import DAMAGED, compact
 from tests.recording import keys_of
 from tests.timing import PATIENCE
 
@@ -51,7 +45,9 @@ from pathlib import Path
 from superparams.errors import StoreError
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Ledger, RunFolder, compact
+from superparams.store.ledger.writer import Ledger
+from superparams.store.runs.folder import RunFolder
+from superparams.store.table.merge import compact
 root = Path(sys.argv[1])
 def one(number, size=1):
     return encode([Outcome(number, f"{number:032x}", "done", {"a": number}, {"x": "x" * size})])

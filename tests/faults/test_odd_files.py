@@ -14,9 +14,12 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams.errors import StoreError
-from superparams.store import LedgerWarning, Results, RunFolder, compact
+from superparams.store.ledger.reader import LedgerWarning
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder
 from superparams.store.table import checksum
 from superparams.store.table.lazy_rows import Rows
+from superparams.store.table.merge import compact
 from tests.recording import done, run
 from tests.runs import output
 

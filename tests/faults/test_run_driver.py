@@ -248,7 +248,7 @@ def test_25_a_full_disk(tmp_path: Path) -> None:
         subprocess.run(["mount", "-o", "remount,size=40M", str(disk)], check=True)
         before = output(
             tmp_path,
-            f"from superparams.store import read\nfrom pathlib import Path\n"
+            f"from superparams.store.ledger.reader import read\nfrom pathlib import Path\n"
             f"print(sum(b.num_rows for p in Path({str(disk)!r}).glob('*/runs/*/ledger') "
             "for b in read(p)))",
         )

@@ -206,7 +206,7 @@ def test_39_pools_and_runs_within_a_setting(tmp_path: Path) -> None:
 FORKED = """
 import os, threading, warnings
 from pathlib import Path
-from superparams.store import RunFolder
+from superparams.store.runs.folder import RunFolder
 class Slow:
     def __str__(self):
         begun.set()

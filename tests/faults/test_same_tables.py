@@ -26,7 +26,7 @@ from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, S
 
 import superparams.executor.worker
 from superparams import search, value
-from superparams.executor.engines import Control, Options, Todo
+from superparams.executor.engines.contract import Control, Options, Todo
 from superparams.executor.worker import Place, Program
 from superparams.outcomes.batches import encode
 

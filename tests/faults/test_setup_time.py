@@ -12,7 +12,7 @@ import pytest
 
 from superparams import Experiment, search
 from superparams.errors import EngineError
-from superparams.executor.engines import Options
+from superparams.executor.engines.contract import Options
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 

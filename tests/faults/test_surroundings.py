@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from superparams.errors import EngineError
-from superparams.executor.engines import Control, find
+from superparams.executor.engines.contract import Control
+from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.engine import Hostile
 from tests.contracts.programs import FunctionProgram, execute, rows, run
@@ -47,7 +48,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 HANGS = """
 import re, subprocess, sys
-from superparams.executor.engines import find
+from superparams.executor.engines.registry import find
 from tests.contracts.programs import execute
 def hang(index, place):
     if index < 2:
@@ -255,7 +256,7 @@ def test_21_an_exception_that_cannot_be_pickled_keeps_type_text_and_traceback() 
 
 INLINE = """
 import sys
-from superparams.executor.engines import find
+from superparams.executor.engines.registry import find
 from tests.contracts.programs import run
 class Thing:
     def __init__(self, y): self.y = y
@@ -291,7 +292,7 @@ import numpy, polars
 frame = polars.DataFrame({"a": list(range(10000))})
 frame.group_by(polars.col("a") % 7).len()
 numpy.ones((600, 600)) @ numpy.ones((600, 600))
-from superparams.executor.engines import find
+from superparams.executor.engines.registry import find
 from tests.contracts.programs import run
 def function(index, place):
     used = polars.DataFrame({"a": list(range(10000))}).group_by(polars.col("a") % 7).len()
@@ -337,7 +338,7 @@ def test_23_threads_that_loading_starts_do_not_hang_workers(tmp_path: Path) -> N
 
 LIMITED = """
 import resource, sys
-from superparams.executor.engines import find
+from superparams.executor.engines.registry import find
 from tests.contracts.programs import run
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 function = lambda index, place: {"y": index}
@@ -436,7 +437,7 @@ def test_37_the_last_output_of_a_worker_is_kept(tmp_path: Path) -> None:
 
 def test_37_without_a_folder_output_goes_where_the_drivers_goes() -> None:
     text = (
-        "from superparams.executor.engines import find\n"
+        "from superparams.executor.engines.registry import find\n"
         "from tests.contracts.programs import run\n"
         "def speak(index, place): print('spoken')\n"
         "found = run(find('processes'), speak, 1)\n"

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, Results, search
-from superparams.store import LedgerWarning, run_folders
+from superparams.store.ledger.reader import LedgerWarning
+from superparams.store.runs.folder import run_folders
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

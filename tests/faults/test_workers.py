@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from superparams.executor.engines import find
+from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.programs import Rows, rows, run
 from tests.contracts.programs import execute as execute_with
@@ -121,7 +121,7 @@ EATER = """
 import sys
 from pathlib import Path
 Path(sys.argv[1], "cgroup.procs").write_text("0")
-from superparams.executor.engines import find
+from superparams.executor.engines.registry import find
 from tests.contracts.programs import run
 def eat(index, place):
     kept = bytearray(b"x" * (600 << 20)) if index == 2 else None

@@ -14,7 +14,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams import Experiment, search
-from superparams.executor.engines import Control
+from superparams.executor.engines.contract import Control
 from superparams.run.interrupts import Interrupts
 from tests.runs import BY_INTERRUPT, Terminal, alive, family, recorded, script, start
 from tests.timing import PATIENCE, scaled, wait_for, within

@@ -26,7 +26,7 @@ from superparams.errors import (
     StoreError,
     SuperparamsError,
 )
-from superparams.store import read
+from superparams.store.ledger.reader import read
 from tests.runs import environment, output
 from tests.timing import scaled
 
@@ -499,7 +499,7 @@ EDITED = """
 import sys
 from pathlib import Path
 from superparams import Experiment, search
-from superparams.store import accept
+from superparams.store.staleness.acceptances import accept
 class Edited(Experiment):
     a: int = search([1, 2])
     def run(self):
@@ -654,12 +654,12 @@ import json, threading
 from pathlib import Path
 from superparams import Experiment, search
 from superparams.errors import SettingFailed
-from superparams.store import repository
+from superparams.store.provenance import git_state
 class Fails(Experiment):
     a: int = search([1, 2])
     def run(self):
         raise ValueError
-repository._SECONDS = 1.0
+git_state._SECONDS = 1.0
 try:
     Fails().run_all(on_error="raise", progress=False)
 except SettingFailed:

@@ -12,7 +12,7 @@ import pytest
 
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError, SuperparamsError
-from superparams.executor.engines import Options
+from superparams.executor.engines.contract import Options
 from superparams.run.options import asked
 
 KEYS = [f"{number:032x}" for number in (1, 2)]

@@ -15,7 +15,7 @@ from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.identity.digests.digest import key_text
 from superparams.run.plan import COUNTED, LARGEST_PLAN, plan, ranges_of, recorded
-from superparams.store import Index
+from superparams.store.table.index import Index
 from tests.timing import within
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.parquet as parquet
 import pytest
 
-from superparams.store import compact, read_index
 from superparams.store.ledger.exclusions import ALL, Without
-from superparams.store.table.merge import recorded_by
+from superparams.store.table.index import read_index
+from superparams.store.table.merge import compact, recorded_by
 from superparams.store.table.newest_outcomes import STATUSES
 from tests.recording import done, failed, key, keys_of, run
 

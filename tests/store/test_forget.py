@@ -11,9 +11,11 @@ import pytest
 
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Ledger, RunFolder, read, read_index
 from superparams.store.ledger.forget import forget_failures
-from superparams.store.ledger.reader import ledger_files, read_file
+from superparams.store.ledger.reader import ledger_files, read, read_file
+from superparams.store.ledger.writer import Ledger
+from superparams.store.runs.folder import RunFolder
+from superparams.store.table.index import read_index
 from superparams.store.table.newest_outcomes import STATUSES
 from tests.recording import done, failed, key, keys_of, run
 from tests.timing import PATIENCE
@@ -89,7 +91,7 @@ LIMITED = """
 import resource, sys
 from superparams.errors import StoreError
 from pathlib import Path
-from superparams.store import RunFolder
+from superparams.store.runs.folder import RunFolder
 from superparams.store.ledger.forget import forget_failures
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:

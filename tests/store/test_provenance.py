@@ -15,20 +15,16 @@ import pytest
 from superparams.errors import StoreError
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import (
-    Ledger,
-    Results,
-    RunFolder,
-    experiment_folder,
-    gather,
-    gather_later,
-    run_folders,
-    save_source,
-)
+from superparams.store.ledger.writer import Ledger
 from superparams.store.provenance import git_state
 from superparams.store.provenance import record as module
+from superparams.store.provenance.record import gather, gather_later, save_source
+from superparams.store.results import Results
 from superparams.store.runs.folder import (
+    RunFolder,
+    experiment_folder,
     is_alive,
+    run_folders,
     safe_name,
     this_process,
     write_all_durably,
@@ -211,12 +207,12 @@ def test_a_git_that_takes_too_long(
 TOLD = """
 import sys, warnings
 from superparams import Experiment, search
-from superparams.store import repository
+from superparams.store.provenance import git_state
 class Fit(Experiment):
     x: int = search([1, 2])
     def run(self):
         return {"y": self.x}
-repository._SECONDS = 0.3
+git_state._SECONDS = 0.3
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
     found = Fit().run_all(progress=False)

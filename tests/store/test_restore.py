@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from superparams.errors import StoreError
-from superparams.store import Provenance, Results, RunFolder
 from superparams.store.provenance.git_state import MAX_FILE
-from superparams.store.provenance.record import read_provenance
+from superparams.store.provenance.record import Provenance, read_provenance
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder
 from tests.runs import environment, output
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")

@@ -13,8 +13,10 @@ from rich.console import Console
 
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Ledger, Results, RunFolder
-from superparams.store.result_tables import cell
+from superparams.store.ledger.writer import Ledger
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder
+from superparams.views.result_tables import cell
 from tests.runs import Terminal, environment, output, script
 
 

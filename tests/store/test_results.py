@@ -22,7 +22,10 @@ from rich.console import Console
 from superparams.errors import StoreError
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Ledger, Results, RunFolder, accept, equivalent
+from superparams.store.ledger.writer import Ledger
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder
+from superparams.store.staleness.acceptances import accept, equivalent
 from tests.runs import output, script
 
 

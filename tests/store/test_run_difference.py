@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from superparams.store import RunFolder
 from superparams.store.ledger.writer import MAX_STREAMS
+from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import find_run
 from superparams.store.staleness.result_comparison import LARGEST, Compared, compare
 from superparams.store.staleness.run_difference import difference

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from superparams.store import Results
+from superparams.store.results import Results
 from superparams.store.runs.setting_logs import Log, log_of, log_of_run
 from tests.recording import done, key, run
 

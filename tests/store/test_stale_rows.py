@@ -16,9 +16,18 @@ from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Ledger, Results, RunFolder, accept, changes, equivalent, withdraw
+from superparams.store.ledger.writer import Ledger
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import Run
-from superparams.store.staleness.acceptances import accepted_for, decisions
+from superparams.store.staleness.acceptances import (
+    accept,
+    accepted_for,
+    decisions,
+    equivalent,
+    withdraw,
+)
+from superparams.store.staleness.code_changes import changes
 from tests.runs import output
 
 EXPERIMENT = """
@@ -286,7 +295,7 @@ class TestSeveralCodes:
         text = f"""
         import sys
         from superparams.identity.code.fingerprint import Code
-        from superparams.store import Results
+        from superparams.store.results import Results
         found = Results.load({str(tmp_path)!r}, code=Code("now", {{"m.f": "2"}}, {{}})).changes()
         print(found[0].settings, "pandas" in sys.modules)
         """

@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store import Ledger, RunFolder, compact, read_index, run_folders
-from superparams.store.ledger.writer import MAX_STREAMS
-from superparams.store.table.merge import OUTCOME
+from superparams.store.ledger.writer import MAX_STREAMS, Ledger
+from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.table.index import read_index
+from superparams.store.table.merge import OUTCOME, compact
 from tests.recording import keys_of
 from tests.runs import output
 

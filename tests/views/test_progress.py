@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from superparams.executor.engines import Activity, Control, Options
+from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.views.progress import Progress
 from superparams.views.progress.progress_text import bar, fitted
 from tests.runs import Terminal, script, start

@@ -18,7 +18,9 @@ from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.declare.experiment import Experiment
-    from superparams.store import Accepted, CodeChange, Results
+    from superparams.store.results import Results
+    from superparams.store.staleness.acceptances import Accepted
+    from superparams.store.staleness.code_changes import CodeChange
 
 __all__ = ["command"]
 
@@ -101,7 +103,7 @@ def _loaded(
     Raises:
         StoreError: When none has.
     """
-    from superparams.store import has_records
+    from superparams.store.runs.folder import has_records
 
     classes = session.experiments(target)
     has_run = [has_records(common_options.root_of(session, cls, results)) for cls in classes]

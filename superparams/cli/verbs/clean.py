@@ -94,8 +94,8 @@ def _plan(
 ) -> Cleaning:
     from superparams.cli.recorded_settings import declared
     from superparams.identity.code.fingerprint import fingerprint
-    from superparams.store import equivalent
     from superparams.store.cleanup import plan_cleaning
+    from superparams.store.staleness.acceptances import equivalent
 
     return plan_cleaning(
         root,

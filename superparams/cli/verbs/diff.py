@@ -132,7 +132,7 @@ def _params(pair: Pair) -> str:
 
 
 def _text(x: Any) -> str:
-    from superparams.store.result_tables import cell
+    from superparams.views.result_tables import cell
 
     return "none" if x is None else safe_text.line(cell("", x))
 

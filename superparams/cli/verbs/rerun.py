@@ -19,7 +19,7 @@ from superparams.errors import safe_text
 if TYPE_CHECKING:
     from superparams.cli.runner import Impossible
     from superparams.declare.experiment import Experiment
-    from superparams.store import Results
+    from superparams.store.results import Results
 
 __all__ = ["command"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from superparams.declare.experiment import Experiment
-    from superparams.store import Results
+    from superparams.store.results import Results
     from superparams.views.text_table import Table
 
 __all__ = ["command"]
@@ -146,7 +146,7 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     Raises:
         StoreError: When none of them has.
     """
-    from superparams.store import has_records
+    from superparams.store.runs.folder import has_records
 
     classes = session.experiments(target)
     found: list[Loaded] = []

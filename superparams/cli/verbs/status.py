@@ -119,7 +119,7 @@ def _state(run: Run) -> str:
 def _changes(found: Standing) -> Changes | None:
     """What changed since the stale rows were made; None when there are none."""
     from superparams.identity.code.fingerprint import fingerprint
-    from superparams.store import Results
+    from superparams.store.results import Results
 
     if not found.counts["stale"]:
         return None

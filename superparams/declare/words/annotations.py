@@ -8,8 +8,8 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
-from superparams.declare.descriptors import FIELDS
 from superparams.declare.field import resolve
+from superparams.space.groups import FIELDS
 
 __all__ = ["Scope", "is_anything", "is_group_class", "parts"]
 

@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from superparams.declare.descriptors import FIELDS
 from superparams.declare.metaclass import fields_of
 from superparams.declare.words.annotations import Scope
+from superparams.space.groups import FIELDS
 
 __all__ = ["docs_of"]
 

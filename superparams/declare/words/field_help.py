@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
-from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group, name_of
+from superparams.declare.descriptors import REQUIRED, Value, name_of
 from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
 from superparams.declare.words.annotations import Scope
@@ -16,6 +16,8 @@ from superparams.declare.words.enums import name_of_option
 from superparams.declare.words.named_choices import current, group_classes, own_name, points_of
 from superparams.declare.words.type_names import type_text
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = ["Described", "describe"]
 

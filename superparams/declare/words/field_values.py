@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from superparams.declare.descriptors import Axis, search
+from superparams.declare.descriptors import search
 from superparams.declare.dotted_names import meant
 from superparams.declare.field import Field
 from superparams.declare.words.annotations import Scope
@@ -19,6 +19,7 @@ from superparams.declare.words.typed_values import Untold, read
 from superparams.declare.words.word import Word
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
 
 __all__ = ["Chosen", "chosen_by"]
 

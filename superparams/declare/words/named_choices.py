@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from superparams.declare.descriptors import Axis, Value, is_group
+from superparams.declare.descriptors import Value
 from superparams.declare.field import Field
 from superparams.declare.words.annotations import Scope, is_group_class, parts
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = [
     "Pick",

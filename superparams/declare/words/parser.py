@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.dotted_names import meant
 from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
@@ -16,6 +16,8 @@ from superparams.declare.words.type_names import examples
 from superparams.declare.words.word import Given, Word, known_name, sorted_words, words_of
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = ["parse"]
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from superparams.declare.descriptors import is_group
 from superparams.declare.dotted_names import unknown
 from superparams.declare.metaclass import fields_of
 from superparams.declare.words.annotations import Scope
@@ -15,6 +14,7 @@ from superparams.declare.words.named_choices import group_classes, points_of
 from superparams.declare.words.type_names import examples
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.space.groups import is_group
 
 __all__ = ["Given", "Word", "known_name", "sorted_words", "words_of"]
 

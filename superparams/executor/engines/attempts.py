@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from superparams.errors.units import counted
-from superparams.executor.engines import Options
+from superparams.executor.engines.contract import Options
 from superparams.outcomes.outcome import Outcome, Status
 
 if TYPE_CHECKING:

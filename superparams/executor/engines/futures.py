@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from superparams.errors import EngineError, PayloadError
 from superparams.errors.units import counted
 from superparams.executor import payload
-from superparams.executor.engines import (
+from superparams.executor.engines.attempts import again, run_once
+from superparams.executor.engines.backlog import Backlog, Chunk, Pace
+from superparams.executor.engines.contract import (
     Activity,
     Control,
     Options,
@@ -28,8 +30,6 @@ from superparams.executor.engines import (
     in_processes,
     refuse,
 )
-from superparams.executor.engines.attempts import again, run_once
-from superparams.executor.engines.backlog import Backlog, Chunk, Pace
 from superparams.executor.payload import script
 from superparams.executor.payload.initializer import set_by
 from superparams.executor.process_state.random_generators import CANNOT_SEED

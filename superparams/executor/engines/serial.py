@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from superparams.executor.engines import (
+from superparams.executor.engines.attempts import run_setting
+from superparams.executor.engines.contract import (
     Activity,
     Control,
     Options,
@@ -15,7 +16,6 @@ from superparams.executor.engines import (
     in_processes,
     refuse,
 )
-from superparams.executor.engines.attempts import run_setting
 from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome

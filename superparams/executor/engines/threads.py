@@ -9,8 +9,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from superparams.executor.engines import Activity, Control, Options, Todo, in_processes, refuse
 from superparams.executor.engines.attempts import again, run_once
+from superparams.executor.engines.contract import (
+    Activity,
+    Control,
+    Options,
+    Todo,
+    in_processes,
+    refuse,
+)
 from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome

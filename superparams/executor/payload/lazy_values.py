@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from superparams.declare.descriptors import Axis, Value, is_group
+from superparams.declare.descriptors import Value
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = ["declaration_of", "given_of", "made_on_demand"]
 

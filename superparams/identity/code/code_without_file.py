@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from superparams.declare.descriptors import FIELDS
 from superparams.errors import IdentityError
 from superparams.identity.code.class_pieces import class_pieces
 from superparams.identity.code.compiled_functions import code_form, plain_functions
@@ -22,6 +21,7 @@ from superparams.identity.code.reach import Part, Reach
 from superparams.identity.code.syntax import Chain, Uses, normal, uses
 from superparams.identity.digests.digest import digest
 from superparams.identity.module_names import is_fileless, module_file, module_name
+from superparams.space.groups import FIELDS
 
 __all__ = ["Live"]
 

@@ -18,7 +18,6 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
-from superparams.declare.descriptors import FIELDS
 from superparams.identity.digests.canonical import canonical, hints
 from superparams.identity.digests.encoding import (
     Encoder,
@@ -42,6 +41,7 @@ from superparams.identity.module_names import (
     module_name,
     object_name,
 )
+from superparams.space.groups import FIELDS
 
 __all__ = ["find_encoder"]
 

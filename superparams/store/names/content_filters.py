@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.declare.descriptors import group_class, is_group
 from superparams.declare.presentation import table_value, text_beside
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.space.groups import group_class, is_group
 from superparams.store.names.field_owners import Owned, head_of, mask_of
 from superparams.store.names.meanings import (
     MEANINGS,

@@ -17,12 +17,14 @@ from typing import Any, Final, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
 from superparams.declare.labels import labels_of, leaves_class_open, naming
 from superparams.declare.metaclass import recorded_fields
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import metadata_of, plain_array, plain_scalar
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import matches, refuse_no_name
 from superparams.store.table.lazy_rows import Rows, flat

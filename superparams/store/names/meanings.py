@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from superparams.declare.descriptors import REQUIRED, Axis, Value, is_group
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import table_value
@@ -23,6 +23,8 @@ from superparams.errors import IdentityError
 from superparams.errors.short_repr import shorten
 from superparams.identity.digests.digest import field_digest, given_digest, key_text
 from superparams.outcomes.arrow import to_json
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 from superparams.store.names.field_owners import Condition, are_conditions, spots
 
 __all__ = [

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from superparams.declare.descriptors import group_class, is_group
 from superparams.declare.presentation import table_value, text_beside
 from superparams.errors import StoreError
 from superparams.errors.short_repr import shorten
 from superparams.outcomes.arrow import kind_of, to_json
+from superparams.space.groups import group_class, is_group
 from superparams.store.names.field_owners import FIELDS_OF, fields_by_run, head_of
 from superparams.store.names.meanings import MEANINGS, Point, names_by_run
 from superparams.store.table.column_order import PARAM

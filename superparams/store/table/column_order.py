@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from superparams.declare.descriptors import Axis, Value, is_group
+from superparams.declare.descriptors import Value
 from superparams.declare.metaclass import recorded_fields
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
 __all__ = ["ORDER_OF", "PARAM", "checked_order", "declared_order", "in_order", "joined_orders"]
 

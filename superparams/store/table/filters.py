@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.declare.descriptors import FIELDS, REQUIRED, Axis, Value, is_group, is_open
+from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
 from superparams.declare.labels import label_of, labels_of_class, naming
 from superparams.declare.metaclass import recorded_fields
@@ -18,6 +18,8 @@ from superparams.declare.presentation import row_of_field, table_value, text_bes
 from superparams.errors import StoreError
 from superparams.identity.module_names import class_of
 from superparams.outcomes.arrow import cell, kind_of, plain_scalar, python_values, to_json
+from superparams.space.axis import Axis
+from superparams.space.groups import FIELDS, is_group, is_open
 from superparams.store.table.schema import source_of
 from superparams.store.table.text_columns import texts
 

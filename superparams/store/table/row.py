@@ -7,7 +7,6 @@ from typing import Any
 
 from superparams.declare.html import table_of_pairs
 from superparams.errors.safe_text import line, padded, width
-from superparams.store.result_tables import KEY, full
 
 __all__ = ["Row"]
 
@@ -59,10 +58,14 @@ class Row(dict[str, Any]):
         return table_of_pairs(self._head(), self._pairs())
 
     def _head(self) -> str:
+        from superparams.views.result_tables import KEY
+
         stale = ", by other code" if self._is_stale else ""
         return f"{str(self.get('key'))[:KEY]}: {self.get('status')}{stale}"
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
+        from superparams.views.result_tables import full
+
         for name in (*self._params, *self._results, *TOLD):
             if self.get(name) is not None:
                 yield name, full(name, self[name])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, get_args
 
 from superparams.errors import safe_text
-from superparams.executor.engines import Activity, Control, Options
+from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.outcomes.outcome import Status
 from superparams.views.notebook import Output, in_notebook
 from superparams.views.progress.displays import (

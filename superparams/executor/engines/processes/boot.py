@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from superparams.executor.engines import Options
+from superparams.executor.engines.contract import Options
 from superparams.executor.payload import script
 
 

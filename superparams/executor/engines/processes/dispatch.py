@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from superparams.errors import EngineError
-from superparams.executor.engines import Activity, Control, Todo
 from superparams.executor.engines.backlog import Backlog, Chunk, Pace
+from superparams.executor.engines.contract import Activity, Control, Todo
 from superparams.executor.engines.processes import protocol, template, transport
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.pending_outcomes import Unconfirmed

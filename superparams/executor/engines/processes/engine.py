@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from superparams.errors import EngineError
-from superparams.executor.engines import Activity, Control, Options, Todo
+from superparams.executor.engines.contract import Activity, Control, Options, Todo
 from superparams.executor.engines.processes import (
     resources,
     template_handle,

@@ -6,8 +6,8 @@ import signal
 import time
 from collections.abc import Iterable
 
-from superparams.executor.engines import Options
 from superparams.executor.engines.backlog import Chunk
+from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import CUT, UNSENT, Cells, Mark
 from superparams.executor.engines.processes.worker_state import Member, Since

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superparams.executor.engines import Options
 from superparams.executor.engines.attempts import again, late_setup
 from superparams.executor.engines.attempts import late as late_error
 from superparams.executor.engines.backlog import Backlog, Chunk
+from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.out_of_memory import OutOfMemory
 from superparams.executor.engines.processes.worker_cells import Mark
 from superparams.executor.engines.processes.worker_output import log_path

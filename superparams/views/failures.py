@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.outcomes.arrow import plain_scalar, python_values
-from superparams.store.result_tables import cell, is_alike
+from superparams.views.result_tables import cell, is_alike
 
 if TYPE_CHECKING:
     from superparams.store.results import Results

@@ -1,0 +1,55 @@
+"""Finds an engine by its name, or wraps an executor of `concurrent.futures`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+from superparams.errors import EngineError
+from superparams.executor.engines.contract import Engine, has_processes
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+__all__ = ["find"]
+
+_NAMES = {
+    "serial": ("superparams.executor.engines.serial", "Serial"),
+    "threads": ("superparams.executor.engines.threads", "Threads"),
+    "processes": ("superparams.executor.engines.processes.engine", "Processes"),
+}
+
+
+def find(engine: str | Engine | Executor) -> Engine:
+    """The engine of that name, or the engine around an executor of `concurrent.futures`.
+
+    Raises:
+        EngineError: When it is none of these, or this system has no such engine.
+    """
+    if isinstance(engine, str):
+        return _named(engine)
+    if isinstance(engine, type):
+        name = engine.__name__
+        raise EngineError(f"engine={name} is a class: give one of them, as in engine={name}(4)")
+    if hasattr(engine, "execute"):
+        return cast("Engine", engine)
+    if not hasattr(engine, "submit"):
+        raise EngineError(f"engine={engine!r} is neither a name, nor an executor, nor an engine")
+    from superparams.executor.engines.futures import Futures
+
+    executor: Any = engine
+    return Futures(executor)
+
+
+def _named(name: str) -> Engine:
+    if name not in _NAMES:
+        known = ", ".join(map(repr, _NAMES))
+        raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
+    if name == "processes" and not has_processes():
+        raise EngineError(
+            'engine="processes" needs a system with fork and Unix sockets, which this one lacks; '
+            'give engine="threads", or an executor such as engine=ProcessPoolExecutor(4)'
+        )
+    module, kind = _NAMES[name]
+    made: Engine = getattr(importlib.import_module(module), kind)()
+    return made
