@@ -35,7 +35,7 @@ from superparams.executor.engines.processes import dispatch, engine, protocol, w
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import opened, pickled
 from superparams.executor.engines.processes.worker_cells import Cells
-from superparams.executor.engines.processes.worker_output import Output
+from superparams.executor.engines.processes.worker_output import WorkerOutput
 from superparams.executor.worker import Program
 from superparams.outcomes.batches import counts, decode
 from superparams.outcomes.outcome import parts as parts_of
@@ -115,7 +115,7 @@ def logged(folder: Path, n: int) -> float:
     """Seconds for `n` marks of a log, in a fork, whose output becomes that log for good."""
     ours, theirs = os.pipe()
     if (child := os.fork()) == 0:
-        output = Output(folder, 0)
+        output = WorkerOutput(folder, 0)
         took = seconds(lambda: [output.mark() for _ in range(n)])
         os.write(theirs, str(took).encode())
         os._exit(0)

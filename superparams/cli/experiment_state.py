@@ -16,14 +16,14 @@ from superparams.space.groups import is_group, is_open
 if TYPE_CHECKING:
     from superparams.store.table.index import Index
 
-__all__ = ["LARGEST", "State", "size_of", "state_of"]
+__all__ = ["LARGEST", "ExperimentState", "size_of", "state_of"]
 
 # Of a larger space it is not looked up which settings are recorded: that would take seconds.
 LARGEST: Final = 200_000
 
 
 @dataclass(frozen=True)
-class State:
+class ExperimentState:
     """Counts of the settings of a space, each once, by what is recorded of them.
 
     Attributes:
@@ -56,7 +56,7 @@ def size_of(space: Experiment) -> tuple[int, bool]:
 
 def state_of(
     cls: type[Experiment], space: Experiment | None, size: int | None, results: Path
-) -> State | None:
+) -> ExperimentState | None:
     """What is recorded of an experiment in a results folder; None when nothing is.
 
     space: what to compare with what is recorded, None when that is not known; size: how many
@@ -84,7 +84,7 @@ def state_of(
     return _estimated(size or 0, index, codes)
 
 
-def _looked_up(space: Experiment, index: Index, codes: list[str]) -> State:
+def _looked_up(space: Experiment, index: Index, codes: list[str]) -> ExperimentState:
     from superparams.declare.keys import Keys
     from superparams.run.plan import all_keys, recorded
 
@@ -92,16 +92,16 @@ def _looked_up(space: Experiment, index: Index, codes: list[str]) -> State:
     return _state(counts, sum(counts.values()))
 
 
-def _estimated(size: int, index: Index, codes: list[str]) -> State:
+def _estimated(size: int, index: Index, codes: list[str]) -> ExperimentState:
     from superparams.run.plan import recorded
 
     return _state(recorded(index.keys, index, codes), size, is_exact=False)
 
 
-def _state(counts: Mapping[str, int], size: int, *, is_exact: bool = True) -> State:
+def _state(counts: Mapping[str, int], size: int, *, is_exact: bool = True) -> ExperimentState:
     done, stale = counts["done"], counts["stale"]
     failed = sum(counts.values()) - done - stale - counts["new"]
-    return State(done, failed, stale, max(0, size - done), is_exact)
+    return ExperimentState(done, failed, stale, max(0, size - done), is_exact)
 
 
 def _made_for_keys(space: Params) -> Iterator[bool]:

@@ -20,7 +20,7 @@ from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
 from superparams.executor.experiment_modules import Package, import_file, install
 
-__all__ = ["Broken", "Loaded", "load", "load_each"]
+__all__ = ["Broken", "LoadedFile", "load", "load_each"]
 
 
 class Broken(CommandError):
@@ -30,7 +30,7 @@ class Broken(CommandError):
 
 
 @dataclass
-class Loaded:
+class LoadedFile:
     """An experiment file, and the experiments in it or the reason that there are none.
 
     idle: its classes that would be experiments, had they a `run`.
@@ -71,7 +71,7 @@ def _lacking(idle: Sequence[type[Experiment]]) -> str:
     return f" that can run: {names} {'has' if len(idle) == 1 else 'have'} no run(); write one"
 
 
-def load_each(root: Root, found: Iterable[Found]) -> Iterator[Loaded]:
+def load_each(root: Root, found: Iterable[Found]) -> Iterator[LoadedFile]:
     """The files one after the other; one that cannot be imported does not end it.
 
     Raises:
@@ -82,7 +82,7 @@ def load_each(root: Root, found: Iterable[Found]) -> Iterator[Loaded]:
     for one in found:
         imported = _imported(root, package, one)
         if isinstance(imported, Broken):
-            yield Loaded(one, error=imported)
+            yield LoadedFile(one, error=imported)
         else:
             yield _wanted(imported, one)
 
@@ -142,14 +142,14 @@ def _import_root(folder: Path) -> Path:
     return folder
 
 
-def _wanted(module: ModuleType, found: Found) -> Loaded:
+def _wanted(module: ModuleType, found: Found) -> LoadedFile:
     known = experiments_of(module)
     if found.cls is None:
         run = [cls for cls in known if _has_run(cls)]
-        return Loaded(found, run, [cls for cls in known if cls not in run])
+        return LoadedFile(found, run, [cls for cls in known if cls not in run])
     x = vars(module).get(found.cls)
     if _is_experiment(x):
-        return Loaded(found, [x])
+        return LoadedFile(found, [x])
     there = ", ".join(cls.__name__ for cls in known if _has_run(cls)) or "none"
     raise CommandError(f"there is no experiment {found.cls} in {found.file}; it has {there}")
 

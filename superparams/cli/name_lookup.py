@@ -102,7 +102,7 @@ def root_at(folder: Path) -> Root:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Meaning:
     """One thing that a name can mean.
 
     parts: where it is, from the experiments folder; kind: what it is there; cls: of a class, its
@@ -167,7 +167,7 @@ def refuse(target: str) -> None:
         raise CommandError(f"{target!r} is no name of an experiment: it has unprintable characters")
 
 
-def _readings(root: Root, tree: Tree, target: str) -> list[Reading]:
+def _readings(root: Root, tree: Tree, target: str) -> list[Meaning]:
     if _is_path(target):
         return [one for way in _ways(root, target) for one in _of_path(tree, *way)]
     parts = target.split(".")
@@ -181,13 +181,13 @@ def _is_path(target: str) -> bool:
     return any(mark in target for mark in ("/", ":", os.sep)) or target.endswith(".py")
 
 
-def _of_name(tree: Tree, parts: list[str]) -> list[Reading]:
+def _of_name(tree: Tree, parts: list[str]) -> list[Meaning]:
     """What dotted parts can mean: a folder, a file, or a class in a file."""
-    found = [Reading("folder", tuple(parts))] if tree.has_folder(parts) else []
+    found = [Meaning("folder", tuple(parts))] if tree.has_folder(parts) else []
     if parts and tree.has_file(parts):
-        found.append(Reading("file", tuple(parts)))
+        found.append(Meaning("file", tuple(parts)))
     if len(parts) > 1 and tree.has_file(parts[:-1]) and tree.may_define(parts[:-1], parts[-1]):
-        found.append(Reading("class", tuple(parts[:-1]), parts[-1]))
+        found.append(Meaning("class", tuple(parts[:-1]), parts[-1]))
     return found
 
 
@@ -214,27 +214,27 @@ def _inside(folder: Path, path: Path) -> tuple[str, ...] | None:
     return None
 
 
-def _of_path(tree: Tree, parts: tuple[str, ...], is_folder: bool, cls: str | None) -> list[Reading]:
+def _of_path(tree: Tree, parts: tuple[str, ...], is_folder: bool, cls: str | None) -> list[Meaning]:
     last = parts[-1] if parts else ""
     stem = (*parts[:-1], last.removesuffix(".py"))
     if cls is not None:
         is_there = parts and tree.has_file(stem) and tree.may_define(stem, cls)
-        return [Reading("class", stem, cls)] if is_there else []
-    found: list[Reading] = []
+        return [Meaning("class", stem, cls)] if is_there else []
+    found: list[Meaning] = []
     if not last.endswith(".py") and tree.has_folder(parts):
-        found.append(Reading("folder", parts))
+        found.append(Meaning("folder", parts))
     if parts and not is_folder and tree.has_file(stem):
-        found.append(Reading("file", stem))
+        found.append(Meaning("file", stem))
     return found
 
 
-def _found(tree: Tree, reading: Reading) -> list[Found]:
+def _found(tree: Tree, reading: Meaning) -> list[Found]:
     if reading.kind == "folder":
         return [Found(file, ".".join(parts)) for parts, file in tree.files(reading.parts)]
     return [Found(tree.file(reading.parts), ".".join(reading.parts), reading.cls)]
 
 
-def _unique(root: Root, tree: Tree, reading: Reading) -> str:
+def _unique(root: Root, tree: Tree, reading: Meaning) -> str:
     """How to name a reading so that nothing else is meant."""
     short = str(reading)
     if set(_readings(root, tree, short)) == {reading}:

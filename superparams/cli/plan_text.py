@@ -13,7 +13,7 @@ from superparams.declare.experiment import Experiment
 from superparams.errors import safe_text
 from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
-from superparams.run.options import Asked
+from superparams.run.options import RunOptions
 from superparams.run.plan import COUNTED, inside, is_sparse, recorded
 from superparams.store.runs.durations import mean_seconds
 from superparams.store.runs.folder import has_records
@@ -87,7 +87,7 @@ class Planned:
             yield "  how long that takes is not known: none has run yet"
 
 
-def planned(space: Experiment, asked: Asked, results: Path) -> Planned:
+def planned(space: Experiment, asked: RunOptions, results: Path) -> Planned:
     """What ``run_all`` would do, asked that; nothing is written."""
     job = prepare(space, asked, results)
     return Planned(job, _counts(job), mean_seconds(job.root))

@@ -20,7 +20,7 @@ from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
 
 __all__ = [
-    "Rows",
+    "RowMaker",
     "as_dict",
     "as_json",
     "as_row",
@@ -231,7 +231,7 @@ def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, 
         yield from as_row(x, f"{prefix}{name}.")
 
 
-class Rows:
+class RowMaker:
     """Gives the columns of each setting of a space, quickly where they are all plain.
 
     What all settings share is laid down when this is made, before the first of them runs.

@@ -17,7 +17,7 @@ from superparams.declare.field import copies_of, pristine
 from superparams.declare.keys import Keys
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import layout_of
-from superparams.declare.presentation import Rows, row_of_field
+from superparams.declare.presentation import RowMaker, row_of_field
 from superparams.declare.secrets import hide, variables_of
 from superparams.errors import headline, is_ours, trace_of, users_trace
 from superparams.errors.user_lines import warn_user
@@ -28,7 +28,7 @@ from superparams.executor.payload.own_process import Origin, this_process
 from superparams.executor.payload.script import Names, Script
 from superparams.executor.payload.script import adopt as adopt_script
 from superparams.executor.preload import libraries_of
-from superparams.executor.process_state import Surroundings
+from superparams.executor.process_state import ProcessState
 from superparams.executor.process_state.random_generators import Generators, aside
 from superparams.identity.digests.digest import key_text, seed_of
 from superparams.identity.module_names import main_name, set_main_name
@@ -79,12 +79,12 @@ class Program:
         self.n_proc = n_proc
         self.name = name
         self.keys = Keys(space) if keys is None else keys
-        self.rows = Rows(space)
+        self.rows = RowMaker(space)
         self.on_failure: Callable[[BaseException], None] | None = None
         self._main = main_name()
         self.snapshot = snapshot or Snapshot()
         self._home = this_process()
-        self.surroundings = Surroundings()
+        self.surroundings = ProcessState()
         self.generators: Generators | None = None
         self.script_changes: str | None = None
         self.notes: list[str] = []

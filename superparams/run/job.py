@@ -21,7 +21,7 @@ from superparams.errors import RunError
 from superparams.executor.code_snapshot import Snapshot
 from superparams.executor.engines.contract import Control, Engine, Options
 from superparams.executor.engines.registry import find
-from superparams.executor.process_state import Surroundings, differences
+from superparams.executor.process_state import ProcessState, differences
 from superparams.executor.process_state.imported_packages import generators_of
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.worker import Program
@@ -32,7 +32,7 @@ from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import names_of
 from superparams.outcomes.batches import Returned
-from superparams.run.options import Asked, Policy
+from superparams.run.options import Policy, RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
 from superparams.store.names.field_owners import FIELDS_OF, owned_fields
 from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
@@ -55,7 +55,7 @@ class Job:
 
     root: the folder of the experiment's results; codes: the fingerprint of its code, and those
     accepted as equivalent; names: those of points, where they have changed since the last run;
-    carrier: the engine, None where `Asked` has none; process_notes: what
+    carrier: the engine, None where `RunOptions` has none; process_notes: what
     workers do without, or do otherwise than before.
     """
 
@@ -129,7 +129,7 @@ def _shown_inside(params: Any, name: str) -> str:
     return _shown_inside(params.__dict__[head], rest) if rest else dict(shown_fields(params))[head]
 
 
-def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
+def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
     """Find out what there is to do; nothing is written.
 
     Raises:
@@ -153,7 +153,7 @@ def prepare(space: Experiment, asked: Asked, results: str | Path) -> Job:
     changing = names_of(code.changing)
     in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
     snapshot = Snapshot(texts, names_of(code.texts), in_order)
-    surroundings = Surroundings.here()
+    surroundings = ProcessState.here()
     program = Program(space, options.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings
     if carrier is not None:

@@ -28,7 +28,7 @@ from superparams.run.code_record import HURRIED, PATIENCE, Keeping
 from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
-from superparams.run.options import Asked, Policy, asked
+from superparams.run.options import Policy, RunOptions, asked
 from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.store.ledger.writer import Ledger
 from superparams.store.results import Results
@@ -77,7 +77,7 @@ def run_all(
 
 
 def _run(
-    space: Experiment, what: Asked, results: str | Path, control: Control, has_summary: bool
+    space: Experiment, what: RunOptions, results: str | Path, control: Control, has_summary: bool
 ) -> Results:
     _keep_standard_files()
     origin, name = Origin(), type(space).__name__
@@ -92,7 +92,7 @@ def _run(
 
 def _run_here(
     space: Experiment,
-    what: Asked,
+    what: RunOptions,
     results: str | Path,
     control: Control,
     has_summary: bool,

@@ -17,7 +17,7 @@ from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.outcomes.outcome import Status
 from superparams.run.plan import Only
 
-__all__ = ["Asked", "Policy", "asked"]
+__all__ = ["Policy", "RunOptions", "asked"]
 
 ON_ERROR: Final = ("continue", "raise")
 NAMED: Final = ("failed", "new")
@@ -69,7 +69,7 @@ def _most(given: object) -> int:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunOptions:
     """All options of a run.
 
     engine: its name, an executor, or an engine; None for worker processes where there cannot be
@@ -98,7 +98,7 @@ def asked(
     threads_per_worker: int | None = None,
     gpus: Any = None,
     progress: bool = True,
-) -> Asked:
+) -> RunOptions:
     """Check the arguments of `Experiment.run_all` before anything is done.
 
     Raises:
@@ -117,8 +117,8 @@ def asked(
         gpus=gpus,
     )
     if debug:
-        return Asked(policy, ALONE, _debugged(engine))
-    made = Asked(policy, options, _usual(options) if engine is None else engine)
+        return RunOptions(policy, ALONE, _debugged(engine))
+    made = RunOptions(policy, options, _usual(options) if engine is None else engine)
     if isinstance(made.engine, str):  # engines check what is asked of them when they are called
         nothing: Any = None
         find(made.engine).execute(nothing, [], options, Control())

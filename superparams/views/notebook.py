@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from superparams.errors import safe_text
 from superparams.identity.code.notebook_name import in_notebook
 
-__all__ = ["Output", "in_notebook", "in_one_line"]
+__all__ = ["CellOutput", "in_notebook", "in_one_line"]
 
 E = TypeVar("E", bound=BaseException)
 
 
-class Output:
+class CellOutput:
     """One output of the cell that runs, whose text can be replaced from any thread."""
 
     def __init__(self) -> None:

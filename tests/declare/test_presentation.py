@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.declare.presentation import Rows
+from superparams.declare.presentation import RowMaker
 
 
 class Hyperparams(Experiment):
@@ -218,7 +218,7 @@ SPACES: list[Any] = [
 
 @pytest.mark.parametrize("space", SPACES)
 def test_rows_give_what_as_row_gives(space: Any) -> None:
-    make = Rows(space).maker()
+    make = RowMaker(space).maker()
     for setting in space:
         assert make(setting) == setting.as_row()
         assert list(make(setting)) == list(setting.as_row())

@@ -141,6 +141,16 @@ def test_names_of_modules_stand_once() -> None:
     assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
+def test_names_of_classes_stand_once() -> None:
+    names = [
+        node.name
+        for module in MODULES.values()
+        for node in module.tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert [name for name, times in Counter(names).items() if times > 1] == []
+
+
 def test_every_door_is_used() -> None:
     """A door that leads nowhere is no door."""
     for name in DOORS:

@@ -16,8 +16,8 @@ from superparams.outcomes.batches import decode, encode
 from superparams.outcomes.outcome import Outcome
 from superparams.store.ledger.reader import (
     MAX_OPEN,
+    LedgerReader,
     LedgerWarning,
-    Reader,
     ledger_files,
     read,
     read_file,
@@ -181,7 +181,7 @@ def test_several_threads_may_append(tmp_path: Path) -> None:
 def test_batches_are_found_again_by_their_place(tmp_path: Path) -> None:
     path = filled(tmp_path)
     entries = list(read_file(path))
-    with Reader() as reader:
+    with LedgerReader() as reader:
         for entry in reversed(entries):
             assert reader.entry(path, entry.offset).batch.equals(entry.batch)
         with pytest.raises(StoreError, match=r"0\.arrows: damaged at byte"):

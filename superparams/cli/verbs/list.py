@@ -17,8 +17,8 @@ from superparams.errors import safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.experiment_state import State
-    from superparams.cli.file_imports import Loaded
+    from superparams.cli.experiment_state import ExperimentState
+    from superparams.cli.file_imports import LoadedFile
     from superparams.declare.experiment import Experiment
 
 __all__ = ["command"]
@@ -61,13 +61,13 @@ class _Entry:
     needs: list[str] = field(default_factory=list[str])
     settings: int | None = None
     is_exact: bool = True
-    state: State | None = None
+    state: ExperimentState | None = None
     problem: str | None = None
 
 
 @dataclass
 class _File:
-    loaded: Loaded
+    loaded: LoadedFile
     entries: list[_Entry]
 
 

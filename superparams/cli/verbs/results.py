@@ -27,7 +27,7 @@ ERROR, LONGEST_ERROR = 30, 200  # characters of an error, and where errors are w
 
 
 @dataclass(frozen=True)
-class Asked:
+class ResultsOptions:
     """Which rows and columns are asked for."""
 
     sort: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ def command(
     """
     from superparams.cli import json_document
 
-    asked = Asked(sort, where, columns, is_failed, is_stale)
+    asked = ResultsOptions(sort, where, columns, is_failed, is_stale)
     form = form or _form_of(file)
     found = _loaded(session, target, results)
     if is_json:
@@ -159,7 +159,7 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     return found
 
 
-def _rows(found: Results, asked: Asked) -> pa.Table:
+def _rows(found: Results, asked: ResultsOptions) -> pa.Table:
     """The rows that are asked for, with all columns."""
     from superparams.cli.row_selection import matching, ordered
 
@@ -168,7 +168,9 @@ def _rows(found: Results, asked: Asked) -> pa.Table:
     return ordered(matching(rows.to_arrow(stale=True), asked.where, found.of), asked.sort)
 
 
-def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: bool) -> pa.Table:
+def _selected(
+    found: Results, table: pa.Table, asked: ResultsOptions, *, is_for_people: bool
+) -> pa.Table:
     """The columns that are asked for; all columns unless they are for people."""
     from superparams.cli.row_selection import chosen
     from superparams.cli.table_formats import for_people, has_stale
@@ -186,7 +188,7 @@ def _selected(found: Results, table: pa.Table, asked: Asked, *, is_for_people: b
     return made
 
 
-def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
+def _show(found: Sequence[Loaded], asked: ResultsOptions, limit: int | None) -> None:
     from superparams.cli.terminal import is_terminal, lines_of, room, styled
     from superparams.declare.experiment import name_of
     from superparams.errors import safe_text
@@ -215,13 +217,13 @@ def _show(found: Sequence[Loaded], asked: Asked, limit: int | None) -> None:
             click.echo(note)
 
 
-def _sorts(asked: Asked, names: Sequence[str]) -> list[str]:
+def _sorts(asked: ResultsOptions, names: Sequence[str]) -> list[str]:
     """The columns to sort by."""
     return [name if name in names else name.removeprefix("-") for name in asked.sort]
 
 
 def _table(
-    results: Results, table: pa.Table, every: pa.Table, asked: Asked, most: int | None
+    results: Results, table: pa.Table, every: pa.Table, asked: ResultsOptions, most: int | None
 ) -> Table:
     """What is shown of the rows, with all that was asked for by name; errors where they are."""
     from superparams.cli.table_formats import as_table
@@ -245,7 +247,7 @@ def _table(
 
 
 def _write(
-    found: Sequence[Loaded], asked: Asked, limit: int | None, form: str, file: Path | None
+    found: Sequence[Loaded], asked: ResultsOptions, limit: int | None, form: str, file: Path | None
 ) -> None:
     from superparams.cli.table_formats import write
     from superparams.declare.experiment import name_of
@@ -264,7 +266,7 @@ def _write(
 
 
 def _document(
-    cls: type[Experiment], results: Results | None, asked: Asked, limit: int | None
+    cls: type[Experiment], results: Results | None, asked: ResultsOptions, limit: int | None
 ) -> dict[str, Any]:
     from superparams.cli.table_formats import rows
     from superparams.declare.experiment import name_of

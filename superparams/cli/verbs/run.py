@@ -16,7 +16,7 @@ from superparams.cli.session import Session
 if TYPE_CHECKING:
     from superparams.cli.runner import Told
     from superparams.declare.experiment import Experiment
-    from superparams.run.options import Asked
+    from superparams.run.options import RunOptions
 
 __all__ = ["command"]
 
@@ -90,7 +90,7 @@ class Outcomes(click.ParamType):  # type: ignore[type-arg]
         return tuple(dict.fromkeys(names))
 
 
-class Run(click.Command):
+class RunCommand(click.Command):
     """The verb whose help tells the fields of the experiments that are named, too."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
@@ -190,7 +190,7 @@ def options(verb: Any) -> Any:
     return verb
 
 
-@click.command("run", cls=Run, short_help="Run experiments.")
+@click.command("run", cls=RunCommand, short_help="Run experiments.")
 @click.argument("target", metavar="NAME", type=NAME, required=False)
 @click.argument("overrides", metavar="[FIELD=VALUES]...", nargs=-1, type=OVERRIDE)
 @options
@@ -291,7 +291,7 @@ def _how(options: Mapping[str, Any]) -> dict[str, Any]:
     return how
 
 
-def _plans(spaces: Sequence[Experiment], what: Asked, folder: Path) -> Iterator[Told]:
+def _plans(spaces: Sequence[Experiment], what: RunOptions, folder: Path) -> Iterator[Told]:
     from superparams.cli.plan_text import planned
     from superparams.cli.runner import attempted
     from superparams.declare.experiment import name_of

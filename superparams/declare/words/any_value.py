@@ -14,7 +14,7 @@ from superparams.declare.words.grammar import (
     unquote,
     unquote_bytes,
 )
-from superparams.declare.words.scalars import BARE, Reading, scalar_of
+from superparams.declare.words.scalars import BARE, ScalarReading, scalar_of
 
 __all__ = ["anything"]
 
@@ -24,7 +24,7 @@ WHOLE: Final = re.compile(r"[+-]?([0-9][0-9_]*|0[xXoObB][0-9a-fA-F_]+)")
 ZEROS_FIRST: Final = re.compile(r"[+-]?0[0-9_]*[1-9][0-9_]*")  # a code, a date: no int of Python
 
 
-def anything(text: str, item: Item) -> Reading:
+def anything(text: str, item: Item) -> ScalarReading:
     """A literal of Python, in which texts may go without quotes; else the text.
 
     Args:
@@ -36,36 +36,36 @@ def anything(text: str, item: Item) -> Reading:
     """
     quoted = unquote(text) if text[:1] in ("'", '"') else unquote_bytes(text)
     if quoted is not None:
-        return Reading(quoted)
+        return ScalarReading(quoted)
     if text in CONSTANTS:
-        return Reading(CONSTANTS[text])
+        return ScalarReading(CONSTANTS[text])
     if text.startswith(("[", "(", "{")) or text == "set()":
         return _in_brackets(text, item)
     if NUMBER.match(text) and not ZEROS_FIRST.fullmatch(text):
         number = _number(text)
         if number is not None:
             return number
-    return Reading(text, BARE)
+    return ScalarReading(text, BARE)
 
 
-def _number(text: str) -> Reading | None:
+def _number(text: str) -> ScalarReading | None:
     cls = int if WHOLE.fullmatch(text) else complex if text[-1] in "jJ" else float
     scalar = scalar_of(cls)
     assert scalar is not None
     try:
-        return Reading(scalar.read(cls, text).value)
+        return ScalarReading(scalar.read(cls, text).value)
     except Unreadable as reason:
         if reason.args:
             raise
         return None
 
 
-def _in_brackets(text: str, item: Item) -> Reading:
+def _in_brackets(text: str, item: Item) -> ScalarReading:
     kind: type[Any] = {"[": list, "(": tuple}.get(text[0], set)
     if kind is tuple and len(split(text[1:-1])) == 1 and text[1:-1].strip():
         (inner,) = between_brackets(text, "(") or [""]
         reading = item(Any, inner)
-        return Reading(text, BARE) if reading.doubt == BARE else reading
+        return ScalarReading(text, BARE) if reading.doubt == BARE else reading
     if text[0] == "{":
         parts = between_brackets(text, "{") or []
         kind = dict if not parts or any(map(pair, parts)) else set

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from superparams.declare.words.grammar import Unreadable, between_brackets, pair, text_of
-from superparams.declare.words.scalars import EXACT, LOOSE, Reading, constructed
+from superparams.declare.words.scalars import EXACT, LOOSE, ScalarReading, constructed
 from superparams.errors.short_repr import shorten
 
 __all__ = ["Item", "container", "hints_of", "kind_of"]
 
-Item = Callable[[Any, str], Reading]  # reads one part as what an annotation says
+Item = Callable[[Any, str], ScalarReading]  # reads one part as what an annotation says
 
 CONCRETE: Final[Mapping[str, type[Any]]] = {
     **dict.fromkeys(["Sequence", "MutableSequence", "Iterable", "Collection", "Container"], list),
@@ -23,7 +23,7 @@ CONCRETE: Final[Mapping[str, type[Any]]] = {
 SET_CALL: Final = re.compile(r"(?:frozenset|set)\((.*)\)", re.DOTALL)
 
 
-def container(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> Reading | None:
+def container(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading | None:
     """A list, tuple, set or dict from its text, None for a class that is none of them.
 
     Args:
@@ -80,18 +80,20 @@ def _without_call(text: str) -> str:
     return text if call is None else call[1].strip() or "{}"
 
 
-def _joined(make: Callable[[list[Any]], Any], items: Sequence[Reading], doubt: int) -> Reading:
+def _joined(
+    make: Callable[[list[Any]], Any], items: Sequence[ScalarReading], doubt: int
+) -> ScalarReading:
     try:
         x = make([each.value for each in items])
     except TypeError as error:
         raise Unreadable(shorten(error)) from None
-    return Reading(x, max([doubt, *(each.doubt for each in items)]))
+    return ScalarReading(x, max([doubt, *(each.doubt for each in items)]))
 
 
 # -- tuples ----------------------------------------------------------------------------------------
 
 
-def _tuple(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> Reading:
+def _tuple(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading:
     parts, doubt = _parts(text, "([")
     kinds = _kinds(cls, inner, len(parts))
     if len(kinds) != len(parts):
@@ -138,7 +140,9 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _joined_pairs(make: Callable[[Any], Any], pairs: Sequence[tuple[Reading, Reading]]) -> Reading:
+def _joined_pairs(
+    make: Callable[[Any], Any], pairs: Sequence[tuple[ScalarReading, ScalarReading]]
+) -> ScalarReading:
     known: dict[Any, Any] = {}
     for key, x in pairs:
         try:
@@ -147,10 +151,12 @@ def _joined_pairs(make: Callable[[Any], Any], pairs: Sequence[tuple[Reading, Rea
             known[key.value] = x.value
         except TypeError:
             raise Unreadable(f"{shorten(key.value)} cannot be a key") from None
-    return Reading(make(known), max([each.doubt for both in pairs for each in both], default=EXACT))
+    return ScalarReading(
+        make(known), max([each.doubt for both in pairs for each in both], default=EXACT)
+    )
 
 
-def _typed_dict(cls: Any, text: str, item: Item) -> Reading:
+def _typed_dict(cls: Any, text: str, item: Item) -> ScalarReading:
     hints = hints_of(cls)
     pairs = [(text_of(key), x) for key, x in _pairs(text)]
     names = [key for key, _ in pairs]
@@ -160,4 +166,4 @@ def _typed_dict(cls: Any, text: str, item: Item) -> Reading:
     missing = [name for name in hints if name in cls.__required_keys__ and name not in names]
     if missing:
         raise Unreadable(f"the key {missing[0]!r} is missing")
-    return _joined_pairs(dict, [(Reading(name), item(hints[name], x)) for name, x in pairs])
+    return _joined_pairs(dict, [(ScalarReading(name), item(hints[name], x)) for name, x in pairs])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from superparams.declare.words.grammar import Unreadable, quoted, text_of, unquote
-from superparams.declare.words.scalars import EXACT, LOOSE, WORD, Reading
+from superparams.declare.words.scalars import EXACT, LOOSE, WORD, ScalarReading
 
 __all__ = ["enum_member", "literal", "name_of_option"]
 
@@ -21,7 +21,7 @@ def name_of_option(option: Any) -> str:
     return str(option.name) if isinstance(option, enum.Enum) else str(option)
 
 
-def literal(options: Sequence[Any], text: str) -> Reading:
+def literal(options: Sequence[Any], text: str) -> ScalarReading:
     """The option of a ``Literal`` that a text is; in quotes, only one that is text.
 
     Raises:
@@ -30,12 +30,12 @@ def literal(options: Sequence[Any], text: str) -> Reading:
     said = unquote(text)
     words = [each for each in options if isinstance(each, str)]
     if said is not None:
-        return Reading(_only(each for each in words if each == said))
+        return ScalarReading(_only(each for each in words if each == said))
     others = [each for each in options if not isinstance(each, str) and _is_written(each, text)]
     exact = others or [each for each in words if each == text]
     if exact:
-        return Reading(exact[0])
-    return Reading(_only(each for each in words if each.lower() == text.lower()), WORD)
+        return ScalarReading(exact[0])
+    return ScalarReading(_only(each for each in words if each.lower() == text.lower()), WORD)
 
 
 def _is_written(option: Any, text: str) -> bool:
@@ -46,7 +46,7 @@ def _is_written(option: Any, text: str) -> bool:
     return text in (str(option), repr(option))
 
 
-def enum_member(cls: type[enum.Enum], text: str) -> Reading:
+def enum_member(cls: type[enum.Enum], text: str) -> ScalarReading:
     """A member by its name, else by its value, else by its name in whatever case.
 
     Flags are joined by ``|``.
@@ -59,12 +59,12 @@ def enum_member(cls: type[enum.Enum], text: str) -> Reading:
     if member is None and issubclass(cls, enum.Flag):
         member = _joined(cls, name.split("|"))
     if member is not None:
-        return Reading(member, EXACT)
+        return ScalarReading(member, EXACT)
     by_value = [each for each in cls if _is_value(each.value, name)]
     if by_value:
-        return Reading(_only(by_value), LOOSE)
+        return ScalarReading(_only(by_value), LOOSE)
     members = cls.__members__.items()
-    return Reading(_only(each for key, each in members if key.lower() == name.lower()), WORD)
+    return ScalarReading(_only(each for key, each in members if key.lower() == name.lower()), WORD)
 
 
 def _by_name(cls: type[enum.Enum], name: str) -> Any:

@@ -10,7 +10,16 @@ from typing import Any, Final, NamedTuple
 from superparams.declare.words.grammar import Unreadable, text_of, unquote, unquote_bytes
 from superparams.errors.short_repr import shorten
 
-__all__ = ["BARE", "EXACT", "LOOSE", "WORD", "Reading", "constructed", "is_any_text", "scalar_of"]
+__all__ = [
+    "BARE",
+    "EXACT",
+    "LOOSE",
+    "WORD",
+    "ScalarReading",
+    "constructed",
+    "is_any_text",
+    "scalar_of",
+]
 
 # How much doubt there is that a text was meant as what it was read as. Of the members of a union,
 # the one with the least doubt is taken.
@@ -45,7 +54,7 @@ TRUTH: Final = {"true": True, "yes": True, "on": True, "1": True} | {
 }
 
 
-class Reading(NamedTuple):
+class ScalarReading(NamedTuple):
     """A value, and how much doubt there is about it."""
 
     value: Any
@@ -81,19 +90,21 @@ def constructed(cls: type[Any], x: Any) -> Any:
         raise Unreadable(f"{cls.__name__} does not take it: {shorten(error)}") from error
 
 
-def _bool(cls: type[Any], text: str) -> Reading:
+def _bool(cls: type[Any], text: str) -> ScalarReading:
     word = text.lower()
     if word not in TRUTH:
         raise Unreadable
-    return Reading(constructed(cls, TRUTH[word]), EXACT if word in ("true", "false") else WORD)
+    return ScalarReading(
+        constructed(cls, TRUTH[word]), EXACT if word in ("true", "false") else WORD
+    )
 
 
-def _int(cls: type[Any], text: str) -> Reading:
+def _int(cls: type[Any], text: str) -> ScalarReading:
     number, doubt = _whole_number(text)
     x = constructed(cls, number)
     if x != number:
         raise Unreadable(f"it does not fit into {cls.__name__}")
-    return Reading(x, doubt)
+    return ScalarReading(x, doubt)
 
 
 def _whole_number(text: str) -> tuple[int, int]:
@@ -111,56 +122,58 @@ def _whole_number(text: str) -> tuple[int, int]:
         raise Unreadable from None
 
 
-def _float(cls: type[Any], text: str) -> Reading:
+def _float(cls: type[Any], text: str) -> ScalarReading:
     number = _attempt(float, text)
     if math.isinf(number) and "inf" not in text.lower():
         raise Unreadable("it is too large for a float")
-    return Reading(constructed(cls, number), LOOSE if WHOLE.fullmatch(text) else EXACT)
+    return ScalarReading(constructed(cls, number), LOOSE if WHOLE.fullmatch(text) else EXACT)
 
 
-def _complex(cls: type[Any], text: str) -> Reading:
+def _complex(cls: type[Any], text: str) -> ScalarReading:
     number = _attempt(complex, text)
     if any(map(math.isinf, (number.real, number.imag))) and "inf" not in text.lower():
         raise Unreadable("it is too large for a complex")
-    return Reading(constructed(cls, number), EXACT if text.rstrip(")")[-1:] in "jJ" else LOOSE)
+    return ScalarReading(
+        constructed(cls, number), EXACT if text.rstrip(")")[-1:] in "jJ" else LOOSE
+    )
 
 
-def _decimal(cls: type[Any], text: str) -> Reading:
+def _decimal(cls: type[Any], text: str) -> ScalarReading:
     number = _attempt(cls, text)
     if number.is_snan():
         raise Unreadable("a signalling NaN cannot be compared")
-    return Reading(number, LOOSE if WHOLE.fullmatch(text) else EXACT)
+    return ScalarReading(number, LOOSE if WHOLE.fullmatch(text) else EXACT)
 
 
-def _fraction(cls: type[Any], text: str) -> Reading:
+def _fraction(cls: type[Any], text: str) -> ScalarReading:
     if not RATIO.fullmatch(text):  # 1e999999999 would be worked out to its last digit
         raise Unreadable
-    return Reading(_attempt(cls, text), EXACT if "/" in text else LOOSE)
+    return ScalarReading(_attempt(cls, text), EXACT if "/" in text else LOOSE)
 
 
-def _text(cls: type[Any], text: str) -> Reading:
+def _text(cls: type[Any], text: str) -> ScalarReading:
     quoted = unquote(text)
     if quoted is None:
-        return Reading(constructed(cls, text), BARE)
-    return Reading(constructed(cls, quoted))
+        return ScalarReading(constructed(cls, text), BARE)
+    return ScalarReading(constructed(cls, quoted))
 
 
-def _bytes(cls: type[Any], text: str) -> Reading:
+def _bytes(cls: type[Any], text: str) -> ScalarReading:
     written = unquote_bytes(text)
     if written is not None:
-        return Reading(constructed(cls, written))
+        return ScalarReading(constructed(cls, written))
     try:
         encoded = _some(text).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise Unreadable("it cannot be encoded") from None
-    return Reading(constructed(cls, encoded), WORD)
+    return ScalarReading(constructed(cls, encoded), WORD)
 
 
-def _path(cls: type[Any], text: str) -> Reading:
+def _path(cls: type[Any], text: str) -> ScalarReading:
     name = _some(text)
     if "\0" in name:
         raise Unreadable("a path holds no NUL")
-    return Reading(_attempt(cls, name), BARE if name is text else EXACT)
+    return ScalarReading(_attempt(cls, name), BARE if name is text else EXACT)
 
 
 def _some(text: str) -> str:
@@ -171,13 +184,13 @@ def _some(text: str) -> str:
     return said
 
 
-def _moment(cls: Any, text: str) -> Reading:
+def _moment(cls: Any, text: str) -> ScalarReading:
     written = _iso(text)
-    return Reading(_attempt(cls.fromisoformat, written), EXACT if ":" in written else LOOSE)
+    return ScalarReading(_attempt(cls.fromisoformat, written), EXACT if ":" in written else LOOSE)
 
 
-def _date_or_time(cls: Any, text: str) -> Reading:
-    return Reading(_attempt(cls.fromisoformat, _iso(text)))
+def _date_or_time(cls: Any, text: str) -> ScalarReading:
+    return ScalarReading(_attempt(cls.fromisoformat, _iso(text)))
 
 
 def _iso(text: str) -> str:
@@ -189,14 +202,14 @@ def _iso(text: str) -> str:
     return re.sub("[zZ]$", "+00:00", written)
 
 
-def _span(cls: Any, text: str) -> Reading:
+def _span(cls: Any, text: str) -> ScalarReading:
     """``90s``, ``1h30m``, ``1:30:00``, ``2 days, 0:00:01``."""
     written = _some(text)
     clock = CLOCK.fullmatch(written)
     try:
         if clock:
-            return Reading(_clock_span(cls, clock))
-        return Reading(_unit_span(cls, written))
+            return ScalarReading(_clock_span(cls, clock))
+        return ScalarReading(_unit_span(cls, written))
     except (ValueError, OverflowError):
         raise Unreadable from None
 
@@ -218,8 +231,8 @@ def _unit_span(cls: Any, written: str) -> Any:
     return -total if written[0] == "-" else total
 
 
-def _unique(cls: type[Any], text: str) -> Reading:
-    return Reading(_attempt(cls, _some(text)))
+def _unique(cls: type[Any], text: str) -> ScalarReading:
+    return ScalarReading(_attempt(cls, _some(text)))
 
 
 def _attempt(make: Callable[[str], Any], text: str) -> Any:
@@ -232,7 +245,7 @@ def _attempt(make: Callable[[str], Any], text: str) -> Any:
 class Scalar(NamedTuple):
     """How a class is read, and two texts for it that errors show."""
 
-    read: Callable[[type[Any], str], Reading]
+    read: Callable[[type[Any], str], ScalarReading]
     samples: tuple[str, ...]
 
 

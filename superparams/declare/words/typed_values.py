@@ -14,7 +14,7 @@ from superparams.declare.words.any_value import anything
 from superparams.declare.words.containers import Item, container
 from superparams.declare.words.enums import enum_member, literal
 from superparams.declare.words.grammar import Unreadable
-from superparams.declare.words.scalars import EXACT, WORD, Reading, is_any_text, scalar_of
+from superparams.declare.words.scalars import EXACT, WORD, ScalarReading, is_any_text, scalar_of
 from superparams.declare.words.type_names import type_text
 from superparams.errors.short_repr import shorten
 
@@ -31,7 +31,7 @@ class TooDeep(Unreadable):
     """There are too many brackets in brackets, also for a union whose other members take text."""
 
 
-def read(annotation: Any, text: str, scope: Scope, depth: int = 0) -> Reading:
+def read(annotation: Any, text: str, scope: Scope, depth: int = 0) -> ScalarReading:
     """The value that a text means for an annotation, and how much doubt there is.
 
     Args:
@@ -51,9 +51,9 @@ def read(annotation: Any, text: str, scope: Scope, depth: int = 0) -> Reading:
     return _read_as_one_of(members, text, scope, depth)
 
 
-def _read_as_one_of(members: Sequence[Any], text: str, scope: Scope, depth: int) -> Reading:
+def _read_as_one_of(members: Sequence[Any], text: str, scope: Scope, depth: int) -> ScalarReading:
     """With the least doubt; of several the first, and what takes any text last."""
-    found: list[Reading] = []
+    found: list[ScalarReading] = []
     reasons: list[Unreadable] = []
     for member in sorted(members, key=takes_any_text):
         try:
@@ -73,8 +73,8 @@ def takes_any_text(member: Any) -> bool:
     return is_anything(member) or (isinstance(member, type) and is_any_text(member))
 
 
-def _read_as(member: Any, text: str, scope: Scope, depth: int) -> Reading:
-    def item(annotation: Any, part: str) -> Reading:
+def _read_as(member: Any, text: str, scope: Scope, depth: int) -> ScalarReading:
+    def item(annotation: Any, part: str) -> ScalarReading:
         try:
             return read(annotation, part, scope, depth + 1)
         except Unreadable as reason:
@@ -100,14 +100,14 @@ def _read_as(member: Any, text: str, scope: Scope, depth: int) -> Reading:
     raise Untold(f"{type_text(member, scope)} cannot be given as text")
 
 
-def _as_class(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> Reading | None:
+def _as_class(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading | None:
     if issubclass(cls, enum.Enum):
         return enum_member(cls, text)
     scalar = scalar_of(cls)
     return container(cls, inner, text, item) if scalar is None else scalar.read(cls, text)
 
 
-def _none(text: str) -> Reading:
+def _none(text: str) -> ScalarReading:
     if text.lower() not in ("none", "null"):
         raise Unreadable
-    return Reading(None, EXACT if text == "None" else WORD)
+    return ScalarReading(None, EXACT if text == "None" else WORD)

@@ -11,7 +11,7 @@ from typing import Any
 
 from superparams.executor.payload.segment import Segment
 from superparams.executor.payload.segment_layout import Region, aligned
-from superparams.executor.payload.shared_memory import Surroundings
+from superparams.executor.payload.shared_memory import Placement
 
 
 def memory(address: int, size: int) -> memoryview:
@@ -42,7 +42,7 @@ class Writer:
         self.seen: list[Any] = []
         self.groups: Mapping[Any, Any] = groups or {}
         self._numbers: dict[int, int] = {}
-        self._surroundings = Surroundings()
+        self._surroundings = Placement()
         # Stand-ins in the pickle for memory that has been dealt with, by their id.
         self._placed: dict[int, tuple[PickleBuffer, Region]] = {}
         # Memory that stays until the end of the pass is written once.

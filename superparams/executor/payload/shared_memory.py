@@ -100,7 +100,7 @@ def _address(mapping: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
 
 
-class Surroundings:
+class Placement:
     """What this process has mapped, as of the first question: one a pass."""
 
     def __init__(self) -> None:

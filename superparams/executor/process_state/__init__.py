@@ -2,7 +2,7 @@
 
 This is a closed list: decimal context, error and print options of numpy, warning filters, logging
 levels and their names, limits of Python (recursion, digits of an int), options of pandas, defaults
-of torch, locale, working directory. `Surroundings.here` reads the settings when a run begins.
+of torch, locale, working directory. `ProcessState.here` reads the settings when a run begins.
 `apply` sets them in a worker after the project's code is loaded. Only values that differ from the
 defaults are kept. No library is loaded for this: settings of a library that is not loaded yet are
 applied when it is loaded.
@@ -21,7 +21,7 @@ from superparams.executor.process_state import interpreter_options, library_opti
 from superparams.executor.process_state.import_hooks import when_loaded
 from superparams.executor.process_state.part import Part
 
-__all__ = ["Surroundings", "differences"]
+__all__ = ["ProcessState", "differences"]
 
 _PARTS: tuple[Part, ...] = (
     *numeric_options.PARTS,
@@ -31,7 +31,7 @@ _PARTS: tuple[Part, ...] = (
 
 
 @dataclass
-class Surroundings:
+class ProcessState:
     """The process-wide settings that differ from those of a new process.
 
     Attributes:
@@ -45,7 +45,7 @@ class Surroundings:
     thread: int = 0
 
     @classmethod
-    def here(cls) -> Surroundings:
+    def here(cls) -> ProcessState:
         """The settings of this process and this thread."""
         found = cls(thread=threading.get_ident())
         for part in _PARTS:

@@ -17,7 +17,7 @@ from superparams.errors import IdentityError
 from superparams.identity.code.class_pieces import class_pieces
 from superparams.identity.code.compiled_functions import code_form, plain_functions
 from superparams.identity.code.project import Source
-from superparams.identity.code.reach import Part, Reach
+from superparams.identity.code.reach import CodePart, Reach
 from superparams.identity.code.syntax import Chain, Uses, normal, uses
 from superparams.identity.digests.digest import digest
 from superparams.identity.module_names import is_fileless, module_file, module_name
@@ -165,7 +165,7 @@ class Live:
         return path if path is not None and self._reach.project.owns(path) else None
 
     def _put(self, module: str, name: str, form: bytes, text: str = "", line: int = 0) -> None:
-        part = self._reach.parts.setdefault(f"{module_name(module)}.{name}", Part())
+        part = self._reach.parts.setdefault(f"{module_name(module)}.{name}", CodePart())
         if form not in part.forms:
             part.add(line, form, text)
 

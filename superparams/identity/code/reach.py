@@ -14,11 +14,11 @@ from pathlib import Path
 from superparams.identity.code.dynamic_imports import Dynamic, dynamic_imports, modules_below
 from superparams.identity.code.name_resolution import Target, classes_of
 from superparams.identity.code.project import Binding, Project, Source
-from superparams.identity.code.reach_by_name import ByName, Part
+from superparams.identity.code.reach_by_name import ByName, CodePart
 from superparams.identity.code.syntax import Chain, Uses, chain_of, uses
 from superparams.identity.code.top_level_calls import FILLING, Call, calls_in, changes_of
 
-__all__ = ["Part", "Reach"]
+__all__ = ["CodePart", "Reach"]
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Definition = (*_Function, ast.ClassDef)

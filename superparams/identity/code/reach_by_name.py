@@ -13,12 +13,12 @@ from superparams.identity.code.name_resolution import Lookup, Target, classes_of
 from superparams.identity.code.project import Binding, Project, Source
 from superparams.identity.code.syntax import Chain, Uses, chain_of, normal, uses
 
-__all__ = ["ByName", "Part"]
+__all__ = ["ByName", "CodePart"]
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-class Part:
+class CodePart:
     """A piece of code that counts: all that binds or changes one name of a module."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class ByName(Lookup):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, CodePart] = {}
         self.done: set[tuple[Source, str, bool]] = set()
         self._noted: set[tuple[Source, str]] = set()
         self._todo: list[tuple[Source, str, bool]] = []
@@ -228,7 +228,7 @@ class ByName(Lookup):
         """Count `form` to `name`, and show the lines of `node` but for those of `without`."""
         hidden = {line for item in without for line in _span(item)}
         lines = [source.lines[i] for i in _span(node) if i not in hidden]
-        part = self.parts.setdefault(f"{source.name}.{name}", Part())
+        part = self.parts.setdefault(f"{source.name}.{name}", CodePart())
         part.add(node.lineno, form, textwrap.dedent("\n".join(lines)))
 
 

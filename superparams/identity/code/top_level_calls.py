@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from superparams.identity.code.syntax import Chain, bound_names, chain_of
 
-__all__ = ["FILLING", "Call", "Changes", "calls_in", "changed_by", "changes_of", "is_guard"]
+__all__ = ["FILLING", "Call", "SideEffects", "calls_in", "changed_by", "changes_of", "is_guard"]
 
 FILLING = {"add", "append", "appendleft", "extend", "insert", "register", "setdefault", "update"}
 # Functions of Python that change their first argument.
@@ -35,7 +35,7 @@ class Call(NamedTuple):
     changed: Chain | None
 
 
-class Changes(NamedTuple):
+class SideEffects(NamedTuple):
     """What a function or class changes outside of itself.
 
     Attributes:
@@ -94,7 +94,7 @@ def changed_by(node: ast.AST) -> Chain | None:
     return None if call is None else call.changed
 
 
-def changes_of(node: ast.AST) -> Changes:
+def changes_of(node: ast.AST) -> SideEffects:
     """What a function or class changes, those inside it included."""
     body: list[ast.AST] = list(getattr(node, "body", ()))
     local = set(bound_names(body)) if isinstance(node, _INNER) else set[str]()
@@ -114,7 +114,7 @@ def changes_of(node: ast.AST) -> Changes:
             runs |= inner.attr == "run_all"
         call = _call(inner) if isinstance(inner, ast.Call) else None
         calls += [call] if call is not None else []
-    return Changes(tuple(outside), tuple(calls), takes, runs)
+    return SideEffects(tuple(outside), tuple(calls), takes, runs)
 
 
 def is_guard(test: ast.expr) -> bool:

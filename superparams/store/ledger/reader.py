@@ -120,7 +120,7 @@ def read_file(
         yield from walk.entries()
 
 
-class Reader:
+class LedgerReader:
     """Reads batches again by their place, and keeps a few files open meanwhile.
 
     A context manager.
@@ -150,7 +150,7 @@ class Reader:
         for path in list(self._walks)[: max(0, len(self._walks) - keep)]:
             self._walks.pop(path).file.close()
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> LedgerReader:
         return self
 
     def __exit__(self, *_: object) -> None:

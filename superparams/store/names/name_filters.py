@@ -32,7 +32,7 @@ __all__ = ["columns_asked", "refuse_unknown", "texts_asked"]
 CONTAINERS: Final[tuple[type[Any], ...]] = (list, tuple, set, frozenset, dict)
 
 
-class Recorded:
+class RecordedName:
     """The named points of one column, as the metadata of a table tells them."""
 
     def __init__(self, schema: pa.Schema, column: str) -> None:
@@ -109,7 +109,7 @@ def columns_asked(of: Any, schema: pa.Schema, name: str, x: Any) -> dict[str, An
     meant = columns_of_value(of, schema, name, x)
     if of is not None or name not in meant:
         return meant
-    recorded, cls = Recorded(schema, name), _class_meant(x)
+    recorded, cls = RecordedName(schema, name), _class_meant(x)
     if cls is not None:
         labels = recorded.of_class(cls.__name__)
         return {**meant, name: OneOf([*labels, cls.__name__])} if labels else meant
@@ -141,7 +141,7 @@ def texts_asked(of: Any, schema: pa.Schema, name: str, text: str) -> list[str]:
     """
     if of is not None:
         return labels_meant(of, name, text_meant(of, name, text))
-    recorded = Recorded(schema, name)
+    recorded = RecordedName(schema, name)
     found = recorded.of_text(text)
     if not found:
         number = _read(text)
@@ -168,7 +168,7 @@ def refuse_unknown(of: Any, rows: Rows, name: str, x: Any, wanted: Any) -> None:
         return
     cls = _class_meant(x)
     is_odd = callable(x) or isinstance(x, CONTAINERS)
-    recorded = Recorded(rows.schema, name)
+    recorded = RecordedName(rows.schema, name)
     if cls is None and not is_odd and (of is not None or not recorded.known):
         return
     several = wanted if isinstance(wanted, OneOf) else (wanted,)
@@ -189,6 +189,6 @@ def refuse_unknown(of: Any, rows: Rows, name: str, x: Any, wanted: Any) -> None:
     raise StoreError(f"no row has {name}={shown}{remedy}")
 
 
-def _is_beside(x: Any, recorded: Recorded) -> bool:
+def _is_beside(x: Any, recorded: RecordedName) -> bool:
     """Whether it may be a value that is none of the named points: rows may have had it."""
     return isinstance(x, bool | int | float) and recorded.has_values

@@ -23,7 +23,7 @@ from superparams.errors import StoreError
 from superparams.errors.units import counted
 from superparams.outcomes.arrow import kind_of, plain_scalar
 from superparams.store.ledger.exclusions import ALL, Without
-from superparams.store.ledger.reader import Reader
+from superparams.store.ledger.reader import LedgerReader
 from superparams.store.names.field_owners import (
     FIELDS_OF,
     Fields,
@@ -299,7 +299,7 @@ def _groups(plan: _Plan, schema: pa.Schema) -> Iterator[pa.Table]:
     order = sorted(
         plan.pieces, key=lambda one: (names.get(one.run or "", -1), one.first, one.start)
     )
-    with Reader() as reader:
+    with LedgerReader() as reader:
         for pieces in together(order, lambda one: _kept(plan, one).true_count):
             files: dict[tuple[str | None, Path], list[Piece]] = {}
             for piece in pieces:
@@ -325,7 +325,9 @@ def _kept(plan: _Plan, piece: Piece) -> pa.Array:
     return plan.kept.slice(piece.start, piece.rows)
 
 
-def _rows(plan: _Plan, reader: Reader, pieces: Sequence[Piece], schema: pa.Schema) -> pa.Table:
+def _rows(
+    plan: _Plan, reader: LedgerReader, pieces: Sequence[Piece], schema: pa.Schema
+) -> pa.Table:
     """The rows of pieces of one file that are kept, in the columns of the table."""
     fields = plan.found.schemas[pieces[0].path]
     table = pa.Table.from_batches(

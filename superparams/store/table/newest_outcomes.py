@@ -24,8 +24,8 @@ from superparams.store.ledger.exclusions import ALL, Without
 from superparams.store.ledger.lost_rows import Lost, attempts_of, has_lost
 from superparams.store.ledger.reader import (
     Entry,
+    LedgerReader,
     LedgerWarning,
-    Reader,
     ledger_files,
     ledger_size,
     read_file,
@@ -163,7 +163,7 @@ class Survey:
         for arrays in (self.keys, self.ages, self.status, self.attempts):
             arrays.clear()
 
-    def load(self, reader: Reader, piece: Piece) -> list[pa.RecordBatch]:
+    def load(self, reader: LedgerReader, piece: Piece) -> list[pa.RecordBatch]:
         """The rows of a piece, with all columns."""
         if piece.run is not None:
             return [reader.entry(piece.path, piece.offset).batch]

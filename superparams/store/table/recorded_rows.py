@@ -11,10 +11,10 @@ from superparams.store.runs.results_path import short_path
 from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.merge import NotWritten, compact, folded
 
-__all__ = ["Recorded", "no_results", "read_back"]
+__all__ = ["RecordedRows", "no_results", "read_back"]
 
 
-class Recorded(NamedTuple):
+class RecordedRows(NamedTuple):
     """Rows, what there is to say of their columns, and of rows that no ledger has any more."""
 
     rows: Rows
@@ -22,18 +22,18 @@ class Recorded(NamedTuple):
     lost: list[str]
 
 
-def read_back(root: Path) -> Recorded:
+def read_back(root: Path) -> RecordedRows:
     """All that is recorded in the folder of an experiment.
 
     The table is brought up to date where it can be written, and made in memory where it cannot.
     """
     try:
         written = compact(root)
-        found = Recorded(Rows.of_file(written.path), written.notes, written.lost)
+        found = RecordedRows(Rows.of_file(written.path), written.notes, written.lost)
     except NotWritten as error:
         made = folded(root)
         note = f"read from the ledgers into memory, since the table cannot be written: {error}"
-        found = Recorded(Rows.of_table(made.table), [*made.notes, note], made.lost)
+        found = RecordedRows(Rows.of_table(made.table), [*made.notes, note], made.lost)
     for note in found.lost:
         warn_user(f"{root}: {note}", LedgerWarning)
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from superparams.outcomes.arrow import KIND, kind_of, metadata_of
-from superparams.store.ledger.reader import Reader
+from superparams.store.ledger.reader import LedgerReader
 from superparams.store.table import text_columns
 from superparams.store.table.column_order import in_order
 from superparams.store.table.column_types import JSON, Form, fits, widest
@@ -100,7 +100,7 @@ def _choose(
 
 def _values(found: Survey, pieces: Sequence[Piece], name: str) -> Iterator[tuple[pa.Array, Form]]:
     """All values of one column, piece by piece."""
-    with Reader() as reader:
+    with LedgerReader() as reader:
         for piece in pieces:
             schema = found.schemas[piece.path]
             places = [at for at, field in enumerate(schema) if source_of(field) == name]

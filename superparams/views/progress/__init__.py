@@ -15,7 +15,7 @@ from typing import Final, get_args
 from superparams.errors import safe_text
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.outcomes.outcome import Status
-from superparams.views.notebook import Output, in_notebook
+from superparams.views.notebook import CellOutput, in_notebook
 from superparams.views.progress.displays import (
     Display,
     InNotebook,
@@ -71,7 +71,7 @@ class Progress:
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self._durations = Durations()
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=200)
-        self.output = Output()
+        self.output = CellOutput()
         self._display = self._displays().get(style, Display)()
 
     def _displays(self) -> dict[str, Callable[[], Display]]:
@@ -225,6 +225,6 @@ def conclude(summary: Callable[[], str], shown: Progress | None) -> None:
         shown: What was shown, None when nothing ran.
     """
     if in_notebook():
-        (shown.output if shown else Output()).show(summary())
+        (shown.output if shown else CellOutput()).show(summary())
     elif is_terminal():
         say(summary())

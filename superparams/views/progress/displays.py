@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from superparams.errors import safe_text
-from superparams.views.notebook import Output
+from superparams.views.notebook import CellOutput
 
 __all__ = ["Display", "InNotebook", "PlainLines", "Terminal", "is_terminal", "say"]
 
@@ -101,7 +101,7 @@ class _Thread(Display):
 class InNotebook(_Thread):
     """One output of a cell, updated in place; what it shows last stays."""
 
-    def __init__(self, lines: Lines, output: Output) -> None:
+    def __init__(self, lines: Lines, output: CellOutput) -> None:
         """Show `lines` in `output`."""
         super().__init__()
         self._lines = lines

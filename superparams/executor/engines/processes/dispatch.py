@@ -27,7 +27,7 @@ from superparams.executor.engines.processes.template_handle import Template, no_
 from superparams.executor.engines.processes.watchdog import Watch
 from superparams.executor.engines.processes.worker_cells import CUT, Cells
 from superparams.executor.engines.processes.worker_losses import End, Losses, begun_and_rest
-from superparams.executor.engines.processes.worker_state import Member, State
+from superparams.executor.engines.processes.worker_state import Member, WorkerState
 
 if TYPE_CHECKING:
     from superparams.executor.worker import Program
@@ -129,7 +129,7 @@ class Dispatch:
                 self._hand_out()
                 self._control.waiting = self._backlog.waiting
                 self._ask_template()
-                self._listen(self._watch.until_due(self._in_state(State.BUSY), _TICK))
+                self._listen(self._watch.until_due(self._in_state(WorkerState.BUSY), _TICK))
             self._close_members()
         finally:
             self._unconfirmed.release()
@@ -141,7 +141,7 @@ class Dispatch:
             self._handle = self._handle or self._handles.get()
             if self._handle is not None:
                 self._template.boot(self._handle)
-        self._reader = protocol.Reader(self._template.control)
+        self._reader = protocol.FrameReader(self._template.control)
         self._selector.register(self._template.control, selectors.EVENT_READ, None)
         self._forks: bool | None = None  # not known before the template is ready
         self._began = None if self._boot.method == "fork" else time.monotonic()
@@ -155,14 +155,14 @@ class Dispatch:
     def _over(self) -> bool:
         if self._hurried():
             return True
-        if self._in_state(State.BUSY) or self._unconfirmed:
+        if self._in_state(WorkerState.BUSY) or self._unconfirmed:
             return False
         return self._control.draining or not self._backlog.remaining
 
     def _hurried(self) -> bool:
         return self._abandoned or self._control.stopping
 
-    def _in_state(self, state: State) -> list[Member]:
+    def _in_state(self, state: WorkerState) -> list[Member]:
         return [member for member in self._members.values() if member.state is state]
 
     # ---- handing out
@@ -174,7 +174,7 @@ class Dispatch:
             self._hand_out_alone()
             return
         self._staff()
-        for member in self._in_state(State.IDLE):
+        for member in self._in_state(WorkerState.IDLE):
             chunk = self._backlog.take(self._pace.size(self._backlog.remaining, self._size))
             if chunk is None:
                 break
@@ -182,7 +182,7 @@ class Dispatch:
 
     def _hand_out_alone(self) -> None:
         """One chunk to a worker of its own, while nothing else runs."""
-        if not self._backlog.remaining or self._in_state(State.BUSY) or self._unconfirmed:
+        if not self._backlog.remaining or self._in_state(WorkerState.BUSY) or self._unconfirmed:
             return
         used = [member for member in self._members.values() if member.used]
         for member in used:  # what settings left in it may act at any time
@@ -191,12 +191,12 @@ class Dispatch:
             return
         if not self._members:
             self._start(0)
-        for member in self._in_state(State.IDLE)[:1]:
+        for member in self._in_state(WorkerState.IDLE)[:1]:
             if chunk := self._backlog.take_apart():
                 member.begin(chunk, self._cells.of(member.rank)[CUT])
 
     def _retire(self, member: Member) -> None:
-        if member.state is State.IDLE:
+        if member.state is WorkerState.IDLE:
             member.leave()
         patience = (self._options.setup_limit or _TEARDOWN) + _LEAVING
         if time.monotonic() - member.asked_to_leave > patience:
@@ -204,7 +204,7 @@ class Dispatch:
 
     def _staff(self) -> None:
         """Fill vacant ranks as far as there is work for them."""
-        free = len(self._in_state(State.IDLE)) + len(self._in_state(State.STARTING))
+        free = len(self._in_state(WorkerState.IDLE)) + len(self._in_state(WorkerState.STARTING))
         for rank in range(self._size):
             if free >= self._backlog.ready:
                 return
@@ -219,9 +219,9 @@ class Dispatch:
         self._selector.register(member.channel, selectors.EVENT_READ, member)
 
     def _look(self) -> None:
-        vacant = len(self._members) < self._size or self._in_state(State.IDLE)
+        vacant = len(self._members) < self._size or self._in_state(WorkerState.IDLE)
         wanted = self._control.draining or (not self._backlog.ready and bool(vacant))
-        for member in self._in_state(State.BUSY):
+        for member in self._in_state(WorkerState.BUSY):
             self._give_back(self._watch.look(member, self._template, wanted=wanted))
         for member in self._members.values():
             if member.deaf and time.monotonic() - member.ended > _DEAF:
@@ -257,7 +257,7 @@ class Dispatch:
 
     def _spoil(self, member: Member, why: str) -> None:
         """Kill a worker that cannot tell its outcomes any more."""
-        if member.state is not State.LEAVING:
+        if member.state is not WorkerState.LEAVING:
             member.spoiled = why
         self._template.kill(member.rank)
 
@@ -265,13 +265,13 @@ class Dispatch:
         if frame.kind is Kind.BROKEN:
             raise EngineError(_broken("a worker", frame.body))
         if frame.kind is Kind.LEFT:
-            member.state = State.LEAVING
+            member.state = WorkerState.LEAVING
             self._torn_down = time.monotonic()
         elif frame.kind is Kind.READY:
             self._failed_starts = 0
             self._control.note(frame.body.decode(errors="replace").splitlines())
-            if member.state is State.STARTING:
-                member.state = State.IDLE
+            if member.state is WorkerState.STARTING:
+                member.state = WorkerState.IDLE
         else:
             part = member.chunk.split(frame.a)[0].split(member.sent)[1]
             member.sent = frame.a
@@ -331,11 +331,11 @@ class Dispatch:
         mark = self._cells.mark(member.rank)
         end = End(status, member.stack(), peak)
         self._forget(member)
-        if member.state is State.STARTING:
+        if member.state is WorkerState.STARTING:
             self._failed_starts += 1
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise EngineError(f"workers end before they start: {end.error}\n{end.stack}")
-        elif member.state is State.BUSY:
+        elif member.state is WorkerState.BUSY:
             self._emit(self._losses.account(member, mark, end))
 
     def _forget(self, member: Member) -> None:
@@ -352,12 +352,12 @@ class Dispatch:
         """It was killed, and all workers with it: what may have done that runs again alone."""
         if self._began is not None:
             raise no_python("a new process ended before it ran anything of ours, one")
-        busy = self._in_state(State.BUSY)
+        busy = self._in_state(WorkerState.BUSY)
         for member in busy:
             self._read(member)
         begun = self._unconfirmed.drop()
         marks = {member: self._cells.mark(member.rank) for member in busy}
-        for member in self._in_state(State.BUSY):
+        for member in self._in_state(WorkerState.BUSY):
             first, rest = begun_and_rest(member.unsent, marks[member])
             begun.append(first)
             self._give_back(rest)
@@ -379,7 +379,7 @@ class Dispatch:
         limit = begun + (self._options.setup_limit or float("inf"))
         while self._members and time.monotonic() < limit and not self._hurried():
             self._listen(_TICK)
-            if not self._in_state(State.CLOSING):
+            if not self._in_state(WorkerState.CLOSING):
                 limit = min(limit, max(begun, self._torn_down) + _LEAVING)
 
 

@@ -114,7 +114,7 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
-class Reader:
+class FrameReader:
     """Frames out of a non-blocking socket, as far as they have arrived."""
 
     def __init__(self, channel: socket.socket, key: int = 0) -> None:

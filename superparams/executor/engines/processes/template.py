@@ -35,7 +35,7 @@ from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.fork_safety import can_fork
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.worker_cells import Cells
-from superparams.executor.engines.processes.worker_main import Loaded
+from superparams.executor.engines.processes.worker_main import LoadedProgram
 from superparams.executor.worker import trace_of
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _loads_here(boot: Boot) -> bool:
     return boot.method == "forkserver" and boot.devices is None
 
 
-def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
+def _prepare(boot: Boot, program: Program | None) -> tuple[LoadedProgram | None, bool]:
     """The program, as far as it is made here, and whether workers are to be forks of us."""
     if boot.method == "spawn":
         return None, False
@@ -119,7 +119,7 @@ def _prepare(boot: Boot, program: Program | None) -> tuple[Loaded | None, bool]:
         loaded = worker_main.load(boot)
         transport.before_forks()
         return loaded, can_fork()
-    return None if program is None else Loaded(program), True
+    return None if program is None else LoadedProgram(program), True
 
 
 class _Template:
@@ -129,7 +129,7 @@ class _Template:
         self,
         control: socket.socket,
         boot: Boot,
-        loaded: Loaded | None,
+        loaded: LoadedProgram | None,
         shared: Cells,
         forks: bool,
     ) -> None:

@@ -30,7 +30,7 @@ from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import Parcels
 from superparams.executor.engines.processes.worker_cells import Cells
-from superparams.executor.engines.processes.worker_output import Output, SameFiles
+from superparams.executor.engines.processes.worker_output import SameFiles, WorkerOutput
 from superparams.executor.payload import script
 from superparams.executor.payload.own_process import Origin
 from superparams.executor.worker import Place, trace_of
@@ -71,7 +71,7 @@ class Seat:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedProgram:
     """A program, and what it was attached from (nothing in a fork of the driver)."""
 
     program: Program
@@ -90,10 +90,10 @@ def main(channel: int, fault: int, shared: int, rank: int, key: int, parent: int
     os._exit(serve(words, None, seat, forked=False))
 
 
-def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int:
+def serve(boot: Boot, loaded: LoadedProgram | None, seat: Seat, *, forked: bool) -> int:
     """Be a worker until the driver ends it; gives the exit code."""
     _settle(seat)
-    output = Output(boot.options.folder, seat.rank)
+    output = WorkerOutput(boot.options.folder, seat.rank)
     try:
         boot.set_environ(seat.rank)
         if forked:
@@ -113,7 +113,7 @@ def serve(boot: Boot, loaded: Loaded | None, seat: Seat, *, forked: bool) -> int
     return member.serve()
 
 
-def load(boot: Boot) -> Loaded:
+def load(boot: Boot) -> LoadedProgram:
     """The program out of the payload."""
     from superparams.executor import payload
 
@@ -124,7 +124,7 @@ def load(boot: Boot) -> Loaded:
     if surround is not None:
         surround()
     program.prepare()
-    return Loaded(program, attached)
+    return LoadedProgram(program, attached)
 
 
 _packed: list[Payload] = []  # what pools of this process attach, as long as it lives
@@ -191,7 +191,7 @@ class _Member:
     """A worker at its work."""
 
     def __init__(
-        self, loaded: Loaded, worker: Worker, seat: Seat, boot: Boot, output: Output
+        self, loaded: LoadedProgram, worker: Worker, seat: Seat, boot: Boot, output: WorkerOutput
     ) -> None:
         self._loaded = loaded
         self._worker = worker

@@ -15,7 +15,7 @@ _HIGH = 300  # a descriptor that few settings come across
 _LINE_BUFFERED = 1  # _IOLBF of stdio.h, on Linux and macOS alike
 
 
-class Output:
+class WorkerOutput:
     """The standard output and error of this worker process, and where in the log they are.
 
     With a folder, file descriptors 1 and 2 become folder/logs/<rank>.log, to which workers of one

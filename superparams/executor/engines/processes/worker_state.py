@@ -18,7 +18,7 @@ from superparams.executor.engines.processes.worker_cells import Mark, anonymous_
 _MOST_STACK = 1 << 16  # bytes of a stack that are kept, the last ones
 
 
-class State(enum.Enum):
+class WorkerState(enum.Enum):
     """Where a worker is in its life."""
 
     STARTING = enum.auto()
@@ -49,8 +49,8 @@ class Member:
     rank: int
     channel: socket.socket
     fault: int
-    reader: protocol.Reader
-    state: State = State.STARTING
+    reader: protocol.FrameReader
+    state: WorkerState = WorkerState.STARTING
     chunk: Chunk = field(default_factory=lambda: Chunk(()))
     sent: int = 0
     doom: Since | None = None
@@ -71,7 +71,7 @@ class Member:
         except BaseException:
             os.close(fault)
             raise
-        return cls(rank, channel, fault, protocol.Reader(channel, key))
+        return cls(rank, channel, fault, protocol.FrameReader(channel, key))
 
     @property
     def unsent(self) -> Chunk:
@@ -80,7 +80,7 @@ class Member:
 
     def begin(self, chunk: Chunk, cut: int) -> None:
         """Give it a chunk, to be over when its cell shows another number than `cut`."""
-        self.chunk, self.sent, self.state, self.used = chunk, 0, State.BUSY, True
+        self.chunk, self.sent, self.state, self.used = chunk, 0, WorkerState.BUSY, True
         self.say(
             protocol.Frame(
                 protocol.Kind.RUN, chunk.attempt, cut, protocol.pack_ranges(chunk.ranges)
@@ -89,12 +89,12 @@ class Member:
 
     def rest(self) -> None:
         """Its chunk is over."""
-        self.state, self.chunk, self.sent = State.IDLE, Chunk(()), 0
+        self.state, self.chunk, self.sent = WorkerState.IDLE, Chunk(()), 0
         self.doom = self.cut = self.urged = None
 
     def leave(self) -> None:
         """Ask it to end."""
-        self.state, self.asked_to_leave = State.CLOSING, time.monotonic()
+        self.state, self.asked_to_leave = WorkerState.CLOSING, time.monotonic()
         self.say(protocol.Frame(protocol.Kind.CLOSE))
 
     def say(self, frame: protocol.Frame) -> None:
