@@ -57,7 +57,7 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def run_count(name: str = "test_run.Toy") -> int:
+def run_count(name: str = "test_loop.Toy") -> int:
     (root,) = Path("results").glob(f"*{name}")
     return len(list((root / "runs").iterdir()))
 
@@ -602,7 +602,7 @@ class Failing(Experiment):
 
 def state() -> str:
     """How the last run of `Failing` ended."""
-    (root,) = Path("results").glob("*test_run.Failing")
+    (root,) = Path("results").glob("*test_loop.Failing")
     *_, last = sorted((root / "runs").iterdir())
     return str(json.loads((last / "run.json").read_text())["state"])
 
