@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import re
 import signal
 import time
 import uuid
@@ -204,8 +205,15 @@ def new_segments() -> Callable[[], list[str]]:
 
 
 def of_others(name: str) -> bool:
-    """Whether a process that is not ours has this file of /dev/shm mapped or open."""
+    """Whether this file of /dev/shm belongs to a process that is not ours.
+
+    Such a process has it mapped or open, or its number stands in the name: semaphores of joblib are
+    called ``sem.loky-<number>-...``, and stay until the process that made them ends.
+    """
     ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+    maker = re.match(r"sem\.loky-(\d+)-", name)
+    if maker and int(maker[1]) not in ours and alive(int(maker[1])):
+        return True
     return any(uses(pid, f"{SHARED_MEMORY}/{name}") for pid in set(psutil.pids()) - ours)
 
 

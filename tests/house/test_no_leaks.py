@@ -85,6 +85,27 @@ SHARED_OUT = """
 """
 
 
+OF_LOKY = """
+    import os
+    def test_of_another_process(no_leaks):
+        open(f"/dev/shm/sem.loky-{os.getppid()}-superparams", "w").close()
+    def test_of_our_own(no_leaks):
+        open(f"/dev/shm/sem.loky-{os.getpid()}-superparams", "w").close()
+"""
+
+
+def test_semaphores_of_joblib_are_blamed_on_the_process_that_made_them(
+    pytester: pytest.Pytester,
+) -> None:
+    try:
+        result = run(pytester, OF_LOKY, 0.6)
+    finally:
+        for path in Path("/dev/shm").glob("sem.loky-*-superparams"):
+            path.unlink()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.re_match_lines([r"ERROR .*::test_of_our_own( - .*)?$"])
+
+
 def test_timed_tests_come_when_all_others_have_ended(
     pytester: pytest.Pytester, tmp_path: Path
 ) -> None:

@@ -16,7 +16,8 @@ import pytest
 from superparams import Experiment, search
 from superparams.identity.code import fingerprint as code_module
 from superparams.identity.code import project
-from superparams.identity.code.fingerprint import diff, fingerprint, unified_diff
+from superparams.identity.code.code_diff import Change, changes_between
+from superparams.identity.code.fingerprint import Code, fingerprint
 from tests.timing import within
 
 ROOT = Path(__file__).parents[2]
@@ -191,6 +192,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     return make
 
 
+def diff(before: Code, after: Code) -> list[Change]:
+    return changes_between(before.parts, after.parts, before.source, after.source)
+
+
 def of_text(tree: Tree) -> code_module.Code:
     """The fingerprint of `main.Main` from the text alone, without importing anything."""
     reach = code_module.Reach(project.Project(tree.root))
@@ -263,7 +268,7 @@ def test_an_edit_of_what_is_reached_counts(
     tree.edit(name, old, new)
     after = of_text(tree)
     assert before.digest != after.digest
-    assert diff(before.parts, after.parts)
+    assert list(map(str, diff(before, after)))
 
 
 @pytest.mark.parametrize(("name", "old", "new"), EDITS_THAT_DO_NOT)
@@ -458,7 +463,7 @@ def test_a_module_that_is_passed_on_counts_as_a_whole(tmp_path: Path) -> None:
     tree = Tree(tmp_path, files)
     before = of_text(tree)
     tree.edit("models.py", "return 1", "return 2")
-    assert diff(before.parts, of_text(tree).parts) == ["changed models.a"]
+    assert list(map(str, diff(before, of_text(tree)))) == ["changed models.a"]
 
 
 def test_functions_named_by_a_declaration_count(tmp_path: Path) -> None:
@@ -477,7 +482,7 @@ def test_functions_named_by_a_declaration_count(tmp_path: Path) -> None:
     before = of_text(tree)
     assert "main.FUNCTIONS" not in before.parts
     tree.edit("main.py", "return 2", "return 3")
-    assert diff(before.parts, of_text(tree).parts) == ["changed main.b"]
+    assert list(map(str, diff(before, of_text(tree)))) == ["changed main.b"]
 
 
 def test_what_declares_no_field_counts(tmp_path: Path) -> None:
@@ -592,16 +597,16 @@ def test_the_difference_of_two_fingerprints(tmp_path: Path) -> None:
     tree.edit("pkg/sub/deep.py", "helper(i)", "other(i)")
     tree.edit("pkg/sub/deep.py", "def helper(x):", "def other(x):  # new")
     after = of_text(tree)
-    assert diff(before.parts, after.parts) == [
+    assert list(map(str, diff(before, after))) == [
         "changed pkg.sub.deep.entry",
-        "added pkg.sub.deep.other",
         "removed pkg.sub.deep.helper",
+        "added pkg.sub.deep.other",
     ]
-    text = unified_diff(before.source, after.source)
+    text = "\n".join(change.diff for change in diff(before, after))
     assert "-    return [helper(i) for i in range(x)]" in text
     assert "+    return [other(i) for i in range(x)]" in text
-    assert "+++ new/pkg.sub.deep.other" in text
-    assert unified_diff(after.source, after.source) == ""
+    assert "+++ pkg.sub.deep.other (now)" in text
+    assert diff(after, after) == []
 
 
 class Local(Experiment):

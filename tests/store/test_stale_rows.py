@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from superparams.errors import StoreError
+from superparams.identity.code.code_diff import changes_between
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
@@ -27,7 +28,6 @@ from superparams.store.staleness.acceptances import (
     equivalent,
     withdraw,
 )
-from superparams.store.staleness.code_changes import changes
 from tests.runs import output
 
 EXPERIMENT = """
@@ -340,7 +340,8 @@ def test_what_changed(tmp_path: Path) -> None:
     folder = run(tmp_path, range(0), "c1", parts={"m.f": "1", "m.g": "1", "m.h": "1"})
     (folder.source / "parts.json").write_text('{"m.f": "def f():\\n    return 1"}')
     parts = {"m.f": "2", "m.g": "1", "m.new": "1"}
-    found = changes(Run.of(folder), parts, {"m.f": "def f():\n    return 2"})
+    old = Run.of(folder)
+    found = changes_between(old.parts, parts, old.texts, {"m.f": "def f():\n    return 2"})
     assert [(one.name, one.how) for one in found] == [
         ("m.f", "changed"),
         ("m.h", "removed"),

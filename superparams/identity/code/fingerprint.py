@@ -44,7 +44,6 @@ between versions of Python; `Code.notes` says so.
 
 from __future__ import annotations
 
-import difflib
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +59,7 @@ from superparams.identity.code.reach import Reach
 from superparams.identity.module_names import is_fileless, module_file, module_name
 from superparams.identity.source_texts import hold, loaded_files, stamp_of, text_at
 
-__all__ = ["Code", "diff", "fingerprint", "unified_diff"]
+__all__ = ["Code", "fingerprint"]
 
 _PERSON = b"superparams.cod1"
 
@@ -232,24 +231,3 @@ def _code(
 def _imports(reach: Reach) -> frozenset[str]:
     visits = (wanted for source in reach.files.values() for wanted in source.visits)
     return frozenset(wanted.module.partition(".")[0] for wanted in visits if not wanted.level)
-
-
-def diff(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What changed from the parts `old` to `new`: ``"changed m.f"``, ``"added m.g"``, …"""
-    kinds = (
-        ("changed", [name for name in old if name in new and old[name] != new[name]]),
-        ("added", [name for name in new if name not in old]),
-        ("removed", [name for name in old if name not in new]),
-    )
-    return [f"{kind} {name}" for kind, names in kinds for name in sorted(names)]
-
-
-def unified_diff(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """The difference of two `Code.source` as text, one section a part that differs."""
-    lines: list[str] = []
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name, ""), new.get(name, "")
-        if before != after:
-            pair = (before.splitlines(), after.splitlines())
-            lines += difflib.unified_diff(*pair, f"old/{name}", f"new/{name}", lineterm="")
-    return "\n".join(lines)

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
+from superparams.errors.units import counted
+from superparams.identity.code.code_diff import Change, changes_between
 from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import Run
-
-
-class Change(NamedTuple):
-    """One part of the code that differs."""
-
-    name: str  # module.qualname
-    how: Literal["changed", "added", "removed"]
-    diff: str  # a unified diff, empty when the text was not kept, or is the same
-
-    def __str__(self) -> str:
-        return f"{self.how} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -44,9 +33,9 @@ class CodeChange:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        many = f"{self.settings:,} setting{'s' * (self.settings != 1)}"
         more = f" and {len(self.runs) - 1:,} more" if len(self.runs) > 1 else ""
-        yield f"{many} by the code {self.code or 'of which nothing is kept'}"
+        settings = counted(self.settings, "setting")
+        yield f"{settings} by the code {self.code or 'of which nothing is kept'}"
         yield f"in run {self.runs[-1]}{more}:" if self.runs else "in no run that is kept:"
         for part in self.parts or ():
             yield f"  {part}{'' if part.diff else ' (its text is the same, or was not kept)'}"
@@ -72,20 +61,6 @@ class Changes(tuple[CodeChange, ...]):
         return "\n".join(one.diff for one in self if one.diff)
 
 
-def changes(run: Run, parts: Mapping[str, str], source: Mapping[str, str]) -> list[Change]:
-    """What differs between the code of a run and the code now.
-
-    parts: the digest of each function, class and constant by its full name; source: their text.
-    """
-    before, texts = run.parts, run.texts
-    names = sorted(
-        name for name in before.keys() | parts.keys() if before.get(name) != parts.get(name)
-    )
-    return [
-        _change(name, before, parts, texts.get(name, ""), source.get(name, "")) for name in names
-    ]
-
-
 def code_change(
     code: str | None,
     settings: int,
@@ -93,22 +68,12 @@ def code_change(
     parts: Mapping[str, str],
     source: Mapping[str, str],
 ) -> CodeChange:
-    """How the code of some runs, oldest first, differs from the code now; see `changes`."""
+    """How the code of some runs, oldest first, differs from the code now."""
     kept = [run for run in map(Run.of, runs) if run.parts]
     # A run that was killed early has not kept the text yet.
     newest = sorted(kept, key=lambda run: run.name, reverse=True)
     best = next((run for run in newest if run.texts), next(iter(newest), None))
-    found = None if best is None or code is None else tuple(changes(best, parts, source))
+    found = None
+    if best is not None and code is not None:
+        found = tuple(changes_between(best.parts, parts, best.texts, source))
     return CodeChange(code, settings, tuple(run.name for run in runs), found)
-
-
-def _change(
-    name: str, before: Mapping[str, str], after: Mapping[str, str], old: str, new: str
-) -> Change:
-    how: Literal["changed", "added", "removed"] = "changed"
-    if name not in before or name not in after:
-        how = "added" if name not in before else "removed"
-    lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), f"{name} (then)", f"{name} (now)", lineterm=""
-    )
-    return Change(name, how, "\n".join(lines))

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
+from superparams.identity.code.code_diff import Change, changes_between
 from superparams.store.names.meanings import MEANINGS, as_named
 from superparams.store.runs.run_records import Run
-from superparams.store.staleness.code_changes import Change, changes
 from superparams.store.staleness.result_comparison import Compared, compare
 
 __all__ = ["Difference", "difference"]
@@ -102,14 +102,9 @@ def _constant(x: object) -> _Constant:
 def _code(before: Run, after: Run) -> list[Change]:
     if before.code == after.code:
         return []
-    found = changes(before, after.parts, after.texts)
-    return [one._replace(diff=_named(one, before.name, after.name)) for one in found]
-
-
-def _named(change: Change, before: str, after: str) -> str:
-    """The diff of a part, with the runs for then and now."""
-    made = change.diff.replace(f"{change.name} (then)", f"{change.name} ({before})", 1)
-    return made.replace(f"{change.name} (now)", f"{change.name} ({after})", 1)
+    texts = before.texts, after.texts
+    labels = before.name, after.name
+    return changes_between(before.parts, after.parts, *texts, labels=labels)
 
 
 def _surroundings(run: Run) -> dict[str, Any]:
