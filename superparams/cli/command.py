@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from superparams.errors import SuperparamsError, safe_text
+from superparams.errors.suggestions import similar
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -243,10 +244,7 @@ def _blame(error: Exception) -> None:
 
 def _verb_meant(error: SuperparamsError) -> str:
     """A hint where an unknown name is nearly a verb."""
-    import difflib
-
-    name = getattr(error, "target", "")
-    near = difflib.get_close_matches(name, VERBS, n=1)
+    near = similar(getattr(error, "target", ""), VERBS, 1)
     return f"; or did you mean the verb {near[0]}?" if near else ""
 
 

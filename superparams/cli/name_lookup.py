@@ -12,6 +12,7 @@ from pathlib import Path
 
 from superparams.cli.file_tree import Tree, classes_in
 from superparams.errors import CommandError
+from superparams.errors.suggestions import similar
 from superparams.identity.code.roots import (
     NAME,
     configured,
@@ -245,7 +246,7 @@ def _unique(root: Root, tree: Tree, reading: Meaning) -> str:
 
 def _unknown(root: Root, tree: Tree, target: str) -> str:
     asked = target.removesuffix(".py").replace("/", ".").replace(":", ".").strip(".")
-    near = _near(asked.removeprefix(f"{root.folder.name}."), _known(root, tree))
+    near = similar(asked.removeprefix(f"{root.folder.name}."), _known(root, tree), 4)
     told = f"did you mean {', '.join(near)}?" if near else "without a name, all are listed"
     return f"there is no experiment {target!r} in {root.folder}; {told}"
 
@@ -257,17 +258,3 @@ def _known(root: Root, tree: Tree) -> list[str]:
         name = ".".join(parts)
         known += [name, *(f"{name}.{cls}" for cls in classes_in(file))]
     return known
-
-
-def _near(asked: str, known: list[str]) -> list[str]:
-    """A few names like the one asked for, those first that end in it."""
-    import difflib
-
-    names = {name: name.lower() for name in known}
-    ends = {name: lower.rpartition(".")[2] for name, lower in names.items()}
-    wanted = asked.lower()
-    found = [name for name in known if ends[name] == wanted.rpartition(".")[2]]
-    for texts in (names, ends):  # a long name is unlike its own end
-        close = difflib.get_close_matches(wanted, texts.values(), n=3)
-        found += [name for name in known if texts[name] in close]
-    return list(dict.fromkeys(found))[:4]

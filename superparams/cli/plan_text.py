@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superparams.cli import readable
 from superparams.declare.experiment import Experiment
-from superparams.errors import safe_text
+from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
@@ -80,9 +79,9 @@ class Planned:
         name = safe_text.line(self.job.program.name)
         yield f"{name}: {counted(plan.size, 'setting')}{recorded}; {todo}"
         if plan.n_todo and self.seconds is not None:
-            took = f"{readable.duration(self.each)} a setting so far"
+            took = f"{units.duration(self.each)} a setting so far"
             workers = counted(self.workers, "worker")
-            yield f"  may take {readable.duration(self.seconds)} with {workers} ({took})"
+            yield f"  may take {units.duration(self.seconds)} with {workers} ({took})"
         elif plan.n_todo:
             yield "  how long that takes is not known: none has run yet"
 

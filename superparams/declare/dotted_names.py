@@ -10,6 +10,7 @@ from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.errors.suggestions import similar
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 
@@ -100,8 +101,6 @@ def unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
 
 def meant(name: str, known: Iterable[str], kind: str = "fields") -> str:
     """The name that is closest to one that is not known, and all names that are."""
-    import difflib  # for errors only: every import of superparams would pay for it
-
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = similar(name, known, 1)
     told = f"did you mean {close[0]}? Its" if close else "its"
     return f"{told} {kind}: {', '.join(known) or 'none'}"

@@ -15,6 +15,7 @@ from typing import Any, Final
 from superparams.declare.descriptors import REQUIRED, Search, Value, search, value
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.errors.suggestions import similar
 from superparams.space.axis import Axis
 from superparams.space.groups import group_class, is_group
 
@@ -113,15 +114,11 @@ def unknown_annotation(text: str) -> str:
     Args:
         text: The annotation.
     """
-    import difflib  # for errors only: every import of superparams would pay for it
-
     names: list[str] = re.findall(r"[A-Za-z_][\w.]*", text)
     known = {*vars(builtins), *vars(typing)}
     strange = [name for name in names if name not in known]
     types_known = [name for name, x in vars(builtins).items() if isinstance(x, type)]
-    near: list[str] = []
-    for name in strange:
-        near += difflib.get_close_matches(name, types_known, 1)
+    near = [one for name in strange for one in similar(name, types_known, 1)]
     guess = f"did you mean {near[0]}? Correct it" if near else "correct it"
     what = ", ".join(strange) or "it"
     return (

@@ -1,10 +1,13 @@
-"""Quantities in readable units."""
+"""Counts, durations, sizes and times as people read them."""
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
-__all__ = ["counted", "duration"]
+__all__ = ["counted", "duration", "moment", "size"]
+
+_BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def counted(number: float, what: str) -> str:
@@ -29,3 +32,16 @@ def duration(seconds: float | None) -> str:
         return f"{hours} h {minutes:02d} min"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours:02d} h"
+
+
+def moment(time: dt.datetime | None) -> str:
+    """A time as local time; empty if it is not known."""
+    return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def size(number: int) -> str:
+    """``512 bytes``, ``1.5 MiB``."""
+    value, unit = float(number), 0
+    while value >= 1024 and unit < len(_BYTES) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{number:,} {_BYTES[0]}" if not unit else f"{value:.3g} {_BYTES[unit]}"

@@ -153,7 +153,7 @@ def _tell(planned: Plan) -> None:
     ]
     told = "; ".join(f"{count:,} {what}" for count, what in parts if count)
     if told:
-        settings = f"{planned.size:,} setting{'s' * (planned.size != 1)}"
+        settings = counted(planned.size, "setting")
         say(f"{settings}: {told}")
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from superparams.declare.html import LEFT, caption_of
 from superparams.errors.safe_text import line, markup, shortened
-from superparams.errors.units import duration
+from superparams.errors.units import counted, duration
 from superparams.outcomes.arrow import python_values
 from superparams.store.names.field_owners import NONE, Owned
 from superparams.store.runs.results_path import short_path
@@ -127,7 +127,7 @@ class Shown:
     @property
     def _rows_left_out(self) -> str:
         """What stands in place of rows, in the middle."""
-        return f"{GAP} {self.rows_out:,} more row{'s' * (self.rows_out != 1)}"
+        return f"{GAP} {counted(self.rows_out, 'more row')}"
 
 
 def summary_of(found: Results, elapsed: float | None = None) -> str:
@@ -144,11 +144,11 @@ def summary_of(found: Results, elapsed: float | None = None) -> str:
         for name, count in found.counts.items()
     ]
     total = sum(found.counts.values())
-    settings = f"{total:,} setting{'s' * (total != 1)}"
-    counted = f"{settings}: {', '.join(parts)}" if parts else settings
+    ended = counted(total, "setting")
+    ended += f": {', '.join(parts)}" if parts else ""
     took = "" if elapsed is None else f" in {duration(elapsed)}"
     unknown = [_unknown(found)] if parts and not found.is_code_known else []
-    return " · ".join([f"{counted}{took}", *unknown, line(short_path(found.path))])
+    return " · ".join([f"{ended}{took}", *unknown, line(short_path(found.path))])
 
 
 def _unknown(found: Results) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from superparams.errors.safe_text import padded, width, wrapped
+from superparams.errors.units import counted
 
 __all__ = ["Table", "from_ends"]
 
@@ -96,7 +97,7 @@ class Table:
             size = len(self.rows) if self.size is None else self.size
             made += wrapped(f"{DOTS} the same in all {size:,} rows: {said}", room, indent="  ")
         if self.left_out:
-            many = f"{self.left_out:,} column{'s' * (self.left_out != 1)} left out for room"
+            many = f"{counted(self.left_out, 'column')} left out for room"
             made += wrapped(f"{DOTS} {many}{remedy and f'; {remedy}'}", room, indent="  ")
         return made
 

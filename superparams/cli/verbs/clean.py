@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options, readable
+from superparams.cli import common_options
 from superparams.cli.session import Session
 from superparams.cli.terminal import styled
-from superparams.errors import safe_text
+from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _lines(found: Cleaning) -> Iterator[str]:
         which = counted(found.uncovered, "setting")
         yield f"  for {which} an earlier outcome counts again"
     if not found.is_empty:
-        yield f"{readable.size(found.size)} in all"
+        yield f"{units.size(found.size)} in all"
     for one in found.kept:
         yield f"stays: {safe_text.line(one)}"
 

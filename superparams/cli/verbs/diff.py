@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options, readable
+from superparams.cli import common_options
 from superparams.cli.session import Session
 from superparams.cli.terminal import styled
-from superparams.errors import safe_text
+from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def command(
 
 def _head(found: Difference) -> Iterator[str]:
     for mark, run in (("-", found.before), ("+", found.after)):
-        yield safe_text.line(f"{mark} {run.name}  {readable.moment(run.start)}  {run.state}")
+        yield safe_text.line(f"{mark} {run.name}  {units.moment(run.start)}  {run.state}")
 
 
 def _space(found: Difference) -> Iterator[str]:

@@ -83,13 +83,13 @@ def _table(made: list[Run]) -> Table:
 
 
 def _cells(run: Run) -> list[str]:
-    from superparams.cli import readable
+    from superparams.errors import units
 
     outcomes = ", ".join(f"{number:,} {name}" for name, number in run.counts.items())
     return [
         run.name,
-        readable.moment(run.start),
-        readable.duration(run.seconds),
+        units.moment(run.start),
+        units.duration(run.seconds),
         run.state,
         outcomes or "none",
         (run.code or "")[:8],

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options, readable
+from superparams.cli import common_options
 from superparams.cli.click_types import KEY
 from superparams.cli.session import Session
 from superparams.cli.terminal import COLOURS, styled
-from superparams.errors import safe_text
+from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def _outcome(found: Setting) -> Iterator[str]:
     yield ""
     status = styled(safe_text.line(row["status"]), bold=True, fg=COLOURS.get(row["status"]))
     attempt = f", attempt {row['attempt']}" if (row["attempt"] or 1) > 1 else ""
-    memory = f", {readable.size(row['peak_memory'])} of memory" if row["peak_memory"] else ""
-    took = readable.duration(row["seconds"])
-    yield f"{status}: took {took}, begun {readable.moment(row['started'])}{attempt}{memory}"
+    memory = f", {units.size(row['peak_memory'])} of memory" if row["peak_memory"] else ""
+    took = units.duration(row["seconds"])
+    yield f"{status}: took {took}, begun {units.moment(row['started'])}{attempt}{memory}"
     if row["error"]:
         for line in safe_text.lines(row["error"]).splitlines():
             yield f"  {styled(line, fg='red')}"

@@ -105,14 +105,14 @@ def _of_runs(found: Standing) -> Iterator[str]:
 
 
 def _state(run: Run) -> str:
-    from superparams.cli import readable
+    from superparams.errors import units
 
     if run.unseen is not None:
         return run.unseen
     if run.state == "running":
-        return f"running now for {readable.duration(run.seconds)} (process {run.pid})"
-    lasted = f" after {readable.duration(run.seconds)}" if run.seconds is not None else ""
-    when = readable.moment(run.start)
+        return f"running now for {units.duration(run.seconds)} (process {run.pid})"
+    lasted = f" after {units.duration(run.seconds)}" if run.seconds is not None else ""
+    when = units.moment(run.start)
     return f"{run.state}{lasted}{f', begun {when}' if when else ''}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -16,6 +15,7 @@ from superparams.declare.labels import label_of, labels_of_class, naming
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import row_of_field, table_value, text_beside
 from superparams.errors import StoreError
+from superparams.errors.suggestions import similar
 from superparams.identity.module_names import class_of
 from superparams.outcomes.arrow import cell, kind_of, plain_scalar, python_values, to_json
 from superparams.space.axis import Axis
@@ -332,13 +332,7 @@ def _never(column: pa.ChunkedArray, field: pa.Field, value: Any) -> StoreError:
 
 def unknown_column(name: str, names: Sequence[str]) -> str:
     """What to say of a name that no column has: names that are like it, or else all."""
-    lower = {one: one.lower() for one in names}
-    wanted = name.lower()
-    ends = [one for one in names if lower[one] == wanted or lower[one].endswith(f".{wanted}")]
-    close = difflib.get_close_matches(wanted, lower.values(), 3)
-    near = list(dict.fromkeys([*ends, *(one for c in close for one in names if lower[one] == c)]))[
-        :3
-    ]
+    near = similar(name, names)
     if near:
         return f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?"
     return f"no column {name!r}; there are {', '.join(names)}"

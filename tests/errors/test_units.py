@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from superparams.cli import readable
+from superparams.errors import units
 from superparams.errors.units import counted
 
 
@@ -27,7 +27,7 @@ from superparams.errors.units import counted
     ],
 )
 def test_durations(seconds: float | None, text: str) -> None:
-    assert readable.duration(seconds) == text
+    assert units.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_durations(seconds: float | None, text: str) -> None:
     ],
 )
 def test_sizes(number: int, text: str) -> None:
-    assert readable.size(number) == text
+    assert units.size(number) == text
 
 
 def test_counts() -> None:
@@ -52,5 +52,5 @@ def test_counts() -> None:
 
 def test_moments_are_of_the_clock_here() -> None:
     time = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc)
-    assert readable.moment(time) == time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    assert readable.moment(None) == ""
+    assert units.moment(time) == time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    assert units.moment(None) == ""
