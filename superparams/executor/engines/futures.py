@@ -79,7 +79,7 @@ class Futures:
     def __init__(self, executor: Executor) -> None:
         """Submit to `executor`."""
         self._executor = executor
-        self._crew: _Crew | None = None
+        self._pool: _ExecutorPool | None = None
 
     def execute(
         self, program: Program, todo: Todo, options: Options, control: Control
@@ -95,15 +95,15 @@ class Futures:
             threads_per_worker=f"{own}: set OMP_NUM_THREADS before it starts",
             gpus=f"{own}: set CUDA_VISIBLE_DEVICES in them",
         )
-        self._crew = _Crew(self._executor, program, todo, options, control)
-        return self._crew.outcomes()
+        self._pool = _ExecutorPool(self._executor, program, todo, options, control)
+        return self._pool.outcomes()
 
     def activity(self) -> list[Activity]:
         """The first setting of the chunk in each slot: an executor does not tell more."""
-        return self._crew.activity() if self._crew else []
+        return self._pool.activity() if self._pool else []
 
 
-class _Crew:
+class _ExecutorPool:
     """One run on an executor."""
 
     def __init__(

@@ -43,7 +43,7 @@ class Threads:
 
     def __init__(self) -> None:
         """Nothing runs yet."""
-        self._crew: _Crew | None = None
+        self._pool: _ThreadPool | None = None
 
     def execute(
         self, program: Program, todo: Todo, options: Options, control: Control
@@ -59,15 +59,15 @@ class Threads:
             threads_per_worker=shared,
             gpus=shared,
         )
-        self._crew = _Crew(program, todo, options, control)
-        return self._crew.outcomes()
+        self._pool = _ThreadPool(program, todo, options, control)
+        return self._pool.outcomes()
 
     def activity(self) -> list[Activity]:
         """What each thread runs."""
-        return self._crew.activity() if self._crew else []
+        return self._pool.activity() if self._pool else []
 
 
-class _Crew:
+class _ThreadPool:
     """The threads of one run."""
 
     def __init__(self, program: Program, todo: Todo, options: Options, control: Control) -> None:

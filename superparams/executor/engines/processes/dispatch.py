@@ -27,7 +27,7 @@ from superparams.executor.engines.processes.template_handle import Template, no_
 from superparams.executor.engines.processes.watchdog import Watch
 from superparams.executor.engines.processes.worker_cells import CUT, Cells
 from superparams.executor.engines.processes.worker_losses import End, Losses, begun_and_rest
-from superparams.executor.engines.processes.worker_state import Member, WorkerState
+from superparams.executor.engines.processes.worker_state import WorkerHandle, WorkerState
 
 if TYPE_CHECKING:
     from superparams.executor.worker import Program
@@ -37,7 +37,7 @@ _LEAVING = 2.0  # seconds that torn down workers may take to end
 _MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait
 _MOST_FAILED_STARTS = 3
 _MOST_TEMPLATES = 3  # that may die one after another while no setting runs
-_DEAF = 1.0  # seconds that a worker may go on without its channel
+_CHANNEL_CLOSED = 1.0  # seconds that a worker may go on without its channel
 _HELLO = 120.0  # seconds that a fresh process may take until it runs our code
 _TEARDOWN = 60.0  # seconds that teardown may take where no limit is given
 
@@ -55,7 +55,7 @@ class Dispatch:
         self._backlog = Backlog(todo)
         self._pace = Pace()
         self._size = min(options.num_proc, self._backlog.remaining)
-        self._members: dict[int, Member] = {}
+        self._workers: dict[int, WorkerHandle] = {}
         self._out: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
         self._handles: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._handle: Any = None
@@ -88,7 +88,7 @@ class Dispatch:
     def activity(self) -> list[Activity]:
         """What each worker does."""
         found: list[Activity] = []
-        for rank in sorted(self._members.copy()):
+        for rank in sorted(self._workers.copy()):
             with suppress(ValueError):  # the run has just ended, and its cells are gone
                 mark = self._cells.mark(rank)
                 idle = mark.index < 0
@@ -148,8 +148,8 @@ class Dispatch:
 
     def _end(self) -> None:
         self._selector.unregister(self._template.control)
-        for member in list(self._members.values()):
-            self._forget(member)
+        for worker in list(self._workers.values()):
+            self._forget(worker)
         self._template.close(is_ready=self._forks is not None)
 
     def _over(self) -> bool:
@@ -162,8 +162,8 @@ class Dispatch:
     def _hurried(self) -> bool:
         return self._abandoned or self._control.stopping
 
-    def _in_state(self, state: WorkerState) -> list[Member]:
-        return [member for member in self._members.values() if member.state is state]
+    def _in_state(self, state: WorkerState) -> list[WorkerHandle]:
+        return [worker for worker in self._workers.values() if worker.state is state]
 
     # ---- handing out
 
@@ -174,33 +174,33 @@ class Dispatch:
             self._hand_out_alone()
             return
         self._staff()
-        for member in self._in_state(WorkerState.IDLE):
+        for worker in self._in_state(WorkerState.IDLE):
             chunk = self._backlog.take(self._pace.size(self._backlog.remaining, self._size))
             if chunk is None:
                 break
-            member.begin(chunk, self._cells.of(member.rank)[CUT])
+            worker.begin(chunk, self._cells.of(worker.rank)[CUT])
 
     def _hand_out_alone(self) -> None:
         """One chunk to a worker of its own, while nothing else runs."""
         if not self._backlog.remaining or self._in_state(WorkerState.BUSY) or self._unconfirmed:
             return
-        used = [member for member in self._members.values() if member.used]
-        for member in used:  # what settings left in it may act at any time
-            self._retire(member)
+        used = [worker for worker in self._workers.values() if worker.used]
+        for worker in used:  # what settings left in it may act at any time
+            self._retire(worker)
         if used:
             return
-        if not self._members:
+        if not self._workers:
             self._start(0)
-        for member in self._in_state(WorkerState.IDLE)[:1]:
+        for worker in self._in_state(WorkerState.IDLE)[:1]:
             if chunk := self._backlog.take_apart():
-                member.begin(chunk, self._cells.of(member.rank)[CUT])
+                worker.begin(chunk, self._cells.of(worker.rank)[CUT])
 
-    def _retire(self, member: Member) -> None:
-        if member.state is WorkerState.IDLE:
-            member.leave()
+    def _retire(self, worker: WorkerHandle) -> None:
+        if worker.state is WorkerState.IDLE:
+            worker.leave()
         patience = (self._options.setup_limit or _TEARDOWN) + _LEAVING
-        if time.monotonic() - member.asked_to_leave > patience:
-            self._template.kill(member.rank)
+        if time.monotonic() - worker.asked_to_leave > patience:
+            self._template.kill(worker.rank)
 
     def _staff(self) -> None:
         """Fill vacant ranks as far as there is work for them."""
@@ -208,24 +208,24 @@ class Dispatch:
         for rank in range(self._size):
             if free >= self._backlog.ready:
                 return
-            if rank not in self._members:
+            if rank not in self._workers:
                 self._start(rank)
                 free += 1
 
     def _start(self, rank: int) -> None:
         self._cells.reset(rank)
-        member = Member.make(rank, self._template, boots=not self._forks)
-        self._members[rank] = member
-        self._selector.register(member.channel, selectors.EVENT_READ, member)
+        worker = WorkerHandle.make(rank, self._template, boots=not self._forks)
+        self._workers[rank] = worker
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
     def _look(self) -> None:
-        vacant = len(self._members) < self._size or self._in_state(WorkerState.IDLE)
+        vacant = len(self._workers) < self._size or self._in_state(WorkerState.IDLE)
         wanted = self._control.draining or (not self._backlog.ready and bool(vacant))
-        for member in self._in_state(WorkerState.BUSY):
-            self._give_back(self._watch.look(member, self._template, wanted=wanted))
-        for member in self._members.values():
-            if member.deaf and time.monotonic() - member.ended > _DEAF:
-                self._spoil(member, "the channel of its worker was closed")
+        for worker in self._in_state(WorkerState.BUSY):
+            self._give_back(self._watch.look(worker, self._template, wanted=wanted))
+        for worker in self._workers.values():
+            if worker.channel_closed and time.monotonic() - worker.ended > _CHANNEL_CLOSED:
+                self._spoil(worker, "the channel of its worker was closed")
 
     def _give_back(self, chunk: Chunk | None) -> None:
         if chunk:
@@ -238,48 +238,48 @@ class Dispatch:
         if self._put - self._got > _MOST_BYTES:
             time.sleep(0.001)
         else:
-            for member in filter(None, heard):
-                self._read(member)
+            for worker in filter(None, heard):
+                self._read(worker)
         if None in heard:
             self._read_template()
 
-    def _read(self, member: Member) -> None:
-        if member.spoiled:
+    def _read(self, worker: WorkerHandle) -> None:
+        if worker.spoiled:
             return
         try:
-            for frame in member.reader.frames():
-                self._hear(member, frame)
+            for frame in worker.reader.frames():
+                self._hear(worker, frame)
         except protocol.Garbled:
-            self._stop_listening(member)
-            self._spoil(member, "something was written into the channel of its worker")
-        if member.reader.ended:
-            self._stop_listening(member)
+            self._stop_listening(worker)
+            self._spoil(worker, "something was written into the channel of its worker")
+        if worker.reader.ended:
+            self._stop_listening(worker)
 
-    def _spoil(self, member: Member, why: str) -> None:
+    def _spoil(self, worker: WorkerHandle, why: str) -> None:
         """Kill a worker that cannot tell its outcomes any more."""
-        if member.state is not WorkerState.LEAVING:
-            member.spoiled = why
-        self._template.kill(member.rank)
+        if worker.state is not WorkerState.LEAVING:
+            worker.spoiled = why
+        self._template.kill(worker.rank)
 
-    def _hear(self, member: Member, frame: Frame) -> None:
+    def _hear(self, worker: WorkerHandle, frame: Frame) -> None:
         if frame.kind is Kind.BROKEN:
             raise EngineError(_broken("a worker", frame.body))
         if frame.kind is Kind.LEFT:
-            member.state = WorkerState.LEAVING
+            worker.state = WorkerState.LEAVING
             self._torn_down = time.monotonic()
         elif frame.kind is Kind.READY:
             self._failed_starts = 0
             self._control.note(frame.body.decode(errors="replace").splitlines())
-            if member.state is WorkerState.STARTING:
-                member.state = WorkerState.IDLE
+            if worker.state is WorkerState.STARTING:
+                worker.state = WorkerState.IDLE
         else:
-            part = member.chunk.split(frame.a)[0].split(member.sent)[1]
-            member.sent = frame.a
+            part = worker.chunk.split(frame.a)[0].split(worker.sent)[1]
+            worker.sent = frame.a
             self._emit(frame.body, part)
             if frame.kind is Kind.END:
                 self._pace.saw(frame.a, frame.b / 1e9)
-                self._give_back(member.unsent)
-                member.rest()
+                self._give_back(worker.unsent)
+                worker.rest()
 
     def _emit(self, body: bytes, chunk: Chunk | None = None) -> None:
         """Pass outcomes on; those of a chunk, once no setting of it has killed the template."""
@@ -317,48 +317,48 @@ class Dispatch:
             elif frame.kind is Kind.BROKEN:
                 who = "the template process" if self._forks is None else "a worker"
                 raise EngineError(_broken(who, frame.body))
-            elif frame.kind is Kind.DEAD and frame.a in self._members:
+            elif frame.kind is Kind.DEAD and frame.a in self._workers:
                 (peak,) = template.PEAK.unpack(frame.body)
-                self._bury(self._members[frame.a], frame.b, peak)
+                self._bury(self._workers[frame.a], frame.b, peak)
         if self._reader.ended:
             self._replace_template()
 
     # ---- losses
 
-    def _bury(self, member: Member, status: int, peak: int) -> None:
+    def _bury(self, worker: WorkerHandle, status: int, peak: int) -> None:
         """Account for a worker that ended; what it had sent is all there by now."""
-        self._read(member)
-        mark = self._cells.mark(member.rank)
-        end = End(status, member.stack(), peak)
-        self._forget(member)
-        if member.state is WorkerState.STARTING:
+        self._read(worker)
+        mark = self._cells.mark(worker.rank)
+        end = End(status, worker.stack(), peak)
+        self._forget(worker)
+        if worker.state is WorkerState.STARTING:
             self._failed_starts += 1
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise EngineError(f"workers end before they start: {end.error}\n{end.stack}")
-        elif member.state is WorkerState.BUSY:
-            self._emit(self._losses.account(member, mark, end))
+        elif worker.state is WorkerState.BUSY:
+            self._emit(self._losses.account(worker, mark, end))
 
-    def _forget(self, member: Member) -> None:
-        self._stop_listening(member)
-        del self._members[member.rank]
-        member.close()
+    def _forget(self, worker: WorkerHandle) -> None:
+        self._stop_listening(worker)
+        del self._workers[worker.rank]
+        worker.close()
 
-    def _stop_listening(self, member: Member) -> None:
-        if not member.deaf:
-            member.deaf, member.ended = True, time.monotonic()
-            self._selector.unregister(member.channel)
+    def _stop_listening(self, worker: WorkerHandle) -> None:
+        if not worker.channel_closed:
+            worker.channel_closed, worker.ended = True, time.monotonic()
+            self._selector.unregister(worker.channel)
 
     def _replace_template(self) -> None:
         """It was killed, and all workers with it: what may have done that runs again alone."""
         if self._began is not None:
             raise no_python("a new process ended before it ran anything of ours, one")
         busy = self._in_state(WorkerState.BUSY)
-        for member in busy:
-            self._read(member)
+        for worker in busy:
+            self._read(worker)
         begun = self._unconfirmed.drop()
-        marks = {member: self._cells.mark(member.rank) for member in busy}
-        for member in self._in_state(WorkerState.BUSY):
-            first, rest = begun_and_rest(member.unsent, marks[member])
+        marks = {worker: self._cells.mark(worker.rank) for worker in busy}
+        for worker in self._in_state(WorkerState.BUSY):
+            first, rest = begun_and_rest(worker.unsent, marks[worker])
             begun.append(first)
             self._give_back(rest)
         suspects = [chunk for chunk in begun if chunk]
@@ -373,11 +373,11 @@ class Dispatch:
 
     def _close_members(self) -> None:
         """Let workers tear down; those that must end now are killed by the end of the template."""
-        for member in [] if self._hurried() else list(self._members.values()):
-            member.leave()
+        for worker in [] if self._hurried() else list(self._workers.values()):
+            worker.leave()
         begun = time.monotonic()
         limit = begun + (self._options.setup_limit or float("inf"))
-        while self._members and time.monotonic() < limit and not self._hurried():
+        while self._workers and time.monotonic() < limit and not self._hurried():
             self._listen(_TICK)
             if not self._in_state(WorkerState.CLOSING):
                 limit = min(limit, max(begun, self._torn_down) + _LEAVING)

@@ -209,8 +209,10 @@ class _Template:
             signal.set_wakeup_fd(-1)
             for one in (self._control, self._wake, self._outside):
                 one.close()
-            seat = worker_main.Seat(rank, key, socket.socket(fileno=channel), fault, self._cells)
-            return worker_main.serve(self._boot, self._loaded, seat, forked=True)
+            connection = worker_main.Connection(
+                rank, key, socket.socket(fileno=channel), fault, self._cells
+            )
+            return worker_main.serve(self._boot, self._loaded, connection, forked=True)
 
         return process_tree.fork(serve)
 

@@ -10,7 +10,7 @@ from superparams.executor.engines.backlog import Chunk
 from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import CUT, UNSENT, Cells, Mark
-from superparams.executor.engines.processes.worker_state import Member, Since
+from superparams.executor.engines.processes.worker_state import Since, WorkerHandle
 
 _LONG_NS = 30_000_000  # a setting that runs longer keeps the rest of its chunk waiting
 _CUT_NS = 5_000_000  # a worker has long seen a cut by then
@@ -26,29 +26,29 @@ class Watch:
         self._timeout = options.timeout
         self._setup_limit = options.setup_limit
 
-    def look(self, member: Member, template: Template, *, wanted: bool) -> Chunk | None:
+    def look(self, worker: WorkerHandle, template: Template, *, wanted: bool) -> Chunk | None:
         """Do what is due about a busy worker.
 
         wanted: others would run the rest of its chunk, or nobody should. Gives what was taken from
         it, once it is certain that it will not start that.
         """
-        mark, now = self._cells.mark(member.rank), time.monotonic_ns()
+        mark, now = self._cells.mark(worker.rank), time.monotonic_ns()
         if mark.index < 0:
             return None
-        self._limit(member, template, mark, now)
+        self._limit(worker, template, mark, now)
         if now - mark.start < _LONG_NS:
             return None
-        self._urge(member, template, mark, now)
-        return self._cut(member, mark, now, wanted)
+        self._urge(worker, template, mark, now)
+        return self._cut(worker, mark, now, wanted)
 
-    def until_due(self, members: Iterable[Member], most: float) -> float:
+    def until_due(self, workers: Iterable[WorkerHandle], most: float) -> float:
         """Seconds until one of these busy workers has to be looked at, at most `most`."""
         if self._timeout is None and self._setup_limit is None:
             return most
         now = time.monotonic_ns()
-        for member in members:
-            mark = self._cells.mark(member.rank)
-            if member.doom is not None:
+        for worker in workers:
+            mark = self._cells.mark(worker.rank)
+            if worker.deadline_passed is not None:
                 most = min(most, 0.005)
             elif mark.index >= 0 and (limit := self._limit_of(mark)) is not None:
                 most = min(most, limit - (now - mark.start) / 1e9)
@@ -57,36 +57,36 @@ class Watch:
     def _limit_of(self, mark: Mark) -> float | None:
         return self._setup_limit if mark.in_setup else self._timeout
 
-    def _limit(self, member: Member, template: Template, mark: Mark, now: int) -> None:
+    def _limit(self, worker: WorkerHandle, template: Template, mark: Mark, now: int) -> None:
         """Kill a worker whose setting is over its time; before, let it write its stack."""
         limit = self._limit_of(mark)
         if limit is None:
             return
-        if member.doom is not None and member.doom.mark != mark:
-            member.doom = None  # that setting came to its end after all
-        if member.doom is None:
+        if worker.deadline_passed is not None and worker.deadline_passed.mark != mark:
+            worker.deadline_passed = None  # that setting came to its end after all
+        if worker.deadline_passed is None:
             if now - mark.start >= limit * 1e9:
-                member.doom = Since(mark, now)
+                worker.deadline_passed = Since(mark, now)
                 if hasattr(signal, "SIGQUIT"):
-                    template.signal(member.rank, signal.SIGQUIT)
-        elif now - member.doom.time >= _DUMP_NS:
-            template.kill(member.rank)
+                    template.signal(worker.rank, signal.SIGQUIT)
+        elif now - worker.deadline_passed.time >= _DUMP_NS:
+            template.kill(worker.rank)
 
-    def _urge(self, member: Member, template: Template, mark: Mark, now: int) -> None:
+    def _urge(self, worker: WorkerHandle, template: Template, mark: Mark, now: int) -> None:
         """Have it send the outcomes that wait while this setting runs."""
-        unsent = self._cells.of(member.rank)[UNSENT]
-        if unsent and member.urged != mark and hasattr(signal, "SIGURG"):
-            member.urged = mark
-            template.signal(member.rank, signal.SIGURG)
+        unsent = self._cells.of(worker.rank)[UNSENT]
+        if unsent and worker.urged != mark and hasattr(signal, "SIGURG"):
+            worker.urged = mark
+            template.signal(worker.rank, signal.SIGURG)
 
-    def _cut(self, member: Member, mark: Mark, now: int, wanted: bool) -> Chunk | None:
+    def _cut(self, worker: WorkerHandle, mark: Mark, now: int, wanted: bool) -> Chunk | None:
         """Take back the settings of its chunk that come after this one."""
-        if member.cut is None or member.cut.mark != mark:
-            if wanted and member.chunk.through(mark.index)[1]:
-                self._cells.of(member.rank)[CUT] += 1
-                member.cut = Since(mark, now)
-        elif now - member.cut.time >= _CUT_NS:
+        if worker.cut is None or worker.cut.mark != mark:
+            if wanted and worker.chunk.through(mark.index)[1]:
+                self._cells.of(worker.rank)[CUT] += 1
+                worker.cut = Since(mark, now)
+        elif now - worker.cut.time >= _CUT_NS:
             # It was in this setting before the cut and is now, so it will start none of the rest.
-            member.chunk, rest = member.chunk.through(mark.index)
+            worker.chunk, rest = worker.chunk.through(mark.index)
             return rest
         return None

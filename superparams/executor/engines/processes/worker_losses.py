@@ -18,7 +18,7 @@ from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.out_of_memory import OutOfMemory
 from superparams.executor.engines.processes.worker_cells import Mark
 from superparams.executor.engines.processes.worker_output import log_path
-from superparams.executor.engines.processes.worker_state import Member
+from superparams.executor.engines.processes.worker_state import WorkerHandle
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Status
 
@@ -68,25 +68,25 @@ class Losses:
         self._backlog = backlog
         self._memory = OutOfMemory()
 
-    def account(self, member: Member, mark: Mark, end: End) -> bytes:
+    def account(self, worker: WorkerHandle, mark: Mark, end: End) -> bytes:
         """Blame the setting of `mark`, which its worker was at; gives its outcome if final."""
-        rest = member.unsent
-        if member.doom is not None and member.doom.mark != mark:
+        rest = worker.unsent
+        if worker.deadline_passed is not None and worker.deadline_passed.mark != mark:
             self._backlog.give_back(rest)  # that setting ended just before its worker was killed
             return b""
-        if member.spoiled:
+        if worker.spoiled:
             first, last = begun_and_rest(rest, mark)
             if first:
                 self._backlog.give_back(last)
                 rest = first
-        is_known = mark.index in rest and not member.spoiled
+        is_known = mark.index in rest and not worker.spoiled
         index = mark.index if is_known else self._suspect(rest)
         if index is None:
             return b""
         for part in rest.around(index):
             self._backlog.give_back(part)
         attempt = mark.attempt if mark.index == index else rest.attempt
-        return self._ended(index, attempt, rest, self._known(member, mark, end))
+        return self._ended(index, attempt, rest, self._known(worker, mark, end))
 
     def of_template(self, suspects: Sequence[Chunk], marks: Iterable[Mark]) -> bytes:
         """The template died while `suspects` ran; gives the outcome if that is final.
@@ -126,18 +126,18 @@ class Losses:
             return next(iter(rest))
         return None
 
-    def _known(self, member: Member, mark: Mark, end: End) -> dict[str, Any]:
+    def _known(self, worker: WorkerHandle, mark: Mark, end: End) -> dict[str, Any]:
         is_timed = mark.index >= 0 and not mark.in_setup
         ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if is_timed else 0.0
-        log_end = _size(self._options.folder, member.rank) if mark.log >= 0 else None
-        late = member.doom is not None
+        log_end = _size(self._options.folder, worker.rank) if mark.log >= 0 else None
+        late = worker.deadline_passed is not None
         return {
             "status": "timeout" if late else end.kind,
-            "error": self._late(mark) if late else self._error(member, mark, end),
+            "error": self._late(mark) if late else self._error(worker, mark, end),
             "traceback": end.stack or None,
             "started": time.time() - ran,
             "seconds": ran,
-            "rank": member.rank,
+            "rank": worker.rank,
             "log_start": None if log_end is None else mark.log,
             "log_end": log_end,
             "peak_memory": end.peak or None,
@@ -148,9 +148,9 @@ class Losses:
             return late_setup(self._program.name, self._options)
         return late_error(self._options.timeout or 0)
 
-    def _error(self, member: Member, mark: Mark, end: End) -> str:
-        if member.spoiled:
-            return f"killed: {member.spoiled}; a setting may close and use only files of its own"
+    def _error(self, worker: WorkerHandle, mark: Mark, end: End) -> str:
+        if worker.spoiled:
+            return f"killed: {worker.spoiled}; a setting may close and use only files of its own"
         is_in_setup = mark.in_setup and end.kind == "killed"
         where = f" in {self._program.name.rpartition('.')[2]}.setup()" if is_in_setup else ""
         if mark.index < 0 and end.kind == "failed":

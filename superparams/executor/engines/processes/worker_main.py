@@ -53,7 +53,7 @@ _OOM_SCORE = 300  # of 1000: when memory runs out, a worker goes before the driv
 
 
 @dataclass(frozen=True)
-class Seat:
+class Connection:
     """What a worker is given: its rank and its ends of what it shares with the driver.
 
     key: what its frames take, so that no setting can send any.
@@ -83,34 +83,34 @@ def main(channel: int, fault: int, shared: int, rank: int, key: int, parent: int
     process_tree.die_with_parent(parent, signal.SIGKILL)
     for fd in (channel, fault, shared):  # they came by inheritance, and are not for its children
         os.set_inheritable(fd, False)
-    seat = Seat(rank, key, socket.socket(fileno=channel), fault, Cells(shared))
-    boot = protocol.receive(seat.channel)
+    connection = Connection(rank, key, socket.socket(fileno=channel), fault, Cells(shared))
+    boot = protocol.receive(connection.channel)
     words: Boot = pickle.loads(boot.body)
     words.adopt()
-    os._exit(serve(words, None, seat, forked=False))
+    os._exit(serve(words, None, connection, forked=False))
 
 
-def serve(boot: Boot, loaded: LoadedProgram | None, seat: Seat, *, forked: bool) -> int:
+def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, forked: bool) -> int:
     """Be a worker until the driver ends it; gives the exit code."""
-    _settle(seat)
-    output = WorkerOutput(boot.options.folder, seat.rank)
+    _settle(connection)
+    output = WorkerOutput(boot.options.folder, connection.rank)
     try:
-        boot.set_environ(seat.rank)
+        boot.set_environ(connection.rank)
         if forked:
             _part_from_parent(boot)
             if boot.method == "fork":
                 script.hand_on(_whole_script)
         loaded = loaded or load(boot)
         options = boot.options
-        worker = loaded.program.enter(Place(seat.rank, options.num_proc, options.folder))
+        worker = loaded.program.enter(Place(connection.rank, options.num_proc, options.folder))
     except BaseException as error:
         output.mark()
-        seat.say(Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
+        connection.say(Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
         return 1
-    member = _Member(loaded, worker, seat, boot, output)
+    process = _WorkerProcess(loaded, worker, connection, boot, output)
     notes = "\n".join(getattr(loaded.program, "notes", ()))
-    seat.say(Frame(Kind.READY, body=notes.encode(errors="replace")))
-    return member.serve()
+    connection.say(Frame(Kind.READY, body=notes.encode(errors="replace")))
+    return process.serve()
 
 
 def load(boot: Boot) -> LoadedProgram:
@@ -139,7 +139,7 @@ def _whole_script() -> Handle:
     return _packed[0].handle
 
 
-def _settle(seat: Seat) -> None:
+def _settle(connection: Connection) -> None:
     """Become a process of its own: session, signals, what happens at a crash."""
     with suppress(OSError, AttributeError):
         # The terminal's Ctrl-C is the driver's; and one signal ends all of our children.
@@ -149,9 +149,9 @@ def _settle(seat: Seat) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    faulthandler.enable(seat.fault, all_threads=False)
+    faulthandler.enable(connection.fault, all_threads=False)
     if hasattr(faulthandler, "register"):
-        faulthandler.register(signal.SIGQUIT, seat.fault, all_threads=True)
+        faulthandler.register(signal.SIGQUIT, connection.fault, all_threads=True)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write(str(_OOM_SCORE))
 
@@ -187,19 +187,24 @@ def _nothing() -> None:
     """There is no shared memory to refresh."""
 
 
-class _Member:
+class _WorkerProcess:
     """A worker at its work."""
 
     def __init__(
-        self, loaded: LoadedProgram, worker: Worker, seat: Seat, boot: Boot, output: WorkerOutput
+        self,
+        loaded: LoadedProgram,
+        worker: Worker,
+        connection: Connection,
+        boot: Boot,
+        output: WorkerOutput,
     ) -> None:
         self._loaded = loaded
         self._worker = worker
-        self._rank = seat.rank
-        self._seat = seat
-        self._files = SameFiles(seat.channel.fileno(), seat.fault, seat.cells.fd)
+        self._rank = connection.rank
+        self._connection = connection
+        self._files = SameFiles(connection.channel.fileno(), connection.fault, connection.cells.fd)
         self._origin = Origin()
-        self._cell = seat.cells.of(seat.rank)
+        self._cell = connection.cells.of(connection.rank)
         self._options = boot.options
         self._output = output
         self._parcels = Parcels()
@@ -222,7 +227,7 @@ class _Member:
             signal.signal(signal.SIGURG, self._on_urgent)
             signal.siginterrupt(signal.SIGURG, False)
         try:
-            while (frame := protocol.receive(self._seat.channel)).kind is Kind.RUN:
+            while (frame := protocol.receive(self._connection.channel)).kind is Kind.RUN:
                 self._run(frame)
         except (EOFError, OSError):  # the driver is gone, or a setting did something to the channel
             return 0
@@ -233,7 +238,7 @@ class _Member:
         code = 0
         try:
             self._worker.close()
-            self._seat.say(Frame(Kind.LEFT))
+            self._connection.say(Frame(Kind.LEFT))
             threading._shutdown()  # type: ignore[attr-defined]  # pools of threads and processes
             atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
         except BaseException:
@@ -351,6 +356,6 @@ class _Member:
             return
         self._sent += len(batch)
         now = time.monotonic_ns()
-        self._seat.say(Frame(kind, self._sent, now - begun, body))
+        self._connection.say(Frame(kind, self._sent, now - begun, body))
         self._cell[cells.UNSENT] = 0
         self._flushed = now

@@ -37,13 +37,18 @@ class Since:
 
 
 @dataclass(eq=False)
-class Member:
+class WorkerHandle:
     """One worker process, as the driver sees it.
 
-    chunk: what it was given; sent: how many of these it has sent outcomes of; doom: the time of its
-    setting is up; cut: the rest of its chunk is being taken back; urged: in which setting it was
-    told to send outcomes; deaf: its channel has ended, at the time `ended`; used: it has been given
-    a chunk; spoiled: what became of its channel, where that is why it is killed.
+    Attributes:
+        chunk: The settings that it was given last.
+        sent: Of how many of these it has sent outcomes.
+        deadline_passed: Since when the time of its setting is up.
+        cut: Since when the rest of its chunk is being taken back.
+        urged: In which setting it was asked to send its outcomes.
+        channel_closed: Whether its channel has ended, at the time `ended`.
+        used: Whether it was given a chunk.
+        spoiled: What happened to its channel, if that is why it is killed.
     """
 
     rank: int
@@ -53,17 +58,17 @@ class Member:
     state: WorkerState = WorkerState.STARTING
     chunk: Chunk = field(default_factory=lambda: Chunk(()))
     sent: int = 0
-    doom: Since | None = None
+    deadline_passed: Since | None = None
     cut: Since | None = None
     urged: Mark | None = None
-    deaf: bool = False
+    channel_closed: bool = False
     ended: float = 0.0
     used: bool = False
     asked_to_leave: float = 0.0
     spoiled: str = ""
 
     @classmethod
-    def make(cls, rank: int, template: Template, *, boots: bool) -> Member:
+    def make(cls, rank: int, template: Template, *, boots: bool) -> WorkerHandle:
         """Have the template start a worker; boots: as a fresh interpreter."""
         fault, key = _fault_file(), secrets.randbits(32)
         try:
@@ -90,7 +95,7 @@ class Member:
     def rest(self) -> None:
         """Its chunk is over."""
         self.state, self.chunk, self.sent = WorkerState.IDLE, Chunk(()), 0
-        self.doom = self.cut = self.urged = None
+        self.deadline_passed = self.cut = self.urged = None
 
     def leave(self) -> None:
         """Ask it to end."""
