@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from superparams.executor.engines.contract import Engine
+    from superparams.executor.engines.contract import Engine, EngineName
     from superparams.outcomes.outcome import Status
-    from superparams.run.plan import Only
+    from superparams.run.plan import OnError, Only
     from superparams.store.results import Results
 
 __all__ = ["Experiment", "GridSearch", "Params", "Place", "SearchMeta"]
@@ -198,14 +198,14 @@ class Experiment(Params):
         self,
         num_proc: int | Literal["auto"] = 1,
         *,
-        engine: str | Engine | Executor | None = None,
+        engine: EngineName | Engine | Executor | None = None,
         resume: bool = True,
         only: Only | None = None,
         timeout: float | None = None,
         setup_timeout: float | None = None,
         retries: int = 0,
         retry_on: Iterable[Status] = ("killed", "timeout"),
-        on_error: str = "continue",
+        on_error: OnError = "continue",
         max_failures: int | None = None,
         debug: bool = False,
         results: str | Path = "results",

@@ -11,15 +11,21 @@ from typing import Any, Final, Literal, SupportsIndex, cast, get_args
 
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError
-from superparams.executor.engines.contract import Control, Engine, Options, has_processes
+from superparams.executor.engines.contract import (
+    Control,
+    Engine,
+    EngineName,
+    Options,
+    has_processes,
+)
 from superparams.executor.engines.registry import find
 from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.outcomes.outcome import Status
-from superparams.run.plan import Only
+from superparams.run.plan import OnError, Only
 
 __all__ = ["Policy", "RunOptions", "asked"]
 
-ON_ERROR: Final = ("continue", "raise")
+ON_ERROR: Final = get_args(OnError)
 NAMED: Final = ("failed", "new")
 ALONE: Final = Options()
 
@@ -30,7 +36,7 @@ class Policy:
 
     resume: bool = True
     only: Only | None = None
-    on_error: str = "continue"
+    on_error: OnError = "continue"
     max_failures: int | None = None
     debug: bool = False
     progress: bool = True
@@ -78,20 +84,20 @@ class RunOptions:
 
     policy: Policy
     options: Options
-    engine: str | Engine | Executor | None
+    engine: EngineName | Engine | Executor | None
 
 
 def asked(
     num_proc: int | Literal["auto"] = 1,
     *,
-    engine: str | Engine | Executor | None = None,
+    engine: EngineName | Engine | Executor | None = None,
     resume: bool = True,
     only: Only | None = None,
     timeout: float | None = None,
     setup_timeout: float | None = None,
     retries: int = 0,
     retry_on: Iterable[Status] = ("killed", "timeout"),
-    on_error: str = "continue",
+    on_error: OnError = "continue",
     max_failures: int | None = None,
     debug: bool = False,
     start_method: str | None = None,
@@ -133,14 +139,14 @@ def _workers(num_proc: Any) -> Any:
     return num_proc
 
 
-def _usual(options: Options) -> str | None:
+def _usual(options: Options) -> EngineName | None:
     """One worker runs here, unless something is asked that needs a process to kill or to shape."""
     if options == replace(ALONE, retries=options.retries, retry_on=options.retry_on):
         return "serial"
     return "processes" if has_processes() else None
 
 
-def _debugged(engine: object) -> str:
+def _debugged(engine: object) -> EngineName:
     if engine not in (None, "serial"):
         raise RunError(
             f"engine={engine!r} cannot be used with debug=True, which runs one setting after "

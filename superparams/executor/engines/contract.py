@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, SupportsIndex, cast
+from typing import TYPE_CHECKING, Literal, Protocol, SupportsIndex, cast
 
 from superparams.errors import EngineError
 from superparams.outcomes.outcome import Status
@@ -21,6 +21,7 @@ __all__ = [
     "Activity",
     "Control",
     "Engine",
+    "EngineName",
     "Options",
     "Todo",
     "has_processes",
@@ -28,6 +29,8 @@ __all__ = [
     "refuse",
 ]
 
+# The engines that `run_all` knows by name.
+EngineName = Literal["serial", "threads", "processes"]
 # Ascending ranges of step 1 that do not overlap: a million settings are one range.
 Todo = Sequence[range]
 LEAST_SETUP = 60.0  # seconds: the smallest limit of `setup` that follows from `timeout`

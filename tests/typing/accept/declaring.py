@@ -20,6 +20,15 @@ class Color(enum.Enum):
     BLUE = "b"
 
 
+class Kernel(str, enum.Enum):
+    RBF = "rbf"
+    LINEAR = "linear"
+
+
+KernelName = Literal["rbf", "linear"]
+KERNELS: list[KernelName] = ["rbf", "linear"]
+
+
 class Adam(Params):
     lr: float = search([1e-3, 1e-2])
     beta: float = 0.9
@@ -73,6 +82,28 @@ class Everything(Experiment):
     literal: Literal["a", "b"] = search(["a", "b"])
     literals: Literal["a", "b"] = search("a", "b")
     all_literals: Literal["a", "b"] = search()
+    literal_alone: Literal["a", "b"] = search("a")
+    literal_or_none: Literal["a"] | None = search([None, "a"])
+    literal_named: KernelName = search({"gaussian": "rbf", "none": "linear"})
+    literal_unordered: KernelName = search({"rbf", "linear"})
+    literal_elsewhere: KernelName = search(KERNELS)
+    literal_joined: KernelName = search([*KERNELS, "rbf"])
+    literal_generated: KernelName = search(name for name in KERNELS)
+    literal_number: Literal[1, 2] = search([1, 2])
+    literal_mixed: Literal["rbf"] | int = search(["rbf", 3])
+    literal_inside: tuple[KernelName, int] = search([("rbf", 1), ("linear", 2)])
+    kernel: Kernel = search()
+    kernels: Kernel = search(Kernel)
+    kernels_listed: Kernel = search([Kernel.RBF, Kernel.LINEAR])
+    kernels_apart: Kernel = search(Kernel.RBF, Kernel.LINEAR)
+    kernels_of_list: Kernel = search(list(Kernel))
+    kernels_named: Kernel = search({"gaussian": Kernel.RBF})
+    kernels_generated: Kernel = search(kernel for kernel in Kernel)
+    kernel_alone: Kernel = search(Kernel.RBF)
+    kernel_few: Kernel = search([Kernel.RBF])
+    kernel_or_none: Kernel | None = search([None, Kernel.RBF])
+    kernel_literal: Literal[Kernel.RBF] = search([Kernel.RBF])
+    kernel_zipped: Kernel = search([Kernel.RBF, Kernel.LINEAR], zip="z")
     shape: tuple[int, int] = search([(1, 2), (3, 4)])
     shapes: tuple[int, ...] = search((1,), (2, 3))
     layers: list[int] = search([[64], [64, 64]])
@@ -118,6 +149,8 @@ class Everything(Experiment):
         assert_type(self.color, Color)
         assert_type(self.maybe, int | None)
         assert_type(self.literal, Literal["a", "b"])
+        assert_type(self.kernels_listed, Kernel)
+        assert_type(self.literal_elsewhere, Literal["rbf", "linear"])
         assert_type(self.shape, tuple[int, int])
         assert_type(self.layers, list[int])
         assert_type(self.alternatives, Adam | SGD)
@@ -159,5 +192,7 @@ class Holder(Experiment, Generic[T]):
 Everything(required=1)
 Closed()
 Closed(listed=search([0.1, 0.2]), several=4, alternatives=SGD(), nested=Adam(lr=1))
+Closed(literal=search("a"), literals=search(["a", "b"]), kernel=search(Kernel))
+Closed(kernels=search([Kernel.RBF]), kernel_few=search(Kernel.RBF, Kernel.LINEAR))
 assert_type(Holder(parts=[1]).first(), list[int])
 assert_type(Holder[int](parts=1).parts, int)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,13 @@ class Noted(Train):
 def run_everything() -> None:
     assert_type(space.run_all(), Results)
     assert_type(space.run_all(2, timeout=3.0, retries=1), Results)
+    assert_type(space.run_all(engine="threads", on_error="raise", only="new"), Results)
+    assert_type(space.run_all(engine=ThreadPoolExecutor(2), on_error="continue"), Results)
+    space.run_all(engine="serial", only="failed")
+    space.run_all(engine="processes", only=["ab"])
+    space.run_all(only=("ab", "cd"))
+    space.run_all(only={setting.key for setting in space})
+    space.run_all(only={"ab": 1}.keys())
     assert_type(Train(lr=0.1).run(), dict[str, float])
     assert_type(Train.results(), Results)
     assert_type(space.results(results="other"), Results)

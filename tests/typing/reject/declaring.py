@@ -10,6 +10,10 @@ class Color(enum.Enum):
     RED = "r"
 
 
+class Kernel(str, enum.Enum):
+    RBF = "rbf"
+
+
 class Adam(Params):
     lr: float = search([0.1])
 
@@ -25,7 +29,15 @@ class Wrong(Experiment):
     one: int = search("abc")  # error
     named: int = search({"small": "a"})  # error
     literal: Literal["a", "b"] = search(["a", "c"])  # error
+    literal_alone: Literal["a", "b"] = search("c")  # error
+    literals: Literal["a", "b"] = search("a", "c")  # error
+    literal_named: Literal["a", "b"] = search({"x": "c"})  # error
+    literal_number: Literal["a", "b"] = search([1])  # error
     color: Color = search(["r"])  # error
+    kernel: Kernel = search(["r"])  # error
+    kernel_number: Kernel = search([1])  # error
+    kernel_color: Kernel = search(Color)  # error
+    kernel_as_number: int = search([Kernel.RBF])  # error
     maybe: int = search([1, None])  # error
     shape: tuple[int, int] = search([(1, 2, 3)])  # error
     layers: list[int] = search([1, 2])  # error: pyright

@@ -39,6 +39,11 @@ other: int = Train.from_cli(["required=1"])  # error
 space.run_all("2")  # error
 space.run_all(numproc=2)  # error
 space.run_all(2, timeout="3")  # error
+space.run_all(on_error="rise")  # error
+space.run_all(engine="process")  # error
+space.run_all(only="faild")  # error
+space.run_all(only=3)  # error
+space.run_all(only=[3])  # error
 frame: dict[str, Any] = space.run_all()  # error
 Train.results(3)  # error
 space.results(folder="results")  # error
