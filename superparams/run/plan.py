@@ -122,7 +122,8 @@ def plan(
     if is_sparse(keys, size, index):
         if isinstance(only, str):
             return _of_kind(keys, size, index, codes, only)
-        return _of_few(keys, size, index, codes, resume, only)
+        keys_asked = None if only is None else tuple(only)
+        return _of_few(keys, size, index, codes, resume, keys_asked)
     every = all_keys(keys, size)
     state = _states(every, index, codes)
     wanted = _wanted(resume, only if isinstance(only, str) else None)
@@ -131,7 +132,7 @@ def plan(
     if isinstance(only, str):
         asked = marks
     elif only is not None:
-        asked = _having(every, only)
+        asked = _having(every, tuple(only))
         marks = [is_asked and is_wanted for is_asked, is_wanted in zip(asked, marks, strict=True)]
     return _plan(every, state, asked, marks, keys)
 
