@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from superparams.declare.descriptors import Value
 from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.instance_state import declaration_on
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params, layout_of
 from superparams.space.groups import is_group, is_open
@@ -108,7 +109,7 @@ def _made_for_keys(space: Params) -> Iterator[bool]:
     """Whether the keys of a space need what a factory makes, which may take long."""
     held: dict[str, Any] = vars(space)
     for name, field in fields_of(type(space)).items():
-        declared = held.get("~lazy", {}).get(name, field.declared)
+        declared = declaration_on(space, field)
         if is_group(held.get(name)):
             yield from _made_for_keys(held[name])
         elif name not in held and isinstance(declared, Value):

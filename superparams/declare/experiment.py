@@ -17,6 +17,7 @@ from typing import (
     TypeVar,
 )
 
+from superparams.declare.instance_state import key_on, place_on, set_key
 from superparams.declare.legacy import with_new_names
 from superparams.declare.metaclass import SearchMeta
 from superparams.declare.params import Params
@@ -122,8 +123,8 @@ class Experiment(Params):
 
     @property
     def _place(self) -> Place:
-        place: Place = self.__dict__.get("~place", ALONE)
-        return place
+        place: Place | None = place_on(self)
+        return ALONE if place is None else place
 
     @property
     def key(self) -> str:
@@ -139,12 +140,12 @@ class Experiment(Params):
 
     @property
     def _key(self) -> int:
-        held: dict[str, Any] = vars(self)
-        if "~key" not in held:  # a setting outside of a run
+        key = key_on(self)
+        if key is None:  # a setting outside of a run
             from superparams.declare.keys import key_of
 
-            held["~key"] = key_of(self)
-        key: int = held["~key"]
+            key = key_of(self)
+            set_key(self, key)
         return key
 
     def _seed(self) -> int:

@@ -12,6 +12,16 @@ from typing import Any, Final, cast
 
 from superparams.adapters.content import fresh, holds_mutable, snapshot
 from superparams.declare.descriptors import REQUIRED, Required, Search, Value
+from superparams.declare.instance_state import (
+    copies_on,
+    declaration_on,
+    identity_of,
+    original,
+    own_values,
+    own_values_to_fill,
+    take_given_state,
+    take_state_of,
+)
 from superparams.declare.mistakes import refuse_no_group, takes_only_groups
 from superparams.declare.points import axis_of, refuse_hidden
 from superparams.errors import FieldError, say_where
@@ -84,10 +94,9 @@ class Field:
 
     def key_on(self, instance: Any) -> str | None:
         """The ``key`` that stands for the content of this field on an instance, if one does."""
-        held: dict[str, Any] = instance.__dict__
-        if self.name in held:
+        if self.name in instance.__dict__:
             return None
-        declared = held.get("~lazy", {}).get(self.name, self.declared)
+        declared = declaration_on(instance, self)
         return declared.key if isinstance(declared, Value) else None
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
@@ -100,19 +109,18 @@ class Field:
 
     def on_demand(self, instance: Any) -> Any:
         """The value of this field on a setting that does not hold it yet."""
-        held: dict[str, Any] = instance.__dict__
-        declared = held.get("~lazy", {}).get(self.name, self.declared)
+        declared = declaration_on(instance, self)
         if not isinstance(declared, Value):
             raise AttributeError(f"{self.where} has no value on this {type(instance).__name__}")
         if declared.factory is not None:
             made = declared.made(self.where)
-            if not declared.mutable_made or "~open" in held:
+            if not declared.mutable_made or is_open(instance):
                 return made
         if declared.secret is not None:
             return self._secret(declared.secret)
-        if declared.derive is not None and "~open" in held:
+        if declared.derive is not None and is_open(instance):
             return declared
-        own: dict[str, Any] = held.setdefault("~own", {})
+        own = own_values_to_fill(instance)
         if self.name not in own:
             made = declared.own() if declared.derive is None else self._derived(instance, declared)
             own.setdefault(self.name, made)  # another thread may have been first
@@ -138,7 +146,7 @@ class Field:
         """What follows from the fields as they were declared, whatever became of the copies."""
         assert declared.derive is not None
         instance = as_declared(instance)
-        mark = (instance.__dict__.get("~twin", id(instance)), self.name)
+        mark = (identity_of(instance), self.name)
         if mark in _here.deriving:
             raise FieldError(f"{self.where}: {declared!r} needs itself; break the circle")
         _here.deriving.add(mark)
@@ -311,18 +319,17 @@ def declared_of(params: Any, name: str) -> Any:
         params: A setting or a group.
         name: One of its fields. One that is made by a factory, or derived, is made for this.
     """
-    held: dict[str, Any] = params.__dict__
-    if name in held:
-        return held.get("~declared", {}).get(name, held[name])
+    if name in params.__dict__:
+        return original(params, name)
     field: Field = getattr(params.__class__, FIELDS)[name]
-    declared = held.get("~lazy", {}).get(name, field.declared)
+    declared = declaration_on(params, field)
     if isinstance(declared, Value) and declared.given is not REQUIRED:
         return declared.given
     if isinstance(declared, Value) and declared.factory is not None:
         return declared.made(field.where)
-    if not isinstance(declared, Value) or declared.derive is None or "~open" in held:
+    if not isinstance(declared, Value) or declared.derive is None or is_open(params):
         return getattr(params, name)
-    own = held.get("~own", {})
+    own = own_values(params)
     if name in own and not holds_mutable(own[name]):
         return own[name]
     return getattr(as_declared(params), name)
@@ -331,27 +338,23 @@ def declared_of(params: Any, name: str) -> Any:
 def as_declared(params: Any) -> Any:
     """The setting itself while it holds what was declared, else a twin of it that does.
 
-    A setting that nobody has been given yet has no ``~declared``, and holds what was declared.
+    A setting that nobody has been given yet holds what was declared.
     """
-    held: dict[str, Any] = params.__dict__
-    copies = held.get("~declared")
-    if copies is None or not (copies or any(map(holds_mutable, held.get("~own", {}).values()))):
+    copies = copies_on(params)
+    if copies is None or not (copies or any(map(holds_mutable, own_values(params).values()))):
         return params
     twin = pristine(params)
-    others = {k: x for k, x in held.copy().items() if k not in getattr(twin, FIELDS)}
-    others["~twin"] = held.get("~twin", id(params))
-    twin.__dict__.update({k: x for k, x in others.items() if k not in ("~own", "~declared")})
+    take_state_of(twin, params)
     return twin
 
 
 def pristine(params: Any) -> Any:
     """A new setting with what was declared, before ``__post_init__``."""
     twin = object.__new__(params.__class__)
-    held: dict[str, Any] = twin.__dict__
-    for name, x in params.__dict__.copy().items():
-        if name in ("~lazy", "~labels"):
-            held[name] = x
-        elif name in getattr(twin, FIELDS):
+    take_given_state(twin, params)
+    held, fields = twin.__dict__, getattr(twin, FIELDS)
+    for name in params.__dict__.copy():
+        if name in fields:
             held[name] = fresh(declared_of(params, name))
     return twin
 

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from superparams.declare.descriptors import Value
 from superparams.declare.field import Field, declared_of
-from superparams.declare.layout import Layout
+from superparams.declare.instance_state import declaration_on, open_fields
+from superparams.declare.layout import Layout, known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params, layout_of
 from superparams.errors import FieldError, IdentityError, SpaceError
@@ -60,11 +61,11 @@ def fixed_inside(space: Params, prefix: str = "") -> dict[str, int]:
         prefix: What the names begin with.
     """
     found: dict[str, int] = {}
-    for name, x in space.__dict__.get("~open", {}).items():
+    for name, x in open_fields(space).items():
         if is_group(x):
             found |= fixed_inside(x, f"{prefix}{name}.")
     if prefix:
-        opened = space.__dict__.get("~open", {})
+        opened = open_fields(space)
         for name, field in recorded_fields(type(space)).items():
             if name not in opened and not _is_derived(space, field):
                 found[prefix + name] = _of_fixed(space, field)
@@ -84,7 +85,7 @@ class Keys:
         _refuse_reaching_out(space, {})
         self._space = space
         self._columns: list[_Column] | None = None
-        opened = space.__dict__.get("~open", {})
+        opened = open_fields(space)
         fields = recorded_fields(type(space))
         # A derived field may be different for every setting, so that one has to be built.
         self._derived = [n for n in fields if opened and _is_derived(space, fields[n])]
@@ -101,7 +102,7 @@ class Keys:
         return {**self.__dict__, "_columns": None}
 
     def __getitem__(self, index: int) -> int:
-        layout: Layout | None = self._space.__dict__.get("~layout")
+        layout = known_layout(self._space)
         if layout is None:
             return self._constant
         if layout.kept is not None:
@@ -110,7 +111,7 @@ class Keys:
 
     def of_point(self, name: str, place: int) -> int | None:
         """What a point of an axis adds to the key; None for a field that is no axis of its own."""
-        layout: Layout | None = self._space.__dict__.get("~layout")
+        layout = known_layout(self._space)
         columns = [] if layout is None else self._columns_of(layout)
         found = next((one for one in columns if one.names == [name]), None)
         return None if found is None or place >= found.size else found[place]
@@ -118,13 +119,13 @@ class Keys:
     @property
     def longest(self) -> int:
         """How many places the longest dimension of the space has."""
-        layout: Layout | None = self._space.__dict__.get("~layout")
+        layout = known_layout(self._space)
         return 1 if layout is None else max(one.size for one in self._columns_of(layout))
 
     @property
     def are_distinct(self) -> bool:
         """Whether no two settings can have one key, as far as that is cheap to tell."""
-        layout: Layout | None = self._space.__dict__.get("~layout")
+        layout = known_layout(self._space)
         if layout is None:
             return True
         return not self._derived and all(column.is_distinct for column in self._columns_of(layout))
@@ -149,7 +150,7 @@ class Keys:
         That takes about the square root of the size of the space for one key, and no key of the
         space is held.
         """
-        layout: Layout | None = self._space.__dict__.get("~layout")
+        layout = known_layout(self._space)
         if layout is None:
             return {key: 0 for key in wanted if key == self._constant}
         columns, stride = list[_Strided](), 1
@@ -305,8 +306,7 @@ def _is_derived(params: Params, field: Field) -> bool:
 
 def _declared(params: Params, field: Field) -> Any:
     """How a field that the instance does not hold is made; None when it holds the value."""
-    held = params.__dict__
-    return None if field.name in held else held.get("~lazy", {}).get(field.name, field.declared)
+    return None if field.name in params.__dict__ else declaration_on(params, field)
 
 
 def _of_fixed(params: Params, field: Field) -> int:

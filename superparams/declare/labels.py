@@ -14,6 +14,7 @@ from typing import Any, Final
 from superparams.adapters.content import same
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
+from superparams.declare.instance_state import is_given, named_axes, open_fields
 from superparams.declare.metaclass import SUBCLASSED, recorded_fields
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group, is_open
@@ -34,9 +35,9 @@ PLAIN: Final = (bool, int, str, type(None))  # equal values of these are the sam
 
 def naming(params: Any, field: Field) -> Axis | None:
     """The axis whose named points give the names of a field's values; None without names."""
-    held, name = params.__dict__, field.name
-    given = held.get("~open", {}).get(name)
-    for axis in (given, held.get("~labels", {}).get(name, field.declared)):
+    name = field.name
+    given = open_fields(params).get(name)
+    for axis in (given, named_axes(params).get(name, field.declared)):
         if isinstance(axis, Axis) and axis.names.labels:
             return axis.names
     return None
@@ -44,10 +45,9 @@ def naming(params: Any, field: Field) -> Axis | None:
 
 def axes_with_names(params: Any) -> dict[str, Axis]:
     """The axes with names that belong to an instance and not to its class."""
-    held = params.__dict__
-    opened: dict[str, Any] = held.get("~open", {})
-    axes = {name: x.names for name, x in opened.items() if isinstance(x, Axis) and x.names.labels}
-    return {**held.get("~labels", {}), **axes}
+    opened = open_fields(params).items()
+    axes = {name: x.names for name, x in opened if isinstance(x, Axis) and x.names.labels}
+    return {**named_axes(params), **axes}
 
 
 def label_of(axis: Axis, x: Any) -> str | None:
@@ -168,10 +168,7 @@ def _follows_on_both(point: Any, x: Any, field: Field) -> bool:
     """Whether both values of the field come from its factory or `derive`, not from the user."""
     if not _is_made(field):
         return False
-    return not any(
-        field.name in one.__dict__ or field.name in one.__dict__.get("~lazy", {})
-        for one in (point, x)
-    )
+    return not any(is_given(one, field.name) for one in (point, x))
 
 
 def _is_made(field: Field) -> bool:

@@ -13,6 +13,12 @@ from typing import Any
 from superparams.adapters.content import fresh, holds_mutable, never_ran
 from superparams.declare.descriptors import Value
 from superparams.declare.field import Field, declared_of
+from superparams.declare.instance_state import (
+    layout_on,
+    on_demand_among,
+    open_fields,
+    set_copies,
+)
 from superparams.errors import FieldError, SpaceError, say_where
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
@@ -20,7 +26,7 @@ from superparams.space.algebra import Alternatives, Kept, Nested, Product, dimen
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group
 
-__all__ = ["Layout", "Refusal", "close_run", "keeps"]
+__all__ = ["Layout", "Refusal", "close_run", "keeps", "known_layout"]
 
 Make = Callable[[tuple[Any, ...]], Any]
 
@@ -82,7 +88,7 @@ class Layout:
     def hand_over(self, setting: Any, point: tuple[Any, ...]) -> None:
         """Make a setting of `bare` one that code of the user may have."""
         if self.declared is not None:
-            setting.__dict__["~declared"] = self.declared(point)
+            set_copies(setting, self.declared(point))
         if self._after is not None:
             self._after(setting)
 
@@ -128,6 +134,12 @@ class Layout:
         return rank
 
 
+def known_layout(space: Any) -> Layout | None:
+    """The layout of an open space, if it was made already; a setting has none."""
+    layout: Layout | None = layout_on(space)
+    return layout
+
+
 def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
     """Whether the user's ``valid`` keeps a setting; what it raises says which one that was."""
     cls = type(setting).__name__
@@ -157,7 +169,7 @@ class Refusal:
         self._space = space
 
     def __call__(self, *_: Any, **__: Any) -> Any:
-        opened = ", ".join(self._space.__dict__["~open"])
+        opened = ", ".join(open_fields(self._space))
         name = type(self._space).__name__
         raise SpaceError(
             f"{name} has open axes ({opened}), so there is no one setting to run; iterate it, "
@@ -224,7 +236,7 @@ def _declared(
     names = {f"c{number}": held[name] for number, name in enumerate(held) if is_group(held[name])}
     copies = {name: f"c{number}" for number, name in enumerate(held) if f"c{number}" in names}
     copies.update({name: slots[name] for name in opened if _needs_copy(opened[name])})
-    given = [*held.get("~lazy", {}).values(), *(field.declared for field in fields.values())]
+    given = [*on_demand_among(held).values(), *(field.declared for field in fields.values())]
     if not copies and not any(isinstance(x, Value) and x.derive for x in given):
         return None
     items = ", ".join(f"{name!r}: {made}" for name, made in copies.items())

@@ -1,9 +1,6 @@
 """`Params`: a group of declared fields, as an instance.
 
-Keys of ``__dict__`` that begin with ``~`` cannot clash with fields: ``~open`` and ``~layout`` the
-open fields of a space, ``~lazy`` constants of the call that are made on demand, ``~own`` what was
-made for this setting, ``~declared`` the values that it has copies of, ``~labels`` axes with names,
-``~place`` and ``~key`` of a run.
+An instance holds the values of its fields, and the state that `instance_state` reads and writes.
 """
 
 from __future__ import annotations
@@ -17,8 +14,20 @@ from superparams.adapters.content import fresh, hash_of, same
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.dotted_names import by_name, by_place, has_inner, inner
 from superparams.declare.field import Field, copies_of, declared_of, pristine
+from superparams.declare.instance_state import (
+    is_given,
+    on_demand,
+    open_fields,
+    set_copies,
+    set_layout,
+    set_named_axes,
+    set_on_demand,
+    set_open_fields,
+    shared_by_settings,
+    state_to_pickle,
+)
 from superparams.declare.labels import axes_with_names
-from superparams.declare.layout import Layout, Refusal, close_run, keeps
+from superparams.declare.layout import Layout, Refusal, close_run, keeps, known_layout
 from superparams.declare.metaclass import SearchMeta, fields_of, recorded_fields
 from superparams.declare.presentation import as_dict, as_json, as_row, inline, summary
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError, safe_text
@@ -52,8 +61,8 @@ class Params(metaclass=SearchMeta):
         if unnamed:
             raise by_place(cls, unnamed)
         given = by_name(cls, given)
-        held: dict[str, Any] = vars(self)
         opened: dict[str, Any] = {}
+        copies: dict[str, Any] = {}
         for name, field in fields_of(cls).items():
             is_given = name in given and not field.is_keyed_constant(given[name])
             declared = field.bind(given[name]) if is_given else field.declared
@@ -62,10 +71,10 @@ class Params(metaclass=SearchMeta):
                     f"{cls.__name__}.{name} is required: give it at the call, "
                     f"{cls.__name__}({name}=...), or a default in the class"
                 )
-            _hold(held, opened, field, declared, is_given=is_given)
-        held.setdefault("~declared", {})
+            _hold(self, opened, copies, field, declared, is_given=is_given)
+        set_copies(self, copies)
         if opened:
-            held["~open"] = opened
+            set_open_fields(self, opened)
             close_run(self)
             layout_of(self)  # complains now about zip groups that do not fit
         else:
@@ -168,7 +177,7 @@ class Params(metaclass=SearchMeta):
         """
         if type(setting) is not type(self) or is_open(setting):
             raise SpaceError(f"{setting!r} is not a setting of {type(self).__name__}")
-        opened = self.__dict__.get("~open", {})
+        opened = open_fields(self)
         for name in fields_of(type(self)):
             if name not in opened and not _same_field(self, setting, name):
                 raise SpaceError(
@@ -227,13 +236,12 @@ class Params(metaclass=SearchMeta):
 
     def replace(self, /, **changes: Any) -> Self:
         """A new instance with some fields changed; derived fields are computed anew."""
-        held = self.__dict__
-        kept = {name: declared_of(self, name) for name in self.keys() if name in held}
+        kept = {name: declared_of(self, name) for name in self.keys() if name in self.__dict__}
         axes = axes_with_names(self)
-        fields, opened = fields_of(type(self)), {**held.get("~open", {}), **axes}
+        fields, opened = fields_of(type(self)), {**open_fields(self), **axes}
         some = [(n, x) for n, x in opened.items() if n in changes and isinstance(x, Axis)]
         named = {n: fields[n].point_named(x, changes[n]) for n, x in some}
-        new = type(self)(**{**kept, **held.get("~lazy", {}), **changes, **named})
+        new = type(self)(**{**kept, **on_demand(self), **changes, **named})
         if axes:
             _name_by(new, axes)
         return new
@@ -246,7 +254,7 @@ class Params(metaclass=SearchMeta):
         if is_open(self):
             return self
         new: Self = pristine(self)
-        vars(new)["~declared"] = copies_of(self, new)
+        set_copies(new, copies_of(self, new))
         new.__post_init__()
         return new
 
@@ -291,9 +299,8 @@ class Params(metaclass=SearchMeta):
         object.__delattr__(self, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {k: x for k, x in self.__dict__.items() if not _is_made_anew(k, x)}
-        if "~own" in state:
-            state["~own"] = dict(state["~own"])
+        held = state_to_pickle(self).items()
+        state = {name: x for name, x in held if not isinstance(x, Refusal)}
         kept = layout_of(self).kept if is_open(self) else None
         return _restore, (type(self),), (state, None if kept is None else kept.known())
 
@@ -306,65 +313,60 @@ class Params(metaclass=SearchMeta):
                 kept.resume(*state[1])
 
 
-def _is_made_anew(name: str, x: Any) -> bool:
-    return name == "~layout" or isinstance(x, Refusal)
-
-
 def _restore(cls: type[P]) -> P:
     return object.__new__(cls)
 
 
 def layout_of(space: Params) -> Layout:
     """The layout of an open space, made once."""
-    held: dict[str, Any] = vars(space)
-    if "~layout" not in held:
+    layout = known_layout(space)
+    if layout is None:
         cls = type(space)
-        opened = held["~open"]
-        names = {*fields_of(cls), "~lazy"} - opened.keys()
-        copies = held.get("~declared", {})
-        kept = {k: copies.get(k, x) for k, x in held.items() if k in names}
-        axes = axes_with_names(space)
-        if axes:
-            kept["~labels"] = axes
-        held["~layout"] = Layout(
+        layout = Layout(
             cls,
-            kept,
-            opened,
+            shared_by_settings(space, axes_with_names(space)),
+            open_fields(space),
             after=None if cls.__post_init__ is Params.__post_init__ else cls.__post_init__,
             valid=None if cls.valid is Params.valid else cls.valid,
         )
-    layout: Layout = held["~layout"]
+        set_layout(space, layout)
     return layout
 
 
 def _name_by(params: Params, axes: dict[str, Axis]) -> None:
     """Have values of an instance named as those of the instance that it was made from."""
-    held = vars(params)
-    held["~labels"] = {**axes, **axes_with_names(params)}
-    if held.pop("~layout", None) is not None:
+    set_named_axes(params, {**axes, **axes_with_names(params)})
+    if is_open(params):
+        set_layout(params, None)
         layout_of(params)
 
 
 def _hold(
-    held: dict[str, Any], opened: dict[str, Any], field: Field, declared: Any, *, is_given: bool
+    params: Params,
+    opened: dict[str, Any],
+    copies: dict[str, Any],
+    field: Field,
+    declared: Any,
+    *,
+    is_given: bool,
 ) -> None:
     """Put one field where it belongs on a new instance."""
-    name = field.name
+    held, name = vars(params), field.name
     if isinstance(declared, Axis):
         held[name] = opened[name] = declared
     elif declared.key is not None:  # stays beside its key; that of the class stays there
         if is_given:
-            held.setdefault("~lazy", {})[name] = declared
+            set_on_demand(params, name, declared)
     elif is_group(given := declared.given):
         if is_open(given):
             held[name] = opened[name] = given
         else:
             held[name] = fresh(given)
-            held.setdefault("~declared", {})[name] = given
+            copies[name] = given
     elif declared.given is not REQUIRED and not declared.mutable:
         held[name] = declared.given
     elif is_given:
-        held.setdefault("~lazy", {})[name] = declared
+        set_on_demand(params, name, declared)
 
 
 def _is_valid(setting: Params) -> bool:
@@ -382,10 +384,9 @@ def _same_field(a: Params, b: Params, name: str) -> bool:
     declared, keys = field.declared, {field.key_on(a), field.key_on(b)}
     if keys != {None}:
         return len(keys) == 1
-    if isinstance(declared, Value) and declared.given is REQUIRED:
-        given = [name in x.__dict__ or name in x.__dict__.get("~lazy", {}) for x in (a, b)]
-        if not any(given):
-            return True  # both follow from the class and the other fields
+    is_made = isinstance(declared, Value) and declared.given is REQUIRED
+    if is_made and not (is_given(a, name) or is_given(b, name)):
+        return True  # both follow from the class and the other fields
     return same(declared_of(a, name), declared_of(b, name))
 
 
@@ -393,8 +394,7 @@ def _field_hash(params: Params, field: Field) -> int:
     # What the class makes on demand is compared by content, whether it has been made or not.
     if isinstance(field.declared, Value) and field.declared.given is REQUIRED:
         return 0
-    held = params.__dict__
-    given = held.get("~lazy", {}).get(field.name)
+    held, given = params.__dict__, on_demand(params).get(field.name)
     if isinstance(given, Value) and given.given is REQUIRED:
         return hash_of(getattr(params, field.name))
     return hash_of(held[field.name]) if field.name in held else 0

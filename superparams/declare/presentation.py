@@ -11,8 +11,9 @@ from typing import Any, Final, cast
 from superparams.adapters.content import PLAIN_MODULES, comes_from, fresh, same
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field, declared_of
+from superparams.declare.instance_state import declaration_on, on_demand, open_fields
 from superparams.declare.labels import label_of, leaves_class_open, naming
-from superparams.declare.layout import Layout
+from superparams.declare.layout import Layout, known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
@@ -54,7 +55,7 @@ def shown_fields(params: Any) -> Iterator[tuple[str, str]]:
             x = held[name]
             yield name, inline(x) if is_open(x) else _shown(x)
             continue
-        declared = held.get("~lazy", {}).get(name, field.declared)
+        declared = declaration_on(params, field)
         if isinstance(declared, Value) and (declared.secret or _is_to_be_made(declared)):
             yield name, repr(declared)
         elif isinstance(declared, Value) and declared.derive:
@@ -71,7 +72,8 @@ def given_fields(params: Any) -> Iterator[str]:
     """The names of the fields that are not what the class declares: the call gave them."""
     held = params.__dict__
     for name, field in fields_of(params.__class__).items():
-        own, x = field.declared, held.get("~lazy", {}).get(name, held.get(name, field.declared))
+        own = field.declared
+        x = on_demand(params).get(name, held.get(name, own))
         if x is own:
             continue
         if field.key_on(params) != getattr(own, "key", None) or not same(
@@ -108,7 +110,8 @@ def summary(space: Any) -> str:
 
 def headline(space: Any) -> str:
     """The size of a space."""
-    layout: Layout = space.__dict__["~layout"]
+    layout = known_layout(space)
+    assert layout is not None
     dimensions = _count_dimensions(space)
     return f"Search {dimensions} dimension{'s' * (dimensions != 1)}, total {_total(layout)}"
 
@@ -131,16 +134,17 @@ def _total(layout: Layout) -> str:
 
 
 def _count_dimensions(space: Any) -> int:
-    opened = space.__dict__["~open"]
+    opened, layout = open_fields(space), known_layout(space)
+    assert layout is not None
     return sum(
         _count_dimensions(opened[group[0]]) if is_group(opened[group[0]]) else 1
-        for group in space.__dict__["~layout"].groups
+        for group in layout.groups
     )
 
 
 def axes_of(space: Any, prefix: str = "") -> Iterator[tuple[str, Axis, list[str]]]:
     """The name of each axis, the axis, and its text in parts between which a line may end."""
-    for name, field in space.__dict__["~open"].items():
+    for name, field in open_fields(space).items():
         if is_group(field):
             yield from axes_of(field, f"{prefix}{name}.")
         else:
@@ -189,9 +193,10 @@ def with_groups_as_dicts(x: Any) -> Any:
 
 def _is_factory(group: Any, name: str) -> bool:
     """Whether a field is made by a factory, so that no table holds it."""
-    held, field = group.__dict__, fields_of(group.__class__)[name]
-    declared = held.get("~lazy", {}).get(name, field.declared)
-    return name not in held and isinstance(declared, Value) and declared.factory is not None
+    if name in group.__dict__:
+        return False
+    declared = declaration_on(group, fields_of(group.__class__)[name])
+    return isinstance(declared, Value) and declared.factory is not None
 
 
 def as_row(
@@ -213,9 +218,8 @@ def as_row(
 
 def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, Any]]:
     """The columns of one field of a setting; a group has its name, then its own fields."""
-    name, held = field.name, params.__dict__
-    declared = held.get("~lazy", {}).get(name, field.declared)
-    if name not in held and isinstance(declared, Value) and declared.factory:
+    name, declared = field.name, declaration_on(params, field)
+    if name not in params.__dict__ and isinstance(declared, Value) and declared.factory:
         return
     x = declared_of(params, name)
     axis = naming(params, field)
@@ -244,7 +248,7 @@ class RowMaker:
         held = space.__dict__
         for name, field in recorded_fields(space.__class__).items():
             x = held.get(name)
-            declared = held.get("~lazy", {}).get(name, field.declared)
+            declared = declaration_on(space, field)
             if isinstance(x, Axis) and _is_plain_axis(x) and naming(space, field) is None:
                 self._axes.append(name)
                 self._cells[name] = None

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from superparams.declare.descriptors import Value
 from superparams.declare.field import secrets_read
+from superparams.declare.instance_state import declaration_on
 from superparams.declare.metaclass import fields_of
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
@@ -30,12 +31,11 @@ def variables_of(params: Any) -> frozenset[str]:
 
 
 def _variables(params: Any) -> Iterator[str]:
-    held = params.__dict__
     for name, field in fields_of(params.__class__).items():
-        declared = held.get("~lazy", {}).get(name, field.declared)
+        declared = declaration_on(params, field)
         if isinstance(declared, Value) and declared.secret is not None:
             yield declared.secret
-        for group in filter(is_group, points_of(held.get(name))):
+        for group in filter(is_group, points_of(params.__dict__.get(name))):
             yield from _variables(group)
 
 

@@ -14,7 +14,15 @@ from typing import Any
 
 from superparams.declare.experiment import Experiment, Place
 from superparams.declare.field import copies_of, pristine
+from superparams.declare.instance_state import (
+    is_name_of_state,
+    set_copies,
+    set_key,
+    state_of_place,
+    without_settings,
+)
 from superparams.declare.keys import Keys
+from superparams.declare.layout import known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import layout_of
 from superparams.declare.presentation import RowMaker, row_of_field
@@ -142,7 +150,7 @@ class Program:
 
     def row(self, index: int) -> dict[str, Any]:
         """The columns of a setting, without anything of the user's that could fail."""
-        layout = self.space.__dict__.get("~layout")
+        layout = known_layout(self.space)
         if layout is None:
             setting = pristine(self.space)
         else:
@@ -224,7 +232,7 @@ class Worker:
     def __init__(self, program: Program, place: Place) -> None:
         self._program = program
         self._space = program.space
-        self._common: dict[str, Any] = {"~place": place}
+        self._common = state_of_place(place)
         self._place = place
         self.on_set_up: Callable[[], None] | None = None
         self._origin = Origin()
@@ -301,16 +309,15 @@ class Worker:
         # A space of one is the user's own object: what a setting does to itself stays out of it.
         layout = self._layout
         setting: Experiment = pristine(self._space) if layout is None else layout.bare(point)
-        held: dict[str, Any] = vars(setting)
-        held.update(self._common)
-        held["~key"] = key
+        vars(setting).update(self._common)
+        set_key(setting, key)
         return setting
 
     def _hand_over(self, setting: Experiment, point: tuple[Any, ...]) -> None:
         if self._layout is not None:
             self._layout.hand_over(setting, point)
         else:
-            vars(setting)["~declared"] = copies_of(self._space, setting)
+            set_copies(setting, copies_of(self._space, setting))
             setting.__post_init__()
 
     @property
@@ -341,7 +348,7 @@ class Worker:
             self._origin.check(name)
             # What fields hold on this stage is of no setting: each makes its own.
             made = {k: x for k, x in stage.__dict__.items() if k not in before}
-            self._common.update({k: x for k, x in made.items() if not k.startswith("~")})
+            self._common.update({k: x for k, x in made.items() if not is_name_of_state(k)})
             if self._generators is not None:
                 self._generators.add(made)
         self._is_set_up = True
@@ -351,11 +358,9 @@ class Worker:
     def _stage(self) -> Experiment:
         """An instance with the fixed fields alone, for what is done once a worker."""
         stage = object.__new__(type(self._space))
-        opened = self._space.__dict__.get("~open", {})
-        skipped = {*opened, "~open", "~layout", "~own", "run"}
-        held: dict[str, Any] = vars(stage)
-        held.update({k: x for k, x in vars(self._space).items() if k not in skipped})
-        held.update(self._common)
+        fixed = without_settings(self._space)
+        fixed.pop("run", None)  # a space refuses to run
+        vars(stage).update(fixed | self._common)
         return stage
 
     def close(self) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["FIELDS", "group_class", "is_group", "is_open"]
+__all__ = ["FIELDS", "OPEN_FIELDS", "group_class", "is_group", "is_open"]
 
 FIELDS: Final = "__superparams_fields__"
+OPEN_FIELDS: Final = "~open"  # in the __dict__ of a space: its open fields by name
 
 
 def is_group(x: object) -> bool:
@@ -26,4 +27,4 @@ def group_class(x: object) -> type[Any] | None:
 
 def is_open(x: object) -> bool:
     """Whether `x` is a ``Params`` with at least one open axis: a space, not a setting."""
-    return is_group(x) and "~open" in x.__dict__
+    return is_group(x) and OPEN_FIELDS in x.__dict__

@@ -17,6 +17,7 @@ DRIVER = """
 import atexit, os, sys, threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from superparams import Experiment, search, value
+from superparams.declare.instance_state import place_on
 
 def note(word):
     number = os.open("notes.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -52,7 +53,7 @@ class Forks(Experiment):
     def setup(self): self.at("setup")
     def teardown(self): self.at("teardown")
     def report(self, results): self.at("report")
-    def __post_init__(self): self.at("post", self.__dict__.get("~place") is None and is_run)
+    def __post_init__(self): self.at("post", place_on(self) is None and is_run)
     def valid(self):
         self.at("valid", self.x == 2)
         return True

@@ -9,6 +9,7 @@ from typing import Any
 
 from superparams.declare.descriptors import Value
 from superparams.declare.field import Field
+from superparams.declare.instance_state import declaration_on
 from superparams.declare.words.annotations import Scope, is_group_class, parts
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
@@ -44,7 +45,7 @@ def current(of: Any, one: Field) -> Any:
     """What a field is on a class, or on an instance of it: an `Axis`, a `Value` or nothing yet."""
     held: dict[str, Any] = {} if isinstance(of, type) else of.__dict__
     if one.name not in held:
-        return held.get("~lazy", {}).get(one.name, one.declared)
+        return declaration_on(of, one)
     x = held[one.name]
     return x if isinstance(x, Axis) else Value(x, plain=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from superparams.declare.descriptors import Value
+from superparams.declare.instance_state import declaration_on, on_demand
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params
 from superparams.space.axis import Axis
@@ -20,7 +21,7 @@ Owner = tuple[type[Params], str] | Value
 
 def made_on_demand(params: Params) -> Iterator[tuple[Owner, Value]]:
     """The declarations whose values a setting does not hold but makes or copies when asked."""
-    held, lazy = params.__dict__, params.__dict__.get("~lazy", {})
+    held, lazy = params.__dict__, on_demand(params)
     for name, field in fields_of(type(params)).items():
         if name in held:
             inner = held[name] if isinstance(held[name], Axis) else [held[name]]
@@ -38,7 +39,7 @@ def given_of(params: Params, name: str) -> Any:
     held: dict[str, Any] = vars(params)
     if name in held:
         return held[name]
-    declared = held.get("~lazy", {}).get(name, fields_of(type(params))[name].declared)
+    declared = declaration_on(params, fields_of(type(params))[name])
     if not isinstance(declared, Value):
         return declared
     if declared.is_made:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
+from superparams.declare.instance_state import declaration_on
 from superparams.declare.labels import labels_of, leaves_class_open, naming
 from superparams.declare.metaclass import recorded_fields
 from superparams.errors import StoreError
@@ -116,7 +117,7 @@ def _spots(of: Any, prefix: str, owner: str, when: dict[str, str]) -> Iterator[S
     cls: type[Any] = of if isinstance(of, type) else of.__class__
     held = cast("dict[str, Any]", {} if of is cls else of.__dict__)
     for name, field in recorded_fields(cls).items():
-        declared = held.get("~lazy", {}).get(name, field.declared)
+        declared = declaration_on(of, field)
         x = held.get(name, declared)
         if isinstance(x, Value):
             if x.factory is not None:

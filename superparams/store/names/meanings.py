@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
+from superparams.declare.instance_state import declaration_on
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import table_value
 from superparams.errors import IdentityError
@@ -227,10 +228,8 @@ def _text(x: Any) -> str:
 
 def _allowed(group: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:
     """The digests of the values that each field of a group may have."""
-    held = group.__dict__
     for name, field in recorded_fields(group.__class__).items():
-        declared = held.get("~lazy", {}).get(name, field.declared)
-        x = held.get(name, declared)
+        x = group.__dict__.get(name, declaration_on(group, field))
         if isinstance(x, Value):
             if x.key is not None:
                 yield prefix + name, {key_text(given_digest(name, x.key))}

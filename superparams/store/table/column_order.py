@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from superparams.declare.descriptors import Value
+from superparams.declare.instance_state import on_demand
 from superparams.declare.metaclass import recorded_fields
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
@@ -37,7 +38,7 @@ def _columns(params: Any, prefix: str) -> Iterator[str]:
     for name, field in recorded_fields(params.__class__).items():
         yield prefix + name
         seen: set[type[Any]] = set()
-        for x in (field.declared, held.get("~lazy", {}).get(name), held.get(name)):
+        for x in (field.declared, on_demand(params).get(name), held.get(name)):
             for point in filter(is_group, _points(x)):
                 cls: type[Any] = point.__class__
                 if cls not in seen or _holds_groups(point):

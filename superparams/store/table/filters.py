@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
+from superparams.declare.instance_state import named_axes, on_demand, open_fields
 from superparams.declare.labels import label_of, labels_of_class, naming
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import row_of_field, table_value, text_beside
@@ -100,11 +101,10 @@ def _shown_by_key(declared: Value, key: str) -> Any:
 def _constants_named(of: Any, name: str) -> Iterator[Value]:
     """What the class and the instance declare as the constant of a dotted name."""
     path, _, last = name.rpartition(".")
-    held: dict[str, Any] = {} if isinstance(of, type) else getattr(of, "__dict__", {})
     if not path:
-        lazy = held.get("~lazy", {}).get(last)
+        given = on_demand(of).get(last) if is_group(of) else None
         fields = [field.declared for field, _ in fields_named(of, name)]
-        yield from (one for one in (lazy, *fields) if isinstance(one, Value))
+        yield from (one for one in (given, *fields) if isinstance(one, Value))
     else:
         yield from (x.declared for x, _ in fields_named(of, name) if isinstance(x.declared, Value))
 
@@ -179,16 +179,15 @@ def labels_meant(of: Any, name: str, text: str) -> list[str]:
 def fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
     """The fields of a dotted name on a class or an instance, with the axis that names values."""
     head, _, rest = name.partition(".")
-    cls, held = (of, {}) if isinstance(of, type) else (type(of), getattr(of, "__dict__", {}))
-    field = getattr(cls, FIELDS, {}).get(head)
+    field = getattr(of, FIELDS, {}).get(head)
     if field is None:
         return
-    known = [*(held.get(at, {}).get(head) for at in ("~open", "~labels")), field.declared]
+    known = [open_fields(of).get(head), named_axes(of).get(head), field.declared]
     axes = [one for one in known if isinstance(one, Axis)]
     if not rest:
         yield field, next((one.names for one in axes if one.names.labels), None)
         return
-    plain = [held.get(head), *known, getattr(field.declared, "given", None)]
+    plain = [of.__dict__.get(head), *known, getattr(field.declared, "given", None)]
     points = [one for axis in axes if not isinstance(axis.points, range) for one in axis]
     for group in filter(is_group, [*plain, *points]):
         yield from fields_named(group, rest)
