@@ -25,6 +25,6 @@ def similar(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     wanted = name.lower()
     found = [one for one, end in ends.items() if end == wanted.rpartition(".")[2]]
     for texts in (names, ends):  # a long name is unlike its own end
-        close = difflib.get_close_matches(wanted, set(texts.values()), n=most)
+        close = difflib.get_close_matches(wanted, set(texts.values()), n=most, cutoff=0.65)
         found += [one for text in close for one in names if texts[one] == text]
     return list(dict.fromkeys(found))[:most]
