@@ -1,7 +1,7 @@
 """Outcomes as Arrow IPC streams, of which the ledger is made.
 
-Columns are the plain ones of `META`, then `param.<name>` and `result.<name>`; nested values have
-dotted names (`result.a.b`).
+The first columns are `LEDGER_COLUMNS`, then come `param.<name>` and `result.<name>`. Nested values
+have dotted names (`result.a.b`). The metadata of each schema has the version of the format.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -32,6 +32,7 @@ from superparams.outcomes.arrow import (
     text,
 )
 from superparams.outcomes.arrow.frame_tables import table_of
+from superparams.outcomes.columns import FORMAT, LEDGER_COLUMNS
 from superparams.outcomes.outcome import Columns, Outcome, Part, own_columns, parts
 from superparams.outcomes.result_copies import Frozen, Refused
 
@@ -40,20 +41,12 @@ from superparams.outcomes.result_copies import Frozen, Refused
 STAMP_KEY = b"superparams.stamp"
 STAMP = b"crc32=00000000 seq=000000000000"
 
+# The version of the format, in the metadata of every schema.
+FORMAT_KEY: Final = b"superparams.format"
+
+# The columns of outcomes in ledgers, by name.
 META: dict[str, Any] = {
-    "index": pa.int64(),
-    "row": pa.int64(),
-    "key": pa.string(),
-    "status": pa.string(),
-    "error": pa.string(),
-    "traceback": pa.string(),
-    "started": pa.float64(),
-    "seconds": pa.float64(),
-    "rank": pa.int32(),
-    "attempt": pa.int32(),
-    "log_start": pa.int64(),
-    "log_end": pa.int64(),
-    "peak_memory": pa.int64(),
+    column.name: pa.type_for_alias(column.ledger_type or column.type) for column in LEDGER_COLUMNS
 }
 _META_FIELDS = [pa.field(name, form) for name, form in META.items()]
 
@@ -182,7 +175,9 @@ def _promise(cls: type[Any]) -> str | None:
 
 def encode_batch(batch: pa.RecordBatch) -> bytes:
     """One record batch as an IPC stream, with the places that the ledger stamps."""
-    batch = batch.replace_schema_metadata({**(batch.schema.metadata or {}), STAMP_KEY: STAMP})
+    known = batch.schema.metadata or {}
+    head = {**known, FORMAT_KEY: str(FORMAT).encode(), STAMP_KEY: STAMP}
+    batch = batch.replace_schema_metadata(head)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch, custom_metadata={STAMP_KEY: STAMP})
@@ -214,7 +209,7 @@ def _plain_batch(columns: Columns) -> pa.RecordBatch | None:
 
 
 def _meta(own: Mapping[str, list[Any]]) -> list[pa.Array]:
-    """The columns of `META`; an outcome is one row here, its first."""
+    """The arrays of `META`; an outcome is one row here, its first."""
     columns = {**own, "row": [0] * len(own["index"])}
     return [_meta_array(name, columns[name]) for name in META]
 
@@ -354,7 +349,7 @@ def _repeated(
         columns = {name: pa.nulls(1, column.type) for name, column in columns.items()}
         size = 1
     arrays = [pa.repeat(column[0], size) if len(column) else column for column in one.columns]
-    arrays[1] = plain_array(list(range(size)), META["row"])
+    arrays[one.schema.names.index("row")] = plain_array(list(range(size)), META["row"])
     kinds = [kind_of(field) for field in table.schema]
     made = [
         make_field(name, column.type, kind)

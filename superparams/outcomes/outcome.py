@@ -7,20 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, Literal, NamedTuple
+from operator import attrgetter, itemgetter
+from typing import Any, Final, Literal, NamedTuple
+
+from superparams.outcomes.columns import WORKER_COLUMNS
 
 Status = Literal["done", "failed", "killed", "timeout"]
+
+_ATTRIBUTES: Final = {column.name: attrgetter(column.name) for column in WORKER_COLUMNS}
 
 
 @dataclass(slots=True)
 class Outcome:
     """What became of one setting.
 
-    index: its place in the space of this run; key: 32 hex digits that identify it anywhere; params:
-    dotted names and values as the table shows them; result: what run() returned (a dict, None, or a
-    frame with `__arrow_c_stream__`); started: seconds since 1970 UTC; seconds: by a monotonic
-    clock; log_start, log_end: bytes in the log of worker `rank`; peak_memory: bytes, when known.
+    Attributes:
+        key: 32 hex digits that identify the setting in every run.
+        params: Dotted names and values, as the table shows them.
+        result: What ``run`` returned: a dict, None, or a frame with ``__arrow_c_stream__``.
+        started: Seconds since 1970 in UTC.
+
+    `superparams.outcomes.columns` tells the meaning of all others.
     """
 
     index: int
@@ -83,20 +90,7 @@ def parts(outcomes: Sequence[Outcome]) -> list[Part]:
 
 def own_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """What they have beside parameters and results, by columns."""
-    return {
-        "index": [one.index for one in outcomes],
-        "key": [one.key for one in outcomes],
-        "status": [one.status for one in outcomes],
-        "error": [one.error for one in outcomes],
-        "traceback": [one.traceback for one in outcomes],
-        "started": [one.started for one in outcomes],
-        "seconds": [one.seconds for one in outcomes],
-        "rank": [one.rank for one in outcomes],
-        "attempt": [one.attempt for one in outcomes],
-        "log_start": [one.log_start for one in outcomes],
-        "log_end": [one.log_end for one in outcomes],
-        "peak_memory": [one.peak_memory for one in outcomes],
-    }
+    return {name: list(map(attribute, outcomes)) for name, attribute in _ATTRIBUTES.items()}
 
 
 def _by_columns(outcomes: list[Outcome]) -> Columns | None:

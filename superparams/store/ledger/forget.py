@@ -71,7 +71,8 @@ def _kept(entry: Entry, old: BinaryIO) -> bytes:
         return old.read(entry.size)
     if not mask.true_count:
         return b""
-    ((_, messages),) = split(encode_batch(entry.batch.filter(mask)))
+    recorded = entry.batch.select(list(range(entry.n_recorded)))  # as the schema of the file says
+    ((_, messages),) = split(encode_batch(recorded.filter(mask)))
     return b"".join(stamp(message, entry.seq) for message in messages)
 
 

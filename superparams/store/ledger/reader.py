@@ -1,6 +1,8 @@
 """Reading a ledger.
 
-Every message is verified, damage is left out and told, nothing is unpickled.
+Every message is verified, damage is left out and told, nothing is unpickled. Each batch has all
+columns of outcomes: those that an older superparams did not write have their default. A ledger of a
+newer superparams is refused.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,15 +21,23 @@ import pyarrow as pa
 
 from superparams.errors import StoreError
 from superparams.errors.user_lines import warn_user
-from superparams.outcomes.batches import META
+from superparams.outcomes.arrow import metadata_of, plain_scalar
+from superparams.outcomes.batches import FORMAT_KEY, META
+from superparams.outcomes.columns import (
+    FIRST_FORMAT,
+    FORMAT,
+    LEDGER_COLUMNS,
+    OutcomeColumn,
+    refuse_newer_format,
+)
 from superparams.store.plain_files import is_plain, next_data, open_plain, refuse_holes
+from superparams.store.runs.folder import RunFolder
 
 MAX_OPEN = 8  # files at once
 MAX_METADATA = 256 << 20  # bytes of the metadata of a message
 MARK = b"\xff\xff\xff\xff"  # begins every message
 END = MARK + b"\0\0\0\0"  # and ends a stream
 _CHUNK = 1 << 20
-_NEEDED = ("index", "row", "key", "status")
 _NUMBER = re.compile("[0-9]{1,18}")
 # A mark, and a length that may be one. Looked ahead for, since marks may overlap.
 _BEGINNING = re.compile(rb"(?=\xff{4}...[\x00-\x10])", re.DOTALL)
@@ -40,13 +50,19 @@ class LedgerWarning(UserWarning):
 
 
 class Entry(NamedTuple):
-    """One batch of a ledger, and where it stands."""
+    """One batch of a ledger, and where it stands.
+
+    Attributes:
+        batch: The rows. Columns that the file lacks come last, with their default.
+        n_recorded: The number of columns that the file has.
+    """
 
     path: Path
     offset: int
     size: int
     seq: int
     batch: pa.RecordBatch
+    n_recorded: int
 
 
 def ledger_files(folder: Path) -> list[Path]:
@@ -168,6 +184,7 @@ class _Walk:
     size: int
     growing: bool
     schema: pa.Schema | None = None
+    missing: list[OutcomeColumn] = field(default_factory=list[OutcomeColumn])
     damaged: set[Path] | None = None
     spent: int = 0  # bytes that were read of messages, whole or not
 
@@ -229,7 +246,7 @@ class _Walk:
         try:
             message = pa.ipc.read_message(data)
             if message.type == "schema":
-                self.schema = _checked(pa.ipc.read_schema(message))
+                self._begin(pa.ipc.read_schema(message))
                 return None
             if self.schema is None:
                 raise DamageError("the schema at the head of the file is damaged")
@@ -237,7 +254,17 @@ class _Walk:
             batch.validate(full=True)
         except (ValueError, OSError, EOFError, TypeError, MemoryError, KeyError) as error:
             raise DamageError(f"not a record batch: {error}") from error
-        return Entry(self.path, offset, len(data), sequence(data), batch)
+        filled = _with_defaults(batch, self.missing)
+        return Entry(self.path, offset, len(data), sequence(data), filled, batch.num_columns)
+
+    def _begin(self, schema: pa.Schema) -> None:
+        """Take the schema of a file, if this superparams knows its format."""
+        version = _format_of(schema)
+        if version > FORMAT:
+            run = RunFolder(self.path.parent.parent)
+            refuse_newer_format(self.path, version, run.superparams_version())
+        self.missing = _missing(schema)
+        self.schema = schema
 
     def _next_intact(self, offset: int) -> int:
         """Where the next intact message begins; the size of the file when there is none."""
@@ -266,15 +293,41 @@ class _Walk:
         warn_user(f"{self.path}: {where} are left out: {error}", LedgerWarning)
 
 
-def _checked(schema: pa.Schema) -> pa.Schema:
-    """The schema, if it has the columns of outcomes. A column that later versions add may lack."""
-    for name, form in META.items():
-        places = schema.get_all_field_indices(name)
-        if len(places) > 1 or (places and schema.field(places[0]).type != form):
-            raise DamageError(f"the schema has another column {name!r} than ours")
-        if not places and name in _NEEDED:
-            raise DamageError(f"the schema has no column {name!r}")
-    return schema
+def _format_of(schema: pa.Schema) -> int:
+    """The version of the format of a ledger."""
+    said = metadata_of(schema).get(FORMAT_KEY)
+    if said is None:
+        return FIRST_FORMAT
+    if not _NUMBER.fullmatch(said.decode("utf-8", "replace")):
+        raise DamageError(f"{said!r:.40} is no version of the format")
+    return int(said)
+
+
+def _missing(schema: pa.Schema) -> list[OutcomeColumn]:
+    """The columns that a ledger lacks, as one that an older superparams wrote may."""
+    missing: list[OutcomeColumn] = []
+    for column in LEDGER_COLUMNS:
+        places = schema.get_all_field_indices(column.name)
+        if len(places) > 1 or (places and schema.field(places[0]).type != META[column.name]):
+            raise DamageError(f"the schema has another column {column.name!r} than ours")
+        if not places and column.is_required:
+            raise DamageError(f"the schema has no column {column.name!r}")
+        if not places:
+            missing.append(column)
+    return missing
+
+
+def _with_defaults(batch: pa.RecordBatch, missing: Sequence[OutcomeColumn]) -> pa.RecordBatch:
+    """A batch with more columns, which come last and have their default."""
+    if not missing:
+        return batch
+    fields = [pa.field(column.name, META[column.name]) for column in missing]
+    arrays = [
+        pa.repeat(plain_scalar(column.default, META[column.name]), batch.num_rows)
+        for column in missing
+    ]
+    schema = pa.schema([*batch.schema, *fields], metadata=batch.schema.metadata)
+    return pa.record_batch([*batch.columns, *arrays], schema=schema)
 
 
 def body_length(metadata: bytes) -> int:

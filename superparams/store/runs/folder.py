@@ -146,6 +146,12 @@ class RunFolder:
             return {}
         return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
+    def superparams_version(self) -> str | None:
+        """The superparams that made the run; None where run.json does not tell."""
+        versions = self.manifest().get("versions")
+        found: object = versions.get("superparams") if isinstance(versions, dict) else None  # pyright: ignore
+        return found if isinstance(found, str) else None
+
     def update(self, **changes: Any) -> None:
         """Change some entries of run.json; the file is replaced in one step."""
         with _updating:

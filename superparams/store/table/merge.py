@@ -22,6 +22,7 @@ import pyarrow.parquet as parquet
 from superparams.errors import StoreError
 from superparams.errors.units import counted
 from superparams.outcomes.arrow import kind_of, plain_scalar
+from superparams.outcomes.columns import FORMAT
 from superparams.store.ledger.exclusions import ALL, Without
 from superparams.store.ledger.reader import LedgerReader
 from superparams.store.names.field_owners import (
@@ -46,8 +47,15 @@ from superparams.store.table import checksum, text_columns
 from superparams.store.table.column_order import ORDER_OF, checked_order, joined_orders
 from superparams.store.table.column_types import Form, recast
 from superparams.store.table.newest_outcomes import Piece, Survey, survey, together
-from superparams.store.table.schema import Column, columns_of, source_of
-from superparams.store.table.table_file import GROUP_ROWS, HEAD, OUTCOME, open_table
+from superparams.store.table.schema import Column, columns_of, is_repetitive, source_of
+from superparams.store.table.table_file import (
+    GROUP_ROWS,
+    HEAD,
+    OUTCOME,
+    open_table,
+    outcome_column,
+    superparams_version,
+)
 
 DAMAGED = "results.damaged.parquet"
 
@@ -162,7 +170,8 @@ class _Plan:
     @property
     def schema(self) -> pa.Schema:
         head = {
-            "version": 1,
+            "version": FORMAT,
+            "superparams": superparams_version(),
             "runs": self.found.sizes_all(),
             "codes": self.found.codes,
             "notes": self.notes,
@@ -272,7 +281,7 @@ def _write_parquet(path: Path, plan: _Plan) -> int:
             file,
             schema,
             compression="zstd",
-            use_dictionary=[field.name for field in schema if _repeats(field)],
+            use_dictionary=[field.name for field in schema if is_repetitive(field)],
             write_page_checksum=True,
         ) as writer:
             for table in _groups(plan, schema):
@@ -283,14 +292,6 @@ def _write_parquet(path: Path, plan: _Plan) -> int:
         file.flush()
         os.fsync(file.fileno())
     return rows
-
-
-def _repeats(field: pa.Field) -> bool:
-    """Whether a dictionary of values is worth its making."""
-    source = source_of(field)
-    if source is not None:
-        return source.startswith("param.")
-    return field.name in ("code", "status", "run", "error", "traceback", "rank", "attempt", "row")
 
 
 def _groups(plan: _Plan, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -382,7 +383,7 @@ def _outcome(table: pa.Table, run: str | None, plan: _Plan, name: str) -> pa.Arr
     if run is not None and name in ("run", "code"):
         value = run if name == "run" else plan.found.codes.get(run)
         return pa.repeat(plain_scalar(value, form), table.num_rows)
-    column = _whole(table.column(table.schema.get_field_index(name)))
+    column = _whole(outcome_column(table, name))
     if run is not None and name == "started":
         micros = pc.round(pc.multiply(column, plain_scalar(1e6, pa.float64())))
         return pc.cast(pc.cast(micros, pa.int64()), form)

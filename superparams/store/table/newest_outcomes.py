@@ -96,8 +96,9 @@ class Survey:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the table holds all there is."""
-        return self.old is not None and all(map(self.has_all_of, self.runs))
+        """Whether the table holds all there is, in all columns of outcomes."""
+        old = self.old
+        return old is not None and old.has_all_columns and all(map(self.has_all_of, self.runs))
 
     def has_all_of(self, run: RunFolder) -> bool:
         """Whether the table holds all of a run's ledger."""
@@ -349,18 +350,12 @@ def _take_entries(found: Survey, run: RunFolder, entries: list[Entry], rank: int
         pieces.append(Piece(run.name, entry.path, entry.offset, index, place, rows, entry.size))
         start += rows
     base = pa.Array.from_buffers(pa.int64(), start, [None, pa.py_buffer(bases)])
-    attempt = _attempts(table)
+    attempt = table.column("attempt").combine_chunks()
     found.add(pieces, schema, key_bytes(key), pc.add(begun, base), _status(status), attempt)
     if text_columns.SPILLED in schema.names:
         for each in text_columns.rows_of(table):
             for name, value in each.items():
                 found.spilled.setdefault(name, {})[Form(*text_columns.form_of(value))] = None
-
-
-def _attempts(table: pa.Table) -> pa.Array:
-    if "attempt" not in table.column_names:
-        return pa.nulls(table.num_rows, pa.int32())
-    return table.column("attempt").combine_chunks()
 
 
 def _rows_of(entry: Entry) -> int:

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from superparams.outcomes.arrow import KIND, kind_of, metadata_of
+from superparams.outcomes.columns import COLUMNS
 from superparams.store.ledger.reader import LedgerReader
 from superparams.store.table import text_columns
 from superparams.store.table.column_order import in_order
 from superparams.store.table.column_types import JSON, Form, fits, widest
 from superparams.store.table.newest_outcomes import Piece, Survey
-from superparams.store.table.table_file import OUTCOME
-
-SOURCE = b"superparams.source"  # field metadata: `param.<name>` or `result.<name>` behind the label
+from superparams.store.table.table_file import OUTCOME, SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,14 @@ def source_of(field: pa.Field) -> str | None:
         return found.decode()
     name: str = field.name
     return name if name.startswith(("param.", "result.")) else None
+
+
+def is_repetitive(field: pa.Field) -> bool:
+    """Whether the table stores a dictionary of the values of a column."""
+    source = source_of(field)
+    if source is not None:
+        return source.startswith("param.")
+    return any(column.is_repetitive for column in COLUMNS if column.name == field.name)
 
 
 def columns_of(

@@ -12,36 +12,36 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from superparams.errors import StoreError
-from superparams.outcomes.arrow import metadata_of
+from superparams.outcomes.arrow import metadata_of, plain_scalar
+from superparams.outcomes.columns import COLUMNS, FIRST_FORMAT, refuse_newer_format
 from superparams.store.plain_files import is_passing, open_plain
 from superparams.store.table import checksum
 
-__all__ = ["GROUP_ROWS", "HEAD", "OUTCOME", "NotReadable", "Old", "open_table", "refuse_nulls"]
+__all__ = [
+    "GROUP_ROWS",
+    "HEAD",
+    "OUTCOME",
+    "SOURCE",
+    "NotReadable",
+    "Old",
+    "open_table",
+    "outcome_column",
+    "refuse_nulls",
+    "superparams_version",
+]
 
 # Schema metadata of the table: JSON of the runs it holds, their codes, and notes.
 HEAD: Final = b"superparams"
 # Rows of a row group at most: a file that claims more is not ours, and may be a bomb.
 GROUP_ROWS: Final = 1 << 16
-# The columns of the table that tell of the outcome itself.
+# Field metadata: `param.<name>` or `result.<name>`, of which a column has the values.
+SOURCE: Final = b"superparams.source"
+_TIME: Final = pa.timestamp("us", "UTC")
+# The columns of outcomes in the table, by name.
 OUTCOME: dict[str, Any] = {
-    "key": pa.string(),
-    "code": pa.string(),
-    "status": pa.string(),
-    "error": pa.string(),
-    "seconds": pa.float64(),
-    "started": pa.timestamp("us", "UTC"),
-    "rank": pa.int32(),
-    "attempt": pa.int32(),
-    "run": pa.string(),
-    "index": pa.int64(),
-    "row": pa.int64(),
-    "traceback": pa.string(),
-    "log_start": pa.int64(),
-    "log_end": pa.int64(),
-    "peak_memory": pa.int64(),
+    column.name: _TIME if column.type == str(_TIME) else pa.type_for_alias(column.type)
+    for column in COLUMNS
 }
-
-
 NEVER_NULL: Final = ("key", "status", "run", "row")  # what tells which setting a row is of
 
 
@@ -57,6 +57,7 @@ class Old:
     codes: dict[str, str | None]  # fingerprint of the code of each run
     notes: list[str]
     alone: dict[str, int]  # rows of each run that its ledger did not hold any more
+    has_all_columns: bool  # an older superparams did not write those that were added since
     fields: Any = None  # which fields its settings have, see `owned`
     order: Any = None  # that of the columns of parameters, see `order`
     meanings: Any = None  # of the names of points, by run, see `meanings`
@@ -102,10 +103,11 @@ def open_table(path: Path, *, verify: bool = True) -> Old | None:
 def _opened(path: Path, file: Any) -> Old:
     schema, rows = file.schema_arrow, file.metadata.num_rows
     head = json.loads(metadata_of(schema)[HEAD])
-    for name, form in OUTCOME.items():
-        places = schema.get_all_field_indices(name)
-        if len(places) != 1 or schema.field(places[0]).type != form:
-            raise ValueError(f"it has no column {name!r} of {form}")
+    version = head.get("version", FIRST_FORMAT)
+    if not isinstance(version, int):
+        raise TypeError(f"{version!r:.40} is no version of the format")
+    refuse_newer_format(path, version, head.get("superparams"))
+    has_all_columns = _has_all_columns(schema, version)
     groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
     if any(group.num_rows > GROUP_ROWS for group in groups):
         raise ValueError(f"it claims more than {GROUP_ROWS:,} rows in one group")
@@ -117,7 +119,47 @@ def _opened(path: Path, file: Any) -> Old:
         str(name): code if isinstance(code, str) else None for name, code in head["codes"].items()
     }
     told = map(head.get, ("fields", "order", "meanings", "named"))
-    return Old(path, file, schema, rows, runs, codes, notes, alone, *told)
+    return Old(path, file, schema, rows, runs, codes, notes, alone, has_all_columns, *told)
+
+
+def _own_places(schema: pa.Schema) -> dict[str, int]:
+    """Where the columns of outcomes stand in a table or a ledger.
+
+    A result may have had the name of a column that was added since.
+    """
+    fields = enumerate(schema)
+    return {field.name: at for at, field in fields if SOURCE not in metadata_of(field)}
+
+
+def _has_all_columns(schema: pa.Schema, version: int) -> bool:
+    """Whether no column of outcomes is missing; a version has those that it knew."""
+    places = _own_places(schema)
+    for column in COLUMNS:
+        at, form = places.get(column.name), OUTCOME[column.name]
+        if at is None and column.since > version:
+            continue
+        if at is None or schema.field(at).type != form:
+            raise ValueError(f"it has no column {column.name!r} of {form}")
+    return OUTCOME.keys() <= places.keys()
+
+
+def outcome_column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column of outcomes; its default where an older superparams wrote the table without it."""
+    place = _own_places(table.schema).get(name)
+    if place is not None:
+        return table.column(place)
+    (default,) = (column.default for column in COLUMNS if column.name == name)
+    return pa.chunked_array([pa.repeat(plain_scalar(default, OUTCOME[name]), table.num_rows)])
+
+
+def superparams_version() -> str | None:
+    """The version of this superparams; None where it is not installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("superparams")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def refuse_nulls(path: Path, table: pa.Table) -> None:
