@@ -175,7 +175,7 @@ def _promise(cls: type[Any]) -> str | None:
 
 def encode_batch(batch: pa.RecordBatch) -> bytes:
     """One record batch as an IPC stream, with the places that the ledger stamps."""
-    known = batch.schema.metadata or {}
+    known: dict[bytes, bytes] = batch.schema.metadata or {}
     head = {**known, FORMAT_KEY: str(FORMAT).encode(), STAMP_KEY: STAMP}
     batch = batch.replace_schema_metadata(head)
     sink = pa.BufferOutputStream()
