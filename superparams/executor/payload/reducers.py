@@ -51,7 +51,7 @@ _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
     ("types", "CodeType", False, "reducers", "reduce_code"),
     ("struct", "Struct", False, "reducers", "reduce_struct"),
     ("numpy", "finfo", False, "reducers", "reduce_finfo"),
-    ("functools", "_lru_cache_wrapper", False, "defining", "reduce_cached"),
+    ("functools", "_lru_cache_wrapper", False, "main_definitions", "reduce_cached"),
 )
 
 
