@@ -31,10 +31,15 @@ def test_every_reducer_is_there() -> None:
 
 
 def test_modules_that_texts_name_are_there() -> None:
+    checked = 0
     for module in MODULES.values():
         for node in ast.walk(module.tree):
-            text = node.value if isinstance(node, ast.Constant) else None
-            if isinstance(text, str) and text.startswith(f"{PACKAGE.name}."):
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                continue
+            text = node.value
+            if text.startswith(f"{PACKAGE.name}."):
                 _, room, *inside = text.split(".")
                 if inside and f"{PACKAGE.name}.{room}" in MODULES and all(inside):
+                    checked += 1
                     assert text in MODULES, f"{module.name}:{node.lineno} names {text}"
+    assert checked > 10
