@@ -36,7 +36,7 @@ class Wrong(Experiment):
     color: Color = search(["r"])  # error
     kernel: Kernel = search(["r"])  # error
     kernel_number: Kernel = search([1])  # error
-    kernel_color: Kernel = search(Color)  # error: pyright: pyright
+    kernel_color: Kernel = search(Color)  # error: pyright
     kernel_as_number: int = search([Kernel.RBF])  # error
     maybe: int = search([1, None])  # error
     shape: tuple[int, int] = search([(1, 2, 3)])  # error
