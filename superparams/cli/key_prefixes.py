@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.cli import common_options
-from superparams.cli.recorded_settings import Declared, declared
+from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
 from superparams.identity.digests.digest import key_text
+from superparams.run.status import DeclaredSpace, compared_space
 from superparams.store.runs.folder import has_records
 from superparams.store.table.index import Index, read_index
 
@@ -61,27 +62,28 @@ def chosen(
 
 def _space(
     cls: type[Experiment], overrides: Sequence[str], root: Path
-) -> tuple[Experiment, tuple[Declared, Any]]:
+) -> tuple[Experiment, tuple[DeclaredSpace, Any]]:
     """A space, and the keys that a beginning may mean: of a large one those that are recorded."""
-    made = declared(cls, overrides, root=root)
+    with stdout_to_stderr():
+        made = compared_space(cls, overrides, root=root)
     keys = made.keys
-    if made.large is not None:
-        keys = made.inside(read_index(root) if has_records(root) else None)
+    if made.lookup is not None:
+        keys = made.recorded_keys(read_index(root) if has_records(root) else None)
     if made.space is None or keys is None:
         raise CommandError(f"the settings of {name_of(cls)} are not known: {made.why}")
     return made.space, (made, keys)
 
 
-def _meant(space: tuple[Declared, Any], begun: str) -> list[str]:
+def _meant(space: tuple[DeclaredSpace, Any], begun: str) -> list[str]:
     made, keys = space
-    if made.large is None:
+    if made.lookup is None:
         return beginning(keys, begun)
     if _WHOLE.fullmatch(begun):
         return list(made.has([begun]))
     found = beginning(keys, begun)
     if found or made.size is None or not _LONG_ENOUGH.fullmatch(begun):
         return found
-    texts = (key_text(made.large[at]) for at in range(made.size))
+    texts = (key_text(made.lookup[at]) for at in range(made.size))
     return [text for text in texts if text.startswith(begun)]
 
 

@@ -84,12 +84,13 @@ def test_the_document(project: Project) -> None:
 def test_how_far(project: Project) -> None:
     project.write({"experiments/some.py": FAILING})
     assert project.run("some", env={"UP_TO": "3"}).code == 1
-    expected = {"done": 3, "failed": 1, "stale": 0, "todo": 1, "is_exact": True}
+    expected = {"done": 3, "stale": 0, "failed": 1, "killed": 0, "timeout": 0, "new": 0}
+    expected |= {"todo": 1, "others": 0, "why": None}
     assert state(project, "some.Some") == expected
     assert "4 settings  3 done, 1 failed, 1 to do  Some" in project.run().out
     # A point more is to do; what the space does not have any more does not count.
     project.write({"experiments/some.py": FAILING.replace("[1, 2, 3, 4]", "[2, 3, 4, 5]")})
-    assert state(project, "some.Some") == {**expected, "done": 2, "todo": 2}
+    assert state(project, "some.Some") == {**expected, "done": 2, "new": 1, "todo": 2, "others": 1}
     # Other code has done what is stale.
     project.write({"experiments/some.py": FAILING.replace('"y": self.a}', '"y": self.a + 1}')})
     assert state(project, "some.Some") == {**expected, "done": 0, "stale": 3, "todo": 4}
@@ -217,12 +218,16 @@ def test_what_is_recorded_of_a_space_that_is_not_looked_up(project: Project) -> 
     """
     assert project.write({"drive.py": drive}).python("drive.py").code == 0
     (project.folder / "loaded").unlink()
-    expected = {"failed": 0, "stale": 0, "is_exact": False}
-    assert state(project, "s.Loading") == {**expected, "done": 2, "todo": 0}
-    assert state(project, "s.Needs") == {**expected, "done": 1, "todo": 0}
-    assert state(project, "s.Huge") == {**expected, "done": 3, "todo": 10**12 - 3}
+    for name, done, todo, others, why in (
+        ("s.Loading", 2, None, 0, "Loading.data has a factory without a key"),
+        ("s.Needs", 1, None, 0, "Needs.x"),
+        ("s.Huge", 3, 10**12 - 3, 0, ""),
+    ):
+        found = state(project, name)
+        assert (found["done"], found["todo"], found["others"]) == (done, todo, others), name
+        assert why in (found["why"] or ""), name
     assert "s.Needs     " in project.run().out
-    assert "1 done; needs x, z" in project.run().out
+    assert "recorded 1 done; to do is not known; needs x, z" in project.run().out
     assert not (project.folder / "loaded").exists(), "no factory runs for a list"
 
 

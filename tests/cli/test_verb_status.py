@@ -157,8 +157,9 @@ def test_a_space_that_is_not_known(project: Project) -> None:
     ended = project.run("status", "R")
     assert ended.code == 0
     assert "Needs.a" in ended.out
-    assert "OSError: no such data" in ended.out
-    assert "1,000,000,000,000,000,000 settings are too many to be compared" in ended.out
+    assert "Loads.data has a factory without a key, which only a run calls" in ended.out
+    assert "`experiment run R.Loads --plan`" in ended.out
+    assert "1,000,000,000,000,000,000 settings" in ended.out
     assert "loading" not in ended.out
     told = project.run("status", "R", "--json").document
     assert [one["size"] for one in told] == [None, 2, 10**18]

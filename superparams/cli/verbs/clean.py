@@ -92,15 +92,20 @@ def _is_wanted(is_json: bool) -> bool:
 def _plan(
     cls: type[Experiment], root: Path, is_stale: bool, is_failed: bool, is_all: bool
 ) -> Cleaning:
-    from superparams.cli.recorded_settings import declared
+    from superparams.cli.streams import stdout_to_stderr
     from superparams.identity.code.fingerprint import fingerprint
+    from superparams.run.status import compared_space
     from superparams.store.cleanup import plan_cleaning
     from superparams.store.staleness.acceptances import equivalent
+
+    def in_space(keys: Sequence[str]) -> set[str]:
+        with stdout_to_stderr():
+            return compared_space(cls, root=root).has(keys)
 
     return plan_cleaning(
         root,
         codes=equivalent(root, fingerprint(cls).digest),
-        in_space=lambda keys: declared(cls).has(keys),
+        in_space=in_space,
         stale=is_stale,
         failed=is_failed,
         whole=is_all,

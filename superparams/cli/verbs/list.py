@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,9 +16,9 @@ from superparams.errors import safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.experiment_state import ExperimentState
     from superparams.cli.file_imports import LoadedFile
     from superparams.declare.experiment import Experiment
+    from superparams.run.status import ExperimentStatus
 
 __all__ = ["command"]
 
@@ -53,7 +52,9 @@ def command(session: Session, target: str | None, results: Path | None, is_json:
 class _Entry:
     """One experiment of the list.
 
-    needs: its fields that must be given before there is a space; problem: why it has none.
+    needs: its fields that must be given before there is a space; is_exact: whether `settings` is
+    not only an upper bound; state: None where nothing is recorded; problem: why there is no space,
+    or why the records cannot be read.
     """
 
     name: str
@@ -61,7 +62,7 @@ class _Entry:
     needs: list[str] = field(default_factory=list[str])
     settings: int | None = None
     is_exact: bool = True
-    state: ExperimentState | None = None
+    state: ExperimentStatus | None = None
     problem: str | None = None
 
 
@@ -72,21 +73,25 @@ class _File:
 
 
 def _entry(cls: type[Experiment], results: Path) -> _Entry:
-    from superparams.cli.experiment_state import size_of, state_of
     from superparams.cli.streams import stdout_to_stderr
     from superparams.declare.experiment import name_of
     from superparams.declare.metaclass import fields_of
+    from superparams.run.status import declared_size, status_of
+    from superparams.store.runs.folder import experiment_folder, has_records
 
     text = inspect.cleandoc(vars(cls).get("__doc__") or "").strip()
     entry = _Entry(name_of(cls), text.partition("\n")[0])
     entry.needs = [name for name, one in fields_of(cls).items() if one.is_required]
     try:
         with stdout_to_stderr():
-            space = None if entry.needs else cls()
-            if space is not None:
-                entry.settings, entry.is_exact = size_of(space)
-            entry.state = state_of(cls, space, entry.settings, results)
-    except (Exception, SystemExit) as error:  # of the class, or of what is recorded of it
+            # The store, and pyarrow with it, is loaded only where something is recorded.
+            if has_records(experiment_folder(results, entry.name)):
+                entry.state = status_of(cls, results)
+            declared = entry.state.declared if entry.state else declared_size(cls)
+        entry.settings, entry.is_exact = declared.size, declared.is_exact
+        if declared.space is None and not entry.needs:
+            entry.problem = declared.why
+    except (Exception, SystemExit) as error:  # of what is recorded
         entry.problem = " ".join(f"{type(error).__name__}: {error}".split())
     return entry
 
@@ -137,15 +142,27 @@ def _size(entry: _Entry) -> str:
 
 
 def _state(entry: _Entry) -> str:
-    if entry.problem is not None:
-        return entry.problem
-    parts = ["not run"]
+    parts: list[str] = []
     if entry.state is not None:
-        counts = vars(entry.state)
-        words = {"done": "done", "failed": "failed", "stale": "stale", "todo": "to do"}
-        parts = [f"{counts[name]:,} {word}" for name, word in words.items() if counts[name]]
-    needs = [f"needs {', '.join(entry.needs)}"] if entry.needs else []
-    return "; ".join([", ".join(parts) or "nothing to do", *needs])
+        parts.append(_counts(entry.state))
+    elif entry.problem is None:
+        parts.append("not run")
+    if entry.problem is not None:
+        parts.append(entry.problem)
+    if entry.needs:
+        parts.append(f"needs {', '.join(entry.needs)}")
+    return "; ".join(parts)
+
+
+def _counts(state: ExperimentStatus) -> str:
+    words = {"new": None, "todo": "to do", "others": None}
+    parts = [
+        f"{number:,} {word}"
+        for name, number in state.numbers.items()
+        if number and (word := words.get(name, name))
+    ]
+    found = ", ".join(parts) or "nothing to do"
+    return found if state.todo is not None else f"recorded {found}; to do is not known"
 
 
 # ---- for programs
@@ -155,7 +172,7 @@ def _print_json(listed: list[_File]) -> None:
     from superparams.cli import json_document
 
     experiments = [
-        {**dataclasses.asdict(entry), "file": file.loaded.found.file}
+        {**_document(entry), "file": file.loaded.found.file}
         for file in listed
         for entry in file.entries
     ]
@@ -165,3 +182,10 @@ def _print_json(listed: list[_File]) -> None:
         if file.loaded.error is not None
     ]
     json_document.write({"experiments": experiments, "broken": broken})
+
+
+def _document(entry: _Entry) -> dict[str, Any]:
+    """The counts have the names that `experiment status --json` gives them."""
+    state = entry.state
+    counts = None if state is None else {**state.numbers, "why": state.declared.why or None}
+    return {**vars(entry), "state": counts}

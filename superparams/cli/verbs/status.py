@@ -13,7 +13,7 @@ from superparams.cli.session import Session
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.recorded_settings import Standing
+    from superparams.run.status import ExperimentStatus
     from superparams.store.runs.run_records import Run
     from superparams.store.staleness.code_changes import Changes
 
@@ -36,12 +36,13 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
       experiment status RQ1
     """
     from superparams.cli import json_document
-    from superparams.cli.recorded_settings import standing
+    from superparams.cli.streams import stdout_to_stderr
+    from superparams.run.status import status_of
 
-    made = (
-        standing(cls, common_options.root_of(session, cls, results))
-        for cls in session.experiments(target)
-    )
+    folder = session.results(results)
+    classes = session.experiments(target)
+    with stdout_to_stderr():
+        made = [status_of(cls, folder) for cls in classes]
     if is_json:
         json_document.write([_document(one) for one in made])
         return
@@ -49,14 +50,15 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
         click.echo("\n".join([*([""] if place else []), *_lines(one)]))
 
 
-def _lines(found: Standing) -> Iterator[str]:
+def _lines(found: ExperimentStatus) -> Iterator[str]:
     from superparams.cli.terminal import styled
     from superparams.errors import safe_text
 
     yield styled(safe_text.line(found.name), bold=True)
     size = found.declared.size
     if size is not None:
-        yield f"  space    {counted(size, 'setting')}"
+        at_most = "" if found.declared.is_exact else "at most "
+        yield f"  space    {at_most}{counted(size, 'setting')}"
         for name, text in found.declared.axes.items():
             yield f"           {name}: {safe_text.line(text)}"
     if found.declared.why:
@@ -72,7 +74,7 @@ def _lines(found: Standing) -> Iterator[str]:
         yield "           `experiment accept` keeps them, if the change does not matter"
 
 
-def _counts(found: Standing) -> str:
+def _counts(found: ExperimentStatus) -> str:
     from superparams.cli.terminal import COLOURS, styled
 
     parts = [
@@ -86,7 +88,7 @@ def _counts(found: Standing) -> str:
     return ", ".join(parts) or "none"
 
 
-def _of_runs(found: Standing) -> Iterator[str]:
+def _of_runs(found: ExperimentStatus) -> Iterator[str]:
     from superparams.errors import safe_text
     from superparams.store.runs.run_records import runs
 
@@ -116,15 +118,9 @@ def _state(run: Run) -> str:
     return f"{run.state}{lasted}{f', begun {when}' if when else ''}"
 
 
-def _changes(found: Standing) -> Changes | None:
+def _changes(found: ExperimentStatus) -> Changes | None:
     """What changed since the stale rows were made; None when there are none."""
-    from superparams.identity.code.fingerprint import fingerprint
-    from superparams.store.results import Results
-
-    if not found.counts["stale"]:
-        return None
-    results = Results.load(found.root, codes=found.codes, code=fingerprint(found.cls))
-    return results.changes()
+    return found.results.changes() if found.counts["stale"] else None
 
 
 def _of_change(change: Any) -> Iterator[str]:
@@ -136,7 +132,7 @@ def _of_change(change: Any) -> Iterator[str]:
         yield f"           {safe_text.line(part)}"
 
 
-def _document(found: Standing) -> dict[str, Any]:
+def _document(found: ExperimentStatus) -> dict[str, Any]:
     from superparams.cli.run_document import run_account
     from superparams.store.runs.run_records import runs
 
@@ -145,11 +141,10 @@ def _document(found: Standing) -> dict[str, Any]:
     return {
         "experiment": found.name,
         "size": found.declared.size,
+        "is_exact": found.declared.is_exact,
         "axes": found.declared.axes,
         "why": found.declared.why or None,
-        **found.counts,
-        "todo": found.todo,
-        "others": found.others,
+        **found.numbers,
         "table": str(found.root / "results.parquet"),
         "runs": len(made),
         "running": [run_account(one) for one in made if one.state == "running"],

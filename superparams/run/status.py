@@ -1,0 +1,275 @@
+"""The status of an experiment: how many settings of its space are done, failed, stale or to do.
+
+All verbs of the command that count or look up settings use this module, so they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from superparams.declare.descriptors import Value
+from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.metaclass import fields_of
+from superparams.declare.params import Params, layout_of
+from superparams.declare.presentation import axes_of
+from superparams.identity.code.fingerprint import fingerprint
+from superparams.identity.digests.digest import key_of_text
+from superparams.space.axis import Axis
+from superparams.space.groups import is_group, is_open
+from superparams.store.runs.folder import experiment_folder, has_records
+from superparams.store.staleness.acceptances import equivalent
+
+# pyarrow is loaded only where something is recorded: `experiment list` is quick.
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from superparams.declare.keys import Keys
+    from superparams.store.results import Results
+    from superparams.store.table.index import Index
+
+__all__ = ["DeclaredSpace", "ExperimentStatus", "compared_space", "declared_size", "status_of"]
+
+# `valid` is not called for more settings than this, since it is code of the user.
+MOST_CALLS_OF_VALID: Final = 200_000
+# The keys of more settings than this are not compared: that would take seconds.
+MOST_KEYS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class DeclaredSpace:
+    """The space of an experiment as its class declares it.
+
+    Attributes:
+        space: An instance; None where the class cannot be made without arguments.
+        size: The number of its settings; None where it is not known.
+        is_exact: Whether `size` is that number, and not a number that it cannot exceed.
+        why: Why its settings cannot be compared with the records; empty when they can.
+        keys: The keys of its settings, each once, 16 bytes each; None where they are not known.
+        lookup: Finds keys in a space that is much larger than its records.
+    """
+
+    space: Experiment | None
+    size: int | None = None
+    is_exact: bool = True
+    why: str = ""
+    keys: pa.Array | None = None
+    lookup: Keys | None = None
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The axes, by the dotted name of the field."""
+        if self.space is None or not is_open(self.space):
+            return {}
+        return {name: "".join(parts) for name, _, parts in axes_of(self.space)}
+
+    def recorded_keys(self, index: Index | None) -> pa.Array:
+        """The recorded keys of a space with `lookup`."""
+        import pyarrow as pa
+
+        from superparams.run.plan import inside
+
+        if index is None or self.lookup is None:
+            return pa.nulls(0, pa.binary(16))
+        return inside(self.lookup, index.keys)
+
+    def has(self, keys: Sequence[str]) -> set[str]:
+        """Those of some keys that settings of the space have; all where that is not known."""
+        if self.lookup is not None:
+            found = self.lookup.find([key_of_text(key) for key in keys])
+            return {key for key in keys if key_of_text(key) in found}
+        if self.keys is None:
+            return set(keys)
+        import pyarrow.compute as pc
+
+        from superparams.store.table.index import keys_of
+
+        mask = pc.is_in(keys_of(keys), value_set=self.keys).to_pylist()
+        return {key for key, is_there in zip(keys, mask, strict=True) if is_there}
+
+
+@dataclass(frozen=True)
+class ExperimentStatus:
+    """How far an experiment is.
+
+    Attributes:
+        cls: The experiment.
+        root: The folder in which all of its results are kept.
+        has_records: Whether anything is recorded in that folder.
+        codes: Fingerprints of its code as it is, and of code accepted as equivalent.
+        declared: Its space.
+        counts: Settings of the space by what is recorded of them: ``done``, ``stale`` (done by
+            other code), ``failed``, ``killed``, ``timeout`` and ``new``. Where the space cannot be
+            compared, all settings that are recorded.
+        others: Settings that are recorded, but do not belong to the space.
+    """
+
+    cls: type[Experiment]
+    root: Path
+    has_records: bool
+    codes: Sequence[str]
+    declared: DeclaredSpace
+    counts: Mapping[str, int]
+    others: int = 0
+
+    @property
+    def name(self) -> str:
+        """``module.Class``."""
+        return name_of(self.cls)
+
+    @property
+    def todo(self) -> int | None:
+        """The number of settings that the next run has to run; None if it is not known."""
+        return None if self.declared.why else sum(self.counts.values()) - self.counts["done"]
+
+    @property
+    def numbers(self) -> dict[str, int | None]:
+        """All counts by name, for a program."""
+        return {**self.counts, "todo": self.todo, "others": self.others}
+
+    @cached_property
+    def results(self) -> Results:
+        """What is recorded."""
+        from superparams.store.results import Results
+
+        return Results.load(self.root, codes=self.codes, code=fingerprint(self.cls))
+
+
+def status_of(cls: type[Experiment], results: Path) -> ExperimentStatus:
+    """Compare the space of an experiment with what is recorded of it.
+
+    It takes little time: no factory is called, and `valid` only for spaces that are not large.
+    Where the answer would need more, `DeclaredSpace.why` says so.
+
+    Args:
+        cls: The experiment.
+        results: The folder that holds the results of all experiments.
+
+    Raises:
+        StoreError: When what is recorded cannot be read.
+    """
+    from superparams.run.plan import recorded
+    from superparams.store.table.index import read_index
+
+    root = experiment_folder(results, name_of(cls))
+    has_any = has_records(root)
+    codes = equivalent(root, fingerprint(cls).digest)
+    index = read_index(root) if has_any else None
+    declared = _compared(_declared(cls), index)
+    if declared.lookup is not None:
+        some = declared.recorded_keys(index)
+        counts = recorded(some, index, codes) | {"new": (declared.size or 0) - len(some)}
+        others = 0 if index is None else len(index) - len(some)
+    elif declared.keys is not None:
+        counts = recorded(declared.keys, index, codes)
+        others = 0 if index is None else len(index) - _met(declared.keys, index)
+    else:
+        counts, others = recorded(declared.recorded_keys(None), None, codes), 0
+        if index is not None:
+            counts = recorded(index.keys, index, codes)
+    return ExperimentStatus(cls, root, has_any, codes, declared, counts, others)
+
+
+def declared_size(cls: type[Experiment]) -> DeclaredSpace:
+    """The space of an experiment and its size, without its keys."""
+    return _declared(cls)
+
+
+def compared_space(
+    cls: type[Experiment], words: Sequence[str] = (), *, root: Path
+) -> DeclaredSpace:
+    """The space of an experiment, with the keys of its settings, however long that takes.
+
+    Factories are called where keys need what they make.
+
+    Args:
+        cls: The experiment.
+        words: Words such as ``C=100`` that change the space.
+        root: The folder of what is recorded of the experiment.
+    """
+    from superparams.store.table.index import read_index
+
+    index = read_index(root) if has_records(root) else None
+    return _compared(_declared(cls, words, is_quick=False), index, is_quick=False)
+
+
+def _met(keys: pa.Array, index: Index) -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.is_in(index.keys, value_set=keys).true_count)
+
+
+def _declared(
+    cls: type[Experiment], words: Sequence[str] = (), *, is_quick: bool = True
+) -> DeclaredSpace:
+    try:
+        space = cls.from_cli(words) if words else cls()
+        largest = _largest_size(space)
+        if is_quick and largest is not None and largest > MOST_CALLS_OF_VALID:
+            why = f"valid() is not called for {largest:,} settings; a run calls it"
+            return DeclaredSpace(space, largest, is_exact=False, why=why)
+        return DeclaredSpace(space, space.n_settings)
+    except (Exception, SystemExit) as error:  # of the user's code
+        return DeclaredSpace(None, why=_brief(error))
+
+
+def _largest_size(space: Experiment) -> int | None:
+    """The size of a space before ``valid`` leaves settings out; None without ``valid``."""
+    layout = layout_of(space) if is_open(space) else None
+    return None if layout is None or layout.kept is None else layout.product.size
+
+
+def _compared(
+    declared: DeclaredSpace, index: Index | None, *, is_quick: bool = True
+) -> DeclaredSpace:
+    """A space with its keys, or with why they are not known."""
+    from superparams.declare.keys import Keys
+    from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, is_sparse
+
+    space, size = declared.space, declared.size
+    if space is None or size is None or declared.why:
+        return declared
+    name = next(_fields_made_for_keys(space), None) if is_quick else None
+    if name is not None:
+        why = (
+            f"{name} has a factory without a key, which only a run calls; "
+            f"`experiment run {name_of(type(space))} --plan` calls it and compares"
+        )
+        return replace(declared, why=why)
+    most = MOST_KEYS if is_quick else LARGEST_PLAN
+    try:
+        keys = Keys(space)
+        if size > SMALL and is_sparse(keys, size, index):
+            return replace(declared, lookup=keys)
+        if size > most:
+            why = f"{size:,} settings are too many to be compared (at most {most:,})"
+            return replace(declared, why=why)
+        return replace(declared, keys=all_keys(keys, size).unique())
+    except (Exception, SystemExit) as error:  # of the user's code
+        return replace(declared, why=_brief(error))
+
+
+def _brief(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _fields_made_for_keys(space: Params, group: str = "") -> Iterator[str]:
+    """The fields whose factories would have to be called for the keys of a space."""
+    held: dict[str, Any] = vars(space)
+    for name, field in fields_of(type(space)).items():
+        declared = held.get("~lazy", {}).get(name, field.declared)
+        here = f"{group}{name}"
+        if name in held:
+            for point in filter(is_group, _points(held[name])):
+                yield from _fields_made_for_keys(point, f"{here}.")
+        elif isinstance(declared, Value) and declared.factory is not None and declared.key is None:
+            yield f"{type(space).__name__}.{name}" if not group else here
+
+
+def _points(x: Any) -> Sequence[Any]:
+    if isinstance(x, Axis):
+        return () if isinstance(x.points, range) else x.points
+    return (x,)
