@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from superparams.declare.descriptors import Value
 from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.instance_state import on_demand
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params, layout_of
 from superparams.declare.presentation import axes_of
@@ -260,7 +261,7 @@ def _fields_made_for_keys(space: Params, group: str = "") -> Iterator[str]:
     """The fields whose factories would have to be called for the keys of a space."""
     held: dict[str, Any] = vars(space)
     for name, field in fields_of(type(space)).items():
-        declared = held.get("~lazy", {}).get(name, field.declared)
+        declared = on_demand(space).get(name, field.declared)
         here = f"{group}{name}"
         if name in held:
             for point in filter(is_group, _points(held[name])):
