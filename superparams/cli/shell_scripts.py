@@ -106,6 +106,7 @@ class Bash(_OfLine):
     source_template: ClassVar[str] = _BASH
 
     def complete(self) -> str:
+        """The suggestions, a line each, without what bash keeps of the word anyway."""
         begun = self.get_completion_args()[1]
         breaks = os.environ.get("COMP_BREAKS", "") if not _is_quoted() else ""
         start = max((begun.rfind(mark) for mark in "=:" if mark in breaks), default=-1) + 1

@@ -111,10 +111,7 @@ def declaration_on(params: Any, field: _Field) -> Axis | Value | Required:
         params: An instance, or a class, which no call has given anything.
         field: A field of it.
     """
-    given: Axis | Value | Required = params.__dict__.get(ON_DEMAND, NOTHING).get(
-        field.name, field.declared
-    )
-    return given
+    return on_demand(params).get(field.name, field.declared)
 
 
 def is_given(params: Any, name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from superparams.declare.descriptors import Value
 from superparams.declare.experiment import Experiment, name_of
-from superparams.declare.instance_state import on_demand
+from superparams.declare.instance_state import declaration_on
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params, layout_of
 from superparams.declare.presentation import axes_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from superparams.store.results import Results
     from superparams.store.table.index import Index
 
-__all__ = ["DeclaredSpace", "ExperimentStatus", "compared_space", "declared_size", "status_of"]
+__all__ = ["DeclaredSpace", "ExperimentStatus", "compared_space", "declared_space", "status_of"]
 
 # `valid` is not called for more settings than this, since it is code of the user.
 MOST_CALLS_OF_VALID: Final = 200_000
@@ -159,7 +159,7 @@ def status_of(cls: type[Experiment], results: Path) -> ExperimentStatus:
     has_any = has_records(root)
     codes = equivalent(root, fingerprint(cls).digest)
     index = read_index(root) if has_any else None
-    declared = _compared(_declared(cls), index)
+    declared = _compared(declared_space(cls), index)
     if declared.lookup is not None:
         some = declared.recorded_keys(index)
         counts = recorded(some, index, codes) | {"new": (declared.size or 0) - len(some)}
@@ -172,11 +172,6 @@ def status_of(cls: type[Experiment], results: Path) -> ExperimentStatus:
         if index is not None:
             counts = recorded(index.keys, index, codes)
     return ExperimentStatus(cls, root, has_any, codes, declared, counts, others)
-
-
-def declared_size(cls: type[Experiment]) -> DeclaredSpace:
-    """The space of an experiment and its size, without its keys."""
-    return _declared(cls)
 
 
 def compared_space(
@@ -194,7 +189,7 @@ def compared_space(
     from superparams.store.table.index import read_index
 
     index = read_index(root) if has_records(root) else None
-    return _compared(_declared(cls, words, is_quick=False), index, is_quick=False)
+    return _compared(declared_space(cls, words, is_quick=False), index, is_quick=False)
 
 
 def _met(keys: pa.Array, index: Index) -> int:
@@ -203,9 +198,16 @@ def _met(keys: pa.Array, index: Index) -> int:
     return int(pc.is_in(index.keys, value_set=keys).true_count)
 
 
-def _declared(
+def declared_space(
     cls: type[Experiment], words: Sequence[str] = (), *, is_quick: bool = True
 ) -> DeclaredSpace:
+    """The space of an experiment and its size, without its keys.
+
+    Args:
+        cls: The experiment.
+        words: Words such as ``C=100`` that change the space.
+        is_quick: Whether `valid` is left alone in a large space, so that the size is not exact.
+    """
     try:
         space = cls.from_cli(words) if words else cls()
         largest = _largest_size(space)
@@ -261,7 +263,7 @@ def _fields_made_for_keys(space: Params, group: str = "") -> Iterator[str]:
     """The fields whose factories would have to be called for the keys of a space."""
     held: dict[str, Any] = vars(space)
     for name, field in fields_of(type(space)).items():
-        declared = on_demand(space).get(name, field.declared)
+        declared = declaration_on(space, field)
         here = f"{group}{name}"
         if name in held:
             for point in filter(is_group, _points(held[name])):

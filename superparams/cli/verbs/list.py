@@ -76,7 +76,7 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
     from superparams.cli.streams import stdout_to_stderr
     from superparams.declare.experiment import name_of
     from superparams.declare.metaclass import fields_of
-    from superparams.run.status import declared_size, status_of
+    from superparams.run.status import declared_space, status_of
     from superparams.store.runs.folder import experiment_folder, has_records
 
     text = inspect.cleandoc(vars(cls).get("__doc__") or "").strip()
@@ -87,7 +87,7 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
             # The store, and pyarrow with it, is loaded only where something is recorded.
             if has_records(experiment_folder(results, entry.name)):
                 entry.state = status_of(cls, results)
-            declared = entry.state.declared if entry.state else declared_size(cls)
+            declared = entry.state.declared if entry.state else declared_space(cls)
         entry.settings, entry.is_exact = declared.size, declared.is_exact
         if declared.space is None and not entry.needs:
             entry.problem = declared.why

@@ -117,9 +117,8 @@ EXACT.update(
     }
 )
 
-# For subclasses and foreign types, in this order: an Enum that is also an int is an Enum,
-# np.float64
-# is also a float.
+# For subclasses and foreign types. The order matters: an Enum that is also an int is an Enum, and
+# np.float64 is also a float.
 _RULES: list[tuple[Callable[[Any], bool], Callable[[Any], Cell]]] = [
     (_is_a(enum.Enum), lambda value: text(str(value.name or value.value), "enum")),
     (is_pandas_time, pandas_time),
