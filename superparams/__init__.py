@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from superparams.declare.descriptors import search, value
 from superparams.declare.experiment import Experiment, GridSearch, Params, SearchMeta
-from superparams.identity.source_texts import hold_from_now
+from superparams.identity.source_texts import start_keeping_texts
 
 if TYPE_CHECKING:
     from superparams.cli import entrypoint as entrypoint
@@ -30,7 +30,7 @@ __all__ = [
     "value",
 ]
 
-hold_from_now()
+start_keeping_texts()
 
 # What a class body does not need is imported when it is first asked for.
 _LATER = {

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from superparams.identity.code.roots import NAME, is_installed
+from superparams.identity.code.roots import FOLDER_NAME, is_installed
 
 __all__ = ["experiments_below", "missing_module"]
 
@@ -33,7 +33,7 @@ def missing_module(project: Path, error: BaseException) -> Iterator[str]:
 
 def experiments_below(project: Path) -> list[Path]:
     """The experiments folders in a project that are not directly in its root."""
-    return [folder for folder in _folders(project) if folder.name == NAME]
+    return [folder for folder in _folders(project) if folder.name == FOLDER_NAME]
 
 
 def _folders(project: Path) -> Iterator[Path]:

@@ -14,12 +14,12 @@ from superparams.cli.file_tree import Tree, classes_in
 from superparams.errors import CommandError
 from superparams.errors.suggestions import similar
 from superparams.identity.code.roots import (
-    NAME,
-    configured,
+    FOLDER_NAME,
+    configured_folder,
     experiments_folder,
-    give,
-    is_experiments,
+    is_experiments_folder,
     project_root,
+    register_experiments,
 )
 
 __all__ = ["Found", "Root", "all_files", "find_root", "resolve", "root_at", "shown"]
@@ -62,7 +62,7 @@ def find_root(start: Path) -> Root:
         CommandError: When there is none, in `start` or above it in the project.
     """
     project = project_root(start / "_.py")
-    named = configured(project)
+    named = configured_folder(project)
     if named is not None:
         if not named.is_dir():
             raise CommandError(f"{project / 'pyproject.toml'} names {named}, which is no folder")
@@ -71,9 +71,9 @@ def find_root(start: Path) -> Root:
     if inside is not None and inside != project:
         return Root(inside, project)
     for folder in (start, *start.parents):
-        if (folder / NAME).is_dir():
-            return Root(folder / NAME, project)
-        if is_experiments(folder):
+        if (folder / FOLDER_NAME).is_dir():
+            return Root(folder / FOLDER_NAME, project)
+        if is_experiments_folder(folder):
             return Root(folder, project)
         if folder == project:
             break
@@ -83,22 +83,22 @@ def find_root(start: Path) -> Root:
 def _no_root(start: Path, project: Path) -> str:
     from superparams.cli.missing_modules import experiments_below
 
-    told = f"there is no folder {NAME}/ in {start}, nor above it in the project"
+    told = f"there is no folder {FOLDER_NAME}/ in {start}, nor above it in the project"
     below = [str(one.relative_to(project)) for one in experiments_below(project)]
     if not below:
         return (
-            f"{told}; `experiment init` makes one, and [tool.superparams] {NAME} in "
+            f"{told}; `experiment init` makes one, and [tool.superparams] {FOLDER_NAME} in "
             f"pyproject.toml names another"
         )
     return (
         f"{told}, but there is {', '.join(below[:5])}: start the command there, or write "
-        f'[tool.superparams] {NAME} = "{below[0]}" into {project / "pyproject.toml"}'
+        f'[tool.superparams] {FOLDER_NAME} = "{below[0]}" into {project / "pyproject.toml"}'
     )
 
 
 def root_at(folder: Path) -> Root:
     """A folder as the experiments folder, whatever it is called."""
-    give(folder)
+    register_experiments(folder)
     return Root(folder, project_root(folder / "_.py"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from superparams.errors import Where
+from superparams.errors import FieldNote
 from superparams.identity.code.roots import is_installed
 
 __all__ = ["told", "users_part"]
@@ -28,7 +28,7 @@ def told(error: BaseException) -> str | None:
     """
     made = users_part(error)
     notes = getattr(error, "__notes__", None) or ()
-    is_named = any(isinstance(note, Where) for note in notes)
+    is_named = any(isinstance(note, FieldNote) for note in notes)
     if not is_named and not any(map(_is_authors, _files(made))):
         return str(error) if isinstance(error, (OSError, Warning)) else None
     more = notes if sys.version_info < (3, 11) else ()

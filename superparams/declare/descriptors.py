@@ -19,7 +19,7 @@ from superparams.adapters.content import (
     snapshot,
 )
 from superparams.adapters.copies import is_copied, own_of
-from superparams.errors import FieldError, say_where
+from superparams.errors import FieldError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.space.groups import is_group
 
@@ -171,7 +171,7 @@ class Value:
         try:
             made = self.factory()
         except Exception as error:
-            say_where(error, f"{where}: value(factory={name_of(self.factory)}) failed")
+            add_field_note(error, f"{where}: value(factory={name_of(self.factory)}) failed")
             raise
         finally:
             self._is_making = False

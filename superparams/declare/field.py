@@ -24,7 +24,7 @@ from superparams.declare.instance_state import (
 )
 from superparams.declare.mistakes import refuse_no_group, takes_only_groups
 from superparams.declare.points import axis_of, refuse_hidden
-from superparams.errors import FieldError, say_where
+from superparams.errors import FieldError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group, is_open
@@ -153,7 +153,7 @@ class Field:
         try:
             return declared.derive(instance)
         except Exception as error:
-            say_where(error, f"{self.where}: {declared!r} failed", shorten(instance))
+            add_field_note(error, f"{self.where}: {declared!r} failed", shorten(instance))
             raise
         finally:
             _here.deriving.discard(mark)

@@ -24,7 +24,7 @@ from superparams.identity.digests.digest import (
     combine,
     field_digest,
     field_digester,
-    given_digest,
+    keyed_digest,
 )
 from superparams.space.algebra import Dimension, Points, Zipped
 from superparams.space.axis import Axis
@@ -314,12 +314,12 @@ def _of_fixed(params: Params, field: Field) -> int:
     if not isinstance(declared, Value):
         return _digest(field, declared_of(params, field.name))
     if declared.key is not None:
-        return given_digest(field.name, declared.key)
+        return keyed_digest(field.name, declared.key)
     if declared.derive is not None:
         try:
             derived = declared_of(params, field.name)
         except Exception:  # that setting fails when it runs, and needs a key to be recorded under
-            return given_digest(field.name, UNDERIVED)
+            return keyed_digest(field.name, UNDERIVED)
         return _digest(field, derived)
     return _digest(field, declared_of(params, field.name))
 
@@ -329,7 +329,7 @@ def _of_derived(params: Params, field: Field) -> int:
     try:
         return _of_fixed(params, field)
     except IdentityError:
-        return given_digest(field.name, UNDERIVED)
+        return keyed_digest(field.name, UNDERIVED)
 
 
 def _digest(field: Field, x: Any) -> int:

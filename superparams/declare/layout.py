@@ -19,10 +19,17 @@ from superparams.declare.instance_state import (
     open_fields,
     set_copies,
 )
-from superparams.errors import FieldError, SpaceError, say_where
+from superparams.errors import FieldError, SpaceError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
-from superparams.space.algebra import Alternatives, Kept, Nested, Product, dimension_of, zipped
+from superparams.space.algebra import (
+    Alternatives,
+    Nested,
+    Product,
+    ValidIndices,
+    dimension_of,
+    zipped,
+)
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group
 
@@ -60,7 +67,7 @@ class Layout:
         self.bare = _compile(cls, held, opened, self.groups)
         self.declared = _declared(cls, held, opened, self.groups)
         self.make = self.bare if after is None and self.declared is None else self._whole
-        self.kept = None if valid is None else Kept(self.product.size, self._keeps)
+        self.kept = None if valid is None else ValidIndices(self.product.size, self._keeps)
 
     def _keeps(self, index: int) -> bool:
         assert self._valid is not None
@@ -148,7 +155,7 @@ def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
         if answer is not None and never_ran(answer) is None:
             return bool(answer)
     except Exception as error:
-        say_where(error, f"{cls}.valid() failed", shorten(setting))
+        add_field_note(error, f"{cls}.valid() failed", shorten(setting))
         raise
     raise FieldError(
         f"{cls}.valid() returned {never_ran(answer)} for {shorten(setting)}; return True to keep a "

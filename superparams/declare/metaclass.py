@@ -17,7 +17,7 @@ from superparams.declare.field import Field, resolve
 from superparams.declare.mistakes import is_method, refuse_slips
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
-from superparams.identity.source_texts import hold
+from superparams.identity.source_texts import keep_texts
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS
 
@@ -61,7 +61,7 @@ class SearchMeta(ABCMeta):
             type.__setattr__(cls, field.name, field)
         _take_over(cls)
         _as_dataclass(cls, fields)
-        hold(cls.__module__)
+        keep_texts(cls.__module__)
         for base in bases:
             if isinstance(base, SearchMeta) and not _is_ours(base):
                 type.__setattr__(base, SUBCLASSED, True)

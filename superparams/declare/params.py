@@ -302,7 +302,7 @@ class Params(metaclass=SearchMeta):
         held = state_to_pickle(self).items()
         state = {name: x for name, x in held if not isinstance(x, Refusal)}
         kept = layout_of(self).kept if is_open(self) else None
-        return _restore, (type(self),), (state, None if kept is None else kept.known())
+        return _restore, (type(self),), (state, None if kept is None else kept.state())
 
     def __setstate__(self, state: tuple[dict[str, Any], Any]) -> None:
         vars(self).update(state[0])

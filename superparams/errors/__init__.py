@@ -1,6 +1,8 @@
 """All errors that superparams raises, and functions that show any exception.
 
-Each error is built from one finished message, so that it survives pickling between processes.
+Each error is built from one finished message, so that it survives pickling between processes. The
+modules of this room make text for messages: `safe_text` (escapes), `short_repr` (values), `units`
+(counts and times), `suggestions` (similar names), `user_lines` (the line that a warning names).
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
+from typing import cast
 
 from superparams.errors import safe_text
 
@@ -17,6 +20,7 @@ __all__ = [
     "CommandError",
     "EngineError",
     "FieldError",
+    "FieldNote",
     "IdentityError",
     "PayloadError",
     "ReadOnlyError",
@@ -26,19 +30,18 @@ __all__ = [
     "SpaceError",
     "StoreError",
     "SuperparamsError",
-    "Where",
+    "add_field_note",
     "headline",
-    "is_ours",
-    "say_where",
-    "trace_of",
-    "users_trace",
+    "is_library_frame",
+    "skip_library_frames",
+    "traceback_text",
 ]
 
 
 class SuperparamsError(Exception):
     """The parent of every error of superparams.
 
-    The text may quote values, paths and other errors. Control characters in it are written out, as
+    The text may quote values, paths and other errors. ``str`` escapes control characters in it, as
     in ``\\x1b``, since a traceback shows the text at a terminal. `args` has the unchanged text.
     """
 
@@ -47,15 +50,15 @@ class SuperparamsError(Exception):
 
 
 class FieldError(SuperparamsError, TypeError):
-    """A field is declared or given wrongly; the text names Class.field and the remedy."""
+    """A field has a wrong declaration or value; the text names Class.field and the remedy."""
 
 
 class ReadOnlyError(SuperparamsError, AttributeError):
-    """A declared field of a setting was assigned, but what is recorded must be what ran."""
+    """Code assigned a declared field of a setting; the record must be of what ran."""
 
 
 class SpaceError(SuperparamsError, ValueError):
-    """A space was used where a setting is needed, or a setting is not one of the space."""
+    """A space stands where a setting is needed, or a setting is not in the space."""
 
 
 class SizeError(SuperparamsError, OverflowError):
@@ -63,7 +66,7 @@ class SizeError(SuperparamsError, OverflowError):
 
 
 class IdentityError(SuperparamsError, TypeError):
-    """A value has no stable content to identify it by."""
+    """A value has no stable content that could identify it."""
 
 
 class PayloadError(SuperparamsError):
@@ -90,30 +93,35 @@ class CommandError(SuperparamsError):
     """A command cannot be carried out: a name is unknown, or a file cannot be imported."""
 
 
-class Where(str):
+class FieldNote(str):
     """A note on an error of the user's code, which names the field and the setting.
 
     Attributes:
-        short: The same without the setting.
+        short: The note without the setting.
     """
 
     short: str
 
-    def __new__(cls, short: str, setting: str = "") -> Where:
-        made = super().__new__(cls, f"{short} for {setting}" if setting else short)
-        made.short = short
-        return made
+    def __new__(cls, short: str, setting: str = "") -> FieldNote:
+        note = super().__new__(cls, f"{short} for {setting}" if setting else short)
+        note.short = short
+        return note
 
 
-def say_where(error: BaseException, where: str, setting: str = "") -> None:
-    """Note on an exception of the user's where it comes from, once; a traceback ends with that.
+def add_field_note(error: BaseException, field: str, setting: str = "") -> None:
+    """Note the field and the setting on an exception from the user's code, once.
 
-    Python 3.10 does not show notes in tracebacks of its own.
+    A traceback ends with its notes. Python 3.10 does not show them; `traceback_text` does.
+
+    Args:
+        error: Any exception.
+        field: ``Class.field``, and what failed there.
+        setting: The setting as a text, if it is known.
     """
-    note = Where(where, setting)
+    note = FieldNote(field, setting)
     if note in getattr(error, "__notes__", ()):
         return
-    with contextlib.suppress(Exception):  # it may take no attributes: a frozen dataclass
+    with contextlib.suppress(Exception):  # a frozen dataclass takes no attributes
         if sys.version_info >= (3, 11):
             error.add_note(note)
         else:
@@ -121,38 +129,39 @@ def say_where(error: BaseException, where: str, setting: str = "") -> None:
 
 
 def headline(error: BaseException) -> str:
-    """``Type: message`` of any exception, whatever its own methods do."""
+    """``Type: message`` of any exception, also of one whose own methods fail."""
     try:
         text = str(error)
-    except Exception as broken:
-        text = f"<its message raised {type(broken).__name__}>"
-    where = "".join(f" ({note.short})" for note in _notes(error) if isinstance(note, Where))
-    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + where
+    except Exception as failure:
+        text = f"<its message raised {type(failure).__name__}>"
+    fields = "".join(f" ({note.short})" for note in _notes(error) if isinstance(note, FieldNote))
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + fields
 
 
-def _notes(error: BaseException) -> list[Any]:
-    found = getattr(error, "__notes__", None)
-    return list(found) if isinstance(found, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+def _notes(error: BaseException) -> list[object]:
+    notes: object = getattr(error, "__notes__", None)
+    return [*cast("Iterable[object]", notes)] if isinstance(notes, list | tuple) else []
 
 
-def trace_of(error: BaseException) -> str:
-    """The traceback from the user's first frame on."""
+def traceback_text(error: BaseException) -> str:
+    """The traceback of an exception, from the user's first frame on, with its notes."""
+    trace = skip_library_frames(error.__traceback__)
     try:
-        lines = traceback.format_exception(type(error), error, users_trace(error.__traceback__))
+        lines = traceback.format_exception(type(error), error, trace)
         notes = _notes(error) if sys.version_info < (3, 11) else ()
         return "".join([*lines, *(f"{note}\n" for note in notes)])
     except Exception:  # an exception whose own methods fail
-        return "".join(traceback.format_tb(users_trace(error.__traceback__))) + headline(error)
+        return "".join(traceback.format_tb(trace)) + headline(error)
 
 
-def users_trace(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback from the first frame on that is not ours; None when all are."""
-    while trace is not None and is_ours(trace):
+def skip_library_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The rest of a traceback from the first frame outside of superparams; None without one."""
+    while trace is not None and is_library_frame(trace):
         trace = trace.tb_next
     return trace
 
 
-def is_ours(trace: TracebackType) -> bool:
-    """Whether a frame is of superparams."""
+def is_library_frame(trace: TracebackType) -> bool:
+    """Whether the first frame of a traceback runs code of superparams."""
     module = trace.tb_frame.f_globals.get("__name__")
     return isinstance(module, str) and module.partition(".")[0] == "superparams"

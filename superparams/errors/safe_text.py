@@ -12,6 +12,7 @@ for terminals, `markup` for HTML. Data in files is not changed.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 
 __all__ = ["line", "lines", "markup", "padded", "shortened", "width", "wrapped"]
@@ -22,20 +23,24 @@ _UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800
 
 def line(text: object) -> str:
     """Text in one line."""
-    made = str(text)
-    return made if made.isprintable() else _pattern("").sub(_written, made)
+    plain = str(text)
+    return plain if plain.isprintable() else _pattern("").sub(_escape, plain)
 
 
 def lines(text: object) -> str:
     """Text that may have lines and tabs."""
-    made = str(text)
-    return made if made.isprintable() else _pattern("\n\t").sub(_written, made)
+    plain = str(text)
+    return plain if plain.isprintable() else _pattern("\n\t").sub(_escape, plain)
 
 
 @functools.cache
-def _pattern(kept: str) -> re.Pattern[str]:
-    """A pattern for all unsafe characters except `kept`; compiled on first use."""
-    return re.compile(f"(?![{kept}])[{_UNSAFE}]" if kept else f"[{_UNSAFE}]")
+def _pattern(allowed: str) -> re.Pattern[str]:
+    """A pattern for all unsafe characters except `allowed`; compiled on first use."""
+    return re.compile(f"(?![{allowed}])[{_UNSAFE}]" if allowed else f"[{_UNSAFE}]")
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 def markup(text: object) -> str:
@@ -43,10 +48,6 @@ def markup(text: object) -> str:
     import html  # a notebook has loaded it; a script does not need it
 
     return html.escape(line(text), quote=False)
-
-
-def _written(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def width(text: str) -> int:
@@ -64,42 +65,37 @@ def _width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def padded(text: str, to: int, *, right: bool = False) -> str:
+def padded(text: str, columns: int, *, right: bool = False) -> str:
     """Text with spaces up to a width: after it, or before it if `right`."""
-    gap = " " * max(0, to - width(text))
-    return gap + text if right else text + gap
+    spaces = " " * max(0, columns - width(text))
+    return spaces + text if right else text + spaces
 
 
-def shortened(text: str, to: int) -> str:
+def shortened(text: str, columns: int) -> str:
     """The beginning of a text that fits into a width, with an ellipsis if it is cut."""
-    if width(text) <= to:
+    if width(text) <= columns:
         return text
-    kept, left = list[str](), to - 1
-    for character in text:
-        left -= _width(character)
-        if left < 0:
-            break
-        kept.append(character)
-    return "".join(kept) + "…"
+    ends = itertools.accumulate(map(_width, text))
+    return text[: sum(end < columns for end in ends)] + "…"
 
 
-def wrapped(text: str, room: int | None, *, indent: str = "") -> list[str]:
-    """Text in lines of at most a width, broken at spaces; a word that is longer stays whole.
+def wrapped(text: str, columns: int | None, *, indent: str = "") -> list[str]:
+    """Text in lines of at most a width, broken at spaces; a longer word stays whole.
 
     Args:
         text: One line.
-        room: Characters in a line; None for no limit.
+        columns: The width of a line; None for no limit.
         indent: Text before each line but the first.
     """
-    if room is None or width(text) <= room:
+    if columns is None or width(text) <= columns:
         return [text]
-    begin = text[: len(text) - len(text.lstrip(" "))]
-    made, now = list[str](), ""
+    margin = text[: len(text) - len(text.lstrip(" "))]
+    rows, row = list[str](), ""
     for word in text.split():
-        start = indent if made else begin
-        if now and width(f"{now} {word}") > room:
-            made.append(now)
-            now = indent + word
+        start = indent if rows else margin
+        if row and width(f"{row} {word}") > columns:
+            rows.append(row)
+            row = indent + word
         else:
-            now = f"{now} {word}" if now else start + word
-    return [*made, now]
+            row = f"{row} {word}" if row else start + word
+    return [*rows, row]

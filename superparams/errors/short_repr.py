@@ -1,4 +1,4 @@
-"""How a value is shown to a person: its repr, with large content told by kind and shape."""
+"""The short form of a value for messages: its repr; of large content the kind and the shape."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 
 __all__ = ["shorten"]
 
-LONGEST: Final = 400
-STANDARD: Final = {"builtins", "array", "collections"}  # where the classes are that reprlib knows
+_LONGEST: Final = 400
+_STANDARD: Final = {"builtins", "array", "collections"}  # modules of classes that reprlib knows
 
 
 class _Short(reprlib.Repr):
@@ -20,15 +20,15 @@ class _Short(reprlib.Repr):
         self.maxlong = 60
 
     def repr1(self, x: Any, level: int) -> str:
-        """One value, of whatever class; reprlib goes by its name alone before Python 3.12."""
-        is_known = type(x).__module__ in STANDARD
+        """A value of any class; before Python 3.12 reprlib looks at the name of the class alone."""
+        is_standard = type(x).__module__ in _STANDARD
         try:
-            return super().repr1(x, level) if is_known else self.repr_instance(x, level)
-        except Exception as broken:  # a repr that fails must not stop a run or hide an error
-            return f"<{type(x).__name__} whose repr raised {type(broken).__name__}>"
+            return super().repr1(x, level) if is_standard else self.repr_instance(x, level)
+        except Exception as error:  # a repr that fails must not stop a run or hide an error
+            return f"<{type(x).__name__} whose repr raised {type(error).__name__}>"
 
     def repr_instance(self, x: Any, level: int) -> str:
-        """One object: its own repr when short, else what kind of thing and how large."""
+        """An object: its own repr if that is short; else its class and size."""
         if hasattr(x.__class__, "__superparams_fields__"):
             return str(x.inline_repr)
         if _is_large_array(x):
@@ -39,11 +39,11 @@ class _Short(reprlib.Repr):
         return text if len(text) <= self.maxother * 2 else f"{text[: self.maxother]}..."
 
     def repr_str(self, x: str, level: int) -> str:
-        """A string, whole up to the limit, else with its middle left out."""
+        """A string; without its middle if it is long."""
         return repr(x) if len(x) <= self.maxstring else super().repr_str(x, level)
 
     def repr_int(self, x: int, level: int) -> str:
-        """An int, also one with more digits than Python writes out."""
+        """An int, also one with more digits than Python converts to text."""
         try:
             return super().repr_int(x, level)
         except ValueError:
@@ -56,7 +56,7 @@ def _is_large_array(x: Any) -> bool:
     if not isinstance(shape, tuple) or not hasattr(x, "__len__"):
         return False
     sizes = cast("tuple[object, ...]", shape)
-    numbers = [n for n in sizes if isinstance(n, int)]  # of a lazy frame one is not known yet
+    numbers = [n for n in sizes if isinstance(n, int)]  # a lazy frame does not know its rows yet
     is_small = len(numbers) == len(sizes) and math.prod(numbers) <= 3
     return not is_small or len(repr(x)) > 80
 
@@ -64,7 +64,7 @@ def _is_large_array(x: Any) -> bool:
 _short = _Short()
 
 
-def shorten(value: Any) -> str:
-    """The repr of `value`, with large content told by kind and shape."""
-    text = _short.repr(cast("object", value))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+def shorten(value: object) -> str:
+    """The repr of `value`; of large content the kind and the shape."""
+    text = _short.repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

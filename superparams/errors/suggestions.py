@@ -1,4 +1,4 @@
-"""Suggests known names that are like one that is not known."""
+"""Suggests similar names for an unknown name."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterable
 __all__ = ["similar"]
 
 
-def similar(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """The known names that are like `name`.
+def similar(name: str, candidates: Iterable[str], most: int = 3) -> list[str]:
+    """The candidates that are similar to an unknown name.
 
-    Names that end in it come first: ``optimizer.lr`` ends in ``lr``. Upper and lower case letters
-    count as the same.
+    Candidates with the same last part come first: ``optimizer.lr`` for ``lr``. Upper and lower case
+    letters count as the same.
 
     Args:
-        name: A name that is not known. It may be dotted, as the known ones may.
-        known: The names that there are.
-        most: The largest number of names to suggest.
+        name: The unknown name, dotted or not.
+        candidates: The names that exist, dotted or not.
+        most: The largest number of suggestions.
     """
     import difflib  # for errors only: every import of superparams would pay for it
 
-    names = {one: one.lower() for one in known}
-    ends = {one: lower.rpartition(".")[2] for one, lower in names.items()}
     wanted = name.lower()
-    found = [one for one, end in ends.items() if end == wanted.rpartition(".")[2]]
-    for texts in (names, ends):  # a long name is unlike its own end
+    lower = {candidate: candidate.lower() for candidate in candidates}
+    ends = {candidate: text.rpartition(".")[2] for candidate, text in lower.items()}
+    matches = [candidate for candidate, end in ends.items() if end == wanted.rpartition(".")[2]]
+    for texts in (lower, ends):  # a long name is not similar to its own end
         close = difflib.get_close_matches(wanted, set(texts.values()), n=most, cutoff=0.65)
-        found += [one for text in close for one in names if texts[one] == text]
-    return list(dict.fromkeys(found))[:most]
+        matches += [candidate for text in close for candidate in texts if texts[candidate] == text]
+    return list(dict.fromkeys(matches))[:most]

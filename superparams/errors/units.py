@@ -1,23 +1,23 @@
-"""Counts, durations, sizes and times as people read them."""
+"""Counts, durations, sizes and times as text for people."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
 
-__all__ = ["counted", "duration", "moment", "size"]
+__all__ = ["counted", "duration", "local_time", "size"]
 
 _BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-def counted(number: float, what: str) -> str:
+def counted(number: float, noun: str) -> str:
     """``1 setting``, ``1,200 settings``, ``0.5 seconds``."""
     shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
-    return f"{shown} {what}{'s' * (number != 1)}"
+    return f"{shown} {noun}{'s' * (number != 1)}"
 
 
 def duration(seconds: float | None) -> str:
-    """``0.42 s``, ``3 min 07 s``, ``2 h 05 min``, ``4 d 03 h``; empty when it is not known."""
+    """``0.42 s``, ``3 min 07 s``, ``2 h 05 min``, ``4 d 03 h``; empty for None and infinity."""
     if seconds is None or not math.isfinite(seconds):
         return ""
     if seconds < 0.001:
@@ -34,8 +34,8 @@ def duration(seconds: float | None) -> str:
     return f"{days} d {hours:02d} h"
 
 
-def moment(time: dt.datetime | None) -> str:
-    """A time as local time; empty if it is not known."""
+def local_time(time: dt.datetime | None) -> str:
+    """A time in the local time zone; empty for None."""
     return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 

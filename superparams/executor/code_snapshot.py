@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from superparams.identity.source_texts import drop_other_texts
+from superparams.identity.source_texts import unload_other_texts
 
 __all__ = ["Snapshot", "import_changing", "install", "installed"]
 
@@ -49,7 +49,7 @@ def install(snapshot: Snapshot) -> None:
     _remove()
     if snapshot.texts:
         sys.meta_path.insert(0, _Finder(snapshot, lasts=True))
-        drop_other_texts(snapshot.texts)
+        unload_other_texts(snapshot.texts)
 
 
 def import_changing(snapshot: Snapshot) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from superparams.identity.code.roots import NAME, give
+from superparams.identity.code.roots import FOLDER_NAME, register_experiments
 
 __all__ = ["Package", "adopt", "import_file", "install", "packages"]
 
@@ -86,7 +86,7 @@ def adopt(known: Iterable[Package]) -> None:
     for package in known:
         others = [one for one in sys.meta_path if not _is_of(one, package)]
         sys.meta_path[:] = [_Finder(package), *others]
-        give(package.folder)
+        register_experiments(package.folder)
 
 
 def _is_of(finder: object, package: Package) -> bool:
@@ -104,9 +104,9 @@ def install(folder: Path) -> Package:
 
 def _free_name(folder: Path) -> str:
     """The name of the folder, changed where something else has it that experiments may need."""
-    name = folder.name.replace(".", "_") or NAME
-    while name != NAME and _is_taken(name, folder):
-        name = f"{name}_{NAME}"
+    name = folder.name.replace(".", "_") or FOLDER_NAME
+    while name != FOLDER_NAME and _is_taken(name, folder):
+        name = f"{name}_{FOLDER_NAME}"
     loaded = getattr(sys.modules.get(name), "__path__", None)
     if loaded is not None and str(folder) not in list(loaded):
         return f"{name}_"

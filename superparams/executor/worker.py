@@ -27,7 +27,7 @@ from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import layout_of
 from superparams.declare.presentation import RowMaker, row_of_field
 from superparams.declare.secrets import hide, variables_of
-from superparams.errors import headline, is_ours, trace_of, users_trace
+from superparams.errors import headline, is_library_frame, skip_library_frames, traceback_text
 from superparams.errors.user_lines import warn_user
 from superparams.executor.code_snapshot import Snapshot, import_changing, install
 from superparams.executor.experiment_modules import Package, adopt, packages
@@ -51,9 +51,9 @@ __all__ = [
     "Worker",
     "checked",
     "headline",
-    "is_ours",
-    "trace_of",
-    "users_trace",
+    "is_library_frame",
+    "skip_library_frames",
+    "traceback_text",
 ]
 
 
@@ -285,7 +285,7 @@ class Worker:
                 self._program.on_failure(raised)
             status, result = "failed", None
             error = hide(_with_remedy(raised), self._secrets)
-            trace = hide(trace_of(raised), self._secrets)
+            trace = hide(traceback_text(raised), self._secrets)
         seconds = time.perf_counter() - begun
         self._origin.check_after(seconds, self._run_name)
         return Outcome(
@@ -375,9 +375,9 @@ class Worker:
             self._origin.check(name, error)
             if not isinstance(error, Exception):
                 raise
-            trace = hide(trace_of(error), self._secrets)
+            trace = hide(traceback_text(error), self._secrets)
             what = f"{name} failed in worker {self._place.rank}: {trace}"
-            warn_user(what, RuntimeWarning, of=type(self._space).teardown)
+            warn_user(what, RuntimeWarning, method=type(self._space).teardown)
         self._origin.check(name)
 
 

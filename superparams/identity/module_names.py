@@ -14,8 +14,8 @@ import types
 from pathlib import Path
 from typing import Any
 
-from superparams.identity.code.roots import experiments_folder, name_in
-from superparams.identity.source_texts import resolved_file, text_at
+from superparams.identity.code.roots import dotted_path, experiments_folder
+from superparams.identity.source_texts import loaded_text, resolved_file
 
 __all__ = [
     "LOCAL",
@@ -65,7 +65,7 @@ def module_file(name: str | None) -> Path | None:
     path = Path(resolved_file(file)) if isinstance(file, str) else None
     if path is None or path.suffix != ".py":
         return None
-    return path if path.is_file() or text_at(path) is not None else None
+    return path if path.is_file() or loaded_text(path) is not None else None
 
 
 def is_fileless(name: str | None) -> bool:
@@ -82,7 +82,7 @@ def _name_at(path: str, otherwise: str | None) -> str:
     file = Path(os.path.normpath(path))
     folder = experiments_folder(file) if file.suffix == ".py" else None
     if folder is not None:
-        return name_in(folder, file)
+        return dotted_path(folder, file)
     return _import_name(file) if otherwise is None else otherwise
 
 

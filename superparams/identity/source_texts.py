@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 __all__ = [
     "INSTALLED",
     "PLAIN_LOADERS",
-    "Held",
-    "drop_other_texts",
-    "hold",
-    "hold_from_now",
-    "known_modules",
+    "LoadedText",
+    "importable_modules",
+    "keep_texts",
     "loaded_files",
-    "names_of",
-    "replace_text",
+    "loaded_modules",
+    "loaded_text",
+    "replace_loaded_text",
     "resolved_file",
-    "text_at",
+    "start_keeping_texts",
+    "unload_other_texts",
 ]
 
 # Folders of installed packages, without code of the user.
@@ -49,7 +49,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass(eq=False)
-class Held:
+class LoadedText:
     """The text of one loaded module.
 
     Attributes:
@@ -70,14 +70,14 @@ class Held:
     number: int = field(default_factory=lambda: next(_numbers))
 
 
-_held: dict[str, Held] = {}  # by the resolved path of the file
+_held: dict[str, LoadedText] = {}  # by the resolved path of the file
 # The resolved path of each `__file__`, as it was at the import: a link may lead elsewhere later.
 # It is empty for modules of others.
 _paths: dict[str, str] = {}
 _checked_count: list[int] = [0]  # the number of loaded modules when all of them were last checked
 
 
-def hold(name: str | None = None) -> None:
+def keep_texts(name: str | None = None) -> None:
     """Keep the text of modules that were loaded or reloaded since the last call.
 
     Args:
@@ -96,9 +96,9 @@ def hold(name: str | None = None) -> None:
         _look_at(module)
 
 
-def hold_from_now() -> None:
+def start_keeping_texts() -> None:
     """Keep the text of all loaded modules, and in IPython also of those that each cell loads."""
-    hold()
+    keep_texts()
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = None if get_ipython is None else get_ipython()
     if shell is not None:
@@ -106,15 +106,15 @@ def hold_from_now() -> None:
 
 
 def _after_cell(result: object) -> None:
-    hold()
+    keep_texts()
 
 
-def text_at(path: Path) -> Held | None:
+def loaded_text(path: Path) -> LoadedText | None:
     """The text of the module that was loaded from the file at this resolved path."""
     return _text_at(str(path))
 
 
-def _text_at(path: str) -> Held | None:
+def _text_at(path: str) -> LoadedText | None:
     held = _held.get(path)
     if held is None or held.module is None:
         return None
@@ -126,7 +126,7 @@ def resolved_file(file: str) -> str:
     return _paths.get(file) or os.path.realpath(file)
 
 
-def names_of(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
+def importable_modules(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
     """The names of the modules that Python itself loaded from these resolved paths.
 
     Returns:
@@ -135,7 +135,7 @@ def names_of(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
     """
     found: dict[str, tuple[str, str]] = {}
     for path in paths:
-        held = text_at(path)
+        held = loaded_text(path)
         module = None if held is None else held.module
         if module is not None and not _is_main(module):
             names = vars(module)
@@ -144,16 +144,16 @@ def names_of(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def replace_text(path: Path, text: bytes) -> None:
+def replace_loaded_text(path: Path, text: bytes) -> None:
     """Record that the module loaded from `path` was changed in place and now runs this text."""
     before = _held[str(path)]
-    _held[str(path)] = Held(text, True, stamp_of(str(path)), before.module, before.spec)
+    _held[str(path)] = LoadedText(text, True, file_stamp(str(path)), before.module, before.spec)
 
 
-def known_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]]:
+def loaded_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]]:
     """The loaded modules of the files at these resolved paths, if their text is kept."""
     for path in paths:
-        held = text_at(path)
+        held = loaded_text(path)
         if held is not None and held.module is not None:
             yield path, held.module
 
@@ -165,12 +165,12 @@ def loaded_files() -> list[Path]:
     return [Path(path) for path, one in _held.items() if not _is_main(one.module)]
 
 
-def drop_other_texts(texts: Mapping[str, bytes]) -> None:
+def unload_other_texts(texts: Mapping[str, bytes]) -> None:
     """Unload the modules of these files if one of them was loaded from another text.
 
     A process that was used for an earlier run then imports them again, from the present texts.
     """
-    hold()
+    keep_texts()
     found = [(path, _text_at(path)) for path in texts]
     held = {path: one for path, one in found if one is not None and not _is_main(one.module)}
     if all(one.text == texts[path] for path, one in held.items()):
@@ -207,7 +207,7 @@ def _look_at(module: ModuleType) -> None:
         _hold_file(path, module, names, spec)
 
 
-def _is_replaced(before: Held, module: ModuleType, spec: object) -> bool:
+def _is_replaced(before: LoadedText, module: ModuleType, spec: object) -> bool:
     """Whether the module was reloaded, or another one has taken its place."""
     if before.module is module:
         return before.spec is not spec
@@ -234,7 +234,7 @@ def _resolved(folder: str) -> str:
 def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: Any) -> None:
     text = getattr(names.get("__loader__"), "kept_text", None)
     if isinstance(text, bytes):  # imported in a run, from the texts that the run keeps
-        _held[path] = Held(text, True, (), module, spec)
+        _held[path] = LoadedText(text, True, (), module, spec)
         return
     try:
         with open(path, "rb") as opened:
@@ -245,7 +245,7 @@ def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: An
     copy = names.get("__cached__")
     old_copy = copy if isinstance(copy, str) and _is_older(copy, status) else None
     is_sure = old_copy is None and not _is_written_since(status)
-    _held[path] = Held(text, is_sure, _stamp(status), module, spec, old_copy)
+    _held[path] = LoadedText(text, is_sure, _stamp(status), module, spec, old_copy)
 
 
 def _is_older(compiled: str, status: os.stat_result) -> bool:
@@ -256,7 +256,7 @@ def _is_older(compiled: str, status: os.stat_result) -> bool:
         return False
 
 
-def stamp_of(path: str) -> tuple[int, ...]:
+def file_stamp(path: str) -> tuple[int, ...]:
     """Times, size and inode number of a file; empty if it does not exist."""
     try:
         return _stamp(os.stat(path))

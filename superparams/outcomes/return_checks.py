@@ -40,4 +40,4 @@ def called(name: str, method: Callable[[], Any]) -> None:
     refuse_unrun(name, answer)
     if answer is not None:
         told = f"{name} returned {answer!r:.80}, which is ignored; set attributes of self instead"
-        warn_user(told, RuntimeWarning, of=method)
+        warn_user(told, RuntimeWarning, method=method)

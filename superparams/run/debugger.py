@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 
 from superparams.errors import safe_text
-from superparams.executor.worker import is_ours, trace_of, users_trace
+from superparams.executor.worker import is_library_frame, skip_library_frames, traceback_text
 
 __all__ = ["post_mortem"]
 
@@ -17,8 +17,8 @@ def post_mortem(error: BaseException) -> None:
     Raises:
         KeyboardInterrupt: When the user quits the debugger, or there is nobody to ask.
     """
-    _say(trace_of(error).rstrip())
-    trace = _to_last_of_users(users_trace(error.__traceback__))
+    _say(traceback_text(error).rstrip())
+    trace = _to_last_of_users(skip_library_frames(error.__traceback__))
     if trace is None:  # what `run` returned is wrong, so that it runs no more
         return
     import pdb  # a tenth of what a run has to load, and seldom of use
@@ -37,7 +37,7 @@ def _to_last_of_users(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None:
         frames.append(trace)
         trace = trace.tb_next
-    while frames and is_ours(frames[-1]):
+    while frames and is_library_frame(frames[-1]):
         frames.pop()
     made: TracebackType | None = None
     for one in reversed(frames):

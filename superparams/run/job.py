@@ -30,7 +30,7 @@ from superparams.identity.code.project import project_root
 from superparams.identity.code.script_changes import note_of_changes
 from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
-from superparams.identity.source_texts import names_of
+from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
 from superparams.run.options import Policy, RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
@@ -150,9 +150,9 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
     _refuse_unknown(code)
     root, about_root = home_of(folder, name, code.digest)
     texts = {str(path): text for path, text in code.texts.items()}
-    changing = names_of(code.changing)
+    changing = importable_modules(code.changing)
     in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
-    snapshot = Snapshot(texts, names_of(code.texts), in_order)
+    snapshot = Snapshot(texts, importable_modules(code.texts), in_order)
     surroundings = ProcessState.here()
     program = Program(space, options.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings

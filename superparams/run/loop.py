@@ -21,7 +21,7 @@ from superparams.errors.user_lines import warn_user
 from superparams.executor.code_snapshot import installed
 from superparams.executor.engines.contract import Control
 from superparams.executor.payload.own_process import Origin
-from superparams.executor.worker import trace_of
+from superparams.executor.worker import traceback_text
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import counts, decode, seconds
 from superparams.run.code_record import HURRIED, PATIENCE, Keeping
@@ -138,7 +138,7 @@ def _report(space: Experiment, found: Results) -> Path | None:
     try:
         return keep_report(found.root, space.report(found))
     except Exception as error:
-        what = f"{type(space).__name__}.report() failed: {trace_of(error)}"
+        what = f"{type(space).__name__}.report() failed: {traceback_text(error)}"
         warn_user(what.rstrip(), RuntimeWarning)
         return None
 

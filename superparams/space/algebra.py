@@ -1,9 +1,9 @@
-"""The algebra of spaces: product and sum of axes, size, index to point and back.
+"""The algebra of spaces: products, sums and zips of axes; from an index to a point and back.
 
-A dimension is a finite, lazy sequence that can say where a value stands in it. A space is the
-product of its dimensions, the last one fastest, as in `itertools.product`; a dimension is the
-points of one axis, the settings of a nested space, alternatives of both kinds, or several axes
-that advance together.
+A dimension is a finite, lazy sequence that finds the index of a value. A space is the product of
+its dimensions; the last one varies fastest, as in `itertools.product`. A dimension is the points of
+one axis, the settings of a nested space, alternatives of both kinds, or several axes that advance
+together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Generic, TypeVar, cast, overload
+from typing import Any, Final, Generic, Protocol, TypeVar, cast, overload
 
 from superparams.adapters.content import same
 from superparams.errors import SizeError, SpaceError
@@ -22,14 +22,14 @@ from superparams.errors.units import counted
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 
-__all__ = ["Dimension", "Kept", "Product", "Settings", "dimension_of", "zipped"]
+__all__ = ["Dimension", "Product", "Settings", "ValidIndices", "dimension_of", "zipped"]
 
 S = TypeVar("S")
-LARGEST_POOL: Final = 1 << 16
+_LARGEST_POOL: Final = 1 << 16  # values of a dimension that itertools.product may copy
 
 
 class Dimension:
-    """A finite, lazy sequence of what one field (or one zip group) can be."""
+    """A finite, lazy sequence of the values of one field, or of fields with the same ``zip=``."""
 
     __slots__ = ("size",)
     size: int
@@ -42,12 +42,12 @@ class Dimension:
         raise NotImplementedError
 
     def find(self, value: Any) -> int | None:
-        """The first index of `value`, None when it is not there."""
+        """The first index of `value`, or None."""
         raise NotImplementedError
 
 
 class Points(Dimension):
-    """The points of an axis that holds no nested space."""
+    """The points of an axis without nested spaces."""
 
     __slots__ = ("axis",)
 
@@ -65,12 +65,22 @@ class Points(Dimension):
         return self.axis.find(value)
 
 
+class _Space(Protocol):
+    """The part of a ``Params`` that a dimension needs."""
+
+    n_settings: int
+
+    def __getitem__(self, index: int, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def index(self, setting: Any, /) -> int: ...
+
+
 class Nested(Dimension):
     """The settings of a nested space."""
 
     __slots__ = ("space",)
 
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: _Space) -> None:
         self.space = space
         self.size = space.n_settings
 
@@ -84,10 +94,9 @@ class Nested(Dimension):
         if type(value) is not type(self.space):
             return None
         try:
-            place: int = self.space.index(value)
+            return self.space.index(value)
         except SpaceError:
             return None
-        return place
 
 
 class Alternatives(Dimension):
@@ -103,25 +112,23 @@ class Alternatives(Dimension):
         self.size = self.ends[-1]
 
     def at(self, index: int) -> Any:
-        place = bisect_right(self.ends, index)
-        return self.parts[place].at(index - self._start(place))
-
-    def _start(self, place: int) -> int:
-        return self.ends[place - 1] if place else 0
+        number = bisect_right(self.ends, index)
+        part = self.parts[number]
+        return part.at(index - self.ends[number] + part.size)
 
     def __iter__(self) -> Iterator[Any]:
         return itertools.chain.from_iterable(self.parts)
 
     def find(self, value: Any) -> int | None:
-        for place, part in enumerate(self.parts):
-            inside = part.find(value)
-            if inside is not None:
-                return self._start(place) + inside
+        for part, end in zip(self.parts, self.ends, strict=True):
+            index = part.find(value)
+            if index is not None:
+                return end - part.size + index
         return None
 
 
 class Zipped(Dimension):
-    """Several dimensions of one size that advance together; its values are tuples."""
+    """Dimensions of one size that advance together; the values are tuples."""
 
     __slots__ = ("parts",)
 
@@ -147,8 +154,8 @@ class Zipped(Dimension):
         return all(same(part.at(index), x) for part, x in zip(self.parts, value, strict=True))
 
 
-def dimension_of(open_field: Any) -> Dimension:
-    """The dimension of an open field: an `Axis` or a nested space."""
+def dimension_of(open_field: Axis | _Space) -> Dimension:
+    """The dimension of an open field: of an `Axis` or a nested space."""
     if not isinstance(open_field, Axis):
         return Nested(open_field)
     if isinstance(open_field.points, range) or not any(map(is_group, open_field.points)):
@@ -157,12 +164,12 @@ def dimension_of(open_field: Any) -> Dimension:
 
 
 def zipped(parts: Sequence[Dimension]) -> Dimension:
-    """One dimension of several that advance together; they must be equally long."""
+    """One dimension of several, equally long ones that advance together."""
     return parts[0] if len(parts) == 1 else Zipped(parts)
 
 
 class Product:
-    """All combinations of the dimensions, the last one fastest; its values are tuples."""
+    """All combinations of the dimensions, the last one fastest; the values are tuples."""
 
     __slots__ = ("dimensions", "size")
 
@@ -174,8 +181,8 @@ class Product:
         """The combination at ``0 <= index < size``, in time independent of the size."""
         point: list[Any] = []
         for dimension in reversed(self.dimensions):
-            index, place = divmod(index, dimension.size)
-            point.append(dimension.at(place))
+            index, inner = divmod(index, dimension.size)
+            point.append(dimension.at(inner))
         point.reverse()
         return tuple(point)
 
@@ -183,22 +190,22 @@ class Product:
         return _combinations(self.dimensions)
 
     def find(self, point: Sequence[Any]) -> tuple[int | None, int | None]:
-        """The index of a combination, and the first dimension (if any) that does not have it."""
+        """The index of a combination, or None and the number of the first dimension without it."""
         index = 0
         for number, (dimension, value) in enumerate(zip(self.dimensions, point, strict=True)):
-            place = dimension.find(value)
-            if place is None:
+            inner = dimension.find(value)
+            if inner is None:
                 return None, number
-            index = index * dimension.size + place
+            index = index * dimension.size + inner
         return index, None
 
 
 def _combinations(dimensions: Sequence[Dimension]) -> Iterator[tuple[Any, ...]]:
-    # itertools.product holds all its pools in memory, so a very long dimension gets a loop of
-    # its own around the product of what follows it.
-    for place, dimension in enumerate(dimensions):
-        if dimension.size > LARGEST_POOL:
-            heads, tails = dimensions[:place], dimensions[place + 1 :]
+    # itertools.product copies all values into memory, so a very long dimension gets a loop of its
+    # own around the product of the dimensions after it.
+    for number, dimension in enumerate(dimensions):
+        if dimension.size > _LARGEST_POOL:
+            heads, tails = dimensions[:number], dimensions[number + 1 :]
             return (
                 (*head, value, *tail)
                 for head in itertools.product(*heads)
@@ -208,61 +215,66 @@ def _combinations(dimensions: Sequence[Dimension]) -> Iterator[tuple[Any, ...]]:
     return itertools.product(*dimensions)
 
 
-class Kept:
-    """Which indices of a product a predicate keeps, found in order and no further than needed."""
+class ValidIndices:
+    """The indices of a product that a predicate accepts, found in order and as far as needed.
 
-    def __init__(self, size: int, keeps: Callable[[int], bool]) -> None:
+    Args:
+        size: The size of the product.
+        is_valid: The predicate.
+    """
+
+    def __init__(self, size: int, is_valid: Callable[[int], bool]) -> None:
         self.size = size
-        self.keeps = keeps
-        self.found: array[int] = array("Q")
+        self._is_valid = is_valid
+        self._indices: array[int] = array("Q")
         self._next = 0
         self._lock = threading.Lock()
 
     @property
     def is_counted(self) -> bool:
-        """Whether every index has been looked at."""
+        """Whether the predicate has seen every index."""
         return self._next >= self.size
 
     def count(self) -> int:
-        """How many are kept: looks at all of them once."""
+        """The number of valid indices; the first call looks at all indices."""
         self._advance(self.size, None)
-        return len(self.found)
-
-    def at(self, rank: int) -> int:
-        """The index of the kept one at `rank`.
-
-        Raises:
-            IndexError: When fewer are kept.
-        """
-        self._advance(self.size, rank + 1)
-        return self.found[rank]
-
-    def rank(self, index: int) -> int | None:
-        """The place of `index` among the kept ones, None when it is left out."""
-        self._advance(index + 1, None)
-        place = bisect_left(self.found, index)
-        return place if place < len(self.found) and self.found[place] == index else None
+        return len(self._indices)
 
     def count_within(self, limit: int) -> int:
-        """How many are kept, or `limit` when there are more: looks no further than needed."""
+        """The number of valid indices, at most `limit`; stops as soon as there are so many."""
         self._advance(self.size, limit)
-        return min(len(self.found), limit)
+        return min(len(self._indices), limit)
 
-    def known(self) -> tuple[array[int], int]:
-        """What has been found so far, for another `Kept` of the same product to go on from."""
-        with self._lock:
-            return self.found[:], self._next
+    def at(self, rank: int) -> int:
+        """The valid index at `rank`.
 
-    def resume(self, found: array[int], looked_at: int) -> None:
-        """Go on from what another one has found."""
+        Raises:
+            IndexError: If there are fewer.
+        """
+        self._advance(self.size, rank + 1)
+        return self._indices[rank]
+
+    def rank(self, index: int) -> int | None:
+        """The rank of `index` among the valid ones, or None."""
+        self._advance(index + 1, None)
+        rank = bisect_left(self._indices, index)
+        return rank if rank < len(self._indices) and self._indices[rank] == index else None
+
+    def state(self) -> tuple[array[int], int]:
+        """The valid indices so far, and the next index to look at; for `resume`."""
         with self._lock:
-            self.found, self._next = found[:], looked_at
+            return self._indices[:], self._next
+
+    def resume(self, indices: array[int], next_index: int) -> None:
+        """Continue from the `state` of another one of the same product."""
+        with self._lock:
+            self._indices, self._next = indices[:], next_index
 
     def _advance(self, stop: int, enough: int | None) -> None:
         with self._lock:
-            while self._next < stop and (enough is None or len(self.found) < enough):
-                if self.keeps(self._next):
-                    self.found.append(self._next)
+            while self._next < stop and (enough is None or len(self._indices) < enough):
+                if self._is_valid(self._next):
+                    self._indices.append(self._next)
                 self._next += 1
 
 
@@ -281,12 +293,12 @@ class Settings(Sequence[S], Generic[S]):
         except OverflowError:
             raise SizeError(
                 f"this slice has {self._size:,} settings, more than len() can return; take a "
-                f"narrower one"
+                "narrower one"
             ) from None
 
     @property
     def _size(self) -> int:
-        """As ``len``, at any size."""
+        """``len`` without its upper limit."""
         indices = self._indices
         return (indices[-1] - indices[0]) // indices.step + 1 if indices else 0
 

@@ -1,9 +1,10 @@
-"""The axis of a field: its candidate points, in order."""
+"""The axis of a field: its points, in order."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from superparams.adapters.content import is_truth, same
@@ -13,10 +14,14 @@ __all__ = ["Axis"]
 
 
 class Axis:
-    """The candidate points of one field, in order, with their names where they have any.
+    """The points of one field, in order.
 
-    `names`: the axis whose named points name the values of this one in tables; by default itself.
-    It is another one where fields inside the points were changed since.
+    Args:
+        points: The points, lazily if they are a range.
+        labels: The names of the points, if they have any.
+        zip: The name of the group of axes that advance together.
+        names: The axis whose labels name the points of this one in tables; by default this one.
+            It differs after fields inside the points were changed.
     """
 
     __slots__ = ("_table", "labels", "names", "points", "zip")
@@ -60,41 +65,41 @@ class Axis:
         return Axis, (self.points, self.labels, self.zip, names)
 
     def find(self, point: Any) -> int | None:
-        """The first place of `point` on the axis, None when it is not there."""
+        """The first index of `point`, or None."""
         if isinstance(self.points, range):
-            return _place_in(self.points, point)
+            return _index_in_range(self.points, point)
         if self._table is None:
-            self._table = _hashable_places(self.points)
+            self._table = _index_table(self.points)
         try:
-            place = self._table.get((is_truth(point), point))
-        except TypeError:  # an unhashable point is found by comparing
-            place = None
-        if place is not None and same(self.points[place], point):
-            return place
-        return next((i for i, known in enumerate(self.points) if same(known, point)), None)
+            index = self._table.get((is_truth(point), point))
+        except TypeError:  # an unhashable point is compared to each point
+            index = None
+        if index is not None and same(self.points[index], point):
+            return index
+        return next((i for i, other in enumerate(self.points) if same(other, point)), None)
 
     def named(self, x: Any) -> Any:
-        """The named point that `x` is the name of, else `x`."""
+        """The point whose name is `x`; `x` itself if it is a point, or no name."""
         labels = self.names.labels
         if not isinstance(x, str) or not labels or x not in labels or self.find(x) is not None:
             return x
-        held = self if self.labels and x in self.labels else self.names
-        return held.points[(held.labels or ()).index(x)]
+        owner = self if self.labels and x in self.labels else self.names
+        return owner.points[(owner.labels or ()).index(x)]
 
     def __repr__(self) -> str:
-        shown = list(self.labels) if self.labels else self.points
-        if len(shown) <= 12:
-            return f"[{', '.join(map(shorten, shown))}]"
-        first = ", ".join(shorten(shown[i]) for i in range(5))
-        return f"[{first}, ..., {shorten(shown[len(shown) - 1])}] ({len(shown):,} points)"
+        items = list(self.labels) if self.labels else self.points
+        if len(items) <= 12:
+            return f"[{', '.join(map(shorten, items))}]"
+        first = ", ".join(shorten(items[i]) for i in range(5))
+        return f"[{first}, ..., {shorten(items[len(items) - 1])}] ({len(items):,} points)"
 
 
-def _place_in(points: range, point: Any) -> int | None:
-    # A range compares anything but an int to each of its points in turn: too long for 10**12.
+def _index_in_range(points: range, point: Any) -> int | None:
+    # ``range.index`` compares any other class than int to each point: too slow for 10**12 points.
     if isinstance(point, bool):
         return None
     if isinstance(point, float):
-        return _place_in(points, int(point)) if point.is_integer() else None
+        return _index_in_range(points, int(point)) if point.is_integer() else None
     try:
         whole = operator.index(point)
     except TypeError:
@@ -102,11 +107,9 @@ def _place_in(points: range, point: Any) -> int | None:
     return points.index(whole) if whole in points else None
 
 
-def _hashable_places(points: Sequence[Any]) -> dict[Any, int]:
+def _index_table(points: Sequence[Any]) -> dict[Any, int]:
     table: dict[Any, int] = {}
-    for place, point in enumerate(points):
-        try:
-            table.setdefault((is_truth(point), point), place)
-        except TypeError:  # an unhashable point is found by comparing
-            continue
+    for index, point in enumerate(points):
+        with suppress(TypeError):  # an unhashable point
+            table.setdefault((is_truth(point), point), index)
     return table

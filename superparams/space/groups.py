@@ -1,7 +1,7 @@
-"""What tells a group of fields from any other value: a point of an axis may be a space itself.
+"""Tells a group of fields from other values, since a point of an axis may be a space itself.
 
-The class of a group has its fields in an attribute of the class. That attribute is all that spaces
-and digests need to know of groups, which `superparams.declare` makes.
+The class of a group (a ``Params``, see `superparams.declare`) has its fields in an attribute. Spaces
+and digests need no more than this attribute.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ OPEN_FIELDS: Final = "~open"  # in the __dict__ of a space: its open fields by n
 
 
 def is_group(x: object) -> bool:
-    """Whether `x` is a ``Params``: a group of fields."""
+    """Whether `x` is a group of fields, an instance of a ``Params``."""
     return hasattr(type(x), FIELDS)
 
 
 def group_class(x: object) -> type[Any] | None:
-    """The class of groups that `x` is, also as ``Net[int]``; None for anything else."""
+    """`x` if it is a class of groups; ``Net`` for ``Net[int]``; None for anything else."""
     cls = getattr(x, "__origin__", x)
     return cls if isinstance(cls, type) and FIELDS in vars(cls) else None
 
 
 def is_open(x: object) -> bool:
-    """Whether `x` is a ``Params`` with at least one open axis: a space, not a setting."""
+    """Whether `x` is a space: a ``Params`` with at least one open axis."""
     return is_group(x) and OPEN_FIELDS in x.__dict__

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from superparams.errors import safe_text
-from superparams.identity.code.notebook_name import in_notebook
+from superparams.identity.code.main_script import in_notebook
 
 __all__ = ["CellOutput", "in_notebook", "in_one_line"]
 

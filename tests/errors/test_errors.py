@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from superparams import Experiment, search, value
-from superparams.errors import say_where
+from superparams.errors import add_field_note
 from tests.runs import output
 
 
@@ -78,7 +78,7 @@ def test_an_error_that_takes_no_notes() -> None:
         def __setattr__(self, name: str, x: object) -> None:
             raise AttributeError(name)
 
-    say_where(Odd(), "E.d")
+    add_field_note(Odd(), "E.d")
 
 
 FAILS = """

@@ -52,5 +52,5 @@ def test_counts() -> None:
 
 def test_moments_are_of_the_clock_here() -> None:
     time = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc)
-    assert units.moment(time) == time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    assert units.moment(None) == ""
+    assert units.local_time(time) == time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    assert units.local_time(None) == ""

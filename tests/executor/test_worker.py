@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.executor.worker import Place, Program, checked, headline, trace_of
+from superparams.executor.worker import Place, Program, checked, headline, traceback_text
 from superparams.outcomes.outcome import Outcome
 
 MADE: list[int] = []
@@ -146,6 +146,6 @@ def test_headline_and_trace_of_any_exception(error: BaseException, told: str) ->
     try:
         raise error
     except BaseException as raised:
-        trace = trace_of(raised)
+        trace = traceback_text(raised)
     assert "in test_headline_and_trace_of_any_exception" in trace
     assert type(error).__name__ in trace

@@ -15,7 +15,7 @@ import pytest
 
 from superparams import Experiment, Params, search, value
 from superparams.errors import FieldError, SizeError, SpaceError
-from superparams.space.algebra import Kept
+from superparams.space.algebra import ValidIndices
 
 LONG = range(10**6)
 
@@ -486,10 +486,10 @@ def test_a_space_with_valid_travels(warm: str) -> None:
 
 
 def test_kept_goes_on_where_another_stopped() -> None:
-    first = Kept(10, lambda i: i % 3 == 0)
+    first = ValidIndices(10, lambda i: i % 3 == 0)
     assert first.at(1) == 3
-    second = Kept(10, lambda i: i % 3 == 0)
-    second.resume(*first.known())
+    second = ValidIndices(10, lambda i: i % 3 == 0)
+    second.resume(*first.state())
     assert second.count() == first.count() == 4
     assert [second.rank(i) for i in range(10)] == [0, None, None, 1, None, None, 2, None, None, 3]
 

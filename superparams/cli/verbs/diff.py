@@ -67,7 +67,7 @@ def command(
 
 def _head(found: Difference) -> Iterator[str]:
     for mark, run in (("-", found.before), ("+", found.after)):
-        yield safe_text.line(f"{mark} {run.name}  {units.moment(run.start)}  {run.state}")
+        yield safe_text.line(f"{mark} {run.name}  {units.local_time(run.start)}  {run.state}")
 
 
 def _space(found: Difference) -> Iterator[str]:

@@ -88,7 +88,7 @@ def _cells(run: Run) -> list[str]:
     outcomes = ", ".join(f"{number:,} {name}" for name, number in run.counts.items())
     return [
         run.name,
-        units.moment(run.start),
+        units.local_time(run.start),
         units.duration(run.seconds),
         run.state,
         outcomes or "none",

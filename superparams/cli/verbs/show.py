@@ -102,7 +102,7 @@ def _outcome(found: Setting) -> Iterator[str]:
     attempt = f", attempt {row['attempt']}" if (row["attempt"] or 1) > 1 else ""
     memory = f", {units.size(row['peak_memory'])} of memory" if row["peak_memory"] else ""
     took = units.duration(row["seconds"])
-    yield f"{status}: took {took}, begun {units.moment(row['started'])}{attempt}{memory}"
+    yield f"{status}: took {took}, begun {units.local_time(row['started'])}{attempt}{memory}"
     if row["error"]:
         for line in safe_text.lines(row["error"]).splitlines():
             yield f"  {styled(line, fg='red')}"

@@ -114,7 +114,7 @@ def _state(run: Run) -> str:
     if run.state == "running":
         return f"running now for {units.duration(run.seconds)} (process {run.pid})"
     lasted = f" after {units.duration(run.seconds)}" if run.seconds is not None else ""
-    when = units.moment(run.start)
+    when = units.local_time(run.start)
     return f"{run.state}{lasted}{f', begun {when}' if when else ''}"
 
 

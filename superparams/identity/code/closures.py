@@ -16,10 +16,10 @@ from superparams.identity.code.compiled_functions import code_form, plain_functi
 from superparams.identity.code.project import Source
 from superparams.identity.digests.digest import digest
 
-__all__ = ["instance_forms"]
+__all__ = ["closure_forms"]
 
 
-def instance_forms(cls: type[Any], source: Source | None) -> list[bytes]:
+def closure_forms(cls: type[Any], source: Source | None) -> list[bytes]:
     """What tells `cls` from other classes of the same text or the same name; mostly nothing.
 
     Where the file defines the name more than once, the compiled methods count, which differ between

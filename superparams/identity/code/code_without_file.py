@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams.errors import IdentityError
-from superparams.identity.code.class_pieces import class_pieces
+from superparams.identity.code.class_parts import class_parts
 from superparams.identity.code.compiled_functions import code_form, plain_functions
 from superparams.identity.code.project import Source
 from superparams.identity.code.reach import CodePart, Reach
@@ -62,7 +62,7 @@ class Live:
                 self._add_compiled(function)
             return
         fields: Mapping[str, Any] | None = getattr(cls, FIELDS, None)
-        pieces = class_pieces(node, frozenset(fields or ()), fields is not None)
+        pieces = class_parts(node, frozenset(fields or ()), fields is not None)
         source = self._cell(own[0])
         self._put(cls.__module__, cls.__qualname__, pieces.form, _text(source, node), node.lineno)
         for method, form in pieces.methods:

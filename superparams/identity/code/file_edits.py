@@ -30,12 +30,12 @@ from superparams.identity.code.script_text import set_by_script
 from superparams.identity.module_names import class_of
 from superparams.identity.source_texts import (
     PLAIN_LOADERS,
-    Held,
-    known_modules,
-    replace_text,
+    LoadedText,
+    file_stamp,
+    loaded_modules,
+    loaded_text,
+    replace_loaded_text,
     resolved_file,
-    stamp_of,
-    text_at,
 )
 
 __all__ = ["Edits", "edits_of", "take_in_place"]
@@ -79,7 +79,7 @@ def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
         own = functions.get(source.path, [])
         if _differing_functions(own, source, disk) or not _is_closer(source, own, held, disk):
             continue
-        replace_text(source.path, disk)
+        replace_loaded_text(source.path, disk)
         taken = True
     return taken
 
@@ -138,11 +138,11 @@ def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], found: Edits) 
             )
 
 
-def _possibly_edited(reach: Reach) -> Iterator[tuple[Source, Held]]:
+def _possibly_edited(reach: Reach) -> Iterator[tuple[Source, LoadedText]]:
     """The modules whose text in memory may differ from the kept text or from the file."""
     for path, source in reach.files.items():
-        held = text_at(path)
-        if held is not None and not (held.is_sure and held.stamp == stamp_of(str(path))):
+        held = loaded_text(path)
+        if held is not None and not (held.is_sure and held.stamp == file_stamp(str(path))):
             yield source, held
 
 
@@ -155,7 +155,7 @@ def _read(path: Path) -> bytes | None:
 
 def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions:
     """All functions in memory of the reached modules, by the file that defines each function."""
-    modules = dict(known_modules(reach.files))
+    modules = dict(loaded_modules(reach.files))
     names = {module.__name__ for module in modules.values()}
     todo: list[object] = [x for module in modules.values() for x in vars(module).values()]
     todo += [parent for cls in classes for parent in cls.__mro__]
@@ -206,7 +206,7 @@ def _differing_functions(
     functions: Iterable[types.FunctionType], source: Source, text: bytes
 ) -> list[types.FunctionType]:
     """The functions whose code differs from what `text` compiles to."""
-    module = next((module for _, module in known_modules({source.path: None})), None)
+    module = next((module for _, module in loaded_modules({source.path: None})), None)
     # Other loaders may change the code (pytest rewrites assert), so it cannot be compared.
     loader = class_of(getattr(module, "__loader__", None)).__name__
     if loader not in PLAIN_LOADERS:
@@ -244,7 +244,7 @@ def _part(function: types.FunctionType, source: Source, reach: Reach) -> Iterato
 
 
 def _is_closer(
-    source: Source, functions: list[types.FunctionType], held: Held, disk: bytes
+    source: Source, functions: list[types.FunctionType], held: LoadedText, disk: bytes
 ) -> bool:
     """Whether the module in memory matches the text on disk better than the kept text."""
     if _differing_functions(functions, source, held.text):
@@ -258,7 +258,7 @@ def _is_closer(
     )
 
 
-def _other_constants(source: Source, held: Held, reach: Reach) -> Iterator[tuple[str, bytes]]:
+def _other_constants(source: Source, held: LoadedText, reach: Reach) -> Iterator[tuple[str, bytes]]:
     """The reached constants whose value in memory differs from the text, with that value."""
     values = vars(held.module) if held.module is not None else {}
     assigned = {

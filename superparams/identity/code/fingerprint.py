@@ -51,13 +51,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from superparams.identity.code.closures import instance_forms
+from superparams.identity.code.closures import closure_forms
 from superparams.identity.code.code_without_file import Live
 from superparams.identity.code.file_edits import Edits, edits_of, take_in_place
 from superparams.identity.code.project import Project, project_root
 from superparams.identity.code.reach import Reach
 from superparams.identity.module_names import is_fileless, module_file, module_name
-from superparams.identity.source_texts import hold, loaded_files, stamp_of, text_at
+from superparams.identity.source_texts import file_stamp, keep_texts, loaded_files, loaded_text
 
 __all__ = ["Code", "fingerprint"]
 
@@ -116,7 +116,7 @@ def fingerprint(
     file = module_file(cls.__module__)
     if root is None:
         root = project_root(file) if file is not None else Path.cwd()
-    hold()
+    keep_texts()
     known = _known.setdefault(cls, {}).get((root, classes[1:]))
     if known is not None and _stamps(known[0]) == known[0]:
         return known[1]
@@ -165,8 +165,8 @@ def _watched(reach: Reach) -> Iterable[Path]:
 def _stamps(paths: Iterable[Path]) -> _Stamps:
     found: _Stamps = {}
     for path in paths:
-        held = text_at(path)
-        found[path] = hash((stamp_of(str(path)), held.number if held else 0))
+        held = loaded_text(path)
+        found[path] = hash((file_stamp(str(path)), held.number if held else 0))
     return found
 
 
@@ -189,7 +189,7 @@ def _instances(classes: Iterable[type[Any]], project: Project) -> dict[str, list
     for cls in classes:
         file = module_file(cls.__module__)
         source = project.source(file) if file is not None and project.owns(file) else None
-        forms = instance_forms(cls, source)
+        forms = closure_forms(cls, source)
         if forms:
             found[f"{module_name(cls.__module__)}.{cls.__qualname__} (this one)"] = forms
     return found

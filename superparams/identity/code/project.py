@@ -17,7 +17,8 @@ from importlib.util import decode_source, find_spec
 from pathlib import Path
 from typing import cast
 
-from superparams.identity.code.class_pieces import Pieces
+from superparams.identity.code.class_parts import ClassParts
+from superparams.identity.code.module_source import Call, calls_in, is_guard
 from superparams.identity.code.own_folders import import_root, is_own_folder
 from superparams.identity.code.roots import project_root
 from superparams.identity.code.syntax import (
@@ -30,8 +31,7 @@ from superparams.identity.code.syntax import (
     normal,
     uses,
 )
-from superparams.identity.code.top_level_calls import Call, calls_in, is_guard
-from superparams.identity.source_texts import resolved_file, stamp_of, text_at
+from superparams.identity.source_texts import file_stamp, loaded_text, resolved_file
 
 __all__ = ["Binding", "Project", "Source", "project_root", "read_source"]
 
@@ -78,8 +78,8 @@ class Source:
     calls: list[tuple[Call, Binding]] = field(default_factory=list[tuple[Call, Binding]])
     stars: list[Imported] = field(default_factory=list[Imported])
     visits: list[Imported] = field(default_factory=list[Imported])
-    pieces: dict[tuple[ast.ClassDef, frozenset[str], bool], Pieces] = field(
-        default_factory=dict[tuple[ast.ClassDef, frozenset[str], bool], Pieces]
+    pieces: dict[tuple[ast.ClassDef, frozenset[str], bool], ClassParts] = field(
+        default_factory=dict[tuple[ast.ClassDef, frozenset[str], bool], ClassParts]
     )
     around: Source | None = None
     data: bytes = field(default=b"", repr=False)
@@ -226,9 +226,9 @@ def read_source(path: Path, name: str, *, as_on_disk: bool = False) -> Source | 
 
     It is read once, as long as the file stays as it is; None when it cannot be read.
     """
-    held = None if as_on_disk else text_at(path)
+    held = None if as_on_disk else loaded_text(path)
     try:
-        stamp = (held.number if held else stamp_of(str(path)), name)
+        stamp = (held.number if held else file_stamp(str(path)), name)
         known = _sources.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
@@ -333,7 +333,7 @@ class Project:
         return place if place.is_dir() and self.owns(place / "_") else None
 
     def _is_there(self, file: Path) -> bool:
-        return file.is_file() or (not self.as_on_disk and text_at(file) is not None)
+        return file.is_file() or (not self.as_on_disk and loaded_text(file) is not None)
 
     def _absolute(self, source: Source, wanted: Imported) -> Path | None:
         name = wanted.module
@@ -355,7 +355,7 @@ class Project:
         file = Path(resolved_file(loaded)) if loaded is not None else None
         if file is None or not self.owns(file):
             return None
-        if file.suffix == ".py" and (file.is_file() or text_at(file) is not None):
+        if file.suffix == ".py" and (file.is_file() or loaded_text(file) is not None):
             return file
         self.unseen[f"{name} has no text to read ({file.name}): edits of it do not count"] = None
         return None

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from superparams.identity.code.dynamic_imports import Dynamic, dynamic_imports, modules_below
+from superparams.identity.code.module_source import FILLING, Call, calls_in, changes_of
 from superparams.identity.code.name_resolution import Target, classes_of
 from superparams.identity.code.project import Binding, Project, Source
 from superparams.identity.code.reach_by_name import ByName, CodePart
 from superparams.identity.code.syntax import Chain, Uses, chain_of, uses
-from superparams.identity.code.top_level_calls import FILLING, Call, calls_in, changes_of
 
 __all__ = ["CodePart", "Reach"]
 

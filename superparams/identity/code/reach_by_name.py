@@ -8,7 +8,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
-from superparams.identity.code.class_pieces import Pieces, class_pieces, declared_names, made_names
+from superparams.identity.code.class_parts import (
+    ClassParts,
+    class_parts,
+    declared_names,
+    made_names,
+)
 from superparams.identity.code.name_resolution import Lookup, Target, classes_of, is_superparams
 from superparams.identity.code.project import Binding, Project, Source
 from superparams.identity.code.syntax import Chain, Uses, chain_of, normal, uses
@@ -179,7 +184,7 @@ class ByName(Lookup):
         for inner in pieces.inner:
             self.take_class(source, f"{name}.{inner.name}", Binding(inner), inner)
 
-    def _in_pieces(self, source: Source, node: ast.ClassDef) -> Pieces:
+    def _in_pieces(self, source: Source, node: ast.ClassDef) -> ClassParts:
         inherited = self._inherited(source, node)
         if inherited is None:
             names = {name for name, called in made_names(node) if self._is_ours(source, called)}
@@ -188,7 +193,7 @@ class ByName(Lookup):
             key = (node, inherited.union(declared_names(node)), True)
         known = source.pieces.get(key)
         if known is None:
-            known = source.pieces[key] = class_pieces(*key)
+            known = source.pieces[key] = class_parts(*key)
         return known
 
     def _inherited(self, source: Source, node: ast.ClassDef) -> frozenset[str] | None:

@@ -22,17 +22,17 @@ from superparams.errors import CommandError
 from superparams.identity.source_texts import INSTALLED
 
 __all__ = [
-    "NAME",
-    "configured",
+    "FOLDER_NAME",
+    "configured_folder",
+    "dotted_path",
     "experiments_folder",
-    "give",
-    "is_experiments",
+    "is_experiments_folder",
     "is_installed",
-    "name_in",
     "project_root",
+    "register_experiments",
 ]
 
-NAME = "experiments"
+FOLDER_NAME = "experiments"
 _MARKS = ("pyproject.toml", ".git", "setup.cfg", "setup.py")
 _given: list[Path] = []
 
@@ -54,7 +54,7 @@ def project_root(file: Path) -> Path:
     if is_installed(folder):
         return folder
     marked = (parent for parent in (folder, *folder.parents) if _is_marked(parent))
-    named = (parent.parent for parent in file.parents if is_experiments(parent))
+    named = (parent.parent for parent in file.parents if is_experiments_folder(parent))
     return next(marked, None) or next(named, folder)
 
 
@@ -62,9 +62,9 @@ def _is_marked(folder: Path) -> bool:
     return any((folder / mark).exists() for mark in _MARKS)
 
 
-def is_experiments(folder: Path, *, by_name: bool = True) -> bool:
+def is_experiments_folder(folder: Path, *, by_name: bool = True) -> bool:
     """Whether a folder says itself that it holds experiments: by its name or `__main__.py`."""
-    return (by_name and folder.name == NAME) or folder in _given or _is_entry(folder)
+    return (by_name and folder.name == FOLDER_NAME) or folder in _given or _is_entry(folder)
 
 
 def _is_entry(folder: Path) -> bool:
@@ -76,14 +76,14 @@ def _is_entry(folder: Path) -> bool:
     return b"superparams" in text and b"entrypoint" in text
 
 
-def give(folder: Path) -> None:
+def register_experiments(folder: Path) -> None:
     """Register a folder as an experiments folder in this process."""
     if folder not in _given:
         _given.append(folder)
         _folder_of.cache_clear()
 
 
-def configured(project: Path) -> Path | None:
+def configured_folder(project: Path) -> Path | None:
     """The experiments folder that the project's pyproject.toml names; None when it names none.
 
     Raises:
@@ -134,13 +134,13 @@ def _folder_of(folder: Path) -> Path | None:
         return None
     project = project_root(folder / "_.py")
     try:
-        named = configured(project)
+        named = configured_folder(project)
     except CommandError:  # the command tells it; a script runs all the same
         named = None
     if named is not None and folder.is_relative_to(named):
         return named
     inside = (one for one in _from_outside(folder, project))
-    return next((one for one in inside if is_experiments(one, by_name=named is None)), None)
+    return next((one for one in inside if is_experiments_folder(one, by_name=named is None)), None)
 
 
 def _from_outside(folder: Path, project: Path) -> Iterator[Path]:
@@ -149,7 +149,7 @@ def _from_outside(folder: Path, project: Path) -> Iterator[Path]:
     yield project
 
 
-def name_in(folder: Path, file: Path) -> str:
+def dotted_path(folder: Path, file: Path) -> str:
     """The dotted path of a Python file from the experiments folder it lies in."""
     parts = list(file.relative_to(folder).with_suffix("").parts)
     if parts[-1] in ("__init__", "__main__"):

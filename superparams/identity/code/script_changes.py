@@ -18,10 +18,10 @@ from typing import Any, cast
 
 from superparams.adapters.content import same
 from superparams.identity.code.fingerprint import Code
-from superparams.identity.code.notebook_name import in_notebook
+from superparams.identity.code.main_script import in_notebook
 from superparams.identity.code.script_text import set_by_script, sets
 from superparams.identity.module_names import class_of, module_name
-from superparams.identity.source_texts import known_modules, resolved_file
+from superparams.identity.source_texts import loaded_modules, resolved_file
 
 __all__ = ["note_of_changes"]
 
@@ -36,7 +36,7 @@ def note_of_changes(code: Code) -> str | None:
         code: The fingerprint of the experiment's code. Only what it has reached counts.
     """
     main = sys.modules["__main__"]
-    modules = [(path, one) for path, one in known_modules(code.texts) if one is not main]
+    modules = [(path, one) for path, one in loaded_modules(code.texts) if one is not main]
     main_file = getattr(main, "__file__", None)
     if isinstance(main_file, str):
         script = Path(resolved_file(main_file))

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from superparams.identity.code.notebook_name import in_notebook
-from superparams.identity.source_texts import resolved_file, text_at
+from superparams.identity.code.main_script import in_notebook
+from superparams.identity.source_texts import loaded_text, resolved_file
 
 __all__ = ["set_by_script", "sets"]
 
@@ -48,7 +48,7 @@ def _script_text(main: Mapping[str, Any]) -> str | None:
         return "\n".join(map(str, cast("Iterable[Any]", cells)))
     file = main.get("__file__")
     if isinstance(file, str):
-        held = text_at(Path(resolved_file(file)))
+        held = loaded_text(Path(resolved_file(file)))
         if held is not None:
             return held.text.decode("utf-8", "replace")
         return "".join(linecache.getlines(file)) or None

@@ -38,9 +38,9 @@ __all__ = [
     "digest",
     "field_digest",
     "field_digester",
-    "given_digest",
     "key_of_text",
     "key_text",
+    "keyed_digest",
     "seed_of",
 ]
 
@@ -115,7 +115,7 @@ def field_digester(
     return digest_of
 
 
-def given_digest(name: str, key: str) -> int:
+def keyed_digest(name: str, key: str) -> int:
     """What a field adds to the key when its content is named by the user: ``value(x, key=…)``."""
     return _hash(text(name) + pack("given", text(key)), _FIELD)
 

@@ -22,7 +22,7 @@ from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import table_value
 from superparams.errors import IdentityError
 from superparams.errors.short_repr import shorten
-from superparams.identity.digests.digest import field_digest, given_digest, key_text
+from superparams.identity.digests.digest import field_digest, key_text, keyed_digest
 from superparams.outcomes.arrow import to_json
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
@@ -232,7 +232,7 @@ def _allowed(group: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:
         x = group.__dict__.get(name, declaration_on(group, field))
         if isinstance(x, Value):
             if x.key is not None:
-                yield prefix + name, {key_text(given_digest(name, x.key))}
+                yield prefix + name, {key_text(keyed_digest(name, x.key))}
                 continue
             if x.given is REQUIRED:  # made by a factory, or derived from the others
                 continue
@@ -365,7 +365,7 @@ def together(runs: Mapping[str, Sequence[Named]]) -> list[dict[str, Any]]:
 
 
 def _mark_of(fields: Mapping[str, frozenset[str]]) -> str:
-    return key_text(given_digest("", json.dumps({name: sorted(x) for name, x in fields.items()})))
+    return key_text(keyed_digest("", json.dumps({name: sorted(x) for name, x in fields.items()})))
 
 
 class Reference:

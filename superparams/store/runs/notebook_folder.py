@@ -12,7 +12,7 @@ import itertools
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from superparams.identity.code.notebook_name import in_notebook, notebook_name
+from superparams.identity.code.main_script import in_notebook, notebook_name
 from superparams.store.runs.folder import (
     experiment_folder,
     has_records,

@@ -36,7 +36,7 @@ from superparams.executor.engines.processes.fork_safety import can_fork
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_main import LoadedProgram
-from superparams.executor.worker import trace_of
+from superparams.executor.worker import traceback_text
 
 if TYPE_CHECKING:
     import resource
@@ -96,7 +96,7 @@ def serve(
     except BaseException as error:
         with suppress(OSError):
             protocol.send(
-                control, Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace"))
+                control, Frame(Kind.BROKEN, body=traceback_text(error).encode(errors="replace"))
             )
         return 1
     template = _Template(control, boot, loaded, Cells(shared), forks)

@@ -33,7 +33,7 @@ from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_output import SameFiles, WorkerOutput
 from superparams.executor.payload import script
 from superparams.executor.payload.own_process import Origin
-from superparams.executor.worker import Place, trace_of
+from superparams.executor.worker import Place, traceback_text
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, f
         worker = loaded.program.enter(Place(connection.rank, options.num_proc, options.folder))
     except BaseException as error:
         output.mark()
-        connection.say(Frame(Kind.BROKEN, body=trace_of(error).encode(errors="replace")))
+        connection.say(Frame(Kind.BROKEN, body=traceback_text(error).encode(errors="replace")))
         return 1
     process = _WorkerProcess(loaded, worker, connection, boot, output)
     notes = "\n".join(getattr(loaded.program, "notes", ()))

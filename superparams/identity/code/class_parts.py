@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from superparams.identity.code.syntax import Chain, Uses, chain_of, normal, uses
 
-__all__ = ["Pieces", "class_pieces", "declared_names", "made_names"]
+__all__ = ["ClassParts", "class_parts", "declared_names", "made_names"]
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Methods of an experiment that run outside of settings.
@@ -16,7 +16,7 @@ _OUTSIDE = {"report", "valid"}
 
 
 @dataclass
-class Pieces:
+class ClassParts:
     """A class in pieces.
 
     Attributes:
@@ -36,7 +36,7 @@ class Pieces:
     elsewhere: list[ast.stmt]
 
 
-def class_pieces(node: ast.ClassDef, fields: frozenset[str], params: bool) -> Pieces:
+def class_parts(node: ast.ClassDef, fields: frozenset[str], params: bool) -> ClassParts:
     """A class in pieces, of which the declarations of `fields` do not count.
 
     In a `params` class methods that run outside of settings do not count either.
@@ -50,7 +50,7 @@ def class_pieces(node: ast.ClassDef, fields: frozenset[str], params: bool) -> Pi
     body = [item for item in rest if item not in inner and item not in methods]
     used = uses([_with_body(node, [item for item in rest if item not in inner])])
     elsewhere = [*declarations, *dropped, *inner, *methods]
-    return Pieces(
+    return ClassParts(
         normal([_with_body(node, body)]),
         [(method, normal([method])) for method in methods],
         used,
