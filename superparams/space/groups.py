@@ -1,7 +1,7 @@
 """Tells a group of fields from other values, since a point of an axis may be a space itself.
 
-The class of a group (a ``Params``, see `superparams.declare`) has its fields in an attribute. Spaces
-and digests need no more than this attribute.
+The class of a group is a ``Params`` (see `superparams.declare`). It has its fields in an attribute,
+which is all that spaces and digests need.
 """
 
 from __future__ import annotations
