@@ -64,7 +64,7 @@ def _is_large_array(x: Any) -> bool:
 _short = _Short()
 
 
-def shorten(value: object) -> str:
+def shorten(value: Any) -> str:
     """The repr of `value`; of large content the kind and the shape."""
-    text = _short.repr(value)
+    text = _short.repr(cast("object", value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
