@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 # Every way is an experiment of its own, and all run in one driver, whose atexit must run once.
 DRIVER = """
-import atexit, os, sys, threading
+import atexit, os, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from superparams import Experiment, search, value
 from superparams.declare.instance_state import place_on
@@ -37,6 +37,10 @@ def act(what):
         pid, number = os.forkpty()
         if pid:
             os.close(number)
+    elif what in ("late", "later"):
+        if os.fork() == 0:
+            time.sleep(0.3)  # its worker is at its end before
+            raise ValueError(what)
     elif os.fork() == 0:
         raise {"raise": ValueError, "exit": SystemExit, "interrupt": KeyboardInterrupt}[what]("x")
 
@@ -81,7 +85,7 @@ for where, what in ways:
 WAYS = [
     *("run-fork", "run-twice", "run-raise", "run-exit", "run-interrupt", "run-thread"),
     *("run-terminal", "setup-fork", "setup-raise", "teardown-fork", "derive-fork", "valid-fork"),
-    "report-fork",
+    *("report-fork", "run-late", "teardown-later"),
 ]
 
 
@@ -106,4 +110,5 @@ def test_60_a_forked_child_that_returns_from_run_ends(engine: str, tmp_path: Pat
     told = ended.stderr + "".join(one.read_text() for one in tmp_path.glob("*/*/runs/*/logs/*"))
     for where in ("run", "setup", "teardown"):
         assert f"was forked in Forks.{where}() and came back from there" in told
-    assert "ValueError: x" in told  # what the child raised is not lost
+    for error in ("x", "late", "later"):
+        assert f"ValueError: {error}\n" in told  # what the child raised is not lost

@@ -27,6 +27,7 @@ from superparams.executor.engines.attempts import again, late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
 from superparams.executor.engines.processes import worker_cells as cells
 from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.forked_children import ForkedChildren
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import Parcels
 from superparams.executor.engines.processes.worker_cells import Cells
@@ -49,6 +50,7 @@ _OF_FORK_SERVER = (
     "connect_to_new_process",
     "set_forkserver_preload",
 )
+_COMING_BACK = 1.5  # seconds that forks of a worker may take to end by themselves
 _OOM_SCORE = 300  # of 1000: when memory runs out, a worker goes before the driver
 
 
@@ -204,6 +206,7 @@ class _WorkerProcess:
         self._connection = connection
         self._files = SameFiles(connection.channel.fileno(), connection.fault, connection.cells.fd)
         self._origin = Origin()
+        self._forks = ForkedChildren()
         self._cell = connection.cells.of(connection.rank)
         self._options = boot.options
         self._output = output
@@ -244,6 +247,7 @@ class _WorkerProcess:
         except BaseException:
             traceback.print_exc()
             code = 1
+        self._forks.wait(_COMING_BACK)  # our end would cut them short
         self._output.mark()
         return code
 
