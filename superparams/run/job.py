@@ -19,8 +19,8 @@ from superparams.declare.presentation import given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
 from superparams.errors import RunError
 from superparams.executor.code_snapshot import Snapshot
-from superparams.executor.engines.contract import Control, Engine, Options
-from superparams.executor.engines.registry import find
+from superparams.executor.engines.contract import Engine, Options
+from superparams.executor.engines.registry import check, find
 from superparams.executor.process_state import ProcessState, differences
 from superparams.executor.process_state.imported_packages import generators_of
 from superparams.executor.process_state.random_generators import CANNOT_SEED
@@ -144,6 +144,8 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
     _refuse_unrun(cls)
     legacy.refuse_old_hook(cls)
     carrier = None if asked.engine is None else find(asked.engine)
+    if carrier is not None:
+        check(carrier, options)
     name = name_of(cls)
     folder = results_folder(results)
     code = fingerprint(cls)
@@ -156,9 +158,6 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
     surroundings = ProcessState.here()
     program = Program(space, options.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings
-    if carrier is not None:
-        # Engines check what is asked of them when they are called, and start when iterated.
-        carrier.execute(program, [], options, Control())
     codes = equivalent(root, code.digest)
     recorded = read_index(root) if has_records(root) else None
     planned = plan(

@@ -23,7 +23,7 @@ from superparams.executor.engines.contract import Control
 from superparams.executor.payload.own_process import Origin
 from superparams.executor.worker import traceback_text
 from superparams.identity.code.fingerprint import fingerprint
-from superparams.outcomes.batches import counts, decode, seconds
+from superparams.outcomes.batches import counts, seconds
 from superparams.run.code_record import HURRIED, PATIENCE, Keeping
 from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
@@ -232,8 +232,7 @@ def _recorded(batches: Iterator[bytes], ledger: Ledger, origin: Origin) -> Itera
     try:
         for data in batches:
             origin.check("a setting")
-            ledger.append(data)
-            yield from decode(data)
+            yield from ledger.append(data)
     finally:
         origin.check("a setting")
         close = getattr(batches, "close", None)

@@ -6,19 +6,18 @@ import contextlib
 import operator
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, SupportsIndex, cast, get_args
 
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError
 from superparams.executor.engines.contract import (
-    Control,
     Engine,
     EngineName,
     Options,
     has_processes,
 )
-from superparams.executor.engines.registry import find
+from superparams.executor.engines.registry import check, find
 from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.outcomes.outcome import Status
 from superparams.run.plan import OnError, Only
@@ -48,6 +47,9 @@ class Policy:
         object.__setattr__(self, "only", _only(self.only))
         if self.max_failures is not None:
             object.__setattr__(self, "max_failures", _most(self.max_failures))
+
+
+POLICY_NAMES: Final = frozenset(one.name for one in fields(Policy))
 
 
 def _only(given: Any) -> Only | None:
@@ -91,44 +93,30 @@ def asked(
     num_proc: int | Literal["auto"] = 1,
     *,
     engine: EngineName | Engine | Executor | None = None,
-    resume: bool = True,
-    only: Only | None = None,
-    timeout: float | None = None,
-    setup_timeout: float | None = None,
-    retries: int = 0,
-    retry_on: Iterable[Status] = ("killed", "timeout"),
-    on_error: OnError = "continue",
-    max_failures: int | None = None,
-    debug: bool = False,
-    start_method: str | None = None,
-    threads_per_worker: int | None = None,
-    gpus: Any = None,
-    progress: bool = True,
+    retry_on: Iterable[Status] = ALONE.retry_on,
+    **others: Any,
 ) -> RunOptions:
     """Check the arguments of `Experiment.run_all` before anything is done.
 
+    Args:
+        num_proc: The number of workers.
+        engine: As for `run_all`.
+        retry_on: Statuses after which a setting is tried again.
+        others: Attributes of `Policy` and of `Options`, which have the defaults.
+
     Raises:
-        RunError: For what means nothing.
-        EngineError: Likewise, and for what the engine of that name cannot do.
+        RunError: For a value that means nothing.
+        EngineError: Likewise, and for an option that the engine of that name does not support.
     """
-    policy = Policy(resume, only, on_error, max_failures, debug, progress)
-    options = Options(
-        num_proc=_workers(num_proc),
-        timeout=timeout,
-        setup_timeout=setup_timeout,
-        retries=retries,
-        retry_on=_statuses(retry_on),
-        start_method=start_method,
-        threads_per_worker=threads_per_worker,
-        gpus=gpus,
-    )
-    if debug:
+    of_policy = {name: others.pop(name) for name in POLICY_NAMES & others.keys()}
+    policy = Policy(**of_policy)
+    options = Options(num_proc=_workers(num_proc), retry_on=_statuses(retry_on), **others)
+    if policy.debug:
         return RunOptions(policy, ALONE, _debugged(engine))
-    made = RunOptions(policy, options, _usual(options) if engine is None else engine)
-    if isinstance(made.engine, str):  # engines check what is asked of them when they are called
-        nothing: Any = None
-        find(made.engine).execute(nothing, [], options, Control())
-    return made
+    used = _usual(options) if engine is None else engine
+    if isinstance(used, str):  # a run checks the others, which no command line can name
+        check(find(used), options)
+    return RunOptions(policy, options, used)
 
 
 def _workers(num_proc: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Engine
+from superparams.executor.engines.contract import Engine, Options
 from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
@@ -81,4 +81,4 @@ def test_a_dead_worker_is_told_and_nothing_hangs() -> None:
 )
 def test_what_cannot_be_done_is_refused_at_once(option: dict[str, Any]) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(EngineError, match=next(iter(option))):
-        execute(find(executor), double, 3, **option)
+        find(executor).check(Options(**option))

@@ -16,7 +16,7 @@ from superparams.errors import EngineError
 from superparams.executor.engines.contract import Control, Engine, Options
 from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
-from tests.contracts.engine import EngineContract, double
+from tests.contracts.engine import EngineContract
 from tests.contracts.programs import execute, rows, run
 from tests.timing import wait_for
 
@@ -77,12 +77,12 @@ class TestThreads(EngineContract):
 )
 def test_what_cannot_be_done_is_refused_at_once(name: str, option: dict[str, Any]) -> None:
     with pytest.raises(EngineError, match=f"{next(iter(option))}.*processes"):
-        execute(find(name), double, 3, **option)
+        find(name).check(Options(**option))
 
 
 def test_serial_has_one_worker() -> None:
     with pytest.raises(EngineError, match=r"num_proc=2.*serial"):
-        execute(find("serial"), double, 3, num_proc=2)
+        find("serial").check(Options(num_proc=2))
 
 
 def test_unknown_engines_are_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Engine
+from superparams.executor.engines.contract import Engine, Options
 from superparams.executor.engines.registry import find
 from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
@@ -67,7 +67,7 @@ class TestFork(TestForkserver):
 
 def test_unknown_start_methods_are_refused() -> None:
     with pytest.raises(EngineError, match=r"'warp'.*'forkserver'"):
-        execute(find("processes"), double, 3, start_method="warp")
+        find("processes").check(Options(start_method="warp"))
 
 
 @pytest.mark.timed

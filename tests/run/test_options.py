@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from superparams import Experiment
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError, SuperparamsError
 from superparams.executor.engines.contract import Options
-from superparams.run.options import asked
+from superparams.run.options import Policy, asked
 
+ELSEWHERE = ("self", "engine", "results")  # parameters of run_all that no dataclass has
 KEYS = [f"{number:032x}" for number in (1, 2)]
 
 
@@ -109,3 +113,17 @@ def test_a_debugger_takes_one_worker_here_whatever_is_asked_of_workers() -> None
     assert asked(debug=True, engine="serial").engine == "serial"
     with ThreadPoolExecutor(1) as pool, pytest.raises(RunError, match="debug=True"):
         asked(debug=True, engine=pool)
+
+
+def test_run_all_declares_each_option_with_the_default_of_its_dataclass() -> None:
+    parameters = inspect.signature(Experiment.run_all).parameters
+    given = {name: one.default for name, one in parameters.items() if name not in ELSEWHERE}
+    declared = {one.name: one.default for kind in (Policy, Options) for one in fields(kind)}
+    del declared["folder"]  # the run fills it in
+    given["retry_on"] = frozenset(given["retry_on"])
+    assert given == declared
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="num_procs"):
+        asked(num_procs=4)

@@ -206,13 +206,20 @@ class Engine(Protocol):
         """The name that users give."""
         ...
 
+    def check(self, options: Options) -> None:
+        """Refuse options that the engine does not support, before anything is written.
+
+        Raises:
+            EngineError: Names the option, its value and the remedy.
+        """
+        ...
+
     def execute(
         self, program: Program, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes until every index of `todo` has one, or `control` ends the run.
 
-        Options are checked when it is called, not at the first batch. Closing the iterator ends
-        every worker.
+        `check` has seen the options before. Closing the iterator ends every worker.
         """
         ...
 

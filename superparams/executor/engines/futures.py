@@ -81,10 +81,8 @@ class Futures:
         self._executor = executor
         self._pool: _ExecutorPool | None = None
 
-    def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
-    ) -> Iterator[bytes]:
-        """Yield encoded outcomes; see `Engine.execute`."""
+    def check(self, options: Options) -> None:
+        """Refuse options that only the executor could honour; see `Engine.check`."""
         own = "the executor starts its own workers"
         refuse(
             self.name,
@@ -95,6 +93,11 @@ class Futures:
             threads_per_worker=f"{own}: set OMP_NUM_THREADS before it starts",
             gpus=f"{own}: set CUDA_VISIBLE_DEVICES in them",
         )
+
+    def execute(
+        self, program: Program, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
         self._pool = _ExecutorPool(self._executor, program, todo, options, control)
         return self._pool.outcomes()
 

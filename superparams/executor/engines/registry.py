@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any, cast
 
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Engine, has_processes
+from superparams.executor.engines.contract import Engine, Options, has_processes
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["find"]
+__all__ = ["check", "find"]
 
 _NAMES = {
     "serial": ("superparams.executor.engines.serial", "Serial"),
@@ -39,6 +39,19 @@ def find(engine: str | Engine | Executor) -> Engine:
 
     executor: Any = engine
     return Futures(executor)
+
+
+def check(engine: Engine, options: Options) -> None:
+    """Have an engine refuse the options that it does not support.
+
+    An engine of the user may have no `check`; it refuses them when it is called.
+
+    Raises:
+        EngineError: Names the option, its value and the remedy.
+    """
+    own_check = getattr(engine, "check", None)
+    if own_check is not None:
+        own_check(options)
 
 
 def _named(name: str) -> Engine:

@@ -42,10 +42,8 @@ class Serial:
         """Nothing runs yet."""
         self._running: tuple[int, float, int] | None = None
 
-    def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
-    ) -> Iterator[bytes]:
-        """Yield encoded outcomes; see `Engine.execute`."""
+    def check(self, options: Options) -> None:
+        """Refuse options that take other processes; see `Engine.check`."""
         here = in_processes("it runs in this process")
         several = '"processes" or "threads"' if has_processes() else '"threads"'
         refuse(
@@ -58,7 +56,6 @@ class Serial:
             threads_per_worker=here,
             gpus=here,
         )
-        return self._outcomes(program, todo, options, control)
 
     def activity(self) -> list[Activity]:
         """The one setting that runs, if any."""
@@ -72,9 +69,10 @@ class Serial:
         if self._running is not None:
             self._running = self._running[0], time.monotonic(), attempt
 
-    def _outcomes(
+    def execute(
         self, program: Program, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
         generators = getattr(program, "generators", None)
         if generators is not None:
             program.prepare()  # what a factory draws is not the first setting's

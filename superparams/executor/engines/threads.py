@@ -45,10 +45,8 @@ class Threads:
         """Nothing runs yet."""
         self._pool: _ThreadPool | None = None
 
-    def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
-    ) -> Iterator[bytes]:
-        """Yield encoded outcomes; see `Engine.execute`."""
+    def check(self, options: Options) -> None:
+        """Refuse options that take other processes; see `Engine.check`."""
         shared = in_processes("threads share one process")
         refuse(
             self.name,
@@ -59,6 +57,11 @@ class Threads:
             threads_per_worker=shared,
             gpus=shared,
         )
+
+    def execute(
+        self, program: Program, todo: Todo, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
         self._pool = _ThreadPool(program, todo, options, control)
         return self._pool.outcomes()
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import plain_scalar
 from superparams.outcomes.batches import encode_batch
-from superparams.store.ledger.reader import END, Entry, ledger_files, read_file, split
+from superparams.store.ledger.reader import END, Entry, ledger_files, read_file, streams_of
 from superparams.store.ledger.writer import stamp
 from superparams.store.runs.folder import RunFolder, part_of, replace_durably
 
@@ -72,7 +72,7 @@ def _kept(entry: Entry, old: BinaryIO) -> bytes:
     if not mask.true_count:
         return b""
     recorded = entry.batch.select(list(range(entry.n_recorded)))  # as the schema of the file says
-    ((_, messages),) = split(encode_batch(recorded.filter(mask)))
+    ((_, messages, _),) = streams_of(encode_batch(recorded.filter(mask)))
     return b"".join(stamp(message, entry.seq) for message in messages)
 
 

@@ -364,15 +364,31 @@ def sequence(data: bytes) -> int:
     return int(found.group(2)) if found else 0
 
 
-def split(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
-    """The schema message and the batch messages of each stream in what `encode` made."""
+class Stream(NamedTuple):
+    """One Arrow IPC stream of encoded outcomes.
+
+    Attributes:
+        schema: The message with the schema.
+        messages: The messages with the record batches.
+        batches: The record batches, which share the memory of the encoded outcomes.
+    """
+
+    schema: bytes
+    messages: list[bytes]
+    batches: list[pa.RecordBatch]
+
+
+def streams_of(data: bytes) -> Iterator[Stream]:
+    """The streams in what `superparams.outcomes.batches.encode` made, each read once."""
     source = pa.BufferReader(data)
     while (start := source.tell()) < len(data):
-        source.seek(end := start + 8 + struct.unpack_from("<i", data, start + 4)[0])
-        schema, batches = data[start:end], list[bytes]()
+        schema = pa.ipc.read_schema(pa.ipc.read_message(source))
+        end = source.tell()
+        stream = Stream(data[start:end], [], [])
         while (start := end) < len(data) and data[start + 4 : start + 8] != b"\0\0\0\0":
-            pa.ipc.read_message(source)
+            message = pa.ipc.read_message(source)
             end = source.tell()
-            batches.append(data[start:end])
-        yield schema, batches
+            stream.messages.append(data[start:end])
+            stream.batches.append(pa.ipc.read_record_batch(message, schema))
+        yield stream
         source.seek(start + 8)

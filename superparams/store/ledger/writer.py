@@ -25,9 +25,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pyarrow as pa
+
 from superparams.errors import StoreError
-from superparams.outcomes.batches import STAMP, decode, encode_batch
-from superparams.store.ledger.reader import END, MAX_OPEN, ledger_files, read_file, split
+from superparams.outcomes.batches import STAMP, encode_batch
+from superparams.store.ledger.reader import (
+    END,
+    MAX_OPEN,
+    Stream,
+    ledger_files,
+    read_file,
+    streams_of,
+)
 from superparams.store.runs.folder import sync_folder
 from superparams.store.table.text_columns import is_spilled, spill
 
@@ -72,19 +81,31 @@ class Ledger:
             max((one.seq for path in present for one in read_file(path)), default=-1) + 1
         )
 
-    def append(self, data: bytes) -> None:
-        """Record a batch of outcomes (what `superparams.outcomes.batches.encode` made).
+    def append(self, data: bytes) -> list[pa.RecordBatch]:
+        """Record a batch of outcomes.
 
-        When this returns, the death of this process loses nothing of it. Raises StoreError with the
-        path and the size when it cannot be written; what was recorded before is intact.
+        When this returns, the death of this process loses none of them.
+
+        Args:
+            data: What `superparams.outcomes.batches.encode` made.
+
+        Returns:
+            The outcomes, so that the driver need not decode them once more to count them.
+
+        Raises:
+            StoreError: When they cannot be written, with the path and the size. What was recorded
+                before is intact.
         """
+        recorded: list[pa.RecordBatch] = []
         with self._lock:
             if self._closed:
                 raise StoreError(f"the ledger {self.folder} is closed")
             self._syncer.check()
-            for schema, batches in split(data):
-                self._append(schema, batches)
+            for stream in streams_of(data):
+                self._append(stream)
+                recorded += stream.batches
         self._syncer.ask()
+        return recorded
 
     def close(self) -> None:
         """Sync and close all files. Raises StoreError when that fails."""
@@ -118,13 +139,13 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _append(self, schema: bytes, batches: list[bytes]) -> None:
-        if schema not in self._files and len(self._files) >= MAX_STREAMS and not is_spilled(schema):
-            spilled = encode_batch(spill(decode(b"".join([schema, *batches]))))
-            ((schema, batches),) = split(spilled)
-        file = self._file(schema)
-        for batch in batches:
-            self._write(file, stamp(batch, self._next_seq))
+    def _append(self, stream: Stream) -> None:
+        is_known = stream.schema in self._files or is_spilled(stream.schema)
+        if not is_known and len(self._files) >= MAX_STREAMS:
+            (stream,) = streams_of(encode_batch(spill(stream.batches)))
+        file = self._file(stream.schema)
+        for message in stream.messages:
+            self._write(file, stamp(message, self._next_seq))
             self._next_seq += 1
 
     def _file(self, schema: bytes) -> _File:

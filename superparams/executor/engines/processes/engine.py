@@ -45,21 +45,22 @@ class Processes:
         """Nothing runs yet."""
         self._dispatch: Dispatch | None = None
 
-    def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
-    ) -> Iterator[bytes]:
-        """Yield encoded outcomes; see `Engine.execute`."""
-        method = options.start_method or template_handle.default_method()
-        _check(method)
-        return self._outcomes(program, todo, options, control, method)
+    def check(self, options: Options) -> None:
+        """Refuse a start method that does not exist; see `Engine.check`."""
+        method = options.start_method
+        if method is not None and method not in _METHODS:
+            known = ", ".join(map(repr, _METHODS))
+            raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
 
     def activity(self) -> list[Activity]:
         """What each worker runs, out of the memory that it shares."""
         return self._dispatch.activity() if self._dispatch else []
 
-    def _outcomes(
-        self, program: Program, todo: Todo, options: Options, control: Control, method: str
+    def execute(
+        self, program: Program, todo: Todo, options: Options, control: Control
     ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
+        method = options.start_method or template_handle.default_method()
         threads = other_threads() if method == "fork" else []
         if threads:
             method = template_handle.default_method()
@@ -99,12 +100,6 @@ def _no_fork(threads: list[str]) -> str:
         "that need them or their locks hang; workers start from a clean process, as by default "
         "(to fork, end these threads before run_all)"
     )
-
-
-def _check(method: str) -> None:
-    if method not in _METHODS:
-        known = ", ".join(map(repr, _METHODS))
-        raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
 
 
 def _boot(method: str, options: Options, program: Program, todo: Todo) -> Boot:
