@@ -7,7 +7,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams.executor.engines.backlog import MOST_RANGES, Backlog, Chunk, Pace
+from superparams.executor.scheduler.backlog import MOST_RANGES, Backlog
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.pace import Pace
 
 gaps = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=20)
 
@@ -27,7 +29,7 @@ def test_every_setting_is_finished_once(spans: list[tuple[int, int]], random: Ra
     todo = ranges_of(spans)
     backlog = Backlog(todo)
     finished: list[int] = []
-    while (chunk := backlog.take(random.randint(1, 8))) is not None:
+    while (chunk := backlog.take(random.randint(1, 8), now=0.0)) is not None:
         count = random.randint(0, len(chunk))
         done, rest = chunk.split(count)
         finished += done
@@ -39,7 +41,7 @@ def test_every_setting_is_finished_once(spans: list[tuple[int, int]], random: Ra
         for part in (before, after):
             random.choice([backlog.give_back, backlog.isolate])(part)
         if chunk.attempt < 3:
-            backlog.try_again(lost, chunk.attempt + 1)
+            backlog.try_again(Chunk.of([lost], chunk.attempt + 1))
         else:
             finished.append(lost)
     assert sorted(finished) == [index for one in todo for index in one]
@@ -62,7 +64,7 @@ def test_through_an_index_of_ranges_in_any_order() -> None:
 
 def test_ten_to_the_twelve_settings_are_one_range() -> None:
     backlog = Backlog([range(10**12)])
-    first = backlog.take(3)
+    first = backlog.take(3, now=0.0)
     assert first is not None
     assert list(first) == [0, 1, 2]
     assert backlog.remaining == 10**12 - 3
@@ -70,7 +72,7 @@ def test_ten_to_the_twelve_settings_are_one_range() -> None:
 
 def test_a_chunk_has_a_bounded_number_of_ranges() -> None:
     backlog = Backlog([range(2 * i, 2 * i + 1) for i in range(5 * MOST_RANGES)])
-    chunk = backlog.take(10**6)
+    chunk = backlog.take(10**6, now=0.0)
     assert chunk is not None
     assert len(chunk) == MOST_RANGES
 
@@ -83,24 +85,24 @@ class TestPace:
         pace = Pace()
         size = 1
         for _ in range(6):
-            pace.saw(size, size * 5e-6)
+            pace.learn(size, size * 5e-6)
             size = pace.size(10**6, 2)
         assert 4000 <= size <= 10_000
 
     def test_one_at_a_time_when_long(self) -> None:
         pace = Pace()
-        pace.saw(1, 3.0)
+        pace.learn(1, 3.0)
         assert pace.size(10**6, 2) == 1
 
     def test_a_first_guess_does_not_go_far(self) -> None:
         pace = Pace()
-        pace.saw(1, 1e-7)
+        pace.learn(1, 1e-7)
         assert pace.size(10**6, 2) <= Pace.GROWTH
 
     def test_fewer_at_the_tail(self) -> None:
         pace = Pace()
         for _ in range(6):
-            pace.saw(1000, 1000 * 1e-4)
+            pace.learn(1000, 1000 * 1e-4)
         assert pace.size(10**6, 2) == 400
         assert pace.size(100, 2) == 25
         assert pace.size(1, 2) <= 20

@@ -1,0 +1,30 @@
+"""When a setting runs again, and how long it waits before that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from superparams.outcomes.outcome import Status
+
+_LONGEST_WAIT = 3600.0  # seconds; a doubling wait grows no further
+
+
+@dataclass(frozen=True)
+class Retries:
+    """What of a setting's outcome calls for another attempt.
+
+    most: attempts after the first one; statuses: the outcomes after which there is one; wait:
+    seconds before the second attempt, twice as many before the third, and so on.
+    """
+
+    most: int = 0
+    statuses: frozenset[Status] = frozenset({"killed", "timeout"})
+    wait: float = 0.0
+
+    def allows(self, status: Status, attempt: int) -> bool:
+        """Whether an outcome of this attempt is followed by another attempt."""
+        return attempt <= self.most and status in self.statuses
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait before this attempt, which is the second one or a later one."""
+        return min(self.wait * 2.0 ** min(attempt - 2, 32), max(self.wait, _LONGEST_WAIT))

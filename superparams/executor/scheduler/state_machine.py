@@ -1,0 +1,375 @@
+"""The state machine: events in, instructions out."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import singledispatchmethod
+
+from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.backlog import Backlog
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.pace import Pace
+from superparams.executor.scheduler.retries import Retries
+from superparams.outcomes.outcome import Status
+
+_NOTHING = Chunk(())
+# So many blameless losses of its place make a setting `killed`: it may be the reason after all.
+MOST_BLAMELESS = 3
+
+
+class PlaceState(enum.Enum):
+    """Where a place is in its life."""
+
+    STARTING = enum.auto()
+    IDLE = enum.auto()
+    BUSY = enum.auto()
+    RETIRING = enum.auto()
+
+
+@dataclass(slots=True)
+class _Place:
+    """What the scheduler knows of a place.
+
+    chunk: the settings it has; n_ended: how many of these have ended; is_used: whether it was ever
+    given settings; held: the setting that waits there for the answer to a step.
+    """
+
+    state: PlaceState = PlaceState.STARTING
+    chunk: Chunk = _NOTHING
+    n_ended: int = 0
+    is_used: bool = False
+    held: int | None = None
+
+    @property
+    def unfinished(self) -> Chunk:
+        return self.chunk.split(self.n_ended)[1]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a scheduler keeps to.
+
+    n_places: how many places there are at most; retries: which outcomes call for another attempt;
+    one_by_one: whether each chunk is one setting; decides_steps: whether `StepDecided` follows
+    every `StepMade`; otherwise each setting goes on at once.
+    """
+
+    n_places: int
+    retries: Retries = field(default_factory=Retries)
+    one_by_one: bool = False
+    decides_steps: bool = False
+
+
+class Scheduler:
+    """Decides which settings run where, and accounts for each exactly once.
+
+    A setting ends in one of two ways: an engine has its outcome (`SettingsEnded`), or a
+    `RecordLoss` says that the engine must make one. `handle` takes an event and gives the
+    instructions that follow from it, in the order in which they are to be carried out.
+
+    Args:
+        limits: What it keeps to.
+        work: Ranges of indices to run; more may follow by `WorkAdded`, until `NoMoreWork`.
+    """
+
+    def __init__(self, limits: Limits, work: Sequence[range] = ()) -> None:
+        self.limits = limits
+        self._backlog = Backlog(work)
+        self._pace = Pace()
+        self._places: dict[int, _Place] = {}
+        self._n_uncertain = 0
+        self._is_fed = True
+        self._is_draining = False
+        self._blameless_losses: Counter[int] = Counter()
+        self._instructions: list[m.Instruction] = []
+
+    # ---- what an engine may ask
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing runs, and nothing will be handed out any more."""
+        if self._n_uncertain or self.busy():
+            return False
+        return self._is_draining or not (self._is_fed or self._backlog.remaining)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether nothing more is handed out."""
+        return self._is_draining
+
+    @property
+    def remaining(self) -> int:
+        """How many settings no place has."""
+        return self._backlog.remaining
+
+    @property
+    def n_again(self) -> int:
+        """How many of them are for another attempt."""
+        return self._backlog.n_again
+
+    def next_due(self) -> float | None:
+        """When `TimePassed` may change something; None if it will not."""
+        return None if self._is_draining else self._backlog.next_due()
+
+    def wants_rest(self, now: float) -> bool:
+        """Whether others would run what busy places have not begun, or nobody should run it."""
+        if self._is_draining:
+            return True
+        if self._backlog.n_ready(now):
+            return False
+        has_room = len(self._places) < self.limits.n_places
+        return has_room or bool(self._in_state(PlaceState.IDLE))
+
+    def busy(self) -> list[int]:
+        """The ranks of the places that have settings."""
+        return self._in_state(PlaceState.BUSY)
+
+    def unfinished(self, rank: int) -> Chunk:
+        """The settings of a place that have not ended."""
+        place = self._places.get(rank)
+        return place.unfinished if place else _NOTHING
+
+    def ended_since(self, rank: int, count: int) -> Chunk:
+        """The settings of a place that end when the first `count` of its chunk have ended."""
+        place = self._places[rank]
+        return place.chunk.split(count)[0].split(place.n_ended)[1]
+
+    # ---- events
+
+    def handle(self, event: m.Event, now: float) -> list[m.Instruction]:
+        """What is to be done about an event.
+
+        Args:
+            event: What happened.
+            now: Seconds on a clock that never goes back.
+        """
+        self._now = now
+        self._take(event)
+        self._hand_out()
+        instructions, self._instructions = self._instructions, []
+        return instructions
+
+    @singledispatchmethod
+    def _take(self, event: object) -> None:
+        raise TypeError(f"{event!r} is no event")
+
+    @_take.register
+    def _(self, event: m.TimePassed) -> None:
+        """Some settings may have waited long enough."""
+
+    @_take.register
+    def _(self, event: m.WorkAdded) -> None:
+        self._backlog.add(event.ranges)
+
+    @_take.register
+    def _(self, event: m.NoMoreWork) -> None:
+        self._is_fed = False
+
+    @_take.register
+    def _(self, event: m.Draining) -> None:
+        self._is_draining = True
+
+    @_take.register
+    def _(self, event: m.PlaceReady) -> None:
+        place = self._places.setdefault(event.rank, _Place())
+        if place.state is PlaceState.STARTING:
+            place.state = PlaceState.IDLE
+
+    @_take.register
+    def _(self, event: m.SettingsEnded) -> None:
+        place = self._places[event.rank]
+        ended = self.ended_since(event.rank, event.count)
+        place.n_ended, place.held = event.count, None
+        if event.again:
+            attempt = place.chunk.attempt + 1
+            again = Chunk.of(event.again, attempt, is_alone=place.chunk.is_alone)
+            self._backlog.try_again(again, self._now + self.limits.retries.delay(attempt))
+        if not event.is_certain:
+            self._n_uncertain += len(ended)
+
+    @_take.register
+    def _(self, event: m.OutcomesConfirmed) -> None:
+        self._n_uncertain -= event.count
+
+    @_take.register
+    def _(self, event: m.RestReturned) -> None:
+        place = self._places[event.rank]
+        place.chunk, rest = place.chunk.through(event.last)
+        self._give_back(rest)
+
+    @_take.register
+    def _(self, event: m.ChunkOver) -> None:
+        place = self._places[event.rank]
+        self._pace.learn(place.n_ended, event.seconds)
+        self._give_back(place.unfinished)
+        place.state, place.chunk, place.n_ended = PlaceState.IDLE, _NOTHING, 0
+        place.held = None
+
+    @_take.register
+    def _(self, event: m.StepMade) -> None:
+        self._places[event.rank].held = event.index
+        if not self.limits.decides_steps:
+            self._answer(event.rank, event.index, goes_on=True)
+
+    @_take.register
+    def _(self, event: m.StepDecided) -> None:
+        self._answer(event.rank, event.index, goes_on=event.goes_on)
+
+    @_take.register
+    def _(self, event: m.PlaceGone) -> None:
+        place = self._places.pop(event.rank, _Place())
+        unfinished = place.unfinished
+        if not unfinished:
+            return
+        begun, rest = _begun_and_rest(unfinished, event)
+        self._give_back(rest)
+        if event.is_blameless:
+            self._lose_blameless(event.rank, begun)
+        elif event.culprit in begun:
+            for part in begun.around(event.culprit):
+                self._give_back(part)
+            self._blame(event.rank, replace(begun, ranges=(_only(event.culprit),)), event.status)
+        else:
+            self._suspect(event.rank, begun, event.status)
+
+    @_take.register
+    def _(self, event: m.AllPlacesGone) -> None:
+        suspects = [chunk for chunk in event.suspects if chunk]
+        suspected = {index for chunk in suspects for index in chunk}
+        for place in self._places.values():
+            for part in _without(place.unfinished, suspected):
+                self._give_back(part)
+        self._places.clear()
+        self._n_uncertain = 0
+        if len(suspects) == 1 and suspects[0].is_alone and len(suspects[0]) == 1:
+            self._blame(None, suspects[0], "killed")
+        else:
+            for chunk in suspects:
+                self._backlog.set_apart(chunk)
+
+    # ---- what follows from them
+
+    def _answer(self, rank: int, index: int, *, goes_on: bool) -> None:
+        place = self._places.get(rank)
+        if place is not None and place.held == index:
+            place.held = None
+            self._instructions.append(m.AnswerStep(rank, index, goes_on))
+
+    def _give_back(self, chunk: Chunk) -> None:
+        if chunk:
+            self._backlog.give_back(chunk)
+
+    def _blame(self, rank: int | None, culprit: Chunk, status: Status) -> None:
+        """One setting is to blame: it runs again, if it may, or that was its outcome."""
+        (index,), attempt = culprit, culprit.attempt
+        if self.limits.retries.allows(status, attempt):
+            again = replace(culprit, attempt=attempt + 1)
+            self._backlog.try_again(again, self._now + self.limits.retries.delay(attempt + 1))
+        else:
+            self._instructions.append(m.RecordLoss(rank, index, attempt, status))
+
+    def _suspect(self, rank: int, begun: Chunk, status: Status) -> None:
+        """A place has ended while no setting surely ran, as when it sends outcomes.
+
+        Settings that were together run again one by one. One that was by itself runs once more in
+        a new place while nothing else runs, and is to blame if that happens again.
+        """
+        if len(begun) > 1:
+            self._backlog.isolate(begun)
+        elif not begun.is_alone:
+            self._backlog.set_apart(begun)
+        else:
+            self._blame(rank, begun, status)
+
+    def _lose_blameless(self, rank: int, begun: Chunk) -> None:
+        for index in begun:
+            self._blameless_losses[index] += 1
+            if self._blameless_losses[index] < MOST_BLAMELESS:
+                self._give_back(replace(begun, ranges=(_only(index),)))
+            else:
+                self._instructions.append(m.RecordLoss(rank, index, begun.attempt, "killed"))
+
+    # ---- handing out
+
+    def _hand_out(self) -> None:
+        if self._is_draining:
+            return
+        if self._backlog.n_ready(self._now):
+            self._start_places()
+            for rank in self._in_state(PlaceState.IDLE):
+                chunk = self._backlog.take(self._chunk_size(), self._now)
+                if chunk is None:
+                    return
+                self._send(rank, chunk)
+        elif self._backlog.has_alone and not self.busy() and not self._n_uncertain:
+            self._hand_out_alone()
+
+    def _chunk_size(self) -> int:
+        if self.limits.one_by_one:
+            return 1
+        return self._pace.size(self._backlog.n_ready(self._now), self.limits.n_places)
+
+    def _hand_out_alone(self) -> None:
+        """One chunk to a new place, while nothing else runs: old ones may act at any time."""
+        used = [rank for rank, place in self._places.items() if place.is_used]
+        for rank in used:
+            if self._places[rank].state is PlaceState.IDLE:
+                self._places[rank].state = PlaceState.RETIRING
+                self._instructions.append(m.RetirePlace(rank))
+        if used:
+            return
+        if not self._places:
+            self._start(0)
+        for rank in self._in_state(PlaceState.IDLE)[:1]:
+            chunk = self._backlog.take_alone()
+            assert chunk is not None
+            self._send(rank, chunk)
+
+    def _start_places(self) -> None:
+        """Start places as far as there is work for them."""
+        free = len(self._in_state(PlaceState.IDLE)) + len(self._in_state(PlaceState.STARTING))
+        wanted = self._backlog.n_ready(self._now)
+        for rank in range(self.limits.n_places):
+            if free >= wanted:
+                return
+            if rank not in self._places:
+                self._start(rank)
+                free += 1
+
+    def _start(self, rank: int) -> None:
+        self._places[rank] = _Place()
+        self._instructions.append(m.StartPlace(rank))
+
+    def _send(self, rank: int, chunk: Chunk) -> None:
+        place = self._places[rank]
+        place.state, place.chunk, place.n_ended, place.is_used = PlaceState.BUSY, chunk, 0, True
+        self._instructions.append(m.SendChunk(rank, chunk))
+
+    def _in_state(self, state: PlaceState) -> list[int]:
+        return [rank for rank, place in self._places.items() if place.state is state]
+
+
+def _only(index: int) -> range:
+    return range(index, index + 1)
+
+
+def _begun_and_rest(unfinished: Chunk, event: m.PlaceGone) -> tuple[Chunk, Chunk]:
+    """What a place that ended may have begun, and what it has not begun."""
+    if event.culprit in unfinished:
+        assert event.culprit is not None
+        return unfinished.through(event.culprit)
+    if event.begun is None or not (event.begun or event.is_blameless):
+        return unfinished, _NOTHING
+    return unfinished.split(event.begun)
+
+
+def _without(chunk: Chunk, indices: set[int]) -> Iterable[Chunk]:
+    """The settings of a chunk that are not among these, as one chunk or none."""
+    if not indices & set(chunk):
+        return [chunk]
+    rest = Chunk.of((i for i in chunk if i not in indices), chunk.attempt, is_alone=chunk.is_alone)
+    return [rest]
+
