@@ -1,23 +1,17 @@
-"""One setting, tried as often as the options allow."""
+"""One attempt of a setting, and what is said of those that ended in an unusual way."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from superparams.errors.units import counted
 from superparams.executor.engines.contract import Options
-from superparams.outcomes.outcome import Outcome, Status
+from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
     from superparams.executor.worker import Program, Worker
-
-
-def again(status: Status, attempt: int, options: Options) -> bool:
-    """Whether an outcome of this attempt is not the last word."""
-    return attempt <= options.retries and status in options.retry_on
 
 
 def late(timeout: float) -> str:
@@ -32,22 +26,6 @@ def late_setup(name: str, options: Options) -> str:
         limit += " (the default with timeout: 10 times as long, 60 seconds at least)"
     cls = name.rpartition(".")[2]
     return f"TimeoutError: {cls}.setup() ran longer than {limit}; give more with setup_timeout="
-
-
-def run_setting(
-    worker: Worker, index: int, options: Options, on_again: Callable[[int], None]
-) -> Outcome:
-    """The last outcome of a setting that is tried as often as `options` allow.
-
-    on_again: told of each attempt but the first, as it begins.
-    """
-    attempt = 1
-    outcome = worker.run(index, attempt)
-    while again(outcome.status, attempt, options):
-        attempt += 1
-        on_again(attempt)
-        outcome = worker.run(index, attempt)
-    return outcome
 
 
 def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: int) -> Outcome:

@@ -1,4 +1,4 @@
-"""What every engine is: it is handed ranges of indices, and yields encoded outcomes."""
+"""What every engine is: it is fed ranges of indices, and yields encoded outcomes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, SupportsIndex, cast
 
 from superparams.errors import EngineError
+from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.scheduler import Retries
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ __all__ = [
     "Control",
     "Engine",
     "EngineName",
+    "Feed",
     "Options",
     "Todo",
     "has_processes",
@@ -31,8 +34,6 @@ __all__ = [
 
 # The engines that `run_all` knows by name.
 EngineName = Literal["serial", "threads", "processes"]
-# Ascending ranges of step 1 that do not overlap: a million settings are one range.
-Todo = Sequence[range]
 LEAST_SETUP = 60.0  # seconds: the smallest limit of `setup` that follows from `timeout`
 MOST = 100_000  # workers or devices; a larger number is a slip, and its list would fill the memory
 
@@ -43,7 +44,8 @@ class Options:
 
     num_proc: workers; timeout: seconds that `run` of a setting may take; setup_timeout: seconds
     that `setup` of a worker may take (see `setup_limit`); retries: extra attempts of a setting
-    whose outcome is in `retry_on`; start_method: "forkserver", "spawn" or "fork";
+    whose outcome is in `retry_on`; retry_wait: seconds before the second attempt, twice as many
+    before the third, and so on; start_method: "forkserver", "spawn" or "fork";
     threads_per_worker: BLAS and OpenMP threads of each worker; gpus: device names or their number,
     divided among the ranks; folder: the run folder, where logs/<rank>.log are written.
     """
@@ -53,6 +55,7 @@ class Options:
     setup_timeout: float | None = None
     retries: int = 0
     retry_on: frozenset[Status] = frozenset({"killed", "timeout"})
+    retry_wait: float = 0.0
     start_method: str | None = None
     threads_per_worker: int | None = None
     gpus: Sequence[str | int] | int | None = None
@@ -62,6 +65,8 @@ class Options:
         """Refuse what means nothing, and settle numbers of numpy and lists as plain ones."""
         self._settle("num_proc", _some, "give a whole number of workers, 1 or more")
         self._settle("retries", _whole, 0, "give a whole number of extra attempts, 0 or more")
+        if self.retry_wait != 0:
+            self._settle("retry_wait", _seconds, "give seconds, 0 or more")
         if self.timeout is not None:
             self._settle("timeout", _seconds, "give seconds above 0, or None for no limit")
         if self.setup_timeout is not None:
@@ -83,6 +88,11 @@ class Options:
         if self.setup_timeout is not None or self.timeout is None:
             return self.setup_timeout
         return max(LEAST_SETUP, 10 * self.timeout)
+
+    @property
+    def retry_policy(self) -> Retries:
+        """Which outcomes are followed by another attempt, and when."""
+        return Retries(self.retries, self.retry_on, self.retry_wait)
 
     def _settle(self, name: str, settled: Callable[..., object], *more: object) -> None:
         """Hold what `settled` makes of the option, or of its refusal make one that names it."""
@@ -215,10 +225,11 @@ class Engine(Protocol):
         ...
 
     def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes until every index of `todo` has one, or `control` ends the run.
 
+        A `Feed` may get more indices meanwhile; the engine waits for them until it is closed.
         `check` has seen the options before. Closing the iterator ends every worker.
         """
         ...

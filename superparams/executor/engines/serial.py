@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from superparams.executor.engines.attempts import run_setting
 from superparams.executor.engines.contract import (
     Activity,
     Control,
+    Feed,
     Options,
     Todo,
     has_processes,
     in_processes,
     refuse,
 )
+from superparams.executor.engines.drive import drive
+from superparams.executor.scheduler import Chunk, Limits, Scheduler
+from superparams.executor.scheduler import messages as m
 from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
@@ -40,7 +43,7 @@ class Serial:
 
     def __init__(self) -> None:
         """Nothing runs yet."""
-        self._running: tuple[int, float, int] | None = None
+        self._carrier: _SerialCarrier | None = None
 
     def check(self, options: Options) -> None:
         """Refuse options that take other processes; see `Engine.check`."""
@@ -59,54 +62,119 @@ class Serial:
 
     def activity(self) -> list[Activity]:
         """The one setting that runs, if any."""
-        running = self._running
+        running = self._carrier.running if self._carrier else None
         if running is None:
             return [Activity(0, None, 0.0)]
         index, begun, attempt = running
         return [Activity(0, index, time.monotonic() - begun, attempt)]
 
-    def _again(self, attempt: int) -> None:
-        if self._running is not None:
-            self._running = self._running[0], time.monotonic(), attempt
-
     def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
-        generators = getattr(program, "generators", None)
-        if generators is not None:
-            program.prepare()  # what a factory draws is not the first setting's
-        worker = program.enter(Place(0, 1, options.folder))
-        if generators is not None:
-            generators.keep()
-        try:
-            yield from self._batches(worker, todo, options, control)
-        finally:
-            self._running = None
-            worker.close()
-            if generators is not None:
-                generators.restore()
+        feed = Feed.of(todo)
+        scheduler = Scheduler(Limits(1, options.retry_policy), feed.first)
+        self._carrier = _SerialCarrier(program, feed, options, control)
+        yield from drive(self._carrier, scheduler, feed, control)
 
-    def _batches(
-        self, worker: Worker, todo: Todo, options: Options, control: Control
-    ) -> Iterator[bytes]:
-        batch: list[Outcome] = []
-        flushed, urgent = time.monotonic(), _URGENT
-        for index in (index for one in todo for index in one):
-            now = time.monotonic()
-            if batch and now - flushed > _FLUSH:
-                yield encode(batch)
-                batch, flushed = [], now
-            if control.draining:  # what it yields may be a reason for that
+
+class _SerialCarrier:
+    """This process as the one place.
+
+    Attributes:
+        running: The index of the setting that runs, since when, and its attempt.
+    """
+
+    def __init__(self, program: Program, feed: Feed, options: Options, control: Control) -> None:
+        self.running: tuple[int, float, int] | None = None
+        self._program = program
+        self._feed = feed
+        self._options = options
+        self._control = control
+        self._retries = options.retry_policy
+        self._worker: Worker | None = None
+        self._generators = getattr(program, "generators", None)
+        self._has_kept_generators = False
+        self._is_new = False
+        self._chunk: Chunk | None = None
+        self._batch: list[Outcome] = []
+        self._flushed, self._n_urgent = 0.0, _URGENT
+
+    def carry_out(self, instruction: m.Instruction) -> bytes:
+        if isinstance(instruction, m.StartPlace):
+            self._enter()
+        elif isinstance(instruction, m.SendChunk):
+            self._chunk = instruction.chunk
+        return b""
+
+    def _enter(self) -> None:
+        if self._generators is not None:
+            self._program.prepare()  # what a factory draws is not the first setting's
+        self._worker = self._program.enter(Place(0, 1, self._options.folder))
+        if self._generators is not None:
+            self._generators.keep()
+            self._has_kept_generators = True
+        self._is_new, self._flushed = True, time.monotonic()
+
+    def begin(self) -> None:
+        """Nothing is needed."""
+
+    def poll(
+        self, seconds: float, *, wants_rest: bool, has_room: bool
+    ) -> Iterator[m.Event | bytes]:
+        if self._is_new:
+            self._is_new = False
+            yield m.PlaceReady(0)
+        elif self._chunk is None:
+            yield from self._flush()
+            self._feed.wait(seconds)
+        if self._chunk is not None:
+            chunk, self._chunk = self._chunk, None
+            yield from self._run(chunk)
+
+    def _run(self, chunk: Chunk) -> Iterator[m.Event | bytes]:
+        assert self._worker is not None
+        begun, count, again = time.monotonic(), 0, list[int]()
+        attempt, run, now = chunk.attempt, self._worker.run, begun
+        for index in chunk:
+            if self._control.draining:  # what it yields may be a reason for that
                 break
-            self._running = index, now, 1
+            self.running = index, now, attempt
             try:
-                batch.append(run_setting(worker, index, options, self._again))
+                outcome = run(index, attempt)
             except KeyboardInterrupt:
-                if batch:
-                    yield encode(batch)
+                yield from self._flush()
                 raise
-            if urgent and batch[-1].status != "done":
-                flushed, urgent = 0.0, urgent - 1
+            count, now = count + 1, time.monotonic()
+            if outcome.status != "done":
+                if self._retries.allows(outcome.status, attempt):
+                    again.append(index)
+                    continue
+                if self._n_urgent:
+                    self._n_urgent -= 1
+                    self._flushed = 0.0
+            self._batch.append(outcome)
+            if now - self._flushed > _FLUSH:
+                yield from self._flush()
+                now = time.monotonic()
+        self.running = None
+        yield m.SettingsEnded(0, count, tuple(again))
+        yield m.ChunkOver(0, time.monotonic() - begun)
+
+    def _flush(self) -> Iterator[bytes]:
+        batch, self._batch = self._batch, []
+        self._flushed = time.monotonic()
         if batch:
             yield encode(batch)
+
+    def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
+        yield from self._flush()
+
+    def close(self) -> None:
+        self.running = None
+        try:
+            if self._worker is not None:
+                self._worker.close()
+        finally:
+            if self._has_kept_generators and self._generators is not None:
+                self._generators.restore()

@@ -1,0 +1,78 @@
+"""The settings of a run, to which more may be added while it runs."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from superparams.executor.scheduler import messages as m
+
+# Ascending ranges of step 1 that do not overlap: a million settings are one range.
+Todo = Sequence[range]
+
+
+class Feed:
+    """Ranges of indices to run; any thread may add some, until it is closed.
+
+    Args:
+        ranges: What is to run at first.
+        is_open: Whether more may be added.
+    """
+
+    def __init__(self, ranges: Todo = (), *, is_open: bool = False) -> None:
+        self.first = ranges
+        self.is_open = is_open
+        self._events: deque[m.Event] = deque()
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._wake: Callable[[], object] = self._changed.set
+        if not is_open:
+            self._events.append(m.NoMoreWork())
+
+    @classmethod
+    def of(cls, todo: Todo | Feed) -> Feed:
+        """A feed of these ranges alone; a feed is one already."""
+        return todo if isinstance(todo, Feed) else cls(todo)
+
+    def add(self, ranges: Todo) -> None:
+        """Have these run, too; no index may come twice.
+
+        Raises:
+            ValueError: When the feed is closed.
+        """
+        with self._lock:
+            if not self.is_open:
+                raise ValueError("a feed that is closed takes no more settings")
+            self._events.append(m.WorkAdded(ranges))
+        self._wake()
+
+    def close(self) -> None:
+        """Say that no more comes."""
+        with self._lock:
+            if self.is_open:
+                self.is_open = False
+                self._events.append(m.NoMoreWork())
+        self._wake()
+
+    # ---- the engine's side
+
+    def on_change(self, wake: Callable[[], object]) -> None:
+        """Call `wake` whenever there is news, in whatever thread that is."""
+        self._wake = wake
+
+    def news(self) -> list[m.Event]:
+        """What happened since it was last asked."""
+        self._changed.clear()
+        events: list[m.Event] = []
+        while self._events:
+            events.append(self._events.popleft())
+        return events
+
+    def wait(self, seconds: float) -> None:
+        """Wait for news, at most so long; for an engine without `on_change`."""
+        self._changed.wait(seconds)
+
+    def most_places(self, num_proc: int) -> int:
+        """How many places can have work."""
+        return num_proc if self.is_open else min(num_proc, sum(map(len, self.first)))
