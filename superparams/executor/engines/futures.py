@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import suppress
@@ -19,20 +20,24 @@ from typing import TYPE_CHECKING, Any
 from superparams.errors import EngineError, PayloadError
 from superparams.errors.units import counted
 from superparams.executor import payload
-from superparams.executor.engines.attempts import again, run_once
-from superparams.executor.engines.backlog import Backlog, Chunk, Pace
+from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
     Activity,
     Control,
+    Feed,
     Options,
     Todo,
     has_processes,
     in_processes,
     refuse,
 )
+from superparams.executor.engines.drive import drive
 from superparams.executor.payload import script
 from superparams.executor.payload.initializer import set_by
 from superparams.executor.process_state.random_generators import CANNOT_SEED
+from superparams.executor.scheduler import Chunk, Limits, Scheduler
+from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.pace import Pace
 from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
@@ -54,16 +59,20 @@ class Task:
     place: Place
     options: Options
     chunk: Chunk
-    kept: frozenset[str] = frozenset()  # names of the script that the executor's initializer sets
+    kept_names: frozenset[str] = frozenset()  # of the script, which the executor's initializer sets
 
 
 @dataclass(frozen=True)
 class Done:
-    """A chunk on its way back: encoded outcomes of its first `count` settings."""
+    """A chunk on its way back: encoded outcomes of its first `count` settings.
+
+    again: those of them that have no outcome, since they are to run again.
+    """
 
     data: bytes
     count: int
     seconds: float
+    again: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -79,7 +88,7 @@ class Futures:
     def __init__(self, executor: Executor) -> None:
         """Submit to `executor`."""
         self._executor = executor
-        self._pool: _ExecutorPool | None = None
+        self._carrier: _ExecutorCarrier | None = None
 
     def check(self, options: Options) -> None:
         """Refuse options that only the executor could honour; see `Engine.check`."""
@@ -95,112 +104,115 @@ class Futures:
         )
 
     def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
-        self._pool = _ExecutorPool(self._executor, program, todo, options, control)
-        return self._pool.outcomes()
+        feed = Feed.of(todo)
+        self._carrier = _ExecutorCarrier(self._executor, program, feed, options, control)
+        # Not in a thread of its own: executors that fork do so where settings are submitted.
+        yield from drive(self._carrier, self._carrier.scheduler, feed, control)
 
     def activity(self) -> list[Activity]:
         """The first setting of the chunk in each slot: an executor does not tell more."""
-        return self._pool.activity() if self._pool else []
+        return self._carrier.activity() if self._carrier else []
 
 
-class _ExecutorPool:
-    """One run on an executor."""
+class _ExecutorCarrier:
+    """The slots of one run on an executor."""
 
     def __init__(
-        self, executor: Executor, program: Program, todo: Todo, options: Options, control: Control
+        self, executor: Executor, program: Program, feed: Feed, options: Options, control: Control
     ) -> None:
         self._executor = executor
         self._program = program
+        self._feed = feed
         self._options = options
         self._control = control
-        self._backlog = Backlog(todo)
-        self._pace = Pace()
-        self._out: dict[Future[Done], tuple[Task, float]] = {}
+        limits = Limits(feed.most_places(options.num_proc), options.retry_policy)
+        self.scheduler = Scheduler(limits, feed.first)
+        self._submitted: dict[Future[Done], tuple[Task, float]] = {}
+        self._events: deque[m.Event] = deque()
         self._broken: BaseException | None = None
-        self._kept = set_by(getattr(executor, "_initializer", None))
-        self._limit = float("inf")
+        self._kept_names = set_by(getattr(executor, "_initializer", None))
+        self._packed: payload.Payload | None = None
+        self._handle: Any = None
+        self._patience_end = float("inf")
 
     def activity(self) -> list[Activity]:
         now = time.monotonic()
-        out = sorted(self._out.copy().values(), key=lambda one: one[0].place.rank)
-        return [Activity(t.place.rank, next(iter(t.chunk)), now - begun) for t, begun in out]
+        submitted = sorted(self._submitted.copy().values(), key=lambda one: one[0].place.rank)
+        return [Activity(t.place.rank, next(iter(t.chunk)), now - begun) for t, begun in submitted]
 
-    def outcomes(self) -> Iterator[bytes]:
-        if not self._backlog.remaining:
-            return
+    def begin(self) -> None:
         warm_up()
         self._program.prepare()
         if _forks(self._executor):
             self._program.script_changes = None  # workers have all that the script has changed
-        with payload.pack(self._program) as packed:
-            self._packed, self._handle = packed, packed.handle
-            try:
-                yield from self._loop()
-            finally:
-                self._release()
-        if self._broken is not None and self._backlog.remaining:
-            left = self._backlog.remaining
-            other = ', or give engine="processes", which replaces workers'
-            raise EngineError(
-                f"the executor broke ({self._broken}); {counted(left, 'setting')} not run: "
-                f"resume with a new executor{other if has_processes() else ''}"
-            )
+        self._packed = payload.pack(self._program)
+        self._packed.__enter__()
+        self._handle = self._packed.handle
 
-    def _loop(self) -> Iterator[bytes]:
-        while True:
-            self._submit()
-            if self._control.stopping:
-                self._cancel()
-            done = wait(self._out, timeout=0.1, return_when=FIRST_COMPLETED).done
-            late = self._control.stopping and time.monotonic() > self._patience_ends()
-            if not done and (late or not self._out):
-                return
-            for future in done:
-                task, begun = self._out.pop(future)
-                data = self._take(future, task, begun)
-                if data:
-                    yield data
+    def carry_out(self, instruction: m.Instruction) -> bytes:
+        if isinstance(instruction, m.StartPlace):
+            self._events.append(m.PlaceReady(instruction.rank))
+        elif isinstance(instruction, m.SendChunk):
+            self._submit(instruction.rank, instruction.chunk)
+        return b""
 
-    def _submit(self) -> None:
-        n_proc, folder = self._options.num_proc, self._options.folder
-        taken = {task.place.rank for task, _ in self._out.values()}
-        for rank in (rank for rank in range(n_proc) if rank not in taken):
-            if self._control.draining or self._broken is not None:
-                return
-            chunk = self._backlog.take(self._pace.size(self._backlog.remaining, n_proc))
-            if chunk is None:
-                return
-            place = Place(rank, n_proc, folder)
-            task = Task(self._handle, place, self._options, chunk, self._kept)
-            try:
-                future = self._executor.submit(run_chunk, task)
-            except BrokenExecutor as error:
-                self._broken = error
-                self._backlog.give_back(chunk)
-            else:
-                self._out[future] = task, time.monotonic()
+    def _submit(self, rank: int, chunk: Chunk) -> None:
+        place = Place(rank, self._options.num_proc, self._options.folder)
+        task = Task(self._handle, place, self._options, chunk, self._kept_names)
+        try:
+            future = self._executor.submit(run_chunk, task)
+        except BrokenExecutor as error:
+            self._note_broken(error)
+            self._events.append(m.ChunkOver(rank, 0.0))
+        else:
+            self._submitted[future] = task, time.monotonic()
 
-    def _take(self, future: Future[Done], task: Task, begun: float) -> bytes:
-        error = future.exception()
+    def _note_broken(self, error: BaseException) -> None:
+        self._broken = error
+        self._events.append(m.Draining())
+
+    def poll(
+        self, seconds: float, *, wants_rest: bool, has_room: bool
+    ) -> Iterator[m.Event | bytes]:
+        yield from self._next_events()
+        if not self._submitted:
+            self._feed.wait(seconds)
+            return
+        for future in wait(self._submitted, timeout=0.1, return_when=FIRST_COMPLETED).done:
+            task, begun = self._submitted.pop(future)
+            yield from self._take(future, task, begun)
+        yield from self._next_events()
+
+    def _next_events(self) -> Iterator[m.Event]:
+        while self._events:
+            yield self._events.popleft()
+
+    def _take(self, future: Future[Done], task: Task, begun: float) -> Iterator[m.Event | bytes]:
+        error, rank = future.exception(), task.place.rank
         if error is None:
             done = future.result()
-            self._pace.saw(done.count, done.seconds)
             self._control.note(done.notes)
-            if rest := task.chunk.split(done.count)[1]:
-                self._backlog.give_back(rest)
-            return done.data
-        if isinstance(error, BrokenExecutor):
-            self._broken = error
-            return encode(self._lost(task, begun, f"{type(error).__name__}: {error}"))
-        if isinstance(error, PayloadError) and self._handle is task.handle:
+            if done.data:
+                yield done.data
+            yield m.SettingsEnded(rank, done.count, done.again)
+            yield m.ChunkOver(rank, done.seconds)
+        elif isinstance(error, BrokenExecutor):
+            self._note_broken(error)
+            yield encode(self._lost(task, begun, f"{type(error).__name__}: {error}"))
+            yield m.SettingsEnded(rank, len(task.chunk))
+            yield m.ChunkOver(rank, 0.0)
+        elif isinstance(error, PayloadError) and self._packed is not None:
             # The worker may be on another host: from now on all bytes travel.
-            self._handle = self._packed.portable()
-            self._backlog.give_back(task.chunk)
-            return b""
-        raise error
+            if self._handle is self._packed.handle:
+                self._handle = self._packed.portable()
+            elif task.handle is self._handle:
+                raise error
+            yield m.ChunkOver(rank, 0.0)
+        else:
+            raise error
 
     def _lost(self, task: Task, begun: float, error: str) -> list[Outcome]:
         seconds = time.monotonic() - begun
@@ -217,26 +229,45 @@ class _ExecutorPool:
             for index in task.chunk
         ]
 
+    def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
+        """After a stop: outcomes of what ends within a moment."""
+        self._cancel()
+        while self._submitted and time.monotonic() < self._patience_ends():
+            items = list(self.poll(0.1, wants_rest=False, has_room=True))
+            yield from (item for item in items if isinstance(item, bytes))
+        if self._broken is not None and self.scheduler.remaining:
+            left = self.scheduler.remaining
+            other = ', or give engine="processes", which replaces workers'
+            raise EngineError(
+                f"the executor broke ({self._broken}); {counted(left, 'setting')} not run: "
+                f"resume with a new executor{other if has_processes() else ''}"
+            )
+
     def _cancel(self) -> None:
-        """Take back what has not begun; what runs on cannot be ended."""
-        for future in [one for one in self._out if one.cancel()]:
-            self._backlog.give_back(self._out.pop(future)[0].chunk)
+        """Take back what has not begun; what runs cannot be ended."""
+        for future in [one for one in self._submitted if one.cancel()]:
+            del self._submitted[future]
 
     def _patience_ends(self) -> float:
         """When workers are waited for no longer: half a second after it is first asked."""
-        self._limit = min(self._limit, time.monotonic() + _PATIENCE)
-        return self._limit
+        self._patience_end = min(self._patience_end, time.monotonic() + _PATIENCE)
+        return self._patience_end
 
-    def _release(self) -> None:
+    def close(self) -> None:
         """Wait a little for what runs, then have workers torn down, as far as they can be met."""
-        self._cancel()
-        left = wait(self._out, timeout=max(0.0, self._patience_ends() - time.monotonic())).not_done
-        self._out.clear()
-        if left or self._broken is not None:
+        if self._packed is None:
             return
-        uid = self._handle.uid
-        with suppress(Exception):  # the user may have shut the executor down
-            wait([self._executor.submit(release, uid) for _ in range(self._options.num_proc)], 5)
+        try:
+            self._cancel()
+            patience = max(0.0, self._patience_ends() - time.monotonic())
+            is_busy = bool(wait(self._submitted, timeout=patience).not_done)
+            self._submitted.clear()
+            if not is_busy and self._broken is None:
+                uid, submit = self._handle.uid, self._executor.submit
+                with suppress(Exception):  # the user may have shut the executor down
+                    wait([submit(release, uid) for _ in range(self._options.num_proc)], 5)
+        finally:
+            self._packed.__exit__(None, None, None)
 
 
 # ---- in the workers of the executor
@@ -262,32 +293,28 @@ _lock = threading.Lock()
 def run_chunk(task: Task) -> Done:
     """Run a chunk here; the worker is entered at the first one that this thread sees of a run."""
     begun = time.monotonic()
-    here = _enter(task)
-    rank = task.place.rank
-    batch: list[Outcome] = []
+    entered = _enter(task)
+    rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
+    count, batch, again = 0, list[Outcome](), list[int]()
     for index in task.chunk:
-        if batch and time.monotonic() - begun > _LONG:
+        if count and time.monotonic() - begun > _LONG:
             break
-        batch.append(_outcome(here, index, rank, task))
-        here.attached.refresh()
-    notes = tuple(getattr(here.program, "notes", ()))
-    return Done(encode(batch), len(batch), time.monotonic() - begun, notes)
-
-
-def _outcome(here: _Entered, index: int, rank: int, task: Task) -> Outcome:
-    attempt = task.chunk.attempt
-    outcome = run_once(here.program, here.worker, index, attempt, rank)
-    while again(outcome.status, attempt, task.options):
-        attempt += 1
-        here.attached.refresh()
-        outcome = run_once(here.program, here.worker, index, attempt, rank)
-    return outcome
+        outcome = run_once(entered.program, entered.worker, index, attempt, rank)
+        count += 1
+        if retries.allows(outcome.status, attempt):
+            again.append(index)
+        else:
+            batch.append(outcome)
+        entered.attached.refresh()
+    notes = tuple(getattr(entered.program, "notes", ()))
+    data = encode(batch) if batch else b""
+    return Done(data, count, time.monotonic() - begun, tuple(again), notes)
 
 
 def _enter(task: Task) -> _Entered:
     key = task.handle.uid, threading.get_ident()
     if key not in _entered:
-        script.keep(task.kept)
+        script.keep(task.kept_names)
         attached = payload.attach(task.handle)
         program: Program = attached.load()
         if threading.current_thread() is not threading.main_thread():
