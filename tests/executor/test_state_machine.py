@@ -157,12 +157,12 @@ class Engine(RuleBasedStateMachine):
         place.n_ended, place.step = count, None
         final = Chunk.of((i for i in ended if i not in again), ended.attempt)
         final = Chunk(final.ranges, final.attempt, ended.is_alone)
-        certain = not self.confirms_later or again != []
-        if certain:
-            self.accounted.update(final)
+        if self.confirms_later and final:
+            self.uncertain.append(final)
         else:
-            self.uncertain.append(ended)
-        self.carry_out(m.SettingsEnded(rank, count, tuple(again), is_certain=certain))
+            self.accounted.update(final)
+        is_certain = not (self.confirms_later and final)
+        self.carry_out(m.SettingsEnded(rank, count, tuple(again), is_certain=is_certain))
 
     @precondition(lambda self: self.uncertain)
     @rule()

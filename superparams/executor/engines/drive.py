@@ -57,6 +57,10 @@ class Carrier(Protocol):
         """End all that is left; called once, whatever happened."""
         ...
 
+    def explain(self, error: BaseException) -> BaseException:
+        """An error that a method raised as the user should read it."""
+        ...
+
 
 class Reader:
     """Who reads the outcomes, in whatever thread: the loop goes on while it is busy."""
@@ -96,6 +100,7 @@ class LoopThread:
         self, carrier: Carrier, scheduler: Scheduler, feed: Feed, control: Control
     ) -> None:
         self.reader = Reader()
+        self._carrier = carrier
         self._parts = carrier, scheduler, feed, control
         self._thread = threading.Thread(target=self._main, name="superparams-dispatch", daemon=True)
 
@@ -113,7 +118,7 @@ class LoopThread:
             for data in drive(*self._parts, self.reader):
                 self.reader.put(data)
         except BaseException as raised:
-            error = raised
+            error = self._carrier.explain(raised)
         self.reader.end(error)
 
 
@@ -130,11 +135,12 @@ def drive(
     def is_hurried() -> bool:
         return control.stopping or reader.is_gone
 
-    try:
+    def loop() -> Iterator[bytes]:
+        if is_hurried() or control.draining or not feed.most_places(1):
+            return
+        carrier.begin()
         yield from _look(carrier, scheduler, feed, control)
-        if not (is_hurried() or scheduler.is_over):
-            carrier.begin()
-            yield from _handle(carrier, scheduler, m.TimePassed())
+        yield from _handle(carrier, scheduler, m.TimePassed())
         while not (is_hurried() or scheduler.is_over):
             wants_rest = scheduler.wants_rest(time.monotonic())
             limit = _until_due(scheduler)
@@ -144,6 +150,13 @@ def drive(
                 else:
                     yield from _handle(carrier, scheduler, item)
             yield from _look(carrier, scheduler, feed, control)
+
+    try:
+        try:
+            yield from loop()
+        except Exception:
+            yield from carrier.finish(is_hurried=True)  # what has ended counts
+            raise
         yield from carrier.finish(is_hurried=is_hurried())
     finally:
         carrier.close()

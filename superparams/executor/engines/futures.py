@@ -253,6 +253,9 @@ class _ExecutorCarrier:
         self._patience_end = min(self._patience_end, time.monotonic() + _PATIENCE)
         return self._patience_end
 
+    def explain(self, error: BaseException) -> BaseException:
+        return error
+
     def close(self) -> None:
         """Wait a little for what runs, then have workers torn down, as far as they can be met."""
         if self._packed is None:

@@ -170,6 +170,9 @@ class _SerialCarrier:
     def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
         yield from self._flush()
 
+    def explain(self, error: BaseException) -> BaseException:
+        return error
+
     def close(self) -> None:
         self.running = None
         try:

@@ -182,6 +182,9 @@ class _ThreadCarrier:
         self._patience_end = min(self._patience_end, time.monotonic() + _PATIENCE)
         return self._patience_end
 
+    def explain(self, error: BaseException) -> BaseException:
+        return error
+
     def close(self) -> None:
         for place in self._places.values():
             place.end()

@@ -188,7 +188,7 @@ class Scheduler:
             again = Chunk.of(event.again, attempt, is_alone=place.chunk.is_alone)
             self._backlog.try_again(again, self._now + self.limits.retries.delay(attempt))
         if not event.is_certain:
-            self._n_uncertain += len(ended)
+            self._n_uncertain += len(ended) - len(event.again)
 
     @_take.register
     def _(self, event: m.OutcomesConfirmed) -> None:

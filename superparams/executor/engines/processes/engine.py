@@ -13,7 +13,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Activity, Control, Options, Todo
+from superparams.executor.engines.contract import Activity, Control, Feed, Options, Todo
+from superparams.executor.engines.drive import LoopThread
 from superparams.executor.engines.processes import (
     resources,
     template_handle,
@@ -21,8 +22,9 @@ from superparams.executor.engines.processes import (
     worker_output,
 )
 from superparams.executor.engines.processes.boot import Boot
-from superparams.executor.engines.processes.dispatch import Dispatch
 from superparams.executor.engines.processes.fork_safety import other_threads
+from superparams.executor.engines.processes.process_carrier import ProcessCarrier
+from superparams.executor.scheduler import Limits, Scheduler
 
 if TYPE_CHECKING:
     from superparams.executor.worker import Program
@@ -43,7 +45,7 @@ class Processes:
 
     def __init__(self) -> None:
         """Nothing runs yet."""
-        self._dispatch: Dispatch | None = None
+        self._carrier: ProcessCarrier | None = None
 
     def check(self, options: Options) -> None:
         """Refuse a start method that does not exist; see `Engine.check`."""
@@ -54,12 +56,13 @@ class Processes:
 
     def activity(self) -> list[Activity]:
         """What each worker runs, out of the memory that it shares."""
-        return self._dispatch.activity() if self._dispatch else []
+        return self._carrier.activity() if self._carrier else []
 
     def execute(
-        self, program: Program, todo: Todo, options: Options, control: Control
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
+        feed = Feed.of(todo)
         method = options.start_method or template_handle.default_method()
         threads = other_threads() if method == "fork" else []
         if threads:
@@ -68,7 +71,12 @@ class Processes:
         changes = getattr(program, "script_changes", None)
         if method != "fork" and changes:
             control.note([changes])
-        self._dispatch = Dispatch(program, todo, _boot(method, options, program, todo), control)
+        n_places = feed.most_places(options.num_proc)
+        if not n_places:
+            return
+        boot = _boot(method, options, program, feed.first)
+        self._carrier = carrier = ProcessCarrier(program, feed, boot, control)
+        scheduler = Scheduler(Limits(n_places, options.retry_policy), feed.first)
         if method != "forkserver" or options.gpus is not None:
             program.prepare()  # there is no template to do it once for all workers
         with ExitStack() as packed:
@@ -89,7 +97,16 @@ class Processes:
                 control.payload = made.sizes
                 return made.handle
 
-            yield from self._dispatch.outcomes(pack)
+            loop = LoopThread(carrier, scheduler, feed, control)
+            with loop as outcomes:
+                try:
+                    carrier.handles.put(pack())  # meanwhile the template loads its modules
+                    yield from outcomes
+                except BaseException:
+                    loop.reader.is_gone = True
+                    raise
+                finally:
+                    carrier.handles.put(None)
 
 
 def _no_fork(threads: list[str]) -> str:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from superparams.executor.engines.backlog import Chunk
+from superparams.executor.scheduler import Chunk
 
 _AWAKE = 1.0  # seconds without an answer after which the template may have been stopped
 # Without an answer for so long it is lost; a machine that sleeps has not looked so often meanwhile.
@@ -21,8 +21,8 @@ _LOST, _LOOKS = 30.0, 100
 class Unconfirmed:
     """Outcomes in the order in which they came, each with the settings that it is of."""
 
-    def __init__(self, release: Callable[[bytes], None]) -> None:
-        """release: called with each outcome that is certain."""
+    def __init__(self, release: Callable[[Chunk, bytes], object]) -> None:
+        """release: called with outcomes that are certain, and the settings that they are of."""
         self._release = release
         self._waiting: deque[tuple[int, Chunk, bytes]] = deque()
         self._asked = self._answered = 0
@@ -48,7 +48,7 @@ class Unconfirmed:
         """Release what came before this question."""
         self._answered = max(self._answered, number)
         while self._waiting and self._waiting[0][0] <= self._answered:
-            self._release(self._waiting.popleft()[2])
+            self._release(*self._waiting.popleft()[1:])
 
     def patience(self) -> str:
         """What a question that has no answer yet calls for: ``""``, ``"wake"`` or ``"end"``."""

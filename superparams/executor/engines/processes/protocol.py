@@ -31,6 +31,8 @@ class Kind(enum.IntEnum):
     READY = 7  # from a template (a: 1 when it forks workers, else a new handle) or a worker
     BROKEN = 8  # the same, but starting raised: a traceback
     DATA = 9  # worker: a parcel of outcomes; a: how many settings of the chunk have been sent
+    AGAIN = 17  # worker: settings, in the body, that the next parcel counts but has no outcome of,
+    # since they are to run again
     END = 10  # worker: as DATA, and the chunk is over; b: nanoseconds it took
     LEFT = 11  # worker: it has torn down what it set up, and ends
     PING = 14  # driver to template: answer with PONG and the same a

@@ -1,24 +1,25 @@
-"""What becomes of the settings of a worker that died: one is to blame, the others run again."""
+"""What is known of workers that ended: which setting they were at, and why they ended."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superparams.executor.engines.attempts import again, late_setup
+from superparams.executor.engines.attempts import late_setup
 from superparams.executor.engines.attempts import late as late_error
-from superparams.executor.engines.backlog import Backlog, Chunk
 from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.out_of_memory import OutOfMemory
 from superparams.executor.engines.processes.worker_cells import Mark
 from superparams.executor.engines.processes.worker_output import log_path
 from superparams.executor.engines.processes.worker_state import WorkerHandle
+from superparams.executor.scheduler import Chunk
+from superparams.executor.scheduler import messages as m
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Status
 
@@ -59,72 +60,44 @@ class End:
 
 
 class Losses:
-    """Accounts for dead workers."""
+    """What is known of settings whose worker has ended, for the scheduler and for their rows."""
 
-    def __init__(self, program: Program, options: Options, backlog: Backlog) -> None:
-        """What runs again goes back to `backlog`."""
+    def __init__(self, program: Program, options: Options) -> None:
         self._program = program
         self._options = options
-        self._backlog = backlog
         self._memory = OutOfMemory()
+        self._evidence: dict[str, Any] = {}
 
-    def account(self, worker: WorkerHandle, mark: Mark, end: End) -> bytes:
-        """Blame the setting of `mark`, which its worker was at; gives its outcome if final."""
+    def of_worker(self, worker: WorkerHandle, mark: Mark, end: End) -> m.PlaceGone:
+        """A worker has ended while it had settings; mark: what it was at."""
         rest = worker.unsent
         if worker.deadline_passed is not None and worker.deadline_passed.mark != mark:
-            self._backlog.give_back(rest)  # that setting ended just before its worker was killed
-            return b""
+            # The setting that was late ended just before its worker was killed.
+            return m.PlaceGone(worker.rank, begun=0, is_blameless=True)
+        self._evidence = self._known(worker, mark, end)
+        status = self._evidence["status"]
         if worker.spoiled:
-            first, last = begun_and_rest(rest, mark)
-            if first:
-                self._backlog.give_back(last)
-                rest = first
-        is_known = mark.index in rest and not worker.spoiled
-        index = mark.index if is_known else self._suspect(rest)
-        if index is None:
-            return b""
-        for part in rest.around(index):
-            self._backlog.give_back(part)
-        attempt = mark.attempt if mark.index == index else rest.attempt
-        return self._ended(index, attempt, rest, self._known(worker, mark, end))
+            begun = len(begun_and_rest(rest, mark)[0])
+            return m.PlaceGone(worker.rank, status=status, begun=begun or None)
+        culprit = mark.index if mark.index in rest else None
+        return m.PlaceGone(worker.rank, culprit, status)
 
-    def of_template(self, suspects: Sequence[Chunk], marks: Iterable[Mark]) -> bytes:
-        """The template died while `suspects` ran; gives the outcome if that is final.
+    def of_template(self, suspects: Sequence[Chunk], marks: Sequence[Mark]) -> None:
+        """The template has died while `suspects` ran, whose marks these are."""
+        indices = {index for chunk in suspects for index in chunk}
+        mark = next((one for one in marks if one.index in indices), Mark(-1, 0, 0, -1))
+        ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if mark.start else 0.0
+        self._evidence = {
+            "status": "killed",
+            "error": _TEMPLATE + (" (out of memory)" if self._memory.rose() else ""),
+            "started": time.time() - ran,
+            "seconds": ran,
+        }
 
-        Each runs again alone. One that was alone, when it happened again, is to blame.
-        """
-        if len(suspects) > 1 or not all(one.alone and len(one) == 1 for one in suspects):
-            for chunk in suspects:
-                self._backlog.set_apart(chunk)
-            return b""
-        for chunk in suspects:
-            (index,) = chunk
-            mark = next((one for one in marks if one.index == index), Mark(index, 0, 0, -1))
-            ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if mark.start else 0.0
-            error = _TEMPLATE + (" (out of memory)" if self._memory.rose() else "")
-            known = {"status": "killed", "error": error, "started": time.time() - ran}
-            return self._ended(index, chunk.attempt, chunk, {**known, "seconds": ran})
-        return b""
-
-    def _ended(self, index: int, attempt: int, chunk: Chunk, known: dict[str, Any]) -> bytes:
-        if again(known["status"], attempt, self._options):
-            self._backlog.try_again(index, attempt + 1, alone=chunk.alone)
-            return b""
-        return encode([self._program.outcome_of_lost(index, attempt=attempt, **known)])
-
-    def _suspect(self, rest: Chunk) -> int | None:
-        """Whom to blame when a worker dies while no setting runs, as when it sends outcomes.
-
-        Settings that were together run again one by one. One that was by itself runs once more in
-        a worker of its own, and is the one, should it happen again.
-        """
-        if len(rest) > 1:
-            self._backlog.isolate(rest)
-        elif not rest.alone:
-            self._backlog.set_apart(rest)
-        else:
-            return next(iter(rest))
-        return None
+    def outcome(self, loss: m.RecordLoss) -> bytes:
+        """The encoded outcome of a setting that was lost just now."""
+        known = {**self._evidence, "status": loss.status}
+        return encode([self._program.outcome_of_lost(loss.index, attempt=loss.attempt, **known)])
 
     def _known(self, worker: WorkerHandle, mark: Mark, end: End) -> dict[str, Any]:
         is_timed = mark.index >= 0 and not mark.in_setup

@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from superparams.executor.engines.attempts import again, late, run_once
+from superparams.executor.engines.attempts import late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
 from superparams.executor.engines.processes import worker_cells as cells
 from superparams.executor.engines.processes.boot import Boot
@@ -209,6 +209,7 @@ class _WorkerProcess:
         self._forks = ForkedChildren()
         self._cell = connection.cells.of(connection.rank)
         self._options = boot.options
+        self._retries = boot.options.retry_policy
         self._output = output
         self._parcels = Parcels()
         # Whether `setup` is to run before the next setting: its time is no setting's.
@@ -218,6 +219,7 @@ class _WorkerProcess:
         self._is_checked = True  # that the standard files are there, after what ran until now
         self._is_new = True  # the chunk: its first outcome tells what the others will be like
         self._batch: list[Outcome] = []
+        self._again: list[int] = []  # settings that ended, and are to run again
         self._sent = 0
         self._flushed = 0
         self._refresh = loaded.attached.refresh if loaded.attached else _nothing
@@ -263,7 +265,7 @@ class _WorkerProcess:
     def _run_range(self, indices: range, attempt: int, cut: int) -> int:
         """Run settings until the chunk is cut; gives how many."""
         cell, output, refresh, now = self._cell, self._output, self._refresh, time.monotonic_ns
-        log = output.mark() if output.logged else None
+        log, retries = output.mark() if output.logged else None, self._retries
         for done, index in enumerate(indices):
             if cell[cells.CUT] != cut:
                 return done
@@ -275,11 +277,14 @@ class _WorkerProcess:
             if log is not None:
                 outcome.log_start = log
                 outcome.log_end = log = output.mark()
-            self._batch.append(outcome)
-            if self._is_new:
-                self._is_new = False
-                self._parcels.expect(outcome)
-            cell[cells.UNSENT] = len(self._batch)
+            if retries.allows(outcome.status, attempt):
+                self._again.append(index)
+            else:
+                self._batch.append(outcome)
+                if self._is_new:
+                    self._is_new = False
+                    self._parcels.expect(outcome)
+            cell[cells.UNSENT] = len(self._batch) + len(self._again)
             if now() - self._flushed > _FLUSH_NS:
                 self._flush(Kind.DATA)
         return len(indices)
@@ -297,10 +302,6 @@ class _WorkerProcess:
                     # cost this one its output, or put that into a file that it opened.
                     self._refresh()
                     outcome = self._attempt(index, attempt, log)
-        while again(outcome.status, attempt, self._options):
-            attempt += 1
-            self._refresh()
-            outcome = self._attempt(index, attempt, log)
         return outcome
 
     def _attempt(self, index: int, attempt: int, log: int | None) -> Outcome:
@@ -336,7 +337,7 @@ class _WorkerProcess:
     def _on_urgent(self, *_: object) -> None:
         # Only while a setting runs: otherwise they are being worked on, and sent soon. And nothing
         # is imported here, where that setting may be in the midst of an import itself.
-        if self._batch and self._cell[cells.INDEX] >= 0 and not self._forked:
+        if (self._batch or self._again) and self._cell[cells.INDEX] >= 0 and not self._forked:
             self._flush(Kind.DATA, may_load=False)
 
     def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
@@ -358,8 +359,12 @@ class _WorkerProcess:
         if body is None:
             self._batch = batch
             return
-        self._sent += len(batch)
+        again, self._again = self._again, []
+        self._sent += len(batch) + len(again)
         now = time.monotonic_ns()
+        if again:
+            parts = protocol.pack_ranges([range(index, index + 1) for index in again])
+            self._connection.say(Frame(Kind.AGAIN, body=parts))
         self._connection.say(Frame(kind, self._sent, now - begun, body))
         self._cell[cells.UNSENT] = 0
         self._flushed = now

@@ -10,10 +10,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from superparams.executor.engines.backlog import Chunk
 from superparams.executor.engines.processes import protocol
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import Mark, anonymous_file
+from superparams.executor.scheduler import Chunk
 
 _MOST_STACK = 1 << 16  # bytes of a stack that are kept, the last ones
 
@@ -43,6 +43,7 @@ class WorkerHandle:
     Attributes:
         chunk: The settings that it was given last.
         sent: Of how many of these it has sent outcomes.
+        again: Which of the next ones that it sends have no outcome, since they are to run again.
         deadline_passed: Since when the time of its setting is up.
         cut: Since when the rest of its chunk is being taken back.
         urged: In which setting it was asked to send its outcomes.
@@ -58,6 +59,7 @@ class WorkerHandle:
     state: WorkerState = WorkerState.STARTING
     chunk: Chunk = field(default_factory=lambda: Chunk(()))
     sent: int = 0
+    again: list[int] = field(default_factory=list)
     deadline_passed: Since | None = None
     cut: Since | None = None
     urged: Mark | None = None
@@ -94,7 +96,7 @@ class WorkerHandle:
 
     def rest(self) -> None:
         """Its chunk is over."""
-        self.state, self.chunk, self.sent = WorkerState.IDLE, Chunk(()), 0
+        self.state, self.chunk, self.sent, self.again = WorkerState.IDLE, Chunk(()), 0, []
         self.deadline_passed = self.cut = self.urged = None
 
     def leave(self) -> None:
