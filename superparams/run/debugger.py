@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-from superparams.errors import safe_text
-from superparams.executor.worker import is_library_frame, skip_library_frames, traceback_text
+from superparams.errors import is_library_frame, safe_text, skip_library_frames, traceback_text
 
 __all__ = ["post_mortem"]
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from superparams.executor.engines.contract import Control
 from superparams.executor.payload import pack
-from superparams.executor.worker import Program, Worker
+from superparams.executor.program import Program
+from superparams.executor.worker import Worker
 from superparams.views.notebook import in_notebook
 
 __all__ = ["Interrupts"]

@@ -18,13 +18,13 @@ from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
 from superparams.errors import RunError
+from superparams.executor.code_names import generators_of
 from superparams.executor.code_snapshot import Snapshot
 from superparams.executor.engines.contract import Engine, Options
 from superparams.executor.engines.registry import check, find
 from superparams.executor.process_state import ProcessState, differences
-from superparams.executor.process_state.imported_packages import generators_of
 from superparams.executor.process_state.random_generators import CANNOT_SEED
-from superparams.executor.worker import Program
+from superparams.executor.program import Program
 from superparams.identity.code.fingerprint import Code, fingerprint
 from superparams.identity.code.project import project_root
 from superparams.identity.code.script_changes import note_of_changes

@@ -15,13 +15,12 @@ import pyarrow as pa
 
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys
-from superparams.errors import RunError, SettingFailed
+from superparams.errors import RunError, SettingFailed, traceback_text
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
 from superparams.executor.code_snapshot import installed
 from superparams.executor.engines.contract import Control
-from superparams.executor.payload.own_process import Origin
-from superparams.executor.worker import traceback_text
+from superparams.executor.fork_guard import ForkGuard
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import counts, seconds
 from superparams.run.code_record import HURRIED, PATIENCE, Keeping
@@ -80,14 +79,14 @@ def _run(
     space: Experiment, what: RunOptions, results: str | Path, control: Control, has_summary: bool
 ) -> Results:
     _keep_standard_files()
-    origin, name = Origin(), type(space).__name__
+    fork_guard, name = ForkGuard(), type(space).__name__
     try:
-        return _run_here(space, what, results, control, has_summary, origin)
+        return _run_here(space, what, results, control, has_summary, fork_guard)
     except BaseException as error:
-        origin.check(name, error)
+        fork_guard.check(name, error)
         raise
     finally:
-        origin.check(name)
+        fork_guard.check(name)
 
 
 def _run_here(
@@ -96,15 +95,15 @@ def _run_here(
     results: str | Path,
     control: Control,
     has_summary: bool,
-    origin: Origin,
+    fork_guard: ForkGuard,
 ) -> Results:
     began = time.monotonic()
     job = prepare(space, what, results)
-    origin.check(type(space).__name__)
+    fork_guard.check(type(space).__name__)
     has_progress = what.policy.progress
     run = shown = None
     if job.plan.n_todo:
-        run, shown = _execute(job, control, origin)
+        run, shown = _execute(job, control, fork_guard)
     elif has_progress:
         _tell(job.plan)
     found = _results(job, run, control.notes)
@@ -157,13 +156,13 @@ def _tell(planned: Plan) -> None:
         say(f"{settings}: {told}")
 
 
-def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Progress]:
+def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFolder, Progress]:
     assert job.carrier is not None
     keeping = Keeping(job)
     run = RunFolder.create(job.root, job.manifest(job.carrier.name))
     keeping.into(run)
     with Heartbeat(run):
-        return _execute_in(run, keeping, job, control, origin)
+        return _execute_in(run, keeping, job, control, fork_guard)
 
 
 def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
@@ -178,7 +177,7 @@ def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
 
 
 def _execute_in(
-    run: RunFolder, keeping: Keeping, job: Job, control: Control, origin: Origin
+    run: RunFolder, keeping: Keeping, job: Job, control: Control, fork_guard: ForkGuard
 ) -> tuple[RunFolder, Progress]:
     policy, carrier = job.policy, job.carrier
     assert carrier is not None
@@ -211,7 +210,7 @@ def _execute_in(
         ):
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():
-                for batch in _recorded(batches, ledger, origin):
+                for batch in _recorded(batches, ledger, fork_guard):
                     met = counts(batch)
                     shown.add(met, seconds(batch) if policy.progress else None)
                     job.returned.add(batch, met.get("done", 0))
@@ -227,14 +226,16 @@ def _execute_in(
     return run, shown
 
 
-def _recorded(batches: Iterator[bytes], ledger: Ledger, origin: Origin) -> Iterator[pa.RecordBatch]:
+def _recorded(
+    batches: Iterator[bytes], ledger: Ledger, fork_guard: ForkGuard
+) -> Iterator[pa.RecordBatch]:
     """Outcomes, once they are in the ledger."""
     try:
         for data in batches:
-            origin.check("a setting")
+            fork_guard.check("a setting")
             yield from ledger.append(data)
     finally:
-        origin.check("a setting")
+        fork_guard.check("a setting")
         close = getattr(batches, "close", None)
         if close is not None:
             close()

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, search
+from superparams.declare.experiment import Place
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Control, Engine, Options
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract
 from tests.contracts.programs import execute, rows, run
 from tests.timing import wait_for

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from superparams.declare.experiment import Place
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Engine, Options
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import FunctionProgram, execute, run
 from tests.runs import output

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.executor.worker import Program
+from superparams.executor.program import Program
 from tests.runs import output
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

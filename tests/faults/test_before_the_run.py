@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from superparams.executor.process_state.imported_packages import generators_of
+from superparams.executor.code_names import generators_of
 from superparams.run.job import prepare
 from superparams.run.options import asked
 from tests.runs import environment, tables

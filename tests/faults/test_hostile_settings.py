@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from superparams.declare.experiment import Place
 from superparams.executor.engines.processes import protocol
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.programs import Rows, run, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

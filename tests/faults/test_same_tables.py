@@ -26,8 +26,9 @@ from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, S
 
 import superparams.executor.worker
 from superparams import search, value
+from superparams.declare.experiment import Place
 from superparams.executor.engines.contract import Control, Options, Todo
-from superparams.executor.worker import Place, Program
+from superparams.executor.program import Program
 from superparams.outcomes.batches import encode
 
 # Set by `make same-tables`.

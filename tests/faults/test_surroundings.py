@@ -19,10 +19,10 @@ from typing import Any
 import psutil
 import pytest
 
+from superparams.declare.experiment import Place
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Control
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.engine import Hostile
 from tests.contracts.programs import FunctionProgram, execute, rows, run
 from tests.timing import PATIENCE, stretch, wait_for, within

@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
+from superparams.declare.experiment import Place
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.programs import Rows, rows, run
 from tests.contracts.programs import execute as execute_with
 from tests.timing import PATIENCE, scaled, stretch, wait_for

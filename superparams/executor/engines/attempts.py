@@ -12,7 +12,8 @@ from superparams.executor.engines.contract import Options
 from superparams.outcomes.outcome import Outcome, Status
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 
 def again(status: Status, attempt: int, options: Options) -> bool:

@@ -15,7 +15,7 @@ from superparams.errors import EngineError
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 __all__ = [
     "Activity",

@@ -16,9 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from superparams.declare.experiment import Place
 from superparams.errors import EngineError, PayloadError
 from superparams.errors.units import counted
 from superparams.executor import payload
+from superparams.executor.code_names import names_set_by
 from superparams.executor.engines.attempts import again, run_once
 from superparams.executor.engines.backlog import Backlog, Chunk, Pace
 from superparams.executor.engines.contract import (
@@ -31,14 +33,13 @@ from superparams.executor.engines.contract import (
     refuse,
 )
 from superparams.executor.payload import script
-from superparams.executor.payload.initializer import set_by
 from superparams.executor.process_state.random_generators import CANNOT_SEED
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 # How long an ended run waits for settings that no one can interrupt, seconds.
 _PATIENCE = 0.5
@@ -120,7 +121,7 @@ class _ExecutorPool:
         self._pace = Pace()
         self._out: dict[Future[Done], tuple[Task, float]] = {}
         self._broken: BaseException | None = None
-        self._kept = set_by(getattr(executor, "_initializer", None))
+        self._kept = names_set_by(getattr(executor, "_initializer", None))
         self._limit = float("inf")
 
     def activity(self) -> list[Activity]:

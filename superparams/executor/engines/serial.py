@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from superparams.declare.experiment import Place
 from superparams.executor.engines.attempts import run_setting
 from superparams.executor.engines.contract import (
     Activity,
@@ -16,12 +17,12 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 # Outcomes wait at most this long for company, seconds; the first failures not at all, since they
 # may be enough to end the run.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from superparams.declare.experiment import Place
 from superparams.executor.engines.attempts import again, run_once
 from superparams.executor.engines.contract import (
     Activity,
@@ -18,12 +19,12 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 # Outcomes wait at most this long for company, seconds.
 _FLUSH = 0.02

@@ -9,8 +9,7 @@ from collections.abc import Generator, Iterable, Mapping
 from pickle import PickleBuffer
 from typing import Any
 
-from superparams.executor.payload.segment import Segment
-from superparams.executor.payload.segment_layout import Region, aligned
+from superparams.executor.payload.segment import Region, Segment, aligned
 from superparams.executor.payload.shared_memory import Placement
 
 

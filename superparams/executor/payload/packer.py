@@ -10,8 +10,7 @@ from superparams.errors import PayloadError
 from superparams.executor.payload.attachment import Attached, Handle, attach
 from superparams.executor.payload.buffer_writer import Writer
 from superparams.executor.payload.free_memory import human
-from superparams.executor.payload.segment import Segment
-from superparams.executor.payload.segment_layout import head
+from superparams.executor.payload.segment import Segment, head
 
 # A pickle of up to this many bytes travels inside of the handle, and needs no segment.
 _INLINE = 16 * 1024

@@ -30,7 +30,7 @@ from superparams.executor.engines.processes.worker_losses import End, Losses, be
 from superparams.executor.engines.processes.worker_state import WorkerHandle, WorkerState
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 _TICK = 0.02  # seconds between looks at what workers do
 _LEAVING = 2.0  # seconds that torn down workers may take to end

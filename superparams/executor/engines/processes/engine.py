@@ -25,7 +25,7 @@ from superparams.executor.engines.processes.dispatch import Dispatch
 from superparams.executor.engines.processes.fork_safety import other_threads
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 _METHODS = ("forkserver", "spawn", "fork")
 

@@ -20,7 +20,7 @@ from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.worker_cells import Cells
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 # How long the template may take to end all workers before it is killed itself, seconds.
 _PATIENCE = 5.0

@@ -23,7 +23,7 @@ from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 _TEMPLATE = (
     "killed: the template process, the parent of all workers, died while this setting ran alone, "

@@ -23,6 +23,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from superparams.declare.experiment import Place
+from superparams.errors import traceback_text
 from superparams.executor.engines.attempts import again, late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
 from superparams.executor.engines.processes import worker_cells as cells
@@ -32,14 +34,14 @@ from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import Parcels
 from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_output import SameFiles, WorkerOutput
+from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.payload import script
-from superparams.executor.payload.own_process import Origin
-from superparams.executor.worker import Place, traceback_text
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
     from superparams.executor.payload import Attached, Handle, Payload
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 _FLUSH_NS = 20_000_000
 _QUICK = 0.1  # seconds of a setting that may run twice
@@ -205,7 +207,7 @@ class _WorkerProcess:
         self._rank = connection.rank
         self._connection = connection
         self._files = SameFiles(connection.channel.fileno(), connection.fault, connection.cells.fd)
-        self._origin = Origin()
+        self._fork_guard = ForkGuard()
         self._forks = ForkedChildren()
         self._cell = connection.cells.of(connection.rank)
         self._options = boot.options
@@ -340,7 +342,7 @@ class _WorkerProcess:
             self._flush(Kind.DATA, may_load=False)
 
     def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
-        self._origin.check("a setting")
+        self._fork_guard.check("a setting")
         if not self._files.are_same():
             os._exit(1)  # the driver sees that it ended while no setting ran
         if may_load:  # not within a setting, which may have turned them over for a while

@@ -26,7 +26,7 @@ class One(Experiment):
 """
 
 DRIVER = """
-from superparams.executor.worker import Program
+from superparams.executor.program import Program
 found = Program(One(), 1, "One").libraries()
 print(*found)
 print(One().run_all(2, progress=False).to_arrow()["unused"].to_pylist())
@@ -47,7 +47,7 @@ def test_an_imported_experiment_brings_what_its_module_imports(tmp_path: Path) -
 def test_values_bring_the_library_of_their_class(tmp_path: Path) -> None:
     text = """
 from superparams import Experiment, value
-from superparams.executor.worker import Program
+from superparams.executor.program import Program
 import decimal, numpy
 
 
@@ -94,7 +94,7 @@ import os, sys
 os.environ["DRIVER"] = str(os.getpid())
 sys.path.append("site-packages")
 from one import One
-from superparams.executor.worker import Program
+from superparams.executor.program import Program
 found = Program(One(), 1, 'One').libraries()
 print(found, One().run_all(2, progress=False).to_arrow()["has"].to_pylist())
 """
