@@ -18,8 +18,7 @@ from superparams.declare.presentation import RowMaker, row_of_field
 from superparams.executor.code_snapshot import Snapshot, import_changing, install
 from superparams.executor.experiment_modules import Package, adopt, packages
 from superparams.executor.fork_guard import ForkGuard, this_process
-from superparams.executor.payload.script import Names, Script
-from superparams.executor.payload.script import adopt as adopt_script
+from superparams.executor.payload.script import Script, UnusedDefinitions, adopt_script
 from superparams.executor.process_state import ProcessState
 from superparams.executor.process_state.random_generators import Generators, aside
 from superparams.executor.worker import Worker
@@ -152,12 +151,12 @@ class Program:
 
         The code comes first, since everything else is imported from it.
         """
-        content = [
-            (owner, x.content) for owner, x in _declarations_on_demand(self.space) if x.is_carried
-        ]
+        declarations = _declarations_on_demand(self.space)
         state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "snapshot", "_home")}
+        state["_content"] = [(owner, x.content) for owner, x in declarations if x.is_carried]
+        state["_unused_definitions"] = UnusedDefinitions()
         code = (self._main, Script.of_driver(), packages(), self.snapshot, self._home)
-        return Program._with_code, code, {**state, "_content": content, "_names": Names()}
+        return Program._with_code, code, state
 
     @classmethod
     def _with_code(
@@ -180,7 +179,7 @@ class Program:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         content = state.pop("_content")
-        state.pop("_names")
+        state.pop("_unused_definitions")
         is_elsewhere = self._home != this_process()
         if is_elsewhere:  # the declarations of the driver have their content already
             for owner, x in content:

@@ -171,7 +171,7 @@ def test_prepare_makes_what_is_left() -> None:
 def test_the_log_of_the_run_tells_the_size_of_the_payload() -> None:
     results = experiment()(data=np.ones(2**20)).run_all(2, progress=False)
     (log,) = results.root.glob("runs/*/logs/run.log")
-    assert re.fullmatch(r"payload: 8\.0 MiB shared, [\d.]+ KiB pickled\n", log.read_text())
+    assert re.fullmatch(r"payload: 8 MiB shared, [\d.]+ KiB pickled\n", log.read_text())
 
 
 MODULE = """

@@ -78,7 +78,7 @@ def test_17_no_room_for_the_payload_is_an_error_before_anything_runs(
     """The limit is one of file sizes, which memory that has no name is held to as well."""
     done = in_shell(tmp_path, "ulimit -f 4096", str(script(tmp_path, SHARES)), method)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("PayloadError no memory for 8.0 MiB of the payload"), done.stdout
+    assert done.stdout.startswith("PayloadError no memory for 8 MiB of the payload"), done.stdout
     assert [path.read_bytes() for path in tmp_path.glob("results/*/runs/*/ledger/*")] == []
 
 

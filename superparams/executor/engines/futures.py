@@ -288,7 +288,7 @@ def _outcome(here: _Entered, index: int, rank: int, task: Task) -> Outcome:
 def _enter(task: Task) -> _Entered:
     key = task.handle.uid, threading.get_ident()
     if key not in _entered:
-        script.keep(task.kept)
+        script.protect_names(task.kept)
         attached = payload.attach(task.handle)
         program: Program = attached.load()
         if threading.current_thread() is not threading.main_thread():

@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 if __name__ == "__mp_main__":
-    from superparams.executor.payload.script import in_pool
+    from superparams.executor.payload.script import names_for_pool
 
-    globals().update(in_pool())
+    globals().update(names_for_pool())

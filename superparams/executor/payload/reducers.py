@@ -15,9 +15,9 @@ from typing import Any, cast
 from cloudpickle import Pickler
 
 from superparams.executor.payload.buffer_writer import Writer
-from superparams.executor.payload.main_definitions import OfScript
-from superparams.executor.payload.references import by_name, own_instance
-from superparams.executor.payload.script import Names
+from superparams.executor.payload.main_definitions import ScriptReducer
+from superparams.executor.payload.references import by_name, instance_by_name
+from superparams.executor.payload.script import UnusedDefinitions
 
 _NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of a file's name
 _NAMED = (type, types.FunctionType)
@@ -62,7 +62,7 @@ class ReducingPickler(Pickler):
         super().__init__(file, protocol=5, buffer_callback=writer.take)
         self._writer = writer
         self._reducers: dict[type, Reducer | None] = {}
-        self._script = OfScript(self.globals_ref)
+        self._script = ScriptReducer(self.globals_ref)
 
     def reducer_override(self, obj: Any) -> Any:
         """As in `pickle.Pickler`."""
@@ -75,13 +75,13 @@ class ReducingPickler(Pickler):
             reduced = reducer(obj, self._writer)
             if reduced is not NotImplemented:
                 return reduced
-        if kind is Names:
-            return self._script.rest()
-        known = by_name(obj) if isinstance(obj, _NAMED) else own_instance(obj)
+        if kind is UnusedDefinitions:
+            return self._script.reduce_unused()
+        known = by_name(obj) if isinstance(obj, _NAMED) else instance_by_name(obj)
         if known is not None:
             return known
         made = super().reducer_override(obj)
-        return made if made is NotImplemented else self._script.reduced(obj, made)
+        return made if made is NotImplemented else self._script.reduce(obj, made)
 
 
 def _reducer_of(kind: type) -> Reducer | None:

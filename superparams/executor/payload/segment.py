@@ -11,12 +11,14 @@ import os
 import stat
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from superparams.errors import PayloadError
-from superparams.executor.payload.free_memory import demand, no_memory, release
+from superparams.errors.units import size as size_text
 
 _LINUX = sys.platform == "linux"
 # linux/fcntl.h and asm-generic/mman.h; not all of them are in the oldest Python that we run on.
@@ -25,6 +27,15 @@ _SEAL_SEAL, _SEAL_SHRINK, _SEAL_GROW, _SEAL_FUTURE_WRITE = 0x01, 0x02, 0x04, 0x1
 _MAP_NORESERVE = 0x4000
 _LARGEST_WRITE = 0x7FFF_F000  # bytes that Linux takes in one write()
 _ALIGNMENT = 64
+# Free memory is checked, and closed in the background, from this many bytes on: the check takes
+# 0.1 ms, and the system needs 60 ms to take back a gibibyte.
+_LARGE = 16 * 2**20
+_CGROUPS = Path("/sys/fs/cgroup")
+# An event for each file that is being closed in the background. (`Thread.join` may fail if several
+# threads join one thread.)
+_releasing: set[threading.Event] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_releasing.clear)
 _COUNT = struct.Struct("<Q")
 _REGION = struct.Struct("<IIQQ")
 
@@ -234,6 +245,113 @@ def map_privately(segment: Segment, start: int, size: int) -> mmap.mmap:
         return mmap.mmap(segment.fd, size, offset=start, **options)
     except (OSError, ValueError) as error:
         raise no_memory(size, f"it cannot be mapped: {error}") from error
+
+
+# ---- free memory
+
+
+def no_memory(size: int, reason: str) -> PayloadError:
+    """The error for `size` bytes of memory that the system refused."""
+    return PayloadError(
+        f"no memory for {size_text(size)} of the payload: {reason}. Free memory, raise the limit, "
+        "or keep the data in a file and open it with numpy.memmap, which is shared and not copied"
+    )
+
+
+def demand(size: int) -> None:
+    """Raise `PayloadError` if less than `size` bytes of memory are free.
+
+    A process that writes beyond the end of the memory is killed by the kernel without a message.
+    """
+    if size < _LARGE:
+        return
+    for done in tuple(_releasing):  # other threads change the set meanwhile
+        done.wait()
+    left = free_memory()
+    if left is not None and size > left:
+        raise no_memory(size, f"only {size_text(left)} are left")
+
+
+def release(fd: int) -> None:
+    """Close a file in memory, in the background if it is large."""
+    if os.fstat(fd).st_size < _LARGE:
+        os.close(fd)
+        return
+    done = threading.Event()
+    _releasing.add(done)
+    thread = threading.Thread(
+        target=_release, args=(fd, done), name="superparams-release", daemon=True
+    )
+    try:
+        thread.start()
+    except RuntimeError:  # there is no memory for a thread
+        _release(fd, done)
+
+
+def _release(fd: int, done: threading.Event) -> None:
+    try:
+        os.close(fd)
+    finally:
+        _releasing.discard(done)
+        done.set()
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still use, with swap; None if the system does not tell."""
+    system = _table(Path("/proc/meminfo"))
+    if "MemAvailable:" not in system:
+        return None
+    swap = system.get("SwapFree:", 0) * 1024
+    limits = [system["MemAvailable:"] * 1024, *_free_in_cgroups()]
+    return max(0, min(limits)) + swap
+
+
+def _free_in_cgroups() -> Iterator[int]:
+    for folder, limit_name, usage_name in _cgroup_folders():
+        limit, usage = _number(folder / limit_name), _number(folder / usage_name)
+        if limit is not None and usage is not None:
+            statistics = _table(folder / "memory.stat")
+            # Pages of files count as used, but the kernel frees them on demand.
+            cache = sum(
+                statistics.get(f"total_{name}", statistics.get(name, 0))
+                for name in ("active_file", "inactive_file")
+            )
+            yield limit - max(0, usage - cache)
+
+
+def _cgroup_folders() -> Iterator[tuple[Path, str, str]]:
+    for line in _text(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, limit, usage = _CGROUPS, "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            root = _CGROUPS / "memory"
+            limit, usage = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        folder = root / path.lstrip("/")
+        # In a container the path may be that of the host, so that only the root exists.
+        for parent in (folder, *folder.parents):
+            yield parent, limit, usage
+            if parent == root:
+                break
+
+
+def _table(path: Path) -> dict[str, int]:
+    rows = (line.split() for line in _text(path).splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 # ---- the layout of a payload

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from superparams.errors import PayloadError
-from superparams.executor.payload.free_memory import no_memory
-from superparams.executor.payload.segment import Segment, open_file
+from superparams.executor.payload.segment import Segment, no_memory, open_file
 
 if TYPE_CHECKING:
     import numpy as np

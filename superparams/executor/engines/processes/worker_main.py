@@ -103,7 +103,7 @@ def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, f
         if forked:
             _part_from_parent(boot)
             if boot.method == "fork":
-                script.hand_on(_whole_script)
+                script.share_with_pools(_whole_script)
         loaded = loaded or load(boot)
         options = boot.options
         worker = loaded.program.enter(Place(connection.rank, options.num_proc, options.folder))
@@ -123,7 +123,7 @@ def load(boot: Boot) -> LoadedProgram:
 
     attached = payload.attach(boot.handle)
     program: Program = attached.load()
-    script.hand_on(lambda: boot.handle)
+    script.share_with_pools(lambda: boot.handle)
     surround = getattr(program, "surround", None)
     if surround is not None:
         surround()
