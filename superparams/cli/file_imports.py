@@ -18,7 +18,7 @@ from superparams.cli.name_lookup import Found, Root
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
-from superparams.executor.experiment_modules import Package, import_file, install
+from superparams.executor.experiment_modules import Package, import_file, package_of
 
 __all__ = ["Broken", "LoadedFile", "load", "load_each"]
 
@@ -77,7 +77,7 @@ def load_each(root: Root, found: Iterable[Found]) -> Iterator[LoadedFile]:
     Raises:
         CommandError: When a class is asked for that its file does not have.
     """
-    package = install(root.folder)
+    package = package_of(root.folder)
     _extend_path(root)
     for one in found:
         imported = _imported(root, package, one)

@@ -15,8 +15,12 @@ from superparams.declare.layout import known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params
 from superparams.declare.presentation import RowMaker, row_of_field
-from superparams.executor.code_snapshot import Snapshot, import_changing, install
-from superparams.executor.experiment_modules import Package, adopt, packages
+from superparams.executor.code_snapshot import Snapshot, import_from, import_patching_modules
+from superparams.executor.experiment_modules import (
+    Package,
+    adopt_packages,
+    experiment_packages,
+)
 from superparams.executor.fork_guard import ForkGuard, this_process
 from superparams.executor.payload.script import Script, UnusedDefinitions, adopt_script
 from superparams.executor.process_state import ProcessState
@@ -115,7 +119,7 @@ class Program:
             place: The rank of the worker, the number of workers, and the folder of the run.
         """
         if self._home != this_process():
-            install(self.snapshot)  # a fork was not made from a pickle, which installs it
+            import_from(self.snapshot)  # a fork was not made from a pickle, which installs it
             self.notes += self.surroundings.apply()
         else:
             self.surroundings.apply_to_thread()
@@ -155,7 +159,7 @@ class Program:
         state = {n: x for n, x in self.__dict__.items() if n not in ("_main", "snapshot", "_home")}
         state["_content"] = [(owner, x.content) for owner, x in declarations if x.is_carried]
         state["_unused_definitions"] = UnusedDefinitions()
-        code = (self._main, Script.of_driver(), packages(), self.snapshot, self._home)
+        code = (self._main, Script.of_driver(), experiment_packages(), self.snapshot, self._home)
         return Program._with_code, code, state
 
     @classmethod
@@ -163,7 +167,7 @@ class Program:
         cls,
         main: str,
         script: Script,
-        experiment_packages: list[Package],
+        packages: list[Package],
         snapshot: Snapshot,
         home: str,
     ) -> Program:
@@ -171,8 +175,8 @@ class Program:
         if home != this_process():
             set_main_name(main)
             adopt_script(script)
-            adopt(experiment_packages)
-            install(snapshot)
+            adopt_packages(packages)
+            import_from(snapshot)
         program = cls.__new__(cls)
         program._main, program.snapshot, program._home = main, snapshot, home
         return program
@@ -184,7 +188,7 @@ class Program:
         if is_elsewhere:  # the declarations of the driver have their content already
             for owner, x in content:
                 _declaration_of(owner).carry(x)
-            import_changing(self.snapshot)
+            import_patching_modules(self.snapshot)
         self.__dict__.update(state)
         if is_elsewhere and self.script_changes:
             self.notes = [*self.notes, self.script_changes]

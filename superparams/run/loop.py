@@ -18,7 +18,7 @@ from superparams.declare.keys import Keys
 from superparams.errors import RunError, SettingFailed, traceback_text
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
-from superparams.executor.code_snapshot import installed
+from superparams.executor.code_snapshot import importing_from
 from superparams.executor.engines.contract import Control
 from superparams.executor.fork_guard import ForkGuard
 from superparams.identity.code.fingerprint import fingerprint
@@ -206,7 +206,7 @@ def _execute_in(
             Ledger(run.ledger) as ledger,
             Interrupts(control) as interrupts,
             shown,
-            installed(job.program.snapshot),  # for what is imported here while it goes on
+            importing_from(job.program.snapshot),  # for what is imported here while it goes on
         ):
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():

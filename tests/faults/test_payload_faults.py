@@ -181,7 +181,7 @@ def test_the_limit_of_a_container_is_told(small_cgroup: Path, action: str) -> No
     # Zeros that nobody has written take no memory: what is too large is the payload.
     done = run_python(failing(action), before=f"echo $$ > {small_cgroup / 'cgroup.procs'}")
     assert done.returncode != -signal.SIGKILL
-    says_no_memory(done, "1.0 GiB")
+    says_no_memory(done, "1 GiB")
 
 
 # --- 18: a setting writes into what is shared ---------------------------------------------------

@@ -108,7 +108,7 @@ def pack(obj: object, *, threshold: int = 64 * 1024, name: str | None = None) ->
 def _pickle(obj: object, name: str, writer: Writer) -> tuple[Payload, Mapping[Any, Any]]:
     """A payload, and the arrays that share memory, which need a second pass."""
     # Workers import this module, and need no cloudpickle.
-    from superparams.executor.payload.pickling_errors import blame
+    from superparams.executor.payload.pickling_errors import unpicklable
     from superparams.executor.payload.reducers import ReducingPickler
 
     chunks = _Chunks()
@@ -125,7 +125,7 @@ def _pickle(obj: object, name: str, writer: Writer) -> tuple[Payload, Mapping[An
             ) from error
         if isinstance(error, PayloadError) or not isinstance(error, Exception):
             raise
-        raise blame(obj, name, error) from error
+        raise unpicklable(obj, name, error) from error
 
 
 def _groups(writer: Writer) -> Mapping[Any, Any]:

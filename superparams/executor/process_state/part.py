@@ -1,4 +1,4 @@
-"""One part of the process-wide settings, with functions to read, apply and show it."""
+"""A part of the process-wide settings, with functions to read, apply and show it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ class Part:
 
     Attributes:
         name: The name in notes and in run.json.
-        module: The module that these settings belong to; without it they have their defaults.
-        take: Reads the values that differ from the defaults.
+        module: The module of these settings, which have their defaults while it is not loaded.
+        read: Reads the values that differ from the defaults.
         apply: Sets these values, and all others to their defaults.
         waits: Whether to apply the values only when other code loads `module`.
         is_of_thread: Whether a new thread begins with the defaults.
         defaults: The default values, as far as they are known.
-        show: Makes the values that are recorded.
-        tell: Makes a sentence about a recorded value that was and is another; None for the usual.
+        show: Makes the values for run.json.
+        describe_change: Makes a sentence from an earlier and a present value in run.json; None for
+            the usual sentence.
     """
 
     name: str
     module: str
-    take: Callable[[Notes], dict[str, Any]]
+    read: Callable[[Notes], dict[str, Any]]
     apply: Callable[[Mapping[str, Any], Notes], None]
     waits: bool = False
     is_of_thread: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     show: Callable[[Mapping[str, Any], str], dict[str, Any]] = _plain
-    tell: Callable[[str, str], str] | None = None
+    describe_change: Callable[[str, str], str] | None = None
 
 
 def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
