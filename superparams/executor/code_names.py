@@ -15,9 +15,10 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
+from superparams.adapters.libraries import library_of
 from superparams.executor.process_state.random_generators import Generators, instances
 from superparams.identity.code.roots import is_installed
-from superparams.identity.module_names import is_fileless, library_of, module_name
+from superparams.identity.module_names import is_fileless, module_name
 
 __all__ = ["generators_of", "libraries_of", "names_set_by"]
 

@@ -22,7 +22,6 @@ __all__ = [
     "class_name",
     "class_of",
     "is_fileless",
-    "library_of",
     "main_name",
     "module_file",
     "module_name",
@@ -93,12 +92,6 @@ def _import_name(file: Path) -> str:
         names.insert(0, folder.name)
         folder = folder.parent
     return ".".join(names)
-
-
-def library_of(kind: type[Any]) -> str:
-    """The package that a class is defined in; empty where its ``__module__`` is not a name."""
-    module: Any = kind.__module__
-    return module.partition(".")[0] if isinstance(module, str) else ""
 
 
 def module_name(name: str | None) -> str:

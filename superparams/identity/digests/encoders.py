@@ -8,7 +8,6 @@ import dataclasses
 import datetime
 import enum
 import functools
-import importlib
 import io
 import pathlib
 import re
@@ -18,6 +17,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
+from superparams.adapters.libraries import adapter_for
 from superparams.identity.digests.canonical import canonical, hints
 from superparams.identity.digests.encoding import (
     Encoder,
@@ -37,7 +37,6 @@ from superparams.identity.digests.object_state import encode_object
 from superparams.identity.module_names import (
     class_name,
     class_of,
-    library_of,
     module_name,
     object_name,
 )
@@ -45,36 +44,16 @@ from superparams.space.groups import FIELDS
 
 __all__ = ["find_encoder"]
 
-# The modules that know the classes of a library; loaded for a value of the library only.
-_LIBRARIES = {
-    "numpy": "superparams.identity.digests.array_contents",
-    "scipy": "superparams.identity.digests.array_contents",
-    "torch": "superparams.identity.digests.array_contents",
-    "pandas": "superparams.identity.digests.table_contents",
-    "polars": "superparams.identity.digests.table_contents",
-    "pyarrow": "superparams.identity.digests.table_contents",
-}
-
 
 def find_encoder(kind: type[Any]) -> Encoder:
     """The encoder for values of the class `kind`."""
-    found = _of_library(kind)
-    if found is not None:
-        return found
+    adapter = adapter_for(kind)
+    if adapter is not None and adapter.digest is not None:
+        return adapter.digest
     for test, function in _TRAITS:
         if test(kind):
             return function
     return encode_object
-
-
-def _of_library(kind: type[Any]) -> Encoder | None:
-    for parent in kind.__mro__:
-        module = _LIBRARIES.get(library_of(parent))
-        if module is not None:
-            found: Encoder | None = importlib.import_module(module).find_encoder(kind)
-            if found is not None:
-                return found
-    return None
 
 
 def _class_text(value: Any) -> bytes:

@@ -21,9 +21,11 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
-from superparams.identity.digests.buffers import buffer_digest
+from superparams.adapters.libraries import library_of
+from superparams.identity.digests.buffers import LEAF, buffer_digest, leaves_digest
+from superparams.identity.module_names import class_name
 
 __all__ = [
     "Encoder",
@@ -71,6 +73,46 @@ class Walk:
         if found is None:
             found = _ENCODERS[kind] = next(find(kind) for find in finders)
         return found(value, self)
+
+    # ---- what adapters make encodings with: see `superparams.adapters.adapter.Digests`
+
+    short: ClassVar[int] = SHORT
+
+    def items(self, values: Iterable[Any]) -> list[bytes]:
+        """The encodings of `values` in their order."""
+        return encode_items(values, self)
+
+    def text(self, value: str) -> bytes:
+        """The encoding of a string."""
+        return text(value)
+
+    def pack(self, tag: str, *parts: bytes) -> bytes:
+        """The encoding of a value of the kind `tag` that is made of encoded `parts`."""
+        return pack(tag, *parts)
+
+    def elements(self, count: int, size: int, part: Callable[[int, int], Any]) -> bytes:
+        """The encoding of `count` elements of `size` bytes: those of the bytes, by their hash.
+
+        Args:
+            count: The number of elements.
+            size: The bytes of an element.
+            part: ``part(start, stop)`` returns a contiguous buffer of the elements [start, stop).
+        """
+        items = max(1, LEAF // size)
+        hashed = leaves_digest(lambda i: part(i * items, (i + 1) * items), -(-count // items))
+        return b"B%x:%b" % (count * size, hashed)
+
+    def whole(self, value: object, encode: Encoder) -> bytes:
+        """``encode(value, self)``, guarded and shortened as by `compound`."""
+        return compound(encode)(value, self)
+
+    def class_name(self, kind: type[Any], library: str | None = None) -> str:
+        """The name of a class; those of `library` count without their module."""
+        return f"{library}.{kind.__name__}" if library_of(kind) == library else class_name(kind)
+
+    def unstable(self, value: object, reason: str) -> Unstable:
+        """The error for a value without stable content."""
+        return Unstable(value, reason)
 
 
 Encoder = Callable[[Any, Walk], bytes]
