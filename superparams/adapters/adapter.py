@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pickle import PickleBuffer
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 __all__ = ["Adapter", "Buffers", "Cells", "Digests", "Library", "Same"]
 
@@ -26,10 +26,8 @@ Copy = Callable[[Any], Any]
 class Digests(Protocol):
     """What a digest is made with. Equal content gives equal bytes, other content does not."""
 
-    @property
-    def short(self) -> int:
-        """Bytes up to this number stand in an encoding as they are; of more, their hash does."""
-        ...
+    short: ClassVar[int]
+    """Bytes up to this number stand in an encoding as they are; of more, their hash does."""
 
     def encode(self, value: Any) -> bytes:
         """The encoding of a value of any kind, such as a part."""
@@ -61,8 +59,8 @@ class Digests(Protocol):
         """``encode(value, self)`` for a value that holds others: it may be large or hold itself."""
         ...
 
-    def class_name(self, kind: type[Any], library: str | None = None) -> str:
-        """The name of a class, the same in every process.
+    def class_name(self, value: Any, library: str | None = None) -> str:
+        """The name of the class of a value, the same in every process.
 
         Classes of `library` count without their module, since libraries move them.
         """

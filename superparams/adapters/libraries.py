@@ -62,6 +62,8 @@ def library_of(kind: type[Any]) -> str:
 
 
 def _find(kind: type[Any]) -> Adapter | None:
+    if hasattr(kind, "__superparams_fields__"):
+        return None
     for parent in kind.__mro__:
         library = library_named(library_of(parent))
         if library is not None and parent.__name__ in library.adapters:
@@ -79,6 +81,7 @@ def library_named(name: str) -> Library | None:
         return _libraries[name]
     except KeyError:
         pass
+    found: Library | None
     if name in _OURS:
         found = importlib.import_module(_OURS[name]).LIBRARY
     else:

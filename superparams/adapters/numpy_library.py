@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Cells, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Cells, Digests, Library, Same
 
 __all__ = ["LIBRARY", "array_cell", "array_content", "read_only", "time_cell"]
 
@@ -112,9 +112,9 @@ def _digest(array: Array, digests: Digests) -> bytes:
 
 
 def _encoded(array: Array, digests: Digests) -> bytes:
-    kind: Any = type(array)
+    kind = array.__class__
     is_plain = kind.__module__ == "numpy" and kind.__name__ in ("ndarray", "memmap")
-    name = "array" if is_plain else digests.class_name(kind)
+    name = "array" if is_plain else digests.class_name(array)
     # A plain view, since subclasses change what indexing and reshaping give.
     content = array_content(array.view(_ndarray()), digests)
     return digests.pack("array", digests.text(name), content)
@@ -226,14 +226,14 @@ def array_cell(value: Any, cells: Cells) -> Any:
     """
     import numpy as np
 
-    array = np.asarray(value)
+    array: Any = np.asarray(value)
     if array.ndim == 0:
         return cells.any(array[()])
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         return cells.items([array[i] for i in range(array.shape[0])])
     import pyarrow as pa
 
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    native: Any = array.astype(array.dtype.newbyteorder("="), copy=False)
     if native.dtype.itemsize == 2 and native.dtype.kind == "f":
         native = native.astype("float32")
     form = pa.from_numpy_dtype(native.dtype)
@@ -298,6 +298,32 @@ def _column_type(kind: type[Any]) -> Any:
     return pa.from_numpy_dtype(dtype) if dtype.char in "?bhilqBHILQfd" else None
 
 
+# ---- sharing
+
+
+def _share(array: Array, buffers: Buffers) -> Any:
+    from superparams.adapters.array_memory import reduce_array
+
+    return reduce_array(array, buffers)
+
+
+def _share_masked(array: Array, buffers: Buffers) -> Any:
+    from superparams.adapters.array_memory import reduce_masked
+
+    return reduce_masked(array, buffers)
+
+
+def _share_generator(generator: Any, _: Buffers) -> Any:
+    """The generator of the module by reference: functions such as `numpy.random.random` use it."""
+    module: Any = sys.modules["numpy.random.mtrand"]
+    return (getattr, (module, "_rand")) if generator is module._rand else NotImplemented
+
+
+def _share_limits(limits: Any, _: Buffers) -> Any:
+    """The limits of a dtype by that dtype: the pickle of some numpys does not load."""
+    return type(limits), (limits.dtype,)
+
+
 # ---- all classes
 
 _ARRAY: Final = Adapter(
@@ -307,6 +333,7 @@ _ARRAY: Final = Adapter(
     digest=_digest,
     cell=array_cell,
     record=_record,
+    share=_share,
 )
 _SCALAR: Final = Adapter(
     is_immutable=True,
@@ -314,14 +341,17 @@ _SCALAR: Final = Adapter(
     cell=_scalar_cell,
     column_type=_column_type,
 )
-_GENERATOR: Final = Adapter(copy=_deep_copy)
 
 LIBRARY: Final = Library(
     "numpy",
     {
         "ndarray": _ARRAY,
         "MaskedArray": replace(
-            _ARRAY, equal=_equal_masked, digest=_digest_masked, cell=_masked_cell
+            _ARRAY,
+            equal=_equal_masked,
+            digest=_digest_masked,
+            cell=_masked_cell,
+            share=_share_masked,
         ),
         "generic": _SCALAR,
         "bool": replace(_SCALAR, is_bool=True),
@@ -329,7 +359,8 @@ LIBRARY: Final = Library(
         "void": replace(_SCALAR, is_immutable=False, equal=_equal_records, copy=_deep_copy),
         "dtype": Adapter(digest=_digest_dtype),
         "ufunc": Adapter(digest=_digest_ufunc),
-        "Generator": _GENERATOR,
-        "RandomState": _GENERATOR,
+        "Generator": Adapter(copy=_deep_copy),
+        "RandomState": Adapter(copy=_deep_copy, share=_share_generator),
+        "finfo": Adapter(share=_share_limits),
     },
 )

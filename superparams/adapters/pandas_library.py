@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Cells, Copy, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Cells, Copy, Digests, Library, Same
 from superparams.adapters.numpy_library import array_cell, time_cell
 from superparams.adapters.pyarrow_library import arrow_values
 
@@ -136,7 +136,7 @@ def _digest_array(value: Any, digests: Digests) -> bytes:
 
 
 def _name(value: Any, digests: Digests) -> bytes:
-    return digests.text(digests.class_name(type(value), "pandas"))
+    return digests.text(digests.class_name(value, "pandas"))
 
 
 def _encoded_index(value: Any, digests: Digests) -> bytes:
@@ -224,6 +224,43 @@ def _column(series: Any, cells: Cells) -> tuple[Any, str | None]:
         return cells.column(series.tolist())
 
 
+# ---- sharing
+#
+# Frames share their memory until somebody writes. Which frames do is not in their pickles: in a
+# worker, each would write into the memory of the others. So a small one that shares its memory
+# travels as a copy. Large memory is read-only in workers.
+
+
+def _share_manager(source: Any, buffers: Buffers) -> Any:
+    """What a Series or DataFrame consists of: with memory of its own where that is small."""
+    if not _copies_on_write():
+        return NotImplemented
+    try:
+        blocks = tuple(_own_block(block, buffers.threshold) for block in source.blocks)
+        if all(one is block for one, block in zip(blocks, source.blocks, strict=True)):
+            return NotImplemented
+        if len(source.axes) == 1:
+            return rebuild_manager, (type(source)(blocks[0], source.axes[0]),)
+        return rebuild_manager, (source.from_blocks(blocks, list(source.axes)),)
+    except AttributeError:  # a pandas that is built in another way
+        return NotImplemented
+
+
+def _copies_on_write() -> bool:
+    pandas: Any = sys.modules["pandas"]
+    return _copies_lazily() or getattr(pandas.options.mode, "copy_on_write", False) is True
+
+
+def _own_block(block: Any, threshold: int) -> Any:
+    is_large = getattr(block.values, "nbytes", threshold) >= threshold
+    return block if is_large or not block.refs.has_reference() else block.copy(deep=True)
+
+
+def rebuild_manager(manager: Any) -> Any:
+    """What `_share_manager` copied."""
+    return manager
+
+
 # ---- all classes
 
 _TIME: Final = Adapter(is_immutable=True, cell=_time_cell)
@@ -253,6 +290,7 @@ LIBRARY: Final = Library(
         "ExtensionArray": Adapter(
             equal=_equal_values, copy=_copy_array, digest=_digest_array, cell=array_cell
         ),
+        "BaseBlockManager": Adapter(share=_share_manager),
         "Timestamp": _TIME,
         "Timedelta": _TIME,
         "NaTType": _MISSING,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Cells, Copy, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Cells, Copy, Digests, Library, Same
 from superparams.adapters.numpy_library import array_cell
 from superparams.adapters.pyarrow_library import arrow_values
 
@@ -74,7 +75,7 @@ def _encoded_series(value: Any, digests: Digests) -> bytes:
 
 
 def _name(value: Any, digests: Digests) -> bytes:
-    return digests.text(digests.class_name(type(value), "polars"))
+    return digests.text(digests.class_name(value, "polars"))
 
 
 def _encoded_column(series: Any, digests: Digests) -> bytes:
@@ -113,6 +114,52 @@ def _column(series: Any, cells: Cells) -> tuple[Any, str | None]:
     return pa.chunked_array(series), None
 
 
+# ---- sharing
+
+
+def _share_series(source: Any, buffers: Buffers) -> Any:
+    """A polars series through Arrow, where that gives it back as it was; frames are series."""
+    if _holds_objects(source):
+        return rebuild_objects, (type(source), source.name, source.to_list(), source.dtype)
+    if source.estimated_size() < buffers.threshold:
+        return NotImplemented
+    table = _lossless(source, buffers)
+    return NotImplemented if table is None else (rebuild_series, (table,))
+
+
+def _lossless(source: Any, buffers: Buffers) -> Any:
+    pl: Any = importlib.import_module("polars")
+    try:
+        table = source.to_frame().to_arrow(compat_level=pl.CompatLevel.newest())
+        if table.get_total_buffer_size() > 2 * source.estimated_size() + buffers.threshold:
+            # A slice of strings refers to all of them; in the older layout it does not.
+            table = source.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest())
+        back = pl.from_arrow(table.slice(0, 0))
+    except Exception:  # a type that only polars has, or a polars too old to ask
+        return None
+    return table if back.schema == source.to_frame().schema else None
+
+
+def rebuild_series(table: Any) -> Any:
+    """What `_share_series` took apart."""
+    pl: Any = importlib.import_module("polars")
+    frame = pl.from_arrow(table, rechunk=False)
+    return frame.to_series(0)
+
+
+def rebuild_objects(kind: type[Any], name: str, items: list[Any], dtype: Any) -> Any:
+    """A series of objects, which polars does not pickle."""
+    return kind(name, items, dtype=dtype)
+
+
+def _share_frame(source: Any, _: Buffers) -> Any:
+    """A frame with objects by its columns, which polars does not pickle; others are series."""
+    columns = source.get_columns()
+    if not any(map(_holds_objects, columns)):
+        return NotImplemented
+    return type(source), (columns,)
+
+
 # ---- all classes
 
 LIBRARY: Final = Library(
@@ -125,6 +172,7 @@ LIBRARY: Final = Library(
             digest=_digest_frame,
             cell=_frame_cell,
             table=_table,
+            share=_share_frame,
         ),
         "Series": Adapter(
             equal=_equal_series,
@@ -132,6 +180,7 @@ LIBRARY: Final = Library(
             is_lazy=True,
             digest=_digest_series,
             cell=array_cell,
+            share=_share_series,
         ),
     },
 )

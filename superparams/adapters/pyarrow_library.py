@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Cells, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Cells, Digests, Library, Same
 
 __all__ = ["LIBRARY", "arrow_values", "equal_columns"]
 
@@ -48,7 +48,7 @@ def _digest_table(value: Any, digests: Digests) -> bytes:
 
 
 def _encoded_table(value: Any, digests: Digests) -> bytes:
-    name = digests.text(digests.class_name(type(value), "pyarrow"))
+    name = digests.text(digests.class_name(value, "pyarrow"))
     columns = [arrow_values(column, digests) for column in value.columns]
     names = [digests.text(name) for name in value.schema.names]
     return digests.pack("frame", name, digests.encode(value.num_rows), *names, *columns)
@@ -184,10 +184,91 @@ def _scalar_cell(value: Any, cells: Cells) -> Any:
     return cells.plain(value.type, value.as_py())
 
 
+# ---- sharing
+
+
+def _share_buffer(source: Any, buffers: Buffers) -> Any:
+    """The buffers that everything of Arrow consists of."""
+    import pyarrow as pa
+
+    if not source.is_cpu:
+        return NotImplemented
+    return pa.py_buffer, (buffers.add(source.address, source.size),)
+
+
+def _share(source: Any, buffers: Buffers) -> Any:
+    """An array, table or batch that is a small part of its buffers; else pyarrow does it itself."""
+    import pyarrow as pa
+
+    total, used = source.get_total_buffer_size(), source.nbytes
+    if total - used <= max(used // 8, buffers.threshold):
+        return NotImplemented
+    table, kind = _as_table(source)
+    try:
+        buffer = _written(table, buffers, small=used < buffers.threshold)
+    except pa.ArrowException:  # a type that IPC does not know
+        return NotImplemented
+    return rebuild_arrow, (kind, buffer)
+
+
+def _as_table(source: Any) -> tuple[Any, str]:
+    import pyarrow as pa
+
+    if isinstance(source, pa.Table):
+        return source, "table"
+    if isinstance(source, pa.RecordBatch):
+        return pa.Table.from_batches([source]), "batch"
+    kind = "chunks" if isinstance(source, pa.ChunkedArray) else "array"
+    return pa.Table.from_arrays([source], names=["0"]), kind
+
+
+def _written(table: Any, buffers: Buffers, *, small: bool) -> Any:
+    """The table as an IPC stream, which holds no more than the rows there are."""
+    import pyarrow as pa
+
+    if small:
+        sink = pa.BufferOutputStream()
+        _write(table, sink)
+        return sink.getvalue()
+    with buffers.stream() as stream:
+        _write(table, pa.PythonFile(stream, mode="w"))
+    return stream.buffer
+
+
+def _write(table: Any, sink: Any) -> None:
+    import pyarrow as pa
+
+    with pa.ipc.new_stream(sink, table.schema) as ipc:
+        ipc.write_table(table)
+
+
+def rebuild_arrow(kind: str, buffer: Any) -> Any:
+    """What `_share` took apart."""
+    import pyarrow as pa
+
+    table = pa.ipc.open_stream(buffer).read_all()
+    if kind == "table":
+        return table
+    if kind == "chunks":
+        return table.column(0)
+    batch = _only_batch(table)
+    return batch if kind == "batch" else batch.column(0)
+
+
+def _only_batch(table: Any) -> Any:
+    import pyarrow as pa
+
+    batches = table.combine_chunks().to_batches()
+    if batches:
+        return batches[0]
+    empty = [pa.array([], field.type) for field in table.schema]
+    return pa.RecordBatch.from_arrays(empty, schema=table.schema)
+
+
 # ---- all classes
 
-_TABLE: Final = Adapter(equal=_equal_tables, is_immutable=True, digest=_digest_table)
-_ARRAY: Final = Adapter(equal=equal_columns, is_immutable=True, digest=_digest_array)
+_TABLE: Final = Adapter(equal=_equal_tables, is_immutable=True, digest=_digest_table, share=_share)
+_ARRAY: Final = Adapter(equal=equal_columns, is_immutable=True, digest=_digest_array, share=_share)
 
 LIBRARY: Final = Library(
     "pyarrow",
@@ -199,6 +280,7 @@ LIBRARY: Final = Library(
         "Scalar": Adapter(
             equal=_equal_scalars, is_immutable=True, digest=_digest_scalar, cell=_scalar_cell
         ),
+        "Buffer": Adapter(share=_share_buffer),
         "DataType": Adapter(is_immutable=True, digest=_digest_type),
     },
 )

@@ -16,11 +16,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from superparams.adapters.array_memory import array_bounds
 from superparams.executor.payload.buffer_writer import memory
 
-__all__ = ["Group", "Seen", "bounds", "groups_of", "note", "reduce_small"]
+__all__ = ["Group", "Seen", "groups_of", "note", "reduce_small"]
 
-Array = Any  # a numpy.ndarray, as in `superparams.executor.payload.numpy_arrays`
+Array = Any  # a numpy.ndarray, as in `superparams.adapters.array_memory`
 _ACTIVE: Final = 200  # of arrays whose bounds overlap, so many are compared exactly
 _WORK: Final = 10_000  # how hard numpy tries to tell whether two arrays share an item
 
@@ -44,20 +45,10 @@ class Group(NamedTuple):
     block: Any
 
 
-def bounds(source: Array) -> tuple[int, int, int]:
-    """Where the memory of an array begins and ends, and where its first item is."""
-    first = source.__array_interface__["data"][0]
-    if source.flags.c_contiguous:
-        return first, first + source.nbytes, first
-    steps = [(n - 1) * stride for n, stride in zip(source.shape, source.strides, strict=True)]
-    low = first + sum(step for step in steps if step < 0)
-    return low, first + sum(step for step in steps if step > 0) + source.itemsize, first
-
-
 def note(source: Array, seen: list[Seen], *, is_shared: bool) -> None:
     """Note an array of the first pass, which shares memory with others or not."""
     if source.nbytes:
-        low, high, _ = bounds(source)
+        low, high, _ = array_bounds(source)
         seen.append(Seen(low, high, source, is_shared))
 
 

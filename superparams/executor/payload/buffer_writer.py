@@ -88,6 +88,22 @@ class Writer:
         region = Region(number, False, offset, self.end - offset)
         stream.buffer = self._stand_in(region)
 
+    def memory(self, address: int, size: int) -> memoryview:
+        """The `size` bytes of this process at `address`."""
+        return memory(address, size)
+
+    def shared_array(self, source: Any) -> None:
+        """Note a numpy array whose memory is shared."""
+        from superparams.executor.payload.array_aliases import note
+
+        note(source, self.seen, is_shared=True)
+
+    def small_array(self, source: Any) -> Any:
+        """How to pickle a numpy array by itself, or as a view of what it shares with others."""
+        from superparams.executor.payload.array_aliases import reduce_small
+
+        return reduce_small(source, self.seen, self.groups)
+
     def take(self, buffer: PickleBuffer) -> bool:
         """The pickler's question on a buffer: true if it should stay in the pickle."""
         placed = self._placed.pop(id(buffer), None)

@@ -1,7 +1,4 @@
-"""Which objects are pickled in a way of ours, and by which reducer.
-
-Found by looking at what is loaded already: packing a dict does not import numpy.
-"""
+"""Which objects are pickled in a way of ours: by the adapter of a library, or by a reducer here."""
 
 from __future__ import annotations
 
@@ -9,11 +6,13 @@ import importlib
 import os
 import sys
 import types
+from array import array
 from collections.abc import Callable
 from typing import Any, cast
 
 from cloudpickle import Pickler
 
+from superparams.adapters.libraries import adapter_for
 from superparams.executor.payload.buffer_writer import Writer
 from superparams.executor.payload.main_definitions import ScriptReducer
 from superparams.executor.payload.references import by_name, instance_by_name
@@ -23,34 +22,12 @@ _NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of a file's na
 _NAMED = (type, types.FunctionType)
 Reducer = Callable[[Any, Writer], Any]
 
-# The generators that functions such as `random.random` draw from.
-_GLOBAL: tuple[tuple[str, str], ...] = (
-    ("random", "_inst"),
-    ("numpy.random.mtrand", "_rand"),
-    ("torch", "default_generator"),
-)
-# (module, class, whether subclasses too, our module, its reducer); the first that fits is taken.
+# By class of Python itself: whether subclasses too, our module, and its reducer.
 _TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
-    ("numpy.ma", "MaskedArray", False, "numpy_arrays", "reduce_masked"),
-    ("numpy", "ndarray", True, "numpy_arrays", "reduce_array"),
-    ("array", "array", False, "numpy_arrays", "reduce_python_array"),
-    ("pandas.core.internals.managers", "BaseBlockManager", True, "pandas_blocks", "reduce_manager"),
-    ("pyarrow", "Buffer", True, "arrow_frames", "reduce_buffer"),
-    ("pyarrow", "Array", True, "arrow_frames", "reduce_arrow"),
-    ("pyarrow", "ChunkedArray", False, "arrow_frames", "reduce_arrow"),
-    ("pyarrow", "RecordBatch", False, "arrow_frames", "reduce_arrow"),
-    ("pyarrow", "Table", False, "arrow_frames", "reduce_arrow"),
-    ("polars", "Series", False, "arrow_frames", "reduce_series"),
-    ("torch", "Tensor", False, "torch_tensors", "reduce_tensor"),
-    ("torch", "UntypedStorage", False, "torch_tensors", "reduce_storage"),
-    ("torch", "TypedStorage", False, "torch_tensors", "reduce_typed_storage"),
-    ("random", "Random", False, "reducers", "reduce_generator"),
-    ("numpy.random", "RandomState", False, "reducers", "reduce_generator"),
-    ("torch", "Generator", False, "reducers", "reduce_generator"),
+    ("array", "array", False, "reducers", "reduce_python_array"),
     ("os", "_Environ", True, "reducers", "reduce_environment"),
     ("types", "CodeType", False, "reducers", "reduce_code"),
     ("struct", "Struct", False, "reducers", "reduce_struct"),
-    ("numpy", "finfo", False, "reducers", "reduce_finfo"),
     ("functools", "_lru_cache_wrapper", False, "main_definitions", "reduce_cached"),
 )
 
@@ -93,7 +70,8 @@ def _reducer_of(kind: type) -> Reducer | None:
             found = importlib.import_module(f"superparams.executor.payload.{ours}")
             reduce: Reducer = getattr(found, reducer)
             return reduce
-    return None
+    adapter = adapter_for(kind)
+    return None if adapter is None else adapter.share
 
 
 def reduce_environment(environment: Any, writer: Writer) -> Any:
@@ -103,14 +81,6 @@ def reduce_environment(environment: Any, writer: Writer) -> Any:
 
 def _environment(as_bytes: bool) -> Any:
     return os.environb if as_bytes else os.environ
-
-
-def reduce_generator(generator: Any, writer: Writer) -> Any:
-    """A library's own generator by reference: ``from random import random`` draws from it."""
-    for module, name in _GLOBAL:
-        if getattr(sys.modules.get(module), name, None) is generator:
-            return getattr, (sys.modules[module], name)
-    return NotImplemented
 
 
 def reduce_code(code: Any, writer: Writer) -> Any:
@@ -124,6 +94,16 @@ def reduce_struct(source: Any, writer: Writer) -> Any:
     return type(source), (source.format,)
 
 
-def reduce_finfo(source: Any, writer: Writer) -> Any:
-    """The limits of a dtype by that dtype: the pickle of some numpys does not load."""
-    return type(source), (source.dtype,)
+def reduce_python_array(source: array[Any], writer: Writer) -> Any:
+    """An `array.array`; it owns its memory, so that each load copies it."""
+    address, length = source.buffer_info()
+    if length * source.itemsize < writer.threshold:
+        return NotImplemented
+    return rebuild_python_array, (source.typecode, writer.add(address, length * source.itemsize))
+
+
+def rebuild_python_array(typecode: str, buffer: Any) -> array[Any]:
+    """What `reduce_python_array` took apart."""
+    made: array[Any] = array(typecode)
+    made.frombytes(buffer)
+    return made

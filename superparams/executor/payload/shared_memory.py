@@ -20,7 +20,6 @@ from superparams.errors import PayloadError
 from superparams.executor.payload.segment import Segment, no_memory, open_file
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
 
@@ -156,23 +155,3 @@ def _mapped_files() -> list[tuple[int, int, int, int, str]]:
 
 def _is_data(path: str) -> bool:
     return path.startswith("/") and ".so" not in path.rpartition("/")[2]
-
-
-def mapped_file_of(array: np.ndarray[Any, Any]) -> tuple[str, int] | None:
-    """(path, offset of the first item) of a view of a `numpy.memmap`, where no system tells it.
-
-    None if there is no file, or the mapping is copy-on-write and may differ from it.
-    """
-    import numpy as np
-
-    owner: Any = array
-    while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
-        owner = owner.base
-    if not isinstance(owner, np.memmap) or owner.filename is None or owner.mode == "c":
-        return None
-    base: Any = owner.base
-    if not isinstance(base, mmap.mmap):
-        return None
-    first = np.frombuffer(base, np.uint8).__array_interface__["data"][0]
-    start = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY
-    return str(owner.filename), start + array.__array_interface__["data"][0] - first

@@ -106,8 +106,9 @@ class Walk:
         """``encode(value, self)``, guarded and shortened as by `compound`."""
         return compound(encode)(value, self)
 
-    def class_name(self, kind: type[Any], library: str | None = None) -> str:
-        """The name of a class; those of `library` count without their module."""
+    def class_name(self, value: object, library: str | None = None) -> str:
+        """The name of the class of a value; classes of `library` count without their module."""
+        kind = type(value)
         return f"{library}.{kind.__name__}" if library_of(kind) == library else class_name(kind)
 
     def unstable(self, value: object, reason: str) -> Unstable:

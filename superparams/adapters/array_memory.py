@@ -1,21 +1,21 @@
-"""numpy arrays (views, subclasses, masked, memory-mapped) and `array.array`, out-of-band.
+"""How the memory of numpy arrays is shared: of views, subclasses, masked arrays and memory maps.
 
-By themselves, strided views, datetimes, subclasses and memory maps are copied into the pickle.
+numpy itself would copy strided views, datetimes, subclasses and memory maps into the pickle.
 """
 
 from __future__ import annotations
 
+import mmap
 import sys
-from array import array
 from collections.abc import Iterator
 from pickle import PickleBuffer
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from superparams.executor.payload.array_aliases import bounds, note, reduce_small
-from superparams.executor.payload.buffer_writer import Writer
-from superparams.executor.payload.shared_memory import mapped_file_of
+from superparams.adapters.adapter import Buffers
+
+__all__ = ["array_bounds", "reduce_array", "reduce_masked"]
 
 # A numpy.ndarray: its types say more than can be told of any array, and checkers disagree on them.
 Array = Any
@@ -24,16 +24,16 @@ Array = Any
 _PIECE = 16 * 2**20
 
 
-def reduce_array(source: Array, writer: Writer) -> Any:
+def reduce_array(source: Array, buffers: Buffers) -> Any:
     """Any array of plain items, of any layout: its memory if that is dense, else a dense copy."""
-    kind: Any = cast("Any", type(source))
+    kind: Any = source.__class__
     if not _is_usual(kind):
         return NotImplemented
-    if source.nbytes < max(1, writer.threshold) or not _is_plain(source.dtype):
-        return reduce_small(source, writer.seen, writer.groups)
-    note(source, writer.seen, is_shared=True)
+    if source.nbytes < max(1, buffers.threshold) or not _is_plain(source.dtype):
+        return buffers.small_array(source)
+    buffers.shared_array(source)
     data = source.view(np.ndarray)
-    buffer, offset, strides = _memory_of(data, source, writer)
+    buffer, offset, strides = _memory_of(data, source, buffers)
     arguments = buffer, data.dtype, data.shape, strides, offset
     if kind is np.ndarray:
         return rebuild_array, arguments
@@ -56,22 +56,50 @@ def _is_usual(kind: type[Any]) -> bool:
 
 
 def _memory_of(
-    data: Array, source: Array, writer: Writer
+    data: Array, source: Array, buffers: Buffers
 ) -> tuple[PickleBuffer, int, tuple[int, ...]]:
     """The memory to ship, the offset of the first item in it, and the strides there."""
-    low, high, first = bounds(data)
-    in_place = writer.locate(low, high)
+    low, high, first = array_bounds(data)
+    in_place = buffers.locate(low, high)
     if in_place is None and sys.platform != "linux":
-        found = mapped_file_of(source)
+        found = _mapped_file(source)
         if found is not None:
-            in_place = writer.file(found[0], found[1] + low - first, high - low)
+            in_place = buffers.file(found[0], found[1] + low - first, high - low)
     if in_place is not None:
         return in_place, first - low, data.strides
     # Dense in whatever order, or items that share memory as in a broadcast or sliding windows.
     if high - low <= data.nbytes:
-        return writer.add(low, high - low), first - low, data.strides
+        return buffers.add(low, high - low), first - low, data.strides
     order = sorted(range(data.ndim), key=lambda axis: -abs(data.strides[axis]))
-    return writer.add_pieces(_pieces(data.transpose(order))), 0, _dense_strides(data, order)
+    return buffers.add_pieces(_pieces(data.transpose(order))), 0, _dense_strides(data, order)
+
+
+def array_bounds(source: Array) -> tuple[int, int, int]:
+    """Where the memory of an array begins and ends, and where its first item is."""
+    first = source.__array_interface__["data"][0]
+    if source.flags.c_contiguous:
+        return first, first + source.nbytes, first
+    steps = [(n - 1) * stride for n, stride in zip(source.shape, source.strides, strict=True)]
+    low = first + sum(step for step in steps if step < 0)
+    return low, first + sum(step for step in steps if step > 0) + source.itemsize, first
+
+
+def _mapped_file(array: Array) -> tuple[str, int] | None:
+    """(path, offset of the first item) of a view of a `numpy.memmap`, where no system tells it.
+
+    None if there is no file, or the mapping is copy-on-write and may differ from it.
+    """
+    owner: Any = array
+    while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    if not isinstance(owner, np.memmap) or owner.filename is None or owner.mode == "c":
+        return None
+    base: Any = owner.base
+    if not isinstance(base, mmap.mmap):
+        return None
+    first = np.frombuffer(base, np.uint8).__array_interface__["data"][0]
+    start = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY
+    return str(owner.filename), start + array.__array_interface__["data"][0] - first
 
 
 def _pieces(data: Array) -> Iterator[Any]:
@@ -119,7 +147,7 @@ def rebuild_memmap(
     return data
 
 
-def reduce_masked(source: Any, _: Writer) -> Any:
+def reduce_masked(source: Any, _: Buffers) -> Any:
     """A masked array as its two arrays; by itself it also forgets that it has no mask."""
     mask = None if source.mask is np.ma.nomask else source.mask
     return rebuild_masked, (source.data, mask, source._fill_value, source.hardmask)
@@ -131,19 +159,4 @@ def rebuild_masked(data: Array, mask: Array | None, fill_value: Any, hard: bool)
         data, np.ma.nomask if mask is None else mask, copy=False, hard_mask=hard
     )
     made._fill_value = fill_value
-    return made
-
-
-def reduce_python_array(source: array[Any], writer: Writer) -> Any:
-    """An `array.array`; it owns its memory, so that each load copies it."""
-    address, length = source.buffer_info()
-    if length * source.itemsize < writer.threshold:
-        return NotImplemented
-    return rebuild_python_array, (source.typecode, writer.add(address, length * source.itemsize))
-
-
-def rebuild_python_array(typecode: str, buffer: Any) -> array[Any]:
-    """What `reduce_python_array` took apart."""
-    made: array[Any] = array(typecode)
-    made.frombytes(buffer)
     return made
