@@ -3,7 +3,7 @@
 An adapter says how the values of a class are compared, copied, digested, put into a table and
 shared with workers. What an adapter leaves out, superparams does as for any other object. An
 adapter must not import the rooms that call it, so each of them hands over what the adapter builds
-with: `Digests`, `Cells` and `Buffers`.
+with: `Digests`, `TableCells` and `Buffers`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pickle import PickleBuffer
 from typing import Any, ClassVar, Protocol
 
-__all__ = ["Adapter", "Buffers", "Cells", "Digests", "Library", "Same"]
+__all__ = ["Adapter", "Buffers", "Digests", "Library", "Same", "TableCells"]
 
 Same = Callable[[Any, Any], bool]
 """Whether two values of any kind have the same content."""
@@ -71,7 +71,7 @@ class Digests(Protocol):
         ...
 
 
-class Cells(Protocol):
+class TableCells(Protocol):
     """What a cell or a column of a table is made with."""
 
     @property
@@ -180,8 +180,8 @@ class Adapter:
     is_immutable: bool = False
     is_bool: bool = False
     digest: Callable[[Any, Digests], bytes] | None = None
-    cell: Callable[[Any, Cells], Any] | None = None
-    table: Callable[[Any, Cells], Any] | None = None
+    cell: Callable[[Any, TableCells], Any] | None = None
+    table: Callable[[Any, TableCells], Any] | None = None
     column_type: Callable[[type[Any]], Any] | None = None
     record: Callable[[Any], Any] | None = None
     share: Callable[[Any, Buffers], Any] | None = None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Buffers, Cells, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Digests, Library, Same, TableCells
 
 __all__ = ["LIBRARY", "array_cell", "array_content", "read_only", "time_cell"]
 
@@ -219,7 +219,7 @@ def _digest_ufunc(value: Any, digests: Digests) -> bytes:
 # ---- to Arrow
 
 
-def array_cell(value: Any, cells: Cells) -> Any:
+def array_cell(value: Any, cells: TableCells) -> Any:
     """The cell of an array of any library that numpy can read; one without dimensions is a scalar.
 
     An array of numbers is a row of numpy, or nested lists, which Arrow takes without a Python loop.
@@ -242,11 +242,11 @@ def array_cell(value: Any, cells: Cells) -> Any:
     return cells.plain(form, native if native.ndim == 1 else native.tolist())
 
 
-def _masked_cell(array: Array, cells: Cells) -> Any:
+def _masked_cell(array: Array, cells: TableCells) -> Any:
     return cells.items(array.tolist()) if array.ndim else cells.any(array.tolist())
 
 
-def _scalar_cell(value: Any, cells: Cells) -> Any:
+def _scalar_cell(value: Any, cells: TableCells) -> Any:
     import pyarrow as pa
 
     letter = value.dtype.kind
@@ -263,7 +263,7 @@ def _scalar_cell(value: Any, cells: Cells) -> Any:
     return cells.text(repr(value.item()), "repr")
 
 
-def _float_cell(value: Any, cells: Cells) -> Any:
+def _float_cell(value: Any, cells: TableCells) -> Any:
     import pyarrow as pa
 
     size = value.dtype.itemsize
@@ -275,7 +275,7 @@ def _float_cell(value: Any, cells: Cells) -> Any:
 _UNITS: Final = dict.fromkeys("WDhms", "s") | {"ms": "ms", "us": "us", "ns": "ns"}
 
 
-def time_cell(value: Any, cells: Cells) -> Any:
+def time_cell(value: Any, cells: TableCells) -> Any:
     """The cell of a ``datetime64`` or ``timedelta64``; as text if Arrow has no such unit."""
     import numpy as np
     import pyarrow as pa

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Buffers, Cells, Copy, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Copy, Digests, Library, Same, TableCells
 from superparams.adapters.numpy_library import array_cell, time_cell
 from superparams.adapters.pyarrow_library import arrow_values
 
@@ -175,7 +175,7 @@ def _encoded_extension(array: Any, digests: Digests) -> bytes:
 # ---- to Arrow
 
 
-def _time_cell(value: Any, cells: Cells) -> Any:
+def _time_cell(value: Any, cells: TableCells) -> Any:
     """A time or a duration, nanoseconds kept."""
     import pyarrow as pa
 
@@ -189,11 +189,11 @@ def _time_cell(value: Any, cells: Cells) -> Any:
     return cells.plain(form, int(utc.astype("int64")))
 
 
-def _missing_cell(_: Any, cells: Cells) -> Any:
+def _missing_cell(_: Any, cells: TableCells) -> Any:
     return cells.null
 
 
-def _frame_cell(frame: Any, cells: Cells) -> Any:
+def _frame_cell(frame: Any, cells: TableCells) -> Any:
     if not frame.columns.is_unique:
         raise TypeError(
             "a table cannot hold a frame with two columns of one name; rename one of them"
@@ -204,7 +204,7 @@ def _frame_cell(frame: Any, cells: Cells) -> Any:
         return cells.items(frame.to_dict("records"))
 
 
-def _table(frame: Any, cells: Cells) -> Any:
+def _table(frame: Any, cells: TableCells) -> Any:
     """A table of the columns and the index; mixed objects become text as in a dict."""
     import pyarrow as pa
 
@@ -215,7 +215,7 @@ def _table(frame: Any, cells: Cells) -> Any:
         return cells.table([str(name) for name in frame.columns], columns)
 
 
-def _column(series: Any, cells: Cells) -> tuple[Any, str | None]:
+def _column(series: Any, cells: TableCells) -> tuple[Any, str | None]:
     import pyarrow as pa
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Buffers, Cells, Copy, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Copy, Digests, Library, Same, TableCells
 from superparams.adapters.numpy_library import array_cell
 from superparams.adapters.pyarrow_library import arrow_values
 
@@ -90,13 +90,13 @@ def _encoded_column(series: Any, digests: Digests) -> bytes:
 # ---- to Arrow
 
 
-def _frame_cell(frame: Any, cells: Cells) -> Any:
+def _frame_cell(frame: Any, cells: TableCells) -> Any:
     if any(map(_holds_objects, frame.get_columns())):
         return cells.items(frame.to_dicts())
     return cells.arrow(frame)
 
 
-def _table(frame: Any, cells: Cells) -> Any:
+def _table(frame: Any, cells: TableCells) -> Any:
     """A table; objects become text as in a dict, since Arrow would record where they are."""
     import pyarrow as pa
 
@@ -106,7 +106,7 @@ def _table(frame: Any, cells: Cells) -> Any:
     return cells.table(frame.columns, [_column(series, cells) for series in columns])
 
 
-def _column(series: Any, cells: Cells) -> tuple[Any, str | None]:
+def _column(series: Any, cells: TableCells) -> tuple[Any, str | None]:
     if _holds_objects(series):
         return cells.column(series.to_list())
     import pyarrow as pa

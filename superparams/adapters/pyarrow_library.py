@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Buffers, Cells, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Digests, Library, Same, TableCells
 
 __all__ = ["LIBRARY", "arrow_values", "equal_columns"]
 
@@ -180,7 +180,7 @@ def _structs(values: Any, digests: Digests) -> list[bytes]:
 # ---- to Arrow
 
 
-def _scalar_cell(value: Any, cells: Cells) -> Any:
+def _scalar_cell(value: Any, cells: TableCells) -> Any:
     return cells.plain(value.type, value.as_py())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Final, NoReturn
 
-from superparams.adapters.adapter import Adapter, Cells, Copy, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Copy, Digests, Library, Same, TableCells
 from superparams.adapters.numpy_library import array_content
 
 __all__ = ["LIBRARY"]
@@ -61,7 +61,7 @@ def _encoded(matrix: Any, digests: Digests) -> bytes:
     return digests.pack("sparse", name, shape, *parts)
 
 
-def _cell(matrix: Any, cells: Cells) -> NoReturn:
+def _cell(matrix: Any, cells: TableCells) -> NoReturn:
     raise TypeError(
         f"a table cannot hold a {type(matrix).__name__} of shape {matrix.shape}; return its "
         ".toarray(), or write it to a file in self.folder"

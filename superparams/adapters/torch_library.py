@@ -7,7 +7,7 @@ import sys
 from pickle import PickleBuffer
 from typing import Any, Final
 
-from superparams.adapters.adapter import Adapter, Buffers, Cells, Digests, Library, Same
+from superparams.adapters.adapter import Adapter, Buffers, Digests, Library, Same, TableCells
 from superparams.adapters.numpy_library import array_cell, array_content
 
 __all__ = ["LIBRARY"]
@@ -64,7 +64,7 @@ def _dense(tensor: Any, digests: Digests) -> bytes:
     return digests.pack("dense", digests.text(str(tensor.dtype)), array_content(content, digests))
 
 
-def _cell(tensor: Any, cells: Cells) -> Any:
+def _cell(tensor: Any, cells: TableCells) -> Any:
     return array_cell(tensor.detach().cpu(), cells)
 
 

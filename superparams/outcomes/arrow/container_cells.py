@@ -82,7 +82,7 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     return f"{name}~{number}"
 
 
-# ---- what adapters make cells with: see `superparams.adapters.adapter.Cells`
+# ---- what adapters make cells with: see `superparams.adapters.adapter.TableCells`
 
 
 class AdapterCells:
