@@ -9,10 +9,12 @@ with: `Digests`, `TableCells` and `Buffers`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pickle import PickleBuffer
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pickle import PickleBuffer
 
 __all__ = ["Adapter", "Buffers", "Digests", "Library", "Same", "TableCells"]
 

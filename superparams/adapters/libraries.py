@@ -1,7 +1,8 @@
-"""Finds the adapter of a class: those of superparams, and those that packages register.
+"""Finds the adapter of a class: those in the files here, and those that packages register.
 
-A package registers a `Library` as an entry point of the group ``superparams.adapters``, under the
-name of the library::
+What is known of a library stands in the file ``<name of the library>_library.py`` of this folder,
+as `LIBRARY`. A package registers its own `Library` as an entry point of the group
+``superparams.adapters``, under the name of the library::
 
     [project.entry-points."superparams.adapters"]
     mylibrary = "mylibrary_superparams:LIBRARY"
@@ -18,6 +19,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any, Final
 
 from superparams.adapters.adapter import Adapter, Library
@@ -26,10 +28,6 @@ from superparams.errors import SuperparamsError
 __all__ = ["GROUP", "adapter_for", "adapter_of", "library_named", "library_of"]
 
 GROUP: Final = "superparams.adapters"
-_OURS: Final = {
-    name: f"superparams.adapters.{name}_library"
-    for name in ("numpy", "pandas", "polars", "pyarrow", "random", "scipy", "torch", "xarray")
-}
 _FILES: Final = (".dist-info", ".egg-info")
 _NO_LIBRARIES: Final = sys.stdlib_module_names | {"superparams", "__main__", "__mp_main__", ""}
 
@@ -81,12 +79,18 @@ def library_named(name: str) -> Library | None:
         return _libraries[name]
     except KeyError:
         pass
-    found: Library | None
-    if name in _OURS:
-        found = importlib.import_module(_OURS[name]).LIBRARY
-    else:
-        found = None if name in _NO_LIBRARIES else _registered(name)
+    found = _of_this_folder(name) if name.isidentifier() else None
+    if found is None and name not in _NO_LIBRARIES:
+        found = _registered(name)
     _libraries[name] = found
+    return found
+
+
+def _of_this_folder(name: str) -> Library | None:
+    module = f"{__package__}.{name}_library"
+    if find_spec(module) is None:
+        return None
+    found: Library = importlib.import_module(module).LIBRARY
     return found
 
 

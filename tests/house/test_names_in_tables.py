@@ -22,7 +22,7 @@ def reducers() -> Iterator[tuple[str, str]]:
 
 def test_every_reducer_is_there() -> None:
     rows = list(reducers())
-    assert len(rows) > 10
+    assert len(rows) > 4
     here = {name for name, _ in rows if f"{PAYLOAD}.{name}" in MODULES}
     assert here == {name for name, _ in rows}
     for module, function in rows:
@@ -42,4 +42,4 @@ def test_modules_that_texts_name_are_there() -> None:
                 if inside and f"{PACKAGE.name}.{room}" in MODULES and all(inside):
                     checked += 1
                     assert text in MODULES, f"{module.name}:{node.lineno} names {text}"
-    assert checked > 10
+    assert checked > 5

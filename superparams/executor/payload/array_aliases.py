@@ -9,6 +9,7 @@ write is refused and not lost.
 
 from __future__ import annotations
 
+import ctypes
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from superparams.adapters.array_memory import array_bounds
-from superparams.executor.payload.buffer_writer import memory
 
 __all__ = ["Group", "Seen", "groups_of", "note", "reduce_small"]
 
@@ -74,7 +74,7 @@ def _group(part: _Part, small: list[Seen], threshold: int) -> Group | None:
         return Group(low, owner) if any(one.array is owner for one in small) else None
     if part.high - low >= threshold:
         return Group(low, None)
-    return Group(low, bytearray(memory(low, part.high - low)))
+    return Group(low, bytearray(ctypes.string_at(low, part.high - low)))
 
 
 def _layout(source: Array) -> tuple[Any, ...]:
