@@ -18,16 +18,16 @@ from superparams.declare.presentation import RowMaker, row_of_field
 from superparams.executor.code_snapshot import Snapshot, import_from, import_patching_modules
 from superparams.executor.experiment_modules import (
     Package,
-    adopt_packages,
     experiment_packages,
 )
 from superparams.executor.fork_guard import ForkGuard, this_process
-from superparams.executor.payload.script import Script, UnusedDefinitions, adopt_script
+from superparams.executor.payload.script import Script, UnusedDefinitions
+from superparams.executor.pool_code import PoolCode, adopt_code
 from superparams.executor.process_state import ProcessState
 from superparams.executor.process_state.random_generators import Generators, aside
 from superparams.executor.worker import Worker
 from superparams.identity.digests.digest import key_text
-from superparams.identity.module_names import main_name, set_main_name
+from superparams.identity.module_names import main_name
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
@@ -53,7 +53,7 @@ class Program:
         on_failure: Called with what a setting raises, where it was raised.
         surroundings: The process-wide settings of the process in which the run began.
         generators: The global random generators to seed before each setting; None for none.
-        script_changes: A sentence about what the script changed in modules that workers import.
+        script_notes: Sentences about what other processes do not get of the script.
         notes: Sentences for the user about what this process could not do.
     """
 
@@ -76,7 +76,7 @@ class Program:
         self._home = this_process()
         self.surroundings = ProcessState()
         self.generators: Generators | None = None
-        self.script_changes: str | None = None
+        self.script_notes: list[str] = []
         self.notes: list[str] = []
 
     def __len__(self) -> int:
@@ -112,6 +112,10 @@ class Program:
         methods = {f"{cls.__name__}.{n}": x for n, x in vars(cls).items() if inspect.isfunction(x)}
         return {**fields, **methods, cls.__name__: cls}
 
+    def pool_code(self) -> PoolCode:
+        """The code for pools that settings start, if no payload has been packed."""
+        return PoolCode(type(self.space), self.snapshot)
+
     def enter(self, place: Place) -> Worker:
         """Make a worker that is ready to run settings in this process.
 
@@ -120,10 +124,15 @@ class Program:
         """
         if self._home != this_process():
             import_from(self.snapshot)  # a fork was not made from a pickle, which installs it
+        self.surround()
+        return Worker(self, place)
+
+    def surround(self) -> None:
+        """Apply the process-wide settings of the driver to this process, or to this thread."""
+        if self._home != this_process():
             self.notes += self.surroundings.apply()
         else:
             self.surroundings.apply_to_thread()
-        return Worker(self, place)
 
     def outcome_of_lost(self, index: int, *, status: Status, **known: Any) -> Outcome:
         """The outcome of a setting whose worker has died.
@@ -173,10 +182,7 @@ class Program:
     ) -> Program:
         """An empty program, in a process that from now on imports code as the driver did."""
         if home != this_process():
-            set_main_name(main)
-            adopt_script(script)
-            adopt_packages(packages)
-            import_from(snapshot)
+            adopt_code(main, script, packages, snapshot)
         program = cls.__new__(cls)
         program._main, program.snapshot, program._home = main, snapshot, home
         return program
@@ -190,8 +196,8 @@ class Program:
                 _declaration_of(owner).carry(x)
             import_patching_modules(self.snapshot)
         self.__dict__.update(state)
-        if is_elsewhere and self.script_changes:
-            self.notes = [*self.notes, self.script_changes]
+        if is_elsewhere:
+            self.notes = [*self.notes, *self.script_notes]
 
 
 def _computable_cells(params: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -22,12 +22,13 @@ from superparams.executor.code_names import generators_of
 from superparams.executor.code_snapshot import Snapshot
 from superparams.executor.engines.contract import Engine, Options
 from superparams.executor.engines.registry import check, find
+from superparams.executor.payload.script_data import notes_of_data
 from superparams.executor.process_state import ProcessState, differences
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.program import Program
 from superparams.identity.code.fingerprint import Code, fingerprint
 from superparams.identity.code.project import project_root
-from superparams.identity.code.script_changes import note_of_changes
+from superparams.identity.code.script_changes import notes_of_changes
 from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import importable_modules
@@ -172,7 +173,7 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
     )
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and planned.n_todo and carrier.name not in ("serial", "threads"):
-        program.script_changes = note_of_changes(code)
+        program.script_notes = [*notes_of_changes(code), *notes_of_data()]
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
     if carrier is not None and carrier.name == "threads" and program.generators is not None:

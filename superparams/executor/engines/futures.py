@@ -33,6 +33,7 @@ from superparams.executor.engines.contract import (
     refuse,
 )
 from superparams.executor.payload import script
+from superparams.executor.payload.pools import forget_fork_server, pools_take
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
@@ -135,7 +136,7 @@ class _ExecutorPool:
         warm_up()
         self._program.prepare()
         if _forks(self._executor):
-            self._program.script_changes = None  # workers have all that the script has changed
+            self._program.script_notes = []  # workers have all that the script has changed
         with payload.pack(self._program) as packed:
             self._packed, self._handle = packed, packed.handle
             try:
@@ -266,13 +267,19 @@ def run_chunk(task: Task) -> Done:
     here = _enter(task)
     rank = task.place.rank
     batch: list[Outcome] = []
-    for index in task.chunk:
-        if batch and time.monotonic() - begun > _LONG:
-            break
-        batch.append(_outcome(here, index, rank, task))
-        here.attached.refresh()
+    with pools_take(lambda: _reachable(task.handle)):
+        for index in task.chunk:
+            if batch and time.monotonic() - begun > _LONG:
+                break
+            batch.append(_outcome(here, index, rank, task))
+            here.attached.refresh()
     notes = tuple(getattr(here.program, "notes", ()))
     return Done(encode(batch), len(batch), time.monotonic() - begun, notes)
+
+
+def _reachable(handle: payload.Handle) -> payload.Handle | None:
+    """The handle, if processes that are started here can use it: it is of this host."""
+    return None if handle.contents else handle
 
 
 def _outcome(here: _Entered, index: int, rank: int, task: Task) -> Outcome:
@@ -289,6 +296,7 @@ def _enter(task: Task) -> _Entered:
     key = task.handle.uid, threading.get_ident()
     if key not in _entered:
         script.protect_names(task.kept)
+        forget_fork_server()
         attached = payload.attach(task.handle)
         program: Program = attached.load()
         if threading.current_thread() is not threading.main_thread():

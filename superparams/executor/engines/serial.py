@@ -17,6 +17,7 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
+from superparams.executor.pool_code import pools_take_code
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 
@@ -81,10 +82,13 @@ class Serial:
         if generators is not None:
             generators.keep()
         try:
-            yield from self._batches(worker, todo, options, control)
+            with pools_take_code(getattr(program, "pool_code", None)):
+                try:
+                    yield from self._batches(worker, todo, options, control)
+                finally:
+                    self._running = None
+                    worker.close()
         finally:
-            self._running = None
-            worker.close()
             if generators is not None:
                 generators.restore()
 

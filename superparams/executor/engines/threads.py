@@ -19,6 +19,7 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
+from superparams.executor.pool_code import pools_take_code
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
@@ -99,14 +100,15 @@ class _ThreadPool:
             for rank in range(self._size)
         ]
         warm_up()
-        try:
-            for thread in threads:
-                thread.start()
-            yield from self._gather(len(threads))
-        finally:
-            self._closed = True
-            for thread in threads:
-                thread.join(max(0.0, self._patience_ends() - time.monotonic()))
+        with pools_take_code(getattr(self._program, "pool_code", None)):
+            try:
+                for thread in threads:
+                    thread.start()
+                yield from self._gather(len(threads))
+            finally:
+                self._closed = True
+                for thread in threads:
+                    thread.join(max(0.0, self._patience_ends() - time.monotonic()))
 
     def _gather(self, busy: int) -> Iterator[bytes]:
         """Encoded outcomes of so many threads; after a stop, of those that end in time."""

@@ -15,9 +15,7 @@ from superparams.executor.payload.script import (
     Cached,
     Definition,
     Script,
-    UnusedDefinitions,
     add_definitions,
-    adopt_script,
     definitions,
     finish_definition,
     globals_for_functions,
@@ -27,30 +25,14 @@ from superparams.executor.payload.script import (
     unused_definitions,
     value_at,
 )
+from superparams.executor.payload.script_data import script_data
 
-__all__ = ["ScriptReducer", "WholeScript", "reduce_cached"]
+__all__ = ["ScriptReducer", "reduce_cached"]
 
 _LARGEST: Final = 256 * 1024  # bytes of a definition that no setting uses by name
 _N_PARTS: Final = 6  # values that cloudpickle returns for a class or function by value
 # Data has one of these attributes. It is not sent if only an unused definition refers to it.
 _DATA: Final = ("__array__", "__arrow_c_stream__", "__dlpack__", "state_dict")
-
-
-class WholeScript:
-    """The script alone, for pools of a worker that is a fork of the driver."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Load the script in a process that does not have it."""
-        return _nothing, (_AdoptedScript(), UnusedDefinitions())
-
-
-class _AdoptedScript:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return adopt_script, (Script.of_driver(),)
-
-
-def _nothing(*_: object) -> None:
-    """The arguments in the pickle have been loaded, which is all that is needed."""
 
 
 class ScriptReducer:
@@ -79,14 +61,21 @@ class ScriptReducer:
         name = name_in_main(value)
         if name is not None:
             self._used.add(name)
+        if is_function:
+            self._used.update(reduced[2][1]["__globals__"])
         return _into_main(value, name, reduced)
 
     def reduce_unused(self) -> tuple[Any, ...]:
-        """Pickle all definitions that are not pickled yet, each by itself."""
+        """Pickle all definitions that are not pickled yet, each by itself, and small data."""
         unused = {name: x for name, x in definitions().items() if name not in self._used}
         pickled = {name: made for name, x in unused.items() if (made := _definition(name, x))}
         at_once = [name for name in pickled if _is_found_by_its_base(unused[name])]
-        return add_definitions, ({**unused_definitions(), **pickled}, at_once)
+        data = script_data({*self._used, *unused})
+        for name in data.objects:
+            if made := _definition(name, self._main[name]):
+                pickled[name] = made
+                at_once.append(name)
+        return add_definitions, ({**unused_definitions(), **pickled}, at_once, data.plain)
 
 
 def _into_main(value: Any, name: str | None, reduced: tuple[Any, ...]) -> tuple[Any, ...]:

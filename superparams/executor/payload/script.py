@@ -5,9 +5,7 @@ and functions by name in `__main__`, which is another module there. So each defi
 it under its name: those that settings use when the program arrives, the others when `__main__` is
 asked for them, for example by ``pickle.loads``.
 
-If a setting starts a pool with fresh interpreters, each of them would run the script again. In
-workers, they run `superparams.executor.payload.pool_main` instead, which takes the names from the
-payload.
+Small data of the script travels too, for code that looks it up by a text: ``globals()["RATE"]``.
 
 The worker of an executor has a main module of its own: often the script itself, which was run again
 without its guarded part. There the driver's values replace those that the script gave its names.
@@ -16,7 +14,6 @@ without its guarded part. There the driver's values replace those that the scrip
 from __future__ import annotations
 
 import functools
-import os
 import pickle
 import sys
 import threading
@@ -24,8 +21,9 @@ import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple
+
+from superparams.adapters.content import same
 
 __all__ = [
     "Definition",
@@ -33,14 +31,11 @@ __all__ = [
     "UnusedDefinitions",
     "adopt_script",
     "is_worker",
+    "load_all",
     "mark_as_worker",
-    "names_for_pool",
     "protect_names",
-    "share_with_pools",
 ]
 
-POOL_MAIN: Final = "superparams.executor.payload.pool_main"
-HANDLE: Final = "SUPERPARAMS_POOL_MAIN"
 _ATTRIBUTES: Final = ("__file__", "__doc__", "__package__", "__path__")
 Cached: Final[type[Any]] = type(functools.lru_cache(id))  # what `functools.cache` makes
 _DEFINITIONS: Final = (type, types.FunctionType, Cached)
@@ -210,20 +205,40 @@ def protect_names(names: frozenset[str]) -> None:
     _state.protected = names
 
 
-def add_definitions(unloaded: Mapping[str, Definition], at_once: list[str]) -> None:
-    """Keep definitions for later, and load some of them now."""
+def add_definitions(
+    unloaded: Mapping[str, Definition], at_once: list[str], data: Mapping[str, Any]
+) -> None:
+    """Keep definitions for later, load some of them now, and give the data its names."""
     if _state.role == "driver":
         return
+    _add_data(data)
     _state.unloaded.update(unloaded)
-    for name in filter(_is_new, at_once):
+    settled: set[str] = set() if is_worker() else _state.settled
+    for name in [name for name in at_once if name not in settled and _is_new(name)]:
         with suppress(Exception):  # the first use fails again, and shows the error
             _load(name)
     if not is_worker():
         _state.unloaded.clear()
-        for names in (_main(), *_state.global_dicts):
+        for names in (*_globals_of_script(), *_state.global_dicts):
             names.update(_state.loaded)
         _state.loaded.clear()
         _state.global_dicts.clear()
+
+
+def _add_data(data: Mapping[str, Any]) -> None:
+    if is_worker():
+        for name, x in data.items():
+            _main().setdefault(name, x)
+        return
+    due = {name: x for name, x in data.items() if name not in _state.settled}
+    for names in _globals_of_script():
+        names.update((n, x) for n, x in due.items() if n not in names or not same(names[n], x))
+
+
+def _globals_of_script() -> list[dict[str, Any]]:
+    """All dictionaries in which code of the script looks names up, in a process of role "other"."""
+    others = (_state.rerun_globals, _state.own_globals or None)
+    return [_main(), *(names for names in others if names is not None)]
 
 
 def _is_new(name: str) -> bool:
@@ -251,6 +266,14 @@ def _load(name: str) -> bool:
                 with suppress(Exception):
                     _load(needed)
         return True
+
+
+def load_all() -> dict[str, Any]:
+    """All names of the driver's main module that can be loaded in this process."""
+    for name in list(_state.unloaded):
+        with suppress(Exception):
+            _load(name)
+    return _main()
 
 
 def unused_definitions() -> dict[str, Definition]:
@@ -310,54 +333,3 @@ def finish_definition(value: Any, state: tuple[str | None, Callable[..., Any], A
     if name is not None and _state.role != "driver":
         (_main() if is_worker() else _state.loaded).setdefault(name, value)
     return finished
-
-
-# ---- pools that settings start
-
-
-class _Spec(ModuleSpec):
-    """The spec of a worker's main module: makes `multiprocessing` run another module in its place.
-
-    The new interpreters find the payload by an environment variable, which is set on first use of
-    the name.
-    """
-
-    def __init__(self, handle: Callable[[], Any]) -> None:
-        super().__init__("__main__", None)
-        self._handle = handle
-
-    @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        if self.__dict__.get("_handle") is not None and HANDLE not in os.environ:
-            with suppress(Exception):  # a pool that needs it fails later, with an error
-                os.environ[HANDLE] = pickle.dumps(self._handle()).hex()
-        return POOL_MAIN
-
-    @name.setter
-    def name(self, name: str) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        pass
-
-
-def share_with_pools(handle: Callable[[], Any]) -> None:
-    """Let the pools of this process take the names from a payload.
-
-    Args:
-        handle: Returns the handle of the payload.
-    """
-    os.environ.pop(HANDLE, None)
-    sys.modules["__main__"].__spec__ = _Spec(handle)
-
-
-def names_for_pool() -> dict[str, Any]:
-    """The names of the driver's main module, in a process of a pool that a setting started."""
-    from superparams.executor.payload.attachment import Handle, attach
-
-    handle = pickle.loads(bytes.fromhex(os.environ[HANDLE]))
-    mark_as_worker()
-    attached = attach(cast("Handle", handle))
-    attached.load()
-    for name in list(_state.unloaded):
-        with suppress(Exception):
-            _load(name)
-    hidden = ("__name__", "__builtins__", "__spec__", "__loader__")
-    return {name: x for name, x in _main().items() if name not in hidden}

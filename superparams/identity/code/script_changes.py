@@ -23,14 +23,14 @@ from superparams.identity.code.script_text import set_by_script, sets
 from superparams.identity.module_names import class_of, module_name
 from superparams.identity.source_texts import loaded_modules, resolved_file
 
-__all__ = ["note_of_changes"]
+__all__ = ["notes_of_changes"]
 
 _MOST_NAMES = 20
 _TABLES = (dict, list, set)
 
 
-def note_of_changes(code: Code) -> str | None:
-    """A sentence about the changes that worker processes do not get; None without changes.
+def notes_of_changes(code: Code) -> list[str]:
+    """A sentence about the changes that worker processes do not get; none without changes.
 
     Args:
         code: The fingerprint of the experiment's code. Only what it has reached counts.
@@ -42,19 +42,19 @@ def note_of_changes(code: Code) -> str | None:
         script = Path(resolved_file(main_file))
         modules = [(path, one) for path, one in modules if path != script]
     if not modules:
-        return None
+        return []
     found = _Changes(code, dict(modules), vars(main)).names()
     names = sorted(set(found))
     if not names:
-        return None
+        return []
     left = len(names) - _MOST_NAMES
     shown = [*names[:_MOST_NAMES], *([f"and {left} more"] if left > 0 else [])]
     who = _script_name(main_file)
-    return (
+    return [
         f"{who} changes {', '.join(shown)} after import. Worker processes import "
         f"{'it' if len(names) == 1 else 'them'} without running {who}, so the change does not hold "
         "there: make it in a module that the experiment imports, or in setup()"
-    )
+    ]
 
 
 def _script_name(file: object) -> str:

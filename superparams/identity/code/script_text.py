@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from superparams.identity.code.main_script import in_notebook
 from superparams.identity.source_texts import loaded_text, resolved_file
 
-__all__ = ["set_by_script", "sets"]
+__all__ = ["script_text", "set_by_script", "sets"]
 
 _FILLING: Final = "append|add|update|extend|insert|setdefault|remove|discard|pop|clear"
 
@@ -24,7 +24,7 @@ def set_by_script(name: str, *, if_unknown: bool) -> bool:
         name: The last part of the name, as ``K`` of ``lib.K``.
         if_unknown: The answer if the text of the script is not known.
     """
-    text = _script_text(vars(sys.modules["__main__"]))
+    text = script_text()
     if text is None:
         return if_unknown
     named = re.escape(name)
@@ -41,8 +41,9 @@ def sets(name: str, text: str) -> bool:
     return re.search(f"{attribute}|{table}", text) is not None
 
 
-def _script_text(main: Mapping[str, Any]) -> str | None:
+def script_text() -> str | None:
     """The text of the script, of ``-c`` or of the cells so far; None if it is not known."""
+    main: Mapping[str, Any] = vars(sys.modules["__main__"])
     cells = main.get("In")
     if isinstance(cells, list) and in_notebook():
         return "\n".join(map(str, cast("Iterable[Any]", cells)))

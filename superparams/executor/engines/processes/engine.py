@@ -65,9 +65,8 @@ class Processes:
         if threads:
             method = template_handle.default_method()
             control.note([_no_fork(threads)])
-        changes = getattr(program, "script_changes", None)
-        if method != "fork" and changes:
-            control.note([changes])
+        if method != "fork":
+            control.note(getattr(program, "script_notes", []))
         self._dispatch = Dispatch(program, todo, _boot(method, options, program, todo), control)
         if method != "forkserver" or options.gpus is not None:
             program.prepare()  # there is no template to do it once for all workers
