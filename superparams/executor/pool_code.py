@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,7 +47,7 @@ def adopt_code(main: str, script: Script, packages: list[Package], snapshot: Sna
 
 
 @contextmanager
-def pools_take_code(code: Callable[[], PoolCode] | None) -> Iterator[None]:
+def pools_take_code(code: Callable[[], PoolCode] | None) -> Generator[None]:
     """Let pools that settings start in this process have the names of the script as they are here.
 
     Args:

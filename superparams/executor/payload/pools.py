@@ -12,7 +12,7 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any, Final
@@ -46,7 +46,8 @@ class _Spec(ModuleSpec):
     @property
     def name(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         known = getattr(self.__dict__.get("before"), "name", None)
-        if not _handles or sys._getframe(1).f_code.co_name != _ASKS:
+        asker = sys._getframe(1).f_code  # pyright: ignore[reportPrivateUsage]
+        if not _handles or asker.co_name != _ASKS:
             return known
         with suppress(Exception):  # what cannot be packed: the script runs again, as ever
             handle = _handles[-1]()
@@ -72,7 +73,7 @@ def share_with_pools(handle: Callable[[], Handle | None]) -> None:
 
 
 @contextmanager
-def pools_take(handle: Callable[[], Handle | None]) -> Iterator[None]:
+def pools_take(handle: Callable[[], Handle | None]) -> Generator[None]:
     """Let pools that start in this process meanwhile take the names from a payload.
 
     Args:

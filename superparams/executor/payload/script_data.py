@@ -89,7 +89,7 @@ class _Size:
         Raises:
             _Other: If it does not travel.
         """
-        kind: type[Any] = type(x)
+        kind: type[Any] = cast("Any", type(x))
         self.take(_EACH)
         if kind in _SIMPLE:
             self.take(x.bit_length() // 8 if kind is int else 0)
@@ -103,7 +103,7 @@ class _Size:
             self._add_all(x.keys(), depth)
             self._add_all(x.values(), depth)
         elif kind is types.SimpleNamespace:
-            self._add_all(vars(x).values(), depth)
+            self._add_all(cast("dict[str, Any]", vars(x)).values(), depth)
         elif kind not in self._other_types:
             self._add_special(x, kind, depth)
 
@@ -124,11 +124,15 @@ class _Size:
         if isinstance(x, enum.Enum):
             return
         if isinstance(x, tuple) and hasattr(kind, "_fields"):
-            self._add_all(x, depth)
+            self._add_all(cast("Iterable[Any]", x), depth)
         elif dataclasses.is_dataclass(kind):
-            self._add_all(getattr(x, "__dict__", {}).values(), depth)
+            self._add_all(_state_of(x).values(), depth)
         else:
             raise _Other
+
+
+def _state_of(x: Any) -> dict[str, Any]:
+    return getattr(x, "__dict__", {})
 
 
 def _loaded_types() -> Iterable[type]:
