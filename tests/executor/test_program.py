@@ -75,7 +75,7 @@ def test_with_a_key_the_template_makes_it_once_and_the_driver_never() -> None:
 # no worker is a fork.
 ONCE = """
 import os, sys
-from tests.executor.test_factories import PATIENT, experiment, makers
+from tests.executor.test_program import PATIENT, experiment, makers
 if __name__ == "__main__":
     rows = list(experiment()().run_all(2, progress=False, start_method=sys.argv[1]))
     print(makers("keyed") == [os.getpid()], {row["sum"] for row in rows} == {PATIENT})
