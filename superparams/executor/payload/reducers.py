@@ -54,7 +54,7 @@ class ReducingPickler(Pickler):
         return reduced if reduced is NotImplemented else self._script.reduce(obj, reduced)
 
 
-def _reducer_of(kind: type) -> Reducer | None:
+def _reducer_of(kind: type[Any]) -> Reducer | None:
     if issubclass(kind, type(os.environ)):
         return reduce_environment
     reducer = _REDUCERS.get(kind)
