@@ -31,7 +31,7 @@ from superparams import Experiment, search
 from superparams.declare.experiment import Place, name_of
 from superparams.declare.keys import Keys
 from superparams.declare.params import layout_of
-from superparams.executor.engines.processes import dispatch, engine, protocol, worker_cells
+from superparams.executor.engines.processes import dispatch, pool, protocol, worker_cells
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import opened, pickled
 from superparams.executor.engines.processes.worker_cells import Cells
@@ -274,7 +274,7 @@ def print_course() -> None:
     marked(dispatch.Dispatch, "_begin", mark, "the template is started, the payload packed")
     heard(mark)
     marked(dispatch.Dispatch, "_end", mark, "template and workers have ended")
-    marked(engine.Processes, "_outcomes", mark, "")
+    marked(pool.Pool, "outcomes", mark, "")
     marked(run, "_finish", mark, "the run folder is complete: source, git, machine, counts")
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

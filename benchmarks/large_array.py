@@ -29,6 +29,7 @@ import numpy as np
 from peers.memory import of_tree
 
 from superparams import Experiment, search, shared_empty, value
+from superparams.executor import Processes
 
 SLICES = 64
 # A virtual machine is slow to touch memory that nobody has used lately, by a factor of ten: every
@@ -81,7 +82,7 @@ def ours(workers: int, **given: Any) -> float:
         began = time.perf_counter()
         start_method = given.pop("start_method", None)
         results = Sums(**given).run_all(
-            workers, engine="processes", start_method=start_method, results=folder, progress=False
+            workers, engine=Processes(start_method=start_method), results=folder, progress=False
         )
         seconds = time.perf_counter() - began
     assert sum(results.to_arrow()["sum"].to_pylist()) == BYTES // ITEM

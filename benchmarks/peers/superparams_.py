@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.peers import task
 from superparams import Experiment, search, value
+from superparams.executor import Processes
 
 
 def ahead() -> None:
@@ -58,9 +59,8 @@ class Sums(Experiment):
 
 
 def sums(workers: int, folder: Path, data: Any, start_method: Any = None) -> float:
-    results = Sums(data=data).run_all(
-        workers, start_method=start_method, results=folder, progress=False
-    )
+    engine = None if start_method is None else Processes(start_method)
+    results = Sums(data=data).run_all(workers, engine=engine, results=folder, progress=False)
     return task.total(results.to_arrow().select(["sum"]).to_pylist())
 
 

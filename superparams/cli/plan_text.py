@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from superparams.declare.experiment import Experiment
@@ -40,7 +39,7 @@ class Planned:
     @property
     def workers(self) -> int:
         """How many workers have something to do."""
-        return max(1, min(self.job.options.num_proc, self.job.plan.n_todo))
+        return max(1, min(self.job.options.of_engine.num_proc, self.job.plan.n_todo))
 
     @property
     def seconds(self) -> float | None:
@@ -63,7 +62,7 @@ class Planned:
             **self.counts,
             "repeated": self.repeated,
             "todo": self.job.plan.n_todo,
-            "num_proc": self.job.options.num_proc,
+            "num_proc": self.job.options.of_engine.num_proc,
             "seconds_each": self.each,
             "seconds": self.seconds,
         }
@@ -86,9 +85,9 @@ class Planned:
             yield "  how long that takes is not known: none has run yet"
 
 
-def planned(space: Experiment, asked: RunOptions, results: Path) -> Planned:
-    """What ``run_all`` would do, asked that; nothing is written."""
-    job = prepare(space, asked, results)
+def planned(space: Experiment, options: RunOptions) -> Planned:
+    """What ``run_all`` would do with these options; nothing is written."""
+    job = prepare(space, options)
     return Planned(job, _counts(job), mean_seconds(job.root))
 
 

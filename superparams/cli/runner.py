@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines.contract import Control
 from superparams.run.loop import run_all
+from superparams.run.options import RunOptions
 from superparams.store.results import Results
 from superparams.views.failures import Failures, failures_of
 from superparams.views.result_tables import summary_of
@@ -205,7 +206,7 @@ def _space(cls: type[Experiment], words: Sequence[str]) -> Experiment:
 
 
 def run_each(
-    spaces: Sequence[Experiment], how: Mapping[str, Any], results: Path, program: str
+    spaces: Sequence[Experiment], options: RunOptions, program: str
 ) -> Iterator[Ended | Impossible]:
     """Run one experiment after another; what keeps one from running does not keep the others.
 
@@ -214,10 +215,10 @@ def run_each(
     """
     for place, space in enumerate(spaces):
         name = name_of(type(space))
-        if len(spaces) > 1 and how["progress"]:
+        if len(spaces) > 1 and options.progress:
             click.echo(styled(safe_text.line(name), bold=True), err=True)
         control = Control()
-        act = partial(run_all, space, results=results, control=control, has_summary=False, **how)
+        act = partial(run_all, space, options, control=control, has_summary=False)
         found = attempted(name, act)
         if isinstance(found, Impossible):
             yield found

@@ -16,10 +16,10 @@ import pyarrow.parquet as parquet
 from superparams.cli import json_document
 from superparams.cli.terminal import is_terminal
 from superparams.errors import CommandError, safe_text
+from superparams.errors.tables import Table
 from superparams.store.names.field_owners import Owned
 from superparams.store.table.lazy_rows import Rows, as_dicts
 from superparams.views.result_tables import cell, mark_nones, numbers, table_of
-from superparams.views.text_table import Table
 
 if TYPE_CHECKING:
     from superparams.store.results import Results

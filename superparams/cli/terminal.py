@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from superparams.views.text_table import Table
+    from superparams.errors.tables import Table
 
 __all__ = ["is_terminal", "lines_of", "room", "styled"]
 

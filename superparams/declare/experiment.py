@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from typing_extensions import Unpack
+
     from superparams.executor.engines.contract import Engine, EngineName
     from superparams.outcomes.outcome import Status
-    from superparams.run.plan import OnError, Only
+    from superparams.run.options import OldOptions, OnError, Only
     from superparams.store.results import Results
 
 __all__ = ["Experiment", "GridSearch", "Params", "Place", "SearchMeta"]
@@ -210,39 +212,38 @@ class Experiment(Params):
         max_failures: int | None = None,
         debug: bool = False,
         results: str | Path = "results",
-        start_method: str | None = None,
-        threads_per_worker: int | None = None,
-        gpus: Iterable[str | int] | int | None = None,
         progress: bool = True,
+        **old: Unpack[OldOptions],
     ) -> Results:
         """Run every setting and return the table of results.
 
         Args:
-            num_proc: The number of workers. 1 runs in this process, so that prints and breakpoints
-                work; ``"auto"`` is the number of processors of this process.
-            engine: ``"serial"``, ``"threads"``, ``"processes"``, an executor of
-                `concurrent.futures`, or an engine. The default is ``"serial"`` with one worker and
-                no `timeout`, else ``"processes"``.
+            num_proc: The number of workers; 1 runs in this process, ``"auto"`` takes all
+                processors. In this process, prints and breakpoints work.
+            engine: What runs settings; by default worker processes, or this process with one
+                worker. ``"serial"``, ``"threads"``, ``"processes"``, worker processes with options
+                as in `superparams.executor.Processes(gpus=2)`, an executor of
+                `concurrent.futures`, or an engine of your own. One worker with a limit such as
+                `timeout` is a process.
             resume: Whether to skip settings that are done by the same code.
-            only: ``"failed"`` runs only settings that failed, were killed or timed out before,
-                ``"new"`` only settings without an outcome, a list of keys only these settings.
-            timeout: Seconds that `run` of a setting may take before its worker is killed.
-            setup_timeout: Seconds that `setup` may take; by default 10 times `timeout`, at least 60
-            retries: Extra attempts for a setting whose status is in `retry_on`.
-            retry_on: Any of ``"failed"``, ``"killed"``, ``"timeout"``.
-            on_error: ``"continue"`` records a failure and continues; ``"raise"`` stops at the
-                first failure and raises `SettingFailed`.
-            max_failures: After so many settings that failed, were killed or timed out, no more
-                settings start. Call `run_all` again to run the rest.
-            debug: Whether to stop in pdb where a setting raises. Settings then run one after
-                another in this process, whatever `num_proc` and `engine` are. In pdb, ``q`` ends
-                the run and ``c`` continues.
-            results: The folder for ``<module>.<Class>/results.parquet``.
-            start_method: ``"forkserver"``, ``"spawn"`` or ``"fork"``, for processes.
-            threads_per_worker: BLAS and OpenMP threads of each worker; by default the cores are
-                divided among the workers.
-            gpus: Devices to divide among the workers, by name or number.
+            only: Run only settings that ``"failed"`` before, that are ``"new"``, or a list of keys.
+                ``"failed"`` includes those that were killed or timed out.
+            timeout: Seconds that run() of a setting may take before its worker is killed.
+            setup_timeout: Seconds that setup() may take; by default 10 times the timeout, at least
+                60.
+            retries: Extra attempts for a setting whose status is in retry_on.
+            retry_on: Which statuses to try again: any of ``"failed"``, ``"killed"`` and
+                ``"timeout"``.
+            on_error: Whether to ``"continue"`` after a failure, or to ``"raise"`` an error at the
+                first one.
+            max_failures: Start no more settings after so many failures. Call `run_all` again to run
+                the rest.
+            debug: Run one setting after another; stop in pdb where one raises. They run in this
+                process, whatever `num_proc` is. In pdb, ``q`` ends the run and ``c`` continues.
+            results: The folder under which all results are kept. The table is
+                ``<module>.<Class>/results.parquet`` in it.
             progress: Whether to show the progress.
+            **old: Deprecated options, which `superparams.executor.Processes` takes.
 
         Raises:
             RunError: Before anything starts, when there is nothing to run.
@@ -251,10 +252,11 @@ class Experiment(Params):
             StoreError: When `results` is no folder, or its records cannot be read.
             SettingFailed: With ``on_error="raise"``.
         """
-        asked = {name: x for name, x in locals().items() if name != "self"}
+        options = {name: x for name, x in locals().items() if name not in ("self", "old")}
         from superparams.run.loop import run_all
+        from superparams.run.options import RunOptions, in_new_words
 
-        return run_all(self, **asked)
+        return run_all(self, RunOptions(**in_new_words(options, old)))
 
 
 GridSearch = Experiment

@@ -20,7 +20,7 @@ from superparams.declare.secrets import looks_secret
 from superparams.errors import RunError
 from superparams.executor.code_names import generators_of
 from superparams.executor.code_snapshot import Snapshot
-from superparams.executor.engines.contract import Engine, Options
+from superparams.executor.engines.contract import Engine
 from superparams.executor.engines.registry import check, find
 from superparams.executor.payload.script_data import notes_of_data
 from superparams.executor.process_state import ProcessState, differences
@@ -33,7 +33,7 @@ from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
-from superparams.run.options import Policy, RunOptions
+from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
 from superparams.store.names.field_owners import FIELDS_OF, owned_fields
 from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
@@ -61,8 +61,7 @@ class Job:
     """
 
     space: Experiment
-    options: Options
-    policy: Policy
+    options: RunOptions
     carrier: Engine | None
     root: Path
     program: Program
@@ -113,7 +112,7 @@ class Job:
             "settings": self.plan.size,
             "todo": self.plan.n_todo,
             "engine": engine,
-            "num_proc": self.options.num_proc,
+            "num_proc": self.options.of_engine.num_proc,
             "code": self.code.digest,
             "parts": self.code.parts,
             "surroundings": self.program.surroundings.shown(self.project),
@@ -130,7 +129,7 @@ def _shown_inside(params: Any, name: str) -> str:
     return _shown_inside(params.__dict__[head], rest) if rest else dict(shown_fields(params))[head]
 
 
-def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
+def prepare(space: Experiment, options: RunOptions) -> Job:
     """Find out what there is to do; nothing is written.
 
     Raises:
@@ -139,16 +138,16 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
         RunError: When there is no ``run``, or the text of the code that this process has imported
             is not known; otherwise as `superparams.run.plan.plan`.
     """
-    cls, options, policy = type(space), asked.options, asked.policy
+    cls = type(space)
     if cls.run is Experiment.run:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
     _refuse_unrun(cls)
     legacy.refuse_old_hook(cls)
-    carrier = None if asked.engine is None else find(asked.engine)
+    carrier = None if options.carrier is None else find(options.carrier)
     if carrier is not None:
-        check(carrier, options)
+        check(carrier, options.of_engine)
     name = name_of(cls)
-    folder = results_folder(results)
+    folder = results_folder(options.results)
     code = fingerprint(cls)
     _refuse_unknown(code)
     root, about_root = home_of(folder, name, code.digest)
@@ -157,20 +156,18 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
     in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
     snapshot = Snapshot(texts, importable_modules(code.texts), in_order)
     surroundings = ProcessState.here()
-    program = Program(space, options.num_proc, name, Keys(space), snapshot)
+    program = Program(space, options.of_engine.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings
     codes = equivalent(root, code.digest)
     recorded = read_index(root) if has_records(root) else None
     planned = plan(
-        program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
+        program.keys, space.n_settings, recorded, codes, resume=options.resume, only=options.only
     )
     notes: list[str] = [] if about_root is None else [about_root]
     names, about_names = (None, []) if recorded is None else renamed_since(root, space)
     notes += about_names
     made = Returned(cls)
-    job = Job(
-        space, options, policy, carrier, root, program, code, codes, planned, notes, made, names
-    )
+    job = Job(space, options, carrier, root, program, code, codes, planned, notes, made, names)
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and planned.n_todo and carrier.name not in ("serial", "threads"):
         program.script_notes = [*notes_of_changes(code), *notes_of_data()]

@@ -27,7 +27,7 @@ from superparams.run.code_record import HURRIED, PATIENCE, Keeping
 from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
-from superparams.run.options import Policy, RunOptions, asked
+from superparams.run.options import RunOptions
 from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.store.ledger.writer import Ledger
 from superparams.store.results import Results
@@ -49,39 +49,33 @@ MOST_OF_PYTHON: Final = 61  # workers of a pool of Python itself on Windows, whi
 
 def run_all(
     space: Experiment,
+    options: RunOptions,
     *,
-    results: str | Path,
     control: Control | None = None,
     has_summary: bool = True,
-    **how: Any,
 ) -> Results:
     """Run the settings of a space that are not done yet; see `Experiment.run_all`.
 
     Args:
         space: What to run.
-        results: The folder of results.
+        options: How to run it.
         control: Ends the run early, and tells whether somebody asked for that.
         has_summary: Whether to end with a line of counts at a terminal.
-        how: All else that `Experiment.run_all` takes.
     """
-    what = asked(**how)
     control = control or Control()
-    if what.engine is not None:
-        return _run(space, what, results, control, has_summary)
-    num_proc = min(what.options.num_proc, MOST_OF_PYTHON)
-    options = dataclasses.replace(what.options, num_proc=num_proc)
+    if options.carrier is not None:
+        return _run(space, options, control, has_summary)
+    num_proc = min(options.of_engine.num_proc, MOST_OF_PYTHON)
     with concurrent.futures.ProcessPoolExecutor(num_proc) as pool:
-        what = dataclasses.replace(what, engine=pool, options=options)
-        return _run(space, what, results, control, has_summary)
+        options = dataclasses.replace(options, engine=pool, num_proc=num_proc)
+        return _run(space, options, control, has_summary)
 
 
-def _run(
-    space: Experiment, what: RunOptions, results: str | Path, control: Control, has_summary: bool
-) -> Results:
+def _run(space: Experiment, options: RunOptions, control: Control, has_summary: bool) -> Results:
     _keep_standard_files()
     fork_guard, name = ForkGuard(), type(space).__name__
     try:
-        return _run_here(space, what, results, control, has_summary, fork_guard)
+        return _run_here(space, options, control, has_summary, fork_guard)
     except BaseException as error:
         fork_guard.check(name, error)
         raise
@@ -91,16 +85,15 @@ def _run(
 
 def _run_here(
     space: Experiment,
-    what: RunOptions,
-    results: str | Path,
+    options: RunOptions,
     control: Control,
     has_summary: bool,
     fork_guard: ForkGuard,
 ) -> Results:
     began = time.monotonic()
-    job = prepare(space, what, results)
+    job = prepare(space, options)
     fork_guard.check(type(space).__name__)
-    has_progress = what.policy.progress
+    has_progress = options.progress
     run = shown = None
     if job.plan.n_todo:
         run, shown = _execute(job, control, fork_guard)
@@ -170,7 +163,7 @@ def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
     for other in going_on(job.root, run):
         keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
         note = other.told(job.program.name, keys)
-        if job.policy.progress:
+        if job.options.progress:
             say(f"note: {note}")
         else:
             control.note([note])
@@ -179,13 +172,13 @@ def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
 def _execute_in(
     run: RunFolder, keeping: Keeping, job: Job, control: Control, fork_guard: ForkGuard
 ) -> tuple[RunFolder, Progress]:
-    policy, carrier = job.policy, job.carrier
+    asked, carrier = job.options, job.carrier
     assert carrier is not None
-    options = dataclasses.replace(job.options, folder=run.path)
-    if policy.debug:
+    options = dataclasses.replace(asked.of_engine, folder=run.path)
+    if asked.debug:
         job.program.on_failure = post_mortem
     _tell_others(job, run, control)
-    if policy.progress:
+    if asked.progress:
         _tell(job.plan)
     shown = Progress(
         type(job.space).__name__,
@@ -194,9 +187,9 @@ def _execute_in(
         activity=carrier.activity,
         label=job.label,
         style=Progress.style_for(
-            policy.progress and not policy.debug, in_process=carrier.name == "serial"
+            asked.progress and not asked.debug, in_process=carrier.name == "serial"
         ),
-        options=job.options,
+        options=options,
         control=control,
     )
     state: State = "interrupted"
@@ -212,9 +205,9 @@ def _execute_in(
             with interrupts.expected():
                 for batch in _recorded(batches, ledger, fork_guard):
                     met = counts(batch)
-                    shown.add(met, seconds(batch) if policy.progress else None)
+                    shown.add(met, seconds(batch) if asked.progress else None)
                     job.returned.add(batch, met.get("done", 0))
-                    _mind_failures(batch, shown, policy, control)
+                    _mind_failures(batch, shown, asked, control)
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
@@ -242,15 +235,15 @@ def _recorded(
 
 
 def _mind_failures(
-    batch: pa.RecordBatch, shown: Progress, policy: Policy, control: Control
+    batch: pa.RecordBatch, shown: Progress, options: RunOptions, control: Control
 ) -> None:
-    if policy.on_error == "raise":
+    if options.on_error == "raise":
         _raise_first_failure(batch)
-    most = policy.max_failures
+    most = options.max_failures
     if most is not None and shown.n_failed >= most and not control.draining:
         control.drain()
         left = shown.n_left
-        if policy.progress and left:
+        if options.progress and left:
             what = f"{shown.n_failed:,} failed (max_failures={most:,})"
             say(f"{what}: finishing what runs, {left:,} left")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,24 +16,12 @@ from superparams.errors import RunError
 from superparams.errors.units import counted
 from superparams.identity.digests.digest import key_of_text
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.run.options import Only
 from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
 
-__all__ = ["COUNTED", "OnError", "Only", "Plan", "plan", "recorded"]
+__all__ = ["COUNTED", "Plan", "plan", "recorded"]
 
-OnError = Literal["continue", "raise"]
-
-
-class _Keys(Protocol):
-    """Several keys. A text is none of these to a type checker: it can only contain a text."""
-
-    def __iter__(self) -> Iterator[str]: ...
-    def __contains__(self, x: object, /) -> bool: ...
-
-
-# What a run is limited to: what failed before, what has no outcome yet, or the settings with these
-# keys (32 hexadecimal digits each).
-Only = Literal["failed", "new"] | _Keys
 # More keys than this are not compared with what is recorded: that alone would take minutes, and
 # gigabytes.
 LARGEST_PLAN: Final = 20_000_000

@@ -385,15 +385,17 @@ class Results:
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size((WIDTH, 24)).columns
-        return str(self._shown().as_text(width))
+        return self._text(width)
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        yield self._shown().as_rich(options.max_width)
+        yield importlib.import_module("rich.text").Text(self._text(options.max_width))
 
-    def _repr_html_(self) -> str:
-        return str(self._shown(has_keys=True).as_html())
-
-    def _shown(self, *, has_keys: bool = False) -> Any:
+    def _text(self, room: int) -> str:
         from superparams.views.result_tables import shown_of
 
-        return shown_of(self, self._rows, has_keys=has_keys)
+        return shown_of(self, self._rows, is_html=False).text(room, ".columns names all")
+
+    def _repr_html_(self) -> str:
+        from superparams.views.result_tables import shown_of
+
+        return shown_of(self, self._rows, is_html=True).html()

@@ -1,35 +1,28 @@
-"""How rows are shown to a person: as text, in rich, as HTML.
-
-The first and the last rows, and as many columns as there is room for: of parameters and results
-alike, and before all else what a row has to say of itself.
-"""
+"""What people see of the rows of results: which rows and columns, and how a value is written."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.declare.html import LEFT, caption_of
-from superparams.errors.safe_text import line, markup, shortened
+from superparams.errors.safe_text import line, shortened
+from superparams.errors.tables import Table
 from superparams.errors.units import counted, duration
 from superparams.outcomes.arrow import python_values
 from superparams.store.names.field_owners import NONE, Owned
 from superparams.store.runs.results_path import short_path
 from superparams.store.table.lazy_rows import Rows, as_dicts
-from superparams.views.text_table import Table
 
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
 __all__ = [
     "KEY",
-    "Shown",
     "cell",
     "full",
     "is_alike",
@@ -43,91 +36,6 @@ __all__ = [
 ROWS: Final = 10  # shown at most
 CHARS: Final = 30  # of a cell
 KEY: Final = 8  # digits of a key that are shown, or more where two begin alike
-GAP: Final = "…"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Rows as text.
-
-    Attributes:
-        summary: one line for above the table.
-        table: all columns.
-        states: of each row: ``failed``, ``stale``, both, or nothing.
-        rows_out: how many rows are left out in the middle.
-    """
-
-    summary: str
-    table: Table
-    states: Sequence[str]
-    rows_out: int = 0
-
-    def as_text(self, width: int) -> str:
-        """A table of plain characters."""
-        made = replace(self.table, right=frozenset()).fitted(width)
-        lines = list(made.lines())
-        if self.rows_out:
-            lines.insert(1 + ROWS // 2, self._rows_left_out)
-        return "\n".join([self.summary, *lines, *made.notes(".columns names all", width)])
-
-    def as_rich(self, width: int) -> Any:
-        """A `rich.table.Table`."""
-        rich_table: Any = importlib.import_module("rich.table")
-        text: Any = importlib.import_module("rich.text").Text
-        made = self.table.fitted(width - 4, 3)  # two spaces and a rule
-        notes = "\n".join(made.notes(".columns names all"))
-        table = rich_table.Table(
-            title=text(self.summary),
-            title_justify="left",
-            caption=text(notes) if notes else None,
-            caption_justify="left",
-        )
-        for place, name in enumerate(made.names):
-            justify = "right" if place in made.right else "left"
-            table.add_column(text(name), overflow="fold", justify=justify)
-        for place, row in enumerate(made.rows):
-            if self.rows_out and place == ROWS // 2:
-                table.add_row(text(f"{GAP} {self.rows_out:,} more"))
-            table.add_row(*map(text, row))
-        return table
-
-    def as_html(self) -> str:
-        """An HTML table with all columns: a notebook scrolls.
-
-        Rows that failed are bold where they say so, and rows of other code are pale; both have a
-        class, for pages with styles of their own.
-        """
-        page = self.table
-        head = "".join(
-            f"<th{self._side(place)}>{markup(name)}</th>" for place, name in enumerate(page.names)
-        )
-        pairs = zip(page.rows, self.states, strict=True)
-        lines = [self._html_row(row, state) for row, state in pairs]
-        if self.rows_out:
-            columns = len(page.names)
-            gap = f'<tr><td{LEFT} colspan="{columns}">{self._rows_left_out}</td></tr>'
-            lines.insert(ROWS // 2, gap)
-        caption = caption_of(self.summary)
-        body = "".join(lines)
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-    def _html_row(self, row: Sequence[str], state: str) -> str:
-        cells: list[str] = []
-        for place, text in enumerate(row):
-            is_bold = "failed" in state and self.table.names[place] in ("status", "error")
-            inner = f"<strong>{markup(text)}</strong>" if is_bold and text else markup(text)
-            cells.append(f"<td{self._side(place)}>{inner}</td>")
-        pale = ' style="opacity:0.6"' if "stale" in state else ""
-        mark = f' class="{state}"{pale}' if state else ""
-        return f"<tr{mark}>{''.join(cells)}</tr>"
-
-    def _side(self, place: int) -> str:
-        return "" if place in self.table.right else LEFT
-
-    @property
-    def _rows_left_out(self) -> str:
-        """What stands in place of rows, in the middle."""
-        return f"{GAP} {counted(self.rows_out, 'more row')}"
 
 
 def summary_of(found: Results, elapsed: float | None = None) -> str:
@@ -161,13 +69,13 @@ def _count_codes(found: Results) -> int:
     return len(found.column("code").unique())
 
 
-def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
+def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
     """The first rows of results and the last ones, with the columns that people look at.
 
     Args:
         found: The results.
         rows: Their rows.
-        has_keys: Whether to show the keys of settings.
+        is_html: Whether to show the keys of settings, and numbers on the right.
     """
     errors = ["error"] if found.counts.keys() - {"done", "stale"} else []
     names = [*found.params, *found.results, "status", *errors]
@@ -175,7 +83,7 @@ def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
     # Where the current code is not known, the codes themselves tell rows of other code apart.
     is_mixed = not found.is_code_known and _count_codes(found) > 1
     codes = ["code"] if is_mixed and "code" not in names else []
-    names = [*(["key"] if has_keys else []), *names, *marks, *codes, "seconds"]
+    names = [*(["key"] if is_html else []), *names, *marks, *codes, "seconds"]
     nones = Owned(rows).nones(names)
     read = [name for name in names if name not in marks]
     every = rows.columns(*read, *(["code"] if marks else []))
@@ -188,16 +96,15 @@ def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
     shown = range(size) if size <= ROWS else [*range(half), *range(size - half, size)]
     mark_nones(dicts, shown, nones)
     table = table_of(found, every, dicts, keep=marks, nones=nones)
-    states = [
-        " ".join(
-            [
-                *(["failed"] if row["status"] != "done" else []),
-                *(["stale"] if any(row[name] for name in marks) else []),
-            ]
-        )
-        for row in dicts
-    ]
-    return Shown(found.summary, table, states, max(0, size - ROWS))
+    failed = ["failed" if row["status"] != "done" else "" for row in dicts]
+    stale = ["stale" if any(row[name] for name in marks) else "" for row in dicts]
+    return replace(
+        table,
+        title=found.summary,
+        right=table.right if is_html else frozenset(),
+        marks=[f"{one} {other}".strip() for one, other in zip(failed, stale, strict=True)],
+        skipped=max(0, size - ROWS),
+    )
 
 
 def table_of(

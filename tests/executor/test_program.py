@@ -75,9 +75,11 @@ def test_with_a_key_the_template_makes_it_once_and_the_driver_never() -> None:
 # no worker is a fork.
 ONCE = """
 import os, sys
+from superparams.executor import Processes
 from tests.executor.test_program import PATIENT, experiment, makers
 if __name__ == "__main__":
-    rows = list(experiment()().run_all(2, progress=False, start_method=sys.argv[1]))
+    engine = Processes(start_method=sys.argv[1])
+    rows = list(experiment()().run_all(2, progress=False, engine=engine))
     print(makers("keyed") == [os.getpid()], {row["sum"] for row in rows} == {PATIENT})
 """
 
@@ -195,9 +197,11 @@ class Drawn(Experiment):
 """
 DRIVER = """
 import drawn
+from superparams.executor import Processes
 expected = drawn.Drawn()[0].run()
 for method in ("forkserver", "spawn", "fork"):
-    results = drawn.Drawn().run_all(2, start_method=method, resume=False, progress=False)
+    engine = Processes(start_method=method)
+    results = drawn.Drawn().run_all(2, engine=engine, resume=False, progress=False)
     for row in results:
         assert {name: row[name] if name != "few" else row["result.few"] for name in expected} == (
             expected

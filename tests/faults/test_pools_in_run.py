@@ -22,6 +22,7 @@ import concurrent.futures as futures, dataclasses, datetime, enum, json, multipr
 import typing
 import numpy as np
 from superparams import Experiment, search
+from superparams.executor import Processes
 
 class Color(enum.Enum):
     RED = 1
@@ -107,7 +108,7 @@ if __name__ == "__main__":
     run()
     run(num_proc=2, engine="threads")
     for method in "forkserver", "spawn", "fork":
-        run(num_proc=2, start_method=method)
+        run(num_proc=2, engine=Processes(method))
     for method in "fork", "spawn":
         with futures.ProcessPoolExecutor(2, multiprocessing.get_context(method)) as executor:
             run(num_proc=2, engine=executor)
@@ -239,8 +240,8 @@ def test_43_what_is_large_or_no_data_is_noted_where_a_text_may_name_it(tmp_path:
 if __name__ == "__main__":
     change()
     LARGE, UNNAMED = list(range(100_000)), list(range(100_000))
-    notes = [run().notes, run(num_proc=2, start_method="forkserver").notes]
-    notes += [run(num_proc=2, start_method="fork").notes]
+    notes = [run().notes, run(num_proc=2, engine=Processes("forkserver")).notes]
+    notes += [run(num_proc=2, engine=Processes("fork")).notes]
     with futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
         notes += [run(engine=executor).notes]
     print(json.dumps([list(one) for one in notes]))

@@ -26,6 +26,7 @@ from superparams.errors import (
     StoreError,
     SuperparamsError,
 )
+from superparams.executor import Processes
 from superparams.store.ledger.reader import read
 from tests.runs import environment, output
 from tests.timing import scaled
@@ -186,7 +187,7 @@ class Bare(Experiment):
         (Toy(), {"timeout": 0}, "timeout=0"),
         (Toy(), {"timeout": 1.0, "engine": "serial"}, "timeout=1.0"),
         (Toy(), {"num_proc": 2, "engine": "serial"}, "num_proc=2"),
-        (Toy(), {"start_method": "vfork"}, "start_method='vfork'"),
+        (Toy(), {"engine": "process"}, "engine='process'"),
         (Toy(), {"engine": "carts"}, "engine='carts'"),
         (Toy(), {"engine": 42}, "engine=42"),
     ],
@@ -584,7 +585,7 @@ def test_as_many_workers_as_there_are_processors() -> None:
 @pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
 def test_many_more_workers_than_settings(method: str) -> None:
     """As on a machine of many processors; each worker has a cell of memory."""
-    found = Toy(a=1).run_all(2000, start_method=method, progress=False)
+    found = Toy(a=1).run_all(2000, engine=Processes(start_method=method), progress=False)
     assert table(found, "y") == [(0.5,), (1.5,)]
     assert {place.split("/")[1] for (place,) in table(found, "place")} == {"2000"}
 

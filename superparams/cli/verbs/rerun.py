@@ -11,14 +11,16 @@ import click
 
 from superparams.cli import common_options
 from superparams.cli.click_types import KEY
+from superparams.cli.run_flags import flag, run_options
 from superparams.cli.session import Session
 from superparams.cli.terminal import styled
-from superparams.cli.verbs.run import DEBUG, ENGINE, NO_PROGRESS, NUM_PROC, SETUP_TIMEOUT, TIMEOUT
+from superparams.cli.verbs.run import NO_PROGRESS
 from superparams.errors import safe_text
 
 if TYPE_CHECKING:
     from superparams.cli.runner import Impossible
     from superparams.declare.experiment import Experiment
+    from superparams.run.options import RunOptions
     from superparams.store.results import Results
 
 __all__ = ["command"]
@@ -27,11 +29,11 @@ __all__ = ["command"]
 @click.command("rerun")
 @common_options.named
 @click.argument("words", metavar="KEY... [FIELD=VALUES]...", nargs=-1, required=True, type=KEY)
-@NUM_PROC
-@ENGINE
-@TIMEOUT
-@SETUP_TIMEOUT
-@DEBUG
+@flag("num_proc", "-n", "--num-proc")
+@flag("engine")
+@flag("timeout")
+@flag("setup_timeout")
+@flag("debug")
 @NO_PROGRESS
 @common_options.in_results
 @common_options.as_json
@@ -64,8 +66,9 @@ def command(
     told: list[Again | Impossible] = []
     with stdout_for_people(is_json):
         for space, keys in chosen(session, target, words, results):
-            call = {**how, "only": keys, "resume": False, "progress": not no_progress}
-            told.append(_run(space, call, session.results(results)))
+            folder = session.results(results)
+            call = {**how, "resume": False, "results": folder, "progress": not no_progress}
+            told.append(_run(space, run_options({**call, "only": keys}), keys))
     if is_json:
         json_document.write([one.document for one in told])
     else:
@@ -111,12 +114,12 @@ class Again:
         }
 
 
-def _run(space: Experiment, call: dict[str, Any], results: Path) -> Again | Impossible:
+def _run(space: Experiment, options: RunOptions, keys: Sequence[str]) -> Again | Impossible:
     from superparams.cli.runner import Impossible, attempted
     from superparams.declare.experiment import name_of
+    from superparams.run.loop import run_all
     from superparams.store.table.index import keys_of
 
     name = name_of(type(space))
-    keys: Sequence[str] = call["only"]
-    ran = attempted(name, lambda: space.run_all(results=results, **call))
+    ran = attempted(name, lambda: run_all(space, options))
     return ran if isinstance(ran, Impossible) else Again(name, ran.of_keys(keys_of(keys)))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from superparams.declare.experiment import Experiment
+    from superparams.errors.tables import Table
     from superparams.store.results import Results
-    from superparams.views.text_table import Table
 
 __all__ = ["command"]
 

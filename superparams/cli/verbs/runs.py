@@ -11,8 +11,8 @@ from superparams.cli import common_options
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
+    from superparams.errors.tables import Table
     from superparams.store.runs.run_records import Run
-    from superparams.views.text_table import Table
 
 __all__ = ["command"]
 
@@ -75,7 +75,7 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
 
 def _table(made: list[Run]) -> Table:
     from superparams.errors import safe_text
-    from superparams.views.text_table import Table
+    from superparams.errors.tables import Table
 
     rows = [[safe_text.line(cell) for cell in _cells(run)] for run in made]
     order = [NAMES.index(name) for name in ("outcomes", "state", *NAMES[5:])]

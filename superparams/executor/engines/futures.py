@@ -85,15 +85,11 @@ class Futures:
 
     def check(self, options: Options) -> None:
         """Refuse options that only the executor could honour; see `Engine.check`."""
-        own = "the executor starts its own workers"
         refuse(
             self.name,
             options,
             timeout=in_processes("an executor cannot end a setting"),
             setup_timeout=in_processes("an executor cannot end what it runs"),
-            start_method=f"{own}: give it to the executor",
-            threads_per_worker=f"{own}: set OMP_NUM_THREADS before it starts",
-            gpus=f"{own}: set CUDA_VISIBLE_DEVICES in them",
         )
 
     def execute(

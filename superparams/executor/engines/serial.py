@@ -46,7 +46,6 @@ class Serial:
 
     def check(self, options: Options) -> None:
         """Refuse options that take other processes; see `Engine.check`."""
-        here = in_processes("it runs in this process")
         several = '"processes" or "threads"' if has_processes() else '"threads"'
         refuse(
             self.name,
@@ -54,9 +53,6 @@ class Serial:
             num_proc=f"it runs one setting at a time; give engine={several}",
             timeout=in_processes("a setting in this process cannot be ended"),
             setup_timeout=in_processes("what runs in this process cannot be ended"),
-            start_method=here,
-            threads_per_worker=here,
-            gpus=here,
         )
 
     def activity(self) -> list[Activity]:

@@ -49,15 +49,11 @@ class Threads:
 
     def check(self, options: Options) -> None:
         """Refuse options that take other processes; see `Engine.check`."""
-        shared = in_processes("threads share one process")
         refuse(
             self.name,
             options,
             timeout=in_processes("a thread cannot be ended"),
             setup_timeout=in_processes("a thread cannot be ended"),
-            start_method=shared,
-            threads_per_worker=shared,
-            gpus=shared,
         )
 
     def execute(

@@ -22,9 +22,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
-from superparams.declare.html import table_of_pairs
 from superparams.errors import StoreError
 from superparams.errors.safe_text import line
+from superparams.errors.tables import Table, pair_lines
 from superparams.store.plain_files import is_plain, read_plain
 from superparams.store.provenance.git_state import PATCH, git_state, small_file
 from superparams.store.provenance.restore import restore
@@ -53,11 +53,11 @@ class Provenance:
     manifest: dict[str, Any]
 
     def __repr__(self) -> str:
-        pairs = list(self._pairs())
-        return "\n".join([line(self._head), *(f"  {name:<9}  {line(x)}" for name, x in pairs)])
+        pairs = [(name, line(x)) for name, x in self._pairs()]
+        return "\n".join([line(self._head), *pair_lines(pairs)])
 
     def _repr_html_(self) -> str:
-        return table_of_pairs(self._head, self._pairs())
+        return Table(("field", "value"), list(self._pairs()), title=self._head).html()
 
     @property
     def _head(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from superparams.declare.html import table_of_pairs
-from superparams.errors.safe_text import line, padded, width
+from superparams.errors.safe_text import line
+from superparams.errors.tables import Table, pair_lines
 
 __all__ = ["Row"]
 
@@ -50,12 +50,10 @@ class Row(dict[str, Any]):
 
     def __repr__(self) -> str:
         pairs = [(line(name), line(text)) for name, text in self._pairs()]
-        to = max((width(name) for name, _ in pairs), default=0)
-        lines = [f"  {padded(name, to)}  {text}".rstrip() for name, text in pairs]
-        return "\n".join([line(self._head()), *lines])
+        return "\n".join([line(self._head()), *pair_lines(pairs)])
 
     def _repr_html_(self) -> str:
-        return table_of_pairs(self._head(), self._pairs())
+        return Table(("field", "value"), list(self._pairs()), title=self._head()).html()
 
     def _head(self) -> str:
         from superparams.views.result_tables import KEY

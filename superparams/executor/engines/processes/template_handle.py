@@ -174,7 +174,7 @@ def no_python(why: str) -> EngineError:
     )
     return EngineError(
         f"workers cannot be started: {why} of the {what} {sys.executable!r}; {remedy}, or give "
-        f'start_method="fork" or engine="threads"'
+        f'engine=Processes(start_method="fork") or engine="threads"'
     )
 
 

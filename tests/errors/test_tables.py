@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superparams.errors import safe_text
-from superparams.views.text_table import Table
+from superparams.errors.tables import Table, pair_lines
 
 WIDE = Table(
     ["key", "folds", "kernel", "C", "seed", "accuracy", "status"],
@@ -116,6 +117,40 @@ def test_notes_wrap_at_spaces() -> None:
 def test_no_rows() -> None:
     assert shown(Table(["a", "b"], []).fitted(80)) == ["a  b"]
     assert Table(["a", "b"], []).fitted(80).notes() == []
+
+
+def test_rows_that_are_left_out_have_a_line_in_the_middle() -> None:
+    table = Table(["a"], [["1"], ["2"], ["8"], ["9"]], title="Ten", skipped=6)
+    assert table.text(None).splitlines() == ["Ten", "a", "1", "2", "… 6 more rows", "8", "9"]
+    assert re.findall(r">([^<>\n]+)<", table.html()) == [
+        "Ten",
+        "a",
+        "1",
+        "2",
+        "… 6 more rows",
+        "8",
+        "9",
+    ]
+
+
+def test_pairs_are_aligned_and_need_no_head() -> None:
+    assert list(pair_lines([("a", "1"), ("long", ""), ("漢", "2")])) == [
+        "  a     1",
+        "  long",
+        "  漢    2",
+    ]
+    assert list(pair_lines([])) == []
+
+
+def test_html_escapes_marks_rows_and_breaks_lines() -> None:
+    rows = [["<b>", "done", ""], ["2\n3", "failed", "no & no"]]
+    table = Table(["a", "status", "error"], rows, right=frozenset([0]), marks=["", "failed stale"])
+    text = table.html()
+    assert "<td>&lt;b&gt;</td>" in text, "a number is on the right"
+    assert '<tr class="failed stale" style="opacity:0.6"><td>2<br>3</td>' in text
+    assert "<strong>failed</strong>" in text
+    assert "<strong>no &amp; no</strong>" in text
+    assert text.count("<strong>") == 2
 
 
 @given(
