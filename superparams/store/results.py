@@ -384,8 +384,7 @@ class Results:
         return summary_of(self)
 
     def __repr__(self) -> str:
-        width = shutil.get_terminal_size((WIDTH, 24)).columns
-        return self._text(width)
+        return self._text(shutil.get_terminal_size((WIDTH, 24)).columns)
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         yield importlib.import_module("rich.text").Text(self._text(options.max_width))
