@@ -27,7 +27,7 @@ from superparams.executor.process_state import ProcessState, differences
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.program import Program
 from superparams.identity.code.fingerprint import Code, fingerprint
-from superparams.identity.code.project import project_root
+from superparams.identity.code.roots import project_root
 from superparams.identity.code.script_changes import notes_of_changes
 from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file

@@ -15,7 +15,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
-from superparams.identity.code.script_text import script_text
+from superparams.identity.code.main_script import script_text
 
 __all__ = ["ScriptData", "notes_of_data", "script_data"]
 

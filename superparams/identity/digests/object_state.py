@@ -1,4 +1,4 @@
-"""The content of objects of any other class: the class and the state that pickle would keep."""
+"""The content of objects of any class: the class and the state, as pickle takes them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from superparams.identity.module_names import LOCAL, class_of, module_name, obje
 
 __all__ = ["encode_object"]
 
-# Parts of a state that tell how the object came about rather than what it holds: the version of
-# scikit-learn, and which fields of a pydantic model were given explicitly.
+# Attributes that are no content: the version of scikit-learn, and which fields of a pydantic model
+# were set explicitly.
 _VOLATILE = {"_sklearn_version", "__pydantic_fields_set__"}
 
 
 @compound
 def encode_object(value: Any, walk: Walk) -> bytes:
-    """An object by its class and its state (attributes, items), as ``__reduce_ex__`` gives them.
+    """An object by its class and its state (attributes, items), as ``__reduce_ex__`` returns them.
 
-    An object that a module holds under its own name (``functools.lru_cache`` makes such) is known
-    by that name. What cannot be pickled, and what has a class made inside a function, is refused.
+    An object counts by its name if a module binds this name to it, as for ``functools.lru_cache``.
+
+    Raises:
+        Unstable: If it cannot be pickled, or its class was made inside a function.
     """
     name = object_name(value)
     if name is not None:
@@ -50,32 +52,26 @@ def encode_object(value: Any, walk: Walk) -> bytes:
 
 
 def _module_of(value: Any, name: str) -> str:
-    # In pickle since Python 2 and used by cloudpickle, though absent from the type stubs.
+    # The type stubs do not have it, but pickle has had it since Python 2, and cloudpickle uses it.
     return module_name(pickle.whichmodule(value, name))  # type: ignore[attr-defined]
 
 
 def _encode_reduced(reduced: tuple[Any, ...], walk: Walk) -> bytes:
     padded: tuple[Any, ...] = (*reduced, None, None, None)
     function, arguments, state, items, pairs = padded[:5]
+    attributes = _attributes(state)
     return pack(
         "object",
         walk.encode(function),
         *encode_items(arguments, walk),
-        _encode_state(state, walk),
+        walk.encode(state) if attributes is None else encode_fields(attributes.items(), walk),
         pack("items", *encode_items(items or (), walk)),
         pack("pairs", *sorted(walk.encode(key) + walk.encode(item) for key, item in pairs or ())),
     )
 
 
-def _encode_state(state: Any, walk: Walk) -> bytes:
-    attributes = _attributes(state)
-    if attributes is None:
-        return walk.encode(state)
-    return encode_fields(attributes.items(), walk)
-
-
 def _attributes(state: Any) -> dict[str, Any] | None:
-    """`state` as attributes by name, those in slots included; None when it is something else."""
+    """The attributes in a state by name, those in slots included; None if it is another state."""
     if state is None:
         return {}
     is_pair = class_of(state) is tuple and len(state) == 2
