@@ -19,7 +19,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import Any, Final
 
 from superparams.adapters.adapter import Adapter, Library
@@ -87,6 +86,8 @@ def library_named(name: str) -> Library | None:
 
 
 def _of_this_folder(name: str) -> Library | None:
+    from importlib.util import find_spec
+
     module = f"{__package__}.{name}_library"
     if find_spec(module) is None:
         return None

@@ -75,7 +75,8 @@ def seen(sample: Sample, value: Any, i: int) -> list[bool]:
 
 
 SCRIPT = """
-import importlib, json
+import importlib, json, sys
+sys.path[:0] = {folders}
 from superparams import Experiment, search, value
 from tests.adapters.contract import seen
 
@@ -108,6 +109,8 @@ class AdapterContract:
     samples: ClassVar[Mapping[str, Sample]]
     samples_of: ClassVar[str]
     "The module that has the samples as `SAMPLES`."
+    folder: ClassVar[str | None] = None
+    "A folder to import from, for a library that is not installed."
 
     @pytest.fixture
     def sample(self, request: pytest.FixtureRequest) -> Sample:
@@ -200,7 +203,8 @@ class AdapterContract:
     @pytest.mark.usefixtures("no_leaks")
     def test_a_run_shares_it(self, tmp_path: Path) -> None:
         """In workers and in this process: each setting sees the samples as they were made."""
-        found = output(tmp_path, SCRIPT.format(module=self.samples_of))
+        folders = [self.folder] if self.folder else []
+        found = output(tmp_path, SCRIPT.format(module=self.samples_of, folders=folders))
         engines = [json.loads(line) for line in found.splitlines()]
         assert len(engines) == 2
         for rows in engines:
