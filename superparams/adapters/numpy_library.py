@@ -178,17 +178,19 @@ def _encoded_masked(array: Array, digests: Digests) -> bytes:
 
 def _digest_scalar(value: Any, digests: Digests) -> bytes:
     """A scalar is the Python value that it holds; dates keep their unit."""
-    kind = value.dtype.kind
-    python = _PYTHON.get(kind)
-    if python is float and not (value.itemsize <= 8 or float(value) == value or value != value):
-        python = None
-    if python is complex and not (value.itemsize <= 16 or complex(value) == value):
-        python = None
-    if python is not None:
+    python = _PYTHON.get(value.dtype.kind)
+    if python is not None and (value.itemsize <= 8 or _holds(python, value)):
         return digests.encode(python(value))
     import numpy as np
 
     return digests.pack("scalar", array_content(np.asarray(value), digests))
+
+
+def _holds(python: type[Any], value: Any) -> bool:
+    """Whether a class of Python holds a scalar of more than 8 bytes exactly."""
+    if python is float:
+        return bool(float(value) == value or value != value)
+    return python is not complex or value.itemsize <= 16 or complex(value) == value
 
 
 _PYTHON: Final[dict[str, type[Any]]] = {

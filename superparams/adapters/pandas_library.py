@@ -128,11 +128,11 @@ def _encoded_series(value: Any, digests: Digests) -> bytes:
 
 
 def _digest_index(value: Any, digests: Digests) -> bytes:
-    return digests.whole(value, lambda x, d: d.pack("pandas", _encoded_index(x, d)))
+    return digests.whole(value, lambda x, _: digests.pack("pandas", _encoded_index(x, digests)))
 
 
 def _digest_array(value: Any, digests: Digests) -> bytes:
-    return digests.whole(value, lambda x, d: d.pack("pandas", _encoded_values(x, d)))
+    return digests.whole(value, lambda x, _: digests.pack("pandas", _encoded_values(x, digests)))
 
 
 def _name(value: Any, digests: Digests) -> bytes:

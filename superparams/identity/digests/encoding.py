@@ -56,6 +56,17 @@ class Unstable(Exception):
         self.trail = step + self.trail
 
 
+def text(value: str) -> bytes:
+    """The encoding of a string; lone surrogates have one too."""
+    data = value.encode("utf-8", "surrogatepass")
+    return b"s%x:%b" % (len(data), data)
+
+
+def pack(tag: str, *parts: bytes) -> bytes:
+    """The encoding of a value of the kind `tag` that is made of encoded `parts`."""
+    return b"@%b%x:%b" % (text(tag), len(parts), b"".join(parts))
+
+
 class Walk:
     """One pass over a value: which parts are open (to find cycles), and which were encoded."""
 
@@ -82,13 +93,8 @@ class Walk:
         """The encodings of `values` in their order."""
         return encode_items(values, self)
 
-    def text(self, value: str) -> bytes:
-        """The encoding of a string."""
-        return text(value)
-
-    def pack(self, tag: str, *parts: bytes) -> bytes:
-        """The encoding of a value of the kind `tag` that is made of encoded `parts`."""
-        return pack(tag, *parts)
+    text = staticmethod(text)
+    pack = staticmethod(pack)
 
     def elements(self, count: int, size: int, part: Callable[[int, int], Any]) -> bytes:
         """The encoding of `count` elements of `size` bytes: those of the bytes, by their hash.
@@ -154,17 +160,6 @@ def compound(function: Encoder) -> Encoder:
         return body
 
     return encode
-
-
-def text(value: str) -> bytes:
-    """The encoding of a string; lone surrogates have one too."""
-    data = value.encode("utf-8", "surrogatepass")
-    return b"s%x:%b" % (len(data), data)
-
-
-def pack(tag: str, *parts: bytes) -> bytes:
-    """The encoding of a value of the kind `tag` that is made of encoded `parts`."""
-    return b"@%b%x:%b" % (text(tag), len(parts), b"".join(parts))
 
 
 def show(value: object) -> str:

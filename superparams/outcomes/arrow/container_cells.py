@@ -20,7 +20,7 @@ from superparams.outcomes.arrow.cell_arrays import (
     make_field,
     simple_type,
 )
-from superparams.outcomes.arrow.cells import INT64, NULL, TEXT, Cell, cell, safe_repr, text
+from superparams.outcomes.arrow.cells import EXACT, INT64, NULL, TEXT, Cell, cell, safe_repr, text
 from superparams.outcomes.arrow.flat_arrays import flat_array
 
 # ---- containers
@@ -138,11 +138,12 @@ def has_adapter_cell(value: Any) -> bool:
 
 
 def adapter_cell(value: Any) -> Cell:
-    """The cell that the adapter of a value makes."""
+    """The cell that the adapter of a value makes; the adapter is looked up once a class."""
     adapter = adapter_of(value)
-    assert adapter is not None
-    assert adapter.cell is not None
-    made: Cell = adapter.cell(value, CELLS)
+    make = None if adapter is None else adapter.cell
+    assert make is not None
+    EXACT[value.__class__] = lambda other: make(other, CELLS)
+    made: Cell = make(value, CELLS)
     return made
 
 
