@@ -156,6 +156,7 @@ def out(where):
 class Fails(Look):
     def run(self):
         run()
+        print(json.dumps([Look.results().root.name, sys.modules["__main__"].__spec__.name]))
         raise ValueError("x")
 
 def asked(name): return globals()[name] if "asked" in globals() else None
@@ -182,9 +183,10 @@ if __name__ == "__main__":
         print(json.dumps([str(row["other"]) for row in table]))
         print(json.dumps(executor.submit(os.getenv, "SUPERPARAMS_POOL_MAIN").result()))
 """
-    before, inner, failed, after, kept, left = lines(tmp_path, SCRIPT + act, ["pool spawn"])
+    before, inner, names, failed, after, kept, left = lines(tmp_path, SCRIPT + act, ["pool spawn"])
     assert before == ["before", [1, [1]]]
     assert found(inner) == {"pool spawn": RIGHT}
+    assert names == ["looking.Look", "__main__"]
     assert failed == "SettingFailed"
     assert after == ["after", [1, [1]]]
     assert kept == ["of the initializer"] * 2

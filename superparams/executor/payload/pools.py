@@ -48,7 +48,7 @@ class _Spec(ModuleSpec):
         known = getattr(self.__dict__.get("before"), "name", None)
         asker = sys._getframe(1).f_code  # pyright: ignore[reportPrivateUsage]
         if not _handles or asker.co_name != _ASKS:
-            return known
+            return known or "__main__"
         with suppress(Exception):  # what cannot be packed: the script runs again, as ever
             handle = _handles[-1]()
             if handle is not None:
