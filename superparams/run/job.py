@@ -27,6 +27,7 @@ from superparams.executor.process_state import ProcessState, differences
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.program import Program
 from superparams.identity.code.fingerprint import Code, fingerprint
+from superparams.identity.code.main_script import in_notebook, notebook_file
 from superparams.identity.code.roots import project_root
 from superparams.identity.code.script_changes import notes_of_changes
 from superparams.identity.digests.digest import key_text
@@ -39,7 +40,7 @@ from superparams.store.names.field_owners import FIELDS_OF, owned_fields
 from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
 from superparams.store.names.name_changes import renamed_since
 from superparams.store.runs.folder import RunFolder, has_records
-from superparams.store.runs.notebook_folder import home_of
+from superparams.store.runs.notebook_folder import FILE, home_of, note_of_other_file, relative_file
 from superparams.store.runs.results_path import results_folder
 from superparams.store.staleness.acceptances import equivalent
 from superparams.store.table.column_order import ORDER_OF, declared_order
@@ -104,9 +105,11 @@ class Job:
     def manifest(self, engine: str) -> dict[str, Any]:
         """What the run folder tells of it."""
         shown = dict(shown_fields(self.space))
+        file = _file_of(type(self.space))
         return {
             "experiment": self.program.name,
             "space": repr(self.space),
+            FILE: None if file is None else relative_file(file, self.root.parent),
             "overrides": {name: shown[name] for name in given_fields(self.space)},
             "constants": self.constants(),
             "settings": self.plan.size,
@@ -121,6 +124,13 @@ class Job:
             ORDER_OF: declared_order(self.space),
             MEANINGS: as_json(declared_names(self.space, self.program.keys.of_point)),
         }
+
+
+def _file_of(cls: type[Experiment]) -> Path | None:
+    """The file of the class: a module, a script or a notebook; None if it is not known."""
+    if cls.__module__ == "__main__" and in_notebook():
+        return notebook_file()
+    return module_file(cls.__module__)
 
 
 def _shown_inside(params: Any, name: str) -> str:
@@ -164,6 +174,8 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         program.keys, space.n_settings, recorded, codes, resume=options.resume, only=options.only
     )
     notes: list[str] = [] if about_root is None else [about_root]
+    if recorded is not None:
+        notes += note_of_other_file(root, _file_of(cls), code.digest)
     names, about_names = (None, []) if recorded is None else renamed_since(root, space)
     notes += about_names
     made = Returned(cls)

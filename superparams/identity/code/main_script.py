@@ -20,6 +20,7 @@ from superparams.identity.source_texts import loaded_text, resolved_file
 
 __all__ = [
     "in_notebook",
+    "notebook_file",
     "notebook_name",
     "script_name",
     "script_text",
@@ -52,6 +53,19 @@ def notebook_name() -> str | None:
         name = PurePath(path.replace("\\", "/")).name
         if name.endswith(".ipynb") and len(name) > len(".ipynb"):
             return name
+    return None
+
+
+def notebook_file() -> Path | None:
+    """The path of this notebook; None if it is not known, or no file of this machine."""
+    name = notebook_name()
+    for told in _possible_paths():
+        if name is not None and PurePath(told.replace("\\", "/")).name == name:
+            # A server may tell a path from its own root; a kernel begins in the notebook's folder.
+            for path in (Path(told), Path(name)):
+                with suppress(OSError):
+                    if path.is_file():
+                        return path.resolve()
     return None
 
 
