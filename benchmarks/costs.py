@@ -30,7 +30,7 @@ import superparams.run.loop
 from superparams import Experiment, search
 from superparams.declare.experiment import Place, name_of
 from superparams.declare.keys import Keys
-from superparams.declare.params import layout_of
+from superparams.declare.sequence import layout_of
 from superparams.executor.engines.processes import dispatch, pool, protocol, worker_cells
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import opened, pickled

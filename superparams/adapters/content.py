@@ -121,7 +121,8 @@ def _same_object(a: Any, b: Any) -> bool:
     """Two of one class that is no container and has no adapter that compares."""
     if a.__class__.__eq__ is object.__eq__:
         return not is_atom(a) and _same_state(a, b)
-    if hasattr(a.__class__, "equals"):  # as frames and tables have it
+    is_group = hasattr(a.__class__, "__superparams_fields__")  # `equals` may be a field of it
+    if not is_group and hasattr(a.__class__, "equals"):  # as frames and tables have it
         try:
             return bool(a.equals(b))
         except (TypeError, ValueError):  # a method of that name with another meaning

@@ -19,9 +19,16 @@ from superparams.errors import CommandError, StoreError
 from superparams.outcomes.arrow import kind_of, plain_scalar
 from superparams.store.names.content_filters import mask_of_text
 from superparams.store.names.field_owners import Owned, is_none
-from superparams.store.names.name_filters import refuse_unknown, texts_asked
+from superparams.store.names.name_filters import (
+    OF_OUTCOMES,
+    column_asked,
+    refuse_unknown,
+    texts_asked,
+)
 from superparams.store.table.filters import matches, refuse_no_name, unknown_column
 from superparams.store.table.lazy_rows import Rows, flat
+from superparams.store.table.schema import field_of
+from superparams.store.table.table_file import OUTCOME
 
 __all__ = ["chosen", "matching", "ordered"]
 
@@ -149,17 +156,19 @@ def matching(table: pa.Table, wanted: Iterable[str], of: Any = None) -> pa.Table
         CommandError: For what is no condition, no column, or no such value.
     """
     for one in wanted:
-        condition = _parsed(table.column_names, one)
+        condition = _parsed(table.schema, one)
         table = table.filter(_mask(table, condition, of))
     return table
 
 
-def _parsed(names: Sequence[str], text: str) -> _Condition:
-    longest = max((name for name in names if _is_before(text, name)), key=len, default=None)
+def _parsed(schema: pa.Schema, text: str) -> _Condition:
+    names: list[str] = schema.names
+    every = [*names, *(f"{OF_OUTCOMES}{name}" for name in OUTCOME)]
+    longest = max((name for name in every if _is_before(text, name)), key=len, default=None)
     if longest is not None:
         found = _OPERATOR.match(text, len(longest))
         assert found is not None
-        return _Condition(longest, found[1], text[found.end() :].strip())
+        return _Condition(column_asked(schema, longest), found[1], text[found.end() :].strip())
     found = _OPERATOR.search(text)
     if found is None:
         raise CommandError(
@@ -202,7 +211,7 @@ def _by_name(table: pa.Table, condition: _Condition, of: Any, text: str) -> pa.A
     column = table.column(condition.column)
     meant = texts_asked(of, table.schema, condition.column, text)
     if field.type == pa.string() and len(meant) == 1 and meant[0] != "None":
-        refuse_no_name(of, condition.column, meant[0], column)
+        refuse_no_name(of, field_of(table.schema, condition.column), meant[0], column)
         refuse_unknown(of, Rows.of_table(table), condition.column, text, meant[0])
 
     def has() -> pa.Array:

@@ -16,10 +16,12 @@ from superparams.cli import user_errors
 from superparams.cli.table_formats import as_table, for_people
 from superparams.cli.terminal import is_terminal, lines_of, room, styled
 from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.place import from_words
 from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines.contract import Control
 from superparams.run.loop import run_all
 from superparams.run.options import RunOptions
+from superparams.space.groups import size_of
 from superparams.store.results import Results
 from superparams.views.failures import Failures, failures_of
 from superparams.views.result_tables import summary_of
@@ -200,8 +202,8 @@ def made(experiments: Sequence[type[Experiment]], words: Sequence[str]) -> list[
 
 
 def _space(cls: type[Experiment], words: Sequence[str]) -> Experiment:
-    space = cls.from_cli(words)
-    _ = space.n_settings  # `valid` may fail
+    space = from_words(cls, words)
+    size_of(space)  # `valid` may fail
     return space
 
 
@@ -223,7 +225,7 @@ def run_each(
         if isinstance(found, Impossible):
             yield found
         else:
-            yield Ended(name, space.n_settings, found, program)
+            yield Ended(name, size_of(space), found, program)
         left = len(spaces) - place - 1
         if control.interrupted and left:
             was = "experiment was" if left == 1 else "experiments were"

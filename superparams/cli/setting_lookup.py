@@ -17,6 +17,7 @@ from superparams.cli.table_formats import rows
 from superparams.declare.experiment import Experiment, name_of
 from superparams.errors import CommandError
 from superparams.identity.code.fingerprint import fingerprint
+from superparams.run.loop import results_of
 from superparams.store.results import Results
 from superparams.store.runs.folder import has_records
 from superparams.store.staleness.acceptances import equivalent
@@ -74,7 +75,7 @@ def find_setting(
     classes = session.experiments(target)
     for cls in classes:
         if len(classes) == 1 or has_records(common_options.root_of(session, cls, results)):
-            made = cls.results(session.results(results))
+            made = results_of(cls, session.results(results))
             found.append((cls, made, _matching(made, words)))
     met = [
         (cls, made, some, key)

@@ -16,6 +16,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 from superparams.adapters.libraries import library_of
+from superparams.declare.experiment import seeds_globals
 from superparams.executor.process_state.random_generators import Generators, instances
 from superparams.identity.code.roots import is_installed
 from superparams.identity.module_names import is_fileless, module_name
@@ -107,7 +108,7 @@ def generators_of(
     Returns:
         The generators to seed before each setting, or None if there are none.
     """
-    if not getattr(cls, "seed_globals", True):
+    if not seeds_globals(cls):
         return None
     paths = {path.resolve() for path in files}
     modules = _modules_of(paths)

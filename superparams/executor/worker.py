@@ -17,9 +17,9 @@ from superparams.declare.instance_state import (
     without_settings,
 )
 from superparams.declare.keys import Keys
-from superparams.declare.params import layout_of
 from superparams.declare.presentation import RowMaker
 from superparams.declare.secrets import hide, variables_of
+from superparams.declare.sequence import layout_of
 from superparams.errors import headline, traceback_text
 from superparams.errors.user_lines import warn_user
 from superparams.executor.fork_guard import ForkGuard

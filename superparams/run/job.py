@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from superparams.declare import legacy
-from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.experiment import Experiment, name_of, notes_of_fields
 from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
@@ -36,6 +36,7 @@ from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
+from superparams.space.groups import size_of
 from superparams.store.names.field_owners import FIELDS_OF, owned_fields
 from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
 from superparams.store.names.name_changes import renamed_since
@@ -82,8 +83,9 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What to tell of the experiment beside its outcomes."""
-        told = [*looks_secret(self.space), *legacy.notes_of(self.space)]
-        return [*self.returned.notes, *self.code.notes, *told, *self.process_notes]
+        space = self.space
+        of_fields = [*looks_secret(space), *notes_of_fields(space), *legacy.notes_of(space)]
+        return [*self.returned.notes, *self.code.notes, *of_fields, *self.process_notes]
 
     def todo_keys(self) -> bytes:
         """The keys of all settings that there are to run, 16 bytes each."""
@@ -171,7 +173,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     codes = equivalent(root, code.digest)
     recorded = read_index(root) if has_records(root) else None
     planned = plan(
-        program.keys, space.n_settings, recorded, codes, resume=options.resume, only=options.only
+        program.keys, size_of(space), recorded, codes, resume=options.resume, only=options.only
     )
     notes: list[str] = [] if about_root is None else [about_root]
     if recorded is not None:

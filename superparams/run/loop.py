@@ -29,6 +29,7 @@ from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
 from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
+from superparams.space.groups import size_of
 from superparams.store.ledger.writer import Ledger
 from superparams.store.results import Results
 from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, going_on
@@ -287,15 +288,15 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
     found = Results.load(root, code=code, of=of)
     if space is None:
         return found
-    keys, index = Keys(space), read_index(root)
-    if is_sparse(keys, space.n_settings, index):
+    keys, index, size = Keys(space), read_index(root), size_of(space)
+    if is_sparse(keys, size, index):
         return found.of_keys(inside(keys, index.keys))
-    if space.n_settings > LARGEST_PLAN:
+    if size > LARGEST_PLAN:
         raise RunError(
-            f"a space of {space.n_settings:,} settings is too large to be looked up (at most "
+            f"a space of {size:,} settings is too large to be looked up (at most "
             f"{LARGEST_PLAN:,}): take {cls.__name__}.results() and its where()"
         )
-    return found.of_keys(all_keys(keys, space.n_settings))
+    return found.of_keys(all_keys(keys, size))
 
 
 def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:

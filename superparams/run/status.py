@@ -15,12 +15,14 @@ from superparams.declare.descriptors import Value
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.instance_state import declaration_on
 from superparams.declare.metaclass import fields_of
-from superparams.declare.params import Params, layout_of
+from superparams.declare.params import Params
+from superparams.declare.place import from_words
 from superparams.declare.presentation import axes_of
+from superparams.declare.sequence import layout_of
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.identity.digests.digest import key_of_text
 from superparams.space.axis import Axis
-from superparams.space.groups import is_group, is_open
+from superparams.space.groups import is_group, is_open, size_of
 from superparams.store.runs.folder import experiment_folder, has_records
 from superparams.store.staleness.acceptances import equivalent
 
@@ -209,12 +211,12 @@ def declared_space(
         is_quick: Whether `valid` is left alone in a large space, so that the size is not exact.
     """
     try:
-        space = cls.from_cli(words) if words else cls()
+        space = from_words(cls, words) if words else cls()
         largest = _largest_size(space)
         if is_quick and largest is not None and largest > MOST_CALLS_OF_VALID:
             why = f"valid() is not called for {largest:,} settings; a run calls it"
             return DeclaredSpace(space, largest, is_exact=False, why=why)
-        return DeclaredSpace(space, space.n_settings)
+        return DeclaredSpace(space, size_of(space))
     except (Exception, SystemExit) as error:  # of the user's code
         return DeclaredSpace(None, why=_brief(error))
 

@@ -19,7 +19,7 @@ from superparams.outcomes.batches import counts
 from superparams.store.best_row import best_place
 from superparams.store.names.content_filters import mask_of_content
 from superparams.store.names.field_owners import Owned
-from superparams.store.names.name_filters import columns_asked
+from superparams.store.names.name_filters import column_asked, columns_asked
 from superparams.store.names.renames import renamed_rows
 from superparams.store.provenance.record import Provenance, read_provenance
 from superparams.store.runs.folder import TABLE, has_records
@@ -195,8 +195,9 @@ class Results:
             if name == self.stale_name and isinstance(value, bool):
                 found = found._of_code(is_stale=value)
                 continue
-            for column, wanted in columns_asked(self.of, self._rows.schema, name, value).items():
-                how = self._named(column), wanted, value if column == name else wanted
+            asked = column_asked(self._rows.schema, name)
+            for column, wanted in columns_asked(self.of, self._rows.schema, asked, value).items():
+                how = self._named(column), wanted, value if column == asked else wanted
                 found = found._of_mask(mask_of_content(found._rows, *how, self.of))
         return found
 

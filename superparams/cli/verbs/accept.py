@@ -103,12 +103,13 @@ def _loaded(
     Raises:
         StoreError: When none has.
     """
+    from superparams.run.loop import results_of
     from superparams.store.runs.folder import has_records
 
     classes = session.experiments(target)
     has_run = [has_records(common_options.root_of(session, cls, results)) for cls in classes]
     chosen = [cls for cls, has in zip(classes, has_run, strict=True) if has] or classes[:1]
-    return [(cls, cls.results(session.results(results))) for cls in chosen]
+    return [(cls, results_of(cls, session.results(results))) for cls in chosen]
 
 
 def _decisions(results: Results, codes: Sequence[str], is_withdrawn: bool) -> list[Decision]:

@@ -146,6 +146,7 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     Raises:
         StoreError: When none of them has.
     """
+    from superparams.run.loop import results_of
     from superparams.store.runs.folder import has_records
 
     classes = session.experiments(target)
@@ -153,9 +154,10 @@ def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]
     for cls in classes:
         has_run = has_records(common_options.root_of(session, cls, results))
         is_needed = len(classes) == 1  # its error says what to do
-        found.append((cls, cls.results(session.results(results)) if has_run or is_needed else None))
+        is_read = has_run or is_needed
+        found.append((cls, results_of(cls, session.results(results)) if is_read else None))
     if not any(made for _, made in found):
-        classes[0].results(session.results(results))
+        results_of(classes[0], session.results(results))
     return found
 
 

@@ -26,6 +26,7 @@ from superparams.executor.payload.script import (
     value_at,
 )
 from superparams.executor.payload.script_data import script_data
+from superparams.space.groups import is_group
 
 __all__ = ["ScriptReducer", "reduce_cached"]
 
@@ -180,7 +181,7 @@ class _DefinitionPickler(Pickler):
         for name, x in slots["__globals__"].items():
             if _path(x) is not None:
                 self.needs.add(name)
-            elif isinstance(x, type) or not any(hasattr(x, attribute) for attribute in _DATA):
+            elif isinstance(x, type) or is_group(x) or not any(hasattr(x, one) for one in _DATA):
                 values[name] = x
         return attributes, {**slots, "__globals__": values}
 

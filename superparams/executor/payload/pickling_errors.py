@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from superparams.errors import PayloadError
 from superparams.executor.payload.buffer_writer import Writer
+from superparams.space.groups import is_group
 
 # Seconds for the search. At each level, trying all parts takes as long as pickling the object.
 _PATIENCE = 5.0
@@ -95,7 +96,7 @@ class _Nowhere:
 
 def _parts(obj: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The parts of an object, each with its path."""
-    payload_parts = getattr(_kind_of(obj), "payload_parts", None)
+    payload_parts = None if is_group(obj) else getattr(_kind_of(obj), "payload_parts", None)
     if payload_parts is not None:
         yield from payload_parts(obj).items()
     if isinstance(obj, Mapping):

@@ -29,7 +29,7 @@ from superparams.space.groups import is_group
 from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import matches, refuse_no_name
 from superparams.store.table.lazy_rows import Rows, flat
-from superparams.store.table.schema import source_of
+from superparams.store.table.schema import field_of, source_of
 from superparams.store.table.table_file import HEAD
 
 __all__ = [
@@ -288,7 +288,7 @@ def mask_of(rows: Rows, column: str, wanted: Any, of: Any) -> pa.Array:
         StoreError: For a value that the column could never hold, and a name that no point has.
     """
     values = rows.columns(column).column(0)
-    refuse_no_name(of, column, wanted, values)
+    refuse_no_name(of, field_of(rows.schema, column), wanted, values)
     if wanted is None:
         return is_none(values, Owned(rows).has(column))
     return matches(values, rows.schema.field(column), wanted)

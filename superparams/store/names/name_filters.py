@@ -25,9 +25,12 @@ from superparams.store.table.filters import (
     text_meant,
 )
 from superparams.store.table.lazy_rows import Rows
-from superparams.store.table.schema import source_of
+from superparams.store.table.schema import field_of, source_of
+from superparams.store.table.table_file import OUTCOME
 
-__all__ = ["columns_asked", "refuse_unknown", "texts_asked"]
+__all__ = ["OF_OUTCOMES", "column_asked", "columns_asked", "refuse_unknown", "texts_asked"]
+
+OF_OUTCOMES: Final = "outcome."  # before the name of a column of outcomes, in a filter
 
 CONTAINERS: Final[tuple[type[Any], ...]] = (list, tuple, set, frozenset, dict)
 
@@ -37,8 +40,7 @@ class RecordedName:
 
     def __init__(self, schema: pa.Schema, column: str) -> None:
         """Of a column of a table with this schema."""
-        source = source_of(schema.field(column)) if column in schema.names else None
-        name = column if source is None else source.removeprefix(PARAM)
+        name = field_of(schema, column)
         head = head_of(schema)
         runs = {id(one): one for one in names_by_run(head.get(MEANINGS)).values()}
         self.names: dict[str, list[Point]] = {}
@@ -97,6 +99,29 @@ def _read(text: str) -> Any:
 # ---- what a filter asks for
 
 
+def column_asked(schema: pa.Schema, name: str) -> str:
+    """The column that a filter names; ``outcome.rank`` is the column `rank` that outcomes have.
+
+    Args:
+        schema: The columns of the table.
+        name: The name in the filter.
+
+    Raises:
+        StoreError: For a name that is that of a parameter and of a column of outcomes.
+    """
+    plain = name.removeprefix(OF_OUTCOMES)
+    if name not in schema.names and plain in OUTCOME:
+        return plain
+    field = f"{PARAM}{name}"
+    column = next((one.name for one in schema if source_of(one) == field), name)
+    if name in OUTCOME and column != name:
+        raise StoreError(
+            f"{name!r} is a parameter, and a column of every outcome as well: write {column!r} for "
+            f"the parameter, or {OF_OUTCOMES + name!r} for the column of outcomes"
+        )
+    return name
+
+
 def columns_asked(of: Any, schema: pa.Schema, name: str, x: Any) -> dict[str, Any]:
     """The columns by which a table knows that a field is `x`, with what stands there.
 
@@ -140,7 +165,8 @@ def texts_asked(of: Any, schema: pa.Schema, name: str, text: str) -> list[str]:
         text: What it is to have.
     """
     if of is not None:
-        return labels_meant(of, name, text_meant(of, name, text))
+        field = field_of(schema, name)
+        return labels_meant(of, field, text_meant(of, field, text))
     recorded = RecordedName(schema, name)
     found = recorded.of_text(text)
     if not found:
@@ -178,7 +204,7 @@ def refuse_unknown(of: Any, rows: Rows, name: str, x: Any, wanted: Any) -> None:
     if not texts or texts & {*present, *recorded.known} or _is_beside(x, recorded):
         return
     if cls is not None and of is not None:
-        refuse_no_name(of, name, cls.__name__, column)
+        refuse_no_name(of, field_of(rows.schema, name), cls.__name__, column)
     shown = cls.__name__ if cls is not None and isinstance(x, type) else shorten(x)
     known = recorded.known or present[:5]
     remedy = f"; there are {', '.join(map(repr, known))}" if known else ""

@@ -21,7 +21,7 @@ from superparams.identity.module_names import class_of
 from superparams.outcomes.arrow import cell, kind_of, plain_scalar, python_values, to_json
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group, is_open
-from superparams.store.table.schema import source_of
+from superparams.store.table.schema import field_of
 from superparams.store.table.text_columns import texts
 
 __all__ = [
@@ -346,12 +346,11 @@ def columns_of_value(of: Any, schema: pa.Schema, name: str, value: Any) -> dict[
         name: The column, or the field.
         value: What it is to have.
     """
-    names = set(schema.names)
-    source = source_of(schema.field(name)) if name in names else None
-    if source is not None and not source.startswith("param."):
+    field = field_of(schema, name)
+    if not field:
         return {name: value}
-    field = name if source is None else source.partition(".")[2]
     meant = columns_meant(of, field, value)
     if len(meant) == 1:
         return {name: meant[field]}
-    return {column: x for column, x in meant.items() if column != field or field in names}
+    columns = {field_of(schema, column): column for column in schema.names}
+    return {columns.get(one, one): x for one, x in meant.items() if one != field or one in columns}

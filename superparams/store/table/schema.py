@@ -16,7 +16,7 @@ from superparams.outcomes.arrow import KIND, kind_of, metadata_of
 from superparams.outcomes.columns import COLUMNS
 from superparams.store.ledger.reader import LedgerReader
 from superparams.store.table import text_columns
-from superparams.store.table.column_order import in_order
+from superparams.store.table.column_order import PARAM, in_order
 from superparams.store.table.column_types import JSON, Form, fits, widest
 from superparams.store.table.newest_outcomes import Piece, Survey
 from superparams.store.table.table_file import OUTCOME, SOURCE
@@ -46,6 +46,17 @@ def source_of(field: pa.Field) -> str | None:
         return found.decode()
     name: str = field.name
     return name if name.startswith(("param.", "result.")) else None
+
+
+def field_of(schema: pa.Schema, column: str) -> str:
+    """The field whose values stand in a column, by its dotted name.
+
+    Empty for a result and for a column of outcomes; where there is no such column, its name.
+    """
+    if column not in schema.names:
+        return column
+    source = source_of(schema.field(column)) or ""
+    return source.removeprefix(PARAM) if source.startswith(PARAM) else ""
 
 
 def is_repetitive(field: pa.Field) -> bool:
@@ -125,9 +136,10 @@ def _labels(names: Sequence[str], notes: list[str]) -> dict[str, str]:
         plain = name.partition(".")[2]
         label = plain if plain and plain not in taken else name
         if label != plain:
-            notes.append(
-                f"the name {plain!r} is taken: that {name.partition('.')[0]} is column {label!r}"
-            )
+            kind = "parameter" if name.startswith(PARAM) else "result"
+            owner = "every outcome" if plain in OUTCOME else "a parameter"
+            why = f"{owner} has a column {plain!r}" if plain else "a column needs a name"
+            notes.append(f"the {kind} {plain!r} is column {label!r}: {why}")
         while label in taken:
             label += "~"
         taken.add(label)
