@@ -15,10 +15,10 @@ from source import PACKAGE, Module, read_package
 
 CLASSES = {"declare.params": "Params", "declare.experiment": "Experiment"}
 INSTANCES = {
-    *("params", "space", "setting", "settings", "group", "groups", "instance", "point", "twin"),
-    *("cls", "classes", "experiment", "experiments", "original", "new", "other"),
+    *("space", "setting", "group", "instance", "point", "twin", "cls", "classes", "experiment"),
+    *("new", "other"),
 }
-READ_BY_NAME = ("getattr", "hasattr", "attrgetter", "methodcaller")
+INSTANCES_IN_DECLARE = {*INSTANCES, "params"}  # in other rooms, a dict of parameters
 
 MODULES = read_package(PACKAGE)
 
@@ -43,19 +43,23 @@ NAMES = own_names()
 
 def reads(module: Module) -> Iterator[str]:
     """Where a module reads one of the names."""
-    own = CLASSES.get(module.name.partition(".")[2])
-    selves = {"self"} if own is not None else set[str]()
+    _, _, place = module.name.partition(".")
+    held = INSTANCES_IN_DECLARE if place.startswith("declare.") else INSTANCES
+    held = {*held, "self"} if place in CLASSES else held
     for node in ast.walk(module.tree):
         match node:
-            case ast.Attribute(value=value, attr=name) if name in NAMES:
-                is_read = holder(value) in INSTANCES | selves
-            case ast.Call(args=arguments, func=called) if holder(called) in READ_BY_NAME:
-                texts = [x.value for x in arguments if isinstance(x, ast.Constant)]
-                name = next((text for text in texts if text in NAMES), "")
-                is_read = bool(name)
+            case ast.Attribute(value=value, attr=name):
+                is_read = holder(value) in held
+            case ast.Call(
+                func=ast.Name(id="getattr" | "hasattr"),
+                args=[value, ast.Constant(value=str(name)), *_],
+            ):
+                is_read = holder(value) in held
+            case ast.Call(func=called, args=[ast.Constant(value=str(name)), *_]):
+                is_read = holder(called) in ("attrgetter", "methodcaller")
             case _:
                 continue
-        if is_read:
+        if is_read and name in NAMES:
             yield f"{module.name}:{node.lineno} reads {name!r}"
 
 
