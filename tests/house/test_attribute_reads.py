@@ -14,10 +14,7 @@ import pytest
 from source import PACKAGE, Module, read_package
 
 CLASSES = {"declare.params": "Params", "declare.experiment": "Experiment"}
-INSTANCES = {
-    *("space", "setting", "group", "instance", "point", "twin", "cls", "classes", "experiment"),
-    *("new", "other"),
-}
+INSTANCES = {"space", "setting", "group", "instance", "point", "twin", "cls", "experiment", "other"}
 INSTANCES_IN_DECLARE = {*INSTANCES, "params"}  # in other rooms, a dict of parameters
 
 MODULES = read_package(PACKAGE)
@@ -69,7 +66,7 @@ def holder(node: ast.expr) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name.removeprefix("_")
         case ast.Subscript(value=value):
-            return holder(value)
+            return "cls" if holder(value) == "classes" else holder(value)
         case ast.Call(func=ast.Name(id="type"), args=[value]):
             return "cls" if holder(value) in {*INSTANCES, "self"} else ""
         case _:
