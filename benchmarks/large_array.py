@@ -70,11 +70,11 @@ def part(array: Any, place: int) -> float:
 class Sums(Experiment):
     """The sum of one slice."""
 
-    place: int = search(range(SLICES))
+    at: int = search(range(SLICES))
     data: Any = value(factory=made, key="ones")
 
     def run(self) -> dict[str, float]:
-        return {"sum": part(self.data, self.place)}
+        return {"sum": part(self.data, self.at)}
 
 
 def ours(workers: int, **given: Any) -> float:
@@ -131,7 +131,7 @@ def make_and_fork_by_hand(workers: int) -> float:
 class Small(Experiment):
     """The same settings without data, and with the same library."""
 
-    place: int = search(range(SLICES))
+    at: int = search(range(SLICES))
 
     def run(self) -> dict[str, float]:
         return {"sum": float(np.zeros(1).sum())}

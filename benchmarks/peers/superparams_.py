@@ -51,11 +51,11 @@ def read(folder: Path) -> int:
 class Sums(Experiment):
     """The sum of one slice."""
 
-    place: int = search(range(task.SLICES))
+    at: int = search(range(task.SLICES))
     data: Any = value(None)
 
     def run(self) -> dict[str, float]:
-        return {"sum": task.part(self.data, self.place)["sum"]}
+        return {"sum": task.part(self.data, self.at)["sum"]}
 
 
 def sums(workers: int, folder: Path, data: Any, start_method: Any = None) -> float:

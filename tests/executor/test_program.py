@@ -49,7 +49,7 @@ def experiment() -> type[Any]:
     """A new class each time, whose factories have made nothing yet."""
 
     class Sums(Experiment):
-        place: int = search(range(6))
+        at: int = search(range(6))
         data: Any = value(factory=make_keyed, key="v1")
 
         def run(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_without_a_template_the_driver_makes_it_once(method: str, tmp_path: Path
 
 def test_without_a_key_the_driver_makes_it_once_for_its_content() -> None:
     class Plain(Experiment):
-        place: int = search(range(4))
+        at: int = search(range(4))
         data: Any = value(factory=make_plain)
 
         def run(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_without_a_key_the_driver_makes_it_once_for_its_content() -> None:
 def test_a_factory_of_a_group_is_made_once() -> None:
     class Outer(Experiment):
         inner: Inner = Inner()
-        place: int = search(range(3))
+        at: int = search(range(3))
 
         def run(self) -> dict[str, Any]:
             return {"sum": float(self.inner.data.sum())}
@@ -136,7 +136,7 @@ def make() -> Any:
     return np.ones(100_000)
 
 class Sums(Experiment):
-    place: int = search(range(4))
+    at: int = search(range(4))
     data: Any = value(factory=make, key="v1")
     def run(self) -> dict[str, Any]:
         return {"sum": float(self.data.sum()), "writable": self.data.flags.writeable}
@@ -154,7 +154,7 @@ def test_a_factory_that_fails_in_the_template_says_so() -> None:
         raise OSError("no such data set")
 
     class Broken(Experiment):
-        place: int = search(range(4))
+        at: int = search(range(4))
         data: Any = value(factory=broken, key="v1")
 
         def run(self) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class Inner(Params):
     noise: Any = value(np.random.default_rng().random(40_000))
 
 class Drawn(Experiment):
-    place: int = search(range(4))
+    at: int = search(range(4))
     inner: Inner = Inner()
     data: Any = value(np.random.default_rng().random(40_000))
     few: list[float] = np.random.default_rng().random(3).tolist()

@@ -781,7 +781,7 @@ def test_two_runs_at_once_in_threads() -> None:
 
 
 class Drawn(Experiment):
-    place: int = search(range(4))
+    at: int = search(range(4))
 
     def run(self) -> dict[str, Any]:
         return {"drawn": random.Random(self.seed).random(), "seed": self.seed, "mine": self.key}
@@ -827,10 +827,10 @@ def test_a_named_point_can_be_given_by_its_name(tmp_path: Path) -> None:
 
 
 class Leaves(Experiment):
-    place: int = search(range(3))
+    at: int = search(range(3))
 
     def run(self) -> dict[str, int]:
-        left = ctypes.CDLL(None).sleep(10) if self.place == 1 else 0  # ends early at a signal
+        left = ctypes.CDLL(None).sleep(10) if self.at == 1 else 0  # ends early at a signal
         return {"left": left}
 
 
@@ -842,11 +842,11 @@ def test_what_returns_after_its_time_is_no_result(tmp_path: Path) -> None:
 
 
 class Closing(Experiment):
-    place: int = search(range(6))
+    at: int = search(range(6))
 
     def run(self) -> dict[str, int]:
-        print("printed by", self.place)
-        if self.place == 0:
+        print("printed by", self.at)
+        if self.at == 0:
             sys.stdout.close()
         return {}
 
