@@ -182,7 +182,7 @@ class Results:
         """The rows of these settings, in this order; keys: 16 bytes each."""
         return self._only(lambda: places_of(self._rows, keys))
 
-    def where(self, **params: Any) -> Results:
+    def where(self, /, **params: Any) -> Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
         Write dotted names as `where(**{"optimizer.lr": 0.1})`. Give a named point by its name or
@@ -195,8 +195,8 @@ class Results:
             if name == self.stale_name and isinstance(value, bool):
                 found = found._of_code(is_stale=value)
                 continue
-            asked = column_asked(self._rows.schema, name)
-            for column, wanted in columns_asked(self.of, self._rows.schema, asked, value).items():
+            asked, schema = column_asked(self._rows.schema, name), self._rows.schema
+            for column, wanted in columns_asked(self.of, schema, asked, value).items():
                 how = self._named(column), wanted, value if column == asked else wanted
                 found = found._of_mask(mask_of_content(found._rows, *how, self.of))
         return found
@@ -244,8 +244,7 @@ class Results:
 
     def _with(self, rows: Rows, now: Now) -> Results:
         found = Results(self.root, rows, codes=now.codes, notes=self.notes, of=self.of)
-        found._now, found.lost = now, self.lost
-        found._is_of_stale = self._is_of_stale
+        found._now, found.lost, found._is_of_stale = now, self.lost, self._is_of_stale
         return found
 
     @property

@@ -207,7 +207,7 @@ def test_filters_tell_a_parameter_from_a_column_of_outcomes(tmp_path: Path) -> N
         rank: int = search({"low": 4, "high": 8})
         status: str = search(["new", "done"])
         code: str = value("c", key="key of c")
-        a: int = 3
+        self: int = 3
 
         def run(self) -> dict[str, Any]:
             if self.rank == 4:
@@ -232,7 +232,7 @@ def test_filters_tell_a_parameter_from_a_column_of_outcomes(tmp_path: Path) -> N
         assert ranks(**{"param.status": "done"}) == ["low", "high"]
         assert ranks(seconds=-1.0) == []  # what run returned is in result.seconds
         assert ranks(**{"result.seconds": -1.0}) == ["high"] * 2
-        assert ranks(a=3) == ["low", "low", "high", "high"]
+        assert ranks(**{"self": 3}) == ["low", "low", "high", "high"]
     assert sum("has a column 'rank'" in note for note in found.notes) == 1
 
 
