@@ -232,7 +232,7 @@ def test_filters_tell_a_parameter_from_a_column_of_outcomes(tmp_path: Path) -> N
         assert ranks(**{"param.status": "done"}) == ["low", "high"]
         assert ranks(seconds=-1.0) == []  # what run returned is in result.seconds
         assert ranks(**{"result.seconds": -1.0}) == ["high"] * 2
-        assert ranks(**{"self": 3}) == ["low", "low", "high", "high"]
+        assert ranks(self=3) == ["low", "low", "high", "high"]
     assert sum("has a column 'rank'" in note for note in found.notes) == 1
 
 
