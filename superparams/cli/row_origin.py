@@ -1,4 +1,4 @@
-"""Where a row comes from and how to go back to it: what `experiment show` tells of its run."""
+"""The origin of a row for `experiment show`: packages, kept files, and commands to restore."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ __all__ = ["kept_files", "other_packages", "way_back"]
 
 
 def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
-    """The packages whose version was another then, with that and the one now.
+    """The packages whose version has changed since, with the version then and now.
 
-    None now is one that is not installed any more. Modules that are no package are left out.
+    The version now is None if the package is not installed any more. Modules that are no package
+    are left out.
     """
     found = {name: (then, _version(name)) for name, then in run.versions.items()}
     return {
@@ -56,7 +57,7 @@ def _is_there(name: str) -> bool:
 
 
 def kept_files(folder: RunFolder) -> list[str]:
-    """The files that the run kept of the project, by their path there."""
+    """The files of the project that the run kept, by their path in the project."""
     root = folder.source / "project"
     return sorted(
         Path(parent, name).relative_to(root).as_posix()
@@ -66,7 +67,7 @@ def kept_files(folder: RunFolder) -> list[str]:
 
 
 def not_readable(folder: RunFolder) -> str | None:
-    """Why the code that the run kept cannot be read, if it cannot."""
+    """Why the code that the run kept cannot be read; None if it can."""
     try:
         os.listdir(folder.source)
     except FileNotFoundError:
@@ -77,11 +78,14 @@ def not_readable(folder: RunFolder) -> str | None:
 
 
 def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
-    """The commands that lay the code of a run into a folder of its own and run something there.
+    """The commands that restore the code of a run in a new folder, and run a command there.
 
-    There are none if what the run kept cannot be read.
+    There are none if the kept code cannot be read.
 
-    project: the project as it is now; again: the words of the command to run.
+    Args:
+        run: The run.
+        project: The project as it is now.
+        again: The words of the command to run.
     """
     source = run.folder.source
     if not_readable(run.folder):
@@ -106,11 +110,11 @@ def way_back(run: Run, project: Path, again: list[str]) -> Iterator[str]:
 
 
 def _repository(run: Run, project: Path) -> tuple[Path, Path]:
-    """The user's repository, and where the project lies in it."""
-    told = run.git.get("root")
-    # Commands of git run what a repository is set up to run: only that of the project is meant.
-    is_ours = isinstance(told, str) and project.is_relative_to(told) and Path(told).is_dir()
-    root = Path(told) if isinstance(told, str) and is_ours else project
+    """The repository of the project, and the path of the project in it."""
+    recorded = run.git.get("root")
+    # Git runs the hooks of a repository, so a repository elsewhere is not used.
+    is_ours = isinstance(recorded, str) and project.is_relative_to(recorded)
+    root = Path(str(recorded)) if is_ours and Path(str(recorded)).is_dir() else project
     return root, project.relative_to(root)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
+from click import Command
 from click.shell_completion import (
     CompletionItem,
     ShellComplete,
@@ -146,6 +147,6 @@ class Fish(_OfLine):
 SHELLS: Final[dict[str, type[ShellComplete]]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
-def script(shell: str, command: Any) -> str:
+def script(shell: str, command: Command) -> str:
     """What the shell has to evaluate."""
     return SHELLS[shell](command, {}, "experiment", VARIABLE).source().lstrip()

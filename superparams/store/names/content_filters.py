@@ -171,7 +171,7 @@ def _mask_by_run(contents: Contents, column: str, today: Any, x: Any, of: Any) -
 def _class_asked(points: Sequence[Point], x: Any) -> Callable[[Point], bool] | None:
     """Whether a point is of the class that is asked for; None where no class is."""
     name = _text_of_class(x)
-    if not isinstance(name, str) or all(point.class_name != name for point in points):
+    if not name or not isinstance(name, str) or all(point.class_name != name for point in points):
         return None
     return lambda point: point.class_name == name
 

@@ -20,9 +20,7 @@ from superparams.store.table.filters import (
     OneOf,
     are_same,
     columns_of_value,
-    labels_meant,
     refuse_no_name,
-    text_meant,
 )
 from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.schema import field_of, source_of
@@ -69,7 +67,7 @@ class RecordedName:
 
     def of_class(self, name: str) -> list[str]:
         """The names that stand for groups of a class of this name."""
-        return self._where(lambda one: one.class_name == name)
+        return self._where(lambda one: one.class_name == name) if name else []
 
     def of_value(self, x: Any) -> list[str]:
         """The names that stand for a value."""
@@ -155,18 +153,14 @@ def _class_meant(x: Any) -> type[Any] | None:
     return cls if is_group(x) else group_class(x)
 
 
-def texts_asked(of: Any, schema: pa.Schema, name: str, text: str) -> list[str]:
-    """What stands in a column for what a text of the command line means.
+def texts_asked(schema: pa.Schema, name: str, text: str) -> list[str]:
+    """The texts in a column that a text of the command line means: names of points, or itself.
 
     Args:
-        of: The experiment's class or the space; None where the table alone is known.
         schema: The columns of the table, with its metadata.
         name: The column.
-        text: What it is to have.
+        text: The text.
     """
-    if of is not None:
-        field = field_of(schema, name)
-        return labels_meant(of, field, text_meant(of, field, text))
     recorded = RecordedName(schema, name)
     found = recorded.of_text(text)
     if not found:

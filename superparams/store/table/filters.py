@@ -30,10 +30,8 @@ __all__ = [
     "columns_meant",
     "columns_of_value",
     "fields_named",
-    "labels_meant",
     "matches",
     "refuse_no_name",
-    "text_meant",
     "unknown_column",
 ]
 
@@ -138,44 +136,6 @@ def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) ->
         raise StoreError(f"no row has {name}={text!r}; there are {', '.join(map(repr, known))}")
 
 
-def text_meant(of: Any, name: str, text: str) -> str:
-    """What stands in the table for what a text of a command line means: a point by its value.
-
-    Args:
-        of: The class or the space that the table is of; or None.
-        name: The column.
-        text: What it is to have.
-    """
-    for _, axis in fields_named(of, name):
-        labels = () if axis is None else axis.labels or ()
-        if axis is None or text in labels:
-            continue
-        for point in axis.points:
-            if not is_group(point) and text in (str(point), repr(point), str(table_value(point))):
-                return label_of(axis, point) or text
-    meant = _of_key(of, name, text)
-    return text if isinstance(meant, OneOf) or is_group(meant) else str(table_value(meant))
-
-
-def labels_meant(of: Any, name: str, text: str) -> list[str]:
-    """The names that may stand in a column for a text: itself, or those of points of this class.
-
-    Args:
-        of: The class or the space that the table is of.
-        name: The column.
-        text: A name of a point, of a class of groups, or anything else.
-    """
-    for _, axis in fields_named(of, name):
-        labels = () if axis is None else axis.labels or ()
-        if axis is not None and text in labels:
-            point = axis.points[labels.index(text)]
-            first = None if is_open(point) else label_of(axis, point)
-            return [text] if first in (None, text) else [first, text]
-        if axis is not None and (found := labels_of_class(axis, text)):
-            return [*found, text]
-    return [text]
-
-
 def fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
     """The fields of a dotted name on a class or an instance, with the axis that names values."""
     head, _, rest = name.partition(".")
@@ -265,11 +225,16 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
         return _of_json(column, value)
     if isinstance(value, float) and value != value and pa.types.is_floating(column.type):
         return pc.is_nan(column)
+    form = column.type
+    if kind_of(field) == "int" and pa.types.is_string(form) and isinstance(value, int | float):
+        value = str(int(value)) if value == value // 1 else repr(value)
+    if pa.types.is_floating(form) and form != pa.float64() and isinstance(value, float):
+        return pc.equal(column, plain_scalar(value, form))  # 0.1 in 32 bits is not that in 64
     made = cell(value)
     if _family(column.type) != _family(made.type) and column.null_count < len(column):
         raise _never(column, field, value)
     try:
-        return pc.equal(column, pa.scalar(made.value, made.type))
+        return pc.equal(column, plain_scalar(made.value, made.type))
     except (ValueError, TypeError, NotImplementedError):
         return _mask(one == made.value for one in python_values(column))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from superparams.cli.key_prefixes import beginning
+from superparams.cli.setting_lookup import keys_starting_with
 from superparams.store.table.index import keys_of
 
 KEYS = [f"{begun:0<32}" for begun in ("ab", "ac1", "ac2f", "ac2e9", "00")]
@@ -26,8 +26,8 @@ KEYS = [f"{begun:0<32}" for begun in ("ab", "ac1", "ac2f", "ac2e9", "00")]
     ],
 )
 def test_keys_that_begin_so(begun: str, expected: list[int]) -> None:
-    assert beginning(keys_of(KEYS), begun) == [KEYS[place] for place in expected]
+    assert keys_starting_with(keys_of(KEYS), begun) == [KEYS[place] for place in expected]
 
 
 def test_of_none() -> None:
-    assert beginning(keys_of([]), "a") == []
+    assert keys_starting_with(keys_of([]), "a") == []
