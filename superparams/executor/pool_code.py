@@ -1,4 +1,4 @@
-"""The code of an experiment without its values, for processes that a pool of `run` starts."""
+"""The code of an experiment without its values, for the processes of pools that `run` starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from superparams.executor.code_snapshot import Snapshot, import_from
 from superparams.executor.experiment_modules import Package, adopt_packages, experiment_packages
-from superparams.executor.payload.pools import PackedOnce, pools_take
+from superparams.executor.payload.pools import LazyPayload, pools_take
 from superparams.executor.payload.script import Script, UnusedDefinitions, adopt_script
 from superparams.identity.module_names import main_name, set_main_name
 
@@ -16,10 +16,10 @@ __all__ = ["PoolCode", "adopt_code", "pools_take_code"]
 
 
 class PoolCode:
-    """What a process needs to know the code as this process knows it.
+    """What another process needs to import code as this process does.
 
     Args:
-        cls: The experiment. All that it reaches by name travels with it.
+        cls: The experiment class, which is pickled with all code that it uses by name.
         snapshot: The project's code as it was when the run began.
     """
 
@@ -28,18 +28,25 @@ class PoolCode:
         self._snapshot = snapshot
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The code comes first, since all that follows is imported from it."""
-        known = main_name(), Script.of_driver(), experiment_packages(), self._snapshot
-        return _arrived, known, {"_cls": self._cls, "_names": UnusedDefinitions()}
+        """Pickle the code first, since everything else is imported from it."""
+        code = main_name(), Script.of_driver(), experiment_packages(), self._snapshot
+        return _with_code, code, {"_cls": self._cls, "_names": UnusedDefinitions()}
 
 
-def _arrived(*known: Any) -> PoolCode:
-    adopt_code(*known)
+def _with_code(*code: Any) -> PoolCode:
+    adopt_code(*code)
     return object.__new__(PoolCode)
 
 
 def adopt_code(main: str, script: Script, packages: list[Package], snapshot: Snapshot) -> None:
-    """Know the code in this process as the driver does."""
+    """Import code in this process as the driver does, from now on.
+
+    Args:
+        main: The name of the driver's main module.
+        script: The driver's main module.
+        packages: The driver's experiments folders.
+        snapshot: The project's code as it was when the run began.
+    """
     set_main_name(main)
     adopt_script(script)
     adopt_packages(packages)
@@ -48,17 +55,17 @@ def adopt_code(main: str, script: Script, packages: list[Package], snapshot: Sna
 
 @contextmanager
 def pools_take_code(code: Callable[[], PoolCode] | None) -> Generator[None]:
-    """Let pools that settings start in this process have the names of the script as they are here.
+    """A context in which pools that settings start have the names of the driver's script.
 
     Args:
-        code: Gives what to pack, should a pool start; None leaves pools as they are.
+        code: Called when a pool starts, for the code to pack. With None, the script runs there.
     """
     if code is None:
         yield
         return
-    packed = PackedOnce(code)
+    payload = LazyPayload(code)
     try:
-        with pools_take(packed.handle):
+        with pools_take(payload.handle):
             yield
     finally:
-        packed.close()
+        payload.close()

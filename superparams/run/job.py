@@ -89,6 +89,9 @@ class Job:
 
     def todo_keys(self) -> bytes:
         """The keys of all settings that there are to run, 16 bytes each."""
+        if self.plan.keys is not None:
+            data = self.plan.keys.buffers()[1]
+            return b"".join(data[16 * one.start : 16 * one.stop] for one in self.plan.todo)
         keys = self.program.keys
         return b"".join(keys[index].to_bytes(16, "big") for one in self.plan.todo for index in one)
 

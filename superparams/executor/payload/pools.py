@@ -1,4 +1,4 @@
-"""What pools that `run` starts see of the script: under every engine what the driver has.
+"""Gives the pools that `run` starts the names of the driver's script, under every engine.
 
 If `run` starts a pool with fresh interpreters, `multiprocessing` has each of them run the script
 again, without its guarded part. While settings run, the processes run
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
     from superparams.executor.payload.attachment import Handle
     from superparams.executor.payload.packer import Payload
 
-__all__ = ["PackedOnce", "forget_fork_server", "pools_take", "share_with_pools"]
+__all__ = ["LazyPayload", "forget_fork_server", "pools_take", "share_with_pools"]
 
 _POOL_MAIN: Final = "superparams.executor.payload.pool_main"
-_ASKS: Final = "get_preparation_data"  # the function of multiprocessing and loky
-_OF_FORK_SERVER: Final = (
+# The function of multiprocessing and loky that reads the name of the main module.
+_READER: Final = "get_preparation_data"
+_FORK_SERVER_FUNCTIONS: Final = (
     "ensure_running",
     "get_inherited_fds",
     "connect_to_new_process",
     "set_forkserver_preload",
 )
 _lock = threading.Lock()
-_handles: list[Callable[[], Handle | None]] = []  # the last one counts
+_handles: list[Callable[[], Handle | None]] = []  # the last one is used
 
 
 class _Spec(ModuleSpec):
-    """The spec of the main module, with another name for those who are about to start a process."""
+    """The spec of the main module, with another name for code that is about to start a process."""
 
     def __init__(self, before: ModuleSpec | None) -> None:
         super().__init__("__main__", getattr(before, "loader", None))
@@ -45,15 +46,15 @@ class _Spec(ModuleSpec):
 
     @property
     def name(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        known = getattr(self.__dict__.get("before"), "name", None)
-        asker = sys._getframe(1).f_code  # pyright: ignore[reportPrivateUsage]
-        if not _handles or asker.co_name != _ASKS:
-            return known or "__main__"
-        with suppress(Exception):  # what cannot be packed: the script runs again, as ever
+        own_name = getattr(self.__dict__.get("before"), "name", None)
+        caller = sys._getframe(1).f_code  # pyright: ignore[reportPrivateUsage]
+        if not _handles or caller.co_name != _READER:
+            return own_name or "__main__"
+        with suppress(Exception):  # if the code cannot be packed, the script runs again
             handle = _handles[-1]()
             if handle is not None:
                 return f"{_POOL_MAIN}.{pickle.dumps(handle).hex()}"
-        return known
+        return own_name
 
     @name.setter
     def name(self, name: str) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -66,7 +67,11 @@ class _Spec(ModuleSpec):
 
 
 def share_with_pools(handle: Callable[[], Handle | None]) -> None:
-    """Let the pools of this process take the names from a payload, as long as it lives."""
+    """Let all pools of this process take the names from a payload.
+
+    Args:
+        handle: Returns the handle of the payload; None if processes here cannot attach it.
+    """
     _handles[:] = [handle]
     main: Any = sys.modules["__main__"]
     main.__spec__ = _Spec(None)
@@ -74,10 +79,10 @@ def share_with_pools(handle: Callable[[], Handle | None]) -> None:
 
 @contextmanager
 def pools_take(handle: Callable[[], Handle | None]) -> Generator[None]:
-    """Let pools that start in this process meanwhile take the names from a payload.
+    """A context in which new pools of this process take the names from a payload.
 
     Args:
-        handle: Called when a pool starts a process; None leaves that as it is.
+        handle: Called when a pool starts a process. If it returns None, the script runs there.
     """
     main: Any = sys.modules["__main__"]
     with _lock:
@@ -95,20 +100,20 @@ def pools_take(handle: Callable[[], Handle | None]) -> Generator[None]:
 
 
 def forget_fork_server() -> None:
-    """Let `multiprocessing` start a fork server here, if the one it knows is no child of ours.
+    """Let `multiprocessing` start a fork server if it has one that is no child of this process.
 
-    A fork of a process that has a fork server inherits it, and cannot use it.
+    A fork inherits the fork server of its parent, and cannot use it.
     """
     module = sys.modules.get("multiprocessing.forkserver")
     if module is None:
         return
-    held: dict[str, Any] = vars(module)
-    pid = getattr(held["_forkserver"], "_forkserver_pid", None)
+    names: dict[str, Any] = vars(module)
+    pid = getattr(names["_forkserver"], "_forkserver_pid", None)
     if pid is None or _is_child(pid):
         return
-    held["_forkserver"] = server = held["ForkServer"]()
-    for name in _OF_FORK_SERVER:
-        held[name] = getattr(server, name)
+    names["_forkserver"] = server = names["ForkServer"]()
+    for name in _FORK_SERVER_FUNCTIONS:
+        names[name] = getattr(server, name)
 
 
 def _is_child(pid: int) -> bool:
@@ -121,21 +126,24 @@ def _is_child(pid: int) -> bool:
     return True
 
 
-class PackedOnce:
-    """A payload that is packed when its handle is first asked for, once."""
+class LazyPayload:
+    """A payload that is packed on the first call of `handle`.
+
+    Args:
+        content: Returns the object to pack.
+    """
 
     def __init__(self, content: Callable[[], Any]) -> None:
-        """content: makes what is to be packed."""
         self._content = content
         self._lock = threading.Lock()
         self._payload: Payload | None = None
         self._error: Exception | None = None
 
     def handle(self) -> Handle:
-        """The handle; it works until `close`.
+        """The handle, which is valid until `close`.
 
         Raises:
-            Exception: Whatever packing raised, at each call.
+            Exception: The error of packing, at each call.
         """
         from superparams.executor.payload.packer import pack
 
@@ -153,6 +161,6 @@ class PackedOnce:
     def close(self) -> None:
         """Release the memory. A second call does nothing."""
         with self._lock:
-            held, self._payload = self._payload, None
-            if held is not None:
-                held.close()
+            payload, self._payload = self._payload, None
+            if payload is not None:
+                payload.close()

@@ -1,7 +1,7 @@
 """Small data of the script, which code may look up by a text, as in ``globals()["RATE"]``.
 
-What functions name travels with them, whatever its size. Nobody can tell which texts a function
-will look up, so the rest travels where it is small and plain.
+Values that functions use by name are pickled with them, whatever their size. Which texts a function
+will look up is not known, so other values are pickled as well if they are small and plain.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from superparams.identity.code.main_script import script_text
 __all__ = ["ScriptData", "notes_of_data", "script_data"]
 
 LARGEST: Final = 256 * 1024  # bytes of one value, about
-MOST: Final = 4 * LARGEST  # of all values
+LARGEST_SUM: Final = 4 * LARGEST  # bytes of all values
 _MOST_DEPTH: Final = 50
 _CODE: Final = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
-_SIMPLE: Final = (type(None), bool, int, float, complex, type(...), range)
+_SCALARS: Final = (type(None), bool, int, float, complex, type(...), range)
 _TEXTS: Final = (str, bytes, bytearray)
-_LISTS: Final = (list, tuple, set, frozenset, deque)
-_TABLES: Final = (dict, OrderedDict, Counter)
-# Types of modules that are loaded, if anything of such a type exists.
-_OTHERS: Final = (
+_SEQUENCES: Final = (list, tuple, set, frozenset, deque)
+_MAPPINGS: Final = (dict, OrderedDict, Counter)
+# The module and the name of each type. If a value exists, its module is loaded.
+_OTHER_TYPES: Final = (
     ("decimal", "Decimal"),
     ("fractions", "Fraction"),
     ("datetime", "date"),
@@ -42,64 +42,65 @@ _OTHERS: Final = (
     ("pathlib", "PurePosixPath"),
     ("pathlib", "PureWindowsPath"),
 )
-_EACH: Final = 8  # bytes that a pickle has for a value beside its content, about
-_MOST_NAMES: Final = 20
+_OVERHEAD: Final = 8  # bytes of a pickle for each value beside its content, about
+_MOST_NAMES: Final = 20  # in a note
 _BY_TEXT: Final = re.compile(
     r"\bglobals\(\)|\bvars\(|\beval\(|\bexec\(|\bmodules\[|\bimport __main__"
 )
 _QUOTED: Final = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
-# What IPython keeps of the cells of a notebook.
+# Names with which IPython refers to the cells of a notebook.
 _HISTORY: Final = re.compile(r"In|Out|_+|_i+|_[iod]h|_i?\d+")
 
 
 class ScriptData(NamedTuple):
-    """What travels.
+    """The variables of the script.
 
-    plain: Values of types whose pickles run no code of the user, by name.
-    objects: Names of members of enums, and of dataclasses and named tuples of plain values.
-    left: Names of what is too large, or of another type.
+    Attributes:
+        plain: Values of types whose pickles run no code of the user, by name.
+        objects: Names of members of enums, and of dataclasses and named tuples of plain values.
+        excluded: Names of values that are not pickled: too large, or of another type.
     """
 
     plain: dict[str, Any]
     objects: list[str]
-    left: list[str]
+    excluded: list[str]
 
 
-class _Other(Exception):
+class _Excluded(Exception):
     """A value is too large, or of another type."""
 
 
 class _Size:
-    """The size of a value, with a limit."""
+    """Counts the bytes of a value up to a limit."""
 
     def __init__(self, limit: int) -> None:
-        self.left = limit
+        self.remaining = limit
         self.has_objects = False
         self._other_types = tuple(_loaded_types())
         self._numpy: Any = sys.modules.get("numpy")
 
     def take(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
-            raise _Other
+        self.remaining -= size
+        if self.remaining < 0:
+            raise _Excluded
 
     def add(self, x: Any, depth: int = 0) -> None:
         """Count a value.
 
         Raises:
-            _Other: If it does not travel.
+            _Excluded: If it is too large, or of another type.
         """
         kind: type[Any] = cast("Any", type(x))
-        self.take(_EACH)
-        if kind in _SIMPLE:
+        self.take(_OVERHEAD)
+        if kind in _SCALARS:
             self.take(x.bit_length() // 8 if kind is int else 0)
         elif kind in _TEXTS:
             self.take(len(x))
         elif depth > _MOST_DEPTH:
-            raise _Other
-        elif kind in _LISTS:
+            raise _Excluded
+        elif kind in _SEQUENCES:
             self._add_all(x, depth)
-        elif kind in _TABLES:
+        elif kind in _MAPPINGS:
             self._add_all(x.keys(), depth)
             self._add_all(x.values(), depth)
         elif kind is types.SimpleNamespace:
@@ -109,7 +110,7 @@ class _Size:
 
     def _add_all(self, items: Iterable[Any], depth: int) -> None:
         items = cast("Collection[Any]", items)
-        self.take(len(items))  # a long list is refused before it is walked through
+        self.take(len(items))  # a long list is refused before its items are counted
         for x in items:
             self.add(x, depth + 1)
 
@@ -128,7 +129,7 @@ class _Size:
         elif dataclasses.is_dataclass(kind):
             self._add_all(_state_of(x).values(), depth)
         else:
-            raise _Other
+            raise _Excluded
 
 
 def _state_of(x: Any) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def _state_of(x: Any) -> dict[str, Any]:
 
 
 def _loaded_types() -> Iterable[type]:
-    for module, name in _OTHERS:
+    for module, name in _OTHER_TYPES:
         found = getattr(sys.modules.get(module), name, None)
         if isinstance(found, type):
             yield found
@@ -146,28 +147,28 @@ def script_data(without: Collection[str] = ()) -> ScriptData:
     """The data of the main module of this process.
 
     Args:
-        without: Names of what travels anyway.
+        without: Names of values that are pickled with functions.
     """
     plain: dict[str, Any] = {}
     objects: list[str] = []
-    left: list[str] = []
-    total = MOST
+    excluded: list[str] = []
+    total = LARGEST_SUM
     for name, x in _variables(vars(sys.modules["__main__"])).items():
         if name in without or isinstance(x, _CODE):
             continue
         size = _Size(min(LARGEST, total))
-        before = size.left
+        limit = size.remaining
         try:
             size.add(x)
-        except (_Other, Exception):  # objects of the user may do anything when they are looked at
-            left.append(name)
+        except Exception:  # attributes of the user's objects may raise any error
+            excluded.append(name)
             continue
-        total -= before - size.left
+        total -= limit - size.remaining
         if size.has_objects:
             objects.append(name)
         else:
             plain[name] = x
-    return ScriptData(plain, objects, left)
+    return ScriptData(plain, objects, excluded)
 
 
 def _variables(main: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,19 +181,19 @@ def _variables(main: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def notes_of_data() -> list[str]:
-    """A sentence about data that does not travel, though the script may look it up by a text."""
+    """A sentence about data that is not pickled, although the script may look it up by a text."""
     text = script_text()
     if text is None or not _BY_TEXT.search(text):
         return []
     words = set(re.findall(r"\w+", " ".join(_QUOTED.findall(text))))
-    names = [name for name in script_data().left if name in words]
+    names = [name for name in script_data().excluded if name in words]
     if not names:
         return []
-    left = len(names) - _MOST_NAMES
-    shown = ", ".join([*names[:_MOST_NAMES], *([f"and {left} more"] if left > 0 else [])])
+    n_more = len(names) - _MOST_NAMES
+    shown = ", ".join([*names[:_MOST_NAMES], *([f"and {n_more} more"] if n_more > 0 else [])])
     it = "it" if len(names) == 1 else "them"
     return [
         f"{shown} of the script may be missing in worker processes where code looks {it} up by a "
         f"text, as globals()[{names[0]!r}] does. Only plain data of up to {LARGEST // 1024} KiB "
-        "travels for that: write the name itself in run()"
+        "is sent for that: write the name itself in run()"
     ]

@@ -98,7 +98,7 @@ def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, f
             _part_from_parent(boot)
         loaded = loaded or load(boot)
         if boot.method == "fork" and (code := getattr(loaded.program, "pool_code", None)):
-            pools.share_with_pools(pools.PackedOnce(code).handle)
+            pools.share_with_pools(pools.LazyPayload(code).handle)
         options = boot.options
         worker = loaded.program.enter(Place(connection.rank, options.num_proc, options.folder))
     except BaseException as error:
