@@ -140,7 +140,7 @@ def object_name(value: Any) -> str | None:
 def _is_bound(value: object, module: str, qualname: str) -> bool:
     if module == "builtins" and isinstance(value, type):
         return True  # NoneType and the like have this module, which does not bind them
-    found: Any = sys.modules.get(module)
+    bound: Any = sys.modules.get(module)
     for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return found is value or (found == value and type(found) is type(value))
+        bound = getattr(bound, part, None)
+    return bound is value or (bound == value and type(bound) is type(value))

@@ -171,14 +171,14 @@ def _stamps(paths: Iterable[Path]) -> _Stamps:
 
 def _forms_of_classes(classes: Iterable[type[Any]], project: Project) -> dict[str, list[bytes]]:
     """The forms of classes that their text does not tell, by the names of their parts."""
-    found: dict[str, list[bytes]] = {}
+    forms_of_parts: dict[str, list[bytes]] = {}
     for cls in classes:
         file = module_file(cls.__module__)
         source = project.source(file) if file is not None and project.owns(file) else None
         forms = closure_forms(cls, source)
         if forms:
-            found[f"{module_name(cls.__module__)}.{cls.__qualname__} (this one)"] = forms
-    return found
+            forms_of_parts[f"{module_name(cls.__module__)}.{cls.__qualname__} (this one)"] = forms
+    return forms_of_parts
 
 
 def _code(

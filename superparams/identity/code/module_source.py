@@ -215,19 +215,19 @@ def _statements(body: Iterable[ast.AST], *, in_definitions: bool) -> Iterator[as
 
 def _changed(node: ast.AST) -> list[Chain]:
     """The names whose content a statement at the top level of a module changes."""
-    places: list[ast.AST] = []
+    nodes: list[ast.AST] = []
     if isinstance(node, ast.Assign):
-        places = [target for target in node.targets if not isinstance(target, ast.Name)]
+        nodes = [target for target in node.targets if not isinstance(target, ast.Name)]
     elif isinstance(node, (ast.AugAssign, ast.AnnAssign)) and not isinstance(node.target, ast.Name):
-        places = [node.target]
+        nodes = [node.target]
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         # TABLE.update(…) changes TABLE; print(TABLE) does not.
         if isinstance(node.value.func, ast.Attribute):
-            places = [node.value.func.value]
+            nodes = [node.value.func.value]
     elif isinstance(node, DEFINITIONS):
-        places = [getattr(decorator, "func", decorator) for decorator in node.decorator_list]
-        return [chain for chain in map(chain_of, places) if chain is not None]
-    return [chain for chain in map(_root_chain, places) if chain is not None]
+        nodes = [getattr(decorator, "func", decorator) for decorator in node.decorator_list]
+        return [chain for chain in map(chain_of, nodes) if chain is not None]
+    return [chain for chain in map(_root_chain, nodes) if chain is not None]
 
 
 def _root_chain(node: ast.AST) -> Chain | None:

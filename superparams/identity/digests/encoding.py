@@ -7,13 +7,13 @@ Every encoding is self-delimiting, so that ``["ab", "c"]`` and ``["a", "bc"]`` d
   lists and tuples. ``0.0`` and ``-0.0`` are the same, and all NaN are.
 - Dicts and sets have no order; ``set`` and ``frozenset`` are the same, as are ``bytes``,
   ``bytearray`` and a ``memoryview`` of bytes. An ``OrderedDict`` keeps its order.
-- numpy scalars are the Python value they hold (``np.float32(0.1)`` is 0.10000000149011612).
-- Enum members, functions and classes are known by name; so are importable modules.
-- Other objects are their class and their state, as pickle sees it; fields of dataclasses, attrs
+- numpy scalars are Python values (``np.float32(0.1)`` is 0.10000000149011612).
+- Enum members, functions, classes and importable modules are their names.
+- Other objects are their class and their state, as pickle takes it; fields of dataclasses, attrs
   classes and groups of fields have no order.
 
-Encodings above `SHORT` bytes are replaced by their hash. That bounds the memory, and with the
-memory of what was seen makes a value that holds one part many times cost that part once.
+A hash replaces an encoding of more than `SHORT` bytes, which bounds the memory. A `Walk` remembers
+these, so a part that a value contains many times is encoded once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ SHORT = 256
 
 
 class Unstable(Exception):
-    """Raised on the way down by a value without stable content; `trail` grows on the way up."""
+    """A value has no stable content.
+
+    Attributes:
+        trail: The path from the outermost value to this one, such as ``.layers[0]``.
+    """
 
     def __init__(self, value: object, reason: str) -> None:
         super().__init__(reason)
@@ -52,7 +56,7 @@ class Unstable(Exception):
         self.trail = ""
 
     def within(self, step: str) -> None:
-        """Remember that the value was found at `step` of what holds it."""
+        """Add a step to the beginning of the trail."""
         self.trail = step + self.trail
 
 
@@ -63,29 +67,33 @@ def text(value: str) -> bytes:
 
 
 def pack(tag: str, *parts: bytes) -> bytes:
-    """The encoding of a value of the kind `tag` that is made of encoded `parts`."""
+    """The encoding of a value of the kind `tag` from its encoded `parts`."""
     return b"@%b%x:%b" % (text(tag), len(parts), b"".join(parts))
 
 
 class Walk:
-    """One pass over a value: which parts are open (to find cycles), and which were encoded."""
+    """One pass over a value.
 
-    __slots__ = ("known", "open")
+    Attributes:
+        open: The ids of the values around the present one, to find cycles.
+        encoded: Each long encoding with its value, by the id of the value, which lives as long.
+    """
+
+    __slots__ = ("encoded", "open")
 
     def __init__(self) -> None:
         self.open: set[int] = set()
-        # The part is kept with its encoding: while it lives, nothing else can have its id.
-        self.known: dict[int, tuple[object, bytes]] = {}
+        self.encoded: dict[int, tuple[object, bytes]] = {}
 
     def encode(self, value: object) -> bytes:
         """The encoding of `value`."""
         kind = type(value)
-        found = _ENCODERS.get(kind)
-        if found is None:
-            found = _ENCODERS[kind] = next(find(kind) for find in finders)
-        return found(value, self)
+        encode = _ENCODERS.get(kind)
+        if encode is None:
+            encode = _ENCODERS[kind] = next(find(kind) for find in finders)
+        return encode(value, self)
 
-    # ---- what adapters make encodings with: see `superparams.adapters.adapter.Digests`
+    # What adapters make encodings with: see `superparams.adapters.adapter.Digests`.
 
     short: ClassVar[int] = SHORT
 
@@ -126,7 +134,7 @@ Encoder = Callable[[Any, Walk], bytes]
 _ENCODERS: dict[type[Any], Encoder] = {}
 
 finders: list[Callable[[type[Any]], Encoder]] = []
-"""What finds the encoder of a class that has none of its own here (see `lookup`)."""
+"""Functions that find the encoder of a class without one here (see `find_encoder`)."""
 
 
 def encoder(*kinds: type[Any]) -> Callable[[Encoder], Encoder]:
@@ -140,13 +148,13 @@ def encoder(*kinds: type[Any]) -> Callable[[Encoder], Encoder]:
 
 
 def compound(function: Encoder) -> Encoder:
-    """Guard the encoder of what holds other values against cycles, and shorten its encodings."""
+    """Guard the encoder of a container against cycles, and shorten its encodings."""
 
     def encode(value: Any, walk: Walk) -> bytes:
         mark = id(value)
-        known = walk.known.get(mark)
-        if known is not None:
-            return known[1]
+        entry = walk.encoded.get(mark)
+        if entry is not None:
+            return entry[1]
         if mark in walk.open:
             raise Unstable(value, "it contains itself")
         walk.open.add(mark)
@@ -156,19 +164,19 @@ def compound(function: Encoder) -> Encoder:
             walk.open.discard(mark)
         if len(body) > SHORT:
             body = b"#" + blake2b(body, digest_size=32).digest()
-            walk.known[mark] = (value, body)
+            walk.encoded[mark] = (value, body)
         return body
 
     return encode
 
 
 def show(value: object) -> str:
-    """`value` in at most about 100 characters, for messages."""
+    """A value and its class in about 100 characters, for messages."""
     try:
-        shown = reprlib.repr(value)
+        short = reprlib.repr(value)
     except Exception:
-        shown = object.__repr__(value)
-    return f"{shown[:100]} ({type(value).__name__})"
+        short = object.__repr__(value)
+    return f"{short[:100]} ({type(value).__name__})"
 
 
 def encode_items(values: Iterable[Any], walk: Walk) -> list[bytes]:
@@ -222,7 +230,7 @@ def encode_bool(value: bool, walk: Walk) -> bytes:
 
 @encoder(int)
 def encode_int(value: int, walk: Walk) -> bytes:
-    """An integer of any size (hexadecimal: Python bounds the length of decimal texts)."""
+    """An integer of any size (hexadecimal, since Python limits the length of decimal texts)."""
     return b"i%x;" % value
 
 
@@ -251,7 +259,7 @@ def encode_str(value: str, walk: Walk) -> bytes:
 
 @encoder(bytes, bytearray)
 def encode_bytes(value: bytes | bytearray | memoryview, walk: Walk) -> bytes:
-    """Bytes, by their hash when they are many."""
+    """Bytes; by their hash if they are many."""
     if len(value) <= SHORT:
         return b"b%x:%b" % (len(value), bytes(value))
     return b"B%x:%b" % (len(value), buffer_digest(value))
