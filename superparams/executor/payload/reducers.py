@@ -99,8 +99,21 @@ def rebuild_python_array(typecode: str, buffer: Any) -> array[Any]:
     return rebuilt
 
 
+def reduce_memoryview(source: memoryview, _: Writer) -> Any:
+    """Pickle a view as one of bytes, which refuses writes; cloudpickle would turn it into bytes."""
+    if source.format not in tuple("BbHhIiLlQqfd") or not source.nbytes:
+        return NotImplemented
+    return rebuild_memoryview, (source.tobytes(), source.format, source.shape)
+
+
+def rebuild_memoryview(data: bytes, layout: str, shape: tuple[int, ...]) -> memoryview:
+    """What `reduce_memoryview` took apart."""
+    return memoryview(data).cast(layout, shape)  # type: ignore[call-overload,no-any-return]
+
+
 _REDUCERS: Final[dict[type, Reducer]] = {
     array: reduce_python_array,
+    memoryview: reduce_memoryview,
     types.CodeType: reduce_code,
     Struct: reduce_struct,
     Cached: reduce_cached,
