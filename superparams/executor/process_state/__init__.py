@@ -18,15 +18,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from superparams.executor.process_state import interpreter_options, library_options, numeric_options
+from superparams.adapters.numpy_options import NUMPY_OPTIONS
+from superparams.adapters.pandas_options import PANDAS_OPTIONS
+from superparams.adapters.process_options import Part
+from superparams.adapters.torch_options import TORCH_OPTIONS
+from superparams.executor.process_state import interpreter_options
+from superparams.executor.process_state.decimal_context import DECIMAL_OPTIONS
 from superparams.executor.process_state.import_hooks import when_loaded
-from superparams.executor.process_state.part import Part
 
 __all__ = ["ProcessState", "differences"]
 
 _PARTS: tuple[Part, ...] = (
-    *numeric_options.PARTS,
-    *library_options.PARTS,
+    *DECIMAL_OPTIONS,
+    *NUMPY_OPTIONS,
+    *PANDAS_OPTIONS,
+    *TORCH_OPTIONS,
     *interpreter_options.PARTS,
 )
 

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from superparams.adapters.process_options import Notes, Part, differing
 from superparams.executor.process_state.import_hooks import when_loaded
-from superparams.executor.process_state.part import Notes, Part, differing
 
 __all__ = ["PARTS"]
 
