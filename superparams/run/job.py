@@ -1,4 +1,4 @@
-"""A run about to start: its space, its code, and what of it there is to do."""
+"""A run that is about to start: its space, its code and its plan."""
 
 from __future__ import annotations
 
@@ -49,17 +49,26 @@ from superparams.store.table.index import read_index
 
 __all__ = ["Job", "prepare"]
 
-_MOST_RUNS: Final = 50  # of which is looked up how they were set up, the newest
+_MOST_RUNS: Final = 50  # the newest runs whose set-up is compared with that of now
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run about to start; nothing has been written yet.
+    """A run that is about to start; nothing has been written yet.
 
-    root: the folder of the experiment's results; codes: the fingerprint of its code, and those
-    accepted as equivalent; names: those of points, where they have changed since the last run;
-    carrier: the engine, None where `RunOptions` has none; process_notes: what
-    workers do without, or do otherwise than before.
+    Attributes:
+        space: The settings.
+        options: The options of the run.
+        carrier: The engine; None where `RunOptions` has none.
+        root: The folder of the experiment's results.
+        program: What workers need.
+        code: The fingerprint of the code.
+        codes: Its digest, and those of code that was accepted as equivalent.
+        plan: Which settings are to run.
+        process_notes: Notes on state of this process that workers do not have, or have otherwise
+            than in earlier runs.
+        returned: Checks what `run` returns.
+        names: The names of points, if they have changed since the last run.
     """
 
     space: Experiment
@@ -76,19 +85,19 @@ class Job:
 
     @cached_property
     def project(self) -> Path:
-        """The root of the project of the experiment; of one without a file, where we are."""
+        """The root of the experiment's project; without a file, the working directory."""
         file = module_file(type(self.space).__module__)
         return Path.cwd() if file is None else project_root(file)
 
     @property
     def notes(self) -> list[str]:
-        """What to tell of the experiment beside its outcomes."""
+        """Notes for the user, beside the outcomes."""
         space = self.space
         of_fields = [*looks_secret(space), *notes_of_fields(space), *legacy.notes_of(space)]
         return [*self.returned.notes, *self.code.notes, *of_fields, *self.process_notes]
 
     def todo_keys(self) -> bytes:
-        """The keys of all settings that there are to run, 16 bytes each."""
+        """The keys of all settings to run, 16 bytes each."""
         if self.plan.keys is not None:
             data = self.plan.keys.buffers()[1]
             return b"".join(data[16 * one.start : 16 * one.stop] for one in self.plan.todo)
@@ -100,7 +109,7 @@ class Job:
         return ", ".join(f"{name}={x!r}" for name, x in self.program.row(index).items())
 
     def constants(self) -> dict[str, dict[str, str]]:
-        """The fields that are not searched, with those inside groups that are."""
+        """The fields that are not searched, also those inside of groups that are."""
         digests = {**self.program.keys.digests, **fixed_inside(self.space)}
         return {
             name: {"value": _shown_inside(self.space, name), "digest": key_text(digest)}
@@ -108,7 +117,7 @@ class Job:
         }
 
     def manifest(self, engine: str) -> dict[str, Any]:
-        """What the run folder tells of it."""
+        """The content of run.json."""
         shown = dict(shown_fields(self.space))
         file = _file_of(type(self.space))
         return {
@@ -139,19 +148,19 @@ def _file_of(cls: type[Experiment]) -> Path | None:
 
 
 def _shown_inside(params: Any, name: str) -> str:
-    """How the field of a dotted name is shown."""
+    """The text for the field with a dotted name."""
     head, _, rest = name.partition(".")
     return _shown_inside(params.__dict__[head], rest) if rest else dict(shown_fields(params))[head]
 
 
 def prepare(space: Experiment, options: RunOptions) -> Job:
-    """Find out what there is to do; nothing is written.
+    """Find out which settings are to run; nothing is written.
 
     Raises:
-        EngineError: When the engine cannot do what is asked of it.
-        StoreError: When `results` is a file, or what is recorded cannot be read.
-        RunError: When there is no ``run``, or the text of the code that this process has imported
-            is not known; otherwise as `superparams.run.plan.plan`.
+        EngineError: When the engine does not support an option.
+        StoreError: When `results` is a file, or the records cannot be read.
+        RunError: When there is no ``run``, when the text of imported code is not known, and as
+            `superparams.run.plan.plan`.
     """
     cls = type(space)
     if cls.run is Experiment.run:
@@ -195,27 +204,27 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         notes.append(CANNOT_SEED)
     if recorded is not None and planned.done:
         keys = planned.keys
-        if keys is None:  # of a space so large that what is recorded was looked up in it
+        if keys is None:  # the space is so large that recorded keys were looked up in it
             keys = inside(program.keys, recorded.keys)
         notes += _set_up_otherwise(job, runs_of_done(keys, recorded, codes))
     return job
 
 
 def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
-    """A note if skipped rows were made with other process-wide settings than those of now."""
+    """A note if skipped settings ran with other process-wide options than those of now."""
     now = job.program.surroundings.shown(job.project)
-    told: dict[str, None] = {}
+    changes: dict[str, None] = {}
     for name in list(runs)[-_MOST_RUNS:]:
         then = RunFolder(job.root / "runs" / name).manifest().get("surroundings")
         if isinstance(then, dict):
-            told.update(dict.fromkeys(differences(cast("dict[str, Any]", then), now)))
-    if not told:
+            changes.update(dict.fromkeys(differences(cast("dict[str, Any]", then), now)))
+    if not changes:
         return []
-    return [f"skipped settings ran with a different set-up: {'; '.join(told)}"]
+    return [f"skipped settings ran with a different set-up: {'; '.join(changes)}"]
 
 
 def _refuse_unrun(cls: type[Experiment]) -> None:
-    """Say before anything runs that a ``run`` with a ``yield`` would not."""
+    """Refuse a ``run`` with a ``yield``: a call of it runs nothing."""
     if inspect.isgeneratorfunction(cls.run) or inspect.isasyncgenfunction(cls.run):
         raise RunError(
             f"{cls.__name__}.run() has a yield, so a call runs none of its code; collect what it "
@@ -224,7 +233,7 @@ def _refuse_unrun(cls: type[Experiment]) -> None:
 
 
 def _refuse_unknown(code: Code) -> None:
-    """No run of code that is of no text that is known: it could not be recorded, nor be sent."""
+    """Refuse code whose text is not known: it could neither be recorded nor sent to workers."""
     if not code.unknown:
         return
     what = f"{', '.join(code.unknown)} in memory is not what the file holds: "

@@ -1,8 +1,8 @@
-"""The one loop: plan, hand out, record, show, and give back the table."""
+"""A run: plan it, hand out its settings, record and show their outcomes, and make the table."""
 
 from __future__ import annotations
 
-import concurrent.futures  # its pool of processes loads when it is asked for
+import concurrent.futures  # loads its pool of processes on first use
 import contextlib
 import dataclasses
 import os
@@ -23,7 +23,7 @@ from superparams.executor.engines.contract import Control
 from superparams.executor.fork_guard import ForkGuard
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import counts, seconds
-from superparams.run.code_record import HURRIED, PATIENCE, Keeping
+from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
 from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
@@ -45,7 +45,7 @@ from superparams.views.result_tables import summary_of
 
 __all__ = ["results_of", "run_all"]
 
-MOST_OF_PYTHON: Final = 61  # workers of a pool of Python itself on Windows, which refuses more
+MOST_OF_PYTHON: Final = 61  # workers: more are refused by Python's own pool on Windows
 
 
 def run_all(
@@ -60,7 +60,7 @@ def run_all(
     Args:
         space: What to run.
         options: How to run it.
-        control: Ends the run early, and tells whether somebody asked for that.
+        control: Ends the run early, and says whether the user asked for that.
         has_summary: Whether to end with a line of counts at a terminal.
     """
     control = control or Control()
@@ -99,13 +99,13 @@ def _run_here(
     if job.plan.n_todo:
         run, shown = _execute(job, control, fork_guard)
     elif has_progress:
-        _tell(job.plan)
+        _say_plan(job.plan)
     found = _results(job, run, control.notes)
     found.elapsed = time.monotonic() - began if run else None
     if has_summary and has_progress:
         conclude(lambda: summary_of(found, found.elapsed), shown)
-    told = [note for note in found.notes if note not in found.lost]  # of those, it was warned
-    for note in told if has_progress else ():
+    notes = [note for note in found.notes if note not in found.lost]  # a warning had those
+    for note in notes if has_progress else ():
         say(f"note: {note}")
     if type(space).report is not Experiment.report:
         found.report = _report(space, found)
@@ -113,21 +113,23 @@ def _run_here(
 
 
 def _keep_standard_files() -> None:
-    """Have 0, 1 and 2 taken, which a daemon closes: what C code prints must not hit the ledger."""
+    """Open the file descriptors 0, 1 and 2 if a daemon closed them.
+
+    Otherwise the ledger could get such a number, and prints of C code would be written into it.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # It gets the lowest number that is free, which is this one; for workers too.
-            made = os.open(os.devnull, os.O_RDWR)
-            if made == number:
-                os.set_inheritable(made, True)
-            else:  # another thread was quicker, or the number is taken by what is no file
-                os.close(made)
+            lowest = os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            if lowest == number:
+                os.set_inheritable(lowest, True)  # workers need it, too
+            else:  # another thread was quicker, or something other than a file has the number
+                os.close(lowest)
 
 
 def _report(space: Experiment, found: Results) -> Path | None:
-    """Call the `report` method of the experiment; its failure must not lose results."""
+    """Call `report` of the experiment; if it fails, that is a warning."""
     try:
         return keep_report(found.root, space.report(found))
     except Exception as error:
@@ -136,7 +138,7 @@ def _report(space: Experiment, found: Results) -> Path | None:
         return None
 
 
-def _tell(planned: Plan) -> None:
+def _say_plan(planned: Plan) -> None:
     parts = [
         (planned.done, "done by the same code: skipped"),
         (planned.stale, "made by other code: run again"),
@@ -144,23 +146,22 @@ def _tell(planned: Plan) -> None:
         (planned.others, "not asked for: left out"),
         (planned.repeated, "more than once in the space: run once"),
     ]
-    told = "; ".join(f"{count:,} {what}" for count, what in parts if count)
-    if told:
-        settings = counted(planned.size, "setting")
-        say(f"{settings}: {told}")
+    text = "; ".join(f"{count:,} {what}" for count, what in parts if count)
+    if text:
+        say(f"{counted(planned.size, 'setting')}: {text}")
 
 
 def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFolder, Progress]:
     assert job.carrier is not None
-    keeping = Keeping(job)
+    record = CodeRecord(job)
     run = RunFolder.create(job.root, job.manifest(job.carrier.name))
-    keeping.into(run)
+    record.start(run)
     with Heartbeat(run):
-        return _execute_in(run, keeping, job, control, fork_guard)
+        return _execute_in(run, record, job, control, fork_guard)
 
 
 def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
-    """Note which other runs of the experiment are in progress: in the results if not at once."""
+    """Note which other runs of the experiment are in progress; without progress, in the results."""
     for other in going_on(job.root, run):
         keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
         note = other.told(job.program.name, keys)
@@ -171,7 +172,7 @@ def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
 
 
 def _execute_in(
-    run: RunFolder, keeping: Keeping, job: Job, control: Control, fork_guard: ForkGuard
+    run: RunFolder, record: CodeRecord, job: Job, control: Control, fork_guard: ForkGuard
 ) -> tuple[RunFolder, Progress]:
     asked, carrier = job.options, job.carrier
     assert carrier is not None
@@ -180,7 +181,7 @@ def _execute_in(
         job.program.on_failure = post_mortem
     _tell_others(job, run, control)
     if asked.progress:
-        _tell(job.plan)
+        _say_plan(job.plan)
     shown = Progress(
         type(job.space).__name__,
         job.plan.n_todo,
@@ -208,14 +209,14 @@ def _execute_in(
                     met = counts(batch)
                     shown.add(met, seconds(batch) if asked.progress else None)
                     job.returned.add(batch, met.get("done", 0))
-                    _mind_failures(batch, shown, asked, control)
+                    _heed_failures(batch, shown, asked, control)
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
         known: dict[str, Any] = {"counts": shown.counts, "payload": control.payload}
         if control.notes or job.returned.notes:
             known["notes"] = [*job.notes, *control.notes]
-        _finish(run, state, is_hurried, keeping, known)
+        _finish(run, state, is_hurried, record, known)
     _leave_if_asked(interrupts, shown, job)
     return run, shown
 
@@ -223,7 +224,7 @@ def _execute_in(
 def _recorded(
     batches: Iterator[bytes], ledger: Ledger, fork_guard: ForkGuard
 ) -> Iterator[pa.RecordBatch]:
-    """Outcomes, once they are in the ledger."""
+    """Outcomes that are in the ledger."""
     try:
         for data in batches:
             fork_guard.check("a setting")
@@ -235,7 +236,7 @@ def _recorded(
             close()
 
 
-def _mind_failures(
+def _heed_failures(
     batch: pa.RecordBatch, shown: Progress, options: RunOptions, control: Control
 ) -> None:
     if options.on_error == "raise":
@@ -254,8 +255,8 @@ def _raise_first_failure(batch: pa.RecordBatch) -> None:
         if status != "done":
             row = {name: batch.column(name)[at].as_py() for name in batch.schema.names}
             params = [f"{n[6:]}={x!r}" for n, x in row.items() if n.startswith("param.")]
-            told = f"setting {row['key']} ({', '.join(params)}) {status}: {row['error']}"
-            raise SettingFailed(f"{told}\n{row['traceback'] or ''}".rstrip())
+            what = f"setting {row['key']} ({', '.join(params)}) {status}: {row['error']}"
+            raise SettingFailed(f"{what}\n{row['traceback'] or ''}".rstrip())
 
 
 def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
@@ -265,23 +266,23 @@ def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
         if not interrupts.is_hurried:
             compact(job.root)  # the table has what ran
         todo = counted(job.plan.n_todo, "setting")
-        told = f"{shown.n_ended:,} of {todo} ran; run it again for the rest"
-        raise in_one_line(KeyboardInterrupt(told))
+        text = f"{shown.n_ended:,} of {todo} ran; run it again for the rest"
+        raise in_one_line(KeyboardInterrupt(text))
 
 
 def _finish(
-    run: RunFolder, state: State, is_hurried: bool, keeping: Keeping, known: dict[str, Any]
+    run: RunFolder, state: State, is_hurried: bool, record: CodeRecord, known: dict[str, Any]
 ) -> None:
-    # Where there is an error, or someone waits for the end, that comes first.
+    # An error of the run, or a user who waits for its end, comes first.
     with contextlib.suppress(Exception) if is_hurried else contextlib.nullcontext():
         try:
-            keeping.end(HURRIED if is_hurried else PATIENCE)
-        finally:  # what it warns of is an error where warnings are
+            record.finish(HURRIED if is_hurried else PATIENCE)
+        finally:  # its warning may be an error
             run.finish(state, **known)
 
 
 def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
-    """All that is recorded of an experiment, or of a space; see `Experiment.results`."""
+    """The recorded results of an experiment, or of a space; see `Experiment.results`."""
     cls, space = (of, None) if isinstance(of, type) else (type(of), of)
     folder, code = results_folder(results), fingerprint(cls)
     root = home_of(folder, name_of(cls), code.digest).folder
@@ -301,14 +302,14 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
 
 def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
     """The rows of this space, in its order; none is read yet."""
-    told: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
+    known: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
     if not has_records(job.root):
-        found = Results.empty(job.root, **told)
+        found = Results.empty(job.root, **known)
     else:
         if run is not None or job.names is not None:
             # A table that cannot be written is an error after a run.
             compact(job.root, names=job.names)
-        found = _of_space(Results.load(job.root, **told), job, run.name if run else "")
+        found = _of_space(Results.load(job.root, **known), job, run.name if run else "")
     found.notes = (*job.notes, *notes, *found.notes)
     return found
 
@@ -321,6 +322,6 @@ def _of_space(found: Results, job: Job, run: str) -> Results:
         if is_sparse(job.program.keys, job.plan.size, index):
             return found.of_keys(inside(job.program.keys, index.keys))
     keys = job.plan.keys_of(job.program.keys)
-    if keys is None:  # too many to be compared: what this run did
+    if keys is None:  # too many to be compared: the rows of this run
         return found.of_runs(run)
     return found.of_keys(keys)

@@ -33,17 +33,17 @@ __all__ = [
     "table_of",
 ]
 
-ROWS: Final = 10  # shown at most
-CHARS: Final = 30  # of a cell
-KEY: Final = 8  # digits of a key that are shown, or more where two begin alike
+ROWS: Final = 10  # rows shown, half of them from the end
+CHARS: Final = 30  # characters of a cell
+KEY: Final = 8  # digits of a key that are shown; more if two keys begin with the same digits
 
 
 def summary_of(found: Results, elapsed: float | None = None) -> str:
-    """How settings ended, of which code, and where the table is, in one line.
+    """How settings ended, by which code, and the path of the table, in one line.
 
     Args:
         found: The results.
-        elapsed: Seconds that the run took, where that is to be told.
+        elapsed: Seconds that the run took; None to leave them out.
     """
     by_other = found.ended[1]
     parts = [
@@ -60,7 +60,7 @@ def summary_of(found: Results, elapsed: float | None = None) -> str:
 
 
 def _unknown(found: Results) -> str:
-    """Says that the current code is not known, and of how many codes the rows are."""
+    """Text for results whose current code is not known: how many codes made the rows."""
     number = _count_codes(found)
     return f"code unknown, rows of {number:,} codes" if number > 1 else "code unknown"
 
@@ -80,7 +80,7 @@ def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
     errors = ["error"] if found.counts.keys() - {"done", "stale"} else []
     names = [*found.params, *found.results, "status", *errors]
     marks = [found.stale_name] if any(found.ended[1].values()) else []
-    # Where the current code is not known, the codes themselves tell rows of other code apart.
+    # If the current code is not known, the column of codes tells the rows of each code apart.
     is_mixed = not found.is_code_known and _count_codes(found) > 1
     codes = ["code"] if is_mixed and "code" not in names else []
     names = [*(["key"] if is_html else []), *names, *marks, *codes, "seconds"]
@@ -121,12 +121,12 @@ def table_of(
 
     Args:
         found: The results.
-        every: The columns to show, with all rows that are meant.
-        rows: Those of them that are shown.
-        keep: Columns that stay in whatever room there is.
-        is_sorted: Whether they are sorted by a result, which is there in any case.
-        longest: How many characters cells of a column may have, where that is more than usual.
-        nones: Of columns with nulls that are None, which of all rows are.
+        every: The columns to show, with all rows.
+        rows: The rows to show.
+        keep: Columns that are never left out.
+        is_sorted: Whether the rows are sorted by a result; its column is never left out.
+        longest: The most characters of a cell, for columns that have more than usual.
+        nones: A mask of rows with None, for columns in which a null can be a None.
     """
     most: Mapping[str, int] = {} if longest is None else longest
     names: list[str] = every.column_names
@@ -154,11 +154,10 @@ def table_of(
 def order_of(
     names: Sequence[str], params: Sequence[str], results: Sequence[str], *, is_sorted: bool
 ) -> list[int]:
-    """The places of columns in the order in which they get room.
+    """The indices of columns, the most important first.
 
-    The first result, and then two parameters for every further result; how settings ended and how
-    long they took come last. In rows that are sorted by a result, which is there in any case, all
-    parameters come before the others: they tell what makes the first rows the first.
+    Each result is followed by two parameters; status and seconds come last. In rows that are sorted
+    by a result, all parameters come first, since they explain the order.
     """
     places = {name: place for place, name in enumerate(names)}
     if is_sorted:
@@ -173,12 +172,12 @@ def order_of(
 def mark_nones(
     rows: Sequence[dict[str, Any]], places: Iterable[int], nones: Mapping[str, pa.Array]
 ) -> None:
-    """Put `NONE` into cells for a None that the setting has, so that it is told from no field.
+    """Put `NONE` into cells where the setting has None; cells without such a field stay empty.
 
     Args:
-        rows: The rows that are shown.
-        places: Where each stands among all rows.
-        nones: Of columns with nulls that are None, which of all rows are.
+        rows: The rows to show.
+        places: The index of each among all rows.
+        nones: As for `table_of`.
     """
     for row, place in zip(rows, places, strict=False):
         row.update({name: NONE for name, mask in nones.items() if mask[place].as_py()})
@@ -187,12 +186,12 @@ def mark_nones(
 def alike_in(
     table: pa.Table, names: Sequence[str], nones: Mapping[str, pa.Array]
 ) -> Callable[[Sequence[int]], set[int]]:
-    """What tells the columns in which all rows of a table have the same value.
+    """A function that finds, among some columns, those with the same value in all rows.
 
     Args:
         table: All rows, also those that are not shown.
-        names: The columns that are shown, by their place.
-        nones: Of columns with nulls that are None, which rows are.
+        names: The names of the columns that are shown.
+        nones: As for `table_of`.
     """
 
     def is_same(name: str) -> bool:
@@ -206,7 +205,7 @@ def alike_in(
 
 
 def is_alike(column: pa.ChunkedArray) -> bool:
-    """Whether all rows have the same value, or none, in a column."""
+    """Whether all rows of a column have the same value, or all have none."""
     try:
         return int(pc.count_distinct(column, mode="all").as_py()) <= 1
     except NotImplementedError:  # a list, a struct
@@ -214,7 +213,7 @@ def is_alike(column: pa.ChunkedArray) -> bool:
 
 
 def numbers(schema: pa.Schema) -> frozenset[int]:
-    """The places of columns that hold numbers."""
+    """The indices of columns that hold numbers."""
     is_a = pa.types
     return frozenset(
         place
@@ -226,9 +225,9 @@ def numbers(schema: pa.Schema) -> frozenset[int]:
 
 
 def short_keys(keys: Sequence[str]) -> list[str]:
-    """Keys, as short as tells them apart."""
-    digits, different = KEY, len(set(keys))
-    while digits < 32 and len({key[:digits] for key in keys}) < different:
+    """The first digits of keys, as many as make them different."""
+    digits, n_keys = KEY, len(set(keys))
+    while digits < 32 and len({key[:digits] for key in keys}) < n_keys:
         digits += 1
     return [key[:digits] for key in keys]
 
@@ -250,5 +249,5 @@ def full(name: str, value: Any) -> str:
 
 
 def _decimals(seconds: float) -> int:
-    """To the millisecond, and to three digits above that."""
+    """Decimals for milliseconds below a second, and for three digits above."""
     return 3 if seconds < 1 else 2 if seconds < 10 else 1 if seconds < 100 else 0

@@ -236,7 +236,9 @@ DIFFERENT: Experiments = (
     set(),
 )
 # A busy machine takes longer than a run waits for git.
-pytestmark = pytest.mark.filterwarnings("ignore:what is kept in .* is incomplete:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:the record of the code .* is incomplete:UserWarning"
+)
 
 
 @pytest.mark.slow
