@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from superparams.adapters.content import fresh, hash_of
 from superparams.declare.descriptors import REQUIRED, Value
-from superparams.declare.dotted_names import by_name, by_place, has_inner, inner
+from superparams.declare.dotted_names import has_inner, inner, positional_error, values_by_field
 from superparams.declare.field import Field, copies_of, declared_of, pristine
 from superparams.declare.instance_state import (
     on_demand,
@@ -68,22 +68,22 @@ class Params(metaclass=SearchMeta):
 
     __superparams_reserved__: ClassVar[tuple[str, ...]] = ("keys", "place", "replace", "valid")
 
-    def __init__(self, /, *unnamed: Any, **given: Any) -> None:
+    def __init__(self, /, *unnamed: Any, **named: Any) -> None:
         cls = type(self)
         if unnamed:
-            raise by_place(cls, unnamed)
-        given = by_name(cls, given)
+            raise positional_error(cls, unnamed)
+        values = values_by_field(cls, named)
         opened: dict[str, Any] = {}
         copies: dict[str, Any] = {}
         for name, field in fields_of(cls).items():
-            is_given = name in given and not field.is_keyed_constant(given[name])
-            declared = field.bind(given[name]) if is_given else field.declared
+            is_of_call = name in values and not field.is_keyed_constant(values[name])
+            declared = field.bind(values[name]) if is_of_call else field.declared
             if declared is REQUIRED:
                 raise FieldError(
                     f"{cls.__name__}.{name} is required: give it at the call, "
                     f"{cls.__name__}({name}=...), or a default in the class"
                 )
-            _hold(self, opened, copies, field, declared, is_given=is_given)
+            _set_field(self, opened, copies, field, declared, is_of_call=is_of_call)
         set_copies(self, copies)
         if opened:
             set_open_fields(self, opened)
@@ -271,31 +271,40 @@ def _name_by(params: Params, axes: dict[str, Axis]) -> None:
         layout_of(params)
 
 
-def _hold(
+def _set_field(
     params: Params,
     opened: dict[str, Any],
     copies: dict[str, Any],
     field: Field,
     declared: Any,
     *,
-    is_given: bool,
+    is_of_call: bool,
 ) -> None:
-    """Put one field where it belongs on a new instance."""
+    """Set one field of a new instance.
+
+    Args:
+        params: The instance.
+        opened: The open fields so far.
+        copies: The declared values so far of which the instance holds a copy.
+        field: The field.
+        declared: Its declaration, by the call or by the class.
+        is_of_call: Whether it is that of the call.
+    """
     held, name = vars(params), field.name
     if isinstance(declared, Axis):
         held[name] = opened[name] = declared
     elif declared.key is not None:  # stays beside its key; that of the class stays there
-        if is_given:
+        if is_of_call:
             set_on_demand(params, name, declared)
-    elif is_group(given := declared.given):
-        if is_open(given):
-            held[name] = opened[name] = given
+    elif is_group(group := declared.given):
+        if is_open(group):
+            held[name] = opened[name] = group
         else:
-            held[name] = fresh(given)
-            copies[name] = given
+            held[name] = fresh(group)
+            copies[name] = group
     elif declared.given is not REQUIRED and not declared.mutable:
         held[name] = declared.given
-    elif is_given:
+    elif is_of_call:
         set_on_demand(params, name, declared)
 
 
@@ -303,7 +312,7 @@ def _field_hash(params: Params, field: Field) -> int:
     # What the class makes on demand is compared by content, whether it has been made or not.
     if isinstance(field.declared, Value) and field.declared.given is REQUIRED:
         return 0
-    held, given = params.__dict__, on_demand(params).get(field.name)
-    if isinstance(given, Value) and given.given is REQUIRED:
+    held, of_call = params.__dict__, on_demand(params).get(field.name)
+    if isinstance(of_call, Value) and of_call.given is REQUIRED:
         return hash_of(getattr(params, field.name))
     return hash_of(held[field.name]) if field.name in held else 0

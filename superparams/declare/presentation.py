@@ -103,8 +103,8 @@ def summary(space: Any) -> str:
     """The size of a space, then one aligned line an axis; one an alternative, where it is long."""
     lines = {name: parts for name, _, parts in axes_of(space)}
     width = max(map(len, lines)) + 6
-    told = (_axis_line(name, line, width) for name, line in lines.items())
-    return "\n".join([headline(space), *told])
+    axes = (_axis_line(name, line, width) for name, line in lines.items())
+    return "\n".join([headline(space), *axes])
 
 
 def headline(space: Any) -> str:

@@ -10,7 +10,7 @@ from superparams.adapters.content import same
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import declared_of
 from superparams.declare.instance_state import (
-    is_given,
+    is_set_on,
     open_fields,
     set_layout,
     shared_by_settings,
@@ -136,6 +136,6 @@ def same_field(a: Any, b: Any, name: str) -> bool:
     if keys != {None}:
         return len(keys) == 1
     is_made = isinstance(declared, Value) and declared.given is REQUIRED
-    if is_made and not (is_given(a, name) or is_given(b, name)):
+    if is_made and not (is_set_on(a, name) or is_set_on(b, name)):
         return True  # both follow from the class and the other fields
     return same(declared_of(a, name), declared_of(b, name))

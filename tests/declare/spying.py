@@ -81,6 +81,7 @@ class Spy(Spying, Experiment, metaclass=Meta):
 DRIVER = """
 import copy, json, os, pickle
 from concurrent.futures import ProcessPoolExecutor
+from superparams.executor import Processes
 from spy import Group, Spy
 
 def show():
@@ -97,9 +98,9 @@ def show():
 def run():
     space = Spy()
     for name, options in {
-        "forkserver": {"num_proc": 2, "start_method": "forkserver"},
-        "spawn": {"num_proc": 2, "start_method": "spawn"},
-        "fork": {"num_proc": 2, "start_method": "fork"},
+        "forkserver": {"num_proc": 2, "engine": Processes(start_method="forkserver")},
+        "spawn": {"num_proc": 2, "engine": Processes(start_method="spawn")},
+        "fork": {"num_proc": 2, "engine": Processes(start_method="fork")},
         "threads": {"num_proc": 2, "engine": "threads"},
         "serial": {"engine": "serial"},
         "futures": {"num_proc": 2, "engine": ProcessPoolExecutor(2)},

@@ -260,6 +260,7 @@ def test_a_group_of_such_a_name_is_found_by_its_fields(tmp_path: Path) -> None:
 DRIVER = """
 import json, os
 from concurrent.futures import ProcessPoolExecutor
+from superparams.executor import Processes
 os.environ["EVERY_TOKEN"] = %r
 from every import Every
 
@@ -267,9 +268,9 @@ def main():
     space = Every()
     keys = [setting.place.key for setting in space]
     for name, options in {
-        "forkserver": {"num_proc": 2, "start_method": "forkserver"},
-        "spawn": {"num_proc": 2, "start_method": "spawn"},
-        "fork": {"num_proc": 2, "start_method": "fork"},
+        "forkserver": {"num_proc": 2, "engine": Processes(start_method="forkserver")},
+        "spawn": {"num_proc": 2, "engine": Processes(start_method="spawn")},
+        "fork": {"num_proc": 2, "engine": Processes(start_method="fork")},
         "threads": {"num_proc": 2, "engine": "threads"},
         "serial": {"engine": "serial"},
         "futures": {"num_proc": 2, "engine": ProcessPoolExecutor(2)},
