@@ -131,12 +131,12 @@ def generators_of(
 
 def _modules_of(paths: set[Path]) -> dict[str, ModuleType]:
     """The loaded modules of these files, by name."""
-    file_names = {path.name for path in paths}
+    endings = tuple(f"{os.sep}{path.name}" for path in paths)
     modules: dict[str, ModuleType] = {}
     for name, module in list(sys.modules.items()):
         file: object = getattr(module, "__file__", None)
         # Most files are ruled out by their names: to resolve the paths of all takes long.
-        is_candidate = isinstance(file, str) and file.rpartition(os.sep)[2] in file_names
+        is_candidate = isinstance(file, str) and f"{os.sep}{file}".endswith(endings)
         if is_candidate and Path(str(file)).resolve() in paths:
             modules[name] = module
     return modules

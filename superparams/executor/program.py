@@ -169,10 +169,10 @@ class Program:
         state["_content"] = [(owner, x.content) for owner, x in declarations if x.is_carried]
         state["_unused_definitions"] = UnusedDefinitions()
         code = (self._main, Script.of_driver(), experiment_packages(), self.snapshot, self._home)
-        return Program._with_code, code, state
+        return _program_with_code, code, state
 
     @classmethod
-    def _with_code(
+    def with_code(
         cls,
         main: str,
         script: Script,
@@ -198,6 +198,11 @@ class Program:
         self.__dict__.update(state)
         if is_elsewhere:
             self.notes = [*self.notes, *self.script_notes]
+
+
+def _program_with_code(*code: Any) -> Program:
+    """`Program.with_code` as a function: a class method would be pickled by value."""
+    return Program.with_code(*code)
 
 
 def _computable_cells(params: Any, prefix: str) -> Iterator[tuple[str, Any]]:

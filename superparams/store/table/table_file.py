@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -152,6 +153,7 @@ def outcome_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return pa.chunked_array([pa.repeat(plain_scalar(default, OUTCOME[name]), table.num_rows)])
 
 
+@functools.cache  # to read it takes as long as to write a small table
 def superparams_version() -> str | None:
     """The version of this superparams; None where it is not installed."""
     from importlib import metadata
