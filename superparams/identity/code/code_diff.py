@@ -1,4 +1,4 @@
-"""What differs between two versions of the code of an experiment."""
+"""The differences between two versions of the code of an experiment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def changes_between(
     *,
     labels: tuple[str, str] = ("then", "now"),
 ) -> list[Change]:
-    """What differs between two versions of code, by name.
+    """The differences between two versions of code, by name.
 
     Args:
         before: The digest of each part of the old code, by its full name.

@@ -17,7 +17,7 @@ __all__ = ["closure_forms", "closure_values", "code_form", "compiled_functions",
 
 
 def code_form(code: types.CodeType) -> bytes:
-    """What a code object does: the same for equivalent texts, wherever they are.
+    """The form of a code object: the same for equivalent texts, wherever they are.
 
     It differs between versions of Python, since their instructions differ.
     """
@@ -86,7 +86,7 @@ def closure_values(function: types.FunctionType) -> Iterator[tuple[str, object]]
 
 
 def closure_forms(cls: type[Any], source: Source | None) -> list[bytes]:
-    """What tells `cls` from other classes of the same text or name; empty for most classes.
+    """The forms that distinguish `cls` from classes of the same text or name; mostly none.
 
     ``def make(k): class Scaled(Experiment): ...`` makes classes with one text and different code.
     If the file defines the name more than once, the compiled methods count, which differ between

@@ -64,7 +64,7 @@ class Call(NamedTuple):
 
 
 class SideEffects(NamedTuple):
-    """What a function or class changes outside of itself.
+    """The changes of a function or class outside of itself.
 
     Attributes:
         outside: Tables, attributes and global variables.
@@ -94,7 +94,7 @@ class Binding:
 
     @functools.cached_property
     def uses(self) -> Uses:
-        """What the statement takes from the module around it, conditions included."""
+        """The names that the statement takes from its module, conditions included."""
         return uses((*self.tests, self.node))
 
 
@@ -301,7 +301,7 @@ def _changed_by_call(node: ast.Call, called: Chain) -> Chain | None:
 
 
 def side_effects(node: ast.AST) -> SideEffects:
-    """What a function or class changes, functions inside it included."""
+    """The changes of a function or class, functions inside it included."""
     body: list[ast.AST] = list(getattr(node, "body", ()))
     local = set(bound_names(body)) if isinstance(node, FUNCTIONS) else set[str]()
     parameters = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}

@@ -55,7 +55,7 @@ class CodePart:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What a chain of names leads to: a name in a module, a whole module, or something outside."""
+    """The target of a chain of names: a name in a module, a whole module, or something outside."""
 
     source: Source | None = None
     name: str | None = None
@@ -93,7 +93,7 @@ class _Lookup:
         self._targets: dict[tuple[Source, Chain], list[Target]] = {}
 
     def locate(self, source: Source, chain: Chain) -> list[Target]:
-        """What `chain` leads to from the module `source`; nothing for a builtin name."""
+        """The targets of `chain` in the module `source`; none for a builtin name."""
         targets = self._targets.get((source, chain))
         if targets is None:
             targets = self._targets[source, chain] = list(self._locate(source, chain, set()))
@@ -122,7 +122,7 @@ class _Lookup:
     def _imported(
         self, source: Source, wanted: Imported, rest: Chain, visited: set[tuple[Source, Chain]]
     ) -> Iterator[Target]:
-        """What `rest` leads to as attributes of what an import statement of `source` binds."""
+        """The targets of `rest`, as attributes of the import `wanted` of `source`."""
         location = self.project.module(source, wanted)
         if location is None:
             names = (wanted.module, wanted.name or "", *rest)
@@ -135,7 +135,7 @@ class _Lookup:
     def _attribute(
         self, location: Path, chain: Chain, visited: set[tuple[Source, Chain]]
     ) -> Iterator[Target]:
-        """What `chain` leads to as attributes of the module at `location`."""
+        """The targets of `chain`, as attributes of the module at `location`."""
         source = self.visit(location)
         if not chain:
             yield Target(source, location=location)

@@ -91,7 +91,7 @@ def digest(value: object, *, where: str = "value") -> int:
 def field_digest(
     name: str, value: object, annotation: object = Any, *, where: str | None = None
 ) -> int:
-    """What a field adds to the key of its setting.
+    """The digest that a field adds to the key of its setting.
 
     Args:
         name: The name of the field.
@@ -125,7 +125,7 @@ def field_digester(
 
 
 def keyed_digest(name: str, key: str) -> int:
-    """What a field adds to the key if the user names its content: ``value(x, key=…)``."""
+    """The same if the user names the content of the field: ``value(x, key=…)``."""
     return _hash(text(name) + pack("given", text(key)), _FIELD)
 
 
