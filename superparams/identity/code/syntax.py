@@ -377,7 +377,7 @@ class Uses:
 
 
 def uses(nodes: Iterable[ast.AST], *, in_class: bool = False) -> Uses:
-    """The names that `nodes` take from outside; `in_class` if they are statements of a class body."""
+    """The names that `nodes` take from outside; `in_class` for statements of a class body."""
     used = Uses()
     for node in nodes:
         used.add(node, in_class=in_class)
