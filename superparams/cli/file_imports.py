@@ -184,10 +184,10 @@ def _broken(root: Root, found: Found, error: BaseException) -> Broken:
     what = "".join([*shown.format(), *missing_module(root.project, error)]).rstrip()
     broken = Broken(f"{found.file} cannot be imported\n{what}")
     # A syntax error has no frame of its own, but says where it is.
-    place = error if isinstance(error, SyntaxError) or not frames else frames[-1]
-    file = Path(getattr(place, "filename", None) or found.file)
+    origin = error if isinstance(error, SyntaxError) or not frames else frames[-1]
+    file = Path(getattr(origin, "filename", None) or found.file)
     where = file.relative_to(root.project) if file.is_relative_to(root.project) else file
-    broken.brief = f"{where}:{getattr(place, 'lineno', None) or 1}: {_in_short(shown, error)}"
+    broken.brief = f"{where}:{getattr(origin, 'lineno', None) or 1}: {_in_short(shown, error)}"
     return broken
 
 

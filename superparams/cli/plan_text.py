@@ -1,4 +1,4 @@
-"""What a run would do, and how long that may take."""
+"""What a run would do, and how long it may take."""
 
 from __future__ import annotations
 
@@ -25,32 +25,33 @@ class Planned:
     """What a run would do.
 
     Attributes:
-        counts: settings of the space, each once, by what is recorded of them; empty for a space
-            that is too large to be compared.
-        each: seconds that a setting took so far, on average; None when none is recorded.
+        job: The run.
+        counts: The number of settings by their recorded outcome; empty for a space that is too
+            large to be compared.
+        each: The mean seconds of a recorded setting; None if there is none.
     """
 
     job: Job
     counts: Mapping[str, int]
     each: float | None
 
-    code = 0  # it is no failure that there is something to do
+    code = 0  # settings that are still to do are no failure
 
     @property
     def workers(self) -> int:
-        """How many workers have something to do."""
+        """The number of workers with something to do."""
         return max(1, min(self.job.options.of_engine.num_proc, self.job.plan.n_todo))
 
     @property
     def seconds(self) -> float | None:
-        """Seconds that the run may take."""
+        """The seconds that the run may take."""
         if self.each is None:
             return None
         return self.each * math.ceil(self.job.plan.n_todo / self.workers)
 
     @property
     def repeated(self) -> int:
-        """How many settings are in the space once more, and run once."""
+        """The number of settings that the space has twice, and that run once."""
         return self.job.plan.size - sum(self.counts.values()) if self.counts else 0
 
     @property

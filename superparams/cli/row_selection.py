@@ -23,10 +23,10 @@ NUMBERS_AS_TEXT: Final = ("json", "int")  # kinds of columns
 
 
 def chosen(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
-    """The columns that are meant: by name, by the group they are in, or by a pattern with ``*``.
+    """The columns of these names, groups, and patterns with ``*``.
 
     Raises:
-        CommandError: For a name that is none.
+        CommandError: For what is no column, no group, and no pattern that matches.
     """
     found: dict[str, None] = {}
     for one in wanted:
@@ -37,7 +37,7 @@ def chosen(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
 
 
 def known(names: Sequence[str], name: str) -> str:
-    """The name, if there is such a column.
+    """The name of a column.
 
     Raises:
         CommandError: When there is none.
@@ -51,12 +51,12 @@ def known(names: Sequence[str], name: str) -> str:
 
 
 def ordered(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
-    """The rows in the order of columns, descending where a ``-`` stands before the name.
+    """The rows sorted by columns; ``-`` before a name sorts in descending order.
 
-    Nulls and NaN come last either way; rows that are equal stay in the order they are in.
+    Nulls and NaN come last in both orders. Equal rows keep their order.
 
     Raises:
-        CommandError: For a name that is none, and a column without an order.
+        CommandError: For an unknown column, and for a column whose values have no order.
     """
     if not wanted or not table.num_rows:
         for name in wanted:
@@ -66,7 +66,7 @@ def ordered(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
     columns = [
         _sortable(table.column(name), kind_of(table.schema.field(name)), way) for name, way in keys
     ]
-    labels = [str(place) for place in range(len(columns))]
+    labels = [str(n) for n in range(len(columns))]
     order = pa.Table.from_arrays(columns, names=labels)
     sorts = [(label, "ascending") for label in labels]
     return table.take(pc.sort_indices(order, sort_keys=sorts))
@@ -79,7 +79,7 @@ def _direction(names: Sequence[str], wanted: str) -> tuple[str, int]:
 
 
 def _sortable(column: pa.ChunkedArray, kind: str | None, way: int) -> pa.Array:
-    """The place of each value in the order, so that one sort takes columns of all kinds."""
+    """The rank of each value, so that columns of all kinds are sorted together."""
     form = column.type
     if pa.types.is_floating(form):
         column = pc.if_else(pc.is_nan(column), plain_scalar(None, form), column)
@@ -87,16 +87,16 @@ def _sortable(column: pa.ChunkedArray, kind: str | None, way: int) -> pa.Array:
         values = column.combine_chunks().drop_null().unique()
         is_text = kind in NUMBERS_AS_TEXT
         values = _sorted_texts(values) if is_text else values.take(pc.array_sort_indices(values))
-        places = pc.index_in(column, value_set=values).combine_chunks()
+        ranks = pc.index_in(column, value_set=values).combine_chunks()
     except (NotImplementedError, TypeError, ValueError) as error:
         raise CommandError(f"columns of type {form} have no order: {error}") from error
-    return places if way > 0 else pc.negate(places)
+    return ranks if way > 0 else pc.negate(ranks)
 
 
 def _sorted_texts(values: pa.Array) -> pa.Array:
-    """Values that are kept as JSON text: numbers first."""
+    """The values of a column of JSON text in order, numbers first."""
 
-    def place(text: str) -> tuple[bool, float, str]:
+    def rank(text: str) -> tuple[bool, float, str]:
         try:
             x = json.loads(text)
         except ValueError:
@@ -104,4 +104,4 @@ def _sorted_texts(values: pa.Array) -> pa.Array:
         is_number = isinstance(x, (int, float)) and x == x
         return (False, x, "") if is_number else (True, 0, text)
 
-    return pa.array(sorted(values.to_pylist(), key=place), values.type)
+    return pa.array(sorted(values.to_pylist(), key=rank), values.type)
