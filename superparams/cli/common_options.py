@@ -24,7 +24,7 @@ def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path 
     """Make a path absolute at once, since experiments may change the working directory."""
     if path is None:
         return None
-    from superparams.store.runs.results_path import full_path  # loads the store
+    from superparams.store.runs.results_folder import full_path  # loads the store
 
     return full_path(path)
 

@@ -27,22 +27,24 @@ from superparams.declare.words.annotations import is_group_class
 from superparams.declare.words.grammar import Unreadable, split, text_of
 from superparams.errors import CommandError, FieldError, StoreError, SuperparamsError
 from superparams.outcomes.arrow import flatten, kind_of, plain_array, plain_scalar
-from superparams.store.names.content_filters import mask_of_content, mask_of_text
-from superparams.store.names.field_owners import Owned, is_none
+from superparams.store.names.field_owners import FieldOwners, is_none
 from superparams.store.names.name_filters import (
-    OF_OUTCOMES,
-    column_asked,
-    columns_asked,
+    cells_of_filter,
+    mask_of_content,
+    mask_of_text,
     refuse_unknown,
-    texts_asked,
+    texts_of_filter,
 )
+from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.filters import (
-    fields_named,
+    OF_OUTCOMES,
+    column_of_filter,
+    declared_fields,
     matches,
     refuse_no_name,
     unknown_column,
 )
-from superparams.store.table.lazy_rows import Rows, flat
+from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.schema import field_of, source_of
 from superparams.store.table.table_file import OUTCOME
 
@@ -118,7 +120,7 @@ def _parsed(table: pa.Table, text: str) -> _Condition:
     if longest is not None:
         found = _OPERATOR.match(text, len(longest))
         assert found is not None
-        name = column_asked(table.schema, longest)
+        name = column_of_filter(table.schema, longest)
         return _Condition(name, found[1], text[found.end() :].strip())
     found = _OPERATOR.search(text)
     if found is None:
@@ -129,7 +131,7 @@ def _parsed(table: pa.Table, text: str) -> _Condition:
     name = next((x for x in (name, name.replace("-", "_")) if x in names), name)
     if name not in names:
         known(table.column_names, name)
-    name = column_asked(table.schema, name)
+    name = column_of_filter(table.schema, name)
     return _Condition(name, found[1], text[found.end() :].strip())
 
 
@@ -203,14 +205,14 @@ def _mask_of_value(rows: Rows, name: str, x: Any, of: Of, is_open: bool = False)
     if parts:
         return _mask_of_parts(rows, name, flatten(parts, f"{name}."))
     if name in rows.schema.names:
-        wanted = columns_asked(of, rows.schema, name, x)[name]
+        wanted = cells_of_filter(of, rows.schema, name, x)[name]
         return mask_of_content(rows, name, wanted, x, of)
     mask = pa.repeat(_FALSE, rows.columns("run").num_rows)
-    kinds = [one.annotation for one, _ in fields_named(of, field_of(rows.schema, name))]
+    kinds = [one.annotation for one, _ in declared_fields(of, field_of(rows.schema, name))]
     if any(is_group_class(cls) and cls.__name__ == x for cls in kinds):
         # All groups of the field are of its class, so the table has no column for the class.
         for column in _inside(rows, name):
-            mask = pc.or_(mask, pc.fill_null(Owned(rows).has(column), _TRUE))
+            mask = pc.or_(mask, pc.fill_null(FieldOwners(rows).has(column), _TRUE))
     return mask
 
 
@@ -232,7 +234,9 @@ def _inside(rows: Rows, name: str) -> list[str]:
 def _mask_of_range(rows: Rows, name: str, points: range, of: Of) -> pa.Array:
     """Which rows have an int of a range, also as the value of a named point."""
     column = rows.columns(name).column(0)
-    axes = [axis for _, axis in fields_named(of, field_of(rows.schema, name)) if axis is not None]
+    axes = [
+        axis for _, axis in declared_fields(of, field_of(rows.schema, name)) if axis is not None
+    ]
     labels = {label for axis in axes for label in axis.labels or ()}
     found = column.unique()
     is_in = [x not in labels and _is_in(_int(x), points) for x in found.to_pylist()]
@@ -267,7 +271,7 @@ def _by_column(rows: Rows, field: pa.Field, text: str, of: Of, is_open: bool) ->
 
     def equal(x: Any) -> pa.Array:
         if x is None:
-            return pc.is_null(column) if is_open else is_none(column, Owned(rows).has(name))
+            return pc.is_null(column) if is_open else is_none(column, FieldOwners(rows).has(name))
         if isinstance(x, range):
             return _mask_of_range(rows, name, x, None)
         if name in _BEGINNINGS and source_of(field) is None and x:
@@ -288,7 +292,7 @@ def _by_name(
 ) -> pa.Array:
     """Which rows have a value, or a named point that a run called so or that had this value."""
     name = field.name
-    meant = texts_asked(rows.schema, name, text)
+    meant = texts_of_filter(rows.schema, name, text)
     held = mask_of_text(rows, name, text)
     try:
         if x is not None and len(meant) == 1:

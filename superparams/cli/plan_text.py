@@ -13,9 +13,8 @@ from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
 from superparams.run.plan import COUNTED, inside, is_sparse, recorded
-from superparams.store.runs.durations import mean_seconds
 from superparams.store.runs.folder import has_records
-from superparams.store.table.index import read_index
+from superparams.store.table.index import mean_seconds, read_index
 
 __all__ = ["Planned", "planned"]
 

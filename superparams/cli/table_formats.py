@@ -17,7 +17,7 @@ from superparams.cli import json_document
 from superparams.cli.terminal import is_terminal
 from superparams.errors import CommandError, safe_text
 from superparams.errors.tables import Table
-from superparams.store.names.field_owners import Owned
+from superparams.store.names.field_owners import FieldOwners
 from superparams.store.table.lazy_rows import Rows, as_dicts
 from superparams.views.result_tables import cell, mark_nones, numbers, table_of
 
@@ -200,7 +200,9 @@ def as_table(
     sorts = set(sort)
     pinned = {"key", of.stale_name, *keep, *sorts}
     some = list(rows(table.slice(0, most)))
-    nones = {} if every is None else Owned(Rows.of_table(every)).nones(table.column_names)
+    nones = (
+        {} if every is None else FieldOwners(Rows.of_table(every)).none_masks(table.column_names)
+    )
     mark_nones(some, range(len(some)), nones)
     is_sorted = not sorts.isdisjoint(of.results)
     return table_of(of, table, some, keep=pinned, is_sorted=is_sorted, longest=longest, nones=nones)

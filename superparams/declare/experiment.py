@@ -108,7 +108,7 @@ def seed_of_setting(setting: Any) -> int:
 def folder_of(setting: Any) -> Path:
     """The directory of this setting, the same in every run; it is created on first use."""
     from superparams.store.runs.folder import experiment_folder
-    from superparams.store.runs.results_path import results_folder
+    from superparams.store.runs.results_folder import results_folder
 
     run = place_of(setting).folder
     if run is None:

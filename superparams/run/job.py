@@ -37,12 +37,17 @@ from superparams.outcomes.batches import Returned
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
 from superparams.space.groups import size_of
-from superparams.store.names.field_owners import FIELDS_OF, owned_fields
-from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
-from superparams.store.names.name_changes import renamed_since
+from superparams.store.names.field_owners import FIELDS_OF, field_conditions
+from superparams.store.names.meanings import MEANINGS, NamedPoints, declared_names, names_to_json
+from superparams.store.names.renames import renamed_since
 from superparams.store.runs.folder import RunFolder, has_records
-from superparams.store.runs.notebook_folder import FILE, home_of, note_of_other_file, relative_file
-from superparams.store.runs.results_path import results_folder
+from superparams.store.runs.results_folder import (
+    FILE,
+    home_of,
+    note_of_other_file,
+    relative_file,
+    results_folder,
+)
 from superparams.store.staleness.acceptances import equivalent
 from superparams.store.table.column_order import ORDER_OF, declared_order
 from superparams.store.table.index import read_index
@@ -81,7 +86,7 @@ class Job:
     plan: Plan
     process_notes: list[str]
     returned: Returned
-    names: list[Named] | None = None
+    names: list[NamedPoints] | None = None
 
     @cached_property
     def project(self) -> Path:
@@ -134,9 +139,9 @@ class Job:
             "parts": self.code.parts,
             "surroundings": self.program.surroundings.shown(self.project),
             "notes": self.notes,
-            FIELDS_OF: owned_fields(self.space),
+            FIELDS_OF: field_conditions(self.space),
             ORDER_OF: declared_order(self.space),
-            MEANINGS: as_json(declared_names(self.space, self.program.keys.of_point)),
+            MEANINGS: names_to_json(declared_names(self.space, self.program.keys.of_point)),
         }
 
 

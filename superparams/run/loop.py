@@ -32,11 +32,10 @@ from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is
 from superparams.space.groups import size_of
 from superparams.store.ledger.writer import Ledger
 from superparams.store.results import Results
-from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, going_on
+from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in_progress
 from superparams.store.runs.folder import RunFolder, State, has_records
-from superparams.store.runs.notebook_folder import home_of
-from superparams.store.runs.report import keep_report
-from superparams.store.runs.results_path import results_folder
+from superparams.store.runs.report import save_report
+from superparams.store.runs.results_folder import home_of, results_folder
 from superparams.store.table.index import read_index
 from superparams.store.table.merge import compact
 from superparams.views.notebook import in_one_line
@@ -131,7 +130,7 @@ def _keep_standard_files() -> None:
 def _report(space: Experiment, found: Results) -> Path | None:
     """Call `report` of the experiment; if it fails, that is a warning."""
     try:
-        return keep_report(found.root, space.report(found))
+        return save_report(found.root, space.report(found))
     except Exception as error:
         what = f"{type(space).__name__}.report() failed: {traceback_text(error)}"
         warn_user(what.rstrip(), RuntimeWarning)
@@ -162,9 +161,9 @@ def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFold
 
 def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
     """Note which other runs of the experiment are in progress; without progress, in the results."""
-    for other in going_on(job.root, run):
+    for other in runs_in_progress(job.root, run):
         keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
-        note = other.told(job.program.name, keys)
+        note = other.note(job.program.name, keys)
         if job.options.progress:
             say(f"note: {note}")
         else:

@@ -96,7 +96,7 @@ class DeclaredSpace:
             return set(keys)
         import pyarrow.compute as pc
 
-        from superparams.store.table.index import keys_of
+        from superparams.store.table.arrow_arrays import keys_of
 
         mask = pc.is_in(keys_of(keys), value_set=self.keys).to_pylist()
         return {key for key, is_there in zip(keys, mask, strict=True) if is_there}

@@ -14,8 +14,8 @@ from superparams.errors.safe_text import line, shortened
 from superparams.errors.tables import Table
 from superparams.errors.units import counted, duration
 from superparams.outcomes.arrow import python_values
-from superparams.store.names.field_owners import NONE, Owned
-from superparams.store.runs.results_path import short_path
+from superparams.store.names.field_owners import NONE, FieldOwners
+from superparams.store.runs.results_folder import short_path
 from superparams.store.table.lazy_rows import Rows, as_dicts
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
     is_mixed = not found.is_code_known and _count_codes(found) > 1
     codes = ["code"] if is_mixed and "code" not in names else []
     names = [*(["key"] if is_html else []), *names, *marks, *codes, "seconds"]
-    nones = Owned(rows).nones(names)
+    nones = FieldOwners(rows).none_masks(names)
     read = [name for name in names if name not in marks]
     every = rows.columns(*read, *(["code"] if marks else []))
     every = found.marked(every).select(names) if marks else every

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from superparams.run.status import ExperimentStatus
     from superparams.store.results import Results
     from superparams.store.staleness.acceptances import Accepted
-    from superparams.store.staleness.code_changes import CodeChange
+    from superparams.store.staleness.stale_rows import CodeChange
 
 __all__ = ["command"]
 

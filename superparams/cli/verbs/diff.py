@@ -15,8 +15,12 @@ from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.store.staleness.result_comparison import ColumnDifference, Compared, Pair
-    from superparams.store.staleness.run_difference import Difference
+    from superparams.store.staleness.run_difference import (
+        ColumnDifference,
+        Compared,
+        Difference,
+        Pair,
+    )
 
 __all__ = ["command"]
 

@@ -116,7 +116,7 @@ def _run(space: Experiment, options: RunOptions, keys: Sequence[str]) -> Again |
     from superparams.cli.runner import Impossible, attempted
     from superparams.declare.experiment import name_of
     from superparams.run.loop import run_all
-    from superparams.store.table.index import keys_of
+    from superparams.store.table.arrow_arrays import keys_of
 
     name = name_of(type(space))
     ran = attempted(name, lambda: run_all(space, options))

@@ -46,14 +46,13 @@ def command(
       experiment show RQ1 3f2a
       experiment show RQ1 kernel=rbf C=1
     """
-    from superparams.cli.row_origin import way_back
     from superparams.cli.setting_lookup import find_setting
-    from superparams.store.runs.run_records import run_named
+    from superparams.store.runs.run_records import run_of_name
 
     found = find_setting(session, target, words, results)
-    run = run_named(found.results.root, str(found.row["run"]))
+    run = run_of_name(found.results.root, str(found.row["run"]))
     again = [*session.program.split(), "rerun", found.status.name, found.key]
-    back = list(way_back(run, session.root.project, again)) if run.is_there else []
+    back = list(run.kept_code.commands(session.root.project, again)) if run.exists else []
     if is_json:
         json_document.write(_document(found, run, back))
         return
@@ -67,12 +66,12 @@ def command(
 
 def _setting(found: Setting) -> Iterator[str]:
     from superparams.cli.table_formats import cell_text
-    from superparams.store.names.field_owners import Owned
+    from superparams.store.names.field_owners import FieldOwners
     from superparams.store.table.lazy_rows import Rows
 
     yield styled(safe_text.line(f"{found.status.name} {found.key}"), bold=True)
     params = found.results.params
-    nones = Owned(Rows.of_table(found.rows.slice(0, 1))).nones(params)
+    nones = FieldOwners(Rows.of_table(found.rows.slice(0, 1))).none_masks(params)
     yield from aligned(
         (name, "None" if name in nones else cell_text(found.row[name])) for name in params
     )
@@ -127,24 +126,24 @@ def _log(found: Setting) -> Iterator[str]:
 def _origin(found: Setting, run: Run) -> Iterator[str]:
     yield ""
     yield "made by"
-    if not run.is_there:
+    if not run.exists:
         yield f"  run {safe_text.line(run.name)}, whose folder is gone: nothing more is known of it"
         return
     yield from aligned((name, text) for name, text in _facts(found, run) if text)
 
 
 def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
-    from superparams.cli.row_origin import kept_files, not_readable, other_packages
+    from superparams.cli.package_versions import other_packages
 
     yield "run", f"{run.name}, {run.state}"
     yield "code", f"{str(run.code)[:8]}, {_code(found, run)}"
     changes = ", with changes that were not committed" if run.is_dirty else ""
     branch = f" on {run.git.get('branch')}" if run.git.get("branch") else ""
     yield "commit", f"{run.commit}{branch}{changes}" if run.commit else ""
-    files = kept_files(run.folder)
+    files = run.kept_code.project_files
     more = f" and {len(files) - FILES:,} more" if len(files) > FILES else ""
     yield "files", f"{', '.join(files[:FILES])}{more}"
-    why = not_readable(run.folder)
+    why = run.kept_code.read_error
     yield "kept in", f"{run.folder.source}{f', which cannot be read ({why})' if why else ''}"
     yield "machine", ", ".join(filter(None, map(run.text, ("host", "platform", "cpu"))))
     yield "python", run.text("python") or ""
@@ -173,7 +172,7 @@ def _back(commands: Sequence[str]) -> Iterator[str]:
 
 
 def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
-    from superparams.cli.row_origin import kept_files, other_packages
+    from superparams.cli.package_versions import other_packages
     from superparams.cli.table_formats import rows
     from superparams.store.runs.setting_logs import log_of
 
@@ -195,7 +194,7 @@ def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
             "platform": run.text("platform"),
             "cpu": run.text("cpu"),
             "versions": run.versions,
-            "files": kept_files(run.folder),
+            "files": run.kept_code.project_files,
         },
         "packages": {
             name: {"then": then, "now": now} for name, (then, now) in other_packages(run).items()

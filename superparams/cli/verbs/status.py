@@ -18,7 +18,7 @@ from superparams.errors.units import counted
 if TYPE_CHECKING:
     from superparams.run.status import ExperimentStatus
     from superparams.store.runs.run_records import Run
-    from superparams.store.staleness.code_changes import Changes, CodeChange
+    from superparams.store.staleness.stale_rows import Changes, CodeChange
 
 __all__ = ["command", "count_texts"]
 

@@ -15,7 +15,9 @@ from superparams.store.provenance.git_state import MAX_FILE
 from superparams.store.provenance.record import Provenance, read_provenance
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.run_records import Run
 from tests.runs import environment, output
+from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
 
@@ -212,6 +214,44 @@ def test_a_project_inside_a_larger_repository(tmp_path: Path) -> None:
         *("ml/steps/steps.py", "ml/steps/lib/part.py", "other.py")
     }
     assert output(tmp_path / "then" / "ml" / "steps", AGAIN).startswith("{'steps': 6}")
+
+
+@pytest.mark.parametrize("has_git", [True, False])
+def test_the_commands_of_show_write_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_git: bool
+) -> None:
+    """In a project inside a repository: with an edit, files that git ignores, and libraries."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    top = tmp_path / "top"
+    project = Project(top / "work" / "project", top)
+    project.write("pyproject.toml", "")
+    if has_git:
+        git(top, "init", "-q")
+        (top / ".gitignore").write_text("script.py\nresults\n__pycache__\nlocal.py\n")
+        project.commit()
+    project.write("lib/part.py", "from local import X\ndef factor():\n    return X\n")
+    project.write("local.py", "X = 7\n")  # not known to git, and needed
+    project.run()
+    source = next((project.folder / "results").rglob("source"))
+    run = Run.of(RunFolder(source.parent))
+    for label in ("inside", "beside"):
+        (source / "libraries" / label).mkdir(parents=True)
+        (source / "libraries" / label / f"of_{label}.py").write_text("Y = 1\n")
+    run.folder.update(libraries={"inside": "src/inside", "beside": None})
+    project.write("local.py", "X = 9\n")
+
+    run = Run.of(run.folder)
+    restored = run.kept_code.restore(tmp_path / "then", None, git=True)
+    *commands, last = run.kept_code.commands(project.folder, ["true"])
+    subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=tmp_path, check=True, timeout=PATIENCE)
+    written = Path(commands[0].split()[-2 if has_git else -1])
+    assert files(written) == files(restored)
+    place = Path("work/project" if has_git else "")
+    assert last == f"cd {written / place} && true"
+    assert files(restored)[str(place / "local.py")] == "X = 7\n"
+    assert files(restored)[str(place / "of_beside.py")] == "Y = 1\n"
+    assert "src/inside/of_inside.py" in files(restored)
+    assert output(written / place, AGAIN).startswith("{'steps': 14}")
 
 
 def test_started_from_elsewhere(tmp_path: Path, project: Project) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from superparams.outcomes.batches import encode
 from superparams.store.ledger.writer import Ledger
-from superparams.store.runs.durations import mean_seconds
+from superparams.store.table.index import mean_seconds
 from superparams.store.table.merge import compact
 from tests.recording import begun, done, failed, run
 
