@@ -65,6 +65,8 @@ def _dense(tensor: Any, digests: Digests) -> bytes:
 
 
 def _cell(tensor: Any, cells: TableCells) -> Any:
+    if str(tensor.layout) != "torch.strided":
+        raise TypeError(f"a table cannot hold a tensor of {tensor.layout}; return its .to_dense()")
     return array_cell(tensor.detach().cpu(), cells)
 
 
