@@ -63,10 +63,9 @@ def lines_of(table: Table) -> Iterator[str]:
 
 def aligned(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Names and texts in two columns."""
-    safe = [(safe_text.line(name), safe_text.line(text)) for name, text in pairs]
-    width = max((safe_text.width(name) for name, _ in safe), default=0)
-    for name, text in safe:
-        yield f"  {safe_text.padded(name, width)}  {text}".rstrip()
+    from superparams.errors.tables import pair_lines
+
+    return pair_lines((safe_text.line(name), safe_text.line(text)) for name, text in pairs)
 
 
 def diff_line(line: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from superparams.cli.session import Session
 from superparams.cli.streams import stdout_to_stderr
 from superparams.cli.terminal import room, styled
 from superparams.errors import safe_text
+from superparams.errors.tables import Table
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
@@ -111,31 +113,22 @@ def _print(listed: list[_File], where: str) -> None:
     entries = [entry for file in listed for entry in file.entries]
     if not entries and not any(file.loaded.error for file in listed):
         click.echo(f"There are no experiments in {safe_text.line(where)} yet.")
-    rows = [_cells(entry) for entry in entries]
-    widths = [max(map(safe_text.width, column)) for column in zip(*rows, strict=True)]
+    _, *lines = Table(("", "", "", ""), list(map(_cells, entries)), right=frozenset({1})).lines()
+    line_of = iter(lines)
+    most = room()
     for file in listed:
         error = file.loaded.error
         if file.entries or error is not None:
             click.echo(styled(safe_text.line(shown(file.loaded.found.file)), bold=True))
-        for entry in file.entries:
-            _print_entry(entry, *widths)
+        for line in itertools.islice(line_of, len(file.entries)):
+            click.echo(f"  {line if most is None else safe_text.shortened(line, most - 2)}")
         if error is not None:
             click.echo(styled(f"  cannot be imported: {safe_text.line(error.brief)}", fg="red"))
 
 
-def _cells(entry: _Entry) -> tuple[str, str, str]:
-    return safe_text.line(entry.name), _size(entry), safe_text.line(_state(entry))
-
-
-def _print_entry(entry: _Entry, *widths: int) -> None:
-    name, size, state = _cells(entry)
-    size = safe_text.padded(size, widths[1], right=True)
-    line = f"  {safe_text.padded(name, widths[0])}  {size}  {safe_text.padded(state, widths[2])}  "
-    text = safe_text.line(entry.description)
-    left = room()
-    if left is not None and safe_text.width(line + text) > left:
-        text = text[: max(0, left - safe_text.width(line) - 1)] + "…"
-    click.echo((line + text).rstrip())
+def _cells(entry: _Entry) -> tuple[str, str, str, str]:
+    state, text = safe_text.line(_state(entry)), safe_text.line(entry.description)
+    return safe_text.line(entry.name), _size(entry), state, text
 
 
 def _size(entry: _Entry) -> str:
