@@ -30,13 +30,14 @@ import superparams.run.loop
 from superparams import Experiment, search
 from superparams.declare.experiment import Place, name_of
 from superparams.declare.keys import Keys
-from superparams.declare.params import layout_of
-from superparams.executor.engines.processes import dispatch, engine, protocol, worker_cells
+from superparams.declare.sequence import layout_of
+from superparams.executor.engines.processes import pool, protocol, worker_cells
+from superparams.executor.engines.processes.process_carrier import ProcessCarrier
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import opened, pickled
 from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_output import WorkerOutput
-from superparams.executor.worker import Program
+from superparams.executor.program import Program
 from superparams.outcomes.batches import counts, decode
 from superparams.outcomes.outcome import parts as parts_of
 from superparams.store.ledger.writer import Ledger
@@ -241,22 +242,22 @@ def marked(owner: Any, name: str, mark: Mark, after: str) -> None:
 
 def heard(mark: Mark) -> None:
     """Have noted what the template and the workers say first."""
-    read, hear = dispatch.Dispatch._read_template, dispatch.Dispatch._hear  # pyright: ignore[reportPrivateUsage]
+    read, hear = ProcessCarrier._read_template, ProcessCarrier._hear  # pyright: ignore[reportPrivateUsage]
 
-    def outer_read(self: Any) -> None:
-        read(self)
+    def outer_read(self: Any) -> Any:
+        yield from read(self)
         if self._forks is not None:
             mark("the template is ready: interpreter, superparams, the payload attached")
 
-    def outer_hear(self: Any, member: Any, frame: Frame) -> None:
-        hear(self, member, frame)
+    def outer_hear(self: Any, member: Any, frame: Frame) -> Any:
+        yield from hear(self, member, frame)
         if frame.kind is Kind.READY:
             mark("the first worker is forked and ready")
         elif frame.kind is Kind.END:
             mark("the first outcome has arrived")
 
-    dispatch.Dispatch._read_template = outer_read  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
-    dispatch.Dispatch._hear = outer_hear  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+    ProcessCarrier._read_template = outer_read  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+    ProcessCarrier._hear = outer_hear  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
 
 
 def print_course() -> None:
@@ -271,10 +272,10 @@ def print_course() -> None:
     run: Any = superparams.run.loop
     marked(run, "prepare", mark, "known what there is to do: code, keys, what is recorded")
     marked(RunFolder, "create", mark, "the run folder is made, on disk")
-    marked(dispatch.Dispatch, "_begin", mark, "the template is started, the payload packed")
+    marked(ProcessCarrier, "begin", mark, "the template is started, the payload packed")
     heard(mark)
-    marked(dispatch.Dispatch, "_end", mark, "template and workers have ended")
-    marked(engine.Processes, "_outcomes", mark, "")
+    marked(ProcessCarrier, "close", mark, "template and workers have ended")
+    marked(pool.Pool, "outcomes", mark, "")
     marked(run, "_finish", mark, "the run folder is complete: source, git, machine, counts")
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

@@ -29,6 +29,7 @@ import numpy as np
 from peers.memory import of_tree
 
 from superparams import Experiment, search, shared_empty, value
+from superparams.executor import Processes
 
 SLICES = 64
 # A virtual machine is slow to touch memory that nobody has used lately, by a factor of ten: every
@@ -69,11 +70,11 @@ def part(array: Any, place: int) -> float:
 class Sums(Experiment):
     """The sum of one slice."""
 
-    place: int = search(range(SLICES))
+    at: int = search(range(SLICES))
     data: Any = value(factory=made, key="ones")
 
     def run(self) -> dict[str, float]:
-        return {"sum": part(self.data, self.place)}
+        return {"sum": part(self.data, self.at)}
 
 
 def ours(workers: int, **given: Any) -> float:
@@ -81,7 +82,7 @@ def ours(workers: int, **given: Any) -> float:
         began = time.perf_counter()
         start_method = given.pop("start_method", None)
         results = Sums(**given).run_all(
-            workers, engine="processes", start_method=start_method, results=folder, progress=False
+            workers, engine=Processes(start_method=start_method), results=folder, progress=False
         )
         seconds = time.perf_counter() - began
     assert sum(results.to_arrow()["sum"].to_pylist()) == BYTES // ITEM
@@ -130,7 +131,7 @@ def make_and_fork_by_hand(workers: int) -> float:
 class Small(Experiment):
     """The same settings without data, and with the same library."""
 
-    place: int = search(range(SLICES))
+    at: int = search(range(SLICES))
 
     def run(self) -> dict[str, float]:
         return {"sum": float(np.zeros(1).sum())}

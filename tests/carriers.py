@@ -7,12 +7,14 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from superparams.executor import Processes
+
 ENGINES: dict[str, Callable[[], dict[str, Any]]] = {
     "serial": dict,
     "threads": lambda: {"num_proc": 1, "engine": "threads"},
-    "forkserver": lambda: {"num_proc": 2, "start_method": "forkserver"},
-    "spawn": lambda: {"num_proc": 2, "start_method": "spawn"},
-    "fork": lambda: {"num_proc": 2, "start_method": "fork"},
+    "forkserver": lambda: {"num_proc": 2, "engine": Processes(start_method="forkserver")},
+    "spawn": lambda: {"num_proc": 2, "engine": Processes(start_method="spawn")},
+    "fork": lambda: {"num_proc": 2, "engine": Processes(start_method="fork")},
     "a pool of threads": lambda: {"engine": ThreadPoolExecutor(1)},
     "a pool of processes": lambda: {"engine": ProcessPoolExecutor(1)},
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.peers import task
 from superparams import Experiment, search, value
+from superparams.executor import Processes
 
 
 def ahead() -> None:
@@ -50,17 +51,16 @@ def read(folder: Path) -> int:
 class Sums(Experiment):
     """The sum of one slice."""
 
-    place: int = search(range(task.SLICES))
+    at: int = search(range(task.SLICES))
     data: Any = value(None)
 
     def run(self) -> dict[str, float]:
-        return {"sum": task.part(self.data, self.place)["sum"]}
+        return {"sum": task.part(self.data, self.at)["sum"]}
 
 
 def sums(workers: int, folder: Path, data: Any, start_method: Any = None) -> float:
-    results = Sums(data=data).run_all(
-        workers, start_method=start_method, results=folder, progress=False
-    )
+    engine = None if start_method is None else Processes(start_method)
+    results = Sums(data=data).run_all(workers, engine=engine, results=folder, progress=False)
     return task.total(results.to_arrow().select(["sum"]).to_pylist())
 
 

@@ -1,8 +1,4 @@
-"""How the content of values is treated: compared, hashed, and copied for a setting.
-
-Optional libraries are looked up among the modules already imported: a value of theirs can only
-be here when they are.
-"""
+"""How the content of values is treated: compared, hashed, and copied for a setting."""
 
 from __future__ import annotations
 
@@ -11,10 +7,11 @@ import collections
 import copy
 import dataclasses
 import enum
-import sys
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
+
+from superparams.adapters.libraries import adapter_of
 
 __all__ = [
     "fresh",
@@ -23,8 +20,8 @@ __all__ = [
     "is_container",
     "is_truth",
     "items_of",
+    "lazy_copy",
     "never_ran",
-    "read_only",
     "same",
     "snapshot",
 ]
@@ -58,10 +55,11 @@ _GROWING: Final = (list, dict, set, bytearray, array.array, collections.deque)
 
 def is_atom(value: object) -> bool:
     """Whether `value` can be shared by all settings, since nothing can change it."""
-    if isinstance(value, ATOMS) or comes_from(value, ATOMIC_MODULES):
+    if type(value) in _SCALARS or isinstance(value, ATOMS) or comes_from(value, ATOMIC_MODULES):
         return True
-    if isinstance(value, library_class("numpy", "generic")):
-        return not isinstance(value, library_class("numpy", "void"))
+    adapter = adapter_of(value)
+    if adapter is not None and adapter.is_immutable:
+        return True
     return isinstance(value, frozenset) and all(map(is_atom, cast("Iterable[object]", value)))
 
 
@@ -70,21 +68,11 @@ def comes_from(value: object, modules: set[str]) -> bool:
     return any(base.__module__ in modules for base in type(value).__mro__)
 
 
-def library_class(module: str, name: str) -> type[Any] | tuple[()]:
-    """A class of a library that may not be loaded, for ``isinstance``."""
-    found = getattr(sys.modules.get(module), name, None)
-    return found if isinstance(found, type) else ()
-
-
-def is_array(value: object) -> bool:
-    """Whether `value` is a numpy array."""
-    return isinstance(value, library_class("numpy", "ndarray"))
-
-
 def items_of(value: Any) -> Mapping[Any, Any] | None:
     """The items of a mapping, or the fields of a dataclass or named tuple; None for others."""
-    if isinstance(value, library_class("scipy.sparse", "spmatrix")):
-        return None  # one kind of it is a mapping of its items
+    adapter = adapter_of(value)
+    if adapter is not None and adapter.cell is not None:
+        return None  # one class of sparse matrices is a mapping of its items
     if isinstance(value, Mapping):
         return value  # pyright: ignore[reportUnknownVariableType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -108,28 +96,33 @@ def same(a: Any, b: Any) -> bool:
         return True
     if is_truth(a) is not is_truth(b):
         return False
+    adapter = adapter_of(a)
+    if adapter is not None and adapter.equal is not None:
+        return type(a) is type(b) and adapter.equal(a, b, same)
     if _is_container(a) and type(a) is type(b):
         return _same_container(a, b)
-    if is_array(a) or is_array(b):
-        return type(a) is type(b) and _same_array(a, b)
     if type(a) is type(b):
         return _same_object(a, b)
-    return _same_plain(a, b)
+    other = adapter_of(b)
+    if other is not None and (other.equal is not None or _is_container(a)):
+        return False
+    return (adapter is None or not _is_container(b)) and _same_plain(a, b)
 
 
 def is_truth(value: object) -> bool:
-    """Whether `value` is True or False, of Python or of numpy."""
-    if isinstance(value, bool):
-        return True
-    return isinstance(value, library_class("numpy", "bool_"))
+    """Whether `value` is True or False, of Python or of a library."""
+    if type(value) in _SCALARS:
+        return type(value) is bool
+    adapter = adapter_of(value)
+    return adapter is not None and adapter.is_bool
 
 
 def _same_object(a: Any, b: Any) -> bool:
-    """Two of one class that is neither a container nor an array."""
-    compare: object = a.__class__.__eq__
-    if compare is object.__eq__:
+    """Two of one class that is no container and has no adapter that compares."""
+    if a.__class__.__eq__ is object.__eq__:
         return not is_atom(a) and _same_state(a, b)
-    if hasattr(a.__class__, "equals"):  # a frame, a series, a table
+    is_group = hasattr(a.__class__, "__superparams_fields__")  # `equals` may be a field of it
+    if not is_group and hasattr(a.__class__, "equals"):  # as frames and tables have it
         try:
             return bool(a.equals(b))
         except (TypeError, ValueError):  # a method of that name with another meaning
@@ -184,23 +177,16 @@ def _same_container(a: Any, b: Any) -> bool:
     return all(map(same, a, b))
 
 
-def _same_array(a: Any, b: Any) -> bool:
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.__array_interface__["data"] == b.__array_interface__["data"] and a.strides == b.strides:
-        return True  # two views of one memory, as settings have of one constant
-    if a.dtype.hasobject:
-        return all(map(same, a.ravel(), b.ravel()))
-    return bool(((a == b) | ((a != a) & (b != b))).all())
-
-
 def hash_of(value: Any) -> int:
     """A hash that agrees with `same`: what may change, or compare by its parts, hashes to 0."""
     if holds_mutable(value):
         return 0
     if isinstance(value, tuple):
         return hash(tuple(map(hash_of, cast("Iterable[Any]", value))))
-    return hash(value) if value == value else 0  # NaN is the same as NaN here
+    try:
+        return hash(value) if value == value else 0  # NaN is the same as NaN here
+    except TypeError:  # an Arrow table is not hashable, although nothing can change it
+        return 0
 
 
 def never_ran(result: object) -> str | None:
@@ -224,24 +210,39 @@ def holds_mutable(value: Any) -> bool:
 def fresh(value: Any, *, share_objects: bool = False) -> Any:
     """A setting's own view of `value`: what it writes there reaches no other setting.
 
-    Lists, dicts, sets and tuples are rebuilt; a numpy array becomes a read-only view, as it is
-    in a worker process; a pandas object a lazy copy; any other object a deep copy, or the object
-    itself with `share_objects` (what ``value(x)`` promises) or where it cannot be copied. A
-    container of a class of its own is copied in any case.
+    Lists, dicts, sets and tuples are rebuilt. A value of a library is copied as its adapter says:
+    a numpy array becomes a read-only view, as it is in a worker process. Any other object becomes a
+    deep copy, or stays itself where it cannot be copied.
+
+    Args:
+        value: Any value.
+        share_objects: Share what is no container, as ``value(x)`` promises, unless its copy is
+            lazy. A container of a class of its own is copied in any case.
     """
     if is_atom(value):
         return value
     if type(value) in CONTAINERS:
         return _fresh_container(value, share_objects)
-    if is_array(value):
-        return read_only(value)
+    adapter = adapter_of(value)
+    if adapter is not None and adapter.copy is not None:
+        return lazy_copy(value) if share_objects else adapter.copy(value, _shared)
     if share_objects and is_container(value):
         return _fresh_subclass(value)
-    if _is_pandas(value):
-        return value.copy(deep=not share_objects and not _pandas_copies_lazily())
     if hasattr(value.__class__, "__superparams_fields__"):
         return value.__superparams_fresh__()
     return value if share_objects else _deep(value)
+
+
+def _shared(value: Any) -> Any:
+    return fresh(value, share_objects=True)
+
+
+def lazy_copy(value: Any) -> Any:
+    """A view of `value`, or a copy on write, if its adapter makes such; else the value itself."""
+    adapter = adapter_of(value)
+    if adapter is None or adapter.copy is None or not adapter.is_lazy:
+        return value
+    return adapter.copy(value, _shared)
 
 
 def snapshot(value: Any) -> Any:
@@ -284,41 +285,8 @@ def _fresh_subclass(value: Any) -> Any:
     return made
 
 
-def _is_pandas(value: object) -> bool:
-    kinds = (library_class("pandas", "DataFrame"), library_class("pandas", "Series"))
-    return any(isinstance(value, kind) for kind in kinds)
-
-
-def _pandas_copies_lazily() -> bool:
-    # From 3 on a shallow copy shares memory until one of the two is written to.
-    return int(sys.modules["pandas"].__version__.partition(".")[0]) >= 3
-
-
 def _deep(value: Any) -> Any:
     try:
         return copy.deepcopy(value)
     except Exception:  # an object that cannot be copied (a lock, a connection) is shared
         return value
-
-
-def read_only(array: Any) -> Any:
-    """A view of a numpy array that refuses writes; the array itself stays as it is.
-
-    Items that are objects are treated as those of a list; the mask of a masked array, as an array.
-    """
-    view = _fresh_objects(array) if array.dtype.kind == "O" else array.view()
-    if isinstance(view, library_class("numpy.ma", "MaskedArray")):
-        masked: Any = view
-        if masked.mask.ndim:  # else it has none, or is of no dimension
-            masked._mask = read_only(masked._mask)
-    view.flags.writeable = False
-    return view
-
-
-def _fresh_objects(array: Any) -> Any:
-    if not any(map(holds_mutable, array.flat)):
-        return array.view()
-    made = array.copy()
-    for place, item in enumerate(array.flat):
-        made.flat[place] = fresh(item, share_objects=True)
-    return made

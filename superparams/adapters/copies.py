@@ -11,24 +11,15 @@ import collections
 import copy
 import dataclasses
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from superparams.adapters.content import (
-    CONTAINERS,
-    fresh,
-    holds_mutable,
-    is_array,
-    is_atom,
-    is_container,
-    library_class,
-    read_only,
-)
+from superparams.adapters.content import CONTAINERS, holds_mutable, is_atom, is_container
+from superparams.adapters.libraries import adapter_of
 
 __all__ = ["is_copied", "own_of"]
 
-_LARGE: Final = 64 * 1024  # bytes of an array from which on it is read-only in workers
 _RECORDS: Final = (
     types.SimpleNamespace,
     collections.ChainMap,
@@ -59,10 +50,10 @@ def is_copied(value: Any) -> bool:
     """Whether `own_of` makes something new of a value."""
     return not is_atom(value) and (
         is_container(value)
-        or is_array(value)
+        or isinstance(value, memoryview)
+        or _has_copy(value)
         or _is_record(value)
         or _is_named_tuple(value)
-        or _of_library(value) is not None
     )
 
 
@@ -80,13 +71,13 @@ class _Copier:
         return self._new(value) if found is _MISSING else found
 
     def _new(self, value: Any) -> Any:
-        if is_array(value):
-            return self._keep(value, read_only(value))
+        adapter = adapter_of(value)
+        if adapter is not None and adapter.copy is not None:
+            return self._keep(value, adapter.copy(value, self.copy))
+        if isinstance(value, memoryview):
+            return self._keep(value, value.toreadonly())
         if hasattr(value.__class__, "__superparams_fields__"):
             return self._keep(value, value.__superparams_fresh__())
-        copied = _of_library(value)
-        if copied is not None:
-            return self._keep(value, copied())
         if _is_named_tuple(value):
             return self._keep(value, value._make([self.copy(one) for one in value]))
         if type(value) in (tuple, set):
@@ -145,7 +136,7 @@ def _is_record(value: Any) -> bool:
         return True
     if any(getattr(kind, name, None) is not getattr(object, name, None) for name in _COPYING):
         return False  # it has a way of its own to be copied, or refuses it
-    return any(map(_is_data, _state(value).values()))
+    return any(map(_has_copy, _state(value).values()))
 
 
 _COPYING: Final = ("__reduce__", "__reduce_ex__", "__getstate__", "__copy__", "__deepcopy__")
@@ -159,8 +150,10 @@ def _is_named_tuple(value: Any) -> bool:
     return any(map(holds_mutable, value))
 
 
-def _is_data(value: Any) -> bool:
-    return is_array(value) or _of_library(value) is not None
+def _has_copy(value: Any) -> bool:
+    """Whether an adapter copies a value, so that each setting gets one of its own."""
+    adapter = adapter_of(value)
+    return adapter is not None and adapter.copy is not None
 
 
 def _state(value: Any) -> dict[str, Any]:
@@ -179,83 +172,3 @@ def _state(value: Any) -> dict[str, Any]:
 def _slots(kind: Any) -> Iterable[str]:
     slots: Any = kind.__dict__.get("__slots__", ())
     return (slots,) if isinstance(slots, str) else slots
-
-
-# ---- objects of libraries
-
-Copy = Callable[[], Any]
-
-
-def _of_library(value: Any) -> Copy | None:
-    """How to copy an object of a library that holds data; None for any other."""
-    top = value.__class__.__mro__
-    if any(base.__module__.partition(".")[0] in _LIBRARIES for base in top):
-        for module, name, how in _TABLE:
-            if isinstance(value, library_class(module, name)):
-                return lambda: how(value)
-    return None
-
-
-def _sparse(value: Any) -> Any:
-    """The parts of a large one are read-only; a small one is copied, since many methods write."""
-    held: dict[str, Any] = value.__dict__
-    parts = [x for x in held.values() if is_array(x) and not x.dtype.hasobject]
-    if sum(x.nbytes for x in parts) < _LARGE:
-        return value.copy()
-    made: Any = copy.copy(value)
-    attributes: dict[str, Any] = made.__dict__
-    for name, one in list(attributes.items()):
-        if holds_mutable(one):
-            attributes[name] = fresh(one, share_objects=True)
-    return made
-
-
-def _frame(value: Any) -> Any:
-    """A copy on write of a frame of pandas, with own objects in columns of lists, dicts, arrays."""
-    made: Any = fresh(value)
-    for place, dtype in enumerate(value.dtypes):
-        column: Any = value.iloc[:, place] if dtype.kind == "O" else None
-        if column is not None and any(map(_is_changeable, column)):
-            made.isetitem(place, _series(column))
-    return made
-
-
-def _series(value: Any) -> Any:
-    made: Any = fresh(value)
-    if value.dtype.kind == "O" and any(map(_is_changeable, value)):
-        copier = _Copier()
-        made = made.copy()
-        for place, one in enumerate(value):
-            made.array[place] = copier.copy(one)
-    return made
-
-
-def _is_changeable(value: Any) -> bool:
-    return not is_atom(value) and is_copied(value)
-
-
-def _copy_method(value: Any) -> Any:
-    return value.copy()
-
-
-def _clone(value: Any) -> Any:
-    return value.clone()
-
-
-_LIBRARIES: Final = {"pandas", "polars", "scipy", "numpy", "random", "xarray"}
-_TABLE: Final[tuple[tuple[str, str, Callable[[Any], Any]], ...]] = (
-    ("pandas", "DataFrame", _frame),
-    ("pandas", "Series", _series),
-    ("pandas", "Index", _copy_method),
-    ("pandas.api.extensions", "ExtensionArray", _copy_method),
-    ("polars", "DataFrame", _clone),
-    ("polars", "Series", _clone),
-    ("scipy.sparse", "sparray", _sparse),
-    ("scipy.sparse", "spmatrix", _sparse),
-    ("numpy.random", "Generator", copy.deepcopy),
-    ("numpy.random", "RandomState", copy.deepcopy),
-    ("random", "Random", copy.deepcopy),
-    ("xarray", "Dataset", copy.deepcopy),
-    ("xarray", "DataArray", copy.deepcopy),
-    ("xarray", "Variable", copy.deepcopy),
-)

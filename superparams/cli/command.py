@@ -1,4 +1,4 @@
-"""The command line as a whole: its verbs, the one that is meant when none is named, and its end."""
+"""The whole command: its verbs, its default verb, its errors and exit codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS", "Verbs", "execute", "experiment"]
 
-# Here and not in the verbs' own files, which are loaded when they are used.
+# Here and not in the files of the verbs, which are loaded only when they are used.
 VERBS: Final = {
     "run": "Run experiments; the default when there is a NAME but no verb.",
     "list": "List all experiments, or those of NAME; the default without arguments.",
@@ -37,13 +37,13 @@ VERBS: Final = {
     "init": "Write a first example into a new experiments folder.",
     "completion": "Print the shell completion script.",
 }
-VARIABLE: Final = "_EXPERIMENT_COMPLETE"  # set by a shell that asks what may stand next
+VARIABLE: Final = "_EXPERIMENT_COMPLETE"  # set by a shell that asks for suggestions
 INTERRUPTED: Final = 130
 USAGE: Final = 2
 
 
 class Verbs(click.Group):
-    """A group whose verbs are loaded when they are used, and of which one is meant by default."""
+    """A group whose verbs are loaded when they are used, with a default verb."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs, in the order of the help."""
@@ -54,13 +54,13 @@ class Verbs(click.Group):
         return load_verb(cmd_name) if cmd_name in VERBS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The verbs with one line each; none is loaded for it."""
+        """The verbs with one line each; no verb is loaded for it."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put in the verb that is meant where none is given."""
-        is_partial = ctx.resilient_parsing and not args  # the shell asks how it may begin
+        """Insert the default verb if there is none."""
+        is_partial = ctx.resilient_parsing and not args  # the shell asks for the first word
         return super().parse_args(ctx, args if is_partial else with_verb(ctx, args))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -73,8 +73,8 @@ class Verbs(click.Group):
         if incomplete.startswith("-") and run is not None:
             params = [*run.get_params(ctx), *ctx.command.get_params(ctx)]
             options = [one for one in params if isinstance(one, click.Option)]
-            told = {name: one.help for one in options for name in [*one.opts, *one.secondary_opts]}
-            return [CompletionItem(name, help=told[name]) for name in _begun(told, incomplete)]
+            helps = {name: one.help for one in options for name in [*one.opts, *one.secondary_opts]}
+            return [CompletionItem(name, help=helps[name]) for name in _begun(helps, incomplete)]
         verbs = [CompletionItem(name, help=VERBS[name]) for name in _begun(VERBS, incomplete)]
         return [*verbs, *NAME.shell_complete(ctx, ctx.command.params[0], incomplete)]
 
@@ -96,7 +96,7 @@ def load_verb(name: str) -> click.Command | None:
 
 
 def with_verb(ctx: click.Context, words: list[str]) -> list[str]:
-    """The words of a command line with the verb that is meant, should it be left out."""
+    """The words of a command line, with the default verb if there is none."""
     if not words:
         return ["list"]
     if words[0] in VERBS or words[0] in _own_options(ctx):
@@ -116,10 +116,10 @@ def _are_options_of(verb: str, words: list[str]) -> bool:
         return False
     with click.Context(command) as ctx:
         try:
-            given, rest, _ = command.make_parser(ctx).parse_args(list(words))
+            options, rest, _ = command.make_parser(ctx).parse_args(list(words))
         except click.UsageError:
             return False
-    return not rest and not isinstance(given.get("target"), str)
+    return not rest and not isinstance(options.get("target"), str)
 
 
 def _version(ctx: click.Context, option: click.Parameter, is_given: bool) -> None:
@@ -164,10 +164,12 @@ experiment = Verbs(
 def execute(
     program: str, words: Sequence[str] | None = None, session: Session | None = None
 ) -> NoReturn:
-    """Carry out a command line and leave, with the exit code that tells how it went.
+    """Carry out a command line, and exit with its exit code.
 
-    program: what the user typed to get here, for messages; words: the rest, by default of this
-    process; session: where to look, by default found from the working directory.
+    Args:
+        program: The command that the user typed, for messages.
+        words: The other words; by default those of this process.
+        session: The session; by default a new one for the working directory.
     """
     from superparams.cli.streams import let_go, ready
 
@@ -187,9 +189,9 @@ def _executed(program: str, words: Sequence[str] | None, session: Session | None
     arguments = None if words is None else list(words)
     try:
         _refuse(sys.argv[1:] if arguments is None else arguments)
-        # What `ctx.exit` of a verb says comes back here.
+        # This is the exit code of `ctx.exit` in a verb.
         code = experiment.main(arguments, program, VARIABLE, standalone_mode=False, obj=session)
-        sys.stdout.flush()  # what cannot be written is told as any other error
+        sys.stdout.flush()  # its error is handled as any other
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         _show(error)
@@ -198,12 +200,12 @@ def _executed(program: str, words: Sequence[str] | None, session: Session | None
     except SuperparamsError as error:
         click.echo(f"Error: {error}{_verb_meant(error)}", err=True)
     except Exception as error:
-        _blame(error)
+        _show_other(error)
     return USAGE
 
 
 def _refuse(words: Iterable[str]) -> None:
-    """Refuse what is no text: keys, names and values are; a name of a file has no NUL."""
+    """Refuse words that are no text, or that have a NUL, which no file name has."""
     for word in words:
         try:
             word.encode()
@@ -214,16 +216,16 @@ def _refuse(words: Iterable[str]) -> None:
 
 
 def _show(error: click.ClickException) -> None:
-    """Tell what is wrong with a command line. What was typed is quoted in it."""
-    said = io.StringIO()
-    error.show(said)
+    """Show what is wrong with a command line. The error quotes what was typed."""
+    text = io.StringIO()
+    error.show(text)
     if isinstance(error, click.NoSuchOption):
-        said.write(_option_meant(error.option_name))
-    click.echo(safe_text.lines(said.getvalue()), err=True, nl=False)
+        text.write(_option_meant(error.option_name))
+    click.echo(safe_text.lines(text.getvalue()), err=True, nl=False)
 
 
 def _option_meant(name: str) -> str:
-    """What to write in place of an option that there was, or of a field."""
+    """What to write instead of an option of an older version, or of a field with dashes."""
     from superparams.declare.legacy import OPTIONS
 
     if name in OPTIONS:
@@ -232,8 +234,8 @@ def _option_meant(name: str) -> str:
     return f"Fields are given without dashes: {field}=VALUE.\n" if field.isidentifier() else ""
 
 
-def _blame(error: Exception) -> None:
-    """Tell an error of the user's code, or of the system; one of ours shows where it is."""
+def _show_other(error: Exception) -> None:
+    """Show an error of the user's code, or of the system. An error of ours is raised again."""
     from superparams.cli.user_errors import told
 
     text = told(error)
@@ -243,7 +245,7 @@ def _blame(error: Exception) -> None:
 
 
 def _verb_meant(error: SuperparamsError) -> str:
-    """A hint where an unknown name is nearly a verb."""
+    """A hint if an unknown name is similar to a verb."""
     near = similar(getattr(error, "target", ""), VERBS, 1)
     return f"; or did you mean the verb {near[0]}?" if near else ""
 
@@ -253,6 +255,5 @@ def _aborted(error: click.Abort) -> int:
     if not isinstance(cause, KeyboardInterrupt):  # a question that was not answered with yes
         click.echo("Nothing was done.", err=True)
         return USAGE
-    told = safe_text.lines(f"Interrupted: {cause}") if cause.args else "Interrupted."
-    click.echo(told, err=True)
+    click.echo(safe_text.lines(f"Interrupted: {cause}") if cause.args else "Interrupted.", err=True)
     return INTERRUPTED

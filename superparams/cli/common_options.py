@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from superparams.cli.click_types import NAME
 
-if TYPE_CHECKING:
-    from superparams.cli.session import Session
-    from superparams.declare.experiment import Experiment
-
-__all__ = ["as_json", "from_here", "in_results", "named", "one", "root_of"]
+__all__ = ["as_json", "from_here", "in_results", "named"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -28,7 +24,7 @@ def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path 
     """Make a path absolute at once, since experiments may change the working directory."""
     if path is None:
         return None
-    from superparams.store.runs.results_path import full_path  # loads the store
+    from superparams.store.runs.results_folder import full_path  # loads the store
 
     return full_path(path)
 
@@ -49,26 +45,3 @@ def as_json(verb: _F) -> _F:
     return click.option(
         "--json", "is_json", is_flag=True, help="Write one JSON document to standard output."
     )(verb)
-
-
-def root_of(session: Session, cls: type[Experiment], results: Path | None) -> Path:
-    """The folder in which all of an experiment's results are kept."""
-    from superparams.declare.experiment import name_of
-    from superparams.store.runs.folder import experiment_folder
-
-    return experiment_folder(session.results(results), name_of(cls))
-
-
-def one(experiments: Sequence[type[Experiment]], what: str) -> type[Experiment]:
-    """The one experiment that is meant.
-
-    Raises:
-        CommandError: When the name means several.
-    """
-    from superparams.declare.experiment import name_of
-    from superparams.errors import CommandError
-
-    if len(experiments) > 1:
-        names = ", ".join(map(name_of, experiments))
-        raise CommandError(f"{what} is of one experiment, and that name means {names}; give one")
-    return experiments[0]

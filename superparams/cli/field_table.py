@@ -1,4 +1,4 @@
-"""The fields of an experiment as its help tells them."""
+"""The fields of an experiment, for its help."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 60  # characters of a default
 
 
 def write_fields(formatter: click.HelpFormatter, cls: type[Experiment]) -> None:
-    """What an experiment is about, and its fields: name and type, points or value, doc."""
+    """Write the first line of the docstring, and the fields with types, points and docs."""
     doc = cls.__doc__ if isinstance(cls.__doc__, str) else ""
     about = safe_text.line(next(iter(doc.strip().splitlines()), ""))
     name = styled(safe_text.line(name_of(cls)), bold=True)

@@ -1,4 +1,4 @@
-"""Importing experiment files, with the errors of their authors kept apart from ours."""
+"""Imports experiment files, and turns errors in them into messages."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ from superparams.cli.name_lookup import Found, Root
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
-from superparams.executor.experiment_modules import Package, import_file, install
+from superparams.executor.experiment_modules import Package, import_file, package_of
 
 __all__ = ["Broken", "LoadedFile", "load", "load_each"]
 
 
 class Broken(CommandError):
-    """A file cannot be imported; `brief` is the reason in one line, with file and line."""
+    """A file cannot be imported. `brief` is the reason in one line, with file and line."""
 
     brief = ""
 
 
 @dataclass
 class LoadedFile:
-    """An experiment file, and the experiments in it or the reason that there are none.
+    """An experiment file that was imported.
 
-    idle: its classes that would be experiments, had they a `run`.
+    Attributes:
+        found: The file, and the class in it if only one was asked for.
+        classes: The experiments in it.
+        idle: Its classes that lack only a `run` to be experiments.
+        error: Why the file cannot be imported.
     """
 
     found: Found
@@ -43,7 +47,7 @@ class LoadedFile:
 
 
 def load(root: Root, found: Iterable[Found]) -> list[type[Experiment]]:
-    """The experiments that were found, imported, in the order of files and of classes in them.
+    """Import files and return their experiments, in the order of the files and of their classes.
 
     Raises:
         CommandError: When a file cannot be imported, or has no such experiment.
@@ -64,7 +68,7 @@ def load(root: Root, found: Iterable[Found]) -> list[type[Experiment]]:
 
 
 def _lacking(idle: Sequence[type[Experiment]]) -> str:
-    """What keeps classes from being experiments that run."""
+    """The end of an error about classes that cannot run; empty if there are none."""
     if not idle:
         return ""
     names = ", ".join(cls.__name__ for cls in idle)
@@ -72,12 +76,12 @@ def _lacking(idle: Sequence[type[Experiment]]) -> str:
 
 
 def load_each(root: Root, found: Iterable[Found]) -> Iterator[LoadedFile]:
-    """The files one after the other; one that cannot be imported does not end it.
+    """Import files one after the other, also after one that cannot be imported.
 
     Raises:
-        CommandError: When a class is asked for that its file does not have.
+        CommandError: When a file does not have the class that was asked for.
     """
-    package = install(root.folder)
+    package = package_of(root.folder)
     _extend_path(root)
     for one in found:
         imported = _imported(root, package, one)
@@ -88,7 +92,7 @@ def load_each(root: Root, found: Iterable[Found]) -> Iterator[LoadedFile]:
 
 
 def _imported(root: Root, package: Package, found: Found) -> ModuleType | Broken:
-    """The module of a file; whatever that raises is its author's, except for a real Ctrl-C."""
+    """The module of a file. All errors are of its author, except for a real Ctrl-C."""
     with _noted_interrupts() as interrupts:
         try:
             with stdout_to_stderr():
@@ -101,7 +105,7 @@ def _imported(root: Root, package: Package, found: Found) -> ModuleType | Broken
 
 @contextlib.contextmanager
 def _noted_interrupts() -> Generator[list[int]]:
-    """The interrupts that come from outside, which a file can raise by itself too."""
+    """Collects interrupts from outside; a file may also raise KeyboardInterrupt itself."""
     seen: list[int] = []
 
     def note(number: int, _: object) -> None:
@@ -122,10 +126,10 @@ def _noted_interrupts() -> Generator[list[int]]:
 
 
 def _extend_path(root: Root) -> None:
-    """Let experiments import what lies beside them.
+    """Let experiments import the modules beside them.
 
-    The project comes first, then the folder that holds the experiments folder (``src/``). The
-    experiments folder comes last, so that no experiment hides another module.
+    The project comes first, then the folder around the experiments folder (``src/``). The
+    experiments folder itself comes last, so that no experiment hides another module.
     """
     beside = _import_root(root.folder.parent)
     for folder in (str(beside), str(root.project)):
@@ -136,7 +140,7 @@ def _extend_path(root: Root) -> None:
 
 
 def _import_root(folder: Path) -> Path:
-    """The folder from which what lies in `folder` is imported: above the packages it is part of."""
+    """The folder from which modules in `folder` are imported: above all packages around it."""
     while (folder / "__init__.py").is_file():
         folder = folder.parent
     return folder
@@ -175,20 +179,20 @@ def _is_experiment(x: Any) -> TypeGuard[type[Experiment]]:
 def _broken(root: Root, found: Found, error: BaseException) -> Broken:
     from superparams.cli.user_errors import users_part
 
-    told = users_part(error)
-    frames = told.stack
-    what = "".join([*told.format(), *missing_module(root.project, error)]).rstrip()
+    shown = users_part(error)
+    frames = shown.stack
+    what = "".join([*shown.format(), *missing_module(root.project, error)]).rstrip()
     broken = Broken(f"{found.file} cannot be imported\n{what}")
-    # A text that is no Python has no frame of its own: the error itself tells where.
-    place = error if isinstance(error, SyntaxError) or not frames else frames[-1]
-    file = Path(getattr(place, "filename", None) or found.file)
+    # A syntax error has no frame of its own, but says where it is.
+    origin = error if isinstance(error, SyntaxError) or not frames else frames[-1]
+    file = Path(getattr(origin, "filename", None) or found.file)
     where = file.relative_to(root.project) if file.is_relative_to(root.project) else file
-    broken.brief = f"{where}:{getattr(place, 'lineno', None) or 1}: {_in_short(told, error)}"
+    broken.brief = f"{where}:{getattr(origin, 'lineno', None) or 1}: {_in_short(shown, error)}"
     return broken
 
 
-def _in_short(told: traceback.TracebackException, error: BaseException) -> str:
+def _in_short(shown: traceback.TracebackException, error: BaseException) -> str:
     """``Class: message`` in one line."""
-    lines = "".join(told.format_exception_only()).splitlines()
+    lines = "".join(shown.format_exception_only()).splitlines()
     kind, colon, message = lines[-1 if isinstance(error, SyntaxError) else 0].partition(": ")
     return kind.rpartition(".")[2] + colon + message

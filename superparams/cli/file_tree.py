@@ -1,7 +1,7 @@
-"""The experiment files below a folder, and the classes in them, found without importing any.
+"""Finds the experiment files below a folder, and the classes in them, without importing any.
 
-Names that begin with ``_`` or ``.`` are no experiments, nor are those with a further dot, which
-could not be told from a path. Links are followed unless they lead outside.
+Files whose name begins with ``_`` or ``.`` are no experiments. Neither are files with another dot
+in their name, which would look like a path. Links are followed unless they lead outside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from superparams.identity.code.roots import is_installed
 __all__ = ["Tree", "classes_in", "read"]
 
 Parts = tuple[str, ...]
-# Bases that make no experiment by themselves.
+# Classes with only these bases are no experiments.
 _OTHERS: Final = {
     *("object", "Params", "ABC", "Protocol", "NamedTuple", "TypedDict", "Exception", "ValueError"),
     *("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "Generic", "str", "int", "float", "dict"),
@@ -28,7 +28,7 @@ _OTHERS: Final = {
 
 
 class Tree:
-    """What an experiments folder holds, read as far as it is asked for."""
+    """The content of an experiments folder. Folders are listed when they are needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Tree:
         return all(part in self._entries(parts[:n])[1] for n, part in enumerate(parts))
 
     def may_define(self, parts: Sequence[str], name: str) -> bool:
-        """Whether the file at `parts` may have a class `name`: only importing it would tell."""
+        """Whether the file at `parts` may have a class `name`, as far as its text says."""
         text = read(self.file(parts))
         return name.isidentifier() and (name in text or "import *" in text)
 
@@ -62,7 +62,7 @@ class Tree:
                 yield from self.files((*parts, name))
 
     def folders(self, parts: Parts) -> Iterator[Parts]:
-        """All folders below the folder at `parts` that hold a file somewhere."""
+        """All folders below the folder at `parts` that have a file in them or below."""
         for name in sorted(self._entries(parts)[1]):
             inner = (*parts, name)
             if next(self.files(inner), None) is not None:
@@ -70,7 +70,7 @@ class Tree:
                 yield from self.folders(inner)
 
     def _entries(self, parts: Sequence[str]) -> tuple[dict[str, Path], dict[str, Path]]:
-        """The files and folders right in the folder at `parts`, by their name."""
+        """The files and the folders in the folder at `parts`, by their name."""
         known = self._known.get(tuple(parts))
         if known is None:
             known = self._known[tuple(parts)] = self._scan(self.folder.joinpath(*parts))
@@ -99,7 +99,7 @@ class Tree:
         return files, folders
 
     def _may_follow(self, folder: Path, link: str) -> bool:
-        """Whether a link stays inside, and does not lead to a folder that it lies in itself."""
+        """Whether a link stays inside the folder, and does not lead to a folder around itself."""
         real = os.path.realpath(link)
         is_inside = os.path.commonpath([real, self._real]) == self._real
         above = os.path.realpath(folder)
@@ -107,7 +107,7 @@ class Tree:
 
 
 def read(file: Path) -> str:
-    """The text of a file, decoded as Python does; empty when that cannot be."""
+    """The text of a file, decoded as Python does; empty if it cannot be read."""
     try:
         with tokenize.open(file) as opened:
             return opened.read()
@@ -116,7 +116,7 @@ def read(file: Path) -> str:
 
 
 def classes_in(file: Path) -> list[str]:
-    """The public classes of a file that may be experiments, as far as its text tells."""
+    """The public classes of a file that may be experiments, as far as its text says."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

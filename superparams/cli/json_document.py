@@ -1,4 +1,4 @@
-"""The one JSON document that a verb writes to standard output under ``--json``."""
+"""The JSON document that a verb writes to standard output with ``--json``."""
 
 from __future__ import annotations
 
@@ -9,39 +9,42 @@ import math
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-__all__ = ["plain", "text", "write"]
+if TYPE_CHECKING:
+    from superparams.store.runs.run_records import Run
 
-# What JSON may hold as it is, but a terminal obeys, and what UTF-8 cannot hold.
+__all__ = ["plain", "run_account", "text", "write"]
+
+# Characters that JSON allows, but that control a terminal or that UTF-8 does not have.
 _UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def write(document: Any) -> None:
-    """Write a document to standard output, in ASCII where that cannot hold all characters."""
+def write(document: object) -> None:
+    """Write a document to standard output, in ASCII unless the output is in UTF-8."""
     made = text(document, indent=1)
     if (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
         made = json.dumps(json.loads(made), indent=1)
     sys.stdout.write(made + "\n")
-    sys.stdout.flush()  # what cannot be written is an error here, and not when Python ends
+    sys.stdout.flush()  # an error is raised here, and not when Python ends
 
 
-def text(x: Any, indent: int | None = None) -> str:
+def text(x: object, indent: int | None = None) -> str:
     """A value as JSON; NaN and infinities are the texts ``"NaN"`` and ``"Infinity"``."""
     made = json.dumps(plain(x), ensure_ascii=False, allow_nan=False, indent=indent)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", made)
 
 
-def plain(x: Any) -> Any:
-    """A value as what JSON has: times in ISO 8601, durations in seconds, bytes in base 64."""
+def plain(x: object) -> object:
+    """A value in types of JSON: times in ISO 8601, durations in seconds, bytes in base 64."""
     if x is None or isinstance(x, (bool, int, str)):
         return x
     if isinstance(x, float):
         return x if math.isfinite(x) else json.dumps(x)
     if isinstance(x, Mapping):
-        return {str(name): plain(one) for name, one in cast("dict[Any, Any]", x).items()}
+        return {str(name): plain(one) for name, one in cast("dict[object, object]", x).items()}
     if isinstance(x, (list, tuple)):
-        return [plain(one) for one in cast("list[Any]", x)]
+        return [plain(one) for one in cast("list[object]", x)]
     if isinstance(x, (dt.datetime, dt.date, dt.time)):
         return x.isoformat()
     if isinstance(x, dt.timedelta):
@@ -49,3 +52,24 @@ def plain(x: Any) -> Any:
     if isinstance(x, bytes):
         return base64.b64encode(x).decode("ascii")
     return str(x)
+
+
+def run_account(run: Run) -> dict[str, Any]:
+    """A run for a program; times are in UTC, durations in seconds."""
+    return {
+        "name": run.name,
+        "state": run.state,
+        "start": run.start,
+        "end": run.end,
+        "seconds": run.seconds,
+        "todo": run.todo,
+        "counts": run.counts,
+        "code": run.code,
+        "commit": run.commit,
+        "is_dirty": run.is_dirty if run.git else None,
+        "host": run.host,
+        "pid": run.pid,
+        "engine": run.engine,
+        "num_proc": run.num_proc,
+        "path": str(run.folder.path),
+    }

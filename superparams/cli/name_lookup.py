@@ -1,7 +1,7 @@
-"""What a name on the command line means: files, folders and classes, of which none is imported.
+"""Finds the files, folders and classes that a name on the command line means; imports none.
 
-Names are matched against what a listing of the experiments folder holds. What was typed is never
-opened as a path, so that nothing outside of that folder is touched.
+Names are compared with the listing of the experiments folder. The text that was typed is never
+opened as a path, so nothing outside of that folder is touched.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Root:
 
 
 class Unknown(CommandError):
-    """A name means nothing."""
+    """There is no experiment of this name."""
 
     def __init__(self, message: str, target: str) -> None:
         super().__init__(message)
@@ -45,9 +45,12 @@ class Unknown(CommandError):
 
 @dataclass(frozen=True)
 class Found:
-    """An experiment file, and the class in it that is meant; None for all of them.
+    """An experiment file, or one class in it.
 
-    name: the dotted path of the file, without the class.
+    Attributes:
+        file: The file.
+        name: The dotted path of the file.
+        cls: The class; None for all classes in the file.
     """
 
     file: Path
@@ -56,10 +59,10 @@ class Found:
 
 
 def find_root(start: Path) -> Root:
-    """The experiments folder that is meant in the folder `start`.
+    """The experiments folder for commands that are started in the folder `start`.
 
     Raises:
-        CommandError: When there is none, in `start` or above it in the project.
+        CommandError: When there is none in `start`, nor above it in the project.
     """
     project = project_root(start / "_.py")
     named = configured_folder(project)
@@ -83,21 +86,21 @@ def find_root(start: Path) -> Root:
 def _no_root(start: Path, project: Path) -> str:
     from superparams.cli.missing_modules import experiments_below
 
-    told = f"there is no folder {FOLDER_NAME}/ in {start}, nor above it in the project"
+    problem = f"there is no folder {FOLDER_NAME}/ in {start}, nor above it in the project"
     below = [str(one.relative_to(project)) for one in experiments_below(project)]
     if not below:
         return (
-            f"{told}; `experiment init` makes one, and [tool.superparams] {FOLDER_NAME} in "
+            f"{problem}; `experiment init` makes one, and [tool.superparams] {FOLDER_NAME} in "
             f"pyproject.toml names another"
         )
     return (
-        f"{told}, but there is {', '.join(below[:5])}: start the command there, or write "
+        f"{problem}, but there is {', '.join(below[:5])}: start the command there, or write "
         f'[tool.superparams] {FOLDER_NAME} = "{below[0]}" into {project / "pyproject.toml"}'
     )
 
 
 def root_at(folder: Path) -> Root:
-    """A folder as the experiments folder, whatever it is called."""
+    """A folder of any name as the experiments folder."""
     register_experiments(folder)
     return Root(folder, project_root(folder / "_.py"))
 
@@ -106,8 +109,10 @@ def root_at(folder: Path) -> Root:
 class Meaning:
     """One thing that a name can mean.
 
-    parts: where it is, from the experiments folder; kind: what it is there; cls: of a class, its
-    name.
+    Attributes:
+        kind: ``folder``, ``file`` or ``class``.
+        parts: The path below the experiments folder, without ``.py``.
+        cls: The name of the class.
     """
 
     kind: str
@@ -115,7 +120,7 @@ class Meaning:
     cls: str | None = None
 
     def __str__(self) -> str:
-        """How to name it from anywhere."""
+        """A name for it that works from anywhere."""
         path = "/".join(self.parts)
         if self.kind == "folder":
             return f"{path}/"
@@ -126,12 +131,12 @@ def resolve(root: Root, target: str) -> list[Found]:
     """The experiment files and classes that a name means, in the order in which they run.
 
     Raises:
-        CommandError: When it is no name, or means more than one thing.
-        Unknown: When it means nothing.
+        CommandError: For what can be no name, and for a name with several meanings.
+        Unknown: For a name without a meaning.
     """
     refuse(target)
     tree = Tree(root.folder)
-    found = list(dict.fromkeys(_readings(root, tree, target)))
+    found = list(dict.fromkeys(_meanings(root, tree, target)))
     if len(found) == 1:
         return _found(tree, found[0])
     if found:
@@ -146,16 +151,16 @@ def all_files(root: Root) -> list[Found]:
 
 
 def shown(path: Path) -> str:
-    """A path as people read it: from the working directory, when it is below that."""
+    """A path for people: relative to the working directory if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def refuse(target: str) -> None:
-    """Refuse what cannot be a name.
+    """Refuse a text that cannot be a name.
 
     Raises:
-        CommandError: For what is empty, too long, or not printable.
+        CommandError: For a text that is empty, too long, or not printable.
     """
     if not target.strip(". "):
         raise CommandError(f"{target!r} is no name of an experiment: give a file, folder or class")
@@ -168,9 +173,9 @@ def refuse(target: str) -> None:
         raise CommandError(f"{target!r} is no name of an experiment: it has unprintable characters")
 
 
-def _readings(root: Root, tree: Tree, target: str) -> list[Meaning]:
+def _meanings(root: Root, tree: Tree, target: str) -> list[Meaning]:
     if _is_path(target):
-        return [one for way in _ways(root, target) for one in _of_path(tree, *way)]
+        return [one for reading in _readings(root, target) for one in _of_path(tree, *reading)]
     parts = target.split(".")
     found = list(_of_name(tree, parts))
     if parts[0] == root.folder.name:
@@ -183,7 +188,7 @@ def _is_path(target: str) -> bool:
 
 
 def _of_name(tree: Tree, parts: list[str]) -> list[Meaning]:
-    """What dotted parts can mean: a folder, a file, or a class in a file."""
+    """The meanings of a dotted name: a folder, a file, or a class in a file."""
     found = [Meaning("folder", tuple(parts))] if tree.has_folder(parts) else []
     if parts and tree.has_file(parts):
         found.append(Meaning("file", tuple(parts)))
@@ -192,8 +197,8 @@ def _of_name(tree: Tree, parts: list[str]) -> list[Meaning]:
     return found
 
 
-def _ways(root: Root, target: str) -> list[tuple[tuple[str, ...], bool, str | None]]:
-    """The places in the folder that a path can mean: parts, whether it is a folder, the class."""
+def _readings(root: Root, target: str) -> list[tuple[tuple[str, ...], bool, str | None]]:
+    """The readings of a path: the parts below the folder, whether it is a folder, the class."""
     path, colon, cls = target.partition(":")
     is_folder = path.endswith(("/", os.sep))
     found = [_inside(root.folder, Path(os.path.abspath(path)))]
@@ -229,26 +234,26 @@ def _of_path(tree: Tree, parts: tuple[str, ...], is_folder: bool, cls: str | Non
     return found
 
 
-def _found(tree: Tree, reading: Meaning) -> list[Found]:
-    if reading.kind == "folder":
-        return [Found(file, ".".join(parts)) for parts, file in tree.files(reading.parts)]
-    return [Found(tree.file(reading.parts), ".".join(reading.parts), reading.cls)]
+def _found(tree: Tree, meaning: Meaning) -> list[Found]:
+    if meaning.kind == "folder":
+        return [Found(file, ".".join(parts)) for parts, file in tree.files(meaning.parts)]
+    return [Found(tree.file(meaning.parts), ".".join(meaning.parts), meaning.cls)]
 
 
-def _unique(root: Root, tree: Tree, reading: Meaning) -> str:
-    """How to name a reading so that nothing else is meant."""
-    short = str(reading)
-    if set(_readings(root, tree, short)) == {reading}:
+def _unique(root: Root, tree: Tree, meaning: Meaning) -> str:
+    """A name that has no other meaning."""
+    short = str(meaning)
+    if set(_meanings(root, tree, short)) == {meaning}:
         return short
     path = os.path.relpath(root.folder, Path.cwd())
     return f"{path if path.startswith('.') else f'./{path}'}/{short}"
 
 
 def _unknown(root: Root, tree: Tree, target: str) -> str:
-    asked = target.removesuffix(".py").replace("/", ".").replace(":", ".").strip(".")
-    near = similar(asked.removeprefix(f"{root.folder.name}."), _known(root, tree), 4)
-    told = f"did you mean {', '.join(near)}?" if near else "without a name, all are listed"
-    return f"there is no experiment {target!r} in {root.folder}; {told}"
+    dotted = target.removesuffix(".py").replace("/", ".").replace(":", ".").strip(".")
+    near = similar(dotted.removeprefix(f"{root.folder.name}."), _known(root, tree), 4)
+    remedy = f"did you mean {', '.join(near)}?" if near else "without a name, all are listed"
+    return f"there is no experiment {target!r} in {root.folder}; {remedy}"
 
 
 def _known(root: Root, tree: Tree) -> list[str]:

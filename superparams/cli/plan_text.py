@@ -1,11 +1,10 @@
-"""What a run would do, and how long that may take."""
+"""What a run would do, and how long it may take."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from superparams.declare.experiment import Experiment
@@ -14,9 +13,8 @@ from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
 from superparams.run.plan import COUNTED, inside, is_sparse, recorded
-from superparams.store.runs.durations import mean_seconds
 from superparams.store.runs.folder import has_records
-from superparams.store.table.index import read_index
+from superparams.store.table.index import mean_seconds, read_index
 
 __all__ = ["Planned", "planned"]
 
@@ -26,32 +24,33 @@ class Planned:
     """What a run would do.
 
     Attributes:
-        counts: settings of the space, each once, by what is recorded of them; empty for a space
-            that is too large to be compared.
-        each: seconds that a setting took so far, on average; None when none is recorded.
+        job: The run.
+        counts: The number of settings by their recorded outcome; empty for a space that is too
+            large to be compared.
+        each: The mean seconds of a recorded setting; None if there is none.
     """
 
     job: Job
     counts: Mapping[str, int]
     each: float | None
 
-    code = 0  # it is no failure that there is something to do
+    code = 0  # settings that are still to do are no failure
 
     @property
     def workers(self) -> int:
-        """How many workers have something to do."""
-        return max(1, min(self.job.options.num_proc, self.job.plan.n_todo))
+        """The number of workers with something to do."""
+        return max(1, min(self.job.options.of_engine.num_proc, self.job.plan.n_todo))
 
     @property
     def seconds(self) -> float | None:
-        """Seconds that the run may take."""
+        """The seconds that the run may take."""
         if self.each is None:
             return None
         return self.each * math.ceil(self.job.plan.n_todo / self.workers)
 
     @property
     def repeated(self) -> int:
-        """How many settings are in the space once more, and run once."""
+        """The number of settings that the space has twice, and that run once."""
         return self.job.plan.size - sum(self.counts.values()) if self.counts else 0
 
     @property
@@ -63,7 +62,7 @@ class Planned:
             **self.counts,
             "repeated": self.repeated,
             "todo": self.job.plan.n_todo,
-            "num_proc": self.job.options.num_proc,
+            "num_proc": self.job.options.of_engine.num_proc,
             "seconds_each": self.each,
             "seconds": self.seconds,
         }
@@ -86,9 +85,9 @@ class Planned:
             yield "  how long that takes is not known: none has run yet"
 
 
-def planned(space: Experiment, asked: RunOptions, results: Path) -> Planned:
-    """What ``run_all`` would do, asked that; nothing is written."""
-    job = prepare(space, asked, results)
+def planned(space: Experiment, options: RunOptions) -> Planned:
+    """What ``run_all`` would do with these options; nothing is written."""
+    job = prepare(space, options)
     return Planned(job, _counts(job), mean_seconds(job.root))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,12 @@ from superparams.cli import user_errors
 from superparams.cli.table_formats import as_table, for_people
 from superparams.cli.terminal import is_terminal, lines_of, room, styled
 from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.place import from_words
 from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines.contract import Control
 from superparams.run.loop import run_all
+from superparams.run.options import RunOptions
+from superparams.space.groups import size_of
 from superparams.store.results import Results
 from superparams.views.failures import Failures, failures_of
 from superparams.views.result_tables import summary_of
@@ -199,13 +202,13 @@ def made(experiments: Sequence[type[Experiment]], words: Sequence[str]) -> list[
 
 
 def _space(cls: type[Experiment], words: Sequence[str]) -> Experiment:
-    space = cls.from_cli(words)
-    _ = space.n_settings  # `valid` may fail
+    space = from_words(cls, words)
+    size_of(space)  # `valid` may fail
     return space
 
 
 def run_each(
-    spaces: Sequence[Experiment], how: Mapping[str, Any], results: Path, program: str
+    spaces: Sequence[Experiment], options: RunOptions, program: str
 ) -> Iterator[Ended | Impossible]:
     """Run one experiment after another; what keeps one from running does not keep the others.
 
@@ -214,15 +217,15 @@ def run_each(
     """
     for place, space in enumerate(spaces):
         name = name_of(type(space))
-        if len(spaces) > 1 and how["progress"]:
+        if len(spaces) > 1 and options.progress:
             click.echo(styled(safe_text.line(name), bold=True), err=True)
         control = Control()
-        act = partial(run_all, space, results=results, control=control, has_summary=False, **how)
+        act = partial(run_all, space, options, control=control, has_summary=False)
         found = attempted(name, act)
         if isinstance(found, Impossible):
             yield found
         else:
-            yield Ended(name, space.n_settings, found, program)
+            yield Ended(name, size_of(space), found, program)
         left = len(spaces) - place - 1
         if control.interrupted and left:
             was = "experiment was" if left == 1 else "experiments were"

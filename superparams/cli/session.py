@@ -1,8 +1,9 @@
-"""What one command line works on: the experiments folder, and where results are kept."""
+"""The experiments folder and the results folder of one command line."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,18 @@ from superparams.errors import CommandError
 if TYPE_CHECKING:
     from superparams.cli.name_lookup import Root
     from superparams.declare.experiment import Experiment
+    from superparams.run.status import ExperimentStatus
 
-__all__ = ["Session"]
+__all__ = ["Session", "single"]
 
 
 class Session:
-    """One command line at work: ``ctx.obj`` of every verb.
+    """One command line; ``ctx.obj`` of every verb.
 
     Args:
-        program: What the user typed to get here: ``experiment``, ``python -m experiments``.
-        folder: The experiments folder; by default found from the working directory when a verb
-            asks for it.
+        program: The command that the user typed: ``experiment``, ``python -m experiments``.
+        folder: The experiments folder; by default it is looked for when a verb needs it, from the
+            working directory upwards.
     """
 
     def __init__(self, program: str = "experiment", folder: Path | None = None) -> None:
@@ -33,7 +35,7 @@ class Session:
         """The experiments folder.
 
         Raises:
-            CommandError: When there is none, here or above.
+            CommandError: When there is none in the working directory, nor above.
         """
         from superparams.cli.name_lookup import find_root, root_at
 
@@ -49,7 +51,7 @@ class Session:
         """The experiments that a name means, in the order of files and of the classes in them.
 
         Raises:
-            CommandError: When it means nothing, more than one thing, or a file that cannot be
+            CommandError: When the name has no meaning or several, and for a file that cannot be
                 imported.
         """
         from superparams.cli.file_imports import load
@@ -57,6 +59,48 @@ class Session:
 
         return load(self.root, resolve(self.root, target))
 
+    def statuses(self, target: str, option: Path | None) -> list[ExperimentStatus]:
+        """The status of each experiment that a name means.
+
+        Args:
+            target: The name.
+            option: As for `results`.
+
+        Raises:
+            CommandError: As for `experiments`.
+        """
+        from superparams.run.status import status_of
+
+        return [status_of(cls, self.results(option)) for cls in self.experiments(target)]
+
+    def recorded(self, target: str, option: Path | None) -> list[ExperimentStatus]:
+        """As `statuses`, for a name of which at least one experiment has run.
+
+        Raises:
+            CommandError: As for `experiments`.
+            StoreError: When none has run.
+        """
+        found = self.statuses(target, option)
+        if not any(one.has_records for one in found):
+            _ = found[0].results  # raises the error, which says what to do
+        return found
+
     def results(self, option: Path | None = None) -> Path:
-        """The results folder: what ``--results`` says, else ``results/`` in the project."""
+        """The results folder: the option ``--results``, else ``results/`` in the project."""
         return self.root.project / "results" if option is None else option
+
+
+def single(found: Sequence[ExperimentStatus], what: str) -> ExperimentStatus:
+    """The only one of some experiments.
+
+    Args:
+        found: What a name means.
+        what: The beginning of the error, such as ``a run is of``.
+
+    Raises:
+        CommandError: When there are several.
+    """
+    if len(found) > 1:
+        names = ", ".join(one.name for one in found)
+        raise CommandError(f"{what} one experiment, and that name means {names}; give one")
+    return found[0]

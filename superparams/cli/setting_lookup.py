@@ -1,47 +1,57 @@
-"""Which setting is meant on the command line: by the beginning of its key, or by what it has."""
+"""Finds settings: recorded ones by key or condition, and those to rerun by the start of a key."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.cli import common_options
-from superparams.cli.row_selection import matching
+from superparams.cli.conditions import matching
+from superparams.cli.streams import stdout_to_stderr
 from superparams.cli.table_formats import rows
-from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
-from superparams.identity.code.fingerprint import fingerprint
+from superparams.identity.digests.digest import key_text
+from superparams.run.status import DeclaredSpace, ExperimentStatus, compared_space
 from superparams.store.results import Results
-from superparams.store.runs.folder import has_records
-from superparams.store.staleness.acceptances import equivalent
+from superparams.store.table.index import read_index
 
 if TYPE_CHECKING:
     from superparams.cli.session import Session
 
-__all__ = ["Setting", "find_setting"]
+__all__ = ["Setting", "find_setting", "keys_starting_with", "spaces_with_keys"]
 
-SHOWN = 5  # keys that an error lists
+SHOWN = 5  # keys in an error
+# Only starts of keys that are this long are compared with settings of a large space that never ran.
+_LONG_ENOUGH: Final = re.compile("[0-9a-f]{4,31}")
+_WHOLE: Final = re.compile("[0-9a-f]{32}")
+
+
+# ---- one recorded setting
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that is recorded.
+    """A recorded setting.
 
     Attributes:
-        cls: its experiment.
-        results: what is recorded of that.
-        rows: what is recorded of the setting: one row, or those of the frame that it returned.
+        status: The status of its experiment.
+        rows: Its row, or the rows of the data frame that it returned.
     """
 
-    cls: type[Experiment]
-    results: Results
+    status: ExperimentStatus
     rows: pa.Table
+
+    @property
+    def results(self) -> Results:
+        """All that is recorded of the experiment."""
+        return self.status.results
 
     @cached_property
     def row(self) -> dict[str, Any]:
@@ -53,38 +63,39 @@ class Setting:
         """Its key."""
         return str(self.row["key"])
 
-    @cached_property
-    def codes(self) -> list[str]:
-        """The fingerprint of the code as it is now, then those of code accepted as equivalent."""
-        return equivalent(self.results.root, fingerprint(self.cls).digest)
-
 
 def find_setting(
     session: Session, target: str, words: Sequence[str], results: Path | None
 ) -> Setting:
-    """The one recorded setting that is meant.
+    """The only recorded setting for which all words hold.
 
-    words: the beginning of a key, or conditions such as ``kernel=rbf`` that hold for no other.
+    Args:
+        session: The session.
+        target: The name of experiments.
+        words: The start of a key, or conditions such as ``kernel=rbf``.
+        results: What ``--results`` says.
 
     Raises:
-        CommandError: When that is none, or more than one.
+        CommandError: When the words hold for no setting, or for several.
         StoreError: When nothing is recorded.
     """
-    found: list[tuple[type[Experiment], Results, pa.Table]] = []
-    classes = session.experiments(target)
-    for cls in classes:
-        if len(classes) == 1 or has_records(common_options.root_of(session, cls, results)):
-            made = cls.results(session.results(results))
-            found.append((cls, made, _matching(made, words)))
-    met = [
-        (cls, made, some, key)
-        for cls, made, some in found
-        for key in some.column("key").unique().to_pylist()
-    ]
-    if len(met) == 1:
-        cls, made, some, _ = met[0]
-        return Setting(cls, made, some)
-    raise CommandError(_told(target, words, [(cls, key) for cls, _, _, key in met]))
+    recorded = [one for one in session.recorded(target, results) if one.has_records]
+    found = [Setting(one, _matching(one.results, words)) for one in recorded]
+    keys = [(key, one) for one in found for key in one.rows.column("key").unique().to_pylist()]
+    if len(keys) == 1:
+        return keys[0][1]
+    given = " ".join(words)
+    if not keys:
+        raise CommandError(
+            f"nothing is recorded of a setting {given!r} of {target}; "
+            f"`experiment results {target}` shows the keys of all that is"
+        )
+    shown = ", ".join(f"{key} ({one.status.name})" for key, one in keys[:SHOWN])
+    more = f" and {len(keys) - SHOWN:,} more" if len(keys) > SHOWN else ""
+    raise CommandError(
+        f"{len(keys):,} settings of {target} are {given!r}: {shown}{more}; "
+        f"give more of a key, or more conditions"
+    )
 
 
 def _matching(results: Results, words: Sequence[str]) -> pa.Table:
@@ -93,19 +104,98 @@ def _matching(results: Results, words: Sequence[str]) -> pa.Table:
         if any(mark in word for mark in "=<>"):
             table = matching(table, [word], results.of)
         else:
-            is_it = pc.starts_with(table.column("key"), pattern=word.strip().lower())
-            table = table.filter(is_it)
+            table = table.filter(pc.starts_with(table.column("key"), word.strip().lower()))
     return table
 
 
-def _told(target: str, words: Sequence[str], met: Sequence[tuple[type[Experiment], str]]) -> str:
-    asked = " ".join(words)
-    if not met:
-        return (
-            f"nothing is recorded of a setting {asked!r} of {target}; "
-            f"`experiment results {target}` shows the keys of all that is"
-        )
-    keys = ", ".join(f"{key} ({name_of(cls)})" for cls, key in met[:SHOWN])
-    more = f" and {len(met) - SHOWN:,} more" if len(met) > SHOWN else ""
-    told = f"{len(met):,} settings of {target} are {asked!r}: {keys}{more}"
-    return f"{told}; give more of a key, or more conditions"
+# ---- settings of a space, by the start of their keys
+
+
+def spaces_with_keys(
+    session: Session, target: str, words: Sequence[str], results: Path | None
+) -> list[tuple[Experiment, list[str]]]:
+    """The spaces of experiments, each with the keys that start with one of the words.
+
+    Args:
+        session: The session.
+        target: The name of the experiments.
+        words: Starts of keys, and words such as ``C=100`` that change the space.
+        results: What ``--results`` says.
+
+    Raises:
+        CommandError: For what is the start of no key, or of several, and for a setting that is
+            recorded but that the space does not have.
+    """
+    starts = [word.lower() for word in words if "=" not in word]
+    if not starts:
+        raise CommandError("give the beginning of a key, as `experiment results` shows it")
+    statuses = session.statuses(target, results)
+    spaces = [_Space.of(one, [word for word in words if "=" in word]) for one in statuses]
+    found: dict[int, dict[str, None]] = {}
+    for start in starts:
+        keys = [(n, key) for n, one in enumerate(spaces) for key in one.keys_starting_with(start)]
+        if len(keys) != 1:
+            raise _not_one(session, statuses, start, [key for _, key in keys])
+        ((n, key),) = keys
+        found.setdefault(n, {})[key] = None
+    return [(spaces[n].space, list(keys)) for n, keys in found.items()]
+
+
+@dataclass(frozen=True)
+class _Space:
+    """A space, and its keys of 16 bytes: of a large space, only the recorded ones."""
+
+    space: Experiment
+    declared: DeclaredSpace
+    keys: pa.Array
+
+    @staticmethod
+    def of(status: ExperimentStatus, words: Sequence[str]) -> _Space:
+        with stdout_to_stderr():
+            declared = compared_space(status.cls, words, root=status.root)
+        keys = declared.keys
+        if declared.lookup is not None:
+            index = read_index(status.root) if status.has_records else None
+            keys = declared.recorded_keys(index)
+        if declared.space is None or keys is None:
+            raise CommandError(f"the settings of {status.name} are not known: {declared.why}")
+        return _Space(declared.space, declared, keys)
+
+    def keys_starting_with(self, start: str) -> list[str]:
+        lookup, size = self.declared.lookup, self.declared.size
+        if lookup is not None and _WHOLE.fullmatch(start):
+            return list(self.declared.has([start]))
+        found = keys_starting_with(self.keys, start)
+        if lookup is None or found or size is None or not _LONG_ENOUGH.fullmatch(start):
+            return found
+        return [key for n in range(size) if (key := key_text(lookup[n])).startswith(start)]
+
+
+def keys_starting_with(keys: pa.Array, start: str) -> list[str]:
+    """The keys of 16 bytes each that start with these hexadecimal digits, as text."""
+    try:
+        whole = bytes.fromhex(start[: len(start) // 2 * 2])
+    except ValueError:
+        return []
+    found = keys.filter(pc.starts_with(keys.cast(pa.binary()), pattern=whole)).to_pylist()
+    return [key for key in map(bytes.hex, found) if key.startswith(start)]
+
+
+def _not_one(
+    session: Session, statuses: Sequence[ExperimentStatus], start: str, keys: Sequence[str]
+) -> CommandError:
+    if keys:
+        shown = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
+        return CommandError(f"{len(keys):,} keys begin with {start!r}: {shown}; give more of one")
+    for one in statuses:
+        if one.has_records and keys_starting_with(read_index(one.root).keys, start):
+            return CommandError(
+                f"setting {start} of {one.name} is recorded, but its space as it is declared "
+                f"does not have it: give the values that it was run with, as in `{session.program} "
+                f"rerun {one.name} {start} FIELD=VALUE`"
+            )
+    names = ", ".join(one.name for one in statuses)
+    return CommandError(
+        f"no setting of {names} has a key that begins with {start!r}; "
+        f"`{session.program} results` shows the keys of all that is recorded"
+    )

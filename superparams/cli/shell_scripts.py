@@ -1,17 +1,18 @@
-"""How shells ask what may stand next, and the scripts that make them ask.
+"""The completion scripts for shells, and the answers to their requests.
 
-A script calls the command with ``_EXPERIMENT_COMPLETE`` set, as `click.shell_completion` has it,
-and reads a line a suggestion: the word, then after a tab what it is. Ours differ from those of
-click in what ``field=`` needs: no space comes behind it, and bash, which takes ``=`` for the end of
-a word, gets the rest of the word alone.
+As with `click.shell_completion`, a script calls the command with ``_EXPERIMENT_COMPLETE`` set. It
+reads one suggestion a line: the word, a tab, and its description. The scripts differ from those of
+click for ``field=``: no space follows it, and bash, for which ``=`` ends a word, gets only the rest
+of the word.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
+from click import Command
 from click.shell_completion import (
     CompletionItem,
     ShellComplete,
@@ -73,10 +74,10 @@ complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 
 
 class _Shell(ShellComplete):
-    """What the three have in common."""
+    """What the three shells have in common."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """Suggestions; none where anything goes wrong: there is nobody to tell."""
+        """Suggestions; none after an error, which nobody would see."""
         try:
             return super().get_completions(args, incomplete)
         except (Exception, SystemExit):
@@ -87,12 +88,12 @@ class _Shell(ShellComplete):
 
 
 class _OfLine(_Shell):
-    """One that hands over all of the line before the cursor."""
+    """A shell that passes the line before the cursor."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         line = os.environ.get("COMP_LINE", "")
         words = split_arg_string(line)
-        # A space ends the last word, unless that is still in quotes.
+        # A space ends the last word, unless it is between quotes.
         if not line or (line[-1].isspace() and split_arg_string(f"{line}x")[-1] == "x"):
             words.append("")
         return words[1:-1], words[-1]
@@ -100,13 +101,13 @@ class _OfLine(_Shell):
 
 @add_completion_class
 class Bash(_OfLine):
-    """Replaces what stands behind the last mark that it takes for the end of a word."""
+    """Replaces only the text after the last character that ends a word for bash."""
 
     name = "bash"
     source_template: ClassVar[str] = _BASH
 
     def complete(self) -> str:
-        """The suggestions, a line each, without what bash keeps of the word anyway."""
+        """The suggestions, one a line, without the beginning of the word that bash keeps."""
         begun = self.get_completion_args()[1]
         breaks = os.environ.get("COMP_BREAKS", "") if not _is_quoted() else ""
         start = max((begun.rfind(mark) for mark in "=:" if mark in breaks), default=-1) + 1
@@ -114,7 +115,7 @@ class Bash(_OfLine):
 
 
 def _is_quoted() -> bool:
-    """Whether the line ends inside of quotes: there, bash takes no mark for the end of a word."""
+    """Whether the line ends between quotes, where no character ends a word for bash."""
     try:
         shlex.split(os.environ.get("COMP_LINE", ""))
     except ValueError:
@@ -124,20 +125,20 @@ def _is_quoted() -> bool:
 
 @add_completion_class
 class Zsh(_Shell):
-    """Hands over its words, and which of them is meant."""
+    """Passes its words, and the index of the word to complete."""
 
     name = "zsh"
     source_template: ClassVar[str] = _ZSH
 
     def get_completion_args(self) -> tuple[list[str], str]:
         words = split_arg_string(os.environ.get("COMP_WORDS", ""))
-        place = int(os.environ.get("COMP_CWORD", "0"))
-        return words[1:place], words[place] if place < len(words) else ""
+        at = int(os.environ.get("COMP_CWORD", "0"))
+        return words[1:at], words[at] if at < len(words) else ""
 
 
 @add_completion_class
 class Fish(_OfLine):
-    """Adds no space behind marks by itself."""
+    """Adds no space after a word that ends in ``=``, ``.``, ``/`` or a comma."""
 
     name = "fish"
     source_template: ClassVar[str] = _FISH
@@ -146,6 +147,6 @@ class Fish(_OfLine):
 SHELLS: Final[dict[str, type[ShellComplete]]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
-def script(shell: str, command: Any) -> str:
-    """What the shell has to evaluate."""
+def script(shell: str, command: Command) -> str:
+    """The script that the shell must evaluate."""
     return SHELLS[shell](command, {}, "experiment", VARIABLE).source().lstrip()

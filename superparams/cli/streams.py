@@ -1,4 +1,4 @@
-"""Standard output for what a verb tells, and not for what the code of experiments prints."""
+"""Keeps standard output for verbs: what the code of experiments prints goes elsewhere."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
 
 def ready() -> None:
-    """Make the standard streams of this process fit for whatever is written to them.
+    """Prepare the standard streams of this process.
 
-    Where whoever started it closed some, files that are opened later would get their numbers, and
-    what is printed would end up in these. A character that the terminal cannot show is no error.
-    And warnings of ours say what they have to say, without a line of our code.
+    Closed streams are opened, since files that are opened later would get their numbers, and
+    prints would end up in these files. A character that the terminal cannot show is no error.
+    Warnings of ours are shown without a line of our code.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # this takes the lowest free number
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     reconfigure = getattr(sys.stdout, "reconfigure", None)
@@ -39,7 +39,7 @@ def ready() -> None:
 
 
 def let_go() -> None:
-    """Forget what standard output does not take: Python would speak of it once more at its end."""
+    """Drop what standard output does not take, since Python would report it again at its end."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def let_go() -> None:
 
 @contextlib.contextmanager
 def stdout_to_stderr() -> Generator[None]:
-    """What the code of experiments prints is no output of a verb, not even what C code does."""
+    """Send what the code of experiments prints to standard error, also what C code prints."""
     _flush()
     with contextlib.redirect_stdout(sys.stderr):
         kept = os.dup(1)
@@ -65,7 +65,7 @@ def stdout_to_stderr() -> Generator[None]:
 
 @contextlib.contextmanager
 def stdout_for_people(is_json: bool) -> Generator[None]:
-    """What settings print in this process goes to standard error where a document follows."""
+    """Send what settings print in this process to standard error if a document follows."""
     with stdout_to_stderr() if is_json else contextlib.nullcontext():
         yield
 
@@ -86,12 +86,12 @@ def _formatted(
 
 
 def _flush() -> None:
-    """Write out what is held back for standard output: by Python, and by C where it was used."""
+    """Flush standard output, of Python and of C."""
     for stream in (sys.stdout, sys.__stdout__):
         if stream is not None:
-            with contextlib.suppress(OSError, ValueError):  # nobody listens; it is closed
+            with contextlib.suppress(OSError, ValueError):  # the reader is gone; it is closed
                 stream.flush()
-    with contextlib.suppress(Exception):  # there is no such library, or none that is known
+    with contextlib.suppress(Exception):  # there is no C library, or an unknown one
         import ctypes
 
         library = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""A table of results in the formats that ``--format`` names."""
+"""Writes a table of results in the formats of ``--format``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import pyarrow.parquet as parquet
 from superparams.cli import json_document
 from superparams.cli.terminal import is_terminal
 from superparams.errors import CommandError, safe_text
-from superparams.store.names.field_owners import Owned
+from superparams.errors.tables import Table
+from superparams.store.names.field_owners import FieldOwners
 from superparams.store.table.lazy_rows import Rows, as_dicts
 from superparams.views.result_tables import cell, mark_nones, numbers, table_of
-from superparams.views.text_table import Table
 
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
-__all__ = ["SUFFIXES", "as_table", "for_people", "frame", "has_stale", "rows", "write"]
+__all__ = ["SUFFIXES", "as_table", "cell_text", "for_people", "frame", "has_stale", "rows", "write"]
 
 SUFFIXES: Final = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".md": "markdown"}
 
@@ -32,10 +32,13 @@ SUFFIXES: Final = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".md":
 def write(table: pa.Table, form: str, file: Path | None) -> None:
     """Write a table to a file, or to standard output.
 
-    form: ``csv``, ``json``, ``markdown`` or ``parquet``.
+    Args:
+        table: The table.
+        form: ``csv``, ``json``, ``markdown`` or ``parquet``.
+        file: The file; None for standard output.
 
     Raises:
-        CommandError: When the file cannot be written, or a terminal is to show parquet.
+        CommandError: When the file cannot be written, and for parquet at a terminal.
     """
     if form == "parquet":
         _parquet(table, file)
@@ -64,18 +67,19 @@ def _parquet(table: pa.Table, file: Path | None) -> None:
 
 
 def _csv(table: pa.Table, file: IO[str]) -> None:
-    # At a terminal one line a row, and nothing that the terminal would obey.
+    # At a terminal, each row is one line, without control characters.
     show: Callable[[object], str] = safe_text.line if file.isatty() else str
     plain = csv.writer(file, lineterminator="\n")
     quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(map(show, table.column_names))
     for row in rows(table):
-        cells = [show(_field(x)) for x in row.values()]
+        cells = [show(cell_text(x)) for x in row.values()]
         # A carriage return alone ends a line for readers, but is not quoted by writers.
         (quoted if any("\r" in text for text in cells) else plain).writerow(cells)
 
 
-def _field(x: Any) -> str:
+def cell_text(x: object) -> str:
+    """A value as the text of one cell, in full."""
     if x is None:
         return ""
     if isinstance(x, float):
@@ -86,14 +90,14 @@ def _field(x: Any) -> str:
 
 def _json(table: pa.Table, file: IO[str]) -> None:
     file.write("[")
-    for place, row in enumerate(rows(table)):
-        file.write((",\n " if place else "\n ") + json_document.text(row))
+    for n, row in enumerate(rows(table)):
+        file.write((",\n " if n else "\n ") + json_document.text(row))
     file.write("\n]\n" if table.num_rows else "]\n")
 
 
 def _markdown(table: pa.Table, file: IO[str]) -> None:
     right = numbers(table.schema)
-    rules = ["---:" if place in right else "---" for place in range(table.num_columns)]
+    rules = ["---:" if n in right else "---" for n in range(table.num_columns)]
     for cells in (map(_escaped, table.column_names), rules):
         file.write(f"| {' | '.join(cells)} |\n")
     for row in rows(table):
@@ -104,8 +108,8 @@ def _escaped(text: str) -> str:
     return safe_text.line(" ".join(text.split())).replace("\\", "\\\\").replace("|", "\\|")
 
 
-def _text(x: Any) -> str:
-    return f"{x:.6g}" if isinstance(x, float) else _field(x)
+def _text(x: object) -> str:
+    return f"{x:.6g}" if isinstance(x, float) else cell_text(x)
 
 
 _WRITERS: Final[dict[str, Callable[[pa.Table, IO[str]], None]]] = {
@@ -125,8 +129,8 @@ def rows(table: pa.Table) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _is_time(form: Any) -> bool:
-    """Whether Python has a type for it, which Arrow makes in a second way that loads pandas."""
+def _is_time(form: pa.DataType) -> bool:
+    """Whether it is a time that Python has a type for. Arrow would load pandas to make these."""
     return pa.types.is_timestamp(form) and form.unit != "ns" and form.tz in (None, "UTC")
 
 
@@ -138,18 +142,18 @@ def _time(micros: int | None, zone: str | None) -> dt.datetime | None:
 
 
 def _timed(table: pa.Table) -> pa.Table:
-    """With times as microseconds, and those in nanoseconds as text: Python's have none."""
-    for place, field in enumerate(table.schema):
+    """The table with times as microseconds, or as text where Python has no type for them."""
+    for n, field in enumerate(table.schema):
         form = field.type
         if _is_time(form):
-            column = table.column(place).cast(pa.timestamp("us", form.tz)).cast(pa.int64())
-            table = table.set_column(place, pa.field(field.name, pa.int64()), column)
+            column = table.column(n).cast(pa.timestamp("us", form.tz)).cast(pa.int64())
+            table = table.set_column(n, pa.field(field.name, pa.int64()), column)
         elif (pa.types.is_timestamp(form) or pa.types.is_time(form)) and form.unit == "ns":
-            column = table.column(place).cast(pa.string())
-            table = table.set_column(place, pa.field(field.name, pa.string()), column)
+            column = table.column(n).cast(pa.string())
+            table = table.set_column(n, pa.field(field.name, pa.string()), column)
         elif pa.types.is_duration(form) and form.unit == "ns":
-            column = table.column(place).cast(pa.duration("us"), safe=False)
-            table = table.set_column(place, pa.field(field.name, column.type), column)
+            column = table.column(n).cast(pa.duration("us"), safe=False)
+            table = table.set_column(n, pa.field(field.name, column.type), column)
     return table
 
 
@@ -157,9 +161,9 @@ def _timed(table: pa.Table) -> pa.Table:
 
 
 def for_people(of: Results, rows: pa.Table, more: Iterable[str] = ()) -> pa.Table:
-    """Some rows of results in the columns that people look at, and in `more`.
+    """Rows of results with the columns for people, and `more` columns.
 
-    Errors are there where there are any, and a mark of stale rows where there are such.
+    There is a column of errors if a row has one, and a mark of stale rows if a row is stale.
     """
     errors = ["error"] if rows.column("error").null_count < rows.num_rows else []
     stale = [of.stale_name] if has_stale(of, rows) else []
@@ -186,18 +190,19 @@ def as_table(
 
     Args:
         of: The results.
-        table: The columns to show, with all rows that are meant.
-        most: How many of these are shown; None for all.
-        sort: Columns by which they are sorted.
-        keep: Columns that stay in whatever room there is, beside those, the key and the mark of
-            stale rows.
-        longest: How many characters cells of a column may have, where that is more than usual.
-        every: These rows with all of their columns, which tell None from no such field.
+        table: The rows, with the columns to show.
+        most: The number of rows to show; None for all.
+        sort: The columns by which the rows are sorted.
+        keep: Columns that are shown in any width, as are those, the key and the mark of stale rows.
+        longest: The length of cells by column, if it is more than usual.
+        every: The same rows with all columns, which tell None from a field that is not there.
     """
     sorts = set(sort)
     pinned = {"key", of.stale_name, *keep, *sorts}
     some = list(rows(table.slice(0, most)))
-    nones = {} if every is None else Owned(Rows.of_table(every)).nones(table.column_names)
+    nones = (
+        {} if every is None else FieldOwners(Rows.of_table(every)).none_masks(table.column_names)
+    )
     mark_nones(some, range(len(some)), nones)
     is_sorted = not sorts.isdisjoint(of.results)
     return table_of(of, table, some, keep=pinned, is_sorted=is_sorted, longest=longest, nones=nones)

@@ -1,4 +1,4 @@
-"""Shows errors of the user's code with frames of that code only, and not of superparams."""
+"""Shows errors of the user's code without the frames of superparams."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _STANDARD = sysconfig.get_path("stdlib") + os.sep
 
 
 def told(error: BaseException) -> str | None:
-    """What a user has to know of an error; None for one of ours.
+    """The text of an error for the user; None for an error of superparams itself.
 
-    Of an error of his own code the traceback, without our frames. Of one of the system, and of a
-    warning that is to be an error, what it says.
+    It is a traceback for errors of the user's code, and the message for errors of the system and
+    for warnings that are errors.
     """
-    made = users_part(error)
+    shown = users_part(error)
     notes = getattr(error, "__notes__", None) or ()
     is_named = any(isinstance(note, FieldNote) for note in notes)
-    if not is_named and not any(map(_is_authors, _files(made))):
+    if not is_named and not any(map(_is_authors, _files(shown))):
         return str(error) if isinstance(error, (OSError, Warning)) else None
     more = notes if sys.version_info < (3, 11) else ()
-    return "".join([*made.format(), *(f"{note}\n" for note in more)]).rstrip()
+    return "".join([*shown.format(), *(f"{note}\n" for note in more)]).rstrip()
 
 
 def users_part(error: BaseException) -> traceback.TracebackException:
-    """What is known of an error and of those behind it, without our frames and those of Python."""
-    made = traceback.TracebackException.from_exception(error)
-    for one in _chain(made):
+    """An error and its causes, without the frames of superparams and of the import system."""
+    shown = traceback.TracebackException.from_exception(error)
+    for one in _chain(shown):
         one.stack[:] = [frame for frame in one.stack if _is_users(frame.filename)]
-    return made
+    return shown
 
 
 def _chain(of: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
-    """An error, and all that stand behind it."""
+    """An error and all of its causes."""
     todo, known = [of], set[int]()
     while todo:
         one = todo.pop()
@@ -61,11 +61,11 @@ def _files(made: traceback.TracebackException) -> Iterator[str]:
 
 
 def _is_users(file: str) -> bool:
-    """Whether a frame has something to say to a user."""
+    """Whether a frame is shown to the user."""
     return not file.startswith(("<frozen ", *_OURS)) and "importlib" not in Path(file).parts
 
 
 def _is_authors(file: str) -> bool:
-    """Whether a frame is of code that somebody wrote for an experiment."""
+    """Whether a frame is of code that was written for an experiment."""
     is_of_python = file.startswith(_STANDARD) or is_installed(Path(file))
     return os.path.isabs(file) and not is_of_python

@@ -11,13 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar, overload
 
-from superparams.adapters.content import (
-    fresh,
-    holds_mutable,
-    is_array,
-    read_only,
-    snapshot,
-)
+from superparams.adapters.content import fresh, holds_mutable, lazy_copy, snapshot
 from superparams.adapters.copies import is_copied, own_of
 from superparams.errors import FieldError, add_field_note
 from superparams.errors.short_repr import shorten
@@ -179,7 +173,7 @@ class Value:
 
     def put(self, made: Any) -> None:
         """Set what the factory would make, as a worker does with what the driver made."""
-        self._made = read_only(made) if is_array(made) else made
+        self._made = lazy_copy(made)
 
     @property
     def mutable_made(self) -> bool:

@@ -1,4 +1,4 @@
-"""Names of fields: those the call gives, and dotted ones that reach into groups."""
+"""Names of fields: the keywords of a call, and dotted names of fields inside groups."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from superparams.errors.suggestions import similar
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 
-__all__ = ["by_name", "by_place", "has_inner", "inner", "meant", "unknown"]
+__all__ = ["has_inner", "inner", "meant", "positional_error", "unknown", "values_by_field"]
 
 
-def by_name(cls: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What each field of `cls` is given, with dotted names carried into their groups.
+def values_by_field(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a call has for fields of a class, a group with its dotted names as one value.
+
+    Args:
+        cls: The class that is called.
+        values: The keywords of the call.
 
     Raises:
-        FieldError: For a name that no field has; tells the closest one.
+        FieldError: For a name that no field has; names the most similar field.
     """
     fields = fields_of(cls)
-    whole = {name: x for name, x in given.items() if name in fields}
-    for name, x in given.items():
+    whole = {name: x for name, x in values.items() if name in fields}
+    for name, x in values.items():
         if name in whole:
             continue
         head, dot, rest = name.partition(".")
@@ -36,12 +40,12 @@ def by_name(cls: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def by_place(cls: type[Any], given: tuple[Any, ...]) -> FieldError:
-    """What to say of arguments without a name."""
-    told = ", ".join(map(shorten, given))
+def positional_error(cls: type[Any], values: tuple[Any, ...]) -> FieldError:
+    """The error for a call with arguments without a name."""
+    shown = ", ".join(map(shorten, values))
     name = next(iter(fields_of(cls)), None)
-    remedy = f"as in {cls.__name__}({name}={shorten(given[0])})" if name else "and it has none"
-    return FieldError(f"{cls.__name__}({told}): fields are given by name, {remedy}")
+    remedy = f"as in {cls.__name__}({name}={shorten(values[0])})" if name else "and it has none"
+    return FieldError(f"{cls.__name__}({shown}): fields are given by name, {remedy}")
 
 
 def inner(params: Any, name: str) -> Any:
@@ -71,7 +75,14 @@ def has_inner(params: Any, name: str) -> bool:
 
 
 def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
-    """`target`, a group or an axis of groups, with the field `name` of theirs set to `x`."""
+    """A group, or an axis of groups, with one field of the groups set to `x`.
+
+    Args:
+        field: The field that holds `target`.
+        target: The group or the axis.
+        name: The field inside the groups, dotted if it is deeper.
+        x: The new value.
+    """
     if target is REQUIRED:
         raise FieldError(f"{field.where} is required: give it before {field.name}.{name}")
     if isinstance(target, Value) and is_group(target.given):
@@ -95,12 +106,12 @@ def _may_hold_groups(axis: Axis) -> bool:
 
 
 def unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
-    """What to say of a name that is not among the known ones."""
+    """The error for an unknown name of a field, with the most similar known name."""
     return FieldError(f"{cls.__name__} has no field {shorten(name)}; {meant(name, known)}")
 
 
 def meant(name: str, known: Iterable[str], kind: str = "fields") -> str:
-    """The name that is closest to one that is not known, and all names that are."""
+    """The most similar known name, then all known names."""
     close = similar(name, known, 1)
-    told = f"did you mean {close[0]}? Its" if close else "its"
-    return f"{told} {kind}: {', '.join(known) or 'none'}"
+    guess = f"did you mean {close[0]}? Its" if close else "its"
+    return f"{guess} {kind}: {', '.join(known) or 'none'}"

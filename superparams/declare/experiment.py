@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import MethodType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Concatenate,
-    Final,
-    Generic,
-    Literal,
-    ParamSpec,
-    TypeVar,
-)
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
+from superparams.declare.field import Field
 from superparams.declare.instance_state import key_on, place_on, set_key
 from superparams.declare.legacy import with_new_names
-from superparams.declare.metaclass import SearchMeta
+from superparams.declare.metaclass import SearchMeta, fields_of
+from superparams.declare.own_names import OwnClassMethod, OwnValue
 from superparams.declare.params import Params
+from superparams.declare.place import ParamsPlace
+from superparams.declare.secrets import points_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from typing_extensions import Unpack
+
     from superparams.executor.engines.contract import Engine, EngineName
     from superparams.outcomes.outcome import Status
-    from superparams.run.plan import OnError, Only
+    from superparams.run.options import OldOptions, OnError, Only
     from superparams.store.results import Results
 
-__all__ = ["Experiment", "GridSearch", "Params", "Place", "SearchMeta"]
+__all__ = [
+    "Experiment",
+    "ExperimentPlace",
+    "GridSearch",
+    "Params",
+    "Place",
+    "SearchMeta",
+    "name_of",
+    "notes_of_fields",
+    "recorded_results",
+    "seeds_globals",
+]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+E = TypeVar("E", bound="Experiment")
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,162 @@ def name_of(cls: type[Experiment]) -> str:
     return f"{module_name(cls.__module__)}.{cls.__qualname__.replace('<locals>.', '')}"
 
 
-class _of_class_or_space(Generic[P, R]):
-    """A method of a class, and of each of its instances as well: `self` is either."""
+# -- what superparams knows of an experiment, whatever names its fields have ----------------------
 
-    def __init__(self, method: Callable[Concatenate[Any, P], R]) -> None:
-        self.method = method
 
-    def __get__(self, space: Any, cls: type[Any]) -> Callable[P, R]:
-        return MethodType(self.method, cls if space is None else space)
+def place_of(setting: Any) -> Place:
+    """Where a setting runs; outside of a run, alone."""
+    place: Place | None = place_on(setting)
+    return ALONE if place is None else place
+
+
+def rank_of(setting: Any) -> int:
+    """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
+    return place_of(setting).rank
+
+
+def n_proc_of(setting: Any) -> int:
+    """The number of workers of the run."""
+    return place_of(setting).n_proc
+
+
+def _number_of(setting: Any) -> int:
+    """The key of a setting as a number."""
+    key = key_on(setting)
+    if key is None:  # a setting outside of a run
+        from superparams.declare.keys import key_of
+
+        key = key_of(setting)
+        set_key(setting, key)
+    return key
+
+
+def text_of_key(setting: Any) -> str:
+    """The identity of this setting in every run: 32 hexadecimal digits."""
+    from superparams.identity.digests.digest import key_text
+
+    return key_text(_number_of(setting))
+
+
+def seed_of_setting(setting: Any) -> int:
+    """A seed that is computed from the key, so it is the same in every run."""
+    from superparams.identity.digests.digest import seed_of
+
+    return seed_of(_number_of(setting))
+
+
+def folder_of(setting: Any) -> Path:
+    """The directory of this setting, the same in every run; it is created on first use."""
+    from superparams.store.runs.folder import experiment_folder
+    from superparams.store.runs.results_folder import results_folder
+
+    run = place_of(setting).folder
+    if run is None:
+        root = experiment_folder(results_folder("results"), name_of(setting.__class__))
+    else:
+        root = run.parents[1]
+    folder = root.absolute() / "settings" / text_of_key(setting)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def recorded_results(of: Any, results: str | Path = "results") -> Results:
+    """Load the recorded results of a class or a space, without running anything."""
+    from superparams.run.loop import results_of
+
+    return results_of(of, results)
+
+
+def seeds_globals(cls: type[Any]) -> bool:
+    """Whether global generators are seeded before settings of this class.
+
+    A field of the name ``seed_globals`` is a parameter, and says nothing about that.
+    """
+    held = [vars(base)["seed_globals"] for base in cls.__mro__ if "seed_globals" in vars(base)]
+    return bool(next((x for x in held if not isinstance(x, Field)), True))
+
+
+def notes_of_fields(space: Any) -> Iterator[str]:
+    """A note on a field ``seed_globals`` that is False: it does not turn off any seeding."""
+    field = fields_of(space.__class__).get("seed_globals")
+    points = points_of(space.__dict__.get("seed_globals"))
+    if field is not None and any(x is False for x in points):
+        yield (
+            f"{field.where} is a parameter, so global generators are seeded all the same; to turn "
+            f"that off, write seed_globals = False without an annotation"
+        )
+
+
+class ExperimentPlace(ParamsPlace[E]):
+    """What superparams knows of an experiment, under names that no field hides.
+
+    Each of these names is an attribute of the experiment as well, unless a field, a method or
+    another attribute of its class has the name: ``self.place.rank`` is ``self.rank`` there.
+    """
+
+    __slots__ = ()
+
+    @property
+    def rank(self) -> int:
+        """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
+        return rank_of(self._params)
+
+    @property
+    def n_proc(self) -> int:
+        """The number of workers of the run."""
+        return n_proc_of(self._params)
+
+    @property
+    def key(self) -> str:
+        """The identity of this setting in every run: 32 hexadecimal digits.
+
+        Raises:
+            SpaceError: For an open space; each of its settings has a key.
+            IdentityError: For a field whose value has no stable content.
+        """
+        return text_of_key(self._params)
+
+    @property
+    def seed(self) -> int:
+        """A seed that is computed from the key, so it is the same in every run.
+
+        ``0 <= seed < 2**63``. Use it as in ``rng = numpy.random.default_rng(self.seed)``. Global
+        generators are seeded from it as well, see `seed_globals`.
+        """
+        return seed_of_setting(self._params)
+
+    @property
+    def seed_globals(self) -> bool:
+        """Whether the global generators of `random`, `numpy.random` and torch are seeded from
+        `seed` before each setting, if its code may draw from them.
+
+        ``seed_globals = False`` in the class, without an annotation, turns that off.
+        """
+        return seeds_globals(self._cls)
+
+    @property
+    def folder(self) -> Path:
+        """The directory of this setting, the same in every run; it is created on first use."""
+        return folder_of(self._params)
+
+    def results(self, results: str | Path = "results") -> Results:
+        """Load the recorded results, without running anything.
+
+        ``Class.results()`` returns the newest outcome of every setting that ever ran.
+        ``space.results()`` returns the outcomes of the settings of a space, in its order, as
+        ``run_all`` does. A setting is a space of one.
+
+        Raises:
+            StoreError: When nothing is recorded under the folder `results`.
+        """
+        return recorded_results(self._of, results)
+
+
+class ExperimentPlaceOf:
+    """Gives the `ExperimentPlace` of a class or of an instance."""
+
+    def __get__(self, params: object, cls: type[E]) -> ExperimentPlace[E]:
+        return ExperimentPlace(cls if params is None else cast("E", params))
 
 
 class Experiment(Params):
@@ -75,9 +227,15 @@ class Experiment(Params):
     this process and records nothing.
     """
 
-    seed_globals: ClassVar[bool] = True
-    """Whether the global generators of `random`, `numpy.random` and torch are seeded from `seed`
-    before each setting, if its code may draw from them."""
+    __superparams_reserved__ = (
+        "goal",
+        "report",
+        "resources",
+        "run",
+        "run_all",
+        "setup",
+        "teardown",
+    )
 
     def run(self) -> Any:
         """Run one setting. Override this method.
@@ -111,88 +269,24 @@ class Experiment(Params):
             ``results.report`` is the path of the kept file.
         """
 
-    @property
-    def rank(self) -> int:
-        """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
-        return self._place.rank
+    # Names that a field may take, see `superparams.declare.own_names`.
 
-    @property
-    def n_proc(self) -> int:
-        """The number of workers of the run."""
-        return self._place.n_proc
-
-    @property
-    def _place(self) -> Place:
-        place: Place | None = place_on(self)
-        return ALONE if place is None else place
-
-    @property
-    def key(self) -> str:
-        """The identity of this setting in every run: 32 hexadecimal digits.
-
-        Raises:
-            SpaceError: For an open space; each of its settings has a key.
-            IdentityError: For a field whose value has no stable content.
-        """
-        from superparams.identity.digests.digest import key_text
-
-        return key_text(self._key)
-
-    @property
-    def _key(self) -> int:
-        key = key_on(self)
-        if key is None:  # a setting outside of a run
-            from superparams.declare.keys import key_of
-
-            key = key_of(self)
-            set_key(self, key)
-        return key
-
-    def _seed(self) -> int:
-        """A seed that is computed from the key, so it is the same in every run.
-
-        ``0 <= seed < 2**63``. Use it as in ``rng = numpy.random.default_rng(self.seed)``. Global
-        generators are seeded from it as well, see `seed_globals`. A declared field ``seed``
-        replaces it.
-        """
-        from superparams.identity.digests.digest import seed_of
-
-        return seed_of(self._key)
-
-    if TYPE_CHECKING:
-        seed = 0  # not annotated, and no property, so that a subclass may declare it as a field
-    else:
-        seed = property(_seed)
-
-    @_of_class_or_space
-    def results(self, results: str | Path = "results") -> Results:
-        """Load the recorded results, without running anything.
-
-        ``Class.results()`` returns the newest outcome of every setting that ever ran.
-        ``space.results()`` returns the outcomes of the settings of a space, in its order, as
-        ``run_all`` does. A setting is a space of one.
-
-        Raises:
-            StoreError: When nothing is recorded under the folder `results`.
-        """
-        from superparams.run.loop import results_of
-
-        return results_of(self, results)
-
-    @property
-    def folder(self) -> Path:
-        """The directory of this setting, the same in every run; it is created on first use."""
-        from superparams.store.runs.folder import experiment_folder
-        from superparams.store.runs.results_path import results_folder
-
-        run = self._place.folder
-        if run is None:
-            root = experiment_folder(results_folder("results"), name_of(type(self)))
-        else:
-            root = run.parents[1]
-        made = root.absolute() / "settings" / self.key
-        made.mkdir(parents=True, exist_ok=True)
-        return made
+    place = ExperimentPlaceOf()
+    """All that superparams knows of this experiment, under names that no field hides."""
+    rank = OwnValue(rank_of)
+    """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
+    n_proc = OwnValue(n_proc_of)
+    """The number of workers of the run."""
+    key = OwnValue(text_of_key)
+    """The identity of this setting in every run: 32 hexadecimal digits."""
+    seed = OwnValue(seed_of_setting)
+    """A seed that is computed from the key, so it is the same in every run."""
+    seed_globals = cast("bool | Any", True)
+    """Whether global random generators are seeded from `seed` before each setting."""
+    folder = OwnValue(folder_of)
+    """The directory of this setting, the same in every run; it is created on first use."""
+    results = OwnClassMethod(recorded_results)
+    """Load the recorded results of the class or the space, without running anything."""
 
     @with_new_names
     def run_all(
@@ -210,39 +304,38 @@ class Experiment(Params):
         max_failures: int | None = None,
         debug: bool = False,
         results: str | Path = "results",
-        start_method: str | None = None,
-        threads_per_worker: int | None = None,
-        gpus: Iterable[str | int] | int | None = None,
         progress: bool = True,
+        **old: Unpack[OldOptions],
     ) -> Results:
         """Run every setting and return the table of results.
 
         Args:
-            num_proc: The number of workers. 1 runs in this process, so that prints and breakpoints
-                work; ``"auto"`` is the number of processors of this process.
-            engine: ``"serial"``, ``"threads"``, ``"processes"``, an executor of
-                `concurrent.futures`, or an engine. The default is ``"serial"`` with one worker and
-                no `timeout`, else ``"processes"``.
+            num_proc: The number of workers; 1 runs in this process, ``"auto"`` takes all
+                processors. In this process, prints and breakpoints work.
+            engine: What runs settings; by default worker processes, or this process with one
+                worker. ``"serial"``, ``"threads"``, ``"processes"``, worker processes with options
+                as in `superparams.executor.Processes(gpus=2)`, an executor of
+                `concurrent.futures`, or an engine of your own. One worker with a limit such as
+                `timeout` is a process.
             resume: Whether to skip settings that are done by the same code.
-            only: ``"failed"`` runs only settings that failed, were killed or timed out before,
-                ``"new"`` only settings without an outcome, a list of keys only these settings.
-            timeout: Seconds that `run` of a setting may take before its worker is killed.
-            setup_timeout: Seconds that `setup` may take; by default 10 times `timeout`, at least 60
-            retries: Extra attempts for a setting whose status is in `retry_on`.
-            retry_on: Any of ``"failed"``, ``"killed"``, ``"timeout"``.
-            on_error: ``"continue"`` records a failure and continues; ``"raise"`` stops at the
-                first failure and raises `SettingFailed`.
-            max_failures: After so many settings that failed, were killed or timed out, no more
-                settings start. Call `run_all` again to run the rest.
-            debug: Whether to stop in pdb where a setting raises. Settings then run one after
-                another in this process, whatever `num_proc` and `engine` are. In pdb, ``q`` ends
-                the run and ``c`` continues.
-            results: The folder for ``<module>.<Class>/results.parquet``.
-            start_method: ``"forkserver"``, ``"spawn"`` or ``"fork"``, for processes.
-            threads_per_worker: BLAS and OpenMP threads of each worker; by default the cores are
-                divided among the workers.
-            gpus: Devices to divide among the workers, by name or number.
+            only: Run only settings that ``"failed"`` before, that are ``"new"``, or a list of keys.
+                ``"failed"`` includes those that were killed or timed out.
+            timeout: Seconds that run() of a setting may take before its worker is killed.
+            setup_timeout: Seconds that setup() may take; by default 10 times the timeout, at least
+                60.
+            retries: Extra attempts for a setting whose status is in retry_on.
+            retry_on: Which statuses to try again: any of ``"failed"``, ``"killed"`` and
+                ``"timeout"``.
+            on_error: Whether to ``"continue"`` after a failure, or to ``"raise"`` an error at the
+                first one.
+            max_failures: Start no more settings after so many failures. Call `run_all` again to run
+                the rest.
+            debug: Run one setting after another; stop in pdb where one raises. They run in this
+                process, whatever `num_proc` is. In pdb, ``q`` ends the run and ``c`` continues.
+            results: The folder under which all results are kept. The table is
+                ``<module>.<Class>/results.parquet`` in it.
             progress: Whether to show the progress.
+            **old: Deprecated options, which `superparams.executor.Processes` takes.
 
         Raises:
             RunError: Before anything starts, when there is nothing to run.
@@ -251,10 +344,11 @@ class Experiment(Params):
             StoreError: When `results` is no folder, or its records cannot be read.
             SettingFailed: With ``on_error="raise"``.
         """
-        asked = {name: x for name, x in locals().items() if name != "self"}
+        options = {name: x for name, x in locals().items() if name not in ("self", "old")}
         from superparams.run.loop import run_all
+        from superparams.run.options import RunOptions, in_new_words
 
-        return run_all(self, **asked)
+        return run_all(self, RunOptions(**in_new_words(options, old)))
 
 
 GridSearch = Experiment

@@ -20,8 +20,8 @@ __all__ = [
     "copies_on",
     "declaration_on",
     "identity_of",
-    "is_given",
     "is_name_of_state",
+    "is_set_on",
     "key_on",
     "layout_on",
     "named_axes",
@@ -114,8 +114,8 @@ def declaration_on(params: Any, field: _Field) -> Axis | Value | Required:
     return on_demand(params).get(field.name, field.declared)
 
 
-def is_given(params: Any, name: str) -> bool:
-    """Whether the call gave a field, or the instance holds its value for another reason."""
+def is_set_on(params: Any, name: str) -> bool:
+    """Whether an instance holds the value of a field, or the call says how to make the value."""
     return name in params.__dict__ or name in on_demand(params)
 
 

@@ -17,7 +17,8 @@ from superparams.declare.field import Field, declared_of
 from superparams.declare.instance_state import declaration_on, open_fields
 from superparams.declare.layout import Layout, known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
-from superparams.declare.params import Params, layout_of
+from superparams.declare.params import Params
+from superparams.declare.sequence import layout_of
 from superparams.errors import FieldError, IdentityError, SpaceError
 from superparams.identity.digests.digest import (
     MODULUS,

@@ -14,7 +14,7 @@ from typing import Any, Final
 from superparams.adapters.content import same
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
-from superparams.declare.instance_state import is_given, named_axes, open_fields
+from superparams.declare.instance_state import is_set_on, named_axes, open_fields
 from superparams.declare.metaclass import SUBCLASSED, recorded_fields
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group, is_open
@@ -36,8 +36,8 @@ PLAIN: Final = (bool, int, str, type(None))  # equal values of these are the sam
 def naming(params: Any, field: Field) -> Axis | None:
     """The axis whose named points give the names of a field's values; None without names."""
     name = field.name
-    given = open_fields(params).get(name)
-    for axis in (given, named_axes(params).get(name, field.declared)):
+    opened = open_fields(params).get(name)
+    for axis in (opened, named_axes(params).get(name, field.declared)):
         if isinstance(axis, Axis) and axis.names.labels:
             return axis.names
     return None
@@ -168,7 +168,7 @@ def _follows_on_both(point: Any, x: Any, field: Field) -> bool:
     """Whether both values of the field come from its factory or `derive`, not from the user."""
     if not _is_made(field):
         return False
-    return not any(is_given(one, field.name) for one in (point, x))
+    return not any(is_set_on(one, field.name) for one in (point, x))
 
 
 def _is_made(field: Field) -> bool:

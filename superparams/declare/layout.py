@@ -199,11 +199,11 @@ def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
     for key, names in groups.items():
         sizes = {name: dimension_of(opened[name]).size for name in names} if len(names) > 1 else {}
         if len(set(sizes.values())) > 1:
-            told = ", ".join(
+            several = ", ".join(
                 f"{cls.__name__}.{name} has {counted(n, 'point')}" for name, n in sizes.items()
             )
             raise FieldError(
-                f'search(..., zip="{key[1]}"): {told}; axes of one zip group advance together '
+                f'search(..., zip="{key[1]}"): {several}; axes of one zip group advance together '
                 f"and need equally many points"
             )
     return [tuple(names) for names in groups.values()]

@@ -105,7 +105,8 @@ def _placeholders(text: object) -> list[str]:
 
 def _is_idle(cls: type[Any], name: str) -> bool:
     """Whether a class has a method `name` that none of its own methods uses."""
-    if not callable(getattr(cls, name, None)) or not _has(cls, name):
+    found = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+    if not callable(found) or not _has(cls, name):  # a field is not callable, whatever it holds
         return False
     methods = [x for base in _own_classes(cls) for x in vars(base).values()]
     codes = [getattr(method, "__code__", None) for method in methods]

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from superparams.declare.descriptors import REQUIRED, Search, Value
 from superparams.declare.field import Field, resolve
 from superparams.declare.mistakes import is_method, refuse_slips
+from superparams.declare.own_names import RESERVED
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.identity.source_texts import keep_texts
@@ -26,7 +27,7 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import dataclass_transform
 
-__all__ = ["SUBCLASSED", "SearchMeta", "fields_of", "recorded_fields"]
+__all__ = ["SUBCLASSED", "SearchMeta", "fields_of", "is_ours", "recorded_fields"]
 
 METHODS: Final = ("__init__", "__repr__", "__eq__", "__hash__")
 # What @dataclass would write on a class that has its own.
@@ -34,7 +35,7 @@ GENERATED: Final = {*METHODS, "__replace__", "__match_args__", "__doc__"}
 DATACLASS: Final = "__dataclass_fields__"
 # On a class that has subclasses: a field annotated with it may hold a group of any of them.
 SUBCLASSED: Final = "__superparams_subclassed__"
-MAY_BE_FIELDS: Final = {"seed"}  # a method of Experiment that a declared field may replace
+OF_PYTHON: Final = ("_abc_impl",)  # what Python itself keeps on a class
 
 
 @dataclass_transform(kw_only_default=True)
@@ -63,7 +64,7 @@ class SearchMeta(ABCMeta):
         _as_dataclass(cls, fields)
         keep_texts(cls.__module__)
         for base in bases:
-            if isinstance(base, SearchMeta) and not _is_ours(base):
+            if isinstance(base, SearchMeta) and not is_ours(base):
                 type.__setattr__(base, SUBCLASSED, True)
         return cls
 
@@ -157,20 +158,30 @@ def _inherited(cls: type[Any]) -> dict[str, Field]:
 
 
 def _refuse_reserved(cls: type[Any], fields: Mapping[str, Field]) -> None:
-    """Complain about fields of a mixin or a group that hide what an experiment needs."""
-    ours = [base for base in cls.__mro__[1:] if _is_ours(base)]
+    """Refuse fields of a mixin or a group with a name that an experiment needs."""
     for name, field in fields.items():
-        base = next((base for base in ours if name in vars(base)), None)
-        if base is not None and name not in MAY_BE_FIELDS:
+        base = _reserving(cls, name)
+        if base is not None:
             origin = "" if field.owner is cls else f", a field of {field.owner.__name__},"
             raise FieldError(
-                f"{cls.__name__}.{name}: {name!r}{origin} is reserved: a method or attribute of "
-                f"{base.__name__} that it would hide; choose another name, such as {name}_, or "
-                f"make the group the value of a field"
+                f"{_is_reserved(cls, name, base, origin)}, or make the group the value of a field"
             )
 
 
-def _is_ours(base: type[Any]) -> bool:
+def _reserving(cls: type[Any], name: str) -> type[Any] | None:
+    """The class among the bases that reserves a name."""
+    return next((base for base in cls.__mro__[1:] if name in vars(base).get(RESERVED, ())), None)
+
+
+def _is_reserved(cls: type[Any], name: str, base: type[Any], origin: str = "") -> str:
+    return (
+        f"{cls.__name__}.{name}: {name!r}{origin} is reserved: superparams itself uses this name "
+        f"of {base.__name__}; choose another name, such as {name}_"
+    )
+
+
+def is_ours(base: type[Any]) -> bool:
+    """Whether a class is one of superparams, not of the user."""
     return base.__module__.startswith("superparams.")
 
 
@@ -198,10 +209,10 @@ def _overridden_by_mixins(
         if not holders or field.owner is cls:
             continue
         # A method of ours that a field may replace hides it, wherever it stands.
-        holder = next((base for base in holders if not _is_ours(base)), holders[0])
+        holder = next((base for base in holders if not is_ours(base)), holders[0])
         x = vars(holder)[name]
-        if _is_ours(holder) or isinstance(x, Field):
-            if _is_ours(holders[0]):
+        if is_ours(holder) or isinstance(x, Field):
+            if is_ours(holders[0]):
                 yield name, Field(cls, name, field.annotation, field.declared)
             continue
         _refuse_method(holder, name, x)
@@ -283,14 +294,16 @@ def _is_field(cls: type[Any], name: str, annotation: Any) -> bool:
 def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> None:
     if name.startswith("__"):
         raise FieldError(f"{cls.__name__}.{name}: names that begin with __ are Python's own")
-    if name in inherited or name in MAY_BE_FIELDS:
+    reserving = _reserving(cls, name)
+    if reserving is not None:
+        raise FieldError(_is_reserved(cls, name, reserving))
+    if name in inherited:
         return
     for base in reversed(cls.__mro__[1:]):
-        if name in vars(base):
+        if name in vars(base) and (not is_ours(base) or name in OF_PYTHON):
             raise FieldError(
-                f"{cls.__name__}.{name}: {name!r} is {'reserved: ' * _is_ours(base)}a method or "
-                f"attribute of {base.__name__} that a field would hide; choose another name, such "
-                f"as {name}_"
+                f"{cls.__name__}.{name}: {name!r} is a method or attribute of {base.__name__} that "
+                f"a field would hide; choose another name, such as {name}_"
             )
 
 

@@ -42,8 +42,8 @@ def refuse_slips(where: str, annotation: Any, given: Any, owner: str) -> None:
 
     Args:
         where: ``"Class.field"``.
-        annotation: What stands behind the colon, looked up.
-        given: What stands behind the equals sign.
+        annotation: The annotation, as what it names.
+        given: The default.
         owner: The qualified name of the class.
 
     Raises:

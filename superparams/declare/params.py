@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Iterable, Iterator, KeysView
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Iterator, KeysView
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from superparams.adapters.content import fresh, hash_of, same
+from superparams.adapters.content import fresh, hash_of
 from superparams.declare.descriptors import REQUIRED, Value
-from superparams.declare.dotted_names import by_name, by_place, has_inner, inner
+from superparams.declare.dotted_names import has_inner, inner, positional_error, values_by_field
 from superparams.declare.field import Field, copies_of, declared_of, pristine
 from superparams.declare.instance_state import (
-    is_given,
     on_demand,
     open_fields,
     set_copies,
@@ -23,16 +22,27 @@ from superparams.declare.instance_state import (
     set_named_axes,
     set_on_demand,
     set_open_fields,
-    shared_by_settings,
     state_to_pickle,
 )
 from superparams.declare.labels import axes_with_names
-from superparams.declare.layout import Layout, Refusal, close_run, keeps, known_layout
+from superparams.declare.layout import Refusal, close_run
 from superparams.declare.metaclass import SearchMeta, fields_of, recorded_fields
-from superparams.declare.presentation import as_dict, as_json, as_row, inline, summary
+from superparams.declare.own_names import OwnMethod, OwnParser, OwnValue
+from superparams.declare.place import ParamsPlaceOf, from_words
+from superparams.declare.plain_data import as_dict, items_of, to_json, values_of
+from superparams.declare.presentation import inline, row_of, summary
+from superparams.declare.sequence import (
+    index_of,
+    is_kept,
+    layout_of,
+    number_of_settings,
+    out_of_range,
+    same_field,
+    setting_at,
+    slice_of,
+)
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError, safe_text
 from superparams.errors.short_repr import shorten
-from superparams.errors.units import counted
 from superparams.space.algebra import Settings
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
@@ -56,22 +66,24 @@ class Params(metaclass=SearchMeta):
         FieldError: For an unknown or missing field, or points that cannot be an axis.
     """
 
-    def __init__(self, /, *unnamed: Any, **given: Any) -> None:
+    __superparams_reserved__: ClassVar[tuple[str, ...]] = ("keys", "place", "replace", "valid")
+
+    def __init__(self, /, *unnamed: Any, **named: Any) -> None:
         cls = type(self)
         if unnamed:
-            raise by_place(cls, unnamed)
-        given = by_name(cls, given)
+            raise positional_error(cls, unnamed)
+        values = values_by_field(cls, named)
         opened: dict[str, Any] = {}
         copies: dict[str, Any] = {}
         for name, field in fields_of(cls).items():
-            is_given = name in given and not field.is_keyed_constant(given[name])
-            declared = field.bind(given[name]) if is_given else field.declared
+            is_of_call = name in values and not field.is_keyed_constant(values[name])
+            declared = field.bind(values[name]) if is_of_call else field.declared
             if declared is REQUIRED:
                 raise FieldError(
                     f"{cls.__name__}.{name} is required: give it at the call, "
                     f"{cls.__name__}({name}=...), or a default in the class"
                 )
-            _hold(self, opened, copies, field, declared, is_given=is_given)
+            _set_field(self, opened, copies, field, declared, is_of_call=is_of_call)
         set_copies(self, copies)
         if opened:
             set_open_fields(self, opened)
@@ -79,23 +91,6 @@ class Params(metaclass=SearchMeta):
             layout_of(self)  # complains now about zip groups that do not fit
         else:
             self.__post_init__()
-
-    @classmethod
-    def from_cli(cls, words: Iterable[str], /) -> Self:
-        """An instance from words such as ``epochs=5``, as the command ``experiment`` takes them.
-
-        Args:
-            words: ``name=value`` fixes a field, ``name=value,value`` searches it, and a dotted
-                name (``optimizer.lr=0.1``) means a field of a nested group. The annotation of the
-                field decides how the text of a value is read.
-
-        Raises:
-            FieldError: For a word that names no field, a text that is no value of the type, and a
-                required field that is not given.
-        """
-        from superparams.declare.words import parse  # what a class body does not need
-
-        return cls(**parse(cls, words))
 
     def __post_init__(self) -> None:
         """Called on every new setting, never on an open space. Override it if you like."""
@@ -109,13 +104,8 @@ class Params(metaclass=SearchMeta):
 
     # -- a space is a lazy sequence of settings ------------------------------------------------
 
-    @property
-    def n_settings(self) -> int:
-        """The number of settings, of any size; exact also with ``valid``."""
-        return layout_of(self).size if is_open(self) else int(_is_valid(self))
-
     def __len__(self) -> int:
-        size = self.n_settings
+        size = number_of_settings(self)
         if size > sys.maxsize:
             raise SizeError(
                 f"{type(self).__name__} has {size:,} settings, more than len() can return; "
@@ -129,7 +119,7 @@ class Params(metaclass=SearchMeta):
     def __iter__(self) -> Iterator[Self]:
         if is_open(self):
             return iter(layout_of(self))
-        return iter([self] if _is_valid(self) else [])
+        return iter([self] if is_kept(self) else [])
 
     @overload
     def __getitem__(self, index: int, /) -> Self: ...
@@ -141,58 +131,26 @@ class Params(metaclass=SearchMeta):
         if isinstance(index, str):
             return inner(self, index)
         if isinstance(index, slice):
-            return Settings(self._at, range(self._reach(index))[index])
+            return slice_of(self, index)
         index = operator.index(index)
-        place = index if index >= 0 else index + self.n_settings
-        if place < 0:
-            raise _out_of_range(self, index)
-        return self._at(place)
-
-    def _reach(self, index: slice) -> int:
-        """How many settings a slice can meet; ``valid`` is asked about no more than these."""
-        start, stop, step = index.start or 0, index.stop, index.step or 1
-        if not is_open(self) or stop is None or start < 0 or stop < 0 or step < 0:
-            return self.n_settings
-        return layout_of(self).size_within(stop)
-
-    def _at(self, index: int) -> Self:
-        if is_open(self):
-            layout = layout_of(self)
-            if layout.kept is None and index >= layout.product.size:
-                raise _out_of_range(self, index)
-            try:
-                setting: Self = layout.at(index)
-            except IndexError:
-                raise _out_of_range(self, index) from None
-            return setting
-        if index >= self.n_settings:
-            raise _out_of_range(self, index)
-        return self
-
-    def index(self, setting: Params, /) -> int:
-        """The index of `setting` in this space, the inverse of ``space[i]``.
-
-        Raises:
-            SpaceError: When the space does not have this setting; names the field that differs.
-        """
-        if type(setting) is not type(self) or is_open(setting):
-            raise SpaceError(f"{setting!r} is not a setting of {type(self).__name__}")
-        opened = open_fields(self)
-        for name in fields_of(type(self)):
-            if name not in opened and not _same_field(self, setting, name):
-                raise SpaceError(
-                    f"{type(self).__name__}.{name}={getattr(setting, name)!r} is not among the "
-                    f"points of this space: {name} is fixed to {getattr(self, name)!r}"
-                )
-        return layout_of(self).index(setting) if opened else 0
+        from_start = index if index >= 0 else index + number_of_settings(self)
+        if from_start < 0:
+            raise out_of_range(self, index)
+        return setting_at(self, from_start)
 
     def __contains__(self, x: object) -> bool:
         if isinstance(x, str):
             return has_inner(self, x)
         try:
-            return isinstance(x, Params) and self.index(x) >= 0
+            return isinstance(x, Params) and index_of(self, x) >= 0
         except SpaceError:
             return False
+
+    def __superparams_size__(self) -> int:
+        return number_of_settings(self)
+
+    def __superparams_index__(self, setting: Params) -> int:
+        return index_of(self, setting)
 
     # -- a setting is a dict in the places that need one ---------------------------------------
 
@@ -200,43 +158,33 @@ class Params(metaclass=SearchMeta):
         """The names of the fields, in order, without secrets."""
         return recorded_fields(type(self)).keys()
 
-    def values(self) -> list[Any]:
-        """The values of the fields, in order."""
-        return [getattr(self, name) for name in self.keys()]
+    # -- names that a field may take, see `superparams.declare.own_names` ----------------------
 
-    def items(self) -> list[tuple[str, Any]]:
-        """Names and values of the fields, in order."""
-        return [(name, getattr(self, name)) for name in self.keys()]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Fields by name, nested groups as dicts.
-
-        If the annotation of a group allows several classes (a union, a base class), the dict has
-        the name of the class under ``"class"``.
-        """
-        return as_dict(self)
-
-    def to_json(self, **options: Any) -> str:
-        """`as_dict` as JSON; `options` go to `json.dumps`.
-
-        What JSON does not have stands as the text that it has in tables, unless ``default=`` says
-        otherwise.
-
-        Raises:
-            FieldError: For a dict whose keys JSON does not have; names the field.
-        """
-        return as_json(self, options)
-
-    def as_row(self) -> dict[str, Any]:
-        """The columns this setting has in a table: dotted names, named points by their names.
-
-        Values made by a factory are left out; other large values become a short text.
-        """
-        return dict(as_row(self))
+    place = ParamsPlaceOf()
+    """All that superparams knows of this instance, under names that no field hides."""
+    from_cli = OwnParser(from_words)
+    """An instance from words such as ``epochs=5``, as the command ``experiment`` takes them."""
+    n_settings = OwnValue(number_of_settings)
+    """The number of settings, of any size; exact also with ``valid``."""
+    index = OwnMethod(index_of)
+    """The index of a setting in this space, the inverse of ``space[i]``."""
+    values = OwnMethod(values_of)
+    """The values of the fields, in order, without secrets."""
+    items = OwnMethod(items_of)
+    """Names and values of the fields, in order, without secrets."""
+    as_dict = OwnMethod(as_dict)
+    """Fields by name, nested groups as dicts."""
+    to_json = OwnMethod(to_json)
+    """`as_dict` as JSON; options go to `json.dumps`."""
+    as_row = OwnMethod(row_of)
+    """The columns that this setting has in a table."""
+    inline_repr = OwnValue(inline)
+    """The repr on one line, also of a space."""
 
     def replace(self, /, **changes: Any) -> Self:
         """A new instance with some fields changed; derived fields are computed anew."""
-        kept = {name: declared_of(self, name) for name in self.keys() if name in self.__dict__}
+        names = recorded_fields(type(self))
+        kept = {name: declared_of(self, name) for name in names if name in self.__dict__}
         axes = axes_with_names(self)
         fields, opened = fields_of(type(self)), {**open_fields(self), **axes}
         some = [(n, x) for n, x in opened.items() if n in changes and isinstance(x, Axis)]
@@ -270,15 +218,13 @@ class Params(metaclass=SearchMeta):
 
         return as_html(self)
 
-    @property
-    def inline_repr(self) -> str:
-        """The repr on one line, also of a space."""
+    def __superparams_inline__(self) -> str:
         return inline(self)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(_same_field(self, other, name) for name in self.keys())
+        return all(same_field(self, other, name) for name in recorded_fields(type(self)))
 
     def __hash__(self) -> int:
         fields = fields_of(type(self)).values()
@@ -317,22 +263,6 @@ def _restore(cls: type[P]) -> P:
     return object.__new__(cls)
 
 
-def layout_of(space: Params) -> Layout:
-    """The layout of an open space, made once."""
-    layout = known_layout(space)
-    if layout is None:
-        cls = type(space)
-        layout = Layout(
-            cls,
-            shared_by_settings(space, axes_with_names(space)),
-            open_fields(space),
-            after=None if cls.__post_init__ is Params.__post_init__ else cls.__post_init__,
-            valid=None if cls.valid is Params.valid else cls.valid,
-        )
-        set_layout(space, layout)
-    return layout
-
-
 def _name_by(params: Params, axes: dict[str, Axis]) -> None:
     """Have values of an instance named as those of the instance that it was made from."""
     set_named_axes(params, {**axes, **axes_with_names(params)})
@@ -341,60 +271,48 @@ def _name_by(params: Params, axes: dict[str, Axis]) -> None:
         layout_of(params)
 
 
-def _hold(
+def _set_field(
     params: Params,
     opened: dict[str, Any],
     copies: dict[str, Any],
     field: Field,
     declared: Any,
     *,
-    is_given: bool,
+    is_of_call: bool,
 ) -> None:
-    """Put one field where it belongs on a new instance."""
+    """Set one field of a new instance.
+
+    Args:
+        params: The instance.
+        opened: The open fields so far.
+        copies: The declared values so far of which the instance holds a copy.
+        field: The field.
+        declared: Its declaration, by the call or by the class.
+        is_of_call: Whether it is that of the call.
+    """
     held, name = vars(params), field.name
     if isinstance(declared, Axis):
         held[name] = opened[name] = declared
     elif declared.key is not None:  # stays beside its key; that of the class stays there
-        if is_given:
+        if is_of_call:
             set_on_demand(params, name, declared)
-    elif is_group(given := declared.given):
-        if is_open(given):
-            held[name] = opened[name] = given
+    elif is_group(group := declared.given):
+        if is_open(group):
+            held[name] = opened[name] = group
         else:
-            held[name] = fresh(given)
-            copies[name] = given
+            held[name] = fresh(group)
+            copies[name] = group
     elif declared.given is not REQUIRED and not declared.mutable:
         held[name] = declared.given
-    elif is_given:
+    elif is_of_call:
         set_on_demand(params, name, declared)
-
-
-def _is_valid(setting: Params) -> bool:
-    return type(setting).valid is Params.valid or keeps(type(setting).valid, setting)
-
-
-def _out_of_range(space: Params, index: int) -> IndexError:
-    return IndexError(
-        f"{type(space).__name__}[{index}]: the space has {counted(space.n_settings, 'setting')}"
-    )
-
-
-def _same_field(a: Params, b: Params, name: str) -> bool:
-    field = fields_of(type(a))[name]
-    declared, keys = field.declared, {field.key_on(a), field.key_on(b)}
-    if keys != {None}:
-        return len(keys) == 1
-    is_made = isinstance(declared, Value) and declared.given is REQUIRED
-    if is_made and not (is_given(a, name) or is_given(b, name)):
-        return True  # both follow from the class and the other fields
-    return same(declared_of(a, name), declared_of(b, name))
 
 
 def _field_hash(params: Params, field: Field) -> int:
     # What the class makes on demand is compared by content, whether it has been made or not.
     if isinstance(field.declared, Value) and field.declared.given is REQUIRED:
         return 0
-    held, given = params.__dict__, on_demand(params).get(field.name)
-    if isinstance(given, Value) and given.given is REQUIRED:
+    held, of_call = params.__dict__, on_demand(params).get(field.name)
+    if isinstance(of_call, Value) and of_call.given is REQUIRED:
         return hash_of(getattr(params, field.name))
     return hash_of(held[field.name]) if field.name in held else 0

@@ -15,26 +15,25 @@ from superparams.declare.instance_state import declaration_on, on_demand, open_f
 from superparams.declare.labels import label_of, leaves_class_open, naming
 from superparams.declare.layout import Layout, known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
-from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
 
 __all__ = [
     "RowMaker",
-    "as_dict",
-    "as_json",
     "as_row",
     "axes_of",
     "cell_of",
     "given_fields",
     "headline",
     "inline",
+    "row_of",
     "row_of_field",
     "shown_fields",
     "summary",
     "table_value",
     "text_beside",
+    "with_groups_as_dicts",
 ]
 
 LONGEST_LINE: Final = 100
@@ -42,7 +41,7 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 
 def inline(params: Any) -> str:
-    """``Class(field=value, ...)``, an axis as ``search([...])``."""
+    """The repr on one line, also of a space: ``Class(field=value, axis=search([...]))``."""
     fields = (f"{name}={x}" for name, x in shown_fields(params))
     return f"{type(params).__name__}({', '.join(fields)})"
 
@@ -104,8 +103,8 @@ def summary(space: Any) -> str:
     """The size of a space, then one aligned line an axis; one an alternative, where it is long."""
     lines = {name: parts for name, _, parts in axes_of(space)}
     width = max(map(len, lines)) + 6
-    told = (_axis_line(name, line, width) for name, line in lines.items())
-    return "\n".join([headline(space), *told])
+    axes = (_axis_line(name, line, width) for name, line in lines.items())
+    return "\n".join([headline(space), *axes])
 
 
 def headline(space: Any) -> str:
@@ -161,19 +160,6 @@ def _axis_parts(axis: Axis) -> list[str]:
     return [f"[{first}", *rest]
 
 
-def as_dict(params: Any) -> dict[str, Any]:
-    """Fields by name, nested groups as dicts that name their class where it is left open."""
-    return {name: _nested_dict(params, name, x) for name, x in params.items()}
-
-
-def _nested_dict(params: Any, name: str, x: Any) -> Any:
-    if not is_group(x):
-        return with_groups_as_dicts(x)
-    field = fields_of(params.__class__)[name]
-    kind = {"class": type(x).__name__} if leaves_class_open(field, x) else {}
-    return {**kind, **as_dict(x)}
-
-
 def with_groups_as_dicts(x: Any) -> Any:
     """A list, tuple or dict in which groups are dicts that name their class; else `x` itself."""
     if is_group(x):
@@ -197,6 +183,11 @@ def _is_factory(group: Any, name: str) -> bool:
         return False
     declared = declaration_on(group, fields_of(group.__class__)[name])
     return isinstance(declared, Value) and declared.factory is not None
+
+
+def row_of(params: Any) -> dict[str, Any]:
+    """The columns that a setting has in a table."""
+    return dict(as_row(params))
 
 
 def as_row(
@@ -334,46 +325,6 @@ def table_value(x: Any) -> Any:
     if callable(x) and hasattr(x, "__qualname__"):
         return f"{x.__module__}.{x.__qualname__}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow
-
-
-def as_json(params: Any, options: Mapping[str, Any]) -> str:
-    """`as_dict` as JSON.
-
-    Args:
-        params: A setting or a group.
-        options: Of `json.dumps`.
-
-    Raises:
-        FieldError: For what JSON cannot hold; names the field.
-    """
-    import json
-
-    given = as_dict(params)
-    how: dict[str, Any] = {"default": _json_value, **options}
-    try:
-        return json.dumps(given, **how)
-    except TypeError as error:
-        for name, x in given.items():
-            try:
-                json.dumps(x, **how)
-            except TypeError:
-                raise FieldError(
-                    f"{type(params).__name__}.{name}: {shorten(x)} cannot be written as JSON: "
-                    f"{error}; give to_json a default= or skipkeys=True, or make the keys text"
-                ) from error
-        raise
-
-
-def _json_value(x: Any) -> Any:
-    """What stands in JSON for a value that JSON does not have: a number, a list or a text."""
-    made = table_value(x)
-    if isinstance(made, enum.Enum):
-        return made.name
-    if isinstance(made, set | frozenset):
-        return sorted(cast("Collection[object]", made), key=repr)
-    if hasattr(made, "dtype") and hasattr(made, "item"):
-        return made.item()
-    return str(made)
 
 
 def _is_plain(x: Any) -> bool:

@@ -2,7 +2,8 @@
 
 Each error is built from one finished message, so that it survives pickling between processes. The
 modules of this room make text for messages: `safe_text` (escapes), `short_repr` (values), `units`
-(counts and times), `suggestions` (similar names), `user_lines` (the line that a warning names).
+(counts and times), `tables` (aligned columns, HTML), `suggestions` (similar names), `user_lines`
+(the line that a warning names).
 """
 
 from __future__ import annotations

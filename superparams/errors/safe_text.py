@@ -51,7 +51,7 @@ def markup(text: object) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """The columns that a text takes in a terminal."""
     if text.isascii():
         return len(text)
     return sum(map(_width, text))

@@ -30,7 +30,7 @@ class _Short(reprlib.Repr):
     def repr_instance(self, x: Any, level: int) -> str:
         """An object: its own repr if that is short; else its class and size."""
         if hasattr(x.__class__, "__superparams_fields__"):
-            return str(x.inline_repr)
+            return str(x.__superparams_inline__())
         if _is_large_array(x):
             size = "x".join(map(str, x.shape))
             dtype = getattr(x, "dtype", None)

@@ -1,7 +1,26 @@
 """What runs settings.
 
-`payload` brings an experiment to workers, `worker` runs a setting, `engines` start workers and hand
-out settings, and `process_state` carries process-wide options of a script. `experiment_modules`,
-`code_snapshot` and `preload` import code in workers. This room imports from the rooms up to
-`outcomes`.
+`program` is what a worker needs, `payload` brings it to workers, `worker` runs settings, `engines`
+start workers and hand out settings, and `process_state` carries process-wide options of a script.
+`experiment_modules` and `code_snapshot` import code in workers, `code_names` reads which names code
+uses, and `fork_guard` ends forks that user code leaves behind. This room imports from the rooms up
+to `outcomes`. Users import `Processes` from here, the engine of worker processes with its options.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superparams.executor.engines.processes import Processes as Processes
+
+__all__ = ["Processes"]
+
+
+def __getattr__(name: str) -> type[Processes]:
+    # This module is loaded with any part of the room, and most parts do without engines.
+    if name != "Processes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from superparams.executor.engines.processes import Processes
+
+    return Processes

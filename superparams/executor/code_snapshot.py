@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from superparams.identity.source_texts import unload_other_texts
 
-__all__ = ["Snapshot", "import_changing", "install", "installed"]
+__all__ = ["Snapshot", "import_from", "import_patching_modules", "importing_from"]
 
 
 class Snapshot(NamedTuple):
@@ -28,112 +28,102 @@ class Snapshot(NamedTuple):
     Attributes:
         texts: The texts of the files, by their resolved paths.
         files: The `__file__` and the resolved path of each module that the driver has loaded from
-            them, by its name. Such a name means this file in workers, too, whatever is found under
-            it later.
-        changing: Modules that change others when they are imported, in the order of their import.
+            them, by its name. In workers this name means this file, even if an import would now
+            find another one.
+        patching_modules: Modules that change other modules when they are imported, in the order
+            of their import.
     """
 
     texts: Mapping[str, bytes] = {}
     files: Mapping[str, tuple[str, str]] = {}
-    changing: Sequence[str] = ()
+    patching_modules: Sequence[str] = ()
 
 
-def install(snapshot: Snapshot) -> None:
-    """From now on, import these files from their kept texts.
+def import_from(snapshot: Snapshot) -> None:
+    """Import the files of a snapshot from its texts, from now on.
 
-    A module that was loaded here from another text is unloaded, and imported again. A process that
-    is a fork of one in which the same texts are installed has nothing to do.
+    A module that this process has loaded from another text is unloaded, and imported again. In a
+    fork of a process with the same snapshot, nothing is to be done.
     """
-    if any(isinstance(one, _Finder) and one.is_installed(snapshot) for one in sys.meta_path):
+    finders = [one for one in sys.meta_path if isinstance(one, _SnapshotFinder)]
+    if any(one.is_for_good and one.texts is snapshot.texts for one in finders):
         return
-    _remove()
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _SnapshotFinder)]
     if snapshot.texts:
-        sys.meta_path.insert(0, _Finder(snapshot, lasts=True))
+        sys.meta_path.insert(0, _SnapshotFinder(snapshot, is_for_good=True))
         unload_other_texts(snapshot.texts)
 
 
-def import_changing(snapshot: Snapshot) -> None:
-    """Import the modules that change others, as the driver has: its script is not run here."""
-    for name in snapshot.changing:
-        # What cannot be imported here is imported by a setting, if any, and fails there.
+def import_patching_modules(snapshot: Snapshot) -> None:
+    """Import the modules that change others, since the script that imports them is not run."""
+    for name in snapshot.patching_modules:
+        # If a setting needs a module that cannot be imported, it fails with the error.
         with suppress(Exception):
             importlib.import_module(name)
 
 
 @contextmanager
-def installed(snapshot: Snapshot) -> Generator[None]:
-    """Import these files as they were, for a while, in the process that has read them."""
-    finder = _Finder(snapshot)
+def importing_from(snapshot: Snapshot) -> Generator[None]:
+    """A context in which the driver imports the files of a snapshot from its texts."""
+    finder = _SnapshotFinder(snapshot, is_for_good=False)
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        sys.meta_path[:] = [one for one in sys.meta_path if one is not finder]
+        sys.meta_path[:] = [other for other in sys.meta_path if other is not finder]
 
 
-def _remove() -> None:
-    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
+class _SnapshotFinder:
+    """Finds modules with the other finders, and loads them from the texts of a snapshot."""
 
-
-class _Finder:
-    """Finds modules with the other finders, and loads them from the kept texts."""
-
-    def __init__(self, snapshot: Snapshot, *, lasts: bool = False) -> None:
-        self._kept = snapshot.texts
+    def __init__(self, snapshot: Snapshot, *, is_for_good: bool) -> None:
+        self.texts = snapshot.texts
+        self.is_for_good = is_for_good
         self._files = snapshot.files
-        self._lasts = lasts
-        paths = list(map(Path, self._kept))
+        paths = list(map(Path, self.texts))
         self._names = {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
         self._names.update(name.rpartition(".")[2] for name in self._files)
-
-    def is_installed(self, snapshot: Snapshot) -> bool:
-        """Whether it was installed for good, with these very texts."""
-        return self._lasts and self._kept is snapshot.texts
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        last = name.rpartition(".")[2]
-        if last not in self._names:
+        if name.rpartition(".")[2] not in self._names:
             return None
-        others = [
-            one
-            for one in sys.meta_path
-            if not isinstance(one, _Finder) and hasattr(one, "find_spec")
-        ]
-        spec = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
-        file, path_then = self._files.get(name, (None, None))
-        if file is not None and not _is_at(spec, file, path_then):
+        finders = [one for one in sys.meta_path if not isinstance(one, _SnapshotFinder)]
+        specs = (one.find_spec(name, path, target) for one in finders if hasattr(one, "find_spec"))
+        spec = next(filter(None, specs), None)
+        file, resolved = self._files.get(name, (None, None))
+        if file is not None and not _is_at(spec, file, resolved):
             spec = spec_from_file_location(name, file)
         elif spec is None or spec.origin is None:
-            spec = self._spec_of_removed(name, sys.path if path is None else path) or spec
-        # Other loaders change what they load: what they would make of a text is not known.
+            spec = self._spec_of_deleted(name, sys.path if path is None else path) or spec
+        # Other loaders change the text that they load, so they cannot load a text of ours.
         if spec is not None and spec.origin and type(spec.loader) is SourceFileLoader:
-            text = self._kept.get(path_then or os.path.realpath(spec.origin))
+            text = self.texts.get(resolved or os.path.realpath(spec.origin))
             if text is not None:
                 spec.loader = KeptLoader(name, spec.origin, text)
         return spec
 
-    def _spec_of_removed(self, name: str, path: Sequence[str]) -> ModuleSpec | None:
-        """The module in a file that is not there any more."""
+    def _spec_of_deleted(self, name: str, folders: Sequence[str]) -> ModuleSpec | None:
+        """The module of a file that was deleted since the run began."""
         last = name.rpartition(".")[2]
         files = (os.path.join(last, "__init__.py"), f"{last}.py")
-        found = (os.path.join(folder, file) for folder in path for file in files)
-        # A file that is there is found by the others, unless it is not to be the module.
-        gone = (one for one in found if not os.path.exists(one))
-        known = next((one for one in gone if os.path.realpath(one) in self._kept), None)
-        return None if known is None else spec_from_file_location(name, known)
+        for path in (os.path.join(folder, file) for folder in folders for file in files):
+            # A file that exists is found by the other finders, unless they may not import it.
+            if not os.path.exists(path) and os.path.realpath(path) in self.texts:
+                return spec_from_file_location(name, path)
+        return None
 
 
-def _is_at(spec: ModuleSpec | None, file: str, path: str | None) -> bool:
-    """Whether a module that was found is the one that the driver has."""
+def _is_at(spec: ModuleSpec | None, file: str, resolved: str | None) -> bool:
+    """Whether a module is the one that the driver has."""
     if spec is None or spec.origin is None:
         return False
-    return spec.origin == file or os.path.realpath(spec.origin) == path
+    return spec.origin == file or os.path.realpath(spec.origin) == resolved
 
 
 class KeptLoader(SourceFileLoader):
-    """Loads a module from a text, and ignores compiled copies, which may be of another text."""
+    """Loads a module from a text, and no compiled copy, which may be of another text."""
 
     def __init__(self, name: str, path: str, text: bytes) -> None:
         super().__init__(name, path)
@@ -143,4 +133,4 @@ class KeptLoader(SourceFileLoader):
         return self.kept_text if path == self.path else super().get_data(path)
 
     def path_stats(self, path: str) -> Mapping[str, float]:
-        raise OSError(f"{path} is not looked at")
+        raise OSError(f"the compiled copy of {path} is not used")

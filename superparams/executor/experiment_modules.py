@@ -1,9 +1,9 @@
-"""How the files of an experiments folder become modules, in the driver and in its workers.
+"""Makes modules of the files in an experiments folder, in the driver and in its workers.
 
 They are imported as ``<folder>.<path>``, so that ``experiments/random.py`` is
 ``experiments.random`` and never hides the `random` of Python. The folders between are packages,
-with or without an ``__init__.py``. Where ``index.py`` and ``index/`` both are, the file is the
-module, what the folder holds is found in it, and an ``__init__.py`` of the folder does not run.
+with or without an ``__init__.py``. If there are ``index.py`` and ``index/``, the file is the
+module and also the package of the files in the folder, whose ``__init__.py`` does not run.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from typing import NamedTuple
 
 from superparams.identity.code.roots import FOLDER_NAME, register_experiments
 
-__all__ = ["Package", "adopt", "import_file", "install", "packages"]
+__all__ = ["Package", "adopt_packages", "experiment_packages", "import_file", "package_of"]
 
 
 class Package(NamedTuple):
-    """An experiments folder as the package `name`.
+    """An experiments folder as a package.
 
-    broken: modules that cannot be imported, but stand for a folder too.
+    Attributes:
+        name: The name of the package.
+        folder: The folder.
+        broken: Modules whose file cannot be imported: each stands for the folder of its name.
     """
 
     name: str
@@ -33,35 +36,35 @@ class Package(NamedTuple):
     broken: frozenset[str] = frozenset()
 
 
-class _Spec(ModuleSpec):
-    """Of a file that is a package because of the folder beside it: it imports as a file does."""
+class _FileSpec(ModuleSpec):
+    """The spec of a file with a folder beside it: a package that imports as a module does."""
 
     @property
     def parent(self) -> str:
         return self.name.rpartition(".")[0]
 
 
-class _Finder:
+class _PackageFinder:
     def __init__(self, package: Package) -> None:
         self.package = package
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        top, folder, broken = self.package
+        top, root, broken = self.package
         if name != top and not name.startswith(f"{top}."):
             return None
-        place = folder.joinpath(*name.split(".")[1:])
-        file = place.with_name(f"{place.name}.py")
+        folder = root.joinpath(*name.split(".")[1:])
+        file = folder.with_name(f"{folder.name}.py")
         if name != top and name not in broken and file.is_file():
-            return _file_spec(name, file, place)
-        return _folder_spec(name, place) if place.is_dir() else None
+            return _file_spec(name, file, folder)
+        return _folder_spec(name, folder) if folder.is_dir() else None
 
 
 def _file_spec(name: str, file: Path, folder: Path) -> ModuleSpec | None:
     if not folder.is_dir():
         return spec_from_file_location(name, file)
-    spec = _Spec(name, SourceFileLoader(name, str(file)), origin=str(file))
+    spec = _FileSpec(name, SourceFileLoader(name, str(file)), origin=str(file))
     spec.has_location = True
     spec.submodule_search_locations = [str(folder)]
     return spec
@@ -76,39 +79,40 @@ def _folder_spec(name: str, folder: Path) -> ModuleSpec | None:
     return spec
 
 
-def packages() -> list[Package]:
+def experiment_packages() -> list[Package]:
     """The experiments folders of this process, for others that need the same modules."""
-    return [one.package for one in sys.meta_path if isinstance(one, _Finder)]
+    return [finder.package for finder in sys.meta_path if isinstance(finder, _PackageFinder)]
 
 
-def adopt(known: Iterable[Package]) -> None:
-    """Import from now on as in the process that these `packages` are of."""
-    for package in known:
-        others = [one for one in sys.meta_path if not _is_of(one, package)]
-        sys.meta_path[:] = [_Finder(package), *others]
+def adopt_packages(packages: Iterable[Package]) -> None:
+    """Import the files of these experiments folders from now on, as another process does."""
+    for package in packages:
+        others = [finder for finder in sys.meta_path if not _is_finder_of(finder, package)]
+        sys.meta_path[:] = [_PackageFinder(package), *others]
         register_experiments(package.folder)
 
 
-def _is_of(finder: object, package: Package) -> bool:
-    return isinstance(finder, _Finder) and finder.package.name == package.name
+def _is_finder_of(finder: object, package: Package) -> bool:
+    return isinstance(finder, _PackageFinder) and finder.package.name == package.name
 
 
-def install(folder: Path) -> Package:
-    """Make an experiments folder importable; gives what it is imported as."""
-    known = next((one for one in packages() if one.folder == folder), None)
-    if known is None:
-        known = Package(_free_name(folder), folder)
-        adopt([known])
-    return known
+def package_of(folder: Path) -> Package:
+    """Make an experiments folder importable, and return its package."""
+    for package in experiment_packages():
+        if package.folder == folder:
+            return package
+    package = Package(_free_name(folder), folder)
+    adopt_packages([package])
+    return package
 
 
 def _free_name(folder: Path) -> str:
-    """The name of the folder, changed where something else has it that experiments may need."""
+    """The name of the folder, with a suffix if an installed package has this name."""
     name = folder.name.replace(".", "_") or FOLDER_NAME
     while name != FOLDER_NAME and _is_taken(name, folder):
         name = f"{name}_{FOLDER_NAME}"
-    loaded = getattr(sys.modules.get(name), "__path__", None)
-    if loaded is not None and str(folder) not in list(loaded):
+    search_path = getattr(sys.modules.get(name), "__path__", None)
+    if search_path is not None and str(folder) not in list(search_path):
         return f"{name}_"
     return name
 
@@ -118,21 +122,25 @@ def _is_taken(name: str, folder: Path) -> bool:
         return True
     try:
         spec = PathFinder.find_spec(name)
-    except Exception:  # whatever finders are there
+    except Exception:  # finders of others may raise any error
         return False
     return spec is not None and spec.origin is not None and Path(spec.origin).parent != folder
 
 
 def import_file(package: Package, name: str) -> ModuleType:
-    """Import the module `name`, a dotted path from the folder of `package`.
+    """Import a file of an experiments folder.
 
-    A file above it that cannot be imported does not matter where there is a folder of that name.
+    A file above it that cannot be imported is ignored if there is a folder of that name.
+
+    Args:
+        package: The package of the experiments folder.
+        name: The dotted path of the file from the folder.
     """
     parts = name.split(".")
     for n in range(1, len(parts)):
-        above = ".".join(parts[:n])
+        parent = ".".join(parts[:n])
         if package.folder.joinpath(*parts[:n]).with_suffix(".py").is_file():
-            _import_or_mark(f"{package.name}.{above}", package.name)
+            _import_or_mark(f"{package.name}.{parent}", package.name)
     return importlib.import_module(f"{package.name}.{name}")
 
 
@@ -141,6 +149,6 @@ def _import_or_mark(name: str, top: str) -> None:
         importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # SystemExit too; it is told where that file itself is asked for
-        known = next(one for one in packages() if one.name == top)
-        adopt([known._replace(broken=known.broken | {name})])
+    except BaseException:  # SystemExit too; whoever asks for this file gets the error
+        package = next(one for one in experiment_packages() if one.name == top)
+        adopt_packages([package._replace(broken=package.broken | {name})])

@@ -1,8 +1,8 @@
-"""The names by which classes, functions and modules are known wherever they run.
+"""Names of classes, functions and modules that are the same in every process.
 
-A file run as a script is the module ``__main__`` there and has its own name when it is imported.
-Both must name the same things, so ``__main__`` is replaced by the name the file would be imported
-by. A worker is not started from that file: the driver sends it the name (`set_main_name`).
+A file that runs as a script is the module ``__main__``, and has its own name when it is imported.
+So ``__main__`` is replaced by the name by which the file would be imported. A worker does not start
+from that file: the driver sends it the name (`set_main_name`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from superparams.identity.code.roots import dotted_path, experiments_folder
-from superparams.identity.source_texts import loaded_text, resolved_file
+from superparams.identity.source_texts import is_loaded_or_on_disk, resolved_file
 
 __all__ = [
     "LOCAL",
     "class_name",
     "class_of",
     "is_fileless",
-    "library_of",
     "main_name",
     "module_file",
     "module_name",
@@ -32,23 +31,23 @@ __all__ = [
 
 LOCAL = "<locals>"
 _MAIN = ("__main__", "__mp_main__")
-_given: list[str] = []
+_main_name: list[str] = []  # from the driver, in a worker
 
 
 def set_main_name(name: str) -> None:
-    """Say what ``__main__`` is called in this process: for workers, who get it from the driver."""
-    _given[:] = [name]
+    """Set the name of ``__main__`` in this process: a worker gets it from the driver."""
+    _main_name[:] = [name]
 
 
 def main_name() -> str:
-    """The name by which the main module would be imported; ``"__main__"`` when it has no file.
+    """The name by which the main module would be imported; ``"__main__"`` without a file.
 
     ``python digits.py`` gives ``"digits"``, ``python -m pkg.digits`` and ``python pkg/digits.py``
-    (when ``pkg`` has an ``__init__.py``) give ``"pkg.digits"``. Files in an experiments folder are
-    called by their path from there: see `superparams.identity.code.roots`.
+    (if ``pkg`` has an ``__init__.py``) give ``"pkg.digits"``. The name of a file in an experiments
+    folder is its path from there: see `superparams.identity.code.roots`.
     """
-    if _given:
-        return _given[0]
+    if _main_name:
+        return _main_name[0]
     main = sys.modules.get("__main__")
     file = Path(getattr(main, "__file__", None) or "")
     spec = getattr(main, "__spec__", None)
@@ -56,7 +55,7 @@ def main_name() -> str:
         return _name_at(str(file.absolute()), str(spec.name).removesuffix(".__main__"))
     if not file.is_file():  # standard input has a file called <stdin>
         return "__main__"
-    return _name_at(str(file.absolute()), None)
+    return _name_at(str(file.absolute()))
 
 
 def module_file(name: str | None) -> Path | None:
@@ -65,11 +64,11 @@ def module_file(name: str | None) -> Path | None:
     path = Path(resolved_file(file)) if isinstance(file, str) else None
     if path is None or path.suffix != ".py":
         return None
-    return path if path.is_file() or loaded_text(path) is not None else None
+    return path if is_loaded_or_on_disk(path) else None
 
 
 def is_fileless(name: str | None) -> bool:
-    """Whether the module `name` was made by running text, not by importing anything."""
+    """Whether the module `name` was made by running a text without a file."""
     module = sys.modules.get(name or "")
     if module is None or module_file(name) is not None:
         return False
@@ -77,16 +76,19 @@ def is_fileless(name: str | None) -> bool:
     return name in _MAIN or (loader is None and getattr(module, "__file__", None) is None)
 
 
-def _name_at(path: str, otherwise: str | None) -> str:
-    """The name of the module at `path`; `otherwise` is what it is called outside of experiments."""
+def _name_at(path: str, outside_experiments: str | None = None) -> str:
+    """The name of the module at `path`; by default as its packages give it.
+
+    Args:
+        path: The file.
+        outside_experiments: The name if the file is not in an experiments folder.
+    """
     file = Path(os.path.normpath(path))
     folder = experiments_folder(file) if file.suffix == ".py" else None
     if folder is not None:
         return dotted_path(folder, file)
-    return _import_name(file) if otherwise is None else otherwise
-
-
-def _import_name(file: Path) -> str:
+    if outside_experiments is not None:
+        return outside_experiments
     names = [file.stem]
     folder = file.parent
     while folder.name.isidentifier() and (folder / "__init__.py").is_file():
@@ -95,27 +97,19 @@ def _import_name(file: Path) -> str:
     return ".".join(names)
 
 
-def library_of(kind: type[Any]) -> str:
-    """The package that a class is defined in; empty where its ``__module__`` is not a name."""
-    module: Any = kind.__module__
-    return module.partition(".")[0] if isinstance(module, str) else ""
+_cached_name_at = functools.lru_cache(maxsize=4096)(_name_at)
 
 
 def module_name(name: str | None) -> str:
-    """`name` of a module as it is known everywhere: ``__main__`` by what it is imported by."""
+    """The name of a module in every process; for ``__main__`` see `main_name`."""
     if name in _MAIN:
         return main_name()
     file = getattr(sys.modules.get(name or ""), "__file__", None)
-    return _known_name(name, file) if name and isinstance(file, str) else name or "builtins"
-
-
-@functools.lru_cache(maxsize=4096)
-def _known_name(name: str, file: str) -> str:
-    return _name_at(file, name)
+    return _cached_name_at(file, name) if name and isinstance(file, str) else name or "builtins"
 
 
 def class_of(value: object) -> type[Any]:
-    """``type(value)``, which type checkers take for unknown when they know nothing of `value`."""
+    """``type(value)``; type checkers do not know the class if they do not know `value`."""
     return type(value)
 
 
@@ -125,10 +119,10 @@ def class_name(cls: type[Any]) -> str:
 
 
 def object_name(value: Any) -> str | None:
-    """The name of an importable function or class, or None when `value` has no such name.
+    """The name of an importable function or class, or None.
 
-    None is given for what is made inside a function, for a lambda, and for a name under which
-    the module holds something else (two things must not share one name).
+    There is none for a lambda, for what is made inside a function, and for a name to which the
+    module binds something else, since two things must not share one name.
     """
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if isinstance(value, types.BuiltinFunctionType) and module is None:
@@ -137,16 +131,16 @@ def object_name(value: Any) -> str | None:
         return None
     if LOCAL in qualname or "<lambda>" in qualname:
         return None
-    # A worker holds the functions of the driver's script by value: there is nothing to compare.
-    if module not in _MAIN and not _is_there(value, module, qualname):
+    # A worker gets the functions of the driver's script by value: there is nothing to compare.
+    if module not in _MAIN and not _is_bound(value, module, qualname):
         return None
     return f"{module_name(module)}:{qualname}"
 
 
-def _is_there(value: object, module: str, qualname: str) -> bool:
+def _is_bound(value: object, module: str, qualname: str) -> bool:
     if module == "builtins" and isinstance(value, type):
-        return True  # NoneType and the like say that they are there, and are not
-    found: Any = sys.modules.get(module)
+        return True  # NoneType and the like have this module, which does not bind them
+    bound: Any = sys.modules.get(module)
     for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return found is value or (found == value and type(found) is type(value))
+        bound = getattr(bound, part, None)
+    return bound is value or (bound == value and type(bound) is type(value))

@@ -1,8 +1,8 @@
 """Keeps the source text of the user's modules as this process loaded them.
 
 Python does not keep the text of imported modules. This module reads the text when a class is
-declared and when a run begins. So if a file is edited later, neither the record of a run nor the
-imports in its workers change.
+declared and when a run begins. A later edit of the file then changes neither the record of a run
+nor the imports in its workers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ __all__ = [
     "INSTALLED",
     "PLAIN_LOADERS",
     "LoadedText",
+    "file_stamp",
     "importable_modules",
+    "is_loaded_or_on_disk",
     "keep_texts",
     "loaded_files",
     "loaded_modules",
@@ -36,16 +38,17 @@ __all__ = [
     "unload_other_texts",
 ]
 
-# Folders of installed packages, without code of the user.
+# Names of folders with installed packages, which are not the user's code.
 INSTALLED: Final = frozenset(
     ("site-packages", "dist-packages", "node_modules", "__pycache__", ".tox", ".nox")
 )
 _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
-_STDLIB_AS_NAMED = os.path.dirname(os.__file__) + os.sep
-_OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
+_UNRESOLVED_STDLIB = os.path.dirname(os.__file__) + os.sep
+_SUPERPARAMS = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 # Loaders that run the text of a file as it is; others may change it.
 PLAIN_LOADERS: Final = ("SourceFileLoader", "KeptLoader")
 _numbers = itertools.count(1)
+_loaded_at = time.time()
 
 
 @dataclass(eq=False)
@@ -53,11 +56,13 @@ class LoadedText:
     """The text of one loaded module.
 
     Attributes:
-        text: The content of its file when it was read.
-        is_sure: Whether this text was certainly loaded; otherwise the file may have been written
+        text: The content of the file when it was read.
+        is_sure: Whether this text was certainly loaded. Otherwise the file may have been written
             between the import and the reading.
-        stamp: The times, size and inode number of the file when it was read.
-        old_copy: The path of Python's compiled copy if that is older than the file.
+        stamp: The `file_stamp` of the file when it was read.
+        module: The module.
+        spec: The `__spec__` of the module, which is another one after a reload.
+        old_copy: The path of Python's compiled copy if the copy is older than the file.
         number: A number that differs for each kept text.
     """
 
@@ -70,30 +75,30 @@ class LoadedText:
     number: int = field(default_factory=lambda: next(_numbers))
 
 
-_held: dict[str, LoadedText] = {}  # by the resolved path of the file
-# The resolved path of each `__file__`, as it was at the import: a link may lead elsewhere later.
-# It is empty for modules of others.
+_texts: dict[str, LoadedText] = {}  # by the resolved path of the file
+# The resolved path of each `__file__` at the import, since a link may change later. It is empty for
+# modules that are not the user's.
 _paths: dict[str, str] = {}
-_checked_count: list[int] = [0]  # the number of loaded modules when all of them were last checked
+_n_checked: list[int] = [0]  # the number of loaded modules when all of them were last checked
 
 
 def keep_texts(name: str | None = None) -> None:
     """Keep the text of modules that were loaded or reloaded since the last call.
 
     Args:
-        name: A module in which a class was just declared: other modules are checked only if more
-            modules are loaded than before. Without a name, all modules are checked.
+        name: A module in which a class was just declared. Other modules are then checked only if
+            more modules are loaded than before.
     """
     if name is not None and name.partition(".")[0] == "superparams":
         return
-    if name is not None and len(sys.modules) == _checked_count[0]:
+    if name is not None and len(sys.modules) == _n_checked[0]:
         module = sys.modules.get(name)
         if module is not None:
-            _look_at(module)
+            _keep_text(module)
         return
-    _checked_count[0] = len(sys.modules)
+    _n_checked[0] = len(sys.modules)
     for module in list(sys.modules.values()):
-        _look_at(module)
+        _keep_text(module)
 
 
 def start_keeping_texts() -> None:
@@ -111,14 +116,19 @@ def _after_cell(result: object) -> None:
 
 def loaded_text(path: Path) -> LoadedText | None:
     """The text of the module that was loaded from the file at this resolved path."""
-    return _text_at(str(path))
+    return _loaded_text(str(path))
 
 
-def _text_at(path: str) -> LoadedText | None:
-    held = _held.get(path)
-    if held is None or held.module is None:
+def _loaded_text(path: str) -> LoadedText | None:
+    text = _texts.get(path)
+    if text is None or text.module is None:
         return None
-    return held if sys.modules.get(held.module.__name__) is held.module else None
+    return text if sys.modules.get(text.module.__name__) is text.module else None
+
+
+def is_loaded_or_on_disk(path: Path) -> bool:
+    """Whether there is a file at this resolved path, or was when a module was loaded from it."""
+    return path.is_file() or loaded_text(path) is not None
 
 
 def resolved_file(file: str) -> str:
@@ -130,39 +140,36 @@ def importable_modules(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
     """The names of the modules that Python itself loaded from these resolved paths.
 
     Returns:
-        The `__file__` and the resolved path of each module, by its name. The script that was
-        started is left out, and so are modules of other loaders, which change what they load.
+        The `__file__` and the resolved path of each module, by its name; without the script that
+        was started, and without modules of other loaders, which may change the text.
     """
-    found: dict[str, tuple[str, str]] = {}
-    for path in paths:
-        held = loaded_text(path)
-        module = None if held is None else held.module
-        if module is not None and not _is_main(module):
-            names = vars(module)
-            if type(names.get("__loader__")).__name__ in PLAIN_LOADERS:
-                found[module.__name__] = (names["__file__"], str(path))
-    return found
+    modules = {path: module for path, module in loaded_modules(paths) if not _is_main(module)}
+    return {
+        module.__name__: (vars(module)["__file__"], str(path))
+        for path, module in modules.items()
+        if type(vars(module).get("__loader__")).__name__ in PLAIN_LOADERS
+    }
 
 
 def replace_loaded_text(path: Path, text: bytes) -> None:
     """Record that the module loaded from `path` was changed in place and now runs this text."""
-    before = _held[str(path)]
-    _held[str(path)] = LoadedText(text, True, file_stamp(str(path)), before.module, before.spec)
+    old = _texts[str(path)]
+    _texts[str(path)] = LoadedText(text, True, file_stamp(str(path)), old.module, old.spec)
 
 
-def loaded_modules(paths: Mapping[Path, Any]) -> Iterator[tuple[Path, ModuleType]]:
+def loaded_modules(paths: Iterable[Path]) -> Iterator[tuple[Path, ModuleType]]:
     """The loaded modules of the files at these resolved paths, if their text is kept."""
     for path in paths:
-        held = loaded_text(path)
-        if held is not None and held.module is not None:
-            yield path, held.module
+        text = loaded_text(path)
+        if text is not None and text.module is not None:
+            yield path, text.module
 
 
 def loaded_files() -> list[Path]:
     """The files of all modules whose text is kept, except the script that was started."""
     from pathlib import Path
 
-    return [Path(path) for path, one in _held.items() if not _is_main(one.module)]
+    return [Path(path) for path, text in _texts.items() if not _is_main(text.module)]
 
 
 def unload_other_texts(texts: Mapping[str, bytes]) -> None:
@@ -171,13 +178,12 @@ def unload_other_texts(texts: Mapping[str, bytes]) -> None:
     A process that was used for an earlier run then imports them again, from the present texts.
     """
     keep_texts()
-    found = [(path, _text_at(path)) for path in texts]
-    held = {path: one for path, one in found if one is not None and not _is_main(one.module)}
-    if all(one.text == texts[path] for path, one in held.items()):
+    loaded = [(path, _loaded_text(path)) for path in texts]
+    own = {path: text for path, text in loaded if text is not None and not _is_main(text.module)}
+    if all(text.text == texts[path] for path, text in own.items()):
         return
-    modules = [one.module for one in held.values()]
     for name, module in list(sys.modules.items()):
-        if any(module is one for one in modules):
+        if any(module is text.module for text in own.values()):
             del sys.modules[name]
 
 
@@ -185,7 +191,7 @@ def _is_main(module: ModuleType | None) -> bool:
     return module is None or module.__name__ in ("__main__", "__mp_main__")
 
 
-def _look_at(module: ModuleType) -> None:
+def _keep_text(module: ModuleType) -> None:
     # Not by an attribute of the module, since that would load a lazily loaded module.
     try:
         names: dict[str, Any] = object.__getattribute__(module, "__dict__")
@@ -199,31 +205,35 @@ def _look_at(module: ModuleType) -> None:
         path = _paths[file] = _own_path(file)
     if not path:
         return
-    before, spec = _held.get(path), names.get("__spec__")
-    if before is not None and before.spec is not spec:  # reloaded: a link may lead elsewhere now
+    old, spec = _texts.get(path), names.get("__spec__")
+    if old is not None and old.spec is not spec:  # reloaded: a link may lead elsewhere now
         path = _paths[file] = _own_path(file)
-        before = _held.get(path)
-    if before is None or _is_replaced(before, module, spec):
-        _hold_file(path, module, names, spec)
+        old = _texts.get(path)
+    if old is None or _is_replaced(old, module, spec):
+        text = _read_text(module, names, path)
+        if text is not None:
+            _texts[path] = text
 
 
-def _is_replaced(before: LoadedText, module: ModuleType, spec: object) -> bool:
+def _is_replaced(old: LoadedText, module: ModuleType, spec: object) -> bool:
     """Whether the module was reloaded, or another one has taken its place."""
-    if before.module is module:
-        return before.spec is not spec
+    if old.module is module:
+        return old.spec is not spec
     # A script can be loaded twice, as `__main__` and by its name: the first one counts.
-    return all(one is not before.module for one in list(sys.modules.values()))
+    return all(x is not old.module for x in list(sys.modules.values()))
 
 
 def _own_path(file: str) -> str:
+    """The resolved path of a file of the user; empty for a file of others."""
     if not file.endswith(".py"):
         return ""
-    if file.startswith(_STDLIB_AS_NAMED) and "-packages" not in file:
-        return ""  # most loaded modules; to resolve all of their paths takes milliseconds
+    if file.startswith(_UNRESOLVED_STDLIB) and "-packages" not in file:
+        return ""  # most modules; to resolve all of their paths would take milliseconds
     folder, name = os.path.split(file)
     path = os.path.realpath(file) if os.path.islink(file) else _resolved(folder) + os.sep + name
-    is_foreign = path.startswith((_STDLIB, _OURS))
-    return "" if is_foreign or not INSTALLED.isdisjoint(path.split(os.sep)) else path
+    if path.startswith((_STDLIB, _SUPERPARAMS)) or not INSTALLED.isdisjoint(path.split(os.sep)):
+        return ""
+    return path
 
 
 @functools.cache
@@ -231,21 +241,23 @@ def _resolved(folder: str) -> str:
     return os.path.realpath(folder).rstrip(os.sep)
 
 
-def _hold_file(path: str, module: ModuleType, names: Mapping[str, Any], spec: Any) -> None:
+def _read_text(module: ModuleType, names: Mapping[str, Any], path: str) -> LoadedText | None:
+    spec = names.get("__spec__")
     text = getattr(names.get("__loader__"), "kept_text", None)
     if isinstance(text, bytes):  # imported in a run, from the texts that the run keeps
-        _held[path] = LoadedText(text, True, (), module, spec)
-        return
+        return LoadedText(text, True, (), module, spec)
     try:
-        with open(path, "rb") as opened:
-            status = os.fstat(opened.fileno())
-            text = opened.read()
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            text = file.read()
     except OSError:
-        return
+        return None
     copy = names.get("__cached__")
     old_copy = copy if isinstance(copy, str) and _is_older(copy, status) else None
-    is_sure = old_copy is None and not _is_written_since(status)
-    _held[path] = LoadedText(text, is_sure, _stamp(status), module, spec, old_copy)
+    # A file that was written, renamed or touched after this process began may be a newer one.
+    is_newer = max(status.st_mtime, status.st_ctime) > _process_start()
+    is_sure = old_copy is None and not is_newer
+    return LoadedText(text, is_sure, _stamp(status), module, spec, old_copy)
 
 
 def _is_older(compiled: str, status: os.stat_result) -> bool:
@@ -268,23 +280,13 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
-def _is_written_since(status: os.stat_result) -> bool:
-    """Whether a file was written, renamed or touched after this process began."""
-    return max(status.st_mtime, status.st_ctime) > _process_start()
-
-
-_loaded_at = time.time()
-_start: list[float] = []
-
-
+@functools.cache
 def _process_start() -> float:
-    """When this process began, in seconds since 1970; where unknown, when this was loaded."""
-    if not _start:
-        _start.append(_loaded_at)
-        with suppress(OSError, AttributeError, ValueError, IndexError):
-            with open("/proc/self/stat", encoding="utf-8") as stat:
-                fields = stat.read().rpartition(")")[2].split()
-            ticks = int(fields[19])  # field 22 of proc(5): start time after boot
-            age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-            _start[0] = time.time() - age
-    return _start[0]
+    """When this process began, in seconds since 1970; if unknown, when this module was loaded."""
+    with suppress(OSError, AttributeError, ValueError, IndexError):
+        with open("/proc/self/stat", encoding="utf-8") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        ticks = int(fields[19])  # field 22 of proc(5): start time after boot
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.time() - age
+    return _loaded_at

@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from superparams.adapters.content import items_of
+from superparams.adapters.libraries import adapter_for, adapter_of
 from superparams.identity.module_names import class_of
 from superparams.outcomes.return_checks import refuse_unrun
 
 __all__ = ["Frozen", "Refused", "checked", "frozen"]
 
-# Types whose values never change. Those of `_LATER` and of numpy are added when one is seen.
+# Types whose values never change. Those of `_LATER` and of libraries are added when one is seen.
 _FIXED: Final[set[type]] = {
     type(None),
     bool,
@@ -190,10 +191,16 @@ def _copied(x: Any, depth: int) -> Any:
         return _copied_dict(x.copy(), depth)
     if kind in _BYTES:
         return bytes(x)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and kind is numpy.ndarray and not x.dtype.hasobject:
-        return x.copy()
-    raise _HasNoCopy
+    copied = _record(x)
+    if copied is None:
+        raise _HasNoCopy
+    return copied
+
+
+def _record(x: Any) -> Any:
+    """The copy that the adapter of a value makes; None if there is none."""
+    adapter = adapter_of(x)
+    return None if adapter is None or adapter.record is None else adapter.record(x)
 
 
 def _copied_dict(items: dict[Any, Any], depth: int) -> dict[Any, Any]:
@@ -217,8 +224,10 @@ def _is_fixed(x: Any, kind: type[Any]) -> bool:
         return True
     if kind is dt.datetime or kind is dt.time:
         return x.tzinfo is None or type(x.tzinfo) is dt.timezone
-    numpy = sys.modules.get("numpy") if kind.__module__ == "numpy" else None
-    if numpy is None or not issubclass(kind, numpy.generic) or issubclass(kind, numpy.void):
+    adapter = adapter_for(kind)
+    if adapter is None or adapter.column_type is None or not adapter.is_immutable:
+        return False
+    if hasattr(x, "__dict__"):  # a class of the user's may have attributes, which can change
         return False
     _FIXED.add(kind)
     return True
@@ -246,5 +255,5 @@ def _detached(value: Any) -> Any:
         return value if _FIXED.issuperset(map(type, value)) else list(map(_detached, value))
     if kind is dict:
         return {name: _detached(one) for name, one in value.items()}
-    numpy = sys.modules.get("numpy")
-    return value.copy() if numpy is not None and isinstance(value, numpy.ndarray) else value
+    copied = _record(value)
+    return value if copied is None else copied

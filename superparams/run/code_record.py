@@ -11,50 +11,57 @@ from superparams.store.provenance.record import gather_later, save_source
 from superparams.store.runs.concurrent_runs import MOST_KEYS, save_keys
 from superparams.store.runs.folder import RunFolder
 
-__all__ = ["HURRIED", "PATIENCE", "Keeping"]
+__all__ = ["HURRIED", "PATIENCE", "CodeRecord"]
 
-# Seconds that a run waits at its end for what git and others tell; and when it ends early.
+# Seconds that the end of a run waits for git and the system to answer, and a run that ends early.
 PATIENCE: Final = 30.0
 HURRIED: Final = 0.3
 
 
-class Keeping:
-    """Puts what is known into the run folder, in a thread."""
+class CodeRecord:
+    """Writes code and environment into the run folder, in a thread.
+
+    Args:
+        job: The run. Git and the system are asked at once, before there is a folder.
+    """
 
     def __init__(self, job: Job) -> None:
-        """Begin to ask; where the answers go is told by `into`."""
         self._job = job
-        self._gathered = gather_later(job.project, job.root.parent)
+        self._answers = gather_later(job.project, job.root.parent)
         self._error: Exception | None = None
 
-    def into(self, run: RunFolder) -> None:
-        """Begin to write."""
+    def start(self, run: RunFolder) -> None:
+        """Start to write into the folder of the run."""
         self._run = run
-        self._thread = threading.Thread(target=self._keep, name="superparams-keeping", daemon=True)
+        self._thread = threading.Thread(target=self._write, name="superparams-record", daemon=True)
         self._thread.start()
 
-    def _keep(self) -> None:
+    def _write(self) -> None:
+        job = self._job
         try:
-            if self._job.plan.n_todo <= MOST_KEYS:
-                save_keys(self._run, self._job.todo_keys())
-            self._keep_source()
-            gathered = self._gathered.result(PATIENCE)
-            gathered.save(self._run)
-            if not gathered.is_whole:
-                raise TimeoutError("git did not tell what is not committed, or not in time")
-        except Exception as error:  # told by `end`; what is not known must not cost the results
+            if job.plan.n_todo <= MOST_KEYS:
+                save_keys(self._run, job.todo_keys())
+            # The texts of the files as they were when the run began.
+            save_source(
+                self._run, job.project, [], job.code.source, job.code.texts, job.code.libraries
+            )
+            answers = self._answers.result(PATIENCE)
+            answers.save(self._run)
+            if not answers.is_whole:
+                raise TimeoutError("git did not list all uncommitted changes in time")
+        except Exception as error:  # `finish` warns of it: a missing record must not cost results
             self._error = error
 
-    def _keep_source(self) -> None:
-        """The files as the run began with them, whatever they are by now."""
-        code = self._job.code
-        project = self._job.project
-        save_source(self._run, project, [], code.source, code.texts, code.libraries)
+    def finish(self, patience: float) -> None:
+        """Wait for the thread, and warn if the record is incomplete.
 
-    def end(self, patience: float) -> None:
-        """Wait for it so many seconds, and warn of what is missing."""
+        Args:
+            patience: Seconds to wait at most.
+        """
         self._thread.join(patience)
         error = TimeoutError("it takes too long") if self._thread.is_alive() else self._error
         if error is not None:
-            what = f"what is kept in {self._run.path} of the code and the machine is incomplete"
-            warn_user(f"{what}: {error!r}")
+            warn_user(
+                f"the record of the code and the machine in {self._run.path} is incomplete: "
+                f"{error!r}"
+            )

@@ -1,27 +1,26 @@
-"""Stopping where a setting failed, with the debugger of Python."""
+"""Opens the debugger of Python where a setting failed."""
 
 from __future__ import annotations
 
 import sys
 from types import TracebackType
 
-from superparams.errors import safe_text
-from superparams.executor.worker import is_library_frame, skip_library_frames, traceback_text
+from superparams.errors import is_library_frame, safe_text, skip_library_frames, traceback_text
 
 __all__ = ["post_mortem"]
 
 
 def post_mortem(error: BaseException) -> None:
-    """Open pdb on the user's frame that raised `error`; returns when the user goes on.
+    """Open pdb at the line of the user's code that raised an error, until the user goes on.
 
     Raises:
-        KeyboardInterrupt: When the user quits the debugger, or there is nobody to ask.
+        KeyboardInterrupt: When the user quits the debugger, or if standard input has ended.
     """
     _say(traceback_text(error).rstrip())
     trace = _to_last_of_users(skip_library_frames(error.__traceback__))
-    if trace is None:  # what `run` returned is wrong, so that it runs no more
+    if trace is None:  # `run` has returned something wrong: there is no line to show
         return
-    import pdb  # a tenth of what a run has to load, and seldom of use
+    import pdb  # it takes a tenth of the time that imports of a run take, and is seldom needed
 
     _say("c: go on with the next setting, q: end the run")
     debugger = pdb.Pdb()
@@ -32,17 +31,17 @@ def post_mortem(error: BaseException) -> None:
 
 
 def _to_last_of_users(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of ours at its end: pdb opens the last one."""
+    """A traceback that ends in the user's code, since pdb opens its last frame."""
     frames: list[TracebackType] = []
     while trace is not None:
         frames.append(trace)
         trace = trace.tb_next
     while frames and is_library_frame(frames[-1]):
         frames.pop()
-    made: TracebackType | None = None
-    for one in reversed(frames):
-        made = TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
-    return made
+    shortened: TracebackType | None = None
+    for frame in reversed(frames):
+        shortened = TracebackType(shortened, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return shortened
 
 
 def _say(text: str) -> None:

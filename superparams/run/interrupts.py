@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a run: asked once, finish what runs; asked again, stop now."""
+"""Ctrl-C and SIGTERM during a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from superparams.executor.engines.contract import Control
 from superparams.executor.payload import pack
-from superparams.executor.worker import Program, Worker
+from superparams.executor.program import Program
+from superparams.executor.worker import Worker
 from superparams.views.notebook import in_notebook
 
 __all__ = ["Interrupts"]
@@ -22,11 +23,12 @@ LONG: Final = frozenset({Worker.run.__code__, Program.prepare.__code__, pack.__c
 
 
 class Interrupts:
-    """While entered, signals end the run through its `Control` instead of the process.
+    """A context in which signals end the run, by its `Control`, and not the process.
 
-    The first Ctrl-C drains: what runs may finish. The second stops now, a third leaves whatever
-    it is that does not. SIGTERM stops now, and the process ends with 143 once everything is
-    recorded. Only the main thread can catch signals; elsewhere they stay as they are.
+    After the first Ctrl-C, running settings may finish. The second stops them. A third raises
+    KeyboardInterrupt wherever the main thread is. SIGTERM stops running settings, and the process
+    ends with status 143 once everything is recorded. Only the main thread can catch signals; in
+    other threads this context does nothing.
     """
 
     def __init__(self, control: Control) -> None:
@@ -39,7 +41,7 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number, handler in ((signal.SIGINT, self._on_int), (signal.SIGTERM, self._on_term)):
                 if signal.getsignal(number) in (signal.SIG_IGN, None):
-                    continue  # whoever ignores it means it
+                    continue  # the script ignores it on purpose
                 self._before[number] = signal.signal(number, handler)
         return self
 
@@ -50,17 +52,17 @@ class Interrupts:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether somebody pressed Ctrl-C."""
+        """Whether the user pressed Ctrl-C."""
         return self._control.interrupted
 
     @property
     def is_hurried(self) -> bool:
-        """Whether the run was to stop now, not when what runs is finished."""
+        """Whether the run stops without waiting for running settings."""
         return self._control.stopping
 
     @contextlib.contextmanager
     def expected(self) -> Generator[None]:
-        """Where a KeyboardInterrupt is no error when it was asked for."""
+        """A context in which a KeyboardInterrupt is no error if signals stopped the run."""
         try:
             yield
         except KeyboardInterrupt:
@@ -88,13 +90,13 @@ class Interrupts:
 
     def _stop(self, frame: FrameType | None) -> None:
         self._control.stop()
-        # Engines see that by themselves, and nothing is torn in two; but what may take long in
-        # this thread does not: a setting, a factory, or the packing of what they made.
+        # Engines look at `Control`, so that no work is cut in two. Code that may take long in this
+        # thread does not: a setting, a factory, or the packing of the payload.
         if _is_in(frame, LONG):
             raise KeyboardInterrupt
 
     def _is_elsewhere(self, number: int) -> bool:
-        """Whether this is a process that a setting forked: there the signal does as before."""
+        """Whether a setting forked this process; there, a signal acts as before the run."""
         if os.getpid() == self._pid:
             return False
         signal.signal(number, self._before.get(number, signal.SIG_DFL))
@@ -111,6 +113,6 @@ def _is_in(frame: FrameType | None, codes: Collection[CodeType]) -> bool:
 
 
 def _say(text: str) -> None:
-    # It interrupted a print; nobody listens; it is closed.
+    # The signal came during another print, or stderr is closed.
     with contextlib.suppress(RuntimeError, OSError, ValueError):
         print(f"\n{text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A run about to start: its space, its code, and what of it there is to do."""
+"""A run that is about to start: its space, its code and its plan."""
 
 from __future__ import annotations
 
@@ -13,55 +13,71 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from superparams.declare import legacy
-from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.experiment import Experiment, name_of, notes_of_fields
 from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
 from superparams.errors import RunError
+from superparams.executor.code_names import generators_of
 from superparams.executor.code_snapshot import Snapshot
-from superparams.executor.engines.contract import Engine, Options
+from superparams.executor.engines.contract import Engine
 from superparams.executor.engines.registry import check, find
+from superparams.executor.payload.script_data import notes_of_data
 from superparams.executor.process_state import ProcessState, differences
-from superparams.executor.process_state.imported_packages import generators_of
 from superparams.executor.process_state.random_generators import CANNOT_SEED
-from superparams.executor.worker import Program
+from superparams.executor.program import Program
 from superparams.identity.code.fingerprint import Code, fingerprint
-from superparams.identity.code.project import project_root
-from superparams.identity.code.script_changes import note_of_changes
+from superparams.identity.code.main_script import in_notebook, notebook_file
+from superparams.identity.code.roots import project_root
+from superparams.identity.code.script_changes import notes_of_changes
 from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
-from superparams.run.options import Policy, RunOptions
+from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
-from superparams.store.names.field_owners import FIELDS_OF, owned_fields
-from superparams.store.names.meanings import MEANINGS, Named, as_json, declared_names
-from superparams.store.names.name_changes import renamed_since
+from superparams.space.groups import size_of
+from superparams.store.names.field_owners import FIELDS_OF, field_conditions
+from superparams.store.names.meanings import MEANINGS, NamedPoints, declared_names, names_to_json
+from superparams.store.names.renames import renamed_since
 from superparams.store.runs.folder import RunFolder, has_records
-from superparams.store.runs.notebook_folder import home_of
-from superparams.store.runs.results_path import results_folder
+from superparams.store.runs.results_folder import (
+    FILE,
+    home_of,
+    note_of_other_file,
+    relative_file,
+    results_folder,
+)
 from superparams.store.staleness.acceptances import equivalent
 from superparams.store.table.column_order import ORDER_OF, declared_order
 from superparams.store.table.index import read_index
 
 __all__ = ["Job", "prepare"]
 
-_MOST_RUNS: Final = 50  # of which is looked up how they were set up, the newest
+_MOST_RUNS: Final = 50  # the newest runs whose set-up is compared with that of now
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run about to start; nothing has been written yet.
+    """A run that is about to start; nothing has been written yet.
 
-    root: the folder of the experiment's results; codes: the fingerprint of its code, and those
-    accepted as equivalent; names: those of points, where they have changed since the last run;
-    carrier: the engine, None where `RunOptions` has none; process_notes: what
-    workers do without, or do otherwise than before.
+    Attributes:
+        space: The settings.
+        options: The options of the run.
+        carrier: The engine; None where `RunOptions` has none.
+        root: The folder of the experiment's results.
+        program: What workers need.
+        code: The fingerprint of the code.
+        codes: Its digest, and those of code that was accepted as equivalent.
+        plan: Which settings are to run.
+        process_notes: Notes on state of this process that workers do not have, or have otherwise
+            than in earlier runs.
+        returned: Checks what `run` returns.
+        names: The names of points, if they have changed since the last run.
     """
 
     space: Experiment
-    options: Options
-    policy: Policy
+    options: RunOptions
     carrier: Engine | None
     root: Path
     program: Program
@@ -70,22 +86,26 @@ class Job:
     plan: Plan
     process_notes: list[str]
     returned: Returned
-    names: list[Named] | None = None
+    names: list[NamedPoints] | None = None
 
     @cached_property
     def project(self) -> Path:
-        """The root of the project of the experiment; of one without a file, where we are."""
+        """The root of the experiment's project; without a file, the working directory."""
         file = module_file(type(self.space).__module__)
         return Path.cwd() if file is None else project_root(file)
 
     @property
     def notes(self) -> list[str]:
-        """What to tell of the experiment beside its outcomes."""
-        told = [*looks_secret(self.space), *legacy.notes_of(self.space)]
-        return [*self.returned.notes, *self.code.notes, *told, *self.process_notes]
+        """Notes for the user, beside the outcomes."""
+        space = self.space
+        of_fields = [*looks_secret(space), *notes_of_fields(space), *legacy.notes_of(space)]
+        return [*self.returned.notes, *self.code.notes, *of_fields, *self.process_notes]
 
     def todo_keys(self) -> bytes:
-        """The keys of all settings that there are to run, 16 bytes each."""
+        """The keys of all settings to run, 16 bytes each."""
+        if self.plan.keys is not None:
+            data = self.plan.keys.buffers()[1]
+            return b"".join(data[16 * one.start : 16 * one.stop] for one in self.plan.todo)
         keys = self.program.keys
         return b"".join(keys[index].to_bytes(16, "big") for one in self.plan.todo for index in one)
 
@@ -94,7 +114,7 @@ class Job:
         return ", ".join(f"{name}={x!r}" for name, x in self.program.row(index).items())
 
     def constants(self) -> dict[str, dict[str, str]]:
-        """The fields that are not searched, with those inside groups that are."""
+        """The fields that are not searched, also those inside of groups that are."""
         digests = {**self.program.keys.digests, **fixed_inside(self.space)}
         return {
             name: {"value": _shown_inside(self.space, name), "digest": key_text(digest)}
@@ -102,52 +122,61 @@ class Job:
         }
 
     def manifest(self, engine: str) -> dict[str, Any]:
-        """What the run folder tells of it."""
+        """The content of run.json."""
         shown = dict(shown_fields(self.space))
+        file = _file_of(type(self.space))
         return {
             "experiment": self.program.name,
             "space": repr(self.space),
+            FILE: None if file is None else relative_file(file, self.root.parent),
             "overrides": {name: shown[name] for name in given_fields(self.space)},
             "constants": self.constants(),
             "settings": self.plan.size,
             "todo": self.plan.n_todo,
             "engine": engine,
-            "num_proc": self.options.num_proc,
+            "num_proc": self.options.of_engine.num_proc,
             "code": self.code.digest,
             "parts": self.code.parts,
             "surroundings": self.program.surroundings.shown(self.project),
             "notes": self.notes,
-            FIELDS_OF: owned_fields(self.space),
+            FIELDS_OF: field_conditions(self.space),
             ORDER_OF: declared_order(self.space),
-            MEANINGS: as_json(declared_names(self.space, self.program.keys.of_point)),
+            MEANINGS: names_to_json(declared_names(self.space, self.program.keys.of_point)),
         }
 
 
+def _file_of(cls: type[Experiment]) -> Path | None:
+    """The file of the class: a module, a script or a notebook; None if it is not known."""
+    if cls.__module__ == "__main__" and in_notebook():
+        return notebook_file()
+    return module_file(cls.__module__)
+
+
 def _shown_inside(params: Any, name: str) -> str:
-    """How the field of a dotted name is shown."""
+    """The text for the field with a dotted name."""
     head, _, rest = name.partition(".")
     return _shown_inside(params.__dict__[head], rest) if rest else dict(shown_fields(params))[head]
 
 
-def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
-    """Find out what there is to do; nothing is written.
+def prepare(space: Experiment, options: RunOptions) -> Job:
+    """Find out which settings are to run; nothing is written.
 
     Raises:
-        EngineError: When the engine cannot do what is asked of it.
-        StoreError: When `results` is a file, or what is recorded cannot be read.
-        RunError: When there is no ``run``, or the text of the code that this process has imported
-            is not known; otherwise as `superparams.run.plan.plan`.
+        EngineError: When the engine does not support an option.
+        StoreError: When `results` is a file, or the records cannot be read.
+        RunError: When there is no ``run``, when the text of imported code is not known, and as
+            `superparams.run.plan.plan`.
     """
-    cls, options, policy = type(space), asked.options, asked.policy
+    cls = type(space)
     if cls.run is Experiment.run:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
     _refuse_unrun(cls)
     legacy.refuse_old_hook(cls)
-    carrier = None if asked.engine is None else find(asked.engine)
+    carrier = None if options.carrier is None else find(options.carrier)
     if carrier is not None:
-        check(carrier, options)
+        check(carrier, options.of_engine)
     name = name_of(cls)
-    folder = results_folder(results)
+    folder = results_folder(options.results)
     code = fingerprint(cls)
     _refuse_unknown(code)
     root, about_root = home_of(folder, name, code.digest)
@@ -156,23 +185,23 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
     in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
     snapshot = Snapshot(texts, importable_modules(code.texts), in_order)
     surroundings = ProcessState.here()
-    program = Program(space, options.num_proc, name, Keys(space), snapshot)
+    program = Program(space, options.of_engine.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings
     codes = equivalent(root, code.digest)
     recorded = read_index(root) if has_records(root) else None
     planned = plan(
-        program.keys, space.n_settings, recorded, codes, resume=policy.resume, only=policy.only
+        program.keys, size_of(space), recorded, codes, resume=options.resume, only=options.only
     )
     notes: list[str] = [] if about_root is None else [about_root]
+    if recorded is not None:
+        notes += note_of_other_file(root, _file_of(cls), code.digest)
     names, about_names = (None, []) if recorded is None else renamed_since(root, space)
     notes += about_names
     made = Returned(cls)
-    job = Job(
-        space, options, policy, carrier, root, program, code, codes, planned, notes, made, names
-    )
+    job = Job(space, options, carrier, root, program, code, codes, planned, notes, made, names)
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and planned.n_todo and carrier.name not in ("serial", "threads"):
-        program.script_changes = note_of_changes(code)
+        program.script_notes = [*notes_of_changes(code), *notes_of_data()]
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
     if carrier is not None and carrier.name == "threads" and program.generators is not None:
@@ -180,27 +209,27 @@ def prepare(space: Experiment, asked: RunOptions, results: str | Path) -> Job:
         notes.append(CANNOT_SEED)
     if recorded is not None and planned.done:
         keys = planned.keys
-        if keys is None:  # of a space so large that what is recorded was looked up in it
+        if keys is None:  # the space is so large that recorded keys were looked up in it
             keys = inside(program.keys, recorded.keys)
         notes += _set_up_otherwise(job, runs_of_done(keys, recorded, codes))
     return job
 
 
 def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
-    """A note if skipped rows were made with other process-wide settings than those of now."""
+    """A note if skipped settings ran with other process-wide options than those of now."""
     now = job.program.surroundings.shown(job.project)
-    told: dict[str, None] = {}
+    changes: dict[str, None] = {}
     for name in list(runs)[-_MOST_RUNS:]:
         then = RunFolder(job.root / "runs" / name).manifest().get("surroundings")
         if isinstance(then, dict):
-            told.update(dict.fromkeys(differences(cast("dict[str, Any]", then), now)))
-    if not told:
+            changes.update(dict.fromkeys(differences(cast("dict[str, Any]", then), now)))
+    if not changes:
         return []
-    return [f"skipped settings ran with a different set-up: {'; '.join(told)}"]
+    return [f"skipped settings ran with a different set-up: {'; '.join(changes)}"]
 
 
 def _refuse_unrun(cls: type[Experiment]) -> None:
-    """Say before anything runs that a ``run`` with a ``yield`` would not."""
+    """Refuse a ``run`` with a ``yield``: a call of it runs nothing."""
     if inspect.isgeneratorfunction(cls.run) or inspect.isasyncgenfunction(cls.run):
         raise RunError(
             f"{cls.__name__}.run() has a yield, so a call runs none of its code; collect what it "
@@ -209,7 +238,7 @@ def _refuse_unrun(cls: type[Experiment]) -> None:
 
 
 def _refuse_unknown(code: Code) -> None:
-    """No run of code that is of no text that is known: it could not be recorded, nor be sent."""
+    """Refuse code whose text is not known: it could neither be recorded nor sent to workers."""
     if not code.unknown:
         return
     what = f"{', '.join(code.unknown)} in memory is not what the file holds: "

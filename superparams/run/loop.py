@@ -1,8 +1,8 @@
-"""The one loop: plan, hand out, record, show, and give back the table."""
+"""A run: plan it, hand out its settings, record and show their outcomes, and make the table."""
 
 from __future__ import annotations
 
-import concurrent.futures  # its pool of processes loads when it is asked for
+import concurrent.futures  # loads its pool of processes on first use
 import contextlib
 import dataclasses
 import os
@@ -15,28 +15,27 @@ import pyarrow as pa
 
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.keys import Keys
-from superparams.errors import RunError, SettingFailed
+from superparams.errors import RunError, SettingFailed, traceback_text
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
-from superparams.executor.code_snapshot import installed
+from superparams.executor.code_snapshot import importing_from
 from superparams.executor.engines.contract import Control
-from superparams.executor.payload.own_process import Origin
-from superparams.executor.worker import traceback_text
+from superparams.executor.fork_guard import ForkGuard
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import counts, seconds
-from superparams.run.code_record import HURRIED, PATIENCE, Keeping
+from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
 from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
-from superparams.run.options import Policy, RunOptions, asked
+from superparams.run.options import RunOptions
 from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
+from superparams.space.groups import size_of
 from superparams.store.ledger.writer import Ledger
 from superparams.store.results import Results
-from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, going_on
+from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in_progress
 from superparams.store.runs.folder import RunFolder, State, has_records
-from superparams.store.runs.notebook_folder import home_of
-from superparams.store.runs.report import keep_report
-from superparams.store.runs.results_path import results_folder
+from superparams.store.runs.report import save_report
+from superparams.store.runs.results_folder import home_of, results_folder
 from superparams.store.table.index import read_index
 from superparams.store.table.merge import compact
 from superparams.views.notebook import in_one_line
@@ -45,74 +44,67 @@ from superparams.views.result_tables import summary_of
 
 __all__ = ["results_of", "run_all"]
 
-MOST_OF_PYTHON: Final = 61  # workers of a pool of Python itself on Windows, which refuses more
+MOST_OF_PYTHON: Final = 61  # workers: more are refused by Python's own pool on Windows
 
 
 def run_all(
     space: Experiment,
+    options: RunOptions,
     *,
-    results: str | Path,
     control: Control | None = None,
     has_summary: bool = True,
-    **how: Any,
 ) -> Results:
     """Run the settings of a space that are not done yet; see `Experiment.run_all`.
 
     Args:
         space: What to run.
-        results: The folder of results.
-        control: Ends the run early, and tells whether somebody asked for that.
+        options: How to run it.
+        control: Ends the run early, and says whether the user asked for that.
         has_summary: Whether to end with a line of counts at a terminal.
-        how: All else that `Experiment.run_all` takes.
     """
-    what = asked(**how)
     control = control or Control()
-    if what.engine is not None:
-        return _run(space, what, results, control, has_summary)
-    num_proc = min(what.options.num_proc, MOST_OF_PYTHON)
-    options = dataclasses.replace(what.options, num_proc=num_proc)
+    if options.carrier is not None:
+        return _run(space, options, control, has_summary)
+    num_proc = min(options.of_engine.num_proc, MOST_OF_PYTHON)
     with concurrent.futures.ProcessPoolExecutor(num_proc) as pool:
-        what = dataclasses.replace(what, engine=pool, options=options)
-        return _run(space, what, results, control, has_summary)
+        options = dataclasses.replace(options, engine=pool, num_proc=num_proc)
+        return _run(space, options, control, has_summary)
 
 
-def _run(
-    space: Experiment, what: RunOptions, results: str | Path, control: Control, has_summary: bool
-) -> Results:
+def _run(space: Experiment, options: RunOptions, control: Control, has_summary: bool) -> Results:
     _keep_standard_files()
-    origin, name = Origin(), type(space).__name__
+    fork_guard, name = ForkGuard(), type(space).__name__
     try:
-        return _run_here(space, what, results, control, has_summary, origin)
+        return _run_here(space, options, control, has_summary, fork_guard)
     except BaseException as error:
-        origin.check(name, error)
+        fork_guard.check(name, error)
         raise
     finally:
-        origin.check(name)
+        fork_guard.check(name)
 
 
 def _run_here(
     space: Experiment,
-    what: RunOptions,
-    results: str | Path,
+    options: RunOptions,
     control: Control,
     has_summary: bool,
-    origin: Origin,
+    fork_guard: ForkGuard,
 ) -> Results:
     began = time.monotonic()
-    job = prepare(space, what, results)
-    origin.check(type(space).__name__)
-    has_progress = what.policy.progress
+    job = prepare(space, options)
+    fork_guard.check(type(space).__name__)
+    has_progress = options.progress
     run = shown = None
     if job.plan.n_todo:
-        run, shown = _execute(job, control, origin)
+        run, shown = _execute(job, control, fork_guard)
     elif has_progress:
-        _tell(job.plan)
+        _say_plan(job.plan)
     found = _results(job, run, control.notes)
     found.elapsed = time.monotonic() - began if run else None
     if has_summary and has_progress:
         conclude(lambda: summary_of(found, found.elapsed), shown)
-    told = [note for note in found.notes if note not in found.lost]  # of those, it was warned
-    for note in told if has_progress else ():
+    notes = [note for note in found.notes if note not in found.lost]  # a warning had those
+    for note in notes if has_progress else ():
         say(f"note: {note}")
     if type(space).report is not Experiment.report:
         found.report = _report(space, found)
@@ -120,30 +112,32 @@ def _run_here(
 
 
 def _keep_standard_files() -> None:
-    """Have 0, 1 and 2 taken, which a daemon closes: what C code prints must not hit the ledger."""
+    """Open the file descriptors 0, 1 and 2 if a daemon closed them.
+
+    Otherwise the ledger could get such a number, and prints of C code would be written into it.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # It gets the lowest number that is free, which is this one; for workers too.
-            made = os.open(os.devnull, os.O_RDWR)
-            if made == number:
-                os.set_inheritable(made, True)
-            else:  # another thread was quicker, or the number is taken by what is no file
-                os.close(made)
+            lowest = os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            if lowest == number:
+                os.set_inheritable(lowest, True)  # workers need it, too
+            else:  # another thread was quicker, or something other than a file has the number
+                os.close(lowest)
 
 
 def _report(space: Experiment, found: Results) -> Path | None:
-    """Call the `report` method of the experiment; its failure must not lose results."""
+    """Call `report` of the experiment; if it fails, that is a warning."""
     try:
-        return keep_report(found.root, space.report(found))
+        return save_report(found.root, space.report(found))
     except Exception as error:
         what = f"{type(space).__name__}.report() failed: {traceback_text(error)}"
         warn_user(what.rstrip(), RuntimeWarning)
         return None
 
 
-def _tell(planned: Plan) -> None:
+def _say_plan(planned: Plan) -> None:
     parts = [
         (planned.done, "done by the same code: skipped"),
         (planned.stale, "made by other code: run again"),
@@ -151,43 +145,42 @@ def _tell(planned: Plan) -> None:
         (planned.others, "not asked for: left out"),
         (planned.repeated, "more than once in the space: run once"),
     ]
-    told = "; ".join(f"{count:,} {what}" for count, what in parts if count)
-    if told:
-        settings = counted(planned.size, "setting")
-        say(f"{settings}: {told}")
+    text = "; ".join(f"{count:,} {what}" for count, what in parts if count)
+    if text:
+        say(f"{counted(planned.size, 'setting')}: {text}")
 
 
-def _execute(job: Job, control: Control, origin: Origin) -> tuple[RunFolder, Progress]:
+def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFolder, Progress]:
     assert job.carrier is not None
-    keeping = Keeping(job)
+    record = CodeRecord(job)
     run = RunFolder.create(job.root, job.manifest(job.carrier.name))
-    keeping.into(run)
+    record.start(run)
     with Heartbeat(run):
-        return _execute_in(run, keeping, job, control, origin)
+        return _execute_in(run, record, job, control, fork_guard)
 
 
 def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
-    """Note which other runs of the experiment are in progress: in the results if not at once."""
-    for other in going_on(job.root, run):
+    """Note which other runs of the experiment are in progress; without progress, in the results."""
+    for other in runs_in_progress(job.root, run):
         keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
-        note = other.told(job.program.name, keys)
-        if job.policy.progress:
+        note = other.note(job.program.name, keys)
+        if job.options.progress:
             say(f"note: {note}")
         else:
             control.note([note])
 
 
 def _execute_in(
-    run: RunFolder, keeping: Keeping, job: Job, control: Control, origin: Origin
+    run: RunFolder, record: CodeRecord, job: Job, control: Control, fork_guard: ForkGuard
 ) -> tuple[RunFolder, Progress]:
-    policy, carrier = job.policy, job.carrier
+    asked, carrier = job.options, job.carrier
     assert carrier is not None
-    options = dataclasses.replace(job.options, folder=run.path)
-    if policy.debug:
+    options = dataclasses.replace(asked.of_engine, folder=run.path)
+    if asked.debug:
         job.program.on_failure = post_mortem
     _tell_others(job, run, control)
-    if policy.progress:
-        _tell(job.plan)
+    if asked.progress:
+        _say_plan(job.plan)
     shown = Progress(
         type(job.space).__name__,
         job.plan.n_todo,
@@ -195,9 +188,9 @@ def _execute_in(
         activity=carrier.activity,
         label=job.label,
         style=Progress.style_for(
-            policy.progress and not policy.debug, in_process=carrier.name == "serial"
+            asked.progress and not asked.debug, in_process=carrier.name == "serial"
         ),
-        options=job.options,
+        options=options,
         control=control,
     )
     state: State = "interrupted"
@@ -207,49 +200,51 @@ def _execute_in(
             Ledger(run.ledger) as ledger,
             Interrupts(control) as interrupts,
             shown,
-            installed(job.program.snapshot),  # for what is imported here while it goes on
+            importing_from(job.program.snapshot),  # for what is imported here while it goes on
         ):
             batches = carrier.execute(job.program, job.plan.todo, options, control)
             with interrupts.expected():
-                for batch in _recorded(batches, ledger, origin):
+                for batch in _recorded(batches, ledger, fork_guard):
                     met = counts(batch)
-                    shown.add(met, seconds(batch) if policy.progress else None)
+                    shown.add(met, seconds(batch) if asked.progress else None)
                     job.returned.add(batch, met.get("done", 0))
-                    _mind_failures(batch, shown, policy, control)
+                    _heed_failures(batch, shown, asked, control)
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
         known: dict[str, Any] = {"counts": shown.counts, "payload": control.payload}
         if control.notes or job.returned.notes:
             known["notes"] = [*job.notes, *control.notes]
-        _finish(run, state, is_hurried, keeping, known)
+        _finish(run, state, is_hurried, record, known)
     _leave_if_asked(interrupts, shown, job)
     return run, shown
 
 
-def _recorded(batches: Iterator[bytes], ledger: Ledger, origin: Origin) -> Iterator[pa.RecordBatch]:
-    """Outcomes, once they are in the ledger."""
+def _recorded(
+    batches: Iterator[bytes], ledger: Ledger, fork_guard: ForkGuard
+) -> Iterator[pa.RecordBatch]:
+    """Outcomes that are in the ledger."""
     try:
         for data in batches:
-            origin.check("a setting")
+            fork_guard.check("a setting")
             yield from ledger.append(data)
     finally:
-        origin.check("a setting")
+        fork_guard.check("a setting")
         close = getattr(batches, "close", None)
         if close is not None:
             close()
 
 
-def _mind_failures(
-    batch: pa.RecordBatch, shown: Progress, policy: Policy, control: Control
+def _heed_failures(
+    batch: pa.RecordBatch, shown: Progress, options: RunOptions, control: Control
 ) -> None:
-    if policy.on_error == "raise":
+    if options.on_error == "raise":
         _raise_first_failure(batch)
-    most = policy.max_failures
+    most = options.max_failures
     if most is not None and shown.n_failed >= most and not control.draining:
         control.drain()
         left = shown.n_left
-        if policy.progress and left:
+        if options.progress and left:
             what = f"{shown.n_failed:,} failed (max_failures={most:,})"
             say(f"{what}: finishing what runs, {left:,} left")
 
@@ -259,8 +254,8 @@ def _raise_first_failure(batch: pa.RecordBatch) -> None:
         if status != "done":
             row = {name: batch.column(name)[at].as_py() for name in batch.schema.names}
             params = [f"{n[6:]}={x!r}" for n, x in row.items() if n.startswith("param.")]
-            told = f"setting {row['key']} ({', '.join(params)}) {status}: {row['error']}"
-            raise SettingFailed(f"{told}\n{row['traceback'] or ''}".rstrip())
+            what = f"setting {row['key']} ({', '.join(params)}) {status}: {row['error']}"
+            raise SettingFailed(f"{what}\n{row['traceback'] or ''}".rstrip())
 
 
 def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
@@ -270,50 +265,50 @@ def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
         if not interrupts.is_hurried:
             compact(job.root)  # the table has what ran
         todo = counted(job.plan.n_todo, "setting")
-        told = f"{shown.n_ended:,} of {todo} ran; run it again for the rest"
-        raise in_one_line(KeyboardInterrupt(told))
+        text = f"{shown.n_ended:,} of {todo} ran; run it again for the rest"
+        raise in_one_line(KeyboardInterrupt(text))
 
 
 def _finish(
-    run: RunFolder, state: State, is_hurried: bool, keeping: Keeping, known: dict[str, Any]
+    run: RunFolder, state: State, is_hurried: bool, record: CodeRecord, known: dict[str, Any]
 ) -> None:
-    # Where there is an error, or someone waits for the end, that comes first.
+    # An error of the run, or a user who waits for its end, comes first.
     with contextlib.suppress(Exception) if is_hurried else contextlib.nullcontext():
         try:
-            keeping.end(HURRIED if is_hurried else PATIENCE)
-        finally:  # what it warns of is an error where warnings are
+            record.finish(HURRIED if is_hurried else PATIENCE)
+        finally:  # its warning may be an error
             run.finish(state, **known)
 
 
 def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
-    """All that is recorded of an experiment, or of a space; see `Experiment.results`."""
+    """The recorded results of an experiment, or of a space; see `Experiment.results`."""
     cls, space = (of, None) if isinstance(of, type) else (type(of), of)
     folder, code = results_folder(results), fingerprint(cls)
     root = home_of(folder, name_of(cls), code.digest).folder
     found = Results.load(root, code=code, of=of)
     if space is None:
         return found
-    keys, index = Keys(space), read_index(root)
-    if is_sparse(keys, space.n_settings, index):
+    keys, index, size = Keys(space), read_index(root), size_of(space)
+    if is_sparse(keys, size, index):
         return found.of_keys(inside(keys, index.keys))
-    if space.n_settings > LARGEST_PLAN:
+    if size > LARGEST_PLAN:
         raise RunError(
-            f"a space of {space.n_settings:,} settings is too large to be looked up (at most "
+            f"a space of {size:,} settings is too large to be looked up (at most "
             f"{LARGEST_PLAN:,}): take {cls.__name__}.results() and its where()"
         )
-    return found.of_keys(all_keys(keys, space.n_settings))
+    return found.of_keys(all_keys(keys, size))
 
 
 def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
     """The rows of this space, in its order; none is read yet."""
-    told: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
+    known: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
     if not has_records(job.root):
-        found = Results.empty(job.root, **told)
+        found = Results.empty(job.root, **known)
     else:
         if run is not None or job.names is not None:
             # A table that cannot be written is an error after a run.
             compact(job.root, names=job.names)
-        found = _of_space(Results.load(job.root, **told), job, run.name if run else "")
+        found = _of_space(Results.load(job.root, **known), job, run.name if run else "")
     found.notes = (*job.notes, *notes, *found.notes)
     return found
 
@@ -326,6 +321,6 @@ def _of_space(found: Results, job: Job, run: str) -> Results:
         if is_sparse(job.program.keys, job.plan.size, index):
             return found.of_keys(inside(job.program.keys, index.keys))
     keys = job.plan.keys_of(job.program.keys)
-    if keys is None:  # too many to be compared: what this run did
+    if keys is None:  # too many to be compared: the rows of this run
         return found.of_runs(run)
     return found.of_keys(keys)

@@ -1,160 +1,228 @@
-"""The options of a run: the engine, and what to do with recorded and with failed settings."""
+"""The options of a run, each with its type, its default and a sentence of help.
+
+`Experiment.run_all`, the flags of the command and the tables in `docs/` have the options of
+`RunOptions`: flags are made from them, and tests compare the others with them.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import operator
-from collections.abc import Iterable
-from concurrent.futures import Executor
-from dataclasses import dataclass, fields, replace
-from typing import Any, Final, Literal, SupportsIndex, cast, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypedDict, cast, get_args
 
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError
+from superparams.errors.user_lines import warn_user
 from superparams.executor.engines.contract import (
     Engine,
     EngineName,
     Options,
     has_processes,
 )
+from superparams.executor.engines.option_fields import BadValue, one_of, option, settle, whole
 from superparams.executor.engines.registry import check, find
-from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.outcomes.outcome import Status
-from superparams.run.plan import OnError, Only
 
-__all__ = ["Policy", "RunOptions", "asked"]
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
-ON_ERROR: Final = get_args(OnError)
-NAMED: Final = ("failed", "new")
-ALONE: Final = Options()
+    from superparams.executor.engines.processes.engine import StartMethod
 
-
-@dataclass(frozen=True)
-class Policy:
-    """Options that only the driver uses; `Experiment.run_all` describes them."""
-
-    resume: bool = True
-    only: Only | None = None
-    on_error: OnError = "continue"
-    max_failures: int | None = None
-    debug: bool = False
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing, and settle the keys of `only`."""
-        if self.on_error not in ON_ERROR:
-            raise RunError(f'on_error={self.on_error!r}: give "continue" or "raise"')
-        object.__setattr__(self, "only", _only(self.only))
-        if self.max_failures is not None:
-            object.__setattr__(self, "max_failures", _most(self.max_failures))
+__all__ = ["OldOptions", "OnError", "Only", "RunOptions", "in_new_words", "with_processes"]
 
 
-POLICY_NAMES: Final = frozenset(one.name for one in fields(Policy))
+class _Keys(Protocol):
+    """Several keys. A text is none of these to a type checker: it can only contain a text."""
+
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, x: object, /) -> bool: ...
 
 
-def _only(given: Any) -> Only | None:
-    """Keys as `key_text` writes them, from a list, a column of a table, or another iterable."""
-    if given is None or (isinstance(given, str) and given in NAMED):
-        return cast("Only | None", given)
-    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        raise RunError(f'only={given!r}: give "failed", "new", or a list of keys')
-    keys: dict[str, None] = {}
-    for one in cast("Iterable[object]", given):
-        try:
-            keys[key_text(key_of_text(str(one)))] = None
-        except ValueError as error:
-            raise RunError(f"only: {error}") from None
-    return tuple(keys)
+OnError = Literal["continue", "raise"]
+# What a run is limited to: what failed before, what has no outcome yet, or the settings with these
+# keys (32 hexadecimal digits each).
+Only = Literal["failed", "new"] | _Keys
+FAILURES: Final = tuple(status for status in get_args(Status) if status != "done")
 
 
-def _most(given: object) -> int:
-    """A whole number, also of numpy, but not `True`."""
-    with contextlib.suppress(TypeError):  # an array of numpy has the method, and refuses
-        most = operator.index(given) if isinstance(given, SupportsIndex) else 0
-        if most >= 1 and not isinstance(given, bool):
-            return most
-    raise RunError(f"max_failures={given!r}: give a whole number, 1 or more, or None")
+def _only(given: object) -> object:
+    """``"failed"``, ``"new"``, or keys as `key_text` writes them."""
+    if isinstance(given, str) and given in ("failed", "new"):
+        return given
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise BadValue('give "failed", "new", or a list of keys')
+    from superparams.identity.digests.digest import key_of_text, key_text
+
+    keys = map(str, cast("Iterable[object]", given))  # also a column of a table
+    try:
+        return tuple(dict.fromkeys(key_text(key_of_text(key)) for key in keys))
+    except ValueError as error:
+        raise RunError(f"only: {error}") from None
+
+
+def _statuses(given: object) -> frozenset[str]:
+    if isinstance(given, str):
+        raise BadValue(f'give several, as in retry_on=("{given}",)')
+    try:
+        found = frozenset(cast("Iterable[str]", given))
+    except TypeError:  # nothing to iterate, or lists in it
+        found = frozenset({""})
+    if not found <= frozenset(FAILURES):
+        raise BadValue('give some of "failed", "killed", "timeout"')
+    return found
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """All options of a run.
 
-    engine: its name, an executor, or an engine; None for worker processes where there cannot be
-    ours, so that those of Python itself take their place.
+    Raises:
+        RunError: For a value that an option cannot have.
+        EngineError: The same for options of engines, and for what the engine cannot do.
     """
 
-    policy: Policy
-    options: Options
-    engine: EngineName | Engine | Executor | None
+    num_proc: int | Literal["auto"] = option(
+        1, 'The number of workers; 1 runs in this process, "auto" takes all processors.'
+    )
+    engine: EngineName | Engine | Executor | None = option(
+        None, "What runs settings; by default worker processes, or this process with one worker."
+    )
+    resume: bool = option(True, "Whether to skip settings that are done by the same code.")
+    only: Only | None = option(
+        None,
+        'Run only settings that "failed" before, that are "new", or a list of keys.',
+        check=_only,
+    )
+    timeout: float | None = option(
+        None, "Seconds that run() of a setting may take before its worker is killed."
+    )
+    setup_timeout: float | None = option(
+        None, "Seconds that setup() may take; by default 10 times the timeout, at least 60."
+    )
+    retries: int = option(0, "Extra attempts for a setting whose status is in retry_on.")
+    retry_on: Iterable[Status] = option(
+        ("killed", "timeout"),
+        'Which statuses to try again: any of "failed", "killed" and "timeout".',
+        check=_statuses,
+    )
+    on_error: OnError = option(
+        "continue",
+        'Whether to "continue" after a failure, or to "raise" an error at the first one.',
+        check=one_of(get_args(OnError)),
+    )
+    max_failures: int | None = option(
+        None,
+        "Start no more settings after so many failures.",
+        check=whole(1, "give a whole number, 1 or more, or None"),
+    )
+    debug: bool = option(False, "Run one setting after another; stop in pdb where one raises.")
+    results: str | Path = option("results", "The folder under which all results are kept.")
+    progress: bool = option(True, "Whether to show the progress.")
+
+    def __post_init__(self) -> None:
+        """Check the values, and ask an engine that is given by its name."""
+        settle(self, RunError)
+        _ = self.of_engine
+        if isinstance(self.carrier, str):
+            check(find(self.carrier), self.of_engine)
+
+    @cached_property
+    def of_engine(self) -> Options:
+        """The options that the engine gets."""
+        is_auto = isinstance(self.num_proc, str) and self.num_proc == "auto"
+        asked = Options(
+            cores() if is_auto else cast("int", self.num_proc),
+            self.timeout,
+            self.setup_timeout,
+            self.retries,
+            cast("frozenset[Status]", self.retry_on),
+        )
+        return Options() if self.debug else asked
+
+    @cached_property
+    def carrier(self) -> EngineName | Engine | Executor | None:
+        """The engine, also if none is given.
+
+        None stands for a pool of processes of Python itself: this system has none of our own.
+        """
+        if self.debug:
+            return self._engine_of_debug()
+        if self.engine is not None:
+            return self.engine
+        alone = Options(retries=self.of_engine.retries, retry_on=self.of_engine.retry_on)
+        if self.of_engine == alone:  # nothing needs a process to kill
+            return "serial"
+        return "processes" if has_processes() else None
+
+    def _engine_of_debug(self) -> EngineName:
+        if self.engine not in (None, "serial"):
+            raise RunError(
+                f"engine={self.engine!r} cannot be used with debug=True, which runs one setting "
+                "after another in this process: leave engine= out"
+            )
+        return "serial"
 
 
-def asked(
-    num_proc: int | Literal["auto"] = 1,
-    *,
-    engine: EngineName | Engine | Executor | None = None,
-    retry_on: Iterable[Status] = ALONE.retry_on,
-    **others: Any,
-) -> RunOptions:
-    """Check the arguments of `Experiment.run_all` before anything is done.
+class OldOptions(TypedDict, total=False):
+    """Deprecated options of `run_all`: `superparams.executor.Processes` takes them."""
+
+    start_method: StartMethod | None
+    threads_per_worker: int | None
+    gpus: Iterable[str | int] | int | None
+
+
+# By their names in `Processes`.
+NEW_NAMES: Final = {"start_method": "start_method", "threads_per_worker": "threads", "gpus": "gpus"}
+
+
+def in_new_words(options: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a call of `run_all`, with deprecated ones moved to the engine.
 
     Args:
-        num_proc: The number of workers.
-        engine: As for `run_all`.
-        retry_on: Statuses after which a setting is tried again.
-        others: Attributes of `Policy` and of `Options`, which have the defaults.
+        options: By their names in `RunOptions`.
+        old: Those that the signature does not name.
 
     Raises:
-        RunError: For a value that means nothing.
-        EngineError: Likewise, and for an option that the engine of that name does not support.
+        TypeError: For an option that never existed.
+        EngineError: As `with_processes`.
     """
-    of_policy = {name: others.pop(name) for name in POLICY_NAMES & others.keys()}
-    policy = Policy(**of_policy)
-    options = Options(num_proc=_workers(num_proc), retry_on=_statuses(retry_on), **others)
-    if policy.debug:
-        return RunOptions(policy, ALONE, _debugged(engine))
-    used = _usual(options) if engine is None else engine
-    if isinstance(used, str):  # a run checks the others, which no command line can name
-        check(find(used), options)
-    return RunOptions(policy, options, used)
-
-
-def _workers(num_proc: Any) -> Any:
-    if isinstance(num_proc, str):
-        if num_proc != "auto":
-            raise EngineError(f'num_proc={num_proc!r}: give a number of workers, or "auto"')
-        return cores()
-    return num_proc
-
-
-def _usual(options: Options) -> EngineName | None:
-    """One worker runs here, unless something is asked that needs a process to kill or to shape."""
-    if options == replace(ALONE, retries=options.retries, retry_on=options.retry_on):
-        return "serial"
-    return "processes" if has_processes() else None
-
-
-def _debugged(engine: object) -> EngineName:
-    if engine not in (None, "serial"):
-        raise RunError(
-            f"engine={engine!r} cannot be used with debug=True, which runs one setting after "
-            f"another in this process: leave engine= out"
+    unknown = next((name for name in old if name not in NEW_NAMES), None)
+    if unknown is not None:
+        raise TypeError(f"run_all() got an unexpected keyword argument {unknown!r}")
+    of_processes = {NEW_NAMES[name]: x for name, x in old.items()}
+    if old:
+        names = ", ".join(f"{name}=" for name in old)
+        words = ", ".join(f"{name}={x!r}" for name, x in of_processes.items())
+        warn_user(
+            f"run_all({names}) is deprecated: write run_all(engine=Processes({words})), with "
+            "Processes from superparams.executor",
+            DeprecationWarning,
         )
-    return "serial"
+    return with_processes(options, of_processes)
 
 
-def _statuses(retry_on: Iterable[Status]) -> frozenset[Status]:
-    """The statuses after which a setting is tried again."""
-    if isinstance(retry_on, str):
-        raise RunError(f'retry_on={retry_on!r}: give several, as in retry_on=("{retry_on}",)')
-    try:
-        found = frozenset(retry_on)
-    except TypeError:  # nothing to iterate, or lists in it
-        raise RunError(
-            f'retry_on={retry_on!r}: give some of "failed", "killed", "timeout"'
-        ) from None
-    unknown = found - (set(get_args(Status)) - {"done"})
-    if unknown:
-        strange = sorted(unknown, key=repr)
-        raise RunError(f'retry_on={strange}: give any of "failed", "killed", "timeout"')
-    return found
+def with_processes(options: Mapping[str, Any], of_processes: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for `RunOptions`, with those of worker processes moved to the engine.
+
+    Args:
+        options: By their names in `RunOptions`.
+        of_processes: By their names in `Processes`; None stands for the default.
+
+    Raises:
+        EngineError: When another engine is given.
+    """
+    given = {name: x for name, x in of_processes.items() if x is not None}
+    if not given or options.get("debug"):  # the debugger runs settings in this process
+        return dict(options)
+    engine = options.get("engine")
+    if engine not in (None, "processes"):
+        name, x = next(iter(given.items()))
+        raise EngineError(
+            f"{name}={x!r} cannot be used with engine={engine!r}: it is an option of worker "
+            f"processes; give engine=Processes({name}={x!r}), from superparams.executor"
+        )
+    from superparams.executor.engines.processes.engine import Processes
+
+    return {**options, "engine": Processes(**given)}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,24 +16,12 @@ from superparams.errors import RunError
 from superparams.errors.units import counted
 from superparams.identity.digests.digest import key_of_text
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.run.options import Only
 from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
 
-__all__ = ["COUNTED", "OnError", "Only", "Plan", "plan", "recorded"]
+__all__ = ["COUNTED", "Plan", "plan", "recorded"]
 
-OnError = Literal["continue", "raise"]
-
-
-class _Keys(Protocol):
-    """Several keys. A text is none of these to a type checker: it can only contain a text."""
-
-    def __iter__(self) -> Iterator[str]: ...
-    def __contains__(self, x: object, /) -> bool: ...
-
-
-# What a run is limited to: what failed before, what has no outcome yet, or the settings with these
-# keys (32 hexadecimal digits each).
-Only = Literal["failed", "new"] | _Keys
 # More keys than this are not compared with what is recorded: that alone would take minutes, and
 # gigabytes.
 LARGEST_PLAN: Final = 20_000_000
@@ -47,18 +35,18 @@ COUNTED: Final = ("done", "stale", *STATUSES[1:], "new")
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do and what not.
+    """Which settings of a space are to run, and why the others are not.
 
     Attributes:
-        todo: indices to run, as ascending ranges that do not overlap.
-        size: settings of the space.
-        done: settings left out since they are done by the same code.
-        stale: settings to run again since other code made what is recorded of them.
-        again: settings to run again since they failed, were killed or timed out.
-        others: settings left out by ``only=``.
-        repeated: settings left out since the space has them twice.
-        keys: the keys of all settings in order, 16 bytes each (a pyarrow array); None when all
-            of them run, whatever is recorded.
+        todo: The indices to run, as ascending ranges that do not overlap.
+        size: The number of settings of the space.
+        done: The number of settings left out since they are done by the same code.
+        stale: The number of settings to run again since other code made their outcomes.
+        again: The number of settings to run again since they failed, were killed or timed out.
+        others: The number of settings left out by ``only=``.
+        repeated: The number of settings left out since the space has them twice.
+        keys: The keys of all settings in order, 16 bytes each; None if all settings run, whatever
+            is recorded.
     """
 
     todo: Sequence[range]
@@ -78,7 +66,7 @@ class Plan:
 
     @property
     def n_todo(self) -> int:
-        """How many settings there are to run."""
+        """The number of settings to run."""
         return sum(map(len, self.todo))
 
 
@@ -94,17 +82,16 @@ def plan(
     """Compare a space with what is recorded of its experiment.
 
     Args:
-        keys: the keys of the space.
-        size: how many settings it has.
-        index: the newest recorded outcome of every setting, None when there are none.
-        codes: fingerprints of the code as it is, and of code accepted as equivalent.
-        resume: whether to leave out what is done.
-        only: ``"failed"`` leaves out all but what failed, was killed or timed out, ``"new"`` all
-            that has an outcome; keys leave out all other settings.
+        keys: The keys of the space.
+        size: The number of its settings.
+        index: The newest recorded outcome of every setting; None if there are none.
+        codes: The fingerprints of the current code, and of code accepted as equivalent.
+        resume: Whether to leave out settings that are done.
+        only: Which settings to run, see `Only`.
 
     Raises:
         RunError: For a space so large that the comparison would take minutes, and for a key that
-            is of none of its settings.
+            no setting of the space has.
     """
     is_new = index is None or len(index) == 0
     if is_new and only == "failed":
@@ -147,7 +134,7 @@ def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
 
 
 def inside(keys: Keys, every: Any) -> Any:
-    """Those of some keys, 16 bytes each, that settings of a space have, in its order."""
+    """The keys among `every`, 16 bytes each, that settings of a space have, in its order."""
     found = keys.find([int.from_bytes(key, "big") for key in every.to_pylist()])
     return _bytes_of(sorted(found, key=found.__getitem__))
 
@@ -165,7 +152,7 @@ def _of_few(
     resume: bool,
     only: Collection[str] | None,
 ) -> Plan:
-    """The plan of a large space, of which the keys that are asked for or recorded are looked up."""
+    """The plan of a large space, in which only keys of `only` or of the records are looked up."""
     if only is not None:
         wanted = [key_of_text(one) for one in only]
     else:
@@ -174,7 +161,7 @@ def _of_few(
     if only is not None:
         for text, key in zip(only, wanted, strict=True):
             if key not in places:
-                raise _stranger(text, size)
+                raise _unknown_key(text, size)
     states = _states_by_place(places, index, codes)
     runs = _wanted(resume, None)
     chosen = [place for place, state in states.items() if runs[state]]
@@ -192,7 +179,7 @@ def _of_few(
 
 
 def _of_kind(keys: Keys, size: int, index: Index | None, codes: Sequence[str], only: str) -> Plan:
-    """The plan of a large space, of which only what failed or what is new is asked for."""
+    """The plan of a large space with ``only="failed"`` or ``only="new"``."""
     states = _states_by_place(keys.find(_recorded_keys(index)), index, codes)
     if only == "new":
         left = [place for place, state in states.items() if state != NEW]
@@ -210,9 +197,12 @@ def _recorded_keys(index: Index | None) -> list[int]:
 def _states_by_place(
     places: Mapping[int, int], index: Index | None, codes: Sequence[str]
 ) -> dict[int, int]:
-    """The state of some settings by their place in the space, in ascending order.
+    """The state of some settings by their index in the space, in ascending order.
 
-    places: the place of each setting by its key.
+    Args:
+        places: The index of each setting by its key.
+        index: As for `plan`.
+        codes: As for `plan`.
     """
     order = sorted(places, key=places.__getitem__)
     states = _states(_bytes_of(order), index, codes)
@@ -220,12 +210,12 @@ def _states_by_place(
 
 
 def _without(size: int, places: Sequence[int]) -> list[range]:
-    """All places but some, which ascend, as ranges."""
+    """All indices of a space except some ascending ones, as ranges."""
     ends = [-1, *places, size]
-    return [range(one + 1, other) for one, other in pairwise(ends) if one + 1 < other]
+    return [range(end + 1, next_) for end, next_ in pairwise(ends) if end + 1 < next_]
 
 
-def _stranger(key: str, size: int) -> RunError:
+def _unknown_key(key: str, size: int) -> RunError:
     return RunError(
         f"only={key!r}: no setting of this space has that key (it has {counted(size, 'setting')}); "
         f"give the space the fields that this setting ran with"
@@ -233,7 +223,15 @@ def _stranger(key: str, size: int) -> RunError:
 
 
 def _plan(every: Any, state: list[int], asked: list[bool], marks: list[bool], keys: Keys) -> Plan:
-    """What becomes of settings in each state, given which are asked for and which are to run."""
+    """The plan of a space whose keys are all known.
+
+    Args:
+        every: The keys.
+        state: The state of each setting.
+        asked: Whether `only` leaves it in.
+        marks: Whether it is to run.
+        keys: Makes the keys.
+    """
     size = len(state)
     met = Counter(zip(state, asked, marks, strict=True))
     repeated = 0 if keys.are_distinct else _drop_repeated(every, marks)
@@ -265,9 +263,9 @@ def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[
     """How many settings there are of each kind in `COUNTED`.
 
     Args:
-        keys: those of the settings, 16 bytes each, each once.
-        index: the newest recorded outcome of every setting, None when there are none.
-        codes: as for `plan`.
+        keys: The keys of the settings, 16 bytes each, each once.
+        index: As for `plan`.
+        codes: As for `plan`.
     """
     if index is None or len(index) == 0:
         return dict.fromkeys(COUNTED, 0) | {"new": len(keys)}
@@ -281,12 +279,12 @@ def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[
 
 
 def runs_of_done(keys: pa.Array, index: Index, codes: Sequence[str]) -> list[str]:
-    """The runs that made what is recorded as done by these codes, oldest first.
+    """The names of the runs in which settings were done by these codes, oldest first.
 
     Args:
-        keys: those of the settings, 16 bytes each.
-        index: the newest recorded outcome of every setting.
-        codes: as for `plan`.
+        keys: The keys of the settings, 16 bytes each.
+        index: As for `plan`.
+        codes: As for `plan`.
     """
     place = pc.index_in(keys, value_set=index.keys)
     run = index.run.take(place)
@@ -301,19 +299,19 @@ def _true(mask: Any) -> int:
 
 
 def _ours(index: Index, codes: Sequence[str]) -> Any:
-    """The places of the runs that these codes made."""
+    """The indices of the runs of these codes."""
     runs = [at for at, code in enumerate(index.codes) if code in codes]
     return plain_array(runs, index.run.type)
 
 
 def _having(every: Any, only: Collection[str]) -> list[bool]:
-    """Which settings have one of these keys, all of which are different."""
+    """Whether each setting has one of these keys, which are all different."""
     wanted = list(only)
     keys = plain_array([key_of_text(one).to_bytes(16, "big") for one in wanted], every.type)
-    strangers = pc.invert(pc.is_in(keys, value_set=every)).to_pylist()
-    for key, is_strange in zip(wanted, strangers, strict=True):
-        if is_strange:
-            raise _stranger(key, len(every))
+    known = pc.is_in(keys, value_set=every).to_pylist()
+    for key, is_known in zip(wanted, known, strict=True):
+        if not is_known:
+            raise _unknown_key(key, len(every))
     having: list[bool] = pc.is_in(every, value_set=keys).to_pylist()
     return having
 
@@ -342,7 +340,7 @@ def _scalar(number: int) -> Any:
 
 
 def _drop_repeated(every: Any, marks: list[bool]) -> int:
-    """Unmark all but the first of settings with one key; how many that were."""
+    """Unmark all but the first of the settings with the same key, and return their number."""
     seen: set[bytes] = set()
     repeated = 0
     for at, key in enumerate(every.to_pylist()):
@@ -354,7 +352,7 @@ def _drop_repeated(every: Any, marks: list[bool]) -> int:
 
 
 def ranges_of(marks: Iterable[bool]) -> list[range]:
-    """The marked places as ascending ranges."""
+    """The indices of marks that are true, as ascending ranges."""
     ranges: list[range] = []
     start: int | None = None
     at = -1

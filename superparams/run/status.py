@@ -15,12 +15,15 @@ from superparams.declare.descriptors import Value
 from superparams.declare.experiment import Experiment, name_of
 from superparams.declare.instance_state import declaration_on
 from superparams.declare.metaclass import fields_of
-from superparams.declare.params import Params, layout_of
+from superparams.declare.params import Params
+from superparams.declare.place import from_words
 from superparams.declare.presentation import axes_of
+from superparams.declare.sequence import layout_of
+from superparams.errors import headline
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.identity.digests.digest import key_of_text
 from superparams.space.axis import Axis
-from superparams.space.groups import is_group, is_open
+from superparams.space.groups import is_group, is_open, size_of
 from superparams.store.runs.folder import experiment_folder, has_records
 from superparams.store.staleness.acceptances import equivalent
 
@@ -32,7 +35,14 @@ if TYPE_CHECKING:
     from superparams.store.results import Results
     from superparams.store.table.index import Index
 
-__all__ = ["DeclaredSpace", "ExperimentStatus", "compared_space", "declared_space", "status_of"]
+__all__ = [
+    "DeclaredSpace",
+    "ExperimentStatus",
+    "compared_space",
+    "declared_space",
+    "error_line",
+    "status_of",
+]
 
 # `valid` is not called for more settings than this, since it is code of the user.
 MOST_CALLS_OF_VALID: Final = 200_000
@@ -86,7 +96,7 @@ class DeclaredSpace:
             return set(keys)
         import pyarrow.compute as pc
 
-        from superparams.store.table.index import keys_of
+        from superparams.store.table.arrow_arrays import keys_of
 
         mask = pc.is_in(keys_of(keys), value_set=self.keys).to_pylist()
         return {key for key, is_there in zip(keys, mask, strict=True) if is_there}
@@ -94,32 +104,78 @@ class DeclaredSpace:
 
 @dataclass(frozen=True)
 class ExperimentStatus:
-    """How far an experiment is.
+    """How far an experiment is. What is asked is worked out when it is first asked.
 
     Attributes:
         cls: The experiment.
         root: The folder in which all of its results are kept.
-        has_records: Whether anything is recorded in that folder.
-        codes: Fingerprints of its code as it is, and of code accepted as equivalent.
-        declared: Its space.
-        counts: Settings of the space by what is recorded of them: ``done``, ``stale`` (done by
-            other code), ``failed``, ``killed``, ``timeout`` and ``new``. Where the space cannot be
-            compared, all settings that are recorded.
-        others: Settings that are recorded, but do not belong to the space.
     """
 
     cls: type[Experiment]
     root: Path
-    has_records: bool
-    codes: Sequence[str]
-    declared: DeclaredSpace
-    counts: Mapping[str, int]
-    others: int = 0
 
     @property
     def name(self) -> str:
         """``module.Class``."""
         return name_of(self.cls)
+
+    @property
+    def has_records(self) -> bool:
+        """Whether anything is recorded."""
+        return has_records(self.root)
+
+    @cached_property
+    def codes(self) -> list[str]:
+        """The fingerprint of the code as it is, then those of code accepted as equivalent."""
+        return equivalent(self.root, fingerprint(self.cls).digest)
+
+    @cached_property
+    def results(self) -> Results:
+        """What is recorded; raises StoreError if nothing is."""
+        from superparams.store.results import Results
+
+        return Results.load(self.root, codes=self.codes, code=fingerprint(self.cls), of=self.cls)
+
+    @cached_property
+    def _index(self) -> Index | None:
+        from superparams.store.table.index import read_index
+
+        return read_index(self.root) if self.has_records else None
+
+    @cached_property
+    def declared(self) -> DeclaredSpace:
+        """The space.
+
+        No factory is called for it, and `valid` only for spaces that are not large. Where the
+        comparison with the records would need more, `DeclaredSpace.why` says so.
+        """
+        return _compared(declared_space(self.cls), self._index)
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Settings of the space by what is recorded of them.
+
+        They are ``done``, ``stale`` (done by other code), ``failed``, ``killed``, ``timeout`` and
+        ``new``. Where the space cannot be compared, all settings that are recorded.
+        """
+        from superparams.run.plan import recorded
+
+        declared, index = self.declared, self._index
+        if declared.lookup is not None:
+            some = declared.recorded_keys(index)
+            new = (declared.size or 0) - len(some)
+            return recorded(some, index, self.codes) | {"new": new}
+        if declared.keys is not None:
+            return recorded(declared.keys, index, self.codes)
+        keys = declared.recorded_keys(None) if index is None else index.keys
+        return recorded(keys, index, self.codes)
+
+    @property
+    def others(self) -> int:
+        """Settings that are recorded, but do not belong to the space."""
+        index, is_known = self._index, not self.declared.why
+        of_space = sum(number for name, number in self.counts.items() if name != "new")
+        return len(index) - of_space if index is not None and is_known else 0
 
     @property
     def todo(self) -> int | None:
@@ -131,47 +187,15 @@ class ExperimentStatus:
         """All counts by name, for a program."""
         return {**self.counts, "todo": self.todo, "others": self.others}
 
-    @cached_property
-    def results(self) -> Results:
-        """What is recorded."""
-        from superparams.store.results import Results
-
-        return Results.load(self.root, codes=self.codes, code=fingerprint(self.cls))
-
 
 def status_of(cls: type[Experiment], results: Path) -> ExperimentStatus:
-    """Compare the space of an experiment with what is recorded of it.
-
-    It takes little time: no factory is called, and `valid` only for spaces that are not large.
-    Where the answer would need more, `DeclaredSpace.why` says so.
+    """The status of an experiment; StoreError from its properties if records cannot be read.
 
     Args:
         cls: The experiment.
         results: The folder that holds the results of all experiments.
-
-    Raises:
-        StoreError: When what is recorded cannot be read.
     """
-    from superparams.run.plan import recorded
-    from superparams.store.table.index import read_index
-
-    root = experiment_folder(results, name_of(cls))
-    has_any = has_records(root)
-    codes = equivalent(root, fingerprint(cls).digest)
-    index = read_index(root) if has_any else None
-    declared = _compared(declared_space(cls), index)
-    if declared.lookup is not None:
-        some = declared.recorded_keys(index)
-        counts = recorded(some, index, codes) | {"new": (declared.size or 0) - len(some)}
-        others = 0 if index is None else len(index) - len(some)
-    elif declared.keys is not None:
-        counts = recorded(declared.keys, index, codes)
-        others = 0 if index is None else len(index) - _met(declared.keys, index)
-    else:
-        counts, others = recorded(declared.recorded_keys(None), None, codes), 0
-        if index is not None:
-            counts = recorded(index.keys, index, codes)
-    return ExperimentStatus(cls, root, has_any, codes, declared, counts, others)
+    return ExperimentStatus(cls, experiment_folder(results, name_of(cls)))
 
 
 def compared_space(
@@ -192,12 +216,6 @@ def compared_space(
     return _compared(declared_space(cls, words, is_quick=False), index, is_quick=False)
 
 
-def _met(keys: pa.Array, index: Index) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.is_in(index.keys, value_set=keys).true_count)
-
-
 def declared_space(
     cls: type[Experiment], words: Sequence[str] = (), *, is_quick: bool = True
 ) -> DeclaredSpace:
@@ -209,14 +227,14 @@ def declared_space(
         is_quick: Whether `valid` is left alone in a large space, so that the size is not exact.
     """
     try:
-        space = cls.from_cli(words) if words else cls()
+        space = from_words(cls, words) if words else cls()
         largest = _largest_size(space)
         if is_quick and largest is not None and largest > MOST_CALLS_OF_VALID:
             why = f"valid() is not called for {largest:,} settings; a run calls it"
             return DeclaredSpace(space, largest, is_exact=False, why=why)
-        return DeclaredSpace(space, space.n_settings)
+        return DeclaredSpace(space, size_of(space))
     except (Exception, SystemExit) as error:  # of the user's code
-        return DeclaredSpace(None, why=_brief(error))
+        return DeclaredSpace(None, why=error_line(error))
 
 
 def _largest_size(space: Experiment) -> int | None:
@@ -252,11 +270,12 @@ def _compared(
             return replace(declared, why=why)
         return replace(declared, keys=all_keys(keys, size).unique())
     except (Exception, SystemExit) as error:  # of the user's code
-        return replace(declared, why=_brief(error))
+        return replace(declared, why=error_line(error))
 
 
-def _brief(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def error_line(error: BaseException) -> str:
+    """An error in one line, whatever its own methods do."""
+    return " ".join(headline(error).split())
 
 
 def _fields_made_for_keys(space: Params, group: str = "") -> Iterator[str]:

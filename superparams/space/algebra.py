@@ -20,7 +20,7 @@ from superparams.adapters.content import same
 from superparams.errors import SizeError, SpaceError
 from superparams.errors.units import counted
 from superparams.space.axis import Axis
-from superparams.space.groups import is_group
+from superparams.space.groups import index_in, is_group, size_of
 
 __all__ = ["Dimension", "Product", "Settings", "ValidIndices", "dimension_of", "zipped"]
 
@@ -68,11 +68,8 @@ class Points(Dimension):
 class _Space(Protocol):
     """The part of a ``Params`` that a dimension needs."""
 
-    n_settings: int
-
     def __getitem__(self, index: int, /) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...
-    def index(self, setting: Any, /) -> int: ...
 
 
 class Nested(Dimension):
@@ -82,7 +79,7 @@ class Nested(Dimension):
 
     def __init__(self, space: _Space) -> None:
         self.space = space
-        self.size = space.n_settings
+        self.size = size_of(space)
 
     def at(self, index: int) -> Any:
         return self.space[index]
@@ -94,7 +91,7 @@ class Nested(Dimension):
         if type(value) is not type(self.space):
             return None
         try:
-            return self.space.index(value)
+            return index_in(self.space, value)
         except SpaceError:
             return None
 

@@ -1,14 +1,15 @@
 """Tells a group of fields from other values, since a point of an axis may be a space itself.
 
-The class of a group is a ``Params`` (see `superparams.declare`). It has its fields in an attribute,
-which is all that spaces and digests need.
+The class of a group is a ``Params`` (see `superparams.declare`). It has its fields in an attribute.
+That attribute and methods with two underscores are all that spaces and digests need. Nothing else
+is read of a group here, since a field may have any other name.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["FIELDS", "OPEN_FIELDS", "group_class", "is_group", "is_open"]
+__all__ = ["FIELDS", "OPEN_FIELDS", "group_class", "index_in", "is_group", "is_open", "size_of"]
 
 FIELDS: Final = "__superparams_fields__"
 OPEN_FIELDS: Final = "~open"  # in the __dict__ of a space: its open fields by name
@@ -28,3 +29,19 @@ def group_class(x: object) -> type[Any] | None:
 def is_open(x: object) -> bool:
     """Whether `x` is a space: a ``Params`` with at least one open axis."""
     return is_group(x) and OPEN_FIELDS in x.__dict__
+
+
+def size_of(space: Any) -> int:
+    """The number of settings of a space, of any size; 1 or 0 for a setting."""
+    size: int = space.__superparams_size__()
+    return size
+
+
+def index_in(space: Any, setting: Any) -> int:
+    """The index of a setting in a space.
+
+    Raises:
+        SpaceError: When the space does not have this setting.
+    """
+    index: int = space.__superparams_index__(setting)
+    return index

@@ -1,8 +1,8 @@
-"""What an experiment's folder can do without, and the removal of it.
+"""Removes what an experiment's folder no longer needs.
 
-What a newest outcome needs stays: the folder of the run that made it, with ledger, logs and source.
-What goes is first renamed, so that no half of it is ever taken for a run, and then removed. No link
-is followed, and nothing outside the experiment's folder is touched.
+The folder of the run that made a newest outcome stays, with ledger, logs and source. A folder that
+goes is first renamed, so that no half of it is ever taken for a run, and then removed. No link is
+followed, and nothing outside the experiment's folder is touched.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ import pyarrow.compute as pc
 
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import plain_array, plain_scalar
-from superparams.store.ledger.exclusions import ALL, Without
-from superparams.store.ledger.forget import forget_failures
+from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_failures
 from superparams.store.runs.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
 from superparams.store.runs.run_records import unseen
-from superparams.store.table.index import Index, keys_of, read_index
+from superparams.store.table.arrow_arrays import keys_of
+from superparams.store.table.index import Index, read_index
 from superparams.store.table.merge import NotWritten, compact
 
 __all__ = ["Cleaning", "InSpace", "plan_cleaning"]
 
 # Which of these keys belong to the space as it is declared.
 InSpace = Callable[[Sequence[str]], set[str]]
-_AWAY = ".removed-"
+_REMOVED = ".removed-"
 _KEY = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"\..+\.part")
 
@@ -43,17 +43,17 @@ class Cleaning:
     """What is to be removed from an experiment's folder.
 
     Attributes:
-        root: the experiment's folder.
-        runs: runs whose folder goes.
-        settings: folders of settings that go.
-        left_over: what killed processes left.
-        outcomes: how many settings lose the outcome that counts.
-        uncovered: for how many of these an older outcome counts again.
-        whole: whether all of the experiment's folder goes.
-        size: bytes of all that.
-        kept: what stays although one might think otherwise, and why.
-        without: the outcomes that are taken out.
-        known: the runs that there were when this was found.
+        root: The experiment's folder.
+        runs: Runs whose folder goes.
+        settings: Folders of settings that go.
+        left_over: Files that killed processes left.
+        outcomes: How many settings lose the outcome that counts.
+        uncovered: For how many of these an older outcome counts again.
+        whole: Whether all of the experiment's folder goes.
+        size: The bytes of all that.
+        kept: Notes on what stays, and why.
+        exclusions: The outcomes that are taken out.
+        run_names: The runs that there were when this was planned.
     """
 
     root: Path
@@ -65,8 +65,8 @@ class Cleaning:
     whole: bool = False
     size: int = 0
     kept: Sequence[str] = ()
-    without: Without = ALL
-    known: frozenset[str] = frozenset()
+    exclusions: Exclusions = NO_EXCLUSIONS
+    run_names: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -79,21 +79,21 @@ class Cleaning:
         Raises:
             StoreError: When a run began meanwhile, or something cannot be removed.
         """
-        _refuse_links(self.root)
-        if self.whole or self.without:
+        _refuse_link(self.root)
+        if self.whole or self.exclusions:
             _refuse_running(self.root)
-        if self.known != _names(self.root):
+        if self.run_names != _run_names(self.root):
             raise StoreError(f"{self.root}: there are other runs by now; nothing was removed")
         if self.whole:
             with _moved_away(self.root.parent, [self.root]):
                 return
         runs = [run.path for run in self.runs]
         with _moved_away(self.root, [*runs, *self.settings, *self.left_over]):
-            if self.without.failures:
-                for run in _folders(self.root):
-                    forget_failures(run)
-            if self.without:
-                compact(self.root, without=self.without)
+            if self.exclusions.failures:
+                for run in _run_folders(self.root):
+                    remove_failures(run)
+            if self.exclusions:
+                compact(self.root, exclusions=self.exclusions)
 
 
 def plan_cleaning(
@@ -105,129 +105,123 @@ def plan_cleaning(
     failed: bool = False,
     whole: bool = False,
 ) -> Cleaning:
-    """Find what an experiment's folder can do without; nothing is removed yet.
+    """Plan what to remove from an experiment's folder; nothing is removed yet.
 
     Args:
-        root: the experiment's folder.
-        codes: fingerprints of the code as it is, and of code accepted as equivalent.
-        in_space: which keys belong to the space: what has begun there may have left checkpoints.
-        stale: whether the outcomes by other code go.
-        failed: whether the outcomes that are not done go.
-        whole: whether everything goes.
+        root: The experiment's folder.
+        codes: Fingerprints of the code as it is, and of code accepted as equivalent.
+        in_space: Returns which keys belong to the space: their folders may hold checkpoints.
+        stale: Whether the outcomes by other code go.
+        failed: Whether the outcomes that are not done go.
+        whole: Whether everything goes.
 
     Raises:
-        StoreError: When a run is going on that would be disturbed.
+        StoreError: When a run is in progress that would be disturbed.
     """
     if not root.is_dir():
         return Cleaning(root)
-    _refuse_links(root)
+    _refuse_link(root)
     if whole or stale or failed:
         _refuse_running(root)
-    known = _names(root)
+    run_names = _run_names(root)
     if whole:
-        return Cleaning(root, whole=True, size=size_of(root), known=known)
-    with contextlib.suppress(NotWritten):  # to look at it all the same
+        return Cleaning(root, whole=True, size=size_of(root), run_names=run_names)
+    with contextlib.suppress(NotWritten):  # a plan is possible all the same
         compact(root)
     before = read_index(root)
-    without = Without(_other_code(before, codes) if stale else frozenset(), failed)
-    after = read_index(root, without=without) if without else before
-    gone = _counted_no_more(before, without)
+    exclusions = Exclusions(_runs_of_other_code(before, codes) if stale else frozenset(), failed)
+    after = read_index(root, exclusions=exclusions) if exclusions else before
+    excluded = _excluded(before, exclusions)
     kept: list[str] = []
-    runs = list(_unneeded(root, _needed(after), kept))
-    settings = list(_unrecorded(root, before, after, in_space, kept))
+    runs = list(_superseded_runs(root, after, kept))
+    settings = list(_unrecorded_settings(root, before, after, in_space, kept))
     left_over = list(_left_over(root, {run.path for run in runs}))
-    size = sum(map(size_of, [*(run.path for run in runs), *settings, *left_over]))
-    uncovered = pc.is_in(before.keys.filter(gone), value_set=after.keys).true_count
     return Cleaning(
         root,
         runs,
         settings,
         left_over,
-        outcomes=gone.true_count,
-        uncovered=uncovered,
-        size=size,
+        outcomes=excluded.true_count,
+        uncovered=pc.is_in(before.keys.filter(excluded), value_set=after.keys).true_count,
+        size=sum(map(size_of, [*(run.path for run in runs), *settings, *left_over])),
         kept=kept,
-        without=without,
-        known=known,
+        exclusions=exclusions,
+        run_names=run_names,
     )
 
 
-def _other_code(index: Index, codes: Sequence[str]) -> frozenset[str]:
-    """The runs by other code; one whose code is not known is not among them."""
+def _runs_of_other_code(index: Index, codes: Sequence[str]) -> frozenset[str]:
+    """The runs by other code, without those whose code is not known."""
     pairs = zip(index.runs, index.codes, strict=True)
     return frozenset(name for name, code in pairs if code is not None and code not in codes)
 
 
-def _counted_no_more(index: Index, without: Without) -> pa.Array:
+def _excluded(index: Index, exclusions: Exclusions) -> pa.Array:
     """A mask of the settings whose newest outcome is taken out."""
-    places = [at for at, name in enumerate(index.runs) if name in without.runs]
+    places = [at for at, name in enumerate(index.runs) if name in exclusions.runs]
     mask = pc.is_in(index.run, value_set=plain_array(places, pa.int64()))
-    if without.failures:
+    if exclusions.failures:
         mask = pc.or_(mask, pc.not_equal(index.status, plain_scalar(0, pa.int8())))
     return mask
 
 
-def _needed(index: Index) -> set[str]:
-    return {index.runs[place] for place in index.run.unique().to_pylist()}
+# ---- what goes
 
 
-# ---- what there is
-
-
-def _unneeded(root: Path, needed: set[str], kept: list[str]) -> Iterator[RunFolder]:
-    for run in _folders(root, kept):
+def _superseded_runs(root: Path, index: Index, kept: list[str]) -> Iterator[RunFolder]:
+    """The runs that made no newest outcome."""
+    needed: set[str] = {index.runs[place] for place in index.run.unique().to_pylist()}
+    for run in _run_folders(root, kept):
         if run.name in needed:
             continue
         if run.state() == "running":
-            kept.append(f"run {run.name}: {_going_on(run)}")
+            kept.append(f"run {run.name}: {_why_running(run)}")
         elif run.manifest() or _is_old(run.path):  # one without may be about to begin
             yield run
 
 
-def _folders(root: Path, kept: list[str] | None = None) -> Iterator[RunFolder]:
+def _run_folders(root: Path, kept: list[str] | None = None) -> Iterator[RunFolder]:
     """The run folders that are no links."""
-    for path in _listed(root / "runs"):
+    for path in _entries(root / "runs"):
         if _is_folder(path):
             yield RunFolder(path)
         elif path.is_symlink() and kept is not None:
             kept.append(f"runs/{path.name}: it is a link")
 
 
-def _unrecorded(
+def _unrecorded_settings(
     root: Path, before: Index, after: Index, in_space: InSpace, kept: list[str]
 ) -> Iterator[Path]:
     """Folders of settings of which nothing is recorded any more, and nothing is to come."""
     folder = root / "settings"
-    paths = [path for path in _listed(folder) if _KEY.fullmatch(path.name) and _is_folder(path)]
+    paths = {x.name: x for x in _entries(folder) if _KEY.fullmatch(x.name) and _is_folder(x)}
     if folder.is_symlink() and next(folder.iterdir(), None):
         kept.append("settings: it is a link")
-    names = [path.name for path in paths]
-    there = _recorded(names, after)
-    lost = [name for name in names if name not in there]
-    if not lost:
+    keys = _not_recorded(list(paths), after)
+    if not keys:
         return
     if _running(root):
         kept.append("folders of settings: a run is going on")
         return
     # Of these, nothing was recorded yet: they may hold what the next run takes up from.
-    begun = in_space([name for name in lost if name not in _recorded(lost, before)])
-    yield from (path for path in paths if path.name in lost and path.name not in begun)
+    begun = in_space(_not_recorded(keys, before))
+    yield from (paths[key] for key in keys if key not in begun)
 
 
-def _recorded(names: Sequence[str], index: Index) -> set[str]:
-    mask = pc.is_in(keys_of(names), value_set=index.keys).to_pylist()
-    return {name for name, is_there in zip(names, mask, strict=True) if is_there}
+def _not_recorded(keys: Sequence[str], index: Index) -> list[str]:
+    mask = pc.is_in(keys_of(keys), value_set=index.keys).to_pylist()
+    return [key for key, is_recorded in zip(keys, mask, strict=True) if not is_recorded]
 
 
-def _left_over(root: Path, go_anyway: set[Path]) -> Iterator[Path]:
-    """Unfinished files, and what an earlier removal did not get to."""
-    runs = (run.path for run in _folders(root) if run.path not in go_anyway)
+def _left_over(root: Path, removed: set[Path]) -> Iterator[Path]:
+    """Unfinished files, and the rest of an earlier removal."""
+    runs = (run.path for run in _run_folders(root) if run.path not in removed)
     for folder in [root, *runs]:
-        for path in _listed(folder):
+        for path in _entries(folder):
             if path.is_symlink():
                 continue
             is_unfinished = _UNFINISHED.fullmatch(path.name) and path.is_file() and _is_old(path)
-            if is_unfinished or (folder == root and path.name.startswith(_AWAY)):
+            if is_unfinished or (folder == root and path.name.startswith(_REMOVED)):
                 yield path
 
 
@@ -239,11 +233,11 @@ def size_of(path: Path) -> int:
         return 0
     if not stat.S_ISDIR(status.st_mode):
         return status.st_size
-    return sum(map(size_of, _listed(path)))
+    return sum(map(size_of, _entries(path)))
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What is in a folder, by name; nothing where it is none, or a link."""
+def _entries(folder: Path) -> list[Path]:
+    """The paths in a folder, by name; none where it is no folder, or a link."""
     if not _is_folder(folder):
         return []
     with contextlib.suppress(OSError):
@@ -261,37 +255,37 @@ def _is_old(path: Path) -> bool:
     return False
 
 
-# ---- what must not be
+# ---- what prevents a removal
 
 
 def _running(root: Path) -> list[RunFolder]:
-    return [run for run in _folders(root) if run.state() == "running"]
+    return [run for run in _run_folders(root) if run.state() == "running"]
 
 
-def _names(root: Path) -> frozenset[str]:
-    return frozenset(run.name for run in _folders(root))
+def _run_names(root: Path) -> frozenset[str]:
+    return frozenset(run.name for run in _run_folders(root))
 
 
 def _refuse_running(root: Path) -> None:
     for run in _running(root):
         process = run.manifest().get("process", {})
         if unseen(run) is not None:
-            raise StoreError(f"{root}: run {run.name}: {_going_on(run)}")
+            raise StoreError(f"{root}: run {run.name}: {_why_running(run)}")
         raise StoreError(
             f"{root}: run {run.name} is going on (process {process.get('pid')} on "
             f"{process.get('host')}): wait for it, or stop it, first"
         )
 
 
-def _going_on(run: RunFolder) -> str:
-    """Why a run is left alone."""
+def _why_running(run: RunFolder) -> str:
+    """Why a run counts as running."""
     where = unseen(run)
     if where is None:
         return "it is running"
     return f'{where}; if it has ended, write "state": "crashed" into its run.json'
 
 
-def _refuse_links(root: Path) -> None:
+def _refuse_link(root: Path) -> None:
     if root.is_symlink():
         raise StoreError(f"{root} is a link: nothing behind it is removed")
 
@@ -301,36 +295,29 @@ def _refuse_links(root: Path) -> None:
 
 @contextlib.contextmanager
 def _moved_away(folder: Path, paths: Sequence[Path]) -> Generator[None]:
-    """Take paths out of the way, with one rename each, and remove them at the end.
-
-    Should what is done meanwhile fail, they are put back.
-    """
-    away = folder / f"{_AWAY}{secrets.token_hex(4)}"
+    """Rename paths into a folder that is removed at the end; after an error, rename them back."""
+    removed = folder / f"{_REMOVED}{secrets.token_hex(4)}"
     moved: list[tuple[Path, Path]] = []
     try:
         if paths:
-            away.mkdir()
+            removed.mkdir()
         for place, path in enumerate(paths):
-            path.rename(away / str(place))
-            moved.append((path, away / str(place)))
-        for one in {path.parent for path in paths}:
-            sync_folder(one)
+            path.rename(removed / str(place))
+            moved.append((path, removed / str(place)))
+        for parent in {path.parent for path in paths}:
+            sync_folder(parent)
         yield
     except BaseException as error:
-        for path, there in reversed(moved):
+        for path, new_path in reversed(moved):
             with contextlib.suppress(OSError):
-                there.rename(path)
+                new_path.rename(path)
         with contextlib.suppress(OSError):
-            away.rmdir()
+            removed.rmdir()
         if isinstance(error, OSError):
             raise StoreError(f"cannot remove from {folder}: {error}") from error
         raise
     if paths:
-        _remove(away)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise StoreError(f"cannot remove all of {folder}: {error}") from error
+        try:
+            shutil.rmtree(removed)
+        except OSError as error:
+            raise StoreError(f"cannot remove all of {removed}: {error}") from error

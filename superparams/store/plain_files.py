@@ -1,7 +1,7 @@
 """Opens files of a results folder that may come from somebody else.
 
-If a file is in truth a FIFO, a device, a socket or a folder, that is an error, without waiting. So
-is a file that consists mostly of holes, such as a sparse file of a TiB, which would take hours.
+A FIFO, a device, a socket or a folder is an error, without waiting. So is a file that consists
+mostly of holes, such as a sparse file of a TiB, which would take hours.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def is_plain(path: Path) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an error says nothing of the content of a file: another time, it may be read.
+    """Whether a file may be readable another time, since an error is not about its content.
 
-    Such are missing permissions, an input/output error, and a limit of open files.
+    For example missing permissions, an input/output error, and a limit of open files.
     """
     return isinstance(error, OSError) and error.errno in _PASSING
 
@@ -59,17 +59,17 @@ def open_plain(path: Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "is no regular file", str(path))
 
 
-def read_plain(path: Path, most: int = MOST_TEXT) -> bytes:
+def read_plain(path: Path, limit: int = MOST_TEXT) -> bytes:
     """The content of a regular file.
 
     Raises:
-        OSError: As for `open_plain`, and for a file of more than `most` bytes.
+        OSError: As for `open_plain`, and for a file of more than `limit` bytes.
     """
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise OSError(errno.EFBIG, f"has {size:,} bytes, more than {most:,}", str(path))
-        return file.read(most)
+        if size > limit:
+            raise OSError(errno.EFBIG, f"has {size:,} bytes, more than {limit:,}", str(path))
+        return file.read(limit)
 
 
 def next_data(file: BinaryIO, start: int) -> int:
@@ -78,11 +78,11 @@ def next_data(file: BinaryIO, start: int) -> int:
     Returns `start` if the system cannot tell, and the size of the file if only holes follow.
     """
     size = os.fstat(file.fileno()).st_size
-    found = _sought(file, start, "SEEK_DATA")
-    return size if found is None else found
+    position = _position(file, start, "SEEK_DATA")
+    return size if position is None else position
 
 
-def _sought(file: BinaryIO, start: int, what: str) -> int | None:
+def _position(file: BinaryIO, start: int, what: str) -> int | None:
     """The position where data or a hole begins; None after the last one, `start` if not known.
 
     The position of the file object is not changed, since its buffer relies on it.
@@ -90,13 +90,13 @@ def _sought(file: BinaryIO, start: int, what: str) -> int | None:
     if not hasattr(os, what):
         return start
     number = file.fileno()
-    here = os.lseek(number, 0, os.SEEK_CUR)
+    before = os.lseek(number, 0, os.SEEK_CUR)
     try:
         return os.lseek(number, start, getattr(os, what))
     except OSError as error:
         return None if error.errno == errno.ENXIO else start
     finally:
-        os.lseek(number, here, os.SEEK_SET)
+        os.lseek(number, before, os.SEEK_SET)
 
 
 def refuse_holes(file: BinaryIO, start: int, end: int) -> None:
@@ -107,7 +107,7 @@ def refuse_holes(file: BinaryIO, start: int, end: int) -> None:
     while at < end and holes <= MOST_HOLES:
         data = min(next_data(file, at), end)
         holes += data - at
-        hole = _sought(file, data, "SEEK_HOLE") if data < end else end
+        hole = _position(file, data, "SEEK_HOLE") if data < end else end
         if hole is None or hole <= at:  # the system cannot tell
             break
         at = hole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,25 +16,24 @@ from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.outcomes.batches import counts
-from superparams.store.best_row import best_place
-from superparams.store.names.content_filters import mask_of_content
-from superparams.store.names.field_owners import Owned
-from superparams.store.names.name_filters import columns_asked
+from superparams.store.names.field_owners import FieldOwners
+from superparams.store.names.name_filters import cells_of_filter, mask_of_content
 from superparams.store.names.renames import renamed_rows
 from superparams.store.provenance.record import Provenance, read_provenance
 from superparams.store.runs.folder import TABLE, has_records
-from superparams.store.runs.results_path import results_folder
-from superparams.store.runs.run_records import kept_folder
+from superparams.store.runs.results_folder import no_results, results_folder
+from superparams.store.runs.run_records import existing_folder
 from superparams.store.runs.setting_logs import log_of
 from superparams.store.staleness.acceptances import Accepted
-from superparams.store.staleness.code_changes import Changes
-from superparams.store.staleness.stale_rows import Now, stale_name
-from superparams.store.table.filters import unknown_column
+from superparams.store.staleness.stale_rows import Changes, CurrentCode, stale_name
+from superparams.store.table.arrow_arrays import flat
+from superparams.store.table.column_order import PARAM
+from superparams.store.table.filters import column_of_filter, unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
+from superparams.store.table.merge import read_back
 from superparams.store.table.newest_outcomes import STATUSES
-from superparams.store.table.recorded_rows import no_results, read_back
-from superparams.store.table.row import Row
-from superparams.store.table.schema import source_of
+from superparams.store.table.row import Row, best_place
+from superparams.store.table.schema import RESULT, source_of
 
 WIDTH = 120  # characters, where there is no terminal
 
@@ -66,7 +65,7 @@ class Results:
         self.root = root
         self.notes = tuple(notes)
         self.lost: tuple[str, ...] = ()
-        self._now = Now.of(root, codes, code)
+        self._current_code = CurrentCode.of(root, codes, code)
         self.of = of
         self._is_of_stale = False
         self.report: Path | None = None
@@ -90,23 +89,24 @@ class Results:
         the file on first use; later runs do not change them. Warns about rows that are no longer in
         any ledger. codes, code, of: see `Results`. Raises StoreError when nothing is recorded.
         """
-        meant = "the folder of an experiment, such as results/module.Class"
-        root = results_folder(root, meant=meant)
+        remedy = "the folder of an experiment, such as results/module.Class"
+        root = results_folder(root, remedy=remedy)
         if not has_records(root):
             raise StoreError(no_results(root))
-        found = read_back(root)
-        how: dict[str, Any] = {"codes": codes, "code": code, "of": of}
-        made = cls(root, renamed_rows(found.rows, of), notes=[*found.notes, *found.lost], **how)
-        made.lost = tuple(found.lost)
-        return made
+        recorded = read_back(root)
+        notes = [*recorded.notes, *recorded.lost]
+        rows = renamed_rows(recorded.rows, of)
+        results = cls(root, rows, notes=notes, codes=codes, code=code, of=of)
+        results.lost = tuple(recorded.lost)
+        return results
 
     @classmethod
-    def empty(cls, root: Path, **how: Any) -> Results:
-        """Results without rows, for an experiment without records. how: as for `Results`."""
-        return cls(root, Rows.none(), **how)
+    def empty(cls, root: Path, **options: Any) -> Results:
+        """Results without rows, for an experiment without records. options: as for `Results`."""
+        return cls(root, Rows.empty(), **options)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Where they are taken to, the class may be another, or none.
+        # Another process may have another class of this name, or none.
         return {**self.__dict__, "of": None}
 
     @property
@@ -149,16 +149,16 @@ class Results:
     @property
     def params(self) -> list[str]:
         """The names of the columns that hold parameters."""
-        return self._of("param.")
+        return self._columns_of(PARAM)
 
     @property
     def results(self) -> list[str]:
         """The names of the columns that hold what `run` returned."""
-        return self._of("result.")
+        return self._columns_of(RESULT)
 
-    def _of(self, prefix: str) -> list[str]:
-        fields = [(field.name, source_of(field)) for field in self._rows.schema]
-        return [name for name, source in fields if source is not None and source.startswith(prefix)]
+    def _columns_of(self, prefix: str) -> list[str]:
+        sources = {field.name: source_of(field) or "" for field in self._rows.schema}
+        return [name for name, source in sources.items() if source.startswith(prefix)]
 
     # ---- fewer rows
 
@@ -166,7 +166,7 @@ class Results:
     def failures(self) -> Results:
         """The settings that failed, were killed or timed out, with their error."""
         done = plain_scalar("done", pa.string())
-        return self._only(lambda: pc.not_equal(self.column("status"), done))
+        return self._selected(lambda: pc.not_equal(self.column("status"), done))
 
     @property
     def runs(self) -> list[str]:
@@ -175,14 +175,14 @@ class Results:
 
     def of_runs(self, *names: str) -> Results:
         """The rows that these runs made, by the names of their folders in `runs/`."""
-        known = plain_array(list(names), pa.string())
-        return self._only(lambda: pc.is_in(self.column("run"), known))
+        runs = plain_array(list(names), pa.string())
+        return self._selected(lambda: pc.is_in(self.column("run"), runs))
 
     def of_keys(self, keys: pa.Array) -> Results:
         """The rows of these settings, in this order; keys: 16 bytes each."""
-        return self._only(lambda: places_of(self._rows, keys))
+        return self._selected(lambda: places_of(self._rows, keys))
 
-    def where(self, **params: Any) -> Results:
+    def where(self, /, **params: Any) -> Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
         Write dotted names as `where(**{"optimizer.lr": 0.1})`. Give a named point by its name or
@@ -190,15 +190,17 @@ class Results:
         finds the settings that have the field. `where(stale=False)` gives the rows that the current
         code made. Raises StoreError for an unknown column, and a value that it could never hold.
         """
-        found = self
+        results = self
         for name, value in params.items():
             if name == self.stale_name and isinstance(value, bool):
-                found = found._of_code(is_stale=value)
+                results = results._of_code(is_stale=value)
                 continue
-            for column, wanted in columns_asked(self.of, self._rows.schema, name, value).items():
-                how = self._named(column), wanted, value if column == name else wanted
-                found = found._of_mask(mask_of_content(found._rows, *how, self.of))
-        return found
+            named, schema = column_of_filter(self._rows.schema, name), self._rows.schema
+            for column, cell in cells_of_filter(self.of, schema, named, value).items():
+                x = value if column == named else cell
+                mask = mask_of_content(results._rows, self._existing(column), cell, x, self.of)
+                results = results._selected(partial(flat, mask))
+        return results
 
     def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:
         """The row with the largest (or, with mode="min", smallest) value of a column.
@@ -207,83 +209,74 @@ class Results:
         `stale` results, or the current code is not known.
         """
         is_stale: pa.ChunkedArray | None = None
-        if self._now.codes and not (stale or self._is_of_stale):
-            is_stale = self._now.stale(self.column("code"))
-        return self._at(best_place(self.path, column, self.column(column), mode, is_stale))
+        if self.is_code_known and not (stale or self._is_of_stale):
+            is_stale = self._current_code.is_stale(self.column("code"))
+        return self._row_at(best_place(self.path, column, self.column(column), mode, is_stale))
 
-    def _at(self, place: int) -> Row:
-        some = self.to_arrow().slice(place, 1)
-        (row,) = as_dicts(self.marked(some))
-        is_stale, nones = row.pop(self.stale_name), Owned(Rows.of_table(some)).nones(self.params)
+    def _row_at(self, place: int) -> Row:
+        table = self.to_arrow().slice(place, 1)
+        (row,) = as_dicts(self.marked(table))
+        is_stale = row.pop(self.stale_name)
+        nones = FieldOwners(Rows.of_table(table)).none_masks(self.params)
         return Row(row, params=self.params, results=self.results, is_stale=is_stale, nones=nones)
 
     def has_field(self, name: str) -> pa.Array:
         """Whether each row's setting has a field: alternatives have fields of their own.
 
         Without it the cell is null, as it is where the field is None. Null here for rows whose run
-        does not tell, as older ones, and for a column that is no parameter.
+        did not record that, as older ones, and for a column that is no parameter.
         """
-        return Owned(self._rows).has(self._named(name))
+        return FieldOwners(self._rows).has(self._existing(name))
 
     def column(self, name: str) -> pa.ChunkedArray:
         """The values of a column; the others are not read for that."""
-        return self._rows.columns(self._named(name)).column(0)
+        return self._rows.columns(self._existing(name)).column(0)
 
-    def _named(self, name: str) -> str:
+    def _existing(self, name: str) -> str:
         """The name, if there is such a column."""
         if name not in self.columns:
             raise StoreError(unknown_column(name, self.columns))
         return name
 
-    def _of_mask(self, mask: pa.Array) -> Results:
-        return self._only(lambda: mask)
+    def _selected(self, selection: Callable[[], pa.Array | None]) -> Results:
+        return self._with(self._rows.selected(selection))
 
-    def _only(self, pick: Callable[[], pa.Array | None]) -> Results:
-        return self._with(self._rows.picked(pick), self._now)
-
-    def _with(self, rows: Rows, now: Now) -> Results:
-        found = Results(self.root, rows, codes=now.codes, notes=self.notes, of=self.of)
-        found._now, found.lost = now, self.lost
-        found._is_of_stale = self._is_of_stale
-        return found
+    def _with(self, rows: Rows, current_code: CurrentCode | None = None) -> Results:
+        """These results with other rows, or for another state of the code."""
+        code = current_code or self._current_code
+        results = Results(self.root, rows, codes=code.codes, notes=self.notes, of=self.of)
+        results._current_code, results.lost = code, self.lost
+        results._is_of_stale = self._is_of_stale
+        return results
 
     @property
     def stale(self) -> Results:
         """The rows that were made by other code; empty if the current code is not known."""
-        if not self._now.codes:
-            return self._only(lambda: pa.nulls(0, pa.int64()))
+        if not self.is_code_known:
+            return self._selected(lambda: pa.nulls(0, pa.int64()))
         return self._of_code(is_stale=True)
 
     def _of_code(self, *, is_stale: bool) -> Results:
-        _ = self._now.digest  # raises where it is not known
-
-        def mask() -> pa.Array:
-            stale = self._now.stale(self.column("code"))
-            return stale if is_stale else pc.invert(stale)
-
-        found = self._only(mask)
-        found._is_of_stale = is_stale
-        return found
+        code = self._current_code
+        _ = code.digest  # raises where it is not known
+        is_wanted = code.is_stale if is_stale else code.is_current
+        results = self._selected(lambda: is_wanted(self.column("code")))
+        results._is_of_stale = is_stale
+        return results
 
     @property
     def is_code_known(self) -> bool:
         """Whether the current code is known; it is not after `load`, which reads only a folder."""
-        return bool(self._now.codes)
+        return bool(self._current_code.codes)
 
     @property
     def stale_name(self) -> str:
-        """The name of the additional column that says whether a row is stale.
-
-        It is ``stale``, unless a parameter or a result has this name.
-        """
+        """The name of a column that says whether a row is stale: ``stale``, unless it is taken."""
         return stale_name(self.columns)
 
     def marked(self, rows: pa.Table) -> pa.Table:
-        """Add the column `stale_name` to rows of these results that have the column `code`.
-
-        The new column holds nulls if the current code is not known.
-        """
-        return self._now.marked(rows, self.stale_name)
+        """Add `stale_name` to rows with the column `code`; nulls if the current code is unknown."""
+        return self._current_code.marked(rows, self.stale_name)
 
     def changes(self) -> Changes:
         """The changes of code since the stale rows were made, for each version that made some.
@@ -292,20 +285,26 @@ class Results:
         with a unified diff of their text. Raises StoreError if the current code is not known; use
         `Class.results()` then.
         """
-        return self._now.changes(self._made_by(self.stale))
+        return self._current_code.changes(self.stale._code_columns())
 
     def accept_stale(self, *codes: str, why: str = "") -> Results:
         """Accept the stale rows as results of the current code, and record this decision.
 
         Until the next change of the code, the rows are not stale and no run makes them again. The
         decision holds for all rows of the same code, also for rows that are not among these. Rows
-        of unknown code stay stale. Returns these rows with their new state.
+        of unknown code stay stale.
+        Args:
+            codes: Fingerprints of code that made stale rows, or their beginnings; none for all.
+            why: Recorded with the decision, with your name and the time.
 
-        codes: fingerprints of code that made stale rows, or their beginnings; without any, all
-        stale rows are accepted. why: kept with the decision, with your name and the time. Raises
-        StoreError for a code that made no stale rows.
+        Returns:
+            These rows with their new state.
+
+        Raises:
+            StoreError: For a code that made no stale rows.
         """
-        return self._with(self._rows, self._now.accept(self._made_by(self.stale), codes, why))
+        stale = self.stale._code_columns()
+        return self._with(self._rows, self._current_code.accept(stale, codes, why))
 
     @property
     def accepted(self) -> list[Accepted]:
@@ -313,14 +312,14 @@ class Results:
 
         They are stored as lines of JSON in `accepted.jsonl` in the experiment's folder.
         """
-        return self._now.accepted
+        return self._current_code.accepted
 
     def withdraw(self, *codes: str, why: str = "") -> Results:
         """Take back decisions of `accept_stale`: rows of these codes are stale again."""
-        return self._with(self._rows, self._now.withdraw(codes, why))
+        return self._with(self._rows, self._current_code.withdraw(codes, why))
 
-    def _made_by(self, some: Results) -> pa.Table:
-        return some._rows.columns("code", "run", "row")
+    def _code_columns(self) -> pa.Table:
+        return self._rows.columns("code", "run", "row")
 
     # ---- where a row comes from
 
@@ -333,7 +332,7 @@ class Results:
             what = f"{len(keys)} settings have" if keys else "no setting has"
             more = ": give more digits" if keys else "; its column 'key' has all keys"
             raise StoreError(f"{what} a key that begins with {key!r} in {self.path}{more}")
-        return self._at(places[0])
+        return self._row_at(places[0])
 
     def log(self, key: str) -> str:
         """All output of a setting, including that of C code; empty if none was kept.
@@ -343,7 +342,7 @@ class Results:
         row = self.row(key)
         log = log_of(self.root, row)
         if log is not None:
-            kept_folder(self.root, str(row["run"]))
+            existing_folder(self.root, str(row["run"]))
         return "" if log is None else b"".join(log.chunks()).decode(errors="replace")
 
     def provenance(self, row: dict[str, Any] | str) -> Provenance:
@@ -351,8 +350,8 @@ class Results:
 
         Raises StoreError when the folder of its run is gone.
         """
-        found = self.row(row) if isinstance(row, str) else row
-        return read_provenance(kept_folder(self.root, str(found["run"])))
+        row = self.row(row) if isinstance(row, str) else row
+        return read_provenance(existing_folder(self.root, str(row["run"])))
 
     # ---- as people see it
 
@@ -363,18 +362,18 @@ class Results:
         The states are ``done`` (by the current code), ``stale`` (done by other code), ``failed``,
         ``killed`` and ``timeout``. If the current code is not known, ``done`` counts all code.
         """
-        met, stale = self.ended
+        totals, stale = self.ended
         done = stale.get("done", 0)
-        kinds = {**met, "done": met.get("done", 0) - done, "stale": done}
-        return {name: kinds[name] for name in ("done", "stale", *STATUSES[1:]) if kinds.get(name)}
+        states = {**totals, "done": totals.get("done", 0) - done, "stale": done}
+        return {name: states[name] for name in ("done", "stale", *STATUSES[1:]) if states.get(name)}
 
     @cached_property
     def ended(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many settings ended in each status, and how many of these other code made."""
-        if not self._now.codes:
+        if not self.is_code_known:
             return counts(self._rows.columns("status", "row")), {}
         rows = self._rows.columns("status", "row", "code")
-        return counts(rows), counts(rows.filter(self._now.stale(rows.column("code"))))
+        return counts(rows), counts(rows.filter(self._current_code.is_stale(rows.column("code"))))
 
     @property
     def summary(self) -> str:
@@ -384,16 +383,17 @@ class Results:
         return summary_of(self)
 
     def __repr__(self) -> str:
-        width = shutil.get_terminal_size((WIDTH, 24)).columns
-        return str(self._shown().as_text(width))
+        return self._text(shutil.get_terminal_size((WIDTH, 24)).columns)
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        yield self._shown().as_rich(options.max_width)
+        yield importlib.import_module("rich.text").Text(self._text(options.max_width))
 
-    def _repr_html_(self) -> str:
-        return str(self._shown(has_keys=True).as_html())
-
-    def _shown(self, *, has_keys: bool = False) -> Any:
+    def _text(self, room: int) -> str:
         from superparams.views.result_tables import shown_of
 
-        return shown_of(self, self._rows, has_keys=has_keys)
+        return shown_of(self, self._rows, is_html=False).text(room, ".columns names all")
+
+    def _repr_html_(self) -> str:
+        from superparams.views.result_tables import shown_of
+
+        return shown_of(self, self._rows, is_html=True).html()

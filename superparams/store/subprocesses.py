@@ -1,7 +1,7 @@
-"""Starts git and other programs, so that processes which are forked meanwhile do not hold them up.
+"""Starts git and other programs, so that processes that are forked meanwhile do not delay them.
 
 A process that another thread forks while a program starts inherits the pipe to that program. The
-answer would then not end before that process does. So nobody can fork in those moments.
+output would then not end before that process does. So no thread can fork in those moments.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def start(
     *,
     keeps_errors: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that reads nothing, and whose output comes through a pipe.
+    """Start a program without input, whose output comes through a pipe.
 
     Args:
         words: The program and its arguments.
-        folder: The folder that it works in; None for that of this process.
+        folder: Its working directory; None for that of this process.
         environment: All of its variables; None for those of this process.
         keeps_errors: Whether there is a pipe for its standard error, too.
 

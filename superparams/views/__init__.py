@@ -1,6 +1,5 @@
 """What people see of a run and of its results.
 
-`progress` shows a run in progress, `result_tables` and `text_table` show results, `failures` sums
-up what failed, and `notebook` writes to the output of a cell. This room imports from the rooms up
-to `store`.
+`progress` shows a run in progress, `result_tables` shows results, `failures` sums up what failed,
+and `notebook` writes to the output of a cell. This room imports from the rooms up to `store`.
 """

@@ -1,4 +1,4 @@
-"""Settings that are not done, those together that failed alike, with what they have in common."""
+"""Groups of settings that failed with the same error, and the parameters that they share."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 @dataclass(frozen=True)
 class Failures:
-    """Settings that ended in one status with one error, but for numbers in it.
+    """Settings with one status and one error, apart from numbers in the error.
 
     Attributes:
-        status: how they ended.
-        error: of the first one.
-        settings: how many there are.
-        are_equal: whether all have that error to the letter.
-        key: of the first one.
-        has_log: whether what that one printed was kept.
-        common: parameters that are the same in all of them, and not in all settings.
+        status: The status of all of them.
+        error: The error of the first one.
+        settings: The number of settings.
+        are_equal: Whether all of them have exactly this error.
+        key: The key of the first one.
+        has_log: Whether the output of the first one was kept.
+        common: The parameters that are the same in all of them, but not in all settings.
     """
 
     status: str
@@ -52,11 +52,13 @@ class Failures:
 
 
 def failures_of(found: Results, most: int | None = None) -> list[Failures]:
-    """What failed in results, the most frequent first, but each status before a second one of any.
+    """The groups of failures in results, the largest first.
+
+    The largest group of each status comes before the second group of any status.
 
     Args:
         found: The results.
-        most: How many kinds of failures to look into; None for all.
+        most: The number of groups to return; None for all.
     """
     rows = found.failures.to_arrow()
     rows = rows.filter(pc.equal(rows.column("row"), plain_scalar(0, pa.int64())))
@@ -65,7 +67,7 @@ def failures_of(found: Results, most: int | None = None) -> list[Failures]:
     for place, (status, error) in enumerate(pairs):
         kinds.setdefault((status, _NUMBER.sub("0", error or "")), []).append(place)
     differing = [name for name in found.params if not is_alike(found.column(name))]
-    return [_of(rows, places, differing) for places in _in_order(kinds)[:most]]
+    return [_group(rows, places, differing) for places in _in_order(kinds)[:most]]
 
 
 def _in_order(kinds: Mapping[tuple[str, str], list[int]]) -> list[list[int]]:
@@ -74,10 +76,10 @@ def _in_order(kinds: Mapping[tuple[str, str], list[int]]) -> list[list[int]]:
     for (status, _), places in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
         ranked.append((status in met, -len(places), places))
         met.add(status)
-    return [places for *_, places in sorted(ranked, key=lambda one: one[:2])]
+    return [places for *_, places in sorted(ranked, key=lambda group: group[:2])]
 
 
-def _of(rows: pa.Table, places: Sequence[int], params: Sequence[str]) -> Failures:
+def _group(rows: pa.Table, places: Sequence[int], params: Sequence[str]) -> Failures:
     some = rows.take(places)
     errors = some.column("error").to_pylist()
     start = some.column("log_start")[0].as_py()

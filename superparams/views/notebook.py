@@ -1,7 +1,7 @@
-"""What is different in a notebook: there is no terminal, but an output of a cell can be updated.
+"""Output in a notebook: an output of a cell, which can be updated.
 
-IPython is found among what is loaded and never loaded: in the kernel of a notebook it is there.
-What is shown is plain text, which JupyterLab, VS Code, Colab and nbconvert all show alike.
+IPython is never imported, since the kernel of a notebook has loaded it. The output is plain text,
+which JupyterLab, VS Code, Colab and nbconvert show in the same way.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ E = TypeVar("E", bound=BaseException)
 
 
 class CellOutput:
-    """One output of the cell that runs, whose text can be replaced from any thread."""
+    """An output of the running cell, whose text any thread can replace."""
 
     def __init__(self) -> None:
-        """Nothing is shown yet."""
+        """Show nothing yet."""
         self._handle: Any = None
         self._text: str | None = None
 
     def show(self, text: str) -> None:
-        """Show `text` in place of what was shown before."""
+        """Show `text` in place of the text before."""
         if text == self._text:
             return
-        with suppress(Exception):  # a frontend that is gone must not end a run
+        with suppress(Exception):  # a closed frontend must not end a run
             data = {"text/plain": safe_text.lines(text)}
             if self._handle is None:
                 display: Any = sys.modules["IPython.display"].display
@@ -41,7 +41,7 @@ class CellOutput:
 
 
 def in_one_line(error: E) -> E:
-    """The same error, of which a notebook shows no traceback: where it was raised says nothing."""
+    """The same error, which a notebook shows without a traceback."""
     line = safe_text.lines(f"{type(error).__name__}: {error}")
     with suppress(AttributeError):  # a class with slots
         error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]

@@ -1,35 +1,28 @@
-"""How rows are shown to a person: as text, in rich, as HTML.
-
-The first and the last rows, and as many columns as there is room for: of parameters and results
-alike, and before all else what a row has to say of itself.
-"""
+"""What people see of the rows of results: which rows and columns, and how a value is written."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.declare.html import LEFT, caption_of
-from superparams.errors.safe_text import line, markup, shortened
+from superparams.errors.safe_text import line, shortened
+from superparams.errors.tables import Table
 from superparams.errors.units import counted, duration
 from superparams.outcomes.arrow import python_values
-from superparams.store.names.field_owners import NONE, Owned
-from superparams.store.runs.results_path import short_path
+from superparams.store.names.field_owners import NONE, FieldOwners
+from superparams.store.runs.results_folder import short_path
 from superparams.store.table.lazy_rows import Rows, as_dicts
-from superparams.views.text_table import Table
 
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
 __all__ = [
     "KEY",
-    "Shown",
     "cell",
     "full",
     "is_alike",
@@ -40,102 +33,17 @@ __all__ = [
     "table_of",
 ]
 
-ROWS: Final = 10  # shown at most
-CHARS: Final = 30  # of a cell
-KEY: Final = 8  # digits of a key that are shown, or more where two begin alike
-GAP: Final = "…"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Rows as text.
-
-    Attributes:
-        summary: one line for above the table.
-        table: all columns.
-        states: of each row: ``failed``, ``stale``, both, or nothing.
-        rows_out: how many rows are left out in the middle.
-    """
-
-    summary: str
-    table: Table
-    states: Sequence[str]
-    rows_out: int = 0
-
-    def as_text(self, width: int) -> str:
-        """A table of plain characters."""
-        made = replace(self.table, right=frozenset()).fitted(width)
-        lines = list(made.lines())
-        if self.rows_out:
-            lines.insert(1 + ROWS // 2, self._rows_left_out)
-        return "\n".join([self.summary, *lines, *made.notes(".columns names all", width)])
-
-    def as_rich(self, width: int) -> Any:
-        """A `rich.table.Table`."""
-        rich_table: Any = importlib.import_module("rich.table")
-        text: Any = importlib.import_module("rich.text").Text
-        made = self.table.fitted(width - 4, 3)  # two spaces and a rule
-        notes = "\n".join(made.notes(".columns names all"))
-        table = rich_table.Table(
-            title=text(self.summary),
-            title_justify="left",
-            caption=text(notes) if notes else None,
-            caption_justify="left",
-        )
-        for place, name in enumerate(made.names):
-            justify = "right" if place in made.right else "left"
-            table.add_column(text(name), overflow="fold", justify=justify)
-        for place, row in enumerate(made.rows):
-            if self.rows_out and place == ROWS // 2:
-                table.add_row(text(f"{GAP} {self.rows_out:,} more"))
-            table.add_row(*map(text, row))
-        return table
-
-    def as_html(self) -> str:
-        """An HTML table with all columns: a notebook scrolls.
-
-        Rows that failed are bold where they say so, and rows of other code are pale; both have a
-        class, for pages with styles of their own.
-        """
-        page = self.table
-        head = "".join(
-            f"<th{self._side(place)}>{markup(name)}</th>" for place, name in enumerate(page.names)
-        )
-        pairs = zip(page.rows, self.states, strict=True)
-        lines = [self._html_row(row, state) for row, state in pairs]
-        if self.rows_out:
-            columns = len(page.names)
-            gap = f'<tr><td{LEFT} colspan="{columns}">{self._rows_left_out}</td></tr>'
-            lines.insert(ROWS // 2, gap)
-        caption = caption_of(self.summary)
-        body = "".join(lines)
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-    def _html_row(self, row: Sequence[str], state: str) -> str:
-        cells: list[str] = []
-        for place, text in enumerate(row):
-            is_bold = "failed" in state and self.table.names[place] in ("status", "error")
-            inner = f"<strong>{markup(text)}</strong>" if is_bold and text else markup(text)
-            cells.append(f"<td{self._side(place)}>{inner}</td>")
-        pale = ' style="opacity:0.6"' if "stale" in state else ""
-        mark = f' class="{state}"{pale}' if state else ""
-        return f"<tr{mark}>{''.join(cells)}</tr>"
-
-    def _side(self, place: int) -> str:
-        return "" if place in self.table.right else LEFT
-
-    @property
-    def _rows_left_out(self) -> str:
-        """What stands in place of rows, in the middle."""
-        return f"{GAP} {counted(self.rows_out, 'more row')}"
+ROWS: Final = 10  # rows shown, half of them from the end
+CHARS: Final = 30  # characters of a cell
+KEY: Final = 8  # digits of a key that are shown; more if two keys begin with the same digits
 
 
 def summary_of(found: Results, elapsed: float | None = None) -> str:
-    """How settings ended, of which code, and where the table is, in one line.
+    """How settings ended, by which code, and the path of the table, in one line.
 
     Args:
         found: The results.
-        elapsed: Seconds that the run took, where that is to be told.
+        elapsed: Seconds that the run took; None to leave them out.
     """
     by_other = found.ended[1]
     parts = [
@@ -152,7 +60,7 @@ def summary_of(found: Results, elapsed: float | None = None) -> str:
 
 
 def _unknown(found: Results) -> str:
-    """Says that the current code is not known, and of how many codes the rows are."""
+    """Text for results whose current code is not known: how many codes made the rows."""
     number = _count_codes(found)
     return f"code unknown, rows of {number:,} codes" if number > 1 else "code unknown"
 
@@ -161,22 +69,22 @@ def _count_codes(found: Results) -> int:
     return len(found.column("code").unique())
 
 
-def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
+def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
     """The first rows of results and the last ones, with the columns that people look at.
 
     Args:
         found: The results.
         rows: Their rows.
-        has_keys: Whether to show the keys of settings.
+        is_html: Whether to show the keys of settings, and numbers on the right.
     """
     errors = ["error"] if found.counts.keys() - {"done", "stale"} else []
     names = [*found.params, *found.results, "status", *errors]
     marks = [found.stale_name] if any(found.ended[1].values()) else []
-    # Where the current code is not known, the codes themselves tell rows of other code apart.
+    # If the current code is not known, the column of codes tells the rows of each code apart.
     is_mixed = not found.is_code_known and _count_codes(found) > 1
     codes = ["code"] if is_mixed and "code" not in names else []
-    names = [*(["key"] if has_keys else []), *names, *marks, *codes, "seconds"]
-    nones = Owned(rows).nones(names)
+    names = [*(["key"] if is_html else []), *names, *marks, *codes, "seconds"]
+    nones = FieldOwners(rows).none_masks(names)
     read = [name for name in names if name not in marks]
     every = rows.columns(*read, *(["code"] if marks else []))
     every = found.marked(every).select(names) if marks else every
@@ -188,16 +96,15 @@ def shown_of(found: Results, rows: Rows, *, has_keys: bool) -> Shown:
     shown = range(size) if size <= ROWS else [*range(half), *range(size - half, size)]
     mark_nones(dicts, shown, nones)
     table = table_of(found, every, dicts, keep=marks, nones=nones)
-    states = [
-        " ".join(
-            [
-                *(["failed"] if row["status"] != "done" else []),
-                *(["stale"] if any(row[name] for name in marks) else []),
-            ]
-        )
-        for row in dicts
-    ]
-    return Shown(found.summary, table, states, max(0, size - ROWS))
+    failed = ["failed" if row["status"] != "done" else "" for row in dicts]
+    stale = ["stale" if any(row[name] for name in marks) else "" for row in dicts]
+    return replace(
+        table,
+        title=found.summary,
+        right=table.right if is_html else frozenset(),
+        marks=[f"{one} {other}".strip() for one, other in zip(failed, stale, strict=True)],
+        skipped=max(0, size - ROWS),
+    )
 
 
 def table_of(
@@ -214,12 +121,12 @@ def table_of(
 
     Args:
         found: The results.
-        every: The columns to show, with all rows that are meant.
-        rows: Those of them that are shown.
-        keep: Columns that stay in whatever room there is.
-        is_sorted: Whether they are sorted by a result, which is there in any case.
-        longest: How many characters cells of a column may have, where that is more than usual.
-        nones: Of columns with nulls that are None, which of all rows are.
+        every: The columns to show, with all rows.
+        rows: The rows to show.
+        keep: Columns that are never left out.
+        is_sorted: Whether the rows are sorted by a result; its column is never left out.
+        longest: The most characters of a cell, for columns that have more than usual.
+        nones: A mask of rows with None, for columns in which a null can be a None.
     """
     most: Mapping[str, int] = {} if longest is None else longest
     names: list[str] = every.column_names
@@ -247,11 +154,10 @@ def table_of(
 def order_of(
     names: Sequence[str], params: Sequence[str], results: Sequence[str], *, is_sorted: bool
 ) -> list[int]:
-    """The places of columns in the order in which they get room.
+    """The indices of columns, the most important first.
 
-    The first result, and then two parameters for every further result; how settings ended and how
-    long they took come last. In rows that are sorted by a result, which is there in any case, all
-    parameters come before the others: they tell what makes the first rows the first.
+    Each result is followed by two parameters; status and seconds come last. In rows that are sorted
+    by a result, all parameters come first, since they explain the order.
     """
     places = {name: place for place, name in enumerate(names)}
     if is_sorted:
@@ -266,12 +172,12 @@ def order_of(
 def mark_nones(
     rows: Sequence[dict[str, Any]], places: Iterable[int], nones: Mapping[str, pa.Array]
 ) -> None:
-    """Put `NONE` into cells for a None that the setting has, so that it is told from no field.
+    """Put `NONE` into cells where the setting has None; cells without such a field stay empty.
 
     Args:
-        rows: The rows that are shown.
-        places: Where each stands among all rows.
-        nones: Of columns with nulls that are None, which of all rows are.
+        rows: The rows to show.
+        places: The index of each among all rows.
+        nones: As for `table_of`.
     """
     for row, place in zip(rows, places, strict=False):
         row.update({name: NONE for name, mask in nones.items() if mask[place].as_py()})
@@ -280,12 +186,12 @@ def mark_nones(
 def alike_in(
     table: pa.Table, names: Sequence[str], nones: Mapping[str, pa.Array]
 ) -> Callable[[Sequence[int]], set[int]]:
-    """What tells the columns in which all rows of a table have the same value.
+    """A function that finds, among some columns, those with the same value in all rows.
 
     Args:
         table: All rows, also those that are not shown.
-        names: The columns that are shown, by their place.
-        nones: Of columns with nulls that are None, which rows are.
+        names: The names of the columns that are shown.
+        nones: As for `table_of`.
     """
 
     def is_same(name: str) -> bool:
@@ -299,7 +205,7 @@ def alike_in(
 
 
 def is_alike(column: pa.ChunkedArray) -> bool:
-    """Whether all rows have the same value, or none, in a column."""
+    """Whether all rows of a column have the same value, or all have none."""
     try:
         return int(pc.count_distinct(column, mode="all").as_py()) <= 1
     except NotImplementedError:  # a list, a struct
@@ -307,7 +213,7 @@ def is_alike(column: pa.ChunkedArray) -> bool:
 
 
 def numbers(schema: pa.Schema) -> frozenset[int]:
-    """The places of columns that hold numbers."""
+    """The indices of columns that hold numbers."""
     is_a = pa.types
     return frozenset(
         place
@@ -319,9 +225,9 @@ def numbers(schema: pa.Schema) -> frozenset[int]:
 
 
 def short_keys(keys: Sequence[str]) -> list[str]:
-    """Keys, as short as tells them apart."""
-    digits, different = KEY, len(set(keys))
-    while digits < 32 and len({key[:digits] for key in keys}) < different:
+    """The first digits of keys, as many as make them different."""
+    digits, n_keys = KEY, len(set(keys))
+    while digits < 32 and len({key[:digits] for key in keys}) < n_keys:
         digits += 1
     return [key[:digits] for key in keys]
 
@@ -343,5 +249,5 @@ def full(name: str, value: Any) -> str:
 
 
 def _decimals(seconds: float) -> int:
-    """To the millisecond, and to three digits above that."""
+    """Decimals for milliseconds below a second, and for three digits above."""
     return 3 if seconds < 1 else 2 if seconds < 10 else 1 if seconds < 100 else 0

@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 from superparams.cli.file_imports import load
 from superparams.cli.name_lookup import find_root, resolve
+from superparams.executor import Processes
 
 root = find_root(Path.cwd())
 {body}
@@ -227,9 +228,9 @@ BESIDE_A_FOLDER = {
     "how",
     [
         "1",
-        "2, start_method='forkserver'",
-        "2, start_method='spawn'",
-        "2, start_method='fork'",
+        "2, engine=Processes(start_method='forkserver')",
+        "2, engine=Processes(start_method='spawn')",
+        "2, engine=Processes(start_method='fork')",
         "2, engine='threads'",
         "2, engine=ProcessPoolExecutor(2, multiprocessing.get_context('spawn'))",
     ],
@@ -272,7 +273,7 @@ def test_a_file_that_is_edited_during_the_run(project: Project, method: str) -> 
     body = f"""
 if __name__ == "__main__":
     (cls,) = load(root, resolve(root, "index/RQ1.py"))
-    found = cls().run_all(1, engine="processes", start_method={method!r}, progress=False)
+    found = cls().run_all(1, engine=Processes(start_method={method!r}), progress=False)
     print(found.counts)
 """
     files = {**BESIDE_A_FOLDER, "experiments/index/RQ1.py": EDITING}

@@ -75,7 +75,7 @@ def test_what_is_no_setting(project: Project) -> None:
     project.experiments("RQ1")
     for words, told in (
         (["zz"], "no setting of RQ1.RQ1 has a key that begins with 'zz'; `experiment results`"),
-        (["0", "--timeout", "0"], "'--timeout': 0.0 is not in the range"),
+        (["0", "--timeout", "0"], "'--timeout': '0': give seconds above 0"),
         (["a=1"], "give the beginning of a key"),
         (["0", "b=1"], "b"),
         ([], "Missing argument"),

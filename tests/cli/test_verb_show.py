@@ -38,7 +38,7 @@ def test_a_setting_that_failed(tmp_path: Path) -> None:
     assert "files    experiments/RQ1.py" in ended.out
     assert "commit" not in ended.out
     # Outside of git, what was kept of the project is the way back.
-    assert f"cp -R {run.source / 'project'} " in ended.out
+    assert f"cp -R {run.source / 'project'}/. " in ended.out
     # A package that was another then is told.
     manifest = json.loads((run.path / "run.json").read_text())
     manifest["versions"] |= {"pyarrow": "1.2.3", "no-such-package": "9", "json": "2.0"}

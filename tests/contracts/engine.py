@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from superparams.declare.experiment import Place
 from superparams.errors import SuperparamsError
 from superparams.executor.engines.contract import Control, Engine
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import decode
 from tests.contracts.programs import FunctionProgram, execute, rows, run
 from tests.timing import stretch, wait_for

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from superparams.declare.experiment import Place
 from superparams.executor.engines.contract import Control, Engine, Options
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import decode
 from superparams.outcomes.outcome import Outcome, Status
 from tests.timing import wait_for as wait_for

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from superparams.declare.experiment import Place
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Engine, Options
+from superparams.executor import Processes
+from superparams.executor.engines.contract import Engine
+from superparams.executor.engines.processes.engine import StartMethod
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.engine import EngineContract, double
 from tests.contracts.programs import FunctionProgram, execute, run
 from tests.runs import output
@@ -19,23 +21,24 @@ from tests.timing import slowness, wait_for, within
 
 INHERITS = """
 import threading
-from superparams.executor.engines.registry import find
+from superparams.executor import Processes
 from tests.contracts.programs import run
 lock = threading.Lock()
 
 def locked(index, place):
     return {"y": lock.acquire(timeout=1)}
 
-print(run(find("processes"), locked, 1, num_proc=2, start_method="fork")[0]["result.y"])
+print(run(Processes(start_method="fork"), locked, 1, num_proc=2)[0]["result.y"])
 """
 
 
 class TestForkserver(EngineContract):
-    options: ClassVar[dict[str, Any]] = {"num_proc": 2, "start_method": "forkserver"}
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2}
+    start_method: ClassVar[StartMethod] = "forkserver"
 
     @pytest.fixture
     def engine(self) -> Engine:
-        return find("processes")
+        return Processes(self.start_method)
 
     def test_a_keyboard_interrupt_of_a_setting_is_a_failure(self, engine: Engine) -> None:
         def interrupt(index: int, place: Place) -> dict[str, int]:
@@ -54,11 +57,11 @@ class TestForkserver(EngineContract):
 
 
 class TestSpawn(TestForkserver):
-    options: ClassVar[dict[str, Any]] = {"num_proc": 2, "start_method": "spawn"}
+    start_method = "spawn"
 
 
 class TestFork(TestForkserver):
-    options: ClassVar[dict[str, Any]] = {"num_proc": 2, "start_method": "fork"}
+    start_method = "fork"
 
     def test_what_cannot_be_pickled_is_inherited(self, tmp_path: Path) -> None:
         # In a process of its own: here, other tests may have loaded libraries that have threads.
@@ -66,8 +69,9 @@ class TestFork(TestForkserver):
 
 
 def test_unknown_start_methods_are_refused() -> None:
-    with pytest.raises(EngineError, match=r"'warp'.*'forkserver'"):
-        find("processes").check(Options(start_method="warp"))
+    told = r"^Processes\.start_method='warp': give \"forkserver\", \"spawn\" or \"fork\"$"
+    with pytest.raises(EngineError, match=told):
+        Processes("warp")  # type: ignore[arg-type]
 
 
 @pytest.mark.timed

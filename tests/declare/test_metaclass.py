@@ -454,7 +454,8 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "circular": ("a: object = LOOP", r"X\.a: list nested too deeply, or in itself"),
     "reserved": ("run: int = 1", r"X\.run: 'run' is reserved.*Experiment.*such as run_"),
-    "reserved of params": ("items: int = 1", r"X\.items: 'items' is reserved.*Params.*items_"),
+    "reserved of params": ("keys: int = 1", r"X\.keys: 'keys' is reserved.*Params.*keys_"),
+    "of Python": ("_abc_impl: int = 1", r"X\._abc_impl: '_abc_impl' is a method or attribute of"),
     "a method": (
         "fit: int = 1",
         r"X\.fit: 'fit' is a method or attribute of Fitting.*another name, such as fit_",
@@ -527,29 +528,34 @@ def test_a_mixin_that_hides_a_field(kind: str) -> None:
 @pytest.mark.parametrize("is_group", [True, False])
 def test_a_reserved_name_comes_in_by_no_base(is_first: bool, is_group: bool) -> None:
     class Lora(Params):
-        rank: int = 8
+        report: int = 8
 
     @dataclasses.dataclass
     class Plain:
-        rank: int = 8
+        report: int = 8
 
     mixin: type[Any] = Lora if is_group else Plain
     bases = (mixin, Experiment) if is_first else (Experiment, mixin)
     origin = ", a field of Lora, is" if is_group else " is"
     with pytest.raises(
-        FieldError, match=rf"X\.rank: 'rank'{origin} reserved.*of Experiment.*such as rank_"
+        FieldError, match=rf"X\.report: 'report'{origin} reserved.*of Experiment.*such as report_"
     ):
         type(Base)("X", bases, {"__module__": __name__})
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_seed_comes_in_by_any_base(is_first: bool) -> None:
+def test_a_name_of_ours_comes_in_by_any_base(is_first: bool) -> None:
     class Seeded(Params):
         seed: int = search([3, 4])
+        items: str = "a"
 
-    bases = (Seeded, Experiment) if is_first else (Experiment, Seeded)
+    @dataclasses.dataclass
+    class Plain:
+        rank: int = 8
+
+    bases = (Seeded, Plain, Experiment) if is_first else (Experiment, Plain, Seeded)
     made: Any = type(Base)("X", bases, {"__module__": __name__})
-    assert [setting.seed for setting in made()] == [3, 4]
+    assert [(one.seed, one.items, one.rank) for one in made()] == [(3, "a", 8), (4, "a", 8)]
 
 
 def test_a_mixin_changes_a_seed_that_stands_behind_it() -> None:

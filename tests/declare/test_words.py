@@ -138,13 +138,6 @@ def test_what_is_parsed_is_what_the_call_takes() -> None:
     assert Train(**given) == expected
 
 
-def test_from_cli_is_reserved() -> None:
-    with pytest.raises(FieldError, match=r"Bad\.from_cli: 'from_cli' is reserved"):
-
-        class Bad(Experiment):
-            from_cli: int = 3  # type: ignore[assignment]
-
-
 def test_from_cli_makes_the_class_it_is_called_on() -> None:
     class Sub(Train):
         more: int = 0

@@ -255,8 +255,7 @@ def test_an_abstract_class_is_none_that_can_be_made() -> None:
             "Train.optimizer has no field 'size' to set to '1'; its fields: rate",
         ),
         (["optimizer=Adam", "optimizer.momentum=1"], "has no field 'momentum'"),
-        (["net=tiny"], "Train.net takes Needy, not 'tiny'; its names: small, large$"),
-        (["net=Needy"], "Train.net takes Needy, not 'Needy'; its names: small, large$"),
+        (["net=tiny"], "Train.net takes Needy, not 'tiny'; its names: small, large, Needy$"),
         (
             ["both.rate=1"],
             "Train.both holds no group yet whose 'rate' could be given; say which, as in bo",

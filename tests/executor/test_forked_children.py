@@ -63,9 +63,9 @@ def test_no_fork_and_no_other_program_is_waited_for() -> None:
 
 def test_a_pipe_that_user_code_closed_is_left_alone(gate: tuple[int, int]) -> None:
     forks = ForkedChildren()
-    held = forks._write
+    read, held = forks.ends
     os.dup2(gate[1], held)  # user code has closed it, and opened a file of its own
     assert not forks.wait(PATIENCE)
     os.fstat(held)
     os.close(held)
-    os.close(forks._read)
+    os.close(read)

@@ -351,7 +351,7 @@ def test_any_buffer_of_pickle_5_is_taken() -> None:
 
 def test_the_report_tells_sizes() -> None:
     with pack(np.zeros(2**17)) as payload:
-        assert payload.report.startswith("payload: 1.0 MiB shared, ")
+        assert payload.report.startswith("payload: 1 MiB shared, ")
         assert payload.report.endswith(" bytes pickled")
         assert payload.report in repr(payload)
 
@@ -839,8 +839,7 @@ def test_importing_the_payload_loads_nothing_heavy() -> None:
 
 SEVERAL = """
 import os, sys, threading
-from superparams.executor.payload.free_memory import demand
-from superparams.executor.payload.segment import Segment
+from superparams.executor.payload.segment import Segment, demand
 failed = []
 def work():
     try:

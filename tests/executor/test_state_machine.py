@@ -1,4 +1,4 @@
-"""Any order of events: each setting is accounted for exactly once, and rules of handing out hold."""
+"""Any order of events: each setting is accounted for once, and rules of handing out hold."""
 
 from __future__ import annotations
 

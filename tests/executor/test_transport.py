@@ -231,10 +231,11 @@ class Long(Experiment):
 def test_workers_do_without_arrow_until_they_need_it(tmp_path: Path, start_method: str) -> None:
     script(tmp_path, EXPERIMENTS, "three.py")
     text = f"""
+from superparams.executor import Processes
 from three import Colours, Late, Plain
 
 for kind in (Plain, Late, Colours):
-    found = kind().run_all(1, engine="processes", start_method={start_method!r}, progress=False)
+    found = kind().run_all(1, engine=Processes(start_method={start_method!r}), progress=False)
     print(found.counts["done"], found.to_arrow()["arrow"].to_pylist())
 """
     plain, late, colours = output(tmp_path, text).splitlines()
@@ -275,11 +276,12 @@ def test_nothing_is_lost_or_twice_where_arrow_is_needed_late(
 ) -> None:
     script(tmp_path, EXPERIMENTS, "three.py")
     text = f"""
+from superparams.executor import Processes
 from three import Blocks, Rare
 
-found = Rare().run_all(2, engine="processes", start_method={start_method!r}, progress=False)
+found = Rare().run_all(2, engine=Processes(start_method={start_method!r}), progress=False)
 print(found.counts, sorted(found.to_arrow()["a"].to_pylist()) == list(range(3000)))
-print(Blocks().run_all(2, start_method={start_method!r}, progress=False).counts)
+print(Blocks().run_all(2, engine=Processes(start_method={start_method!r}), progress=False).counts)
 """
     assert output(tmp_path, text) == "{'done': 3000} True\n{'done': 4}\n"
 

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.executor.worker import Place, Program, checked, headline, traceback_text
+from superparams.declare.experiment import Place
+from superparams.errors import headline, traceback_text
+from superparams.executor.program import Program
 from superparams.outcomes.outcome import Outcome
+from superparams.outcomes.result_copies import checked
 
 MADE: list[int] = []
 
@@ -84,7 +87,7 @@ def test_a_program_arrives_with_what_its_factories_made(load: Any) -> None:
     made = program(Toy())
     found = load(cloudpickle.dumps(made))
     assert [one.result for one in outcomes(found)] == [one.result for one in outcomes(made)]
-    assert found.key(2) == made.key(2)
+    assert found.keys[2] == made.keys[2]
     assert len(MADE) == 1, "made once, in the process that packs"
 
 

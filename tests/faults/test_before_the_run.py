@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from superparams.executor.process_state.imported_packages import generators_of
+from superparams.executor.code_names import generators_of
 from superparams.run.job import prepare
-from superparams.run.options import asked
+from superparams.run.options import RunOptions
 from tests.runs import environment, tables
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 RUNS = """
 import concurrent.futures as futures, json, multiprocessing
+from superparams.executor import Processes
 def run(space, **how):
     table = space.run_all(resume=False, progress=False, **how)
     print(json.dumps([dict(row) for row in table], default=str))
@@ -29,7 +30,7 @@ def run(space, **how):
 def everywhere(space):
     run(space)
     for method in "forkserver", "spawn", "fork":
-        run(space, num_proc=2, start_method=method)
+        run(space, num_proc=2, engine=Processes(start_method=method))
     with futures.ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as executor:
         run(space, num_proc=2, engine=executor)
 """
@@ -389,6 +390,6 @@ def test_44_only_code_that_may_draw_is_seeded(
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.chdir(tmp_path)
     cls = __import__(name).One
-    job = prepare(cls(), asked(), tmp_path / "results")
+    job = prepare(cls(), RunOptions(results=tmp_path / "results"))
     found = generators_of(cls, job.code.files, job.code.imports)
     assert (None if found is None else found.libraries) == libraries

@@ -344,6 +344,7 @@ EDIT_THEN_RUN = """
 import concurrent.futures, json, multiprocessing, os
 from pathlib import Path
 from exp import E
+from superparams.executor import Processes
 
 def edit():
     for name in ("exp.py", "lib.py", "shared/base.py"):
@@ -359,9 +360,9 @@ def edit():
 def ways():
     yield {}
     yield {"num_proc": 2, "engine": "threads"}
-    yield {"num_proc": 2, "start_method": "forkserver"}
-    yield {"num_proc": 2, "start_method": "spawn"}
-    yield {"num_proc": 2, "start_method": "fork"}
+    yield {"num_proc": 2, "engine": Processes(start_method="forkserver")}
+    yield {"num_proc": 2, "engine": Processes(start_method="spawn")}
+    yield {"num_proc": 2, "engine": Processes(start_method="fork")}
     # A pool of Python itself imports the script anew, and all that this imports.
     Path("gone.py").write_text("def away(): return 'new'")
     context = multiprocessing.get_context("spawn")
@@ -426,6 +427,7 @@ os.symlink("first", "linked")
 os.symlink("first", "whole/linked")
 sys.path[:0] = [os.path.abspath(path) for path in ("linked", "whole/linked", "moved")]
 from exp import E
+from superparams.executor import Processes
 
 def replace():
     # A package in the place of a file, a link that leads elsewhere, a folder of that name.
@@ -440,7 +442,7 @@ def replace():
 
 if __name__ == "__main__":
     replace()
-    ways = [{"start_method": x} for x in ("forkserver", "spawn", "fork")]
+    ways = [{"engine": Processes(start_method=x)} for x in ("forkserver", "spawn", "fork")]
     ways += [{}, {"engine": "threads"}]
     for way in ways:
         table = E().run_all(2 if way else 1, resume=False, progress=False, **way)
@@ -483,6 +485,7 @@ class E(Experiment):
 
 PLUGGED = """
 from superparams import Experiment, search
+from superparams.executor import Processes
 import functools
 import lib
 import plugin  # for what it does to lib
@@ -492,7 +495,7 @@ class E(Experiment):
     def run(self):
         return {"v": " ".join([lib.K, lib.TABLE["a"](), lib.Thing().go(), lib.area(self.x)])}
 
-ways = [{"start_method": x} for x in ("forkserver", "spawn", "fork")]
+ways = [{"engine": Processes(start_method=x)} for x in ("forkserver", "spawn", "fork")]
 for way in [*ways, {}, {"engine": "threads"}]:
     table = E().run_all(2 if way else 1, resume=False, progress=False, **way)
     print([row["v"] for row in table], {row["code"] for row in table}, table.notes)
@@ -534,9 +537,10 @@ import importlib, sys
 from pathlib import Path
 import exp, lib
 from superparams.errors import RunError
+from superparams.executor import Processes
 
 def ran():
-    ways = ({}, {"num_proc": 2}, {"num_proc": 2, "start_method": "spawn"})
+    ways = ({}, {"num_proc": 2}, {"num_proc": 2, "engine": Processes(start_method="spawn")})
     tables = [exp.E().run_all(resume=False, progress=False, **way) for way in ways]
     assert len({row["code"] for table in tables for row in table}) == 1
     (value,) = {row["v"] for table in tables for row in table}
@@ -686,7 +690,8 @@ RUN_MAIN = """
 import sys
 sys.path.insert(0, "sub")
 from main import Main
-print(Main().run_all(2, start_method=sys.argv[1], progress=False).notes)
+from superparams.executor import Processes
+print(Main().run_all(2, engine=Processes(start_method=sys.argv[1]), progress=False).notes)
 for row in Main.results():
     print(row["v"])
 """

@@ -14,7 +14,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams import Experiment, Params, Results, search, value
-from superparams.cli.row_selection import matching
+from superparams.cli.conditions import matching
 from tests.cli.command import Project
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

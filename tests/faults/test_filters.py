@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from superparams import Experiment, Params, Results, search
-from superparams.cli.row_selection import matching
-from superparams.errors import CommandError, StoreError
+from superparams.cli.conditions import matching
+from superparams.errors import FieldError, StoreError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -175,7 +175,7 @@ def test_71_where_of_the_command_finds_the_same(results: Results) -> None:
     assert matching(table, ["o=SGD,one"], results.of).num_rows == len(results) * 3 / 4
     for name, x, _ in REFUSED:
         if isinstance(x, str):
-            with pytest.raises((StoreError, CommandError)):
+            with pytest.raises((StoreError, FieldError)):
                 matching(table, [f"{name}={'x' if name == 'c' else x}"], results.of)
 
 

@@ -16,6 +16,7 @@ DRIVER = """
 import concurrent.futures as futures, contextlib, json, logging, os, queue, threading, warnings
 from superparams import Experiment, search
 from superparams.errors import EngineError
+from superparams.executor import Processes
 
 LOCK = threading.Lock()
 LOG = logging.getLogger("log")
@@ -94,7 +95,7 @@ def face(what, around):
     with around:
         try:
             found = Uses(what=what).run_all(
-                2, start_method="fork", progress=False, resume=False, results=what
+                2, engine=Processes(start_method="fork"), progress=False, resume=False, results=what
             )
         except EngineError as error:
             return [None, str(error)]

@@ -28,6 +28,7 @@ APPLICATION = """
 import threading, time
 from part import Base
 from superparams import search, value
+from superparams.executor import Processes
 
 class Squares(Base):
     x: int = search(range(6))
@@ -42,7 +43,7 @@ class Squares(Base):
         return {"y": self.squared(), "process": os.getpid()}
 
 print("main", flush=True)
-found = Squares().run_all(2, start_method=METHOD, progress=False)
+found = Squares().run_all(2, engine=Processes(start_method=METHOD), progress=False)
 print(found.counts, [row["y"] for row in found], len({row["process"] for row in found}))
 """
 PART = """

@@ -17,16 +17,23 @@ from typing import Any
 
 import pytest
 
+from superparams.declare.experiment import Place
+from superparams.executor import Processes
 from superparams.executor.engines.processes import protocol
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.programs import Rows, run, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 SIZE = 12
 
 
-def with_acts(acts: dict[int, Callable[[], Any]], size: int = SIZE, **options: Any) -> Rows:
+def with_acts(
+    acts: dict[int, Callable[[], Any]],
+    size: int = SIZE,
+    *,
+    start_method: Any = None,
+    **options: Any,
+) -> Rows:
     """Run settings of which some act; each prints a line."""
 
     def function(index: int, place: Place) -> dict[str, Any]:
@@ -37,7 +44,7 @@ def with_acts(acts: dict[int, Callable[[], Any]], size: int = SIZE, **options: A
         print(f"error {index}", file=sys.stderr)
         return {"y": index}
 
-    return run(find("processes"), function, size, **{"num_proc": 2, **options})
+    return run(Processes(start_method), function, size, **{"num_proc": 2, **options})
 
 
 def assert_ends(found: Rows, ended: dict[int, str], error: str = "") -> None:

@@ -13,7 +13,8 @@ from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.outcomes.outcome import Outcome
 from superparams.run.plan import inside, is_sparse, plan
-from superparams.store.table.index import keys_of, read_index
+from superparams.store.table.arrow_arrays import keys_of
+from superparams.store.table.index import read_index
 from tests.recording import run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -106,7 +106,7 @@ def notes(cls: type[Experiment], **fields: Any) -> list[str]:
 
 class Data(Params):
     name: str = "a"
-    place: str = "in/{name}"
+    where: str = "in/{name}"
 
 
 class Templates(Fit):
@@ -147,9 +147,9 @@ def test_66_text_that_was_filled_in_is_noted() -> None:
     assert len(told) == 2, told
     assert "Templates.path holds {name}, which is not filled in" in told[0]
     assert 'value(derive=lambda s: f"...{s.name}...")' in told[0]
-    assert "Data.place holds {name}" in told[1]
+    assert "Data.where holds {name}" in told[1]
     assert ["Searched.path holds {steps}" in one for one in notes(Searched)] == [True]
-    assert notes(Templates, path="x", data=Data(place="y")) == []
+    assert notes(Templates, path="x", data=Data(where="y")) == []
 
 
 def test_66_a_hook_that_is_not_called_any_more_is_noted() -> None:

@@ -17,9 +17,9 @@ from superparams.errors import StoreError
 from superparams.store.ledger.reader import LedgerWarning
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder
-from superparams.store.table import checksum
 from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.merge import compact
+from superparams.store.table.table_file import EMPTY_SEAL, seal
 from tests.recording import done, run
 from tests.runs import output
 
@@ -139,8 +139,8 @@ def forged(path: Path, table: pa.Table, *, statistics: bool = True) -> None:
             file, table.schema, write_page_checksum=True, write_statistics=statistics
         ) as writer:
             writer.write_table(table)
-            writer.add_key_value_metadata({checksum.KEY: checksum.SEAL.decode()})
-        checksum.seal(file)
+            writer.add_key_value_metadata(EMPTY_SEAL)
+        seal(file)
 
 
 @pytest.mark.parametrize("statistics", [True, False])

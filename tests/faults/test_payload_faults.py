@@ -109,7 +109,7 @@ except PayloadError as error:
     "action", ["pack({'a': np.ones(2**20)})", "shared_empty(2**20)"], ids=["pack", "shared_empty"]
 )
 def test_a_limit_of_file_sizes_is_told(action: str) -> None:
-    says_no_memory(run_python(failing(action), before="ulimit -f 1024"), "8.0 MiB")
+    says_no_memory(run_python(failing(action), before="ulimit -f 1024"), "8 MiB")
 
 
 def test_a_limit_of_the_address_space_is_told_when_attaching() -> None:
@@ -149,7 +149,7 @@ def test_more_than_there_is_is_refused_before_it_is_tried() -> None:
 def test_a_full_disk_is_told_where_the_disk_is_used(tmp_path: Path) -> None:
     script = "import os; del os.memfd_create\n" + failing("pack({'a': np.ones(2**20)})")
     mount = f"mount -t tmpfs -o size=1m none {tmp_path}"
-    says_no_memory(run_python(script, before=mount, env={"TMPDIR": str(tmp_path)}), "8.0 MiB")
+    says_no_memory(run_python(script, before=mount, env={"TMPDIR": str(tmp_path)}), "8 MiB")
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_the_limit_of_a_container_is_told(small_cgroup: Path, action: str) -> No
     # Zeros that nobody has written take no memory: what is too large is the payload.
     done = run_python(failing(action), before=f"echo $$ > {small_cgroup / 'cgroup.procs'}")
     assert done.returncode != -signal.SIGKILL
-    says_no_memory(done, "1.0 GiB")
+    says_no_memory(done, "1 GiB")
 
 
 # --- 18: a setting writes into what is shared ---------------------------------------------------

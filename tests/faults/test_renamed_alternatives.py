@@ -10,7 +10,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams import Experiment, Params, Results, search
-from superparams.cli.row_selection import matching
+from superparams.cli.conditions import matching
 from superparams.errors import StoreError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

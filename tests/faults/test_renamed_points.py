@@ -12,8 +12,8 @@ import pytest
 
 from superparams import Experiment, Params, Results, search
 from superparams.errors import StoreError
-from superparams.store.runs.run_records import run_named
-from superparams.store.staleness.result_comparison import compare
+from superparams.store.runs.run_records import run_of_name
+from superparams.store.staleness.run_difference import compare
 from tests.cli.command import Project
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -202,7 +202,7 @@ def test_72_only_failed_and_diff_after_a_rename(tmp_path: Path, ran: Ran) -> Non
     again = ran(fit(SWAPPED, 7)(), only="failed")
     assert sorted(again.failures.column("a").to_pylist()) == ["high", "low"]
     folders = [
-        run_named(first.root, name).folder
+        run_of_name(first.root, name).folder
         for name in sorted(path.name for path in (first.root / "runs").iterdir())
     ]
     assert compare(*folders).both == 2

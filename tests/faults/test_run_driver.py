@@ -160,6 +160,7 @@ DRIVER = """
 import sys, threading, time
 from pathlib import Path
 from module import Changes
+from superparams.executor import Processes
 def edit():
     while not list(Path("results").glob("*/runs/*")):
         time.sleep(0.0005)
@@ -169,7 +170,7 @@ def edit():
     Path("edited").touch()
 editor = threading.Thread(target=edit)
 editor.start()
-found = Changes().run_all(2, start_method=sys.argv[1], progress=False)
+found = Changes().run_all(2, engine=Processes(start_method=sys.argv[1]), progress=False)
 editor.join()
 print(sorted({(row["part"], row["later"], row["own"]) for row in found if row["status"] == "done"}))
 print(len(Changes.results()), found.counts)
@@ -300,6 +301,7 @@ import time
 steps, real = iter(range(10**9)), time.time
 time.time = lambda: real() + 86400 * (-1) ** next(steps)
 from superparams import Experiment, search
+from superparams.executor import Processes
 class Clock(Experiment):
     a: int = search(range(6))
     def run(self):
@@ -308,7 +310,11 @@ class Clock(Experiment):
 if __name__ == "__main__":
     for num_proc, method in ((1, None), (2, "fork")):
         found = Clock().run_all(
-            num_proc, start_method=method, resume=False, timeout=method and 5.0, progress=False
+            num_proc,
+            engine=Processes(start_method=method) if method else None,
+            timeout=5.0 if method else None,
+            resume=False,
+            progress=False,
         )
         print(found.counts, all(0.04 < row["seconds"] < 60 for row in found))
         print({row["started"].utcoffset().total_seconds() for row in found})
@@ -355,6 +361,7 @@ SECRET = """
 from os import environ
 import os
 from superparams import Experiment, search, value
+from superparams.executor import Processes
 class Careful(Experiment):
     a: int = search([1, 2, 3])
     where: object = value(factory=dict, key="x")
@@ -368,7 +375,7 @@ class Careful(Experiment):
         return {"y": len(environ)}
 if __name__ == "__main__":
     import sys
-    print(Careful().run_all(2, start_method=sys.argv[1], progress=False).counts)
+    print(Careful().run_all(2, engine=Processes(start_method=sys.argv[1]), progress=False).counts)
 """
 
 

@@ -19,6 +19,7 @@ SHARES = """
 import sys
 import numpy
 from superparams import Experiment, search, value
+from superparams.executor import Processes
 class Shares(Experiment):
     a: int = search(range(6))
     data: numpy.ndarray = value(numpy.ones(2**20))
@@ -26,7 +27,7 @@ class Shares(Experiment):
         return {"y": float(self.data.sum())}
 if __name__ == "__main__":
     try:
-        found = Shares().run_all(2, start_method=sys.argv[1], progress=False)
+        found = Shares().run_all(2, engine=Processes(start_method=sys.argv[1]), progress=False)
     except Exception as error:
         print(type(error).__name__, error)
     else:
@@ -78,7 +79,7 @@ def test_17_no_room_for_the_payload_is_an_error_before_anything_runs(
     """The limit is one of file sizes, which memory that has no name is held to as well."""
     done = in_shell(tmp_path, "ulimit -f 4096", str(script(tmp_path, SHARES)), method)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("PayloadError no memory for 8.0 MiB of the payload"), done.stdout
+    assert done.stdout.startswith("PayloadError no memory for 8 MiB of the payload"), done.stdout
     assert [path.read_bytes() for path in tmp_path.glob("results/*/runs/*/ledger/*")] == []
 
 
@@ -99,6 +100,7 @@ def test_32_too_few_open_files_are_an_error(tmp_path: Path) -> None:
 THREADS = """
 import sys
 from superparams import Experiment, search
+from superparams.executor import Processes
 class Threads(Experiment):
     a: int = search([1, 2])
     def run(self):
@@ -110,7 +112,7 @@ if __name__ == "__main__":
     cores = len(os.sched_getaffinity(0))
     for asked in (None, 2):
         found = Threads().run_all(
-            cores, start_method=sys.argv[1], threads_per_worker=asked, resume=False, progress=False
+            cores, engine=Processes(sys.argv[1], threads=asked), resume=False, progress=False
         )
         print({(row["blas"], row["polars"]) for row in found})
 """

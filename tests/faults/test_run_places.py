@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 CLASS = """
 import sys
 from superparams import Experiment, Params, search
+from superparams.executor import Processes
 FACTOR = 10
 class Model(Params):
     depth: int = search([1, 2])
@@ -29,7 +30,7 @@ class Placed(Experiment):
         return {"y": scaled(self.a) + self.model.depth}
 """
 RUN = """
-print([row["y"] for row in Placed().run_all(int(sys.argv[1]), start_method=METHOD, progress=False)])
+print([row["y"] for row in Placed().run_all(int(sys.argv[1]), engine=METHOD, progress=False)])
 """
 GUARDED = f"""
 if __name__ == "__main__":
@@ -46,7 +47,7 @@ EXPECTED = "[11, 21, 12, 22]\n"
     ],
 )
 def test_22_no_main_guard(how: str, method: str | None, tmp_path: Path) -> None:
-    text = CLASS + RUN.replace("METHOD", repr(method))
+    text = CLASS + RUN.replace("METHOD", (method and f"Processes({method!r})") or "None")
     path = script(tmp_path, text)
     words = {"script": [str(path)], "stdin": ["-"], "-c": ["-c", text], "-m": ["-m", "script"]}[how]
     with open(path) as source:

@@ -24,6 +24,7 @@ import pytest
 from scipy import sparse
 
 from superparams import Experiment, Results, search, value
+from superparams.executor import Processes
 from tests.conftest import MARK, marked
 from tests.runs import BY_INTERRUPT, Terminal, environment, script, start
 from tests.timing import PATIENCE, stretch, wait_for
@@ -116,7 +117,7 @@ def one_bad(way: str, **options: Any) -> tuple[dict[str, Any], Results]:
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
 def test_1_one_of_20_settings_kills_its_worker(method: str) -> None:
-    row, found = one_bad("kill", start_method=method)
+    row, found = one_bad("kill", engine=Processes(start_method=method))
     assert found.counts == {"done": 19, "killed": 1}
     assert (row["status"], row["error"]) == ("killed", "killed by SIGKILL")
 
@@ -240,7 +241,7 @@ class Untouched(Writes):
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_18_a_write_into_shared_data_is_refused_with_the_remedy(method: str) -> None:
-    found = Writes().run_all(2, start_method=method, progress=False)
+    found = Writes().run_all(2, engine=Processes(start_method=method), progress=False)
     told = {row["way"]: row["error"] for row in found}
     assert told.pop("") is None
     assert set(told) == set(WRITES)
@@ -248,7 +249,8 @@ def test_18_a_write_into_shared_data_is_refused_with_the_remedy(method: str) -> 
     assert told.pop("frame") is None
     for error in told.values():
         assert "is shared and read-only: copy it first" in error
-    seen = {row["way"]: list(row["sums"]) for row in Untouched().run_all(2, start_method=method)}
+    rows = Untouched().run_all(2, engine=Processes(start_method=method))
+    seen = {row["way"]: list(row["sums"]) for row in rows}
     assert seen.pop("frame") == [30_000.0, 30_001.0, 99.0, 98.0, 97.0]
     assert list(seen.values()) == [sums(data())] * 2
 
@@ -273,7 +275,8 @@ class Frames(Experiment):
     ("num_proc", "method"), [(1, None), (2, "forkserver"), (2, "spawn"), (2, "fork")]
 )
 def test_18_a_frame_is_each_settings_own(num_proc: int, method: str | None) -> None:
-    found = Frames().run_all(num_proc, start_method=method, progress=False)
+    engine = Processes(start_method=method) if method else None
+    found = Frames().run_all(num_proc, engine=engine, progress=False)
     clean, written = ([30_000.0] * 3, 1), ([30_001.0] * 3, 2)
     assert [(list(row["sums"]), row["columns"]) for row in found] == [clean, written] * 3
 
@@ -316,8 +319,8 @@ class AddsAgain(Experiment):
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_19_another_attempt_does_not_see_what_the_first_wrote(method: str) -> None:
     pytest.importorskip("torch")
-    again: dict[str, Any] = {"retries": 1, "retry_on": ["failed"], "start_method": method}
-    found = AddsAgain().run_all(1, progress=False, **again)
+    again: dict[str, Any] = {"retries": 1, "retry_on": ["failed"]}
+    found = AddsAgain().run_all(1, engine=Processes(method), progress=False, **again)
     assert [(row["y"], row["attempt"]) for row in found] == [(1.0, 2)] * 2
 
 

@@ -20,10 +20,11 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 RUNS = """
 if __name__ == "__main__":
     import json
+    from superparams.executor import Processes
     for name, options in {
-        "forkserver": {"num_proc": 2, "start_method": "forkserver"},
-        "spawn": {"num_proc": 2, "start_method": "spawn"},
-        "fork": {"num_proc": 2, "start_method": "fork"},
+        "forkserver": {"num_proc": 2, "engine": Processes(start_method="forkserver")},
+        "spawn": {"num_proc": 2, "engine": Processes(start_method="spawn")},
+        "fork": {"num_proc": 2, "engine": Processes(start_method="fork")},
         "threads": {"engine": "threads"},
         "serial": {"engine": "serial"},
     }.items():

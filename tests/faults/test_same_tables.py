@@ -26,8 +26,10 @@ from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, S
 
 import superparams.executor.worker
 from superparams import search, value
+from superparams.declare.experiment import Place
+from superparams.executor import Processes
 from superparams.executor.engines.contract import Control, Options, Todo
-from superparams.executor.worker import Place, Program
+from superparams.executor.program import Program
 from superparams.outcomes.batches import encode
 
 # Set by `make same-tables`.
@@ -79,13 +81,13 @@ REFERENCE: dict[str, Any] = {"engine": OneAtATime()}
 ENGINES: dict[str, dict[str, Any]] = {
     "serial": {"engine": "serial"},
     "threads": {"engine": "threads", "num_proc": 1},
-    "fork": {"engine": "processes", "num_proc": WORKERS, "start_method": "fork"},
+    "fork": {"num_proc": WORKERS, "engine": Processes(start_method="fork")},
 }
 POOLS = ("forkserver", "spawn")
 # An experiment of the tests is run by one of these or by none; in `make same-tables` by all.
 IN_TURN: dict[str, dict[str, Any]] = {
-    "forkserver": {"engine": "processes", "num_proc": 2, "start_method": "forkserver"},
-    "spawn": {"engine": "processes", "num_proc": WORKERS, "start_method": "spawn"},
+    "forkserver": {"num_proc": 2, "engine": Processes(start_method="forkserver")},
+    "spawn": {"num_proc": WORKERS, "engine": Processes(start_method="spawn")},
     "all at once": {"engine": AllAtOnce()},
     "pool of threads": {},
 }
@@ -234,7 +236,9 @@ DIFFERENT: Experiments = (
     set(),
 )
 # A busy machine takes longer than a run waits for git.
-pytestmark = pytest.mark.filterwarnings("ignore:what is kept in .* is incomplete:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:the record of the code .* is incomplete:UserWarning"
+)
 
 
 @pytest.mark.slow

@@ -76,6 +76,7 @@ START = """
 import json
 from unittest import mock
 import lib
+from superparams.executor import Processes
 from lib import CFG
 from ex import E
 def new(*arguments): return "new"
@@ -93,8 +94,8 @@ def go(name, **how):
     values = {n: row[n] for n in names}
     print(json.dumps([name, values, list(found.notes), manifest["notes"]]))
 def all_ways():
-    go("forkserver", start_method="forkserver")
-    go("fork", start_method="fork")
+    go("forkserver", engine=Processes(start_method="forkserver"))
+    go("fork", engine=Processes(start_method="fork"))
     go("threads", engine="threads")
     E().run_all(1, results="results", progress=False, resume=False)
 """
@@ -116,12 +117,12 @@ if __name__ == "__main__":
     inner()
     with mock.patch("lib.g", return_value="new"):
         all_ways()
-        go("spawn", start_method="spawn")
+        go("spawn", engine=Processes(start_method="spawn"))
         for name in ("fork", "spawn"):
             with ProcessPoolExecutor(1, mp_context=get_context(name)) as pool:
                 go(f"pool of {{name}}", engine=pool)
 """
-INLINE = f"{START}\nlib.f = new\nlib.K = 7\ngo('forkserver', start_method='forkserver')\n"
+INLINE = f"{START}\nlib.f = new\nlib.K = 7\ngo('forkserver', engine=Processes())\n"
 NAMES = (
     *("ex.E.K", "lib.C.k", "lib.C.m", "lib.C.s", "lib.CFG", "lib.K", "lib.TABLE", "lib.area"),
     *("lib.f", "lib.g"),

@@ -23,6 +23,7 @@ SCRIPT = '''
 import concurrent.futures as futures, dataclasses, enum, functools, io, json, multiprocessing, os
 import pickle, sys, typing
 from superparams import Experiment, search
+from superparams.executor import Processes
 
 if os.environ.get("BEGUN"):
     os.write(2, b"the script ran again\\n")
@@ -156,7 +157,7 @@ def test_46_what_a_script_defines_is_pickled_and_pools_work(tmp_path: Path) -> N
 
 def test_46_with_every_start_method(tmp_path: Path) -> None:
     what = ["pickle", "file", "pool spawn"]
-    act = "run(num_proc=2, start_method='spawn'); run(num_proc=2, start_method='fork')"
+    act = "; ".join(f"run(num_proc=2, engine=Processes({x!r}))" for x in ("spawn", "fork"))
     assert faces(tmp_path, what, act) == [dict.fromkeys(what, True)] * 2
 
 

@@ -30,6 +30,7 @@ SCRIPT = """
 import os, sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from superparams import Experiment, Params, search, value
+from superparams.executor import Processes
 
 class Client(Params):
     url: str = "http://localhost"
@@ -56,8 +57,8 @@ class Ask(Experiment):
 
 if __name__ == "__main__":
     engines = [
-        {"num_proc": 2, "start_method": "spawn"},
-        {"num_proc": 2, "start_method": "fork"},
+        {"num_proc": 2, "engine": Processes(start_method="spawn")},
+        {"num_proc": 2, "engine": Processes(start_method="fork")},
         {"num_proc": 2},
     ]
     names = {"api_key", "client.token", "other.token"}

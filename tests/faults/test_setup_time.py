@@ -12,6 +12,7 @@ import pytest
 
 from superparams import Experiment, search
 from superparams.errors import EngineError
+from superparams.executor import Processes
 from superparams.executor.engines.contract import Options
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
@@ -40,7 +41,7 @@ class Slow(Experiment):
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_58_a_setup_slower_than_the_limit_of_a_setting(method: str) -> None:
-    found = Slow().run_all(2, timeout=0.9, start_method=method, progress=False)
+    found = Slow().run_all(2, timeout=0.9, engine=Processes(start_method=method), progress=False)
     assert [row["status"] for row in found] == ["done"] * 4
     assert all(0.2 <= row["seconds"] < 0.9 for row in found)
     assert len({row["process"] for row in found}) == len(list(Path().glob("setup-*"))) == 2

@@ -59,6 +59,12 @@ matrix = lambda: sparse.csr_matrix([[9.0, 0], [0, 2.0]])
 KINDS = {
     "polars frame": (lambda: pl.DataFrame({"a": [0.0]}), item((0, "a")), lambda x: x[0, "a"]),
     "polars series": (lambda: pl.Series([0.0]), item(0), lambda x: x[0]),
+    "polars objects": (lambda: pl.Series([[0]], dtype=pl.Object), lambda x, i: x[0].append(i),
+                       lambda x: len(x[0])),
+    "frame of objects": (lambda: pl.DataFrame({"o": pl.Series([[0]], dtype=pl.Object)}),
+                         lambda x, i: x["o"][0].append(i), lambda x: len(x["o"][0])),
+    "memory": (lambda: memoryview(bytearray(3)), item(0), lambda x: x[0]),
+    "record": (lambda: np.zeros(1, "i4,i4")[0], item("f0"), lambda x: x["f0"]),
     "csr data": (matrix, within("data"), lambda x: x[0, 0]),
     "csr item": (matrix, item((0, 0)), lambda x: x[0, 0]),
     "coo": (lambda: matrix().tocoo(), within("data"), lambda x: x.data[0]),

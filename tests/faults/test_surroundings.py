@@ -19,10 +19,11 @@ from typing import Any
 import psutil
 import pytest
 
+from superparams.declare.experiment import Place
 from superparams.errors import EngineError
+from superparams.executor import Processes
 from superparams.executor.engines.contract import Control
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.engine import Hostile
 from tests.contracts.programs import FunctionProgram, execute, rows, run
 from tests.timing import PATIENCE, stretch, wait_for, within
@@ -160,7 +161,7 @@ def test_what_imports_skip_in_the_path_is_skipped(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path, tmp_path])
-    found = run(find("processes"), lambda index, place: {"y": index}, 4, start_method=method)
+    found = run(Processes(start_method=method), lambda index, place: {"y": index}, 4)
     assert [row["status"] for row in found.values()] == ["done"] * 4
 
 
@@ -175,10 +176,10 @@ def test_a_missing_python_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
 
     told = r"a worker could not start: FileNotFoundError: .* set sys\.executable"
     with pytest.raises(EngineError, match=told):
-        run(find("processes"), removes, 2, start_method="spawn")
+        run(Processes(start_method="spawn"), removes, 2)
     told = r"workers cannot be started: .*No such file.* set sys\.executable"
     with pytest.raises(EngineError, match=told):
-        run(find("processes"), removes, 2, start_method="spawn")
+        run(Processes(start_method="spawn"), removes, 2)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
@@ -188,7 +189,7 @@ def test_children_of_settings_inherit_no_file_of_ours(method: str) -> None:
         command = ["ls", "-l", "/proc/self/fd"]
         return {"y": subprocess.check_output(command, text=True, close_fds=False)}
 
-    found = run(find("processes"), looks, 1, start_method=method)
+    found = run(Processes(start_method=method), looks, 1)
     assert not [x for x in found[0]["result.y"].split() if x.startswith(("socket:", "/memfd:"))]
 
 
@@ -257,13 +258,14 @@ def test_21_an_exception_that_cannot_be_pickled_keeps_type_text_and_traceback() 
 INLINE = """
 import sys
 from superparams.executor.engines.registry import find
+from superparams.executor import Processes
 from tests.contracts.programs import run
 class Thing:
     def __init__(self, y): self.y = y
 def function(index, place):
     return {"y": Thing(index).y, "main": __name__}
 print("started")
-found = run(find("processes"), function, 5, num_proc=2, start_method=sys.argv[1])
+found = run(Processes(start_method=sys.argv[1]), function, 5, num_proc=2)
 print([row["status"] for row in found.values()].count("done"))
 """
 
@@ -370,8 +372,8 @@ def test_33_the_clock_of_the_day_does_not_end_settings(monkeypatch: pytest.Monke
             os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
-    options = {"num_proc": 2, "timeout": 5.0, "start_method": "fork"}
-    found = run(find("processes"), nap, 6, **options)
+    options = {"num_proc": 2, "timeout": 5.0}
+    found = run(Processes("fork"), nap, 6, **options)
     assert [found[i]["status"] for i in range(6)] == ["done"] * 3 + ["killed"] + ["done"] * 2
     assert all(0.04 < row["seconds"] < 60 for row in found.values())
 
@@ -383,7 +385,7 @@ def logged(row: dict[str, Any], folder: Path) -> str:
 
 @pytest.fixture(params=["forkserver", "spawn", "fork"])
 def logging_options(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    return {"num_proc": 2, "folder": tmp_path, "start_method": request.param}
+    return {"engine": Processes(request.param), "num_proc": 2, "folder": tmp_path}
 
 
 def test_37_what_is_printed_belongs_to_its_setting(logging_options: dict[str, Any]) -> None:
@@ -397,7 +399,7 @@ def test_37_what_is_printed_belongs_to_its_setting(logging_options: dict[str, An
         os.write(1, f"fd {index}\n".encode())
         return {}
 
-    found = run(find("processes"), speak, 40, **logging_options)
+    found = run(function=speak, todo=40, **logging_options)
     for index, row in found.items():
         lines = sorted(logged(row, logging_options["folder"]).split("\n"))
         told = "".join(lines)
@@ -463,7 +465,7 @@ def test_38_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
 
     cores = len(os.sched_getaffinity(0))
     for method in ("forkserver", "spawn", "fork"):
-        row = run(find("processes"), shares, 1, num_proc=cores, start_method=method)[0]
+        row = run(Processes(start_method=method), shares, 1, num_proc=cores)[0]
         assert row["result.blas"] == 1, method
         assert row["result.polars"] == "1"
         assert row["result.numba"] == "17", "what the user set stays"
@@ -473,7 +475,7 @@ def test_38_threads_a_worker_are_the_users_choice() -> None:
     def share(index: int, place: Place) -> dict[str, Any]:
         return {"y": os.environ["OMP_NUM_THREADS"]}
 
-    found = run(find("processes"), share, 1, num_proc=2, threads_per_worker=3)
+    found = run(Processes(threads=3), share, 1, num_proc=2)
     assert found[0]["result.y"] == "3"
 
 
@@ -488,10 +490,10 @@ def test_38_devices_are_divided_before_anything_is_imported(method: str, tmp_pat
         return {"y": importlib.import_module("sees_devices").seen}
 
     program = FunctionProgram(devices, 20, 2, needs=["sees_devices"])
-    options: dict[str, Any] = {"num_proc": 2, "start_method": method, "program": program}
+    engine = Processes(method, gpus=["a", "b", "c"])
     sys.path.insert(0, str(tmp_path))
     try:
-        found = run(find("processes"), devices, 20, gpus=["a", "b", "c"], **options)
+        found = run(engine, devices, 20, num_proc=2, program=program)
     finally:
         sys.path.remove(str(tmp_path))
     assert {(row["rank"], row["result.y"]) for row in found.values()} <= {(0, "a,c"), (1, "b")}

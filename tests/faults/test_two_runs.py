@@ -63,7 +63,7 @@ def notes(*values: int) -> list[str]:
 
 
 @contextmanager
-def going_on(*values: int) -> Iterator[subprocess.Popen[str]]:
+def runs_in_progress(*values: int) -> Iterator[subprocess.Popen[str]]:
     """A run that has recorded its first setting and hangs at the next."""
     Path("hold").touch()
     before = len(run_folders(ROOT))
@@ -87,7 +87,7 @@ def recorded(run: RunFolder) -> bool:
 
 def test_63_another_run_is_noted_while_it_lives() -> None:
     assert notes(5) == []
-    with going_on(0, 1, 2) as other:
+    with runs_in_progress(0, 1, 2) as other:
         name = run_folders(ROOT)[-1].name
         said = f"note: another run of waits.Waits is in progress: {name} (process {other.pid}; "
         assert notes(4, 5) == [f"{said}1 of 3 settings recorded); they have no settings in common"]
@@ -97,7 +97,7 @@ def test_63_another_run_is_noted_while_it_lives() -> None:
         other.kill()
         other.wait()
         assert notes(4, 5) == []  # its run.json still says that it runs
-    with going_on(0, 1, 2), going_on(0, 1):
+    with runs_in_progress(0, 1, 2), runs_in_progress(0, 1):
         assert len(notes(5)) == 2
     assert notes(5) == []
 
@@ -111,7 +111,7 @@ def test_63_a_run_without_progress_has_the_note_in_its_results() -> None:
         "kept = found.provenance(next(iter(found))).run / 'run.json'\n"
         "print(__import__('json').loads(kept.read_text())['notes'])\n"
     )
-    with going_on(0, 1, 2) as other:
+    with runs_in_progress(0, 1, 2) as other:
         ended = subprocess.run(
             [sys.executable, "-c", quiet],
             capture_output=True,
@@ -186,13 +186,13 @@ def test_63_a_driver_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concurrent_runs, "_BEAT", 0.01)
     over, mine = left(this_process()), left(this_process())
     assert (
-        list(concurrent_runs.going_on(ROOT, mine)) == []
+        list(concurrent_runs.runs_in_progress(ROOT, mine)) == []
     )  # of this process, which lives, but over
     over.finish()
     run = left(this_process(), 500)
     with concurrent_runs.Heartbeat(run):
         wait_for(lambda: time.time() - (run.path / "run.json").stat().st_mtime < 100)
-        (other,) = concurrent_runs.going_on(ROOT, left(this_process()))
-        assert "(in this process; 0 of 7" in other.told("x", None)
+        (other,) = concurrent_runs.runs_in_progress(ROOT, left(this_process()))
+        assert "(in this process; 0 of 7" in other.note("x", None)
     assert threading.active_count() == 1
     assert json.loads((run.path / "run.json").read_text())["state"] == "running"

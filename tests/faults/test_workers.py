@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
+from superparams.declare.experiment import Place
+from superparams.executor import Processes
 from superparams.executor.engines.registry import find
-from superparams.executor.worker import Place
 from tests.contracts.programs import Rows, rows, run
 from tests.contracts.programs import execute as execute_with
 from tests.timing import PATIENCE, scaled, stretch, wait_for
@@ -29,7 +30,9 @@ MARK = "SUPERPARAMS_TEST"  # of conftest.py; workers have no need of all that it
 METHODS = ["forkserver", "spawn", "fork"]
 
 
-def with_one(act: Callable[[], Any], at: int = 7, size: int = 20, **options: Any) -> Rows:
+def with_one(
+    act: Callable[[], Any], at: int = 7, size: int = 20, *, start_method: Any = None, **options: Any
+) -> Rows:
     """Run settings of which one does `act`."""
 
     def function(index: int, place: Place) -> dict[str, int]:
@@ -37,7 +40,7 @@ def with_one(act: Callable[[], Any], at: int = 7, size: int = 20, **options: Any
             act()
         return {"y": index}
 
-    return run(find("processes"), function, size, **{"num_proc": 2, **options})
+    return run(Processes(start_method), function, size, **{"num_proc": 2, **options})
 
 
 def assert_only(found: Rows, at: int, status: str) -> dict[str, Any]:

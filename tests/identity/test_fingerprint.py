@@ -15,7 +15,7 @@ import pytest
 
 from superparams import Experiment, search
 from superparams.identity.code import fingerprint as code_module
-from superparams.identity.code import project
+from superparams.identity.code import project, roots
 from superparams.identity.code.code_diff import Change, changes_between
 from superparams.identity.code.fingerprint import Code, fingerprint
 from tests.timing import within
@@ -201,7 +201,7 @@ def of_text(tree: Tree) -> code_module.Code:
     reach = code_module.Reach(project.Project(tree.root))
     assert reach.add_qualname(tree.root / "main.py", "Main")
     reach.finish()
-    return code_module._code(reach, [], {})[0]
+    return code_module._code(reach)
 
 
 EDITS_THAT_COUNT = [
@@ -566,8 +566,8 @@ def test_installed_packages_do_not_count(tmp_path: Path) -> None:
 
 def test_the_project_is_found_from_the_file(tmp_path: Path) -> None:
     Tree(tmp_path, {"a/setup.cfg": "", "a/b/c.py": "", "d/p/__init__.py": "", "d/p/e.py": ""})
-    assert project.project_root(tmp_path / "a/b/c.py") == tmp_path / "a"
-    assert project.project_root(tmp_path / "d/p/e.py") == tmp_path / "d"
+    assert roots.project_root(tmp_path / "a/b/c.py") == tmp_path / "a"
+    assert roots.project_root(tmp_path / "d/p/e.py") == tmp_path / "d"
 
 
 def test_a_source_layout_names_modules_as_they_are_imported(tmp_path: Path) -> None:

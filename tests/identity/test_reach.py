@@ -161,7 +161,7 @@ def of_text(folder: Path) -> Code:
     reach = code_module.Reach(Project(folder))
     assert reach.add_qualname(folder / "main.py", "Main")
     reach.finish()
-    return code_module._code(reach, [], {})[0]
+    return code_module._code(reach)
 
 
 def test_50_an_edit_of_what_registers_itself_counts(tmp_path: Path) -> None:
@@ -372,3 +372,26 @@ def test_50_names_of_which_the_text_tells_nothing_are_noted(tmp_path: Path, text
     (note,) = of_text(tmp_path).notes
     assert note.startswith("main ")
     assert note.endswith("not count")
+
+
+@pytest.mark.parametrize("n_modules", [2, 600])
+def test_modules_that_import_each_other_are_taken_as_a_whole(
+    tmp_path: Path, n_modules: int
+) -> None:
+    """Code that passes on a module may use anything in it, and in the modules that it imports."""
+    chain = {
+        f"m{i}.py": f"import m{(i + 1) % n_modules}\ndef f(): return {i}\n"
+        for i in range(n_modules)
+    }
+    main = """
+        import m0
+        from superparams import Experiment
+        class Main(Experiment):
+            def run(self): return m0
+    """
+    write(tmp_path, {"pyproject.toml": "", "main.py": main, **chain})
+    before = of_text(tmp_path)
+    assert {f"m{i}.f" for i in range(n_modules)} <= before.parts.keys()
+    last = f"m{n_modules - 1}.py"
+    write(tmp_path, {last: chain[last].replace("return", "return -")})
+    assert of_text(tmp_path).digest != before.digest

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 NAPS = """
 import sys, time
 from superparams import Experiment, search
+from superparams.executor import Processes
 class Naps(Experiment):
     a: int = search(range(int(sys.argv[2])))
     def run(self):
@@ -93,7 +94,7 @@ def test_13_twice_stops_at_once(num_proc: str, engine: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_13_once_while_workers_start(method: str, tmp_path: Path) -> None:
     """The whole group gets it, and what starts workers must not mind."""
-    text = NAPS.replace("engine=engine", f"engine=engine, start_method={method!r}")
+    text = NAPS.replace("engine=engine", f"engine=Processes({method!r})")
 
     def starts() -> bool:
         terminal.read()
@@ -116,6 +117,7 @@ def test_13_once_while_workers_start(method: str, tmp_path: Path) -> None:
 MAKES = """
 import sys, time
 from superparams import Experiment, search, value
+from superparams.executor import Processes
 def made():
     open("began-0", "w").close()
     time.sleep(60)
@@ -125,7 +127,7 @@ class Makes(Experiment):
     def run(self):
         return {"y": self.data}
 if __name__ == "__main__":
-    Makes().run_all(2, start_method=sys.argv[1])
+    Makes().run_all(2, engine=Processes(start_method=sys.argv[1]))
 """
 
 

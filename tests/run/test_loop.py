@@ -26,6 +26,7 @@ from superparams.errors import (
     StoreError,
     SuperparamsError,
 )
+from superparams.executor import Processes
 from superparams.store.ledger.reader import read
 from tests.runs import environment, output
 from tests.timing import scaled
@@ -186,7 +187,7 @@ class Bare(Experiment):
         (Toy(), {"timeout": 0}, "timeout=0"),
         (Toy(), {"timeout": 1.0, "engine": "serial"}, "timeout=1.0"),
         (Toy(), {"num_proc": 2, "engine": "serial"}, "num_proc=2"),
-        (Toy(), {"start_method": "vfork"}, "start_method='vfork'"),
+        (Toy(), {"engine": "process"}, "engine='process'"),
         (Toy(), {"engine": "carts"}, "engine='carts'"),
         (Toy(), {"engine": 42}, "engine=42"),
     ],
@@ -584,7 +585,7 @@ def test_as_many_workers_as_there_are_processors() -> None:
 @pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
 def test_many_more_workers_than_settings(method: str) -> None:
     """As on a machine of many processors; each worker has a cell of memory."""
-    found = Toy(a=1).run_all(2000, start_method=method, progress=False)
+    found = Toy(a=1).run_all(2000, engine=Processes(start_method=method), progress=False)
     assert table(found, "y") == [(0.5,), (1.5,)]
     assert {place.split("/")[1] for (place,) in table(found, "place")} == {"2000"}
 
@@ -780,7 +781,7 @@ def test_two_runs_at_once_in_threads() -> None:
 
 
 class Drawn(Experiment):
-    place: int = search(range(4))
+    at: int = search(range(4))
 
     def run(self) -> dict[str, Any]:
         return {"drawn": random.Random(self.seed).random(), "seed": self.seed, "mine": self.key}
@@ -826,10 +827,10 @@ def test_a_named_point_can_be_given_by_its_name(tmp_path: Path) -> None:
 
 
 class Leaves(Experiment):
-    place: int = search(range(3))
+    at: int = search(range(3))
 
     def run(self) -> dict[str, int]:
-        left = ctypes.CDLL(None).sleep(10) if self.place == 1 else 0  # ends early at a signal
+        left = ctypes.CDLL(None).sleep(10) if self.at == 1 else 0  # ends early at a signal
         return {"left": left}
 
 
@@ -841,11 +842,11 @@ def test_what_returns_after_its_time_is_no_result(tmp_path: Path) -> None:
 
 
 class Closing(Experiment):
-    place: int = search(range(6))
+    at: int = search(range(6))
 
     def run(self) -> dict[str, int]:
-        print("printed by", self.place)
-        if self.place == 0:
+        print("printed by", self.at)
+        if self.at == 0:
             sys.stdout.close()
         return {}
 

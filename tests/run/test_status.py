@@ -197,3 +197,30 @@ def test_67_what_never_ran_is_listed_without_its_keys(tmp_path: Path) -> None:
         assert entry["settings"] == by_status[name]["size"], name
     assert by_status["Plain"]["new"] == 3
     assert not (project.folder / "loaded").exists()
+
+
+RUDE = """
+from superparams import Experiment, search
+
+class Rude(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+class Fit(Experiment):
+    a: int = search([1, 2])
+
+    def valid(self):
+        raise Rude
+
+    def run(self):
+        return {"y": 1}
+"""
+
+
+def test_67_an_error_that_has_no_text_is_told_in_one_line(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project").write({"experiments/fit.py": RUDE})
+    told = "Rude: <its message raised RuntimeError>"
+    for words in (["list"], ["status", "fit"], ["list", "--json"], ["status", "fit", "--json"]):
+        ended = project.run(*words)
+        assert (ended.code, ended.err) == (0, "")
+        assert sum(told in line for line in ended.out.splitlines()) == 1

@@ -13,7 +13,7 @@ import pytest
 
 from superparams import Experiment, Results, search
 from superparams.errors import StoreError
-from superparams.store.runs.report import keep_report
+from superparams.store.runs.report import save_report
 
 
 class Figure:
@@ -79,19 +79,19 @@ def test_without_one_nothing_is_kept(tmp_path: Path) -> None:
     ],
 )
 def test_each_kind_has_its_form(tmp_path: Path, made: Any, name: str, content: bytes) -> None:
-    path = keep_report(tmp_path, made)
+    path = save_report(tmp_path, made)
     assert path == tmp_path / name
     assert path.read_bytes() == content
 
 
 def test_a_frame_becomes_parquet_and_a_path_stays(tmp_path: Path) -> None:
-    path = keep_report(tmp_path, pa.table({"a": [1, 2]}))
+    path = save_report(tmp_path, pa.table({"a": [1, 2]}))
     assert path is not None
     assert pq.read_table(path).to_pydict() == {"a": [1, 2]}
-    assert keep_report(tmp_path, Path("mine.svg")) == Path("mine.svg")
-    assert keep_report(tmp_path, None) is None
+    assert save_report(tmp_path, Path("mine.svg")) == Path("mine.svg")
+    assert save_report(tmp_path, None) is None
 
 
 def test_what_has_no_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"report\(\) returned a dict.*return text, a figure"):
-        keep_report(tmp_path, {"a": object()})
+        save_report(tmp_path, {"a": object()})

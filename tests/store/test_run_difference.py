@@ -14,8 +14,7 @@ import pytest
 from superparams.store.ledger.writer import MAX_STREAMS
 from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import find_run
-from superparams.store.staleness.result_comparison import LARGEST, Compared, compare
-from superparams.store.staleness.run_difference import difference
+from superparams.store.staleness.run_difference import LARGEST, Compared, compare, difference
 from tests.recording import done, failed, key, run
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from superparams.errors import StoreError
-from superparams.store.runs.run_records import Run, find_run, run_named, runs
+from superparams.store.runs.run_records import Run, find_run, run_of_name, runs
 from tests.recording import begun, done, failed, run
 
 
@@ -35,7 +35,7 @@ def test_what_a_run_says_of_itself(tmp_path: Path) -> None:
         counts={"done": 1, "failed": 1, "killed": 0},
     )
     found = only(tmp_path)
-    assert (found.name, found.state, found.is_there) == (folder.name, "finished", True)
+    assert (found.name, found.state, found.exists) == (folder.name, "finished", True)
     assert (found.engine, found.num_proc, found.todo, found.host) == ("processes", 4, 2, "here")
     assert (found.commit, found.is_dirty, found.versions) == ("a" * 40, True, {"numpy": "2.0"})
     assert (found.code, found.pid) == ("c1", os.getpid())
@@ -135,8 +135,8 @@ class TestFinding:
                 find_run(tmp_path, called)
 
     def test_a_folder_that_is_gone(self, tmp_path: Path) -> None:
-        found = run_named(tmp_path, "20260101T000000000000Z-abcdef")
-        assert (found.is_there, found.state, found.counts, found.start) == (
+        found = run_of_name(tmp_path, "20260101T000000000000Z-abcdef")
+        assert (found.exists, found.state, found.counts, found.start) == (
             False,
             "crashed",
             {},
@@ -146,4 +146,4 @@ class TestFinding:
     @pytest.mark.parametrize("name", ["../../x", "/etc", "", "a/b", "\x1b[0m"])
     def test_no_name_leads_out_of_the_folder(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(StoreError, match="is not the name of a run"):
-            run_named(tmp_path, name)
+            run_of_name(tmp_path, name)

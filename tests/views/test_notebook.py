@@ -165,6 +165,7 @@ def test_a_cell_of_other_things_is_interrupted_as_ever(kernel: Kernel) -> None:
 
 FACTOR = "FACTOR = {}\ndef scaled(x):\n    return x * FACTOR"
 SCALED = """
+from superparams.executor import Processes
 class Scaled(Experiment):
     a: int = search([1, 2])
     def run(self):
@@ -178,7 +179,8 @@ def test_cells_that_are_edited(method: str, kernel: Kernel) -> None:
     """A class may use what other cells define; whatever is edited, old results are stale."""
 
     def values(told: str) -> str:
-        cell = ok(kernel.run(f"found = Scaled().run_all(2, start_method={method!r})"))
+        engine = f"Processes(start_method={method!r})"
+        cell = ok(kernel.run(f"found = Scaled().run_all(2, engine={engine})"))
         assert told in "".join(cell.of("stderr"))
         cell = ok(kernel.run("print([found.log(row['key']) for row in found])"))
         assert cell.outputs == [("stdout", r"['at 1\n', 'at 2\n']" + "\n")]
@@ -215,11 +217,12 @@ print(found.counts, elsewhere.counts, asyncio.get_running_loop().is_running())
 
 
 NESTED = """
+from superparams.executor import Processes
 class Nested(Experiment):
     b: int = search([1, 2])
     def run(self):
         return Naps(a=self.b).run_all(1, results=self.folder).counts
-found = Nested().run_all(2, start_method="fork")
+found = Nested().run_all(2, engine=Processes(start_method="fork"))
 """
 
 

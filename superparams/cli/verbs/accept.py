@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.session import Session
-from superparams.cli.terminal import styled
-from superparams.errors import safe_text
+from superparams.cli.terminal import confirmed, diff_line, styled
+from superparams.errors import CommandError, safe_text
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.declare.experiment import Experiment
+    from superparams.run.status import ExperimentStatus
     from superparams.store.results import Results
     from superparams.store.staleness.acceptances import Accepted
-    from superparams.store.staleness.code_changes import CodeChange
+    from superparams.store.staleness.stale_rows import CodeChange
 
 __all__ = ["command"]
 
-COLOURS: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
 CODE = 8  # digits that are shown
 
 
@@ -58,61 +56,48 @@ def command(
     Example:
       experiment accept RQ1 --why "only the log messages changed"
     """
-    from superparams.cli import json_document
-
     session = ctx.ensure_object(Session)
-    what = [
-        (cls, made, _decisions(made, codes, is_withdrawn))
-        for cls, made in _loaded(session, target, results)
+    found = [
+        (one, _decisions(one.results, codes, is_withdrawn))
+        for one in session.recorded(target, results)
+        if one.has_records
     ]
-    _refuse_unknown(codes, [one for *_, decisions in what for one in decisions], is_withdrawn)
-    is_empty = not any(decisions for *_, decisions in what)
+    every = [decision for _, decisions in found for decision in decisions]
+    _refuse_unknown(codes, every, is_withdrawn)
     if not is_json:
-        _tell(what, is_withdrawn)
-    is_meant = not is_empty and (yes or _is_wanted(is_json, is_withdrawn))
-    for _, made, decisions in what if is_meant else ():
+        _show(found, is_withdrawn)
+    question = "Take this back?" if is_withdrawn else "Take these results as still valid?"
+    is_confirmed = bool(every) and (yes or (not is_json and confirmed(question)))
+    for status, decisions in found if is_confirmed else ():
+        decide = status.results.withdraw if is_withdrawn else status.results.accept_stale
         if decisions:
-            decide = made.withdraw if is_withdrawn else made.accept_stale
             decide(*(one.code for one in decisions), why=why)
     if is_json:
-        json_document.write([_document(cls, decisions, is_meant) for cls, _, decisions in what])
-    elif is_meant:
+        json_document.write([_document(*each, is_confirmed) for each in found])
+    elif is_confirmed:
         click.echo("Withdrawn." if is_withdrawn else "Accepted.")
-    if not (is_meant or is_empty):
+    if every and not is_confirmed:
         click.echo("Nothing was recorded: --yes records it.", err=True)
         ctx.exit(2)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be decided of the code of a fingerprint.
+    """A decision about results of other code.
 
-    lines: for a person; told: for a program.
+    Attributes:
+        code: The fingerprint of that code.
+        lines: The decision for a person.
+        document: The same for a program.
     """
 
     code: str
     lines: Sequence[str]
-    told: Mapping[str, Any]
-
-
-def _loaded(
-    session: Session, target: str, results: Path | None
-) -> list[tuple[type[Experiment], Results]]:
-    """The results of the experiments that have run.
-
-    Raises:
-        StoreError: When none has.
-    """
-    from superparams.store.runs.folder import has_records
-
-    classes = session.experiments(target)
-    has_run = [has_records(common_options.root_of(session, cls, results)) for cls in classes]
-    chosen = [cls for cls, has in zip(classes, has_run, strict=True) if has] or classes[:1]
-    return [(cls, cls.results(session.results(results))) for cls in chosen]
+    document: Mapping[str, Any]
 
 
 def _decisions(results: Results, codes: Sequence[str], is_withdrawn: bool) -> list[Decision]:
-    """What is to be decided; code of which nothing is known cannot be accepted."""
+    """The decisions to make. Results of unknown code cannot be accepted."""
     if is_withdrawn:
         found = [_of_accepted(one) for one in results.accepted]
     else:
@@ -121,8 +106,8 @@ def _decisions(results: Results, codes: Sequence[str], is_withdrawn: bool) -> li
 
 
 def _of_accepted(one: Accepted) -> Decision:
-    told_ = {"code": one.old, "time": one.time, "who": one.who, "why": one.why}
-    return Decision(one.old, [safe_text.line(one)], {**told_, "parts": list(one.what)})
+    document = {"code": one.old, "time": one.time, "who": one.who, "why": one.why}
+    return Decision(one.old, [safe_text.line(one)], {**document, "parts": list(one.what)})
 
 
 def _of_change(one: CodeChange, code: str) -> Decision:
@@ -130,51 +115,33 @@ def _of_change(one: CodeChange, code: str) -> Decision:
     lines = [f"{counted(one.settings, 'setting')} by code {safe_text.line(code[:CODE])}:"]
     lines += [f"  {safe_text.line(part)}" for part in parts]
     if not parts:
-        lines.append("  what that code was is not kept")
-    lines += [_coloured(line) for line in one.diff.splitlines()]
-    told_ = [{"name": part.name, "how": part.how, "diff": part.diff} for part in parts]
-    return Decision(code, lines, {"code": code, "settings": one.settings, "parts": told_})
+        lines.append("  that code was not kept")
+    lines += [diff_line(line) for line in one.diff.splitlines()]
+    changed = [{"name": part.name, "how": part.how, "diff": part.diff} for part in parts]
+    return Decision(code, lines, {"code": code, "settings": one.settings, "parts": changed})
 
 
 def _refuse_unknown(codes: Sequence[str], found: Sequence[Decision], is_withdrawn: bool) -> None:
-    from superparams.errors import CommandError
-
     for code in codes:
         if not any(one.code.startswith(code) for one in found):
             what = "is accepted" if is_withdrawn else "made results that are stale"
             raise CommandError(f"no code that begins with {code!r} {what}")
 
 
-def _is_wanted(is_json: bool, is_withdrawn: bool) -> bool:
-    """Ask, at a terminal; elsewhere nobody is there to answer."""
-    question = "Take this back?" if is_withdrawn else "Take these results as still valid?"
-    return not is_json and sys.stdin.isatty() and click.confirm(question, err=True)
-
-
-def _tell(
-    what: Sequence[tuple[type[Experiment], Results, Sequence[Decision]]], is_withdrawn: bool
-) -> None:
-    from superparams.declare.experiment import name_of
-
-    for cls, _, decisions in what:
-        click.echo(styled(safe_text.line(name_of(cls)), bold=True))
+def _show(found: Sequence[tuple[ExperimentStatus, Sequence[Decision]]], is_withdrawn: bool) -> None:
+    for status, decisions in found:
+        click.echo(styled(safe_text.line(status.name), bold=True))
         for line in (line for one in decisions for line in one.lines):
             click.echo(f"  {line}")
         if not decisions:
             click.echo("  nothing is accepted" if is_withdrawn else "  nothing is stale")
 
 
-def _coloured(line: str) -> str:
-    return styled(safe_text.lines(line), fg=COLOURS.get(line[:1]))
-
-
 def _document(
-    cls: type[Experiment], decisions: Sequence[Decision], is_meant: bool
+    status: ExperimentStatus, decisions: Sequence[Decision], is_confirmed: bool
 ) -> dict[str, Any]:
-    from superparams.declare.experiment import name_of
-
     return {
-        "experiment": name_of(cls),
-        "codes": [one.told for one in decisions],
-        "is_recorded": is_meant and bool(decisions),
+        "experiment": status.name,
+        "codes": [one.document for one in decisions],
+        "is_recorded": is_confirmed and bool(decisions),
     }

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.session import Session
-from superparams.cli.terminal import styled
+from superparams.cli.streams import stdout_to_stderr
+from superparams.cli.terminal import confirmed, styled
 from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.declare.experiment import Experiment
+    from superparams.run.status import ExperimentStatus
     from superparams.store.cleanup import Cleaning
 
 __all__ = ["command"]
@@ -58,53 +58,37 @@ def command(
       experiment clean RQ1 --dry-run
       experiment clean RQ1 --stale --yes
     """
-    from superparams.cli import json_document
-
     session = ctx.ensure_object(Session)
-    found = [
-        (
-            cls,
-            _plan(cls, common_options.root_of(session, cls, results), is_stale, is_failed, is_all),
-        )
-        for cls in session.experiments(target)
-    ]
+    statuses = session.statuses(target, results)
+    found = [(one.name, _plan(one, is_stale, is_failed, is_all)) for one in statuses]
     is_empty = all(one.is_empty for _, one in found)
     if not is_json:
-        _tell(found)
-    is_meant = not is_empty and not dry_run and (yes or _is_wanted(is_json))
-    for _, one in found if is_meant else ():
+        _show(found)
+    is_confirmed = (
+        not is_empty and not dry_run and (yes or (not is_json and confirmed("Remove this?")))
+    )
+    for _, one in found if is_confirmed else ():
         one.carry_out()
     if is_json:
-        json_document.write([{**_document(*one), "is_removed": is_meant} for one in found])
-    elif is_meant:
+        json_document.write([{**_document(*one), "is_removed": is_confirmed} for one in found])
+    elif is_confirmed:
         click.echo("Removed.")
-    if not (is_meant or is_empty or dry_run):
-        click.echo("Nothing was removed: --yes removes it, --dry-run only tells.", err=True)
+    if not (is_confirmed or is_empty or dry_run):
+        click.echo("Nothing was removed: --yes removes it, --dry-run only shows it.", err=True)
         ctx.exit(2)
 
 
-def _is_wanted(is_json: bool) -> bool:
-    """Ask, at a terminal; elsewhere nobody is there to answer."""
-    is_asked = not is_json and sys.stdin.isatty()
-    return is_asked and click.confirm("Remove this?", err=True)
-
-
-def _plan(
-    cls: type[Experiment], root: Path, is_stale: bool, is_failed: bool, is_all: bool
-) -> Cleaning:
-    from superparams.cli.streams import stdout_to_stderr
-    from superparams.identity.code.fingerprint import fingerprint
+def _plan(found: ExperimentStatus, is_stale: bool, is_failed: bool, is_all: bool) -> Cleaning:
     from superparams.run.status import compared_space
     from superparams.store.cleanup import plan_cleaning
-    from superparams.store.staleness.acceptances import equivalent
 
     def in_space(keys: Sequence[str]) -> set[str]:
         with stdout_to_stderr():
-            return compared_space(cls, root=root).has(keys)
+            return compared_space(found.cls, root=found.root).has(keys)
 
     return plan_cleaning(
-        root,
-        codes=equivalent(root, fingerprint(cls).digest),
+        found.root,
+        codes=found.codes,
         in_space=in_space,
         stale=is_stale,
         failed=is_failed,
@@ -112,12 +96,10 @@ def _plan(
     )
 
 
-def _tell(found: Sequence[tuple[type[Experiment], Cleaning]]) -> None:
-    from superparams.declare.experiment import name_of
-
-    for cls, one in found:
+def _show(found: Sequence[tuple[str, Cleaning]]) -> None:
+    for name, one in found:
         what = "" if one.is_empty else ": to be removed"
-        click.echo(styled(safe_text.line(name_of(cls)), bold=True) + what)
+        click.echo(styled(safe_text.line(name), bold=True) + what)
         for line in _lines(one):
             click.echo(f"  {line}")
 
@@ -145,11 +127,9 @@ def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
     yield left_over, f"{counted(left_over, 'file')} that killed processes left"
 
 
-def _document(cls: type[Experiment], found: Cleaning) -> dict[str, Any]:
-    from superparams.declare.experiment import name_of
-
+def _document(name: str, found: Cleaning) -> dict[str, Any]:
     return {
-        "experiment": name_of(cls),
+        "experiment": name,
         "root": str(found.root),
         "all": found.whole,
         "outcomes": found.outcomes,

@@ -7,8 +7,9 @@ from pathlib import PurePath
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.shell_scripts import SHELLS, script
+from superparams.errors import CommandError
 
 __all__ = ["command"]
 
@@ -28,15 +29,12 @@ def command(shell: str | None, is_json: bool) -> None:
     script is for the one that you log in to.
     """
     from superparams.cli.command import experiment
-    from superparams.errors import CommandError
 
     asked = shell or PurePath(os.environ.get("SHELL", "")).name
     if asked not in SHELLS:
         raise CommandError(f"say which shell: {', '.join(SHELLS)}")
     text = script(asked, experiment)
     if is_json:
-        from superparams.cli import json_document
-
         json_document.write({"shell": asked, "script": text})
     else:
         click.echo(text, nl=False)

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
-from superparams.cli.session import Session
-from superparams.cli.terminal import styled
+from superparams.cli import common_options, json_document
+from superparams.cli.session import Session, single
+from superparams.cli.terminal import aligned, diff_line, styled
 from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.store.staleness.result_comparison import ColumnDifference, Compared, Pair
-    from superparams.store.staleness.run_difference import Difference
+    from superparams.store.staleness.run_difference import (
+        ColumnDifference,
+        Compared,
+        Difference,
+        Pair,
+    )
 
 __all__ = ["command"]
 
@@ -43,14 +47,12 @@ def command(
       experiment diff RQ1
       experiment diff RQ1 last~3 last
     """
-    from superparams.cli import json_document
     from superparams.store.runs.run_records import find_run
     from superparams.store.staleness.run_difference import difference
 
     if len(called) > 2:
         raise click.UsageError("give two runs, or one, or none")
-    cls = common_options.one(session.experiments(target), "a run")
-    root = common_options.root_of(session, cls, results)
+    root = single(session.statuses(target, results), "a run is of").root
     names = [["last~1", "last"], [*called, "last"], called][len(called)]
     before, after = (find_run(root, name) for name in names)
     found = difference(before, after)
@@ -73,8 +75,8 @@ def _head(found: Difference) -> Iterator[str]:
 def _space(found: Difference) -> Iterator[str]:
     is_same = not found.space and not found.fixed
     yield from _title("space", "the same" if is_same else "")
-    yield from map(_coloured, found.space[3:])
-    yield from _pairs(found.fixed, "not fixed")
+    yield from (f"  {diff_line(line)}" for line in found.space[3:])
+    yield from aligned(_changes(found.fixed, "not fixed"))
 
 
 def _code(found: Difference) -> Iterator[str]:
@@ -84,21 +86,19 @@ def _code(found: Difference) -> Iterator[str]:
     for change in found.code:
         yield f"  {safe_text.line(change)}"
     for change in found.code:
-        yield from map(_coloured, change.diff.splitlines())
+        yield from (f"  {diff_line(line)}" for line in change.diff.splitlines())
 
 
 def _others(found: Difference) -> Iterator[str]:
     for title, pairs in (("packages", found.packages), ("surroundings", found.surroundings)):
         yield from _title(title, "" if pairs else "the same")
-        yield from _pairs(pairs, "none")
+        yield from aligned(_changes(pairs, "none"))
 
 
-def _pairs(pairs: Mapping[str, tuple[Any, Any]], absent: str) -> Iterator[str]:
-    """A line for each name, with what it was and is."""
-    to = max(map(safe_text.width, map(safe_text.line, pairs)), default=0)
-    for name, (old, new) in pairs.items():
-        shown = " → ".join(absent if x is None else safe_text.line(x) for x in (old, new))
-        yield f"  {safe_text.padded(safe_text.line(name), to)}  {shown}"
+def _changes(pairs: Mapping[str, tuple[object, object]], absent: str) -> Iterator[tuple[str, str]]:
+    """Each name with its value before and after."""
+    for name, values in pairs.items():
+        yield name, " → ".join(absent if x is None else safe_text.line(x) for x in values)
 
 
 def _results(found: Compared) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _params(pair: Pair) -> str:
     return f"  ({safe_text.line(given_)})" if given_ else ""
 
 
-def _text(x: Any) -> str:
+def _text(x: object) -> str:
     from superparams.views.result_tables import cell
 
     return "none" if x is None else safe_text.line(cell("", x))
@@ -142,21 +142,14 @@ def _title(name: str, text: str) -> Iterator[str]:
     yield styled(name, bold=True) + (f": {text}" if text else "")
 
 
-def _coloured(line: str) -> str:
-    colours: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
-    return styled(f"  {safe_text.lines(line)}", fg=colours.get(line[:1]))
-
-
 # ---- for programs
 
 
 def _document(found: Difference) -> dict[str, Any]:
-    from superparams.cli.run_document import run_account
-
     two = ("before", "after")
     return {
-        "before": run_account(found.before),
-        "after": run_account(found.after),
+        "before": json_document.run_account(found.before),
+        "after": json_document.run_account(found.after),
         "space": list(found.space),
         "fixed": {n: dict(zip(two, pair, strict=True)) for n, pair in found.fixed.items()},
         "code": [{"name": one.name, "how": one.how, "diff": one.diff} for one in found.code],

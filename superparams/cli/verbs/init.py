@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.session import Session
-from superparams.errors import safe_text
+from superparams.errors import CommandError, safe_text
 
 __all__ = ["command"]
+
+NAME: Final = "example"
 
 
 @click.command("init")
@@ -22,9 +25,6 @@ def command(session: Session, folder: Path, is_json: bool) -> None:
 
     FOLDER is experiments/ by default. Existing files are never changed.
     """
-    from superparams.cli import json_document
-    from superparams.cli.example import NAME
-
     written = _write(folder)
     start = _how(session, folder)
     if is_json:
@@ -44,9 +44,6 @@ def command(session: Session, folder: Path, is_json: bool) -> None:
 
 
 def _write(folder: Path) -> list[Path]:
-    from superparams.cli.example import FILES
-    from superparams.errors import CommandError
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -62,7 +59,6 @@ def _write(folder: Path) -> list[Path]:
 def _how(session: Session, folder: Path) -> str:
     """How to start what is in the folder, from here."""
     from superparams.cli.name_lookup import find_root
-    from superparams.errors import CommandError
 
     try:
         if find_root(Path.cwd()).folder == Path.cwd() / folder:
@@ -70,3 +66,52 @@ def _how(session: Session, folder: Path) -> str:
     except CommandError:  # there is none of the usual name
         pass
     return f"python {folder}"
+
+
+# ---- the files
+
+_EXAMPLE: Final = '''\
+"""How close to pi do random points come? An example to change, copy, or delete.
+
+    experiment example                      run all of it
+    experiment example -n 2                 on two processes
+    experiment example points=500 tries=0   other values than those below
+    experiment results example              the table of results
+"""
+
+import math
+import random
+
+from superparams import Experiment, search, value
+
+
+class Pi(Experiment):
+    """How close to pi do random points come?"""
+
+    # An axis: its points are combined with those of all other axes.
+    points: int = search([100, 1_000, 10_000])
+    """how many points are thrown (`experiment example --help` shows this)"""
+    tries: int = search(range(4))
+    # A constant. You can change it on the command line, too: radius=2
+    radius: float = value(1.0)
+
+    def run(self) -> dict[str, float]:
+        """Runs one setting, in which each field has one value. Returns a row of the table."""
+        # self.seed differs from setting to setting, and is the same when a setting runs again.
+        rng = random.Random(self.seed)
+        r = self.radius
+        places = [(rng.uniform(-r, r), rng.uniform(-r, r)) for _ in range(self.points)]
+        inside = sum(math.hypot(x, y) < r for x, y in places)
+        pi = 4 * inside / self.points
+        return {"pi": pi, "off": abs(pi - math.pi)}
+'''
+
+_MAIN: Final = '''\
+"""Runs the experiments of this folder, from anywhere: python path/to/this/folder example"""
+
+from superparams import entrypoint
+
+entrypoint()
+'''
+
+FILES: Final = {f"{NAME}.py": _EXAMPLE, "__main__.py": _MAIN}

@@ -1,18 +1,22 @@
-"""List all experiments: their files, how large they are, and how far."""
+"""List all experiments, with their files, sizes and states."""
 
 from __future__ import annotations
 
 import inspect
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.click_types import NAME
 from superparams.cli.session import Session
+from superparams.cli.streams import stdout_to_stderr
+from superparams.cli.terminal import room, styled
 from superparams.errors import safe_text
+from superparams.errors.tables import Table
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
@@ -52,9 +56,14 @@ def command(session: Session, target: str | None, results: Path | None, is_json:
 class _Entry:
     """One experiment of the list.
 
-    needs: its fields that must be given before there is a space; is_exact: whether `settings` is
-    not only an upper bound; state: None where nothing is recorded; problem: why there is no space,
-    or why the records cannot be read.
+    Attributes:
+        name: ``module.Class``.
+        description: The first line of its docstring.
+        needs: The required fields, without which there is no space.
+        settings: The size of the space.
+        is_exact: Whether `settings` is the exact size, and not an upper bound.
+        state: The status; None if nothing is recorded.
+        problem: Why there is no space, or why the records cannot be read.
     """
 
     name: str
@@ -73,26 +82,25 @@ class _File:
 
 
 def _entry(cls: type[Experiment], results: Path) -> _Entry:
-    from superparams.cli.streams import stdout_to_stderr
-    from superparams.declare.experiment import name_of
     from superparams.declare.metaclass import fields_of
-    from superparams.run.status import declared_space, status_of
-    from superparams.store.runs.folder import experiment_folder, has_records
+    from superparams.run.status import declared_space, error_line, status_of
 
+    status = status_of(cls, results)
     text = inspect.cleandoc(vars(cls).get("__doc__") or "").strip()
-    entry = _Entry(name_of(cls), text.partition("\n")[0])
+    entry = _Entry(status.name, text.partition("\n")[0])
     entry.needs = [name for name, one in fields_of(cls).items() if one.is_required]
     try:
         with stdout_to_stderr():
             # The store, and pyarrow with it, is loaded only where something is recorded.
-            if has_records(experiment_folder(results, entry.name)):
-                entry.state = status_of(cls, results)
-            declared = entry.state.declared if entry.state else declared_space(cls)
+            if status.has_records:
+                _ = status.counts  # may fail
+                entry.state = status
+            declared = status.declared if status.has_records else declared_space(cls)
         entry.settings, entry.is_exact = declared.size, declared.is_exact
         if declared.space is None and not entry.needs:
             entry.problem = declared.why
-    except (Exception, SystemExit) as error:  # of what is recorded
-        entry.problem = " ".join(f"{type(error).__name__}: {error}".split())
+    except (Exception, SystemExit) as error:  # what is recorded cannot be read
+        entry.problem = error_line(error)
     return entry
 
 
@@ -101,38 +109,26 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
 
 def _print(listed: list[_File], where: str) -> None:
     from superparams.cli.name_lookup import shown
-    from superparams.cli.terminal import styled
 
     entries = [entry for file in listed for entry in file.entries]
     if not entries and not any(file.loaded.error for file in listed):
         click.echo(f"There are no experiments in {safe_text.line(where)} yet.")
-    rows = [_cells(entry) for entry in entries]
-    widths = [max(map(safe_text.width, column)) for column in zip(*rows, strict=True)]
+    _, *lines = Table(("", "", "", ""), list(map(_cells, entries)), right=frozenset({1})).lines()
+    line_of = iter(lines)
+    most = room()
     for file in listed:
         error = file.loaded.error
         if file.entries or error is not None:
             click.echo(styled(safe_text.line(shown(file.loaded.found.file)), bold=True))
-        for entry in file.entries:
-            _print_entry(entry, *widths)
+        for line in itertools.islice(line_of, len(file.entries)):
+            click.echo(f"  {line if most is None else safe_text.shortened(line, most - 2)}")
         if error is not None:
             click.echo(styled(f"  cannot be imported: {safe_text.line(error.brief)}", fg="red"))
 
 
-def _cells(entry: _Entry) -> tuple[str, str, str]:
-    return safe_text.line(entry.name), _size(entry), safe_text.line(_state(entry))
-
-
-def _print_entry(entry: _Entry, *widths: int) -> None:
-    from superparams.cli.terminal import room
-
-    name, size, state = _cells(entry)
-    size = safe_text.padded(size, widths[1], right=True)
-    line = f"  {safe_text.padded(name, widths[0])}  {size}  {safe_text.padded(state, widths[2])}  "
-    text = safe_text.line(entry.description)
-    left = room()
-    if left is not None and safe_text.width(line + text) > left:
-        text = text[: max(0, left - safe_text.width(line) - 1)] + "…"
-    click.echo((line + text).rstrip())
+def _cells(entry: _Entry) -> tuple[str, str, str, str]:
+    state, text = safe_text.line(_state(entry)), safe_text.line(entry.description)
+    return safe_text.line(entry.name), _size(entry), state, text
 
 
 def _size(entry: _Entry) -> str:
@@ -155,13 +151,10 @@ def _state(entry: _Entry) -> str:
 
 
 def _counts(state: ExperimentStatus) -> str:
-    words = {"new": None, "todo": "to do", "others": None}
-    parts = [
-        f"{number:,} {word}"
-        for name, number in state.numbers.items()
-        if number and (word := words.get(name, name))
-    ]
-    found = ", ".join(parts) or "nothing to do"
+    from superparams.cli.verbs.status import count_texts
+
+    todo = [f"{state.todo:,} to do"] if state.todo else []
+    found = ", ".join([*count_texts(state).values(), *todo]) or "nothing to do"
     return found if state.todo is not None else f"recorded {found}; to do is not known"
 
 
@@ -169,8 +162,6 @@ def _counts(state: ExperimentStatus) -> str:
 
 
 def _print_json(listed: list[_File]) -> None:
-    from superparams.cli import json_document
-
     experiments = [
         {**_document(entry), "file": file.loaded.found.file}
         for file in listed
@@ -185,7 +176,7 @@ def _print_json(listed: list[_File]) -> None:
 
 
 def _document(entry: _Entry) -> dict[str, Any]:
-    """The counts have the names that `experiment status --json` gives them."""
+    """The entry for a program. Counts have the same names as in `experiment status --json`."""
     state = entry.state
     counts = None if state is None else {**state.numbers, "why": state.declared.why or None}
     return {**vars(entry), "state": counts}

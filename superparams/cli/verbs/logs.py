@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams.cli import common_options
-from superparams.cli.session import Session
+from superparams.cli import common_options, json_document
+from superparams.cli.session import Session, single
 from superparams.cli.terminal import is_terminal
 from superparams.errors import safe_text
 
@@ -63,8 +63,6 @@ def command(
       experiment logs RQ1 kernel=rbf C=1
       experiment logs RQ1 --worker 0 --tail 20
     """
-    from superparams.cli import json_document
-
     is_of_run = tuple(words) in ((), ("-",))
     if not is_of_run and (called is not None or rank is not None):
         raise click.UsageError("--run and --worker are of a run: leave out the KEY")
@@ -83,24 +81,22 @@ def command(
 def _of_run(
     session: Session, target: str, called: str | None, rank: int | None, results: Path | None
 ) -> tuple[dict[str, str], Log]:
-    from superparams.declare.experiment import name_of
     from superparams.store.runs.run_records import find_run
     from superparams.store.runs.setting_logs import log_of_run
 
-    cls = common_options.one(session.experiments(target), "a run")
-    run = find_run(common_options.root_of(session, cls, results), called or "last")
-    return {"experiment": name_of(cls), "run": run.name}, log_of_run(run.folder, rank)
+    status = single(session.statuses(target, results), "a run is of")
+    run = find_run(status.root, called or "last")
+    return {"experiment": status.name, "run": run.name}, log_of_run(run.folder, rank)
 
 
 def _of_setting(
     session: Session, target: str, words: Sequence[str], results: Path | None
 ) -> tuple[dict[str, str], Log | None]:
     from superparams.cli.setting_lookup import find_setting
-    from superparams.declare.experiment import name_of
     from superparams.store.runs.setting_logs import log_of
 
     found = find_setting(session, target, words, results)
-    about = {"experiment": name_of(found.cls), "run": found.row["run"], "key": found.key}
+    about = {"experiment": found.status.name, "run": found.row["run"], "key": found.key}
     return about, log_of(found.results.root, found.row)
 
 
@@ -111,7 +107,7 @@ def _text(log: Log, tail: int | None) -> str:
 
 
 def _print(log: Log, tail: int | None) -> None:
-    """Write a log as it is into files and pipes; at a terminal, what that would obey is shown."""
+    """Write a log: unchanged to files and pipes, without control characters to a terminal."""
     if not log.exists:
         click.echo(f"There is no log {safe_text.line(log.path)}.", err=True)
         return
@@ -129,7 +125,7 @@ def _print(log: Log, tail: int | None) -> None:
 
 
 def _plain(text: str) -> str:
-    """A log without colours, and with a line for each state of a bar of progress."""
+    """A log without colours, and with a line for each state of a progress bar."""
     return _COLOUR.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
 
 

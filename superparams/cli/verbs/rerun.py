@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.click_types import KEY
+from superparams.cli.run_flags import flag, run_options
 from superparams.cli.session import Session
-from superparams.cli.terminal import styled
-from superparams.cli.verbs.run import DEBUG, ENGINE, NO_PROGRESS, NUM_PROC, SETUP_TIMEOUT, TIMEOUT
+from superparams.cli.streams import stdout_for_people
+from superparams.cli.terminal import lines_of, room, styled
+from superparams.cli.verbs.run import NO_PROGRESS
 from superparams.errors import safe_text
 
 if TYPE_CHECKING:
     from superparams.cli.runner import Impossible
     from superparams.declare.experiment import Experiment
+    from superparams.run.options import RunOptions
     from superparams.store.results import Results
 
 __all__ = ["command"]
@@ -27,11 +30,11 @@ __all__ = ["command"]
 @click.command("rerun")
 @common_options.named
 @click.argument("words", metavar="KEY... [FIELD=VALUES]...", nargs=-1, required=True, type=KEY)
-@NUM_PROC
-@ENGINE
-@TIMEOUT
-@SETUP_TIMEOUT
-@DEBUG
+@flag("num_proc", "-n", "--num-proc")
+@flag("engine")
+@flag("timeout")
+@flag("setup_timeout")
+@flag("debug")
 @NO_PROGRESS
 @common_options.in_results
 @common_options.as_json
@@ -56,41 +59,39 @@ def command(
       experiment rerun RQ1 3f2a 9c01
       experiment rerun RQ1 3f2a C=100
     """
-    from superparams.cli import json_document
-    from superparams.cli.key_prefixes import chosen
-    from superparams.cli.streams import stdout_for_people
+    from superparams.cli.setting_lookup import spaces_with_keys
 
     session = ctx.ensure_object(Session)
-    told: list[Again | Impossible] = []
+    ended: list[Again | Impossible] = []
     with stdout_for_people(is_json):
-        for space, keys in chosen(session, target, words, results):
-            call = {**how, "only": keys, "resume": False, "progress": not no_progress}
-            told.append(_run(space, call, session.results(results)))
+        for space, keys in spaces_with_keys(session, target, words, results):
+            folder = session.results(results)
+            call = {**how, "resume": False, "results": folder, "progress": not no_progress}
+            ended.append(_run(space, run_options({**call, "only": keys}), keys))
     if is_json:
-        json_document.write([one.document for one in told])
+        json_document.write([one.document for one in ended])
     else:
-        for line in (line for one in told if isinstance(one, Again) for line in one.lines):
+        for line in (line for one in ended if isinstance(one, Again) for line in one.lines):
             click.echo(line)
-    ctx.exit(max(one.code for one in told))
+    ctx.exit(max(one.code for one in ended))
 
 
 @dataclass(frozen=True)
 class Again:
-    """Settings that have run again: their rows."""
+    """The settings of one experiment that have run again, and their rows."""
 
     name: str
     rows: Results
 
     @property
     def code(self) -> int:
-        """1 where one failed."""
+        """1 if a setting failed, else 0."""
         return int(self.rows.counts.keys() != {"done"})
 
     @property
     def lines(self) -> Iterator[str]:
         """For a person."""
         from superparams.cli.table_formats import as_table, for_people
-        from superparams.cli.terminal import lines_of, room
 
         yield styled(safe_text.line(self.name), bold=True)
         every = self.rows.to_arrow(stale=True)
@@ -111,12 +112,12 @@ class Again:
         }
 
 
-def _run(space: Experiment, call: dict[str, Any], results: Path) -> Again | Impossible:
+def _run(space: Experiment, options: RunOptions, keys: Sequence[str]) -> Again | Impossible:
     from superparams.cli.runner import Impossible, attempted
     from superparams.declare.experiment import name_of
-    from superparams.store.table.index import keys_of
+    from superparams.run.loop import run_all
+    from superparams.store.table.arrow_arrays import keys_of
 
     name = name_of(type(space))
-    keys: Sequence[str] = call["only"]
-    ran = attempted(name, lambda: space.run_all(results=results, **call))
+    ran = attempted(name, lambda: run_all(space, options))
     return ran if isinstance(ran, Impossible) else Again(name, ran.of_keys(keys_of(keys)))

@@ -9,26 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
-from superparams.cli.session import Session
+from superparams.cli import common_options, json_document
+from superparams.cli.session import Session, single
+from superparams.cli.terminal import is_terminal, lines_of, room, styled
+from superparams.errors import CommandError, safe_text
+from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from superparams.declare.experiment import Experiment
+    from superparams.errors.tables import Table
+    from superparams.run.status import ExperimentStatus
     from superparams.store.results import Results
-    from superparams.views.text_table import Table
 
 __all__ = ["command"]
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
-SHOWN = 100  # rows that a terminal shows unless more are asked for
-ERROR, LONGEST_ERROR = 30, 200  # characters of an error, and where errors are what is asked for
+SHOWN = 100  # rows at a terminal, by default
+ERROR, LONGEST_ERROR = 30, 200  # characters of an error, without and with --failed
 
 
 @dataclass(frozen=True)
 class ResultsOptions:
-    """Which rows and columns are asked for."""
+    """The options that select rows and columns."""
 
     sort: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
@@ -108,13 +111,11 @@ def command(
       experiment results RQ1 --where kernel=rbf --where 'accuracy>0.9'
       experiment results RQ1 -o table.csv
     """
-    from superparams.cli import json_document
-
     asked = ResultsOptions(sort, where, columns, is_failed, is_stale)
     form = form or _form_of(file)
-    found = _loaded(session, target, results)
+    found = session.recorded(target, results)
     if is_json:
-        json_document.write([_document(*one, asked, limit) for one in found])
+        json_document.write([_document(one, asked, limit) for one in found])
     elif form == "table":
         _show(found, asked, limit)
     else:
@@ -122,13 +123,12 @@ def command(
 
 
 def _form_of(file: Path | None) -> str:
-    """The format that the name of a file asks for.
+    """The format for the name of a file.
 
     Raises:
-        CommandError: When it asks for none.
+        CommandError: When the name has no such ending.
     """
     from superparams.cli.table_formats import SUFFIXES
-    from superparams.errors import CommandError
 
     if file is None:
         return "table"
@@ -137,31 +137,10 @@ def _form_of(file: Path | None) -> str:
     return SUFFIXES[file.suffix.lower()]
 
 
-Loaded = tuple["type[Experiment]", "Results | None"]
-
-
-def _loaded(session: Session, target: str, results: Path | None) -> list[Loaded]:
-    """The results of each experiment, None where it has not run.
-
-    Raises:
-        StoreError: When none of them has.
-    """
-    from superparams.store.runs.folder import has_records
-
-    classes = session.experiments(target)
-    found: list[Loaded] = []
-    for cls in classes:
-        has_run = has_records(common_options.root_of(session, cls, results))
-        is_needed = len(classes) == 1  # its error says what to do
-        found.append((cls, cls.results(session.results(results)) if has_run or is_needed else None))
-    if not any(made for _, made in found):
-        classes[0].results(session.results(results))
-    return found
-
-
 def _rows(found: Results, asked: ResultsOptions) -> pa.Table:
-    """The rows that are asked for, with all columns."""
-    from superparams.cli.row_selection import matching, ordered
+    """The selected rows, with all columns."""
+    from superparams.cli.conditions import matching
+    from superparams.cli.row_selection import ordered
 
     rows = found.failures if asked.is_failed else found
     rows = rows.stale if asked.is_stale else rows
@@ -171,7 +150,7 @@ def _rows(found: Results, asked: ResultsOptions) -> pa.Table:
 def _selected(
     found: Results, table: pa.Table, asked: ResultsOptions, *, is_for_people: bool
 ) -> pa.Table:
-    """The columns that are asked for; all columns unless they are for people."""
+    """The selected columns; by default all columns, or those for people."""
     from superparams.cli.row_selection import chosen
     from superparams.cli.table_formats import for_people, has_stale
 
@@ -182,28 +161,24 @@ def _selected(
     if not is_for_people:
         return table
     made = for_people(found, table, _sorts(asked, table.column_names))
-    if asked.is_failed:  # settings that failed have no results, but for what frames had before
+    if asked.is_failed:  # rows that failed have no results, except those of data frames
         empty = {name for name in found.results if made.column(name).null_count == made.num_rows}
         made = made.select([name for name in made.column_names if name not in empty])
     return made
 
 
-def _show(found: Sequence[Loaded], asked: ResultsOptions, limit: int | None) -> None:
-    from superparams.cli.terminal import is_terminal, lines_of, room, styled
-    from superparams.declare.experiment import name_of
-    from superparams.errors import safe_text
-    from superparams.errors.units import counted
-
+def _show(found: Sequence[ExperimentStatus], asked: ResultsOptions, limit: int | None) -> None:
     most = (SHOWN if is_terminal() else 0) if limit is None else limit
-    for place, (cls, results) in enumerate(found):
-        if place:
+    for n, status in enumerate(found):
+        if n:
             click.echo()
-        if results is None:
-            click.echo(f"{safe_text.line(name_of(cls))}: not run yet")
+        if not status.has_records:
+            click.echo(f"{safe_text.line(status.name)}: not run yet")
             continue
+        results = status.results
         every = _rows(results, asked)
         table = _selected(results, every, asked, is_for_people=True)
-        click.echo(styled(safe_text.line(f"{name_of(cls)}: {results.summary}"), bold=True))
+        click.echo(styled(safe_text.line(f"{status.name}: {results.summary}"), bold=True))
         if table.num_rows < len(results):
             click.echo(f"{table.num_rows:,} of {counted(len(results), 'row')}")
             if not table.num_rows:
@@ -225,9 +200,8 @@ def _sorts(asked: ResultsOptions, names: Sequence[str]) -> list[str]:
 def _table(
     results: Results, table: pa.Table, every: pa.Table, asked: ResultsOptions, most: int | None
 ) -> Table:
-    """What is shown of the rows, with all that was asked for by name; errors where they are."""
+    """The rows as text, with the columns that an option names, and errors with --failed."""
     from superparams.cli.table_formats import as_table
-    from superparams.cli.terminal import room
 
     names: list[str] = table.column_names
     keep = names if asked.columns else ["error"] if asked.is_failed else []
@@ -247,17 +221,15 @@ def _table(
 
 
 def _write(
-    found: Sequence[Loaded], asked: ResultsOptions, limit: int | None, form: str, file: Path | None
+    found: Sequence[ExperimentStatus],
+    asked: ResultsOptions,
+    limit: int | None,
+    form: str,
+    file: Path | None,
 ) -> None:
     from superparams.cli.table_formats import write
-    from superparams.declare.experiment import name_of
-    from superparams.errors import CommandError
 
-    if len(found) > 1:
-        names = ", ".join(name_of(cls) for cls, _ in found)
-        raise CommandError(f"{form} holds one experiment, and that name means {names}; give one")
-    ((_, results),) = found
-    assert results is not None
+    results = single(found, f"{form} holds").results
     every = _rows(results, asked)
     table = _selected(results, every, asked, is_for_people=form == "markdown")
     if not asked.columns:  # files of all formats have one order
@@ -265,14 +237,12 @@ def _write(
     write(table.slice(0, limit) if limit else table, form, file)
 
 
-def _document(
-    cls: type[Experiment], results: Results | None, asked: ResultsOptions, limit: int | None
-) -> dict[str, Any]:
+def _document(status: ExperimentStatus, asked: ResultsOptions, limit: int | None) -> dict[str, Any]:
     from superparams.cli.table_formats import rows
-    from superparams.declare.experiment import name_of
 
-    if results is None:
-        return {"experiment": name_of(cls), "table": None, "rows": []}
+    if not status.has_records:
+        return {"experiment": status.name, "table": None, "rows": []}
+    results = status.results
     table = _selected(results, _rows(results, asked), asked, is_for_people=False)
     made = rows(table.slice(0, limit) if limit else table)
-    return {"experiment": name_of(cls), "table": str(results.path), "rows": list(made)}
+    return {"experiment": status.name, "table": str(results.path), "rows": list(made)}

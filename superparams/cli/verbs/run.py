@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ import click
 
 from superparams.cli import common_options
 from superparams.cli.click_types import NAME, OVERRIDE
+from superparams.cli.run_flags import flag, run_options
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FAILURES: Final = ("failed", "killed", "timeout")
-SHOWN: Final = 40  # characters of a word that is wrong
 EXAMPLES: Final = (
     ("experiment RQ1", "all experiments of RQ1.py"),
     ("experiment RQ1.Digits -n 4", "one class, on four workers"),
@@ -34,60 +34,6 @@ CODES: Final = (
     ("2", "something about the command or an experiment is wrong, so that it did not run"),
     ("130, 143", "ended by Ctrl-C, by SIGTERM: what has run is kept"),
 )
-
-
-def _short(word: str) -> str:
-    return repr(word if len(word) <= SHOWN else f"{word[:SHOWN]}…")
-
-
-class Workers(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
-    """``4``, or ``auto`` for as many as there are processors."""
-
-    name = "workers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number, or "auto"."""
-        if not isinstance(value, str) or value == "auto":
-            return value
-        if not value.isdecimal() or len(value) > SHOWN or int(value) < 1:
-            self.fail(f"{_short(value)} is neither a number, 1 or more, nor 'auto'.", param, ctx)
-        return int(value)
-
-
-class Devices(click.ParamType):  # type: ignore[type-arg]
-    """``2`` devices, or those called ``0,2`` (``0,`` for the one called 0)."""
-
-    name = "devices"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """How many, or their names."""
-        if not isinstance(value, str):
-            return value
-        names = [one.strip() for one in value.split(",") if one.strip()]
-        if names and not (value.isdecimal() and (len(value) > SHOWN or int(value) < 1)):
-            return int(value) if value.isdecimal() else names
-        self.fail(
-            f"{_short(value)} are no devices: give how many, or their names as in 0,2 (and 0, for "
-            f"the one called 0).",
-            param,
-            ctx,
-        )
-
-
-class Outcomes(click.ParamType):  # type: ignore[type-arg]
-    """``failed,timeout``: some of the ways to fail."""
-
-    name = "outcomes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Them, each once."""
-        if not isinstance(value, str):
-            return value
-        names = [one.strip() for one in value.split(",") if one.strip()]
-        for name in names:
-            if name not in FAILURES:
-                self.fail(f"{_short(name)} is none of {', '.join(FAILURES)}.", param, ctx)
-        return tuple(dict.fromkeys(names))
 
 
 class RunCommand(click.Command):
@@ -104,81 +50,24 @@ class RunCommand(click.Command):
                 formatter.write_dl(rows)
 
 
-# Those that `rerun` has too.
-NUM_PROC = click.option(
-    "-n",
-    "--num-proc",
-    type=Workers(),
-    default=1,
-    metavar="N|auto",
-    help="Workers; 1 (the default) runs in this process, auto takes all processors.",
-)
-ENGINE = click.option(
-    "--engine",
-    type=click.Choice(["serial", "threads", "processes"]),
-    help="Where settings run; processes by default for more than one worker.",
-)
-TIMEOUT = click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="End settings that take longer.",
-)
-SETUP_TIMEOUT = click.option(
-    "--setup-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="End workers whose setup takes longer.  [default: 10 times --timeout, at least 60]",
-)
-DEBUG = click.option(
-    "--debug", is_flag=True, help="Run one setting after another; stop in pdb where one raises."
-)
-NO_PROGRESS = click.option("--no-progress", is_flag=True, help="Do not show the progress.")
+NO_PROGRESS: Final = click.option("--no-progress", is_flag=True, help="Do not show the progress.")
 # In the order of the help.
 OPTIONS: Final = (
-    NUM_PROC,
-    ENGINE,
+    flag("num_proc", "-n", "--num-proc"),
+    flag("engine"),
     click.option("--plan", "is_plan", is_flag=True, help="Show what would run, and run nothing."),
     click.option("--rerun", is_flag=True, help="Run all settings, done or not."),
     click.option("--failed", is_flag=True, help="Run only settings that failed before."),
     click.option("--new", is_flag=True, help="Run only settings without an outcome."),
-    TIMEOUT,
-    SETUP_TIMEOUT,
-    click.option(
-        "--retries",
-        type=click.IntRange(min=0),
-        default=0,
-        metavar="N",
-        help="Extra attempts of a setting.",
-    ),
-    click.option(
-        "--retry-on",
-        type=Outcomes(),
-        default="killed,timeout",
-        metavar="STATUS,...",
-        help="Retry after these: failed, killed, timeout.  [default: killed,timeout]",
-    ),
-    click.option(
-        "--max-failures",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Start no more settings after N failures.",
-    ),
-    DEBUG,
-    click.option(
-        "--gpus", type=Devices(), metavar="N|NAME,...", help="Devices to divide among workers."
-    ),
-    click.option(
-        "--threads-per-worker",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="BLAS and OpenMP threads of each worker.",
-    ),
-    click.option(
-        "--start-method",
-        type=click.Choice(["forkserver", "spawn", "fork"]),
-        help="How worker processes start.",
-    ),
+    flag("timeout"),
+    flag("setup_timeout"),
+    flag("retries"),
+    flag("retry_on"),
+    flag("max_failures"),
+    flag("debug"),
+    flag("gpus"),
+    flag("threads", "--threads-per-worker"),
+    flag("start_method"),
     NO_PROGRESS,
 )
 
@@ -209,7 +98,7 @@ def command(
     is_json: bool,
     is_help: bool,
     is_plan: bool,
-    **given_options: Any,
+    **flags: Any,
 ) -> None:
     """Run all experiments of NAME. Settings that are done by the same code are skipped.
 
@@ -222,20 +111,18 @@ def command(
         return
     if target is None:
         raise click.UsageError("Missing NAME: `experiment list` lists all experiments.", ctx)
-    how = _how(given_options)
+    options = run_options(_how(flags))  # wrong ones are told before anything is imported
     from superparams.cli import json_document
     from superparams.cli.runner import made
     from superparams.cli.streams import stdout_for_people
-    from superparams.run.options import asked
 
-    what = asked(**how)  # wrong options are told before anything is imported
-    folder = session.results(results)
+    options = replace(options, results=session.results(results))
     told: list[Told] = []
     with stdout_for_people(is_json):
         spaces = made(session.experiments(target), overrides)
         if spaces is None:
             ctx.exit(2)
-        each = _plans(spaces, what, folder) if is_plan else _runs(session, spaces, how, folder)
+        each = _plans(spaces, options) if is_plan else _runs(session, spaces, options)
         for one in each:
             told.append(one)
             for line in () if is_json else one.lines:
@@ -275,13 +162,13 @@ def _write_experiments(
         write_fields(formatter, cls)
 
 
-def _how(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as `run_all` takes them.
+def _how(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by their names in `run_all`.
 
     Raises:
         UsageError: For two that exclude each other.
     """
-    how = dict(options)
+    how = dict(flags)
     only = [name for name in ("rerun", "failed", "new") if how.pop(name)]
     if len(only) > 1:
         raise click.UsageError(f"--{only[0]} and --{only[1]} exclude each other: give one.")
@@ -291,19 +178,17 @@ def _how(options: Mapping[str, Any]) -> dict[str, Any]:
     return how
 
 
-def _plans(spaces: Sequence[Experiment], what: RunOptions, folder: Path) -> Iterator[Told]:
+def _plans(spaces: Sequence[Experiment], options: RunOptions) -> Iterator[Told]:
     from superparams.cli.plan_text import planned
     from superparams.cli.runner import attempted
     from superparams.declare.experiment import name_of
 
     for space in spaces:
         name = name_of(type(space))
-        yield attempted(name, partial(planned, space, what, folder))
+        yield attempted(name, partial(planned, space, options))
 
 
-def _runs(
-    session: Session, spaces: Sequence[Experiment], how: Mapping[str, Any], folder: Path
-) -> Iterator[Told]:
+def _runs(session: Session, spaces: Sequence[Experiment], options: RunOptions) -> Iterator[Told]:
     from superparams.cli.runner import run_each
 
-    yield from run_each(spaces, how, folder, session.program)
+    yield from run_each(spaces, options, session.program)

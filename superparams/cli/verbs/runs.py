@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.session import Session
+from superparams.cli.terminal import lines_of, room, styled
+from superparams.errors import safe_text, units
 
 if TYPE_CHECKING:
+    from superparams.errors.tables import Table
     from superparams.store.runs.run_records import Run
-    from superparams.views.text_table import Table
 
 __all__ = ["command"]
 
@@ -44,47 +46,40 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     Example:
       experiment runs RQ1
     """
-    from superparams.cli import json_document
-    from superparams.cli.run_document import run_account
-    from superparams.cli.terminal import lines_of, room, styled
-    from superparams.declare.experiment import name_of
-    from superparams.errors import safe_text
     from superparams.store.runs.run_records import runs
 
-    found = {
-        name_of(cls): runs(common_options.root_of(session, cls, results))
-        for cls in session.experiments(target)
-    }
+    found = {one.name: runs(one.root) for one in session.statuses(target, results)}
     if is_json:
-        accounts = {name: list(map(run_account, made)) for name, made in found.items()}
-        json_document.write([{"experiment": name, "runs": told} for name, told in accounts.items()])
+        json_document.write(
+            [
+                {"experiment": name, "runs": list(map(json_document.run_account, made))}
+                for name, made in found.items()
+            ]
+        )
         return
-    for place, (name, made) in enumerate(found.items()):
+    for n, (name, recorded) in enumerate(found.items()):
         if len(found) > 1:
-            click.echo(("\n" if place else "") + styled(safe_text.line(name), bold=True))
-        if not made:
+            click.echo(("\n" if n else "") + styled(safe_text.line(name), bold=True))
+        if not recorded:
             click.echo(
                 f"{safe_text.line(name)} has not run yet." if len(found) == 1 else "no runs yet"
             )
             continue
-        table = _table(made).fitted(room())
-        told = [f"… {run.name} is {run.unseen}" for run in made if run.unseen is not None]
-        for line in [*lines_of(table), *table.notes(room=room()), *map(safe_text.line, told)]:
+        table = _table(recorded).fitted(room())
+        elsewhere = [f"… {run.name} is {run.unseen}" for run in recorded if run.unseen is not None]
+        for line in [*lines_of(table), *table.notes(room=room()), *map(safe_text.line, elsewhere)]:
             click.echo(line)
 
 
-def _table(made: list[Run]) -> Table:
-    from superparams.errors import safe_text
-    from superparams.views.text_table import Table
+def _table(recorded: list[Run]) -> Table:
+    from superparams.errors.tables import Table
 
-    rows = [[safe_text.line(cell) for cell in _cells(run)] for run in made]
+    rows = [[safe_text.line(cell) for cell in _cells(run)] for run in recorded]
     order = [NAMES.index(name) for name in ("outcomes", "state", *NAMES[5:])]
     return Table(NAMES, rows, frozenset({2, 9}), frozenset({0, 1, 2}), order)
 
 
 def _cells(run: Run) -> list[str]:
-    from superparams.errors import units
-
     outcomes = ", ".join(f"{number:,} {name}" for name, number in run.counts.items())
     return [
         run.name,

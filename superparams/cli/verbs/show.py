@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.click_types import KEY
 from superparams.cli.session import Session
-from superparams.cli.terminal import COLOURS, styled
+from superparams.cli.terminal import COLOURS, aligned, lines_of, room, styled
 from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
@@ -46,16 +46,13 @@ def command(
       experiment show RQ1 3f2a
       experiment show RQ1 kernel=rbf C=1
     """
-    from superparams.cli import json_document
-    from superparams.cli.row_origin import way_back
     from superparams.cli.setting_lookup import find_setting
-    from superparams.declare.experiment import name_of
-    from superparams.store.runs.run_records import run_named
+    from superparams.store.runs.run_records import run_of_name
 
     found = find_setting(session, target, words, results)
-    run = run_named(found.results.root, str(found.row["run"]))
-    again = [*session.program.split(), "rerun", name_of(found.cls), found.key]
-    back = list(way_back(run, session.root.project, again)) if run.is_there else []
+    run = run_of_name(found.results.root, str(found.row["run"]))
+    again = [*session.program.split(), "rerun", found.status.name, found.key]
+    back = list(run.kept_code.commands(session.root.project, again)) if run.exists else []
     if is_json:
         json_document.write(_document(found, run, back))
         return
@@ -68,31 +65,16 @@ def command(
 
 
 def _setting(found: Setting) -> Iterator[str]:
-    from superparams.declare.experiment import name_of
-    from superparams.store.names.field_owners import Owned
+    from superparams.cli.table_formats import cell_text
+    from superparams.store.names.field_owners import FieldOwners
     from superparams.store.table.lazy_rows import Rows
 
-    yield styled(safe_text.line(f"{name_of(found.cls)} {found.key}"), bold=True)
+    yield styled(safe_text.line(f"{found.status.name} {found.key}"), bold=True)
     params = found.results.params
-    nones = Owned(Rows.of_table(found.rows.slice(0, 1))).nones(params)
-    yield from _pairs((name, "None" if name in nones else found.row[name]) for name in params)
-
-
-def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """Names and values, aligned."""
-    made = [(safe_text.line(name), safe_text.line(_text(x))) for name, x in pairs]
-    to = max((safe_text.width(name) for name, _ in made), default=0)
-    for name, text in made:
-        yield f"  {safe_text.padded(name, to)}  {text}".rstrip()
-
-
-def _text(x: Any) -> str:
-    from superparams.cli import json_document
-
-    if x is None or isinstance(x, (str, float)):
-        return "" if x is None else str(x)
-    made = json_document.plain(x)
-    return made if isinstance(made, str) else json_document.text(made)
+    nones = FieldOwners(Rows.of_table(found.rows.slice(0, 1))).none_masks(params)
+    yield from aligned(
+        (name, "None" if name in nones else cell_text(found.row[name])) for name in params
+    )
 
 
 def _outcome(found: Setting) -> Iterator[str]:
@@ -113,12 +95,12 @@ def _outcome(found: Setting) -> Iterator[str]:
 
 
 def _results(found: Setting) -> Iterator[str]:
-    from superparams.cli.table_formats import frame
-    from superparams.cli.terminal import lines_of, room
+    from superparams.cli.table_formats import cell_text, frame
 
     names = found.results.results
     if found.rows.num_rows == 1:
-        yield from _pairs((name, x) for name in names if (x := found.row[name]) is not None)
+        cells = ((name, found.row[name]) for name in names)
+        yield from aligned((name, cell_text(x)) for name, x in cells if x is not None)
         return
     rows = found.rows.select(names)
     yield counted(rows.num_rows, "row")
@@ -144,24 +126,24 @@ def _log(found: Setting) -> Iterator[str]:
 def _origin(found: Setting, run: Run) -> Iterator[str]:
     yield ""
     yield "made by"
-    if not run.is_there:
+    if not run.exists:
         yield f"  run {safe_text.line(run.name)}, whose folder is gone: nothing more is known of it"
         return
-    yield from _pairs((name, text) for name, text in _told_of(found, run) if text)
+    yield from aligned((name, text) for name, text in _facts(found, run) if text)
 
 
-def _told_of(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
-    from superparams.cli.row_origin import kept_files, not_readable, other_packages
+def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
+    from superparams.cli.package_versions import other_packages
 
     yield "run", f"{run.name}, {run.state}"
     yield "code", f"{str(run.code)[:8]}, {_code(found, run)}"
     changes = ", with changes that were not committed" if run.is_dirty else ""
     branch = f" on {run.git.get('branch')}" if run.git.get("branch") else ""
     yield "commit", f"{run.commit}{branch}{changes}" if run.commit else ""
-    files = kept_files(run.folder)
+    files = run.kept_code.project_files
     more = f" and {len(files) - FILES:,} more" if len(files) > FILES else ""
     yield "files", f"{', '.join(files[:FILES])}{more}"
-    why = not_readable(run.folder)
+    why = run.kept_code.read_error
     yield "kept in", f"{run.folder.source}{f', which cannot be read ({why})' if why else ''}"
     yield "machine", ", ".join(filter(None, map(run.text, ("host", "platform", "cpu"))))
     yield "python", run.text("python") or ""
@@ -170,12 +152,12 @@ def _told_of(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _code(found: Setting, run: Run) -> str:
-    if run.code == found.codes[0]:
+    if run.code == found.status.codes[0]:
         return "as it is now"
-    if run.code in found.codes:
+    if run.code in found.status.codes:
         return "accepted for the code as it is now"
-    made = next((one for one in found.results.changes() if one.code == run.code), None)
-    parts = ", ".join(map(str, (made.parts if made else None) or ()))
+    change = next((one for one in found.results.changes() if one.code == run.code), None)
+    parts = ", ".join(map(str, (change.parts if change else None) or ()))
     return f"other than now: {parts}" if parts else "other than now"
 
 
@@ -190,31 +172,29 @@ def _back(commands: Sequence[str]) -> Iterator[str]:
 
 
 def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
-    from superparams.cli.row_origin import kept_files, other_packages
-    from superparams.cli.run_document import run_account
+    from superparams.cli.package_versions import other_packages
     from superparams.cli.table_formats import rows
-    from superparams.declare.experiment import name_of
     from superparams.store.runs.setting_logs import log_of
 
     log = log_of(found.results.root, found.row)
-    made = list(rows(found.rows))
+    records = list(rows(found.rows))
     names = {*found.results.params, *found.results.results, "key", "row", "run"}
     return {
-        "experiment": name_of(found.cls),
+        "experiment": found.status.name,
         "key": found.key,
-        "params": {name: made[0][name] for name in found.results.params},
-        "outcome": {name: x for name, x in made[0].items() if name not in names},
-        "rows": [{name: row[name] for name in found.results.results} for row in made],
+        "params": {name: records[0][name] for name in found.results.params},
+        "outcome": {name: x for name, x in records[0].items() if name not in names},
+        "rows": [{name: row[name] for name in found.results.results} for row in records],
         "log": None if log is None else log.tail(LOG_LINES)[0],
-        "is_stale": run.code not in found.codes,
+        "is_stale": run.code not in found.status.codes,
         "run": {
-            **run_account(run),
+            **json_document.run_account(run),
             "branch": run.git.get("branch"),
             "python": run.text("python"),
             "platform": run.text("platform"),
             "cpu": run.text("cpu"),
             "versions": run.versions,
-            "files": kept_files(run.folder),
+            "files": run.kept_code.project_files,
         },
         "packages": {
             name: {"then": then, "now": now} for name, (then, now) in other_packages(run).items()

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.session import Session
+from superparams.cli.streams import stdout_to_stderr
+from superparams.cli.terminal import COLOURS, styled
+from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.run.status import ExperimentStatus
     from superparams.store.runs.run_records import Run
-    from superparams.store.staleness.code_changes import Changes
+    from superparams.store.staleness.stale_rows import Changes, CodeChange
 
-__all__ = ["command"]
+__all__ = ["command", "count_texts"]
 
 
 @click.command("status")
@@ -35,25 +38,18 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     Example:
       experiment status RQ1
     """
-    from superparams.cli import json_document
-    from superparams.cli.streams import stdout_to_stderr
-    from superparams.run.status import status_of
-
-    folder = session.results(results)
-    classes = session.experiments(target)
+    found = session.statuses(target, results)
     with stdout_to_stderr():
-        made = [status_of(cls, folder) for cls in classes]
+        for status in found:
+            _ = status.counts  # runs code of the experiment
     if is_json:
-        json_document.write([_document(one) for one in made])
+        json_document.write([_document(status) for status in found])
         return
-    for place, one in enumerate(made):
-        click.echo("\n".join([*([""] if place else []), *_lines(one)]))
+    for n, status in enumerate(found):
+        click.echo("\n".join([*([""] if n else []), *_lines(status)]))
 
 
 def _lines(found: ExperimentStatus) -> Iterator[str]:
-    from superparams.cli.terminal import styled
-    from superparams.errors import safe_text
-
     yield styled(safe_text.line(found.name), bold=True)
     size = found.declared.size
     if size is not None:
@@ -63,7 +59,12 @@ def _lines(found: ExperimentStatus) -> Iterator[str]:
             yield f"           {name}: {safe_text.line(text)}"
     if found.declared.why:
         yield f"  space    {safe_text.line(found.declared.why)}"
-    yield f"  {'settings' if not found.declared.why else 'recorded'} {_counts(found)}"
+    counts = [styled(text, fg=COLOURS.get(name)) for name, text in count_texts(found).items()]
+    if found.todo is None:
+        yield f"  recorded {', '.join(counts) or 'none'}"
+    else:
+        todo = f"{found.todo:,} to do" if found.todo else "nothing to do"
+        yield f"  settings {', '.join([*counts, todo])}"
     if found.others:
         yield f"           and {found.others:,} recorded outside of this space"
     yield from _of_runs(found)
@@ -74,41 +75,30 @@ def _lines(found: ExperimentStatus) -> Iterator[str]:
         yield "           `experiment accept` keeps them, if the change does not matter"
 
 
-def _counts(found: ExperimentStatus) -> str:
-    from superparams.cli.terminal import COLOURS, styled
-
-    parts = [
-        styled(f"{number:,} {name}", fg=COLOURS.get(name))
-        for name, number in found.counts.items()
-        if number and name != "new"
-    ]
-    todo = found.todo
-    if todo is not None:
-        parts.append(f"{todo:,} to do" if todo else "nothing to do")
-    return ", ".join(parts) or "none"
+def count_texts(found: ExperimentStatus) -> dict[str, str]:
+    """``5 done``, ``1 failed``: the counts of what is recorded, without zeros, by their name."""
+    counts = {name: number for name, number in found.counts.items() if name != "new"}
+    return {name: f"{number:,} {name}" for name, number in counts.items() if number}
 
 
 def _of_runs(found: ExperimentStatus) -> Iterator[str]:
-    from superparams.errors import safe_text
     from superparams.store.runs.run_records import runs
 
-    made = runs(found.root)
-    if not made:
+    recorded = runs(found.root)
+    if not recorded:
         yield "  run      none yet"
         return
-    for run in [one for one in made[:-1] if one.state == "running"] + made[-1:]:
+    for run in [one for one in recorded[:-1] if one.state == "running"] + recorded[-1:]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
         host = f" on {run.host}" if run.host and run.unseen is None else ""
         yield "  run      " + safe_text.line(f"{run.name}: {_state(run)}{host}{commit}")
     if (found.root / "results.parquet").exists():
         yield f"  table    {safe_text.line(found.root / 'results.parquet')}"
-    if len(made) > 1:
-        yield f"           {counted(len(made), 'run')} in all"
+    if len(recorded) > 1:
+        yield f"           {counted(len(recorded), 'run')} in all"
 
 
 def _state(run: Run) -> str:
-    from superparams.errors import units
-
     if run.unseen is not None:
         return run.unseen
     if run.state == "running":
@@ -119,24 +109,21 @@ def _state(run: Run) -> str:
 
 
 def _changes(found: ExperimentStatus) -> Changes | None:
-    """What changed since the stale rows were made; None when there are none."""
+    """The changes of the code since the stale rows were made; None if there are none."""
     return found.results.changes() if found.counts["stale"] else None
 
 
-def _of_change(change: Any) -> Iterator[str]:
-    from superparams.errors import safe_text
-
+def _of_change(change: CodeChange) -> Iterator[str]:
     what = counted(change.settings, "setting")
     yield f"  changed  since {what} ran, by code {str(change.code)[:8]}:"
-    for part in change.parts or ("what that code was is not kept",):
+    for part in change.parts or ("that code was not kept",):
         yield f"           {safe_text.line(part)}"
 
 
 def _document(found: ExperimentStatus) -> dict[str, Any]:
-    from superparams.cli.run_document import run_account
     from superparams.store.runs.run_records import runs
 
-    made = runs(found.root)
+    recorded = runs(found.root)
     changes = _changes(found) or ()
     return {
         "experiment": found.name,
@@ -146,9 +133,9 @@ def _document(found: ExperimentStatus) -> dict[str, Any]:
         "why": found.declared.why or None,
         **found.numbers,
         "table": str(found.root / "results.parquet"),
-        "runs": len(made),
-        "running": [run_account(one) for one in made if one.state == "running"],
-        "newest_run": run_account(made[-1]) if made else None,
+        "runs": len(recorded),
+        "running": [json_document.run_account(one) for one in recorded if one.state == "running"],
+        "newest_run": json_document.run_account(recorded[-1]) if recorded else None,
         "changes": [
             {
                 "code": change.code,

@@ -1,4 +1,4 @@
-"""What annotations mean: texts looked up, wrappers taken off, type variables filled in."""
+"""Resolves annotations: texts, wrappers such as ``Annotated``, and type variables."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Final, cast
 from superparams.declare.field import resolve
 from superparams.space.groups import FIELDS
 
-__all__ = ["Scope", "is_anything", "is_group_class", "parts"]
+__all__ = ["Scope", "is_any", "is_group_class", "parts"]
 
 DEEPEST: Final = 60  # wrappers around wrappers
-# The numeric tower, by name so that nobody has to import it.
+# The numeric tower, by name, so that `numbers` need not be imported.
 NUMBERS: Final[Mapping[str, Any]] = {
     "Integral": int,
     "Real": int | float,
@@ -24,7 +24,7 @@ NUMBERS: Final[Mapping[str, Any]] = {
 
 
 class Scope:
-    """Where the annotations of one class are read: what names and type variables mean there."""
+    """What names and type variables mean in the annotations of one class."""
 
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
@@ -33,8 +33,7 @@ class Scope:
     def plain(self, annotation: Any) -> Any:
         """An annotation without text, aliases, ``Annotated``, ``NewType`` and type variables.
 
-        What stands inside it (the ``T`` of ``list[T]``) is left as it is. Text that names
-        nothing is left as well.
+        Its arguments (the ``T`` of ``list[T]``) stay as they are. So does a text without meaning.
         """
         for _ in range(DEEPEST):
             step = self._unwrapped(annotation)
@@ -44,11 +43,11 @@ class Scope:
         return annotation
 
     def looked_up(self, annotation: Any) -> Any:
-        """An annotation with text looked up once more: names may have come to be since."""
+        """An annotation, or what it means if it is a text whose names are defined by now."""
         text = getattr(cast("object", annotation), "__forward_arg__", annotation)
         if not isinstance(text, str):
             return annotation
-        if hasattr(cast("object", annotation), "evaluate"):  # Python 3.14: it knows where it was
+        if hasattr(cast("object", annotation), "evaluate"):  # Python 3.14: it knows its scope
             with contextlib.suppress(Exception):
                 return annotation.evaluate()
         for base in self.cls.__mro__:
@@ -65,10 +64,10 @@ class Scope:
             return arguments[0]
         if annotation is None:
             return types.NoneType
-        if annotation is typing.Final:  # without the type of what it is final for
+        if annotation is typing.Final:  # without a type
             return Any
         if isinstance(annotation, typing.TypeVar):
-            return self._filled_in(annotation)
+            return self._value_of(annotation)
         for name in ("__supertype__", "__value__"):  # a NewType, a `type` statement
             meant = getattr(cast("object", annotation), name, None)
             if meant is not None:
@@ -77,9 +76,9 @@ class Scope:
             return NUMBERS.get(annotation.__name__, annotation)
         return annotation
 
-    def _filled_in(self, variable: typing.TypeVar) -> Any:
+    def _value_of(self, variable: typing.TypeVar) -> Any:
         if self._variables is None:
-            self._variables = dict(_fillings(self.cls))
+            self._variables = dict(_type_arguments(self.cls))
         if variable in self._variables:
             return self._variables[variable]
         if variable.__constraints__:
@@ -90,26 +89,26 @@ class Scope:
         return getattr(variable, "__default__") if has_default() else Any  # noqa: B009
 
 
-def _fillings(cls: type[Any]) -> Iterator[tuple[Any, Any]]:
-    """What a generic base is filled with: ``T`` and ``int`` for ``class Sub(Base[int])``."""
+def _type_arguments(cls: type[Any]) -> Iterator[tuple[Any, Any]]:
+    """Type variables and their values: ``T`` and ``int`` for ``class Sub(Base[int])``."""
     for base in reversed(cls.__mro__):
         for written in vars(base).get("__orig_bases__", ()):
             origin = typing.get_origin(written)
             variables = typing_parameters(origin)
-            for variable, filling in zip(variables, typing.get_args(written), strict=False):
-                if filling is not variable:
-                    yield variable, filling
+            for variable, argument in zip(variables, typing.get_args(written), strict=False):
+                if argument is not variable:
+                    yield variable, argument
 
 
 def typing_parameters(x: object) -> tuple[Any, ...]:
-    """The type variables that are still open in an annotation or a generic class."""
+    """The type variables of an annotation or a generic class that have no value yet."""
     return getattr(x, "__parameters__", ())
 
 
 def parts(annotation: Any, plain: Callable[[Any], Any]) -> list[Any]:
-    """The members of a union, each made `plain`, of unions in it too; else the one itself."""
+    """The members of a union and of unions in it, each made `plain`; of others, themselves."""
     members: list[Any] = []
-    known: list[Any] = []  # an alias that stands for itself would never end
+    known: list[Any] = []  # an alias may contain itself
     todo = [annotation]
     while todo:
         member = plain(todo.pop(0))
@@ -124,11 +123,11 @@ def parts(annotation: Any, plain: Callable[[Any], Any]) -> list[Any]:
     return members
 
 
-def is_anything(annotation: Any) -> bool:
-    """Whether an annotation (made plain) allows every value."""
+def is_any(annotation: Any) -> bool:
+    """Whether a plain annotation allows every value."""
     return annotation is Any or annotation is object
 
 
 def is_group_class(annotation: Any) -> bool:
-    """Whether an annotation (made plain) is a class of ``Params``."""
+    """Whether a plain annotation is a class of ``Params``."""
     return isinstance(annotation, type) and FIELDS in vars(annotation)

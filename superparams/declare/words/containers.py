@@ -1,4 +1,4 @@
-"""Values in brackets: lists, tuples, sets and dicts, of the types that their annotation names."""
+"""Reads lists, tuples, sets and dicts, whose parts have the types in their annotation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from superparams.errors.short_repr import shorten
 
 __all__ = ["Item", "container", "hints_of", "kind_of"]
 
-Item = Callable[[Any, str], ScalarReading]  # reads one part as what an annotation says
+Item = Callable[[Any, str], ScalarReading]  # reads a part by its annotation
 
 CONCRETE: Final[Mapping[str, type[Any]]] = {
     **dict.fromkeys(["Sequence", "MutableSequence", "Iterable", "Collection", "Container"], list),
@@ -24,42 +24,42 @@ SET_CALL: Final = re.compile(r"(?:frozenset|set)\((.*)\)", re.DOTALL)
 
 
 def container(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading | None:
-    """A list, tuple, set or dict from its text, None for a class that is none of them.
+    """A list, tuple, set or dict from its text; None for a class that is none of them.
 
     Args:
         cls: The class, or the abstract one of `collections.abc`.
-        inner: What the annotation has in its brackets.
-        text: Without space around it.
-        item: Reads a part.
+        inner: The arguments of the annotation, such as ``int`` of ``list[int]``.
+        text: The text, without space around it.
+        item: Reads a part of the text.
 
     Raises:
-        Unreadable: For a text that is none, or has a part that cannot be one.
+        Unreadable: For a text that is no such container, or has a part of another type.
     """
-    made = _concrete(cls)
-    kind = kind_of(made)
+    concrete = _concrete(cls)
+    kind = kind_of(concrete)
     first: Any = inner[0] if inner else Any
-    if typing.is_typeddict(made):
-        return _typed_dict(made, text, item)
+    if typing.is_typeddict(concrete):
+        return _typed_dict(concrete, text, item)
     if kind is dict:
         second: Any = inner[1] if len(inner) > 1 else Any
         pairs = [(item(first, key), item(second, x)) for key, x in _pairs(text)]
-        return _joined_pairs(lambda x: constructed(made, x), pairs)
+        return _joined_pairs(lambda x: constructed(concrete, x), pairs)
     if kind is tuple:
-        return _tuple(made, inner, text, item)
+        return _tuple(concrete, inner, text, item)
     if kind is None:
         return None
     parts, doubt = _parts(_without_call(text), "{[(") if kind is set else _parts(text, "[(")
-    return _joined(lambda x: constructed(made, x), [item(first, each) for each in parts], doubt)
+    return _joined(lambda x: constructed(concrete, x), [item(first, each) for each in parts], doubt)
 
 
 def kind_of(cls: type[Any]) -> type[Any] | None:
-    """Which of list, tuple, set and dict a class is written like, None for any other."""
-    made = _concrete(cls)
-    if issubclass(made, set | frozenset):
+    """Which of list, tuple, set and dict a class is written as; None for any other class."""
+    concrete = _concrete(cls)
+    if issubclass(concrete, set | frozenset):
         return set
-    if (made.__module__, made.__name__) == ("collections", "deque"):
+    if (concrete.__module__, concrete.__name__) == ("collections", "deque"):
         return list
-    return next((kind for kind in (dict, tuple, list) if issubclass(made, kind)), None)
+    return next((kind for kind in (dict, tuple, list) if issubclass(concrete, kind)), None)
 
 
 def _concrete(cls: type[Any]) -> type[Any]:
@@ -67,7 +67,7 @@ def _concrete(cls: type[Any]) -> type[Any]:
 
 
 def _parts(text: str, brackets: str) -> tuple[list[str], int]:
-    """The parts, and the doubt there is: the first of `brackets` is the usual one."""
+    """The parts, and the doubt: only the first of `brackets` is the usual one."""
     parts = between_brackets(text, brackets)
     if parts is None:
         raise Unreadable
@@ -75,7 +75,7 @@ def _parts(text: str, brackets: str) -> tuple[list[str], int]:
 
 
 def _without_call(text: str) -> str:
-    """``{1}`` for ``frozenset({1})``, as Python writes it."""
+    """``{1}`` for ``frozenset({1})``."""
     call = SET_CALL.fullmatch(text)
     return text if call is None else call[1].strip() or "{}"
 
@@ -99,10 +99,10 @@ def _tuple(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> Scala
     if len(kinds) != len(parts):
         raise Unreadable(f"it needs {len(kinds)} parts, not {len(parts)}")
     items = [item(*each) for each in zip(kinds, parts, strict=True)]
-    return _joined(lambda x: _made_tuple(cls, x), items, doubt)
+    return _joined(lambda x: _as_tuple(cls, x), items, doubt)
 
 
-def _made_tuple(cls: type[Any], items: Sequence[Any]) -> Any:
+def _as_tuple(cls: type[Any], items: Sequence[Any]) -> Any:
     return cls(*items) if hasattr(cls, "_fields") else constructed(cls, tuple(items))
 
 
@@ -123,7 +123,7 @@ def hints_of(cls: type[Any]) -> dict[str, Any]:
     """The annotations of the fields of a ``NamedTuple`` or a ``TypedDict``."""
     try:
         return typing.get_type_hints(cls)
-    except Exception:  # names that are there for type checkers alone
+    except Exception:  # names that only type checkers know
         return {}
 
 

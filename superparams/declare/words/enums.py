@@ -1,4 +1,4 @@
-"""Annotations that list their values: enums and literals, given by name."""
+"""Reads members of enums and options of a ``Literal``."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ PLAIN: Final = (bool, int, float, str, bytes, type(None))
 
 
 def name_of_option(option: Any) -> str:
-    """How an option of a ``Literal`` or a member of an enum is given."""
+    """How one writes an option of a ``Literal`` or a member of an enum."""
     if isinstance(option, str) and not isinstance(option, enum.Enum):
         return quoted(option)
     return str(option.name) if isinstance(option, enum.Enum) else str(option)
 
 
 def literal(options: Sequence[Any], text: str) -> ScalarReading:
-    """The option of a ``Literal`` that a text is; in quotes, only one that is text.
+    """The option of a ``Literal`` that a text means. A text in quotes means only a text.
 
     Raises:
         Unreadable: When there is none.
     """
-    said = unquote(text)
+    inner = unquote(text)
     words = [each for each in options if isinstance(each, str)]
-    if said is not None:
-        return ScalarReading(_only(each for each in words if each == said))
+    if inner is not None:
+        return ScalarReading(_only(each for each in words if each == inner))
     others = [each for each in options if not isinstance(each, str) and _is_written(each, text)]
     exact = others or [each for each in words if each == text]
     if exact:
@@ -47,12 +47,12 @@ def _is_written(option: Any, text: str) -> bool:
 
 
 def enum_member(cls: type[enum.Enum], text: str) -> ScalarReading:
-    """A member by its name, else by its value, else by its name in whatever case.
+    """A member by its name, else by its value, else by its name in any case.
 
     Flags are joined by ``|``.
 
     Raises:
-        Unreadable: When there is none, or several of that value.
+        Unreadable: When there is none, or several have that value.
     """
     name = text_of(text)
     member = _by_name(cls, name)
@@ -76,7 +76,7 @@ def _is_value(x: Any, text: str) -> bool:
 
 
 def _joined(cls: type[enum.Flag], names: Sequence[str]) -> Any:
-    """Flags together; a number is taken for the flags whose sum it is."""
+    """The flags of these names, or of numbers that are sums of flags; None if one is unknown."""
     joined: Any = None
     for name in names:
         flag = _by_name(cls, name.strip())
@@ -92,10 +92,10 @@ def _joined(cls: type[enum.Flag], names: Sequence[str]) -> Any:
 
 
 def _only(found: Iterable[Any]) -> Any:
-    """The one that was found.
+    """The only one.
 
     Raises:
-        Unreadable: When none was, or several.
+        Unreadable: When there is none, or several.
     """
     several = list(found)
     if len(several) > 1:

@@ -1,7 +1,10 @@
-"""What can be given to a class: the lines that its help shows."""
+"""The fields of a class, as help shows them: names, types, defaults and docs."""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -11,19 +14,18 @@ from superparams.declare.descriptors import REQUIRED, Value, name_of
 from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
 from superparams.declare.words.annotations import Scope
-from superparams.declare.words.docstrings import docs_of
 from superparams.declare.words.enums import name_of_option
 from superparams.declare.words.named_choices import current, group_classes, own_name, points_of
 from superparams.declare.words.type_names import type_text
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
-from superparams.space.groups import is_group
+from superparams.space.groups import FIELDS, is_group
 
 __all__ = ["Described", "describe"]
 
 Docs = dict[type[Any], dict[str, str]]
 MOST_SHOWN: Final = 12  # points of an axis, defaults of alternatives
-MOST_GROUPS: Final = 50  # that are looked into for one field
+MOST_GROUPS: Final = 50  # whose fields are shown for one field
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class Described:
     """One field, as help shows it.
 
     Attributes:
-        name: Dotted where the field is one of a group.
-        type: What it takes, in short: ``int | None``, ``fast | exact``.
-        default: Its points or its value; ``required`` where it has none.
-        doc: What its class says about it, or nothing.
+        name: The name; dotted if it is a field of a group.
+        type: The type in short: ``int | None``, ``fast | exact``.
+        default: The points or the value; ``required`` if there is none.
+        doc: The text about it in its class, or nothing.
     """
 
     name: str
@@ -44,38 +46,38 @@ class Described:
 
 
 def describe(cls: type[Any]) -> list[Described]:
-    """The fields of a class in order, each followed by those of the groups that it can hold.
+    """The fields of a class in order, each followed by the fields of the groups that it can hold.
 
-    A field that several alternatives have is told once, with the default of each.
+    A field that several alternatives have is there once, with the default of each.
     """
     return list(_fields(cls, (), {}))
 
 
 def _fields(of: Any, path: tuple[type[Any], ...], known: Docs) -> Iterator[Described]:
-    """The fields of a class, or of an instance; `path` is what it is inside of."""
+    """The fields of a class, or of an instance; `path` has the classes around it."""
     cls: type[Any] = of if isinstance(of, type) else type(of)
     path = (*path, cls)
     scope = Scope(cls)
     if cls not in known:
-        known[cls] = docs_of(cls)
+        known[cls] = _docs_of(cls)
     for name, one in fields_of(cls).items():
         declared = current(of, one)
         wanted = type_text(one.annotation, scope)
         yield Described(name, wanted, _default(declared), known[cls].get(name, ""))
         groups = _groups(declared, one, scope, path)
-        told = [(_class_name(group), list(_fields(group, path, known))) for group in groups]
-        for inner in _merged(told):
+        alternatives = [(_class_name(group), list(_fields(group, path, known))) for group in groups]
+        for inner in _merged(alternatives):
             yield replace(inner, name=f"{name}.{inner.name}")
 
 
 def _groups(declared: Any, one: Field, scope: Scope, path: Sequence[type[Any]]) -> list[Any]:
-    """The groups that a field holds, or else the classes of those that it can hold."""
+    """The groups that a field holds, else the classes of groups that it can hold."""
     points = points_of(declared)
     groups = [point for point in points[:MOST_GROUPS] if is_group(point)]
     if groups or not (declared is REQUIRED or (len(points) == 1 and points[0] is None)):
         return groups
     classes = group_classes(one.annotation, scope)
-    return [each for each in classes if each not in path]  # a list of groups has no end
+    return [each for each in classes if each not in path]  # may be endless
 
 
 def _class_name(group: Any) -> str:
@@ -83,21 +85,21 @@ def _class_name(group: Any) -> str:
 
 
 def _merged(alternatives: Sequence[tuple[str, Sequence[Described]]]) -> Iterator[Described]:
-    """The fields of several groups, those of one name together."""
+    """The fields of several groups. Fields of one name become one."""
     by_name: dict[str, list[tuple[str, Described]]] = {}
     for group, fields in alternatives:
         for each in fields:
             by_name.setdefault(each.name, []).append((group, each))
-    for name, told in by_name.items():
-        types = dict.fromkeys(each.type for _, each in told)
-        doc = next((each.doc for _, each in told if each.doc), "")
-        yield Described(name, " | ".join(types), _defaults(told), doc)
+    for name, same in by_name.items():
+        types = dict.fromkeys(each.type for _, each in same)
+        doc = next((each.doc for _, each in same if each.doc), "")
+        yield Described(name, " | ".join(types), _defaults(same), doc)
 
 
-def _defaults(told: Sequence[tuple[str, Described]]) -> str:
-    if len({each.default for _, each in told}) == 1:
-        return told[0][1].default
-    return _several([f"{each.default} ({group})" for group, each in told])
+def _defaults(same: Sequence[tuple[str, Described]]) -> str:
+    if len({each.default for _, each in same}) == 1:
+        return same[0][1].default
+    return _several([f"{each.default} ({group})" for group, each in same])
 
 
 def _default(declared: Any) -> str:
@@ -123,10 +125,73 @@ def _points(axis: Axis) -> str:
 
 
 def _point(point: Any) -> str:
-    """A point by the name that it can be given by, else as it is."""
+    """The name of a point if a word can use one, else the point itself in short."""
     return name_of_option(point) if isinstance(point, Enum) else own_name(point) or shorten(point)
 
 
 def _several(texts: Sequence[str]) -> str:
     shown = list(dict.fromkeys(texts))
     return ", ".join(shown[:MOST_SHOWN] + ["..."] * (len(shown) > MOST_SHOWN))
+
+
+# -- docs ------------------------------------------------------------------------------------------
+
+
+def _docs_of(cls: type[Any]) -> dict[str, str]:
+    """The docs of the fields of a class: strings under them, or in ``Annotated``.
+
+    Of several texts, the one of the nearest class is taken. Without the source of a class, only
+    ``Annotated`` has docs.
+    """
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if FIELDS in vars(base):
+            owned = (one for one in fields_of(base).values() if one.owner is base)
+            scope = Scope(base)
+            annotated = {one.name: _in_annotation(one.annotation, scope) for one in owned}
+            docs.update({name: doc for name, doc in annotated.items() if doc})
+        if not base.__module__.startswith(("superparams.", "builtins")):
+            docs.update(_in_body(base))
+    return {name: docs[name] for name in fields_of(cls) if name in docs}
+
+
+def _in_annotation(annotation: Any, scope: Scope) -> str:
+    annotation = scope.looked_up(annotation)
+    for note in getattr(annotation, "__metadata__", ()):
+        doc = getattr(note, "documentation", note)
+        if isinstance(doc, str):
+            return inspect.cleandoc(doc)
+    return ""
+
+
+def _in_body(cls: type[Any]) -> Iterator[tuple[str, str]]:
+    """Names, and the strings below their assignments."""
+    body = _body(cls)
+    for statement, below in itertools.pairwise(body):
+        text = below.value if isinstance(below, ast.Expr) else None
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            doc = inspect.cleandoc(text.value)
+            yield from ((name, doc) for name in _assigned(statement))
+
+
+def _assigned(statement: ast.stmt) -> list[str]:
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    elif isinstance(statement, ast.Assign):
+        targets = statement.targets
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _body(cls: type[Any]) -> list[ast.stmt]:
+    """The statements of a class body; none without a source."""
+    try:
+        source = inspect.getsource(cls)
+        # Not dedented: a string over several lines may begin at the left edge.
+        tree = ast.parse(f"if 1:\n{source}" if source[0].isspace() else source)
+    except Exception:  # no file, another file, no Python: then there are no docs
+        return []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            return node.body
+    return []

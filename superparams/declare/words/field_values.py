@@ -1,8 +1,8 @@
-"""What the text of a word chooses for a field: one value, or the points of an axis."""
+"""What the text of a word means for a field: one value, or the points of an axis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,31 +10,38 @@ from superparams.declare.descriptors import search
 from superparams.declare.dotted_names import meant
 from superparams.declare.field import Field
 from superparams.declare.words.annotations import Scope
-from superparams.declare.words.grammar import Unreadable, quoted, split, text_of
-from superparams.declare.words.int_ranges import looks_like_range, range_of, takes_ranges
-from superparams.declare.words.named_choices import names_of, picks_of
+from superparams.declare.words.grammar import (
+    Unreadable,
+    looks_like_range,
+    quoted,
+    range_of,
+    split,
+    text_of,
+)
+from superparams.declare.words.named_choices import Choice, NewGroup, choices_of, names_of
 from superparams.declare.words.scalars import BARE
 from superparams.declare.words.type_names import examples, type_text
-from superparams.declare.words.typed_values import Untold, read
+from superparams.declare.words.typed_values import NotText, read, takes_ranges
 from superparams.declare.words.word import Word
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
+from superparams.space.groups import is_group
 
-__all__ = ["Chosen", "chosen_by"]
+__all__ = ["Chosen", "chosen_by", "column_values", "field_values"]
 
-MOST_POINTS: Final = 1_000_000  # that are held one by one; a range alone is not
+MOST_POINTS: Final = 1_000_000  # of an axis that is no range
 
 
 @dataclass
 class Chosen:
-    """What a field is to be.
+    """What a word chooses for a field.
 
     Attributes:
-        points: One value, or those of an axis; groups may be yet to be made.
-        labels: The names of the points, where they have names.
-        is_axis: Whether a single point is searched all the same.
-        axis: The axis that stays, but for what is inside its points.
+        points: One value, or the points of an axis. Groups may still be `NewGroup`.
+        labels: The names of the points, if they have names.
+        is_axis: Whether a single point makes an axis, too.
+        axis: The axis to keep, in which only fields inside the points change.
         names: The axis whose named points name the values in tables, for points with names.
     """
 
@@ -44,8 +51,8 @@ class Chosen:
     axis: Axis | None = None
     names: Axis | None = None
 
-    def result(self) -> Any:
-        """What the call takes."""
+    def argument(self) -> Any:
+        """The argument for the call of the class."""
         if self.axis is not None:
             return Axis(tuple(self.points), self.axis.labels, self.axis.zip, self.axis.names)
         if isinstance(self.points, range):
@@ -59,65 +66,89 @@ class Chosen:
 
 @dataclass
 class _Part:
-    """What stands between two commas."""
+    """The text between two commas, and its points.
+
+    Attributes:
+        text: The text.
+        points: The points.
+        labels: A name or None for each point; empty if no point has a name.
+        is_name: Whether the text is the name of the points.
+        is_bare_text: Whether the text was taken as it is, as any other text would be.
+    """
 
     text: str
     points: Sequence[Any]
     labels: Sequence[str | None] = ()
-    is_bare_text: bool = False  # any other would have done
+    is_name: bool = False
+    is_bare_text: bool = False
 
     def names(self) -> Iterator[str]:
-        """A name for each point: its own, or the text it was given by."""
+        """A name for each point: its own, or the text that chose it."""
         labels = self.labels or [None] * len(self.points)
         for label, point in zip(labels, self.points, strict=True):
             text = self.text if len(self.points) == 1 else f"{self.text} {point}"
             yield text if label is None else label
 
+    def filters(self) -> Iterator[Any]:
+        """The points as a filter of results takes them: groups and named points by their name."""
+        if isinstance(self.points, range):
+            yield self.points
+            return
+        labels = self.labels or [None] * len(self.points)
+        for label, point in zip(labels, self.points, strict=True):
+            is_group_or_named = label is not None or isinstance(point, NewGroup) or is_group(point)
+            yield text_of(self.text) if self.is_name and is_group_or_named else point
 
-class _Chooser:
-    """Reads the text of one word for one field."""
 
-    def __init__(self, of: Any, one: Field, word: Word, scope: Scope) -> None:
-        self.one = one
-        self.word = word
-        self.scope = scope
-        self.picks = picks_of(of, one, scope)
-        self.names = names_of(of, one)
-        self.has_ranges = takes_ranges(one.annotation, scope)
+@dataclass
+class _Reader:
+    """Reads the text of one word.
 
-    def choose(self) -> Chosen:
-        items = self.items()
-        parts = [self.part(item.strip(), has_others=len(items) > 1) for item in items]
-        if len(parts) == 1 and isinstance(parts[0].points, range):
-            return Chosen(parts[0].points)
-        if sum(len(part.points) for part in parts) > MOST_POINTS:
-            raise self.wrong(self.word.text, f"it has more than {MOST_POINTS:,} points")
-        points = [point for part in parts for point in part.points]
-        is_named = any(label is not None for part in parts for label in part.labels)
-        labels = [name for part in parts for name in part.names()] if is_named else []
-        self.refuse_twice(labels or points)
-        self.refuse_prose(items, parts)
-        return Chosen(points, labels, len(parts) > 1, names=self.names if labels else None)
+    Attributes:
+        text: The text.
+        annotation: The type of the values.
+        scope: Where the annotation was written.
+        where: The field or column, as errors name it.
+        name: The name in the word.
+        call: The call that could give the value in Python; empty for a column.
+        choices: The names that points have.
+        sign: The operator between name and text.
+    """
 
-    def items(self) -> list[str]:
+    text: str
+    annotation: Any
+    scope: Scope
+    where: str
+    name: str
+    call: str
+    choices: Mapping[str, Choice]
+    sign: str = "="
+
+    def __post_init__(self) -> None:
+        self.has_ranges = self.sign == "=" and takes_ranges(self.annotation, self.scope)
+
+    def parts(self) -> list[_Part]:
         try:
-            return split(self.word.text)
+            items = split(self.text) if self.sign == "=" else [self.text]
         except Unreadable as reason:
-            raise self.wrong(self.word.text, str(reason)) from None
+            raise self.wrong(self.text, str(reason)) from None
+        parts = [self.part(item.strip(), has_others=len(items) > 1) for item in items]
+        self.refuse_prose(items, parts)
+        return parts
 
     def part(self, item: str, *, has_others: bool) -> _Part:
         if has_others and not item:
             raise self.wrong(item, "nothing stands between two commas; '' is the empty text")
         try:
-            pick = self.picks.get(text_of(item))
-            if pick is not None:
-                return _Part(item, pick.points, pick.labels)
+            choice = self.choices.get(text_of(item))
+            if choice is not None:
+                return _Part(item, choice.points, choice.labels, is_name=True)
             points = range_of(item) if self.has_ranges else None
             if points is not None:
                 return _Part(item, points)
-            reading = read(self.one.annotation, item, self.scope)
+            reading = read(self.annotation, item, self.scope)
         except Unreadable as reason:
-            raise self.wrong(item, self.told(item, reason)) from None
+            raise self.wrong(item, self.explained(item, reason)) from None
         is_text = isinstance(reading.value, str) and reading.doubt == BARE
         return _Part(item, [reading.value], is_bare_text=is_text)
 
@@ -127,71 +158,121 @@ class _Chooser:
             mark = _mark(point)
             if mark in seen:
                 raise FieldError(
-                    f"{self.where} is given {shorten(point)} twice in {shorten(self.word.text)}; "
+                    f"{self.where} is given {shorten(point)} twice in {shorten(self.text)}; "
                     f"a point stands on an axis once"
                 )
             seen.add(mark)
 
     def refuse_prose(self, items: Sequence[str], parts: Sequence[_Part]) -> None:
-        """``name=a, b`` may well be one text with a comma in it."""
+        """Refuse ``name=a, b``, which may be one text with a comma in it."""
         for item, part in zip(items[1:], parts[1:], strict=True):
             if part.is_bare_text and item[0].isspace():
                 raise FieldError(
-                    f"{self.where}: {shorten(self.word.text)} may be one text or several; write "
+                    f"{self.where}: {shorten(self.text)} may be one text or several; write "
                     f'{self.name}=a,b for two, or quotes in the word, {self.name}="a, b", for one'
                 )
 
-    # -- complaints --------------------------------------------------------------------------------
-
-    @property
-    def where(self) -> str:
-        return f"{self.scope.cls.__name__}.{self.one.name}"
-
-    @property
-    def name(self) -> str:
-        """The name that the word gives, dotted and as the class has it."""
-        return f"{self.word.group}{self.one.name}"
-
-    def told(self, item: str, reason: Unreadable) -> str:
+    def explained(self, item: str, reason: Unreadable) -> str:
         if looks_like_range(item) and not self.has_ranges:
-            return "a range is for int fields"
-        if isinstance(reason, Untold):
-            call = f"{self.scope.cls.__name__}({self.one.name}=...)"
-            # Where it has names, these are the remedy.
-            return "" if self.picks else f"{reason}; give it in Python, as in {call}"
+            return "a range is for int fields" if self.sign == "=" else "a range has no order"
+        if isinstance(reason, NotText):
+            # The names in the message are the remedy, if there are any.
+            return "" if self.choices else f"{reason}; give it in Python, as in {self.call}"
         return str(reason)
 
     def wrong(self, item: str, reason: str = "") -> FieldError:
-        wanted = type_text(self.one.annotation, self.scope)
-        told = f"{self.where} takes {wanted}, not {shorten(item)}{reason and f': {reason}'}"
-        if self.picks:
-            return FieldError(f"{told}; {meant(item, [*map(quoted, self.picks)], 'names')}")
-        samples = list(dict.fromkeys(examples(self.one.annotation, self.scope)))
+        wanted = type_text(self.annotation, self.scope)
+        found = f"{self.where} takes {wanted}, not {shorten(item)}{reason and f': {reason}'}"
+        if self.choices:
+            return FieldError(f"{found}; {meant(item, [*map(quoted, self.choices)], 'names')}")
+        samples = list(dict.fromkeys(examples(self.annotation, self.scope)))
         if not samples:
-            return FieldError(told)
-        several = f", or {self.name}={','.join(samples)} to search" if len(samples) > 1 else ""
-        return FieldError(f"{told}; write {self.name}={samples[0]}{several}")
+            return FieldError(found)
+        purpose = " to search" if self.call else ""
+        several = f", or {self.name}={','.join(samples)}{purpose}" if len(samples) > 1 else ""
+        several = several if self.sign == "=" else ""
+        return FieldError(f"{found}; write {self.name}{self.sign}{samples[0]}{several}")
 
 
 def _mark(point: Any) -> object:
-    """What two points have in common that are one."""
+    """The same object for points that are the same."""
     try:
         return isinstance(point, bool), point, hash(point)
     except TypeError:  # a list, a dict
         return repr(point)
 
 
+def _reader(of: Any, one: Field, word: Word, scope: Scope) -> _Reader:
+    cls = scope.cls.__name__
+    return _Reader(
+        text=word.text,
+        annotation=one.annotation,
+        scope=scope,
+        where=f"{cls}.{one.name}",
+        name=f"{word.group}{one.name}",
+        call=f"{cls}({one.name}=...)",
+        choices=choices_of(of, one, scope),
+    )
+
+
 def chosen_by(of: Any, one: Field, word: Word, scope: Scope) -> Chosen:
-    """What the text of a word chooses for a field.
+    """What a word chooses for a field.
 
     Args:
-        of: The class, or an instance of it, that has the field.
+        of: The class that has the field, or an instance of it.
         one: The field.
-        word: What it is given.
+        word: The word.
         scope: Where annotations of the class are read.
 
     Raises:
         FieldError: For a part of the text that is no value of the field's type, and for points
             that stand on the axis twice.
     """
-    return _Chooser(of, one, word, scope).choose()
+    reader = _reader(of, one, word, scope)
+    parts = reader.parts()
+    if len(parts) == 1 and isinstance(parts[0].points, range):
+        return Chosen(parts[0].points)
+    if sum(len(part.points) for part in parts) > MOST_POINTS:
+        raise reader.wrong(word.text, f"it has more than {MOST_POINTS:,} points")
+    points = [point for part in parts for point in part.points]
+    is_named = any(label is not None for part in parts for label in part.labels)
+    labels = [name for part in parts for name in part.names()] if is_named else []
+    reader.refuse_twice(labels or points)
+    return Chosen(points, labels, len(parts) > 1, names=names_of(of, one) if labels else None)
+
+
+def field_values(of: Any, one: Field, word: Word, scope: Scope) -> list[Any]:
+    """What a word means for a field, as a filter of results takes it.
+
+    Args:
+        of: The class that has the field, or an instance of it.
+        one: The field.
+        word: The word.
+        scope: Where annotations of the class are read.
+
+    Returns:
+        Values and ranges. Named points and groups are texts: the name, or the name of the class.
+
+    Raises:
+        FieldError: For a part of the text that is no value of the field's type.
+    """
+    return [x for part in _reader(of, one, word, scope).parts() for x in part.filters()]
+
+
+def column_values(annotation: Any, name: str, text: str, sign: str = "=") -> list[Any]:
+    """What a text means for a column that is no field of a known class.
+
+    Args:
+        annotation: The type of the values in the column.
+        name: The column.
+        text: The text.
+        sign: The operator before the text. Only ``=`` takes several values and ranges.
+
+    Returns:
+        Values and ranges.
+
+    Raises:
+        FieldError: For a part of the text that is no such value.
+    """
+    reader = _Reader(text, annotation, Scope(object), name, name, "", {}, sign)
+    return [x for part in reader.parts() for x in part.filters()]

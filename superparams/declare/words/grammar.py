@@ -1,11 +1,12 @@
-"""How a text is taken apart: quotes, brackets, and what stands between commas.
+"""Splits a text at its commas, and reads quotes, brackets and ranges of ints.
 
-A quote counts at the beginning of a part alone, so that ``it's`` needs none around it.
+Only a quote at the beginning of a part counts, so ``it's`` needs no quotes around it.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,8 +15,10 @@ from superparams.errors.short_repr import shorten
 __all__ = [
     "Unreadable",
     "between_brackets",
+    "looks_like_range",
     "pair",
     "quoted",
+    "range_of",
     "split",
     "text_of",
     "unquote",
@@ -26,6 +29,8 @@ OPENING: Final = "([{"
 CLOSING: Final = ")]}"
 QUOTED: Final = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""", re.DOTALL)
 QUOTED_BYTES: Final = re.compile(rf"[bB]?{QUOTED.pattern}", re.DOTALL)
+WHOLE: Final = r"([+-]?[0-9]+(?:_[0-9]+)*)"
+RANGE: Final = re.compile(rf"{WHOLE}\.\.{WHOLE}(?:\.\.{WHOLE})?")
 ESCAPE: Final = re.compile(
     r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]*\}|.)", re.DOTALL
 )
@@ -40,49 +45,49 @@ PLAIN_ESCAPES: Final = {
 
 
 class Unreadable(Exception):
-    """A text that is no value of the type wanted; says why where that is not plain to see."""
+    """A text is no value of the wanted type. The message says why, unless that is obvious."""
 
 
 def split(text: str) -> list[str]:
-    """The parts between the commas that stand outside of quotes and brackets.
+    """The parts of a text between commas outside of quotes and brackets.
 
     Raises:
-        Unreadable: For a bracket that is never closed and has a comma behind it.
+        Unreadable: For a bracket that is not closed and has a comma after it.
     """
     parts: list[str] = []
     start = depth = 0
-    for place, mark in _marks(text):
+    for at, mark in _marks(text):
         if mark in OPENING:
             depth += 1
         elif mark in CLOSING:
             depth -= depth > 0
         elif mark == "," and not depth:
-            parts.append(text[start:place])
-            start = place + 1
+            parts.append(text[start:at])
+            start = at + 1
     if depth and "," in text[start:]:
         raise Unreadable("a bracket is never closed; text with brackets of its own needs quotes")
     return [*parts, text[start:]]
 
 
 def pair(text: str) -> tuple[str, str] | None:
-    """What stands before and after the first colon outside of quotes and brackets."""
+    """The texts before and after the first colon outside of quotes and brackets."""
     depth = 0
-    for place, mark in _marks(text):
+    for at, mark in _marks(text):
         depth += (mark in OPENING) - (mark in CLOSING)
         if mark == ":" and not depth:
-            return text[:place].strip(), text[place + 1 :].strip()
+            return text[:at].strip(), text[at + 1 :].strip()
     return None
 
 
 def between_brackets(text: str, kinds: str) -> list[str] | None:
-    """The parts of a text in brackets, None when it does not begin with one of `kinds`.
+    """The parts of a text in brackets; None if the text does not begin with one of `kinds`.
 
     Args:
         text: Without space around it.
         kinds: Opening brackets.
 
     Raises:
-        Unreadable: When the bracket is not closed by its like at the end, or a part is missing.
+        Unreadable: When the text does not end with the closing bracket, or a part is missing.
     """
     if not text or text[0] not in kinds:
         return None
@@ -99,64 +104,64 @@ def between_brackets(text: str, kinds: str) -> list[str] | None:
 
 
 def _end_of_brackets(text: str) -> int:
-    """Where the bracket that a text begins with is closed."""
+    """The index where the first bracket of a text is closed; -1 if it is not."""
     depth = 0
-    for place, mark in _marks(text):
+    for at, mark in _marks(text):
         depth += (mark in OPENING) - (mark in CLOSING)
         if not depth and mark in CLOSING:
-            return place
+            return at
     return -1
 
 
 def _marks(text: str) -> Iterator[tuple[int, str]]:
-    """The brackets, commas and colons outside of quotes, with their places."""
-    place, is_start = 0, True
-    while place < len(text):
-        quoted = QUOTED_BYTES.match(text, place) if is_start and text[place] in "\"'bB" else None
+    """The index of each bracket, comma and colon outside of quotes, with the character."""
+    at, is_start = 0, True
+    while at < len(text):
+        quoted = QUOTED_BYTES.match(text, at) if is_start and text[at] in "\"'bB" else None
         if quoted:
-            place, is_start = quoted.end(), False
+            at, is_start = quoted.end(), False
             continue
-        character = text[place]
+        character = text[at]
         if character in "()[]{},:":
-            yield place, character
+            yield at, character
         is_start = character in "([{,:" or (is_start and character.isspace())
-        place += 1
+        at += 1
 
 
 # -- quotes ----------------------------------------------------------------------------------------
 
 
 def quoted(text: str) -> str:
-    """A text as it must be written to be read as text: in quotes where it needs them."""
+    """A text as one writes it, in quotes if it needs them."""
     return text if re.fullmatch(r"[\w./+-]+", text) else repr(text)
 
 
 def unquote(text: str) -> str | None:
-    """What a text in quotes says, with the escapes of Python; None for one without quotes.
+    """The text between quotes, with the escapes of Python; None for a text without quotes.
 
     Raises:
-        Unreadable: For a quote that is never closed, or closed before the end.
+        Unreadable: For a quote that is not closed, or closed before the end.
     """
     if not text.startswith(("'", '"')):
         return None
-    return ESCAPE.sub(_meant, _in_quotes(QUOTED, text))
+    return ESCAPE.sub(_unescaped, _in_quotes(QUOTED, text))
 
 
 def text_of(text: str) -> str:
-    """What a text says, in quotes or not.
+    """A text without the quotes around it, if it has some.
 
     Raises:
         Unreadable: As for `unquote`.
     """
-    quoted = unquote(text)
-    return text if quoted is None else quoted
+    inner = unquote(text)
+    return text if inner is None else inner
 
 
 def unquote_bytes(text: str) -> bytes | None:
-    """What ``b'...'`` says, None for any other text.
+    """The bytes that ``b'...'`` means; None for any other text.
 
     Raises:
-        Unreadable: As for `unquote`, and for characters that no byte is.
+        Unreadable: As for `unquote`, and for characters that are no byte.
     """
     if not text.startswith(("b'", 'b"', "B'", 'B"')):
         return None
@@ -164,7 +169,7 @@ def unquote_bytes(text: str) -> bytes | None:
     if not inner.isascii():
         raise Unreadable("b'...' holds ASCII characters and escapes such as \\xff")
     try:
-        return ESCAPE_IN_BYTES.sub(_meant, inner).encode("latin-1")
+        return ESCAPE_IN_BYTES.sub(_unescaped, inner).encode("latin-1")
     except UnicodeEncodeError:
         raise Unreadable("an escape is no byte") from None
 
@@ -178,7 +183,7 @@ def _in_quotes(pattern: re.Pattern[str], text: str) -> str:
     return found[1][1:-1]
 
 
-def _meant(escape: re.Match[str]) -> str:
+def _unescaped(escape: re.Match[str]) -> str:
     body: str = escape[1]
     if body in PLAIN_ESCAPES:
         return PLAIN_ESCAPES[body]
@@ -189,10 +194,43 @@ def _meant(escape: re.Match[str]) -> str:
             return _by_name(body[2:-1]) if body[0] == "N" else chr(int(body[1:], 16))
     except (ValueError, OverflowError, KeyError):
         raise Unreadable(f"{shorten(escape[0])} is no character") from None
-    return escape[0]  # as in Python, a backslash before anything else is one
+    return escape[0]  # before anything else, a backslash stands for itself
 
 
 def _by_name(name: str) -> str:
-    import unicodedata  # hardly ever needed
+    import unicodedata  # rarely needed
 
     return unicodedata.lookup(name)
+
+
+# -- ranges ----------------------------------------------------------------------------------------
+
+
+def looks_like_range(text: str) -> bool:
+    """Whether a text is written as a range."""
+    return RANGE.fullmatch(text) is not None
+
+
+def range_of(text: str) -> range | None:
+    """The range that a text means; None for any other text.
+
+    Raises:
+        Unreadable: For a range without points, or with more points than a sequence can have.
+    """
+    found = RANGE.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        first, last, step = (None if each is None else int(each) for each in found.groups())
+    except ValueError:
+        raise Unreadable("Python reads no number with so many digits") from None
+    assert first is not None
+    assert last is not None
+    towards = -1 if last < first else 1
+    step = towards if step is None else step
+    if step < 0 < towards or step == 0:
+        raise Unreadable("its step does not lead from its first number to its last")
+    points = range(first, last + towards, abs(step) * towards)
+    if (abs(last - first) // abs(step)) >= sys.maxsize:
+        raise Unreadable("it has more points than Python counts")
+    return points

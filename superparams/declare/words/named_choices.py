@@ -1,9 +1,9 @@
-"""What a field may be given by name: named points, groups by their class, functions."""
+"""The names that a word can use for a field: of points, of classes of groups, of functions."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,34 +15,34 @@ from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 
 __all__ = [
-    "Pick",
-    "Unmade",
+    "Choice",
+    "NewGroup",
+    "choices_of",
     "current",
     "group_classes",
     "names_of",
     "own_name",
-    "picks_of",
     "points_of",
 ]
 
 
 @dataclass(frozen=True)
-class Unmade:
-    """A group that is yet to be made, of what else is given."""
+class NewGroup:
+    """A group that is not made yet, since other words may change its fields."""
 
     cls: type[Any]
 
 
 @dataclass
-class Pick:
-    """What one name stands for: points, with their own names where they have any."""
+class Choice:
+    """The points that a name stands for, each with its own name or None."""
 
     points: list[Any] = field(default_factory=list[Any])
     labels: list[str | None] = field(default_factory=list[str | None])
 
 
 def current(of: Any, one: Field) -> Any:
-    """What a field is on a class, or on an instance of it: an `Axis`, a `Value` or nothing yet."""
+    """The axis or value of a field, or `REQUIRED`, on a class or an instance of it."""
     held: dict[str, Any] = {} if isinstance(of, type) else of.__dict__
     if one.name not in held:
         return declaration_on(of, one)
@@ -51,14 +51,14 @@ def current(of: Any, one: Field) -> Any:
 
 
 def points_of(declared: Any) -> Sequence[Any]:
-    """What a field is declared as, where that may hold something to pick."""
+    """The points of a field: those of an axis that is no range, or its only value."""
     if isinstance(declared, Axis):
         return () if isinstance(declared.points, range) else declared.points
     return (declared.given,) if isinstance(declared, Value) else ()
 
 
 def group_classes(annotation: Any, scope: Scope) -> Iterator[type[Any]]:
-    """The classes of groups that an annotation names and that can be made."""
+    """The classes of groups in an annotation that can have instances."""
     for member in parts(annotation, scope.plain):
         member = getattr(member, "__origin__", member)  # of a generic class
         is_ours = is_group_class(member) and member.__module__.startswith("superparams.")
@@ -66,27 +66,43 @@ def group_classes(annotation: Any, scope: Scope) -> Iterator[type[Any]]:
             yield member
 
 
-def picks_of(of: Any, one: Field, scope: Scope) -> dict[str, Pick]:
-    """What each name stands for on a class, or on an instance of it.
+def choices_of(of: Any, one: Field, scope: Scope) -> dict[str, Choice]:
+    """The points that each name stands for, on a class or an instance of it.
 
-    Points with names are given by these. Several points of one class share its name. A class that
-    the annotation names stands for a group that is made of what else is given.
+    Names are those of named points, and those of the classes of groups. Several points of one class
+    share its name. A class in the annotation that has no point stands for a new group.
     """
-    picks: dict[str, Pick] = {}
-    for declared in (current(of, one), one.declared):
-        labels = declared.labels if isinstance(declared, Axis) else None
-        for label, point in zip(labels or (), points_of(declared), strict=False):
-            picks.setdefault(label, Pick([point], [label]))
+    choices: dict[str, Choice] = {}
     points = points_of(current(of, one))
-    if not picks:
-        for point in points:
-            name = own_name(point)
-            if name is not None:
-                picks.setdefault(name, Pick()).points.append(point)
+    for declared in (current(of, one), one.declared):
+        labels = (declared.labels if isinstance(declared, Axis) else None) or ()
+        named = list(zip(labels, points_of(declared), strict=False))
+        for label, point in named:
+            choices.setdefault(label, Choice([point], [label]))
+        groups = [(type(x).__name__, label, x) for label, x in named if is_group(x)]
+        _add(choices, groups)
+    if not choices:
+        _add(choices, [(name, None, x) for x in points if (name := own_name(x)) is not None])
     for cls in group_classes(one.annotation, scope):
         if not any(type(point) is cls for point in points):
-            picks.setdefault(cls.__name__, Pick([Unmade(cls)]))
-    return picks
+            choices.setdefault(cls.__name__, Choice([NewGroup(cls)]))
+    return choices
+
+
+def _add(choices: dict[str, Choice], named: Iterable[tuple[str, str | None, Any]]) -> None:
+    """Add points by a name that several of them may share. Known names stay as they are.
+
+    Args:
+        choices: The names, which this changes.
+        named: The shared name, the name of the point itself or None, and the point.
+    """
+    found: dict[str, Choice] = {}
+    for name, label, point in named:
+        choice = found.setdefault(name, Choice())
+        choice.points.append(point)
+        choice.labels.append(label)
+    for name, choice in found.items():
+        choices.setdefault(name, choice)
 
 
 def names_of(of: Any, one: Field) -> Axis | None:
@@ -96,7 +112,7 @@ def names_of(of: Any, one: Field) -> Axis | None:
 
 
 def own_name(point: Any) -> str | None:
-    """The name of a group's class, or of a class or a function itself."""
+    """The name of a group's class, of a class or of a function; None for other points."""
     if is_group(point):
         return type(point).__name__
     name = getattr(point, "__name__", None) if callable(point) else None

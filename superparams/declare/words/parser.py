@@ -1,29 +1,31 @@
-"""From words such as ``epochs=5`` to what the call of a class takes."""
+"""Turns words such as ``epochs=5`` into arguments of a class, or into values to filter by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.dotted_names import meant
 from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
 from superparams.declare.words.annotations import Scope
-from superparams.declare.words.field_values import Chosen, chosen_by
-from superparams.declare.words.named_choices import Unmade, current, group_classes, points_of
+from superparams.declare.words.field_values import Chosen, chosen_by, field_values
+from superparams.declare.words.named_choices import NewGroup, current, group_classes, points_of
 from superparams.declare.words.type_names import examples
-from superparams.declare.words.word import Given, Word, known_name, sorted_words, words_of
+from superparams.declare.words.word import FieldWords, Word, known_name, sorted_words, words_of
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 
-__all__ = ["parse"]
+__all__ = ["filter_values", "parse"]
+
+MOST_GROUPS: Final = 1000  # points of one axis that are asked what a word means
 
 
 def parse(cls: type[Any], words: Iterable[str]) -> dict[str, Any]:
-    """What words such as ``epochs=5`` give to the call: ``cls(**parse(cls, words))``.
+    """The arguments that words such as ``epochs=5`` mean: ``cls(**parse(cls, words))``.
 
     Args:
         cls: A class of `Params`.
@@ -31,22 +33,22 @@ def parse(cls: type[Any], words: Iterable[str]) -> dict[str, Any]:
             into a group.
 
     Returns:
-        By field a value of the type that its annotation says, or a ``search``.
+        For each field a value of the type in its annotation, or a ``search``.
 
     Raises:
-        FieldError: For a name that no field has, a field that is given twice or not at all though
-            it is required, and a text that is no value of the field's type.
+        FieldError: For a name that no field has, two words for one field, a required field
+            without a word, and a text that is no value of the field's type.
     """
-    return _whole_call(cls, words_of(cls, words), "")
+    return _arguments(cls, words_of(cls, words), "")
 
 
-def _whole_call(cls: type[Any], words: Sequence[Word], group: str) -> dict[str, Any]:
-    """What the call takes that makes an instance of `cls`.
+def _arguments(cls: type[Any], words: Sequence[Word], group: str) -> dict[str, Any]:
+    """The arguments for a new instance of `cls`.
 
     Args:
         cls: A class of `Params`.
-        words: Names as seen from `cls`.
-        group: The dotted name of the group that is made, with a dot at its end.
+        words: Words whose names are relative to `cls`.
+        group: The dotted name of the new group, with a dot at its end.
     """
     found = _changes(cls, words)
     scope = Scope(cls)
@@ -63,49 +65,47 @@ def _whole_call(cls: type[Any], words: Sequence[Word], group: str) -> dict[str, 
 
 
 def _changes(of: Any, words: Sequence[Word]) -> dict[str, Any]:
-    """What the words change about a class, or about an instance of it."""
+    """The arguments that words mean for a class, or for an instance of it."""
     cls = of if isinstance(of, type) else type(of)
     fields = fields_of(cls)
     scope = Scope(cls)
     return {
-        name: _field(of, fields[name], given, scope)
-        for name, given in sorted_words(cls, words).items()
+        name: _argument(of, fields[name], found, scope)
+        for name, found in sorted_words(cls, words).items()
     }
 
 
-def _field(of: Any, one: Field, given: Given, scope: Scope) -> Any:
+def _argument(of: Any, one: Field, words: FieldWords, scope: Scope) -> Any:
     if isinstance(one.declared, Value) and one.declared.secret is not None:
         raise FieldError(
             f"{one.where} is a secret, so it is no word of a command line, which others can "
             f"read: set the environment variable {one.declared.secret}"
         )
-    if given.whole is not None:
-        chosen = chosen_by(of, one, given.whole, scope)
+    if words.whole is not None:
+        chosen = chosen_by(of, one, words.whole, scope)
     else:
         chosen = _as_it_is(of, one, scope)
-    _refuse_strangers(one, chosen.points, given.inside, scope)
+    _refuse_unknown(one, chosen.points, words.inside, scope)
     if not isinstance(chosen.points, range):
-        chosen.points = [_with(point, given.inside, given.group) for point in chosen.points]
-    return chosen.result()
+        chosen.points = [_with(point, words.inside, words.group) for point in chosen.points]
+    return chosen.argument()
 
 
 def _as_it_is(of: Any, one: Field, scope: Scope) -> Chosen:
-    """What a field is before words change what is inside it."""
+    """The points of a field that no word changes as a whole."""
     declared = current(of, one)
     points = points_of(declared)
     if isinstance(declared, Axis):
         return Chosen(points, axis=declared)
     is_empty = declared is REQUIRED or (isinstance(declared, Value) and declared.given is None)
-    made = [Unmade(each) for each in group_classes(one.annotation, scope)] if is_empty else []
-    return Chosen(made if len(made) == 1 else points)
+    new = [NewGroup(each) for each in group_classes(one.annotation, scope)] if is_empty else []
+    return Chosen(new if len(new) == 1 else points)
 
 
-def _refuse_strangers(
-    one: Field, points: Sequence[Any], words: Sequence[Word], scope: Scope
-) -> None:
-    """Complain about words that reach into none of the points."""
-    held: Sequence[Any] = () if isinstance(points, range) else points
-    classes = [cls for cls in map(_group_class, held) if cls is not None]
+def _refuse_unknown(one: Field, points: Sequence[Any], words: Sequence[Word], scope: Scope) -> None:
+    """Refuse words for fields that none of the points has."""
+    groups = () if isinstance(points, range) else map(_group_class, points)
+    classes = [cls for cls in groups if cls is not None]
     where = f"{scope.cls.__name__}.{one.name}"
     for word in words:
         head = word.name.partition(".")[0]
@@ -125,17 +125,64 @@ def _refuse_strangers(
 
 
 def _group_class(point: Any) -> type[Any] | None:
-    if isinstance(point, Unmade):
+    if isinstance(point, NewGroup):
         return point.cls
     return point.__class__ if is_group(point) else None
 
 
 def _with(point: Any, words: Sequence[Word], group: str) -> Any:
-    """A point with what the words give to fields inside it; made, if it is not yet."""
+    """A point with the changes that words make inside it. A new group is made."""
     cls = _group_class(point)
     if cls is None:
         return point
     here = [word for word in words if known_name(cls, word.name.partition(".")[0])]
-    if isinstance(point, Unmade):
-        return cls(**_whole_call(cls, here, group))
+    if isinstance(point, NewGroup):
+        return cls(**_arguments(cls, here, group))
     return point.replace(**_changes(point, here)) if here else point
+
+
+def filter_values(of: Any, name: str, text: str) -> list[Any]:
+    """What a word means as a filter of recorded settings: the values that such a run would have.
+
+    Args:
+        of: A class of `Params`, or an instance of it.
+        name: A field. A dotted name reaches into groups.
+        text: The text of the word.
+
+    Returns:
+        Values and ranges. Named points and groups are texts: the name, or the name of the class.
+        Empty if there is no such field.
+
+    Raises:
+        FieldError: For a text that is a value for none of the fields of that name.
+    """
+    found: dict[tuple[type[Any], str], Any] = {}
+    errors: list[FieldError] = []
+    for holder, one, group in _fields_named(of, name, ""):
+        scope = Scope(holder if isinstance(holder, type) else type(holder))
+        try:
+            values = field_values(holder, one, Word(one.name, text, group), scope)
+        except FieldError as error:
+            errors.append(error)
+        else:
+            found.update({(type(x), repr(x)): x for x in values})
+    if errors and not found:
+        raise errors[0]
+    return list(found.values())
+
+
+def _fields_named(of: Any, name: str, group: str) -> Iterator[tuple[Any, Field, str]]:
+    """The fields of a dotted name: the class or instance that has it, the field, the prefix."""
+    cls = of if isinstance(of, type) else type(of)
+    head, dot, rest = name.partition(".")
+    known = known_name(cls, head)
+    if known is None:
+        return
+    one = fields_of(cls)[known]
+    if not dot:
+        yield of, one, group
+        return
+    points = [*points_of(current(of, one)), *points_of(one.declared)]
+    groups = list(filter(is_group, points[:MOST_GROUPS]))
+    for inner in (*groups, *group_classes(one.annotation, Scope(cls))):
+        yield from _fields_named(inner, rest, f"{group}{known}.")

@@ -1,4 +1,4 @@
-"""One value of a class that people write as a text: numbers, text, paths, times and the like."""
+"""Reads a text as one value of a class: a number, a text, a path, a time and the like."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ __all__ = [
     "scalar_of",
 ]
 
-# How much doubt there is that a text was meant as what it was read as. Of the members of a union,
-# the one with the least doubt is taken.
+# How doubtful it is that a text means a value. Of a union, the least doubtful member is taken.
 EXACT: Final = 0  # as Python writes it
-LOOSE: Final = 1  # another way to write it, as 1 for a float
-BARE: Final = 2  # any text would do
-WORD: Final = 3  # a text that happens to mean it, as `no` for a bool
+LOOSE: Final = 1  # another way to write it, such as 1 for a float
+BARE: Final = 2  # any text is a value
+WORD: Final = 3  # a text with two meanings, such as `no` for a bool
 
 WHOLE: Final = re.compile(r"[+-]?[0-9][0-9_]*")
 WHOLE_WITH_EXPONENT: Final = re.compile(r"([+-]?[0-9][0-9_]*)[eE]\+?([0-9]{1,3})")
@@ -55,14 +54,14 @@ TRUTH: Final = {"true": True, "yes": True, "on": True, "1": True} | {
 
 
 class ScalarReading(NamedTuple):
-    """A value, and how much doubt there is about it."""
+    """A value, and how doubtful it is that the text means this value."""
 
     value: Any
     doubt: int = EXACT
 
 
 def scalar_of(cls: type[Any]) -> Scalar | None:
-    """How instances of `cls` are read from a text, None where they are not."""
+    """How a text is read as an instance of `cls`; None if no text is one."""
     for base in cls.__mro__:
         found = SCALARS.get(f"{base.__module__.partition('._')[0]}.{base.__qualname__}")
         if found is not None:
@@ -71,22 +70,22 @@ def scalar_of(cls: type[Any]) -> Scalar | None:
 
 
 def is_any_text(cls: type[Any]) -> bool:
-    """Whether any text at all is an instance of `cls` as it stands."""
+    """Whether every text is an instance of `cls`."""
     scalar = scalar_of(cls)
     return scalar is not None and scalar.read in (_text, _path)
 
 
 def constructed(cls: type[Any], x: Any) -> Any:
-    """`x` as an instance of `cls`, which is its class or one that is made from it.
+    """`x` as an instance of `cls`, which takes it.
 
     Raises:
-        Unreadable: When the class does not take it.
+        Unreadable: When the class refuses it.
     """
     if type(x) is cls:
         return x
     try:
         return cls(x)
-    except Exception as error:  # whatever a class of the user's raises for what it does not like
+    except Exception as error:  # a class of the user may raise anything
         raise Unreadable(f"{cls.__name__} does not take it: {shorten(error)}") from error
 
 
@@ -146,7 +145,7 @@ def _decimal(cls: type[Any], text: str) -> ScalarReading:
 
 
 def _fraction(cls: type[Any], text: str) -> ScalarReading:
-    if not RATIO.fullmatch(text):  # 1e999999999 would be worked out to its last digit
+    if not RATIO.fullmatch(text):  # 1e999999999 would be computed to its last digit
         raise Unreadable
     return ScalarReading(_attempt(cls, text), EXACT if "/" in text else LOOSE)
 
@@ -177,11 +176,11 @@ def _path(cls: type[Any], text: str) -> ScalarReading:
 
 
 def _some(text: str) -> str:
-    """A text, in quotes or not, that is not empty."""
-    said = text_of(text)
-    if not said:
+    """A text that is not empty, without the quotes around it."""
+    inner = text_of(text)
+    if not inner:
         raise Unreadable
-    return said
+    return inner
 
 
 def _moment(cls: Any, text: str) -> ScalarReading:
@@ -194,7 +193,7 @@ def _date_or_time(cls: Any, text: str) -> ScalarReading:
 
 
 def _iso(text: str) -> str:
-    """A date or time in the form that every Python reads: 3.10 knows no Z and no tenths."""
+    """A date or time as all Pythons read it: 3.10 reads neither Z nor tenths of seconds."""
     written = _some(text)
     if ":" not in written:
         return written
@@ -243,7 +242,7 @@ def _attempt(make: Callable[[str], Any], text: str) -> Any:
 
 
 class Scalar(NamedTuple):
-    """How a class is read, and two texts for it that errors show."""
+    """How a class is read, and one or two examples for errors."""
 
     read: Callable[[type[Any], str], ScalarReading]
     samples: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Annotations as people write them, and examples of what may be given for them."""
+"""Short texts for annotations, and examples of their values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from superparams.declare.words.annotations import Scope, is_anything, is_group_class, parts
+from superparams.declare.words.annotations import Scope, is_any, is_group_class, parts
 from superparams.declare.words.containers import hints_of, kind_of
 from superparams.declare.words.enums import name_of_option
 from superparams.declare.words.scalars import scalar_of
@@ -29,7 +29,7 @@ def type_text(annotation: Any, scope: Scope, depth: int = 0) -> str:
 
 
 def _member_text(member: Any, scope: Scope, depth: int) -> str:
-    if is_anything(member):
+    if is_any(member):
         return "Any"
     if member is types.NoneType:
         return "None"
@@ -58,7 +58,7 @@ def _options(options: Sequence[Any]) -> list[str]:
 
 
 def examples(annotation: Any, scope: Scope, depth: int = 0) -> list[str]:
-    """Up to two texts that may be given for an annotation; none where it takes no text."""
+    """Up to two texts for an annotation; none if no text is a value of it."""
     if depth > DEEPEST:
         return []
     members = parts(annotation, scope.plain)
@@ -70,7 +70,7 @@ def examples(annotation: Any, scope: Scope, depth: int = 0) -> list[str]:
 
 
 def _member_examples(member: Any, scope: Scope, depth: int) -> list[str]:
-    if is_anything(member):
+    if is_any(member):
         return ["1", "a"]
     if member is types.NoneType:
         return ["None"]

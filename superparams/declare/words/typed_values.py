@@ -1,47 +1,65 @@
-"""From a text and an annotation to a value."""
+"""Reads a text as a value of the type in an annotation."""
 
 from __future__ import annotations
 
 import enum
+import re
 import types
 import typing
 from collections.abc import Sequence
 from typing import Any, Final
 
 from superparams.declare.mistakes import unknown_annotation
-from superparams.declare.words.annotations import Scope, is_anything, parts
-from superparams.declare.words.any_value import anything
+from superparams.declare.words.annotations import Scope, is_any, parts
 from superparams.declare.words.containers import Item, container
 from superparams.declare.words.enums import enum_member, literal
-from superparams.declare.words.grammar import Unreadable
-from superparams.declare.words.scalars import EXACT, WORD, ScalarReading, is_any_text, scalar_of
+from superparams.declare.words.grammar import (
+    Unreadable,
+    between_brackets,
+    pair,
+    split,
+    unquote,
+    unquote_bytes,
+)
+from superparams.declare.words.scalars import (
+    BARE,
+    EXACT,
+    WORD,
+    ScalarReading,
+    is_any_text,
+    scalar_of,
+)
 from superparams.declare.words.type_names import type_text
 from superparams.errors.short_repr import shorten
 
-__all__ = ["Untold", "read", "takes_any_text"]
+__all__ = ["NotText", "read", "takes_ranges"]
 
 DEEPEST: Final = 40  # brackets in brackets
+CONSTANTS: Final = {"None": None, "True": True, "False": False}
+NUMBER: Final = re.compile(r"[+-]?\.?[0-9]")
+WHOLE: Final = re.compile(r"[+-]?([0-9][0-9_]*|0[xXoObB][0-9a-fA-F_]+)")
+ZEROS_FIRST: Final = re.compile(r"[+-]?0[0-9_]*[1-9][0-9_]*")  # a code, a date: no int
 
 
-class Untold(Unreadable):
-    """The annotation is of a class whose values cannot be given as text."""
+class NotText(Unreadable):
+    """The annotation is of a class whose values cannot be written as text."""
 
 
 class TooDeep(Unreadable):
-    """There are too many brackets in brackets, also for a union whose other members take text."""
+    """There are too many brackets in brackets. This is an error for unions with texts, too."""
 
 
 def read(annotation: Any, text: str, scope: Scope, depth: int = 0) -> ScalarReading:
-    """The value that a text means for an annotation, and how much doubt there is.
+    """The value that a text means for an annotation, and how doubtful that is.
 
     Args:
-        annotation: As it was written, or what is inside one.
-        text: Without space around it.
+        annotation: An annotation of a field, or an argument of one.
+        text: The text, without space around it.
         scope: Where the annotation was written.
         depth: How many brackets are around the text.
 
     Raises:
-        Unreadable: When it means none.
+        Unreadable: When the text is no such value.
     """
     if depth > DEEPEST:
         raise TooDeep("it is nested too deeply")
@@ -52,7 +70,7 @@ def read(annotation: Any, text: str, scope: Scope, depth: int = 0) -> ScalarRead
 
 
 def _read_as_one_of(members: Sequence[Any], text: str, scope: Scope, depth: int) -> ScalarReading:
-    """With the least doubt; of several the first, and what takes any text last."""
+    """The least doubtful reading. Of equal ones the first, and what takes any text last."""
     found: list[ScalarReading] = []
     reasons: list[Unreadable] = []
     for member in sorted(members, key=takes_any_text):
@@ -64,13 +82,19 @@ def _read_as_one_of(members: Sequence[Any], text: str, scope: Scope, depth: int)
             reasons.append(reason)
     if found:
         return min(found, key=lambda reading: reading.doubt)
-    told = [reason for reason in reasons if reason.args]
-    raise told[0] if len(told) == 1 else Unreadable()
+    explained = [reason for reason in reasons if reason.args]
+    raise explained[0] if len(explained) == 1 else Unreadable()
 
 
 def takes_any_text(member: Any) -> bool:
-    """Whether any text at all is a value of a member of a union, as it stands."""
-    return is_anything(member) or (isinstance(member, type) and is_any_text(member))
+    """Whether every text is a value of a member of a union."""
+    return is_any(member) or (isinstance(member, type) and is_any_text(member))
+
+
+def takes_ranges(annotation: Any, scope: Scope) -> bool:
+    """Whether ``0..9`` is a range for this annotation: it takes ints, and not every text."""
+    members = parts(annotation, scope.plain)
+    return any(each is int for each in members) and not any(map(takes_any_text, members))
 
 
 def _read_as(member: Any, text: str, scope: Scope, depth: int) -> ScalarReading:
@@ -84,8 +108,8 @@ def _read_as(member: Any, text: str, scope: Scope, depth: int) -> ScalarReading:
                 f"{shorten(part)} in it is no {type_text(annotation, scope)}"
             ) from None
 
-    if is_anything(member):
-        return anything(text, item)
+    if is_any(member):
+        return _anything(text, item)
     origin: Any = typing.get_origin(member) or member
     if origin is typing.Literal:
         return literal(typing.get_args(member), text)
@@ -96,8 +120,8 @@ def _read_as(member: Any, text: str, scope: Scope, depth: int) -> ScalarReading:
         if found is not None:
             return found
     if isinstance(member, str):
-        raise Untold(unknown_annotation(member))
-    raise Untold(f"{type_text(member, scope)} cannot be given as text")
+        raise NotText(unknown_annotation(member))
+    raise NotText(f"{type_text(member, scope)} cannot be given as text")
 
 
 def _as_class(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading | None:
@@ -111,3 +135,56 @@ def _none(text: str) -> ScalarReading:
     if text.lower() not in ("none", "null"):
         raise Unreadable
     return ScalarReading(None, EXACT if text == "None" else WORD)
+
+
+# -- any value -------------------------------------------------------------------------------------
+
+
+def _anything(text: str, item: Item) -> ScalarReading:
+    """A literal of Python, in which texts need no quotes; else the text itself.
+
+    Args:
+        text: The text, without space around it.
+        item: Reads a part between brackets.
+
+    Raises:
+        Unreadable: For quotes and brackets that do not match, and for numbers that are too large.
+    """
+    quoted = unquote(text) if text[:1] in ("'", '"') else unquote_bytes(text)
+    if quoted is not None:
+        return ScalarReading(quoted)
+    if text in CONSTANTS:
+        return ScalarReading(CONSTANTS[text])
+    if text.startswith(("[", "(", "{")) or text == "set()":
+        return _in_brackets(text, item)
+    if NUMBER.match(text) and not ZEROS_FIRST.fullmatch(text):
+        number = _number(text)
+        if number is not None:
+            return number
+    return ScalarReading(text, BARE)
+
+
+def _number(text: str) -> ScalarReading | None:
+    cls = int if WHOLE.fullmatch(text) else complex if text[-1] in "jJ" else float
+    scalar = scalar_of(cls)
+    assert scalar is not None
+    try:
+        return ScalarReading(scalar.read(cls, text).value)
+    except Unreadable as reason:
+        if reason.args:
+            raise
+        return None
+
+
+def _in_brackets(text: str, item: Item) -> ScalarReading:
+    kind: type[Any] = {"[": list, "(": tuple}.get(text[0], set)
+    if kind is tuple and len(split(text[1:-1])) == 1 and text[1:-1].strip():
+        (inner,) = between_brackets(text, "(") or [""]
+        reading = item(Any, inner)
+        return ScalarReading(text, BARE) if reading.doubt == BARE else reading
+    if text[0] == "{":
+        parts = between_brackets(text, "{") or []
+        kind = dict if not parts or any(map(pair, parts)) else set
+    found = container(kind, (), text, item)
+    assert found is not None
+    return found

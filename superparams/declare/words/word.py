@@ -1,4 +1,4 @@
-"""Words such as ``epochs=5`` and ``optimizer.lr=0.1``, sorted by the field that they are for."""
+"""Words such as ``epochs=5`` and ``optimizer.lr=0.1``, sorted by field."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.space.groups import is_group
 
-__all__ = ["Given", "Word", "known_name", "sorted_words", "words_of"]
+__all__ = ["FieldWords", "Word", "known_name", "sorted_words", "words_of"]
 
 DEEPEST: Final = 20  # groups in groups
 
 
 @dataclass(frozen=True)
 class Word:
-    """What one word gives.
+    """A word.
 
     Attributes:
-        name: The field, dotted where it is one of a group.
-        text: What it is given.
-        group: The dotted name of the group that `name` is seen from, with a dot at its end.
+        name: The field; dotted if it is a field of a group.
+        text: The text of the value.
+        group: The dotted name of the group to which `name` is relative, with a dot at its end.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Word:
 
 
 @dataclass
-class Given:
-    """The words for one field: for the whole of it, and for fields inside.
+class FieldWords:
+    """The words for one field, and for the fields inside it.
 
     Attributes:
         group: The dotted name of the field, with a dot at its end.
-        whole: The word for the whole of it.
-        inside: The words for fields inside, with names as seen from there.
+        whole: The word for the field itself.
+        inside: The words for fields inside it. Their names are relative to it.
     """
 
     group: str
@@ -52,10 +52,10 @@ class Given:
 
 
 def words_of(cls: type[Any], words: Iterable[str]) -> list[Word]:
-    """Each word as its name and its text.
+    """The name and the text of each word.
 
     Raises:
-        FieldError: For what is no ``name=value``.
+        FieldError: For a text that is no ``name=value``.
     """
     if isinstance(words, str):
         raise FieldError(f"{cls.__name__}: give a list of words, as in [{shorten(words)}]")
@@ -78,42 +78,42 @@ def _word(cls: type[Any], word: object) -> Word:
 
 
 def _sample(cls: type[Any], name: str = "") -> str:
-    """A word for the field of this name, else for the first one."""
+    """An example of a word, for the field of this name or for the first one."""
     fields = fields_of(cls)
     if not fields:
         return "name=value"
-    one = fields[known_name(cls, name) or next(iter(fields))]
-    samples = examples(one.annotation, Scope(cls))
-    return f"{one.name}={samples[0] if samples else 'value'}"
+    first = fields[known_name(cls, name) or next(iter(fields))]
+    samples = examples(first.annotation, Scope(cls))
+    return f"{first.name}={samples[0] if samples else 'value'}"
 
 
-def sorted_words(cls: type[Any], words: Sequence[Word]) -> dict[str, Given]:
+def sorted_words(cls: type[Any], words: Sequence[Word]) -> dict[str, FieldWords]:
     """The words of each field of `cls`.
 
     Raises:
-        FieldError: For a name that no field has, and a field that is given twice.
+        FieldError: For a name that no field has, and for two words for one field.
     """
-    found: dict[str, Given] = {}
+    found: dict[str, FieldWords] = {}
     for word in words:
         head, dot, rest = word.name.partition(".")
         name = known_name(cls, head)
         if name is None:
             raise _unknown(cls, word, head)
-        given = found.setdefault(name, Given(f"{word.group}{name}."))
+        known = found.setdefault(name, FieldWords(f"{word.group}{name}."))
         if dot:
-            given.inside.append(Word(rest, word.text, given.group))
-        elif given.whole is None:
-            given.whole = Word(name, word.text, word.group)
+            known.inside.append(Word(rest, word.text, known.group))
+        elif known.whole is None:
+            known.whole = Word(name, word.text, word.group)
         else:
             raise FieldError(
-                f"{cls.__name__}.{name} is given twice, as {shorten(given.whole.text)} and as "
+                f"{cls.__name__}.{name} is given twice, as {shorten(known.whole.text)} and as "
                 f"{shorten(word.text)}; write {word.group}{name}=a,b to search both"
             )
     return found
 
 
 def known_name(cls: type[Any], name: str) -> str | None:
-    """The field of this name, in which - may stand for _."""
+    """The name of a field, written with _ or -; None if there is no such field."""
     fields = fields_of(cls)
     return next((each for each in (name, name.replace("-", "_")) if each in fields), None)
 
@@ -135,7 +135,7 @@ def _unknown(cls: type[Any], word: Word, head: str) -> FieldError:
 
 
 def _dotted(cls: type[Any], name: str) -> str | None:
-    """Where a group, or a group in a group, has a field of this name; the nearest one."""
+    """The dotted name of the nearest field of this name in a group; None if there is none."""
     todo: list[tuple[str, type[Any]]] = [("", cls)]
     seen = {cls}
     while todo:
@@ -144,9 +144,9 @@ def _dotted(cls: type[Any], name: str) -> str | None:
         if known is not None:
             return f"{prefix}{known}"
         for one in fields_of(group).values():
-            held = [point.__class__ for point in points_of(one.declared) if is_group(point)]
-            for each in (*held, *group_classes(one.annotation, Scope(group))):
-                if each not in seen:
-                    seen.add(each)
-                    todo.append((f"{prefix}{one.name}.", each))
+            points = [point.__class__ for point in points_of(one.declared) if is_group(point)]
+            for inner in (*points, *group_classes(one.annotation, Scope(group))):
+                if inner not in seen:
+                    seen.add(inner)
+                    todo.append((f"{prefix}{one.name}.", inner))
     return None

@@ -11,7 +11,8 @@ from superparams.executor.engines.contract import Options
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 
 def late(timeout: float) -> str:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, SupportsIndex, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from superparams.errors import EngineError
 from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.engines.option_fields import count, option, seconds, settle, whole
 from superparams.executor.scheduler import Retries
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 __all__ = [
     "Activity",
@@ -35,52 +34,41 @@ __all__ = [
 # The engines that `run_all` knows by name.
 EngineName = Literal["serial", "threads", "processes"]
 LEAST_SETUP = 60.0  # seconds: the smallest limit of `setup` that follows from `timeout`
-MOST = 100_000  # workers or devices; a larger number is a slip, and its list would fill the memory
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run asks of any engine; an engine that cannot do it says so before anything starts.
 
-    num_proc: workers; timeout: seconds that `run` of a setting may take; setup_timeout: seconds
-    that `setup` of a worker may take (see `setup_limit`); retries: extra attempts of a setting
-    whose outcome is in `retry_on`; retry_wait: seconds before the second attempt, twice as many
-    before the third, and so on; start_method: "forkserver", "spawn" or "fork";
-    threads_per_worker: BLAS and OpenMP threads of each worker; gpus: device names or their number,
-    divided among the ranks; folder: the run folder, where logs/<rank>.log are written.
+    Attributes:
+        num_proc: Workers.
+        timeout: Seconds that `run` of a setting may take.
+        setup_timeout: Seconds that `setup` of a worker may take, see `setup_limit`.
+        retries: Extra attempts for a setting whose outcome is in `retry_on`.
+        retry_on: The statuses after which a setting is tried again.
+        retry_wait: Seconds before the second attempt, twice as many before the third, and so on.
+        folder: The folder of the run, where logs/<rank>.log are written.
     """
 
-    num_proc: int = 1
-    timeout: float | None = None
-    setup_timeout: float | None = None
-    retries: int = 0
+    num_proc: int = option(1, check=count('give a whole number of workers, 1 or more, or "auto"'))
+    timeout: float | None = option(
+        None, check=seconds("give seconds above 0, or None for no limit")
+    )
+    setup_timeout: float | None = option(
+        None, check=seconds("give seconds above 0, or None for 10 times timeout, 60 at least")
+    )
+    retries: int = option(0, check=whole(0, "give a whole number of extra attempts, 0 or more"))
     retry_on: frozenset[Status] = frozenset({"killed", "timeout"})
     retry_wait: float = 0.0
-    start_method: str | None = None
-    threads_per_worker: int | None = None
-    gpus: Sequence[str | int] | int | None = None
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what means nothing, and settle numbers of numpy and lists as plain ones."""
-        self._settle("num_proc", _some, "give a whole number of workers, 1 or more")
-        self._settle("retries", _whole, 0, "give a whole number of extra attempts, 0 or more")
-        if self.retry_wait != 0:
-            self._settle("retry_wait", _seconds, "give seconds, 0 or more")
-        if self.timeout is not None:
-            self._settle("timeout", _seconds, "give seconds above 0, or None for no limit")
-        if self.setup_timeout is not None:
-            remedy = "give seconds above 0, or None for 10 times timeout, 60 seconds at least"
-            self._settle("setup_timeout", _seconds, remedy)
-        if self.threads_per_worker is not None:
-            remedy = "give a whole number, 1 or more, or None to divide the cores among the workers"
-            self._settle("threads_per_worker", _whole, 1, remedy)
-        if self.gpus is not None:
-            remedy = (
-                "give the devices, as in ['0', '1'], or their number, 1 or more, "
-                "or None to leave every worker what this process sees"
-            )
-            self._settle("gpus", _devices, remedy)
+        """Check the values.
+
+        Raises:
+            EngineError: For a value that an option cannot have.
+        """
+        settle(self, EngineError)
 
     @property
     def setup_limit(self) -> float | None:
@@ -93,69 +81,6 @@ class Options:
     def retry_policy(self) -> Retries:
         """Which outcomes are followed by another attempt, and when."""
         return Retries(self.retries, self.retry_on, self.retry_wait)
-
-    def _settle(self, name: str, settled: Callable[..., object], *more: object) -> None:
-        """Hold what `settled` makes of the option, or of its refusal make one that names it."""
-        given = getattr(self, name)
-        try:
-            object.__setattr__(self, name, settled(given, *more))
-        except _Meaningless as why:
-            raise EngineError(f"{name}={given!r}: {why}") from None
-
-
-class _Meaningless(ValueError):
-    """Says what to give instead."""
-
-
-def _whole(given: object, least: int, remedy: str) -> int:
-    """A whole number, also of numpy. `True` is a slip, and so is a number in quotes."""
-    is_truth = isinstance(given, bool) or type(given).__name__ in ("bool", "bool_")  # of numpy
-    if is_truth or not isinstance(given, SupportsIndex):
-        raise _Meaningless(remedy)
-    try:
-        number = operator.index(given)
-    except TypeError:  # an array of numpy has the method, and refuses
-        raise _Meaningless(remedy) from None
-    if number < least:
-        raise _Meaningless(remedy)
-    return number
-
-
-def _some(given: object, remedy: str) -> int:
-    """A whole number of what a machine has."""
-    number = _whole(given, 1, remedy)
-    if number > MOST:
-        raise _Meaningless(f"that is more than {MOST:,}; {remedy}")
-    return number
-
-
-def _seconds(given: object, remedy: str) -> float:
-    """A number of seconds that pass some day."""
-    if isinstance(given, bool) or not isinstance(given, Real):
-        raise _Meaningless(remedy)
-    try:
-        seconds = float(given)
-    except OverflowError:  # an int beyond all floats
-        raise _Meaningless(remedy) from None
-    if not 0 < seconds < float("inf"):
-        raise _Meaningless(remedy)
-    return given if isinstance(given, int) else seconds
-
-
-def _devices(given: object, remedy: str) -> int | tuple[str | int, ...]:
-    """Names of devices or how many; a text is no list of names, though it can be iterated."""
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        return _some(given, remedy)
-    names = tuple(_device(each, remedy) for each in cast("Iterable[object]", given))
-    if not names:
-        raise _Meaningless(remedy)
-    return names
-
-
-def _device(given: object, remedy: str) -> str | int:
-    if isinstance(given, str) and given.strip():
-        return given
-    return _whole(given, 0, remedy)
 
 
 class Control:

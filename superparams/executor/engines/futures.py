@@ -17,9 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from superparams.declare.experiment import Place
 from superparams.errors import EngineError, PayloadError
 from superparams.errors.units import counted
 from superparams.executor import payload
+from superparams.executor.code_names import names_set_by
 from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
     Activity,
@@ -33,17 +35,17 @@ from superparams.executor.engines.contract import (
 )
 from superparams.executor.engines.drive import drive
 from superparams.executor.payload import script
-from superparams.executor.payload.initializer import set_by
+from superparams.executor.payload.pools import forget_fork_server, pools_take
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.scheduler import Chunk, Limits, Scheduler
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.pace import Pace
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 # How long an ended run waits for settings that no one can interrupt, seconds.
 _PATIENCE = 0.5
@@ -92,15 +94,11 @@ class Futures:
 
     def check(self, options: Options) -> None:
         """Refuse options that only the executor could honour; see `Engine.check`."""
-        own = "the executor starts its own workers"
         refuse(
             self.name,
             options,
             timeout=in_processes("an executor cannot end a setting"),
             setup_timeout=in_processes("an executor cannot end what it runs"),
-            start_method=f"{own}: give it to the executor",
-            threads_per_worker=f"{own}: set OMP_NUM_THREADS before it starts",
-            gpus=f"{own}: set CUDA_VISIBLE_DEVICES in them",
         )
 
     def execute(
@@ -133,7 +131,7 @@ class _ExecutorCarrier:
         self._submitted: dict[Future[Done], tuple[Task, float]] = {}
         self._events: deque[m.Event] = deque()
         self._broken: BaseException | None = None
-        self._kept_names = set_by(getattr(executor, "_initializer", None))
+        self._kept_names = names_set_by(getattr(executor, "_initializer", None))
         self._packed: payload.Payload | None = None
         self._handle: Any = None
         self._patience_end = float("inf")
@@ -147,7 +145,7 @@ class _ExecutorCarrier:
         warm_up()
         self._program.prepare()
         if _forks(self._executor):
-            self._program.script_changes = None  # workers have all that the script has changed
+            self._program.script_notes = []  # workers have all that the script has changed
         self._packed = payload.pack(self._program)
         self._packed.__enter__()
         self._handle = self._packed.handle
@@ -299,25 +297,32 @@ def run_chunk(task: Task) -> Done:
     entered = _enter(task)
     rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
     count, batch, again = 0, list[Outcome](), list[int]()
-    for index in task.chunk:
-        if count and time.monotonic() - begun > _LONG:
-            break
-        outcome = run_once(entered.program, entered.worker, index, attempt, rank)
-        count += 1
-        if retries.allows(outcome.status, attempt):
-            again.append(index)
-        else:
-            batch.append(outcome)
-        entered.attached.refresh()
+    with pools_take(lambda: _reachable(task.handle)):
+        for index in task.chunk:
+            if count and time.monotonic() - begun > _LONG:
+                break
+            outcome = run_once(entered.program, entered.worker, index, attempt, rank)
+            count += 1
+            if retries.allows(outcome.status, attempt):
+                again.append(index)
+            else:
+                batch.append(outcome)
+            entered.attached.refresh()
     notes = tuple(getattr(entered.program, "notes", ()))
     data = encode(batch) if batch else b""
     return Done(data, count, time.monotonic() - begun, tuple(again), notes)
 
 
+def _reachable(handle: payload.Handle) -> payload.Handle | None:
+    """The handle, if processes that are started here can use it: it is of this host."""
+    return None if handle.contents else handle
+
+
 def _enter(task: Task) -> _Entered:
     key = task.handle.uid, threading.get_ident()
     if key not in _entered:
-        script.keep(task.kept_names)
+        script.protect_names(task.kept_names)
+        forget_fork_server()
         attached = payload.attach(task.handle)
         program: Program = attached.load()
         if threading.current_thread() is not threading.main_thread():

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Engine, Options, has_processes
+from superparams.executor.engines.contract import Engine, EngineName, Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 __all__ = ["check", "find"]
-
-_NAMES = {
-    "serial": ("superparams.executor.engines.serial", "Serial"),
-    "threads": ("superparams.executor.engines.threads", "Threads"),
-    "processes": ("superparams.executor.engines.processes.engine", "Processes"),
-}
 
 
 def find(engine: str | Engine | Executor) -> Engine:
@@ -30,7 +24,7 @@ def find(engine: str | Engine | Executor) -> Engine:
         return _named(engine)
     if isinstance(engine, type):
         name = engine.__name__
-        raise EngineError(f"engine={name} is a class: give one of them, as in engine={name}(4)")
+        raise EngineError(f"engine={name} is a class: give an instance, as in engine={name}(...)")
     if hasattr(engine, "execute"):
         return cast("Engine", engine)
     if not hasattr(engine, "submit"):
@@ -55,14 +49,10 @@ def check(engine: Engine, options: Options) -> None:
 
 
 def _named(name: str) -> Engine:
-    if name not in _NAMES:
-        known = ", ".join(map(repr, _NAMES))
+    """Each name is that of a module, whose class has the same name with a capital."""
+    if name not in get_args(EngineName):
+        known = ", ".join(map(repr, get_args(EngineName)))
         raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
-    if name == "processes" and not has_processes():
-        raise EngineError(
-            'engine="processes" needs a system with fork and Unix sockets, which this one lacks; '
-            'give engine="threads", or an executor such as engine=ProcessPoolExecutor(4)'
-        )
-    module, kind = _NAMES[name]
-    made: Engine = getattr(importlib.import_module(module), kind)()
+    module = importlib.import_module(f"{__package__}.{name}")
+    made: Engine = getattr(module, name.capitalize())()
     return made

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from superparams.declare.experiment import Place
 from superparams.executor.engines.contract import (
     Activity,
     Control,
@@ -17,14 +18,15 @@ from superparams.executor.engines.contract import (
     refuse,
 )
 from superparams.executor.engines.drive import drive
+from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import Chunk, Limits, Scheduler
 from superparams.executor.scheduler import messages as m
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 # Outcomes wait at most this long for company, seconds; the first failures not at all, since they
 # may be enough to end the run.
@@ -47,7 +49,6 @@ class Serial:
 
     def check(self, options: Options) -> None:
         """Refuse options that take other processes; see `Engine.check`."""
-        here = in_processes("it runs in this process")
         several = '"processes" or "threads"' if has_processes() else '"threads"'
         refuse(
             self.name,
@@ -55,9 +56,6 @@ class Serial:
             num_proc=f"it runs one setting at a time; give engine={several}",
             timeout=in_processes("a setting in this process cannot be ended"),
             setup_timeout=in_processes("what runs in this process cannot be ended"),
-            start_method=here,
-            threads_per_worker=here,
-            gpus=here,
         )
 
     def activity(self) -> list[Activity]:
@@ -75,7 +73,8 @@ class Serial:
         feed = Feed.of(todo)
         scheduler = Scheduler(Limits(1, options.retry_policy), feed.first)
         self._carrier = _SerialCarrier(program, feed, options, control)
-        yield from drive(self._carrier, scheduler, feed, control)
+        with pools_take_code(getattr(program, "pool_code", None)):
+            yield from drive(self._carrier, scheduler, feed, control)
 
 
 class _SerialCarrier:

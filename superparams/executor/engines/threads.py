@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from superparams.declare.experiment import Place
 from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
     Activity,
@@ -21,14 +22,15 @@ from superparams.executor.engines.contract import (
     refuse,
 )
 from superparams.executor.engines.drive import LoopThread
+from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import Chunk, Limits, Scheduler
 from superparams.executor.scheduler import messages as m
-from superparams.executor.worker import Place
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 # Outcomes wait at most this long for company, seconds.
 _FLUSH = 0.02
@@ -54,15 +56,11 @@ class Threads:
 
     def check(self, options: Options) -> None:
         """Refuse options that take other processes; see `Engine.check`."""
-        shared = in_processes("threads share one process")
         refuse(
             self.name,
             options,
             timeout=in_processes("a thread cannot be ended"),
             setup_timeout=in_processes("a thread cannot be ended"),
-            start_method=shared,
-            threads_per_worker=shared,
-            gpus=shared,
         )
 
     def activity(self) -> list[Activity]:
@@ -77,7 +75,10 @@ class Threads:
         n_places = feed.most_places(options.num_proc)
         scheduler = Scheduler(Limits(n_places, options.retry_policy), feed.first)
         self._carrier = _ThreadCarrier(program, feed, options, control)
-        with LoopThread(self._carrier, scheduler, feed, control) as outcomes:
+        with (
+            pools_take_code(getattr(program, "pool_code", None)),
+            LoopThread(self._carrier, scheduler, feed, control) as outcomes,
+        ):
             yield from outcomes
 
 

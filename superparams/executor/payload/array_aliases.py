@@ -1,14 +1,14 @@
-"""Small arrays that share memory go on sharing it in workers.
+"""Lets small arrays that share memory share it in workers as well.
 
-Small arrays stand in the pickle by value, each by itself. What is written through one of them would
-not be seen through the others, as it is in the driver. So a first pass notes where the memory of
-each array is; where some overlap, a second pass takes them as views of one block. Large arrays are
-read-only in workers: a small array that shares memory with one is made read-only too, so that a
-write is refused and not lost.
+Small arrays are pickled by value, each on its own. Then a write to one would not change the others,
+as it does in the driver. So a first pass notes the memory of each array. If some overlap, a second
+pass pickles them as views of one block. Large arrays are read-only in workers. A small array that
+shares memory with a large one is made read-only too, so that a write is refused and not lost.
 """
 
 from __future__ import annotations
 
+import ctypes
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from superparams.executor.payload.buffer_writer import memory
+from superparams.adapters.array_memory import array_bounds
 
-__all__ = ["Group", "Seen", "bounds", "groups_of", "note", "reduce_small"]
+__all__ = ["Group", "Seen", "groups_of", "note", "reduce_small"]
 
-Array = Any  # a numpy.ndarray, as in `superparams.executor.payload.numpy_arrays`
-_ACTIVE: Final = 200  # of arrays whose bounds overlap, so many are compared exactly
-_WORK: Final = 10_000  # how hard numpy tries to tell whether two arrays share an item
+Array = Any  # a numpy.ndarray, as in `superparams.adapters.array_memory`
+_MOST_COMPARED: Final = 200  # arrays with overlapping bounds that are compared item by item
+_WORK: Final = 10_000  # the limit of numpy's search for an item that two arrays share
 
 
 class Seen(NamedTuple):
-    """The addresses [low, high) of an array that was met."""
+    """An array of the first pass, at the addresses [low, high)."""
 
     low: int
     high: int
@@ -37,33 +37,25 @@ class Seen(NamedTuple):
 class Group(NamedTuple):
     """Arrays that share memory, from the address `low` on.
 
-    block: the memory, for arrays to be views of; None where they are to be read-only copies.
+    Attributes:
+        low: The first address.
+        block: The memory of which they become views; None if they become read-only copies.
     """
 
     low: int
     block: Any
 
 
-def bounds(source: Array) -> tuple[int, int, int]:
-    """Where the memory of an array begins and ends, and where its first item is."""
-    first = source.__array_interface__["data"][0]
-    if source.flags.c_contiguous:
-        return first, first + source.nbytes, first
-    steps = [(n - 1) * stride for n, stride in zip(source.shape, source.strides, strict=True)]
-    low = first + sum(step for step in steps if step < 0)
-    return low, first + sum(step for step in steps if step > 0) + source.itemsize, first
-
-
 def note(source: Array, seen: list[Seen], *, is_shared: bool) -> None:
-    """Note an array of the first pass, which shares memory with others or not."""
+    """Note an array of the first pass; `is_shared` if its memory goes to a segment."""
     if source.nbytes:
-        low, high, _ = bounds(source)
+        low, high, _ = array_bounds(source)
         seen.append(Seen(low, high, source, is_shared))
 
 
 def groups_of(seen: Iterable[Seen], threshold: int) -> dict[Any, Group]:
-    """The arrays that share memory, and of which some can be written to, each by its layout."""
-    found: dict[Any, Group] = {}
+    """The arrays that share memory of which some can be written, by the layout of each."""
+    groups: dict[Any, Group] = {}
     for part in _overlapping(sorted(seen, key=lambda one: one[:2])):
         small = [one for one in part.members if not one.is_shared]
         writable = any(one.array.flags.writeable for one in part.members)
@@ -71,19 +63,19 @@ def groups_of(seen: Iterable[Seen], threshold: int) -> dict[Any, Group]:
             continue
         group = _group(part, small, threshold)
         if group is not None:
-            found.update((_layout(one.array), group) for one in small)
-    return found
+            groups.update((_layout(one.array), group) for one in small)
+    return groups
 
 
 def _group(part: _Part, small: list[Seen], threshold: int) -> Group | None:
     low = part.members[0].low
     if any(one.array.dtype.hasobject for one in small):
         owner = _owner(small[0].array)
-        # Where nobody holds the owner, it may be much larger than its parts.
+        # An owner that the object graph does not have may be much larger than its parts.
         return Group(low, owner) if any(one.array is owner for one in small) else None
     if part.high - low >= threshold:
         return Group(low, None)
-    return Group(low, bytearray(memory(low, part.high - low)))
+    return Group(low, bytearray(ctypes.string_at(low, part.high - low)))
 
 
 def _layout(source: Array) -> tuple[Any, ...]:
@@ -95,7 +87,10 @@ def _layout(source: Array) -> tuple[Any, ...]:
 class _Part:
     """Arrays that share memory with each other.
 
-    near: those that the next array may overlap.
+    Attributes:
+        high: The end of their memory.
+        members: The arrays.
+        near: The arrays that the next array may overlap.
     """
 
     high: int
@@ -104,7 +99,7 @@ class _Part:
 
 
 def _overlapping(seen: list[Seen]) -> Iterator[_Part]:
-    """Arrays, in order of their addresses, as parts that share no memory."""
+    """Arrays, in the order of their addresses, as parts that share no memory with other parts."""
     active: list[_Part] = []
     for one in seen:
         yield from (part for part in active if part.high <= one.low)
@@ -133,7 +128,7 @@ def _together(one: Seen, parts: list[_Part]) -> _Part:
 
 def _shares(one: Seen, part: _Part) -> bool:
     part.near = [x for x in part.near if x.high > one.low]
-    if len(part.near) > _ACTIVE:
+    if len(part.near) > _MOST_COMPARED:
         return True
     return any(_share_items(one.array, x.array) for x in part.near)
 
@@ -142,7 +137,7 @@ def _share_items(one: Array, other: Array) -> bool:
     try:
         shares: Any = np.shares_memory  # its types do not know all values of max_work
         return bool(shares(one, other, max_work=_WORK))
-    except Exception:  # too hard to tell
+    except Exception:  # the search is too long
         return True
 
 
@@ -150,7 +145,7 @@ def _share_items(one: Array, other: Array) -> bool:
 
 
 def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -> Any:
-    """A small array, or one of objects: by itself, or as a view of what it shares with others."""
+    """Pickle a small array, or one of objects, on its own or as a view of a shared block."""
     if not source.nbytes:
         return NotImplemented
     first = source.__array_interface__["data"][0]
@@ -173,7 +168,7 @@ def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -
 
 
 def _owner(source: Array) -> Any:
-    """What owns the memory of an array: an array, or the object that it was made from."""
+    """The owner of an array's memory: an array, or the object that it was made from."""
     owner = source
     while _is_array(owner) and owner.base is not None:
         owner = owner.base

@@ -1,57 +1,72 @@
-"""Attaching: the payload of another process mapped into this one, and its objects rebuilt."""
+"""Attaches a payload: maps the memory of another process, and rebuilds the objects in it."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
 import os
 import pickle
+import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from superparams.errors import PayloadError
-from superparams.executor.payload.private_pages import forget_own_pages, has_own_pages, page_faults
-from superparams.executor.payload.segment import Location, Segment, map_privately, open_segment
-from superparams.executor.payload.segment_layout import Region, split
+from superparams.executor.payload.segment import (
+    Location,
+    Region,
+    Segment,
+    map_privately,
+    open_segment,
+    split,
+)
 
-# Libraries that write to memory which numpy calls read-only, `torch.from_numpy` above all. Without
-# them, what numpy calls read-only stays as it is, and there is nothing to look for.
+# Libraries that write to arrays that are read-only for numpy, as after `torch.from_numpy`. Without
+# them, read-only memory is never changed.
 _WRITERS = frozenset({"torch", "tensorflow", "numba", "cffi", "cupy"})
+# linux/fs.h: struct pm_scan_arg (12 x u64) and PAGEMAP_SCAN, since Linux 6.7.
+_SCAN_ARGUMENT = struct.Struct("<12Q")
+_SCAN = 0xC060_6610
+_IS_FILE, _IS_PRESENT, _IS_SWAPPED = 1 << 2, 1 << 3, 1 << 4
 
 
 @dataclass(frozen=True)
 class Handle:
-    """A small picklable thing with which another process attaches the payload.
+    """A small picklable object by which another process attaches the payload.
 
-    It travels by inheritance (fork, ``pass_fds``), as an argument of a `multiprocessing` process
-    of any start method, or through any pipe to a process of the same user on this host.
+    It is inherited (fork, ``pass_fds``), an argument of a `multiprocessing` process of any start
+    method, or sent through a pipe to a process of the same user on this host.
 
     Attributes:
-        uid: Identifies the payload: a worker that has attached it once need not do so again.
+        uid: Identifies the payload, so that a worker attaches it only once.
+        locations: Where the segments are.
+        span: Segment, offset and size of the regions and the pickle, unless they are `inline`.
+        inline: The regions and the pickle, if they are small.
+        contents: The bytes of each segment, for a process that cannot open it; else nothing.
+        held: Open files that came with the handle; they close with it.
     """
 
     uid: str
     locations: tuple[Location, ...]
-    span: tuple[int, int, int]  # segment, offset and size of the body, unless it is `inline`
+    span: tuple[int, int, int]
     inline: bytes | None = field(default=None, repr=False)
     contents: tuple[bytes | None, ...] = field(default=(), repr=False)
-    # Open files that came with the handle; they close with it.
     held: tuple[Segment, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def fds(self) -> tuple[int, ...]:
-        """The file descriptors that a child must inherit (``pass_fds``), if it goes that way."""
+        """The file descriptors for a child to inherit (``pass_fds``)."""
         return tuple(location.fd for location in self.locations)
 
     def with_contents(self, segments: Sequence[Segment]) -> Handle:
-        """The same, with the bytes of all segments that are not files of the user's."""
-        contents = tuple(s.content() if s.path is None else None for s in segments)
+        """A copy with the bytes of all segments that are not files of the user."""
+        contents = tuple(one.content() if one.path is None else None for one in segments)
         return replace(self, contents=contents)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """With the open files themselves, if `multiprocessing` is about to start a child."""
+        """Pickle the open files as well, if `multiprocessing` is about to start a child."""
         parts = self.uid, self.locations, self.span, self.inline, self.contents
         return _received, (parts, () if self.contents else _passed_on(self.fds))
 
@@ -83,7 +98,7 @@ def _received(parts: tuple[Any, ...], passed: Sequence[Any]) -> Handle:
 class Attached:
     """A payload mapped into this process; made by `attach`.
 
-    Objects that it loaded may outlive it: a mapping goes with the last array on top of it.
+    Objects that `load` returned may live longer: a mapping ends with the last array on it.
     """
 
     def __init__(self, handle: Handle, segments: Sequence[Segment]) -> None:
@@ -103,19 +118,19 @@ class Attached:
         return split(body.view(offset, size))[0]
 
     def _map(self) -> None:
-        stretches = [(region.segment, region.offset, region.size) for region in self._regions]
+        spans = [(region.segment, region.offset, region.size) for region in self._regions]
         if self._inline is None:
-            stretches.append(self._span)
-        for number in {stretch[0] for stretch in stretches}:
-            low = min(offset for n, offset, _ in stretches if n == number)
-            high = max(offset + size for n, offset, size in stretches if n == number)
+            spans.append(self._span)
+        for number in {span[0] for span in spans}:
+            low = min(offset for n, offset, _ in spans if n == number)
+            high = max(offset + size for n, offset, size in spans if n == number)
             self._maps[number] = _Map(self._segments[number], low, high)
 
     def load(self) -> Any:
-        """The packed object, rebuilt: a new one at each call, its large buffers always the same.
+        """Rebuild the packed object. Each call returns a new one on the same large buffers.
 
         Raises:
-            PayloadError: If it cannot be rebuilt here, as when a module is missing.
+            PayloadError: If it cannot be rebuilt in this process, as when a module is missing.
         """
         try:
             return pickle.loads(self._pickle(), buffers=self._buffers())
@@ -130,29 +145,29 @@ class Attached:
     def _pickle(self) -> memoryview:
         if self._inline is not None:
             return split(memoryview(self._inline))[1]
-        number, offset, size = self._span
-        if number not in self._maps:
-            raise PayloadError("the payload was detached by close(); attach() again")
-        return split(self._maps[number].view(offset, size))[1]
+        return split(self._view(*self._span))[1]
 
     def _buffers(self) -> Iterator[memoryview]:
         for number, writable, offset, size in self._regions:
-            if number not in self._maps:
-                raise PayloadError("the payload was detached by close(); attach() again")
-            view = self._maps[number].view(offset, size)
+            view = self._view(number, offset, size)
             yield view if writable else view.toreadonly()
 
+    def _view(self, number: int, offset: int, size: int) -> memoryview:
+        if number not in self._maps:
+            raise PayloadError("the payload was detached by close(); attach() again")
+        return self._maps[number].view(offset, size)
+
     def refresh(self) -> bool:
-        """Throw away what was written to the shared memory in this process: between two settings.
+        """Undo what the last setting wrote to the shared memory.
 
-        On Linux, objects that were loaded before show the original content again, at the same
-        addresses. Elsewhere they keep what was written: `load` again after a True.
+        On Linux, objects that were loaded before have their original content again, at the same
+        addresses. On other systems they keep what was written: call `load` again after a True.
 
-        Nothing of this process may use the memory meanwhile. Takes 1 us where nothing can have
-        been written; else about 5 ms for each GiB of it that this process has looked at.
+        No other thread may use the memory meanwhile. This takes 1 us if nothing can have been
+        written, else about 5 ms for each GiB that this process has read.
 
         Returns:
-            Whether anything was thrown away.
+            Whether anything was undone.
         """
         if not self._maps:
             return False
@@ -161,17 +176,17 @@ class Attached:
         faults = page_faults()
         if faults == self._faults and faults >= 0:
             return False
-        dirty = [one for one in self._maps.values() if has_own_pages(one.mapping)]
-        for one in dirty:
-            if not forget_own_pages(one.mapping):
+        changed = [one for one in self._maps.values() if has_private_pages(one.mapping)]
+        for one in changed:
+            if not drop_private_pages(one.mapping):
                 self._map()
                 break
         self._faults = page_faults()
-        return bool(dirty)
+        return bool(changed)
 
     def close(self) -> None:
         """Detach. A second call does nothing; objects that were loaded stay valid."""
-        # Each mapping ends with its last reference and never before: arrays may still be on top.
+        # A mapping ends with its last reference, since arrays may still use it.
         self._maps = {}
         segments, self._segments = self._segments, []
         for segment in segments:
@@ -185,7 +200,7 @@ class Attached:
 
 
 class _Map:
-    """The stretch [low, high) of a segment, mapped privately."""
+    """The bytes [low, high) of a segment, mapped privately."""
 
     def __init__(self, segment: Segment, low: int, high: int) -> None:
         self._start = low - low % mmap.ALLOCATIONGRANULARITY
@@ -196,11 +211,14 @@ class _Map:
 
 
 def attach(handle: Handle) -> Attached:
-    """Map the payload that `handle` stands for into this process.
+    """Map a payload into this process.
+
+    Args:
+        handle: The handle that `superparams.executor.payload.pack` made.
 
     Raises:
-        PayloadError: If it is out of reach (closed, of another host or user), a file that it refers
-            to has changed, or it cannot be mapped (the error tells the size).
+        PayloadError: If the payload cannot be reached (closed, of another host or user), a file
+            of the user has changed, or there is no memory (the error names the size).
     """
     with contextlib.ExitStack() as opened:
         contents = handle.contents or (None,) * len(handle.locations)
@@ -224,3 +242,53 @@ def _segment(location: Location, content: bytes | None) -> Segment:
         raise
     segment.seal()
     return segment
+
+
+# ---- pages of a private mapping that this process has written to
+
+
+def page_faults() -> int:
+    """The page faults of this process so far, or -1 if the system does not count them.
+
+    A page of a private mapping cannot change without one.
+    """
+    if sys.platform == "win32":
+        return -1
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_minflt + usage.ru_majflt
+
+
+def has_private_pages(mapping: mmap.mmap) -> bool:
+    """Whether a page of a private mapping was written to; True if the system cannot tell.
+
+    Takes some 20 ns for each page that is mapped.
+    """
+    if sys.platform != "linux":
+        return True
+    import fcntl
+
+    start = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+    stop = start + -(-len(mapping) // mmap.PAGESIZE) * mmap.PAGESIZE
+    found = ctypes.create_string_buffer(24)
+    # Ask for one range of pages that are not of the file and are present or swapped out.
+    masks = _IS_FILE, _IS_FILE, _IS_PRESENT | _IS_SWAPPED, _IS_PRESENT
+    argument = _SCAN_ARGUMENT.pack(
+        _SCAN_ARGUMENT.size, 0, start, stop, 0, ctypes.addressof(found), 1, 1, *masks
+    )
+    try:
+        with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+            ranges: int = fcntl.ioctl(pagemap, _SCAN, bytearray(argument))
+            return ranges > 0
+    except OSError:
+        return True
+
+
+def drop_private_pages(mapping: mmap.mmap) -> bool:
+    """Replace the pages that were written by those of the file; False if that is not possible."""
+    if sys.platform != "linux":
+        # On other systems MADV_DONTNEED may keep the pages that were written.
+        return False
+    mapping.madvise(mmap.MADV_DONTNEED)
+    return True

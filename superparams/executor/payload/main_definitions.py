@@ -1,4 +1,4 @@
-"""How classes and functions of the main module are pickled; see `executor.payload.script`."""
+"""Pickles classes and functions of the main module; see `superparams.executor.payload.script`."""
 
 from __future__ import annotations
 
@@ -10,122 +10,121 @@ from typing import Any, Final
 
 from cloudpickle import Pickler
 
-from superparams.executor.payload.references import by_name, is_held, is_library
+from superparams.executor.payload.references import attribute_at, by_name, is_importable, is_library
 from superparams.executor.payload.script import (
     Cached,
     Definition,
-    Names,
     Script,
-    adopt,
-    cached,
+    add_definitions,
     definitions,
-    function,
-    held,
-    namespace,
-    own_name,
-    place,
-    still_waiting,
-    take,
+    finish_definition,
+    globals_for_functions,
+    make_cached,
+    make_function,
+    name_in_main,
+    unused_definitions,
+    value_at,
 )
+from superparams.executor.payload.script_data import script_data
+from superparams.space.groups import is_group
 
-__all__ = ["OfScript", "WholeScript", "reduce_cached"]
+__all__ = ["ScriptReducer", "reduce_cached"]
 
-_LARGEST: Final = 256 * 1024  # bytes of a definition that no setting reaches by name
-_PARTS: Final = 6  # of what cloudpickle makes of a class or function by value
-_NAMED: Final = (type, types.FunctionType)
-# Data has one of these: it stays behind when only a definition that nobody reaches refers to it.
+_LARGEST: Final = 256 * 1024  # bytes of a definition that no setting uses by name
+_N_PARTS: Final = 6  # values that cloudpickle returns for a class or function by value
+# Data has one of these attributes. It is not sent if only an unused definition refers to it.
 _DATA: Final = ("__array__", "__arrow_c_stream__", "__dlpack__", "state_dict")
 
 
-class WholeScript:
-    """The script alone, for pools of a worker that is a fork of the driver."""
+class ScriptReducer:
+    """The part of a pickler that pickles definitions of the script.
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """As a process that has not seen the script takes it."""
-        return _whole, (_Adopted(), Names())
-
-
-class _Adopted:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return adopt, (Script.of_driver(),)
-
-
-def _whole(*_: object) -> None:
-    """What stands in the pickle has done it all."""
-
-
-class OfScript:
-    """The part of a pickler that knows the script."""
+    Args:
+        globals_ref: The dictionaries of globals that the pickler knows, by their id. Functions of
+            the script then look up names in the main module of the process that loads them.
+    """
 
     def __init__(self, globals_ref: dict[int, Any]) -> None:
-        """Have functions of the script look names up in the main module of the process."""
         self._main = vars(sys.modules["__main__"])
-        self._at_hand: set[str] = set()
-        globals_ref[id(self._main)] = _Namespace()
+        self._used: set[str] = set()
+        globals_ref[id(self._main)] = _ScriptGlobals()
 
-    def reduced(self, value: Any, made: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What cloudpickle makes of a class or function, with the place where it belongs."""
+    def reduce(self, value: Any, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Have a class or function put into the main module of the process that loads it.
+
+        Args:
+            value: The class or function.
+            reduced: The values that cloudpickle returns for it.
+        """
         is_function = isinstance(value, types.FunctionType)
-        if len(made) != _PARTS or (is_function and value.__globals__ is not self._main):
-            return made
-        name = own_name(value)
+        if len(reduced) != _N_PARTS or (is_function and value.__globals__ is not self._main):
+            return reduced
+        name = name_in_main(value)
         if name is not None:
-            self._at_hand.add(name)
-        return _placed(value, name, made)
+            self._used.add(name)
+        if is_function:
+            self._used.update(reduced[2][1]["__globals__"])
+        return _into_main(value, name, reduced)
 
-    def rest(self) -> tuple[Any, ...]:
-        """All definitions that are not pickled yet, each by itself."""
-        left = {n: x for n, x in definitions().items() if n not in self._at_hand}
-        found = {name: made for name, x in left.items() if (made := _definition(name, x))}
-        at_once = [name for name in found if _is_met_by_its_base(left[name])]
-        return take, ({**still_waiting(), **found}, at_once)
+    def reduce_unused(self) -> tuple[Any, ...]:
+        """Pickle all definitions that are not pickled yet, each by itself, and small data."""
+        unused = {name: x for name, x in definitions().items() if name not in self._used}
+        pickled = {name: made for name, x in unused.items() if (made := _definition(name, x))}
+        at_once = [name for name in pickled if _is_found_by_its_base(unused[name])]
+        data = script_data({*self._used, *unused})
+        for name in data.objects:
+            if made := _definition(name, self._main[name]):
+                pickled[name] = made
+                at_once.append(name)
+        return add_definitions, ({**unused_definitions(), **pickled}, at_once, data.plain)
 
 
-def _placed(value: Any, name: str | None, made: tuple[Any, ...]) -> tuple[Any, ...]:
-    make, parts, content, _, _, finish = made
+def _into_main(value: Any, name: str | None, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    make, parts, content, _, _, finish = reduced
     if isinstance(value, types.FunctionType):
-        return function, (name, make, *parts), (name, finish, content), None, None, place
-    # cloudpickle makes a class anew without the names of the classes around it.
-    return make, parts, (name, finish, (value.__qualname__, content)), None, None, place
+        make, parts = make_function, (name, make, *parts)
+    else:  # cloudpickle leaves out the names of the classes around a class
+        content = (value.__qualname__, content)
+    return make, parts, (name, finish, content), None, None, finish_definition
 
 
-def _is_met_by_its_base(value: Any) -> bool:
-    """Whether other code can come across it without its name, as by ``Base.__subclasses__()``."""
+def _is_found_by_its_base(value: Any) -> bool:
+    """Whether other code can find it without its name, as by ``Base.__subclasses__()``."""
     bases = value.__mro__[1:] if isinstance(value, type) else ()
     return any(not is_library(str(base.__module__).partition(".")[0]) for base in bases)
 
 
-class _Namespace:
-    """Stands in a pickle for the names that functions of the script look up."""
+class _ScriptGlobals:
+    """Placeholder in a pickle for the globals of functions of the script."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return namespace, (Script.of_driver().facts,)
+        return globals_for_functions, (Script.of_driver().attributes,)
 
 
 def reduce_cached(function: Any, *_: object) -> Any:
-    """A function under ``functools.cache``, with an empty cache, where no process can import it.
+    """Pickle a function under ``functools.cache``, with an empty cache, if it cannot be imported.
 
-    By itself it travels by the name of what it wraps, which may name nothing in a worker (for one
-    of a script), or the bare function: ``load = functools.cache(helpers.load)``.
+    Pickle takes the name of the wrapped function. In a worker that name may not exist (if it is of
+    a script), or be the function without a cache: ``load = functools.cache(helpers.load)``.
     """
     module = function.__module__
-    if module not in ("__main__", "__mp_main__", None) and is_held(module, function):
+    if module not in ("__main__", "__mp_main__", None) and is_importable(module, function):
         return NotImplemented
     parameters = function.cache_parameters()
     name = str(function.__qualname__)
-    return cached, (name, function.__wrapped__, parameters["maxsize"], parameters["typed"])
+    return make_cached, (name, function.__wrapped__, parameters["maxsize"], parameters["typed"])
 
 
-# ---- definitions that no setting reaches by name
+# ---- definitions that no setting uses by name
 
 
 def _definition(name: str, value: Any) -> Definition | None:
-    """A definition by itself; None where it cannot travel, or is large."""
+    """A pickled definition; None if it cannot be pickled, or is large."""
     file = _Limited()
     try:
         pickler = _DefinitionPickler(file, name)
         pickler.dump(value)
-    except Exception:  # whatever the user's objects do when they are pickled
+    except Exception:  # objects of the user may raise any error
         return None
     return Definition(file.getvalue(), tuple(sorted(pickler.needs - {name})))
 
@@ -144,49 +143,52 @@ def _no_buffer(buffer: PickleBuffer) -> bool:
 
 
 class _DefinitionPickler(Pickler):
-    """Pickles one definition; others are referred to by name."""
+    """Pickles one definition, and refers to others by name.
+
+    Attributes:
+        needs: The names of the others.
+    """
 
     def __init__(self, file: _Limited, name: str) -> None:
         super().__init__(file, protocol=5, buffer_callback=_no_buffer)
         self.needs: set[str] = set()
         self._name = name
         self._main = vars(sys.modules["__main__"])
-        self.globals_ref[id(self._main)] = _Namespace()
+        self.globals_ref[id(self._main)] = _ScriptGlobals()
 
     def reducer_override(self, obj: Any) -> Any:
         """As in `pickle.Pickler`."""
         path = _path(obj)
         if path is not None and path.partition(".")[0] != self._name:
-            return held, (path,)
+            return value_at, (path,)
         if isinstance(obj, Cached):
             return reduce_cached(obj)
-        made: Any = by_name(obj) if isinstance(obj, _NAMED) else None
-        made = made or super().reducer_override(obj)
-        if made is NotImplemented or len(made) != _PARTS:
-            return made
+        is_definition = isinstance(obj, type | types.FunctionType)
+        reduced: Any = by_name(obj) if is_definition else None
+        reduced = reduced or super().reducer_override(obj)
+        if reduced is NotImplemented or len(reduced) != _N_PARTS:
+            return reduced
         if isinstance(obj, types.FunctionType):
             if obj.__globals__ is not self._main:
-                return made
-            made = (*made[:2], self._without_data(made[2]), *made[3:])
-        return _placed(obj, None, made)
+                return reduced
+            reduced = (*reduced[:2], self._without_data(reduced[2]), *reduced[3:])
+        return _into_main(obj, None, reduced)
 
     def _without_data(self, content: Any) -> Any:
-        """The state of a function with those of its globals that are small."""
+        """The state of a function without globals that are data or other definitions."""
         attributes, slots = content
-        kept: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, x in slots["__globals__"].items():
             if _path(x) is not None:
                 self.needs.add(name)
-            elif not any(hasattr(x, each) for each in _DATA) or isinstance(x, type):
-                kept[name] = x
-        return attributes, {**slots, "__globals__": kept}
+            elif isinstance(x, type) or is_group(x) or not any(hasattr(x, one) for one in _DATA):
+                values[name] = x
+        return attributes, {**slots, "__globals__": values}
 
 
 def _path(value: Any) -> str | None:
-    """The dotted name of what the main module defines, or a class of it; None for all else."""
+    """The dotted name of a class or function of the main module; None for other values."""
     if not isinstance(value, (type, types.FunctionType)) or value.__module__ != "__main__":
         return None
-    found: Any = sys.modules["__main__"]
-    for part in value.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return value.__qualname__ if found is value else None
+    is_found = attribute_at(sys.modules["__main__"], value.__qualname__) is value
+    return value.__qualname__ if is_found else None

@@ -1,4 +1,4 @@
-"""Packing: one pickle-5 pass over an object graph, its large buffers to shared memory."""
+"""Packs an object graph in one pickle-5 pass, with its large buffers in shared memory."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from superparams.errors import PayloadError
+from superparams.errors.units import size as size_text
 from superparams.executor.payload.attachment import Attached, Handle, attach
 from superparams.executor.payload.buffer_writer import Writer
-from superparams.executor.payload.free_memory import human
-from superparams.executor.payload.segment import Segment
-from superparams.executor.payload.segment_layout import head
+from superparams.executor.payload.segment import Segment, head
 
-# A pickle of up to this many bytes travels inside of the handle, and needs no segment.
+# A pickle of up to this many bytes is a part of the handle, and needs no segment.
 _INLINE = 16 * 1024
 
 
 class Payload:
-    """What was packed, kept for workers to attach until `close`; made by `pack`.
+    """A packed object, which workers can attach until `close`; made by `pack`.
 
     Attributes:
-        shared: Bytes written to shared memory.
-        in_place: Bytes that are used where they already were: in arrays of `shared_empty` and in
-            mapped files.
+        shared: Bytes that were written to shared memory.
+        in_place: Bytes that were not copied: in arrays of `shared_empty` and in mapped files.
         pickled: Bytes of the pickle, which every `Attached.load` reads.
     """
 
@@ -33,14 +31,15 @@ class Payload:
         self.pickled = pickled
         self._handle: Handle | None = handle
         self._own = writer.own
-        # The segments of arrays that are used in place stay open as long as we refer to them.
+        # Segments of arrays that are used in place stay open while this list refers to them.
         self._segments: list[Segment] = writer.segments
 
     @property
     def report(self) -> str:
-        """One line on the sizes: ``payload: 1.0 GiB shared, 14 KiB pickled``."""
-        in_place = f"{human(self.in_place)} in place, " if self.in_place else ""
-        return f"payload: {human(self.shared)} shared, {in_place}{human(self.pickled)} pickled"
+        """The sizes in one line: ``payload: 1.2 GiB shared, 14 KiB pickled``."""
+        in_place = f"{size_text(self.in_place)} in place, " if self.in_place else ""
+        shared, pickled = size_text(self.shared), size_text(self.pickled)
+        return f"payload: {shared} shared, {in_place}{pickled} pickled"
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -49,15 +48,15 @@ class Payload:
 
     @property
     def handle(self) -> Handle:
-        """What a process on this host needs to attach: a few hundred bytes, up to 16 KiB."""
+        """The handle for processes on this host: a few hundred bytes, up to 16 KiB."""
         if self._handle is None:
             raise PayloadError("the payload is closed; pack() again")
         return self._handle
 
     def portable(self) -> Handle:
-        """A handle that carries all bytes, for a process that cannot reach ours: another host.
+        """A handle with all bytes, for processes on another host.
 
-        Files that were mapped by path stay with their path, and must be there too.
+        Files that were mapped by path are not included, and must exist there.
         """
         return self.handle.with_contents(self._segments)
 
@@ -66,9 +65,9 @@ class Payload:
         return attach(self.handle)
 
     def close(self) -> None:
-        """Release the memory, as soon as nobody has it mapped any more. A second call does nothing.
+        """Release the memory once no process maps it. A second call does nothing.
 
-        Processes that are attached are not affected; new ones cannot attach.
+        Processes that are attached are not affected; others cannot attach any more.
         """
         self._handle = None
         self._segments = []
@@ -89,36 +88,35 @@ def pack(obj: object, *, threshold: int = 64 * 1024, name: str | None = None) ->
     """Pack an object graph once, for any number of workers.
 
     Args:
-        obj: Anything that cloudpickle can pickle. It is not copied: large buffers are written to
-            shared memory straight from where they are.
-        threshold: Buffers of at least so many bytes go to shared memory.
-        name: What errors call `obj`; by default its type.
+        obj: Any object that cloudpickle can pickle. Its large buffers are written to shared memory
+            without another copy.
+        threshold: The size in bytes from which on buffers go to shared memory.
+        name: The name of `obj` in errors; by default its type.
 
     Raises:
-        PayloadError: If a part of it cannot be pickled (the error names the part and the remedy),
-            or the memory cannot be had (it names the size).
+        PayloadError: If a part cannot be pickled (the error names the part and the remedy), or
+            there is no memory (it names the size).
     """
     name = name or type(obj).__name__
-    payload, groups = _pass(obj, name, Writer(threshold))
+    payload, groups = _pickle(obj, name, Writer(threshold))
     if groups:
         payload.close()
-        payload, _ = _pass(obj, name, Writer(threshold, groups=groups))
+        payload, _ = _pickle(obj, name, Writer(threshold, groups=groups))
     return payload
 
 
-def _pass(obj: object, name: str, writer: Writer) -> tuple[Payload, Mapping[Any, Any]]:
-    """What was packed, and arrays that share memory, which only another pass can take as such."""
-    # cloudpickle is for the driver: workers import this module and not that one.
-    from superparams.executor.payload.pickling_errors import blame
+def _pickle(obj: object, name: str, writer: Writer) -> tuple[Payload, Mapping[Any, Any]]:
+    """A payload, and the arrays that share memory, which need a second pass."""
+    # Workers import this module, and need no cloudpickle.
+    from superparams.executor.payload.pickling_errors import unpicklable
     from superparams.executor.payload.reducers import ReducingPickler
 
     chunks = _Chunks()
-    # It keeps all that it has seen, so that memory which `chunks` refers to stays until it is
-    # written.
+    # The pickler keeps all objects alive, and with them the memory that `chunks` refers to.
     pickler = ReducingPickler(chunks, writer)
     try:
         pickler.dump(obj)
-        return _finished(writer, chunks), _shared_memory(writer)
+        return _payload(writer, chunks), _groups(writer)
     except BaseException as error:
         writer.close()
         if isinstance(error, MemoryError):
@@ -127,10 +125,11 @@ def _pass(obj: object, name: str, writer: Writer) -> tuple[Payload, Mapping[Any,
             ) from error
         if isinstance(error, PayloadError) or not isinstance(error, Exception):
             raise
-        raise blame(obj, name, error) from error
+        raise unpicklable(obj, name, error) from error
 
 
-def _shared_memory(writer: Writer) -> Mapping[Any, Any]:
+def _groups(writer: Writer) -> Mapping[Any, Any]:
+    """The arrays of this pass that share memory with each other."""
     if len(writer.seen) < 2 or writer.groups:
         return {}
     from superparams.executor.payload.array_aliases import groups_of
@@ -138,7 +137,7 @@ def _shared_memory(writer: Writer) -> Mapping[Any, Any]:
     return groups_of(writer.seen, writer.threshold)
 
 
-def _finished(writer: Writer, chunks: _Chunks) -> Payload:
+def _payload(writer: Writer, chunks: _Chunks) -> Payload:
     body = [memoryview(head(writer.regions)), *chunks.views()]
     large = sum(view.nbytes for view in body if view.nbytes >= writer.threshold)
     size = sum(view.nbytes for view in body)
@@ -156,7 +155,7 @@ def _finished(writer: Writer, chunks: _Chunks) -> Payload:
 
 
 class _Chunks:
-    """The file that a pickler writes to: keeps what it gets, so that large bytes are not copied."""
+    """The file of a pickler, which keeps the bytes that are written without a copy."""
 
     def __init__(self) -> None:
         self._chunks: list[Any] = []

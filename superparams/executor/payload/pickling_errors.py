@@ -1,4 +1,4 @@
-"""Whose fault it is: which part cannot be pickled, and what was written to but is read-only."""
+"""Explains errors of the payload: which part cannot be pickled, and what is read-only."""
 
 from __future__ import annotations
 
@@ -13,32 +13,35 @@ from typing import Any, NamedTuple, cast
 
 from superparams.errors import PayloadError
 from superparams.executor.payload.buffer_writer import Writer
+from superparams.space.groups import is_group
 
-# Trying the parts of an object takes as long as pickling it, at each level.
+# Seconds for the search. At each level, trying all parts takes as long as pickling the object.
 _PATIENCE = 5.0
 _DEPTH = 30
 
 
 class _Part(NamedTuple):
+    """A part of an object that cannot be pickled."""
+
     path: str
     obj: Any
     error: BaseException
 
 
-def blame(obj: object, name: str, error: BaseException) -> PayloadError:
-    """The error for an object that cannot be pickled: the part, its type, and the remedy.
+def unpicklable(obj: object, name: str, error: BaseException) -> PayloadError:
+    """The error for an object that cannot be pickled, with the part, its type, and the remedy.
 
-    The part is found by trying the parts, the parts of the part that fails, and so on, and told as
-    a path such as ``Digits.model.lock``. An object may name its parts itself with a method
+    The part is found by pickling the parts, then the parts of the part that fails, and so on. It is
+    shown as a path such as ``Digits.model.lock``. An object may name its parts with a method
     ``payload_parts() -> Mapping[str, object]``, whose keys are whole paths.
 
     Args:
-        obj: What could not be pickled.
-        name: What to call it.
-        error: What pickling it raised.
+        obj: The object.
+        name: The name of the object in the error.
+        error: The error of pickling it.
     """
     if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
-        # Every part on the way down fails in the same way: the first tells the most.
+        # All inner parts fail in the same way, so the outermost part is shown.
         part, reason = _innermost(obj, name, error, depth=1), "it is nested too deeply"
     else:
         part = _innermost(obj, name, error)
@@ -76,7 +79,7 @@ def _first_failing(part: _Part, seen: set[int], deadline: float) -> _Part | None
 
 
 def _failure(obj: object) -> BaseException | None:
-    """What pickling raises, without keeping any of it."""
+    """The error of pickling an object, whose bytes are not kept."""
     from superparams.executor.payload.reducers import ReducingPickler
 
     try:
@@ -92,10 +95,10 @@ class _Nowhere:
 
 
 def _parts(obj: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """What an object consists of, with the path to each."""
-    own = getattr(_kind_of(obj), "payload_parts", None)
-    if own is not None:
-        yield from own(obj).items()
+    """The parts of an object, each with its path."""
+    payload_parts = None if is_group(obj) else getattr(_kind_of(obj), "payload_parts", None)
+    if payload_parts is not None:
+        yield from payload_parts(obj).items()
     if isinstance(obj, Mapping):
         for key, item in _pairs(obj):
             yield f"{path}[{key!r:.60}]", item
@@ -119,7 +122,7 @@ def _parts(obj: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _pairs(mapping: Any) -> list[tuple[Any, Any]]:
     try:
         return list(mapping.items())
-    except Exception:  # a mapping of the user's that cannot be listed
+    except Exception:  # mappings of the user may raise any error
         return []
 
 
@@ -143,7 +146,7 @@ def _parts_of_function(function: types.FunctionType, path: str) -> Iterator[tupl
 def _attributes(obj: Any, path: str) -> Iterator[tuple[str, Any]]:
     state = getattr(obj, "__dict__", None)
     if isinstance(state, dict | types.MappingProxyType) and not isinstance(obj, types.FunctionType):
-        # A class by value travels with its dictionary, in which not all is part of the pickle.
+        # A class by value is pickled with its dictionary, but for these names.
         hidden = ("__dict__", "__weakref__") if isinstance(obj, type) else ()
         for name, item in list(state.items()):  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
             if name not in hidden:
@@ -174,16 +177,16 @@ _ATTRIBUTE = re.compile(r"\bself\.([^\W\d]\w*)")
 
 
 def explain_readonly(error: BaseException) -> str | None:
-    """The remedy, if `error` is that of a write into a shared array; else None.
+    """The remedy for a write to a shared array, or None for another error.
 
-    numpy, pandas, scipy and Cython each say it in words of their own. The field is taken from the
-    lines of the traceback, and is ``data`` where none of them tells.
+    numpy, pandas, scipy and Cython have different messages. The name of the field is taken from
+    the lines of the traceback, and is ``data`` if no line has one.
     """
     if not isinstance(error, ValueError | TypeError | BufferError):
         return None
     try:
         text = str(error)
-    except Exception:  # a class of the user's
+    except Exception:  # the class of the error may be the user's
         return None
     if not _READ_ONLY.search(text):
         return None

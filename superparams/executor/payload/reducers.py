@@ -1,58 +1,27 @@
-"""Which objects are pickled in a way of ours, and by which reducer.
+"""Pickles objects that cloudpickle would pickle otherwise, or could not pickle.
 
-Found by looking at what is loaded already: packing a dict does not import numpy.
+The adapter of a library reduces its values, and this module some values of Python itself.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
 import types
+from array import array
 from collections.abc import Callable
-from typing import Any, cast
+from struct import Struct
+from typing import Any, Final, cast
 
 from cloudpickle import Pickler
 
+from superparams.adapters.libraries import adapter_for
 from superparams.executor.payload.buffer_writer import Writer
-from superparams.executor.payload.main_definitions import OfScript
-from superparams.executor.payload.references import by_name, own_instance
-from superparams.executor.payload.script import Names
+from superparams.executor.payload.main_definitions import ScriptReducer, reduce_cached
+from superparams.executor.payload.references import by_name, instance_by_name
+from superparams.executor.payload.script import Cached, UnusedDefinitions
 
-_NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of a file's name
-_NAMED = (type, types.FunctionType)
 Reducer = Callable[[Any, Writer], Any]
-
-# The generators that functions such as `random.random` draw from.
-_GLOBAL: tuple[tuple[str, str], ...] = (
-    ("random", "_inst"),
-    ("numpy.random.mtrand", "_rand"),
-    ("torch", "default_generator"),
-)
-# (module, class, whether subclasses too, our module, its reducer); the first that fits is taken.
-_TABLE: tuple[tuple[str, str, bool, str, str], ...] = (
-    ("numpy.ma", "MaskedArray", False, "numpy_arrays", "reduce_masked"),
-    ("numpy", "ndarray", True, "numpy_arrays", "reduce_array"),
-    ("array", "array", False, "numpy_arrays", "reduce_python_array"),
-    ("pandas.core.internals.managers", "BaseBlockManager", True, "pandas_blocks", "reduce_manager"),
-    ("pyarrow", "Buffer", True, "arrow_frames", "reduce_buffer"),
-    ("pyarrow", "Array", True, "arrow_frames", "reduce_arrow"),
-    ("pyarrow", "ChunkedArray", False, "arrow_frames", "reduce_arrow"),
-    ("pyarrow", "RecordBatch", False, "arrow_frames", "reduce_arrow"),
-    ("pyarrow", "Table", False, "arrow_frames", "reduce_arrow"),
-    ("polars", "Series", False, "arrow_frames", "reduce_series"),
-    ("torch", "Tensor", False, "torch_tensors", "reduce_tensor"),
-    ("torch", "UntypedStorage", False, "torch_tensors", "reduce_storage"),
-    ("torch", "TypedStorage", False, "torch_tensors", "reduce_typed_storage"),
-    ("random", "Random", False, "reducers", "reduce_generator"),
-    ("numpy.random", "RandomState", False, "reducers", "reduce_generator"),
-    ("torch", "Generator", False, "reducers", "reduce_generator"),
-    ("os", "_Environ", True, "reducers", "reduce_environment"),
-    ("types", "CodeType", False, "reducers", "reduce_code"),
-    ("struct", "Struct", False, "reducers", "reduce_struct"),
-    ("numpy", "finfo", False, "reducers", "reduce_finfo"),
-    ("functools", "_lru_cache_wrapper", False, "main_definitions", "reduce_cached"),
-)
+_NO_FILE: Final = "<dynamic-code>"  # the name of a file that cloudpickle gives to all code
 
 
 class ReducingPickler(Pickler):
@@ -62,7 +31,7 @@ class ReducingPickler(Pickler):
         super().__init__(file, protocol=5, buffer_callback=writer.take)
         self._writer = writer
         self._reducers: dict[type, Reducer | None] = {}
-        self._script = OfScript(self.globals_ref)
+        self._script = ScriptReducer(self.globals_ref)
 
     def reducer_override(self, obj: Any) -> Any:
         """As in `pickle.Pickler`."""
@@ -75,29 +44,28 @@ class ReducingPickler(Pickler):
             reduced = reducer(obj, self._writer)
             if reduced is not NotImplemented:
                 return reduced
-        if kind is Names:
-            return self._script.rest()
-        known = by_name(obj) if isinstance(obj, _NAMED) else own_instance(obj)
-        if known is not None:
-            return known
-        made = super().reducer_override(obj)
-        return made if made is NotImplemented else self._script.reduced(obj, made)
+        if kind is UnusedDefinitions:
+            return self._script.reduce_unused()
+        is_definition = isinstance(obj, type | types.FunctionType)
+        reference = by_name(obj) if is_definition else instance_by_name(obj)
+        if reference is not None:
+            return reference
+        reduced = super().reducer_override(obj)
+        return reduced if reduced is NotImplemented else self._script.reduce(obj, reduced)
 
 
-def _reducer_of(kind: type) -> Reducer | None:
-    for module, name, subclasses_too, ours, reducer in _TABLE:
-        parent = getattr(sys.modules.get(module), name, None)
-        if not isinstance(parent, type):
-            continue
-        if kind is parent or (subclasses_too and issubclass(kind, parent)):
-            found = importlib.import_module(f"superparams.executor.payload.{ours}")
-            reduce: Reducer = getattr(found, reducer)
-            return reduce
-    return None
+def _reducer_of(kind: type[Any]) -> Reducer | None:
+    if issubclass(kind, type(os.environ)):
+        return reduce_environment
+    reducer = _REDUCERS.get(kind)
+    if reducer is not None:
+        return reducer
+    adapter = adapter_for(kind)
+    return None if adapter is None else adapter.share
 
 
-def reduce_environment(environment: Any, writer: Writer) -> Any:
-    """The environment by reference: it holds secrets, and every process has its own."""
+def reduce_environment(environment: Any, _: Writer) -> Any:
+    """Pickle the environment by name: it has secrets, and every process has its own."""
     return _environment, (environment is getattr(os, "environb", None),)
 
 
@@ -105,25 +73,48 @@ def _environment(as_bytes: bool) -> Any:
     return os.environb if as_bytes else os.environ
 
 
-def reduce_generator(generator: Any, writer: Writer) -> Any:
-    """A library's own generator by reference: ``from random import random`` draws from it."""
-    for module, name in _GLOBAL:
-        if getattr(sys.modules.get(module), name, None) is generator:
-            return getattr, (sys.modules[module], name)
-    return NotImplemented
-
-
-def reduce_code(code: Any, writer: Writer) -> Any:
-    """Code as cloudpickle has it, but with the name of its file, for tracebacks."""
+def reduce_code(code: Any, _: Writer) -> Any:
+    """Pickle code as cloudpickle does, but with the name of its file, for tracebacks."""
     make, parts = Pickler.dispatch_table[types.CodeType](code)
     return make, tuple(code.co_filename if part == _NO_FILE else part for part in parts)
 
 
-def reduce_struct(source: Any, writer: Writer) -> Any:
-    """A compiled format, which has no pickle of its own, by its text."""
+def reduce_struct(source: Any, _: Writer) -> Any:
+    """Pickle a compiled format by its text, since it has no pickle of its own."""
     return type(source), (source.format,)
 
 
-def reduce_finfo(source: Any, writer: Writer) -> Any:
-    """The limits of a dtype by that dtype: the pickle of some numpys does not load."""
-    return type(source), (source.dtype,)
+def reduce_python_array(source: array[Any], writer: Writer) -> Any:
+    """Pickle an `array.array`; each load copies it, since it owns its memory."""
+    address, length = source.buffer_info()
+    if length * source.itemsize < writer.threshold:
+        return NotImplemented
+    return rebuild_python_array, (source.typecode, writer.add(address, length * source.itemsize))
+
+
+def rebuild_python_array(typecode: str, buffer: Any) -> array[Any]:
+    """An `array.array` from its pickled bytes."""
+    rebuilt: array[Any] = array(typecode)
+    rebuilt.frombytes(buffer)
+    return rebuilt
+
+
+def reduce_memoryview(source: memoryview, _: Writer) -> Any:
+    """Pickle a view as one of bytes, which refuses writes; cloudpickle would turn it into bytes."""
+    if source.format not in tuple("BbHhIiLlQqfd") or not source.nbytes:
+        return NotImplemented
+    return rebuild_memoryview, (source.tobytes(), source.format, source.shape)
+
+
+def rebuild_memoryview(data: bytes, layout: str, shape: tuple[int, ...]) -> memoryview:
+    """What `reduce_memoryview` took apart."""
+    return memoryview(data).cast(layout, shape)  # type: ignore[call-overload,no-any-return]
+
+
+_REDUCERS: Final[dict[type, Reducer]] = {
+    array: reduce_python_array,
+    memoryview: reduce_memoryview,
+    types.CodeType: reduce_code,
+    Struct: reduce_struct,
+    Cached: reduce_cached,
+}

@@ -1,8 +1,8 @@
-"""What a worker can look up by name, although cloudpickle would take it apart.
+"""Pickles values of libraries by name that cloudpickle would pickle by value.
 
-cloudpickle refers to a class by name only where the module that the class names is loaded. Classes
-of libraries often name another module: the public one, which may load on demand (`numpy.rec`), or
-be no more than an attribute of its package.
+cloudpickle refers to a class by name only if the module that the class names is loaded. Classes of
+libraries often name another module: a public one, which may load on demand (`numpy.rec`), or which
+is only an attribute of its package.
 """
 
 from __future__ import annotations
@@ -17,81 +17,80 @@ from typing import Any, Final
 
 from superparams.identity.source_texts import INSTALLED
 
-__all__ = ["attribute", "by_name", "is_held", "is_library", "own_instance"]
+__all__ = ["attribute_at", "by_name", "instance_by_name", "is_importable", "is_library"]
 
-# The names of a script, and the module that types without a public name, such as the type of
-# functions, say that they are in.
+# Modules that are not searched: those of a script, and the module that types without a public name
+# give, such as the type of functions.
 _UNSEARCHED: Final = ("__main__", "__mp_main__", "builtins")
 
 
 def by_name(value: Any) -> tuple[Any, ...] | None:
-    """How to look up a class or function of a library; None where cloudpickle knows better."""
+    """How pickle looks up a class or function of a library; None if cloudpickle is to decide."""
     module: object = getattr(value, "__module__", None)
     path: object = getattr(value, "__qualname__", None)
-    if (
-        not isinstance(module, str)
-        or not isinstance(path, str)
-        or "<" in path
-        or module in _UNSEARCHED
-    ):
+    if not isinstance(module, str) or not isinstance(path, str):
         return None
-    if _at(sys.modules.get(module), path) is value or not is_library(module.partition(".")[0]):
+    if "<" in path or module in _UNSEARCHED:
         return None
-    for name, inner in _places(module, path):
-        if _at(sys.modules.get(name), inner) is value:
-            return attribute, (name, inner)
+    is_known = attribute_at(sys.modules.get(module), path) is value
+    if is_known or not is_library(module.partition(".")[0]):
+        return None
+    for name, inner_path in _candidates(module, path):
+        if attribute_at(sys.modules.get(name), inner_path) is value:
+            return load_attribute, (name, inner_path)
     return None
 
 
-def is_held(module: str, value: Any) -> bool:
-    """Whether a module that is loaded holds the value under its own dotted name."""
-    return _at(sys.modules.get(module), str(value.__qualname__)) is value
+def is_importable(module: str, value: Any) -> bool:
+    """Whether a loaded module has the value under the value's own dotted name."""
+    return attribute_at(sys.modules.get(module), str(value.__qualname__)) is value
 
 
-def _places(module: str, path: str) -> Iterator[tuple[str, str]]:
-    """Modules that may hold the value, each with the path in it; likely ones first."""
+def _candidates(module: str, path: str) -> Iterator[tuple[str, str]]:
+    """Modules that may have the value, each with the path in it; likely modules first."""
     if module not in sys.modules:
-        with suppress(Exception):  # it is the name of no module, or of one that does not load
+        with suppress(Exception):  # there is no such module, or it cannot be imported
             importlib.import_module(module)
             yield module, path
-    top, first = module.partition(".")[0], path.partition(".")[0]
-    for name, one in list(sys.modules.items()):
-        if name == top or name.startswith(f"{top}."):
-            held = getattr(one, "__dict__", {})
-            if held.get("__spec__") is not None and first in held:
+    package, first = module.partition(".")[0], path.partition(".")[0]
+    for name, loaded in list(sys.modules.items()):
+        if name == package or name.startswith(f"{package}."):
+            names = getattr(loaded, "__dict__", {})
+            if names.get("__spec__") is not None and first in names:
                 yield name, path
-    package, _, rest = module.rpartition(".")
-    while package:
-        if package in sys.modules:
-            yield package, f"{rest}.{path}"
-        package, _, more = package.rpartition(".")
-        rest = f"{more}.{rest}"
+    parent, _, attributes = module.rpartition(".")
+    while parent:
+        if parent in sys.modules:
+            yield parent, f"{attributes}.{path}"
+        parent, _, name = parent.rpartition(".")
+        attributes = f"{name}.{attributes}"
 
 
-def _at(module: object, path: str) -> object:
-    found: object = module
-    for part in path.split("."):
+def attribute_at(module: object, path: str) -> object:
+    """The value of a dotted name in a module, or None."""
+    value: object = module
+    for name in path.split("."):
         try:
-            found = getattr(found, part)
-        except Exception:  # modules may load what they name, and fail
+            value = getattr(value, name)
+        except Exception:  # a module may import the attribute, and that may fail
             return None
-    return found
+    return value
 
 
-def attribute(module: str, path: str) -> Any:
-    """What a module holds under a dotted name."""
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found
+def load_attribute(module: str, path: str) -> Any:
+    """Import a module, and return the value of a dotted name in it."""
+    value: Any = importlib.import_module(module)
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
 
 
-def own_instance(value: Any) -> tuple[Any, ...] | None:
-    """How to look up what bears the name of its class, such as `sys.version_info`."""
+def instance_by_name(value: Any) -> tuple[Any, ...] | None:
+    """How pickle looks up a value with the name of its class, such as `sys.version_info`."""
     kind: type[Any] = value.__class__
     module, name = kind.__module__, kind.__qualname__
     if module == "sys" and vars(sys).get(name) is value:
-        return attribute, (module, name)
+        return load_attribute, (module, name)
     return None
 
 

@@ -5,9 +5,7 @@ and functions by name in `__main__`, which is another module there. So each defi
 it under its name: those that settings use when the program arrives, the others when `__main__` is
 asked for them, for example by ``pickle.loads``.
 
-If a setting starts a pool with fresh interpreters, each of them would run the script again. In
-workers, they run `superparams.executor.payload.pool_main` instead, which takes the names from the
-payload.
+Small data of the script travels too, for code that looks it up by a text: ``globals()["RATE"]``.
 
 The worker of an executor has a main module of its own: often the script itself, which was run again
 without its guarded part. There the driver's values replace those that the script gave its names.
@@ -16,87 +14,118 @@ without its guarded part. There the driver's values replace those that the scrip
 from __future__ import annotations
 
 import functools
-import os
 import pickle
 import sys
 import threading
 import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib.machinery import ModuleSpec
-from typing import Any, Final, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from superparams.adapters.content import same
 
 __all__ = [
     "Definition",
-    "Names",
     "Script",
-    "adopt",
-    "hand_on",
-    "in_pool",
+    "UnusedDefinitions",
+    "adopt_script",
     "is_worker",
-    "keep",
-    "stand_in",
+    "load_all",
+    "mark_as_worker",
+    "protect_names",
 ]
 
-POOL_MAIN: Final = "superparams.executor.payload.pool_main"
-HANDLE: Final = "SUPERPARAMS_POOL_MAIN"
-_FACTS: Final = ("__file__", "__doc__", "__package__", "__path__")
+_ATTRIBUTES: Final = ("__file__", "__doc__", "__package__", "__path__")
 Cached: Final[type[Any]] = type(functools.lru_cache(id))  # what `functools.cache` makes
-_KINDS: Final = (type, types.FunctionType, Cached)
+_DEFINITIONS: Final = (type, types.FunctionType, Cached)
 
 
 class Definition(NamedTuple):
     """A class or function of the script that no setting uses by name.
 
-    pickled: The definition, pickled by value; needs: Names of other definitions that it uses.
+    Attributes:
+        pickled: The definition, pickled by value.
+        needs: Names of other definitions that it uses.
     """
 
     pickled: bytes
     needs: tuple[str, ...]
 
 
-class Names:
+class UnusedDefinitions:
     """Placeholder in a pickle for the definitions of the script that no setting uses."""
 
 
 class Script(NamedTuple):
-    """The driver's main module: attributes such as ``__file__``, and the names of all others."""
+    """The driver's main module: attributes such as ``__file__``, and all names in it."""
 
-    facts: Mapping[str, Any]
+    attributes: Mapping[str, Any]
     names: frozenset[str] = frozenset()
 
     @classmethod
     def of_driver(cls) -> Script:
         """The main module of this process."""
-        main = vars(sys.modules["__main__"])
-        return cls(_facts(main), frozenset([*list(main), *_waiting]))
+        main = _main()
+        return cls(_attributes(main), frozenset([*list(main), *_state.unloaded]))
 
 
-def _facts(main: Mapping[str, Any]) -> dict[str, Any]:
-    plain = (str, type(None), list)
-    found: dict[str, Any] = {name: main[name] for name in _FACTS if name in main}
-    return {name: x for name, x in found.items() if isinstance(x, plain)}
+def _main() -> dict[str, Any]:
+    """The names in the main module of this process."""
+    return vars(sys.modules["__main__"])
 
 
-def own_name(value: object) -> str | None:
+def _attributes(main: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: main[name] for name in _ATTRIBUTES if name in main}
+    return {name: x for name, x in values.items() if isinstance(x, str | list | None)}
+
+
+def name_in_main(value: object) -> str | None:
     """The name under which the main module of this process defines `value`, or None."""
     if getattr(value, "__module__", None) != "__main__":
         return None
     name: object = getattr(value, "__qualname__", None)
-    main = sys.modules.get("__main__")
-    if not isinstance(name, str) or main is None or vars(main).get(name) is not value:
-        return None
-    return name
+    main = vars(sys.modules["__main__"]) if "__main__" in sys.modules else {}
+    return name if isinstance(name, str) and main.get(name) is value else None
 
 
 def definitions() -> dict[str, Any]:
     """The classes and functions that the main module of this process defines, by name."""
-    main = dict(vars(sys.modules["__main__"]))
-    names = [name for name, x in main.items() if isinstance(x, _KINDS)]
-    return {name: main[name] for name in names if own_name(main[name]) == name}
+    main = dict(_main())
+    names = [name for name, x in main.items() if isinstance(x, _DEFINITIONS)]
+    return {name: main[name] for name in names if name_in_main(main[name]) == name}
 
 
 # ---- in a process that receives the driver's program
+
+
+@dataclass
+class _State:
+    """What this process knows of the driver's script.
+
+    Attributes:
+        role: "worker" in workers of ours, "other" in a process with a main module of its own.
+        unloaded: The definitions that no code has used yet.
+        loaded: In a process of role "other": the definitions that have arrived.
+        global_dicts: In such a process: the globals of the functions of these definitions.
+        own_globals: The globals of functions of the script, if it was not run in this process.
+        rerun_globals: The globals of the script, if it was run again in this process.
+        settled: Names that have the driver's value, or keep their own.
+        protected: Names that the initializer of an executor has set.
+    """
+
+    role: Literal["driver", "worker", "other"] = "driver"
+    unloaded: dict[str, Definition] = field(default_factory=dict[str, Definition])
+    loaded: dict[str, Any] = field(default_factory=dict[str, Any])
+    global_dicts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    own_globals: dict[str, Any] = field(default_factory=dict[str, Any])
+    rerun_globals: dict[str, Any] | None = None
+    settled: set[str] = field(default_factory=set[str])
+    protected: frozenset[str] = frozenset()
+
+
+_state = _State()
+_lock = threading.RLock()
 
 
 class _Main(types.ModuleType):
@@ -108,243 +137,199 @@ class _Main(types.ModuleType):
         raise AttributeError(f"module '__main__' has no attribute {name!r}", name=name, obj=self)
 
 
-_lock = threading.RLock()
-_waiting: dict[str, Definition] = {}
-_here: list[str] = []  # "worker" in our workers, "other" in a process with its own main module
-# In a process of kind "other": the definitions that arrived, and the globals of their functions.
-_arrived: dict[str, Any] = {}
-_spaces: list[dict[str, Any]] = []
-_own_space: dict[str, Any] = {}  # the globals of functions of the script, if it is not run here
-_run_again: list[dict[str, Any]] = []  # the globals of the script, if it was run again here
-_settled: set[str] = set()  # names that have got the driver's value, or keep their own
-_kept: set[str] = set()  # names that the initializer of an executor has set
-
-
-def stand_in() -> None:
+def mark_as_worker() -> None:
     """Mark this process as a worker, whose main module may be replaced by the driver's."""
-    _here[:] = ["worker"]
+    _state.role = "worker"
 
 
 def is_worker() -> bool:
     """Whether the main module of this process replaces the driver's."""
-    return _here == ["worker"]
+    return _state.role == "worker"
 
 
-def adopt(script: Script) -> None:
+def adopt_script(script: Script) -> None:
     """Prepare the main module of this process for the names of the driver's main module."""
-    _waiting.clear()
-    if not is_worker():
-        _here[:] = ["other"]
-        _adopt_beside(script)
+    _state.unloaded.clear()
+    if is_worker():
+        main = _Main("__main__")
+        vars(main).update({"__builtins__": __builtins__, **script.attributes})
+        sys.modules["__main__"] = main
         return
-    main = _Main("__main__")
-    vars(main).update({"__builtins__": __builtins__, **script.facts})
-    sys.modules["__main__"] = main
+    _state.role = "other"
+    _state.settled = set(_state.protected)
+    script_globals = _script_globals(script.attributes)
+    script_globals["__name__"] = "__main__"
+    kept = script.names | _state.protected
+    for names in (script_globals, *([] if _state.rerun_globals is None else [_main()])):
+        for name in [name for name in names if name not in kept and not name.startswith("__")]:
+            del names[name]
 
 
-def _adopt_beside(script: Script) -> None:
-    """Let the names of the script, in a process with its own main module, be the driver's."""
-    _settled.clear()
-    _settled.update(_kept)
-    space = _space(script.facts)
-    space["__name__"] = "__main__"
-    for names in (space, vars(sys.modules["__main__"])) if _run_again else (space,):
-        for name in [name for name in names if name not in script.names and name not in _kept]:
-            if not name.startswith("__"):
-                del names[name]
-
-
-def _space(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The globals of the script in this process: where it was run again, those of that run."""
+def _script_globals(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The globals of the script in this process: if it was run again, those of that run."""
     main = sys.modules["__main__"]
-    if main.__name__ == "__mp_main__" and not _run_again:
-        _run_again.append(_globals_of(main))
-    if _run_again:
-        return _run_again[0]
-    if _facts(vars(main)) == dict(facts):  # a fork
+    if main.__name__ == "__mp_main__" and _state.rerun_globals is None:
+        _state.rerun_globals = _globals_of_rerun(main)
+    if _state.rerun_globals is not None:
+        return _state.rerun_globals
+    if _attributes(vars(main)) == dict(attributes):  # a fork
         return vars(main)
-    _own_space.update(facts)
-    return _own_space
+    _state.own_globals.update(attributes)
+    return _state.own_globals
 
 
-def _globals_of(main: types.ModuleType) -> dict[str, Any]:
+def _globals_of_rerun(main: types.ModuleType) -> dict[str, Any]:
     """The globals of the functions of a script that `multiprocessing` has run.
 
-    It keeps a copy of them as the main module, so what functions set is not seen there.
+    `multiprocessing` copies them to the main module, which then misses what functions set.
     """
-    known = list(vars(main).values())
-    inner = [x for each in known if isinstance(each, type) for x in vars(each).values()]
-    for x in (*known, *inner):
+    values = list(vars(main).values())
+    members = [x for each in values if isinstance(each, type) for x in vars(each).values()]
+    for x in (*values, *members):
         if isinstance(x, types.FunctionType) and x.__globals__.get("__name__") == main.__name__:
             return x.__globals__
     return vars(main)
 
 
-def namespace(facts: Mapping[str, Any]) -> dict[str, Any]:
+def globals_for_functions(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The globals for functions of the script in this process."""
-    if is_worker():
-        return vars(sys.modules["__main__"])
-    return _space(facts) if _here else {"__name__": "__main__", **facts}
+    if _state.role == "worker":
+        return _main()
+    if _state.role == "other":
+        return _script_globals(attributes)
+    return {"__name__": "__main__", **attributes}
 
 
-def keep(names: frozenset[str]) -> None:
-    """Leave the names alone that the initializer of an executor has set in this process."""
-    _kept.clear()
-    _kept.update(names)
+def protect_names(names: frozenset[str]) -> None:
+    """Leave the values of names that the initializer of an executor has set in this process."""
+    _state.protected = names
 
 
-def take(waiting: Mapping[str, Definition], at_once: list[str]) -> None:
-    """Keep definitions for later, and load some of them now."""
-    if not _here:  # the driver itself
+def add_definitions(
+    unloaded: Mapping[str, Definition], at_once: list[str], data: Mapping[str, Any]
+) -> None:
+    """Keep definitions for later, load some of them now, and give the data its names."""
+    if _state.role == "driver":
         return
-    _waiting.update(waiting)
-    for name in filter(_is_new, at_once):
-        with suppress(Exception):  # it fails again on use, and the error is shown there
+    _add_data(data)
+    _state.unloaded.update(unloaded)
+    settled: set[str] = set() if is_worker() else _state.settled
+    for name in [name for name in at_once if name not in settled and _is_new(name)]:
+        with suppress(Exception):  # the first use fails again, and shows the error
             _load(name)
     if not is_worker():
-        _waiting.clear()
-        for space in (vars(sys.modules["__main__"]), *_spaces):
-            space.update(_arrived)
-        _arrived.clear()
-        _spaces.clear()
+        _state.unloaded.clear()
+        for names in (*_globals_of_script(), *_state.global_dicts):
+            names.update(_state.loaded)
+        _state.loaded.clear()
+        _state.global_dicts.clear()
+
+
+def _add_data(data: Mapping[str, Any]) -> None:
+    if is_worker():
+        for name, x in data.items():
+            _main().setdefault(name, x)
+        return
+    due = {name: x for name, x in data.items() if name not in _state.settled}
+    for names in _globals_of_script():
+        names.update((n, x) for n, x in due.items() if n not in names or not same(names[n], x))
+
+
+def _globals_of_script() -> list[dict[str, Any]]:
+    """All dictionaries in which code of the script looks names up, in a process of role "other"."""
+    others = (_state.rerun_globals, _state.own_globals or None)
+    return [_main(), *(names for names in others if names is not None)]
 
 
 def _is_new(name: str) -> bool:
-    """Whether the class does not exist here yet, or has bases that have been replaced."""
-    known = None if is_worker() else vars(sys.modules["__main__"]).get(name)
+    """Whether this process lacks the class, or has it with bases that have been replaced."""
+    known = None if is_worker() else _main().get(name)
     bases = known.__bases__ if isinstance(known, type) else ()
-    return not bases or any(_arrived.get(base.__name__, base) is not base for base in bases)
+    return not bases or any(_state.loaded.get(base.__name__, base) is not base for base in bases)
 
 
 def _load(name: str) -> bool:
     """Load a definition and all others that it needs. Returns whether the name is known."""
     with _lock:
-        found = _waiting.pop(name, None)
-        if found is None:
+        definition = _state.unloaded.pop(name, None)
+        if definition is None:
             return False
-        main = vars(sys.modules["__main__"])
+        main = _main()
         try:
-            made = pickle.loads(found.pickled)
+            value = pickle.loads(definition.pickled)
         except BaseException:
-            _waiting[name] = found
+            _state.unloaded[name] = definition
             raise
-        (main if is_worker() else _arrived).setdefault(name, made)
-        for needed in found.needs:
+        (main if is_worker() else _state.loaded).setdefault(name, value)
+        for needed in definition.needs:
             if needed not in main:
                 with suppress(Exception):
                     _load(needed)
         return True
 
 
-def still_waiting() -> dict[str, Definition]:
-    """The definitions that have not been used yet."""
-    return dict(_waiting)
-
-
 def load_all() -> dict[str, Any]:
-    """All names of the driver's main module that can be loaded here."""
-    for name in list(_waiting):
+    """All names of the driver's main module that can be loaded in this process."""
+    for name in list(_state.unloaded):
         with suppress(Exception):
             _load(name)
-    return vars(sys.modules["__main__"])
+    return _main()
 
 
-def held(path: str) -> Any:
+def unused_definitions() -> dict[str, Definition]:
+    """The definitions that no code of this process has used yet."""
+    return dict(_state.unloaded)
+
+
+def value_at(path: str) -> Any:
     """The value of a dotted name in the main module."""
-    name, *inner = path.split(".")
-    found: Any = _arrived[name] if name in _arrived else getattr(sys.modules["__main__"], name)
-    for part in inner:
-        found = getattr(found, part)
-    return found
+    name, *attributes = path.split(".")
+    is_loaded = name in _state.loaded
+    value: Any = _state.loaded[name] if is_loaded else getattr(sys.modules["__main__"], name)
+    return functools.reduce(getattr, attributes, value)
 
 
-def function(name: str | None, make: Callable[..., Any], *parts: Any) -> Any:
+def make_function(name: str | None, make: Callable[..., Any], *parts: Any) -> Any:
     """A function of the script: the existing one if the script is the main module here."""
-    known = None if name is None or is_worker() else vars(sys.modules["__main__"]).get(name)
+    known = None if name is None or is_worker() else _main().get(name)
     if isinstance(known, types.FunctionType) and known.__code__ == parts[0]:
-        if _here and all(known.__globals__ is not one for one in _spaces):
-            _spaces.append(known.__globals__)
+        is_listed = any(known.__globals__ is one for one in _state.global_dicts)
+        if _state.role != "driver" and not is_listed:
+            _state.global_dicts.append(known.__globals__)
         return known
     return make(*parts)
 
 
-def cached(name: str, wrapped: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+def make_cached(name: str, wrapped: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
     """A function with ``functools.lru_cache``: the existing one, or one with an empty cache."""
-    known = None if is_worker() else vars(sys.modules["__main__"]).get(name)
+    known = None if is_worker() else _main().get(name)
     code = getattr(wrapped, "__code__", None)
     if code is not None and getattr(getattr(known, "__wrapped__", None), "__code__", None) == code:
         return known
     return functools.lru_cache(maxsize, typed)(wrapped)
 
 
-def _is_due(name: str, there: Mapping[str, Any]) -> bool:
+def _takes_drivers_value(name: str, own_globals: Mapping[str, Any]) -> bool:
     """Whether a global of the script is to get the driver's value."""
-    is_due = name not in there or (_here == ["other"] and name not in _settled)
-    _settled.add(name)
-    return is_due
+    is_unsettled = _state.role == "other" and name not in _state.settled
+    _state.settled.add(name)
+    return is_unsettled or name not in own_globals
 
 
-def place(value: Any, state: tuple[str | None, Callable[..., Any], Any]) -> Any:
+def finish_definition(value: Any, state: tuple[str | None, Callable[..., Any], Any]) -> Any:
     """Finish a class or function of the script, and put it where pickle looks it up."""
     name, finish, content = state
     if isinstance(value, types.FunctionType):
         attributes, slots = content
-        there = value.__globals__
-        names = {n: x for n, x in slots["__globals__"].items() if _is_due(n, there)}
+        own = value.__globals__
+        names = {n: x for n, x in slots["__globals__"].items() if _takes_drivers_value(n, own)}
         content = attributes, {**slots, "__globals__": names}
-        if _run_again and there is _run_again[0]:
-            vars(sys.modules["__main__"]).update(names)
+        if own is _state.rerun_globals:
+            _main().update(names)
     else:
         type.__setattr__(value, "__qualname__", content[0])
         content = content[1]
-    made = finish(value, content)
-    if name is not None and is_worker():
-        vars(sys.modules["__main__"]).setdefault(name, value)
-    elif name is not None and _here:
-        _arrived.setdefault(name, value)
-    return made
-
-
-# ---- pools that settings start
-
-
-class _Spec(ModuleSpec):
-    """The spec of a worker's main module: makes `multiprocessing` run another module in its place.
-
-    The new interpreters find the payload by an environment variable, which is set on first use of
-    the name.
-    """
-
-    def __init__(self, handle: Callable[[], Any]) -> None:
-        super().__init__("__main__", None)
-        self._handle = handle
-
-    @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        if self.__dict__.get("_handle") is not None and HANDLE not in os.environ:
-            with suppress(Exception):  # a pool that needs it fails later, with an error
-                os.environ[HANDLE] = pickle.dumps(self._handle()).hex()
-        return POOL_MAIN
-
-    @name.setter
-    def name(self, name: str) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        pass
-
-
-def hand_on(handle: Callable[[], Any]) -> None:
-    """Let the pools of this process take the names from a payload, given by its handle."""
-    os.environ.pop(HANDLE, None)
-    sys.modules["__main__"].__spec__ = _Spec(handle)
-
-
-def in_pool() -> dict[str, Any]:
-    """The names of the driver's main module, in a process of a pool that a setting started."""
-    from superparams.executor.payload.attachment import Handle, attach
-
-    handle = pickle.loads(bytes.fromhex(os.environ[HANDLE]))
-    stand_in()
-    attached = attach(cast("Handle", handle))
-    attached.load()
-    names = load_all()
-    hidden = ("__name__", "__builtins__", "__spec__", "__loader__")
-    return {name: x for name, x in names.items() if name not in hidden}
+    finished = finish(value, content)
+    if name is not None and _state.role != "driver":
+        (_main() if is_worker() else _state.loaded).setdefault(name, value)
+    return finished

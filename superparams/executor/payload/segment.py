@@ -1,4 +1,7 @@
-"""A segment: an open file, best an anonymous one in memory, that others can find and map."""
+"""Segments: open files, anonymous ones in memory if possible, that other processes map.
+
+A payload is a head with the regions of its large buffers, and a pickle; see `head` and `split`.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,40 @@ import contextlib
 import mmap
 import os
 import stat
+import struct
 import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from superparams.errors import PayloadError
-from superparams.executor.payload.free_memory import demand, no_memory, release
+from superparams.errors.units import size as size_text
 
 _LINUX = sys.platform == "linux"
 # linux/fcntl.h and asm-generic/mman.h; not all of them are in the oldest Python that we run on.
 _ADD_SEALS = 1033
 _SEAL_SEAL, _SEAL_SHRINK, _SEAL_GROW, _SEAL_FUTURE_WRITE = 0x01, 0x02, 0x04, 0x10
 _MAP_NORESERVE = 0x4000
-# The most that Linux takes in one write().
-_LARGEST_WRITE = 0x7FFF_F000
+_LARGEST_WRITE = 0x7FFF_F000  # bytes that Linux takes in one write()
+_ALIGNMENT = 64
+# Free memory is checked, and closed in the background, from this many bytes on: the check takes
+# 0.1 ms, and the system needs 60 ms to take back a gibibyte.
+_LARGE = 16 * 2**20
+_CGROUPS = Path("/sys/fs/cgroup")
+# An event for each file that is being closed in the background. (`Thread.join` may fail if several
+# threads join one thread.)
+_releasing: set[threading.Event] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_releasing.clear)
+_COUNT = struct.Struct("<Q")
+_REGION = struct.Struct("<IIQQ")
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where a process finds a segment, and how it knows that it is the one."""
+    """Where another process finds a segment, and how it recognises it."""
 
     pid: int
     fd: int
@@ -44,7 +62,7 @@ class Location:
 
 
 class Segment:
-    """An open file that is mapped by others; closed by `close` or with its last reference."""
+    """An open file that processes map; closed by `close` or with its last reference."""
 
     def __init__(self, fd: int, path: str | None = None) -> None:
         self.fd = fd
@@ -52,7 +70,7 @@ class Segment:
 
     @classmethod
     def create(cls, name: str) -> Segment:
-        """An empty segment: in memory where the system can, else a file without a name."""
+        """An empty segment: in memory if the system can, else a file without a name."""
         try:
             if hasattr(os, "memfd_create"):
                 return cls(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
@@ -62,10 +80,10 @@ class Segment:
 
     @classmethod
     def _unnamed(cls) -> Segment:
-        import tempfile  # where there is memfd, no process needs it
+        import tempfile  # not needed on systems with memfd
 
         if sys.platform == "win32":
-            # A second process finds the file by its name, which goes with the last handle.
+            # Another process finds the file by its name, which goes with the last handle.
             fd, path = tempfile.mkstemp(prefix="superparams-")
             os.close(fd)
             return cls(os.open(path, os.O_RDWR | os.O_BINARY | os.O_TEMPORARY), path)
@@ -74,7 +92,7 @@ class Segment:
         return cls(fd)
 
     def write(self, offset: int, data: memoryview) -> None:
-        """Write all bytes of `data` at `offset`, straight from where they are."""
+        """Write all bytes of `data` at `offset`, without a copy."""
         if hasattr(os, "memfd_create"):
             demand(data.nbytes)
         try:
@@ -86,7 +104,7 @@ class Segment:
             raise no_memory(data.nbytes, str(error)) from error
 
     def reserve(self, size: int) -> None:
-        """Make the segment `size` bytes long, every page present: no write ends in SIGBUS."""
+        """Make the segment `size` bytes long with all pages, so that no write ends in SIGBUS."""
         demand(size)
         try:
             if hasattr(os, "posix_fallocate"):
@@ -97,30 +115,30 @@ class Segment:
             raise no_memory(size, str(error)) from error
 
     def seal(self) -> None:
-        """Forbid for good to change the length, and to write except through mappings there are."""
+        """Forbid to change the length, and to write through any mapping but those of now."""
         if not _LINUX or self.path is not None:
             return
         import fcntl
 
-        # FUTURE_WRITE and not WRITE: the latter once refused shared read-only mappings, too.
+        # Not WRITE, since some versions of Linux then refuse shared read-only mappings as well.
         for seals in (_SEAL_SHRINK | _SEAL_GROW | _SEAL_FUTURE_WRITE | _SEAL_SEAL, 0x07):
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self.fd, _ADD_SEALS, seals)
                 return
 
     def location(self) -> Location:
-        """How others find it, as of now."""
+        """How other processes find the segment, with its present size."""
         found = os.fstat(self.fd)
         return Location(os.getpid(), self.fd, found.st_dev, found.st_ino, found.st_size, self.path)
 
     def content(self) -> bytes:
-        """All bytes, for a process that cannot reach the segment."""
+        """All bytes, for a process that cannot open the segment."""
         with open(os.dup(self.fd), "rb") as file:
             file.seek(0)
             return file.read()
 
     def release(self) -> None:
-        """As `close`, without waiting for the system to take a large segment back."""
+        """Close the file in the background if it is large, since that takes long."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             release(fd)
@@ -138,17 +156,17 @@ class Segment:
         self.close()
 
     def __del__(self) -> None:
-        # At the end of the interpreter `os` may be gone already: the system closes what is left.
+        # At the end of the interpreter, `os` may be gone already, and the system closes the file.
         with contextlib.suppress(Exception):
             self.close()
 
 
 def open_segment(location: Location) -> Segment:
-    """The segment that another process, or this one, holds at `location`.
+    """Open a segment that this or another process has open.
 
     Raises:
-        PayloadError: If it is out of reach (its process ended, or runs elsewhere or as another
-            user), or a file of the user's has changed its size.
+        PayloadError: If the segment cannot be reached (its process has ended, or runs on another
+            host or as another user), or a file of the user has changed.
     """
     if location.matches(location.fd):
         return Segment(os.dup(location.fd), location.path)
@@ -176,10 +194,9 @@ def _unreachable(location: Location, reason: str) -> PayloadError:
 
 
 def _open_file(location: Location, path: str) -> Segment:
-    """A file of the user's: through the process that holds it open, else by its path."""
-    held = f"/proc/{location.pid}/fd/{location.fd}"
+    """Open a file of the user: as the process has it open, else by its path."""
     with contextlib.suppress(OSError):
-        segment = Segment(os.open(held, os.O_RDONLY), path)
+        segment = Segment(os.open(f"/proc/{location.pid}/fd/{location.fd}", os.O_RDONLY), path)
         if location.matches(segment.fd):
             return segment
     try:
@@ -215,12 +232,11 @@ def open_file(path: str, inode: int | None = None) -> Segment | None:
 def map_privately(segment: Segment, start: int, size: int) -> mmap.mmap:
     """Map `size` bytes from `start` (a multiple of the page size) on, copy-on-write.
 
-    A page that is only read is the one that all processes share; one that is written becomes this
-    process's own.
+    All processes share the pages that are only read. A page that is written becomes private.
     """
     options: dict[str, Any] = {"access": mmap.ACCESS_COPY}
     if _LINUX:
-        # Without a reserve: hardly a page is ever written, and each worker would pay for all.
+        # No memory is reserved: pages are rarely written, and each worker would reserve all.
         options = {
             "flags": mmap.MAP_PRIVATE | _MAP_NORESERVE,
             "prot": mmap.PROT_READ | mmap.PROT_WRITE,
@@ -229,3 +245,141 @@ def map_privately(segment: Segment, start: int, size: int) -> mmap.mmap:
         return mmap.mmap(segment.fd, size, offset=start, **options)
     except (OSError, ValueError) as error:
         raise no_memory(size, f"it cannot be mapped: {error}") from error
+
+
+# ---- free memory
+
+
+def no_memory(size: int, reason: str) -> PayloadError:
+    """The error for `size` bytes of memory that the system refused."""
+    return PayloadError(
+        f"no memory for {size_text(size)} of the payload: {reason}. Free memory, raise the limit, "
+        "or keep the data in a file and open it with numpy.memmap, which is shared and not copied"
+    )
+
+
+def demand(size: int) -> None:
+    """Raise `PayloadError` if less than `size` bytes of memory are free.
+
+    A process that writes beyond the end of the memory is killed by the kernel without a message.
+    """
+    if size < _LARGE:
+        return
+    for done in tuple(_releasing):  # other threads change the set meanwhile
+        done.wait()
+    left = free_memory()
+    if left is not None and size > left:
+        raise no_memory(size, f"only {size_text(left)} are left")
+
+
+def release(fd: int) -> None:
+    """Close a file in memory, in the background if it is large."""
+    if os.fstat(fd).st_size < _LARGE:
+        os.close(fd)
+        return
+    done = threading.Event()
+    _releasing.add(done)
+    thread = threading.Thread(
+        target=_release, args=(fd, done), name="superparams-release", daemon=True
+    )
+    try:
+        thread.start()
+    except RuntimeError:  # there is no memory for a thread
+        _release(fd, done)
+
+
+def _release(fd: int, done: threading.Event) -> None:
+    try:
+        os.close(fd)
+    finally:
+        _releasing.discard(done)
+        done.set()
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still use, with swap; None if the system does not tell."""
+    system = _table(Path("/proc/meminfo"))
+    if "MemAvailable:" not in system:
+        return None
+    swap = system.get("SwapFree:", 0) * 1024
+    limits = [system["MemAvailable:"] * 1024, *_free_in_cgroups()]
+    return max(0, min(limits)) + swap
+
+
+def _free_in_cgroups() -> Iterator[int]:
+    for folder, limit_name, usage_name in _cgroup_folders():
+        limit, usage = _number(folder / limit_name), _number(folder / usage_name)
+        if limit is not None and usage is not None:
+            statistics = _table(folder / "memory.stat")
+            # Pages of files count as used, but the kernel frees them on demand.
+            cache = sum(
+                statistics.get(f"total_{name}", statistics.get(name, 0))
+                for name in ("active_file", "inactive_file")
+            )
+            yield limit - max(0, usage - cache)
+
+
+def _cgroup_folders() -> Iterator[tuple[Path, str, str]]:
+    for line in _text(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, limit, usage = _CGROUPS, "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            root = _CGROUPS / "memory"
+            limit, usage = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        folder = root / path.lstrip("/")
+        # In a container the path may be that of the host, so that only the root exists.
+        for parent in (folder, *folder.parents):
+            yield parent, limit, usage
+            if parent == root:
+                break
+
+
+def _table(path: Path) -> dict[str, int]:
+    rows = (line.split() for line in _text(path).splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+# ---- the layout of a payload
+
+
+class Region(NamedTuple):
+    """`size` bytes of a segment from `offset` on; `writable` if workers may write to them."""
+
+    segment: int
+    writable: bool
+    offset: int
+    size: int
+
+
+def aligned(offset: int) -> int:
+    """The next offset that is a multiple of 64."""
+    return -(-offset // _ALIGNMENT) * _ALIGNMENT
+
+
+def head(regions: Sequence[Region]) -> bytes:
+    """The bytes before the pickle: the regions, in the order in which the pickle needs them."""
+    return _COUNT.pack(len(regions)) + b"".join(_REGION.pack(*region) for region in regions)
+
+
+def split(body: memoryview) -> tuple[list[Region], memoryview]:
+    """The regions and the pickle of a payload."""
+    (count,) = _COUNT.unpack_from(body)
+    end = _COUNT.size + count * _REGION.size
+    rows: Iterable[tuple[int, int, int, int]] = _REGION.iter_unpack(body[_COUNT.size : end])
+    regions = [Region(number, bool(flag), offset, size) for number, flag, offset, size in rows]
+    return regions, body[end:]

@@ -1,8 +1,8 @@
-"""Memory that other processes can reach as it is: packing refers to it and copies nothing.
+"""Memory that other processes can map, so that packing need not copy it.
 
 Two kinds: arrays of `shared_empty`, and files that are mapped (`numpy.memmap`, segments of
-`multiprocessing.shared_memory`, `pyarrow.memory_map`). Both are found by address, whatever object
-stands in front of them.
+`multiprocessing.shared_memory`, `pyarrow.memory_map`). Both are found by address, so the type of
+the object does not matter.
 """
 
 from __future__ import annotations
@@ -13,38 +13,43 @@ import sys
 import weakref
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 from superparams.errors import PayloadError
-from superparams.executor.payload.free_memory import no_memory
-from superparams.executor.payload.segment import Segment, open_file
+from superparams.executor.payload.segment import Segment, no_memory, open_file
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """Addresses [start, stop) of this process: the bytes of `segment` from `offset` on."""
+class _SharedArray(NamedTuple):
+    """The addresses [start, stop) of this process, where `segment` is mapped."""
 
     start: int
     stop: int
     segment: Segment
-    offset: int = 0
 
 
-_arrays: dict[int, Stretch] = {}
+class _MappedFile(NamedTuple):
+    """The addresses [start, stop) of this process, where a file is mapped from `offset` on."""
+
+    start: int
+    stop: int
+    offset: int
+    inode: int
+    path: str
+
+
+_arrays: dict[int, _SharedArray] = {}  # by their start
 
 
 def shared_empty(
     shape: SupportsIndex | Sequence[SupportsIndex], dtype: DTypeLike = float
 ) -> NDArray[Any]:
-    """An array of zeros in shared memory: filled in place, it is not copied again for workers.
+    """Make an array of zeros in shared memory, which is not copied for workers.
 
-    The array, its slices and its views are shared with workers by reference; they see it read-only.
-    The process that made it may go on writing, and workers then see that too.
+    Workers share the array, its slices and its views, and cannot write to them. They see what this
+    process writes to the array later.
 
     Args:
         shape: An int or a sequence of ints, as in `numpy.empty`.
@@ -54,8 +59,7 @@ def shared_empty(
         A C-contiguous, writable array.
 
     Raises:
-        PayloadError: If the memory cannot be had (the error names the size), or the dtype holds
-            objects.
+        PayloadError: If there is no memory (the error names the size), or the dtype has objects.
         TypeError: For a shape that is not of whole numbers, as from `numpy.empty`.
     """
     import numpy as np
@@ -86,10 +90,10 @@ def _new_mapping(size: int) -> mmap.mmap:
     except BaseException:
         segment.close()
         raise
-    # Sealed with our mapping in place: it stays the only one that can be written through.
+    # After this, the array can be written through our mapping alone.
     segment.seal()
     start = _address(mapping)
-    _arrays[start] = Stretch(start, start + size, segment)
+    _arrays[start] = _SharedArray(start, start + size, segment)
     weakref.finalize(mapping, _arrays.pop, start).atexit = False
     return mapping
 
@@ -100,27 +104,25 @@ def _address(mapping: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
 
 
-class Placement:
-    """What this process has mapped, as of the first question: one a pass."""
+class SharedMemory:
+    """The shared arrays and mapped files of this process, as of the first call of `find`."""
 
     def __init__(self) -> None:
-        self._files: list[tuple[int, int, int, int, str]] | None = None
+        self._files: list[_MappedFile] | None = None
         self._opened: dict[tuple[str, int | None], Segment | None] = {}
 
     def find(self, start: int, stop: int) -> tuple[Segment, int] | None:
         """The segment that holds the addresses [start, stop), and the offset of `start` in it."""
-        for stretch in tuple(_arrays.values()):
-            if stretch.start <= start and stop <= stretch.stop:
-                return stretch.segment, stretch.offset + start - stretch.start
+        for array in tuple(_arrays.values()):
+            if array.start <= start and stop <= array.stop:
+                return array.segment, start - array.start
         if self._files is None:
             self._files = _mapped_files()
-        place = bisect_right(self._files, (start, sys.maxsize)) - 1
-        if place < 0:
+        number = bisect_right(self._files, (start, sys.maxsize)) - 1
+        if number < 0 or stop > self._files[number].stop:
             return None
-        low, high, offset, inode, path = self._files[place]
-        if stop > high:
-            return None
-        return self.file(path, offset + start - low, stop - start, inode)
+        file = self._files[number]
+        return self.file(file.path, file.offset + start - file.start, stop - start, file.inode)
 
     def file(
         self, path: str, offset: int, size: int, inode: int | None = None
@@ -135,45 +137,24 @@ class Placement:
         return segment, offset
 
 
-def _mapped_files() -> list[tuple[int, int, int, int, str]]:
-    """(start, stop, offset in the file, inode, path) of each mapping of a file, ascending."""
-    found: list[tuple[int, int, int, int, str]] = []
+def _mapped_files() -> list[_MappedFile]:
+    """The mappings of files whose content other processes can map as well, ascending."""
+    files: list[_MappedFile] = []
     try:
         # A path may be in any encoding.
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
             for line in maps:
                 addresses, mode, offset, _, inode, *path = line.rstrip("\n").split(maxsplit=5)
-                # A private mapping may differ from its file, unless it cannot be written to; what
-                # the loader of libraries maps was written to before.
+                # A private mapping may differ from its file, unless it is read-only. The mappings
+                # of libraries were written before they became read-only.
                 if (mode.endswith("s") or mode == "r--p") and path and _is_data(path[0]):
                     start, stop = addresses.split("-")
-                    found.append(
-                        (int(start, 16), int(stop, 16), int(offset, 16), int(inode), path[0])
-                    )
+                    numbers = int(start, 16), int(stop, 16), int(offset, 16), int(inode)
+                    files.append(_MappedFile(*numbers, path[0]))
     except OSError:
         pass
-    return sorted(found)
+    return sorted(files)
 
 
 def _is_data(path: str) -> bool:
     return path.startswith("/") and ".so" not in path.rpartition("/")[2]
-
-
-def mapped_file_of(array: np.ndarray[Any, Any]) -> tuple[str, int] | None:
-    """(path, offset of the first item) of a view of a `numpy.memmap`, where no system tells it.
-
-    None if there is no file, or the mapping is copy-on-write and may differ from it.
-    """
-    import numpy as np
-
-    owner: Any = array
-    while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
-        owner = owner.base
-    if not isinstance(owner, np.memmap) or owner.filename is None or owner.mode == "c":
-        return None
-    base: Any = owner.base
-    if not isinstance(base, mmap.mmap):
-        return None
-    first = np.frombuffer(base, np.uint8).__array_interface__["data"][0]
-    start = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY
-    return str(owner.filename), start + array.__array_interface__["data"][0] - first

@@ -14,18 +14,25 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from superparams.executor.process_state import interpreter_options, library_options, numeric_options
+from superparams.adapters.numpy_options import NUMPY_OPTIONS
+from superparams.adapters.pandas_options import PANDAS_OPTIONS
+from superparams.adapters.process_options import Part
+from superparams.adapters.torch_options import TORCH_OPTIONS
+from superparams.executor.process_state import interpreter_options
+from superparams.executor.process_state.decimal_context import DECIMAL_OPTIONS
 from superparams.executor.process_state.import_hooks import when_loaded
-from superparams.executor.process_state.part import Part
 
 __all__ = ["ProcessState", "differences"]
 
 _PARTS: tuple[Part, ...] = (
-    *numeric_options.PARTS,
-    *library_options.PARTS,
+    *DECIMAL_OPTIONS,
+    *NUMPY_OPTIONS,
+    *PANDAS_OPTIONS,
+    *TORCH_OPTIONS,
     *interpreter_options.PARTS,
 )
 
@@ -46,21 +53,21 @@ class ProcessState:
 
     @classmethod
     def here(cls) -> ProcessState:
-        """The settings of this process and this thread."""
-        found = cls(thread=threading.get_ident())
+        """Read the settings of this process and this thread."""
+        state = cls(thread=threading.get_ident())
         for part in _PARTS:
             if part.module in sys.modules:
-                values = part.take(found.notes)
+                values = part.read(state.notes)
                 if values:
-                    found.parts[part.name] = values
-        return found
+                    state.parts[part.name] = values
+        return state
 
     def apply(self) -> list[str]:
-        """Apply the settings to this process; returns sentences about what failed."""
+        """Apply the settings to this process; returns sentences about failures."""
         return self._apply(_PARTS)
 
     def apply_to_thread(self) -> None:
-        """Apply what each thread has of its own to a thread of the process they were read in."""
+        """Apply the settings that each thread has of its own to another thread of the driver."""
         if self.thread != threading.get_ident():
             self._apply([part for part in _PARTS if part.is_of_thread])
 
@@ -71,11 +78,16 @@ class ProcessState:
             if part.module in sys.modules or (values and not part.waits):
                 part.apply(values, notes)
             elif part.waits:
-                when_loaded(part.module, part.name, _apply_later(part, values) if values else None)
+                action = partial(part.apply, values, []) if values else None
+                when_loaded(part.module, part.name, action)
         return notes
 
     def shown(self, project: Path) -> dict[str, Any]:
-        """The settings as run.json records them: short, as JSON, without paths of this machine."""
+        """The settings as run.json records them: short, as JSON, without paths of this machine.
+
+        Args:
+            project: The root of the project, from which paths are shown.
+        """
         return {
             part.name: shown
             for part in _PARTS
@@ -83,24 +95,28 @@ class ProcessState:
         }
 
 
-def _apply_later(part: Part, values: Mapping[str, Any]) -> Any:
-    return lambda: part.apply(values, [])
-
-
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The differences between two recorded set-ups: ``decimal: prec was 28, is 5``."""
-    told: list[str] = []
+    """The differences between two recorded set-ups: ``decimal: prec was 28, is 5``.
+
+    Args:
+        then: The settings of an earlier run, from its run.json.
+        now: The settings of this process, as `ProcessState.shown` returns them.
+    """
+    sentences: list[str] = []
     for part in _PARTS:
         old, new = _mapping(then.get(part.name)), _mapping(now.get(part.name))
         for name in dict.fromkeys([*old, *new]):
-            usual = part.defaults.get(name, "default")
-            was, is_now = old.get(name, usual), new.get(name, usual)
-            if was != is_now:
-                usually = f"{part.name}: {name} was {was!s:.60}, is {is_now!s:.60}"
-                told.append(usually if part.tell is None else part.tell(str(was), str(is_now)))
-    return told
+            default = part.defaults.get(name, "default")
+            before, after = old.get(name, default), new.get(name, default)
+            if before == after:
+                continue
+            if part.describe_change is None:
+                sentences.append(f"{part.name}: {name} was {before!s:.60}, is {after!s:.60}")
+            else:
+                sentences.append(part.describe_change(str(before), str(after)))
+    return sentences
 
 
-def _mapping(found: object) -> dict[str, Any]:
-    """The values of a part in a run.json, which anybody may have written."""
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+def _mapping(values: object) -> dict[str, Any]:
+    """The values of a part in a run.json, which people may have edited."""
+    return cast("dict[str, Any]", values) if isinstance(values, dict) else {}

@@ -17,14 +17,14 @@ from typing import Any
 
 __all__ = ["around_loading", "when_loaded"]
 
-# An instance of these loads a single module, so its method can be replaced for this module alone.
-_FILES = (SourceFileLoader, SourcelessFileLoader, ExtensionFileLoader)
+# Each instance of these classes loads one module, so its method can be replaced for this module.
+_FILE_LOADERS = (SourceFileLoader, SourcelessFileLoader, ExtensionFileLoader)
 Around = Callable[[], AbstractContextManager[object]]
 _actions: dict[str, dict[str, Callable[[], object]]] = {}
-_around: list[Around] = []
+_contexts: list[Around] = []  # one at most
 
 
-class _Here(threading.local):
+class _ThreadState(threading.local):
     """The modules that this thread is searching, and the depth of its nested imports."""
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class _Here(threading.local):
         self.depth = 0
 
 
-_here = _Here()
+_thread = _ThreadState()
 
 
 def around_loading(context: Around | None) -> None:
-    """Enter a context while a module and its imports are loaded; None stops that."""
-    _around[:] = [] if context is None else [context]
-    _keep_finder()
+    """Enter a context whenever a module and its imports are loaded; None ends that."""
+    _contexts[:] = [] if context is None else [context]
+    _update_finder()
 
 
 def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> None:
@@ -56,13 +56,13 @@ def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> N
             _actions.pop(module, None)
     else:
         _actions.setdefault(module, {})[key] = action
-    _keep_finder()
+    _update_finder()
 
 
-def _keep_finder() -> None:
+def _update_finder() -> None:
     """Install the finder while there is an action or a context, and remove it otherwise."""
     is_there = any(isinstance(one, _Finder) for one in sys.meta_path)
-    if not (_actions or _around):
+    if not (_actions or _contexts):
         sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
     elif not is_there:
         sys.meta_path.insert(0, _Finder())
@@ -74,18 +74,18 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        # Another finder may also ask all finders: this one must not answer then.
-        if name in _here.names or not (name in _actions or _around):
+        # Another finder may ask all finders, and must not get its own question back.
+        if name in _thread.names or not (name in _actions or _contexts):
             return None
-        _here.names.add(name)
+        _thread.names.add(name)
         try:
             others = [one for one in sys.meta_path if one is not self and hasattr(one, "find_spec")]
             spec = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
         finally:
-            _here.names.discard(name)
+            _thread.names.discard(name)
         loader: Any = getattr(spec, "loader", None)
-        is_meant = name in _actions and hasattr(loader, "exec_module")
-        if is_meant or isinstance(loader, _FILES):
+        has_actions = name in _actions and hasattr(loader, "exec_module")
+        if has_actions or isinstance(loader, _FILE_LOADERS):
             with suppress(AttributeError):  # a loader without attributes of its own
                 setattr(loader, "exec_module", _with_actions(loader.exec_module))  # noqa: B010
         return spec
@@ -93,13 +93,13 @@ class _Finder:
 
 def _with_actions(execute: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
     def run(module: ModuleType) -> None:
-        is_outermost = _here.depth == 0
-        _here.depth += 1
+        is_outermost = _thread.depth == 0
+        _thread.depth += 1
         try:
-            with _around[0]() if _around and is_outermost else nullcontext():
+            with _contexts[0]() if _contexts and is_outermost else nullcontext():
                 execute(module)
         finally:
-            _here.depth -= 1
+            _thread.depth -= 1
         for action in list(_actions.get(module.__name__, {}).values()):
             with suppress(Exception):
                 action()

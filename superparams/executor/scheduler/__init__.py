@@ -8,7 +8,7 @@ It may import `outcomes` and the rooms above it, and nothing else of `executor`.
 """
 
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.executor.scheduler.retries import Retries
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
 
 __all__ = ["Chunk", "Limits", "Retries", "Scheduler"]

@@ -27,7 +27,8 @@ class SettingsEnded:
     """The first `count` settings of the chunk of a place have ended.
 
     again: those of them that have no outcome, since they are to run again.
-    is_certain: whether the outcomes are safe. Otherwise a `OutcomesConfirmed` follows, or `AllPlacesGone`.
+    is_certain: whether the outcomes are safe; otherwise `OutcomesConfirmed` follows, or
+    `AllPlacesGone`.
     """
 
     rank: int
@@ -108,7 +109,7 @@ class AllPlacesGone:
 
 @dataclass(frozen=True, slots=True)
 class WorkAdded:
-    """There are more settings to run: ascending ranges of step 1, or single indices in any order."""
+    """There are more settings to run: ranges of step 1, in any order."""
 
     ranges: Sequence[range]
 

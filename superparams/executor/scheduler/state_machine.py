@@ -372,4 +372,3 @@ def _without(chunk: Chunk, indices: set[int]) -> Iterable[Chunk]:
         return [chunk]
     rest = Chunk.of((i for i in chunk if i not in indices), chunk.attempt, is_alone=chunk.is_alone)
     return [rest]
-

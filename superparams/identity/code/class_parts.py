@@ -1,4 +1,4 @@
-"""A class in the pieces that count one by one: its body, and each of its methods."""
+"""The parts of a class that count one by one: its body, and each of its methods."""
 
 from __future__ import annotations
 
@@ -6,57 +6,57 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from superparams.identity.code.syntax import Chain, Uses, chain_of, normal, uses
+from superparams.identity.code.syntax import FUNCTIONS, Chain, Uses, chain_of, normal, uses
 
-__all__ = ["ClassParts", "class_parts", "declared_names", "made_names"]
+__all__ = ["ClassParts", "assigned_calls", "class_parts", "declared_names"]
 
-_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Methods of an experiment that run outside of settings.
-_OUTSIDE = {"report", "valid"}
+_OUTSIDE_SETTINGS = {"report", "valid"}
 
 
 @dataclass
 class ClassParts:
-    """A class in pieces.
+    """The parts of a class.
 
     Attributes:
-        form: the normal form of the body without methods and declarations.
-        methods: each method with its normal form; a property has one a function.
-        uses: what the class takes from outside.
-        declared: what its declarations of fields take from outside.
-        inner: the classes in its body.
-        elsewhere: the statements of the body that `form` leaves out.
+        form: The normal form of the body without methods and declarations.
+        methods: Each method with its normal form; of a property each function.
+        uses: What the class takes from outside.
+        uses_of_declarations: What its declarations of fields take from outside.
+        inner: The classes in its body.
+        not_in_form: The statements of the body that are not in `form`.
     """
 
     form: bytes
     methods: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, bytes]]
     uses: Uses
-    declared: Uses
+    uses_of_declarations: Uses
     inner: list[ast.ClassDef]
-    elsewhere: list[ast.stmt]
+    not_in_form: list[ast.stmt]
 
 
-def class_parts(node: ast.ClassDef, fields: frozenset[str], params: bool) -> ClassParts:
-    """A class in pieces, of which the declarations of `fields` do not count.
+def class_parts(node: ast.ClassDef, fields: frozenset[str], is_params: bool) -> ClassParts:
+    """The parts of a class.
 
-    In a `params` class methods that run outside of settings do not count either.
+    Args:
+        node: The class.
+        fields: The names of fields, whose declarations do not count.
+        is_params: Whether it is a `Params`: then methods that run outside of settings do not count.
     """
-    declarations = [item for item in node.body if _declares(item, fields)]
-    hidden = _outside(node) if params else set[str]()
-    dropped = [item for item in node.body if getattr(item, "name", "") in hidden]
-    rest = [item for item in node.body if item not in declarations and item not in dropped]
-    inner = [item for item in rest if isinstance(item, ast.ClassDef)]
-    methods = [item for item in rest if isinstance(item, _Function)]
-    body = [item for item in rest if item not in inner and item not in methods]
-    used = uses([_with_body(node, [item for item in rest if item not in inner])])
-    elsewhere = [*declarations, *dropped, *inner, *methods]
+    declarations = [item for item in node.body if _is_declaration(item, fields)]
+    names = _outside_settings(node) if is_params else set[str]()
+    uncounted = [item for item in node.body if getattr(item, "name", "") in names]
+    counted = [item for item in node.body if item not in declarations and item not in uncounted]
+    inner = [item for item in counted if isinstance(item, ast.ClassDef)]
+    methods = [item for item in counted if isinstance(item, FUNCTIONS)]
+    body = [item for item in counted if item not in inner and item not in methods]
     return ClassParts(
         normal([_with_body(node, body)]),
         [(method, normal([method])) for method in methods],
-        used,
+        uses([_with_body(node, [item for item in counted if item not in inner])]),
         uses(declarations, in_class=True),
         inner,
-        elsewhere,
+        [*declarations, *uncounted, *inner, *methods],
     )
 
 
@@ -66,13 +66,13 @@ def declared_names(node: ast.ClassDef) -> Iterator[str]:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             annotation = item.annotation
             inner = annotation.value if isinstance(annotation, ast.Subscript) else annotation
-            named = chain_of(inner)
-            if named is None or named[-1] != "ClassVar":
+            chain = chain_of(inner)
+            if chain is None or chain[-1] != "ClassVar":
                 yield item.target.id
 
 
-def made_names(node: ast.ClassDef) -> Iterator[tuple[str, Chain]]:
-    """The annotated names in a class body that a call makes, with what is called."""
+def assigned_calls(node: ast.ClassDef) -> Iterator[tuple[str, Chain]]:
+    """The annotated names in a class body whose value is a call, with the called name."""
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             called = chain_of(item.value.func) if isinstance(item.value, ast.Call) else None
@@ -80,7 +80,7 @@ def made_names(node: ast.ClassDef) -> Iterator[tuple[str, Chain]]:
                 yield item.target.id, called
 
 
-def _declares(node: ast.stmt, fields: frozenset[str]) -> bool:
+def _is_declaration(node: ast.stmt, fields: frozenset[str]) -> bool:
     if isinstance(node, ast.AnnAssign):
         return isinstance(node.target, ast.Name) and node.target.id in fields
     # Without an annotation: another default for an inherited field.
@@ -94,8 +94,8 @@ def _with_body(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:
     return ast.copy_location(new, node)
 
 
-def _outside(node: ast.ClassDef) -> set[str]:
-    """The methods of an experiment that run outside of settings and that no other one uses."""
-    others = [item for item in node.body if getattr(item, "name", "") not in _OUTSIDE]
-    nodes = [inner for item in others for inner in ast.walk(item)]
-    return _OUTSIDE - {inner.attr for inner in nodes if isinstance(inner, ast.Attribute)}
+def _outside_settings(node: ast.ClassDef) -> set[str]:
+    """The methods that run outside of settings, and that no other method uses."""
+    others = [item for item in node.body if getattr(item, "name", "") not in _OUTSIDE_SETTINGS]
+    used = {x.attr for item in others for x in ast.walk(item) if isinstance(x, ast.Attribute)}
+    return _OUTSIDE_SETTINGS - used

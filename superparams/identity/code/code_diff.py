@@ -1,4 +1,4 @@
-"""What differs between two versions of the code of an experiment."""
+"""The differences between two versions of the code of an experiment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Change(NamedTuple):
 
     Attributes:
         name: Its full name, ``module.qualname``.
-        how: What became of it.
-        diff: A unified diff; empty when the text was not kept, or is the same.
+        how: What happened to it.
+        diff: A unified diff; empty if a text is not kept, or both are the same.
     """
 
     name: str
@@ -34,12 +34,12 @@ def changes_between(
     *,
     labels: tuple[str, str] = ("then", "now"),
 ) -> list[Change]:
-    """What differs between two versions of code, by name.
+    """The differences between two versions of code, by name.
 
     Args:
         before: The digest of each part of the old code, by its full name.
         after: The same of the new code.
-        old_texts: The text of parts of the old code, as far as it was kept.
+        old_texts: The texts of parts of the old code, as far as they are kept.
         new_texts: The same of the new code.
         labels: What the diffs call the two versions.
     """

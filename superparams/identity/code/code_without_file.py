@@ -1,7 +1,7 @@
-"""Code that has no file of its own: cells of a notebook, ``python -c``, standard input, ``exec``.
+"""Code without a file of its own: cells of a notebook, ``python -c``, standard input, ``exec``.
 
-Names are looked up in the running module instead of a text: functions and classes by the text
-that `linecache` keeps of their cell, other values by their content.
+Names are looked up in the running module instead of a text. Functions and classes count by the text
+of their cell, which `linecache` keeps; other values count by their content.
 """
 
 from __future__ import annotations
@@ -9,34 +9,39 @@ from __future__ import annotations
 import ast
 import linecache
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from superparams.errors import IdentityError
 from superparams.identity.code.class_parts import class_parts
 from superparams.identity.code.compiled_functions import code_form, plain_functions
-from superparams.identity.code.project import Source
-from superparams.identity.code.reach import CodePart, Reach
-from superparams.identity.code.syntax import Chain, Uses, normal, uses
+from superparams.identity.code.module_source import Source
+from superparams.identity.code.reach import Reach
+from superparams.identity.code.reach_by_name import CodePart
+from superparams.identity.code.syntax import FUNCTIONS, Chain, Uses, lines_of, normal, uses
 from superparams.identity.digests.digest import digest
 from superparams.identity.module_names import is_fileless, module_file, module_name
 from superparams.space.groups import FIELDS
 
-__all__ = ["Live"]
+__all__ = ["CodeWithoutFile"]
 
 
-class Live:
-    """Adds to `reach` what has no file; `notes` says in sentences what could not be done fully."""
+class CodeWithoutFile:
+    """Adds code without a file to `reach`.
+
+    Attributes:
+        notes: Sentences for the user about code that is not fully covered.
+    """
 
     def __init__(self, reach: Reach) -> None:
         self.notes: list[str] = []
         self._reach = reach
-        self._done: dict[int, object] = {}  # by id, kept so that no other gets the id
+        self._done: dict[int, object] = {}  # by id; an object that lives keeps its id
         self._cells: dict[str, Source] = {}
 
-    def add(self, value: Any) -> None:
-        """Count a class or function that has no file, and what it uses."""
+    def add(self, value: object) -> None:
+        """Count a class or function without a file, and what it uses."""
         if id(value) in self._done:
             return
         self._done[id(value)] = value
@@ -54,36 +59,36 @@ class Live:
     def _add_class(self, cls: type[Any]) -> None:
         functions = [item for value in vars(cls).values() for item in plain_functions(value)]
         own = [item for item in functions if item.__module__ == cls.__module__]
-        node = next(filter(None, (self._class_node(cls, item) for item in own)), None)
+        nodes = (node for function in own for node in self._class_nodes(cls, function))
+        node = next(nodes, None)
         if node is None:
             if own:
                 self._note(f"{cls.__qualname__} has no text: its compiled methods count instead")
             for function in own:
                 self._add_compiled(function)
             return
-        fields: Mapping[str, Any] | None = getattr(cls, FIELDS, None)
-        pieces = class_parts(node, frozenset(fields or ()), fields is not None)
+        fields: Mapping[str, object] | None = getattr(cls, FIELDS, None)
+        parts = class_parts(node, frozenset(fields or ()), fields is not None)
         source = self._cell(own[0])
-        self._put(cls.__module__, cls.__qualname__, pieces.form, _text(source, node), node.lineno)
-        for method, form in pieces.methods:
+        self._put(cls.__module__, cls.__qualname__, parts.form, _text(source, node), node.lineno)
+        for method, form in parts.methods:
             name = f"{cls.__qualname__}.{method.name}"
             self._put(cls.__module__, name, form, _text(source, method), method.lineno)
         names = own[0].__globals__
-        self._follow(names, pieces.uses, True)
-        self._follow(names, pieces.declared, False)
+        self._follow(names, parts.uses, True)
+        self._follow(names, parts.uses_of_declarations, False)
         for parent in cls.__mro__[1:]:
             if is_fileless(parent.__module__):
                 self.add(parent)
 
-    def _class_node(self, cls: type[Any], function: types.FunctionType) -> ast.ClassDef | None:
-        """The statement that made `cls`: the one of its name that holds its method."""
+    def _class_nodes(self, cls: type[Any], function: types.FunctionType) -> Iterator[ast.ClassDef]:
+        """The statements that may have made `cls`: those of its name around its method."""
         line = function.__code__.co_firstlineno
         for node in ast.walk(self._cell(function).tree):
             if not (isinstance(node, ast.ClassDef) and node.name == cls.__name__):
                 continue
             if node.lineno <= line <= (node.end_lineno or line):
-                return node
-        return None
+                yield node
 
     def _cell(self, function: types.FunctionType) -> Source:
         name = function.__code__.co_filename
@@ -95,19 +100,18 @@ class Live:
     def _add_function(self, function: types.FunctionType) -> None:
         line = function.__code__.co_firstlineno
         for node in ast.walk(self._cell(function).tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                first = min([node.lineno, *(item.lineno for item in node.decorator_list)])
-                if node.name == function.__name__ and line in (first, node.lineno):
-                    text = _text(self._cell(function), node)
-                    self._put(function.__module__, function.__qualname__, normal([node]), text)
-                    self._follow(function.__globals__, uses([node]), True)
-                    return
+            if not (isinstance(node, FUNCTIONS) and node.name == function.__name__):
+                continue
+            if line in (lines_of(node).start + 1, node.lineno):
+                text = _text(self._cell(function), node)
+                self._put(function.__module__, function.__qualname__, normal([node]), text)
+                self._follow(function.__globals__, uses([node]), True)
+                return
         self._add_compiled(function)
 
     def _add_compiled(self, function: types.FunctionType) -> None:
         self._note(f"{function.__qualname__} has no text: its compiled code counts instead")
-        form = code_form(function.__code__)
-        self._put(function.__module__, function.__qualname__, form)
+        self._put(function.__module__, function.__qualname__, code_form(function.__code__))
         used = Uses()
         used.chains = {(name,) for name in _global_names(function.__code__)}
         self._follow(function.__globals__, used, True)
@@ -116,17 +120,18 @@ class Live:
         for chain in sorted(used.chains):
             if chain[0] in names:
                 self._follow_value(names[chain[0]], chain, names, full)
-        here = Source("", Path.cwd() / "_.py", "")
-        reached = Uses()
-        reached.imports = used.imports
-        self._reach.follow(here, reached, full)
+        imports = Uses()
+        imports.imports = used.imports
+        self._reach.follow(Source("", Path.cwd() / "_.py", ""), imports, full)
 
-    def _follow_value(self, value: Any, chain: Chain, names: dict[str, Any], full: bool) -> None:
+    def _follow_value(
+        self, value: object, chain: Chain, names: Mapping[str, object], full: bool
+    ) -> None:
         rest = chain[1:]
         while isinstance(value, types.ModuleType):
-            place = self._file(value.__name__)
-            if place is not None:
-                self._reach.follow_place(place, rest, full)
+            file = self._own_file(value.__name__)
+            if file is not None:
+                self._reach.follow_module(file, rest, full)
                 return
             if not rest or not hasattr(value, rest[0]):
                 break
@@ -135,31 +140,31 @@ class Live:
         if isinstance(value, types.ModuleType):
             self._put(module, chain[0], f"import {value.__name__}".encode())
         elif isinstance(value, (type, types.FunctionType)) or hasattr(value, "__wrapped__"):
-            self._follow_code(value, chain, module)
+            self._follow_code(value, chain[0], module)
         elif full:
-            self._add_value(value, module, chain[0])
+            self._add_value(value, chain[0], module)
 
-    def _follow_code(self, value: Any, chain: Chain, module: str) -> None:
-        place = self._file(value.__module__)
-        if place is not None:
-            self._reach.follow_place(place, (value.__qualname__.partition(".")[0],), True)
+    def _follow_code(self, value: Any, name: str, module: str) -> None:
+        file = self._own_file(value.__module__)
+        if file is not None:
+            self._reach.follow_module(file, (value.__qualname__.partition(".")[0],))
         elif is_fileless(value.__module__):
             self.add(value)
         else:
-            form = f"import {value.__module__} {value.__qualname__}".encode()
-            self._put(module, chain[0], form)
+            self._put(module, name, f"import {value.__module__} {value.__qualname__}".encode())
 
-    def _add_value(self, value: Any, module: str, name: str) -> None:
-        if is_fileless(type(value).__module__) or self._file(type(value).__module__) is not None:
-            self._follow_code(type(value), (type(value).__qualname__,), module)
+    def _add_value(self, value: object, name: str, module: str) -> None:
+        cls = type(value)
+        if is_fileless(cls.__module__) or self._own_file(cls.__module__) is not None:
+            self._follow_code(cls, cls.__qualname__, module)
         try:
             content = digest(value, where=f"{module_name(module)}.{name}")
         except IdentityError:
-            self._note(f"{name} = {type(value).__name__} object is not covered by the fingerprint")
+            self._note(f"{name} = {cls.__name__} object is not covered by the fingerprint")
             return
         self._put(module, name, f"value {content:x}".encode())
 
-    def _file(self, module: str) -> Path | None:
+    def _own_file(self, module: str) -> Path | None:
         """The file of a module of the project."""
         path = module_file(module)
         return path if path is not None and self._reach.project.owns(path) else None

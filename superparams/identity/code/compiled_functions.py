@@ -1,74 +1,119 @@
-"""Compiled functions: their form, and the functions that a text compiles to."""
+"""Compiled functions: their form, the functions that a text compiles to, and closures."""
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
-__all__ = ["code_form", "compiled_functions", "plain_functions"]
+from superparams.errors import IdentityError
+from superparams.identity.code.module_source import Source
+from superparams.identity.digests.digest import digest
+
+__all__ = ["closure_forms", "closure_values", "code_form", "compiled_functions", "plain_functions"]
 
 
 def code_form(code: types.CodeType) -> bytes:
-    """What a code object does, without its place: the same as long as the text is equivalent.
+    """The form of a code object: the same for equivalent texts, wherever they are.
 
-    Differs between versions of Python, whose instructions differ.
+    It differs between versions of Python, since their instructions differ.
     """
-    constants = [
-        code_form(item) if isinstance(item, types.CodeType) else _constant(item).encode()
-        for item in _without_docstring(code)
+    constants = code.co_consts
+    # The first constant of a function is its docstring or None. Another string that is the first
+    # one is used by the instructions, which tell it.
+    if constants and (constants[0] is None or isinstance(constants[0], str)):
+        constants = constants[1:]
+    forms = [
+        code_form(item) if isinstance(item, types.CodeType) else _constant_form(item)
+        for item in constants
     ]
     names = repr((code.co_names, code.co_varnames, code.co_freevars, code.co_argcount))
-    return b"\0".join([code.co_code.hex().encode(), names.encode(), *constants])
+    return b"\0".join([code.co_code.hex().encode(), names.encode(), *forms])
 
 
-def _without_docstring(code: types.CodeType) -> tuple[Any, ...]:
-    # The first constant of a function is its docstring or None; of other strings there the
-    # instructions tell that they are used.
-    constants = code.co_consts
-    if constants and (constants[0] is None or isinstance(constants[0], str)):
-        return constants[1:]
-    return constants
-
-
-def _constant(value: Any) -> str:
-    if isinstance(value, frozenset):  # of ``x in {1, 2}``: its order is that of this process
-        members: list[str] = sorted(map(repr, value))  # pyright: ignore
-        return f"frozenset{members}"
-    return f"{type(value).__name__} {value!r}"
+def _constant_form(value: object) -> bytes:
+    if isinstance(value, frozenset):  # of ``x in {1, 2}``: its order differs between processes
+        return f"frozenset{sorted(map(repr, cast('frozenset[object]', value)))}".encode()
+    return f"{type(value).__name__} {value!r}".encode()
 
 
 def compiled_functions(text: str, path: str) -> dict[str, list[types.CodeType]]:
     """The functions that `text` compiles to, by qualified name."""
-    found: dict[str, list[types.CodeType]] = {}
-    _collect(compile(text, path, "exec", dont_inherit=True), "", found)
-    return found
+    functions: dict[str, list[types.CodeType]] = {}
+    _collect(compile(text, path, "exec", dont_inherit=True), "", functions)
+    return functions
 
 
-def _collect(code: types.CodeType, prefix: str, found: dict[str, list[types.CodeType]]) -> None:
+def _collect(code: types.CodeType, prefix: str, functions: dict[str, list[types.CodeType]]) -> None:
     for item in code.co_consts:
         if isinstance(item, types.CodeType):
             name = prefix + item.co_name
             if item.co_flags & inspect.CO_OPTIMIZED:
-                found.setdefault(name, []).append(item)
-                _collect(item, f"{name}.<locals>.", found)
+                functions.setdefault(name, []).append(item)
+                _collect(item, f"{name}.<locals>.", functions)
             else:  # the body of a class
-                _collect(item, f"{name}.", found)
+                _collect(item, f"{name}.", functions)
 
 
-def plain_functions(value: Any) -> Iterator[types.FunctionType]:
-    """The Python functions in what a name of a module or class is bound to."""
-    if isinstance(value, (staticmethod, classmethod)):
-        value = value.__func__  # pyright: ignore
-    if isinstance(value, property):
-        parts = (value.fget, value.fset, value.fdel)
+def plain_functions(value: object) -> Iterator[types.FunctionType]:
+    """The Python functions in the value of a name in a module or class."""
+    inner: Any = value
+    if isinstance(inner, (staticmethod, classmethod)):
+        inner = cast("Any", inner).__func__
+    if isinstance(inner, property):
+        parts = (inner.fget, inner.fset, inner.fdel)
         yield from (part for part in parts if isinstance(part, types.FunctionType))
         return
-    if isinstance(value, functools.cached_property):
-        value = value.func  # pyright: ignore
-    while value is not None:
-        if isinstance(value, types.FunctionType):
-            yield value
-        value = getattr(value, "__wrapped__", None)
+    if isinstance(inner, functools.cached_property):
+        inner = cast("Any", inner).func
+    while inner is not None:
+        if isinstance(inner, types.FunctionType):
+            yield inner
+        inner = getattr(inner, "__wrapped__", None)
+
+
+def closure_values(function: types.FunctionType) -> Iterator[tuple[str, object]]:
+    """The variables that a function has closed over, by name."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    for name, cell in cells:
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+
+
+def closure_forms(cls: type[Any], source: Source | None) -> list[bytes]:
+    """The forms that distinguish `cls` from classes of the same text or name; mostly none.
+
+    ``def make(k): class Scaled(Experiment): ...`` makes classes with one text and different code.
+    If the file defines the name more than once, the compiled methods count, which differ between
+    versions of Python.
+    """
+    nodes = ast.walk(source.tree) if source is not None else ()
+    same_name = [x for x in nodes if isinstance(x, ast.ClassDef) and x.name == cls.__name__]
+    forms: list[bytes] = []
+    for name, value in sorted(vars(cls).items()):
+        for function in plain_functions(value):
+            if function.__module__ == cls.__module__:
+                own = [code_form(function.__code__)] if len(same_name) > 1 else []
+                inner = [*own, *_closure_forms(function)]
+                forms += [name.encode() + b"\0" + form for form in inner]
+    return forms
+
+
+def _closure_forms(function: types.FunctionType) -> Iterator[bytes]:
+    for name, value in closure_values(function):
+        if name != "__class__":  # super() needs it
+            yield name.encode() + b"=" + _value_form(value)
+
+
+def _value_form(value: object) -> bytes:
+    if isinstance(value, types.FunctionType):
+        return b"\0".join([code_form(value.__code__), *_closure_forms(value)])
+    try:
+        return digest(value).to_bytes(16, "little")
+    except IdentityError:  # an object without content of its own counts by its class
+        return f"{type(value).__module__}.{type(value).__qualname__}".encode()

@@ -16,17 +16,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import decode_source
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from superparams.adapters.content import same
 from superparams.identity.code.compiled_functions import (
+    closure_values,
     code_form,
     compiled_functions,
     plain_functions,
 )
-from superparams.identity.code.project import Source
+from superparams.identity.code.main_script import set_by_script
+from superparams.identity.code.module_source import Source
 from superparams.identity.code.reach import Reach
-from superparams.identity.code.script_text import set_by_script
 from superparams.identity.module_names import class_of
 from superparams.identity.source_texts import (
     PLAIN_LOADERS,
@@ -38,9 +39,15 @@ from superparams.identity.source_texts import (
     resolved_file,
 )
 
-__all__ = ["Edits", "edits_of", "take_in_place"]
+__all__ = ["Edits", "find_edits", "take_new_texts"]
 
 _Functions = dict[Path, list[types.FunctionType]]
+_CONSTANTS = (int, float, complex, str, bytes, bool, tuple)
+# Expressions of these nodes have no side effect and always the same value.
+_CONSTANT_NODES = (
+    *(ast.Constant, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.Tuple, ast.List),
+    *(ast.Dict, ast.Set, ast.Load),
+)
 
 
 @dataclass
@@ -60,7 +67,7 @@ class Edits:
     old_copies: list[str] = field(default_factory=list[str])
 
 
-def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
+def take_new_texts(reach: Reach, classes: Iterable[type[Any]]) -> bool:
     """Keep the new text of modules that were changed in place.
 
     Tools that reload automatically put new code into the functions of a loaded module.
@@ -70,21 +77,20 @@ def take_in_place(reach: Reach, classes: Iterable[type[Any]]) -> bool:
     """
     taken = False
     functions: _Functions | None = None
-    for source, held in _possibly_edited(reach):
-        disk = _read(source.path)
-        if disk is None or disk == held.text:
+    for source, loaded in _possibly_edited(reach):
+        new = _read(source.path)
+        if new is None or new == loaded.text:
             continue
         if functions is None:
             functions = _functions_by_file(reach, classes)
         own = functions.get(source.path, [])
-        if _differing_functions(own, source, disk) or not _is_closer(source, own, held, disk):
-            continue
-        replace_loaded_text(source.path, disk)
-        taken = True
+        if not _differing_functions(own, source, new) and _is_closer(source, own, loaded, new):
+            replace_loaded_text(source.path, new)
+            taken = True
     return taken
 
 
-def edits_of(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], Reach]) -> Edits:
+def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], Reach]) -> Edits:
     """The edits of the files that `reach` has reached.
 
     Args:
@@ -92,47 +98,40 @@ def edits_of(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], R
         classes: The experiment classes.
         on_disk: Makes the same from the files as they are now; called only if a file was edited.
     """
-    found = Edits()
+    edits = Edits()
     doubtful = list(_possibly_edited(reach))
     if not doubtful:
-        return found
+        return edits
     functions = _functions_by_file(reach, classes)
     edited: list[Source] = []
-    for source, held in doubtful:
-        others = _differing_functions(functions.get(source.path, []), source, held.text)
-        parts = {
-            part: code_form(one.__code__) for one in others for part in _part(one, source, reach)
-        }
-        if not held.is_sure:
-            parts |= dict(_other_constants(source, held, reach))
+    for source, loaded in doubtful:
+        others = _differing_functions(functions.get(source.path, []), source, loaded.text)
+        parts = {name: code_form(x.__code__) for x in others for name in _part_of(x, source, reach)}
+        if not loaded.is_sure:
+            parts |= dict(_differing_constants(source, loaded, reach))
         if parts:
-            found.unknown |= {part: b"in memory " + form for part, form in parts.items()}
-            found.old_copies += [held.old_copy] if held.old_copy else []
-            found.notes.append(
+            edits.unknown |= {name: b"in memory " + form for name, form in parts.items()}
+            edits.old_copies += [loaded.old_copy] if loaded.old_copy else []
+            edits.notes.append(
                 f"{source.path.name} was edited after it was imported, and the imported text is "
                 f"not known: {', '.join(sorted(parts))} in memory is not what the file holds"
             )
-        elif _read(source.path) != held.text:
+        elif _read(source.path) != loaded.text:
             edited.append(source)
     if edited:
-        _compare(reach, on_disk(), edited, found)
-    return found
+        _compare(reach, on_disk(), edited, edits)
+    return edits
 
 
-def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], found: Edits) -> None:
-    names = {
-        name
-        for name in loaded.parts.keys() | now.parts.keys()
-        if name not in loaded.parts
-        or name not in now.parts
-        or loaded.parts[name].forms != now.parts[name].forms
-    }
+def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], edits: Edits) -> None:
+    before, after = ({n: x.forms for n, x in reach.parts.items()} for reach in (loaded, now))
+    names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     for source in edited:
         own = sorted(name for name in names if name.startswith(f"{source.name}."))
         if own:
             how = "edited" if source.path.is_file() else "removed"
-            found.names.update(own)
-            found.notes.append(
+            edits.names.update(own)
+            edits.notes.append(
                 f"{source.path.name} was {how} after it was imported: the run uses the imported "
                 f"text of {', '.join(own)}; with the text of the file, its outcomes are stale"
             )
@@ -141,9 +140,9 @@ def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], found: Edits) 
 def _possibly_edited(reach: Reach) -> Iterator[tuple[Source, LoadedText]]:
     """The modules whose text in memory may differ from the kept text or from the file."""
     for path, source in reach.files.items():
-        held = loaded_text(path)
-        if held is not None and not (held.is_sure and held.stamp == file_stamp(str(path))):
-            yield source, held
+        loaded = loaded_text(path)
+        if loaded and not (loaded.is_sure and loaded.stamp == file_stamp(str(path))):
+            yield source, loaded
 
 
 def _read(path: Path) -> bytes | None:
@@ -160,7 +159,7 @@ def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions
     todo: list[object] = [x for module in modules.values() for x in vars(module).values()]
     todo += [parent for cls in classes for parent in cls.__mro__]
     done: dict[int, object] = {}
-    found: _Functions = {}
+    functions: _Functions = {}
     while todo:
         value = todo.pop()
         if id(value) in done:
@@ -170,31 +169,20 @@ def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions
             todo += vars(value).values() if value.__module__ in names else ()
             continue
         if isinstance(value, functools.partial):
-            todo.append(value.func)  # pyright: ignore[reportUnknownMemberType]
+            todo.append(cast("Any", value).func)
             continue
-        for function in _plain(value):
+        for function in _plain_functions(value):
             done[id(function)] = function
-            found.setdefault(_resolved(function.__code__.co_filename), []).append(function)
-            todo += (cell for cell in _closure_functions(function) if cell is not function)
-    return found
+            functions.setdefault(_resolved(function.__code__.co_filename), []).append(function)
+            # A decorator closes over the function that it wraps.
+            inner = (x for _, x in closure_values(function) if isinstance(x, types.FunctionType))
+            todo += (x for x in inner if x is not function)
+    return functions
 
 
-def _plain(value: object) -> Iterator[types.FunctionType]:
-    try:
+def _plain_functions(value: object) -> Iterator[types.FunctionType]:
+    with suppress(Exception):  # an object with dynamic attributes
         yield from plain_functions(value)
-    except Exception:  # an object with dynamic attributes
-        return
-
-
-def _closure_functions(function: types.FunctionType) -> Iterator[types.FunctionType]:
-    """The functions in the closure of a function, such as the one that a decorator wraps."""
-    for cell in function.__closure__ or ():
-        try:
-            held = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-        if isinstance(held, types.FunctionType):
-            yield held
 
 
 @functools.lru_cache(maxsize=4096)
@@ -206,23 +194,23 @@ def _differing_functions(
     functions: Iterable[types.FunctionType], source: Source, text: bytes
 ) -> list[types.FunctionType]:
     """The functions whose code differs from what `text` compiles to."""
-    module = next((module for _, module in loaded_modules({source.path: None})), None)
+    loaded = loaded_text(source.path)
     # Other loaders may change the code (pytest rewrites assert), so it cannot be compared.
-    loader = class_of(getattr(module, "__loader__", None)).__name__
-    if loader not in PLAIN_LOADERS:
+    loader = getattr(loaded and loaded.module, "__loader__", None)
+    if type(loader).__name__ not in PLAIN_LOADERS:
         return []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            written = compiled_functions(decode_source(text), str(source.path))
+            compiled = compiled_functions(decode_source(text), str(source.path))
     except (SyntaxError, ValueError):
         return list(functions)
-    forms = {name: set(map(code_form, codes)) for name, codes in written.items()}
-    return [one for one in functions if code_form(one.__code__) not in _forms_in_text(one, forms)]
+    forms = {name: set(map(code_form, codes)) for name, codes in compiled.items()}
+    return [x for x in functions if code_form(x.__code__) not in _forms_of_name(x, forms)]
 
 
-def _forms_in_text(function: types.FunctionType, forms: dict[str, set[bytes]]) -> set[bytes]:
-    code: Any = function.__code__
+def _forms_of_name(function: types.FunctionType, forms: dict[str, set[bytes]]) -> set[bytes]:
+    code = function.__code__
     # A decorator may give a function another name; the code keeps its own name.
     name: str | None = getattr(code, "co_qualname", None)  # since Python 3.11
     if name is not None:
@@ -231,9 +219,9 @@ def _forms_in_text(function: types.FunctionType, forms: dict[str, set[bytes]]) -
     return set[bytes]().union(*(f for n, f in forms.items() if n.rpartition(".")[2] == last))
 
 
-def _part(function: types.FunctionType, source: Source, reach: Reach) -> Iterator[str]:
-    """The part that a function belongs to: itself, or its class if the text has it no longer."""
-    code: Any = function.__code__
+def _part_of(function: types.FunctionType, source: Source, reach: Reach) -> Iterator[str]:
+    """The part of a function: itself, or its class if the text does not have it any more."""
+    code = function.__code__
     name = getattr(code, "co_qualname", function.__qualname__).partition(".<locals>")[0]
     full = f"{source.name}.{name}"
     outer = full.rpartition(".")[0]
@@ -244,78 +232,72 @@ def _part(function: types.FunctionType, source: Source, reach: Reach) -> Iterato
 
 
 def _is_closer(
-    source: Source, functions: list[types.FunctionType], held: LoadedText, disk: bytes
+    source: Source, functions: list[types.FunctionType], loaded: LoadedText, new: bytes
 ) -> bool:
     """Whether the module in memory matches the text on disk better than the kept text."""
-    if _differing_functions(functions, source, held.text):
+    if _differing_functions(functions, source, loaded.text):
         return True
-    module = held.module
-    old, new = (_literals(text) for text in (held.text, disk))
-    changed = [name for name in old.keys() & new.keys() if not same(old[name], new[name])]
-    values = vars(module) if module is not None else {}
+    old_values, new_values = _constants(loaded.text), _constants(new)
+    values = vars(loaded.module) if loaded.module is not None else {}
+    changed = [
+        name
+        for name in old_values.keys() & new_values.keys()
+        if not same(old_values[name], new_values[name])
+    ]
     return bool(changed) and all(
-        name in values and same(new[name], values[name]) for name in changed
+        name in values and same(new_values[name], values[name]) for name in changed
     )
 
 
-def _other_constants(source: Source, held: LoadedText, reach: Reach) -> Iterator[tuple[str, bytes]]:
+def _differing_constants(
+    source: Source, loaded: LoadedText, reach: Reach
+) -> Iterator[tuple[str, bytes]]:
     """The reached constants whose value in memory differs from the text, with that value."""
-    values = vars(held.module) if held.module is not None else {}
-    assigned = {
-        name
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Global)
-        for name in node.names
-    }
-    assigned |= _set_elsewhere(source, reach)
-    for name, x in _literals(held.text).items():
+    values = vars(loaded.module) if loaded.module is not None else {}
+    # A function may assign a global variable: this is no constant.
+    statements = (node for node in ast.walk(source.tree) if isinstance(node, ast.Global))
+    assigned = {name for node in statements for name in node.names}
+    assigned |= _set_by_others(source, reach)
+    for name, x in _constants(loaded.text).items():
         part = f"{source.name}.{name}"
-        # A function may assign a global variable, or fill a table: these are no constants.
+        # Functions may fill a table: this is no constant either.
         is_constant = name not in assigned and class_of(x) in _CONSTANTS and name in values
         if is_constant and part in reach.parts and len(source.bindings.get(name, ())) == 1:
             value = values[name]
             is_same = class_of(value) is class_of(x) and same(x, value)
-            # What the script sets tells nothing of the file; a note of the run names it.
+            # What the script sets says nothing about the file; a note of the run names it.
             if not is_same and not set_by_script(name, if_unknown=False):
                 yield part, repr(value).encode()
 
 
-def _set_elsewhere(source: Source, reach: Reach) -> set[str]:
+def _set_by_others(source: Source, reach: Reach) -> set[str]:
     """The names of a module that another module sets, as ``lib.K = 1`` does."""
-    found = (
+    targets = (
         target
         for other in reach.files.values()
         for chain, _ in other.effects
         if len(chain) > 1
         for target in reach.locate(other, chain)
     )
-    return {target.name for target in found if target.source is source and target.name}
+    return {target.name for target in targets if target.source is source and target.name}
 
 
-_CONSTANTS = (int, float, complex, str, bytes, bool, tuple)
-# Expressions of these nodes have no side effect and always the same value.
-_SIMPLE = (
-    *(ast.Constant, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.Tuple, ast.List),
-    *(ast.Dict, ast.Set, ast.Load),
-)
-
-
-def _literals(text: bytes) -> dict[str, Any]:
+def _constants(text: bytes) -> dict[str, Any]:
     """The values of module-level names that are assigned once, from constants alone."""
-    found: dict[str, Any] = {}
-    twice: set[str] = set()
+    constants: dict[str, Any] = {}
+    repeated: set[str] = set()
     try:
         tree = ast.parse(decode_source(text))
     except (SyntaxError, ValueError):
-        return found
+        return constants
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
         if isinstance(targets[0], ast.Name) and isinstance(value, ast.expr):
             name = targets[0].id
-            twice |= {name} & found.keys()
-            if all(isinstance(inner, _SIMPLE) for inner in ast.walk(value)):
+            repeated |= {name} & constants.keys()
+            if all(isinstance(inner, _CONSTANT_NODES) for inner in ast.walk(value)):
                 with suppress(Exception):
                     # The module has computed the same when it was imported.
-                    found[name] = eval(compile(ast.Expression(value), "constant", "eval"), {})
-    return {name: x for name, x in found.items() if name not in twice}
+                    constants[name] = eval(compile(ast.Expression(value), "constant", "eval"), {})
+    return {name: x for name, x in constants.items() if name not in repeated}

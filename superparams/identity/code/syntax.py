@@ -1,9 +1,9 @@
-"""Source text as a tree: its normal form, and the names it takes from outside.
+"""The tree of a source text: its normal form, and the names that it takes from outside.
 
-The normal form leaves out what does not change behaviour: comments, formatting, docstrings and
-other statements that are a bare constant, ``pass``, type comments, annotations of variables
-outside classes, and annotations of functions without a decorator that could read them. It is the
-same on every Python from 3.10 on: what only some versions put into their trees is left out.
+The normal form does not contain what has no effect: comments, formatting, docstrings and other
+statements that are a constant, ``pass``, type comments, annotations of variables outside classes,
+and annotations of functions without a decorator that could read them. It is the same on every
+Python from 3.10 on, since it skips fields that only some versions have.
 """
 
 from __future__ import annotations
@@ -13,48 +13,43 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Chain", "Imported", "Uses", "bound_names", "chain_of", "imported", "normal", "uses"]
+__all__ = [
+    "FUNCTIONS",
+    "Chain",
+    "Imported",
+    "Uses",
+    "bound_names",
+    "chain_of",
+    "imported",
+    "lines_of",
+    "normal",
+    "uses",
+]
 
 Chain = tuple[str, ...]
 """A name and the attributes taken from it: ``m.sub.f`` is ``("m", "sub", "f")``."""
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_SCOPES = (*_FUNCTIONS, ast.Lambda, ast.ClassDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _BINDING = (
-    ast.Import,
-    ast.ImportFrom,
-    ast.Global,
-    ast.Nonlocal,
-    ast.NamedExpr,
-    ast.ExceptHandler,
-    ast.MatchAs,
-    ast.MatchStar,
-    ast.MatchMapping,
+    *(ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.NamedExpr, ast.ExceptHandler),
+    *(ast.MatchAs, ast.MatchStar, ast.MatchMapping),
 )
-_UNREAD = {"ctx", "type_comment", "kind", "type_params"}
-_PARTLY_READ = {"returns", "args", "format_spec"}
-# Decorators that do not look at the annotations of what they decorate.
-_BLIND = {
-    "abstractmethod",
-    "cache",
-    "cached_property",
-    "classmethod",
-    "contextmanager",
-    "lru_cache",
-    "njit",
-    "no_grad",
-    "override",
-    "property",
-    "setter",
-    "staticmethod",
-    "wraps",
+_SKIPPED_FIELDS = {"ctx", "type_comment", "kind", "type_params"}
+_SOMETIMES_SKIPPED = {"returns", "args", "format_spec"}
+# Decorators that do not read annotations.
+_IGNORE_ANNOTATIONS = {
+    *("abstractmethod", "cache", "cached_property", "classmethod", "contextmanager", "lru_cache"),
+    *("njit", "no_grad", "override", "property", "setter", "staticmethod", "wraps"),
 }
 
 
-def keeps_annotations(node: Any) -> bool:
+def _keeps_annotations(node: Any) -> bool:
     """Whether a decorator of the function `node` could read its annotations."""
-    return not all(_last_name(decorator) in _BLIND for decorator in node.decorator_list)
+    return not all(
+        _last_name(decorator) in _IGNORE_ANNOTATIONS for decorator in node.decorator_list
+    )
 
 
 def _last_name(node: ast.expr) -> str:
@@ -63,11 +58,11 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
-def normal(nodes: Iterable[ast.AST], *, in_class: bool = False) -> bytes:
-    """The normal form of `nodes`; `in_class` when they are statements of a class body."""
+def normal(nodes: Iterable[ast.AST]) -> bytes:
+    """The normal form of `nodes`."""
     out: list[str] = []
     for node in nodes:
-        _write(node, out, in_class)
+        _write(node, out, False)
     return "".join(out).encode("utf-8", "surrogatepass")
 
 
@@ -82,7 +77,12 @@ def _write(node: Any, out: list[str], in_class: bool) -> None:
     elif kind is ast.MatchSingleton:
         out.append(f"M{node.value};")
     elif kind is ast.AnnAssign and not in_class:
-        _write_assignment(node, out)
+        if node.value is not None:  # as an assignment without an annotation
+            out.append("Assign(targets=")
+            _write(node.target, out, False)
+            out.append("value=")
+            _write(node.value, out, False)
+            out.append(")")
     elif kind is ast.JoinedStr:
         out.append("f(")
         for part in _merged(node.values):
@@ -96,9 +96,9 @@ def _write_fields(node: Any, out: list[str], in_class: bool) -> None:
     kind: type[Any] = node.__class__
     out.append(f"{kind.__name__}(")
     inner = kind is ast.ClassDef or (in_class and kind not in _SCOPES)
-    for name, start in _READ.get(kind) or _fields(kind):
+    for name, start in _FIELDS.get(kind) or _fields(kind):
         child: Any = getattr(node, name, None)
-        if not child or (name in _PARTLY_READ and _is_idle(node, kind, name)):
+        if not child or (name in _SOMETIMES_SKIPPED and _has_no_effect(node, kind, name)):
             continue
         out.append(start)
         if isinstance(child, ast.AST):
@@ -111,30 +111,25 @@ def _write_fields(node: Any, out: list[str], in_class: bool) -> None:
     out.append(")")
 
 
-# The fields of each class of nodes that are read, with what goes before each.
-_READ: dict[type[Any], list[tuple[str, str]]] = {}
+# The fields of each class of nodes in the normal form, with the text before each field.
+_FIELDS: dict[type[Any], list[tuple[str, str]]] = {}
 
 
 def _fields(kind: type[Any]) -> list[tuple[str, str]]:
-    _READ[kind] = [(name, f"{name}=") for name in kind._fields if name not in _UNREAD]
-    return _READ[kind]
+    _FIELDS[kind] = [(name, f"{name}=") for name in kind._fields if name not in _SKIPPED_FIELDS]
+    return _FIELDS[kind]
 
 
-def _is_idle(node: Any, kind: type[Any], name: str) -> bool:
-    """Whether this field has no effect: some annotations, and a format that is empty."""
+def _has_no_effect(node: Any, kind: type[Any], name: str) -> bool:
+    """Whether a field has no effect: annotations that nothing reads, and an empty format."""
     if name == "returns":
-        return not keeps_annotations(node)
-    if name == "args" and kind in _FUNCTIONS and not keeps_annotations(node):
-        _strip(node.args)
+        return not _keeps_annotations(node)
+    if name == "args" and kind in FUNCTIONS and not _keeps_annotations(node):
+        for argument in _arguments(node.args):
+            argument.annotation = None  # in place: nothing else reads it
     if name == "format_spec":
         return not _merged(node.format_spec.values)
     return False
-
-
-def _strip(arguments: ast.arguments) -> None:
-    # In place: nothing else reads the annotations of such a function.
-    for argument in _arguments(arguments):
-        argument.annotation = None
 
 
 def _arguments(arguments: ast.arguments) -> list[ast.arg]:
@@ -142,17 +137,8 @@ def _arguments(arguments: ast.arguments) -> list[ast.arg]:
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *stars]
 
 
-def _write_assignment(node: ast.AnnAssign, out: list[str]) -> None:
-    if node.value is not None:
-        out.append("Assign(targets=")
-        _write(node.target, out, False)
-        out.append("value=")
-        _write(node.value, out, False)
-        out.append(")")
-
-
 def _merged(values: list[ast.expr]) -> list[str | ast.expr]:
-    """The parts of an f-string; how constants are split among nodes depends on the version."""
+    """The parts of an f-string; versions of Python split its constants in different ways."""
     parts: list[str | ast.expr] = []
     for value in values:
         if not (isinstance(value, ast.Constant) and isinstance(value.value, str)):
@@ -167,8 +153,8 @@ def _merged(values: list[ast.expr]) -> list[str | ast.expr]:
 def _constant(value: Any) -> str:
     if isinstance(value, str):
         return f"s{len(value)}:{value}"
-    shown = f"{value:x}" if type(value) is int else repr(value)
-    return f"{type(value).__name__}:{shown};"
+    text = f"{value:x}" if type(value) is int else repr(value)
+    return f"{type(value).__name__}:{text};"
 
 
 def _plain(value: Any) -> str:
@@ -177,7 +163,7 @@ def _plain(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import statement binds a name to: a module, or the attribute `name` of it."""
+    """What an import statement binds a name to: a module, or its attribute `name`."""
 
     module: str
     level: int = 0
@@ -185,11 +171,11 @@ class Imported:
 
 
 def imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Imported]]:
-    """The names that an import statement binds; ``"*"`` for all that a module has."""
+    """The names that an import statement binds; ``"*"`` for all names of a module."""
     for alias in node.names:
         if isinstance(node, ast.ImportFrom):
-            found = Imported(node.module or "", node.level or 0, alias.name)
-            yield alias.asname or alias.name, found
+            target = Imported(node.module or "", node.level or 0, alias.name)
+            yield alias.asname or alias.name, target
         elif alias.asname:
             yield alias.asname, Imported(alias.name)
         else:
@@ -198,7 +184,7 @@ def imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Imported]
 
 
 def chain_of(node: ast.AST) -> Chain | None:
-    """``m.sub.f`` as a chain; None when it does not start with a name."""
+    """``m.sub.f`` as a chain; None if it does not start with a name."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.append(node.attr)
@@ -208,8 +194,14 @@ def chain_of(node: ast.AST) -> Chain | None:
     return None
 
 
+def lines_of(node: ast.stmt) -> range:
+    """The lines of a statement, its decorators included, counted from 0."""
+    first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
+    return range(first - 1, node.end_lineno or node.lineno)
+
+
 def bound_names(nodes: Iterable[ast.AST]) -> dict[str, Imported | None]:
-    """The names that `nodes` bind in their own scope, with what an import binds them to."""
+    """The names that `nodes` bind in their own scope; the target if an import binds them."""
     names: dict[str, Imported | None] = {}
     outer: set[str] = set()
     todo = list(nodes)
@@ -217,7 +209,7 @@ def bound_names(nodes: Iterable[ast.AST]) -> dict[str, Imported | None]:
         node = todo.pop()
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names.update(imported(node))
-        elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             names.setdefault(node.name)
             continue
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -234,11 +226,11 @@ def bound_names(nodes: Iterable[ast.AST]) -> dict[str, Imported | None]:
             if isinstance(name, str) and not isinstance(node, ast.alias):
                 names.setdefault(name)  # of an except clause or a pattern
         todo.extend(ast.iter_child_nodes(node))
-    return {name: found for name, found in names.items() if name not in outer}
+    return {name: target for name, target in names.items() if name not in outer}
 
 
 class _Scope:
-    """A function, class or comprehension while it is read: what it binds, and what it uses."""
+    """The names that a function, class or comprehension binds and uses, while it is read."""
 
     __slots__ = ("is_class", "is_comprehension", "names", "outer", "used")
 
@@ -254,18 +246,18 @@ class Uses:
     """The names that a piece of code takes from outside itself.
 
     Attributes:
-        chains: from the module around it.
-        imports: from modules that it imports itself, with the attributes taken from there.
+        chains: Names of the module around it.
+        imports: Names of modules that it imports itself, with the attributes taken from them.
     """
 
     def __init__(self) -> None:
         self.chains: set[Chain] = set()
         self.imports: set[tuple[Imported, Chain]] = set()
-        # The scopes around the node that is read; the first stands for what is around them all.
+        # The scopes around the present node; the first is the module around them all.
         self._scopes = [_Scope()]
 
     def add(self, node: ast.AST, *, in_class: bool = False) -> None:
-        """Add what `node` uses; `in_class` when it is a statement of a class body."""
+        """Add what `node` uses; `in_class` if it is a statement of a class body."""
         self._visit(node, in_class)
         self.chains |= self._scopes[0].used
 
@@ -323,7 +315,7 @@ class Uses:
         scope.used.add(chain)
 
     def _bind(self, node: Any, kind: type[Any]) -> None:
-        """Note the names that a node binds other than by a name in a target."""
+        """Note the names that a node binds without a target."""
         scope = self._scopes[-1]
         if len(self._scopes) == 1:
             return
@@ -351,10 +343,11 @@ class Uses:
                 self._visit(child, True)
             self._leave()
             return
-        for child in (*getattr(node, "decorator_list", ()), *_defaults(node.args)):
+        defaults = (*node.args.defaults, *filter(None, node.args.kw_defaults))
+        for child in (*getattr(node, "decorator_list", ()), *defaults):
             self._visit(child, in_class)
         arguments = _arguments(node.args)
-        if kind is not ast.Lambda and keeps_annotations(node):
+        if kind is not ast.Lambda and _keeps_annotations(node):
             for annotation in (*(each.annotation for each in arguments), node.returns):
                 if annotation is not None:
                     self._visit(annotation, in_class)
@@ -366,30 +359,26 @@ class Uses:
         self._leave()
 
     def _leave(self) -> None:
-        """End a scope: what it uses and does not bind is used by the scope around it."""
+        """End a scope: the scope around it uses the names that it uses and does not bind."""
         scope = self._scopes.pop()
         outer = self._scopes[-1].used
         outer.update((name,) for name in scope.outer)
-        own = {name: found for name, found in scope.names.items() if name not in scope.outer}
+        own = {name: target for name, target in scope.names.items() if name not in scope.outer}
         for chain in scope.used:
             if chain[0] in own:
-                found = own[chain[0]]
-                if found is not None:
-                    self.imports.add((found, chain[1:]))
-                # A class may read a name from outside before it binds it, and what is bound in
-                # it is not seen from its methods.
+                target = own[chain[0]]
+                if target is not None:
+                    self.imports.add((target, chain[1:]))
+                # A class may read a name from outside before it binds it, and its methods do not
+                # see the names that it binds.
                 if not scope.is_class:
                     continue
             outer.add(chain)
 
 
-def _defaults(arguments: ast.arguments) -> list[ast.expr]:
-    return [*arguments.defaults, *(node for node in arguments.kw_defaults if node is not None)]
-
-
 def uses(nodes: Iterable[ast.AST], *, in_class: bool = False) -> Uses:
-    """What `nodes` take from outside; `in_class` when they are statements of a class body."""
-    found = Uses()
+    """The names that `nodes` take from outside; `in_class` for statements of a class body."""
+    used = Uses()
     for node in nodes:
-        found.add(node, in_class=in_class)
-    return found
+        used.add(node, in_class=in_class)
+    return used

@@ -1,10 +1,10 @@
-"""Values as the annotation of their field says: what two spellings of one setting have in common.
+"""Values as the annotation of their field has them, so that two spellings have one digest.
 
 - In a float field an int is the float of the same value (also in ``float | None``,
-  ``list[float]``, ``dict[str, float]``, …); an int that no float equals stays what it is. A
-  complex field takes ints and floats likewise. Where int is allowed too, an int stays an int.
-- In a field of type list a tuple is a list, and the other way round.
-- bool is never a number. Without an annotation (or Any) nothing changes: 1 and 1.0 differ.
+  ``list[float]``, ``dict[str, float]``, …); an int that no float equals stays an int. A complex
+  field takes ints and floats likewise. If int is allowed too, an int stays an int.
+- In a list field a tuple is a list, and in a tuple field a list is a tuple.
+- bool is never a number. Without an annotation (or with Any) nothing changes: 1 and 1.0 differ.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any, cast
 
 from superparams.identity.module_names import class_of
 
-__all__ = ["canonical", "hints"]
+__all__ = ["canonical", "converter", "hints"]
 
-Convert = Callable[[Any], Any]
+_Converter = Callable[[Any], Any]
 _LISTS = (list, collections.abc.MutableSequence)
 _TUPLES = (tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _SETS = (set, frozenset, collections.abc.Set, collections.abc.MutableSet)
@@ -33,19 +33,19 @@ _WRAPPERS = (typing.Annotated, typing.Final, typing.ClassVar, dataclasses.InitVa
 
 
 def canonical(value: Any, annotation: Any) -> Any:
-    """`value` as a field annotated `annotation` holds it; `value` itself when nothing changes.
+    """`value` as a field with this annotation has it; `value` itself if nothing changes.
 
     Args:
-        value: any value; it is never changed in place.
-        annotation: a type as ``typing.get_type_hints`` gives it. A text (of a module with ``from
-            __future__ import annotations``) is understood as far as it names builtin types.
+        value: Any value; it is never changed in place.
+        annotation: A type, as ``typing.get_type_hints`` returns it. A text (of a module with ``from
+            __future__ import annotations``) counts as far as it names builtin types.
     """
     convert = converter(annotation)
     return value if convert is None else convert(value)
 
 
 def hints(kind: type[Any]) -> dict[str, Any]:
-    """The annotations of the attributes of a class, resolved where they can be."""
+    """The annotations of the attributes of a class, resolved if possible."""
     return _hints(cast("Hashable", kind))
 
 
@@ -53,30 +53,27 @@ def hints(kind: type[Any]) -> dict[str, Any]:
 def _hints(kind: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind)
-    except Exception:  # a name known to type checkers only, or anything at all
+    except Exception:  # a name that only type checkers know, or any other failure
         return dict(getattr(kind, "__annotations__", {}))
 
 
-def converter(annotation: Any) -> Convert | None:
-    """What makes values canonical for `annotation`; None when they all are."""
+def converter(annotation: Any) -> _Converter | None:
+    """The function that makes values canonical for `annotation`; None if nothing changes."""
+    # list[int | float] equals list[float | int], and typing takes Literal[1] for Literal[True]: the
+    # text distinguishes them.
+    spelling = "" if isinstance(annotation, type) else repr(annotation)
     try:
-        return _cached(annotation, _spelling(annotation))
+        return _cached_converter(annotation, spelling)
     except TypeError:  # not hashable
-        return _build(annotation)
-
-
-def _spelling(annotation: Any) -> str:
-    # list[int | float] equals list[float | int], and typing interns Literal[1] with
-    # Literal[True]: the text keeps apart what equality does not.
-    return "" if isinstance(annotation, type) else repr(annotation)
+        return _new_converter(annotation)
 
 
 @functools.lru_cache(maxsize=4096)
-def _cached(annotation: Any, spelling: str) -> Convert | None:
-    return _build(annotation)
+def _cached_converter(annotation: Any, spelling: str) -> _Converter | None:
+    return _new_converter(annotation)
 
 
-def _build(annotation: Any) -> Convert | None:
+def _new_converter(annotation: Any) -> _Converter | None:
     annotation = _bare(annotation)
     if annotation is float:
         return _to_float
@@ -85,25 +82,31 @@ def _build(annotation: Any) -> Convert | None:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return _union(arguments)
-    kind = origin or annotation
+    kind: Any = origin or annotation
     if kind in _DICTS:
-        return _mapping(*arguments) if len(arguments) == 2 else None
-    if kind is tuple:
-        return _tuple(arguments)
-    if kind in _LISTS or kind in _TUPLES:
-        return _sequence(list if kind in _LISTS else tuple, kind, arguments)
-    return _set(arguments) if kind in _SETS else None
+        return _dict(*arguments) if len(arguments) == 2 else None
+    if kind is tuple and arguments and arguments[-1] is not Ellipsis:
+        return _fixed_tuple(arguments)
+    if kind not in (*_LISTS, *_TUPLES, *_SETS):
+        return None
+    item = converter(arguments[0]) if arguments else None
+    if kind in (list, tuple):
+        return _sequence(item, kind)
+    if item is None:
+        return None
+    # Sequence[float] and the like allow lists and tuples: only the items change.
+    return _set(item) if kind in _SETS else _sequence(item, None)
 
 
 def _bare(annotation: Any) -> Any:
-    """`annotation` without what says nothing about the value: Annotated, Final, aliases, …"""
+    """`annotation` without Annotated, Final, aliases and the like."""
     while True:
         if isinstance(annotation, typing.ForwardRef):
-            annotation = _of_text(annotation.__forward_arg__)
+            annotation = _evaluated(annotation.__forward_arg__)
         elif isinstance(annotation, str):
-            annotation = _of_text(annotation)
+            annotation = _evaluated(annotation)
         elif isinstance(annotation, dataclasses.InitVar):
-            annotation = cast(Any, annotation).type
+            annotation = cast("Any", annotation).type
         elif typing.get_origin(annotation) in _WRAPPERS:
             annotation = typing.get_args(annotation)[0]
         elif hasattr(annotation, "__supertype__"):  # NewType
@@ -116,15 +119,15 @@ def _bare(annotation: Any) -> Any:
             return annotation
 
 
-def _of_text(annotation: str) -> Any:
+def _evaluated(annotation: str) -> Any:
     names = {**vars(typing), **vars(collections.abc), "typing": typing, "collections": collections}
     try:
         return eval(annotation, names)
-    except Exception:  # names of the user's own module: nothing is known about them here
+    except Exception:  # a name of the user's module, which is not known here
         return Any
 
 
-def _is_int(value: Any) -> bool:
+def _is_int(value: object) -> bool:
     if type(value) is int:
         return True
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, enum.Enum))
@@ -145,27 +148,28 @@ def _to_complex(value: Any) -> Any:
     return complex(number) if isinstance(number, float) else value
 
 
-def _union(arguments: tuple[Any, ...]) -> Convert | None:
-    bare = [_bare(argument) for argument in arguments]
-    # Any and object take everything as it is.
-    if Any in bare or object in bare:
+def _union(arguments: tuple[Any, ...]) -> _Converter | None:
+    members = [_bare(argument) for argument in arguments]
+    if Any in members or object in members:
         return None
-    members = [convert for convert in map(converter, bare) if convert is not None]
-    kinds = tuple(kind for kind in map(_kind, bare) if kind is not None)
-    as_they_are = tuple(k for k in kinds if k not in (float, complex) and _can_be_asked(k))
+    converters = [convert for convert in map(converter, members) if convert is not None]
+    kinds = tuple(kind for kind in map(_kind, members) if kind is not None)
+    unchanged = tuple(k for k in kinds if k not in (float, complex) and _is_checkable(k))
 
     def convert(value: Any) -> Any:
         if _is_int(value) and int in kinds:
             return value
-        fitting = _member(value, bare)
-        if fitting is not None:
-            return canonical(value, fitting)
-        if isinstance(value, as_they_are):
+        kind = class_of(value)
+        if kind in (list, tuple, dict, set, frozenset):
+            member = next((member for member in members if _kind(member) is kind), None)
+            if member is not None:
+                return canonical(value, member)
+        if isinstance(value, unchanged):
             return value
-        changed = (member(value) for member in members)
+        changed = (convert(value) for convert in converters)
         return next((new for new in changed if new is not value), value)
 
-    return convert if members else None
+    return convert if converters else None
 
 
 def _kind(annotation: Any) -> type[Any] | None:
@@ -173,8 +177,8 @@ def _kind(annotation: Any) -> type[Any] | None:
     return kind if isinstance(kind, type) else None
 
 
-def _can_be_asked(kind: type[Any]) -> bool:
-    """Whether ``isinstance`` takes it: a TypedDict and most protocols refuse."""
+def _is_checkable(kind: type[Any]) -> bool:
+    """Whether ``isinstance`` takes a class: a TypedDict and most protocols refuse."""
     try:
         isinstance(None, kind)
     except TypeError:
@@ -182,39 +186,21 @@ def _can_be_asked(kind: type[Any]) -> bool:
     return True
 
 
-def _member(value: Any, members: list[Any]) -> Any:
-    """The member of a union that is exactly the class of a container `value`."""
-    kind = class_of(value)
-    if kind not in (list, tuple, dict, set, frozenset):
-        return None
-    return next((member for member in members if _kind(member) is kind), None)
-
-
-def _all(convert: Convert | None, values: Any) -> list[Any]:
+def _all(convert: _Converter | None, values: Any) -> list[Any]:
     return list(values) if convert is None else [convert(item) for item in values]
 
 
-def _sequence(kind: type[Any], declared: Any, arguments: tuple[Any, ...]) -> Convert | None:
-    item = converter(arguments[0]) if arguments else None
-    # Sequence[float] and the like say nothing on lists against tuples: only the items change.
-    fixed = declared in (list, tuple)
-    if not fixed and item is None:
-        return None
-
+def _sequence(item: _Converter | None, kind: type[Any] | None) -> _Converter:
     def convert(value: Any) -> Any:
         if type(value) not in (list, tuple):
             return value
-        wanted = kind if fixed else class_of(value)
-        if item is None and type(value) is wanted:
-            return value
-        return wanted(_all(item, value))
+        wanted = kind or class_of(value)
+        return value if item is None and type(value) is wanted else wanted(_all(item, value))
 
     return convert
 
 
-def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
-    if not arguments or arguments[-1] is Ellipsis:
-        return _sequence(tuple, tuple, arguments[:1])
+def _fixed_tuple(arguments: tuple[Any, ...]) -> _Converter:
     items = [converter(argument) for argument in arguments]
 
     def convert(value: Any) -> Any:
@@ -228,14 +214,11 @@ def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
     return convert
 
 
-def _set(arguments: tuple[Any, ...]) -> Convert | None:
-    item = converter(arguments[0]) if arguments else None
-    if item is None:
-        return None
+def _set(item: _Converter) -> _Converter:
     return lambda value: type(value)(map(item, value)) if type(value) in (set, frozenset) else value
 
 
-def _mapping(key: Any, item: Any) -> Convert | None:
+def _dict(key: Any, item: Any) -> _Converter | None:
     keys, items = converter(key), converter(item)
     if keys is None and items is None:
         return None

@@ -1,4 +1,4 @@
-"""Which encoder a class has: found once a class, by what the class is."""
+"""Finds the encoder of a class: that of its library, of what it is, or of any object."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import dataclasses
 import datetime
 import enum
 import functools
-import importlib
 import io
 import pathlib
+import pickle
 import re
 import sys
 import types
@@ -18,6 +18,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
+from superparams.adapters.libraries import adapter_for
 from superparams.identity.digests.canonical import canonical, hints
 from superparams.identity.digests.encoding import (
     Encoder,
@@ -31,13 +32,13 @@ from superparams.identity.digests.encoding import (
     encode_set,
     encoder,
     pack,
+    show,
     text,
 )
-from superparams.identity.digests.object_state import encode_object
 from superparams.identity.module_names import (
+    LOCAL,
     class_name,
     class_of,
-    library_of,
     module_name,
     object_name,
 )
@@ -45,36 +46,20 @@ from superparams.space.groups import FIELDS
 
 __all__ = ["find_encoder"]
 
-# The modules that know the classes of a library; loaded for a value of the library only.
-_LIBRARIES = {
-    "numpy": "superparams.identity.digests.array_contents",
-    "scipy": "superparams.identity.digests.array_contents",
-    "torch": "superparams.identity.digests.array_contents",
-    "pandas": "superparams.identity.digests.table_contents",
-    "polars": "superparams.identity.digests.table_contents",
-    "pyarrow": "superparams.identity.digests.table_contents",
-}
+# Attributes that are no content: the version of scikit-learn, and which fields of a pydantic model
+# were set explicitly.
+_VOLATILE = {"_sklearn_version", "__pydantic_fields_set__"}
 
 
 def find_encoder(kind: type[Any]) -> Encoder:
     """The encoder for values of the class `kind`."""
-    found = _of_library(kind)
-    if found is not None:
-        return found
+    adapter = adapter_for(kind)
+    if adapter is not None and adapter.digest is not None:
+        return adapter.digest
     for test, function in _TRAITS:
         if test(kind):
             return function
-    return encode_object
-
-
-def _of_library(kind: type[Any]) -> Encoder | None:
-    for parent in kind.__mro__:
-        module = _LIBRARIES.get(library_of(parent))
-        if module is not None:
-            found: Encoder | None = importlib.import_module(module).find_encoder(kind)
-            if found is not None:
-                return found
-    return None
+    return _object
 
 
 def _class_text(value: Any) -> bytes:
@@ -99,11 +84,11 @@ def _zone(value: datetime.tzinfo, walk: Walk) -> bytes:
     if isinstance(value, datetime.timezone) and offset is not None:
         return pack("timezone", _duration(offset, walk))
     key = getattr(value, "key", None)
-    return pack("zone", text(key)) if isinstance(key, str) else encode_object(value, walk)
+    return pack("zone", text(key)) if isinstance(key, str) else _object(value, walk)
 
 
-def _by_text(tag: str, show: Callable[[Any], str] = str) -> Encoder:
-    return lambda value, walk: pack(tag, text(show(value)))
+def _by_text(tag: str, to_text: Callable[[Any], str] = str) -> Encoder:
+    return lambda value, walk: pack(tag, text(to_text(value)))
 
 
 def _enum(value: enum.Enum, walk: Walk) -> bytes:
@@ -198,8 +183,8 @@ def _is_record(kind: type[Any]) -> bool:
     return hasattr(kind, "__attrs_attrs__") or dataclasses.is_dataclass(kind)
 
 
-def _given(value: Any) -> Iterator[tuple[str, Any]]:
-    """The fields of an instance of a dataclass or attrs class, each as its annotation says."""
+def _field_values(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of an instance of a dataclass or attrs class, with canonical values."""
     kind = class_of(value)
     declared = getattr(kind, "__attrs_attrs__", None) or dataclasses.fields(kind)
     annotations = hints(kind)
@@ -211,7 +196,7 @@ def _given(value: Any) -> Iterator[tuple[str, Any]]:
 
 @compound
 def _record(value: Any, walk: Walk) -> bytes:
-    return pack("record", _class_text(value), encode_fields(_given(value), walk))
+    return pack("record", _class_text(value), encode_fields(_field_values(value), walk))
 
 
 @compound
@@ -234,6 +219,67 @@ def _params(value: Any, walk: Walk) -> bytes:
     return pack("params", _class_text(value), encode_fields(fields, walk))
 
 
+@compound
+def _object(value: Any, walk: Walk) -> bytes:
+    """An object by its class and its state (attributes, items), as ``__reduce_ex__`` returns them.
+
+    An object counts by its name if a module binds this name to it, as for ``functools.lru_cache``.
+
+    Raises:
+        Unstable: If it cannot be pickled, or its class was made inside a function.
+    """
+    name = object_name(value)
+    if name is not None:
+        return pack("object", text(name))
+    kind = class_of(value)
+    if LOCAL in kind.__qualname__:
+        raise Unstable(value, f"its class {kind.__qualname__} has no name to import it by")
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception as error:
+        raise Unstable(value, str(error) or "its state cannot be read") from error
+    if isinstance(reduced, str):
+        return pack("object", text(f"{_module_of(value, reduced)}:{reduced}"))
+    if not isinstance(cast("object", reduced), tuple):
+        raise Unstable(value, f"its __reduce__ gives no tuple, but {show(reduced)}")
+    return _encode_reduced(reduced, walk)
+
+
+def _module_of(value: Any, name: str) -> str:
+    # The type stubs do not have it, but pickle has had it since Python 2, and cloudpickle uses it.
+    return module_name(pickle.whichmodule(value, name))  # type: ignore[attr-defined]
+
+
+def _encode_reduced(reduced: tuple[Any, ...], walk: Walk) -> bytes:
+    padded: tuple[Any, ...] = (*reduced, None, None, None)
+    function, arguments, state, items, pairs = padded[:5]
+    attributes = _attributes(state)
+    return pack(
+        "object",
+        walk.encode(function),
+        *encode_items(arguments, walk),
+        walk.encode(state) if attributes is None else encode_fields(attributes.items(), walk),
+        pack("items", *encode_items(items or (), walk)),
+        pack("pairs", *sorted(walk.encode(key) + walk.encode(item) for key, item in pairs or ())),
+    )
+
+
+def _attributes(state: Any) -> dict[str, Any] | None:
+    """The attributes in a state by name, those in slots included; None if it is another state."""
+    if state is None:
+        return {}
+    is_pair = class_of(state) is tuple and len(state) == 2
+    parts: tuple[Any, ...] = state if is_pair else (state,)
+    if not all(part is None or isinstance(part, Mapping) for part in parts):
+        return None
+    attributes: dict[Any, Any] = {}
+    for part in parts:
+        attributes.update(part or {})
+    if not all(isinstance(name, str) for name in attributes):
+        return None
+    return {name: item for name, item in attributes.items() if name not in _VOLATILE}
+
+
 def _refuse(reason: str) -> Encoder:
     def refuse(value: Any, walk: Walk) -> NoReturn:
         raise Unstable(value, reason)
@@ -253,7 +299,7 @@ def _is(*kinds: type[Any]) -> Callable[[type[Any]], bool]:
 
 
 def _is_of(module: str, name: str) -> Callable[[type[Any]], bool]:
-    """As `_is`, for a class whose module need not be loaded as long as nothing is of this class."""
+    """As `_is`, for a class of a module that may not be loaded: then no value is of this class."""
 
     def fits(kind: type[Any]) -> bool:
         cls = getattr(sys.modules.get(module), name, None)
@@ -262,14 +308,14 @@ def _is_of(module: str, name: str) -> Callable[[type[Any]], bool]:
     return fits
 
 
-_FLEETING = (
+_RUNNING = (
     types.CoroutineType,
     types.FrameType,
     types.TracebackType,
     types.AsyncGeneratorType,
 )
 
-# The first trait that fits decides: a date is also what a datetime is, an IntEnum an int.
+# The first trait that fits decides: a datetime is a date as well, an IntEnum an int.
 _TRAITS: list[tuple[Callable[[type[Any]], bool], Encoder]] = [
     (lambda kind: hasattr(kind, FIELDS), _params),
     (_is(enum.Enum), _enum),
@@ -294,6 +340,6 @@ _TRAITS: list[tuple[Callable[[type[Any]], bool], Encoder]] = [
     (_is_record, _record),
     (lambda kind: hasattr(kind, "_fields") and issubclass(kind, tuple), _namedtuple),
     (_is(io.IOBase), _refuse("an open file is a place to read from, not content")),
-    (_is(*_FLEETING), _refuse("it is a part of running code, not content")),
+    (_is(*_RUNNING), _refuse("it is a part of running code, not content")),
     (lambda kind: hasattr(kind, "__next__"), _refuse("an iterator is used up by reading it")),
 ]

@@ -7,13 +7,13 @@ Every encoding is self-delimiting, so that ``["ab", "c"]`` and ``["a", "bc"]`` d
   lists and tuples. ``0.0`` and ``-0.0`` are the same, and all NaN are.
 - Dicts and sets have no order; ``set`` and ``frozenset`` are the same, as are ``bytes``,
   ``bytearray`` and a ``memoryview`` of bytes. An ``OrderedDict`` keeps its order.
-- numpy scalars are the Python value they hold (``np.float32(0.1)`` is 0.10000000149011612).
-- Enum members, functions and classes are known by name; so are importable modules.
-- Other objects are their class and their state, as pickle sees it; fields of dataclasses, attrs
+- numpy scalars are Python values (``np.float32(0.1)`` is 0.10000000149011612).
+- Enum members, functions, classes and importable modules are their names.
+- Other objects are their class and their state, as pickle takes it; fields of dataclasses, attrs
   classes and groups of fields have no order.
 
-Encodings above `SHORT` bytes are replaced by their hash. That bounds the memory, and with the
-memory of what was seen makes a value that holds one part many times cost that part once.
+A hash replaces an encoding of more than `SHORT` bytes, which bounds the memory. A `Walk` remembers
+these, so a part that a value contains many times is encoded once.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
-from superparams.identity.digests.buffers import buffer_digest
+from superparams.adapters.libraries import library_of
+from superparams.identity.digests.buffers import LEAF, buffer_digest, leaves_digest
+from superparams.identity.module_names import class_name
 
 __all__ = [
     "Encoder",
@@ -41,7 +43,11 @@ SHORT = 256
 
 
 class Unstable(Exception):
-    """Raised on the way down by a value without stable content; `trail` grows on the way up."""
+    """A value has no stable content.
+
+    Attributes:
+        trail: The path from the outermost value to this one, such as ``.layers[0]``.
+    """
 
     def __init__(self, value: object, reason: str) -> None:
         super().__init__(reason)
@@ -50,34 +56,85 @@ class Unstable(Exception):
         self.trail = ""
 
     def within(self, step: str) -> None:
-        """Remember that the value was found at `step` of what holds it."""
+        """Add a step to the beginning of the trail."""
         self.trail = step + self.trail
 
 
-class Walk:
-    """One pass over a value: which parts are open (to find cycles), and which were encoded."""
+def text(value: str) -> bytes:
+    """The encoding of a string; lone surrogates have one too."""
+    data = value.encode("utf-8", "surrogatepass")
+    return b"s%x:%b" % (len(data), data)
 
-    __slots__ = ("known", "open")
+
+def pack(tag: str, *parts: bytes) -> bytes:
+    """The encoding of a value of the kind `tag` from its encoded `parts`."""
+    return b"@%b%x:%b" % (text(tag), len(parts), b"".join(parts))
+
+
+class Walk:
+    """One pass over a value.
+
+    Attributes:
+        open: The ids of the values around the present one, to find cycles.
+        encoded: Each long encoding with its value, by the id of the value, which lives as long.
+    """
+
+    __slots__ = ("encoded", "open")
 
     def __init__(self) -> None:
         self.open: set[int] = set()
-        # The part is kept with its encoding: while it lives, nothing else can have its id.
-        self.known: dict[int, tuple[object, bytes]] = {}
+        self.encoded: dict[int, tuple[object, bytes]] = {}
 
     def encode(self, value: object) -> bytes:
         """The encoding of `value`."""
         kind = type(value)
-        found = _ENCODERS.get(kind)
-        if found is None:
-            found = _ENCODERS[kind] = next(find(kind) for find in finders)
-        return found(value, self)
+        encode = _ENCODERS.get(kind)
+        if encode is None:
+            encode = _ENCODERS[kind] = next(find(kind) for find in finders)
+        return encode(value, self)
+
+    # What adapters make encodings with: see `superparams.adapters.adapter.Digests`.
+
+    short: ClassVar[int] = SHORT
+
+    def items(self, values: Iterable[Any]) -> list[bytes]:
+        """The encodings of `values` in their order."""
+        return encode_items(values, self)
+
+    text = staticmethod(text)
+    pack = staticmethod(pack)
+
+    def elements(self, count: int, size: int, part: Callable[[int, int], Any]) -> bytes:
+        """The encoding of `count` elements of `size` bytes: those of the bytes, by their hash.
+
+        Args:
+            count: The number of elements.
+            size: The bytes of an element.
+            part: ``part(start, stop)`` returns a contiguous buffer of the elements [start, stop).
+        """
+        items = max(1, LEAF // size)
+        hashed = leaves_digest(lambda i: part(i * items, (i + 1) * items), -(-count // items))
+        return b"B%x:%b" % (count * size, hashed)
+
+    def whole(self, value: object, encode: Encoder) -> bytes:
+        """``encode(value, self)``, guarded and shortened as by `compound`."""
+        return compound(encode)(value, self)
+
+    def class_name(self, value: object, library: str | None = None) -> str:
+        """The name of the class of a value; classes of `library` count without their module."""
+        kind = type(value)
+        return f"{library}.{kind.__name__}" if library_of(kind) == library else class_name(kind)
+
+    def unstable(self, value: object, reason: str) -> Unstable:
+        """The error for a value without stable content."""
+        return Unstable(value, reason)
 
 
 Encoder = Callable[[Any, Walk], bytes]
 _ENCODERS: dict[type[Any], Encoder] = {}
 
 finders: list[Callable[[type[Any]], Encoder]] = []
-"""What finds the encoder of a class that has none of its own here (see `lookup`)."""
+"""Functions that find the encoder of a class without one here (see `find_encoder`)."""
 
 
 def encoder(*kinds: type[Any]) -> Callable[[Encoder], Encoder]:
@@ -91,13 +148,13 @@ def encoder(*kinds: type[Any]) -> Callable[[Encoder], Encoder]:
 
 
 def compound(function: Encoder) -> Encoder:
-    """Guard the encoder of what holds other values against cycles, and shorten its encodings."""
+    """Guard the encoder of a container against cycles, and shorten its encodings."""
 
     def encode(value: Any, walk: Walk) -> bytes:
         mark = id(value)
-        known = walk.known.get(mark)
-        if known is not None:
-            return known[1]
+        entry = walk.encoded.get(mark)
+        if entry is not None:
+            return entry[1]
         if mark in walk.open:
             raise Unstable(value, "it contains itself")
         walk.open.add(mark)
@@ -107,30 +164,19 @@ def compound(function: Encoder) -> Encoder:
             walk.open.discard(mark)
         if len(body) > SHORT:
             body = b"#" + blake2b(body, digest_size=32).digest()
-            walk.known[mark] = (value, body)
+            walk.encoded[mark] = (value, body)
         return body
 
     return encode
 
 
-def text(value: str) -> bytes:
-    """The encoding of a string; lone surrogates have one too."""
-    data = value.encode("utf-8", "surrogatepass")
-    return b"s%x:%b" % (len(data), data)
-
-
-def pack(tag: str, *parts: bytes) -> bytes:
-    """The encoding of a value of the kind `tag` that is made of encoded `parts`."""
-    return b"@%b%x:%b" % (text(tag), len(parts), b"".join(parts))
-
-
 def show(value: object) -> str:
-    """`value` in at most about 100 characters, for messages."""
+    """A value and its class in about 100 characters, for messages."""
     try:
-        shown = reprlib.repr(value)
+        short = reprlib.repr(value)
     except Exception:
-        shown = object.__repr__(value)
-    return f"{shown[:100]} ({type(value).__name__})"
+        short = object.__repr__(value)
+    return f"{short[:100]} ({type(value).__name__})"
 
 
 def encode_items(values: Iterable[Any], walk: Walk) -> list[bytes]:
@@ -184,7 +230,7 @@ def encode_bool(value: bool, walk: Walk) -> bytes:
 
 @encoder(int)
 def encode_int(value: int, walk: Walk) -> bytes:
-    """An integer of any size (hexadecimal: Python bounds the length of decimal texts)."""
+    """An integer of any size (hexadecimal, since Python limits the length of decimal texts)."""
     return b"i%x;" % value
 
 
@@ -213,7 +259,7 @@ def encode_str(value: str, walk: Walk) -> bytes:
 
 @encoder(bytes, bytearray)
 def encode_bytes(value: bytes | bytearray | memoryview, walk: Walk) -> bytes:
-    """Bytes, by their hash when they are many."""
+    """Bytes; by their hash if they are many."""
     if len(value) <= SHORT:
         return b"b%x:%b" % (len(value), bytes(value))
     return b"B%x:%b" % (len(value), buffer_digest(value))

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from superparams.adapters.content import items_of
+from superparams.adapters.numpy_library import array_cell
 from superparams.outcomes.arrow.cell_arrays import (
     KIND,
     common_tag,
@@ -49,24 +50,18 @@ from superparams.outcomes.arrow.cells import (
     timedelta_cell,
 )
 from superparams.outcomes.arrow.container_cells import (
+    CELLS,
+    adapter_cell,
     as_text,
     flatten,
+    has_adapter_cell,
     is_array,
     list_cell,
     mapping_cell,
     set_cell,
     to_json,
 )
-from superparams.outcomes.arrow.library_cells import (
-    array_cell,
-    arrow_cell,
-    flat_array,
-    is_arrow,
-    is_numpy_scalar,
-    is_pandas_time,
-    numpy_scalar,
-    pandas_time,
-)
+from superparams.outcomes.arrow.flat_arrays import flat_array
 
 __all__ = [
     "KIND",
@@ -100,6 +95,11 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, named) and "<" not in getattr(value, "__qualname__", "<")
 
 
+def _is_arrow(value: Any) -> bool:
+    """Whether a value of any library speaks Arrow's C interface."""
+    return hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__")
+
+
 EXACT.update(
     {
         type(None): lambda _: NULL,
@@ -121,8 +121,7 @@ EXACT.update(
 # np.float64 is also a float.
 _RULES: list[tuple[Callable[[Any], bool], Callable[[Any], Cell]]] = [
     (_is_a(enum.Enum), lambda value: text(str(value.name or value.value), "enum")),
-    (is_pandas_time, pandas_time),
-    (is_numpy_scalar, numpy_scalar),
+    (has_adapter_cell, adapter_cell),
     (_is_a(pathlib.PurePath), lambda value: text(str(value), "path")),
     (_is_a(uuid.UUID), lambda value: text(str(value), "uuid")),
     (_is_named, name_cell),
@@ -139,8 +138,8 @@ _RULES: list[tuple[Callable[[Any], bool], Callable[[Any], Cell]]] = [
     (_is_a(dt.time), time_cell),
     (_is_a(dt.timedelta), timedelta_cell),
     (_is_a(decimal.Decimal), decimal_cell),
-    (is_array, array_cell),
-    (is_arrow, arrow_cell),
+    (is_array, lambda value: array_cell(value, CELLS)),
+    (_is_arrow, CELLS.arrow),
     (_is_a(Set), set_cell),
     (_is_a(list, tuple), list_cell),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate
@@ -10,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from superparams.adapters.libraries import adapter_for
 from superparams.outcomes.arrow.cells import FLOAT64, INT64, NULL, Cell
 
 KIND = b"superparams.kind"  # field metadata: what the text of a column was before it became text
@@ -35,11 +35,13 @@ def simple_type(values: Sequence[Any]) -> pa.DataType | None:
 
 
 def _simple(kind: type) -> pa.DataType | None:
-    if kind not in SIMPLE and kind.__module__ == "numpy":
-        numpy = sys.modules["numpy"]
-        if issubclass(kind, numpy.generic) and numpy.dtype(kind).char in "?bhilqBHILQfd":
-            SIMPLE[kind] = pa.from_numpy_dtype(numpy.dtype(kind))
-    return SIMPLE.get(kind)
+    found = SIMPLE.get(kind)
+    adapter = adapter_for(kind) if found is None else None
+    if adapter is not None and adapter.column_type is not None:
+        found = adapter.column_type(kind)
+        if found is not None:
+            SIMPLE[kind] = found
+    return found
 
 
 def common_tag(cells: Sequence[Cell]) -> tuple[pa.DataType, str | None] | None:

@@ -7,14 +7,21 @@ import decimal
 import enum
 import fractions
 import json
-from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, Final
 
 import pyarrow as pa
 
 from superparams.adapters.content import items_of
-from superparams.outcomes.arrow.cell_arrays import common_tag, simple_type
-from superparams.outcomes.arrow.cells import INT64, TEXT, Cell, cell, safe_repr, text
+from superparams.adapters.libraries import adapter_of
+from superparams.outcomes.arrow.cell_arrays import (
+    common_tag,
+    make_array,
+    make_field,
+    simple_type,
+)
+from superparams.outcomes.arrow.cells import EXACT, INT64, NULL, TEXT, Cell, cell, safe_repr, text
+from superparams.outcomes.arrow.flat_arrays import flat_array
 
 # ---- containers
 
@@ -73,6 +80,71 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     while f"{name}~{number}" in taken:
         number += 1
     return f"{name}~{number}"
+
+
+# ---- what adapters make cells with: see `superparams.adapters.adapter.TableCells`
+
+
+class AdapterCells:
+    """Makes the cells and columns that the adapter of a library asks for."""
+
+    null = NULL
+
+    def any(self, value: Any) -> Cell:
+        """The cell of a value of any kind."""
+        return cell(value)
+
+    def plain(self, arrow_type: Any, value: Any) -> Cell:
+        """The cell of a value that ``pyarrow.array`` takes for this type."""
+        return Cell(arrow_type, None, value)
+
+    def text(self, value: str, kind: str | None = None) -> Cell:
+        """The cell of a text; `kind` says what the text was."""
+        return text(value, kind)
+
+    def items(self, values: Iterable[Any]) -> Cell:
+        """The cell of a list."""
+        return list_cell(values)
+
+    def arrow(self, value: Any) -> Cell:
+        """The cell of a value with Arrow's C interface, as a list."""
+        is_stream = hasattr(value, "__arrow_c_stream__")
+        whole = pa.chunked_array(value if is_stream else [pa.array(value)])
+        return list_cell(flat_array(whole).to_pylist())
+
+    def column(self, values: Sequence[Any]) -> tuple[pa.Array, str | None]:
+        """An Arrow array of values, as JSON text if they have no one type."""
+        cells = [cell(value) for value in values]
+        tag = common_tag(cells)
+        if tag is None:
+            cells = [NULL if value is None else as_text(value) for value in values]
+            tag = pa.string(), "json"
+        return make_array([one.value for one in cells], tag[0]), tag[1]
+
+    def table(self, names: Sequence[str], columns: Sequence[tuple[Any, str | None]]) -> pa.Table:
+        """An Arrow table of such columns."""
+        pairs = zip(names, columns, strict=True)
+        fields = [make_field(name, array.type, kind) for name, (array, kind) in pairs]
+        return pa.Table.from_arrays([array for array, _ in columns], schema=pa.schema(fields))
+
+
+CELLS: Final = AdapterCells()
+
+
+def has_adapter_cell(value: Any) -> bool:
+    """Whether an adapter makes the cell of a value."""
+    adapter = adapter_of(value)
+    return adapter is not None and adapter.cell is not None
+
+
+def adapter_cell(value: Any) -> Cell:
+    """The cell that the adapter of a value makes; the adapter is looked up once a class."""
+    adapter = adapter_of(value)
+    make = None if adapter is None else adapter.cell
+    assert make is not None
+    EXACT[value.__class__] = lambda other: make(other, CELLS)
+    made: Cell = make(value, CELLS)
+    return made
 
 
 # ---- JSON text, for what has no one type

@@ -6,10 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from superparams.outcomes.arrow.cell_arrays import common_tag, make_array, make_field
-from superparams.outcomes.arrow.cells import NULL, cell
-from superparams.outcomes.arrow.container_cells import as_text
-from superparams.outcomes.arrow.library_cells import flat_array
+from superparams.adapters.libraries import adapter_of
+from superparams.outcomes.arrow.container_cells import CELLS
+from superparams.outcomes.arrow.flat_arrays import flat_array
 
 
 def copied_table(frame: Any) -> pa.Table:
@@ -32,38 +31,14 @@ def copied_table(frame: Any) -> pa.Table:
         return reader.read_all()
 
 
-def table_of(result: Any) -> pa.Table:
-    """A frame as a table, which may share its memory."""
-    try:
-        return pa.table(result)
-    except (ValueError, TypeError, NotImplementedError):
-        if not hasattr(result, "to_dict") or not hasattr(result, "columns"):
-            raise
-        return _mixed_table(result)
+def table_of(frame: Any) -> pa.Table:
+    """A frame as a table, which may share its memory.
 
-
-def _mixed_table(result: Any) -> pa.Table:
-    """A pandas frame with columns of mixed objects.
-
-    Those become text as in a dict, value by value.
+    Args:
+        frame: Anything with ``__arrow_c_stream__``.
     """
-    names = [str(name) for name in result.columns]
-    columns = [_frame_column(result.iloc[:, place]) for place in range(len(names))]
-    fields = [
-        make_field(name, array.type, kind)
-        for name, (array, kind) in zip(names, columns, strict=True)
-    ]
-    return pa.Table.from_arrays([array for array, _ in columns], schema=pa.schema(fields))
-
-
-def _frame_column(column: Any) -> tuple[pa.Array, str | None]:
-    try:
-        return pa.chunked_array(column), None
-    except (ValueError, TypeError, NotImplementedError):
-        values = column.tolist()
-        cells = [cell(value) for value in values]
-        tag = common_tag(cells)
-        if tag is None:
-            cells = [NULL if value is None else as_text(value) for value in values]
-            tag = pa.string(), "json"
-        return make_array([one.value for one in cells], tag[0]), tag[1]
+    adapter = adapter_of(frame)
+    if adapter is None or adapter.table is None:
+        return pa.table(frame)
+    made: pa.Table = adapter.table(frame, CELLS)
+    return made

@@ -1,8 +1,8 @@
-"""Reading a ledger.
+"""Reads a ledger.
 
-Every message is verified, damage is left out and told, nothing is unpickled. Each batch has all
-columns of outcomes: those that an older superparams did not write have their default. A ledger of a
-newer superparams is refused.
+Every message is verified, damage is left out with a warning, and nothing is unpickled. Each batch
+has all columns of outcomes: those that an older superparams did not write have their default. A
+ledger of a newer superparams is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 
@@ -39,9 +39,9 @@ MARK = b"\xff\xff\xff\xff"  # begins every message
 END = MARK + b"\0\0\0\0"  # and ends a stream
 _CHUNK = 1 << 20
 _NUMBER = re.compile("[0-9]{1,18}")
-# A mark, and a length that may be one. Looked ahead for, since marks may overlap.
+# A mark, and a length that is possible. A lookahead, since marks may overlap.
 _BEGINNING = re.compile(rb"(?=\xff{4}...[\x00-\x10])", re.DOTALL)
-_PATIENCE = 16  # times that the bytes of a file are read in search of what is intact
+_MOST_READS = 16  # times that the bytes of a file are read in search of intact messages
 _STAMPED = re.compile(rb"crc32=([0-9a-f]{8}) seq=([0-9]{12})")
 
 
@@ -66,15 +66,16 @@ class Entry(NamedTuple):
 
 
 def ledger_files(folder: Path) -> list[Path]:
-    """The files of a ledger, in the order in which they were begun."""
-    found = [path for path in folder.glob("*.arrows") if _is_ours(path) and is_plain(path)]
-    return sorted(found, key=lambda path: int(path.stem))
+    """The files of a ledger, in the order in which they were created."""
+    paths = [path for path in folder.glob("*.arrows") if _is_ours(path) and is_plain(path)]
+    return sorted(paths, key=lambda path: int(path.stem))
 
 
 def ledger_size(folder: Path) -> int:
-    """The bytes of the files of a ledger; a file that does not begin as one counts as empty.
+    """The bytes of the files of a ledger.
 
-    Such a file was overwritten, as with zeros after a power cut, and may have its old size.
+    A file that does not begin as one counts as empty: it was overwritten, for example with zeros
+    after a power cut, and may have its old size.
     """
     return sum(path.stat().st_size for path in ledger_files(folder) if _begins_well(path))
 
@@ -88,7 +89,7 @@ def _begins_well(path: Path) -> bool:
 
 
 def unreadable(folder: Path) -> Iterator[str]:
-    """What stands in the place of a ledger, or of a file of it, and cannot be read."""
+    """Messages on folders and files in the place of a ledger that cannot be read."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
@@ -108,8 +109,12 @@ def _is_ours(path: Path) -> bool:
 def read(folder: Path, *, growing: bool = False) -> Iterator[pa.RecordBatch]:
     """All valid batches of a ledger, file by file. Nothing is ever unpickled.
 
-    Damage is left out with a LedgerWarning that names the file and the bytes. growing: the run goes
-    on, so that a message cut off at the end is still being written, and no damage.
+    Damage is left out with a LedgerWarning that names the file and the bytes.
+
+    Args:
+        folder: The folder of the ledger.
+        growing: Whether the run is in progress, so that a message that is cut off at the end is
+            still being written, and no damage.
     """
     for path in ledger_files(folder):
         for entry in read_file(path, growing=growing):
@@ -119,9 +124,9 @@ def read(folder: Path, *, growing: bool = False) -> Iterator[pa.RecordBatch]:
 def read_file(
     path: Path, *, growing: bool = False, damaged: set[Path] | None = None
 ) -> Iterator[Entry]:
-    """The valid batches of one file, in the order in which they were written.
+    """The valid batches of one file, in the order in which they were written; see `read`.
 
-    damaged: gets the path when something had to be left out, which is told as well.
+    damaged: Gets the path when something had to be left out.
     """
     try:
         file = open_plain(path)
@@ -132,39 +137,32 @@ def read_file(
         return
     with file:
         size = os.fstat(file.fileno()).st_size
-        walk = _Walk(path, file, size, growing, damaged=damaged)
-        yield from walk.entries()
+        yield from _FileReader(path, file, size, growing, damaged=damaged).entries()
 
 
 class LedgerReader:
-    """Reads batches again by their place, and keeps a few files open meanwhile.
-
-    A context manager.
-    """
+    """A context in which batches are read again by their place, with a few files open."""
 
     def __init__(self) -> None:
-        self._walks: dict[Path, _Walk] = {}  # least recently used first
+        self._readers: dict[Path, _FileReader] = {}  # least recently used first
 
     def entry(self, path: Path, offset: int) -> Entry:
-        """The batch at a place that `read_file` told.
-
-        Raises StoreError when it is damaged by now.
-        """
-        walk = self._walks.pop(path, None) or self._open(path)
-        self._walks[path] = walk
+        """The batch of an `Entry`. Raises StoreError when it is damaged by now."""
+        reader = self._readers.pop(path, None) or self._open(path)
+        self._readers[path] = reader
         try:
-            return walk.entry_at(offset)
+            return reader.entry_at(offset)
         except DamageError as error:
             raise StoreError(f"{path}: damaged at byte {offset:,}: {error}") from error
 
-    def _open(self, path: Path) -> _Walk:
+    def _open(self, path: Path) -> _FileReader:
         self._close(MAX_OPEN - 1)
         file = open_plain(path)  # closed by `_close`
-        return _Walk(path, file, os.fstat(file.fileno()).st_size, False)
+        return _FileReader(path, file, os.fstat(file.fileno()).st_size, False)
 
     def _close(self, keep: int) -> None:
-        for path in list(self._walks)[: max(0, len(self._walks) - keep)]:
-            self._walks.pop(path).file.close()
+        for path in list(self._readers)[: max(0, len(self._readers) - keep)]:
+            self._readers.pop(path).file.close()
 
     def __enter__(self) -> LedgerReader:
         return self
@@ -174,19 +172,19 @@ class LedgerReader:
 
 
 class DamageError(Exception):
-    """A message does not read, or its checksum does not fit."""
+    """A message cannot be read, or its checksum is wrong."""
 
 
 @dataclass(slots=True)
-class _Walk:
+class _FileReader:
     path: Path
-    file: Any
+    file: BinaryIO
     size: int
     growing: bool
     schema: pa.Schema | None = None
     missing: list[OutcomeColumn] = field(default_factory=list[OutcomeColumn])
     damaged: set[Path] | None = None
-    spent: int = 0  # bytes that were read of messages, whole or not
+    bytes_read: int = 0  # of messages, whole or not
 
     def entries(self) -> Iterator[Entry]:
         offset = 0
@@ -204,7 +202,7 @@ class _Walk:
                 yield entry
 
     def entry_at(self, offset: int) -> Entry:
-        """The batch at an offset that was found to be intact before."""
+        """The batch at an offset that was intact before."""
         if self.schema is None:
             self._entry(self._message(0), 0)
         entry = self._entry(self._message(offset), offset)
@@ -215,7 +213,7 @@ class _Walk:
     def _message(self, offset: int) -> bytes:
         """The whole message at an offset, with its checksum verified."""
         self.file.seek(offset)
-        head: bytes = self.file.read(8)
+        head = self.file.read(8)
         if head == END:
             return head
         if len(head) < 8 or head[:4] != MARK:
@@ -225,17 +223,17 @@ class _Walk:
             raise DamageError("the message is cut off")
         if length > MAX_METADATA:
             raise DamageError(f"the message claims {length:,} bytes of metadata")
-        self.spent += length + 64
-        metadata: bytes = self.file.read(length)
+        self.bytes_read += length + 64
+        metadata = self.file.read(length)
         body = body_length(metadata)
         if not 0 <= body <= self.size - offset - 8 - length:
             raise DamageError("the message is cut off")
         begin = offset + 8 + length
-        self.spent += body
+        self.bytes_read += body
         try:
             refuse_holes(self.file, begin, begin + body)
             self.file.seek(begin)
-            data: bytes = head + metadata + self.file.read(body)
+            data = head + metadata + self.file.read(body)
         except (OSError, MemoryError) as error:
             raise DamageError(f"a message of {body:,} bytes cannot be read: {error}") from error
         verify(data, 8 + length)
@@ -258,7 +256,7 @@ class _Walk:
         return Entry(self.path, offset, len(data), sequence(data), filled, batch.num_columns)
 
     def _begin(self, schema: pa.Schema) -> None:
-        """Take the schema of a file, if this superparams knows its format."""
+        """Remember the schema of a file, if this superparams knows its format."""
         version = _format_of(schema)
         if version > FORMAT:
             run = RunFolder(self.path.parent.parent)
@@ -271,16 +269,16 @@ class _Walk:
         at = offset + 1
         while (at := next_data(self.file, at)) < self.size:
             self.file.seek(at)
-            part: bytes = self.file.read(_CHUNK + len(END))
+            part = self.file.read(_CHUNK + len(END))
             for begin in _BEGINNING.finditer(part):
                 if begin.start() >= _CHUNK:
                     break
-                if self.spent > _PATIENCE * self.size + (64 << 20):
-                    return self.size  # made to be searched for ever
+                if self.bytes_read > _MOST_READS * self.size + (64 << 20):
+                    return self.size  # a hostile file, to be searched for ever
                 with contextlib.suppress(DamageError):
-                    found = at + begin.start()
-                    if self._message(found) != END or found + len(END) == self.size:
-                        return found
+                    start = at + begin.start()
+                    if self._message(start) != END or start + len(END) == self.size:
+                        return start
             at += _CHUNK
         return self.size
 
@@ -295,12 +293,12 @@ class _Walk:
 
 def _format_of(schema: pa.Schema) -> int:
     """The version of the format of a ledger."""
-    said = metadata_of(schema).get(FORMAT_KEY)
-    if said is None:
+    version = metadata_of(schema).get(FORMAT_KEY)
+    if version is None:
         return FIRST_FORMAT
-    if not _NUMBER.fullmatch(said.decode("utf-8", "replace")):
-        raise DamageError(f"{said!r:.40} is no version of the format")
-    return int(said)
+    if not _NUMBER.fullmatch(version.decode("utf-8", "replace")):
+        raise DamageError(f"{version!r:.40} is no version of the format")
+    return int(version)
 
 
 def _missing(schema: pa.Schema) -> list[OutcomeColumn]:
@@ -331,10 +329,7 @@ def _with_defaults(batch: pa.RecordBatch, missing: Sequence[OutcomeColumn]) -> p
 
 
 def body_length(metadata: bytes) -> int:
-    """The number of bytes after the metadata of a message.
-
-    Field 3 of the flatbuffer `Message` of Arrow's format.
-    """
+    """The number of bytes after the metadata of a message: field 3 of Arrow's `Message`."""
     try:
         (table,) = struct.unpack_from("<I", metadata, 0)
         (back,) = struct.unpack_from("<i", metadata, table)
@@ -348,20 +343,20 @@ def body_length(metadata: bytes) -> int:
 
 
 def verify(data: bytes, head: int) -> None:
-    """Raise DamageError unless the checksum in the first `head` bytes fits the message."""
-    found = _STAMPED.search(data, 0, head)
-    if found is None:
+    """Raise DamageError unless the checksum in the first `head` bytes is that of the message."""
+    stamp = _STAMPED.search(data, 0, head)
+    if stamp is None:
         raise DamageError("the message has no checksum")
-    start, end = found.span(1)
+    start, end = stamp.span(1)
     crc = zlib.crc32(data[end:], zlib.crc32(b"00000000", zlib.crc32(data[:start])))
-    if crc != int(found.group(1), 16):
+    if crc != int(stamp.group(1), 16):
         raise DamageError("the checksum does not fit")
 
 
 def sequence(data: bytes) -> int:
     """The sequence number in a message."""
-    found = _STAMPED.search(data)
-    return int(found.group(2)) if found else 0
+    stamp = _STAMPED.search(data)
+    return int(stamp.group(2)) if stamp else 0
 
 
 class Stream(NamedTuple):

@@ -1,9 +1,9 @@
 """The ledger: the append-only record of outcomes in a run folder, written by the driver alone.
 
-`ledger/<n>.arrows` are Arrow IPC streams, one file for each schema met, which any Arrow tool opens,
-also while the run goes on. Each message carries, in its own metadata, a sequence number (the newest
-outcome of a setting wins, in whatever file it is) and the CRC-32 of the whole message, taken with
-the eight digits of the CRC as zeros.
+`ledger/<n>.arrows` are Arrow IPC streams, one file for each schema, which any Arrow tool opens,
+also during the run. Each message has, in its own metadata, a sequence number (the newest outcome of
+a setting wins, in whatever file it is) and the CRC-32 of the whole message, with the eight digits
+of the CRC as zeros.
 
 Once `append` returns, the outcomes are with the operating system: killing the driver, or the whole
 process group, loses none of them. A power cut can lose those of about the last second: a thread
@@ -23,7 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import pyarrow as pa
 
@@ -49,7 +48,7 @@ MAX_STREAMS = 64  # files of one run; outcomes with yet another schema go, as te
 class _File:
     path: Path
     number: int | None = None  # the open descriptor
-    identity: tuple[int, int] | None = None  # of the file that it is of
+    identity: tuple[int, int] | None = None  # device and inode of the file
     size: int = 0
     is_dirty: bool = False
 
@@ -61,9 +60,11 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, *, sync_seconds: float = 1.0) -> None:
-        """Open a ledger, new or not; what is there already is never changed.
+        """Open a ledger, new or not. Existing files are never changed.
 
-        sync_seconds: how often at most the files are synced to disk.
+        Args:
+            folder: Its folder.
+            sync_seconds: The least time between two syncs of the files to disk.
         """
         self.folder = folder
         self._files: dict[bytes, _File] = {}  # by schema message, least recently used first
@@ -73,13 +74,12 @@ class Ledger:
         self._has_new_name = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            present = ledger_files(folder)
+            paths = ledger_files(folder)
         except OSError as error:
             raise StoreError(f"cannot open the ledger {folder}: {error}") from error
-        self._next_file = max((int(path.stem) for path in present), default=-1) + 1
-        self._next_seq = (
-            max((one.seq for path in present for one in read_file(path)), default=-1) + 1
-        )
+        self._next_file = max((int(path.stem) for path in paths), default=-1) + 1
+        numbers = (entry.seq for path in paths for entry in read_file(path))
+        self._next_seq = max(numbers, default=-1) + 1
 
     def append(self, data: bytes) -> list[pa.RecordBatch]:
         """Record a batch of outcomes.
@@ -104,7 +104,7 @@ class Ledger:
             for stream in streams_of(data):
                 self._append(stream)
                 recorded += stream.batches
-        self._syncer.ask()
+        self._syncer.request()
         return recorded
 
     def close(self) -> None:
@@ -116,9 +116,7 @@ class Ledger:
         self._syncer.stop()
         with self._lock:
             for file in self._files.values():
-                with contextlib.suppress(
-                    StoreError
-                ):  # a stream without its closing mark reads as well
+                with contextlib.suppress(StoreError):  # a stream without END can be read as well
                     self._write(file, END)
         try:
             self._sync()
@@ -171,9 +169,9 @@ class Ledger:
         self._has_new_name = self._has_new_name or bool(extra)
 
     def _write(self, file: _File, data: bytes) -> None:
-        """All of the data, or none of it and an error."""
+        """Write all of the data, or none of it and raise an error."""
         if file.number is not None and _identity(file.number) != file.identity:
-            file.number = None  # a setting in this process has closed it, or put its own there
+            file.number = None  # a setting in this process closed it, or opened another file
         if file.number is None:
             self._open(file, 0)
         assert file.number is not None
@@ -195,47 +193,47 @@ class Ledger:
 
     def _close_files(self, keep: int) -> None:
         """Close descriptors, least recently used first, until at most `keep` are open."""
-        opened = [file for file in self._files.values() if file.number is not None]
-        for file in opened[: max(0, len(opened) - keep)]:
+        files = [file for file in self._files.values() if file.number is not None]
+        for file in files[: max(0, len(files) - keep)]:
             assert file.number is not None
             if _identity(file.number) == file.identity:
                 os.close(file.number)
             file.number = None
 
     def _sync(self) -> None:
-        """Sync what is dirty, without holding up `append` meanwhile."""
+        """Sync the files that were written to, without delaying `append`."""
         with self._lock:
             dirty = [file.path for file in self._files.values() if file.is_dirty]
             for file in self._files.values():
                 file.is_dirty = False
             has_new_name, self._has_new_name = self._has_new_name, False
         for path in dirty:
-            _surely(_sync_file, path)
+            _sync_again(_sync_file, path)
         if has_new_name:
-            _surely(sync_folder, self.folder)
+            _sync_again(sync_folder, self.folder)
 
 
 def _identity(number: int) -> tuple[int, int] | None:
     try:
-        found = os.fstat(number)
+        status = os.fstat(number)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _beyond_standard(number: int) -> int:
-    """The same file under a number that nobody prints to, where a setting closed 0, 1 or 2."""
-    taken: list[int] = []
+    """A descriptor of the same file above 2, where a setting closed standard input or output."""
+    standard: list[int] = []
     while number < _STANDARD:
-        taken.append(number)
+        standard.append(number)
         number = os.dup(number)
-    for one in taken:
-        os.close(one)
+    for lower in standard:
+        os.close(lower)
     return number
 
 
-def _surely(sync: Callable[[Path], None], path: Path) -> None:
-    """Sync, again where a setting in this process closed the file meanwhile with all others."""
+def _sync_again(sync: Callable[[Path], None], path: Path) -> None:
+    """Sync, and again if a setting in this process closed all files meanwhile."""
     for _ in range(_TRIES):
         try:
             return sync(path)
@@ -246,7 +244,7 @@ def _surely(sync: Callable[[Path], None], path: Path) -> None:
 
 
 def _sync_file(path: Path) -> None:
-    # Any descriptor of a file syncs what others wrote to it; Windows wants a writable one.
+    # Any descriptor syncs what others wrote to the file; Windows needs a writable one.
     number = os.open(path, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         os.fsync(number)
@@ -256,39 +254,36 @@ def _sync_file(path: Path) -> None:
 
 @dataclass(slots=True)
 class _Syncer:
-    """A thread that calls `sync` soon after it was asked, and at most every `seconds`."""
+    """A thread that calls `sync` soon after a request, and at most every `seconds`."""
 
-    sync: Any
+    sync: Callable[[], None]
     seconds: float
     thread: threading.Thread | None = None
-    asked: threading.Event = field(default_factory=threading.Event)
+    requested: threading.Event = field(default_factory=threading.Event)
     stopped: threading.Event = field(default_factory=threading.Event)
     error: OSError | None = None
 
-    def ask(self) -> None:
+    def request(self) -> None:
         if self.thread is None:
             self.thread = threading.Thread(target=self._run, name="superparams-ledger", daemon=True)
             self.thread.start()
-        self.asked.set()
+        self.requested.set()
 
     def check(self) -> None:
-        """Raise what went wrong in the thread.
-
-        A sync that failed must never look like a success.
-        """
+        """Raise the error of the thread: a sync that failed must never look like a success."""
         if self.error is not None:
             raise StoreError(f"cannot sync the ledger to disk: {self.error}") from self.error
 
     def stop(self) -> None:
         self.stopped.set()
-        self.asked.set()
+        self.requested.set()
         if self.thread is not None:
             self.thread.join()
 
     def _run(self) -> None:
         while not self.stopped.is_set():
-            self.asked.wait()
-            self.asked.clear()
+            self.requested.wait()
+            self.requested.clear()
             start = time.monotonic()
             try:
                 self.sync()
@@ -299,9 +294,9 @@ class _Syncer:
 
 
 def stamp(message: bytes, seq: int) -> bytes:
-    """A message with its sequence number and checksum in the place that `encode` left."""
-    made = bytearray(message)
-    place = made.index(STAMP)
-    made[place : place + len(STAMP)] = b"crc32=00000000 seq=%012d" % seq
-    made[place + 6 : place + 14] = b"%08x" % zlib.crc32(made)
-    return bytes(made)
+    """A message with its sequence number and checksum in the place of `STAMP`."""
+    data = bytearray(message)
+    place = data.index(STAMP)
+    data[place : place + len(STAMP)] = b"crc32=00000000 seq=%012d" % seq
+    data[place + 6 : place + 14] = b"%08x" % zlib.crc32(data)
+    return bytes(data)

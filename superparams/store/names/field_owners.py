@@ -1,9 +1,9 @@
 """Which settings have which fields: alternatives have fields of their own.
 
-In the table, a null in a column of a group says either that the field is None, or that the setting
-has no such field, since another alternative was chosen. `run.json` tells the two apart, and so does
-the metadata of `results.parquet`: they list the fields of the space that ran, each with the
-conditions of which one must hold for a setting to have it.
+In the table, a null in a column of a group means either that the field is None, or that the setting
+has no such field, since another alternative was chosen. `run.json` and the metadata of
+`results.parquet` distinguish the two: they list the fields of the space that ran, each with
+conditions, of which one must hold for a setting to have the field.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import enum
 import itertools
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,40 +23,40 @@ from superparams.declare.instance_state import declaration_on
 from superparams.declare.labels import labels_of, leaves_class_open, naming
 from superparams.declare.metaclass import recorded_fields
 from superparams.errors import StoreError
-from superparams.outcomes.arrow import metadata_of, plain_array, plain_scalar
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
+from superparams.store.json_values import is_list, is_object, run_groups
+from superparams.store.table.arrow_arrays import constant, flat, true_where_known
 from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import matches, refuse_no_name
-from superparams.store.table.lazy_rows import Rows, flat
-from superparams.store.table.schema import source_of
-from superparams.store.table.table_file import HEAD
+from superparams.store.table.lazy_rows import Rows
+from superparams.store.table.schema import field_of, source_of
+from superparams.store.table.table_file import head_of
 
 __all__ = [
     "FIELDS_OF",
     "NONE",
     "Condition",
+    "FieldOwners",
+    "FieldPlace",
     "Fields",
-    "Owned",
-    "Spot",
     "are_conditions",
-    "checked",
+    "field_conditions",
+    "field_places",
     "fields_by_run",
-    "head_of",
+    "fields_from_json",
     "is_none",
     "mask_of",
-    "owned_fields",
-    "spots",
-    "told_apart",
 ]
 
 FIELDS_OF: Final = "fields"  # in run.json, and in the metadata of the table
-MOST_POINTS: Final = 1000  # groups on one axis that are told apart
+MOST_POINTS: Final = 1000  # groups on one axis that have conditions of their own
 INSIDE: Final = "*"
-MADE: Final = object()  # by a derived field
+DERIVED: Final = object()  # the value of a derived field
 ATOMS: Final = (type(None), bool, int, float, complex, str, bytes, enum.Enum)  # one column each
 
-Condition = Mapping[str, str]  # what must stand in which columns
+Condition = Mapping[str, str]  # the name of an alternative that must be in a column
 Fields = Mapping[str, Sequence[Condition]]
 
 
@@ -70,243 +70,200 @@ class _None:
 NONE: Final = _None()
 
 
-# ---- what a space tells
+# ---- the fields of a space
 
 
-def owned_fields(space: Any) -> dict[str, list[dict[str, str]]]:
-    """The fields of a space, each with the conditions of which one must hold for it to be there.
+def field_conditions(space: Any) -> dict[str, list[dict[str, str]]]:
+    """The fields of a space, each with conditions, of which one must hold for a setting to have it.
 
-    A field that every setting has has one empty condition. ``x.*`` stands for columns inside a
-    value of `x` of which nothing is told: it is no group, or one of very many.
+    A field that every setting has has one empty condition. ``x.*`` stands for all columns inside a
+    value of `x` that is no group, or one of very many.
 
     Args:
         space: An experiment, open or not.
     """
-    found: dict[str, dict[str, dict[str, str]]] = {}
-    for spot in spots(space):
-        for column in _columns(spot):
-            found.setdefault(column, {})[json.dumps(spot.when)] = spot.when
+    fields: dict[str, dict[str, dict[str, str]]] = {}
+    for place in field_places(space):
+        for column in _columns(place):
+            fields.setdefault(column, {})[json.dumps(place.condition)] = place.condition
     return {
-        column: [{}] if {} in known.values() else list(known.values())
-        for column, known in found.items()
+        column: [{}] if {} in conditions.values() else list(conditions.values())
+        for column, conditions in fields.items()
     }
 
 
-class Spot(NamedTuple):
-    """A field of an experiment, or of one of the groups that it may hold.
-
-    column: its dotted name; owner: the class of its group, empty for the experiment itself; when:
-    which alternatives must have been chosen for a setting to have it; x: its value, an axis where
-    it is open; names: the axis that names its values.
-    """
+class FieldPlace(NamedTuple):
+    """A field of an experiment, or of one of the groups that it may hold."""
 
     field: Field
-    column: str
-    owner: str
-    when: dict[str, str]
-    x: Any
-    names: Axis | None
+    column: str  # its dotted name
+    owner: str  # the class of its group; empty for the experiment itself
+    condition: dict[str, str]  # the alternatives that a setting with this field has
+    value: Any  # an axis where it is open
+    naming_axis: Axis | None  # the axis that names its values, if any
 
 
-def spots(of: Any) -> Iterator[Spot]:
+def field_places(of: Any) -> Iterator[FieldPlace]:
     """The fields of a space, or of a class as it is declared, those of groups included."""
-    yield from _spots(of, "", "", {})
+    yield from _field_places(of, "", "", {})
 
 
-def _spots(of: Any, prefix: str, owner: str, when: dict[str, str]) -> Iterator[Spot]:
+def _field_places(
+    of: Any, prefix: str, owner: str, condition: dict[str, str]
+) -> Iterator[FieldPlace]:
     cls: type[Any] = of if isinstance(of, type) else of.__class__
-    held = cast("dict[str, Any]", {} if of is cls else of.__dict__)
+    own: Mapping[str, Any] = {} if of is cls else of.__dict__
     for name, field in recorded_fields(cls).items():
-        declared = declaration_on(of, field)
-        x = held.get(name, declared)
-        if isinstance(x, Value):
-            if x.factory is not None:
+        value = own.get(name, declaration_on(of, field))
+        if isinstance(value, Value):
+            if value.factory is not None:
                 continue
-            x = MADE if x.given is REQUIRED else x.given
-        column, names = prefix + name, naming(of, field)
-        yield Spot(field, column, owner, when, x, names)
-        groups = list(filter(is_group, itertools.islice(_points(x), MOST_POINTS)))
-        labels = [None] * len(groups) if names is None else labels_of(names, groups)
-        for point, label in zip(groups, labels, strict=True):
-            shown = label
-            if label is None and (names is not None or leaves_class_open(field, point)):
-                shown = type(point).__name__
-            condition = when if shown is None else {**when, column: shown}
-            yield from _spots(point, f"{column}.", type(point).__qualname__, condition)
+            value = DERIVED if value.given is REQUIRED else value.given
+        column, axis = prefix + name, naming(of, field)
+        yield FieldPlace(field, column, owner, condition, value, axis)
+        groups = list(filter(is_group, itertools.islice(_points(value), MOST_POINTS)))
+        labels = [None] * len(groups) if axis is None else labels_of(axis, groups)
+        for group, label in zip(groups, labels, strict=True):
+            name_of_group = label
+            if label is None and (axis is not None or leaves_class_open(field, group)):
+                name_of_group = type(group).__name__
+            inner = condition if name_of_group is None else {**condition, column: name_of_group}
+            yield from _field_places(group, f"{column}.", type(group).__qualname__, inner)
 
 
-def _columns(spot: Spot) -> Iterator[str]:
-    yield spot.column
-    points = list(_points(spot.x))
+def _columns(place: FieldPlace) -> Iterator[str]:
+    yield place.column
+    points = list(_points(place.value))
     if len(points) > MOST_POINTS or not all(isinstance(x, ATOMS) or is_group(x) for x in points):
-        yield f"{spot.column}.{INSIDE}"
+        yield f"{place.column}.{INSIDE}"
 
 
-def _points(x: Any) -> Iterable[Any]:
-    if not isinstance(x, Axis):
-        return (x,)
-    if isinstance(x.points, range):
+def _points(value: Any) -> Iterable[Any]:
+    if not isinstance(value, Axis):
+        return (value,)
+    if isinstance(value.points, range):
         return ()
-    is_plain = all(isinstance(point, ATOMS) for point in x.points)
-    return () if is_plain else itertools.islice(x.points, MOST_POINTS + 1)
+    is_plain = all(isinstance(point, ATOMS) for point in value.points)
+    return () if is_plain else itertools.islice(value.points, MOST_POINTS + 1)
 
 
-# ---- what files tell
+# ---- the fields in files
 
 
-def checked(found: object) -> Fields | None:
-    """What a run tells of its fields; None where it does not, or is damaged."""
-    if not isinstance(found, dict):
+def fields_from_json(value: object) -> Fields | None:
+    """The fields that a run recorded; None where it did not, or where they are damaged."""
+    if not is_object(value) or not all(map(are_conditions, value.values())):
         return None
-    fields = cast("dict[str, object]", found)
-    return cast("Fields", fields) if all(map(are_conditions, fields.values())) else None
+    return value
 
 
-def are_conditions(x: object) -> bool:
+def are_conditions(value: object) -> bool:
     """Whether a value of JSON is a list of conditions."""
-    if not isinstance(x, list):
-        return False
-    each = cast("list[object]", x)
-    return all(
-        isinstance(one, dict)
-        and all(isinstance(label, str) for label in cast("dict[str, object]", one).values())
-        for one in each
+    return is_list(value) and all(
+        is_object(condition) and all(isinstance(label, str) for label in condition.values())
+        for condition in value
     )
 
 
-def told_apart(runs: Mapping[str, Fields | None]) -> list[dict[str, Any]]:
-    """What the metadata of the table tells: runs, and the fields of all of them.
-
-    Args:
-        runs: What each run tells.
-    """
-    made: dict[str, dict[str, Any]] = {}
-    for run, fields in runs.items():
-        if fields is not None:
-            known = made.setdefault(json.dumps(fields), {"runs": [], "fields": fields})
-            known["runs"].append(run)
-    return list(made.values())
+def fields_by_run(groups: object) -> dict[str, Fields]:
+    """The fields of each run, from the metadata of a table; without runs where they are damaged."""
+    entries = [(runs, fields_from_json(x)) for runs, x in run_groups(groups, FIELDS_OF)]
+    return {run: fields for runs, fields in entries if fields is not None for run in runs}
 
 
-def fields_by_run(head: object) -> dict[str, Fields]:
-    """What the metadata of a table tells of each run; nothing of those it is damaged for."""
-    found: dict[str, Fields] = {}
-    for one in cast("list[object]", head) if isinstance(head, list) else ():
-        entry = cast("dict[str, object]", one) if isinstance(one, dict) else {}
-        fields, runs = checked(entry.get("fields")), entry.get("runs")
-        if fields is not None and isinstance(runs, list):
-            found.update((str(run), fields) for run in cast("list[object]", runs))
-    return found
+# ---- the fields of rows
 
 
-# ---- what rows tell
-
-
-class Owned:
-    """Which fields the settings of some rows have, as far as their runs tell."""
+class FieldOwners:
+    """Which fields the settings of some rows have, as far as their runs recorded it."""
 
     def __init__(self, rows: Rows) -> None:
         """Of these rows, whose schema has the metadata of the table."""
         self._rows = rows
-        self._fields = {field.name: field for field in rows.schema}
-        sources = {name: source_of(field) or "" for name, field in self._fields.items()}
+        self._schema_fields = {field.name: field for field in rows.schema}
+        sources = {name: source_of(field) or "" for name, field in self._schema_fields.items()}
         self._params = {
             source.removeprefix(PARAM): name
             for name, source in sources.items()
             if source.startswith(PARAM)
         }
         self._names = {column: name for name, column in self._params.items()}
-        self._told = _told(rows.schema)
+        groups = run_groups(head_of(rows.schema).get(FIELDS_OF), FIELDS_OF)
+        entries = [(runs, fields_from_json(fields)) for runs, fields in groups]
+        self._fields = [(runs, fields) for runs, fields in entries if fields is not None]
 
     def has(self, column: str) -> pa.Array:
-        """Whether the setting of each row has a field; null where its run does not tell.
+        """Whether the setting of each row has a field; null where its run did not record that.
 
         Args:
             column: The column of the field.
         """
         run = self._rows.columns("run").column(0)
-        known = pa.nulls(len(run), pa.bool_())
+        mask = pa.nulls(len(run), pa.bool_())
         if column not in self._names:
-            return known
-        for entry in self._told:
-            here = self._has(entry["fields"], self._names[column], len(run))
-            is_of = pc.is_in(run, value_set=plain_array(entry["runs"], pa.string()))
-            known = pc.if_else(flat(is_of), here, known)
-        return known
+            return mask
+        for runs, fields in self._fields:
+            is_of_runs = pc.is_in(run, value_set=plain_array(runs, pa.string()))
+            mask = pc.if_else(
+                flat(is_of_runs), self._has(fields, self._names[column], len(run)), mask
+            )
+        return mask
 
     def _has(self, fields: Fields, name: str, size: int) -> Any:
-        places = [place for place, one in enumerate(name) if one == "."]
-        if any(f"{name[:place]}.{INSIDE}" in fields for place in places):
+        dots = [at for at, character in enumerate(name) if character == "."]
+        if any(f"{name[:at]}.{INSIDE}" in fields for at in dots):
             return plain_scalar(None, pa.bool_())
-        return self.holds(fields.get(name, ()), size)
+        return self.meets(fields.get(name, ()), size)
 
-    def holds(self, conditions: Sequence[Condition], size: int) -> Any:
+    def meets(self, conditions: Sequence[Condition], size: int) -> Any:
         """Which of the rows, `size` in all, one of these conditions holds for."""
-        found = pa.repeat(plain_scalar(False, pa.bool_()), size)
+        mask = constant(False, size)
         for condition in conditions:
-            mask: Any = pa.repeat(plain_scalar(True, pa.bool_()), size)
-            for one, label in condition.items():
-                mask = pc.and_(mask, self._is(one, label, size))
-            found = pc.or_(found, mask)
-        return found
+            meets_all: Any = constant(True, size)
+            for name, label in condition.items():
+                meets_all = pc.and_(meets_all, self._has_alternative(name, label, size))
+            mask = pc.or_(mask, meets_all)
+        return mask
 
-    def _is(self, name: str, label: str, size: int) -> Any:
-        """Whether the alternative of this name stands in a field."""
-        nowhere = pa.repeat(plain_scalar(False, pa.bool_()), size)
+    def _has_alternative(self, name: str, label: str, size: int) -> Any:
         column = self._params.get(name)
         if column is None:
-            return nowhere
+            return constant(False, size)
         try:
-            found = matches(self._rows.columns(column).column(0), self._fields[column], label)
-        except StoreError:  # it holds no text
-            return nowhere
-        return pc.fill_null(flat(found), plain_scalar(False, pa.bool_()))
+            cells = self._rows.columns(column).column(0)
+            return true_where_known(matches(cells, self._schema_fields[column], label))
+        except StoreError:  # the column holds no text
+            return constant(False, size)
 
-    def nones(self, columns: Collection[str]) -> dict[str, pa.Array]:
-        """Of the columns with nulls that are None: which of their rows are.
+    def none_masks(self, columns: Collection[str]) -> dict[str, pa.Array]:
+        """Which rows of a column are None, for the columns where any are.
 
         Args:
             columns: Some columns of the table, and maybe others.
         """
-        found: dict[str, pa.Array] = {}
-        for name in columns if self._told else ():
+        masks: dict[str, pa.Array] = {}
+        for name in columns if self._fields else ():
             if name in self._names:
-                column = self._rows.columns(name).column(0)
-                if column.null_count:
-                    mask = is_none(column, pc.fill_null(self.has(name), _FALSE))
-                    found.update({name: mask} if pc.any(mask).as_py() else {})
-        return found
+                cells = self._rows.columns(name).column(0)
+                if cells.null_count:
+                    mask = is_none(cells, true_where_known(self.has(name)))
+                    masks.update({name: mask} if pc.any(mask).as_py() else {})
+        return masks
 
 
-_FALSE: Final = plain_scalar(False, pa.bool_())
-
-
-def mask_of(rows: Rows, column: str, wanted: Any, of: Any) -> pa.Array:
-    """Which rows have a value in a column; None is that of a field, not of one that is not there.
+def mask_of(rows: Rows, column: str, cell: Any, of: Any) -> pa.Array:
+    """Which rows have a cell in a column; None is a field that is None, and not a missing field.
 
     Raises:
         StoreError: For a value that the column could never hold, and a name that no point has.
     """
-    values = rows.columns(column).column(0)
-    refuse_no_name(of, column, wanted, values)
-    if wanted is None:
-        return is_none(values, Owned(rows).has(column))
-    return matches(values, rows.schema.field(column), wanted)
+    cells = rows.columns(column).column(0)
+    refuse_no_name(of, field_of(rows.schema, column), cell, cells)
+    if cell is None:
+        return is_none(cells, FieldOwners(rows).has(column))
+    return matches(cells, rows.schema.field(column), cell)
 
 
 def is_none(column: pa.ChunkedArray, has: pa.Array) -> pa.Array:
     """Which rows of a column are None: null where the setting has the field, or may have it."""
     return pc.and_(flat(pc.is_null(column)), pc.fill_null(has, plain_scalar(True, pa.bool_())))
-
-
-def _told(schema: pa.Schema) -> list[dict[str, Any]]:
-    return told_apart(fields_by_run(head_of(schema).get(FIELDS_OF)))
-
-
-def head_of(schema: pa.Schema) -> dict[str, object]:
-    """What the metadata of the table tells; empty where it is missing or damaged."""
-    try:
-        head: Any = json.loads(metadata_of(schema).get(HEAD, b"null"))
-    except (ValueError, RecursionError):
-        return {}
-    return cast("dict[str, object]", head) if isinstance(head, dict) else {}

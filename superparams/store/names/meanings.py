@@ -26,21 +26,29 @@ from superparams.identity.digests.digest import field_digest, key_text, keyed_di
 from superparams.outcomes.arrow import to_json
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
-from superparams.store.names.field_owners import Condition, are_conditions, spots
+from superparams.store.json_values import (
+    is_list,
+    is_object,
+    json_list,
+    json_object,
+    run_groups,
+    shared_by_runs,
+)
+from superparams.store.names.field_owners import Condition, are_conditions, field_places
 
 __all__ = [
     "MEANINGS",
     "NOT_PLAIN",
-    "Named",
+    "NamedPoints",
     "Point",
     "Reference",
-    "as_json",
-    "as_named",
     "declared_names",
-    "names_by_run",
+    "name_groups",
+    "names_from_json",
+    "names_to_head",
+    "names_to_json",
     "plain_or_not",
     "point_of",
-    "together",
 ]
 
 MEANINGS: Final = "meanings"  # in run.json, and in the metadata of the table
@@ -57,15 +65,15 @@ class Point:
     """A named point.
 
     Attributes:
-        label: What stands in the table for it.
+        label: Its name in the table.
         name: Its name in the class that ran; `label` may tell more.
         text: Its content as short text.
-        digest_of: Gives the digest of its content; an empty text where there is none.
+        digest_of: Returns the digest of its content; an empty text where there is none.
         value: Its value where that is a number, a text, a bool or None; else `NOT_PLAIN`.
         cls: The class of a group; None for anything else.
         fields: Of a group, the digests of the values that each field may have.
         shown: What the table would hold for it without a name, as JSON; empty for a group and for
-            what is long.
+            a long value.
         also: Later names of the same point, which no row has.
     """
 
@@ -81,18 +89,26 @@ class Point:
 
     @property
     def class_name(self) -> str:
-        """The name of its class as the table shows it; empty for what is no group."""
+        """The name of its class as the table shows it; empty for a point that is no group."""
         return "" if self.cls is None else self.cls.rpartition(".")[2]
 
     @property
     def mark(self) -> str:
-        """A digest of what it stands for."""
-        return self.digest or _mark_of(self.fields or {})
+        """A digest of its content, or of the values that its fields may have."""
+        if self.digest:
+            return self.digest
+        fields = {name: sorted(digests) for name, digests in (self.fields or {}).items()}
+        return key_text(keyed_digest("", json.dumps(fields)))
 
     @property
     def digest(self) -> str:
         """The digest of its content."""
         return self.digest_of()
+
+    def matches_among(self, points: Sequence[Point]) -> list[Point]:
+        """The points that are identical; where there are none, those that agree."""
+        identical = [point for point in points if point.is_identical(self)]
+        return identical or [point for point in points if point.agrees(self)]
 
     def is_identical(self, other: Point) -> bool:
         """Whether both are the same value, or groups that allow the same values."""
@@ -107,7 +123,8 @@ class Point:
         """
         if self.cls is None and other.cls is None:
             if self.value is not NOT_PLAIN and other.value is not NOT_PLAIN:
-                return is_same_value(self.value, other.value)
+                are_bool = isinstance(self.value, bool), isinstance(other.value, bool)
+                return bool(self.value == other.value) and are_bool[0] == are_bool[1]
             return self.digest != "" and self.digest == other.digest
         if self.cls != other.cls or self.fields is None or other.fields is None:
             return False
@@ -115,53 +132,49 @@ class Point:
         return all(mine[name] & others[name] for name in mine.keys() & others.keys())
 
 
-def is_same_value(one: Any, other: Any) -> bool:
-    """Whether two plain values are equal; True is no number."""
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
-
-
 @dataclass(frozen=True)
-class Named:
+class NamedPoints:
     """The named points of one field.
 
     Attributes:
         column: The dotted name of the field.
         owner: The class of the group that it is in, empty for the experiment itself.
-        when: Conditions of which one holds for settings that have the field.
+        conditions: Conditions, of which one holds for settings that have the field.
         points: The points; none where the field has no names.
     """
 
     column: str
     owner: str
-    when: Sequence[Condition]
+    conditions: Sequence[Condition]
     points: Sequence[Point]
 
 
-# ---- what a space or a class declares
+# ---- the names of a space or a class
 
 
-def declared_names(of: Any, digest_of: DigestOf | None = None) -> list[Named]:
+def declared_names(of: Any, digest_of: DigestOf | None = None) -> list[NamedPoints]:
     """The names of a space or a class, also of fields without names, which have no points.
 
     Args:
         of: An experiment, or its class.
-        digest_of: Gives the digest of a point by its field and place, where that is known.
+        digest_of: Returns the digest of a point by its field and place, where that is known.
     """
-    found: dict[tuple[str, str, int], tuple[Axis | None, Field, dict[str, Condition]]] = {}
-    for spot in spots(of):
-        axis = spot.names
+    fields: dict[tuple[str, str, int], tuple[Axis | None, Field, dict[str, Condition]]] = {}
+    for place in field_places(of):
+        axis = place.naming_axis
         if axis is not None and len(axis) > MOST_NAMES:
             axis = None
-        entry = found.setdefault((spot.column, spot.owner, id(axis)), (axis, spot.field, {}))
-        entry[2][json.dumps(spot.when)] = spot.when
+        entry = fields.setdefault((place.column, place.owner, id(axis)), (axis, place.field, {}))
+        entry[2][json.dumps(place.condition)] = place.condition
     return [
-        Named(column, owner, _shortest(when), list(_points(axis, field, column, digest_of)))
-        for (column, owner, _), (axis, field, when) in found.items()
+        NamedPoints(
+            column,
+            owner,
+            [{}] if "{}" in conditions else list(conditions.values()),
+            list(_points(axis, field, column, digest_of)),
+        )
+        for (column, owner, _), (axis, field, conditions) in fields.items()
     ]
-
-
-def _shortest(when: Mapping[str, Condition]) -> Sequence[Condition]:
-    return [{}] if "{}" in when else list(when.values())
 
 
 def _points(
@@ -170,12 +183,15 @@ def _points(
     if axis is None:
         return
     for place, (label, x) in enumerate(zip(axis.labels or (), axis.points, strict=False)):
-        known = None if digest_of is None else functools.partial(digest_of, column, place)
-        yield point_of(field, x, label, known)
+        digest = None if digest_of is None else functools.partial(digest_of, column, place)
+        yield point_of(field, x, label, digest)
 
 
 def point_of(
-    field: Field | str, x: Any, label: str = "", known: Callable[[], int | None] | None = None
+    field: Field | str,
+    x: Any,
+    label: str = "",
+    known_digest: Callable[[], int | None] | None = None,
 ) -> Point:
     """A value of a field as a point.
 
@@ -183,17 +199,17 @@ def point_of(
         field: The field, or its name where nothing else is known of it.
         x: The value.
         label: Its name.
-        known: Gives its digest, or None where that is not known.
+        known_digest: Returns its digest, or None where that is not known.
     """
 
     @functools.cache
     def digest() -> str:
-        found = None if known is None else known()
-        return _digest(field, x) if found is None else key_text(found)
+        known = None if known_digest is None else known_digest()
+        return _digest(field, x) if known is None else key_text(known)
 
     if not is_group(x):
         return Point(label, label, _text(x), digest, plain_or_not(x), shown=_shown(x))
-    fields = {name: frozenset(allowed) for name, allowed in _allowed(x, "")}
+    fields = {name: frozenset(digests) for name, digests in _value_digests(x, "")}
     return Point(label, label, _text(x), lambda: "", cls=type(x).__qualname__, fields=fields)
 
 
@@ -221,12 +237,12 @@ def _shown(x: Any) -> str:
 
 
 def _text(x: Any) -> str:
-    shown = str(table_value(x)) if callable(x) and not is_group(x) else shorten(x)
-    shown = " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", shown).split())
-    return shown if len(shown) <= MOST_TEXT else f"{shown[: MOST_TEXT - 3]}..."
+    text = str(table_value(x)) if callable(x) and not is_group(x) else shorten(x)
+    text = " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", text).split())
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 3]}..."
 
 
-def _allowed(group: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:
+def _value_digests(group: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:
     """The digests of the values that each field of a group may have."""
     for name, field in recorded_fields(group.__class__).items():
         x = group.__dict__.get(name, declaration_on(group, field))
@@ -234,166 +250,149 @@ def _allowed(group: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:
             if x.key is not None:
                 yield prefix + name, {key_text(keyed_digest(name, x.key))}
                 continue
-            if x.given is REQUIRED:  # made by a factory, or derived from the others
+            if x.given is REQUIRED:  # by a factory, or derived from the others
                 continue
             x = x.given
         points = x.points if isinstance(x, Axis) else (x,)
         if len(points) > MOST_VALUES:
             continue
-        inner: dict[str, set[str]] = {}
-        for one in points:
-            mark = type(one).__qualname__ if is_group(one) else _digest(field, one)
-            inner.setdefault(prefix + name, set()).add(mark)
-            for column, allowed in _allowed(one, f"{prefix}{name}.") if is_group(one) else ():
-                inner.setdefault(column, set()).update(allowed)
-        yield from inner.items()
+        digests: dict[str, set[str]] = {}
+        for point in points:
+            digest = type(point).__qualname__ if is_group(point) else _digest(field, point)
+            digests.setdefault(prefix + name, set()).add(digest)
+            if is_group(point):
+                for column, inner in _value_digests(point, f"{prefix}{name}."):
+                    digests.setdefault(column, set()).update(inner)
+        yield from digests.items()
 
 
-# ---- in files
+# ---- the names in files
 
 
-def as_json(names: Iterable[Named]) -> list[dict[str, Any]]:
-    """Names as `run.json` and the metadata of the table have them; fields without are left out."""
+def names_to_json(names: Iterable[NamedPoints]) -> list[dict[str, Any]]:
+    """Names as `run.json` has them; fields without are left out."""
     return [
         {
-            "column": one.column,
-            "of": one.owner,
-            "when": list(one.when),
-            "points": {point.label: _point_as_json(point) for point in _first_names(one.points)},
+            "column": field.column,
+            "of": field.owner,
+            "when": list(field.conditions),
+            "points": {point.label: _point_to_json(point) for point in _first_names(field.points)},
         }
-        for one in names
-        if one.points
+        for field in names
+        if field.points
     ]
 
 
 def _first_names(points: Iterable[Point]) -> Iterable[Point]:
     """The points without those that have the label of an earlier one, which gets their names."""
-    found: dict[str, Point] = {}
+    by_label: dict[str, Point] = {}
     for point in points:
-        known = found.get(point.label)
-        also = () if known is None else (*known.also, *{point.name, *point.also} - {known.name})
-        found[point.label] = point if known is None else replace(known, also=also)
-    return found.values()
+        first = by_label.setdefault(point.label, point)
+        if first is not point:
+            also = (*first.also, *{point.name, *point.also} - {first.name})
+            by_label[point.label] = replace(first, also=also)
+    return by_label.values()
 
 
-def _point_as_json(point: Point) -> dict[str, Any]:
-    made: dict[str, Any] = {"text": point.text}
+def _point_to_json(point: Point) -> dict[str, Any]:
+    entry: dict[str, Any] = {"text": point.text}
     if point.value is not NOT_PLAIN:
-        made["value"] = point.value
+        entry["value"] = point.value
     elif point.shown:
-        made["shown"] = point.shown
+        entry["shown"] = point.shown
     if point.cls is None:
-        made["digest"] = point.digest
+        entry["digest"] = point.digest
     else:
-        made["class"] = point.cls
-        made["fields"] = {name: sorted(x) for name, x in (point.fields or {}).items()}
+        entry["class"] = point.cls
+        entry["fields"] = {name: sorted(x) for name, x in (point.fields or {}).items()}
     if point.also:
-        made["also"] = list(point.also)
-    return made if point.name == point.label else {**made, "name": point.name}
+        entry["also"] = list(point.also)
+    return entry if point.name == point.label else {**entry, "name": point.name}
 
 
-def as_named(found: object) -> list[Named] | None:
+def names_from_json(value: object) -> list[NamedPoints] | None:
     """Names as a file has them; None where it has none, or is damaged."""
-    if not isinstance(found, list):
+    if not is_list(value):
         return None
-    made = [_named(one) for one in cast("list[object]", found)]
-    return None if None in made else [one for one in made if one is not None]
+    names = [_named_points(json_object(entry)) for entry in value]
+    return None if None in names else cast("list[NamedPoints]", names)
 
 
-def _named(found: object) -> Named | None:
-    one = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    column, owner, when, points = (one.get(name) for name in ("column", "of", "when", "points"))
-    if not (isinstance(column, str) and isinstance(owner, str) and are_conditions(when)):
+def _named_points(entry: Mapping[str, Any]) -> NamedPoints | None:
+    column, owner, conditions = (entry.get(name) for name in ("column", "of", "when"))
+    is_whole = isinstance(column, str) and isinstance(owner, str) and are_conditions(conditions)
+    if not is_whole or not isinstance(entry.get("points"), dict):
         return None
-    if not isinstance(points, dict):
+    points = [_point(label, json_object(x)) for label, x in json_object(entry["points"]).items()]
+    if None in points:
         return None
-    made = [_point(label, x) for label, x in cast("dict[str, object]", points).items()]
-    if None in made:
-        return None
-    conditions = cast("list[Condition]", when)
-    return Named(column, owner, conditions, [point for point in made if point is not None])
+    return NamedPoints(str(column), str(owner), json_list(conditions), cast("list[Point]", points))
 
 
-def _point(label: str, found: object) -> Point | None:
-    one = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    text, digest, name = one.get("text"), one.get("digest", ""), one.get("name", label)
+def _point(label: str, entry: Mapping[str, Any]) -> Point | None:
+    text, digest, name = entry.get("text"), entry.get("digest", ""), entry.get("name", label)
     if not (isinstance(text, str) and isinstance(digest, str) and isinstance(name, str)):
         return None
-    value = plain_or_not(one.get("value", NOT_PLAIN))
-    shown = _read_shown(one.get("shown")) if value is NOT_PLAIN else _shown(value)
-    names = one.get("also")
-    also = tuple(map(str, cast("list[object]", names))) if isinstance(names, list) else ()
-    cls, fields = one.get("class"), one.get("fields")
-    if not isinstance(cls, str) or not isinstance(fields, dict):
+    value = plain_or_not(entry.get("value", NOT_PLAIN))
+    shown = _shown_from_json(entry.get("shown")) if value is NOT_PLAIN else _shown(value)
+    also = tuple(map(str, json_list(entry.get("also"))))
+    cls, fields = entry.get("class"), entry.get("fields")
+    if not isinstance(cls, str) or not is_object(fields):
         return Point(label, name, text, lambda: digest, value, shown=shown, also=also)
-    allowed = cast("dict[str, object]", fields)
-    if not all(isinstance(x, list) for x in allowed.values()):
+    if not all(map(is_list, fields.values())):
         return None
-    sets = {n: frozenset(map(str, cast("list[object]", x))) for n, x in allowed.items()}
+    sets = {field: frozenset(map(str, digests)) for field, digests in fields.items()}
     return Point(label, name, text, lambda: "", cls=cls, fields=sets, also=also)
 
 
-def _read_shown(found: object) -> str:
+def _shown_from_json(text: object) -> str:
     try:
-        json.loads(found if isinstance(found, str) else "")
+        json.loads(text if isinstance(text, str) else "")
     except (ValueError, RecursionError):
         return ""
-    return str(found)
+    return str(text)
 
 
-def names_by_run(head: object) -> dict[str, list[Named]]:
-    """What the metadata of a table tells of the names of each run; nothing of what is damaged."""
-    found: dict[str, list[Named]] = {}
-    for one in cast("list[object]", head) if isinstance(head, list) else ():
-        entry = cast("dict[str, object]", one) if isinstance(one, dict) else {}
-        names, runs = as_named(entry.get(MEANINGS)), entry.get("runs")
-        if names is not None and isinstance(runs, list):
-            found.update((str(run), names) for run in cast("list[object]", runs))
-    return found
+def names_to_head(runs: Mapping[str, Sequence[NamedPoints]]) -> list[dict[str, Any]]:
+    """The names of runs as the metadata of the table has them."""
+    return shared_by_runs({run: names_to_json(names) for run, names in runs.items()}, MEANINGS)
 
 
-def together(runs: Mapping[str, Sequence[Named]]) -> list[dict[str, Any]]:
-    """What the metadata of the table tells: runs, and the names that all of them have."""
-    made: dict[str, dict[str, Any]] = {}
-    for run, names in runs.items():
-        plain = as_json(names)
-        made.setdefault(json.dumps(plain), {"runs": [], MEANINGS: plain})["runs"].append(run)
-    return list(made.values())
+def name_groups(groups: object) -> list[tuple[list[str], list[NamedPoints]]]:
+    """Runs with the same names, and these, from the metadata of a table, where it is whole."""
+    entries = [(runs, names_from_json(names)) for runs, names in run_groups(groups, MEANINGS)]
+    return [(runs, names) for runs, names in entries if names is not None]
 
 
-# ---- which name a content has
-
-
-def _mark_of(fields: Mapping[str, frozenset[str]]) -> str:
-    return key_text(keyed_digest("", json.dumps({name: sorted(x) for name, x in fields.items()})))
+# ---- the name of a content
 
 
 class Reference:
     """The one name that each content has: that of the class as it is now, if there is one."""
 
-    def __init__(self, *sources: Iterable[Named]) -> None:
+    def __init__(self, *sources: Iterable[NamedPoints]) -> None:
         """Sources: names, the decisive ones first; the others name what those leave unnamed."""
-        self._known: dict[tuple[str, str], list[Point]] = {}
-        for named in (one for source in sources for one in source):
-            for point in named.points:
-                self.label(named, point)
+        self._points: dict[tuple[str, str], list[Point]] = {}
+        for source in sources:
+            for field in source:
+                for point in field.points:
+                    self.label(field, point)
 
-    def label(self, named: Named, point: Point) -> str:
+    def label(self, field: NamedPoints, point: Point) -> str:
         """The name of a point.
 
         A content that is not known keeps its name, unless another content has that name now. Then
         its value stands behind the name.
         """
-        known = self._known.setdefault((named.column, named.owner), [])
-        found = [one for one in known if one.is_identical(point)]
-        found = found or [one for one in known if one.agrees(point)]
-        if found:
-            return next((one.label for one in found if one.name == point.name), found[0].label)
-        taken = {one.label for one in known}
+        points = self._points.setdefault((field.column, field.owner), [])
+        same = point.matches_among(points)
+        if same:
+            return next((x.label for x in same if x.name == point.name), same[0].label)
+        labels = {x.label for x in points}
         label = point.name
-        if label in taken:
+        if label in labels:
             label = f"{point.name} ({point.text})"
-        if label in taken:
+        if label in labels:
             label = f"{point.name} ({point.text}, {point.mark[:8]})"
-        known.append(replace(point, label=label))
+        points.append(replace(point, label=label))
         return label

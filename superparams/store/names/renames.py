@@ -3,169 +3,163 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.outcomes.arrow import kind_of, metadata_of, plain_array, to_json
+from superparams.store.json_values import shared_by_runs
 from superparams.store.names.field_owners import (
     FIELDS_OF,
     Condition,
+    FieldOwners,
     Fields,
-    Owned,
     fields_by_run,
-    head_of,
-    told_apart,
 )
 from superparams.store.names.meanings import (
     MEANINGS,
-    Named,
+    NamedPoints,
+    Point,
     Reference,
-    as_json,
-    as_named,
     declared_names,
-    names_by_run,
-    together,
+    name_groups,
+    names_from_json,
+    names_to_head,
+    names_to_json,
 )
-from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.folder import TABLE, RunFolder, run_folders
+from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.column_order import PARAM
-from superparams.store.table.lazy_rows import Rows, flat
+from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.schema import source_of
-from superparams.store.table.table_file import HEAD, Old
+from superparams.store.table.table_file import HEAD, TableFile, head_of, open_table
 
-__all__ = ["NAMED", "Renaming", "Renamings", "renamed_as", "renamed_rows"]
+__all__ = ["NAMED", "Renaming", "Renamings", "renamed_as", "renamed_rows", "renamed_since"]
 
 NAMED: Final = "named"  # in the metadata of the table: the names that its rows have
+MOST_CHANGES: Final = 4  # that a note tells
 
 
 @dataclass(frozen=True)
-class _Group:
+class _RunGroup:
     """Runs with the same names, and the new name of each old one."""
 
     runs: list[str]
-    names: Sequence[Named]
-    new: Sequence[Mapping[str, str]]
+    names: Sequence[NamedPoints]
+    labels: Sequence[Mapping[str, str]]
 
-    @property
-    def is_changed(self) -> bool:
-        return any(old != new for labels in self.new for old, new in labels.items())
+    def changes(self) -> Iterator[tuple[NamedPoints, Mapping[str, str]]]:
+        """The fields with another name, and the new name of each old one."""
+        for field, labels in zip(self.names, self.labels, strict=True):
+            if any(old != new for old, new in labels.items()):
+                yield field, labels
 
-    def condition(self, given: Condition) -> Condition:
+    def renamed_condition(self, condition: Condition) -> Condition:
         """A condition on old names as one on the new names."""
-        made = dict(given)
-        for named, labels in zip(self.names, self.new, strict=True):
-            label = given.get(named.column)
-            if (
-                label is not None
-                and label in labels
-                and any(w.items() <= given.items() for w in named.when)
-            ):
-                made[named.column] = labels[label]
-        return made
+        renamed = dict(condition)
+        for field, labels in zip(self.names, self.labels, strict=True):
+            label = labels.get(condition.get(field.column, ""))
+            if label is not None and any(x.items() <= condition.items() for x in field.conditions):
+                renamed[field.column] = label
+        return renamed
 
-    def named(self) -> list[Named]:
+    def renamed(self) -> list[NamedPoints]:
         return [
-            Named(
-                one.column,
-                one.owner,
-                [self.condition(w) for w in one.when],
-                [replace(point, label=labels[point.label]) for point in one.points],
+            NamedPoints(
+                field.column,
+                field.owner,
+                [self.renamed_condition(condition) for condition in field.conditions],
+                [replace(point, label=labels[point.label]) for point in field.points],
             )
-            for one, labels in zip(self.names, self.new, strict=True)
+            for field, labels in zip(self.names, self.labels, strict=True)
         ]
 
 
 class Renaming:
     """From the names of some runs to those of a reference."""
 
-    def __init__(self, runs: Mapping[str, Sequence[Named]], reference: Reference) -> None:
+    def __init__(self, runs: Mapping[str, Sequence[NamedPoints]], reference: Reference) -> None:
         """Runs: the names of each run; the newest decides what the reference leaves open."""
-        groups: dict[str, _Group] = {}
+        groups: dict[str, _RunGroup] = {}
         for run in sorted(runs, reverse=True):
             names = runs[run]
-            mark = json.dumps(as_json(names))
-            if mark not in groups:
-                new = [{p.label: reference.label(one, p) for p in one.points} for one in names]
-                groups[mark] = _Group([], names, new)
-            groups[mark].runs.append(run)
+            key = json.dumps(names_to_json(names))
+            if key not in groups:
+                labels = [
+                    {x.label: reference.label(field, x) for x in field.points} for field in names
+                ]
+                groups[key] = _RunGroup([], names, labels)
+            groups[key].runs.append(run)
         self._groups = list(groups.values())
+        self._changed = [group for group in self._groups if next(group.changes(), None)]
 
     @property
     def is_needed(self) -> bool:
         """Whether any name is another."""
-        return any(group.is_changed for group in self._groups)
+        return bool(self._changed)
 
     @property
     def columns(self) -> set[str]:
         """The fields with another name, and those that tell which settings have them."""
-        found: set[str] = set()
-        for group in self._groups:
-            for named, labels in zip(group.names, group.new, strict=True):
-                if any(old != new for old, new in labels.items()):
-                    found.update((named.column, *(name for w in named.when for name in w)))
-        return found
+        columns: set[str] = set()
+        for group in self._changed:
+            for field, _ in group.changes():
+                columns.update((field.column, *(name for x in field.conditions for name in x)))
+        return columns
 
-    def names(self) -> dict[str, list[Named]]:
-        """The names of each run after that."""
-        return {run: group.named() for group in self._groups for run in group.runs}
+    def names(self) -> dict[str, list[NamedPoints]]:
+        """The new names of each run."""
+        return {run: group.renamed() for group in self._groups for run in group.runs}
 
     def fields(self, runs: Mapping[str, Fields]) -> dict[str, Fields]:
         """Which fields the settings of each run have, by the new names."""
-        made = dict(runs)
+        fields = dict(runs)
         for group in self._groups if self.is_needed else ():
             for run in group.runs:
-                if run in made:
-                    made[run] = {
-                        column: [group.condition(one) for one in conditions]
-                        for column, conditions in made[run].items()
+                if run in fields:
+                    fields[run] = {
+                        column: [group.renamed_condition(condition) for condition in conditions]
+                        for column, conditions in fields[run].items()
                     }
-        return made
+        return fields
 
     def applied(self, table: pa.Table) -> pa.Table:
         """Rows with the new names; they have the columns `columns` and their runs."""
         if not self.is_needed or not table.num_rows:
             return table
-        owned, run, made = Owned(Rows.of_table(table)), table.column("run"), table
-        for group in filter(lambda one: one.is_changed, self._groups):
-            is_of = flat(pc.is_in(run, value_set=plain_array(group.runs, pa.string())))
-            for named, labels in zip(group.names, group.new, strict=True):
-                place = _place(table.schema, named.column)
-                if place is not None and any(old != new for old, new in labels.items()):
-                    mask = pc.and_(is_of, owned.holds(named.when, table.num_rows))
-                    field = made.schema.field(place)
-                    both = table.column(place), made.column(place)
-                    column = _relabelled(*both, labels, mask, is_json=kind_of(field) == "json")
-                    made = made.set_column(place, field, column)
-        return made
-
-
-def _place(schema: pa.Schema, column: str) -> int | None:
-    """Where the column of a field stands."""
-    wanted = PARAM + column
-    return next((at for at, field in enumerate(schema) if source_of(field) == wanted), None)
+        owners, run, renamed = FieldOwners(Rows.of_table(table)), table.column("run"), table
+        places = {source_of(field): at for at, field in enumerate(table.schema)}
+        for group in self._changed:
+            is_of_group = flat(pc.is_in(run, value_set=plain_array(group.runs, pa.string())))
+            for named, labels in group.changes():
+                place = places.get(PARAM + named.column)
+                if place is not None:
+                    mask = pc.and_(is_of_group, owners.meets(named.conditions, table.num_rows))
+                    field = table.schema.field(place)
+                    write = to_json if kind_of(field) == "json" else str
+                    texts = {write(old): write(new) for old, new in labels.items()}
+                    column = _relabelled(table.column(place), renamed.column(place), texts, mask)
+                    renamed = renamed.set_column(place, field, column)
+        return renamed
 
 
 def _relabelled(
-    old: pa.ChunkedArray,
-    made: pa.ChunkedArray,
-    labels: Mapping[str, str],
-    mask: pa.Array,
-    *,
-    is_json: bool,
+    old: pa.ChunkedArray, new: pa.ChunkedArray, texts: Mapping[str, str], mask: pa.Array
 ) -> pa.ChunkedArray:
-    """A column with new names where a mask holds."""
+    """A column, with the new texts of the old ones where a mask holds."""
     form = old.type
     if not (pa.types.is_string(form) or pa.types.is_large_string(form)):
-        return made
-    write: Callable[[str], str] = to_json if is_json else str
-    before = plain_array([write(one) for one in labels], pa.string()).cast(form)
-    after = plain_array([write(one) for one in labels.values()], pa.string()).cast(form)
+        return new
+    before, after = (
+        plain_array(list(x), pa.string()).cast(form) for x in (texts.keys(), texts.values())
+    )
     place = pc.index_in(flat(old), value_set=before)
     mask = pc.and_(mask, pc.is_valid(place))
-    return pa.chunked_array([pc.if_else(mask, after.take(place), flat(made))], form)
+    return pa.chunked_array([pc.if_else(mask, after.take(place), flat(new))], form)
 
 
 @dataclass(slots=True)
@@ -180,46 +174,45 @@ class Renamings:
         """The one for rows of a ledger, or of the older table, whose run is None."""
         return self.table if run is None else self.ledgers
 
-    def names(self) -> dict[str, list[Named]]:
+    def names(self) -> dict[str, list[NamedPoints]]:
         """The names that rows of each run have in the table."""
-        made, more = self.table.names(), self.ledgers.names()
-        return {run: [*made.get(run, ()), *more.get(run, ())] for run in {**made, **more}}
+        older, newer = self.table.names(), self.ledgers.names()
+        return {run: [*older.get(run, ()), *newer.get(run, ())] for run in {**older, **newer}}
 
     @classmethod
     def between(
         cls,
-        old: Old | None,
+        table: TableFile | None,
         runs: Sequence[RunFolder],
-        kept: Collection[str],
-        names: Sequence[Named] | None,
+        run_names: Collection[str],
+        names: Sequence[NamedPoints] | None,
     ) -> Renamings:
         """Between an older table and a newer one.
 
         Args:
-            old: The older table, if there is one.
+            table: The older table, if there is one.
             runs: The runs whose ledgers are read.
-            kept: The names of the runs that the newer table holds.
+            run_names: The names of the runs that the newer table holds.
             names: The names that its rows get; None for those of the newest run.
         """
-        recorded = {run.name: as_named(run.manifest().get(MEANINGS)) for run in runs}
-        ledgers = {run: one for run, one in recorded.items() if one is not None}
-        known = names_by_run(old.meanings if old else None)
-        last, newest = as_named(old.named) if old else None, max(ledgers, default=None)
-        named = names
-        if named is None:
-            named = last if newest is None else ledgers[newest]
-        reference = Reference(named or (), last or ())
+        recorded = {run.name: names_from_json(run.manifest().get(MEANINGS)) for run in runs}
+        ledgers = {run: x for run, x in recorded.items() if x is not None}
+        last = names_from_json(table.named) if table else None
+        if names is None:
+            names = ledgers[max(ledgers)] if ledgers else last
+        reference = Reference(names or (), last or ())
         after = Renaming(ledgers, reference)
-        before = Renaming({run: x for run, x in known.items() if run in kept}, reference)
-        is_known = named is not None or last is not None
-        every = as_json(_merged(named or (), last or ())) if is_known else None
-        return cls(before, after, every)
+        known = _by_run(table.meanings if table else None)
+        before = Renaming({run: x for run, x in known.items() if run in run_names}, reference)
+        if names is None and last is None:
+            return cls(before, after, None)
+        fields = {(field.column, field.owner) for field in names or ()}
+        others = [field for field in last or () if (field.column, field.owner) not in fields]
+        return cls(before, after, names_to_json([*(names or ()), *others]))
 
 
-def _merged(named: Sequence[Named], more: Sequence[Named]) -> list[Named]:
-    """Names, and those of fields that the first do not have."""
-    known = {(one.column, one.owner) for one in named}
-    return [*named, *(one for one in more if (one.column, one.owner) not in known)]
+def _by_run(groups: object) -> dict[str, list[NamedPoints]]:
+    return {run: names for runs, names in name_groups(groups) for run in runs}
 
 
 # ---- rows as they are read
@@ -233,51 +226,107 @@ def renamed_rows(rows: Rows, of: Any = None) -> Rows:
         of: The experiment's class, or the space; None where that is not known.
     """
     head = head_of(rows.schema)
-    runs = names_by_run(head.get(MEANINGS))
+    runs = _by_run(head.get(MEANINGS))
     if not runs:
         return rows
-    reference = Reference(_declared(of), as_named(head.get(NAMED)) or ())
+    names = [] if of is None else declared_names(of)
+    if of is not None and not isinstance(of, type):
+        names += declared_names(type(of))
+    reference = Reference(names, names_from_json(head.get(NAMED)) or ())
     return _renamed(rows, head, Renaming(runs, reference))
 
 
 def renamed_as(rows: pa.Table, other: pa.Table) -> pa.Table:
     """The rows of a run with the names that another run gives to the same points."""
     head = head_of(rows.schema)
-    names = names_by_run(head_of(other.schema).get(MEANINGS)).values()
-    renaming = Renaming(names_by_run(head.get(MEANINGS)), Reference(*names))
+    names = _by_run(head_of(other.schema).get(MEANINGS)).values()
+    renaming = Renaming(_by_run(head.get(MEANINGS)), Reference(*names))
     return _renamed(Rows.of_table(rows), head, renaming).whole()
-
-
-def _declared(of: Any) -> list[Named]:
-    if of is None:
-        return []
-    return (
-        declared_names(of)
-        if isinstance(of, type)
-        else [*declared_names(of), *declared_names(type(of))]
-    )
 
 
 def _renamed(rows: Rows, head: Mapping[str, object], renaming: Renaming) -> Rows:
     if not renaming.is_needed:
         return rows
-    recorded = {
+    new_head = {
         **head,
-        MEANINGS: together(renaming.names()),
-        FIELDS_OF: told_apart(renaming.fields(fields_by_run(head.get(FIELDS_OF)))),
+        MEANINGS: names_to_head(renaming.names()),
+        FIELDS_OF: shared_by_runs(renaming.fields(fields_by_run(head.get(FIELDS_OF))), FIELDS_OF),
     }
     schema = rows.schema.with_metadata(
-        {**metadata_of(rows.schema), HEAD: json.dumps(recorded).encode()}
+        {**metadata_of(rows.schema), HEAD: json.dumps(new_head).encode()}
     )
-    sources = {source_of(field): field.name for field in schema}
-    needed = [sources[PARAM + one] for one in renaming.columns if PARAM + one in sources]
-    made = renaming.applied(rows.columns(*needed, "run"))
+    columns = {source_of(field): field.name for field in schema}
+    changed = [columns[PARAM + name] for name in renaming.columns if PARAM + name in columns]
+    renamed = renaming.applied(rows.columns(*changed, "run"))
 
     def read(names: Sequence[str] | None) -> pa.Table:
         wanted: list[str] = list(schema.names if names is None else names)
         others = rows.whole() if names is None else rows.columns(*wanted)
-        arrays = [made.column(n) if n in needed else others.column(n) for n in wanted]
+        arrays = [renamed.column(n) if n in changed else others.column(n) for n in wanted]
         form = pa.schema([schema.field(n) for n in wanted], metadata=schema.metadata)
         return pa.Table.from_arrays(arrays, schema=form)
 
     return Rows(schema, read)
+
+
+# ---- names that changed since the last run
+
+
+def renamed_since(root: Path, space: Any) -> tuple[list[NamedPoints] | None, list[str]]:
+    """The names of the class where they differ from those of the table, and a note of that.
+
+    Args:
+        root: The folder of the experiment.
+        space: The space that is about to run.
+    """
+    recorded = _names_of_last(root)
+    names = [*declared_names(type(space)), *declared_names(space)]
+    if recorded is None and any(field.points for field in names):
+        return names, [
+            "an older version recorded the last run without the meanings of the names of points: "
+            f"if {type(space).__name__} has renamed points since, rows of that run have wrong "
+            "names; run them again with resume=False then"
+        ]
+    points: dict[tuple[str, str], list[Point]] = {}
+    for field in names:
+        points.setdefault((field.column, field.owner), []).extend(field.points)
+    changes: dict[str, None] = {}
+    for field in recorded or ():
+        for point in field.points:
+            change = _change(point, points.get((field.column, field.owner), []))
+            changes |= {f"{field.column}: {change}": None} if change else {}
+    if not changes:
+        return None, []
+    shown = "; ".join([*list(changes)[:MOST_CHANGES], *(["…"] * (len(changes) > MOST_CHANGES))])
+    return names, [
+        f"names of points have changed: {shown}. Every row is shown by the name that its value has "
+        "now, and by its old name with the value where a new value has that name. If you did not "
+        f"mean this, restore the names in {type(space).__name__}"
+    ]
+
+
+def _names_of_last(root: Path) -> list[NamedPoints] | None:
+    """The names that the table has, or those of the last run; None where neither has any."""
+    try:
+        table = open_table(root / TABLE, verify=False)
+    except OSError:
+        table = None
+    names = None
+    if table is not None:
+        names = names_from_json(table.named)
+        table.close()
+    if names is None:
+        last = next(reversed(run_folders(root)), None)
+        names = None if last is None else names_from_json(last.manifest().get(MEANINGS))
+    return names
+
+
+def _change(old: Point, points: Sequence[Point]) -> str:
+    """How the name of a point differs from the names now; empty where it does not."""
+    same = old.matches_among(points)
+    if any(point.name == old.name for point in same):
+        return ""
+    other = next((point for point in points if point.name == old.name), None)
+    if other is not None:
+        return f"{old.name!r} was {old.text} and is {other.text} now"
+    return f"{old.text} was {old.name!r} and is {same[0].name!r} now" if same else ""

@@ -21,7 +21,7 @@ from superparams.errors import StoreError
 from superparams.store import subprocesses
 from superparams.store.plain_files import is_plain, read_plain
 
-__all__ = ["COMMIT", "clean_environment", "find_objects", "lay_out"]
+__all__ = ["COMMIT", "checkout_into", "find_objects"]
 
 COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SECONDS: Final = 120.0  # the time limit for one call of git
@@ -41,11 +41,10 @@ _SAFE: Final = {
 }
 
 
-def clean_environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """The environment without variables that make git use other files, programs or addresses."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     return {
-        **kept,
+        **{name: text for name, text in os.environ.items() if not name.startswith("GIT_")},
         "GIT_ALLOW_PROTOCOL": "none",
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -61,32 +60,37 @@ def clean_environment() -> dict[str, str]:
 # ---- finding the objects
 
 
-def find_objects(commit: str, places: list[Path]) -> list[Path] | None:
-    """The folders of objects with a commit, from the first of some places that has it."""
+def find_objects(commit: str, folders: list[Path]) -> list[Path] | None:
+    """The folders of git's objects with a commit, of the first repository that has it.
+
+    Args:
+        commit: The full hash.
+        folders: Folders in repositories.
+    """
     if not COMMIT.fullmatch(commit) or shutil.which("git") is None:
         return None
-    for place in places:
-        objects = _objects_around(place)
+    for folder in folders:
+        objects = _objects_around(folder)
         if objects:
             with _bare(commit, objects) as bare:
-                if bare.has_commit(commit):
+                if bare.git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0:
                     return objects
     return None
 
 
-def _objects_around(place: Path) -> list[Path]:
+def _objects_around(folder: Path) -> list[Path]:
     """The folders of objects of the repository that contains a folder."""
     with contextlib.suppress(OSError, ValueError):
-        place = place.resolve()
-        for folder in (place, *place.parents):
-            for candidate in (folder / ".git", folder):
-                found = _common(candidate)
-                if found is not None and (found / "objects").is_dir():
-                    return list(dict.fromkeys(_with_borrowed(found / "objects", _DEPTH)))
+        folder = folder.resolve()
+        for parent in (folder, *folder.parents):
+            for candidate in (parent / ".git", parent):
+                common = _common_directory(candidate)
+                if common is not None and (common / "objects").is_dir():
+                    return list(dict.fromkeys(_with_alternates(common / "objects", _DEPTH)))
     return []
 
 
-def _common(candidate: Path) -> Path | None:
+def _common_directory(candidate: Path) -> Path | None:
     """The git directory with the objects, for a `.git` that is a folder or a file."""
     if is_plain(candidate):
         text = _line(candidate)
@@ -106,16 +110,16 @@ def _line(path: Path) -> str:
         return ""
 
 
-def _with_borrowed(objects: Path, depth: int) -> Iterator[Path]:
+def _with_alternates(objects: Path, depth: int) -> Iterator[Path]:
     """A folder of objects, and the folders on this machine from which it borrows objects."""
     yield objects
-    listed = objects / "info" / "alternates"
-    if depth and is_plain(listed):
-        for line in _line(listed).splitlines():
+    alternates = objects / "info" / "alternates"
+    if depth and is_plain(alternates):
+        for line in _line(alternates).splitlines():
             with contextlib.suppress(OSError, ValueError):
                 other = objects / line
                 if line and not line.startswith(("#", '"', "//", "\\\\")) and other.is_dir():
-                    yield from _with_borrowed(other, depth - 1)
+                    yield from _with_alternates(other, depth - 1)
 
 
 # ---- a repository of our own
@@ -127,12 +131,8 @@ class _Bare:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def has_commit(self, commit: str) -> bool:
-        """Whether it has a commit."""
-        return self.git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
-
     def git(
-        self, *words: str, cwd: Path | None = None, **places: str
+        self, *words: str, cwd: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command of git.
 
@@ -144,7 +144,7 @@ class _Bare:
             return subprocesses.run(
                 [*_GIT, *settings, *words],
                 cwd or self.folder,
-                {**clean_environment(), "GIT_DIR": str(self.folder), **places},
+                {**_environment(), "GIT_DIR": str(self.folder), **variables},
                 seconds=_SECONDS,
             )
         except subprocess.TimeoutExpired:
@@ -152,85 +152,75 @@ class _Bare:
         except OSError as error:
             raise StoreError(f"git cannot be started: {error}") from error
 
-    def done(self, *words: str, cwd: Path | None = None, **places: str) -> bytes:
+    def git_or_raise(self, *words: str, cwd: Path, **variables: str) -> None:
         """As `git`, but raises StoreError with the message of git when it fails."""
-        ended = self.git(*words, cwd=cwd, **places)
-        if ended.returncode:
-            said = ended.stderr.decode(errors="replace").strip()
-            raise StoreError(f"the code cannot be restored: git {words[0]} failed: {said[:2000]}")
-        return ended.stdout
+        process = self.git(*words, cwd=cwd, **variables)
+        if process.returncode:
+            message = process.stderr.decode(errors="replace").strip()[:2000]
+            raise StoreError(f"the code cannot be restored: git {words[0]} failed: {message}")
 
 
 @contextlib.contextmanager
 def _bare(commit: str, objects: list[Path]) -> Generator[_Bare]:
     """A temporary repository. It is not made by ``git init``, which would use a template."""
-    with tempfile.TemporaryDirectory() as beside:
-        folder = Path(beside, "own.git")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "own.git")
         (folder / "refs").mkdir(parents=True)
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
         is_long = len(commit) == 64
-        more = "[extensions]\n\tobjectFormat = sha256\n" if is_long else ""
-        version = int(is_long)
-        config = f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{more}"
-        (folder / "config").write_text(config)
-        for place, each in enumerate(objects):
-            mirror = folder / "objects" if not place else Path(beside, f"objects-{place}")
-            _mirror(each, mirror)
+        extensions = "[extensions]\n\tobjectFormat = sha256\n" if is_long else ""
+        core = f"[core]\n\trepositoryformatversion = {int(is_long)}\n\tbare = true\n"
+        (folder / "config").write_text(core + extensions)
+        mirrors = [Path(temporary, f"objects-{number}") for number in range(len(objects))]
+        mirrors[0] = folder / "objects"
+        for original, mirror in zip(objects, mirrors, strict=True):
+            _mirror(original, mirror)
         if len(objects) > 1:
             (folder / "objects" / "info").mkdir()
-            others = "".join(f"{beside}/objects-{place}\n" for place in range(1, len(objects)))
-            (folder / "objects" / "info" / "alternates").write_text(others)
+            alternates = "".join(f"{mirror}\n" for mirror in mirrors[1:])
+            (folder / "objects" / "info" / "alternates").write_text(alternates)
         yield _Bare(folder)
 
 
 def _mirror(objects: Path, mirror: Path) -> None:
     """Make links to the packs and loose objects that are plain files, and to nothing else."""
     (mirror / "pack").mkdir(parents=True)
-    for folder in _folders_of_objects(objects):
+    for folder in objects.iterdir():
+        if not re.fullmatch("[0-9a-f]{2}|pack", folder.name) or not folder.is_dir():
+            continue
         (mirror / folder.name).mkdir(exist_ok=True)
         for path in folder.iterdir():
             is_pack = folder.name != "pack" or path.suffix in (".pack", ".idx")
             if is_pack and is_plain(path):
-                _link(path.resolve(), mirror / folder.name / path.name)
-
-
-def _folders_of_objects(objects: Path) -> Iterator[Path]:
-    for path in objects.iterdir():
-        if re.fullmatch("[0-9a-f]{2}|pack", path.name) and path.is_dir():
-            yield path
-
-
-def _link(path: Path, name: Path) -> None:
-    try:
-        name.symlink_to(path)
-    except OSError:  # for example on Windows, without the permission for links
-        shutil.copyfile(path, name)
+                link = mirror / folder.name / path.name
+                try:
+                    link.symlink_to(path.resolve())
+                except OSError:  # for example on Windows, without the permission for links
+                    shutil.copyfile(path.resolve(), link)
 
 
 # ---- writing the files
 
 
-def lay_out(objects: list[Path], commit: str, patch: Path | None, folder: Path) -> None:
+def checkout_into(folder: Path, objects: list[Path], commit: str, patch: Path | None) -> None:
     """Write the files of a commit, with a patch on top, into an empty folder.
 
     Args:
+        folder: An absolute path.
         objects: The folders that `find_objects` returned.
         commit: The full hash.
         patch: A patch of `git diff`; None for no patch.
-        folder: An absolute path.
 
     Raises:
         StoreError: With the message of git.
     """
     with _bare(commit, objects) as bare:
-        places = {
-            "GIT_WORK_TREE": str(folder),
-            "GIT_INDEX_FILE": str(bare.folder / "index"),
-        }
-        bare.done("read-tree", "--no-sparse-checkout", commit, cwd=folder, **places)
+        index = str(bare.folder / "index")
+        variables = {"GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": index}
+        commands: list[tuple[str, ...]] = [("read-tree", "--no-sparse-checkout", commit)]
         if patch is not None:
             # Applied to the index, whose contents have no conversion of line ends.
-            name = str(patch.absolute())
-            words = ("apply", "--cached", "--whitespace=nowarn", name)
-            bare.done(*words, cwd=folder, **places)
-        bare.done("checkout-index", "--all", "--force", cwd=folder, **places)
+            commands.append(("apply", "--cached", "--whitespace=nowarn", str(patch.absolute())))
+        commands.append(("checkout-index", "--all", "--force"))
+        for words in commands:
+            bare.git_or_raise(*words, cwd=folder, **variables)

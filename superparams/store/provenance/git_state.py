@@ -1,7 +1,7 @@
-"""What git knows of a project that runs.
+"""What git knows of the project of a run.
 
-Nothing of the repository runs, except the filters by which its own files come and go (`git lfs`),
-and nothing in it is changed. Without git there is simply nothing to know.
+Nothing of the repository runs, except the filters through which its own files are read and written
+(`git lfs`), and nothing in it is changed. Without git, nothing is known.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GIT = (
     "-c",
     "safe.directory=*",
 )
-# Whatever the user likes to see, a patch must be one that `git apply` takes.
+# The patch must be one that `git apply` takes, whatever format the user prefers.
 _DIFF = (
     "-c",
     "diff.noprefix=false",
@@ -48,10 +48,10 @@ _DIFF = (
     "--submodule=short",
     "--ignore-submodules=dirty",
 )
-# What of git's variables counts: the others lead to another repository, such as that of a hook
-# which runs an experiment, or have git answer in another way.
-_KEPT = re.compile("GIT_(CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|CONFIG|EXEC_PATH)")
-# Code alone: what else lies untracked in a project may be data, or a secret.
+# The variables that git gets. Others lead to another repository, such as that of a hook which runs
+# an experiment, or change its answers.
+_ALLOWED = re.compile("GIT_(CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|CONFIG|EXEC_PATH)")
+# Only code: other untracked files of a project may be data, or secrets.
 _SOURCES = (".py", ".pyi", ".pyx", ".ipynb", ".sh", ".r", ".R", ".c", ".cc", ".cpp", ".cu", ".h")
 _OF_A_RUN = re.compile(r"(^|/)runs/\d{8}T\d{12}Z-[0-9a-f]{6}/")  # copies that earlier runs kept
 
@@ -59,10 +59,17 @@ _OF_A_RUN = re.compile(r"(^|/)runs/\d{8}T\d{12}Z-[0-9a-f]{6}/")  # copies that e
 def git_state(
     project: Path, results: Path | None = None
 ) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
-    """Commit, branch and changes of a folder's repository, and the files that keep them.
+    """Commit, branch and changes of a folder's repository, and the files to keep.
 
-    (None, {}) outside git. What is too large is cut or left out, and the entries say so; `failed`
-    names what git did not answer, or not in time. results: a folder in which no sources lie.
+    Large files are cut or left out, and the entries name them; `failed` names the commands of git
+    that failed or took too long.
+
+    Args:
+        project: A folder in the repository.
+        results: The folder of results, which has no sources.
+
+    Returns:
+        Entries for run.json, and files by their path in `source/`; (None, {}) outside git.
     """
     root = _top(project)
     if root is None:
@@ -70,34 +77,33 @@ def git_state(
     failed: list[str] = []
     commit = _line(_git(root, "rev-parse", "--verify", "-q", "HEAD"))
     branch = _line(_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
-    patch, cut, unpatched = _patch(root, commit, failed)
+    patch, is_cut, unpatched = _patch(root, commit, failed)
     files, left_out = _untracked(root, results, failed)
     state = {
         "root": str(root),
         "commit": commit,
         "branch": branch,
         "is_dirty": bool(patch or files or left_out or unpatched),
-        "patch_cut_at": MAX_PATCH if cut else None,
+        "patch_cut_at": MAX_PATCH if is_cut else None,
         "patch_left_out": unpatched,
         "untracked": sorted(files),
         "untracked_left_out": left_out,
         "failed": failed,
     }
-    kept = {f"untracked/{name}": data for name, data in files.items()}
-    return state, kept | ({PATCH: patch} if patch else {})
+    untracked = {f"untracked/{name}": data for name, data in files.items()}
+    return state, untracked | ({PATCH: patch} if patch else {})
 
 
 def _top(folder: Path) -> Path | None:
     """The root of the repository that a folder is in."""
-    found = _git(folder, "rev-parse", "--show-toplevel") if shutil.which("git") else None
-    return Path(os.fsdecode(found.rstrip(b"\n"))) if found and found.strip() else None
+    answer = _git(folder, "rev-parse", "--show-toplevel") if shutil.which("git") else None
+    return Path(os.fsdecode(answer.rstrip(b"\n"))) if answer and answer.strip() else None
 
 
 def _patch(root: Path, commit: str | None, failed: list[str]) -> tuple[bytes, bool, list[str]]:
-    """The patch from the commit to the files as they are.
+    """The patch from the commit to the files as they are, and whether it had to be cut.
 
-    And whether it had to be cut, and the names of the files that it leaves out for size: those
-    that are no sources.
+    Also the names of the files that it leaves out for size: those that are no sources.
     """
     if commit is None:
         return b"", False, []
@@ -121,22 +127,22 @@ def _untracked(
     inner = None if results is None else Path(os.path.relpath(results, root))
     # Results may be a million files, and none of them is a source.
     is_inside = inner is not None and inner != Path() and ".." not in inner.parts
-    without = [".", f":(exclude,top,literal){inner.as_posix()}"] if inner and is_inside else []
-    listing = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *without)
+    paths = [".", f":(exclude,top,literal){inner.as_posix()}"] if inner and is_inside else []
+    listing = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
     if listing is None:
         failed.append("ls-files")
-    kept: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     left_out: list[str] = []
     for name in _names(listing):
         is_odd = ".." in PurePosixPath(name).parts or _OF_A_RUN.search(name)
         if is_odd or not name.endswith(_SOURCES):
             continue
-        data = small_file(root / name) if len(kept) < MAX_FILES else None
+        data = small_file(root / name) if len(files) < MAX_FILES else None
         if data is None:
             left_out.append(name)
         else:
-            kept[name] = data
-    return kept, left_out[:MAX_FILES]
+            files[name] = data
+    return files, left_out[:MAX_FILES]
 
 
 def small_file(path: Path) -> bytes | None:
@@ -153,13 +159,13 @@ def small_file(path: Path) -> bytes | None:
 
 
 def _environment() -> dict[str, str]:
-    kept = {
+    variables = {
         name: text
         for name, text in os.environ.items()
-        if not name.startswith("GIT_") or _KEPT.match(name)
+        if not name.startswith("GIT_") or _ALLOWED.match(name)
     }
     return {
-        **kept,
+        **variables,
         "GIT_ALLOW_PROTOCOL": "none",  # what is missing here is not fetched
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_TERMINAL_PROMPT": "0",

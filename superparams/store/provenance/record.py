@@ -1,9 +1,9 @@
 """Which code, data and environment made a result.
 
-`gather` collects facts on the user's project, the machine and the process when a run starts: argv,
-git commit, branch and uncommitted patch, untracked sources, versions of imported packages, CPU and
-GPU. It never reads values of environment variables. Without git, or outside a repository, the facts
-of git are missing.
+`gather` collects facts about the user's project, the machine and the process when a run starts:
+argv, git commit, branch and uncommitted patch, untracked sources, versions of imported packages,
+CPU and GPU. It never reads values of environment variables. Without git, or outside a repository,
+the facts of git are missing.
 """
 
 from __future__ import annotations
@@ -20,29 +20,40 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
-from superparams.declare.html import table_of_pairs
 from superparams.errors import StoreError
 from superparams.errors.safe_text import line
-from superparams.store.plain_files import is_plain, read_plain
-from superparams.store.provenance.git_state import PATCH, git_state, small_file
-from superparams.store.provenance.restore import restore
-from superparams.store.provenance.sibling_libraries import LIBRARIES, labels, places_in_repository
+from superparams.errors.tables import Table, pair_lines
+from superparams.store.json_values import json_text
+from superparams.store.plain_files import read_plain
+from superparams.store.provenance.git_state import git_state, small_file
+from superparams.store.provenance.kept_code import (
+    LIBRARIES,
+    PARTS,
+    PROJECT,
+    KeptCode,
+    library_labels,
+    places_in_repository,
+)
 from superparams.store.runs.folder import RunFolder, write_all_durably
-from superparams.store.runs.results_path import short_path
+from superparams.store.runs.results_folder import short_path
 
-PARTS = "parts.json"  # in source/: the text of each part of the code
+__all__ = ["Provenance", "gather", "gather_later", "read_provenance", "save_source"]
 
 
 @dataclass(frozen=True, repr=False)
 class Provenance:
     """The origin of a result. It prints as a short summary, also in a notebook.
 
-    commit, branch: of the user's git repository, None outside of one; patch: uncommitted changes,
-    None if there were none; files: untracked source files and the files that the experiment
-    reaches, as paths in the run folder; manifest: the content of run.json (argv, host, versions,
-    times, space, …).
+    Attributes:
+        run: The folder of the run.
+        commit: The commit of the user's git repository; None outside of one.
+        branch: Its branch; None outside of one.
+        patch: Uncommitted changes; None if there were none.
+        files: Untracked source files, and the files that the experiment reached, as paths in the
+            folder of the run.
+        manifest: The content of run.json (argv, host, versions, times, space, …).
     """
 
     run: Path
@@ -53,27 +64,27 @@ class Provenance:
     manifest: dict[str, Any]
 
     def __repr__(self) -> str:
-        pairs = list(self._pairs())
-        return "\n".join([line(self._head), *(f"  {name:<9}  {line(x)}" for name, x in pairs)])
+        pairs = [(name, line(x)) for name, x in self._pairs()]
+        return "\n".join([line(self._head), *pair_lines(pairs)])
 
     def _repr_html_(self) -> str:
-        return table_of_pairs(self._head, self._pairs())
+        return Table(("field", "value"), list(self._pairs()), title=self._head).html()
 
     @property
     def _head(self) -> str:
         return f"run {self.run.name}"
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
-        """What people look for, by name."""
-        told = self.manifest
-        commit = self.commit and self.commit + (" and what was not committed" if self.patch else "")
-        pairs = {
-            "commit": commit,
+        """Names and values of the summary."""
+        pairs: dict[str, object] = {
+            "commit": self.commit
+            and self.commit + (" and what was not committed" if self.patch else ""),
             "branch": self.branch,
-            "code": told.get("code"),
+            "code": self.manifest.get("code"),
             "files": f"{len(self.files):,} in {short_path(self.run / 'source')}",
-            **{name: told.get(name) for name in ("start", "host", "platform", "cpu", "python")},
         }
+        for name in ("start", "host", "platform", "cpu", "python"):
+            pairs[name] = self.manifest.get(name)
         yield from ((name, str(x)) for name, x in pairs.items() if x)
 
     def restore(
@@ -83,40 +94,37 @@ class Provenance:
 
         With git, this is the whole repository: the commit, the uncommitted changes and the
         untracked source files. Your repository is not changed. Without git, it is the project's
-        files that the experiment reached.
+        files that the experiment reached. Warns when some files were too large to be kept.
 
-        repository: a clone that has the commit; by default the repository around the run folder,
-        that in which the run was started, or that around the current directory. git: False writes
-        only the files that the experiment reached, for which no repository is needed.
+        Args:
+            folder: A folder that is empty or does not exist.
+            repository: A clone that has the commit; by default the repository around the run
+                folder, that in which the run was started, or that around the current directory.
+            git: False writes only the files that the experiment reached, for which no repository is
+                needed.
 
-        Raises StoreError, before anything is written, for a folder that is not empty, and when no
-        repository has the commit; warns when some files were too large to be kept.
+        Returns:
+            The path of the folder.
+
+        Raises:
+            StoreError: Before anything is written, for a folder that is not empty, and when no
+                repository has the commit.
         """
-        place = None if repository is None else Path(repository)
-        return restore(RunFolder(self.run), Path(folder), place, git=git)
+        code = KeptCode(RunFolder(self.run), self.manifest)
+        return code.restore(Path(folder), Path(repository) if repository else None, git=git)
 
 
 def read_provenance(run: RunFolder) -> Provenance:
-    """What a run folder tells of its run."""
+    """The provenance that is recorded in the folder of a run."""
     manifest = run.manifest()
-    told = manifest.get("git")
-    git = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
-    commit, branch = _text(git.get("commit")), _text(git.get("branch"))
-    patch = run.source / PATCH
-    files = sorted(path for path in run.source.rglob("*") if path.is_file() and path != patch)
-    text = _patch_text(patch) if is_plain(patch) else None
-    return Provenance(run.path, commit, branch, text, files, manifest)
-
-
-def _patch_text(patch: Path) -> str:
+    code = KeptCode(run, manifest)
+    commit, branch = (json_text(code.git.get(name)) for name in ("commit", "branch"))
     try:
-        return read_plain(patch).decode(errors="surrogateescape")
+        path = code.patch
+        patch = None if path is None else read_plain(path).decode(errors="surrogateescape")
     except OSError as error:
         raise StoreError(f"the uncommitted changes cannot be read: {error}") from error
-
-
-def _text(entry: Any) -> str | None:
-    return entry if isinstance(entry, str) else None
+    return Provenance(run.path, commit, branch, patch, code.files, manifest)
 
 
 # ---- at the start of a run
@@ -124,7 +132,7 @@ def _text(entry: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What `gather` found: entries for run.json, and files for `source/` by their path there."""
+    """The result of `gather`: entries for run.json, and files for `source/` by their path there."""
 
     manifest: dict[str, Any]
     files: dict[str, bytes]
@@ -137,16 +145,16 @@ class Gathered:
 
     @property
     def is_whole(self) -> bool:
-        """Whether git answered all that it was asked."""
-        git: Any = self.manifest["git"]
+        """Whether all commands of git succeeded."""
+        git = self.manifest["git"]
         return git is None or not git["failed"]
 
 
 def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]:
-    """`gather`, in a thread, so that git and GPU tools do not hold up the start of a run.
+    """`gather`, in a thread, so that git and GPU tools do not delay the start of a run.
 
     That thread imports nothing: a program that forks meanwhile would leave the lock of that module
-    taken in the fork for ever. So what `metadata` imports late is imported with this module.
+    locked in the fork for ever. So what `metadata` imports late is imported with this module.
     """
     future: Future[Gathered] = Future()
 
@@ -161,11 +169,14 @@ def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]
 
 
 def gather(project: Path, results: Path | None = None) -> Gathered:
-    """All that is known of code, machine and process.
+    """All facts about code, machine and process.
 
-    project: the root of the experiment's project, to which what `save_source` keeps is relative;
-    results: the folder of results, which may lie in it and is not looked into. Takes as long as
-    git does; never raises for lack of git.
+    Takes as long as git does; never raises for lack of git.
+
+    Args:
+        project: The root of the experiment's project, to which the paths of `save_source` are
+            relative.
+        results: The folder of results, which may be in it and is not searched.
     """
     git, files = git_state(project, results)
     manifest = {
@@ -176,10 +187,10 @@ def gather(project: Path, results: Path | None = None) -> Gathered:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
-        "versions": versions(),
-        "cpu": cpu_name(),
+        "versions": _versions(),
+        "cpu": _cpu_name(),
         "cores": os.cpu_count(),
-        "gpus": gpu_names(),
+        "gpus": _gpu_names(),
         "git": git,
     }
     return Gathered(manifest, files)
@@ -202,76 +213,73 @@ def save_source(
 ) -> None:
     """Keep in `source/` the files that an experiment reaches, and the text of each of its parts.
 
-    project: the folder to which the paths are relative in `source/project`; a file outside it is
-    kept by its name alone. parts: the text of each function, class and constant by its full name.
-    texts: the content of further files by their path, as they were when that was read. libraries:
-    for files of libraries beside the project, the folder that each is imported from; these go to
-    `source/libraries`.
+    Args:
+        run: The folder of the run.
+        project: The folder to which the paths are relative in `source/project`; a file outside it
+            is kept by its name alone.
+        files: Files to read.
+        parts: The text of each function, class and constant by its full name.
+        texts: The content of further files by their path, as it was when the code was read.
+        libraries: For files of libraries beside the project, the folder that each is imported from;
+            these go to `source/libraries`.
     """
-    read = {file: data for file in files if (data := small_file(file)) is not None}
-    known = dict(libraries or {})
-    names = labels(known.values())
+    contents = {file: data for file in files if (data := small_file(file)) is not None}
+    folders = dict(libraries or {})
+    labels = library_labels(folders.values())
     kept: dict[str, bytes] = {}
-    for file, data in (read | dict(texts or {})).items():
-        folder = known.get(file)
+    for file, data in (contents | dict(texts or {})).items():
+        folder = folders.get(file)
         if folder is None:
-            kept[f"project/{_inside(project, file)}"] = data
+            inner = Path(os.path.relpath(file, project))
+            name = file.name if ".." in inner.parts else inner.as_posix()
+            kept[f"{PROJECT}/{name}"] = data
         else:
-            kept[f"{LIBRARIES}/{names[folder]}/{file.relative_to(folder).as_posix()}"] = data
+            kept[f"{LIBRARIES}/{labels[folder]}/{file.relative_to(folder).as_posix()}"] = data
     kept[PARTS] = json.dumps(dict(parts), indent=1).encode("utf-8", "backslashreplace")
     write_all_durably(run.source, kept)
-    if names:
-        run.update(**{LIBRARIES: places_in_repository(project, names)})
+    if labels:
+        run.update(**{LIBRARIES: places_in_repository(project, labels)})
 
 
-def _inside(project: Path, file: Path) -> str:
-    """The path of a file in a project; of one outside it, the name."""
-    inner = Path(os.path.relpath(file, project))
-    return file.name if ".." in inner.parts else inner.as_posix()
-
-
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """The versions of the packages imported by now, by the name of their distribution or module."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         if "." in name or name.startswith("_") or name in sys.stdlib_module_names:
             continue
         version = _version(name, module)
         if version is not None:
-            found[name] = version
-    return dict(sorted(found.items()))
+            versions[name] = version
+    return dict(sorted(versions.items()))
 
 
-def _version(name: str, module: Any) -> str | None:
-    # What the module says is looked at first: asking the metadata of all distributions which one a
-    # module is of takes a tenth of a second.
-    said = getattr(module, "__dict__", {}).get("__version__")
-    if isinstance(said, str):
-        return said
+def _version(name: str, module: object) -> str | None:
+    # The attribute comes first: searching the metadata of all distributions takes 0.1 s.
+    version = getattr(module, "__dict__", {}).get("__version__")
+    if isinstance(version, str):
+        return version
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):
         return None
 
 
-def cpu_name() -> str:
+def _cpu_name() -> str:
     """The model of the processor."""
+    models = _values_in(Path("/proc/cpuinfo"), "model name")
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def _gpu_names() -> list[str]:
+    """The names of NVIDIA GPUs, from the files of the driver: no tool is started."""
+    paths = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return [name for path in paths for name in _values_in(path, "Model:")]
+
+
+def _values_in(path: Path, beginning: str) -> list[str]:
+    """The values of lines of a file that begin so."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = path.read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def gpu_names() -> list[str]:
-    """The names of NVIDIA GPUs, as the driver's files tell: no tool is started."""
-    names: list[str] = []
-    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        try:
-            lines = path.read_text().splitlines()
-        except OSError:
-            continue
-        names += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
-    return names
+        return []
+    return [x.partition(":")[2].strip() for x in lines if x.startswith(beginning)]

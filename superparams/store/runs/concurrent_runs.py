@@ -1,4 +1,4 @@
-"""Other runs of an experiment that are in progress now: a run notes them at its start.
+"""Other runs of an experiment that are in progress; a run reports them at its start.
 
 A run on this machine is in progress as long as its process lives. For a run on another machine, or
 in a container that shares the folder, a heartbeat counts: its driver sets the modification time of
@@ -19,24 +19,19 @@ from typing import Final
 from superparams.errors import StoreError
 from superparams.errors.units import counted
 from superparams.store.ledger.reader import ledger_files
-from superparams.store.runs.folder import (
-    RunFolder,
-    is_here,
-    run_folders,
-    this_process,
-)
+from superparams.store.runs.folder import RunFolder, is_here, run_folders, this_process
 from superparams.store.runs.run_records import Run
 
-__all__ = ["MOST_KEYS", "Heartbeat", "Other", "going_on", "save_keys"]
+__all__ = ["MOST_KEYS", "Heartbeat", "OtherRun", "runs_in_progress", "save_keys"]
 
-MOST_KEYS: Final = 10_000  # settings of a run up to which it tells others which they are
+MOST_KEYS: Final = 10_000  # settings of a run, for which it writes their keys
 _KEYS: Final = "todo.keys"
 _BEAT: Final = 15.0  # seconds between two heartbeats
-_SILENT: Final = 120.0  # seconds without a heartbeat after which a run counts as over
+_SILENT: Final = 120.0  # seconds without a heartbeat after which a run counts as ended
 _NEW: Final = 0.5  # seconds after which a new run folder must have its run.json
 
-_active: set[str] = set()  # folders of the runs of this process that go on
-_over: set[str] = set()  # folders of runs that were found to be over, which none begins again
+_active: set[str] = set()  # folders of the runs of this process that are in progress
+_ended: set[str] = set()  # folders of runs that have ended, which are not read again
 
 
 class Heartbeat:
@@ -44,7 +39,7 @@ class Heartbeat:
 
     def __init__(self, run: RunFolder) -> None:
         self._path = run.path
-        self._over = threading.Event()
+        self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="superparams-beat", daemon=True)
 
     def __enter__(self) -> None:
@@ -52,74 +47,73 @@ class Heartbeat:
         self._thread.start()
 
     def __exit__(self, *error: object) -> None:
-        self._over.set()
+        self._end.set()
         _active.discard(str(self._path))
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._over.wait(_BEAT):
+        while not self._end.wait(_BEAT):
             with suppress(OSError):
                 os.utime(self._path / "run.json")
 
 
 @dataclass(frozen=True)
-class Other:
+class OtherRun:
     """Another run that is in progress.
 
-    silent: Seconds since its last heartbeat; None if its process can be seen to live.
+    Attributes:
+        run: The run.
+        silent: Seconds since its last heartbeat; None if its process is one of this machine.
     """
 
     run: Run
     silent: float | None
 
-    def told(self, name: str, keys: bytes | None) -> str:
-        """The note about this run at the start of a run of the experiment `name`.
+    def note(self, name: str, keys: bytes | None) -> str:
+        """The note about this run at the start of a run.
 
-        keys: The keys of the settings of the starting run, 16 bytes each; None for too many.
+        Args:
+            name: The name of the experiment.
+            keys: The keys of the settings of the starting run, 16 bytes each; None for too many.
         """
         done, todo = sum(self.run.counts.values()), self.run.todo
-        far = (
-            counted(done, "setting") if todo is None else f"{done:,} of {counted(todo, 'setting')}"
-        )
-        far += " recorded"
-        other = (
-            f"another run of {name} is in progress: {self.run.name} ({self._where_it_runs}; {far})"
-        )
-        return f"{other}; {self._shared(keys)}"
+        settings = counted(done if todo is None else todo, "setting")
+        progress = f"{settings if todo is None else f'{done:,} of {settings}'} recorded"
+        run = f"{self.run.name} ({self._place()}; {progress})"
+        return f"another run of {name} is in progress: {run}; {self._common_settings(keys)}"
 
-    @property
-    def _where_it_runs(self) -> str:
+    def _place(self) -> str:
         if self.silent is not None:
             ago = f"its last heartbeat was {self.silent:.0f} s ago"
             return f"process {self.run.pid} on {self.run.host}, {ago}"
-        is_mine = self.run.pid == os.getpid()
-        return "in this process" if is_mine else f"process {self.run.pid}"
+        is_this = self.run.pid == os.getpid()
+        return "in this process" if is_this else f"process {self.run.pid}"
 
-    def _shared(self, keys: bytes | None) -> str:
+    def _common_settings(self, keys: bytes | None) -> str:
         try:
-            theirs = (self.run.folder.path / _KEYS).read_bytes()
+            other_keys = (self.run.folder.path / _KEYS).read_bytes()
         except OSError:
-            theirs = None
-        if keys is None or theirs is None:
+            other_keys = None
+        if keys is None or other_keys is None:
             return "settings that both runs have share one self.folder"
-        shared = len(_parts(keys) & _parts(theirs))
+        shared = len(_split(keys) & _split(other_keys))
         if not shared:
             return "they have no settings in common"
         settings = counted(shared, "setting")
         return f"both run {settings}, and use the same self.folder for each"
 
 
-def _parts(keys: bytes) -> set[bytes]:
+def _split(keys: bytes) -> set[bytes]:
     return {keys[at : at + 16] for at in range(0, len(keys), 16)}
 
 
 def save_keys(run: RunFolder, keys: bytes) -> None:
-    """Tell others which settings a run has to do."""
+    """Write the keys of the settings of a run, for other runs."""
     (run.path / _KEYS).write_bytes(keys)
 
 
-def going_on(root: Path, mine: RunFolder) -> Iterator[Other]:
-    """The runs of the experiment in `root` that go on beside `mine`, oldest first."""
+def runs_in_progress(root: Path, mine: RunFolder) -> Iterator[OtherRun]:
+    """The other runs of the experiment in `root` that are in progress, oldest first."""
     try:
         folders = run_folders(root)
         now = (mine.path / "run.json").stat().st_mtime
@@ -127,20 +121,20 @@ def going_on(root: Path, mine: RunFolder) -> Iterator[Other]:
         return
     for folder in folders:
         path = str(folder.path)
-        if path in _over or folder.name == mine.name:
+        if path in _ended or folder.name == mine.name:
             continue
-        other = _found(folder, now)
+        other = _in_progress(folder, now)
         if other is not None:
             yield other
         elif _text(folder) is not None:
-            _over.add(path)
+            _ended.add(path)
 
 
-def _found(folder: RunFolder, now: float) -> Other | None:
+def _in_progress(folder: RunFolder, now: float) -> OtherRun | None:
     text = _text(folder)
     limit = time.monotonic() + _NEW
     while text is None and time.monotonic() < limit and _age(folder.path, now) < _BEAT:
-        time.sleep(0.01)  # it begins at this moment, too
+        time.sleep(0.01)  # it is just starting
         text = _text(folder)
     if text is None or b'"running"' not in text:
         return None
@@ -148,15 +142,15 @@ def _found(folder: RunFolder, now: float) -> Other | None:
     if run.state != "running":
         return None
     if is_here(run.process):
-        me = this_process()
-        is_mine = all(run.process.get(name) == me[name] for name in ("pid", "started"))
-        return None if is_mine and str(folder.path) not in _active else Other(run, None)
-    ages = [_age(path, now) for path in _signs(folder)]
+        process = this_process()
+        is_this = all(run.process.get(name) == process[name] for name in ("pid", "started"))
+        return None if is_this and str(folder.path) not in _active else OtherRun(run, None)
+    ages = [_age(path, now) for path in _written_files(folder)]
     silent = max(0.0, min(ages, default=_SILENT))
-    return Other(run, silent) if silent < _SILENT else None
+    return OtherRun(run, silent) if silent < _SILENT else None
 
 
-def _signs(folder: RunFolder) -> Iterable[Path]:
+def _written_files(folder: RunFolder) -> Iterable[Path]:
     yield folder.path / "run.json"
     with suppress(OSError, StoreError):
         yield from ledger_files(folder.ledger)

@@ -1,11 +1,11 @@
-"""Where a run is kept on disk, and its manifest `run.json`.
+"""The folder of a run, and its manifest `run.json`.
 
     results/<module>.<Class>/results.parquet
-    results/<module>.<Class>/settings/<key>/    what settings put into their `folder`
+    results/<module>.<Class>/settings/<key>/    files that settings put into their `folder`
     results/<module>.<Class>/runs/<UTC time>-<id>/run.json, ledger/, logs/, source/
 
-Names sort by time, also where the clock stepped back. Every file that is replaced is written
-beside, synced and renamed, so that a reader finds the old one or the new one.
+Names sort by time, also where the clock stepped back. A file is replaced by a synced file that is
+renamed, so that a reader finds the old one or the new one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any, Literal, get_args
 
 from superparams.errors import StoreError
 from superparams.store import subprocesses
+from superparams.store.json_values import json_object, json_text
 from superparams.store.plain_files import read_plain
 
 State = Literal["running", "finished", "interrupted", "crashed"]
@@ -35,11 +36,11 @@ LEFT_OVER_SECONDS = 3600  # an unfinished file of this age was left by a killed 
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
-_updating = threading.Lock()  # of a manifest, by the driver and by what gathers for it
+_updating = threading.Lock()  # of a manifest, which several threads of the driver update
 
 
 def _unlock() -> None:
-    """In a fork: what held it in the parent is not here to let go of it."""
+    """In a fork, the thread that locked it does not exist."""
     global _updating
     _updating = threading.Lock()
 
@@ -49,22 +50,19 @@ if hasattr(os, "register_at_fork"):
 
 
 def safe_name(name: str) -> str:
-    """A name that any file system takes, Windows included.
+    """A name that is possible on any file system, Windows included.
 
-    One that had to change gets a hash, so two stay apart.
+    A name that had to change gets a hash, so that two names stay different.
     """
-    made = _FORBIDDEN.sub("_", name.encode("utf-8", "backslashreplace").decode())[:100].rstrip(". ")
-    if made == name and not _RESERVED.match(name) and name not in ("", ".", ".."):
+    encoded = name.encode("utf-8", "backslashreplace")
+    safe = _FORBIDDEN.sub("_", encoded.decode())[:100].rstrip(". ")
+    if safe == name and not _RESERVED.match(name) and name not in ("", ".", ".."):
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()
-    return f"{made.strip('.') or 'x'}-{digest[:8]}"
+    return f"{safe.strip('.') or 'x'}-{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
 def experiment_folder(results: Path, name: str) -> Path:
-    """The folder of an experiment, named `module.Class`, in a results folder.
-
-    It is not made here.
-    """
+    """The path of the folder of an experiment, named `module.Class`, in a results folder."""
     return results / safe_name(name)
 
 
@@ -72,7 +70,7 @@ def has_records(root: Path) -> bool:
     """Whether something may be recorded in the folder of an experiment.
 
     Raises:
-        StoreError: When it cannot be looked into.
+        StoreError: When it cannot be read.
     """
     try:
         return (root / "runs").is_dir() or (root / TABLE).is_file()
@@ -81,7 +79,7 @@ def has_records(root: Path) -> bool:
 
 
 def run_folders(root: Path) -> list[RunFolder]:
-    """The runs of an experiment, oldest first; what has no name of a run is none.
+    """The runs of an experiment, oldest first; folders with other names are left out.
 
     Raises:
         StoreError: When they cannot be listed.
@@ -124,59 +122,52 @@ class RunFolder:
     def create(cls, root: Path, manifest: Mapping[str, Any] | None = None) -> RunFolder:
         """A new folder in `root/runs`, whose manifest says that this process runs it."""
         runs = root / "runs"
+        process = {"state": "running", "process": this_process(), "start": utc_now()}
         try:
             unsynced = make_folder(runs)
             folder = cls(_new_folder(runs))
-            for part in (folder.ledger, folder.logs, folder.source):
-                part.mkdir()
-            folder.update(
-                state="running", process=this_process(), start=utc_now(), **(manifest or {})
-            )
-            for one in (runs, *unsynced):
-                sync_folder(one)
+            for inner in (folder.ledger, folder.logs, folder.source):
+                inner.mkdir()
+            folder.update(**process, **(manifest or {}))
+            for parent in (runs, *unsynced):
+                sync_folder(parent)
         except OSError as error:
             raise StoreError(f"cannot make a run folder in {runs}: {error}") from error
         return folder
 
     def manifest(self) -> dict[str, Any]:
-        """What run.json says; empty when it is missing or damaged."""
+        """The content of run.json; empty when it is missing or damaged."""
         try:
-            found = json.loads(read_plain(self.path / "run.json"))
+            return json_object(json.loads(read_plain(self.path / "run.json")))
         except (OSError, ValueError, RecursionError, MemoryError):
             return {}
-        return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
     def superparams_version(self) -> str | None:
-        """The superparams that made the run; None where run.json does not tell."""
-        versions = self.manifest().get("versions")
-        found: object = versions.get("superparams") if isinstance(versions, dict) else None  # pyright: ignore
-        return found if isinstance(found, str) else None
+        """The superparams that made the run; None where run.json does not have it."""
+        return json_text(json_object(self.manifest().get("versions")).get("superparams"))
 
     def update(self, **changes: Any) -> None:
         """Change some entries of run.json; the file is replaced in one step."""
         with _updating:
             manifest = self.manifest() | changes
-            made = json.dumps(manifest, indent=1, default=str).encode("utf-8", "backslashreplace")
-            write_durably(self.path / "run.json", made)
+            data = json.dumps(manifest, indent=1, default=str).encode("utf-8", "backslashreplace")
+            write_durably(self.path / "run.json", data)
 
     def finish(self, state: State = "finished", **changes: Any) -> None:
-        """Say in the manifest how the run ended."""
+        """Record in the manifest how the run ended."""
         self.update(state=state, end=utc_now(), **changes)
 
     def state(self) -> State:
-        """How the run ended. One whose driver is gone without a word has crashed."""
+        """How the run ended. A run without an end whose driver does not exist has crashed."""
         manifest = self.manifest()
-        said: Any = manifest.get("state")
-        process: Any = manifest.get("process")
-        state: State = said if said in get_args(State) else "crashed"
-        if state == "running" and not (isinstance(process, dict) and is_alive(process)):  # pyright: ignore
-            return "crashed"
-        return state
+        state: State = manifest.get("state", "crashed")
+        if state == "running" and is_alive(json_object(manifest.get("process"))):
+            return "running"
+        return state if state in get_args(State) and state != "running" else "crashed"
 
     def code(self) -> str | None:
-        """The fingerprint of the code that this run ran."""
-        found = self.manifest().get("code")
-        return found if isinstance(found, str) else None
+        """The fingerprint of its code."""
+        return json_text(self.manifest().get("code"))
 
 
 def _new_folder(runs: Path) -> Path:
@@ -207,7 +198,7 @@ def utc_now() -> str:
 
 
 def this_process() -> dict[str, Any]:
-    """What tells this process from any other: host and boot, pid, and when it started."""
+    """What distinguishes this process from any other: host, boot, pid, and when it started."""
     return {
         "host": socket.gethostname(),
         "boot": _boot(),
@@ -218,7 +209,7 @@ def this_process() -> dict[str, Any]:
 
 
 def is_here(process: Mapping[str, Any]) -> bool:
-    """Whether a process is one of this machine, and of this container, so that we can see it."""
+    """Whether a process is one of this machine and container, where its pid means something."""
     space = process.get("space")
     is_of_host = process.get("host") == socket.gethostname()
     return is_of_host and (space is None or space == _pid_space())
@@ -242,7 +233,7 @@ def is_alive(process: Mapping[str, Any]) -> bool:
 
 
 def _pid_space() -> str | None:
-    """In which processes have the numbers that we see: a container has its own."""
+    """The namespace of the numbers of processes: a container has its own."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -257,10 +248,7 @@ def _boot() -> str | None:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in whatever unit the system tells.
-
-    None when there is no such process.
-    """
+    """When a process started, in a unit of the system; None when there is no such process."""
     if sys.platform == "linux":
         try:
             state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -272,11 +260,16 @@ def _started(pid: int) -> str | None:
 
 def _started_elsewhere(pid: int) -> str | None:
     if os.name == "nt":
-        asked = ["powershell", "-NoProfile", "-Command", f"(Get-Process -Id {pid}).StartTime.Ticks"]
+        command = [
+            "powershell",
+            "-NoProfile",
+            "-Command",
+            f"(Get-Process -Id {pid}).StartTime.Ticks",
+        ]
     else:
-        asked = ["ps", "-o", "lstart=", "-p", str(pid)]
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
     try:
-        answer = subprocesses.run(asked, seconds=10)
+        answer = subprocesses.run(command, seconds=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return os.fsdecode(answer.stdout).strip() or None
@@ -286,18 +279,18 @@ def _started_elsewhere(pid: int) -> str | None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file by these bytes.
+    """Replace a file by these bytes; a reader sees the old file or the new one, always.
 
-    A reader sees the old file or the new one, also after a power cut.
+    This holds after a power cut, too.
     """
     _replace(path, data)
     _sync([path.parent])
 
 
 def write_all_durably(root: Path, files: Mapping[str, bytes]) -> None:
-    """Replace files of a folder, by their path in it, as `write_durably` does each.
+    """As `write_durably` for many files of a folder, by their path in it.
 
-    Folders are made where they are missing, and synced once each, however many files they get.
+    Missing folders are created, and each folder is synced once.
     """
     folders: dict[Path, None] = {}
     for name, data in files.items():
@@ -311,22 +304,22 @@ def write_all_durably(root: Path, files: Mapping[str, bytes]) -> None:
 
 
 def make_folder(path: Path) -> dict[Path, None]:
-    """Make a folder with all that it is in; gives those to sync, so that the new names last."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+    """Create a folder and its parents; returns the folders to sync, so that the new names last."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    return dict.fromkeys(one.parent for one in missing)
+    return dict.fromkeys(folder.parent for folder in missing)
 
 
 def _replace(path: Path, data: bytes) -> None:
-    beside = part_of(path)
+    unfinished = part_of(path)
     try:
-        with open(beside, "wb") as file:
+        with open(unfinished, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(unfinished, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path} ({len(data):,} bytes): {error}") from error
 
 
@@ -343,9 +336,9 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
 
 
-def replace_durably(beside: Path, path: Path) -> None:
+def replace_durably(unfinished: Path, path: Path) -> None:
     """Rename a finished, synced file over `path` and sync the folder that names it."""
-    os.replace(beside, path)
+    os.replace(unfinished, path)
     sync_folder(path.parent)
 
 

@@ -1,4 +1,4 @@
-"""What an experiment's ``report(results)`` returned, kept beside its table."""
+"""The file with the value that an experiment's ``report(results)`` returned."""
 
 from __future__ import annotations
 
@@ -11,62 +11,65 @@ from typing import Any
 from superparams.errors import StoreError
 from superparams.store.runs.folder import write_durably
 
-__all__ = ["keep_report"]
+__all__ = ["save_report"]
 
 
-def keep_report(root: Path, made: Any) -> Path | None:
-    """Write what a report returned as `root`/report.<form>, and give the path.
+def save_report(root: Path, value: Any) -> Path | None:
+    """Write the value of a report into a file.
 
-    Text becomes ``report.md``, a figure (anything with ``savefig``) ``report.png``, a frame
-    ``report.parquet``, everything else ``report.json``; a path is a file that the report wrote
-    itself, and None is nothing.
+    Args:
+        root: The folder of the experiment.
+        value: Text becomes ``report.md``, a figure (anything with ``savefig``) ``report.png``, a
+            frame ``report.parquet``, everything else ``report.json``. A path is that of a file that
+            the report wrote itself, and None is no file.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        StoreError: For what has no such form.
+        StoreError: For a value that no such file can hold.
     """
-    if made is None:
-        return None
-    if isinstance(made, Path):
-        return made
-    suffix, encoded = _form(made)
+    if value is None or isinstance(value, Path):
+        return value
+    suffix, encode = _format(value)
     path = root / f"report.{suffix}"
     try:
-        write_durably(path, encoded(made))
+        write_durably(path, encode(value))
     except (TypeError, ValueError) as error:
         raise StoreError(
-            f"report() returned a {type(made).__name__}, which {path} cannot hold: {error}; "
+            f"report() returned a {type(value).__name__}, which {path} cannot hold: {error}; "
             f"return text, a figure, a frame, or what JSON has"
         ) from error
     return path
 
 
-def _form(made: Any) -> tuple[str, Callable[[Any], bytes]]:
-    if isinstance(made, str):
+def _format(value: Any) -> tuple[str, Callable[[Any], bytes]]:
+    if isinstance(value, str):
         return "md", lambda text: text.encode("utf-8", "backslashreplace")
-    if hasattr(made, "savefig"):
+    if hasattr(value, "savefig"):
         return "png", _figure
-    if hasattr(made, "__arrow_c_stream__"):
+    if hasattr(value, "__arrow_c_stream__"):
         return "parquet", _frame
     return "json", lambda x: json.dumps(x, indent=1, default=_plain).encode()
 
 
 def _figure(figure: Any) -> bytes:
-    held = io.BytesIO()
-    figure.savefig(held, format="png")
-    return held.getvalue()
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    return data.getvalue()
 
 
 def _frame(frame: Any) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    held = io.BytesIO()
-    pq.write_table(pa.table(frame), held)
-    return held.getvalue()
+    data = io.BytesIO()
+    pq.write_table(pa.table(frame), data)
+    return data.getvalue()
 
 
 def _plain(x: Any) -> Any:
-    """A number or an array of a library as Python's own."""
+    """A number or an array of a library as a value of Python."""
     if hasattr(x, "tolist"):
         return x.tolist()
     raise TypeError(f"a {type(x).__name__} is not what JSON has")

@@ -1,33 +1,30 @@
-"""The runs of an experiment, as their folders tell of them, and how one is called.
+"""The runs of an experiment, as recorded in their folders, and how to find one by its name.
 
-What stands in a `run.json` is taken for what it should be only where it is that: a results folder
-may come from elsewhere.
+An entry of a `run.json` counts only where it has the right type: a results folder may come from
+somebody else.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from superparams.errors import StoreError
 from superparams.errors.units import duration
 from superparams.outcomes.batches import counts
+from superparams.store.json_values import json_object, json_text, texts_by_name
 from superparams.store.ledger.reader import ledger_files, read
-from superparams.store.plain_files import read_plain
-from superparams.store.provenance.git_commits import COMMIT
-from superparams.store.provenance.record import PARTS
+from superparams.store.provenance.kept_code import KeptCode
 from superparams.store.runs.folder import RunFolder, State, is_here, run_folders, safe_name
 from superparams.store.table.newest_outcomes import STATUSES
 
-__all__ = ["Run", "find_run", "folder_named", "kept_folder", "run_named", "runs", "unseen"]
+__all__ = ["Run", "existing_folder", "find_run", "folder_of_run", "run_of_name", "runs", "unseen"]
 
-MOST_PARTS = 64 << 20  # bytes of the texts of a code
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 
@@ -36,9 +33,9 @@ class Run:
     """One run of an experiment.
 
     Attributes:
-        folder: its folder.
-        manifest: what run.json says; empty when that is damaged.
-        state: how it ended, or ``"running"``.
+        folder: Its folder.
+        manifest: The content of run.json; empty when that is damaged.
+        state: How it ended, or ``"running"``.
     """
 
     folder: RunFolder
@@ -56,7 +53,7 @@ class Run:
         return self.folder.name
 
     @property
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether its folder has not been removed."""
         return self.folder.path.is_dir()
 
@@ -91,45 +88,49 @@ class Run:
 
     @property
     def num_proc(self) -> int | None:
-        """How many workers it had."""
+        """The number of workers."""
         return self.number("num_proc")
 
     @property
     def todo(self) -> int | None:
-        """How many settings it had to run."""
+        """The number of settings that it had to run."""
         return self.number("todo")
 
     @property
     def code(self) -> str | None:
-        """The fingerprint of the code that it ran."""
+        """The fingerprint of its code."""
         return self.text("code")
 
     @property
     def host(self) -> str | None:
-        """The machine that the driver was on."""
-        return self.text("host") or _text(self.process.get("host"))
+        """The machine of the driver."""
+        return self.text("host") or json_text(self.process.get("host"))
 
     @property
     def pid(self) -> int | None:
-        """The process that drove it."""
-        found = self.process.get("pid")
-        return found if isinstance(found, int) else None
+        """The process of the driver."""
+        pid = self.process.get("pid")
+        return pid if isinstance(pid, int) else None
 
     @property
     def process(self) -> Mapping[str, Any]:
-        """What tells the process that drove it from others."""
+        """What distinguishes the process of the driver from others."""
         return self.group("process")
+
+    @property
+    def kept_code(self) -> KeptCode:
+        """The code that it kept."""
+        return KeptCode(self.folder, self.manifest)
 
     @property
     def git(self) -> Mapping[str, Any]:
         """commit, branch, is_dirty and more of the user's repository; empty outside of one."""
-        return self.group("git")
+        return self.kept_code.git
 
     @property
     def commit(self) -> str | None:
         """The commit of the user's repository."""
-        found = _text(self.git.get("commit"))
-        return found if found and COMMIT.fullmatch(found) else None
+        return self.kept_code.commit
 
     @property
     def is_dirty(self) -> bool:
@@ -139,50 +140,45 @@ class Run:
     @property
     def versions(self) -> dict[str, str]:
         """The packages that were imported, and their versions."""
-        return _texts(self.group("versions"))
+        return texts_by_name(self.manifest.get("versions"))
 
     @property
     def parts(self) -> dict[str, str]:
         """The digest of each part of the code, by its name."""
-        return _texts(self.group("parts"))
+        return texts_by_name(self.manifest.get("parts"))
 
     @cached_property
     def texts(self) -> dict[str, str]:
         """The text of each part of the code, by its name; empty where it was not kept."""
-        try:
-            found: object = json.loads(read_plain(self.folder.source / PARTS, MOST_PARTS))
-        except (OSError, ValueError, RecursionError, MemoryError):
-            return {}
-        return _texts(cast("dict[str, Any]", found)) if isinstance(found, dict) else {}
+        return self.kept_code.texts
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """How many outcomes of each status it recorded.
 
-        Its ledger is read where the manifest does not tell yet.
+        Its ledger is read where the manifest does not have them yet.
         """
-        told = self.group("counts")
-        if self.state in ("finished", "interrupted") and told:
-            return {name: n for name in STATUSES if isinstance(n := told.get(name), int) and n}
-        found: dict[str, int] = dict.fromkeys(STATUSES, 0)
+        recorded = self.group("counts")
+        if self.state in ("finished", "interrupted") and recorded:
+            return {name: n for name in STATUSES if isinstance(n := recorded.get(name), int) and n}
+        totals: dict[str, int] = dict.fromkeys(STATUSES, 0)
         for batch in read(self.folder.ledger, growing=self.state == "running"):
             for name, count in counts(batch).items():
-                found[name] = found.get(name, 0) + count
-        return {name: count for name, count in found.items() if count}
+                totals[name] = totals.get(name, 0) + count
+        return {name: count for name, count in totals.items() if count}
 
     def text(self, name: str) -> str | None:
         """A text of the manifest; None where there is none."""
-        return _text(self.manifest.get(name))
+        return json_text(self.manifest.get(name))
 
     def number(self, name: str) -> int | None:
         """A whole number of the manifest; None where there is none."""
-        found = self.manifest.get(name)
-        return found if isinstance(found, int) else None
+        value = self.manifest.get(name)
+        return value if isinstance(value, int) else None
 
     def group(self, name: str) -> Mapping[str, Any]:
         """A mapping in the manifest; empty where there is none."""
-        found = self.manifest.get(name)
-        return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+        return json_object(self.manifest.get(name))
 
 
 def runs(root: Path) -> list[Run]:
@@ -190,86 +186,87 @@ def runs(root: Path) -> list[Run]:
     return list(map(Run.of, run_folders(root)))
 
 
-def find_run(root: Path, called: str) -> Run:
-    """The run that is called so.
+def find_run(root: Path, name: str) -> Run:
+    """The run that a user means.
 
-    called: its name, the beginning of it that no other has, the six digits at its end, or ``last``,
-    ``last~1`` for the one before, and so on.
+    Args:
+        root: The folder of the experiment.
+        name: The name of the run, the beginning of it that no other has, the six digits at its end,
+            or ``last``, ``last~1`` for the one before, and so on.
 
     Raises:
         StoreError: When there is no such run, or more than one.
     """
-    found = run_folders(root)
-    if not found:
+    folders = run_folders(root)
+    if not folders:
         raise StoreError(f"there are no runs in {root}: run the experiment first")
-    back = _LAST.fullmatch(called)
-    if back:
-        place = int(back.group(1) or 0)
-        if place >= len(found):
-            there = "is only 1 run" if len(found) == 1 else f"are only {len(found)} runs"
-            raise StoreError(f"{called}: there {there} in {root}")
-        picked = [found[-1 - place]]
-    else:
-        picked = [one for one in found if _is_called(one.name, called)]
-    if len(picked) != 1:
-        several = f"{len(picked)} runs are" if picked else "no run is"
-        newest = ", ".join(one.name for one in (picked or found)[-3:])
+    last = _LAST.fullmatch(name)
+    if last:
+        back = int(last.group(1) or 0)
+        if back >= len(folders):
+            number = "is only 1 run" if len(folders) == 1 else f"are only {len(folders)} runs"
+            raise StoreError(f"{name}: there {number} in {root}")
+        return Run.of(folders[-1 - back])
+    matches = [x for x in folders if name and _has_name(x.name, name)]
+    if len(matches) != 1:
+        several = f"{len(matches)} runs are" if matches else "no run is"
+        newest = ", ".join(folder.name for folder in (matches or folders)[-3:])
         raise StoreError(
-            f"{several} called {called!r} in {root}: give more of a name (…, {newest}), "
+            f"{several} called {name!r} in {root}: give more of a name (…, {newest}), "
             "its last six digits, or last, last~1, …"
         )
-    return Run.of(picked[0])
+    return Run.of(matches[0])
 
 
-def run_named(root: Path, name: str) -> Run:
-    """The run with a folder of that name; see `folder_named`."""
-    return Run.of(folder_named(root, name))
+def _has_name(full: str, name: str) -> bool:
+    return full.startswith(name) or full.rpartition("-")[2] == name
 
 
-def folder_named(root: Path, name: str) -> RunFolder:
-    """The folder of that name of a run, which may be gone; it is not looked into.
+def run_of_name(root: Path, name: str) -> Run:
+    """The run with a folder of that name; see `folder_of_run`."""
+    return Run.of(folder_of_run(root, name))
+
+
+def folder_of_run(root: Path, name: str) -> RunFolder:
+    """The folder of a run by its full name. The folder may be gone.
 
     Raises:
-        StoreError: For what is no name of a run, and might lead out of the folder.
+        StoreError: For a text that is no name of a run, and might lead out of the folder.
     """
     if name != safe_name(name):
         raise StoreError(f"{root}: {name!r} is not the name of a run")
     return RunFolder(root / "runs" / name)
 
 
-def kept_folder(root: Path, name: str) -> RunFolder:
-    """As `folder_named`, of a run whose folder is still there.
+def existing_folder(root: Path, name: str) -> RunFolder:
+    """As `folder_of_run`, for a folder that exists.
 
     Raises:
         StoreError: Also when it is gone.
     """
-    found = folder_named(root, name)
-    if not found.path.is_dir():
+    folder = folder_of_run(root, name)
+    if not folder.path.is_dir():
         raise StoreError(
             f"the folder of run {name} is gone from {root / 'runs'}: its rows stand in the table, "
             "and its logs, its code and all else that it kept are lost"
         )
-    return found
-
-
-def _is_called(name: str, called: str) -> bool:
-    return bool(called) and (name.startswith(called) or name.rpartition("-")[2] == called)
-
-
-def _between(start: dt.datetime, end: dt.datetime) -> float:
-    return max(0.0, (end - start).total_seconds())  # the clock may have stepped back
+    return folder
 
 
 def unseen(folder: RunFolder) -> str | None:
     """Where a run is driven, if that cannot be seen from here, and how old its last record is."""
-    process: object = folder.manifest().get("process")
-    where = cast("dict[str, object]", process) if isinstance(process, dict) else {}
-    if not where or is_here(where):
+    manifest = folder.manifest()
+    process = json_object(manifest.get("process"))
+    if not process or is_here(process):
         return None
-    last = _last_record(folder) or _time(folder.manifest().get("start"))
+    last = _last_record(folder) or _time(manifest.get("start"))
     now = dt.datetime.now(dt.timezone.utc)
     age = "no record yet" if last is None else f"last record {duration(_between(last, now))} ago"
-    return f"on {where.get('host')}, cannot be seen from here; {age}"
+    return f"on {process.get('host')}, cannot be seen from here; {age}"
+
+
+def _between(start: dt.datetime, end: dt.datetime) -> float:
+    return max(0.0, (end - start).total_seconds())  # the clock may have stepped back
 
 
 def _last_record(folder: RunFolder) -> dt.datetime | None:
@@ -277,17 +274,9 @@ def _last_record(folder: RunFolder) -> dt.datetime | None:
     return dt.datetime.fromtimestamp(max(times), dt.timezone.utc) if times else None
 
 
-def _time(x: object) -> dt.datetime | None:
+def _time(text: object) -> dt.datetime | None:
     try:
-        made = dt.datetime.fromisoformat(x) if isinstance(x, str) else None
+        time = dt.datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return made.replace(tzinfo=made.tzinfo or dt.timezone.utc) if made else None
-
-
-def _text(x: object) -> str | None:
-    return x if isinstance(x, str) else None
-
-
-def _texts(found: Mapping[str, Any]) -> dict[str, str]:
-    return {name: x for name, x in found.items() if isinstance(x, str)}
+    return time.replace(tzinfo=time.tzinfo or dt.timezone.utc) if time else None

@@ -1,4 +1,4 @@
-"""Where what a setting printed stands: a range of bytes in the log of its worker."""
+"""The output of a setting: a range of bytes in the log of its worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from superparams.store.plain_files import next_data
 from superparams.store.runs.folder import RunFolder
-from superparams.store.runs.run_records import folder_named
+from superparams.store.runs.run_records import folder_of_run
 
 __all__ = ["Log", "log_of", "log_of_run"]
 
@@ -23,8 +23,9 @@ class Log:
     """A part of a log.
 
     Attributes:
-        path: the file; a link there is not followed.
-        start, end: bytes; an end of None is the end of the file.
+        path: The file; a link is not followed.
+        start: The first byte.
+        end: The byte after the last one; None for the end of the file.
     """
 
     path: Path
@@ -32,9 +33,9 @@ class Log:
     end: int | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """What it holds, at most a MiB at a time; nothing where the file is gone.
+        """Its content, at most a MiB at a time; nothing where the file is gone.
 
-        A hole of more than a MiB, as of a sparse file of a TiB, is named and not read.
+        A hole of more than a MiB, such as in a sparse file of a TiB, is not read but mentioned.
         """
         file = _opened(self.path)
         if file is None:
@@ -60,13 +61,13 @@ class Log:
         end = self._size() if self.end is None else min(self.end, self._size())
         start = max(self.start, end - max(_CHUNK, 1))
         text = b"".join(Log(self.path, start, end).chunks()).decode("utf-8", "replace")
-        found = text.rstrip("\n").split("\n") if text else []
-        kept = found[-lines:] if lines else []
-        return "\n".join(kept), len(found) > len(kept) or start > self.start
+        known = text.rstrip("\n").split("\n") if text else []
+        last = known[-lines:] if lines else []
+        return "\n".join(last), len(known) > len(last) or start > self.start
 
     @property
     def exists(self) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         file = _opened(self.path)
         if file is not None:
             file.close()
@@ -80,23 +81,27 @@ class Log:
 
 
 def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
-    """What the setting of a row printed.
+    """The output of the setting of a row.
 
-    None when there is no log of it: it ran in the process of the driver, whose output is the
-    user's own.
+    Args:
+        root: The folder of the experiment.
+        row: The row.
+
+    Returns:
+        None when there is none: the setting ran in the process of the driver.
 
     Raises:
         StoreError: For a row of a run whose name might lead out of the folder.
     """
-    start, end, rank, name = (row[one] for one in ("log_start", "log_end", "rank", "run"))
-    logs = folder_named(root, str(name)).logs
+    start, end, rank, name = (row[x] for x in ("log_start", "log_end", "rank", "run"))
+    logs = folder_of_run(root, str(name)).logs
     if start is None or start < 0 or rank is None:
         return None
     return Log(logs / f"{int(rank)}.log", start, None if end is None else max(start, end))
 
 
 def log_of_run(folder: RunFolder, rank: int | None = None) -> Log:
-    """The log of a run itself, or all that its worker of a rank printed."""
+    """The log of a run itself, or all output of its worker of a rank."""
     return Log(folder.logs / ("run.log" if rank is None else f"{rank}.log"))
 
 

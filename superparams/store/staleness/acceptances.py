@@ -1,7 +1,7 @@
-"""Which code a user took as equivalent to which.
+"""Which code a user accepted as equivalent to which.
 
-A change of code makes earlier outcomes stale; it never deletes them. `accept` records that what
-earlier code made stands for what later code would make, and `withdraw` takes that back. The record,
+A change of code makes earlier outcomes stale; it never deletes them. `accept` records that outcomes
+of earlier code are valid for later code, and `withdraw` takes that back. The record,
 `accepted.jsonl`, has a line of JSON for each decision and only ever grows.
 """
 
@@ -12,21 +12,29 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from superparams.errors import StoreError
+from superparams.store.json_values import json_list, json_object
 from superparams.store.plain_files import read_plain
 from superparams.store.runs.folder import utc_now
+
+__all__ = ["Accepted", "accept", "accepted_for", "decisions", "equivalent", "withdraw"]
 
 _FILE = "accepted.jsonl"
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A decision of a user: outcomes by the code `old` stand for those by the code `new`.
+    """A decision of a user: outcomes of the code `old` are valid for the code `new`.
 
-    old, new: fingerprints of code; time: ISO 8601 in UTC; who: the user's name on that machine;
-    why: what they said; what: the functions, classes and constants in which the two differ.
+    Attributes:
+        old: The fingerprint of earlier code.
+        new: The fingerprint of later code.
+        time: ISO 8601 in UTC.
+        who: The user's name on that machine.
+        why: The reason.
+        what: The functions, classes and constants in which the two differ.
     """
 
     old: str
@@ -43,51 +51,57 @@ class Accepted:
 
 
 def accept(root: Path, old: str, new: str, *, why: str = "", what: Sequence[str] = ()) -> None:
-    """Record that outcomes by the code `old` stand for those by `new`; both are fingerprints.
+    """Record that outcomes of the code `old` are valid for the code `new`.
 
-    root: the folder of the experiment; what: names of what differs. Raises StoreError when it
-    cannot be written.
+    Args:
+        root: The folder of the experiment.
+        old: The fingerprint of earlier code.
+        new: The fingerprint of later code.
+        why: The reason.
+        what: The names of parts that differ.
+
+    Raises:
+        StoreError: When it cannot be written.
     """
-    _record(root, {"old": old, "new": new, **_decided(why), "what": list(what)})
+    _record(root, {"old": old, "new": new, **_signature(why), "what": list(what)})
 
 
 def withdraw(root: Path, old: str, new: str, *, why: str = "") -> None:
-    """Record that outcomes by `old` do not stand for those by `new` any more; see `accept`."""
-    _record(root, {"old": old, "new": new, "withdrawn": True, **_decided(why)})
+    """Record that outcomes of `old` are not valid for `new` any more; see `accept`."""
+    _record(root, {"old": old, "new": new, "withdrawn": True, **_signature(why)})
 
 
 def decisions(root: Path) -> list[Accepted]:
-    """What is accepted and was not withdrawn since, oldest first."""
-    found: dict[tuple[str, str], Accepted] = {}
-    for made in _lines(root):
-        pair = (str(made["old"]), str(made["new"]))
-        found.pop(pair, None)
-        if not made.get("withdrawn"):
-            told = {name: str(made.get(name) or "") for name in ("time", "who", "why")}
-            what = made.get("what")
-            names = map(str, what) if isinstance(what, list) else ()  # pyright: ignore
-            found[pair] = Accepted(*pair, **told, what=tuple(names))
-    return list(found.values())
+    """The decisions that were not withdrawn, oldest first."""
+    accepted: dict[tuple[str, str], Accepted] = {}
+    for entry in _entries(root):
+        pair = (str(entry["old"]), str(entry["new"]))
+        accepted.pop(pair, None)
+        if not entry.get("withdrawn"):
+            texts = {name: str(entry.get(name) or "") for name in ("time", "who", "why")}
+            what = tuple(map(str, json_list(entry.get("what"))))
+            accepted[pair] = Accepted(*pair, **texts, what=what)
+    return list(accepted.values())
 
 
 def accepted_for(root: Path, code: str) -> list[Accepted]:
-    """The decisions by which other code stands for this one, directly or through others."""
-    made = decisions(root)
-    codes, found = [code], list[Accepted]()
+    """The decisions that make other code valid for this one, directly or through others."""
+    every = decisions(root)
+    codes, accepted = [code], list[Accepted]()
     for new in codes:
-        for one in made:
-            if one.new == new and one not in found:
-                found.append(one)
-                codes += [one.old] if one.old not in codes else []
-    return found
+        for decision in every:
+            if decision.new == new and decision not in accepted:
+                accepted.append(decision)
+                codes += [decision.old] if decision.old not in codes else []
+    return accepted
 
 
 def equivalent(root: Path, code: str) -> list[str]:
     """The code itself, then all code accepted for it, directly or through others."""
-    return list(dict.fromkeys([code, *(one.old for one in accepted_for(root, code))]))
+    return list(dict.fromkeys([code, *(decision.old for decision in accepted_for(root, code))]))
 
 
-def _decided(why: str) -> dict[str, str]:
+def _signature(why: str) -> dict[str, str]:
     return {"time": utc_now(), "who": _user(), "why": why}
 
 
@@ -105,12 +119,12 @@ def _user() -> str:
         return "unknown"
 
 
-def _record(root: Path, made: dict[str, Any]) -> None:
+def _record(root: Path, entry: dict[str, Any]) -> None:
     path = root / _FILE
-    line = json.dumps(made, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
     try:
         with open(path, "a+b") as file:
-            if _is_cut_off(file):  # by a crash: what it left is no part of this line
+            if _has_unfinished_line(file):  # left by a crash
                 line = b"\n" + line
             file.write(line)
             file.flush()
@@ -119,15 +133,14 @@ def _record(root: Path, made: dict[str, Any]) -> None:
         raise StoreError(f"cannot record in {path} what is accepted: {error}") from error
 
 
-def _is_cut_off(file: Any) -> bool:
-    size: int = file.seek(0, os.SEEK_END)
-    if not size:
+def _has_unfinished_line(file: BinaryIO) -> bool:
+    if not file.seek(0, os.SEEK_END):
         return False
-    file.seek(size - 1)
-    return bool(file.read(1) != b"\n")
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
-def _lines(root: Path) -> Iterator[dict[str, Any]]:
+def _entries(root: Path) -> Iterator[dict[str, Any]]:
     try:
         lines = read_plain(root / _FILE).splitlines()
     except FileNotFoundError:
@@ -136,8 +149,8 @@ def _lines(root: Path) -> Iterator[dict[str, Any]]:
         raise StoreError(f"cannot read what is accepted: {error}") from error
     for line in lines:
         try:
-            made = json.loads(line)
+            entry = json_object(json.loads(line))
         except (ValueError, RecursionError):
             continue
-        if isinstance(made, dict) and {"old", "new"} <= made.keys():  # pyright: ignore
-            yield made  # pyright: ignore
+        if {"old", "new"} <= entry.keys():
+            yield entry

@@ -1,19 +1,21 @@
-"""The code as it is now beside the code that made rows: which are stale, and what to do of it."""
+"""Rows of earlier code: which are stale, what changed since, and which a user accepted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.errors import StoreError
+from superparams.errors.units import counted
+from superparams.identity.code.code_diff import Change, changes_between
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.runs.folder import run_folders
+from superparams.store.runs.run_records import Run
 from superparams.store.staleness.acceptances import (
     Accepted,
     accept,
@@ -22,15 +24,75 @@ from superparams.store.staleness.acceptances import (
     equivalent,
     withdraw,
 )
-from superparams.store.staleness.code_changes import Changes, code_change
+
+__all__ = ["Changes", "CodeChange", "CurrentCode", "stale_name"]
 
 
 @dataclass(frozen=True)
-class Now:
+class CodeChange:
+    """How one version of the code, by which rows were made, differs from the current code.
+
+    Attributes:
+        code: Its fingerprint; None where that is not known.
+        settings: The number of settings that it made.
+        runs: The names of its runs, oldest first.
+        parts: The functions, classes and constants that differ; None where they were not kept.
+    """
+
+    code: str | None
+    settings: int
+    runs: tuple[str, ...]
+    parts: tuple[Change, ...] | None
+
+    @property
+    def diff(self) -> str:
+        """One unified diff of all that differs."""
+        return "\n".join(part.diff for part in self.parts or () if part.diff)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        more = f" and {len(self.runs) - 1:,} more" if len(self.runs) > 1 else ""
+        settings = counted(self.settings, "setting")
+        yield f"{settings} by the code {self.code or 'of which nothing is kept'}"
+        yield f"in run {self.runs[-1]}{more}:" if self.runs else "in no run that is kept:"
+        for part in self.parts or ():
+            yield f"  {part}{'' if part.diff else ' (its text is the same, or was not kept)'}"
+        if self.parts is None:
+            yield "  what it was is not kept any more"
+        yield from [self.diff] if self.diff else []
+
+
+class Changes(tuple[CodeChange, ...]):
+    """How each version of the code that made stale rows differs from the current code.
+
+    Readable when printed.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(str, self)) if self else "nothing is stale"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    @property
+    def diff(self) -> str:
+        """The unified diffs of all of them."""
+        return "\n".join(change.diff for change in self if change.diff)
+
+
+@dataclass(frozen=True)
+class CurrentCode:
     """The code as it is now, as far as that is known.
 
-    root: the folder of the experiment; codes: the fingerprint of the code, then of all that was
-    accepted for it, empty when it is not known; code: the code itself.
+    Attributes:
+        root: The folder of the experiment.
+        codes: The fingerprint of the code, then those of all code that was accepted for it; empty
+            when it is not known.
+        code: The code itself.
     """
 
     root: Path
@@ -38,68 +100,90 @@ class Now:
     code: Code | None = None
 
     @classmethod
-    def of(cls, root: Path, codes: Sequence[str], code: Code | None) -> Now:
-        """With `codes` from what is recorded in `root`, unless they are given."""
+    def of(cls, root: Path, codes: Sequence[str], code: Code | None) -> CurrentCode:
+        """With `codes` from the decisions that are recorded in `root`, if there are none."""
         if code is not None and not codes:
             codes = equivalent(root, code.digest)
         return cls(root, tuple(codes), code)
 
-    def stale(self, codes: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Which rows are stale, by the codes that made them. Call it when the codes are known."""
-        return pc.invert(pc.is_in(codes, plain_array(list(self.codes), pa.string())))
+    def is_stale(self, codes: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Whether other code made each row, by the fingerprints of their codes."""
+        return pc.invert(self.is_current(codes))
+
+    def is_current(self, codes: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Whether this code made each row, or code that was accepted for it."""
+        return pc.is_in(codes, plain_array(list(self.codes), pa.string()))
 
     def marked(self, rows: pa.Table, name: str) -> pa.Table:
         """Rows with one more column, which says whether each is stale; nulls where unknown."""
         if not self.codes:
             return rows.append_column(name, pa.nulls(rows.num_rows, pa.bool_()))
-        return rows.append_column(name, self.stale(rows.column("code")))
+        return rows.append_column(name, self.is_stale(rows.column("code")))
 
     @property
     def accepted(self) -> list[Accepted]:
-        """What is accepted for this code; for any, when it is not known."""
+        """The decisions for this code; all of them when it is not known."""
         return accepted_for(self.root, self.codes[0]) if self.codes else decisions(self.root)
 
     def changes(self, stale: pa.Table) -> Changes:
-        """What changed since rows (`code`, `run` and `row` of each) were made."""
+        """What changed since rows were made.
+
+        Args:
+            stale: The columns `code`, `run` and `row` of stale rows.
+        """
         if self.code is None:
             raise self._unknown()
         firsts = stale.filter(pc.equal(stale.column("row"), plain_scalar(0, pa.int64())))
-        known = {run.name: run for run in run_folders(self.root)}
+        folders = {run.name: run for run in run_folders(self.root)}
         return Changes(
-            code_change(
-                made_by,
-                sum(runs.values()),
-                [known[name] for name in sorted(runs) if name in known],
-                self.code.parts,
-                self.code.source,
+            self._change(
+                code,
+                sum(settings.values()),
+                [Run.of(folders[name]) for name in sorted(settings) if name in folders],
             )
-            for made_by, runs in _by_code(firsts).items()
+            for code, settings in _settings_by_code(firsts).items()
         )
 
-    def accept(self, stale: pa.Table, asked: Sequence[str], why: str) -> Now:
-        """Record that the codes of stale rows, those that begin as asked, stand for this one."""
-        now = self.digest
-        what: dict[str | None, Any] = {}
+    def _change(self, code: str | None, settings: int, runs: list[Run]) -> CodeChange:
+        newest = [run for run in reversed(runs) if run.parts]
+        # A run that was killed early has not kept the text yet.
+        run = next((run for run in newest if run.texts), newest[0] if newest else None)
+        parts = None
+        if run is not None and code is not None and self.code is not None:
+            now = self.code
+            parts = tuple(changes_between(run.parts, now.parts, run.texts, now.source))
+        return CodeChange(code, settings, tuple(run.name for run in runs), parts)
+
+    def accept(self, stale: pa.Table, beginnings: Sequence[str], why: str) -> CurrentCode:
+        """Record that codes of stale rows are valid for this one.
+
+        Args:
+            stale: The columns `code`, `run` and `row` of stale rows.
+            beginnings: How the fingerprints of the codes begin; none for all codes.
+            why: The reason.
+        """
+        digest = self.digest
+        parts: dict[str | None, Sequence[Change]] = {}
         if self.code is not None and self.code.edited:
             raise StoreError(
                 f"{', '.join(self.code.edited)} changed on disk after this process imported it, so "
                 "that the code now is that of no file: start Python again, and accept then"
             )
         if self.code is not None:
-            what = {one.code: one.parts for one in self.changes(stale)}
+            parts = {change.code: change.parts or () for change in self.changes(stale)}
         codes: list[str | None] = stale.column("code").unique().to_pylist()
-        for old in _chosen(asked, [one for one in codes if one], "made a stale row", why):
-            accept(self.root, old, now, why=why, what=[str(part) for part in what.get(old) or ()])
-        return Now(self.root, tuple(equivalent(self.root, now)), self.code)
+        for old in _chosen(beginnings, [x for x in codes if x], "made a stale row", why):
+            accept(self.root, old, digest, why=why, what=list(map(str, parts.get(old, ()))))
+        return CurrentCode(self.root, tuple(equivalent(self.root, digest)), self.code)
 
-    def withdraw(self, asked: Sequence[str], why: str) -> Now:
-        """Record that accepted codes, those that begin as asked, do not stand for this one."""
-        now, made = self.digest, self.accepted
-        chosen = _chosen(asked, [one.old for one in made], "is accepted", why)
-        for one in made:
-            if one.old in chosen:
-                withdraw(self.root, one.old, one.new, why=why)
-        return Now(self.root, tuple(equivalent(self.root, now)), self.code)
+    def withdraw(self, beginnings: Sequence[str], why: str) -> CurrentCode:
+        """Record that accepted codes are not valid for this one; see `accept`."""
+        digest, accepted = self.digest, self.accepted
+        codes = _chosen(beginnings, [decision.old for decision in accepted], "is accepted", why)
+        for decision in accepted:
+            if decision.old in codes:
+                withdraw(self.root, decision.old, decision.new, why=why)
+        return CurrentCode(self.root, tuple(equivalent(self.root, digest)), self.code)
 
     @property
     def digest(self) -> str:
@@ -115,28 +199,29 @@ class Now:
         )
 
 
-def _by_code(rows: pa.Table) -> dict[str | None, dict[str, int]]:
+def _settings_by_code(rows: pa.Table) -> dict[str | None, dict[str, int]]:
     """How many rows each run has of each code, in the order of the table."""
     codes, runs = rows.column("code"), rows.column("run")
-    met = codes.unique()
-    found: dict[str | None, dict[str, int]] = {}
-    for place, code in enumerate(met.to_pylist()):  # `group_by` of Arrow loads pandas
-        some = runs.filter(pc.is_in(codes, value_set=met.slice(place, 1))).value_counts()
-        found[code] = {one["values"]: one["counts"] for one in some.to_pylist()}
-    return found
+    different = codes.unique()
+    settings: dict[str | None, dict[str, int]] = {}
+    for place, code in enumerate(different.to_pylist()):  # `group_by` of Arrow loads pandas
+        runs_of_code = runs.filter(pc.is_in(codes, value_set=different.slice(place, 1)))
+        counts = runs_of_code.value_counts().to_pylist()
+        settings[code] = {x["values"]: x["counts"] for x in counts}
+    return settings
 
 
-def _chosen(asked: Sequence[str], known: Sequence[str], what: str, why: str) -> list[str]:
-    """The codes that begin as asked; all when nothing is."""
-    for one in asked:
-        if not one or not any(code.startswith(one) for code in known):
+def _chosen(beginnings: Sequence[str], codes: Sequence[str], what: str, why: str) -> list[str]:
+    """The codes with one of these beginnings; all of them without any."""
+    for beginning in beginnings:
+        if not beginning or not any(code.startswith(beginning) for code in codes):
             hint = "" if why else "; a reason is given by name, why=..."
-            raise StoreError(f"no code that begins with {one!r} {what}{hint}")
-    return [code for code in known if not asked or code.startswith(tuple(asked))]
+            raise StoreError(f"no code that begins with {beginning!r} {what}{hint}")
+    return [code for code in codes if not beginnings or code.startswith(tuple(beginnings))]
 
 
 def stale_name(names: Sequence[str]) -> str:
-    """What to call a column that says whether rows are stale, beside columns of these names."""
+    """The name of a column that says whether rows are stale, beside columns of these names."""
     name = "stale"
     while name in names:
         name += "~"

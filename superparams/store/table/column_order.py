@@ -1,31 +1,32 @@
 """The order of the columns of parameters: that of the declaration, whatever ran first.
 
-Each run tells the order in `run.json`, with the fields of all alternatives that the class declares.
-The metadata of the table tells it of all runs.
+Each run records the order in `run.json`, with the fields of all alternatives that the class
+declares. The metadata of the table has one order for all runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from superparams.declare.descriptors import Value
 from superparams.declare.instance_state import on_demand
 from superparams.declare.metaclass import recorded_fields
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
+from superparams.store.json_values import json_list
 
 __all__ = ["ORDER_OF", "PARAM", "checked_order", "declared_order", "in_order", "joined_orders"]
 
 ORDER_OF: Final = "order"  # in run.json, and in the metadata of the table
-MOST_POINTS: Final = 1000  # groups on one axis that are looked at
-PARAM: Final = "param."  # how the source of a column of parameters begins
+MOST_POINTS: Final = 1000  # groups on one axis that are searched
+PARAM: Final = "param."  # the beginning of the source of a column of parameters
 
 
 def declared_order(space: Any) -> list[str]:
     """The columns of parameters in the order of the declaration.
 
-    The fields of a group follow it: those of the alternatives of the class, then of what was given.
+    The fields of a group follow it: those of the declared alternatives, then of the values.
 
     Args:
         space: An experiment, open or not.
@@ -34,15 +35,15 @@ def declared_order(space: Any) -> list[str]:
 
 
 def _columns(params: Any, prefix: str) -> Iterator[str]:
-    held: dict[str, Any] = params.__dict__
+    values: dict[str, Any] = params.__dict__
     for name, field in recorded_fields(params.__class__).items():
         yield prefix + name
-        seen: set[type[Any]] = set()
-        for x in (field.declared, on_demand(params).get(name), held.get(name)):
+        classes: set[type[Any]] = set()
+        for x in (field.declared, on_demand(params).get(name), values.get(name)):
             for point in filter(is_group, _points(x)):
                 cls: type[Any] = point.__class__
-                if cls not in seen or _holds_groups(point):
-                    seen.add(cls)
+                if cls not in classes or _has_groups(point):
+                    classes.add(cls)
                     yield from _columns(point, f"{prefix}{name}.")
 
 
@@ -52,14 +53,13 @@ def _points(x: Any) -> Sequence[Any]:
     return (x.given,) if isinstance(x, Value) else (x,)
 
 
-def _holds_groups(group: Any) -> bool:
-    return any(is_group(one) for x in group.__dict__.values() for one in _points(x))
+def _has_groups(group: Any) -> bool:
+    return any(is_group(y) for x in group.__dict__.values() for y in _points(x))
 
 
-def checked_order(found: object) -> list[str]:
-    """What a run or a table tells of the order; nothing where it is damaged."""
-    names = cast("list[object]", found) if isinstance(found, list) else []
-    return [name for name in names if isinstance(name, str)]
+def checked_order(order: object) -> list[str]:
+    """The order that a run or a table recorded; empty where it is damaged."""
+    return [name for name in json_list(order) if isinstance(name, str)]
 
 
 def joined_orders(orders: Iterable[Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which rows have a value, as people write it and whatever the table made of it."""
+"""Which cells a table has for a value of a declared field, and which rows have a cell."""
 
 from __future__ import annotations
 
@@ -21,68 +21,74 @@ from superparams.identity.module_names import class_of
 from superparams.outcomes.arrow import cell, kind_of, plain_scalar, python_values, to_json
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group, is_open
+from superparams.store.table.arrow_arrays import true_where_known
+from superparams.store.table.column_order import PARAM
 from superparams.store.table.schema import source_of
+from superparams.store.table.table_file import OUTCOME
 from superparams.store.table.text_columns import texts
 
 __all__ = [
+    "OF_OUTCOMES",
     "OneOf",
-    "are_same",
-    "columns_meant",
-    "columns_of_value",
-    "fields_named",
-    "labels_meant",
+    "are_equal_json",
+    "cells_of_field",
+    "column_of_filter",
+    "declared_fields",
     "matches",
     "refuse_no_name",
-    "text_meant",
     "unknown_column",
 ]
 
+OF_OUTCOMES: Final = "outcome."  # before the name of a column of outcomes, in a filter
 MOST_POINTS: Final = 10_000  # of an axis that are compared with a column
 
 
 class OneOf(tuple[Any, ...]):
-    """Several values, of which a row has one."""
+    """Several cells, of which a row has one."""
 
     __slots__ = ()
 
 
-def columns_meant(of: Any, name: str, x: Any) -> dict[str, Any]:
-    """The columns, and what stands in them, by which a table knows that a field is `x`.
+# ---- the cells of a value
+
+
+def cells_of_field(of: Any, name: str, x: Any) -> dict[str, Any]:
+    """The cells by which a table shows that a field has a value, by column.
 
     Args:
         of: The class or the space that the table is of, which knows the names of points; or None.
         name: The field, dotted where it is one of a group.
-        x: A point, the name of one, a group, or a class of groups or the name of one; of a constant
-            with a key the key, or ``value(x, key=...)``.
+        x: A point, the name of one, a group, or a class of groups or the name of one; for a
+            constant with a key the key, or ``value(x, key=...)``.
     """
-    x = _of_key(of, name, x)
-    for field, axis in fields_named(of, name):
+    x = _constant_of_key(of, name, x)
+    for field, axis in declared_fields(of, name):
         if isinstance(x, str):
-            found = _of_text(field, axis, name, x)
+            cells = _cells_of_text(field, axis, name, x)
         elif axis is not None and not is_group(x) and not isinstance(x, type | OneOf):
-            found = {name: _beside(axis, x)}
+            cells = {name: _label_or_text(axis, x)}
         else:
-            found = _of_group(field, axis, name, x)
-        if found is not None:
-            return found
-    return _of_group(None, None, name, x) or {name: table_value(x)}
+            cells = _cells_of_group(field, axis, name, x)
+        if cells is not None:
+            return cells
+    return _cells_of_group(None, None, name, x) or {name: table_value(x)}
 
 
-def _of_key(of: Any, name: str, x: Any) -> Any:
-    """What stands in the table for the constant that a key is of; else `x`."""
+def _constant_of_key(of: Any, name: str, x: Any) -> Any:
+    """The cell of the constant that has a key; else `x`."""
     if isinstance(x, Value) and x.key is not None and x.given is not REQUIRED:
         return x.given if is_group(x.given) else OneOf((x.key, table_value(x.given)))
-    for declared in _constants_named(of, name):
+    for declared in _declared_constants(of, name):
         if declared.key is not None and declared.given is not REQUIRED:
-            if declared.given is x and table_value(x) != _shown_by_key(declared, declared.key):
+            if declared.given is x and table_value(x) != _constant_or_key(declared, declared.key):
                 return OneOf((declared.key, table_value(x)))  # rows of older versions have a text
             if isinstance(x, str) and declared.key == x:
-                return _shown_by_key(declared, x)
+                return _constant_or_key(declared, x)
     return x
 
 
-def _beside(axis: Axis, x: Any) -> Any:
-    """The name of a value by the named points of an axis, or what stands there for another."""
+def _label_or_text(axis: Axis, x: Any) -> Any:
+    """The name of a value among the named points of an axis, or the cell of another value."""
     label = label_of(axis, x)
     if label is not None or x is None:
         return label
@@ -91,267 +97,237 @@ def _beside(axis: Axis, x: Any) -> Any:
     return OneOf((text_beside(axis.labels or (), table_value(x)), table_value(x)))
 
 
-def _shown_by_key(declared: Value, key: str) -> Any:
-    """A constant, or its key where that stands in the table."""
-    made = table_value(declared.given)
-    is_text_of_it = isinstance(made, str) and not isinstance(declared.given, str)
+def _constant_or_key(declared: Value, key: str) -> Any:
+    """A constant; its key where the table shows the key."""
+    shown = table_value(declared.given)
+    is_text_of_it = isinstance(shown, str) and not isinstance(declared.given, str)
     return key if is_text_of_it and not is_group(declared.given) else declared.given
 
 
-def _constants_named(of: Any, name: str) -> Iterator[Value]:
-    """What the class and the instance declare as the constant of a dotted name."""
-    path, _, last = name.rpartition(".")
-    if not path:
-        given = on_demand(of).get(last) if is_group(of) else None
-        fields = [field.declared for field, _ in fields_named(of, name)]
-        yield from (one for one in (given, *fields) if isinstance(one, Value))
-    else:
-        yield from (x.declared for x, _ in fields_named(of, name) if isinstance(x.declared, Value))
+def _declared_constants(of: Any, name: str) -> Iterator[Value]:
+    """The constants that the class and the instance declare for a dotted name."""
+    declared: list[object] = [field.declared for field, _ in declared_fields(of, name)]
+    if "." not in name and is_group(of):
+        declared.insert(0, on_demand(of).get(name))
+    yield from (x for x in declared if isinstance(x, Value))
 
 
-def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) -> None:
-    """Complain about a text that is no name of a point or alternative, nor in the column.
-
-    Args:
-        of: The class or the space that the table is of; or None.
-        name: The column.
-        text: What it is to have; anything but a text is let pass.
-        column: Its values.
-
-    Raises:
-        StoreError: Tells the names that there are.
-    """
-    if not isinstance(text, str):
-        return
-    known: dict[str, None] = {one.key: None for one in _constants_named(of, name) if one.key}
-    for field, axis in fields_named(of, name):
-        axes = [one for one in (axis, field.declared) if isinstance(one, Axis)]
-        if any(one.find(text) is not None for one in axes):
-            return
-        known.update((label, None) for one in axes for label in one.labels or ())
-        several = [one for one in axes if not one.labels and not isinstance(one.points, range)]
-        points = [x for one in several for x in one.points if is_group(x)]
-        known.update((type(x).__name__, None) for x in points)
-        if not points and several:
-            return  # a plain axis
-    if known and text not in known and text not in column.unique().to_pylist():
-        raise StoreError(f"no row has {name}={text!r}; there are {', '.join(map(repr, known))}")
-
-
-def text_meant(of: Any, name: str, text: str) -> str:
-    """What stands in the table for what a text of a command line means: a point by its value.
-
-    Args:
-        of: The class or the space that the table is of; or None.
-        name: The column.
-        text: What it is to have.
-    """
-    for _, axis in fields_named(of, name):
-        labels = () if axis is None else axis.labels or ()
-        if axis is None or text in labels:
-            continue
-        for point in axis.points:
-            if not is_group(point) and text in (str(point), repr(point), str(table_value(point))):
-                return label_of(axis, point) or text
-    meant = _of_key(of, name, text)
-    return text if isinstance(meant, OneOf) or is_group(meant) else str(table_value(meant))
-
-
-def labels_meant(of: Any, name: str, text: str) -> list[str]:
-    """The names that may stand in a column for a text: itself, or those of points of this class.
-
-    Args:
-        of: The class or the space that the table is of.
-        name: The column.
-        text: A name of a point, of a class of groups, or anything else.
-    """
-    for _, axis in fields_named(of, name):
-        labels = () if axis is None else axis.labels or ()
-        if axis is not None and text in labels:
-            point = axis.points[labels.index(text)]
-            first = None if is_open(point) else label_of(axis, point)
-            return [text] if first in (None, text) else [first, text]
-        if axis is not None and (found := labels_of_class(axis, text)):
-            return [*found, text]
-    return [text]
-
-
-def fields_named(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
+def declared_fields(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
     """The fields of a dotted name on a class or an instance, with the axis that names values."""
     head, _, rest = name.partition(".")
     field = getattr(of, FIELDS, {}).get(head)
     if field is None:
         return
-    known = [open_fields(of).get(head), named_axes(of).get(head), field.declared]
-    axes = [one for one in known if isinstance(one, Axis)]
+    declared = [open_fields(of).get(head), named_axes(of).get(head), field.declared]
+    axes = [x for x in declared if isinstance(x, Axis)]
     if not rest:
-        yield field, next((one.names for one in axes if one.names.labels), None)
+        yield field, next((axis.names for axis in axes if axis.names.labels), None)
         return
-    plain = [of.__dict__.get(head), *known, getattr(field.declared, "given", None)]
-    points = [one for axis in axes if not isinstance(axis.points, range) for one in axis]
+    plain = [of.__dict__.get(head), *declared, getattr(field.declared, "given", None)]
+    points = [x for axis in axes if not isinstance(axis.points, range) for x in axis]
     for group in filter(is_group, [*plain, *points]):
-        yield from fields_named(group, rest)
+        yield from declared_fields(group, rest)
 
 
-def _of_text(field: Field, axis: Axis | None, name: str, text: str) -> dict[str, Any] | None:
-    """The name of a point, or of the class of a group."""
+def _cells_of_text(field: Field, axis: Axis | None, name: str, text: str) -> dict[str, Any] | None:
+    """The cells of a point by its name, or of groups by the name of their class."""
     if axis is not None and axis.labels and text in axis.labels:
         point = axis.points[axis.labels.index(text)]
         if is_open(point) or label_of(axis, point) == text:
             return {name: text}
         # An earlier point has the same key, so its name stands in the table.
-        return _of_group(field, axis, name, point) or {name: label_of(axis, point)}
+        return _cells_of_group(field, axis, name, point) or {name: label_of(axis, point)}
     label = None if axis is None else label_of(axis, text)
     if label is not None:  # the text is the value of a named point
         return {name: label}
-    labels = [] if axis is None else labels_of_class(axis, text)
-    return {name: _class_names(field, labels, text)}
+    return {name: _class_cell(field, axis, text)}
 
 
-def _of_group(field: Field | None, axis: Axis | None, name: str, x: Any) -> dict[str, Any] | None:
-    """A group by its name and all of its fields, a class of groups by its name."""
+def _cells_of_group(
+    field: Field | None, axis: Axis | None, name: str, x: Any
+) -> dict[str, Any] | None:
+    """The cells of a group, one for each field, or of a class of groups; None for anything else."""
     if isinstance(x, type) and hasattr(x, FIELDS):
-        labels = [] if axis is None else labels_of_class(axis, x.__name__)
-        return {name: _class_names(field, labels, x.__name__)}
+        return {name: _class_cell(field, axis, x.__name__)}
     if not is_group(x):
         return None
     label = None if axis is None else label_of(axis, x)
-    own = _class_names(field, [], type(x).__name__) if label is None else label
-    return {name: own, **dict(_allowed(x, f"{name}."))}
+    own = _class_cell(field, None, type(x).__name__) if label is None else label
+    return {name: own, **dict(_allowed_cells(x, f"{name}."))}
 
 
-def _class_names(field: Field | None, labels: list[str], name: str) -> Any:
-    """What stands in a table for a group of this class.
+def _class_cell(field: Field | None, axis: Axis | None, name: str) -> Any:
+    """The cell for groups of a class.
 
     Tables that were written before each row had a name have none for the annotated class.
     """
     annotated = None if field is None else field.annotation
     is_annotated = isinstance(annotated, type) and annotated.__name__ == name
-    names = [*labels, name, *([None] if is_annotated and hasattr(annotated, FIELDS) else [])]
+    names: list[str | None] = [*([] if axis is None else labels_of_class(axis, name)), name]
+    names += [None] if is_annotated and hasattr(annotated, FIELDS) else []
     return names[0] if len(names) == 1 else OneOf(names)
 
 
-def _allowed(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """The columns of a group, with all values that an open axis of it allows."""
+def _allowed_cells(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The columns of a group, with all cells that an open axis of it allows."""
     for name, field in recorded_fields(group.__class__).items():
         x = getattr(group, name)
         if is_open(x):
-            yield from _allowed(x, f"{prefix}{name}.")
+            yield from _allowed_cells(x, f"{prefix}{name}.")
         elif not isinstance(x, Axis):
-            if not isinstance(x, Value):  # what is derived follows from the others
+            if not isinstance(x, Value):  # a derived field follows from the others
                 yield from row_of_field(group, field, prefix)
         elif len(x) <= MOST_POINTS and not any(map(is_group, x)):
             axis = naming(group, field)
-            values = (table_value(one) if axis is None else _beside(axis, one) for one in x)
-            yield prefix + name, OneOf(_flat(values))
+            cells = (table_value(y) if axis is None else _label_or_text(axis, y) for y in x)
+            flat = (y for each in cells for y in (each if isinstance(each, OneOf) else (each,)))
+            yield prefix + name, OneOf(flat)
 
 
-def _flat(values: Iterable[Any]) -> Iterator[Any]:
-    for one in values:
-        yield from one if isinstance(one, OneOf) else (one,)
+# ---- the texts of the command line
+
+
+def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) -> None:
+    """Refuse a text that is no name of a point or alternative, and does not stand in the column.
+
+    Args:
+        of: The class or the space that the table is of; or None.
+        name: The column.
+        text: The text of a filter; another type is not refused.
+        column: Its values.
+
+    Raises:
+        StoreError: Lists the names that there are.
+    """
+    if not isinstance(text, str):
+        return
+    names: dict[str, None] = {x.key: None for x in _declared_constants(of, name) if x.key}
+    for field, naming_axis in declared_fields(of, name):
+        axes = [axis for axis in (naming_axis, field.declared) if isinstance(axis, Axis)]
+        if any(axis.find(text) is not None for axis in axes):
+            return
+        names.update((label, None) for axis in axes for label in axis.labels or ())
+        unnamed = [axis for axis in axes if not axis.labels and not isinstance(axis.points, range)]
+        groups = [x for axis in unnamed for x in axis.points if is_group(x)]
+        names.update((type(x).__name__, None) for x in groups)
+        if not groups and unnamed:
+            return  # a plain axis
+    if names and text not in names and text not in column.unique().to_pylist():
+        raise StoreError(f"no row has {name}={text!r}; there are {', '.join(map(repr, names))}")
+
+
+# ---- the rows with a cell
 
 
 def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     """A mask of the rows that have this value.
 
     An Enum member is found by its name, a path by its text, a value in a column of JSON text by
-    what it is, None and NaN too. Raises StoreError for a value that the column could never hold.
+    its content, None and NaN too.
+
+    Raises:
+        StoreError: For a value that the column could never hold.
     """
     if isinstance(value, OneOf):
-        return _any_of(column, field, value)
+        return _matches_any(column, field, value)
     if value is None:
         return pc.is_null(column)
     if kind_of(field) == "json":
-        return _of_json(column, value)
+        wanted = json.loads(to_json(value))
+        return _mask(
+            text is not None and are_equal_json(json.loads(text), wanted)
+            for text in texts(column, "json")
+        )
     if isinstance(value, float) and value != value and pa.types.is_floating(column.type):
         return pc.is_nan(column)
-    made = cell(value)
-    if _family(column.type) != _family(made.type) and column.null_count < len(column):
+    form = column.type
+    if kind_of(field) == "int" and pa.types.is_string(form) and isinstance(value, int | float):
+        value = str(int(value)) if value == value // 1 else repr(value)
+    if pa.types.is_floating(form) and form != pa.float64() and isinstance(value, float):
+        return pc.equal(column, plain_scalar(value, form))  # 0.1 in 32 bits is not that in 64
+    arrow = cell(value)
+    if _family(column.type) != _family(arrow.type) and column.null_count < len(column):
         raise _never(column, field, value)
     try:
-        return pc.equal(column, pa.scalar(made.value, made.type))
+        return pc.equal(column, plain_scalar(arrow.value, arrow.type))
     except (ValueError, TypeError, NotImplementedError):
-        return _mask(one == made.value for one in python_values(column))
+        return _mask(x == arrow.value for x in python_values(column))
 
 
 def _family(form: pa.DataType) -> str:
     """Values of types of two families are never the same."""
-    is_a = pa.types
-    if is_a.is_string(form) or is_a.is_large_string(form):
+    if pa.types.is_string(form) or pa.types.is_large_string(form):
         return "text"
-    return "nested" if is_a.is_nested(form) else "other"
+    return "nested" if pa.types.is_nested(form) else "other"
 
 
-def _any_of(column: pa.ChunkedArray, field: pa.Field, values: OneOf) -> pa.Array:
+def _matches_any(column: pa.ChunkedArray, field: pa.Field, values: OneOf) -> pa.Array:
     masks: list[pa.Array] = []
     errors: list[StoreError] = []
-    for one in values:
+    for value in values:
         try:
-            masks.append(pc.fill_null(matches(column, field, one), plain_scalar(False, pa.bool_())))
+            masks.append(true_where_known(matches(column, field, value)))
         except StoreError as error:
             errors.append(error)
     if not masks or (errors and len(masks) == 1 and None in values):
         raise errors[0]
-    found = masks[0]
+    union = masks[0]
     for mask in masks[1:]:
-        found = pc.or_(found, mask)
-    return found
+        union = pc.or_(union, mask)
+    return union
 
 
-def _of_json(column: pa.ChunkedArray, value: Any) -> pa.Array:
-    wanted = json.loads(to_json(value))
-    shown = texts(column, "json")
-    return _mask(one is not None and are_same(json.loads(one), wanted) for one in shown)
-
-
-def are_same(one: Any, other: Any) -> bool:
+def are_equal_json(left: Any, right: Any) -> bool:
     """Whether two values of JSON are the same, numbers by their value; True is no number."""
-    kind = class_of(one)
-    if kind is not class_of(other) or kind not in (list, dict):
-        return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
-    if len(one) != len(other):
+    kind = class_of(left)
+    if kind is not class_of(right) or kind not in (list, dict):
+        return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+    if len(left) != len(right):
         return False
     if kind is list:
-        return all(map(are_same, one, other))
-    return all(name in other and are_same(one[name], other[name]) for name in one)
+        return all(map(are_equal_json, left, right))
+    return all(name in right and are_equal_json(left[name], right[name]) for name in left)
 
 
-def _mask(found: Any) -> pa.Array:
-    return pa.array([bool(one) for one in found], pa.bool_())
+def _mask(bits: Iterable[Any]) -> pa.Array:
+    return pa.array(list(map(bool, bits)), pa.bool_())
 
 
 def _never(column: pa.ChunkedArray, field: pa.Field, value: Any) -> StoreError:
     values = python_values(column.drop_null().slice(0, MOST_POINTS))
-    some = list(dict.fromkeys(map(repr, values)))[:3]
+    examples = list(dict.fromkeys(map(repr, values)))[:3]
     return StoreError(
         f"no row can have {field.name}={value!r}: that column holds "
-        f"{kind_of(field) or str(column.type)} such as {', '.join(some)}"
+        f"{kind_of(field) or str(column.type)} such as {', '.join(examples)}"
     )
 
 
 def unknown_column(name: str, names: Sequence[str]) -> str:
-    """What to say of a name that no column has: names that are like it, or else all."""
+    """The message for a name that no column has: with similar names, or else all."""
     near = similar(name, names)
     if near:
         return f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?"
     return f"no column {name!r}; there are {', '.join(names)}"
 
 
-def columns_of_value(of: Any, schema: pa.Schema, name: str, value: Any) -> dict[str, Any]:
-    """The columns that a value of a column or a group stands in, with what stands there.
+def column_of_filter(schema: pa.Schema, name: str) -> str:
+    """The column that a filter names; ``outcome.rank`` is the column `rank` that outcomes have.
 
     Args:
-        of: The experiment's class, or the space; None where that is not known.
         schema: The columns of the table.
-        name: The column, or the field.
-        value: What it is to have.
+        name: The name in the filter.
+
+    Raises:
+        StoreError: For the name of both a parameter and a column of outcomes.
     """
-    names = set(schema.names)
-    source = source_of(schema.field(name)) if name in names else None
-    if source is not None and not source.startswith("param."):
-        return {name: value}
-    field = name if source is None else source.partition(".")[2]
-    meant = columns_meant(of, field, value)
-    if len(meant) == 1:
-        return {name: meant[field]}
-    return {column: x for column, x in meant.items() if column != field or field in names}
+    plain = name.removeprefix(OF_OUTCOMES)
+    if name not in schema.names and plain in OUTCOME:
+        return plain
+    source = f"{PARAM}{name}"
+    column = next((field.name for field in schema if source_of(field) == source), name)
+    if name in OUTCOME and column != name:
+        raise StoreError(
+            f"{name!r} is a parameter, and a column of every outcome as well: write {column!r} for "
+            f"the parameter, or {OF_OUTCOMES + name!r} for the column of outcomes"
+        )
+    return name

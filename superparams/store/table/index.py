@@ -1,21 +1,24 @@
-"""What is recorded of every setting of an experiment.
-
-For planning which ones a run still has to do.
-"""
+"""The newest outcome of every setting, and how long settings took, for the plan of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.outcomes.arrow import plain_scalar
-from superparams.store.ledger.exclusions import ALL, Without
-from superparams.store.table.key_arrays import first_places, joined
-from superparams.store.table.newest_outcomes import RUN_BITS, survey
+from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions
+from superparams.store.ledger.reader import ledger_size, read
+from superparams.store.runs.folder import TABLE, run_folders
+from superparams.store.table.arrow_arrays import first_places, joined
+from superparams.store.table.newest_outcomes import RUN_BITS, open_survey
+from superparams.store.table.table_file import open_table
+
+__all__ = ["Index", "mean_seconds", "read_index"]
 
 
 @dataclass(frozen=True)
@@ -32,26 +35,62 @@ class Index:
         return len(self.keys)
 
 
-def keys_of(texts: Iterable[str]) -> pa.Array:
-    """Keys of 32 hex digits as 16 bytes each."""
-    data = bytes.fromhex("".join(texts))
-    return pa.Array.from_buffers(pa.binary(16), len(data) // 16, [None, pa.py_buffer(data)])
-
-
-def read_index(root: Path, *, without: Without = ALL) -> Index:
+def read_index(root: Path, *, exclusions: Exclusions = NO_EXCLUSIONS) -> Index:
     """The newest outcomes, from the table and the ledgers that it does not hold yet.
 
-    without: outcomes that are taken as not there.
+    Args:
+        root: The folder of the experiment.
+        exclusions: Outcomes that do not count.
     """
-    with survey(root, without=without) as found:
-        kept = found.kept()
-        keys = joined(found.keys, pa.binary(16)).filter(kept)
-        status = joined(found.status, pa.int8()).filter(kept)
-        ages = joined(found.ages, pa.int64()).filter(kept)
+    with open_survey(root, exclusions=exclusions) as survey:
+        newest = survey.newest()
+        keys = joined(survey.keys, pa.binary(16)).filter(newest)
+        status = joined(survey.status, pa.int8()).filter(newest)
+        ages = joined(survey.ages, pa.int64()).filter(newest)
         run = pc.shift_right(ages, plain_scalar(RUN_BITS, pa.int64()))
-        if found.has_many_rows:  # all rows of a setting that returned a frame say the same
+        if survey.has_frames:  # all rows of a setting that returned a frame say the same
             firsts = first_places(keys)
-            keys, status, run = (one.take(firsts) for one in (keys, status, run))
-        names = found.names()
-        codes = [found.codes.get(name) for name in names]
-        return Index(keys, status, run, names, codes)
+            keys, status, run = (array.take(firsts) for array in (keys, status, run))
+        names = survey.run_names()
+        return Index(keys, status, run, names, [survey.codes.get(name) for name in names])
+
+
+def mean_seconds(root: Path) -> float | None:
+    """The seconds that a setting took on average, over all outcomes that are recorded.
+
+    Outcomes that are done count; where there are none, all do. Nothing is written.
+
+    Args:
+        root: The folder of the experiment.
+
+    Returns:
+        None when nothing is recorded.
+    """
+    totals = {True: (0.0, 0), False: (0.0, 0)}
+    for rows in _outcome_rows(root):
+        firsts = rows.filter(pc.equal(rows["row"], plain_scalar(0, rows["row"].type)))
+        is_done = pc.equal(firsts["status"], plain_scalar("done", pa.string()))
+        for status_is_done, mask in ((True, is_done), (False, pc.invert(is_done))):
+            seconds = firsts["seconds"].filter(mask)
+            total, count = totals[status_is_done]
+            total += pc.sum(seconds).as_py() or 0.0
+            totals[status_is_done] = total, count + len(seconds)
+    return next((total / count for total, count in totals.values() if count), None)
+
+
+def _outcome_rows(root: Path) -> Iterator[pa.Table]:
+    """Rows of the table, and of the ledgers of runs that it does not hold, or not to their end."""
+    columns = ["status", "row", "seconds"]
+    runs_to_read = runs = run_folders(root)
+    with contextlib.suppress(OSError):  # rows of a damaged table are in the ledgers
+        table = open_table(root / TABLE)
+        if table is not None:
+            runs_to_read = [x for x in runs if table.runs.get(x.name) != ledger_size(x.ledger)]
+            names = plain_array([run.name for run in runs_to_read], pa.string())
+            with contextlib.closing(table):
+                for number in range(table.file.num_row_groups):
+                    rows = table.group(number, [*columns, "run"])
+                    yield rows.filter(pc.invert(pc.is_in(rows["run"], names)))
+    for run in runs_to_read:
+        for batch in read(run.ledger, growing=run.state() == "running"):
+            yield pa.Table.from_batches([batch]).select(columns)

@@ -1,7 +1,7 @@
-"""Rows of a table that are read when they are asked for, and only the columns that are.
+"""Rows of a table that are read on first use, and only the columns that are used.
 
-A million settings take a quarter of a gigabyte as Arrow; a program that asks how many of them
-failed, or for nothing at all, needs none of that in memory.
+A million settings take a quarter of a gigabyte as Arrow. A program that only needs to know how many
+of them failed, or nothing at all, needs none of that in memory.
 """
 
 from __future__ import annotations
@@ -19,20 +19,17 @@ import pyarrow.parquet as parquet
 
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import python_values
-from superparams.store.table.key_arrays import joined, key_bytes
+from superparams.store.table.arrow_arrays import joined, key_bytes
 from superparams.store.table.table_file import OUTCOME, refuse_nulls
+
+__all__ = ["Rows", "as_dicts", "places_of"]
 
 # Columns of these names, or all.
 Read = Callable[[Sequence[str] | None], pa.Table]
 
 
-def flat(found: Any) -> Any:
-    """A column of a table as one array; an array as it is."""
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
-
-
 class Rows:
-    """Some rows with all their columns, read by column until they are all asked for.
+    """Some rows with all their columns, read column by column until all are in memory.
 
     Picklable (they are read for that). Safe to use from several threads.
     """
@@ -45,14 +42,16 @@ class Rows:
     @classmethod
     def of_table(cls, table: pa.Table) -> Rows:
         """The rows of a table that is in memory."""
-        return _held(table)
+        rows = cls(table.schema, lambda names: table if names is None else table.select(names))
+        rows.whole()
+        return rows
 
     @classmethod
     def of_file(cls, path: Path) -> Rows:
         """The rows of a parquet file as it is now.
 
-        The file stays open until all is read: when a later run puts another in its place, these
-        are still the rows that they were. Each page is verified as it is read.
+        The file stays open until all is read: when a later run replaces the file, these rows
+        remain as they were. Each page is verified as it is read.
         """
         file = parquet.ParquetFile(path, page_checksum_verification=True)
         lock = Lock()
@@ -77,39 +76,46 @@ class Rows:
         if os.name == "nt":  # where a file that is open cannot be replaced
             table = read(None)
             file.close()
-            return _held(table)
+            return cls.of_table(table)
         return cls(file.schema_arrow, read)
 
     @classmethod
-    def none(cls) -> Rows:
+    def empty(cls) -> Rows:
         """No rows, of an experiment that never ran."""
-        arrays = [pa.nulls(0, form) for form in OUTCOME.values()]
-        return _held(pa.Table.from_arrays(arrays, schema=pa.schema(list(OUTCOME.items()))))
+        return cls.of_table(pa.schema(list(OUTCOME.items())).empty_table())
 
     def __reduce__(self) -> Any:
-        return _held, (self.whole(),)
+        return Rows.of_table, (self.whole(),)
 
     def columns(self, *names: str) -> pa.Table:
         """The columns of these names."""
-        return self._some(names)
+        return self._columns(names)
 
     def whole(self) -> pa.Table:
         """All columns; from then on they are in memory."""
         if self._table is None:
-            self._table = self._some(None)
-            self._read = None  # lets go of the file
+            self._table = self._columns(None)
+            self._read = None  # closes the file
         return self._table
 
-    def picked(self, pick: Callable[[], pa.Array | None]) -> Rows:
+    def selected(self, selection: Callable[[], pa.Array | None]) -> Rows:
         """Fewer rows, or in another order.
 
-        pick: called once, when rows are first asked for; gives a mask, or the places of the rows,
-        or None for all rows as they are.
+        Args:
+            selection: Called once, on first use. It returns a mask, or the places of the rows, or
+                None for all rows as they are.
         """
-        once = functools.cache(pick)
-        return Rows(self.schema, lambda names: _gathered(self._some(names), once()))
+        cached = functools.cache(selection)
 
-    def _some(self, names: Sequence[str] | None) -> pa.Table:
+        def read(names: Sequence[str] | None) -> pa.Table:
+            table, rows = self._columns(names), cached()
+            if rows is None:
+                return table
+            return table.filter(rows) if pa.types.is_boolean(rows.type) else table.take(rows)
+
+        return Rows(self.schema, read)
+
+    def _columns(self, names: Sequence[str] | None) -> pa.Table:
         read = self._read
         if read is not None:
             return read(names)
@@ -117,31 +123,24 @@ class Rows:
         return self._table if names is None else self._table.select(names)
 
 
-def _held(table: pa.Table) -> Rows:
-    rows = Rows(table.schema, lambda names: table if names is None else table.select(names))
-    rows.whole()
-    return rows
-
-
-def _gathered(table: pa.Table, pick: pa.Array | None) -> pa.Table:
-    if pick is None:
-        return table
-    return table.filter(pick) if pa.types.is_boolean(pick.type) else table.take(pick)
-
-
 def places_of(rows: Rows, keys: pa.Array) -> pa.Array | None:
-    """Where the rows of settings stand, in the order of these keys (16 bytes each).
+    """Where the rows of settings stand, in the order of their keys.
 
-    None when that is how they stand already: a copy of a long table takes its time.
+    Args:
+        rows: The rows.
+        keys: The keys of settings, 16 bytes each.
+
+    Returns:
+        None when all rows are in this order already, since a copy of a long table takes long.
     """
     table = rows.columns("key", "row")
-    found = joined([key_bytes(chunk) for chunk in table.column("key").chunks], pa.binary(16))
-    place = pc.index_in(found, value_set=keys)
+    row_keys = joined([key_bytes(chunk) for chunk in table.column("key").chunks], pa.binary(16))
+    place = pc.index_in(row_keys, value_set=keys)
     if not place.null_count and (pc.min(pc.pairwise_diff(place)).as_py() or 0) >= 0:
         return None
     order = pa.Table.from_arrays([place, table.column("row")], names=["place", "row"])
-    sorts = [("place", "ascending"), ("row", "ascending")]
-    places = pc.sort_indices(order, sort_keys=sorts)  # those of other settings come last
+    sort_keys = [("place", "ascending"), ("row", "ascending")]
+    places = pc.sort_indices(order, sort_keys=sort_keys)  # those of other settings come last
     return places.slice(0, len(place) - place.null_count)
 
 

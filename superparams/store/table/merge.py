@@ -1,7 +1,7 @@
-"""`results.parquet`: the newest outcome of every setting of an experiment, in one table.
+"""Brings `results.parquet` up to date: the newest outcome of every setting of an experiment.
 
 One row a setting (or as many as the data frame that it returned), in the order of runs and, within
-a run, of the space; the columns are told in `schema`.
+a run, of the space; `schema` has the columns.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import pyarrow.parquet as parquet
 
 from superparams.errors import StoreError
 from superparams.errors.units import counted
-from superparams.outcomes.arrow import kind_of, plain_scalar
+from superparams.errors.user_lines import warn_user
+from superparams.outcomes.arrow import plain_scalar
 from superparams.outcomes.columns import FORMAT
-from superparams.store.ledger.exclusions import ALL, Without
-from superparams.store.ledger.reader import LedgerReader
+from superparams.store.json_values import shared_by_runs
+from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions
+from superparams.store.ledger.reader import LedgerReader, LedgerWarning
 from superparams.store.names.field_owners import (
     FIELDS_OF,
     Fields,
-    checked,
     fields_by_run,
-    told_apart,
+    fields_from_json,
 )
-from superparams.store.names.meanings import MEANINGS, Named
-from superparams.store.names.meanings import together as meanings_together
+from superparams.store.names.meanings import MEANINGS, NamedPoints, names_to_head
 from superparams.store.names.renames import NAMED, Renamings
 from superparams.store.runs.folder import (
     LEFT_OVER_SECONDS,
@@ -43,73 +43,100 @@ from superparams.store.runs.folder import (
     replace_durably,
     run_folders,
 )
-from superparams.store.table import checksum, text_columns
+from superparams.store.table import text_columns
+from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.column_order import ORDER_OF, checked_order, joined_orders
-from superparams.store.table.column_types import Form, recast
-from superparams.store.table.newest_outcomes import Piece, Survey, survey, together
-from superparams.store.table.schema import Column, columns_of, is_repetitive, source_of
+from superparams.store.table.lazy_rows import Rows
+from superparams.store.table.newest_outcomes import Piece, Survey, in_groups, open_survey
+from superparams.store.table.schema import Column, columns_of, is_repetitive, recast, source_of
 from superparams.store.table.table_file import (
+    EMPTY_SEAL,
     GROUP_ROWS,
     HEAD,
     OUTCOME,
     open_table,
     outcome_column,
+    seal,
     superparams_version,
 )
+from superparams.store.table.text_columns import ColumnType
 
 DAMAGED = "results.damaged.parquet"
 
 
-class Written(NamedTuple):
-    """A table that stands on disk, and what there is to say of its columns."""
+class RecordedRows(NamedTuple):
+    """The recorded rows of an experiment.
+
+    Attributes:
+        rows: The rows.
+        notes: Notes on their columns.
+        lost: Notes on rows that no ledger has any more.
+    """
+
+    rows: Rows
+    notes: list[str]
+    lost: list[str]
+
+
+class TableOnDisk(NamedTuple):
+    """A table that is up to date: its path, its number of rows, and notes as in `RecordedRows`."""
 
     path: Path
     rows: int
     notes: list[str]
-    lost: list[str]  # what there is to say of rows that no ledger has any more
+    lost: list[str]
 
 
 class NotWritten(StoreError):
     """The table cannot be written; what is recorded can be read all the same."""
 
 
-class Folded(NamedTuple):
-    """A table in memory, and what there is to say of it."""
-
-    table: pa.Table
-    notes: list[str]
-    lost: list[str]
-
-
 def compact(
     root: Path,
     *,
     rebuild: bool = False,
-    without: Without = ALL,
-    names: Sequence[Named] | None = None,
-) -> Written:
+    exclusions: Exclusions = NO_EXCLUSIONS,
+    names: Sequence[NamedPoints] | None = None,
+) -> TableOnDisk:
     """Bring `results.parquet` up to date with the ledgers of all runs in an experiment's folder.
 
     Only ledgers that the table does not hold yet are read. Another run may do the same at once:
-    whoever renames last looks again whether something is missing. rebuild: from the ledgers alone.
-    without: outcomes that are left out of the table, as they have been of the ledgers. names: the
-    names of points that its rows get, and those of the newest run if they are not given. Raises
-    StoreError, with the path, when it cannot be written; the old table then stands.
+    the one that renames last checks again whether something is missing.
+
+    Args:
+        root: The folder.
+        rebuild: Make the table from the ledgers alone.
+        exclusions: Outcomes to exclude from the table.
+        names: The names of points for its rows; None for those of the newest run.
+
+    Raises:
+        StoreError: With the path, when it cannot be written; the old table then remains.
     """
-    written = _compact(root, rebuild, without, names)
+    sizes, table = _compact(root, rebuild, exclusions, names)
     for _ in range(5):
-        mine, _ = written
-        if not _is_behind(root / TABLE, mine):
+        if not _is_behind(root / TABLE, sizes):
             break
-        written = _compact(root, False, without, names)
-    return written[1]
+        sizes, table = _compact(root, False, exclusions, names)
+    return table
 
 
-def folded(root: Path) -> Folded:
-    """What `compact` would write, in memory: for a folder that may only be read."""
-    with survey(root) as found:
-        plan = _planned(found)
-        return Folded(_whole_table(plan), plan.notes, list(found.lost.notes()))
+def read_back(root: Path) -> RecordedRows:
+    """All rows that are recorded in the folder of an experiment.
+
+    The table is brought up to date where it can be written, and made in memory where it cannot.
+    """
+    try:
+        table = compact(root)
+        recorded = RecordedRows(Rows.of_file(table.path), table.notes, table.lost)
+    except NotWritten as error:
+        note = f"read from the ledgers into memory, since the table cannot be written: {error}"
+        with open_survey(root) as survey:
+            plan = _planned(survey)
+            rows = Rows.of_table(_whole_table(plan))
+            recorded = RecordedRows(rows, [*plan.notes, note], list(survey.lost.notes()))
+    for note in recorded.lost:
+        warn_user(f"{root}: {note}", LedgerWarning)
+    return recorded
 
 
 def recorded_by(run: RunFolder) -> pa.Table:
@@ -118,9 +145,9 @@ def recorded_by(run: RunFolder) -> pa.Table:
     In the columns that the table of that run alone would have.
     """
     root = run.path.parent.parent
-    others = frozenset(one.name for one in run_folders(root)) - {run.name}
-    with survey(root, without=Without(others)) as found:
-        return _whole_table(_planned(found))
+    others = frozenset(folder.name for folder in run_folders(root)) - {run.name}
+    with open_survey(root, exclusions=Exclusions(others)) as survey:
+        return _whole_table(_planned(survey))
 
 
 def _whole_table(plan: _Plan) -> pa.Table:
@@ -129,17 +156,20 @@ def _whole_table(plan: _Plan) -> pa.Table:
 
 
 def _compact(
-    root: Path, rebuild: bool, without: Without, names: Sequence[Named] | None
-) -> tuple[Mapping[str, int], Written]:
-    with survey(root, rebuild=rebuild, glance=names is None, without=without) as found:
-        old = found.old
-        if old is not None and found.is_fresh and not without and names is None:
-            found.lost.of_table(old, found.gone)
-            return old.runs, Written(old.path, old.rows, old.notes, list(found.lost.notes()))
-        return found.sizes, _write(found, names)
+    root: Path, rebuild: bool, exclusions: Exclusions, names: Sequence[NamedPoints] | None
+) -> tuple[Mapping[str, int], TableOnDisk]:
+    """The bytes of each run's ledger that the table holds now, and the table."""
+    skip = names is None
+    with open_survey(root, rebuild=rebuild, skip_current=skip, exclusions=exclusions) as survey:
+        table = survey.table
+        if table is not None and survey.is_table_current and not exclusions and names is None:
+            survey.lost.count_in_table(table, survey.gone)
+            lost = list(survey.lost.notes())
+            return table.runs, TableOnDisk(table.path, table.rows, table.notes, lost)
+        return survey.sizes, _write(survey, names)
 
 
-def _is_behind(path: Path, mine: Mapping[str, int]) -> bool:
+def _is_behind(path: Path, sizes: Mapping[str, int]) -> bool:
     """Whether another process put a table in place that lacks something of this one's."""
     try:
         table = open_table(path, verify=False)
@@ -148,7 +178,7 @@ def _is_behind(path: Path, mine: Mapping[str, int]) -> bool:
     if table is None:
         return True
     table.close()
-    return any(table.runs.get(run, -1) < size for run, size in mine.items())
+    return any(table.runs.get(run, -1) < size for run, size in sizes.items())
 
 
 # ---- writing
@@ -156,10 +186,10 @@ def _is_behind(path: Path, mine: Mapping[str, int]) -> bool:
 
 @dataclass(slots=True)
 class _Plan:
-    """What the table is made of."""
+    """The contents of the new table."""
 
-    found: Survey
-    kept: pa.Array
+    survey: Survey
+    newest: pa.Array  # whether each row of the survey is in it
     pieces: list[Piece]
     columns: list[Column]
     notes: list[str]
@@ -172,105 +202,87 @@ class _Plan:
         head = {
             "version": FORMAT,
             "superparams": superparams_version(),
-            "runs": self.found.sizes_all(),
-            "codes": self.found.codes,
+            "runs": self.survey.new_table_runs(),
+            "codes": self.survey.codes,
             "notes": self.notes,
-            "alone": self.found.lost.alone,
+            "alone": self.survey.lost.beyond_ledger,
             FIELDS_OF: self.fields,
             ORDER_OF: self.order,
-            MEANINGS: meanings_together(self.renamings.names()),
+            MEANINGS: names_to_head(self.renamings.names()),
             NAMED: self.renamings.named,
         }
         outcome = [pa.field(name, form) for name, form in OUTCOME.items()]
         fields = [*(column.field for column in self.columns), *outcome]
         return pa.schema(fields, metadata={HEAD: json.dumps(head).encode()})
 
+    def mask(self, piece: Piece) -> pa.Array:
+        """Whether each row of a piece is in the table."""
+        return self.newest.slice(piece.start, piece.rows)
 
-def _planned(found: Survey, names: Sequence[Named] | None = None) -> _Plan:
-    kept = found.kept()
-    found.forget()
-    pieces = [piece for piece in found.pieces if _any_kept(kept, piece)]
-    notes = list(found.old.notes) if found.old else []
-    order = _order(found)
-    columns = columns_of(found, pieces, notes, order)
+
+def _planned(survey: Survey, names: Sequence[NamedPoints] | None = None) -> _Plan:
+    newest = survey.newest()
+    survey.release_arrays()
+    pieces = [x for x in survey.pieces if newest.slice(x.start, x.rows).true_count]
+    notes = list(survey.table.notes) if survey.table else []
+    new_runs = [run for run in survey.runs if run.name not in survey.table_runs]
+    orders = [run.manifest().get(ORDER_OF) for run in reversed(new_runs)]
+    orders.append(survey.table.order if survey.table else None)
+    order = joined_orders(map(checked_order, orders))  # that of the newest run counts
+    columns = columns_of(survey, pieces, notes, order)
     notes = list(dict.fromkeys(notes))
     read = {piece.run for piece in pieces}
-    runs = [run for run in found.runs if run.name in read]
-    renamings = Renamings.between(found.old, runs, found.sizes_all(), names)
-    fields = _fields(found, renamings)
-    return _Plan(found, kept, pieces, columns, notes, fields, order, renamings)
+    runs = [run for run in survey.runs if run.name in read]
+    renamings = Renamings.between(survey.table, runs, survey.new_table_runs(), names)
+    fields = _fields(survey, new_runs, renamings)
+    return _Plan(survey, newest, pieces, columns, notes, fields, order, renamings)
 
 
-def _order(found: Survey) -> list[str]:
-    """The order of the columns of parameters: that of the newest run counts."""
-    older = found.old.order if found.old else None
-    return joined_orders(map(checked_order, (*_newer(found, ORDER_OF)[::-1], older)))
+def _fields(
+    survey: Survey, new_runs: Sequence[RunFolder], renamings: Renamings
+) -> list[dict[str, Any]]:
+    """The fields of the settings of each run, as the table or the run itself recorded them."""
+    of_table = fields_by_run(survey.table.fields if survey.table else None)
+    recorded = {run.name: fields_from_json(run.manifest().get(FIELDS_OF)) for run in new_runs}
+    of_runs: dict[str, Fields] = {run: x for run, x in recorded.items() if x is not None}
+    fields = renamings.table.fields(of_table) | renamings.ledgers.fields(of_runs)
+    runs = survey.new_table_runs()
+    return shared_by_runs({run: x for run, x in fields.items() if run in runs}, FIELDS_OF)
 
 
-def _newer(found: Survey, name: str) -> list[Any]:
-    """What the runs tell that the table does not have, oldest first."""
-    known = found.old.runs if found.old else {}
-    return [run.manifest().get(name) for run in found.runs if run.name not in known]
-
-
-def _fields(found: Survey, renamings: Renamings) -> list[dict[str, Any]]:
-    """Which fields the settings of each run have: as the table tells, or the run itself."""
-    old = found.old
-    of_table = fields_by_run(old.fields if old else None)
-    told: dict[str, Fields | None] = {**renamings.table.fields(of_table)}
-    known = old.runs if old else {}
-    for run in found.runs:
-        if run.name not in known:
-            fields = checked(run.manifest().get(FIELDS_OF))
-            told[run.name] = (
-                None if fields is None else renamings.ledgers.fields({run.name: fields})[run.name]
-            )
-    names = found.sizes_all()
-    return told_apart({run: fields for run, fields in told.items() if run in names})
-
-
-def _write(found: Survey, names: Sequence[Named] | None) -> Written:
-    path = found.root / TABLE
-    if found.not_readable is not None:
+def _write(survey: Survey, names: Sequence[NamedPoints] | None) -> TableOnDisk:
+    path = survey.root / TABLE
+    if survey.not_readable is not None:
         raise NotWritten(
             f"{path} is not replaced, since it cannot be read and may hold rows that no ledger "
-            f"has: {found.not_readable}; make it readable, or remove it"
+            f"has: {survey.not_readable}; make it readable, or remove it"
         )
-    plan = _planned(found, names)
-    beside = part_of(path)
+    plan = _planned(survey, names)
+    unfinished = part_of(path)
     try:
-        _drop_left_over(path)
-        rows = _write_parquet(beside, plan)
-        if found.is_damaged:  # it may hold rows of runs whose folder is gone
-            _keep(path, path.with_name(DAMAGED))
-        replace_durably(beside, path)
+        _remove_left_over(path)
+        rows = _write_parquet(unfinished, plan)
+        if survey.is_damaged:  # it may hold rows of runs whose folder is gone
+            path.with_name(DAMAGED).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not all file systems have a second name
+                os.link(path, path.with_name(DAMAGED))
+        replace_durably(unfinished, path)
     except OSError as error:
         raise NotWritten(
-            f"cannot write {path} ({counted(found.rows, 'row')}): {error}; the ledgers in "
-            f"{found.root / 'runs'} hold all outcomes, and the next run makes the table from them"
+            f"cannot write {path} ({counted(survey.rows, 'row')}): {error}; the ledgers in "
+            f"{survey.root / 'runs'} hold all outcomes, and the next run makes the table from them"
         ) from error
     finally:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-    return Written(path, rows, plan.notes, list(found.lost.notes()))
+            unfinished.unlink(missing_ok=True)
+    return TableOnDisk(path, rows, plan.notes, list(survey.lost.notes()))
 
 
-def _keep(path: Path, name: Path) -> None:
-    """Give a file a second name, where the file system can."""
-    name.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        os.link(path, name)
-
-
-def _any_kept(kept: pa.Array, piece: Piece) -> bool:
-    return bool(kept.slice(piece.start, piece.rows).true_count)
-
-
-def _drop_left_over(path: Path) -> None:
-    for left in path.parent.glob(f".{path.name}.*.part"):
+def _remove_left_over(path: Path) -> None:
+    for unfinished in path.parent.glob(f".{path.name}.*.part"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > LEFT_OVER_SECONDS:
-                left.unlink()
+            if time.time() - unfinished.stat().st_mtime > LEFT_OVER_SECONDS:
+                unfinished.unlink()
 
 
 def _write_parquet(path: Path, plan: _Plan) -> int:
@@ -287,8 +299,8 @@ def _write_parquet(path: Path, plan: _Plan) -> int:
             for table in _groups(plan, schema):
                 writer.write_table(table, row_group_size=GROUP_ROWS)
                 rows += table.num_rows
-            writer.add_key_value_metadata({checksum.KEY: checksum.SEAL.decode()})
-        checksum.seal(file)
+            writer.add_key_value_metadata(EMPTY_SEAL)
+        seal(file)
         file.flush()
         os.fsync(file.fileno())
     return rows
@@ -296,94 +308,80 @@ def _write_parquet(path: Path, plan: _Plan) -> int:
 
 def _groups(plan: _Plan, schema: pa.Schema) -> Iterator[pa.Table]:
     """The rows of the table in order, as tables of some 65,536 rows."""
-    names = {run: place for place, run in enumerate(plan.found.names())}
-    order = sorted(
-        plan.pieces, key=lambda one: (names.get(one.run or "", -1), one.first, one.start)
-    )
+    places = {run: place for place, run in enumerate(plan.survey.run_names())}
+    order = sorted(plan.pieces, key=lambda x: (places.get(x.run or "", -1), x.first, x.start))
     with LedgerReader() as reader:
-        for pieces in together(order, lambda one: _kept(plan, one).true_count):
+        for pieces in in_groups(order, lambda piece: plan.mask(piece).true_count):
             files: dict[tuple[str | None, Path], list[Piece]] = {}
             for piece in pieces:
                 files.setdefault((piece.run, piece.path), []).append(piece)
-            yield _in_order([_rows(plan, reader, some, schema) for some in files.values()], pieces)
+            tables = [_rows(plan, reader, of_file, schema) for of_file in files.values()]
+            yield _in_order(pa.concat_tables(tables), {piece.run for piece in pieces})
 
 
-def _in_order(parts: list[pa.Table], pieces: Sequence[Piece]) -> pa.Table:
-    """Rows by run and, within a run, by their place in its space, as those of one piece mostly are.
+def _in_order(table: pa.Table, runs: set[str | None]) -> pa.Table:
+    """Rows by run and, within a run, by their place in its space, as those of a piece mostly are.
 
     An older table has that order.
     """
-    table = pa.concat_tables(parts)
-    runs = {piece.run for piece in pieces}
     if len(runs) == 1:
-        steps = pc.pairwise_diff(table.column("index").combine_chunks())
+        steps = pc.pairwise_diff(flat(table.column("index")))
         if runs == {None} or (pc.min(steps).as_py() or 0) >= 0:
             return table
     return table.sort_by([("run", "ascending"), ("index", "ascending"), ("row", "ascending")])
 
 
-def _kept(plan: _Plan, piece: Piece) -> pa.Array:
-    return plan.kept.slice(piece.start, piece.rows)
-
-
 def _rows(
     plan: _Plan, reader: LedgerReader, pieces: Sequence[Piece], schema: pa.Schema
 ) -> pa.Table:
-    """The rows of pieces of one file that are kept, in the columns of the table."""
-    fields = plan.found.schemas[pieces[0].path]
-    table = pa.Table.from_batches(
-        [batch for piece in pieces for batch in plan.found.load(reader, piece)]
-    )
-    mask = pa.concat_arrays([_kept(plan, piece) for piece in pieces])
+    """The newest rows of pieces of one file, in the columns of the table."""
+    fields = plan.survey.schemas[pieces[0].path]
+    batches = [batch for piece in pieces for batch in plan.survey.load(reader, piece)]
+    table = pa.Table.from_batches(batches)
+    mask = pa.concat_arrays([plan.mask(piece) for piece in pieces])
     if mask.true_count < len(mask):
         table = table.filter(mask)
     table = table.combine_chunks()
-    spilled = text_columns.rows_of(table) if text_columns.SPILLED in table.column_names else []
+    spilled = text_columns.SPILLED in table.column_names
+    cells = text_columns.spilled_rows(table) if spilled else []
     places = {source_of(field): at for at, field in enumerate(fields)}
     arrays: list[pa.Array] = []
     for column in plan.columns:
-        if spilled:
-            arrays.append(_unspilled(spilled, column, plan))
+        if cells:
+            arrays.append(_unspilled(cells, column, plan))
         elif column.source in places:
             at = places[column.source]
-            arrays.append(_recast(_whole(table.column(at)), fields.field(at), column.form))
+            own = ColumnType.of(fields.field(at))
+            arrays.append(recast(flat(table.column(at)), own, column.type))
         else:
-            arrays.append(pa.nulls(table.num_rows, column.form.type))
+            arrays.append(pa.nulls(table.num_rows, column.type.type))
     arrays.extend(_outcome(table, pieces[0].run, plan, name) for name in OUTCOME)
-    made = pa.Table.from_arrays(arrays, schema=schema)
-    return plan.renamings.of(pieces[0].run).applied(made)
+    rows = pa.Table.from_arrays(arrays, schema=schema)
+    return plan.renamings.of(pieces[0].run).applied(rows)
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _recast(array: pa.Array, field: pa.Field, form: Form) -> pa.Array:
-    return recast(array, Form(field.type, kind_of(field)), form)
-
-
-def _unspilled(rows: Sequence[Mapping[str, Any]], column: Column, plan: _Plan) -> pa.Array:
+def _unspilled(rows: Sequence[text_columns.SpilledRow], column: Column, plan: _Plan) -> pa.Array:
+    form = column.type.type
     if column.source == text_columns.MORE:
-        known = {one.source for one in plan.columns}
-        return pa.array([text_columns.more(row, known) for row in rows], column.form.type)
-    empty = pa.nulls(1, column.form.type)
-    values = [row.get(column.source) for row in rows]
-    made = [
-        empty
-        if one is None
-        else recast(text_columns.value_of(one), Form(*text_columns.form_of(one)), column.form)
-        for one in values
+        columns = {x.source for x in plan.columns}
+        return pa.array([text_columns.more(row, columns) for row in rows], form)
+    null = pa.nulls(1, form)
+    arrays = [
+        null
+        if cell is None
+        else recast(text_columns.value_of(cell), text_columns.type_of(cell), column.type)
+        for cell in (row.get(column.source) for row in rows)
     ]
-    return pa.chunked_array(made, column.form.type).combine_chunks()
+    return flat(pa.chunked_array(arrays, form))
 
 
 def _outcome(table: pa.Table, run: str | None, plan: _Plan, name: str) -> pa.Array:
     """A column of OUTCOME, as the ledger or the older table (whose run is None) has it."""
     form = OUTCOME[name]
     if run is not None and name in ("run", "code"):
-        value = run if name == "run" else plan.found.codes.get(run)
+        value = run if name == "run" else plan.survey.codes.get(run)
         return pa.repeat(plain_scalar(value, form), table.num_rows)
-    column = _whole(outcome_column(table, name))
+    column = flat(outcome_column(table, name))
     if run is not None and name == "started":
         micros = pc.round(pc.multiply(column, plain_scalar(1e6, pa.float64())))
         return pc.cast(pc.cast(micros, pa.int64()), form)

@@ -1,12 +1,14 @@
-"""The file `results.parquet` as it lies on disk, verified before anything of it is believed."""
+"""The file `results.parquet` as it lies on disk, verified before any of it is used."""
 
 from __future__ import annotations
 
+import functools
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -14,19 +16,22 @@ import pyarrow.parquet as parquet
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import metadata_of, plain_scalar
 from superparams.outcomes.columns import COLUMNS, FIRST_FORMAT, refuse_newer_format
-from superparams.store.plain_files import is_passing, open_plain
-from superparams.store.table import checksum
+from superparams.store.json_values import is_object, json_object, json_text
+from superparams.store.plain_files import is_passing, open_plain, refuse_holes
 
 __all__ = [
+    "EMPTY_SEAL",
     "GROUP_ROWS",
     "HEAD",
     "OUTCOME",
     "SOURCE",
     "NotReadable",
-    "Old",
+    "TableFile",
+    "head_of",
     "open_table",
     "outcome_column",
     "refuse_nulls",
+    "seal",
     "superparams_version",
 ]
 
@@ -42,33 +47,38 @@ OUTCOME: dict[str, Any] = {
     column.name: _TIME if column.type == str(_TIME) else pa.type_for_alias(column.type)
     for column in COLUMNS
 }
+_SEAL_KEY: Final = "superparams.seal"
+_SEAL: Final = "crc32=00000000"
+EMPTY_SEAL: Final = {_SEAL_KEY: _SEAL}  # metadata of a file that `seal` completes
+_CHUNK: Final = 1 << 20
+_LARGEST_FOOTER: Final = 1 << 30  # bytes
 NEVER_NULL: Final = ("key", "status", "run", "row")  # what tells which setting a row is of
 
 
 @dataclass(slots=True)
-class Old:
-    """The table as it was made before."""
+class TableFile:
+    """The file of an older table, open for reading."""
 
     path: Path
-    file: Any  # pyarrow.parquet.ParquetFile
+    file: parquet.ParquetFile
     schema: pa.Schema
     rows: int
     runs: dict[str, int]  # bytes of the ledger of each run that it holds
     codes: dict[str, str | None]  # fingerprint of the code of each run
-    notes: list[str]
-    alone: dict[str, int]  # rows of each run that its ledger did not hold any more
+    notes: list[str]  # on its columns
+    beyond_ledger: dict[str, int]  # rows of each run that its ledger did not hold any more
     has_all_columns: bool  # an older superparams did not write those that were added since
-    fields: Any = None  # which fields its settings have, see `owned`
-    order: Any = None  # that of the columns of parameters, see `order`
-    meanings: Any = None  # of the names of points, by run, see `meanings`
-    named: Any = None  # the names that rows have in the table
+    fields: object = None  # which fields the settings of each run have, see `field_owners`
+    order: object = None  # of the columns of parameters, see `column_order`
+    meanings: object = None  # of the names of points in each run, see `meanings`
+    named: object = None  # the names of points that its rows have
 
     def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
         """One row group."""
         return self.file.read_row_group(number, columns=columns)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.file.close()
 
 
@@ -76,31 +86,37 @@ class NotReadable(OSError):
     """The table cannot be read now, and nothing says that it is damaged."""
 
 
-def open_table(path: Path, *, verify: bool = True) -> Old | None:
+def open_table(path: Path, *, verify: bool = True) -> TableFile | None:
     """The table at a path; None when there is none.
 
-    Raises NotReadable when it cannot be read now, another OSError when it is damaged or not ours.
+    Args:
+        path: The file.
+        verify: Whether its checksum is compared with all of its bytes.
+
+    Raises:
+        NotReadable: When it cannot be read now.
+        OSError: When it is damaged, or was not written by superparams.
     """
     if not path.exists() and not path.is_symlink():
         return None
     try:
         with open_plain(path) as plain:
             if verify:
-                checksum.check(plain)
+                verify_seal(plain)
         file = parquet.ParquetFile(path)
     except (ValueError, OSError, TypeError, NotImplementedError, MemoryError) as error:
         if is_passing(error):
             raise NotReadable(str(error)) from error
         raise OSError(f"{path} is damaged: {error}") from error
     try:
-        return _opened(path, file)
+        return _table_file(path, file)
     except (ValueError, OSError, TypeError, KeyError, RecursionError) as error:
         file.close()
         reason = error if isinstance(error, ValueError) else repr(error)
         raise OSError(f"{path} is damaged, or was not written by superparams: {reason}") from error
 
 
-def _opened(path: Path, file: Any) -> Old:
+def _table_file(path: Path, file: Any) -> TableFile:
     schema, rows = file.schema_arrow, file.metadata.num_rows
     head = json.loads(metadata_of(schema)[HEAD])
     version = head.get("version", FIRST_FORMAT)
@@ -111,15 +127,14 @@ def _opened(path: Path, file: Any) -> Old:
     groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
     if any(group.num_rows > GROUP_ROWS for group in groups):
         raise ValueError(f"it claims more than {GROUP_ROWS:,} rows in one group")
-    for name in _with_nulls(file):
-        raise ValueError(_nulls(name))
+    for name in _columns_with_nulls(file):
+        raise ValueError(_null_message(name))
     notes: list[str] = [note for note in head["notes"] if isinstance(note, str)]
-    runs, alone = _counts(head["runs"]), _counts(head.get("alone", {}))
-    codes: dict[str, str | None] = {
-        str(name): code if isinstance(code, str) else None for name, code in head["codes"].items()
-    }
-    told = map(head.get, ("fields", "order", "meanings", "named"))
-    return Old(path, file, schema, rows, runs, codes, notes, alone, has_all_columns, *told)
+    runs, beyond_ledger = _counts(head["runs"]), _counts(head.get("alone", {}))
+    codes = {str(name): json_text(code) for name, code in head["codes"].items()}
+    others = map(head.get, ("fields", "order", "meanings", "named"))
+    counts = runs, codes, notes, beyond_ledger
+    return TableFile(path, file, schema, rows, *counts, has_all_columns, *others)
 
 
 def _own_places(schema: pa.Schema) -> dict[str, int]:
@@ -152,6 +167,7 @@ def outcome_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return pa.chunked_array([pa.repeat(plain_scalar(default, OUTCOME[name]), table.num_rows)])
 
 
+@functools.cache  # to read it takes as long as to write a small table
 def superparams_version() -> str | None:
     """The version of this superparams; None where it is not installed."""
     from importlib import metadata
@@ -162,8 +178,16 @@ def superparams_version() -> str | None:
         return None
 
 
+def head_of(schema: pa.Schema) -> dict[str, Any]:
+    """The entries of the metadata of the table; none where it is missing or damaged."""
+    try:
+        return json_object(json.loads(metadata_of(schema).get(HEAD, b"null")))
+    except (ValueError, RecursionError):
+        return {}
+
+
 def refuse_nulls(path: Path, table: pa.Table) -> None:
-    """Complain about rows of a table that do not tell which setting they are of.
+    """Refuse rows of a table that do not say which setting they are of.
 
     Args:
         path: The file.
@@ -175,32 +199,88 @@ def refuse_nulls(path: Path, table: pa.Table) -> None:
     for name in NEVER_NULL:
         if name in table.column_names and table.column(name).null_count:
             raise StoreError(
-                f"{path} is damaged: {_nulls(name)}; remove it, and it is made anew from "
+                f"{path} is damaged: {_null_message(name)}; remove it, and it is made anew from "
                 "the ledgers"
             )
 
 
-def _nulls(name: str) -> str:
+def _null_message(name: str) -> str:
     return f"there are rows without a value in the column {name!r}"
 
 
-def _with_nulls(file: Any) -> Iterator[str]:
+def _columns_with_nulls(file: Any) -> Iterator[str]:
     """The columns of `NEVER_NULL` with nulls, by the statistics of the file where it has any."""
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
         for column in map(group.column, range(group.num_columns)):
-            name, told = column.path_in_schema, column.statistics
+            name, statistics = column.path_in_schema, column.statistics
             if name not in NEVER_NULL:
                 continue
-            if told is not None and told.has_null_count:
-                nulls = told.null_count
+            if statistics is not None and statistics.has_null_count:
+                nulls = statistics.null_count
             else:
                 nulls = file.read_row_group(number, columns=[name]).column(name).null_count
             if nulls:
                 yield name
 
 
-def _counts(found: Any) -> dict[str, int]:
-    if not isinstance(found, dict):
-        raise TypeError(f"{found!r:.80} is no mapping of runs")
-    return {str(name): int(n) for name, n in found.items()}  # pyright: ignore
+def _counts(value: object) -> dict[str, int]:
+    if not is_object(value):
+        raise TypeError(f"{value!r:.80} is no mapping of runs")
+    return {str(name): int(n) for name, n in value.items()}
+
+
+# ---- the checksum over all bytes of the file
+#
+# Parquet's own checksums cover the content of pages alone. The seal is an entry of the key-value
+# metadata in the footer, so that the file is a parquet file like any other. The CRC-32 is taken
+# with its own eight digits as zeros.
+
+
+def seal(file: BinaryIO) -> None:
+    """Write the checksum of a file into its `EMPTY_SEAL`."""
+    place = _place(file)
+    crc = _crc(file, place)
+    file.seek(place)
+    file.write(b"%08x" % crc)
+
+
+def verify_seal(file: BinaryIO) -> None:
+    """Raise OSError unless the checksum of a file is that of its bytes."""
+    place = _place(file)
+    refuse_holes(file, 0, place)
+    file.seek(place)
+    if file.read(8) != b"%08x" % _crc(file, place):
+        raise OSError("its checksum does not fit")
+
+
+def _place(file: BinaryIO) -> int:
+    """Where in the file the digits stand."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 8))
+    length = int.from_bytes(file.read(4), "little")
+    start = size - 8 - length
+    if start < 0 or length > _LARGEST_FOOTER:
+        raise OSError("the file has no footer")
+    file.seek(start)
+    footer = file.read(length)
+    entry = footer.rfind(_SEAL_KEY.encode())
+    place = footer.find(_SEAL[:6].encode(), max(0, entry))
+    if entry < 0 or place < 0:
+        raise OSError("the file has no seal of superparams")
+    return start + place + 6
+
+
+def _crc(file: BinaryIO, place: int) -> int:
+    """The checksum of all bytes, those of the digits as zeros."""
+    file.seek(0)
+    crc = at = 0
+    while chunk := file.read(_CHUNK):
+        if at < place + 8 and place < at + len(chunk):
+            blank = bytearray(chunk)
+            first, last = max(0, place - at), min(len(chunk), place + 8 - at)
+            blank[first:last] = b"0" * (last - first)
+            chunk = bytes(blank)
+        crc = zlib.crc32(chunk, crc)
+        at += len(chunk)
+    return crc

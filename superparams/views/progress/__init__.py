@@ -1,8 +1,8 @@
 """Shows the progress of a run.
 
 At a terminal, this is one live line with the counts, the rate and the time left, and a line for
-each worker when settings take long. In a notebook, it is the same in one output of the cell.
-Elsewhere, it is a plain line now and then. `progress=False` shows nothing.
+each worker if settings take long. In a notebook, it is the same in an output of the cell.
+Elsewhere, it is a plain line at growing intervals. `progress=False` shows nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from superparams.views.progress.time_left import Durations, time_left
 
 __all__ = ["Progress", "conclude", "say"]
 
-LONG: Final = 2.0  # seconds of a setting after which workers are shown one by one
-MANY: Final = 1000  # settings with no worker, of which the time left goes by the rate
-MOST_WORKERS: Final = 16  # that are shown; the others are counted
+LONG: Final = 2.0  # seconds of a setting after which each worker has a line
+MANY: Final = 1000  # waiting settings above which the rate gives the time left
+MOST_WORKERS: Final = 16  # workers with a line; the others are counted
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
 
@@ -39,14 +39,14 @@ class Progress:
     """Counts outcomes and shows them.
 
     Args:
-        name: what is run.
-        total: settings to run.
-        skipped: settings left out since they are done.
-        activity: what each worker does now.
-        label: the text for a setting, by its index.
+        name: The name of the experiment.
+        total: The number of settings to run.
+        skipped: The number of settings left out since they are done.
+        activity: Returns what each worker does now.
+        label: Returns the text for a setting, by its index.
         style: ``"live"``, ``"notebook"``, ``"plain"`` or ``"none"``.
-        options: the limits that settings have.
-        control: tells how many settings wait for another attempt.
+        options: The limits of settings.
+        control: Has the number of settings that wait for another attempt.
     """
 
     def __init__(
@@ -83,7 +83,10 @@ class Progress:
 
     @classmethod
     def style_for(cls, wanted: bool, *, in_process: bool) -> str:
-        """How to show it: live on a terminal, but not around prints and breakpoints of settings."""
+        """The style for this process: live at a terminal, unless settings run in this process.
+
+        A live line would get in the way of their prints and breakpoints.
+        """
         if not wanted:
             return "none"
         if in_notebook():
@@ -92,28 +95,28 @@ class Progress:
 
     @property
     def n_ended(self) -> int:
-        """How many settings have an outcome."""
+        """The number of settings with an outcome."""
         return sum(self.counts.values())
 
     @property
     def n_failed(self) -> int:
-        """How many of these are anything but done."""
+        """The number of settings with an outcome other than ``done``."""
         return self.n_ended - self.counts["done"]
 
     @property
     def n_left(self) -> int:
-        """How many have none yet."""
+        """The number of settings without an outcome."""
         return self._total - self.n_ended
 
     def add(
         self, counts: Mapping[str, int], seconds: tuple[int, float, float] | None = None
     ) -> None:
-        """Take in the outcomes of a batch.
+        """Count the outcomes of a batch.
 
         Args:
-            counts: How many settings ended in which status.
-            seconds: How many of them there are, how long they took together, and the longest one;
-                None where nobody is to see how long the others may take.
+            counts: The number of settings in each status.
+            seconds: The number of settings, their seconds in total, and the most seconds of one;
+                None if the time left is not shown.
         """
         for status, count in counts.items():
             self.counts[status] += count
@@ -164,7 +167,7 @@ class Progress:
             yield f"{clock(left)} left"
 
     def _by_rate(self) -> float | None:
-        """Seconds left at the rate of late, which knows what it costs to hand out settings."""
+        """Seconds left at the recent rate, which includes the cost of handing out settings."""
         (begin, before), (last, ended) = self._recent[0], self._recent[-1]
         if ended == before or last <= begin:
             return None
@@ -181,12 +184,12 @@ class Progress:
         return time_left(self._durations, running, waiting, self._options.num_proc)
 
     def _rate(self) -> float:
-        """Settings a second, of late."""
+        """Recent settings a second."""
         (begin, before), now = self._recent[0], time.monotonic()
         return (self.n_ended - before) / (now - begin) if now > begin else 0.0
 
     def _workers(self, activity: Sequence[Activity]) -> list[str]:
-        """A line for each worker, once a setting takes long or nears its limit of time."""
+        """A line for each worker, if a setting takes long or comes near its time limit."""
         limit = self._options.timeout
         long = LONG if limit is None else min(LONG, limit / 2)
         busy = [(one, one.index) for one in activity if one.index is not None]
@@ -197,7 +200,7 @@ class Progress:
         return [*lines, *([f"  and {more:,} more"] if more else [])]
 
     def _at(self, one: Activity) -> str:
-        """Which worker, and for how long of what time it may take."""
+        """The rank of a worker, its seconds and their limit, and the attempt."""
         limit, attempts = self._options.timeout, self._options.retries + 1
         if one.in_setup:
             limit = self._options.setup_limit
@@ -213,16 +216,16 @@ class Progress:
     def _text(self, index: int) -> str:
         try:
             return safe_text.line(self._label(index))
-        except Exception:  # a repr of the user's that fails
+        except Exception:  # a repr of the user's code fails
             return f"setting {index:,}"
 
 
 def conclude(summary: Callable[[], str], shown: Progress | None) -> None:
-    """Leave a last line where people look: at a terminal, or in place of what a notebook showed.
+    """Show a last line at a terminal, or in place of the progress in a notebook.
 
     Args:
-        summary: Makes the line; it is asked for only where somebody sees it.
-        shown: What was shown, None when nothing ran.
+        summary: Returns the line; it is called only if the line is shown.
+        shown: The progress; None if nothing ran.
     """
     if in_notebook():
         (shown.output if shown else CellOutput()).show(summary())

@@ -1,4 +1,4 @@
-"""Where progress is shown: at the foot of a terminal, in an output of a notebook, in a log."""
+"""Displays of progress: the last lines of a terminal, an output of a notebook, lines of a log."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from superparams.views.notebook import CellOutput
 
 __all__ = ["Display", "InNotebook", "PlainLines", "Terminal", "is_terminal", "say"]
 
-REFRESH: Final = 0.25  # seconds between two looks
+REFRESH: Final = 0.25  # seconds between two updates
 NOTEBOOK_WIDTH: Final = 100  # characters, which fit into the outputs of all frontends
 FIRST_LINE, MOST_BETWEEN = 5.0, 60.0  # seconds to the first plain line, and at most between two
 
-Lines = Callable[[int], Sequence[str]]  # what there is to show, for a width in characters
+Lines = Callable[[int], Sequence[str]]  # returns the lines to show, for a width in characters
 
 
 def is_terminal() -> bool:
-    """Whether stderr is a terminal; a daemon may have none at all, or one that is closed."""
+    """Whether stderr is a terminal. A daemon may have no stderr, or a closed one."""
     stream: Any = sys.stderr
     try:
         return bool(stream.isatty())
@@ -39,25 +39,28 @@ def say(text: str) -> None:
 
 
 class Display:
-    """Shows nothing; the others show something from `start` to `stop`."""
+    """Shows nothing. Subclasses show the progress from `start` to `stop`."""
 
     def start(self) -> None:
-        """Begin to show how it stands, again and again."""
+        """Start to show the progress."""
 
     def stop(self) -> None:
-        """Show nothing any more."""
+        """Stop to show it."""
 
 
 class Terminal(Display):
-    """Lines at the foot of a terminal, which are gone when it stops."""
+    """The last lines of a terminal, which are removed by `stop`.
+
+    Args:
+        lines: Returns the lines to show.
+    """
 
     def __init__(self, lines: Lines) -> None:
-        """Show `lines`."""
         self._lines = lines
         self._live: Any = None
 
     def start(self) -> None:
-        """Load rich, and take over the foot of the terminal."""
+        """Load rich, and start to show the lines."""
         console = importlib.import_module("rich.console").Console(stderr=True)
         self._live = importlib.import_module("rich.live").Live(
             console=console,
@@ -72,47 +75,51 @@ class Terminal(Display):
         return importlib.import_module("rich.text").Text(lines, no_wrap=True, overflow="crop")
 
     def stop(self) -> None:
-        """Give it back."""
+        """Remove the lines."""
         self._live.stop()
 
 
 class _Thread(Display):
-    """A display that a thread of its own keeps up."""
+    """A display that a thread updates."""
 
     def __init__(self) -> None:
         self._ended = threading.Event()
         self._thread = threading.Thread(
-            target=self._keep_up, name="superparams-progress", daemon=True
+            target=self._update, name="superparams-progress", daemon=True
         )
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def _keep_up(self) -> None:
+    def _update(self) -> None:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """End the thread; after that it shows nothing."""
+        """End the thread."""
         self._ended.set()
         self._thread.join()
 
 
 class InNotebook(_Thread):
-    """One output of a cell, updated in place; what it shows last stays."""
+    """An output of a cell; the last text stays.
+
+    Args:
+        lines: Returns the lines to show.
+        output: The output.
+    """
 
     def __init__(self, lines: Lines, output: CellOutput) -> None:
-        """Show `lines` in `output`."""
         super().__init__()
         self._lines = lines
         self._output = output
 
     def start(self) -> None:
-        """Show the first lines at once: before what settings print."""
+        """Show the first lines at once, before settings print anything."""
         self._show()
         super().start()
 
-    def _keep_up(self) -> None:
+    def _update(self) -> None:
         while not self._ended.wait(REFRESH):
             self._show()
 
@@ -121,14 +128,17 @@ class InNotebook(_Thread):
 
 
 class PlainLines(_Thread):
-    """A line after five seconds, and then ever more rarely: for logs and pipes."""
+    """A line after five seconds, and further lines at growing intervals: for logs and pipes.
+
+    Args:
+        line: Returns the line to print.
+    """
 
     def __init__(self, line: Callable[[], str]) -> None:
-        """Print `line`."""
         super().__init__()
         self._line = line
 
-    def _keep_up(self) -> None:
+    def _update(self) -> None:
         wait = FIRST_LINE
         while not self._ended.wait(wait):
             say(self._line())

@@ -14,13 +14,13 @@ SHORTEST_BAR: Final = 8
 def fitted(name: str, parts: Sequence[str], share: float, width: int) -> list[str]:
     """A bar, a name and counts in lines of at most `width` characters.
 
-    The counts come first: where they leave little room the bar is shorter, then left out; then
-    they take more lines, and a name that still does not fit is cut.
+    If there is little room, the bar becomes shorter, and then is left out. Then the counts take
+    several lines, and a name that does not fit is cut.
 
     Args:
-        name: What is counted.
-        parts: The counts and what else there is to say, the most important first.
-        share: How much of the bar is filled, 0 to 1.
+        name: The name of the experiment.
+        parts: The counts, the rate and the time left, the most important first.
+        share: The filled share of the bar, 0 to 1.
         width: Characters in a line.
     """
     line = f"{name}: {', '.join(parts)}"
@@ -35,20 +35,20 @@ def fitted(name: str, parts: Sequence[str], share: float, width: int) -> list[st
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of `width` characters, of which a share from 0 to 1 is filled."""
+    """A bar of `width` characters, filled to a share from 0 to 1."""
     filled = int(width * share)
     return "━" * filled + "─" * (width - filled)
 
 
 def shortened(text: str, width: int) -> str:
-    """As much of a text as fits; dots stand for the rest."""
+    """A text, cut with an ellipsis if it does not fit."""
     return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
 
 
 def _wrapped(parts: Sequence[str], width: int) -> Iterator[str]:
     line = parts[0]
     for part in parts[1:]:
-        if len(line) + len(part) + 3 <= width:  # with a comma on either side
+        if len(line) + len(part) + 3 <= width:  # with two commas and a space
             line = f"{line}, {part}"
         else:
             yield f"{line},"
@@ -57,14 +57,14 @@ def _wrapped(parts: Sequence[str], width: int) -> Iterator[str]:
 
 
 def rate_text(rate: float) -> str:
-    """So many settings a second, or a minute when they are slow."""
+    """A rate in settings a second, or a minute if they are slow."""
     if rate >= 10:
         return f"{rate:,.0f}/s"
     return f"{rate:.1f}/s" if rate >= 0.1 else f"{rate * 60:.1f}/min"
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
+    """Seconds as minutes and seconds, with hours if there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,4 +1,4 @@
-"""How long a run may still take, from how long its settings took so far."""
+"""An estimate of the time left, from the durations of settings so far."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final
 
 __all__ = ["Durations", "time_left"]
 
-STEPS: Final = 8  # classes of durations between one second and two, and so on
-LATE: Final = 3.0  # times the longest setting so far, after which nobody knows how long one takes
+STEPS: Final = 8  # classes of durations for each doubling
+LATE: Final = 3.0  # a setting that takes so many times the longest one has no estimate
 
 
 class Durations:
-    """How long settings took: enough of that to say how long others may still take."""
+    """A histogram of the durations of settings."""
 
     def __init__(self) -> None:
-        """None has ended yet."""
-        self._classes: dict[int, tuple[int, float]] = {}  # how many, and their seconds
+        """Start with no setting."""
+        self._classes: dict[int, tuple[int, float]] = {}  # settings and their seconds in total
         self._count = 0
         self._total = 0.0
         self.longest = 0.0
 
     def add(self, count: int, total: float, longest: float) -> None:
-        """Take in settings that ended together: how many, their seconds in all, the most of one."""
+        """Add settings: their number, their seconds in total, and the most seconds of one."""
         if count < 1:
             return
         self._note(1, longest)
@@ -41,20 +41,18 @@ class Durations:
 
     @property
     def mean(self) -> float | None:
-        """Seconds of a setting; None before one has ended."""
+        """The mean seconds of a setting; None if there is none yet."""
         return self._total / self._count if self._count else None
 
     def rest(self, elapsed: float) -> float | None:
-        """Seconds that a setting may still take which has run for so long.
+        """The expected seconds left of a setting that has run for `elapsed` seconds.
 
-        It is taken for one of those that took longer. None when it runs for far longer than any.
+        This is the mean of the settings that took longer. None if no setting took nearly so long.
         """
         longer = [
-            (count, total)
-            for count, total in self._classes.values()
-            if total > elapsed * count  # which the mean of the class is above
+            (count, total) for count, total in self._classes.values() if total > elapsed * count
         ]
-        count = sum(one for one, _ in longer)
+        count = sum(number for number, _ in longer)
         if count:
             return sum(total for _, total in longer) / count - elapsed
         return 0.0 if elapsed <= self.longest * LATE else None
@@ -63,17 +61,16 @@ class Durations:
 def time_left(
     durations: Durations, running: Sequence[float], waiting: int, workers: int
 ) -> float | None:
-    """Seconds until all settings have ended; None when nothing is known of that.
+    """The expected seconds until all settings have ended; None if there is no estimate.
 
-    Each worker takes the next setting when it is free, and each of these takes as long as one did
-    on average. A worker whose setting runs for far longer than any before is left out: nobody
-    knows when it is free.
+    A free worker takes the next setting, which takes the mean duration. Workers whose setting runs
+    far longer than any before are left out.
 
     Args:
-        durations: Of the settings that have ended.
-        running: Seconds for which each setting runs that is with a worker.
-        waiting: How many settings are with none.
-        workers: How many workers there are.
+        durations: The durations of the settings that have ended.
+        running: The seconds of each running setting so far.
+        waiting: The number of settings that have not started.
+        workers: The number of workers.
     """
     mean = durations.mean
     if mean is None:

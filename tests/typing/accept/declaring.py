@@ -158,10 +158,10 @@ class Everything(Experiment):
         assert_type(self.loaded, Dataset)
         assert_type(self.derived, str)
         assert_type(self.model, list[float])
-        assert_type(self.rank, int)
-        assert_type(self.n_proc, int)
-        assert_type(self.key, str)
-        assert_type(self.folder, Path)
+        assert_type(self.rank, int | Any)
+        assert_type(self.n_proc, int | Any)
+        assert_type(self.key, str | Any)
+        assert_type(self.folder, Path | Any)
         if isinstance(self.alternatives, Adam):
             assert_type(self.alternatives.beta, float)
         return {"score": self.act(self.listed)}

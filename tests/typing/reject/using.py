@@ -50,3 +50,7 @@ space.results(folder="results")  # error
 rows: dict[str, Any] = space.results()  # error
 space.results().accept_stale(3)  # error
 space.results().changes()[0].missing()  # error
+space.place.rnk  # error
+Train.place.results(3)  # error
+own: str = space.place.n_settings  # error
+of_class: int = Train.place.from_cli(["required=1"])  # error

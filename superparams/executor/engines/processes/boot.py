@@ -37,7 +37,7 @@ class Boot:
         """Make modules importable here as they are in the driver."""
         sys.path[:] = self.path
         sys.argv[:] = self.argv
-        script.stand_in()
+        script.mark_as_worker()
 
     def load_libraries(self) -> None:
         """Load what will be needed; what cannot be loaded fails where it is needed, and is told."""

@@ -1,142 +1,100 @@
 """The engine of processes: a pool of our own making, whose workers may die.
 
-A worker that dies costs the setting it ran; what it had done but not sent is done again. The
-other modules of this folder are the parts of the engine.
+A worker that dies costs the setting it ran; what it had done but not sent is done again. The other
+modules of this folder are the parts of the engine. They are loaded when a run begins, since scripts
+import this class.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Activity, Control, Feed, Options, Todo
-from superparams.executor.engines.drive import LoopThread
-from superparams.executor.engines.processes import (
-    resources,
-    template_handle,
-    transport,
-    worker_output,
+from superparams.executor.engines.contract import (
+    Activity,
+    Control,
+    Feed,
+    Options,
+    Todo,
+    has_processes,
 )
-from superparams.executor.engines.processes.boot import Boot
-from superparams.executor.engines.processes.fork_safety import other_threads
-from superparams.executor.engines.processes.process_carrier import ProcessCarrier
-from superparams.executor.scheduler import Limits, Scheduler
+from superparams.executor.engines.option_fields import devices, one_of, option, settle, whole
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.engines.processes.pool import Pool
+    from superparams.executor.program import Program
 
-_METHODS = ("forkserver", "spawn", "fork")
+__all__ = ["Processes", "StartMethod"]
+
+StartMethod = Literal["forkserver", "spawn", "fork"]
 
 
+@dataclass(frozen=True)
 class Processes:
-    """Runs settings in worker processes.
+    """Worker processes, for `engine=`; ``engine="processes"`` is one without options.
 
-    start_method: "forkserver" (where it is possible the default): a clean process attaches the
-    payload once and forks the workers; "spawn": every worker is a fresh interpreter; "fork":
-    workers are forks of this process as it is, unless it has other threads. With a run folder, what
-    settings print goes to logs/<rank>.log; without one it stays where it goes.
+    What settings print goes to logs/<rank>.log of the run.
+
+    Args:
+        start_method: How workers start; by default "forkserver" on Linux, "spawn" elsewhere.
+            ``"forkserver"``: a clean process attaches the payload once and forks the workers.
+            ``"spawn"``: every worker is a fresh interpreter. ``"fork"``: workers are forks of this
+            process as it is, unless it has other threads.
+        threads: BLAS and OpenMP threads of each worker; by default the cores are divided.
+        gpus: Devices to divide among the workers, by number or name; by default each sees all.
+
+    Raises:
+        EngineError: For a value that an option cannot have, and on a system that lacks what worker
+            processes need.
     """
+
+    start_method: StartMethod | None = option(
+        None,
+        'How workers start; by default "forkserver" on Linux, "spawn" elsewhere.',
+        check=one_of(get_args(StartMethod)),
+    )
+    threads: int | None = option(
+        None,
+        "BLAS and OpenMP threads of each worker; by default the cores are divided.",
+        check=whole(1, "give a whole number, 1 or more, or None to divide the cores"),
+    )
+    gpus: Iterable[str | int] | int | None = option(
+        None,
+        "Devices to divide among the workers, by number or name; by default each sees all.",
+        check=devices(
+            "give the devices, as in ['0', '1'], or their number, 1 or more, "
+            "or None to leave every worker what this process sees"
+        ),
+    )
+    _pool: Pool | None = field(default=None, init=False, repr=False, compare=False)
 
     name = "processes"
 
-    def __init__(self) -> None:
-        """Nothing runs yet."""
-        self._carrier: ProcessCarrier | None = None
+    def __post_init__(self) -> None:
+        """Check the values."""
+        settle(self, EngineError, "Processes.")
+        if not has_processes():
+            raise EngineError(
+                'engine="processes" needs a system with fork and Unix sockets, which this one '
+                'lacks; give engine="threads", or an executor such as engine=ProcessPoolExecutor(4)'
+            )
 
     def check(self, options: Options) -> None:
-        """Refuse a start method that does not exist; see `Engine.check`."""
-        method = options.start_method
-        if method is not None and method not in _METHODS:
-            known = ", ".join(map(repr, _METHODS))
-            raise EngineError(f"start_method={method!r} is unknown: give one of {known}")
-
-    def activity(self) -> list[Activity]:
-        """What each worker runs, out of the memory that it shares."""
-        return self._carrier.activity() if self._carrier else []
+        """Worker processes support all options; see `Engine.check`."""
 
     def execute(
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
-        feed = Feed.of(todo)
-        method = options.start_method or template_handle.default_method()
-        threads = other_threads() if method == "fork" else []
-        if threads:
-            method = template_handle.default_method()
-            control.note([_no_fork(threads)])
-        changes = getattr(program, "script_changes", None)
-        if method != "fork" and changes:
-            control.note([changes])
-        n_places = feed.most_places(options.num_proc)
-        if not n_places:
-            return
-        boot = _boot(method, options, program, feed.first)
-        self._carrier = carrier = ProcessCarrier(program, feed, boot, control)
-        scheduler = Scheduler(Limits(n_places, options.retry_policy), feed.first)
-        if method != "forkserver" or options.gpus is not None:
-            program.prepare()  # there is no template to do it once for all workers
-        with ExitStack() as packed:
+        from superparams.executor.engines.processes.pool import Pool
 
-            def pack() -> Any:
-                if method == "fork":
-                    return None
-                from superparams.executor import payload
+        gpus = cast("tuple[str | int, ...] | int | None", self.gpus)
+        pool = Pool(program, Feed.of(todo), options, control, self.start_method, self.threads, gpus)
+        object.__setattr__(self, "_pool", pool)
+        return pool.outcomes()
 
-                try:
-                    made = packed.enter_context(payload.pack(program))
-                except Exception as error:
-                    if threads:
-                        raise EngineError(f"{_no_fork(threads)}. But {error}") from error
-                    raise
-                if options.folder is not None:
-                    worker_output.note(options.folder, made.report)
-                control.payload = made.sizes
-                return made.handle
-
-            loop = LoopThread(carrier, scheduler, feed, control)
-            with loop as outcomes:
-                try:
-                    carrier.handles.put(pack())  # meanwhile the template loads its modules
-                    yield from outcomes
-                except BaseException:
-                    loop.reader.is_gone = True
-                    raise
-                finally:
-                    carrier.handles.put(None)
-
-
-def _no_fork(threads: list[str]) -> str:
-    """Why workers are no forks of this process."""
-    names = ", ".join(map(repr, threads[:3])) + ", ..." * (len(threads) > 3)
-    return (
-        f"start_method='fork' is not used: this process has other threads ({names}), and forks "
-        "that need them or their locks hang; workers start from a clean process, as by default "
-        "(to fork, end these threads before run_all)"
-    )
-
-
-def _boot(method: str, options: Options, program: Program, todo: Todo) -> Boot:
-    devices, path = None, cast("list[object]", sys.path)
-    if options.gpus is not None:
-        devices = resources.devices(options.num_proc, options.gpus, os.environ)
-    return Boot(
-        method=method,
-        options=options,
-        handle=None,
-        environ=resources.threads(options.num_proc, options.threads_per_worker, os.environ),
-        devices=devices,
-        libraries=_libraries(program, todo) if method == "forkserver" else (),
-        path=[one for one in path if isinstance(one, str)],  # imports skip the others, too
-        argv=list(getattr(sys, "argv", [""])),
-    )
-
-
-def _libraries(program: Program, todo: Todo) -> list[str]:
-    """What the template may load while the program is packed for it."""
-    first = next((one[0] for one in todo if one), None)
-    params = {} if first is None else program.row(first)
-    return [*program.libraries(), *transport.loaded_ahead(params)]
+    def activity(self) -> list[Activity]:
+        """What each worker runs, out of the memory that it shares."""
+        return self._pool.activity() if self._pool else []

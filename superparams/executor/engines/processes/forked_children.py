@@ -20,8 +20,8 @@ class ForkedChildren:
 
     def __init__(self) -> None:
         """Forks count from now on."""
-        self._read, self._write = os.pipe()  # closed where a child runs another program
-        self._files = SameFiles(self._read, self._write)
+        self.ends = os.pipe()  # closed in a child that runs another program
+        self._files = SameFiles(*self.ends)
 
     def wait(self, seconds: float) -> bool:
         """Wait until all have ended, at most so many seconds; only the first call waits.
@@ -31,9 +31,10 @@ class ForkedChildren:
         """
         if not self._files.are_same():
             return False
-        os.close(self._write)
+        read, write = self.ends
+        os.close(write)
         poll = select.poll()
-        poll.register(self._read)
+        poll.register(read)
         ended = poll.poll(1000 * seconds)
-        os.close(self._read)
+        os.close(read)
         return bool(ended)

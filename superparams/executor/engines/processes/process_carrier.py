@@ -33,7 +33,7 @@ from superparams.executor.scheduler import Chunk
 from superparams.executor.scheduler import messages as m
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 _LEAVING = 2.0  # seconds that torn down workers may take to end
 _MOST_FAILED_STARTS = 3

@@ -23,6 +23,7 @@ from dataclasses import replace
 from select import select
 from typing import TYPE_CHECKING
 
+from superparams.errors import traceback_text
 from superparams.executor import payload
 from superparams.executor.engines.processes import (
     process_start,
@@ -36,12 +37,11 @@ from superparams.executor.engines.processes.fork_safety import can_fork
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_main import LoadedProgram
-from superparams.executor.worker import traceback_text
 
 if TYPE_CHECKING:
     import resource
 
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 # Looked at this often for lost signals and a driver that is gone, seconds.
 _TICK = 0.5

@@ -20,7 +20,7 @@ from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.worker_cells import Cells
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 # How long the template may take to end all workers before it is killed itself, seconds.
 _PATIENCE = 5.0
@@ -174,7 +174,7 @@ def no_python(why: str) -> EngineError:
     )
     return EngineError(
         f"workers cannot be started: {why} of the {what} {sys.executable!r}; {remedy}, or give "
-        f'start_method="fork" or engine="threads"'
+        f'engine=Processes(start_method="fork") or engine="threads"'
     )
 
 

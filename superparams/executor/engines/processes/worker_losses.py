@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superparams.executor.engines.attempts import late_setup
 from superparams.executor.engines.attempts import late as late_error
+from superparams.executor.engines.attempts import late_setup
 from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.out_of_memory import OutOfMemory
 from superparams.executor.engines.processes.worker_cells import Mark
@@ -24,7 +24,7 @@ from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
-    from superparams.executor.worker import Program
+    from superparams.executor.program import Program
 
 _TEMPLATE = (
     "killed: the template process, the parent of all workers, died while this setting ran alone, "

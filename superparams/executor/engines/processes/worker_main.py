@@ -21,8 +21,10 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from superparams.declare.experiment import Place
+from superparams.errors import traceback_text
 from superparams.executor.engines.attempts import late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
 from superparams.executor.engines.processes import worker_cells as cells
@@ -32,24 +34,18 @@ from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import Parcels
 from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_output import SameFiles, WorkerOutput
-from superparams.executor.payload import script
-from superparams.executor.payload.own_process import Origin
-from superparams.executor.worker import Place, traceback_text
+from superparams.executor.fork_guard import ForkGuard
+from superparams.executor.payload import pools
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from superparams.executor.payload import Attached, Handle, Payload
-    from superparams.executor.worker import Program, Worker
+    from superparams.executor.payload import Attached
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
 
 _FLUSH_NS = 20_000_000
 _QUICK = 0.1  # seconds of a setting that may run twice
 _NOTHING = 15e-6  # seconds in which nobody opens a file
-_OF_FORK_SERVER = (
-    "ensure_running",
-    "get_inherited_fds",
-    "connect_to_new_process",
-    "set_forkserver_preload",
-)
 _COMING_BACK = 1.5  # seconds that forks of a worker may take to end by themselves
 _OOM_SCORE = 300  # of 1000: when memory runs out, a worker goes before the driver
 
@@ -100,9 +96,9 @@ def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, f
         boot.set_environ(connection.rank)
         if forked:
             _part_from_parent(boot)
-            if boot.method == "fork":
-                script.hand_on(_whole_script)
         loaded = loaded or load(boot)
+        if boot.method == "fork" and (code := getattr(loaded.program, "pool_code", None)):
+            pools.share_with_pools(pools.LazyPayload(code).handle)
         options = boot.options
         worker = loaded.program.enter(Place(connection.rank, options.num_proc, options.folder))
     except BaseException as error:
@@ -121,24 +117,12 @@ def load(boot: Boot) -> LoadedProgram:
 
     attached = payload.attach(boot.handle)
     program: Program = attached.load()
-    script.hand_on(lambda: boot.handle)
+    pools.share_with_pools(lambda: boot.handle)
     surround = getattr(program, "surround", None)
     if surround is not None:
         surround()
     program.prepare()
     return LoadedProgram(program, attached)
-
-
-_packed: list[Payload] = []  # what pools of this process attach, as long as it lives
-
-
-def _whole_script() -> Handle:
-    """The driver's script, which this process is a fork of."""
-    from superparams.executor import payload
-    from superparams.executor.payload.main_definitions import WholeScript
-
-    _packed[:] = _packed or [payload.pack(WholeScript())]
-    return _packed[0].handle
 
 
 def _settle(connection: Connection) -> None:
@@ -169,20 +153,9 @@ def _part_from_parent(boot: Boot) -> None:
     # numpy, unlike Python, does not seed itself anew.
     if numpy_random is not None and getattr(generator, "seed_seq", None) is not None:
         numpy_random.seed()
-    _forget_fork_server()
+    pools.forget_fork_server()
     if boot.method == "fork":
         resources.limit_loaded_libraries(boot.environ)
-
-
-def _forget_fork_server() -> None:
-    """Let `multiprocessing` start a fork server here: the inherited one is no child of ours."""
-    module = sys.modules.get("multiprocessing.forkserver")
-    if module is None:
-        return
-    held: dict[str, Any] = vars(module)
-    held["_forkserver"] = server = held["ForkServer"]()
-    for name in _OF_FORK_SERVER:
-        held[name] = getattr(server, name)
 
 
 def _nothing() -> None:
@@ -205,7 +178,7 @@ class _WorkerProcess:
         self._rank = connection.rank
         self._connection = connection
         self._files = SameFiles(connection.channel.fileno(), connection.fault, connection.cells.fd)
-        self._origin = Origin()
+        self._fork_guard = ForkGuard()
         self._forks = ForkedChildren()
         self._cell = connection.cells.of(connection.rank)
         self._options = boot.options
@@ -341,7 +314,7 @@ class _WorkerProcess:
             self._flush(Kind.DATA, may_load=False)
 
     def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
-        self._origin.check("a setting")
+        self._fork_guard.check("a setting")
         if not self._files.are_same():
             os._exit(1)  # the driver sees that it ended while no setting ran
         if may_load:  # not within a setting, which may have turned them over for a while

@@ -1,0 +1,24 @@
+"""The generators of `random`, a module of Python that keeps a global one, as libraries do."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any, Final
+
+from superparams.adapters.adapter import Adapter, Buffers, Copy, Library
+
+__all__ = ["LIBRARY"]
+
+
+def _copy(generator: Any, _: Copy) -> Any:
+    return copy.deepcopy(generator)
+
+
+def _share(generator: Any, _: Buffers) -> Any:
+    """The generator of the module by reference: functions such as `random.random` draw from it."""
+    module: Any = sys.modules["random"]
+    return (getattr, (module, "_inst")) if generator is module._inst else NotImplemented
+
+
+LIBRARY: Final = Library("random", {"Random": Adapter(copy=_copy, share=_share)})

@@ -1,0 +1,353 @@
+"""Which rows `--where` selects: conditions such as ``kernel=rbf,poly`` or ``accuracy>0.9``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import functools
+import json
+import operator
+import re
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.adapters.content import items_of
+from superparams.cli.row_selection import NUMBERS_AS_TEXT, known
+from superparams.declare.params import Params
+from superparams.declare.presentation import table_value
+from superparams.declare.words import column_values, filter_values
+from superparams.declare.words.annotations import is_group_class
+from superparams.declare.words.grammar import Unreadable, split, text_of
+from superparams.errors import CommandError, FieldError, StoreError, SuperparamsError
+from superparams.outcomes.arrow import flatten, kind_of, plain_array, plain_scalar
+from superparams.store.names.field_owners import FieldOwners, is_none
+from superparams.store.names.name_filters import (
+    cells_of_filter,
+    mask_of_content,
+    mask_of_text,
+    refuse_unknown,
+    texts_of_filter,
+)
+from superparams.store.table.arrow_arrays import flat
+from superparams.store.table.filters import (
+    OF_OUTCOMES,
+    column_of_filter,
+    declared_fields,
+    matches,
+    refuse_no_name,
+    unknown_column,
+)
+from superparams.store.table.lazy_rows import Rows
+from superparams.store.table.schema import field_of, source_of
+from superparams.store.table.table_file import OUTCOME
+
+__all__ = ["matching"]
+
+Of = type[Params] | Params | None  # an experiment
+
+_OPERATOR = re.compile(r"\s*(==|!=|<=|>=|=|<|>)\s*")
+_ORDERS: Final[dict[str, tuple[Any, Callable[[Any, Any], bool]]]] = {
+    "<": (pc.less, operator.lt),
+    "<=": (pc.less_equal, operator.le),
+    ">": (pc.greater, operator.gt),
+    ">=": (pc.greater_equal, operator.ge),
+}
+_BEGINNINGS: Final = ("key", "code", "run")  # columns of which the beginning of a value is enough
+_FALSE: Final = plain_scalar(False, pa.bool_())
+_TRUE: Final = plain_scalar(True, pa.bool_())
+ANY: Final[Any] = bool | Any  # a text such as `true` is a bool where columns hold all types
+NUMBER: Final[Any] = int | float
+_KINDS: Final[dict[str | None, Any]] = {"int": NUMBER, "path": PurePath, "uuid": uuid.UUID}
+_ANNOTATIONS: Final[Sequence[tuple[Callable[[pa.DataType], bool], Any]]] = (
+    (pa.types.is_boolean, bool),
+    (pa.types.is_integer, NUMBER),
+    (pa.types.is_floating, float),
+    (pa.types.is_decimal, decimal.Decimal),
+    (pa.types.is_timestamp, dt.datetime),
+    (pa.types.is_date, dt.date),
+    (pa.types.is_time, dt.time),
+    (pa.types.is_duration, dt.timedelta),
+    (pa.types.is_binary, bytes),
+    (pa.types.is_large_binary, bytes),
+)
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """What stands before, in and after the operator of ``kernel=rbf,poly``."""
+
+    name: str
+    operator: str
+    text: str
+
+
+def matching(table: pa.Table, wanted: Iterable[str], of: Of = None) -> pa.Table:
+    """The rows for which all conditions hold: ``kernel=rbf,poly``, ``accuracy>0.9``, ``C!=1``.
+
+    The text of a condition means what it means in the words of a run: it is read by the type of
+    the field, and names of points and of alternatives are known. Texts that the field does not
+    take, and texts for other columns, are read by the type of the column. ``x=None`` selects fields
+    that are None, of settings that have the field; ``x!=None`` selects fields with a value.
+
+    Args:
+        table: The rows, with all columns.
+        wanted: The conditions.
+        of: The experiment's class; None where it is not known.
+
+    Raises:
+        CommandError: For what is no condition, and for a name that no column has.
+        FieldError: For a text that is no value of the field or column, as for a run.
+        StoreError: For a value that the column could never hold.
+    """
+    for one in wanted:
+        table = table.filter(_mask(table, _parsed(table, one), of))
+    return table
+
+
+def _parsed(table: pa.Table, text: str) -> _Condition:
+    names = dict.fromkeys([*table.column_names, *(f"{OF_OUTCOMES}{name}" for name in OUTCOME)])
+    for column in table.column_names:  # the fields that stand in several columns
+        parts = column.split(".")
+        names.update((".".join(parts[:n]), None) for n in range(1, len(parts)))
+    longest = max((name for name in names if _is_before(text, name)), key=len, default=None)
+    if longest is not None:
+        found = _OPERATOR.match(text, len(longest))
+        assert found is not None
+        name = column_of_filter(table.schema, longest)
+        return _Condition(name, found[1], text[found.end() :].strip())
+    found = _OPERATOR.search(text)
+    if found is None:
+        raise CommandError(
+            f"--where {text}: give a condition such as kernel=rbf, accuracy>0.9 or C!=1"
+        )
+    name = unicodedata.normalize("NFKC", text[: found.start()]).strip()
+    name = next((x for x in (name, name.replace("-", "_")) if x in names), name)
+    if name not in names:
+        known(table.column_names, name)
+    name = column_of_filter(table.schema, name)
+    return _Condition(name, found[1], text[found.end() :].strip())
+
+
+def _is_before(text: str, name: str) -> bool:
+    return text.startswith(name) and _OPERATOR.match(text, len(name)) is not None
+
+
+def _mask(table: pa.Table, condition: _Condition, of: Of) -> pa.Array:
+    if condition.operator in _ORDERS:
+        return _compared(table, condition)
+    mask = _equal(Rows.of_table(table), condition, of)
+    return pc.invert(mask) if condition.operator == "!=" else mask
+
+
+def _equal(rows: Rows, condition: _Condition, of: Of) -> pa.Array:
+    """Which rows have one of the values of a condition.
+
+    A text that the field does not take, but that stands in the column, is of an earlier class.
+    """
+    name, text = condition.name, condition.text
+    field = rows.schema.field(name) if name in rows.schema.names else None
+    is_open = condition.operator == "!="  # then None stands for fields that are not there, too
+    refused: FieldError | None = None
+    if of is not None and field_of(rows.schema, name):
+        try:
+            values = filter_values(of, field_of(rows.schema, name), text)
+        except FieldError as error:
+            refused, values = error, []
+        mask = _any_of(lambda x: _mask_of_value(rows, name, x, of, is_open), values)
+        if values and (text != "None" or mask.true_count):
+            return mask
+    if field is None:
+        raise refused or CommandError(unknown_column(name, rows.schema.names))
+    if refused is None:
+        return _by_column(rows, field, text, of, is_open)
+    try:
+        parts = [part.strip() for part in split(text)]
+        masks = [_by_column(rows, field, part, of, is_open) for part in parts]
+    except (SuperparamsError, Unreadable):
+        raise refused from None
+    for part, mask in zip(parts, masks, strict=True):
+        if not (mask.true_count or (is_open and part == "None")):
+            raise refused
+    return functools.reduce(pc.or_, masks)
+
+
+def _any_of(mask_of: Callable[[Any], pa.Array], values: Iterable[Any]) -> pa.Array:
+    """Which rows have one of some values; raises if no row could have any of them."""
+    masks: list[pa.Array] = []
+    errors: list[StoreError] = []
+    for x in values:
+        try:
+            masks.append(pc.fill_null(flat(mask_of(x)), _FALSE))
+        except StoreError as error:
+            errors.append(error)
+    if errors and not masks:
+        raise errors[0]
+    return functools.reduce(pc.or_, masks) if masks else _FALSE
+
+
+def _mask_of_value(rows: Rows, name: str, x: Any, of: Of, is_open: bool = False) -> pa.Array:
+    """Which rows have a value, a range of values, or a group or named point of this name.
+
+    With `is_open`, None stands for fields that are not there, too.
+    """
+    if x is None and is_open and name in rows.schema.names:
+        return pc.is_null(rows.columns(name).column(0))
+    if isinstance(x, range):
+        return _mask_of_range(rows, name, x, of)
+    parts = items_of(table_value(x))
+    if parts:
+        return _mask_of_parts(rows, name, flatten(parts, f"{name}."))
+    if name in rows.schema.names:
+        wanted = cells_of_filter(of, rows.schema, name, x)[name]
+        return mask_of_content(rows, name, wanted, x, of)
+    mask = pa.repeat(_FALSE, rows.columns("run").num_rows)
+    kinds = [one.annotation for one, _ in declared_fields(of, field_of(rows.schema, name))]
+    if any(is_group_class(cls) and cls.__name__ == x for cls in kinds):
+        # All groups of the field are of its class, so the table has no column for the class.
+        for column in _inside(rows, name):
+            mask = pc.or_(mask, pc.fill_null(FieldOwners(rows).has(column), _TRUE))
+    return mask
+
+
+def _mask_of_parts(rows: Rows, name: str, parts: dict[str, Any]) -> pa.Array:
+    """Which rows have a dict, whose items stand in columns of their own."""
+    mask = pa.repeat(_TRUE, rows.columns("run").num_rows)
+    for column in _inside(rows, name):
+        values, field = rows.columns(column).column(0), rows.schema.field(column)
+        found = flat(matches(values, field, parts.get(column)))
+        mask = pc.and_(mask, pc.fill_null(found, _FALSE))
+    return mask if parts.keys() <= {*_inside(rows, name)} else pc.and_(mask, _FALSE)
+
+
+def _inside(rows: Rows, name: str) -> list[str]:
+    """The columns of what is inside a field."""
+    return [column for column in rows.schema.names if column.startswith(f"{name}.")]
+
+
+def _mask_of_range(rows: Rows, name: str, points: range, of: Of) -> pa.Array:
+    """Which rows have an int of a range, also as the value of a named point."""
+    column = rows.columns(name).column(0)
+    axes = [
+        axis for _, axis in declared_fields(of, field_of(rows.schema, name)) if axis is not None
+    ]
+    labels = {label for axis in axes for label in axis.labels or ()}
+    found = column.unique()
+    is_in = [x not in labels and _is_in(_int(x), points) for x in found.to_pylist()]
+    mask = flat(pc.is_in(column, value_set=found.filter(plain_array(is_in, pa.bool_()))))
+    named = [x for axis in axes for x in (*axis.points, *map(_int, axis.labels or ()))]
+    ints = [x for x in named if _is_in(x, points)]
+    return functools.reduce(pc.or_, [_mask_of_value(rows, name, x, of) for x in ints], mask)
+
+
+def _is_in(x: object, points: range) -> bool:
+    return type(x) is int and x in points  # a range is searched in full for anything else
+
+
+def _int(x: Any) -> int | None:
+    """An int of a column, which may hold ints as floats or as text; None for anything else."""
+    try:
+        found = json.loads(x) if isinstance(x, str) else x
+    except (ValueError, RecursionError):
+        return None
+    is_whole = isinstance(found, float) and found.is_integer()
+    return int(found) if is_whole or type(found) is int else None
+
+
+def _by_column(rows: Rows, field: pa.Field, text: str, of: Of, is_open: bool) -> pa.Array:
+    """Which rows of a column have one of the values that a text means for the type of the column.
+
+    The names of points that runs recorded are known, too.
+    """
+    column, name = rows.columns(field.name).column(0), field.name
+    annotation = _annotation(field)
+    values = column_values(annotation | None, name, text)
+
+    def equal(x: Any) -> pa.Array:
+        if x is None:
+            return pc.is_null(column) if is_open else is_none(column, FieldOwners(rows).has(name))
+        if isinstance(x, range):
+            return _mask_of_range(rows, name, x, None)
+        if name in _BEGINNINGS and source_of(field) is None and x:
+            return pc.starts_with(column, pattern=x)
+        return matches(column, field, _in_zone(field.type, x))
+
+    def named(both: tuple[str, Any]) -> pa.Array:
+        return _by_name(rows, field, *both, of, equal)
+
+    if annotation not in (str, ANY):
+        return _any_of(equal, values)
+    texts = [text_of(part.strip()) for part in split(text)]
+    return _any_of(named, zip(texts, values, strict=True))
+
+
+def _by_name(
+    rows: Rows, field: pa.Field, text: str, x: Any, of: Of, equal: Callable[[Any], pa.Array]
+) -> pa.Array:
+    """Which rows have a value, or a named point that a run called so or that had this value."""
+    name = field.name
+    meant = texts_of_filter(rows.schema, name, text)
+    held = mask_of_text(rows, name, text)
+    try:
+        if x is not None and len(meant) == 1:
+            refuse_no_name(of, field_of(rows.schema, name), meant[0], rows.columns(name).column(0))
+            refuse_unknown(of, rows, name, text, meant[0])
+        mask = _any_of(equal, [x if one == text else one for one in meant])
+    except StoreError:
+        if held is None:
+            raise
+        return held[0]
+    return mask if held is None else pc.or_(held[0], pc.and_(mask, pc.invert(held[1])))
+
+
+def _compared(table: pa.Table, condition: _Condition) -> pa.Array:
+    """Which rows have a value before or after that of a condition."""
+    field = table.schema.field(known(table.column_names, condition.name))
+    column = table.column(condition.name)
+    compute, compare = _ORDERS[condition.operator]
+    (value,) = column_values(_annotation(field), field.name, condition.text, condition.operator)
+    if kind_of(field) in NUMBERS_AS_TEXT:
+        return pa.array([_holds(compare, one, value) for one in column.to_pylist()], pa.bool_())
+    try:
+        scalar = _scalar(field.type, _in_zone(field.type, value))
+        return pc.fill_null(compute(column, scalar), _FALSE)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise CommandError(f"columns of type {field.type} have no order: {error}") from error
+
+
+def _holds(compare: Callable[[Any, Any], bool], text: str | None, value: Any) -> bool:
+    """Whether a value that a column holds as text compares so."""
+    try:
+        return text is not None and compare(json.loads(text), value)
+    except (ValueError, TypeError):
+        return False
+
+
+def _scalar(form: pa.DataType, value: Any) -> Any:
+    if isinstance(value, decimal.Decimal):  # with its own digits
+        return pa.scalar(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = pa.int64() if isinstance(value, int) else pa.float64()
+    return plain_scalar(value, number if is_number else form)
+
+
+def _in_zone(form: pa.DataType, x: Any) -> Any:
+    """A time without a zone is one of here, if the column has zones."""
+    is_open = isinstance(x, dt.datetime) and x.tzinfo is None
+    return x.astimezone(dt.timezone.utc) if is_open and getattr(form, "tz", None) else x
+
+
+def _annotation(field: pa.Field) -> Any:
+    """The type of the values in a column, as an annotation."""
+    form, kind = field.type, kind_of(field)
+    if kind in _KINDS:
+        return _KINDS[kind]
+    if kind == "json" or pa.types.is_nested(form) or pa.types.is_null(form):
+        return ANY
+    return next((each for is_such, each in _ANNOTATIONS if is_such(form)), str)

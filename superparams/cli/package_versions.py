@@ -1,0 +1,49 @@
+"""Which packages have other versions than when a row was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from importlib.util import find_spec
+
+from superparams.store.runs.run_records import Run
+
+__all__ = ["other_packages"]
+
+
+def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
+    """The packages whose version was another then, with that and the one now.
+
+    None now is one that is not installed any more. Modules that are no package are left out.
+    """
+    found = {name: (then, _version(name)) for name, then in run.versions.items()}
+    return {
+        name: (then, now)
+        for name, (then, now) in found.items()
+        if then != now and not (now is None and _is_there(name))
+    }
+
+
+def _version(name: str) -> str | None:
+    for known in (name, *_distributions().get(name, ())):
+        try:
+            return metadata.version(known)
+        except (metadata.PackageNotFoundError, ValueError):
+            continue
+    return None
+
+
+def _distributions() -> Mapping[str, list[str]]:
+    if not _known:
+        _known.update(metadata.packages_distributions())
+    return _known
+
+
+_known: dict[str, list[str]] = {}
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

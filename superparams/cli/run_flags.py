@@ -1,0 +1,130 @@
+"""The flags of `run` and `rerun`, made from the options of `run_all` and of worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, Final, get_args
+
+import click
+
+from superparams.executor.engines.contract import EngineName, Options
+from superparams.executor.engines.option_fields import BadValue
+from superparams.executor.engines.processes.engine import Processes, StartMethod
+from superparams.run.options import RunOptions, with_processes
+
+__all__ = ["Flag", "flag", "run_options"]
+
+SHOWN: Final = 40  # characters of a word that is wrong
+Flag = Callable[[Any], Any]  # decorates the function of a verb
+
+_OWNERS: Final = (Options, RunOptions, Processes)
+_FIELDS: Final = {one.name: one for owner in _OWNERS for one in fields(owner)}
+_CHECKS: Final = {
+    one.name: one.metadata["check"]
+    for owner in _OWNERS
+    for one in fields(owner)
+    if one.metadata.get("check") is not None
+}
+
+
+class OptionWord(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
+    """A word that stands for a value of an option.
+
+    Args:
+        name: The option, whose own check says what is wrong.
+        read: Makes a value of the word, or raises ValueError.
+        remedy: What to give instead; by default that of the check.
+    """
+
+    def __init__(self, name: str, read: Callable[[str], object], remedy: str = "") -> None:
+        self.name = name
+        self._read = read
+        self._remedy = remedy
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value."""
+        if not isinstance(value, str):
+            return value
+        try:
+            made = self._read(value)
+        except ValueError:
+            made = value  # which the check refuses
+        try:
+            return made if made == "auto" else _CHECKS[self.name](made)
+        except BadValue as why:
+            shown = repr(value if len(value) <= SHOWN else f"{value[:SHOWN]}…")
+            remedy = self._remedy or str(why).partition(", or None")[0]
+            self.fail(f"{shown}: {remedy}.", param, ctx)
+
+
+def _names(word: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in word.split(",") if one.strip())
+
+
+def _devices(word: str) -> int | tuple[str, ...]:
+    """``2`` devices, or those called ``0,2``; ``0,`` is the one called 0."""
+    return int(word) if word.isdecimal() else _names(word)
+
+
+# What flags of a type have in common, by the type as `RunOptions` and `Processes` write it.
+_BY_TYPE: Final[Mapping[str, dict[str, Any]]] = {
+    "bool": {"is_flag": True},
+    "int": {"metavar": "N", "show_default": True},
+    "int | None": {"metavar": "N"},
+    "float | None": {"metavar": "SECONDS"},
+}
+_READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "int": int,
+    "int | None": int,
+    "float | None": float,
+}
+# And what the command adds for one of them.
+_BY_NAME: Final[Mapping[str, dict[str, Any]]] = {
+    "num_proc": {"type": OptionWord("num_proc", int), "metavar": "N|auto", "show_default": True},
+    "engine": {"type": click.Choice(get_args(EngineName))},
+    "retry_on": {
+        "type": OptionWord("retry_on", _names),
+        "metavar": "STATUS,...",
+        "default": "killed,timeout",
+        "show_default": True,
+    },
+    "start_method": {"type": click.Choice(get_args(StartMethod))},
+    "gpus": {
+        "type": OptionWord(
+            "gpus",
+            _devices,
+            "give how many devices, 1 or more, or their names as in 0,2 (and 0, for the one "
+            "called 0)",
+        ),
+        "metavar": "N|NAME,...",
+    },
+}
+
+
+def flag(name: str, *flags: str) -> Flag:
+    """The flag of an option, a decorator for the function of a verb.
+
+    Args:
+        name: The option of `run_all` or `Processes`.
+        flags: How to write it, if not as ``--name``.
+    """
+    one = _FIELDS[name]
+    written = str(one.type)
+    how: dict[str, Any] = {"default": one.default, "help": one.metadata["text"]}
+    if written in _READERS:
+        how["type"] = OptionWord(name, _READERS[written])
+    how |= {**_BY_TYPE.get(written, {}), **_BY_NAME.get(name, {})}
+    return click.option(name, *(flags or (f"--{name.replace('_', '-')}",)), **how)
+
+
+def run_options(flags: Mapping[str, Any]) -> RunOptions:
+    """The options of a run, from the flags by the names of their options.
+
+    Raises:
+        SuperparamsError: For values that do not go together.
+    """
+    names = {one.name for one in fields(Processes)}
+    of_processes = {name: x for name, x in flags.items() if name in names}
+    others = {name: x for name, x in flags.items() if name not in names}
+    return RunOptions(**with_processes(others, of_processes))

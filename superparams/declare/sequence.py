@@ -1,0 +1,141 @@
+"""A space as a lazy sequence: its size, the setting at an index, the index of a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from superparams.adapters.content import same
+from superparams.declare.descriptors import REQUIRED, Value
+from superparams.declare.field import declared_of
+from superparams.declare.instance_state import (
+    is_set_on,
+    open_fields,
+    set_layout,
+    shared_by_settings,
+)
+from superparams.declare.labels import axes_with_names
+from superparams.declare.layout import Layout, keeps, known_layout
+from superparams.declare.metaclass import fields_of, is_ours
+from superparams.errors import SpaceError
+from superparams.errors.units import counted
+from superparams.space.algebra import Settings
+from superparams.space.groups import is_open
+
+__all__ = [
+    "index_of",
+    "is_kept",
+    "layout_of",
+    "number_of_settings",
+    "out_of_range",
+    "same_field",
+    "setting_at",
+    "slice_of",
+]
+
+P = TypeVar("P")
+
+
+def layout_of(space: Any) -> Layout:
+    """The layout of an open space, made once."""
+    layout = known_layout(space)
+    if layout is None:
+        cls: type[Any] = space.__class__
+        layout = Layout(
+            cls,
+            shared_by_settings(space, axes_with_names(space)),
+            open_fields(space),
+            after=_method_of_user(cls, "__post_init__"),
+            valid=_method_of_user(cls, "valid"),
+        )
+        set_layout(space, layout)
+    return layout
+
+
+def _method_of_user(cls: type[Any], name: str) -> Callable[[Any], Any] | None:
+    """A method that the user's class has; None for that of `Params`, which does nothing."""
+    owner = next(base for base in cls.__mro__ if name in vars(base))
+    method: Callable[[Any], Any] = getattr(cls, name)
+    return None if is_ours(owner) else method
+
+
+def is_kept(setting: Any) -> bool:
+    """Whether ``valid`` keeps a setting."""
+    valid = _method_of_user(setting.__class__, "valid")
+    return valid is None or keeps(valid, setting)
+
+
+def number_of_settings(space: Any) -> int:
+    """The number of settings, of any size; exact also with ``valid``."""
+    return layout_of(space).size if is_open(space) else int(is_kept(space))
+
+
+def setting_at(space: P, index: int) -> P:
+    """The setting at an index, which is not negative.
+
+    Raises:
+        IndexError: When the space has fewer settings.
+    """
+    if is_open(space):
+        layout = layout_of(space)
+        if layout.kept is None and index >= layout.product.size:
+            raise out_of_range(space, index)
+        try:
+            setting: P = layout.at(index)
+        except IndexError:
+            raise out_of_range(space, index) from None
+        return setting
+    if index >= number_of_settings(space):
+        raise out_of_range(space, index)
+    return space
+
+
+def out_of_range(space: Any, index: int) -> IndexError:
+    """The error for an index that the space does not have."""
+    size = counted(number_of_settings(space), "setting")
+    return IndexError(f"{type(space).__name__}[{index}]: the space has {size}")
+
+
+def slice_of(space: P, indices: slice) -> Settings[P]:
+    """The settings at some indices; ``valid`` is called for no more settings than needed."""
+    return Settings(partial(setting_at, space), range(_size_for(space, indices))[indices])
+
+
+def _size_for(space: Any, indices: slice) -> int:
+    """The size of a space, or less if the slice ends before."""
+    start, stop, step = indices.start or 0, indices.stop, indices.step or 1
+    if not is_open(space) or stop is None or start < 0 or stop < 0 or step < 0:
+        return number_of_settings(space)
+    return layout_of(space).size_within(stop)
+
+
+def index_of(space: Any, setting: Any, /) -> int:
+    """The index of `setting` in this space, the inverse of ``space[i]``.
+
+    Raises:
+        SpaceError: When the space does not have this setting; names the field that differs.
+    """
+    cls: type[Any] = space.__class__
+    if type(setting) is not cls or is_open(setting):
+        raise SpaceError(f"{setting!r} is not a setting of {cls.__name__}")
+    opened = open_fields(space)
+    for name in fields_of(cls):
+        if name not in opened and not same_field(space, setting, name):
+            raise SpaceError(
+                f"{cls.__name__}.{name}={getattr(setting, name)!r} is not among the "
+                f"points of this space: {name} is fixed to {getattr(space, name)!r}"
+            )
+    return layout_of(space).index(setting) if opened else 0
+
+
+def same_field(a: Any, b: Any, name: str) -> bool:
+    """Whether two instances of one class have the same value of a field."""
+    field = fields_of(a.__class__)[name]
+    declared, keys = field.declared, {field.key_on(a), field.key_on(b)}
+    if keys != {None}:
+        return len(keys) == 1
+    is_made = isinstance(declared, Value) and declared.given is REQUIRED
+    if is_made and not (is_set_on(a, name) or is_set_on(b, name)):
+        return True  # both follow from the class and the other fields
+    return same(declared_of(a, name), declared_of(b, name))

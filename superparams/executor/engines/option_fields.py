@@ -1,0 +1,133 @@
+"""Options as fields of dataclasses: a type, a default, a sentence of help, and a check.
+
+A check takes a value, and returns it as a plain number, tuple or text. For a value that an option
+cannot have, it raises `BadValue`, whose text says what to give instead.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import field, fields
+from numbers import Real
+from typing import Any, Final, SupportsIndex, cast
+
+from superparams.errors import SuperparamsError
+
+__all__ = ["BadValue", "count", "devices", "one_of", "option", "seconds", "settle", "whole"]
+
+Check = Callable[[object], object]
+# Workers or devices. A larger number is a slip, and a list of so many would fill the memory.
+MOST: Final = 100_000
+
+
+class BadValue(ValueError):
+    """Says what to give instead."""
+
+
+def option(default: Any, text: str = "", *, check: Check | None = None) -> Any:
+    """A field of a dataclass of options.
+
+    Args:
+        default: The value if nothing is given. If it is None, None is not checked.
+        text: What the option means, in one sentence, for help and pages.
+        check: The check of a value.
+    """
+    return field(default=default, metadata={"text": text, "check": check})
+
+
+def settle(options: Any, error: type[SuperparamsError], owner: str = "") -> None:
+    """Check all fields of a dataclass of options, and replace values by what their checks return.
+
+    Args:
+        options: An instance of a dataclass, which may be frozen.
+        error: The class of the error for a wrong value.
+        owner: Text before the name of the option in the error.
+    """
+    for one in fields(options):
+        check: Check | None = one.metadata.get("check")
+        given = getattr(options, one.name)
+        if check is None or (given is None and one.default is None):
+            continue
+        try:
+            object.__setattr__(options, one.name, check(given))
+        except BadValue as why:
+            raise error(f"{owner}{one.name}={given!r}: {why}") from None
+
+
+def one_of(choices: tuple[str, ...]) -> Check:
+    """A check for one of some texts."""
+
+    def check(given: object) -> object:
+        if isinstance(given, str) and given in choices:
+            return given
+        *others, last = [f'"{choice}"' for choice in choices]
+        raise BadValue(f"give {', '.join(others)} or {last}")
+
+    return check
+
+
+def whole(least: int, remedy: str) -> Check:
+    """A check for a whole number, also of numpy. `True` is a slip, and so is a number in quotes."""
+
+    def check(given: object) -> int:
+        is_truth = isinstance(given, bool) or type(given).__name__ in ("bool", "bool_")  # of numpy
+        if is_truth or not isinstance(given, SupportsIndex):
+            raise BadValue(remedy)
+        try:
+            number = operator.index(given)
+        except TypeError:  # an array of numpy has the method, and refuses
+            raise BadValue(remedy) from None
+        if number < least:
+            raise BadValue(remedy)
+        return number
+
+    return check
+
+
+def count(remedy: str) -> Callable[[object], int]:
+    """A check for a number of workers or devices."""
+    checked = cast("Callable[[object], int]", whole(1, remedy))
+
+    def check(given: object) -> int:
+        number = checked(given)
+        if number > MOST:
+            raise BadValue(f"that is more than {MOST:,}; {remedy}")
+        return number
+
+    return check
+
+
+def seconds(remedy: str) -> Check:
+    """A check for a finite number of seconds above 0."""
+
+    def check(given: object) -> float:
+        if isinstance(given, bool) or not isinstance(given, Real):
+            raise BadValue(remedy)
+        try:
+            number = float(given)
+        except OverflowError:  # an int beyond all floats
+            raise BadValue(remedy) from None
+        if not 0 < number < float("inf"):
+            raise BadValue(remedy)
+        return given if isinstance(given, int) else number
+
+    return check
+
+
+def devices(remedy: str) -> Check:
+    """A check for the names of devices, or their number. A text is no list of names."""
+    number, place = count(remedy), whole(0, remedy)
+
+    def device(given: object) -> object:
+        return given if isinstance(given, str) and given.strip() else place(given)
+
+    def check(given: object) -> object:
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            return number(given)
+        names = tuple(map(device, cast("Iterable[object]", given)))
+        if not names:
+            raise BadValue(remedy)
+        return names
+
+    return check

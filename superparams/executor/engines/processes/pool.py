@@ -1,0 +1,141 @@
+"""One run in worker processes: their payload, what each gets of the machine, and their outcomes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+from superparams.errors import EngineError
+from superparams.executor import payload
+from superparams.executor.engines.contract import Activity, Control, Feed, Options
+from superparams.executor.engines.drive import LoopThread
+from superparams.executor.engines.processes import (
+    resources,
+    template_handle,
+    transport,
+    worker_output,
+)
+from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.fork_safety import other_threads
+from superparams.executor.engines.processes.process_carrier import ProcessCarrier
+from superparams.executor.scheduler import Limits, Scheduler
+
+if TYPE_CHECKING:
+    from superparams.executor.program import Program
+
+__all__ = ["Pool"]
+
+
+class Pool:
+    """The worker processes of one run.
+
+    Args:
+        program: What they run.
+        feed: The indices of the settings to run.
+        options: What the run asks of any engine.
+        control: Ends the run early, and takes notes.
+        start_method: How workers start; None for the usual way.
+        threads: BLAS and OpenMP threads of each worker; None to divide the cores.
+        gpus: Devices to divide among the workers; None for no limit.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        feed: Feed,
+        options: Options,
+        control: Control,
+        start_method: str | None,
+        threads: int | None,
+        gpus: tuple[str | int, ...] | int | None,
+    ) -> None:
+        self._program = program
+        self._feed = feed
+        self._options = options
+        self._control = control
+        self._method = start_method or template_handle.default_method()
+        self._threads = threads
+        self._gpus = gpus
+        self._carrier: ProcessCarrier | None = None
+
+    def activity(self) -> list[Activity]:
+        """What each worker runs."""
+        return self._carrier.activity() if self._carrier else []
+
+    def outcomes(self) -> Iterator[bytes]:
+        """Encoded outcomes as they arrive; workers start with the first one."""
+        program, control = self._program, self._control
+        threads = other_threads() if self._method == "fork" else []
+        if threads:
+            self._method = template_handle.default_method()
+            control.note([_no_fork(threads)])
+        if self._method != "fork":
+            control.note(getattr(program, "script_notes", []))
+        n_places = self._feed.most_places(self._options.num_proc)
+        if not n_places:
+            return
+        self._carrier = ProcessCarrier(program, self._feed, self._boot(), control)
+        scheduler = Scheduler(Limits(n_places, self._options.retry_policy), self._feed.first)
+        if self._method != "forkserver" or self._gpus is not None:
+            program.prepare()  # there is no template to do it once for all workers
+        loop = LoopThread(self._carrier, scheduler, self._feed, control)
+        with ExitStack() as packed, loop as outcomes:
+            try:
+                # Meanwhile the template loads its modules.
+                self._carrier.handles.put(self._packed(packed, threads))
+                yield from outcomes
+            except BaseException:
+                loop.reader.is_gone = True
+                raise
+            finally:
+                self._carrier.handles.put(None)
+
+    def _packed(self, stack: ExitStack, threads: list[str]) -> Any:
+        """The handle of the payload, which exists until the stack ends; None for forks."""
+        if self._method == "fork":
+            return None
+        try:
+            made = stack.enter_context(payload.pack(self._program))
+        except Exception as error:
+            if threads:
+                raise EngineError(f"{_no_fork(threads)}. But {error}") from error
+            raise
+        if self._options.folder is not None:
+            worker_output.note(self._options.folder, made.report)
+        self._control.payload = made.sizes
+        return made.handle
+
+    def _boot(self) -> Boot:
+        devices, path = None, cast("list[object]", sys.path)
+        num_proc = self._options.num_proc
+        if self._gpus is not None:
+            devices = resources.devices(num_proc, self._gpus, os.environ)
+        return Boot(
+            method=self._method,
+            options=self._options,
+            handle=None,
+            environ=resources.threads(num_proc, self._threads, os.environ),
+            devices=devices,
+            libraries=self._libraries() if self._method == "forkserver" else (),
+            path=[one for one in path if isinstance(one, str)],  # imports skip the others, too
+            argv=list(getattr(sys, "argv", [""])),
+        )
+
+    def _libraries(self) -> list[str]:
+        """What the template may load while the program is packed for it."""
+        first = next((one[0] for one in self._feed.first if one), None)
+        params = {} if first is None else self._program.row(first)
+        return [*self._program.libraries(), *transport.loaded_ahead(params)]
+
+
+def _no_fork(threads: list[str]) -> str:
+    """Why workers are no forks of this process."""
+    names = ", ".join(map(repr, threads[:3])) + ", ..." * (len(threads) > 3)
+    return (
+        f"start_method='fork' is not used: this process has other threads ({names}), and forks "
+        "that need them or their locks hang; workers start from a clean process, as by default "
+        "(to fork, end these threads before run_all)"
+    )
