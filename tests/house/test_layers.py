@@ -23,7 +23,7 @@ DOORS = ("declare.experiment", "store.results", "store.table.row")
 # The engines do not see each other. What they share lies in these modules.
 ENGINES = "executor.engines"
 REGISTRY = "registry"  # finds them by their names
-SHARED_BY_ENGINES = ("attempts", "backlog", "contract", "option_fields")
+SHARED_BY_ENGINES = ("attempts", "contract", "drive", "feed", "option_fields")
 
 # What values are made of: keys, payload and tables each know something about them.
 DATA = {"numpy", "pandas", "polars", "torch"}
@@ -242,8 +242,8 @@ class TestTheTestsThemselves:
 
     def test_what_engines_share_is_no_sibling(self, tmp_path: Path) -> None:
         files = {
-            "executor__engines__serial": "import house.executor.engines.backlog",
-            "executor__engines__backlog": "",
+            "executor__engines__serial": "import house.executor.engines.feed",
+            "executor__engines__feed": "",
         }
         assert sideways_imports(laid(tmp_path, **files)) == []
 

@@ -228,7 +228,7 @@ class Scheduler:
         self._give_back(rest)
         if event.is_blameless:
             self._lose_blameless(event.rank, begun)
-        elif event.culprit in begun:
+        elif event.culprit is not None and event.culprit in begun:
             for part in begun.around(event.culprit):
                 self._give_back(part)
             self._blame(event.rank, replace(begun, ranges=(_only(event.culprit),)), event.status)

@@ -65,7 +65,7 @@ class ProcessCarrier:
         self._workers: dict[int, WorkerHandle] = {}
         self._waiting_starts: dict[int, None] = {}  # ranks, until the template is ready
         self._confirmed: deque[tuple[Chunk, bytes]] = deque()
-        self._unconfirmed = Unconfirmed(lambda *item: self._confirmed.append(item))
+        self._unconfirmed = Unconfirmed(lambda chunk, body: self._confirmed.append((chunk, body)))
         self._n_failed_starts = self._n_failed_templates = 0
         self._torn_down = 0.0
 

@@ -96,8 +96,10 @@ class Losses:
 
     def outcome(self, loss: m.RecordLoss) -> bytes:
         """The encoded outcome of a setting that was lost just now."""
-        known = {**self._evidence, "status": loss.status}
-        return encode([self._program.outcome_of_lost(loss.index, attempt=loss.attempt, **known)])
+        index, status, attempt = loss.index, loss.status, loss.attempt
+        known = {name: value for name, value in self._evidence.items() if name != "status"}
+        outcome = self._program.outcome_of_lost(index, status=status, attempt=attempt, **known)
+        return encode([outcome])
 
     def _known(self, worker: WorkerHandle, mark: Mark, end: End) -> dict[str, Any]:
         is_timed = mark.index >= 0 and not mark.in_setup

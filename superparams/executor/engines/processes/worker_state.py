@@ -59,7 +59,7 @@ class WorkerHandle:
     state: WorkerState = WorkerState.STARTING
     chunk: Chunk = field(default_factory=lambda: Chunk(()))
     sent: int = 0
-    again: list[int] = field(default_factory=list)
+    again: list[int] = field(default_factory=list[int])
     deadline_passed: Since | None = None
     cut: Since | None = None
     urged: Mark | None = None
