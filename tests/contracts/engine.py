@@ -15,9 +15,9 @@ import pytest
 
 from superparams.declare.experiment import Place
 from superparams.errors import SuperparamsError
-from superparams.executor.engines.contract import Control, Engine
+from superparams.executor.engines.contract import Control, Engine, Feed
 from superparams.outcomes.batches import decode
-from tests.contracts.programs import FunctionProgram, execute, rows, run
+from tests.contracts.programs import FunctionProgram, execute, rows, rows_as_they_come, run
 from tests.timing import stretch, wait_for
 
 
@@ -119,6 +119,47 @@ class EngineContract:
         found = self.run(engine, flaky, 3, retries=2, retry_on=again)
         assert [found[i]["status"] for i in range(3)] == ["done", "done", "failed"]
         assert [found[i]["attempt"] for i in range(3)] == [1, 3, 3]
+
+    def test_another_attempt_waits_and_holds_up_no_other_setting(self, engine: Engine) -> None:
+        def begun(index: int, place: Place) -> dict[str, float]:
+            if index == 0:
+                raise OSError("not yet")
+            return {"at": time.monotonic()}
+
+        retries: dict[str, Any] = {"retries": 1, "retry_on": frozenset({"failed"})}
+        first = self.run(engine, begun, 6, **retries, retry_wait=1.5)
+        assert first[0]["attempt"] == 2
+        others = [first[i]["started"] for i in range(1, 6)]
+        assert first[0]["started"] - max(others) > 0.5
+
+    def test_settings_are_added_while_it_runs(self, engine: Engine) -> None:
+        feed = Feed([range(2)], is_open=True)
+        found: list[int] = []
+        for row in rows_as_they_come(self.execute(engine, double, feed)):
+            found.append(row["index"])
+            if len(found) == 2:  # all that there was has an outcome
+                feed.add([range(10, 13)])
+            if len(found) == 5:
+                feed.add([range(20, 21), range(30, 31)])
+                feed.close()
+        assert sorted(found) == [0, 1, 10, 11, 12, 20, 30]
+
+    def test_a_feed_that_stays_empty_ends(self, engine: Engine) -> None:
+        feed = Feed(is_open=True)
+        closer = threading.Timer(0.2, feed.close)
+        closer.start()
+        assert list(self.execute(engine, double, feed)) == []
+        closer.join()
+
+    def test_a_feed_does_not_hold_up_the_end(self, engine: Engine) -> None:
+        control = Control()
+        feed = Feed([range(3)], is_open=True)
+        found = []
+        for row in rows_as_they_come(self.execute(engine, double, feed, control=control)):
+            found.append(row["index"])
+            if len(found) == 3:
+                control.drain()
+        assert sorted(found) == [0, 1, 2]
 
     def test_failures_are_not_tried_again_by_themselves(self, engine: Engine) -> None:
         found = self.run(engine, fail, 3, retries=2)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from superparams.declare.experiment import Place
-from superparams.executor.engines.contract import Control, Engine, Options
+from superparams.executor.engines.contract import Control, Engine, Feed, Options
 from superparams.outcomes.batches import decode
 from superparams.outcomes.outcome import Outcome, Status
 from tests.timing import wait_for as wait_for
@@ -96,10 +96,16 @@ def rows(batches: Iterable[bytes]) -> list[dict[str, Any]]:
     return [row for data in batches for batch in decode(data) for row in batch.to_pylist()]
 
 
+def rows_as_they_come(batches: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The rows of encoded outcomes, each batch read as it arrives."""
+    for data in batches:
+        yield from rows([data])
+
+
 def execute(
     engine: Engine,
     function: Run,
-    todo: int | Sequence[range],
+    todo: int | Sequence[range] | Feed,
     control: Control | None = None,
     program: FunctionProgram | None = None,
     **options: Any,
@@ -107,7 +113,8 @@ def execute(
     """What `engine` yields for `function`."""
     ranges = [range(todo)] if isinstance(todo, int) else todo
     asked = Options(**options)
-    size = max((one.stop for one in ranges), default=0)
+    known = ranges.first if isinstance(ranges, Feed) else ranges
+    size = max((one.stop for one in known), default=0)
     if program is None:
         program = FunctionProgram(function, size, asked.num_proc)
     return engine.execute(cast("Any", program), ranges, asked, control or Control())
