@@ -227,7 +227,7 @@ def test_a_run_says_what_git_did_not_tell(tmp_path: Path, project: Path) -> None
     slow.chmod(0o755)
     env = environment(PATH=f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
     told = output(project, TOLD, env=env)
-    assert told.startswith("{'done': 2} [\"TimeoutError('git did not tell")
+    assert told.startswith("{'done': 2} [\"TimeoutError('git did not list all uncommitted")
 
 
 IMPORTS = """
