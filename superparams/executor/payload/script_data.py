@@ -15,6 +15,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
+from superparams.errors.units import size
 from superparams.identity.code.main_script import script_text
 
 __all__ = ["ScriptData", "notes_of_data", "script_data"]
@@ -194,6 +195,6 @@ def notes_of_data() -> list[str]:
     it = "it" if len(names) == 1 else "them"
     return [
         f"{shown} of the script may be missing in worker processes where code looks {it} up by a "
-        f"text, as globals()[{names[0]!r}] does. Only plain data of up to {LARGEST // 1024} KiB "
+        f"text, as globals()[{names[0]!r}] does. Only plain data of up to {size(LARGEST)} "
         "is sent for that: write the name itself in run()"
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from superparams.errors.units import size
 from superparams.executor.engines.attempts import late as late_error
 from superparams.executor.engines.attempts import late_setup
 from superparams.executor.engines.contract import Options
@@ -104,7 +105,7 @@ class Losses:
     def _known(self, worker: WorkerHandle, mark: Mark, end: End) -> dict[str, Any]:
         is_timed = mark.index >= 0 and not mark.in_setup
         ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if is_timed else 0.0
-        log_end = _size(self._options.folder, worker.rank) if mark.log >= 0 else None
+        log_end = _log_size(self._options.folder, worker.rank) if mark.log >= 0 else None
         late = worker.deadline_passed is not None
         return {
             "status": "timeout" if late else end.kind,
@@ -135,7 +136,7 @@ class Losses:
     def _out_of_memory(self, end: End) -> str:
         if not end.by_kill or not self._memory.rose():
             return ""
-        return f": out of memory, at a peak of {end.peak / 2**20:.0f} MiB"
+        return f": out of memory, at a peak of {size(end.peak)}"
 
 
 def begun_and_rest(chunk: Chunk, mark: Mark) -> tuple[Chunk, Chunk]:
@@ -143,7 +144,7 @@ def begun_and_rest(chunk: Chunk, mark: Mark) -> tuple[Chunk, Chunk]:
     return chunk.through(mark.index) if mark.index in chunk else chunk.split(mark.unsent)
 
 
-def _size(folder: Path | None, rank: int) -> int | None:
+def _log_size(folder: Path | None, rank: int) -> int | None:
     if folder is not None:
         with suppress(OSError):
             return log_path(folder, rank).stat().st_size
