@@ -302,6 +302,10 @@ def run_chunk(task: Task) -> Done:
             if count and time.monotonic() - begun > _LONG:
                 break
             outcome = run_once(entered.program, entered.worker, index, attempt, rank)
+            while retries.allows_at_once(outcome.status, outcome.attempt):
+                entered.attached.refresh()
+                again_at = outcome.attempt + 1
+                outcome = run_once(entered.program, entered.worker, index, again_at, rank)
             count += 1
             if retries.allows(outcome.status, attempt):
                 again.append(index)

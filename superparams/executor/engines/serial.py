@@ -141,6 +141,8 @@ class _SerialCarrier:
             self.running = index, now, attempt
             try:
                 outcome = run(index, attempt)
+                if outcome.status != "done":
+                    outcome = self._try_again(index, outcome)
             except KeyboardInterrupt:
                 yield from self._flush()
                 raise
@@ -159,6 +161,15 @@ class _SerialCarrier:
         self.running = None
         yield m.SettingsEnded(0, count, tuple(again))
         yield m.ChunkOver(0, time.monotonic() - begun)
+
+    def _try_again(self, index: int, outcome: Outcome) -> Outcome:
+        """The outcome of the last attempt that may follow at once."""
+        assert self._worker is not None
+        while self._retries.allows_at_once(outcome.status, outcome.attempt):
+            attempt = outcome.attempt + 1
+            self.running = index, time.monotonic(), attempt
+            outcome = self._worker.run(index, attempt)
+        return outcome
 
     def _flush(self) -> Iterator[bytes]:
         batch, self._batch = self._batch, []

@@ -264,6 +264,10 @@ class _ThreadPlace:
         self._rest, self._n_left = iter(chunk), len(chunk)
         while (index := self._next(attempt)) is not None:
             outcome = run_once(self._program, worker, index, attempt, self._rank)
+            while self._retries.allows_at_once(outcome.status, outcome.attempt):
+                again = outcome.attempt + 1
+                self._running = index, time.monotonic(), again
+                outcome = run_once(self._program, worker, index, again, self._rank)
             is_final = not self._retries.allows(outcome.status, attempt)
             self._messages.put(_Ended(self._rank, outcome if is_final else index))
         self._running = None

@@ -86,6 +86,7 @@ class PlaceGone:
 
     culprit: the setting that it surely ran then, which is to blame; None if that is not known.
     status: of the culprit.
+    attempt: of the culprit; None for that of its chunk.
     begun: how many settings of its chunk that have no outcome it may have begun; None: all of them.
     is_blameless: no setting is to blame, as when a machine is taken away.
     """
@@ -95,6 +96,7 @@ class PlaceGone:
     status: Status = "killed"
     begun: int | None = None
     is_blameless: bool = False
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ class Retries:
         """Whether an outcome of this attempt is followed by another attempt."""
         return attempt <= self.most and status in self.statuses
 
+    def allows_at_once(self, status: Status, attempt: int) -> bool:
+        """Whether that attempt may follow where the last one ended, since it need not wait."""
+        return not self.wait and self.allows(status, attempt)
+
     def delay(self, attempt: int) -> float:
         """Seconds to wait before this attempt, which is the second one or a later one."""
         return min(self.wait * 2.0 ** min(attempt - 2, 32), max(self.wait, _LONGEST_WAIT))

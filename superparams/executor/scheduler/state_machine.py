@@ -231,7 +231,9 @@ class Scheduler:
         elif event.culprit is not None and event.culprit in begun:
             for part in begun.around(event.culprit):
                 self._give_back(part)
-            self._blame(event.rank, replace(begun, ranges=(_only(event.culprit),)), event.status)
+            attempt = event.attempt or begun.attempt
+            culprit = replace(begun, ranges=(_only(event.culprit),), attempt=attempt)
+            self._blame(event.rank, culprit, event.status)
         else:
             self._suspect(event.rank, begun, event.status)
 

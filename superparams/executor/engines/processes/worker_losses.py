@@ -81,7 +81,7 @@ class Losses:
             begun = len(begun_and_rest(rest, mark)[0])
             return m.PlaceGone(worker.rank, status=status, begun=begun or None)
         culprit = mark.index if mark.index in rest else None
-        return m.PlaceGone(worker.rank, culprit, status)
+        return m.PlaceGone(worker.rank, culprit, status, attempt=mark.attempt)
 
     def of_template(self, suspects: Sequence[Chunk], marks: Sequence[Mark]) -> None:
         """The template has died while `suspects` ran, whose marks these are."""

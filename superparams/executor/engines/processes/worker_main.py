@@ -275,6 +275,9 @@ class _WorkerProcess:
                     # cost this one its output, or put that into a file that it opened.
                     self._refresh()
                     outcome = self._attempt(index, attempt, log)
+        while self._retries.allows_at_once(outcome.status, outcome.attempt):
+            self._refresh()
+            outcome = self._attempt(index, outcome.attempt + 1, log)
         return outcome
 
     def _attempt(self, index: int, attempt: int, log: int | None) -> Outcome:
