@@ -307,7 +307,7 @@ def run_chunk(task: Task) -> Done:
                 again_at = outcome.attempt + 1
                 outcome = run_once(entered.program, entered.worker, index, again_at, rank)
             count += 1
-            if retries.allows(outcome.status, attempt):
+            if retries.allows(outcome.status, outcome.attempt):
                 again.append(index)
             else:
                 batch.append(outcome)

@@ -148,7 +148,7 @@ class _SerialCarrier:
                 raise
             count, now = count + 1, time.monotonic()
             if outcome.status != "done":
-                if self._retries.allows(outcome.status, attempt):
+                if self._retries.allows(outcome.status, outcome.attempt):
                     again.append(index)
                     continue
                 if self._n_urgent:

@@ -268,7 +268,7 @@ class _ThreadPlace:
                 again = outcome.attempt + 1
                 self._running = index, time.monotonic(), again
                 outcome = run_once(self._program, worker, index, again, self._rank)
-            is_final = not self._retries.allows(outcome.status, attempt)
+            is_final = not self._retries.allows(outcome.status, outcome.attempt)
             self._messages.put(_Ended(self._rank, outcome if is_final else index))
         self._running = None
 

@@ -250,7 +250,7 @@ class _WorkerProcess:
             if log is not None:
                 outcome.log_start = log
                 outcome.log_end = log = output.mark()
-            if retries.allows(outcome.status, attempt):
+            if retries.allows(outcome.status, outcome.attempt):
                 self._again.append(index)
             else:
                 self._batch.append(outcome)
