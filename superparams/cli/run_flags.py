@@ -72,11 +72,13 @@ _BY_TYPE: Final[Mapping[str, dict[str, Any]]] = {
     "bool": {"is_flag": True},
     "int": {"metavar": "N", "show_default": True},
     "int | None": {"metavar": "N"},
+    "float": {"metavar": "SECONDS", "show_default": True},
     "float | None": {"metavar": "SECONDS"},
 }
 _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "int": int,
     "int | None": int,
+    "float": float,
     "float | None": float,
 }
 # And what the command adds for one of them.

@@ -300,6 +300,7 @@ class Experiment(Params):
         setup_timeout: float | None = None,
         retries: int = 0,
         retry_on: Iterable[Status] = ("killed", "timeout"),
+        retry_wait: float = 0.0,
         on_error: OnError = "continue",
         max_failures: int | None = None,
         debug: bool = False,
@@ -319,19 +320,18 @@ class Experiment(Params):
                 `timeout` is a process.
             resume: Whether to skip settings that are done by the same code.
             only: Run only settings that ``"failed"`` before, that are ``"new"``, or a list of keys.
-                ``"failed"`` includes those that were killed or timed out.
             timeout: Seconds that run() of a setting may take before its worker is killed.
             setup_timeout: Seconds that setup() may take; by default 10 times the timeout, at least
                 60.
             retries: Extra attempts for a setting whose status is in retry_on.
             retry_on: Which statuses to try again: any of ``"failed"``, ``"killed"`` and
                 ``"timeout"``.
+            retry_wait: Seconds before a second attempt, twice as many before a third, and so on.
             on_error: Whether to ``"continue"`` after a failure, or to ``"raise"`` an error at the
                 first one.
-            max_failures: Start no more settings after so many failures. Call `run_all` again to run
-                the rest.
-            debug: Run one setting after another; stop in pdb where one raises. They run in this
-                process, whatever `num_proc` is. In pdb, ``q`` ends the run and ``c`` continues.
+            max_failures: Start no more settings after so many failures.
+            debug: Run one setting after another; stop in pdb where one raises. In pdb, ``q`` ends
+                the run and ``c`` continues.
             results: The folder under which all results are kept. The table is
                 ``<module>.<Class>/results.parquet`` in it.
             progress: Whether to show the progress.

@@ -107,6 +107,10 @@ class RunOptions:
         'Which statuses to try again: any of "failed", "killed" and "timeout".',
         check=_statuses,
     )
+    retry_wait: float = option(
+        0.0,
+        "Seconds before a second attempt, twice as many before a third, and so on.",
+    )
     on_error: OnError = option(
         "continue",
         'Whether to "continue" after a failure, or to "raise" an error at the first one.',
@@ -138,6 +142,7 @@ class RunOptions:
             self.setup_timeout,
             self.retries,
             cast("frozenset[Status]", self.retry_on),
+            self.retry_wait,
         )
         return Options() if self.debug else asked
 
@@ -151,7 +156,8 @@ class RunOptions:
             return self._engine_of_debug()
         if self.engine is not None:
             return self.engine
-        alone = Options(retries=self.of_engine.retries, retry_on=self.of_engine.retry_on)
+        asked = self.of_engine
+        alone = Options(retries=asked.retries, retry_on=asked.retry_on, retry_wait=asked.retry_wait)
         if self.of_engine == alone:  # nothing needs a process to kill
             return "serial"
         return "processes" if has_processes() else None

@@ -153,8 +153,10 @@ def test_what_an_engine_gets_has_the_same_defaults() -> None:
     assert {name: getattr(run, name) for name in names} == {
         name: getattr(engine, name) for name in names
     }
-    given = RunOptions(3, timeout=4, setup_timeout=5, retries=6, retry_on=["failed"], debug=False)
-    assert given.of_engine == Options(3, 4, 5, 6, frozenset({"failed"}))
+    given = RunOptions(
+        3, timeout=4, setup_timeout=5, retries=6, retry_on=["failed"], retry_wait=7, debug=False
+    )
+    assert given.of_engine == Options(3, 4, 5, 6, frozenset({"failed"}), 7)
 
 
 @pytest.mark.parametrize(

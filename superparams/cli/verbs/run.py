@@ -63,6 +63,7 @@ OPTIONS: Final = (
     flag("setup_timeout"),
     flag("retries"),
     flag("retry_on"),
+    flag("retry_wait"),
     flag("max_failures"),
     flag("debug"),
     flag("gpus"),

@@ -59,7 +59,7 @@ class Options:
     )
     retries: int = option(0, check=whole(0, "give a whole number of extra attempts, 0 or more"))
     retry_on: frozenset[Status] = frozenset({"killed", "timeout"})
-    retry_wait: float = 0.0
+    retry_wait: float = option(0.0, check=seconds("give seconds, 0 or more", may_be_zero=True))
     folder: Path | None = None
 
     def __post_init__(self) -> None:

@@ -98,8 +98,8 @@ def count(remedy: str) -> Callable[[object], int]:
     return check
 
 
-def seconds(remedy: str) -> Check:
-    """A check for a finite number of seconds above 0."""
+def seconds(remedy: str, *, may_be_zero: bool = False) -> Check:
+    """A check for a finite number of seconds above 0; may_be_zero: or 0."""
 
     def check(given: object) -> float:
         if isinstance(given, bool) or not isinstance(given, Real):
@@ -108,7 +108,7 @@ def seconds(remedy: str) -> Check:
             number = float(given)
         except OverflowError:  # an int beyond all floats
             raise BadValue(remedy) from None
-        if not 0 < number < float("inf"):
+        if not (0 < number < float("inf") or (may_be_zero and number == 0)):
             raise BadValue(remedy)
         return given if isinstance(given, int) else number
 
