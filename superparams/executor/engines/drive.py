@@ -129,8 +129,17 @@ def drive(
     control: Control,
     reader: Reader | None = None,
 ) -> Iterator[bytes]:
-    """Encoded outcomes, until every setting of `feed` has one or `control` ends the run."""
-    reader = reader or Reader()
+    """Encoded outcomes, until every setting of `feed` has one or `control` ends the run.
+
+    Args:
+        carrier: Has the places.
+        scheduler: Says what goes where.
+        feed: The settings.
+        control: Ends the run early.
+        reader: Who reads what the loop yields into it from a thread of its own; None where the
+            caller iterates, who may throw errors in.
+    """
+    in_thread, reader = reader is not None, reader or Reader()
 
     def is_hurried() -> bool:
         return control.stopping or reader.is_gone
@@ -155,7 +164,8 @@ def drive(
         try:
             yield from loop()
         except Exception:
-            yield from carrier.finish(is_hurried=True)  # what has ended counts
+            if in_thread:
+                yield from carrier.finish(is_hurried=True)  # what has ended counts
             raise
         yield from carrier.finish(is_hurried=is_hurried())
     finally:
