@@ -44,4 +44,7 @@ def size(number: int) -> str:
     value, unit = float(number), 0
     while value >= 1024 and unit < len(_BYTES) - 1:
         value, unit = value / 1024, unit + 1
-    return f"{number:,} {_BYTES[0]}" if not unit else f"{value:.3g} {_BYTES[unit]}"
+    if not unit:
+        return f"{number:,} {_BYTES[0]}"
+    digits = f"{value:.3g}" if value < 999.5 else f"{value:.0f}"  # no 1.02e+03
+    return f"{digits} {_BYTES[unit]}"

@@ -38,7 +38,10 @@ def test_durations(seconds: float | None, text: str) -> None:
         (1536, "1.5 KiB"),
         (5 << 20, "5 MiB"),
         (3 << 40, "3 TiB"),
-        (5000 << 40, "5e+03 TiB"),
+        (5000 << 40, "5000 TiB"),
+        (1010 << 20, "1010 MiB"),
+        (999 << 20, "999 MiB"),
+        ((1 << 30) - 1, "1024 MiB"),
     ],
 )
 def test_sizes(number: int, text: str) -> None:
