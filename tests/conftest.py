@@ -103,7 +103,7 @@ def no_leaks() -> Iterator[None]:
     a folder with a conftest of its own that holds an autouse fixture which asks for it.
     """
     mark = uuid.uuid4().hex
-    found = {"process": new_processes(mark), "shared": new_segments(), "file": new_files()}
+    found = {"process": new_processes(mark), "shared": new_segments(mark), "file": new_files()}
     os.environ[MARK] = mark
     try:
         yield
@@ -194,14 +194,41 @@ def described(pid: int) -> str:
         return f"{pid} (gone by now)"
 
 
-def new_segments() -> Callable[[], list[str]]:
-    """Files in /dev/shm that are new and that no process other than ours uses."""
+def new_segments(mark: str) -> Callable[[], list[str]]:
+    """Files in /dev/shm that are new and that no process other than ours uses.
+
+    Semaphores of multiprocessing have random names, and stay after the process that made them for
+    as long as its tracker runs. One that nobody has open may be that of a test of another process
+    of pytest-xdist, while what that test started still runs.
+    """
+    others: list[psutil.Process] | None = None
 
     def names() -> set[str]:
         return {path.name for path in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
 
+    def of_other_tests(name: str) -> bool:
+        nonlocal others
+        if not name.startswith("sem.mp-"):
+            return False
+        if others is None:
+            others = marked_otherwise(mark)
+        return any(other.is_running() and alive(other.pid) for other in others)
+
     before = names()
-    return lambda: [name for name in sorted(names() - before) if not of_others(name)]
+    return lambda: [
+        name for name in sorted(names() - before) if not (of_others(name) or of_other_tests(name))
+    ]
+
+
+def marked_otherwise(mark: str) -> list[psutil.Process]:
+    """The processes that a test of another process of pytest-xdist has started."""
+    began_with = psutil.Process().environ().get(MARK)  # a test of this file starts pytest itself
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) not in (None, mark, began_with):
+                found.append(process)
+    return found
 
 
 def of_others(name: str) -> bool:

@@ -73,8 +73,8 @@ class Table:
             room: The width in characters; None for no limit.
             remedy: How to see the other columns.
         """
-        made = self.fitted(room)
-        return "\n".join([made.title, *made.lines(), *made.notes(remedy, room)])
+        table = self.fitted(room)
+        return "\n".join([table.title, *table.lines(), *table.notes(remedy, room)])
 
     def lines(self, *, paint: Paint | None = None) -> Iterator[str]:
         """The head and the rows, aligned."""
@@ -82,11 +82,11 @@ class Table:
         middle = len(self.rows) // 2
         for number, row in enumerate([self.names, *self.rows]):
             cells: list[str] = []
-            for place, text in enumerate(row):
-                filled = padded(text, widths[place], right=place in self.right)
+            for column, text in enumerate(row):
+                cell = padded(text, widths[column], right=column in self.right)
                 if paint is not None:
-                    filled = paint(self.names[place], text if number else None, filled)
-                cells.append(filled)
+                    cell = paint(self.names[column], text if number else None, cell)
+                cells.append(cell)
             yield GAP.join(cells).rstrip()
             if self.skipped and number == middle:
                 yield self._skipped
@@ -98,18 +98,17 @@ class Table:
             remedy: How to see the other columns.
             room: Characters in a line.
         """
-        made: list[str] = []
+        notes: list[str] = []
         if self.folded:
-            said = ", ".join(
+            cells = ", ".join(
                 f"{name}={x}" if x else f"{name} is empty" for name, x in self.folded.items()
             )
-            made += wrapped(
-                f"{DOTS} the same in all {self._size:,} rows: {said}", room, indent="  "
-            )
+            note = f"{DOTS} the same in all {self._size:,} rows: {cells}"
+            notes += wrapped(note, room, indent="  ")
         if self.left_out:
-            many = f"{counted(self.left_out, 'column')} left out for room"
-            made += wrapped(f"{DOTS} {many}{remedy and f'; {remedy}'}", room, indent="  ")
-        return made
+            columns = f"{counted(self.left_out, 'column')} left out for room"
+            notes += wrapped(f"{DOTS} {columns}{remedy and f'; {remedy}'}", room, indent="  ")
+        return notes
 
     @property
     def _size(self) -> int:
@@ -152,8 +151,8 @@ class Table:
         start = f'<tr class="{mark}"{pale}>' if mark else "<tr>"
         return f"{start}{''.join(cells)}</tr>"
 
-    def _side(self, place: int) -> str:
-        return "" if place in self.right else LEFT
+    def _side(self, column: int) -> str:
+        return "" if column in self.right else LEFT
 
     # ---- what fits
 
@@ -161,8 +160,8 @@ class Table:
         """The table with as many columns as fit into `room` characters; None is no limit."""
         if room is None or self.width <= room:
             return self
-        made = self._differing()
-        return made if made.width <= room else made._chosen(room)
+        table = self._differing()
+        return table if table.width <= room else table._chosen(room)
 
     @property
     def width(self) -> int:
@@ -174,55 +173,55 @@ class Table:
 
     def _differing(self) -> Table:
         """The table without columns that have the same text in all rows, if there are several."""
-        others = [place for place in range(len(self.names)) if place not in self.keep]
         if self._size < 2 or not self.rows:
             return self
+        columns = range(len(self.names))
+        others = [column for column in columns if column not in self.keep]
         alike = (self.alike or self._alike)(others) & set(others)
         same = alike - self.whole
         order = from_ends(len(self.names)) if self.order is None else self.order
-        last = sorted(order, key=lambda place: place in alike)
-        made = replace(self, order=last)._of(
-            [place for place in range(len(self.names)) if place not in same]
-        )
+        alike_last = sorted(order, key=lambda column: column in alike)
+        table = replace(self, order=alike_last)._of([one for one in columns if one not in same])
         first = self.rows[0]
-        return replace(made, folded={self.names[place]: first[place] for place in sorted(same)})
+        return replace(table, folded={self.names[one]: first[one] for one in sorted(same)})
 
-    def _alike(self, places: Sequence[int]) -> set[int]:
-        columns = list(zip(*self.rows, strict=True))
-        return {place for place in places if len(set(columns[place])) == 1}
+    def _alike(self, columns: Sequence[int]) -> set[int]:
+        texts = list(zip(*self.rows, strict=True))
+        return {column for column in columns if len(set(texts[column])) == 1}
 
     def _chosen(self, room: int) -> Table:
         """The columns of `keep`, and as many others as fit, by their order; always at least one."""
         widths = [one + len(GAP) for one in self._widths()]
-        left = room - sum(widths[place] for place in self.keep) - len(DOTS)
+        free = room - sum(widths[column] for column in self.keep) - len(DOTS)
         chosen = set(self.keep)
         order = from_ends(len(widths)) if self.order is None else self.order
-        for place in order:
-            if place not in chosen and (widths[place] <= left or not chosen):
-                left -= widths[place]
-                chosen.add(place)
-        others = [place for place in range(len(widths)) if place not in chosen]
-        made = self._of(sorted(chosen))
+        for column in order:
+            if column not in chosen and (widths[column] <= free or not chosen):
+                free -= widths[column]
+                chosen.add(column)
+        others = [column for column in range(len(widths)) if column not in chosen]
+        table = self._of(sorted(chosen))
         if not others:
-            return made
-        at = sum(place < others[0] for place in chosen)
+            return table
+        at = sum(column < others[0] for column in chosen)  # where dots stand for the others
         return replace(
-            made,
-            names=[*made.names[:at], DOTS, *made.names[at:]],
-            rows=[[*row[:at], DOTS, *row[at:]] for row in made.rows],
-            right=frozenset(place + (place >= at) for place in made.right),
+            table,
+            names=[*table.names[:at], DOTS, *table.names[at:]],
+            rows=[[*row[:at], DOTS, *row[at:]] for row in table.rows],
+            right=frozenset(column + (column >= at) for column in table.right),
             left_out=len(others),
         )
 
-    def _of(self, places: Sequence[int]) -> Table:
-        at = {place: number for number, place in enumerate(places)}
+    def _of(self, columns: Sequence[int]) -> Table:
+        """The table with these columns alone."""
+        at = {column: number for number, column in enumerate(columns)}
         return replace(
             self,
-            names=[self.names[place] for place in places],
-            rows=[[row[place] for place in places] for row in self.rows],
-            right=frozenset(at[place] for place in self.right if place in at),
-            keep=frozenset(at[place] for place in self.keep if place in at),
-            whole=frozenset(at[place] for place in self.whole if place in at),
+            names=[self.names[column] for column in columns],
+            rows=[[row[column] for column in columns] for row in self.rows],
+            right=frozenset(at[column] for column in self.right if column in at),
+            keep=frozenset(at[column] for column in self.keep if column in at),
+            whole=frozenset(at[column] for column in self.whole if column in at),
             order=None if self.order is None else [at[one] for one in self.order if one in at],
             alike=None,
         )
@@ -230,7 +229,7 @@ class Table:
 
 def from_ends(size: int) -> list[int]:
     """Indices alternating from the left and the right end."""
-    return [place // 2 if place % 2 == 0 else size - 1 - place // 2 for place in range(size)]
+    return [number // 2 if number % 2 == 0 else size - 1 - number // 2 for number in range(size)]
 
 
 def pair_lines(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -62,6 +62,7 @@ class Points(Dimension):
         return iter(self.axis.points)
 
     def find(self, value: Any) -> int | None:
+        """The first index of a point with the same content, or None."""
         return self.axis.find(value)
 
 
@@ -88,6 +89,7 @@ class Nested(Dimension):
         return iter(self.space)
 
     def find(self, value: Any) -> int | None:
+        """The index of a setting of the nested space, or None."""
         if type(value) is not type(self.space):
             return None
         try:
@@ -117,6 +119,7 @@ class Alternatives(Dimension):
         return itertools.chain.from_iterable(self.parts)
 
     def find(self, value: Any) -> int | None:
+        """The first index of `value` in the first of the parts that has it, or None."""
         for part, end in zip(self.parts, self.ends, strict=True):
             index = part.find(value)
             if index is not None:
@@ -140,6 +143,7 @@ class Zipped(Dimension):
         return zip(*self.parts, strict=True)
 
     def find(self, value: Any) -> int | None:
+        """The first index at which each part has its item of the tuple `value`, or None."""
         first = self.parts[0].find(value[0])
         if first is not None and self._agrees(first, value):
             return first

@@ -78,6 +78,16 @@ class Spy(Spying, Experiment, metaclass=Meta):
         return {"z": self.x, "key_of_it": self.place.key, "made": self.made}
 """
 
+# Options of `run_all` for each way to run, in a script that has imported what they name.
+ENGINES = """{
+        "forkserver": {"num_proc": 2, "engine": Processes(start_method="forkserver")},
+        "spawn": {"num_proc": 2, "engine": Processes(start_method="spawn")},
+        "fork": {"num_proc": 2, "engine": Processes(start_method="fork")},
+        "threads": {"num_proc": 2, "engine": "threads"},
+        "serial": {"engine": "serial"},
+        "futures": {"num_proc": 2, "engine": ProcessPoolExecutor(2)},
+    }"""
+
 DRIVER = """
 import copy, json, os, pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -97,14 +107,7 @@ def show():
 
 def run():
     space = Spy()
-    for name, options in {
-        "forkserver": {"num_proc": 2, "engine": Processes(start_method="forkserver")},
-        "spawn": {"num_proc": 2, "engine": Processes(start_method="spawn")},
-        "fork": {"num_proc": 2, "engine": Processes(start_method="fork")},
-        "threads": {"num_proc": 2, "engine": "threads"},
-        "serial": {"engine": "serial"},
-        "futures": {"num_proc": 2, "engine": ProcessPoolExecutor(2)},
-    }.items():
+    for name, options in {ENGINES}.items():
         found = space.run_all(results=name, progress=False, **options)
         assert not found.failures and found.report.read_text() == str(len(found)) == "12"
         found.where(either=Group(a=1)), found.where(named="one"), found.best("z")
@@ -116,4 +119,4 @@ def run():
 if __name__ == "__main__":
     show()
     run()
-"""
+""".replace("{ENGINES}", ENGINES)

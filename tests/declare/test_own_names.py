@@ -267,14 +267,7 @@ from every import Every
 def main():
     space = Every()
     keys = [setting.place.key for setting in space]
-    for name, options in {
-        "forkserver": {"num_proc": 2, "engine": Processes(start_method="forkserver")},
-        "spawn": {"num_proc": 2, "engine": Processes(start_method="spawn")},
-        "fork": {"num_proc": 2, "engine": Processes(start_method="fork")},
-        "threads": {"num_proc": 2, "engine": "threads"},
-        "serial": {"engine": "serial"},
-        "futures": {"num_proc": 2, "engine": ProcessPoolExecutor(2)},
-    }.items():
+    for name, options in {ENGINES}.items():
         folder = "results-" + name
         found = space.run_all(results=folder, progress=False, **options)
         again = Every.place.results(folder)
@@ -303,7 +296,7 @@ def main():
 
 if __name__ == "__main__":
     main()
-"""
+""".replace("{ENGINES}", spying.ENGINES)
 
 
 @pytest.mark.usefixtures("no_leaks")

@@ -106,6 +106,29 @@ def test_semaphores_of_joblib_are_blamed_on_the_process_that_made_them(
     result.stdout.re_match_lines([r"ERROR .*::test_of_our_own( - .*)?$"])
 
 
+SEMAPHORES = """
+    import os, subprocess, sys
+    from pathlib import Path
+    OURS, THEIRS = Path("/dev/shm/sem.mp-superparams-test-1"), "/dev/shm/sem.mp-superparams-test-2"
+    ENDS = f"import os, time; time.sleep(2); os.unlink({THEIRS!r})"
+    def test_of_our_own(no_leaks):
+        OURS.touch()
+    def test_of_a_test_that_still_runs(no_leaks):
+        Path(THEIRS).touch()
+        subprocess.Popen(
+            ["sh", "-c", 'setsid "$@" &', "sh", sys.executable, "-c", ENDS],
+            env={**os.environ, "SUPERPARAMS_TEST": "another"},
+        ).wait()
+"""
+
+
+def test_a_semaphore_may_be_that_of_a_test_of_another_process(pytester: pytest.Pytester) -> None:
+    """multiprocessing removes it when the process ends that the other test has started."""
+    result = run(pytester, SEMAPHORES, 0.6)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.re_match_lines([r"ERROR .*::test_of_our_own - .*'shared'.*sem.mp"])
+
+
 def test_timed_tests_come_when_all_others_have_ended(
     pytester: pytest.Pytester, tmp_path: Path
 ) -> None:
@@ -127,6 +150,6 @@ def run(pytester: pytest.Pytester, text: str, patience: float, *words: str) -> p
     pytester.makepyfile(text)
     pytester.makeini("[pytest]\nmarkers = timed")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rE", *words)
-    for path in Path("/dev/shm").glob("superparams-test-*"):
+    for path in Path("/dev/shm").glob("*superparams-test*"):
         path.unlink()
     return result

@@ -72,12 +72,17 @@ class _Excluded(Exception):
 
 
 class _Size:
-    """Counts the bytes of a value up to a limit."""
+    """Counts the bytes of a value up to a limit.
 
-    def __init__(self, limit: int) -> None:
+    Args:
+        limit: The most bytes.
+        other_types: Further types whose values are plain.
+    """
+
+    def __init__(self, limit: int, other_types: Collection[type]) -> None:
         self.remaining = limit
         self.has_objects = False
-        self._other_types = tuple(_loaded_types())
+        self._other_types = other_types
         self._numpy: Any = sys.modules.get("numpy")
 
     def take(self, size: int) -> None:
@@ -153,19 +158,19 @@ def script_data(without: Collection[str] = ()) -> ScriptData:
     plain: dict[str, Any] = {}
     objects: list[str] = []
     excluded: list[str] = []
-    total = LARGEST_SUM
+    total, other_types = LARGEST_SUM, tuple(_loaded_types())
     for name, x in _variables(vars(sys.modules["__main__"])).items():
         if name in without or isinstance(x, _CODE):
             continue
-        size = _Size(min(LARGEST, total))
-        limit = size.remaining
+        limit = min(LARGEST, total)
+        counted = _Size(limit, other_types)
         try:
-            size.add(x)
+            counted.add(x)
         except Exception:  # attributes of the user's objects may raise any error
             excluded.append(name)
             continue
-        total -= limit - size.remaining
-        if size.has_objects:
+        total -= limit - counted.remaining
+        if counted.has_objects:
             objects.append(name)
         else:
             plain[name] = x
