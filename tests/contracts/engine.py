@@ -15,7 +15,8 @@ import pytest
 
 from superparams.declare.experiment import Place
 from superparams.errors import SuperparamsError
-from superparams.executor.engines.contract import Control, Engine, Feed
+from superparams.executor.engines.contract import Control, Engine
+from superparams.executor.engines.feed import Feed
 from superparams.outcomes.batches import decode
 from tests.contracts.programs import FunctionProgram, execute, rows, rows_as_they_come, run
 from tests.timing import stretch, wait_for

@@ -15,8 +15,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from superparams.executor.scheduler import Chunk, Limits, Retries, Scheduler
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.retries import Retries
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.outcomes.outcome import Status
 
 STATUSES: list[Status] = ["killed", "timeout", "failed"]
@@ -191,7 +193,7 @@ class Engine(RuleBasedStateMachine):
         culprit = data.draw(st.sampled_from([None, *unfinished]))
         begun = data.draw(st.one_of(st.none(), st.integers(0, len(unfinished))))
         is_blameless = data.draw(st.booleans())
-        self.carry_out(m.PlaceGone(rank, culprit, status, begun, is_blameless))
+        self.carry_out(m.PlaceGone(rank, culprit, status, begun, is_blameless=is_blameless))
 
     @rule()
     def all_places_are_gone(self) -> None:

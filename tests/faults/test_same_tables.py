@@ -28,7 +28,8 @@ import superparams.executor.worker
 from superparams import search, value
 from superparams.declare.experiment import Place
 from superparams.executor import Processes
-from superparams.executor.engines.contract import Control, Options, Todo
+from superparams.executor.engines.contract import Control, Options
+from superparams.executor.engines.feed import Todo
 from superparams.executor.program import Program
 from superparams.outcomes.batches import encode
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from superparams.errors import EngineError
-from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.engines.option_fields import count, option, seconds, settle, whole
-from superparams.executor.scheduler import Retries
+from superparams.executor.scheduler.retries import Retries
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
+    from superparams.executor.engines.feed import Feed, Todo
     from superparams.executor.program import Program
 
 __all__ = [
@@ -23,9 +23,7 @@ __all__ = [
     "Control",
     "Engine",
     "EngineName",
-    "Feed",
     "Options",
-    "Todo",
     "has_processes",
     "in_processes",
     "refuse",

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from superparams.executor.engines.contract import Control
 from superparams.executor.engines.feed import Feed
-from superparams.executor.scheduler import Scheduler
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.state_machine import Scheduler
 
 TICK = 0.02  # seconds after which an engine looks around where nothing happens
 _MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait

@@ -26,20 +26,20 @@ from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
     Activity,
     Control,
-    Feed,
     Options,
-    Todo,
     has_processes,
     in_processes,
     refuse,
 )
 from superparams.executor.engines.drive import drive
+from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.payload import script
 from superparams.executor.payload.pools import forget_fork_server, pools_take
 from superparams.executor.process_state.random_generators import CANNOT_SEED
-from superparams.executor.scheduler import Chunk, Limits, Scheduler
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.pace import Pace
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 

@@ -10,17 +10,17 @@ from superparams.declare.experiment import Place
 from superparams.executor.engines.contract import (
     Activity,
     Control,
-    Feed,
     Options,
-    Todo,
     has_processes,
     in_processes,
     refuse,
 )
 from superparams.executor.engines.drive import drive
+from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.pool_code import pools_take_code
-from superparams.executor.scheduler import Chunk, Limits, Scheduler
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 

@@ -15,16 +15,16 @@ from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
     Activity,
     Control,
-    Feed,
     Options,
-    Todo,
     in_processes,
     refuse,
 )
 from superparams.executor.engines.drive import LoopThread
+from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.pool_code import pools_take_code
-from superparams.executor.scheduler import Chunk, Limits, Scheduler
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 

@@ -2,28 +2,50 @@
 
 A place is where one setting runs at a time: a worker process, a thread, a slot of an executor. It
 is named by its rank, a number from 0.
+
+Every worker process that starts imports this module, so the classes are written out: a dataclass
+takes twenty times as long to make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.outcomes.outcome import Status
 
+
+class Message:
+    """A record of named fields; messages of one class are equal if their fields are."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._fields() == other._fields()
+
+    __hash__ = None  # type: ignore[assignment]  # fields may be lists
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self._fields())
+        return f"{type(self).__name__}({fields})"
+
+    def _fields(self) -> list[tuple[str, object]]:
+        return [(name, getattr(self, name)) for name in self.__slots__]
+
+
 # ---- events
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceReady:
+class PlaceReady(Message):
     """The place can take settings; it is new, or starts over."""
 
-    rank: int
+    __slots__ = ("rank",)
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsEnded:
+class SettingsEnded(Message):
     """The first `count` settings of the chunk of a place have ended.
 
     again: those of them that have no outcome, since they are to run again.
@@ -31,167 +53,201 @@ class SettingsEnded:
     `AllPlacesGone`.
     """
 
-    rank: int
-    count: int
-    again: tuple[int, ...] = ()
-    is_certain: bool = True
+    __slots__ = ("again", "count", "is_certain", "rank")
+
+    def __init__(
+        self, rank: int, count: int, again: tuple[int, ...] = (), *, is_certain: bool = True
+    ) -> None:
+        self.rank = rank
+        self.count = count
+        self.again = again
+        self.is_certain = is_certain
 
 
-@dataclass(frozen=True, slots=True)
-class StepMade:
+class StepMade(Message):
     """The setting that runs in a place has told a step, and waits for the answer."""
 
-    rank: int
-    index: int
+    __slots__ = ("index", "rank")
+
+    def __init__(self, rank: int, index: int) -> None:
+        self.rank = rank
+        self.index = index
 
 
-@dataclass(frozen=True, slots=True)
-class StepDecided:
+class StepDecided(Message):
     """Whether the setting that waits in a place goes on."""
 
-    rank: int
-    index: int
-    goes_on: bool
+    __slots__ = ("goes_on", "index", "rank")
+
+    def __init__(self, rank: int, index: int, goes_on: bool) -> None:
+        self.rank = rank
+        self.index = index
+        self.goes_on = goes_on
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomesConfirmed:
+class OutcomesConfirmed(Message):
     """So many outcomes that were not certain are safe now."""
 
-    count: int
+    __slots__ = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
 
 
-@dataclass(frozen=True, slots=True)
-class RestReturned:
+class RestReturned(Message):
     """A place has given back the settings of its chunk that come after `last`, not begun."""
 
-    rank: int
-    last: int
+    __slots__ = ("last", "rank")
+
+    def __init__(self, rank: int, last: int) -> None:
+        self.rank = rank
+        self.last = last
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkOver:
+class ChunkOver(Message):
     """A place is idle again, `seconds` after it was given its chunk; what it did not run is back.
 
     `SettingsEnded` has told before how many settings ended.
     """
 
-    rank: int
-    seconds: float
+    __slots__ = ("rank", "seconds")
+
+    def __init__(self, rank: int, seconds: float) -> None:
+        self.rank = rank
+        self.seconds = seconds
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceGone:
+class PlaceGone(Message):
     """A place has ended.
 
     culprit: the setting that it surely ran then, which is to blame; None if that is not known.
     status: of the culprit.
-    attempt: of the culprit; None for that of its chunk.
     begun: how many settings of its chunk that have no outcome it may have begun; None: all of them.
     is_blameless: no setting is to blame, as when a machine is taken away.
+    attempt: of the culprit; None for that of its chunk.
     """
 
-    rank: int
-    culprit: int | None = None
-    status: Status = "killed"
-    begun: int | None = None
-    is_blameless: bool = False
-    attempt: int | None = None
+    __slots__ = ("attempt", "begun", "culprit", "is_blameless", "rank", "status")
+
+    def __init__(
+        self,
+        rank: int,
+        culprit: int | None = None,
+        status: Status = "killed",
+        begun: int | None = None,
+        *,
+        is_blameless: bool = False,
+        attempt: int | None = None,
+    ) -> None:
+        self.rank = rank
+        self.culprit = culprit
+        self.status: Status = status
+        self.begun = begun
+        self.is_blameless = is_blameless
+        self.attempt = attempt
 
 
-@dataclass(frozen=True, slots=True)
-class AllPlacesGone:
+class AllPlacesGone(Message):
     """All places have ended at once, as one of `suspects` may have ended their parent.
 
     suspects: settings that were running then, or whose outcomes were not certain.
     """
 
-    suspects: Sequence[Chunk]
+    __slots__ = ("suspects",)
+
+    def __init__(self, suspects: Sequence[Chunk]) -> None:
+        self.suspects = suspects
 
 
-@dataclass(frozen=True, slots=True)
-class WorkAdded:
+class WorkAdded(Message):
     """There are more settings to run: ranges of step 1, in any order."""
 
-    ranges: Sequence[range]
+    __slots__ = ("ranges",)
+
+    def __init__(self, ranges: Sequence[range]) -> None:
+        self.ranges = ranges
 
 
-@dataclass(frozen=True, slots=True)
-class NoMoreWork:
+class NoMoreWork(Message):
     """No further `WorkAdded` comes."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class Draining:
+
+class Draining(Message):
     """Hand out nothing more; what runs may finish."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+
+class TimePassed(Message):
     """Time has passed."""
 
+    __slots__ = ()
 
+
+PlaceEvent = (
+    PlaceReady | SettingsEnded | StepMade | StepDecided | RestReturned | ChunkOver | PlaceGone
+)
 Event = (
-    PlaceReady
-    | SettingsEnded
-    | StepMade
-    | StepDecided
-    | OutcomesConfirmed
-    | RestReturned
-    | ChunkOver
-    | PlaceGone
-    | AllPlacesGone
-    | WorkAdded
-    | NoMoreWork
-    | Draining
-    | TimePassed
+    PlaceEvent | OutcomesConfirmed | AllPlacesGone | WorkAdded | NoMoreWork | Draining | TimePassed
 )
 
 # ---- instructions
 
 
-@dataclass(frozen=True, slots=True)
-class StartPlace:
-    """StartPlace a place."""
+class StartPlace(Message):
+    """Start a place."""
 
-    rank: int
+    __slots__ = ("rank",)
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
 
 
-@dataclass(frozen=True, slots=True)
-class SendChunk:
+class SendChunk(Message):
     """Give these settings to the place, which is idle."""
 
-    rank: int
-    chunk: Chunk
+    __slots__ = ("chunk", "rank")
+
+    def __init__(self, rank: int, chunk: Chunk) -> None:
+        self.rank = rank
+        self.chunk = chunk
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerStep:
+class AnswerStep(Message):
     """Tell the setting that waits in the place whether it goes on."""
 
-    rank: int
-    index: int
-    goes_on: bool
+    __slots__ = ("goes_on", "index", "rank")
+
+    def __init__(self, rank: int, index: int, goes_on: bool) -> None:
+        self.rank = rank
+        self.index = index
+        self.goes_on = goes_on
 
 
-@dataclass(frozen=True, slots=True)
-class RetirePlace:
+class RetirePlace(Message):
     """End the place, which is idle, in an orderly way; `PlaceGone` follows."""
 
-    rank: int
+    __slots__ = ("rank",)
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
 
 
-@dataclass(frozen=True, slots=True)
-class RecordLoss:
+class RecordLoss(Message):
     """Record the outcome of a setting whose place has ended: no other attempt follows.
 
     rank: of the place; None where all places ended at once.
     """
 
-    rank: int | None
-    index: int
-    attempt: int
-    status: Status
+    __slots__ = ("attempt", "index", "rank", "status")
+
+    def __init__(self, rank: int | None, index: int, attempt: int, status: Status) -> None:
+        self.rank = rank
+        self.index = index
+        self.attempt = attempt
+        self.status: Status = status
 
 
 Instruction = StartPlace | SendChunk | AnswerStep | RetirePlace | RecordLoss

@@ -5,8 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import singledispatchmethod
+from dataclasses import replace
 
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.backlog import Backlog
@@ -29,7 +28,6 @@ class PlaceState(enum.Enum):
     RETIRING = enum.auto()
 
 
-@dataclass(slots=True)
 class _Place:
     """What the scheduler knows of a place.
 
@@ -37,30 +35,43 @@ class _Place:
     given settings; held: the setting that waits there for the answer to a step.
     """
 
-    state: PlaceState = PlaceState.STARTING
-    chunk: Chunk = _NOTHING
-    n_ended: int = 0
-    is_used: bool = False
-    held: int | None = None
+    __slots__ = ("chunk", "held", "is_used", "n_ended", "state")
+
+    def __init__(self) -> None:
+        self.state = PlaceState.STARTING
+        self.chunk = _NOTHING
+        self.n_ended = 0
+        self.is_used = False
+        self.held: int | None = None
 
     @property
     def unfinished(self) -> Chunk:
         return self.chunk.split(self.n_ended)[1]
 
 
-@dataclass(frozen=True)
 class Limits:
     """What a scheduler keeps to.
 
-    n_places: how many places there are at most; retries: which outcomes call for another attempt;
-    one_by_one: whether each chunk is one setting; decides_steps: whether `StepDecided` follows
-    every `StepMade`; otherwise each setting goes on at once.
+    Args:
+        n_places: How many places there are at most.
+        retries: Which outcomes call for another attempt.
+        one_by_one: Whether each chunk is one setting.
+        decides_steps: Whether `StepDecided` follows every `StepMade`; otherwise each setting goes
+            on at once.
     """
 
-    n_places: int
-    retries: Retries = field(default_factory=Retries)
-    one_by_one: bool = False
-    decides_steps: bool = False
+    def __init__(
+        self,
+        n_places: int,
+        retries: Retries | None = None,
+        *,
+        one_by_one: bool = False,
+        decides_steps: bool = False,
+    ) -> None:
+        self.n_places = n_places
+        self.retries = retries or Retries()
+        self.one_by_one = one_by_one
+        self.decides_steps = decides_steps
 
 
 class Scheduler:
@@ -152,34 +163,48 @@ class Scheduler:
         instructions, self._instructions = self._instructions, []
         return instructions
 
-    @singledispatchmethod
-    def _take(self, event: object) -> None:
-        raise TypeError(f"{event!r} is no event")
+    def _take(self, event: m.Event) -> None:
+        match event:
+            case m.OutcomesConfirmed():
+                self._n_uncertain -= event.count
+            case m.TimePassed():
+                pass  # some settings may have waited long enough
+            case m.WorkAdded():
+                self._backlog.add(event.ranges)
+            case m.NoMoreWork():
+                self._is_fed = False
+            case m.Draining():
+                self._is_draining = True
+            case m.AllPlacesGone():
+                self._all_places_gone(event)
+            case _:
+                self._take_of_place(event)
 
-    @_take.register
-    def _(self, event: m.TimePassed) -> None:
-        """Some settings may have waited long enough."""
+    def _take_of_place(self, event: m.PlaceEvent) -> None:
+        match event:
+            case m.SettingsEnded():
+                self._settings_ended(event)
+            case m.ChunkOver():
+                self._chunk_over(event)
+            case m.StepMade():
+                self._step_made(event)
+            case m.StepDecided():
+                self._answer(event.rank, event.index, goes_on=event.goes_on)
+            case m.RestReturned():
+                self._rest_returned(event)
+            case m.PlaceReady():
+                self._place_ready(event)
+            case m.PlaceGone():
+                self._place_gone(event)
+            case _:
+                raise TypeError(f"{event!r} is no event")
 
-    @_take.register
-    def _(self, event: m.WorkAdded) -> None:
-        self._backlog.add(event.ranges)
-
-    @_take.register
-    def _(self, event: m.NoMoreWork) -> None:
-        self._is_fed = False
-
-    @_take.register
-    def _(self, event: m.Draining) -> None:
-        self._is_draining = True
-
-    @_take.register
-    def _(self, event: m.PlaceReady) -> None:
+    def _place_ready(self, event: m.PlaceReady) -> None:
         place = self._places.setdefault(event.rank, _Place())
         if place.state is PlaceState.STARTING:
             place.state = PlaceState.IDLE
 
-    @_take.register
-    def _(self, event: m.SettingsEnded) -> None:
+    def _settings_ended(self, event: m.SettingsEnded) -> None:
         place = self._places[event.rank]
         ended = self.ended_since(event.rank, event.count)
         place.n_ended, place.held = event.count, None
@@ -190,36 +215,24 @@ class Scheduler:
         if not event.is_certain:
             self._n_uncertain += len(ended) - len(event.again)
 
-    @_take.register
-    def _(self, event: m.OutcomesConfirmed) -> None:
-        self._n_uncertain -= event.count
-
-    @_take.register
-    def _(self, event: m.RestReturned) -> None:
+    def _rest_returned(self, event: m.RestReturned) -> None:
         place = self._places[event.rank]
         place.chunk, rest = place.chunk.through(event.last)
         self._give_back(rest)
 
-    @_take.register
-    def _(self, event: m.ChunkOver) -> None:
+    def _chunk_over(self, event: m.ChunkOver) -> None:
         place = self._places[event.rank]
         self._pace.learn(place.n_ended, event.seconds)
         self._give_back(place.unfinished)
         place.state, place.chunk, place.n_ended = PlaceState.IDLE, _NOTHING, 0
         place.held = None
 
-    @_take.register
-    def _(self, event: m.StepMade) -> None:
+    def _step_made(self, event: m.StepMade) -> None:
         self._places[event.rank].held = event.index
         if not self.limits.decides_steps:
             self._answer(event.rank, event.index, goes_on=True)
 
-    @_take.register
-    def _(self, event: m.StepDecided) -> None:
-        self._answer(event.rank, event.index, goes_on=event.goes_on)
-
-    @_take.register
-    def _(self, event: m.PlaceGone) -> None:
+    def _place_gone(self, event: m.PlaceGone) -> None:
         place = self._places.pop(event.rank, _Place())
         unfinished = place.unfinished
         if not unfinished:
@@ -237,8 +250,7 @@ class Scheduler:
         else:
             self._suspect(event.rank, begun, event.status)
 
-    @_take.register
-    def _(self, event: m.AllPlacesGone) -> None:
+    def _all_places_gone(self, event: m.AllPlacesGone) -> None:
         suspects = [chunk for chunk in event.suspects if chunk]
         suspected = {index for chunk in suspects for index in chunk}
         for place in self._places.values():

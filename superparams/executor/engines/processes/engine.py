@@ -15,14 +15,13 @@ from superparams.errors import EngineError
 from superparams.executor.engines.contract import (
     Activity,
     Control,
-    Feed,
     Options,
-    Todo,
     has_processes,
 )
 from superparams.executor.engines.option_fields import devices, one_of, option, settle, whole
 
 if TYPE_CHECKING:
+    from superparams.executor.engines.feed import Feed, Todo
     from superparams.executor.engines.processes.pool import Pool
     from superparams.executor.program import Program
 
@@ -88,6 +87,7 @@ class Processes:
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
+        from superparams.executor.engines.feed import Feed
         from superparams.executor.engines.processes.pool import Pool
 
         gpus = cast("tuple[str | int, ...] | int | None", self.gpus)

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from superparams.executor.scheduler import Chunk
+from superparams.executor.scheduler.chunk import Chunk
 
 _AWAKE = 1.0  # seconds without an answer after which the template may have been stopped
 # Without an answer for so long it is lost; a machine that sleeps has not looked so often meanwhile.

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from superparams.errors import EngineError
 from superparams.executor import payload
-from superparams.executor.engines.contract import Activity, Control, Feed, Options
+from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread
+from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import (
     resources,
     template_handle,
@@ -21,7 +22,7 @@ from superparams.executor.engines.processes import (
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.fork_safety import other_threads
 from superparams.executor.engines.processes.process_carrier import ProcessCarrier
-from superparams.executor.scheduler import Limits, Scheduler
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program

@@ -17,8 +17,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Activity, Control, Feed
+from superparams.executor.engines.contract import Activity, Control
 from superparams.executor.engines.drive import TICK
+from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import protocol, template, transport
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.pending_outcomes import Unconfirmed
@@ -29,8 +30,8 @@ from superparams.executor.engines.processes.watchdog import Watch
 from superparams.executor.engines.processes.worker_cells import CUT, Cells
 from superparams.executor.engines.processes.worker_losses import End, Losses, begun_and_rest
 from superparams.executor.engines.processes.worker_state import WorkerHandle, WorkerState
-from superparams.executor.scheduler import Chunk
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program

@@ -10,7 +10,7 @@ from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import CUT, UNSENT, Cells, Mark
 from superparams.executor.engines.processes.worker_state import Since, WorkerHandle
-from superparams.executor.scheduler import Chunk
+from superparams.executor.scheduler.chunk import Chunk
 
 _LONG_NS = 30_000_000  # a setting that runs longer keeps the rest of its chunk waiting
 _CUT_NS = 5_000_000  # a worker has long seen a cut by then

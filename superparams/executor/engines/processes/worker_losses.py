@@ -19,8 +19,8 @@ from superparams.executor.engines.processes.out_of_memory import OutOfMemory
 from superparams.executor.engines.processes.worker_cells import Mark
 from superparams.executor.engines.processes.worker_output import log_path
 from superparams.executor.engines.processes.worker_state import WorkerHandle
-from superparams.executor.scheduler import Chunk
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Status
 

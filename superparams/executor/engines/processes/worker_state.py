@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from superparams.executor.engines.processes import protocol
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import Mark, anonymous_file
-from superparams.executor.scheduler import Chunk
+from superparams.executor.scheduler.chunk import Chunk
 
 _MOST_STACK = 1 << 16  # bytes of a stack that are kept, the last ones
 
