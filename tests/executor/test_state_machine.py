@@ -155,7 +155,6 @@ class Engine(RuleBasedStateMachine):
 
     def end(self, rank: int, count: int, ended: Chunk, again: list[int]) -> None:
         place = self.places[rank]
-        assert self.scheduler.ended_since(rank, count) == ended
         place.n_ended, place.step = count, None
         final = Chunk.of((i for i in ended if i not in again), ended.attempt)
         final = Chunk(final.ranges, final.attempt, ended.is_alone)
@@ -281,7 +280,7 @@ class Engine(RuleBasedStateMachine):
         for rank, place in list(self.places.items()):
             if place.chunk is not None:
                 chunk = place.chunk
-                self.end(rank, len(chunk), self.scheduler.ended_since(rank, len(chunk)), [])
+                self.end(rank, len(chunk), chunk.split(place.n_ended)[1], [])
                 place.chunk = None
                 self.carry_out(m.ChunkOver(rank, 0.01))
             elif not place.is_ready:

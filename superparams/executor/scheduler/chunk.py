@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 
 
@@ -42,15 +42,20 @@ class Chunk:
 
     def split(self, count: int) -> tuple[Chunk, Chunk]:
         """The first `count` settings, and the rest."""
+        if count <= 0:
+            return self._with(()), self
         ends = list(accumulate(map(len, self.ranges)))
         position = bisect_right(ends, count)
         if position == len(self.ranges):
-            return self, replace(self, ranges=())
+            return self, self._with(())
         cut = count - (ends[position - 1] if position else 0)
         split_range = self.ranges[position]
         head = (*self.ranges[:position], *([split_range[:cut]] if cut else ()))
         tail = (split_range[cut:], *self.ranges[position + 1 :])
-        return replace(self, ranges=head), replace(self, ranges=tail)
+        return self._with(head), self._with(tail)
+
+    def _with(self, ranges: tuple[range, ...]) -> Chunk:
+        return Chunk(ranges, self.attempt, self.is_alone)
 
     def around(self, index: int) -> tuple[Chunk, Chunk]:
         """What comes before `index`, and what comes after it."""

@@ -143,11 +143,6 @@ class Scheduler:
         place = self._places.get(rank)
         return place.unfinished if place else _NOTHING
 
-    def ended_since(self, rank: int, count: int) -> Chunk:
-        """The settings of a place that end when the first `count` of its chunk have ended."""
-        place = self._places[rank]
-        return place.chunk.split(count)[0].split(place.n_ended)[1]
-
     # ---- events
 
     def handle(self, event: m.Event, now: float) -> list[m.Instruction]:
@@ -206,14 +201,14 @@ class Scheduler:
 
     def _settings_ended(self, event: m.SettingsEnded) -> None:
         place = self._places[event.rank]
-        ended = self.ended_since(event.rank, event.count)
+        n_final = event.count - place.n_ended - len(event.again)
         place.n_ended, place.held = event.count, None
         if event.again:
             attempt = place.chunk.attempt + 1
             again = Chunk.of(event.again, attempt, is_alone=place.chunk.is_alone)
             self._backlog.try_again(again, self._now + self.limits.retries.delay(attempt))
         if not event.is_certain:
-            self._n_uncertain += len(ended) - len(event.again)
+            self._n_uncertain += n_final
 
     def _rest_returned(self, event: m.RestReturned) -> None:
         place = self._places[event.rank]

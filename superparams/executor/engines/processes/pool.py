@@ -87,7 +87,7 @@ class Pool:
             try:
                 # Meanwhile the template loads its modules.
                 self._carrier.handles.put(self._packed(packed, threads))
-                yield from outcomes
+                yield from map(transport.opened, outcomes)  # not in the thread of workers
             except BaseException:
                 loop.reader.is_gone = True
                 raise

@@ -20,7 +20,7 @@ from superparams.errors import EngineError
 from superparams.executor.engines.contract import Activity, Control
 from superparams.executor.engines.drive import TICK
 from superparams.executor.engines.feed import Feed
-from superparams.executor.engines.processes import protocol, template, transport
+from superparams.executor.engines.processes import protocol, template
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.pending_outcomes import Unconfirmed
 from superparams.executor.engines.processes.protocol import Frame, Kind
@@ -235,7 +235,7 @@ class ProcessCarrier:
     def _take_confirmed(self) -> _Items:
         while self._confirmed:
             chunk, body = self._confirmed.popleft()
-            yield transport.opened(body)
+            yield body
             yield m.OutcomesConfirmed(len(chunk))
 
     def _read(self, worker: WorkerHandle) -> Iterator[m.Event]:
