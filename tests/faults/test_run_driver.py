@@ -65,7 +65,7 @@ def killed(folder: Path, dice: random.Random, *words: str, is_group: bool = Fals
 
     A second later no process is alive and nothing is in /dev/shm.
     """
-    left_shared = new_segments()
+    left_shared = new_segments(os.environ[MARK])
     ran = folder / "ran.txt"
     process = start(folder, *words, start_new_session=is_group)
     if dice.random() < 0.3:
