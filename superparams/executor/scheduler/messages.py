@@ -18,7 +18,7 @@ from superparams.outcomes.outcome import Status
 class Message:
     """A record of named fields; messages of one class are equal if their fields are."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self._fields() == other._fields()
