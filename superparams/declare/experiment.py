@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
@@ -15,7 +16,7 @@ from superparams.declare.place import ParamsPlace
 from superparams.declare.secrets import points_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Awaitable, Iterable, Iterator
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -33,6 +34,7 @@ __all__ = [
     "Params",
     "Place",
     "SearchMeta",
+    "is_async",
     "name_of",
     "notes_of_fields",
     "recorded_results",
@@ -134,6 +136,11 @@ def seeds_globals(cls: type[Any]) -> bool:
     """
     held = [vars(base)["seed_globals"] for base in cls.__mro__ if "seed_globals" in vars(base)]
     return bool(next((x for x in held if not isinstance(x, Field)), True))
+
+
+def is_async(cls: type[Any]) -> bool:
+    """Whether ``run`` of the class is a coroutine function."""
+    return inspect.iscoroutinefunction(cls.run)
 
 
 def notes_of_fields(space: Any) -> Iterator[str]:
@@ -246,14 +253,14 @@ class Experiment(Params):
         """
         raise NotImplementedError(f"{type(self).__name__} has no run(); write one")
 
-    def setup(self) -> None:
+    def setup(self) -> Awaitable[None] | None:
         """Prepare a worker, once before its first setting: load a model, open a connection.
 
         Every setting of the worker has the attributes that this method sets. The method can read
         fixed fields only, since the others differ from setting to setting.
         """
 
-    def teardown(self) -> None:
+    def teardown(self) -> Awaitable[None] | None:
         """Clean up a worker, once after its last setting; has the attributes of ``setup``."""
 
     def report(self, results: Results) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from superparams.declare.descriptors import Value
-from superparams.declare.experiment import Experiment, Place
+from superparams.declare.experiment import Experiment, Place, is_async
 from superparams.declare.field import pristine
 from superparams.declare.instance_state import declaration_on, on_demand
 from superparams.declare.keys import Keys
@@ -125,6 +125,10 @@ class Program:
         if self._home != this_process():
             import_from(self.snapshot)  # a fork was not made from a pickle, which installs it
         self.surround()
+        if is_async(type(self.space)):
+            from superparams.executor.async_worker import AsyncWorker  # loads asyncio
+
+            return AsyncWorker(self, place)
         return Worker(self, place)
 
     def surround(self) -> None:

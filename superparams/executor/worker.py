@@ -111,18 +111,9 @@ class Worker:
             result = frozen(checked(type(setting), setting.run()))
             if params is None:
                 params = self._row(setting)
-        except KeyboardInterrupt as raised:
-            self._fork_guard.check(self._run_label, raised)
-            raise
         except BaseException as raised:  # SystemExit too, which must not end the worker
-            self._fork_guard.check(self._run_label, raised)
-            if _leaves_debugger(raised):
-                raise KeyboardInterrupt("left the debugger") from raised
-            if self._program.on_failure is not None:
-                self._program.on_failure(raised)
+            error, trace = self._failure(raised)
             status, result = "failed", None
-            error = hide(_with_remedy(raised), self._secrets)
-            trace = hide(traceback_text(raised), self._secrets)
         seconds = time.perf_counter() - begun
         self._fork_guard.check_after(seconds, self._run_label)
         return Outcome(
@@ -138,6 +129,18 @@ class Worker:
             self._place.rank,
             attempt,
         )
+
+    def _failure(self, raised: BaseException) -> tuple[str | None, str | None]:
+        """The error and the traceback of a setting that raised; Ctrl-C is raised again."""
+        self._fork_guard.check(self._run_label, raised)
+        if isinstance(raised, KeyboardInterrupt):
+            raise raised
+        if _leaves_debugger(raised):
+            raise KeyboardInterrupt("left the debugger") from raised
+        if self._program.on_failure is not None:
+            self._program.on_failure(raised)
+        error = hide(_with_remedy(raised), self._secrets)
+        return error, hide(traceback_text(raised), self._secrets)
 
     def _setting(self, point: tuple[Any, ...], key: int) -> Experiment:
         """Build a setting as it was declared, before code of the user sees it."""
@@ -168,30 +171,37 @@ class Worker:
         if self._set_up_error is not None:
             raise self._set_up_error.with_traceback(self._set_up_trace)
         if type(self._space).setup is not Experiment.setup:
-            instance = self._setup_instance()
+            instance = self._instance_to_set_up()
             names_before = set(instance.__dict__)
             name = f"{type(self._space).__name__}.setup()"
-            if self._generators is not None:  # `setup` draws the same numbers in every worker
-                self._generators.seed_by(self._program.name)
             try:
                 called(name, instance.setup)
-            except KeyboardInterrupt as error:
-                self._fork_guard.check(name, error)
-                raise
             except BaseException as error:
-                self._fork_guard.check(name, error)
-                self._set_up_error, self._set_up_trace = error, error.__traceback__
+                self._note_set_up_error(name, error)
                 raise
-            self._fork_guard.check(name)
-            # Each setting has fields of its own, so only new attributes are shared.
-            new = {name: x for name, x in vars(instance).items() if name not in names_before}
-            shared = {name: x for name, x in new.items() if not is_name_of_state(name)}
-            self._shared_attributes.update(shared)
-            if self._generators is not None:
-                self._generators.add(new)
+            self._keep_set_up(name, instance, names_before)
         self._is_set_up = True
         if self.on_set_up is not None:
             self.on_set_up()
+
+    def _instance_to_set_up(self) -> Experiment:
+        if self._generators is not None:  # `setup` draws the same numbers in every worker
+            self._generators.seed_by(self._program.name)
+        return self._setup_instance()
+
+    def _note_set_up_error(self, name: str, error: BaseException) -> None:
+        self._fork_guard.check(name, error)
+        if not isinstance(error, KeyboardInterrupt):
+            self._set_up_error, self._set_up_trace = error, error.__traceback__
+
+    def _keep_set_up(self, name: str, instance: Experiment, names_before: set[str]) -> None:
+        self._fork_guard.check(name)
+        # Each setting has fields of its own, so only new attributes are shared.
+        new = {name: x for name, x in vars(instance).items() if name not in names_before}
+        shared = {name: x for name, x in new.items() if not is_name_of_state(name)}
+        self._shared_attributes.update(shared)
+        if self._generators is not None:
+            self._generators.add(new)
 
     def _setup_instance(self) -> Experiment:
         """An instance with the fixed fields alone, for `setup` and `teardown`."""
@@ -203,20 +213,26 @@ class Worker:
 
     def close(self) -> None:
         """Call `teardown` if `setup` was called. Its errors become warnings."""
-        is_set_up, self._is_set_up = self._is_set_up, False
-        if not is_set_up or type(self._space).teardown is Experiment.teardown:
+        if not self._is_to_tear_down():
             return
         name = f"{type(self._space).__name__}.teardown()"
         try:
             called(name, self._setup_instance().teardown)
         except BaseException as error:
-            self._fork_guard.check(name, error)
-            if not isinstance(error, Exception):
-                raise
-            trace = hide(traceback_text(error), self._secrets)
-            message = f"{name} failed in worker {self._place.rank}: {trace}"
-            warn_user(message, RuntimeWarning, method=type(self._space).teardown)
+            self._warn_of_teardown(name, error)
         self._fork_guard.check(name)
+
+    def _is_to_tear_down(self) -> bool:
+        is_set_up, self._is_set_up = self._is_set_up, False
+        return is_set_up and type(self._space).teardown is not Experiment.teardown
+
+    def _warn_of_teardown(self, name: str, error: BaseException) -> None:
+        self._fork_guard.check(name, error)
+        if not isinstance(error, Exception):
+            raise error
+        trace = hide(traceback_text(error), self._secrets)
+        message = f"{name} failed in worker {self._place.rank}: {trace}"
+        warn_user(message, RuntimeWarning, method=type(self._space).teardown)
 
 
 def _leaves_debugger(error: BaseException) -> bool:

@@ -92,7 +92,10 @@ def checked(cls: type[Any], result: Any) -> Any:
         return dict(result)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
     if inspect.iscoroutine(result):
         result.close()
-        raise TypeError(f"{cls.__name__}.run() is async; use asyncio.run(...) inside a plain run()")
+        raise TypeError(
+            f"{cls.__name__}.run() returned a coroutine, so none of its code ran; write async def "
+            "run(self), or return what asyncio.run(...) gives"
+        )
     refuse_unrun(f"{cls.__name__}.run()", result, ", and return a dict")
     raise TypeError(
         f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "

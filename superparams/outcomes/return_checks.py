@@ -8,7 +8,7 @@ from typing import Any
 from superparams.adapters.content import never_ran
 from superparams.errors.user_lines import warn_user
 
-__all__ = ["called", "refuse_unrun"]
+__all__ = ["called", "heed_answer", "refuse_unrun"]
 
 
 def refuse_unrun(name: str, answer: Any, remedy: str = "") -> None:
@@ -36,7 +36,11 @@ def called(name: str, method: Callable[[], Any]) -> None:
     Raises:
         TypeError: When the method has a ``yield``, or is async.
     """
-    answer = method()
+    heed_answer(name, method(), method)
+
+
+def heed_answer(name: str, answer: Any, method: Callable[[], Any]) -> None:
+    """Refuse or warn of what ``setup`` or ``teardown`` returned; see `called`."""
     refuse_unrun(name, answer)
     if answer is not None:
         told = f"{name} returned {answer!r:.80}, which is ignored; set attributes of self instead"

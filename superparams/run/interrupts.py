@@ -92,7 +92,7 @@ class Interrupts:
         self._control.stop()
         # Engines look at `Control`, so that no work is cut in two. Code that may take long in this
         # thread does not: a setting, a factory, or the packing of the payload.
-        if _is_in(frame, LONG):
+        if _is_in(frame, LONG | _own_loops()):
             raise KeyboardInterrupt
 
     def _is_elsewhere(self, number: int) -> bool:
@@ -102,6 +102,12 @@ class Interrupts:
         signal.signal(number, self._before.get(number, signal.SIG_DFL))
         os.kill(os.getpid(), number)
         return True
+
+
+def _own_loops() -> set[CodeType]:
+    """The code that waits for a setting whose `run` is a coroutine function; it loads asyncio."""
+    module = sys.modules.get("superparams.executor.event_loop")
+    return set() if module is None else {module.OwnLoop.run.__code__}
 
 
 def _is_in(frame: FrameType | None, codes: Collection[CodeType]) -> bool:

@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from superparams.declare import legacy
-from superparams.declare.experiment import Experiment, name_of, notes_of_fields
+from superparams.declare.experiment import (
+    Experiment,
+    is_async,
+    name_of,
+    notes_of_fields,
+)
 from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
-from superparams.errors import RunError
+from superparams.errors import EngineError, RunError
 from superparams.executor.code_names import generators_of
 from superparams.executor.code_snapshot import Snapshot
 from superparams.executor.engines.contract import Engine
@@ -54,6 +59,7 @@ from superparams.store.table.index import read_index
 
 __all__ = ["Job", "prepare"]
 
+_BESIDE: Final = ("threads", "asyncio")  # engines that run settings side by side in this process
 _MOST_RUNS: Final = 50  # the newest runs whose set-up is compared with that of now
 
 
@@ -172,9 +178,11 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
     _refuse_unrun(cls)
     legacy.refuse_old_hook(cls)
+    options = options.for_class(cls)
     carrier = None if options.carrier is None else find(options.carrier)
     if carrier is not None:
         check(carrier, options.of_engine)
+        _refuse_plain_run(cls, carrier.name)
     name = name_of(cls)
     folder = results_folder(options.results)
     code = fingerprint(cls)
@@ -200,11 +208,11 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     made = Returned(cls)
     job = Job(space, options, carrier, root, program, code, codes, planned, notes, made, names)
     program.generators = generators_of(cls, code.files, code.imports)
-    if carrier is not None and planned.n_todo and carrier.name not in ("serial", "threads"):
+    if carrier is not None and planned.n_todo and carrier.name not in ("serial", *_BESIDE):
         program.script_notes = [*notes_of_changes(code), *notes_of_data()]
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
-    if carrier is not None and carrier.name == "threads" and program.generators is not None:
+    if carrier is not None and carrier.name in _BESIDE and program.generators is not None:
         program.generators = None
         notes.append(CANNOT_SEED)
     if recorded is not None and planned.done:
@@ -226,6 +234,15 @@ def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
     if not changes:
         return []
     return [f"skipped settings ran with a different set-up: {'; '.join(changes)}"]
+
+
+def _refuse_plain_run(cls: type[Experiment], engine: str) -> None:
+    """Refuse an event loop for a ``run`` that would never let another setting run."""
+    if engine == "asyncio" and not is_async(cls):
+        raise EngineError(
+            f'engine="asyncio" runs coroutines, and {cls.__name__}.run() is none: write async def '
+            'run(self), or give engine="threads"'
+        )
 
 
 def _refuse_unrun(cls: type[Experiment]) -> None:

@@ -63,6 +63,7 @@ def run_all(
         has_summary: Whether to end with a line of counts at a terminal.
     """
     control = control or Control()
+    options = options.for_class(type(space))
     if options.carrier is not None:
         return _run(space, options, control, has_summary)
     num_proc = min(options.of_engine.num_proc, MOST_OF_PYTHON)

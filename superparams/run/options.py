@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypedDict, cast, get_args
 
 from superparams.adapters.processors import cores
+from superparams.declare.experiment import is_async
 from superparams.errors import EngineError, RunError
 from superparams.errors.user_lines import warn_user
 from superparams.executor.engines.contract import (
@@ -145,6 +146,12 @@ class RunOptions:
             self.retry_wait,
         )
         return Options() if self.debug else asked
+
+    def for_class(self, cls: type[Any]) -> RunOptions:
+        """These options, with the event loop as the default for a ``run`` that is a coroutine."""
+        if self.engine is not None or self.debug or not is_async(cls):
+            return self
+        return replace(self, engine="asyncio")
 
     @cached_property
     def carrier(self) -> EngineName | Engine | Executor | None:

@@ -5,9 +5,10 @@ Each setting calls `function(index, place)`. What an experiment adds to it is te
 
 from __future__ import annotations
 
+import inspect
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -62,30 +63,61 @@ class FunctionWorker:
     program: FunctionProgram
     place: Place
 
+    tasks: Collection[Any] = ()  # in an event loop
+    is_to_set_up = False
+
     def run(self, index: int, attempt: int = 1) -> Outcome:
         started, begun = time.time(), time.perf_counter()
-        result = error = trace = None
-        status: Status = "done"
+        result: Any = None
+        error: BaseException | None = None
         try:
             result = self.program.function(index, self.place)
         except KeyboardInterrupt:
             raise
         except BaseException as raised:
-            status, error = "failed", f"{type(raised).__name__}: {raised}"
-            trace = traceback.format_exc()
+            error = raised
+        return self._outcome(index, attempt, result, error, started, begun)
+
+    async def run_async(self, index: int, attempt: int = 1) -> Outcome:
+        """The same in an event loop; a function that is no coroutine function holds it up."""
+        started, begun = time.time(), time.perf_counter()
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = self.program.function(index, self.place)
+            if inspect.isawaitable(result):
+                result = await result
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
+            error = raised
+        return self._outcome(index, attempt, result, error, started, begun)
+
+    def _outcome(
+        self,
+        index: int,
+        attempt: int,
+        result: Any,
+        error: BaseException | None,
+        started: float,
+        begun: float,
+    ) -> Outcome:
         return Outcome(
             index,
             f"{index:032x}",
-            status,
+            "done" if error is None else "failed",
             {"x": index},
             result,
-            error,
-            trace,
+            None if error is None else f"{type(error).__name__}: {error}",
+            None if error is None else "".join(traceback.format_exception(error)),
             started,
             time.perf_counter() - begun,
             self.place.rank,
             attempt,
         )
+
+    async def close_async(self) -> None:
+        self.close()
 
     def close(self) -> None:
         if self.program.close_hook is not None:

@@ -72,6 +72,15 @@ class TestThreads(EngineContract):
         assert sorted(row["index"] for row in found) == list(range(200))
 
 
+class TestCoroutines(EngineContract):
+    elsewhere = False
+    options: ClassVar[dict[str, Any]] = {"num_proc": 2}
+
+    @pytest.fixture
+    def engine(self) -> Engine:
+        return find("asyncio")
+
+
 @pytest.mark.parametrize("name", ["serial", "threads"])
 @pytest.mark.parametrize("option", [{"timeout": 1.0}, {"setup_timeout": 2}])
 def test_what_cannot_be_done_is_refused_at_once(name: str, option: dict[str, Any]) -> None:

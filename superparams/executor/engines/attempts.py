@@ -35,14 +35,21 @@ def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: i
     try:
         return worker.run(index, attempt)
     except KeyboardInterrupt as error:
-        seconds = time.monotonic() - begun
-        return program.outcome_of_lost(
-            index,
-            status="failed",
-            error=f"KeyboardInterrupt: {error}" if str(error) else "KeyboardInterrupt",
-            traceback=traceback.format_exc(),
-            started=time.time() - seconds,
-            seconds=seconds,
-            rank=rank,
-            attempt=attempt,
-        )
+        return interrupted(program, error, index, attempt, rank, begun)
+
+
+def interrupted(
+    program: Program, error: BaseException, index: int, attempt: int, rank: int, begun: float
+) -> Outcome:
+    """The outcome of a setting that raised a KeyboardInterrupt itself; begun: when it began."""
+    seconds, name = time.monotonic() - begun, type(error).__name__
+    return program.outcome_of_lost(
+        index,
+        status="failed",
+        error=f"{name}: {error}" if str(error) else name,
+        traceback="".join(traceback.format_exception(error)),
+        started=time.time() - seconds,
+        seconds=seconds,
+        rank=rank,
+        attempt=attempt,
+    )

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 # The engines that `run_all` knows by name.
-EngineName = Literal["serial", "threads", "processes"]
+EngineName = Literal["serial", "threads", "asyncio", "processes"]
 LEAST_SETUP = 60.0  # seconds: the smallest limit of `setup` that follows from `timeout`
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Engine, EngineName, Options
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 __all__ = ["check", "find"]
+
+# The module and the class of each engine that has a name; it is loaded when it is asked for.
+_BUILT_IN: Final[dict[EngineName, tuple[str, str]]] = {
+    "serial": ("serial", "Serial"),
+    "threads": ("threads", "Threads"),
+    "asyncio": ("coroutines", "Coroutines"),
+    "processes": ("processes", "Processes"),
+}
 
 
 def find(engine: str | Engine | Executor) -> Engine:
@@ -49,10 +57,9 @@ def check(engine: Engine, options: Options) -> None:
 
 
 def _named(name: str) -> Engine:
-    """Each name is that of a module, whose class has the same name with a capital."""
-    if name not in get_args(EngineName):
+    if name not in _BUILT_IN:
         known = ", ".join(map(repr, get_args(EngineName)))
         raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
-    module = importlib.import_module(f"{__package__}.{name}")
-    made: Engine = getattr(module, name.capitalize())()
+    module, cls = _BUILT_IN[name]
+    made: Engine = getattr(importlib.import_module(f"{__package__}.{module}"), cls)()
     return made

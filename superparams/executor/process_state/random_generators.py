@@ -19,7 +19,7 @@ from superparams.executor.process_state.import_hooks import around_loading, when
 __all__ = ["Generators", "instances", "seed_of_text"]
 
 CANNOT_SEED: Final = (
-    "settings run in threads of one process, where random, numpy and torch cannot be seeded for "
+    "settings run side by side in one process, where random, numpy and torch cannot be seeded for "
     "each setting: the numbers that a setting draws depend on the order. Use a generator of the "
     "setting's own, numpy.random.default_rng(self.seed), or run settings in processes"
 )

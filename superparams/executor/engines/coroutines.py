@@ -1,0 +1,346 @@
+"""The engine of one event loop, for experiments whose `run` is a coroutine function.
+
+The loop has a thread of its own, since a notebook has a loop already, and since a setting that
+blocks the loop must not keep limits of time from being enforced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import queue
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from superparams.declare.experiment import Place
+from superparams.executor.async_worker import AsyncWorker
+from superparams.executor.engines.attempts import interrupted, late, late_setup
+from superparams.executor.engines.contract import Activity, Control, Options
+from superparams.executor.engines.drive import LoopThread
+from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.engines.local_places import Ended, LocalCarrier, Messages, Rounds
+from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop
+from superparams.executor.pool_code import pools_take_code
+from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
+
+if TYPE_CHECKING:
+    from superparams.executor.program import Program
+
+# Rounds of the loop in which a setting whose time is up may still end.
+_LAST_ROUNDS = 3
+_ABANDONED = (
+    f"it ignored its cancellation for {CANCEL_PATIENCE:g} seconds, so it was abandoned, and may go "
+    "on in this process"
+)
+_BLOCKED = (
+    "it blocked the event loop of all settings, which cannot be cancelled, so it was abandoned, "
+    'and may go on in this process; await what takes long, or give engine="processes"'
+)
+
+
+class Coroutines:
+    """Runs `num_proc` settings at a time in one event loop.
+
+    `timeout` is enforced by cancellation. A setting that ignores that for five seconds is
+    abandoned, since nothing can end it. What settings print stays where it goes: outcomes have no
+    log range.
+    """
+
+    name = "asyncio"
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._carrier: _LoopCarrier | None = None
+
+    def check(self, options: Options) -> None:
+        """An event loop supports all options; see `Engine.check`."""
+
+    def activity(self) -> list[Activity]:
+        """What each place runs."""
+        return self._carrier.activity() if self._carrier else []
+
+    def execute(
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
+        feed = Feed.of(todo)
+        n_places = feed.most_places(options.num_proc)
+        scheduler = Scheduler(Limits(n_places, options.retry_policy), feed.first)
+        self._carrier = _LoopCarrier(program, feed, options, control)
+        with (
+            pools_take_code(getattr(program, "pool_code", None)),
+            LoopThread(self._carrier, scheduler, feed, control) as outcomes,
+        ):
+            yield from outcomes
+
+
+class _LoopCarrier(LocalCarrier):
+    """The places of one run in an event loop."""
+
+    def __init__(self, program: Program, feed: Feed, options: Options, control: Control) -> None:
+        super().__init__(self._make, program, feed, options, control)
+        self._loop: ThreadLoop | None = None
+        self._errors: dict[int, str] = {}
+
+    def _make(
+        self, program: Program, rank: int, options: Options, control: Control, messages: Messages
+    ) -> _LoopPlace:
+        self._loop = self._loop or ThreadLoop()
+        return _LoopPlace(program, rank, options, control, messages, self._loop)
+
+    def carry_out(self, instruction: m.Instruction) -> bytes:
+        """Also record a setting that blocked the loop, or was beside such settings too often."""
+        if isinstance(instruction, m.RecordLoss):
+            return self._lost(instruction)
+        return super().carry_out(instruction)
+
+    def poll(
+        self, seconds: float, *, wants_rest: bool, has_room: bool
+    ) -> Iterator[m.Event | bytes]:
+        """Also see whether the loop still runs."""
+        yield from super().poll(seconds, wants_rest=wants_rest, has_room=has_room)
+        limit = self._options.timeout
+        if limit is not None and self._loop is not None and self._loop.silence > CANCEL_PATIENCE:
+            yield from self._replace_loop(self._loop, limit)
+
+    def _replace_loop(self, loop: ThreadLoop, limit: float) -> Iterator[m.Event]:
+        """Where a setting blocks the loop beyond its time, abandon it with its loop.
+
+        Settings beside it are not to blame, and run again in a new loop.
+        """
+        places = {rank: cast("_LoopPlace", place) for rank, place in self._places.items()}
+        task = loop.running_task
+        blocking = [one for one in places.values() if task is not None and one.has_started(task)]
+        suspects = [one for one in blocking or places.values() if one.is_late(limit)]
+        if not suspects:
+            return
+        self._control.note([f"a setting ran longer than timeout={limit:g}: {_BLOCKED}"])
+        self._loop, self._messages = None, queue.SimpleQueue()  # nobody hears the old places
+        self._places.clear()
+        for rank, place in places.items():
+            place.end(is_hurried=True)
+            if (running := place.running) is None:
+                yield m.PlaceGone(rank, begun=0, is_blameless=True)
+            elif place not in suspects:
+                yield m.PlaceGone(rank, begun=1, is_blameless=True)
+            else:
+                culprit = running[0] if blocking else None
+                yield m.PlaceGone(rank, culprit, "timeout", begun=1, attempt=running[2])
+        loop.end(0.0)
+
+    def _lost(self, loss: m.RecordLoss) -> bytes:
+        error = "killed: settings beside it blocked the event loop again and again"
+        if loss.status == "timeout":
+            error = f"{late(self._options.timeout or 0)}; {_BLOCKED}"
+        known: dict[str, Any] = {"status": loss.status, "attempt": loss.attempt}
+        return encode([self._program.outcome_of_lost(loss.index, error=error, **known)])
+
+    def close(self) -> None:
+        """End the places and their loop."""
+        super().close()
+        if self._loop is not None:
+            self._loop.end(max(0.1, self._patience_ends() - time.monotonic()))
+
+
+class _LoopPlace:
+    """A task of the event loop that runs the chunks that it is given; see `LocalPlace`."""
+
+    def __init__(
+        self,
+        program: Program,
+        rank: int,
+        options: Options,
+        control: Control,
+        messages: Messages,
+        loop: ThreadLoop,
+    ) -> None:
+        self._program = program
+        self._rank = rank
+        self._options = options
+        self._retries = options.retry_policy
+        self._control = control
+        self._messages = messages
+        self._loop = loop
+        self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        self._rounds = Rounds(rank, control)
+        self._worker: AsyncWorker | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._is_stopped = False
+        self._in_setup = False
+        self._ended = threading.Event()
+
+    # ---- in the thread of the carrier
+
+    @property
+    def is_alive(self) -> bool:
+        return not self._ended.is_set()
+
+    @property
+    def running(self) -> tuple[int, float, int] | None:
+        """The index of the setting that runs, since when, and its attempt."""
+        return self._rounds.running
+
+    def is_late(self, limit: float) -> bool:
+        """Whether its setting has run longer."""
+        running = self._rounds.running
+        return running is not None and time.monotonic() - running[1] > limit
+
+    def has_started(self, task: asyncio.Task[Any]) -> bool:
+        """Whether its setting is this task, or has started it."""
+        return task is self._task or (self._worker is not None and task in self._worker.tasks)
+
+    def start(self) -> None:
+        self._loop.start(self._main())
+
+    def begin(self, chunk: Chunk) -> None:
+        self._loop.call(self._chunks.put_nowait, chunk)
+
+    def activity(self) -> Activity:
+        return self._rounds.activity(in_setup=self._in_setup)
+
+    def return_rest(self) -> int | None:
+        return self._rounds.return_rest()
+
+    def end(self, *, is_hurried: bool) -> None:
+        self._rounds.is_ending = True
+        self._loop.call(self._end, is_hurried)
+
+    def wait(self, seconds: float) -> None:
+        self._ended.wait(seconds)
+
+    # ---- in the event loop
+
+    def _end(self, is_hurried: bool) -> None:
+        self._chunks.put_nowait(None)
+        if is_hurried:
+            self._is_stopped = True
+            if self._task is not None:
+                self._task.cancel()
+
+    async def _main(self) -> None:
+        try:
+            self._enter()
+            self._messages.put(m.PlaceReady(self._rank))
+            try:
+                while (chunk := await self._chunks.get()) is not None:
+                    begun = time.monotonic()
+                    await self._run(chunk)
+                    self._messages.put(m.ChunkOver(self._rank, time.monotonic() - begun))
+            finally:
+                await self._tear_down()
+        except BaseException as error:
+            self._messages.put(error)
+        finally:
+            self._messages.put(m.PlaceGone(self._rank))
+            self._ended.set()
+
+    def _enter(self) -> AsyncWorker:
+        place = Place(self._rank, self._options.num_proc, self._options.folder)
+        self._worker = cast("AsyncWorker", self._program.enter(place))
+        return self._worker
+
+    async def _tear_down(self) -> None:
+        if self._worker is not None:
+            task = await self._limited(self._worker.close_async(), self._options.setup_limit)
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _run(self, chunk: Chunk) -> None:
+        self._rounds.begin(chunk)
+        while (index := self._rounds.next()) is not None:
+            outcome = await self._attempt(index, chunk.attempt)
+            while outcome and self._retries.allows_at_once(outcome.status, outcome.attempt):
+                self._rounds.note(index, outcome.attempt + 1)
+                outcome = await self._attempt(index, outcome.attempt + 1)
+            if outcome is None:
+                break  # the run was stopped
+            is_final = not self._retries.allows(outcome.status, outcome.attempt)
+            self._messages.put(Ended(self._rank, outcome if is_final else index))
+
+    async def _attempt(self, index: int, attempt: int) -> Outcome | None:
+        """One attempt of a setting; None if the run was stopped meanwhile."""
+        worker, begun = self._worker, time.monotonic()
+        assert worker is not None
+        limit, error = self._options.timeout, late(self._options.timeout or 0)
+        if worker.is_to_set_up:
+            self._in_setup = True
+            task = await self._limited(worker.set_up(), self._options.setup_limit)
+            self._in_setup = False
+            if self._is_late:
+                self._enter()  # a new worker, for the next setting
+                error = late_setup(self._program.name, self._options)
+                return self._late(task, index, attempt, begun, error)
+            with suppress(BaseException):  # the setting fails with it
+                task.result()
+            self._rounds.note(index, attempt)
+            begun = time.monotonic()
+        task = await self._limited(worker.run_async(index, attempt), limit)
+        if self._is_late:
+            return self._late(task, index, attempt, begun, error)
+        if self._is_stopped and (task.cancelled() or task.exception() or not _is_done(task)):
+            return None
+        try:
+            return cast("Outcome", task.result())
+        except BaseException as raised:  # a KeyboardInterrupt that the setting raised
+            return interrupted(self._program, raised, index, attempt, self._rank, begun)
+
+    async def _limited(
+        self, coroutine: Coroutine[Any, Any, Any], limit: float | None
+    ) -> asyncio.Task[Any]:
+        """Run a coroutine, and cancel it when it takes longer."""
+        self._is_late = False
+        task = self._task = asyncio.create_task(coroutine)
+        if self._is_stopped:
+            task.cancel()
+        await asyncio.wait({task}, timeout=limit)
+        for _ in range(_LAST_ROUNDS):  # a setting beside it may have blocked the loop
+            if not task.done():
+                await asyncio.sleep(0)
+        if not task.done():
+            self._is_late = True
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_PATIENCE)
+        self._task = None
+        return task
+
+    def _late(
+        self, task: asyncio.Task[Any], index: int, attempt: int, begun: float, error: str
+    ) -> Outcome:
+        """The outcome of a setting that was cancelled because of its time."""
+        seconds = time.monotonic() - begun
+        trace: str | None = None
+        if task.done():
+            with suppress(BaseException):
+                trace = cast("Outcome", task.result()).traceback
+        else:
+            trace = _stack(task)
+            error = f"{error}; {_ABANDONED}"
+            self._control.note([f"a setting exceeded its time: {_ABANDONED}"])
+        return self._program.outcome_of_lost(
+            index,
+            status="timeout",
+            error=error,
+            traceback=trace,
+            started=time.time() - seconds,
+            seconds=seconds,
+            rank=self._rank,
+            attempt=attempt,
+        )
+
+
+def _is_done(task: asyncio.Task[Any]) -> bool:
+    return cast("Outcome", task.result()).status == "done"
+
+
+def _stack(task: asyncio.Task[Any]) -> str:
+    """Where a task waits."""
+    text = io.StringIO()
+    task.print_stack(file=text)
+    return text.getvalue()

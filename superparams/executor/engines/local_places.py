@@ -1,0 +1,255 @@
+"""Places in this process: threads, and tasks of an event loop; a queue has what they say."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from superparams.executor.engines.contract import Activity, Control, Options
+from superparams.executor.engines.feed import Feed
+from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.outcomes.batches import encode, warm_up
+from superparams.outcomes.outcome import Outcome
+
+if TYPE_CHECKING:
+    from superparams.executor.program import Program
+
+# Outcomes wait at most this long for company, seconds.
+_FLUSH = 0.02
+# How long an ended run waits for settings that no one can interrupt, seconds.
+PATIENCE = 0.5
+# A setting that runs longer keeps the rest of its chunk waiting, seconds.
+_LONG = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A setting has ended: its outcome, or its index if it is to run again."""
+
+    rank: int
+    outcome: Outcome | int
+
+
+PlaceMessage = Ended | m.PlaceReady | m.ChunkOver | m.PlaceGone | BaseException | None
+Messages = queue.SimpleQueue[PlaceMessage]
+
+
+class LocalPlace(Protocol):
+    """One place, which runs the chunks that it is given."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may still say something."""
+        ...
+
+    def start(self) -> None:
+        """Get ready for settings."""
+        ...
+
+    def begin(self, chunk: Chunk) -> None:
+        """Run these settings."""
+        ...
+
+    def activity(self) -> Activity:
+        """What it does now."""
+        ...
+
+    def return_rest(self) -> int | None:
+        """Begin no further setting of the chunk if this one is long; gives the last one begun."""
+        ...
+
+    def end(self, *, is_hurried: bool) -> None:
+        """End after the setting that runs; is_hurried: end that too, where it is possible."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended."""
+        ...
+
+
+class Rounds:
+    """The settings of a chunk, one by one: a place runs them, and others take back the rest."""
+
+    def __init__(self, rank: int, control: Control) -> None:
+        self.is_ending = False
+        self._rank = rank
+        self._control = control
+        self._lock = threading.Lock()
+        self._rest: Iterator[int] = iter(())
+        self._running: tuple[int, float, int] | None = None  # index, since when, attempt
+        self._attempt = 1
+        self._n_left = 0  # of the chunk, not begun
+
+    def begin(self, chunk: Chunk) -> None:
+        """Hand out the settings of this chunk."""
+        self._rest, self._attempt, self._n_left = iter(chunk), chunk.attempt, len(chunk)
+
+    def next(self) -> int | None:
+        """The next setting, which begins now; None at the end."""
+        with self._lock:
+            if not self._n_left or self.is_ending or self._control.draining:
+                self._running = None
+                return None
+            self._n_left -= 1
+            index = next(self._rest)
+            self.note(index, self._attempt)
+            return index
+
+    def note(self, index: int, attempt: int) -> None:
+        """An attempt begins now."""
+        self._running = index, time.monotonic(), attempt
+
+    @property
+    def running(self) -> tuple[int, float, int] | None:
+        """The index of the setting that runs, since when, and its attempt."""
+        return self._running
+
+    def activity(self, *, in_setup: bool = False) -> Activity:
+        """The same for people to see; in_setup: what runs is `setup` before that setting."""
+        running = self._running
+        if running is None:
+            return Activity(self._rank, None, 0.0)
+        index, begun, attempt = running
+        return Activity(self._rank, index, time.monotonic() - begun, attempt, in_setup)
+
+    def return_rest(self) -> int | None:
+        """Begin no further setting of the chunk if this one is long; gives the last one begun."""
+        with self._lock:
+            running = self._running
+            if running is None or not self._n_left or time.monotonic() - running[1] < _LONG:
+                return None
+            self._n_left = 0
+            return running[0]
+
+
+MakePlace = Callable[["Program", int, Options, Control, Messages], LocalPlace]
+
+
+class LocalCarrier:
+    """The places of one run in this process; see `Carrier`.
+
+    Args:
+        make_place: Makes the place of a rank.
+        program: What the places run.
+        feed: The settings.
+        options: What the run asks of any engine.
+        control: Ends the run early.
+    """
+
+    def __init__(
+        self,
+        make_place: MakePlace,
+        program: Program,
+        feed: Feed,
+        options: Options,
+        control: Control,
+    ) -> None:
+        self._make_place = make_place
+        self._program = program
+        self._options = options
+        self._control = control
+        self._places: dict[int, LocalPlace] = {}
+        self._messages: Messages = queue.SimpleQueue()
+        self._n_ended: dict[int, int] = {}
+        self._patience_end = float("inf")
+        feed.on_change(lambda: self._messages.put(None))
+
+    def activity(self) -> list[Activity]:
+        """What each place runs."""
+        return [place.activity() for _, place in sorted(self._places.copy().items())]
+
+    def begin(self) -> None:
+        """Load what outcomes take, before places compete for the interpreter."""
+        warm_up()
+
+    def carry_out(self, instruction: m.Instruction) -> bytes:
+        """Start places, and give them chunks."""
+        if isinstance(instruction, m.StartPlace):
+            rank = instruction.rank
+            parts = self._program, rank, self._options, self._control, self._messages
+            self._places[rank] = self._make_place(*parts)
+            self._places[rank].start()
+        elif isinstance(instruction, m.RetirePlace):
+            self._places[instruction.rank].end(is_hurried=False)
+        elif isinstance(instruction, m.SendChunk):
+            self._n_ended[instruction.rank] = 0
+            self._places[instruction.rank].begin(instruction.chunk)
+        return b""
+
+    def poll(
+        self, seconds: float, *, wants_rest: bool, has_room: bool
+    ) -> Iterator[m.Event | bytes]:
+        """What places say; see `Carrier`."""
+        if not has_room:
+            time.sleep(0.001)
+            return
+        messages = self._arrived(seconds)
+        ended = [one for one in messages if isinstance(one, Ended)]
+        if outcomes := [one.outcome for one in ended if isinstance(one.outcome, Outcome)]:
+            yield encode(outcomes)
+        for rank in dict.fromkeys(one.rank for one in ended):
+            of_place = [one.outcome for one in ended if one.rank == rank]
+            self._n_ended[rank] += len(of_place)
+            again = tuple(one for one in of_place if isinstance(one, int))
+            yield m.SettingsEnded(rank, self._n_ended[rank], again)
+        for message in messages:
+            if isinstance(message, BaseException):
+                raise message
+            if isinstance(message, m.PlaceReady | m.ChunkOver | m.PlaceGone):
+                yield message
+        if wants_rest:
+            yield from self._take_rests()
+
+    def _arrived(self, seconds: float) -> list[PlaceMessage]:
+        """What places say within a moment; what the scheduler waits for is passed on at once."""
+        messages: list[PlaceMessage] = []
+        limit = time.monotonic() + seconds
+        with suppress(queue.Empty):
+            while True:
+                messages.append(self._messages.get(timeout=max(0.0, limit - time.monotonic())))
+                if not isinstance(messages[-1], Ended):
+                    break
+                if len(messages) == 1:
+                    limit = time.monotonic() + _FLUSH
+        return messages
+
+    def _take_rests(self) -> Iterator[m.Event]:
+        for rank, place in self._places.items():
+            last = place.return_rest()
+            if last is not None:
+                yield m.RestReturned(rank, last)
+
+    def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
+        """Have places tear down; see `Carrier`."""
+        for place in self._places.values():
+            place.end(is_hurried=is_hurried)
+        while any(place.is_alive for place in self._places.values()):
+            is_late = is_hurried and time.monotonic() > self._patience_ends()
+            items = list(self.poll(_FLUSH, wants_rest=False, has_room=True))
+            yield from (item for item in items if isinstance(item, bytes))
+            if is_late and not items:
+                return
+        while items := list(self.poll(0.0, wants_rest=False, has_room=True)):
+            yield from (item for item in items if isinstance(item, bytes))
+
+    def _patience_ends(self) -> float:
+        """When places are waited for no longer: half a second after it is first asked."""
+        self._patience_end = min(self._patience_end, time.monotonic() + PATIENCE)
+        return self._patience_end
+
+    def explain(self, error: BaseException) -> BaseException:
+        """An error as the user should read it."""
+        return error
+
+    def close(self) -> None:
+        """End all places, and wait for a moment until they have ended."""
+        for place in self._places.values():
+            place.end(is_hurried=True)
+        for place in self._places.values():
+            place.wait(max(0.0, self._patience_ends() - time.monotonic()))

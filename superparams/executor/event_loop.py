@@ -1,0 +1,193 @@
+"""Event loops in which settings run, and what they start there.
+
+A setting may start tasks and not wait for them. They are cancelled when it ends, as `asyncio.run`
+does, so that they do not run beside other settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar, cast
+from weakref import WeakSet
+
+__all__ = ["CANCEL_PATIENCE", "OwnLoop", "ThreadLoop", "end_tasks", "tasks_of_setting"]
+
+T = TypeVar("T")
+
+CANCEL_PATIENCE: Final = 5.0  # seconds that a cancelled task may take to end
+
+# The tasks that the setting of this context has started, and those that these have started.
+tasks_of_setting: ContextVar[WeakSet[asyncio.Task[Any]] | None] = ContextVar(
+    "tasks_of_setting", default=None
+)
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **more: Any
+) -> asyncio.Task[Any]:
+    task = asyncio.Task(coroutine, loop=loop, **more)
+    tasks = tasks_of_setting.get()
+    if tasks is not None:
+        tasks.add(task)
+    return task
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop that notes which setting started a task."""
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(_make_task)  # type: ignore[arg-type]  # the protocol differs by version
+    return loop
+
+
+_BEAT: Final = 0.2  # seconds between two signs of life of a loop
+_LAST_CANCEL: Final = 0.2  # seconds that tasks get when their loop ends
+
+
+async def end_tasks(tasks: WeakSet[asyncio.Task[Any]]) -> None:
+    """Cancel those of these tasks that still run, and wait for a moment until they end."""
+    running = {task for task in tasks if not task.done()}
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=CANCEL_PATIENCE)
+
+
+class OwnLoop:
+    """Runs coroutines for code that is no coroutine, one after another, in one event loop."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine returns or raises."""
+        self._loop = self._loop or _new_loop()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._run(self._loop, coroutine)
+        return self._run_in_thread(self._loop, coroutine)
+
+    def _run(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> T:
+        task = loop.create_task(coroutine)
+        try:
+            return loop.run_until_complete(task)
+        except BaseException:
+            if not task.done():  # Ctrl-C ended the loop
+                task.cancel()
+                with suppress(BaseException):
+                    loop.run_until_complete(asyncio.wait({task}, timeout=CANCEL_PATIENCE))
+            raise
+
+    def _run_in_thread(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
+    ) -> T:
+        """The same where this thread has a loop that runs, as in a notebook."""
+        ended: list[T] = []
+        errors: list[BaseException] = []
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                ended.append(context.run(self._run, loop, coroutine))
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=run, name="superparams-event-loop", daemon=True)
+        thread.start()
+        try:
+            thread.join()
+        except BaseException:  # Ctrl-C
+            loop.call_soon_threadsafe(lambda: [one.cancel() for one in asyncio.all_tasks(loop)])
+            thread.join(CANCEL_PATIENCE)
+            raise
+        if errors:
+            raise errors[0]
+        return ended[0]
+
+    def close(self) -> None:
+        """Close the loop; a generator that was left open is closed."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            with suppress(RuntimeError):  # a loop runs here
+                loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+
+class ThreadLoop:
+    """An event loop in a thread of its own, which runs from the beginning."""
+
+    def __init__(self) -> None:
+        self._loop = _new_loop()
+        self._beat = time.monotonic()
+        self._is_ending = False
+        self._thread = threading.Thread(
+            target=self._main, name="superparams-event-loop", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the loop gave a sign of life, beyond those between two of them."""
+        return max(0.0, time.monotonic() - self._beat - _BEAT)
+
+    @property
+    def running_task(self) -> asyncio.Task[Any] | None:
+        """The task that runs now; any thread may ask."""
+        return asyncio.current_task(self._loop)
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the loop."""
+        self.call(self._loop.create_task, coroutine)
+
+    def call(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function in the loop, unless that has ended."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def end(self, seconds: float) -> None:
+        """End the loop, and wait at most so long for its thread."""
+        self._is_ending = True
+        self.call(self._loop.stop)
+        self._thread.join(seconds)
+
+    def _main(self) -> None:
+        loop = self._loop
+        self._note_beat()
+        while not self._is_ending:
+            # A task that raises SystemExit or KeyboardInterrupt ends the loop, but no other task.
+            with suppress(SystemExit, KeyboardInterrupt):
+                loop.run_forever()
+        if tasks := asyncio.all_tasks(loop):
+            for task in tasks:
+                task.cancel()
+            with suppress(SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST_CANCEL))
+            for task in tasks:
+                _let_go(task)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+    def _note_beat(self) -> None:
+        self._beat = time.monotonic()
+        self._loop.call_later(_BEAT, self._note_beat)
+
+
+_kept: list[Any] = []  # tasks that cannot be ended: Python would complain of them
+
+
+def _let_go(task: asyncio.Task[Any]) -> None:
+    """Have Python say nothing of a task that never ended."""
+    if task.done():
+        return
+    cast("Any", task)._log_destroy_pending = False
+    coroutine: Any = task.get_coro()
+    with suppress(BaseException):
+        coroutine.close()
+    if getattr(coroutine, "cr_frame", None) is not None:
+        _kept.append(task)
