@@ -12,7 +12,7 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Iterable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import cast
 
 from superparams.errors import safe_text
@@ -33,6 +33,7 @@ __all__ = [
     "SuperparamsError",
     "add_field_note",
     "headline",
+    "is_library_code",
     "is_library_frame",
     "skip_library_frames",
     "traceback_text",
@@ -164,5 +165,10 @@ def skip_library_frames(trace: TracebackType | None) -> TracebackType | None:
 
 def is_library_frame(trace: TracebackType) -> bool:
     """Whether the first frame of a traceback runs code of superparams."""
-    module = trace.tb_frame.f_globals.get("__name__")
+    return is_library_code(trace.tb_frame)
+
+
+def is_library_code(frame: FrameType) -> bool:
+    """Whether a frame runs code of superparams."""
+    module = frame.f_globals.get("__name__")
     return isinstance(module, str) and module.partition(".")[0] == "superparams"

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, Final, TypeVar, cast
 from weakref import WeakSet
 
-__all__ = ["CANCEL_PATIENCE", "OwnLoop", "ThreadLoop", "end_tasks", "tasks_of_setting"]
+from superparams.errors import is_library_code
+
+__all__ = [
+    "CANCEL_PATIENCE",
+    "OwnLoop",
+    "ThreadLoop",
+    "end_tasks",
+    "tasks_of_setting",
+    "waiting_at",
+]
 
 T = TypeVar("T")
 
@@ -141,6 +153,12 @@ class ThreadLoop:
         """The task that runs now; any thread may ask."""
         return asyncio.current_task(self._loop)
 
+    def stack(self) -> str:
+        """What the thread of the loop does now."""
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+        frame = frames.get(self._thread.ident or 0)
+        return _stack_text(traceback.walk_stack(frame), is_newest_first=True)
+
     def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the loop."""
         self.call(self._loop.create_task, coroutine)
@@ -176,6 +194,32 @@ class ThreadLoop:
     def _note_beat(self) -> None:
         self._beat = time.monotonic()
         self._loop.call_later(_BEAT, self._note_beat)
+
+
+def waiting_at(task: asyncio.Task[Any]) -> str:
+    """The stack of a task that waits."""
+    return _stack_text(_frames_of(task.get_coro()))
+
+
+def _frames_of(awaited: Any) -> Iterator[tuple[FrameType, int]]:
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        yield frame, frame.f_lineno
+        awaited = awaited.cr_await
+
+
+def _stack_text(frames: Iterable[tuple[FrameType, int]], *, is_newest_first: bool = False) -> str:
+    """Frames from the first one of the user on, in the form of a traceback."""
+    in_order = list(frames)[:: -1 if is_newest_first else 1]
+    while in_order and _is_of_loop(in_order[0][0]):
+        del in_order[0]
+    lines = traceback.StackSummary.extract(iter(in_order)).format()
+    return "".join(["Stack (most recent call last):\n", *lines])
+
+
+def _is_of_loop(frame: FrameType) -> bool:
+    """Whether a frame runs the loop, or code of ours in it."""
+    name = str(frame.f_globals.get("__name__"))
+    return is_library_code(frame) or name.partition(".")[0] in ("asyncio", "threading")
 
 
 _kept: list[Any] = []  # tasks that cannot be ended: Python would complain of them

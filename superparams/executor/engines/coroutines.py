@@ -7,7 +7,6 @@ blocks the loop must not keep limits of time from being enforced.
 from __future__ import annotations
 
 import asyncio
-import io
 import queue
 import threading
 import time
@@ -22,7 +21,7 @@ from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.engines.local_places import Ended, LocalCarrier, Messages, Rounds
-from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop
+from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop, waiting_at
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -43,6 +42,7 @@ _BLOCKED = (
     "it blocked the event loop of all settings, which cannot be cancelled, so it was abandoned, "
     'and may go on in this process; await what takes long, or give engine="processes"'
 )
+_BESIDE = "killed: settings that ran beside it blocked the event loop again and again"
 
 
 class Coroutines:
@@ -87,7 +87,7 @@ class _LoopCarrier(LocalCarrier):
     def __init__(self, program: Program, feed: Feed, options: Options, control: Control) -> None:
         super().__init__(self._make, program, feed, options, control)
         self._loop: ThreadLoop | None = None
-        self._errors: dict[int, str] = {}
+        self._evidence: dict[str, Any] = {}
 
     def _make(
         self, program: Program, rank: int, options: Options, control: Control, messages: Messages
@@ -121,6 +121,7 @@ class _LoopCarrier(LocalCarrier):
         suspects = [one for one in blocking or places.values() if one.is_late(limit)]
         if not suspects:
             return
+        stack = loop.stack()
         self._control.note([f"a setting ran longer than timeout={limit:g}: {_BLOCKED}"])
         self._loop, self._messages = None, queue.SimpleQueue()  # nobody hears the old places
         self._places.clear()
@@ -132,21 +133,34 @@ class _LoopCarrier(LocalCarrier):
                 yield m.PlaceGone(rank, begun=1, is_blameless=True)
             else:
                 culprit = running[0] if blocking else None
+                self._evidence = _evidence(running[1], rank, limit, stack)
                 yield m.PlaceGone(rank, culprit, "timeout", begun=1, attempt=running[2])
         loop.end(0.0)
 
     def _lost(self, loss: m.RecordLoss) -> bytes:
-        error = "killed: settings beside it blocked the event loop again and again"
-        if loss.status == "timeout":
-            error = f"{late(self._options.timeout or 0)}; {_BLOCKED}"
-        known: dict[str, Any] = {"status": loss.status, "attempt": loss.attempt}
-        return encode([self._program.outcome_of_lost(loss.index, error=error, **known)])
+        """The outcome of a setting whose loop was abandoned just now."""
+        known = self._evidence if loss.status == "timeout" else {"error": _BESIDE}
+        status, attempt = loss.status, loss.attempt
+        outcome = self._program.outcome_of_lost(loss.index, status=status, attempt=attempt, **known)
+        return encode([outcome])
 
     def close(self) -> None:
         """End the places and their loop."""
         super().close()
         if self._loop is not None:
             self._loop.end(max(0.1, self._patience_ends() - time.monotonic()))
+
+
+def _evidence(begun: float, rank: int, limit: float, stack: str) -> dict[str, Any]:
+    """What is known of a setting that blocks its loop."""
+    seconds = time.monotonic() - begun
+    return {
+        "error": f"{late(limit)}; {_BLOCKED}",
+        "traceback": stack,
+        "started": time.time() - seconds,
+        "seconds": seconds,
+        "rank": rank,
+    }
 
 
 class _LoopPlace:
@@ -320,7 +334,7 @@ class _LoopPlace:
             with suppress(BaseException):
                 trace = cast("Outcome", task.result()).traceback
         else:
-            trace = _stack(task)
+            trace = waiting_at(task)
             error = f"{error}; {_ABANDONED}"
             self._control.note([f"a setting exceeded its time: {_ABANDONED}"])
         return self._program.outcome_of_lost(
@@ -337,10 +351,3 @@ class _LoopPlace:
 
 def _is_done(task: asyncio.Task[Any]) -> bool:
     return cast("Outcome", task.result()).status == "done"
-
-
-def _stack(task: asyncio.Task[Any]) -> str:
-    """Where a task waits."""
-    text = io.StringIO()
-    task.print_stack(file=text)
-    return text.getvalue()
