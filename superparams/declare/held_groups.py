@@ -1,7 +1,7 @@
 """Which classes of groups the settings of a space hold, by index.
 
-The code of a setting depends on them (see `superparams.identity.code.held_alternatives`). Nothing is
-built or made to find out: what a factory makes or a function derives is code of the declaration.
+The code of a setting depends on them (see `superparams.identity.code.held_alternatives`). Nothing
+is built or made to find out: what a factory makes or a function derives is code of the declaration.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class _Column:
         return _classes_in(dimension.at(place), is_given=self._is_given)
 
     def _classes_of_nested(self, space: Params, place: int) -> Classes:
-        if self._is_given and _UNKNOWN <= _classes_in(space, is_given=True):
+        if self._is_given and _classes_in(space, is_given=True) >= _UNKNOWN:
             return _UNKNOWN
         if id(space) not in self._nested:
             self._nested[id(space)] = HeldGroups(space)

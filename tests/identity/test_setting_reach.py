@@ -123,18 +123,19 @@ def changed(
     return {key for key in before if before[key] != after[key]}
 
 
-def of(*names: str, files: Mapping[str, str] = FILES) -> Any:
-    """Whether keys of settings are exactly those that contain one of these names."""
-    return names
-
-
 EDITS = {
     "a method of one": (("models.py", "of_svm(self.C) +", "3 + of_svm(self.C) +"), {"Svm"}),
-    "a method of another": (("models.py", "self.trees + of_both", "2 * self.trees + of_both"), {"Forest"}),
+    "a method of another": (
+        ("models.py", "self.trees + of_both", "2 * self.trees + of_both"),
+        {"Forest"},
+    ),
     "a helper of one": (("helpers.py", "return only(c)", "return only(c) + 1"), {"Svm"}),
     "a helper further down": (("helpers.py", "return c", "return c + 1"), {"Svm"}),
     "a helper of two": (("helpers.py", "return 1", "return 3"), {"Svm", "Forest"}),
-    "a base of all": (("models.py", "self.build() + 1", "self.build()"), {"Svm", "Forest", "Linear"}),
+    "a base of all": (
+        ("models.py", "self.build() + 1", "self.build()"),
+        {"Svm", "Forest", "Linear"},
+    ),
     "a nested alternative": (("models.py", "return self.gamma", "return -self.gamma"), {"Rbf"}),
     "the other nested one": (("models.py", "return self.degree", "return -self.degree"), {"Poly"}),
     "run": (("main.py", "self.model.score()", "-self.model.score()"), {"Svm", "Forest", "Linear"}),

@@ -43,7 +43,7 @@ between versions of Python; `Code.notes` says so.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -109,7 +109,9 @@ class Code:
         if held is None:
             return self.parts
         names = set(held)
-        own = {n for name in names & self.alternatives.keys() for n in self.alternatives[name].parts}
+        own = {
+            n for name in names & self.alternatives.keys() for n in self.alternatives[name].parts
+        }
         others = {n for one in self.alternatives.values() for n in one.parts} - own
         return {name: part for name, part in self.parts.items() if name not in others}
 

@@ -29,7 +29,10 @@ def held_alternatives(code: Code, classes: Iterable[type[Any]]) -> tuple[str, ..
         top = cls.__module__.partition(".")[0]
         if top in ("builtins", "superparams") or top in sys.stdlib_module_names:
             continue
-        file, name = module_file(cls.__module__), f"{module_name(cls.__module__)}.{cls.__qualname__}"
+        file, name = (
+            module_file(cls.__module__),
+            f"{module_name(cls.__module__)}.{cls.__qualname__}",
+        )
         if name in code.alternatives:
             if code.alternatives[name].file != file:
                 return None
