@@ -94,7 +94,7 @@ def parts(outcomes: Sequence[Outcome]) -> list[Part]:
 def own_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """What they have beside parameters and results, by columns."""
     columns = {name: list(map(attribute, outcomes)) for name, attribute in _ATTRIBUTES.items()}
-    if outcomes[0].code is not None:
+    if outcomes and outcomes[0].code is not None:
         columns[CODE] = [one.code for one in outcomes]
     return columns
 
