@@ -23,7 +23,7 @@ from superparams.declare.sequence import layout_of
 from superparams.space.algebra import Alternatives, Dimension, Nested, Points, Zipped
 from superparams.space.groups import is_group, is_open
 
-__all__ = ["Classes", "HeldGroups", "Unknown"]
+__all__ = ["Classes", "HeldGroups", "UnknownGroup"]
 
 # So many places of one dimension are looked at to find which classes it may hold.
 MOST_PLACES: Final = 1 << 16
@@ -32,11 +32,11 @@ Classes = frozenset[type[Any]]
 _NONE: Final[Classes] = frozenset()
 
 
-class Unknown:
+class UnknownGroup:
     """Stands for the classes in a value that the call gave and that may hold anything."""
 
 
-_UNKNOWN: Final[Classes] = frozenset({Unknown})
+_UNKNOWN: Final[Classes] = frozenset({UnknownGroup})
 
 
 class HeldGroups:
@@ -160,7 +160,7 @@ def _classes_in(x: object, *, is_given: bool) -> Classes:
 
     Args:
         x: The value of a field.
-        is_given: Whether the call gave it: then `Unknown` stands for objects of other classes.
+        is_given: Whether the call gave it: then `UnknownGroup` stands for objects of other classes.
     """
     if type(x) in _SCALARS:
         return _NONE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from superparams.declare.experiment import Experiment
-from superparams.declare.held_groups import Classes, HeldGroups, Unknown
+from superparams.declare.held_groups import Classes, HeldGroups, UnknownGroup
 from superparams.identity.code.fingerprint import Code
 from superparams.identity.code.held_alternatives import held_alternatives
 
@@ -48,7 +48,7 @@ def setting_codes(space: Experiment, code: Code) -> SettingCodes | None:
     alternatives = {code.digest: tuple(sorted(code.alternatives))}
     codes: dict[Classes, str] = {}
     for classes in combinations:
-        names = None if Unknown in classes else held_alternatives(code, classes)
+        names = None if UnknownGroup in classes else held_alternatives(code, classes)
         codes[classes] = code.digest_of(names)
         if names is not None:
             alternatives.setdefault(codes[classes], names)

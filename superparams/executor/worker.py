@@ -124,8 +124,7 @@ class Worker:
             if self._program.on_failure is not None:
                 self._program.on_failure(raised)
             status, result = "failed", None
-            error = hide(_with_remedy(raised), self._secrets)
-            trace = hide(traceback_text(raised), self._secrets)
+            error, trace = self._shown(raised)
         seconds = time.perf_counter() - begun
         self._fork_guard.check_after(seconds, self._run_label)
         return Outcome(
@@ -142,6 +141,12 @@ class Worker:
             attempt,
             code=None if self._codes is None else self._codes.at(index),
         )
+
+    def _shown(self, error: BaseException) -> tuple[str | None, str | None]:
+        """An error in one line, and its traceback, without secrets."""
+        texts = (_with_remedy(error), traceback_text(error))
+        line, trace = (hide(text, self._secrets) for text in texts)
+        return line, trace
 
     def _setting(self, point: tuple[Any, ...], key: int) -> Experiment:
         """Build a setting as it was declared, before code of the user sees it."""

@@ -200,7 +200,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     program = Program(space, options.of_engine.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings
     program.codes = setting_codes(space, code)
-    own = {} if program.codes is None else program.codes.alternatives
+    own = () if program.codes is None else program.codes.alternatives.keys()
     codes = list(dict.fromkeys([*CurrentCodes(root, code).codes, *own]))
     recorded = read_index(root) if has_records(root) else None
     planned = plan(

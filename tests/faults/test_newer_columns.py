@@ -205,7 +205,8 @@ def test_69_failures_are_removed_from_an_old_ledger(here: Path, newer: Path) -> 
     run(None, "fit.py", "Failing", "1")
     clean = "from superparams.store.ledger.exclusions import Exclusions, remove_excluded\n"
     clean += "from superparams.store.runs.folder import run_folders\nimport sys, pathlib\n"
-    clean += "for one in run_folders(pathlib.Path(sys.argv[1])): remove_excluded(one, Exclusions(failures=True))"
+    clean += "failures = Exclusions(failures=True)\n"
+    clean += "for one in run_folders(pathlib.Path(sys.argv[1])): remove_excluded(one, failures)"
     run(newer, "-c", clean, str(root_of("Failing")))
     (root_of("Failing") / "results.parquet").unlink()
     (rows,) = read(newer, "Failing")

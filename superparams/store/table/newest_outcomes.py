@@ -107,7 +107,7 @@ class Survey:
 
     @property
     def has_setting_codes(self) -> bool:
-        """Whether settings of one run have different codes: then each row's is surveyed."""
+        """Whether settings of one run have different codes, so that rows' codes are surveyed."""
         return bool(self.held)
 
     @property
