@@ -24,6 +24,7 @@ from superparams.errors import headline, traceback_text
 from superparams.errors.user_lines import warn_user
 from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.process_state.random_generators import Generators
+from superparams.executor.setting_codes import SettingCodes
 from superparams.identity.digests.digest import key_text, seed_of
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
@@ -42,6 +43,7 @@ class _Program(Protocol):
     rows: RowMaker
     generators: Generators | None
     on_failure: Callable[[BaseException], None] | None
+    codes: SettingCodes | None
 
     def row(self, index: int) -> dict[str, Any]: ...
 
@@ -70,6 +72,7 @@ class Worker:
         self._set_up_trace: TracebackType | None = None
         self._secrets = variables_of(program.space)
         self._generators = program.generators
+        self._codes = program.codes
         if self._generators is not None:
             self._generators.enter()
         self._row = program.rows.maker()
@@ -121,8 +124,7 @@ class Worker:
             if self._program.on_failure is not None:
                 self._program.on_failure(raised)
             status, result = "failed", None
-            error = hide(_with_remedy(raised), self._secrets)
-            trace = hide(traceback_text(raised), self._secrets)
+            error, trace = self._shown(raised)
         seconds = time.perf_counter() - begun
         self._fork_guard.check_after(seconds, self._run_label)
         return Outcome(
@@ -137,7 +139,14 @@ class Worker:
             seconds,
             self._place.rank,
             attempt,
+            code=None if self._codes is None else self._codes.at(index),
         )
+
+    def _shown(self, error: BaseException) -> tuple[str | None, str | None]:
+        """An error in one line, and its traceback, without secrets."""
+        texts = (_with_remedy(error), traceback_text(error))
+        line, trace = (hide(text, self._secrets) for text in texts)
+        return line, trace
 
     def _setting(self, point: tuple[Any, ...], key: int) -> Experiment:
         """Build a setting as it was declared, before code of the user sees it."""
