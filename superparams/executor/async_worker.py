@@ -91,6 +91,7 @@ class AsyncWorker(Worker):
             seconds,
             self._place.rank,
             attempt,
+            code=None if self._codes is None else self._codes.at(index),
         )
 
     def _row_if_known(self, setting: Experiment) -> dict[str, Any] | None:

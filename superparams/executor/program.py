@@ -25,6 +25,7 @@ from superparams.executor.payload.script import Script, UnusedDefinitions
 from superparams.executor.pool_code import PoolCode, adopt_code
 from superparams.executor.process_state import ProcessState
 from superparams.executor.process_state.random_generators import Generators, aside
+from superparams.executor.setting_codes import SettingCodes
 from superparams.executor.worker import Worker
 from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import main_name
@@ -55,6 +56,7 @@ class Program:
         generators: The global random generators to seed before each setting; None for none.
         script_notes: Sentences about what other processes do not get of the script.
         notes: Sentences for the user about what this process could not do.
+        codes: The code of each setting; None if all have that of the class.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Program:
         self.generators: Generators | None = None
         self.script_notes: list[str] = []
         self.notes: list[str] = []
+        self.codes: SettingCodes | None = None
 
     def __len__(self) -> int:
         return len(self.space)
@@ -146,6 +149,7 @@ class Program:
             status: Its status.
             known: Other attributes of `Outcome`.
         """
+        known["code"] = None if self.codes is None else self.codes.at(index)
         return Outcome(index, key_text(self.keys[index]), status, self.row(index), **known)
 
     def row(self, index: int) -> dict[str, Any]:

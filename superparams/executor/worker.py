@@ -24,6 +24,7 @@ from superparams.errors import headline, traceback_text
 from superparams.errors.user_lines import warn_user
 from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.process_state.random_generators import Generators
+from superparams.executor.setting_codes import SettingCodes
 from superparams.identity.digests.digest import key_text, seed_of
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
@@ -42,6 +43,7 @@ class _Program(Protocol):
     rows: RowMaker
     generators: Generators | None
     on_failure: Callable[[BaseException], None] | None
+    codes: SettingCodes | None
 
     def row(self, index: int) -> dict[str, Any]: ...
 
@@ -70,6 +72,7 @@ class Worker:
         self._set_up_trace: TracebackType | None = None
         self._secrets = variables_of(program.space)
         self._generators = program.generators
+        self._codes = program.codes
         if self._generators is not None:
             self._generators.enter()
         self._row = program.rows.maker()
@@ -128,6 +131,7 @@ class Worker:
             seconds,
             self._place.rank,
             attempt,
+            code=None if self._codes is None else self._codes.at(index),
         )
 
     def _failure(self, raised: BaseException) -> tuple[str | None, str | None]:

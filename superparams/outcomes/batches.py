@@ -32,7 +32,7 @@ from superparams.outcomes.arrow import (
     text,
 )
 from superparams.outcomes.arrow.frame_tables import table_of
-from superparams.outcomes.columns import FORMAT, LEDGER_COLUMNS
+from superparams.outcomes.columns import CODE, FORMAT, LEDGER_COLUMNS
 from superparams.outcomes.outcome import Columns, Outcome, Part, own_columns, parts
 from superparams.outcomes.result_copies import Frozen, Refused
 
@@ -49,6 +49,7 @@ META: dict[str, Any] = {
     column.name: pa.type_for_alias(column.ledger_type or column.type) for column in LEDGER_COLUMNS
 }
 _META_FIELDS = [pa.field(name, form) for name, form in META.items()]
+_CODE_FIELD = pa.field(CODE, pa.string())
 
 
 def encode(outcomes: Sequence[Outcome]) -> bytes:
@@ -184,8 +185,8 @@ def encode_batch(batch: pa.RecordBatch) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _schema(fields: Sequence[pa.Field]) -> Any:
-    return pa.schema([*_META_FIELDS, *fields])
+def _schema(own: Mapping[str, Any], fields: Sequence[pa.Field]) -> Any:
+    return pa.schema([*_META_FIELDS, *([_CODE_FIELD] if CODE in own else []), *fields])
 
 
 # ---- the fast path: every outcome has the same names, every column one plain scalar type
@@ -203,15 +204,17 @@ def _plain_batch(columns: Columns) -> pa.RecordBatch | None:
         if not all(isinstance(array, pa.Array) for array in arrays.values()):
             return None
         fields = [pa.field(name, array.type) for name, array in arrays.items()]
-        return pa.record_batch([*_meta(columns.own), *arrays.values()], schema=_schema(fields))
+        schema = _schema(columns.own, fields)
+        return pa.record_batch([*_meta(columns.own), *arrays.values()], schema=schema)
     except (OverflowError, ValueError, TypeError, NotImplementedError):
         return None  # an integer beyond 64 bits, a lone surrogate
 
 
 def _meta(own: Mapping[str, list[Any]]) -> list[pa.Array]:
-    """The arrays of `META`; an outcome is one row here, its first."""
+    """The arrays of `META`, and of codes; an outcome is one row here, its first."""
     columns = {**own, "row": [0] * len(own["index"])}
-    return [_meta_array(name, columns[name]) for name in META]
+    arrays = [_meta_array(name, columns[name]) for name in META]
+    return [*arrays, plain_array(own[CODE], _CODE_FIELD.type)] if CODE in own else arrays
 
 
 def _meta_array(name: str, values: list[Any]) -> pa.Array:
@@ -318,7 +321,7 @@ def _batch(rows: Sequence[_Row]) -> pa.RecordBatch:
         arrays.append(make_array(values, form))
         fields.append(make_field(name, arrays[-1].type, kind))
     own = own_columns([row.outcome for row in rows])
-    return pa.record_batch([*_meta(own), *arrays], schema=_schema(fields))
+    return pa.record_batch([*_meta(own), *arrays], schema=_schema(own, fields))
 
 
 # ---- frames: many rows of one setting
@@ -355,8 +358,8 @@ def _repeated(
         make_field(name, column.type, kind)
         for (name, column), kind in zip(columns.items(), kinds, strict=True)
     ]
-    fields = [*list(one.schema)[len(META) :], *made]
-    return pa.record_batch([*arrays, *columns.values()], schema=_schema(fields))
+    schema = pa.schema([*one.schema, *made])
+    return pa.record_batch([*arrays, *columns.values()], schema=schema)
 
 
 def _column_names(table: pa.Table) -> list[str]:

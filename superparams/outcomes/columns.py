@@ -16,6 +16,7 @@ from typing import Final, Literal
 from superparams.errors import StoreError
 
 __all__ = [
+    "CODE",
     "COLUMNS",
     "FIRST_FORMAT",
     "FORMAT",
@@ -39,7 +40,7 @@ class OutcomeColumn:
         meaning: What the column tells, for the documentation.
         origin: Where values come from. ``worker``: an attribute of `Outcome`, which the worker
             fills in. ``batch``: counted when outcomes become Arrow. ``run``: known from the folder
-            of the run, so that ledgers do not have the column.
+            of the run, so that ledgers do not have the column (see `CODE`).
         since: The first version of the format that has the column.
         default: The value for rows of an older format.
         ledger_type: The Arrow type in ledgers, if it is another one.
@@ -102,6 +103,9 @@ COLUMNS: Final = (
 
 LEDGER_COLUMNS: Final = tuple(column for column in COLUMNS if column.origin != "run")
 WORKER_COLUMNS: Final = tuple(column for column in COLUMNS if column.origin == "worker")
+
+# Ledgers have this column if the settings of the run have different codes.
+CODE: Final = "code"
 
 # Ledgers without a number have this format.
 FIRST_FORMAT: Final = 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
-from superparams.outcomes.columns import WORKER_COLUMNS
+from superparams.outcomes.columns import CODE, WORKER_COLUMNS
 
 Status = Literal["done", "failed", "killed", "timeout"]
 
@@ -26,6 +26,8 @@ class Outcome:
         params: Dotted names and values, as the table shows them.
         result: What ``run`` returned: a dict, None, or a frame with ``__arrow_c_stream__``.
         started: Seconds since 1970 in UTC.
+        code: The fingerprint of the code of this setting; None if all settings of the run have
+            the code of the class.
 
     `superparams.outcomes.columns` tells the meaning of all others.
     """
@@ -44,6 +46,7 @@ class Outcome:
     log_start: int | None = None
     log_end: int | None = None
     peak_memory: int | None = None
+    code: str | None = None
 
 
 class Columns(NamedTuple):
@@ -90,7 +93,10 @@ def parts(outcomes: Sequence[Outcome]) -> list[Part]:
 
 def own_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """What they have beside parameters and results, by columns."""
-    return {name: list(map(attribute, outcomes)) for name, attribute in _ATTRIBUTES.items()}
+    columns = {name: list(map(attribute, outcomes)) for name, attribute in _ATTRIBUTES.items()}
+    if outcomes and outcomes[0].code is not None:
+        columns[CODE] = [one.code for one in outcomes]
+    return columns
 
 
 def _by_columns(outcomes: list[Outcome]) -> Columns | None:

@@ -31,6 +31,7 @@ from superparams.executor.payload.script_data import notes_of_data
 from superparams.executor.process_state import ProcessState, differences
 from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.program import Program
+from superparams.executor.setting_codes import setting_codes
 from superparams.identity.code.fingerprint import Code, fingerprint
 from superparams.identity.code.main_script import in_notebook, notebook_file
 from superparams.identity.code.roots import project_root
@@ -46,6 +47,7 @@ from superparams.store.names.field_owners import FIELDS_OF, field_conditions
 from superparams.store.names.meanings import MEANINGS, NamedPoints, declared_names, names_to_json
 from superparams.store.names.renames import renamed_since
 from superparams.store.runs.folder import RunFolder, has_records
+from superparams.store.runs.recorded_codes import ALTERNATIVES, CODES
 from superparams.store.runs.results_folder import (
     FILE,
     home_of,
@@ -53,7 +55,7 @@ from superparams.store.runs.results_folder import (
     relative_file,
     results_folder,
 )
-from superparams.store.staleness.acceptances import equivalent
+from superparams.store.staleness.current_codes import CurrentCodes
 from superparams.store.table.column_order import ORDER_OF, declared_order
 from superparams.store.table.index import read_index
 
@@ -74,7 +76,7 @@ class Job:
         root: The folder of the experiment's results.
         program: What workers need.
         code: The fingerprint of the code.
-        codes: Its digest, and those of code that was accepted as equivalent.
+        codes: The codes that its settings have, and those that were accepted as equivalent.
         plan: Which settings are to run.
         process_notes: Notes on state of this process that workers do not have, or have otherwise
             than in earlier runs.
@@ -127,6 +129,15 @@ class Job:
             for name, digest in digests.items()
         }
 
+    def _codes_by_setting(self) -> dict[str, Any]:
+        """The entries of run.json for settings that have different codes; see `recorded_codes`."""
+        codes = self.program.codes
+        if codes is None:
+            return {}
+        alternatives = self.code.alternatives.items()
+        parts = {name: sorted(one.parts) for name, one in alternatives}
+        return {ALTERNATIVES: parts, CODES: codes.alternatives}
+
     def manifest(self, engine: str) -> dict[str, Any]:
         """The content of run.json."""
         shown = dict(shown_fields(self.space))
@@ -143,6 +154,7 @@ class Job:
             "num_proc": self.options.of_engine.num_proc,
             "code": self.code.digest,
             "parts": self.code.parts,
+            **self._codes_by_setting(),
             "surroundings": self.program.surroundings.shown(self.project),
             "notes": self.notes,
             FIELDS_OF: field_conditions(self.space),
@@ -195,7 +207,9 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     surroundings = ProcessState.here()
     program = Program(space, options.of_engine.num_proc, name, Keys(space), snapshot)
     program.surroundings = surroundings
-    codes = equivalent(root, code.digest)
+    program.codes = setting_codes(space, code)
+    own = () if program.codes is None else program.codes.alternatives.keys()
+    codes = list(dict.fromkeys([*CurrentCodes(root, code).codes, *own]))
     recorded = read_index(root) if has_records(root) else None
     planned = plan(
         program.keys, size_of(space), recorded, codes, resume=options.resume, only=options.only

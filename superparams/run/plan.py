@@ -270,9 +270,9 @@ def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[
     if index is None or len(index) == 0:
         return dict.fromkeys(COUNTED, 0) | {"new": len(keys)}
     place = pc.index_in(keys, value_set=index.keys)
-    status, run = index.status.take(place), index.run.take(place)
+    status, code = index.status.take(place), index.code.take(place)
     met = {name: _true(pc.equal(status, _scalar(at))) for at, name in enumerate(STATUSES)}
-    is_ours = pc.is_in(run, value_set=_ours(index, codes))
+    is_ours = pc.is_in(code, value_set=_ours(index, codes))
     done = _true(pc.and_(pc.equal(status, _scalar(0)), is_ours))
     more = {"done": done, "stale": met["done"] - done, "new": int(status.null_count)}
     return {name: (met | more)[name] for name in COUNTED}
@@ -289,7 +289,7 @@ def runs_of_done(keys: pa.Array, index: Index, codes: Sequence[str]) -> list[str
     place = pc.index_in(keys, value_set=index.keys)
     run = index.run.take(place)
     is_done = pc.equal(index.status.take(place), _scalar(0))
-    is_ours = pc.is_in(run, value_set=_ours(index, codes))
+    is_ours = pc.is_in(index.code.take(place), value_set=_ours(index, codes))
     found = run.filter(pc.and_(is_done, is_ours)).unique().to_pylist()
     return [index.runs[at] for at in sorted(found)]
 
@@ -299,9 +299,10 @@ def _true(mask: Any) -> int:
 
 
 def _ours(index: Index, codes: Sequence[str]) -> Any:
-    """The indices of the runs of these codes."""
-    runs = [at for at, code in enumerate(index.codes) if code in codes]
-    return plain_array(runs, index.run.type)
+    """The places of these codes in the index."""
+    wanted = set(codes)
+    places = [at for at, code in enumerate(index.codes) if code in wanted]
+    return plain_array(places, index.code.type)
 
 
 def _having(every: Any, only: Collection[str]) -> list[bool]:
@@ -329,7 +330,7 @@ def _states(every: Any, index: Index | None, codes: Sequence[str]) -> list[int]:
         return [NEW] * len(every)
     place = pc.index_in(every, value_set=index.keys)
     is_done = pc.equal(index.status, _scalar(0))
-    is_ours = pc.is_in(index.run, _ours(index, codes))
+    is_ours = pc.is_in(index.code, _ours(index, codes))
     state = pc.if_else(is_done, pc.if_else(is_ours, _scalar(DONE), _scalar(STALE)), _scalar(FAILED))
     found: list[int] = pc.fill_null(state.take(place), _scalar(NEW)).to_pylist()
     return found

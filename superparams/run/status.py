@@ -25,7 +25,7 @@ from superparams.identity.digests.digest import key_of_text
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open, size_of
 from superparams.store.runs.folder import experiment_folder, has_records
-from superparams.store.staleness.acceptances import equivalent
+from superparams.store.staleness.current_codes import CurrentCodes
 
 # pyarrow is loaded only where something is recorded: `experiment list` is quick.
 if TYPE_CHECKING:
@@ -125,16 +125,21 @@ class ExperimentStatus:
         return has_records(self.root)
 
     @cached_property
+    def current(self) -> CurrentCodes:
+        """The code as it is, and the recorded codes that are current."""
+        return CurrentCodes(self.root, fingerprint(self.cls))
+
+    @property
     def codes(self) -> list[str]:
-        """The fingerprint of the code as it is, then those of code accepted as equivalent."""
-        return equivalent(self.root, fingerprint(self.cls).digest)
+        """The fingerprints of the code as it is, then those of code accepted as equivalent."""
+        return self.current.codes
 
     @cached_property
     def results(self) -> Results:
         """What is recorded; raises StoreError if nothing is."""
         from superparams.store.results import Results
 
-        return Results.load(self.root, codes=self.codes, code=fingerprint(self.cls), of=self.cls)
+        return Results.load(self.root, codes=self.codes, code=self.current.code, of=self.cls)
 
     @cached_property
     def _index(self) -> Index | None:

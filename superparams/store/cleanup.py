@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import plain_array, plain_scalar
-from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_failures
+from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_excluded
 from superparams.store.runs.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
 from superparams.store.runs.run_records import unseen
 from superparams.store.table.arrow_arrays import keys_of
@@ -89,9 +89,9 @@ class Cleaning:
                 return
         runs = [run.path for run in self.runs]
         with _moved_away(self.root, [*runs, *self.settings, *self.left_over]):
-            if self.exclusions.failures:
+            if self.exclusions.failures or self.exclusions.codes:
                 for run in _run_folders(self.root):
-                    remove_failures(run)
+                    remove_excluded(run, self.exclusions)
             if self.exclusions:
                 compact(self.root, exclusions=self.exclusions)
 
@@ -129,7 +129,7 @@ def plan_cleaning(
     with contextlib.suppress(NotWritten):  # a plan is possible all the same
         compact(root)
     before = read_index(root)
-    exclusions = Exclusions(_runs_of_other_code(before, codes) if stale else frozenset(), failed)
+    exclusions = _exclusions(before, codes if stale else None, failed)
     after = read_index(root, exclusions=exclusions) if exclusions else before
     excluded = _excluded(before, exclusions)
     kept: list[str] = []
@@ -150,16 +150,27 @@ def plan_cleaning(
     )
 
 
-def _runs_of_other_code(index: Index, codes: Sequence[str]) -> frozenset[str]:
-    """The runs by other code, without those whose code is not known."""
+def _exclusions(index: Index, codes: Sequence[str] | None, failures: bool) -> Exclusions:
+    """What is taken out: failures, and all that was not made by `codes`, if these are given.
+
+    Outcomes of code that is not known stay.
+    """
+    if codes is None:
+        return Exclusions(failures=failures)
+    others = frozenset(x for x in index.codes if x is not None and x not in codes)
+    if index.has_row_codes:
+        return Exclusions(failures=failures, codes=others)
     pairs = zip(index.runs, index.codes, strict=True)
-    return frozenset(name for name, code in pairs if code is not None and code not in codes)
+    return Exclusions(frozenset(name for name, code in pairs if code in others), failures)
 
 
 def _excluded(index: Index, exclusions: Exclusions) -> pa.Array:
     """A mask of the settings whose newest outcome is taken out."""
     places = [at for at, name in enumerate(index.runs) if name in exclusions.runs]
     mask = pc.is_in(index.run, value_set=plain_array(places, pa.int64()))
+    if exclusions.codes:
+        codes = [at for at, code in enumerate(index.codes) if code in exclusions.codes]
+        mask = pc.or_(mask, pc.is_in(index.code, value_set=plain_array(codes, index.code.type)))
     if exclusions.failures:
         mask = pc.or_(mask, pc.not_equal(index.status, plain_scalar(0, pa.int8())))
     return mask

@@ -203,9 +203,10 @@ def test_69_old_and_new_rows_stand_in_one_table(here: Path, newer: Path, num_pro
 
 def test_69_failures_are_removed_from_an_old_ledger(here: Path, newer: Path) -> None:
     run(None, "fit.py", "Failing", "1")
-    clean = "from superparams.store.ledger.exclusions import remove_failures as forget\n"
+    clean = "from superparams.store.ledger.exclusions import Exclusions, remove_excluded\n"
     clean += "from superparams.store.runs.folder import run_folders\nimport sys, pathlib\n"
-    clean += "for one in run_folders(pathlib.Path(sys.argv[1])): forget(one)"
+    clean += "failures = Exclusions(failures=True)\n"
+    clean += "for one in run_folders(pathlib.Path(sys.argv[1])): remove_excluded(one, failures)"
     run(newer, "-c", clean, str(root_of("Failing")))
     (root_of("Failing") / "results.parquet").unlink()
     (rows,) = read(newer, "Failing")

@@ -11,6 +11,7 @@ import pytest
 from superparams.errors import StoreError
 from superparams.outcomes.batches import META, decode, encode
 from superparams.outcomes.columns import (
+    CODE,
     COLUMNS,
     FORMAT,
     LEDGER_COLUMNS,
@@ -24,7 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_an_outcome_has_an_attribute_for_each_column_that_a_worker_fills() -> None:
-    fields = {field.name for field in dataclasses.fields(Outcome)} - {"params", "result"}
+    fields = {field.name for field in dataclasses.fields(Outcome)} - {"params", "result", CODE}
     assert fields == {column.name for column in WORKER_COLUMNS}
     assert set(own_columns([])) == fields
 

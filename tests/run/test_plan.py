@@ -40,6 +40,7 @@ def index_of(**known: tuple[str, str]) -> Index:
         pa.array([codes.index(code) for _, code in known.values()], pa.int64()),
         [f"run-{code}" for code in codes],
         list(codes),
+        pa.array([codes.index(code) for _, code in known.values()], pa.int64()),
     )
 
 
@@ -208,7 +209,14 @@ def test_many_that_are_done() -> None:
     space = Toy(a=search(range(size)))
     every = [key.to_bytes(16, "big") for key in keys_of(space)]
     count = pa.array([0] * size, pa.int8())
-    index = Index(pa.array(every, pa.binary(16)), count, count.cast(pa.int64()), ["r"], ["now"])
+    index = Index(
+        pa.array(every, pa.binary(16)),
+        count,
+        count.cast(pa.int64()),
+        ["r"],
+        ["now"],
+        count.cast(pa.int64()),
+    )
     found = plan(Keys(space), size, index, ["now"])
     assert (found.n_todo, found.done) == (0, size)
 

@@ -14,7 +14,7 @@ import pytest
 
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_failures
+from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_excluded
 from superparams.store.ledger.reader import ledger_files, read, read_file
 from superparams.store.ledger.writer import Ledger
 from superparams.store.runs.folder import RunFolder
@@ -131,7 +131,7 @@ def test_what_is_not_done_goes_and_the_rest_keeps_its_place(tmp_path: Path) -> N
         [done(5), failed(6), done(7)],
     )
     before = sequences(folder)
-    remove_failures(folder)
+    remove_excluded(folder, Exclusions(failures=True))
     assert recorded_rows(folder) == [(n, "done") for n in (0, 4, 5, 7)]
     after = sequences(folder)
     assert after == {number: before[number] for number in after}
@@ -141,13 +141,13 @@ def test_what_is_not_done_goes_and_the_rest_keeps_its_place(tmp_path: Path) -> N
 def test_files_without_failures_are_not_touched(tmp_path: Path) -> None:
     folder = batched(tmp_path, [done(0, {"x": 1})], [done(1, {"y": "a"})])
     before = {path: (path.stat().st_ino, path.read_bytes()) for path in ledger_files(folder.ledger)}
-    remove_failures(folder)
+    remove_excluded(folder, Exclusions(failures=True))
     assert {p: (p.stat().st_ino, p.read_bytes()) for p in ledger_files(folder.ledger)} == before
 
 
 def test_any_reader_of_arrow_reads_what_is_left(tmp_path: Path) -> None:
     folder = batched(tmp_path, [failed(0), failed(1), done(2)], [failed(3)])
-    remove_failures(folder)
+    remove_excluded(folder, Exclusions(failures=True))
     for path in ledger_files(folder.ledger):
         with pa.ipc.open_stream(path) as stream:
             assert set(stream.read_all()["status"].to_pylist()) <= {"done"}
@@ -161,7 +161,7 @@ def test_a_damaged_part_is_left_out_as_it_is_anyway(tmp_path: Path) -> None:
     data[place + 40] ^= 1
     path.write_bytes(data)
     with pytest.warns(UserWarning, match="left out"):
-        remove_failures(folder)
+        remove_excluded(folder, Exclusions(failures=True))
     assert recorded_rows(folder) == []
 
 
@@ -170,10 +170,10 @@ import resource, sys
 from superparams.errors import StoreError
 from pathlib import Path
 from superparams.store.runs.folder import RunFolder
-from superparams.store.ledger.exclusions import remove_failures
+from superparams.store.ledger.exclusions import Exclusions, remove_excluded
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
-    remove_failures(RunFolder(Path(sys.argv[1])))
+    remove_excluded(RunFolder(Path(sys.argv[1])), Exclusions(failures=True))
 except StoreError as error:
     print(error)
 """
@@ -197,7 +197,7 @@ def test_the_table_follows(tmp_path: Path) -> None:
     second = run(tmp_path, [failed(0), failed(1), done(2, {"x": 2})])
     assert len(read_index(tmp_path)) == 3
     for folder in (first, second):
-        remove_failures(folder)
+        remove_excluded(folder, Exclusions(failures=True))
     index = read_index(tmp_path)
     assert keys_of(index, "done") == {key(0), key(2)}
     assert keys_of(index, *STATUSES[1:]) == set()

@@ -13,7 +13,6 @@ from superparams.cli import common_options, json_document
 from superparams.cli.session import Session
 from superparams.cli.terminal import confirmed, diff_line, styled
 from superparams.errors import CommandError, safe_text
-from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.run.status import ExperimentStatus
@@ -112,7 +111,7 @@ def _of_accepted(one: Accepted) -> Decision:
 
 def _of_change(one: CodeChange, code: str) -> Decision:
     parts = one.parts or ()
-    lines = [f"{counted(one.settings, 'setting')} by code {safe_text.line(code[:CODE])}:"]
+    lines = [f"{safe_text.line(one.what)} by code {safe_text.line(code[:CODE])}:"]
     lines += [f"  {safe_text.line(part)}" for part in parts]
     if not parts:
         lines.append("  that code was not kept")

@@ -136,7 +136,7 @@ def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
     from superparams.cli.package_versions import other_packages
 
     yield "run", f"{run.name}, {run.state}"
-    yield "code", f"{str(run.code)[:8]}, {_code(found, run)}"
+    yield "code", f"{str(found.row['code'])[:8]}, {_code(found)}"
     changes = ", with changes that were not committed" if run.is_dirty else ""
     branch = f" on {run.git.get('branch')}" if run.git.get("branch") else ""
     yield "commit", f"{run.commit}{branch}{changes}" if run.commit else ""
@@ -151,12 +151,13 @@ def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
         yield "package", f"{name} {then} then, {now or 'none'} now"
 
 
-def _code(found: Setting, run: Run) -> str:
-    if run.code == found.status.codes[0]:
+def _code(found: Setting) -> str:
+    code = found.row["code"]
+    if code in found.status.current.own:
         return "as it is now"
-    if run.code in found.status.codes:
+    if code in found.status.codes:
         return "accepted for the code as it is now"
-    change = next((one for one in found.results.changes() if one.code == run.code), None)
+    change = next((one for one in found.results.changes() if one.code == code), None)
     parts = ", ".join(map(str, (change.parts if change else None) or ()))
     return f"other than now: {parts}" if parts else "other than now"
 
@@ -186,7 +187,7 @@ def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
         "outcome": {name: x for name, x in records[0].items() if name not in names},
         "rows": [{name: row[name] for name in found.results.results} for row in records],
         "log": None if log is None else log.tail(LOG_LINES)[0],
-        "is_stale": run.code not in found.status.codes,
+        "is_stale": found.row["code"] not in found.status.codes,
         "run": {
             **json_document.run_account(run),
             "branch": run.git.get("branch"),

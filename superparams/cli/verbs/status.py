@@ -114,8 +114,7 @@ def _changes(found: ExperimentStatus) -> Changes | None:
 
 
 def _of_change(change: CodeChange) -> Iterator[str]:
-    what = counted(change.settings, "setting")
-    yield f"  changed  since {what} ran, by code {str(change.code)[:8]}:"
+    yield f"  changed  since {safe_text.line(change.what)} ran, by code {str(change.code)[:8]}:"
     for part in change.parts or ("that code was not kept",):
         yield f"           {safe_text.line(part)}"
 

@@ -25,6 +25,8 @@ class ClassParts:
         uses_of_declarations: What its declarations of fields take from outside.
         inner: The classes in its body.
         not_in_form: The statements of the body that are not in `form`.
+        declarations: The declarations of fields.
+        used_body: The statements of the body that `uses` is of.
     """
 
     form: bytes
@@ -33,6 +35,8 @@ class ClassParts:
     uses_of_declarations: Uses
     inner: list[ast.ClassDef]
     not_in_form: list[ast.stmt]
+    declarations: list[ast.stmt]
+    used_body: list[ast.stmt]
 
 
 def class_parts(node: ast.ClassDef, fields: frozenset[str], is_params: bool) -> ClassParts:
@@ -50,13 +54,16 @@ def class_parts(node: ast.ClassDef, fields: frozenset[str], is_params: bool) -> 
     inner = [item for item in counted if isinstance(item, ast.ClassDef)]
     methods = [item for item in counted if isinstance(item, FUNCTIONS)]
     body = [item for item in counted if item not in inner and item not in methods]
+    used_body = [item for item in counted if item not in inner]
     return ClassParts(
         normal([_with_body(node, body)]),
         [(method, normal([method])) for method in methods],
-        uses([_with_body(node, [item for item in counted if item not in inner])]),
+        uses([_with_body(node, used_body)]),
         uses(declarations, in_class=True),
         inner,
         [*declarations, *uncounted, *inner, *methods],
+        declarations,
+        used_body,
     )
 
 

@@ -43,7 +43,7 @@ between versions of Python; `Code.notes` says so.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -55,6 +55,7 @@ from superparams.identity.code.file_edits import Edits, find_edits, take_new_tex
 from superparams.identity.code.project import Project
 from superparams.identity.code.reach import Reach
 from superparams.identity.code.roots import project_root
+from superparams.identity.code.setting_reach import Alternative, alternatives_of
 from superparams.identity.module_names import is_fileless, module_file, module_name
 from superparams.identity.source_texts import file_stamp, keep_texts, loaded_files, loaded_text
 
@@ -81,6 +82,8 @@ class Code:
         libraries: The folder from which each file outside of the project is imported.
         imports: The packages that the files import, anywhere in them.
         changing: The files that change what is reached when they are imported, such as plugins.
+        alternatives: What settings run only if they hold an instance of a class, by
+            ``module.Class``. See `parts_of`.
     """
 
     digest: str
@@ -95,6 +98,32 @@ class Code:
     libraries: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
     imports: frozenset[str] = frozenset()
     changing: tuple[Path, ...] = ()
+    alternatives: Mapping[str, Alternative] = field(default_factory=dict[str, Alternative])
+
+    def parts_of(self, held: Iterable[str] | None) -> dict[str, str]:
+        """The parts that count for settings which hold instances of some alternatives.
+
+        Args:
+            held: Names of alternatives; None for all of them.
+        """
+        if held is None:
+            return self.parts
+        names = set(held)
+        own = {
+            n for name in names & self.alternatives.keys() for n in self.alternatives[name].parts
+        }
+        others = {n for one in self.alternatives.values() for n in one.parts} - own
+        return {name: part for name, part in self.parts.items() if name not in others}
+
+    def digest_of(self, held: Iterable[str] | None) -> str:
+        """The fingerprint of the code of such settings; see `parts_of`."""
+        return digest_of_parts(self.parts_of(held))
+
+
+def digest_of_parts(parts: Mapping[str, str]) -> str:
+    """The fingerprint of code that has these parts."""
+    items = (item.encode("utf-8", "surrogatepass") for pair in parts.items() for item in pair)
+    return _hex(*items)
 
 
 # The fingerprint of a class, with a stamp for each file and folder that it depends on.
@@ -131,7 +160,9 @@ def fingerprint(
     if take_new_texts(reach, classes):
         reach, without_file = _reached(classes, root)
     edits = find_edits(reach, classes, lambda: _reached(classes, root, as_on_disk=True)[0])
-    code = _code(reach, without_file.notes, _forms_of_classes(classes, reach.project), edits)
+    alternatives = {} if without_file.is_used else alternatives_of(reach, _roots(classes, reach))
+    forms = _forms_of_classes(classes, reach.project)
+    code = _code(reach, without_file.notes, forms, edits, alternatives)
     if not (without_file.is_used or edits.notes):
         # A folder counts too: a new file in it can change the meaning of an import.
         folders = (path.parent for path in reach.files)
@@ -161,6 +192,15 @@ def _reached(
     return reach, without_file
 
 
+def _roots(classes: Iterable[type[Any]], reach: Reach) -> Iterator[tuple[Path, str]]:
+    """The file and the name of each class, and of each of its bases that is the user's own."""
+    parents = [parent for cls in classes for parent in cls.__mro__ if parent is not object]
+    for cls in dict.fromkeys(parents):
+        file = module_file(cls.__module__)
+        if cls.__module__ != "builtins" and file is not None and reach.project.owns(file):
+            yield file, cls.__qualname__
+
+
 def _stamps(paths: Iterable[Path]) -> _Stamps:
     stamps: _Stamps = {}
     for path in paths:
@@ -186,6 +226,7 @@ def _code(
     notes: Iterable[str] = (),
     forms_of_classes: Mapping[str, list[bytes]] | None = None,
     edits: Edits | None = None,
+    alternatives: Mapping[str, Alternative] | None = None,
 ) -> Code:
     edits = edits or Edits()
     forms = {name: part.forms for name, part in sorted(reach.parts.items())}
@@ -194,12 +235,11 @@ def _code(
         forms[name] = [*forms[name], edits.unknown[name]]
     forms |= forms_of_classes or {}
     parts = {name: _hex(*form) for name, form in forms.items()}
-    items = (item.encode("utf-8", "surrogatepass") for pair in parts.items() for item in pair)
     files = sorted(reach.files)
     libraries = {path: reach.project.library(path) for path in files}
     imports = (wanted for source in reach.files.values() for wanted in source.visits)
     return Code(
-        digest=_hex(*items),
+        digest=digest_of_parts(parts),
         parts=parts,
         source=source,
         files=files,
@@ -211,6 +251,7 @@ def _code(
         libraries={path: folder for path, folder in libraries.items() if folder is not None},
         imports=frozenset(x.module.partition(".")[0] for x in imports if not x.level),
         changing=tuple(reach.changing),
+        alternatives=alternatives or {},
     )
 
 

@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.errors import StoreError
-from superparams.outcomes.arrow import plain_scalar
+from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.outcomes.batches import encode_batch
+from superparams.outcomes.columns import CODE
 from superparams.store.ledger.reader import END, Entry, ledger_files, read_file, streams_of
 from superparams.store.ledger.writer import stamp
 from superparams.store.runs.folder import RunFolder, part_of, replace_durably
 
-__all__ = ["NO_EXCLUSIONS", "Exclusions", "remove_failures"]
+__all__ = ["NO_EXCLUSIONS", "Exclusions", "remove_excluded"]
 
 
 @dataclass(frozen=True)
@@ -32,31 +33,46 @@ class Exclusions:
     Attributes:
         runs: Names of runs, whose outcomes are all excluded.
         failures: Whether outcomes that are not done are excluded.
+        codes: Fingerprints of code, whose outcomes are excluded.
     """
 
     runs: frozenset[str] = frozenset()
     failures: bool = False
+    codes: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.runs) or self.failures
+        return bool(self.runs or self.codes) or self.failures
+
+    def kept_in(self, batch: pa.RecordBatch) -> pa.Array:
+        """Which outcomes of a ledger stay when the others are taken out of it."""
+        kept = pa.repeat(plain_scalar(True, pa.bool_()), batch.num_rows)
+        if self.failures:
+            kept = pc.equal(batch.column("status"), plain_scalar("done", pa.string()))
+        if self.codes and CODE in batch.schema.names:
+            codes = plain_array(sorted(self.codes), pa.string())
+            kept = pc.and_(kept, pc.invert(pc.is_in(batch.column(CODE), value_set=codes)))
+        return kept
 
 
 NO_EXCLUSIONS = Exclusions()
 
 
-def remove_failures(run: RunFolder) -> None:
-    """Take all outcomes that are not done out of the ledger of a run that is over.
+def remove_excluded(run: RunFolder, exclusions: Exclusions) -> None:
+    """Take outcomes out of the ledger of a run that is over.
+
+    Those of `Exclusions.runs` stay: the folders of such runs go.
 
     Raises:
         StoreError: When a file cannot be written; it then is as it was.
     """
     for path in ledger_files(run.ledger):
-        if all(pc.all(_is_done(entry.batch)).as_py() for entry in read_file(path)):
+        masks = (exclusions.kept_in(entry.batch) for entry in read_file(path))
+        if all(mask.true_count == len(mask) for mask in masks):
             continue
         unfinished = part_of(path)
         try:
             with open(path, "rb") as old, open(unfinished, "wb") as new:
-                _rewrite(path, old, new)
+                _rewrite(path, old, new, exclusions)
                 new.flush()
                 os.fsync(new.fileno())
             replace_durably(unfinished, path)
@@ -66,19 +82,18 @@ def remove_failures(run: RunFolder) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _rewrite(path: Path, old: BinaryIO, new: BinaryIO) -> None:
+def _rewrite(path: Path, old: BinaryIO, new: BinaryIO, exclusions: Exclusions) -> None:
     has_schema = False
     for entry in read_file(path):
         if not has_schema:
             new.write(old.read(entry.offset))
             has_schema = True
-        new.write(_done_message(entry, old))
+        new.write(_kept_message(entry, old, exclusions.kept_in(entry.batch)))
     new.write(END)
 
 
-def _done_message(entry: Entry, old: BinaryIO) -> bytes:
-    """The message of a batch with the outcomes that are done; empty when none is."""
-    mask = _is_done(entry.batch)
+def _kept_message(entry: Entry, old: BinaryIO, mask: pa.Array) -> bytes:
+    """The message of a batch with the outcomes of a mask; empty when there are none."""
     if mask.true_count == len(mask):
         old.seek(entry.offset)
         return old.read(entry.size)
@@ -87,7 +102,3 @@ def _done_message(entry: Entry, old: BinaryIO) -> bytes:
     recorded = entry.batch.select(list(range(entry.n_recorded)))  # as the schema of the file says
     ((_, messages, _),) = streams_of(encode_batch(recorded.filter(mask)))
     return b"".join(stamp(message, entry.seq) for message in messages)
-
-
-def _is_done(batch: pa.RecordBatch) -> pa.Array:
-    return pc.equal(batch.column("status"), plain_scalar("done", pa.string()))

@@ -24,6 +24,7 @@ from superparams.errors.user_lines import warn_user
 from superparams.outcomes.arrow import metadata_of, plain_scalar
 from superparams.outcomes.batches import FORMAT_KEY, META
 from superparams.outcomes.columns import (
+    CODE,
     FIRST_FORMAT,
     FORMAT,
     LEDGER_COLUMNS,
@@ -312,6 +313,8 @@ def _missing(schema: pa.Schema) -> list[OutcomeColumn]:
             raise DamageError(f"the schema has no column {column.name!r}")
         if not places:
             missing.append(column)
+    if any(schema.field(at).type != pa.string() for at in schema.get_all_field_indices(CODE)):
+        raise DamageError(f"the schema has another column {CODE!r} than ours")
     return missing
 
 

@@ -19,7 +19,15 @@ from superparams.store.json_values import json_list, json_object
 from superparams.store.plain_files import read_plain
 from superparams.store.runs.folder import utc_now
 
-__all__ = ["Accepted", "accept", "accepted_for", "decisions", "equivalent", "withdraw"]
+__all__ = [
+    "Accepted",
+    "accept",
+    "accepted_among",
+    "accepted_for",
+    "decisions",
+    "equivalent",
+    "withdraw",
+]
 
 _FILE = "accepted.jsonl"
 
@@ -86,8 +94,12 @@ def decisions(root: Path) -> list[Accepted]:
 
 def accepted_for(root: Path, code: str) -> list[Accepted]:
     """The decisions that make other code valid for this one, directly or through others."""
-    every = decisions(root)
-    codes, accepted = [code], list[Accepted]()
+    return accepted_among(decisions(root), [code])
+
+
+def accepted_among(every: Sequence[Accepted], codes: Sequence[str]) -> list[Accepted]:
+    """Those of some decisions that make other code valid for one of these codes."""
+    codes, accepted = list(codes), list[Accepted]()
     for new in codes:
         for decision in every:
             if decision.new == new and decision not in accepted:

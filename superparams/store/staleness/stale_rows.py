@@ -15,6 +15,7 @@ from superparams.identity.code.code_diff import Change, changes_between
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.runs.folder import run_folders
+from superparams.store.runs.recorded_codes import held_by_code, parts_of_others
 from superparams.store.runs.run_records import Run
 from superparams.store.staleness.acceptances import (
     Accepted,
@@ -24,6 +25,7 @@ from superparams.store.staleness.acceptances import (
     equivalent,
     withdraw,
 )
+from superparams.store.staleness.current_codes import CurrentCodes
 
 __all__ = ["Changes", "CodeChange", "CurrentCode", "stale_name"]
 
@@ -35,6 +37,8 @@ class CodeChange:
     Attributes:
         code: Its fingerprint; None where that is not known.
         settings: The number of settings that it made.
+        alternatives: The alternatives that these settings hold; empty if all settings of a run
+            have one code.
         runs: The names of its runs, oldest first.
         parts: The functions, classes and constants that differ; None where they were not kept.
     """
@@ -43,6 +47,13 @@ class CodeChange:
     settings: int
     runs: tuple[str, ...]
     parts: tuple[Change, ...] | None
+    alternatives: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """The settings in words: ``4 settings with Svm``."""
+        names = ", ".join(name.rpartition(".")[2] for name in self.alternatives)
+        return f"{counted(self.settings, 'setting')}{names and f' with {names}'}"
 
     @property
     def diff(self) -> str:
@@ -54,8 +65,7 @@ class CodeChange:
 
     def _lines(self) -> Iterator[str]:
         more = f" and {len(self.runs) - 1:,} more" if len(self.runs) > 1 else ""
-        settings = counted(self.settings, "setting")
-        yield f"{settings} by the code {self.code or 'of which nothing is kept'}"
+        yield f"{self.what} by the code {self.code or 'of which nothing is kept'}"
         yield f"in run {self.runs[-1]}{more}:" if self.runs else "in no run that is kept:"
         for part in self.parts or ():
             yield f"  {part}{'' if part.diff else ' (its text is the same, or was not kept)'}"
@@ -103,7 +113,7 @@ class CurrentCode:
     def of(cls, root: Path, codes: Sequence[str], code: Code | None) -> CurrentCode:
         """With `codes` from the decisions that are recorded in `root`, if there are none."""
         if code is not None and not codes:
-            codes = equivalent(root, code.digest)
+            codes = CurrentCodes(root, code).codes
         return cls(root, tuple(codes), code)
 
     def is_stale(self, codes: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -123,6 +133,8 @@ class CurrentCode:
     @property
     def accepted(self) -> list[Accepted]:
         """The decisions for this code; all of them when it is not known."""
+        if self.code is not None:
+            return CurrentCodes(self.root, self.code).accepted
         return accepted_for(self.root, self.codes[0]) if self.codes else decisions(self.root)
 
     def changes(self, stale: pa.Table) -> Changes:
@@ -148,11 +160,14 @@ class CurrentCode:
         newest = [run for run in reversed(runs) if run.parts]
         # A run that was killed early has not kept the text yet.
         run = next((run for run in newest if run.texts), newest[0] if newest else None)
-        parts = None
-        if run is not None and code is not None and self.code is not None:
-            now = self.code
-            parts = tuple(changes_between(run.parts, now.parts, run.texts, now.source))
-        return CodeChange(code, settings, tuple(run.name for run in runs), parts)
+        names = tuple(run.name for run in runs)
+        if run is None or code is None or self.code is None:
+            return CodeChange(code, settings, names, None)
+        held, others = held_by_code(run.manifest).get(code), parts_of_others(run.manifest, code)
+        then = {name: part for name, part in run.parts.items() if name not in others}
+        now = self.code.parts_of(held)
+        parts = tuple(changes_between(then, now, run.texts, self.code.source))
+        return CodeChange(code, settings, names, parts, held or ())
 
     def accept(self, stale: pa.Table, beginnings: Sequence[str], why: str) -> CurrentCode:
         """Record that codes of stale rows are valid for this one.
@@ -172,18 +187,25 @@ class CurrentCode:
         if self.code is not None:
             parts = {change.code: change.parts or () for change in self.changes(stale)}
         codes: list[str | None] = stale.column("code").unique().to_pylist()
+        current = None if self.code is None else CurrentCodes(self.root, self.code)
         for old in _chosen(beginnings, [x for x in codes if x], "made a stale row", why):
-            accept(self.root, old, digest, why=why, what=list(map(str, parts.get(old, ()))))
-        return CurrentCode(self.root, tuple(equivalent(self.root, digest)), self.code)
+            new = digest if current is None else current.now(old)
+            accept(self.root, old, new, why=why, what=list(map(str, parts.get(old, ()))))
+        return self._after_decisions()
 
     def withdraw(self, beginnings: Sequence[str], why: str) -> CurrentCode:
         """Record that accepted codes are not valid for this one; see `accept`."""
-        digest, accepted = self.digest, self.accepted
+        _ = self.digest  # raises where it is not known
+        accepted = self.accepted
         codes = _chosen(beginnings, [decision.old for decision in accepted], "is accepted", why)
         for decision in accepted:
             if decision.old in codes:
                 withdraw(self.root, decision.old, decision.new, why=why)
-        return CurrentCode(self.root, tuple(equivalent(self.root, digest)), self.code)
+        return self._after_decisions()
+
+    def _after_decisions(self) -> CurrentCode:
+        codes = () if self.code is not None else tuple(equivalent(self.root, self.digest))
+        return CurrentCode.of(self.root, codes, self.code)
 
     @property
     def digest(self) -> str:

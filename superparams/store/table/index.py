@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from superparams.store.ledger.reader import ledger_size, read
 from superparams.store.runs.folder import TABLE, run_folders
 from superparams.store.table.arrow_arrays import first_places, joined
 from superparams.store.table.newest_outcomes import RUN_BITS, open_survey
+from superparams.store.table.row_codes import code_places
 from superparams.store.table.table_file import open_table
 
 __all__ = ["Index", "mean_seconds", "read_index"]
@@ -29,7 +30,9 @@ class Index:
     status: pa.Array  # place in STATUSES
     run: pa.Array  # place in `runs`
     runs: list[str]  # oldest first
-    codes: list[str | None]  # the fingerprint of the code of each run
+    codes: Sequence[str | None]  # fingerprints of code
+    code: pa.Array  # place in `codes`
+    has_row_codes: bool = False  # settings of one run have different codes; else `code` is `run`
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -48,11 +51,15 @@ def read_index(root: Path, *, exclusions: Exclusions = NO_EXCLUSIONS) -> Index:
         status = joined(survey.status, pa.int8()).filter(newest)
         ages = joined(survey.ages, pa.int64()).filter(newest)
         run = pc.shift_right(ages, plain_scalar(RUN_BITS, pa.int64()))
+        names = survey.run_names()
+        code, codes = run, [survey.codes.get(name) for name in names]
+        if survey.has_setting_codes:
+            every, codes = code_places(survey.row_codes)
+            code = every.filter(newest)
         if survey.has_frames:  # all rows of a setting that returned a frame say the same
             firsts = first_places(keys)
-            keys, status, run = (array.take(firsts) for array in (keys, status, run))
-        names = survey.run_names()
-        return Index(keys, status, run, names, [survey.codes.get(name) for name in names])
+            keys, status, run, code = (x.take(firsts) for x in (keys, status, run, code))
+        return Index(keys, status, run, names, codes, code, survey.has_setting_codes)
 
 
 def mean_seconds(root: Path) -> float | None:

@@ -48,11 +48,13 @@ from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.column_order import ORDER_OF, checked_order, joined_orders
 from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.newest_outcomes import Piece, Survey, in_groups, open_survey
+from superparams.store.table.row_codes import code_places, codes_of_ledger
 from superparams.store.table.schema import Column, columns_of, is_repetitive, recast, source_of
 from superparams.store.table.table_file import (
     EMPTY_SEAL,
     GROUP_ROWS,
     HEAD,
+    HELD,
     OUTCOME,
     open_table,
     outcome_column,
@@ -196,6 +198,7 @@ class _Plan:
     fields: list[dict[str, Any]]
     order: list[str]
     renamings: Renamings
+    held: dict[str, tuple[str, ...]]
 
     @property
     def schema(self) -> pa.Schema:
@@ -210,6 +213,7 @@ class _Plan:
             ORDER_OF: self.order,
             MEANINGS: names_to_head(self.renamings.names()),
             NAMED: self.renamings.named,
+            **({HELD: self.held} if self.held else {}),
         }
         outcome = [pa.field(name, form) for name, form in OUTCOME.items()]
         fields = [*(column.field for column in self.columns), *outcome]
@@ -222,6 +226,8 @@ class _Plan:
 
 def _planned(survey: Survey, names: Sequence[NamedPoints] | None = None) -> _Plan:
     newest = survey.newest()
+    codes = code_places(survey.row_codes)[1] if survey.has_setting_codes else []
+    held = {code: x for code, x in survey.held.items() if code in codes}
     survey.release_arrays()
     pieces = [x for x in survey.pieces if newest.slice(x.start, x.rows).true_count]
     notes = list(survey.table.notes) if survey.table else []
@@ -235,7 +241,7 @@ def _planned(survey: Survey, names: Sequence[NamedPoints] | None = None) -> _Pla
     runs = [run for run in survey.runs if run.name in read]
     renamings = Renamings.between(survey.table, runs, survey.new_table_runs(), names)
     fields = _fields(survey, new_runs, renamings)
-    return _Plan(survey, newest, pieces, columns, notes, fields, order, renamings)
+    return _Plan(survey, newest, pieces, columns, notes, fields, order, renamings, held)
 
 
 def _fields(
@@ -378,9 +384,10 @@ def _unspilled(rows: Sequence[text_columns.SpilledRow], column: Column, plan: _P
 def _outcome(table: pa.Table, run: str | None, plan: _Plan, name: str) -> pa.Array:
     """A column of OUTCOME, as the ledger or the older table (whose run is None) has it."""
     form = OUTCOME[name]
-    if run is not None and name in ("run", "code"):
-        value = run if name == "run" else plan.survey.codes.get(run)
-        return pa.repeat(plain_scalar(value, form), table.num_rows)
+    if run is not None and name == "run":
+        return pa.repeat(plain_scalar(run, form), table.num_rows)
+    if run is not None and name == "code":
+        return codes_of_ledger(table, plan.survey.codes.get(run))
     column = flat(outcome_column(table, name))
     if run is not None and name == "started":
         micros = pc.round(pc.multiply(column, plain_scalar(1e6, pa.float64())))

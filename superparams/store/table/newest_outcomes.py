@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from superparams.errors.user_lines import warn_user
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.store.json_values import json_text
 from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions
 from superparams.store.ledger.reader import (
     Entry,
@@ -32,9 +33,17 @@ from superparams.store.ledger.reader import (
 )
 from superparams.store.plain_files import is_passing
 from superparams.store.runs.folder import TABLE, RunFolder, run_folders
+from superparams.store.runs.recorded_codes import CODES, held_by_code
 from superparams.store.table import text_columns
-from superparams.store.table.arrow_arrays import are_distinct, first_places, joined, key_bytes
+from superparams.store.table.arrow_arrays import (
+    are_distinct,
+    first_places,
+    flat,
+    joined,
+    key_bytes,
+)
 from superparams.store.table.lost_rows import LostRows, attempts_of
+from superparams.store.table.row_codes import codes_of_ledger
 from superparams.store.table.table_file import (
     GROUP_ROWS,
     NotReadable,
@@ -75,6 +84,8 @@ class Survey:
     runs: list[RunFolder]  # oldest first
     sizes: dict[str, int]  # bytes of each run's ledger when the survey began
     codes: dict[str, str | None]  # fingerprint of the code of each run
+    # The alternatives that the settings of each code hold; empty if each run has one code.
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     pieces: list[Piece] = field(default_factory=list[Piece])
     schemas: dict[Path, pa.Schema] = field(default_factory=dict[Path, pa.Schema])
     spilled: dict[str, dict[ColumnType, None]] = field(
@@ -84,12 +95,20 @@ class Survey:
     ages: list[pa.Array] = field(default_factory=list[pa.Array])  # int64, the newest highest
     status: list[pa.Array] = field(default_factory=list[pa.Array])  # int8, place in STATUSES
     attempts: list[pa.Array] = field(default_factory=list[pa.Array])  # int32
+    row_codes: list[pa.Array] = field(
+        default_factory=list[pa.Array]
+    )  # texts; none where runs have one code
     rows: int = 0
     exclusions: Exclusions = NO_EXCLUSIONS  # their rows have the age -1
     is_damaged: bool = False  # the table that there was
     not_readable: OSError | None = None  # why the table cannot be read; it may be whole
     has_frames: bool = False  # a setting with many rows
     lost: LostRows = field(default_factory=LostRows)
+
+    @property
+    def has_setting_codes(self) -> bool:
+        """Whether settings of one run have different codes, so that rows' codes are surveyed."""
+        return bool(self.held)
 
     @property
     def table_runs(self) -> dict[str, int]:
@@ -128,12 +147,17 @@ class Survey:
         ages: pa.Array,
         status: pa.Array,
         attempts: pa.Array,
+        codes: pa.Array | None = None,
     ) -> None:
-        """Add the rows of pieces of one file."""
+        """Add the rows of pieces of one file; codes: their codes, if the survey has those."""
         status = pc.cast(pc.index_in(status, plain_array(list(STATUSES), pa.string())), pa.int8())
         if self.exclusions.failures:
             is_done = pc.equal(status, plain_scalar(0, pa.int8()))
             ages = pc.if_else(is_done, ages, plain_scalar(-1, pa.int64()))
+        if codes is not None:
+            self.row_codes.append(codes)
+            excluded = pc.is_in(codes, plain_array(sorted(self.exclusions.codes), pa.string()))
+            ages = pc.if_else(excluded, plain_scalar(-1, pa.int64()), ages)
         self.pieces.extend(pieces)
         self.schemas.setdefault(pieces[0].path, schema)
         self.keys.append(key_bytes(keys))
@@ -159,7 +183,7 @@ class Survey:
 
     def release_arrays(self) -> None:
         """Free the memory of keys and ages, once it is known which rows are the newest."""
-        for arrays in (self.keys, self.ages, self.status, self.attempts):
+        for arrays in (self.keys, self.ages, self.status, self.attempts, self.row_codes):
             arrays.clear()
 
     def load(self, reader: LedgerReader, piece: Piece) -> list[pa.RecordBatch]:
@@ -236,9 +260,14 @@ def _begin(root: Path, rebuild: bool, exclusions: Exclusions) -> Survey:
         failure = error
     runs = run_folders(root)
     known = table.codes if table else {}
-    codes = known | {run.name: run.code() or known.get(run.name) for run in runs}
+    manifests = {run.name: run.manifest() for run in runs}
+    own = {name: json_text(manifest.get("code")) for name, manifest in manifests.items()}
+    codes = known | {name: code or known.get(name) for name, code in own.items()}
     sizes = {run.name: ledger_size(run.ledger) for run in runs}
     survey = Survey(root, table, runs, sizes, codes, exclusions=exclusions)
+    survey.held.update(held_by_code({CODES: table.held}) if table else {})
+    for manifest in manifests.values():
+        survey.held.update(held_by_code(manifest))
     survey.not_readable = failure if isinstance(failure, NotReadable) else None
     survey.is_damaged = failure is not None and survey.not_readable is None
     return survey
@@ -275,7 +304,8 @@ def _add_table(survey: Survey) -> None:
     ages = [-1 if name in excluded else _age(place, 0) for place, name in enumerate(names)]
     age_of_run, runs = plain_array(ages, pa.int64()), plain_array(names, pa.string())
     for number in range(table.file.num_row_groups):
-        rows = table.group(number, ["key", "run", "status", "row", "attempt"])
+        own = ["code"] if survey.has_setting_codes else []
+        rows = table.group(number, ["key", "run", "status", "row", "attempt", *own])
         survey.has_frames |= bool(pc.max(rows.column("row")).as_py())
         refuse_nulls(table.path, rows)
         keys, run, status, attempts = (
@@ -285,7 +315,8 @@ def _add_table(survey: Survey) -> None:
         piece = Piece(None, table.path, number, number, survey.rows, len(keys), size)
         # Rows of a run that the head does not name are the oldest.
         age = pc.fill_null(age_of_run.take(pc.index_in(run, runs)), plain_scalar(0, pa.int64()))
-        survey.add([piece], table.schema, keys, age, status, attempts)
+        codes = flat(rows.column("code")) if own else None
+        survey.add([piece], table.schema, keys, age, status, attempts, codes)
     survey.lost.groups, survey.lost.rows = len(survey.ages), survey.rows
 
 
@@ -356,7 +387,9 @@ def _add_entries(survey: Survey, run: RunFolder, entries: list[Entry], place: in
         start += rows
     base = pa.Array.from_buffers(pa.int64(), start, [None, pa.py_buffer(bases)])
     schema = entries[0].batch.schema
-    survey.add(pieces, schema, key, pc.add(n_settings, base), status, attempts)
+    ages = pc.add(n_settings, base)
+    codes = codes_of_ledger(table, survey.codes.get(run.name)) if survey.has_setting_codes else None
+    survey.add(pieces, schema, key, ages, status, attempts, codes)
     if text_columns.SPILLED in schema.names:
         for cells in text_columns.spilled_rows(table):
             for name, cell in cells.items():

@@ -23,6 +23,7 @@ __all__ = [
     "EMPTY_SEAL",
     "GROUP_ROWS",
     "HEAD",
+    "HELD",
     "OUTCOME",
     "SOURCE",
     "NotReadable",
@@ -37,6 +38,7 @@ __all__ = [
 
 # Schema metadata of the table: JSON of the runs it holds, their codes, and notes.
 HEAD: Final = b"superparams"
+HELD: Final = "held"  # in that JSON: the alternatives that the settings of each code hold
 # Rows of a row group at most: a file that claims more is not ours, and may be a bomb.
 GROUP_ROWS: Final = 1 << 16
 # Field metadata: `param.<name>` or `result.<name>`, of which a column has the values.
@@ -72,6 +74,7 @@ class TableFile:
     order: object = None  # of the columns of parameters, see `column_order`
     meanings: object = None  # of the names of points in each run, see `meanings`
     named: object = None  # the names of points that its rows have
+    held: object = None  # the alternatives that settings of each code hold, see `recorded_codes`
 
     def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
         """One row group."""
@@ -132,7 +135,7 @@ def _table_file(path: Path, file: Any) -> TableFile:
     notes: list[str] = [note for note in head["notes"] if isinstance(note, str)]
     runs, beyond_ledger = _counts(head["runs"]), _counts(head.get("alone", {}))
     codes = {str(name): json_text(code) for name, code in head["codes"].items()}
-    others = map(head.get, ("fields", "order", "meanings", "named"))
+    others = map(head.get, ("fields", "order", "meanings", "named", HELD))
     counts = runs, codes, notes, beyond_ledger
     return TableFile(path, file, schema, rows, *counts, has_all_columns, *others)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from superparams.outcomes.arrow import kind_of, python_values, to_json
 from superparams.outcomes.batches import META
+from superparams.outcomes.columns import CODE
 
 SPILLED = "superparams.spilled"
 MORE = "result.more"
@@ -56,14 +57,15 @@ def spill(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 def _spill(batch: pa.RecordBatch) -> pa.RecordBatch:
     rows: list[list[tuple[str, dict[str, str | None]]]] = [[] for _ in range(batch.num_rows)]
     for field, column in zip(batch.schema, batch.columns, strict=True):
-        if field.name in META:
+        if field.name in META or field.name == CODE:
             continue
         kind = kind_of(field)
         for row, text in zip(rows, texts(column, kind), strict=True):
             if text is not None:
                 row.append((field.name, {"type": str(field.type), "kind": kind, "text": text}))
-    fields = [*(pa.field(name, form) for name, form in META.items()), pa.field(SPILLED, _MAP)]
-    columns = [*(batch.column(name) for name in META), pa.array(rows, _MAP)]
+    own = {**META, **({CODE: pa.string()} if CODE in batch.schema.names else {})}
+    fields = [*(pa.field(name, form) for name, form in own.items()), pa.field(SPILLED, _MAP)]
+    columns = [*(batch.column(name) for name in own), pa.array(rows, _MAP)]
     return pa.record_batch(columns, schema=pa.schema(fields))
 
 

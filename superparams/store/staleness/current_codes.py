@@ -1,0 +1,83 @@
+"""Which of the recorded codes are those of the code as it is now.
+
+A setting runs what all settings run, and what the alternatives add of which it holds instances. So
+a recorded code is current if the code of settings with the same alternatives is the same now, or if
+it was accepted for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from superparams.identity.code.fingerprint import Code
+from superparams.store.runs.folder import TABLE, run_folders
+from superparams.store.runs.recorded_codes import CODES, held_by_code
+from superparams.store.staleness.acceptances import Accepted, accepted_among, decisions
+from superparams.store.table.table_file import open_table
+
+__all__ = ["CurrentCodes", "recorded_alternatives"]
+
+
+@dataclass(frozen=True)
+class CurrentCodes:
+    """The codes of settings by the code as it is now.
+
+    Attributes:
+        root: The folder of the experiment.
+        code: The code.
+    """
+
+    root: Path
+    code: Code
+
+    @cached_property
+    def held(self) -> Mapping[str, tuple[str, ...]]:
+        """The alternatives that settings of each recorded code hold; none if all have one code."""
+        return recorded_alternatives(self.root) if self.code.alternatives else {}
+
+    @cached_property
+    def _now(self) -> Mapping[str, str]:
+        return {recorded: self.code.digest_of(names) for recorded, names in self.held.items()}
+
+    def now(self, recorded: str) -> str:
+        """The code, as it is now, of settings that were recorded with this code."""
+        return self._now.get(recorded, self.code.digest)
+
+    @cached_property
+    def own(self) -> list[str]:
+        """The codes that settings have now, as far as settings like them are recorded.
+
+        That of all the code comes first.
+        """
+        return list(dict.fromkeys([self.code.digest, *self._now.values()]))
+
+    @cached_property
+    def accepted(self) -> list[Accepted]:
+        """The decisions that make other code valid for these."""
+        return accepted_among(decisions(self.root), self.own)
+
+    @cached_property
+    def codes(self) -> list[str]:
+        """The codes that are current: those of `own`, then the accepted ones."""
+        every = decisions(self.root)
+        codes = [*self.own, *(x.old for x in accepted_among(every, [self.code.digest]))]
+        for recorded, now in self._now.items():
+            codes += [x.old for x in accepted_among(every, [now]) if x.old == recorded]
+        return list(dict.fromkeys(codes))
+
+
+def recorded_alternatives(root: Path) -> dict[str, tuple[str, ...]]:
+    """The alternatives that settings of each code hold, as the table and the runs say."""
+    held: dict[str, tuple[str, ...]] = {}
+    with contextlib.suppress(OSError):  # of a damaged table
+        table = open_table(root / TABLE, verify=False)
+        if table is not None:
+            held.update(held_by_code({CODES: table.held}))
+            table.close()
+    for run in run_folders(root):
+        held.update(held_by_code(run.manifest()))
+    return held
