@@ -87,14 +87,20 @@ class OwnLoop:
 
     def _run(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> T:
         task = loop.create_task(coroutine)
-        try:
-            return loop.run_until_complete(task)
-        except BaseException:
-            if not task.done():  # Ctrl-C ended the loop
-                task.cancel()
-                with suppress(BaseException):
-                    loop.run_until_complete(asyncio.wait({task}, timeout=CANCEL_PATIENCE))
-            raise
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except BaseException as error:
+                # A task that this one has started may raise SystemExit, which ends the loop.
+                if task.done() or not isinstance(error, SystemExit):
+                    self._cancel(loop, task)
+                    raise
+
+    def _cancel(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+        if not task.done():
+            task.cancel()
+            with suppress(BaseException):
+                loop.run_until_complete(asyncio.wait({task}, timeout=CANCEL_PATIENCE))
 
     def _run_in_thread(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
@@ -124,11 +130,10 @@ class OwnLoop:
 
     def close(self) -> None:
         """Close the loop; a generator that was left open is closed."""
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            with suppress(RuntimeError):  # a loop runs here
-                loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+        if self._loop is not None:
+            self.run(self._loop.shutdown_asyncgens())
+            self._loop.close()
+            self._loop = None
 
 
 class ThreadLoop:
