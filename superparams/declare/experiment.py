@@ -245,7 +245,7 @@ class Experiment(Params):
     )
 
     def run(self) -> Any:
-        """Run one setting. Override this method.
+        """Run one setting. Override this method; it may be ``async def``.
 
         Returns:
             A dict (one row of the table), None (a row without results), or a data frame (many
@@ -257,7 +257,8 @@ class Experiment(Params):
         """Prepare a worker, once before its first setting: load a model, open a connection.
 
         Every setting of the worker has the attributes that this method sets. The method can read
-        fixed fields only, since the others differ from setting to setting.
+        fixed fields only, since the others differ from setting to setting. It may be ``async def``
+        where ``run`` is, and so may ``teardown``.
         """
 
     def teardown(self) -> Awaitable[None] | None:
@@ -320,11 +321,11 @@ class Experiment(Params):
         Args:
             num_proc: The number of workers; 1 runs in this process, ``"auto"`` takes all
                 processors. In this process, prints and breakpoints work.
-            engine: What runs settings; by default worker processes, or this process with one
-                worker. ``"serial"``, ``"threads"``, ``"processes"``, worker processes with options
-                as in `superparams.executor.Processes(gpus=2)`, an executor of
-                `concurrent.futures`, or an engine of your own. One worker with a limit such as
-                `timeout` is a process.
+            engine: What runs settings; by default worker processes, this process with one worker,
+                or an event loop for async def run. ``"serial"``, ``"threads"``, ``"asyncio"``,
+                ``"processes"``, worker processes with options as in
+                `superparams.executor.Processes(gpus=2)`, an executor of `concurrent.futures`, or an
+                engine of your own. One worker with a limit such as `timeout` is a process.
             resume: Whether to skip settings that are done by the same code.
             only: Run only settings that ``"failed"`` before, that are ``"new"``, or a list of keys.
             timeout: Seconds that run() of a setting may take before its worker is killed.

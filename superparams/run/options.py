@@ -88,7 +88,9 @@ class RunOptions:
         1, 'The number of workers; 1 runs in this process, "auto" takes all processors.'
     )
     engine: EngineName | Engine | Executor | None = option(
-        None, "What runs settings; by default worker processes, or this process with one worker."
+        None,
+        "What runs settings; by default worker processes, this process with one worker, or an "
+        "event loop for async def run.",
     )
     resume: bool = option(True, "Whether to skip settings that are done by the same code.")
     only: Only | None = option(

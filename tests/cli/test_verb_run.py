@@ -317,7 +317,10 @@ def test_no_progress_says_nothing_while_it_runs(fit: Project) -> None:
         (["-n", "9" * 5000], "999…': give a whole number"),
         (["-n", "100001"], "'100001': that is more than 100,000"),
         (["-n", "2", "--engine", "serial"], "num_proc=2 cannot be used with engine='serial'"),
-        (["--engine", "carts"], "'carts' is not one of 'serial', 'threads', 'processes'"),
+        (
+            ["--engine", "carts"],
+            "'carts' is not one of 'serial', 'threads', 'asyncio', 'processes'",
+        ),
         (["--engine", "threads", "--timeout", "1"], "timeout=1.0 cannot be used with"),
         (["--timeout", "0"], "'0': give seconds above 0"),
         (["--timeout", "nan"], "'nan': give seconds above 0"),

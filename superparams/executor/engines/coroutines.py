@@ -20,7 +20,7 @@ from superparams.executor.engines.attempts import interrupted, late, late_setup
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread
 from superparams.executor.engines.feed import Feed, Todo
-from superparams.executor.engines.local_places import Ended, LocalCarrier, Messages, Rounds
+from superparams.executor.engines.local_places import LocalCarrier, Messages, Rounds, SettingEnded
 from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop, waiting_at
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
@@ -276,7 +276,7 @@ class _LoopPlace:
             if outcome is None:
                 break  # the run was stopped
             is_final = not self._retries.allows(outcome.status, outcome.attempt)
-            self._messages.put(Ended(self._rank, outcome if is_final else index))
+            self._messages.put(SettingEnded(self._rank, outcome if is_final else index))
 
     async def _attempt(self, index: int, attempt: int) -> Outcome | None:
         """One attempt of a setting; None if the run was stopped meanwhile."""

@@ -29,14 +29,14 @@ _LONG = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class SettingEnded:
     """A setting has ended: its outcome, or its index if it is to run again."""
 
     rank: int
     outcome: Outcome | int
 
 
-PlaceMessage = Ended | m.PlaceReady | m.ChunkOver | m.PlaceGone | BaseException | None
+PlaceMessage = SettingEnded | m.PlaceReady | m.ChunkOver | m.PlaceGone | BaseException | None
 Messages = queue.SimpleQueue[PlaceMessage]
 
 
@@ -190,7 +190,7 @@ class LocalCarrier:
             time.sleep(0.001)
             return
         messages = self._arrived(seconds)
-        ended = [one for one in messages if isinstance(one, Ended)]
+        ended = [one for one in messages if isinstance(one, SettingEnded)]
         if outcomes := [one.outcome for one in ended if isinstance(one.outcome, Outcome)]:
             yield encode(outcomes)
         for rank in dict.fromkeys(one.rank for one in ended):
@@ -213,7 +213,7 @@ class LocalCarrier:
         with suppress(queue.Empty):
             while True:
                 messages.append(self._messages.get(timeout=max(0.0, limit - time.monotonic())))
-                if not isinstance(messages[-1], Ended):
+                if not isinstance(messages[-1], SettingEnded):
                     break
                 if len(messages) == 1:
                     limit = time.monotonic() + _FLUSH

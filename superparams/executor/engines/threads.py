@@ -19,7 +19,7 @@ from superparams.executor.engines.contract import (
 )
 from superparams.executor.engines.drive import LoopThread
 from superparams.executor.engines.feed import Feed, Todo
-from superparams.executor.engines.local_places import Ended, LocalCarrier, Messages, Rounds
+from superparams.executor.engines.local_places import LocalCarrier, Messages, Rounds, SettingEnded
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -137,4 +137,4 @@ class _ThreadPlace:
                 self._rounds.note(index, again)
                 outcome = run_once(self._program, worker, index, again, self._rank)
             is_final = not self._retries.allows(outcome.status, outcome.attempt)
-            self._messages.put(Ended(self._rank, outcome if is_final else index))
+            self._messages.put(SettingEnded(self._rank, outcome if is_final else index))
