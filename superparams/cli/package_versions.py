@@ -44,6 +44,6 @@ _known: dict[str, list[str]] = {}
 
 def _is_there(name: str) -> bool:
     try:
-        return find_spec(name) is not None
+        return "." not in name and find_spec(name) is not None  # a dot would import the package
     except (ImportError, ValueError):
         return False

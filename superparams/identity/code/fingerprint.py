@@ -59,7 +59,7 @@ from superparams.identity.code.setting_reach import Alternative, alternatives_of
 from superparams.identity.module_names import is_fileless, module_file, module_name
 from superparams.identity.source_texts import file_stamp, keep_texts, loaded_files, loaded_text
 
-__all__ = ["Code", "fingerprint"]
+__all__ = ["Code", "code_of_reach", "fingerprint"]
 
 _PERSON = b"superparams.cod1"
 
@@ -253,6 +253,11 @@ def _code(
         changing=tuple(reach.changing),
         alternatives=alternatives or {},
     )
+
+
+def code_of_reach(reach: Reach) -> Code:
+    """The code that was reached from the text of files, without any imported class."""
+    return _code(reach)
 
 
 def _hex(*parts: bytes) -> str:
