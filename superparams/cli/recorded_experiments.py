@@ -20,7 +20,6 @@ from superparams.store.json_values import json_text
 from superparams.store.runs.folder import TABLE, experiment_folder, has_records, run_folders
 
 if TYPE_CHECKING:
-    from superparams.cli.session import Session
     from superparams.cli.text_classes import TextClass, TextClasses
     from superparams.declare.params import Params
     from superparams.store.results import Results
@@ -76,7 +75,7 @@ class RecordedExperiment:
     @cached_property
     def schema(self) -> type[Params] | None:
         """A class that reads words as the class did when it ran last; None where not recorded."""
-        from superparams.declare.schema import SCHEMA
+        from superparams.declare.class_schema import SCHEMA
         from superparams.declare.words.recorded_schema import class_of_schema
 
         for folder in reversed(run_folders(self.root)):
@@ -86,44 +85,38 @@ class RecordedExperiment:
         return None
 
 
-def find_recorded(session: Session, target: str, option: Path | None) -> list[RecordedExperiment]:
+def find_recorded(
+    target: str, root: Root | CommandError, results: Path
+) -> list[RecordedExperiment]:
     """The experiments that a name or a path means.
 
     Args:
-        session: The session.
         target: The name or the path.
-        option: What ``--results`` says.
+        root: The experiments folder, or why there is none.
+        results: The results folder, for a name.
 
     Raises:
         CommandError: When it has no meaning, or several.
     """
     roots = _roots_at(target) if has_path(target) else []
     if roots:
-        return [_recorded_at(session, root) for root in roots]
-    results = _results_folder(session, option)
+        return [_recorded_at(root, each) for each in roots]
     try:
-        found = resolve(session.root, target)
-    except CommandError as error:
+        if isinstance(root, CommandError):
+            raise root
+        found = resolve(root, target)
+    except CommandError:
         named = list(_named(results, target, "the experiments folder has no file of this name"))
-        named = named or [_recorded_at(session, root) for root in _roots_at(target)]
+        named = named or [_recorded_at(root, each) for each in _roots_at(target)]
         if named:
             return named
-        raise error
-    return _Finder(session.root, results).experiments(found, target)
+        raise
+    return _Finder(root, results).experiments(found)
 
 
 def has_path(target: str) -> bool:
     """Whether a text can only be a path, and no dotted name."""
     return os.sep in target or "/" in target or target in (".", "..") or target.startswith("~")
-
-
-def _results_folder(session: Session, option: Path | None) -> Path:
-    if option is not None:
-        return option
-    try:
-        return session.project / "results"
-    except OSError as error:  # the working directory was removed
-        raise CommandError(f"there is no working directory: {error}") from error
 
 
 # ---- by path
@@ -149,14 +142,16 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted((x for x in entries if x.is_dir()), key=lambda x: x.name)
 
 
-def _recorded_at(session: Session, root: Path) -> RecordedExperiment:
+def _recorded_at(root: Root | CommandError, folder: Path) -> RecordedExperiment:
     """The experiment of a folder, with the class of its name in the experiments folder, if any."""
-    name = _name_of(root)
+    name = _name_of(folder)
+    if isinstance(root, CommandError):
+        return RecordedExperiment(name, folder, None, "there is no experiments folder here")
     try:
-        cls, why = _class_named(session.root, name)
+        cls, why = _class_named(root, name)
     except CommandError:
-        cls, why = None, "there is no experiments folder here"
-    return RecordedExperiment(name, root, cls, why)
+        cls, why = None, "the experiments folder here has no file of this name"
+    return RecordedExperiment(name, folder, cls, why)
 
 
 def _name_of(root: Path) -> str:
@@ -204,7 +199,7 @@ class _Finder:
         self._texts: TextClasses = TextClasses(root)
         self._results = results
 
-    def experiments(self, found: Sequence[Found], target: str) -> list[RecordedExperiment]:
+    def experiments(self, found: Sequence[Found]) -> list[RecordedExperiment]:
         """The experiments of some files and classes, in their order."""
         known: dict[Path, RecordedExperiment] = {}
         for one in found:

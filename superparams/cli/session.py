@@ -56,7 +56,10 @@ class Session:
         try:
             return self.root.project
         except CommandError:
-            return project_root(Path.cwd() / "_.py")
+            try:
+                return project_root(Path.cwd() / "_.py")
+            except OSError as error:  # the working directory was removed
+                raise CommandError(f"there is no working directory: {error}") from error
 
     def experiments(self, target: str) -> list[type[Experiment]]:
         """The experiments that a name means, in the order of files and of the classes in them.
@@ -108,7 +111,11 @@ class Session:
         """
         from superparams.cli.recorded_experiments import find_recorded
 
-        return find_recorded(self, target, option)
+        try:
+            root: Root | CommandError = self.root
+        except CommandError as error:
+            root = error
+        return find_recorded(target, root, option or self.project / "results")
 
     def results(self, option: Path | None = None) -> Path:
         """The results folder: the option ``--results``, else ``results/`` in the project."""

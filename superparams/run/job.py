@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from superparams.declare import legacy
+from superparams.declare.class_schema import SCHEMA, schema_of
 from superparams.declare.experiment import Experiment, name_of, notes_of_fields
 from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import axes_of, given_fields, shown_fields
-from superparams.declare.schema import SCHEMA, schema_of
 from superparams.declare.secrets import looks_secret
 from superparams.errors import RunError
 from superparams.executor.code_names import generators_of

@@ -11,16 +11,17 @@ import collections.abc
 import datetime as dt
 import decimal
 import fractions
+import itertools
 import pathlib
 import types
 import typing
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
+from superparams.declare.class_schema import CONTAINERS, DEEPEST, ENUMS, VERSION
 from superparams.declare.descriptors import search, value
 from superparams.declare.params import Params
-from superparams.declare.schema import CONTAINERS, DEEPEST, ENUMS, VERSION
 from superparams.declare.words.named_choices import own_name
 
 __all__ = ["class_of_schema"]
@@ -68,8 +69,8 @@ def class_of_schema(schema: object) -> type[Params] | None:
     """A class that reads words as the class of a schema does; None where there is no schema.
 
     Args:
-        schema: What `superparams.declare.schema.schema_of` made, from a file that may be damaged,
-            or of somebody else.
+        schema: What `schema_of` of `superparams.declare.class_schema` made, from a file that may be
+            damaged, or of somebody else.
     """
     entry = _object(schema)
     if entry.get("version") != VERSION:
@@ -102,7 +103,7 @@ class _Classes:
         for field, entry in fields.items():
             annotations[field] = self._type(_object(entry).get("type"), 0)
             body[field] = self._declared(_object(entry))
-        return cast("type[Params]", type(Params)(name, (Params,), body))
+        return _new_class(name, body)
 
     def _declared(self, entry: Mapping[str, Any]) -> Any:
         """The points that have names; values without are read by the type alone."""
@@ -152,9 +153,9 @@ class _Classes:
         if "scalar" in entry:
             return _scalar(entry)
         if "enum" in entry:
-            members = {str(n): _option(x) for n, x in _object(entry.get("members")).items()}
+            values = {str(n): _option(x) for n, x in _object(entry.get("members")).items()}
             base: Any = ENUMS[entry["base"]]
-            return base(str(entry["enum"]), members)
+            return base(str(entry["enum"]), values)
         return self._container(entry, lambda x: self._type(x, depth + 1))
 
     def _container(self, entry: Mapping[str, Any], inner: Callable[[object], Any]) -> Any:
@@ -200,6 +201,12 @@ def _option(x: object) -> Any:
     return str(_object(cast("object", x)).get("shown")) if isinstance(x, dict) else x
 
 
+def _new_class(name: str, body: dict[str, Any]) -> type[Params]:
+    metaclass: Any = type(Params)
+    made: type[Params] = metaclass(name, (Params,), body)
+    return made
+
+
 def _nothing() -> None: ...
 
 
@@ -208,4 +215,4 @@ def _object(x: object) -> Mapping[str, Any]:
 
 
 def _list(x: object) -> Sequence[Any]:
-    return cast("list[Any]", x)[:MOST] if isinstance(x, list) else []
+    return list(itertools.islice(cast("Iterable[Any]", x), MOST)) if isinstance(x, list) else []

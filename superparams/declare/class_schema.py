@@ -48,7 +48,7 @@ SCALARS: Final = (
     *("datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "uuid.UUID"),
     *("numpy.bool", "numpy.bool_", "numpy.integer", "numpy.floating"),
 )
-ENUMS: Final[Mapping[str, type[enum.Enum]]] = {
+ENUMS: Final[Mapping[str, Any]] = {
     "IntFlag": enum.IntFlag,
     "Flag": enum.Flag,
     "IntEnum": enum.IntEnum,
@@ -156,19 +156,19 @@ def _member(member: Any, scope: Scope, depth: int) -> Any:
 
 def _class(cls: type[Any], inner: Sequence[Any], scope: Scope, depth: int) -> Any:
     if issubclass(cls, enum.Enum):
-        base = next(name for name, x in ENUMS.items() if issubclass(cls, x))
+        name = next(name for name, x in ENUMS.items() if issubclass(cls, x))
         members = {name: _option(x.value) for name, x in cls.__members__.items()}
-        return {"enum": cls.__name__, "base": base, "members": members}
-    for base in cls.__mro__:
-        name = f"{base.__module__.partition('._')[0]}.{base.__qualname__}"
-        if name in SCALARS:
-            return {"scalar": name, "name": cls.__name__}
+        return {"enum": cls.__name__, "base": name, "members": members}
+    homes = (f"{x.__module__.partition('._')[0]}.{x.__qualname__}" for x in cls.__mro__)
+    scalar = next((home for home in homes if home in SCALARS), None)
+    if scalar is not None:
+        return {"scalar": scalar, "name": cls.__name__}
     if typing.is_typeddict(cls) or hasattr(cls, "_fields"):
         return _record(cls, scope, depth)
-    name = next((x.__name__ for x in cls.__mro__ if x.__name__ in CONTAINERS), None)
-    if name is None or cls.__name__ == "Callable":
+    kind = next((x.__name__ for x in cls.__mro__ if x.__name__ in CONTAINERS), None)
+    if kind is None or cls.__name__ == "Callable":
         return {"class": cls.__name__}
-    return {name: [None if x is ... else _type(x, scope, depth + 1) for x in inner]}
+    return {kind: [None if x is ... else _type(x, scope, depth + 1) for x in inner]}
 
 
 def _record(cls: Any, scope: Scope, depth: int) -> Any:
@@ -179,7 +179,7 @@ def _record(cls: Any, scope: Scope, depth: int) -> Any:
         hints = {}
     made = {str(name): _type(x, scope, depth + 1) for name, x in hints.items()}
     if typing.is_typeddict(cls):
-        required = sorted(map(str, cast("Any", cls).__required_keys__))
+        required = sorted(map(str, cls.__required_keys__))
         return {"items": made, "name": cls.__name__, "required": required}
     optional: Mapping[str, Any] = getattr(cls, "_field_defaults", {})
     required = [name for name in made if name not in optional]
