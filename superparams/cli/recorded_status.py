@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from superparams.cli.recorded_experiments import RecordedExperiment
 from superparams.identity.code.text_fingerprint import declarations_of_text
-from superparams.run.plan import recorded
+from superparams.run.plan import COUNTED, recorded
 from superparams.store.runs.folder import run_folders
 from superparams.store.runs.recorded_space import RecordedSpace, declarations_of, space_of
 from superparams.store.runs.run_records import Run
@@ -120,7 +120,7 @@ class RecordedStatus:
         """
         index, space = self._index, self._space
         if index is None:
-            return {}
+            return dict.fromkeys(COUNTED, 0)
         codes = self.of.codes or [code for code in index.codes if code is not None]
         keys = None if isinstance(space, str) else space.keys
         counts = recorded(index.keys if keys is None else keys, index, codes)
@@ -145,4 +145,5 @@ class RecordedStatus:
     @property
     def numbers(self) -> dict[str, int | None]:
         """All counts by name, for a program."""
-        return {**self.counts, "todo": self.todo, "others": self.others}
+        unknown = {"new": None} if self.declared.why else {}
+        return {**self.counts, **unknown, "todo": self.todo, "others": self.others}

@@ -55,7 +55,9 @@ class TextClasses:
 
     @cached_property
     def _lookup(self) -> ReachByName:
-        return ReachByName(Project(self._root.project.resolve(), as_on_disk=True))
+        project = self._root.project.resolve()
+        more = [project, self._root.folder.parent, self._root.folder]
+        return ReachByName(Project(project, as_on_disk=True, more=more))
 
     def text_of(self, found: Found) -> str:
         """The text of a file; empty if it cannot be read."""

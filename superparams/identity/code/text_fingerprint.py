@@ -25,7 +25,7 @@ from superparams.identity.code.fingerprint import Code, code_of_reach
 from superparams.identity.code.module_source import Binding, Source
 from superparams.identity.code.project import Project
 from superparams.identity.code.reach import Reach
-from superparams.identity.code.roots import project_root
+from superparams.identity.code.roots import experiments_folder, project_root
 from superparams.identity.code.syntax import FUNCTIONS, chain_of, normal, uses
 
 __all__ = ["TextCode", "code_of_text", "declarations_of_text"]
@@ -69,7 +69,7 @@ def code_of_text(
             was edited since.
     """
     project = _project(file, root, as_loaded)
-    return _reached(Reach(project), file.resolve(), qualname)
+    return _reached(Reach(project), file.resolve(), qualname, has_closures=True)
 
 
 def declarations_of_text(file: Path, qualname: str, *, as_loaded: bool = False) -> str | None:
@@ -80,13 +80,16 @@ def declarations_of_text(file: Path, qualname: str, *, as_loaded: bool = False) 
     in it was computed from something else than text.
     """
     reach = _Declarations(_project(file, None, as_loaded))
-    found = _reached(reach, file.resolve(), qualname)
+    found = _reached(reach, file.resolve(), qualname, has_closures=False)
     return None if found.code is None else found.code.digest
 
 
 def _project(file: Path, root: Path | None, as_loaded: bool) -> Project:
-    folder = root or project_root(file.resolve())
-    return Project(folder.resolve(), as_on_disk=not as_loaded)
+    project = (root or project_root(file.resolve())).resolve()
+    experiments = experiments_folder(file)
+    # Where the command lets an experiment find its modules.
+    more = [] if experiments is None else [project, experiments.parent, experiments]
+    return Project(project, as_on_disk=not as_loaded, more=more)
 
 
 class _Declarations(Reach):
@@ -111,7 +114,8 @@ class _Declarations(Reach):
         self.follow(source, uses(body, in_class=True))
 
 
-def _reached(reach: Reach, file: Path, qualname: str) -> TextCode:
+def _reached(reach: Reach, file: Path, qualname: str, *, has_closures: bool) -> TextCode:
+    """The code that `reach` finds; `has_closures`: whether what methods closed over counts."""
     try:
         if not reach.project.owns(file):
             return TextCode(None, f"{file.name} is no file of a project")
@@ -119,7 +123,7 @@ def _reached(reach: Reach, file: Path, qualname: str) -> TextCode:
             return TextCode(None, f"{file.name} has no class statement for {qualname}")
         reach.finish()
         source = reach.files[file]
-        why = next(_gaps(reach, source, qualname), None)
+        why = next(_gaps(reach, source, qualname, has_closures), None)
     except (RecursionError, MemoryError):
         return TextCode(None, f"the text of {file.name} is nested too deeply")
     if reach.has_unknown_imports:
@@ -131,7 +135,7 @@ def _reached(reach: Reach, file: Path, qualname: str) -> TextCode:
 # ---- what the text does not tell
 
 
-def _gaps(reach: Reach, source: Source, qualname: str) -> Iterator[str]:
+def _gaps(reach: Reach, source: Source, qualname: str, has_closures: bool) -> Iterator[str]:
     if "." in qualname:
         yield f"{qualname} is defined inside of something else"
         return
@@ -140,7 +144,10 @@ def _gaps(reach: Reach, source: Source, qualname: str) -> Iterator[str]:
     if len(own) != 1:
         yield f"{source.path.name} defines {qualname} more than once"
         return
-    yield from _gaps_of_body(own[0])
+    if own[0].decorator_list:
+        yield f"{qualname} has a decorator"
+    if has_closures:
+        yield from _gaps_of_body(own[0])
     yield from _later_changes(reach, source, own[0])
     yield from _gaps_of_bases(reach, source, own[0], set())
     yield from _gaps_of_modules(reach)
@@ -148,8 +155,6 @@ def _gaps(reach: Reach, source: Source, qualname: str) -> Iterator[str]:
 
 def _gaps_of_body(node: ast.ClassDef) -> Iterator[str]:
     """Functions may have closed over values, which count for the class itself."""
-    if node.decorator_list:
-        yield f"{node.name} has a decorator"
     fields = set(declared_names(node))
     for item in node.body:
         if isinstance(item, FUNCTIONS):
