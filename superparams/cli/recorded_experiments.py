@@ -144,7 +144,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _recorded_at(root: Root | CommandError, folder: Path) -> RecordedExperiment:
     """The experiment of a folder, with the class of its name in the experiments folder, if any."""
-    name = _name_of(folder)
+    name = _name_of(folder, is_moved=True)
     if isinstance(root, CommandError):
         return RecordedExperiment(name, folder, None, "there is no experiments folder here")
     try:
@@ -154,10 +154,16 @@ def _recorded_at(root: Root | CommandError, folder: Path) -> RecordedExperiment:
     return RecordedExperiment(name, folder, cls, why)
 
 
-def _name_of(root: Path) -> str:
+def _name_of(root: Path, *, is_moved: bool = False) -> str:
+    """The name that the newest run recorded; that of the folder where they do not agree.
+
+    Args:
+        root: The folder of an experiment.
+        is_moved: Whether the folder may have another name than it had.
+    """
     for folder in reversed(run_folders(root)):
         name = json_text(folder.manifest().get("experiment"))
-        if name and experiment_folder(root.parent, name) == root:
+        if name and (is_moved or experiment_folder(root.parent, name) == root):
             return name
     return root.name
 
