@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from superparams.declare.params import Params
     from superparams.store.results import Results
     from superparams.store.staleness.code_now import CodeNow
+    from superparams.store.staleness.current_codes import CurrentCodes
 
 __all__ = ["RecordedExperiment", "find_recorded", "has_path"]
 
@@ -59,11 +60,16 @@ class RecordedExperiment:
         return code_now(self.root, self.cls.file, self.cls.qualname)
 
     @cached_property
-    def codes(self) -> list[str]:
-        """The fingerprint of the code now, then those accepted for it; empty if it is not known."""
-        from superparams.store.staleness.acceptances import equivalent
+    def current(self) -> CurrentCodes | None:
+        """The recorded codes that are current; None if the code as it is now is not known."""
+        from superparams.store.staleness.current_codes import CurrentCodes
 
-        return [] if self.now.code is None else equivalent(self.root, self.now.code.digest)
+        return None if self.now.code is None else CurrentCodes(self.root, self.now.code)
+
+    @property
+    def codes(self) -> list[str]:
+        """The fingerprints of the code now, and of code accepted for it; empty if not known."""
+        return [] if self.current is None else self.current.codes
 
     @cached_property
     def results(self) -> Results:

@@ -358,6 +358,8 @@ for name, file in files.items():
         "text": told and told.digest,
         "parts": sorted({*parts.items()} ^ {*code.parts.items()}),
         "source": source == code.source,
+        "alternatives": sorted(code.alternatives),
+        "is_same": told is None or told.alternatives == code.alternatives,
         "why": text[name].why,
     }
 json.dump(found, sys.stdout)
@@ -398,6 +400,8 @@ def test_the_text_tells_the_code(compared: dict[str, dict[str, Any]], face: str)
     assert (found["why"], found["parts"]) == ("", [])
     assert found["text"] == found["imported"]
     assert found["source"]
+    assert found["is_same"]
+    assert len(found["alternatives"]) == (2 if face == "groups" else 0)
 
 
 @pytest.mark.parametrize("face", UNKNOWN)

@@ -255,9 +255,14 @@ def _code(
     )
 
 
-def code_of_reach(reach: Reach) -> Code:
-    """The code that was reached from the text of files, without any imported class."""
-    return _code(reach)
+def code_of_reach(reach: Reach, roots: Iterable[tuple[Path, str]]) -> Code:
+    """The code that was reached from the text of files, without any imported class.
+
+    Args:
+        reach: What was reached.
+        roots: The file and the name of the class, and of each of its bases.
+    """
+    return _code(reach, alternatives=alternatives_of(reach, roots))
 
 
 def _hex(*parts: bytes) -> str:

@@ -122,20 +122,30 @@ def _reached(reach: Reach, file: Path, qualname: str, *, has_closures: bool) -> 
         if not reach.add_qualname(file, qualname):
             return TextCode(None, f"{file.name} has no class statement for {qualname}")
         reach.finish()
-        source = reach.files[file]
-        why = next(_gaps(reach, source, qualname, has_closures), None)
+        source, bases = reach.files[file], dict[ast.ClassDef, Source]()
+        why = next(_gaps(reach, source, qualname, bases, has_closures), None)
+        if reach.has_unknown_imports:
+            why = "its code imports modules by names that it computes"
+            return TextCode(None, why, is_decided_by_files=False)
+        if why is not None:
+            return TextCode(None, why)
+        roots = [(source.path, cls.name) for cls, source in bases.items()]
+        return TextCode(code_of_reach(reach, roots))
     except (RecursionError, MemoryError):
         return TextCode(None, f"the text of {file.name} is nested too deeply")
-    if reach.has_unknown_imports:
-        why = "its code imports modules by names that it computes"
-        return TextCode(None, why, is_decided_by_files=False)
-    return TextCode(code_of_reach(reach)) if why is None else TextCode(None, why)
 
 
 # ---- what the text does not tell
 
 
-def _gaps(reach: Reach, source: Source, qualname: str, has_closures: bool) -> Iterator[str]:
+def _gaps(
+    reach: Reach,
+    source: Source,
+    qualname: str,
+    bases: dict[ast.ClassDef, Source],
+    has_closures: bool,
+) -> Iterator[str]:
+    """See the head of the module; `bases` gets the class and all of its bases."""
     if "." in qualname:
         yield f"{qualname} is defined inside of something else"
         return
@@ -149,7 +159,7 @@ def _gaps(reach: Reach, source: Source, qualname: str, has_closures: bool) -> It
     if has_closures:
         yield from _gaps_of_body(own[0])
     yield from _later_changes(reach, source, own[0])
-    yield from _gaps_of_bases(reach, source, own[0], set())
+    yield from _gaps_of_bases(reach, source, own[0], bases)
     yield from _gaps_of_modules(reach)
 
 
@@ -195,12 +205,12 @@ def _later_changes(reach: Reach, source: Source, node: ast.ClassDef) -> Iterator
 
 
 def _gaps_of_bases(
-    reach: Reach, source: Source, node: ast.ClassDef, known: set[ast.ClassDef]
+    reach: Reach, source: Source, node: ast.ClassDef, known: dict[ast.ClassDef, Source]
 ) -> Iterator[str]:
     """All bases count, whatever name each of them has."""
     if node in known:
         return
-    known.add(node)
+    known[node] = source
     if node.keywords:
         yield f"{node.name} has arguments beside its bases"
     for base in node.bases:

@@ -14,11 +14,13 @@ from typing import Final
 
 from superparams.identity.code.fingerprint import Code
 from superparams.identity.code.roots import project_root
+from superparams.identity.code.setting_reach import Alternative
 from superparams.identity.code.text_fingerprint import TextCode, code_of_text
-from superparams.store.json_values import json_object, json_text
+from superparams.store.json_values import json_list, json_object, json_text
 from superparams.store.plain_files import is_plain, read_plain
 from superparams.store.provenance.kept_code import LIBRARIES, PARTS, PROJECT
 from superparams.store.runs.folder import run_folders
+from superparams.store.runs.recorded_codes import ALTERNATIVES
 from superparams.store.runs.recorded_space import FROM_TEXT
 from superparams.store.runs.run_records import Run
 
@@ -58,8 +60,16 @@ def code_now(root: Path, file: Path, qualname: str) -> CodeNow:
         return CodeNow(text.code)
     run = next((run for run in runs if run.code and _has_same_files(run, file)), None)
     if run is not None and run.code is not None:
-        return CodeNow(Code(run.code, run.parts, run.texts))
+        return CodeNow(_code_of(run, run.code))
     return CodeNow(None, _why(text, file))
+
+
+def _code_of(run: Run, digest: str) -> Code:
+    """The code that a run recorded."""
+    parts = run.group(ALTERNATIVES).items()
+    names = {name: frozenset(map(str, json_list(x))) for name, x in parts}
+    alternatives = {name: Alternative(Path(), x) for name, x in names.items()}
+    return Code(digest, run.parts, run.texts, alternatives=alternatives)
 
 
 def _why(text: TextCode, file: Path) -> str:
