@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow.parquet as parquet
 
 import superparams.run.loop  # noqa: F401  # imports are counted on no side
-from superparams import Experiment, Results, search
+from superparams import Experiment, Params, Results, search
 from superparams.declare.experiment import name_of
 from superparams.declare.keys import Keys
 from superparams.identity.code.fingerprint import fingerprint
@@ -33,6 +33,7 @@ from superparams.outcomes.outcome import Outcome
 from superparams.run.plan import plan
 from superparams.store.ledger.writer import Ledger
 from superparams.store.runs.folder import experiment_folder
+from superparams.store.staleness.current_codes import CurrentCodes
 from superparams.store.table.index import read_index
 
 
@@ -44,6 +45,35 @@ class Nothing(Experiment):
 
     def run(self) -> dict[str, float]:
         return {"sum": self.i + self.j, "ratio": self.i / (self.j + 1)}
+
+
+class Doubled(Params):
+    """One of two alternatives: its settings have a code of their own."""
+
+    by: int = 2
+
+    def of(self, x: int) -> int:
+        """What the setting does."""
+        return self.by * x
+
+
+class Squared(Params):
+    """The other one."""
+
+    def of(self, x: int) -> int:
+        """What the setting does."""
+        return x * x
+
+
+class Chosen(Experiment):
+    """As `Nothing`, with alternatives."""
+
+    way: Doubled | Squared = search([Doubled(), Squared()])
+    i: int = search(range(500))
+    j: int = search(range(100))
+
+    def run(self) -> dict[str, float]:
+        return {"sum": self.way.of(self.i) + self.j}
 
 
 def space(n: int) -> Nothing:
@@ -124,6 +154,22 @@ def planned(folder: str, n: str) -> float:
     return seconds(act) / len(searched)
 
 
+def planned_by_setting(folder: str, n: str) -> float:
+    """As `planned`, of an experiment whose settings have different codes; it runs first."""
+    searched = Chosen(i=search(range(int(n) // 200)))
+    searched.run_all(progress=False, results=folder)
+    root = experiment_folder(Path(folder), name_of(Chosen))
+    code = fingerprint(Chosen)
+    assert code.alternatives
+
+    def act() -> None:
+        codes = CurrentCodes(root, code).codes
+        todo = plan(Keys(searched), len(searched), read_index(root), codes)
+        assert todo.n_todo == 0
+
+    return seconds(act) / len(searched)
+
+
 def looked_up(_: str, n: str) -> float:
     """Seconds a setting of the least that one could do: a hash, and a look into a set."""
     searched = space(int(n))
@@ -152,7 +198,8 @@ def added(folder: str, i: str) -> float:
 
 
 ASKED: dict[str, Callable[..., float]] = {
-    each.__name__: each for each in (run, grown, planned, looked_up, read, read_plainly, added)
+    each.__name__: each
+    for each in (run, grown, planned, planned_by_setting, looked_up, read, read_plainly, added)
 }
 
 # ---- here
@@ -199,6 +246,8 @@ def main() -> None:
         ours, by_hand = asked("planned", name, some), asked("looked_up", name, some)
         text = f"{some:,} done settings planned, each; hash and look-up"
         print(Row(text, ours, 5e-6, (1e6, "us"), by_hand))
+        text = f"{some:,} done settings with alternatives planned, each"
+        print(Row(text, asked("planned_by_setting", name, some), 5e-6, (1e6, "us")))
         print(Row(f"{some:,} done settings: run_all", asked("run", name, some), 1.0, (1, "s")))
     with tempfile.TemporaryDirectory() as name:
         few = [in_new_process("grown", Path(name, f"few{at}"), 1000) for at in range(3)]

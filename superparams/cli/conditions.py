@@ -88,7 +88,22 @@ class _Condition:
     text: str
 
 
-def matching(table: pa.Table, wanted: Iterable[str], of: Of = None) -> pa.Table:
+@dataclass(frozen=True)
+class _Class:
+    """What is known of the class of an experiment.
+
+    Attributes:
+        shown: The class whose names the rows have; None where only the table tells them.
+        reads: The class that reads texts; None where the types of columns read them.
+    """
+
+    shown: Of = None
+    reads: Of = None
+
+
+def matching(
+    table: pa.Table, wanted: Iterable[str], of: Of = None, *, schema: Of = None
+) -> pa.Table:
     """The rows for which all conditions hold: ``kernel=rbf,poly``, ``accuracy>0.9``, ``C!=1``.
 
     The text of a condition means what it means in the words of a run: it is read by the type of
@@ -100,6 +115,7 @@ def matching(table: pa.Table, wanted: Iterable[str], of: Of = None) -> pa.Table:
         table: The rows, with all columns.
         wanted: The conditions.
         of: The experiment's class; None where it is not known.
+        schema: Without the class, one that reads words as the class did when it ran.
 
     Raises:
         CommandError: For what is no condition, and for a name that no column has.
@@ -107,7 +123,7 @@ def matching(table: pa.Table, wanted: Iterable[str], of: Of = None) -> pa.Table:
         StoreError: For a value that the column could never hold.
     """
     for one in wanted:
-        table = table.filter(_mask(table, _parsed(table, one), of))
+        table = table.filter(_mask(table, _parsed(table, one), _Class(of, schema or of)))
     return table
 
 
@@ -139,14 +155,14 @@ def _is_before(text: str, name: str) -> bool:
     return text.startswith(name) and _OPERATOR.match(text, len(name)) is not None
 
 
-def _mask(table: pa.Table, condition: _Condition, of: Of) -> pa.Array:
+def _mask(table: pa.Table, condition: _Condition, of: _Class) -> pa.Array:
     if condition.operator in _ORDERS:
         return _compared(table, condition)
     mask = _equal(Rows.of_table(table), condition, of)
     return pc.invert(mask) if condition.operator == "!=" else mask
 
 
-def _equal(rows: Rows, condition: _Condition, of: Of) -> pa.Array:
+def _equal(rows: Rows, condition: _Condition, of: _Class) -> pa.Array:
     """Which rows have one of the values of a condition.
 
     A text that the field does not take, but that stands in the column, is of an earlier class.
@@ -155,9 +171,9 @@ def _equal(rows: Rows, condition: _Condition, of: Of) -> pa.Array:
     field = rows.schema.field(name) if name in rows.schema.names else None
     is_open = condition.operator == "!="  # then None stands for fields that are not there, too
     refused: FieldError | None = None
-    if of is not None and field_of(rows.schema, name):
+    if of.reads is not None and field_of(rows.schema, name):
         try:
-            values = filter_values(of, field_of(rows.schema, name), text)
+            values = filter_values(of.reads, field_of(rows.schema, name), text)
         except FieldError as error:
             refused, values = error, []
         mask = _any_of(lambda x: _mask_of_value(rows, name, x, of, is_open), values)
@@ -166,10 +182,10 @@ def _equal(rows: Rows, condition: _Condition, of: Of) -> pa.Array:
     if field is None:
         raise refused or CommandError(unknown_column(name, rows.schema.names))
     if refused is None:
-        return _by_column(rows, field, text, of, is_open)
+        return _by_column(rows, field, text, of.shown, is_open)
     try:
         parts = [part.strip() for part in split(text)]
-        masks = [_by_column(rows, field, part, of, is_open) for part in parts]
+        masks = [_by_column(rows, field, part, of.shown, is_open) for part in parts]
     except (SuperparamsError, Unreadable):
         raise refused from None
     for part, mask in zip(parts, masks, strict=True):
@@ -192,7 +208,7 @@ def _any_of(mask_of: Callable[[Any], pa.Array], values: Iterable[Any]) -> pa.Arr
     return functools.reduce(pc.or_, masks) if masks else _FALSE
 
 
-def _mask_of_value(rows: Rows, name: str, x: Any, of: Of, is_open: bool = False) -> pa.Array:
+def _mask_of_value(rows: Rows, name: str, x: Any, of: _Class, is_open: bool = False) -> pa.Array:
     """Which rows have a value, a range of values, or a group or named point of this name.
 
     With `is_open`, None stands for fields that are not there, too.
@@ -205,10 +221,11 @@ def _mask_of_value(rows: Rows, name: str, x: Any, of: Of, is_open: bool = False)
     if parts:
         return _mask_of_parts(rows, name, flatten(parts, f"{name}."))
     if name in rows.schema.names:
-        wanted = cells_of_filter(of, rows.schema, name, x)[name]
-        return mask_of_content(rows, name, wanted, x, of)
+        wanted = cells_of_filter(of.shown, rows.schema, name, x)[name]
+        return mask_of_content(rows, name, wanted, x, of.shown)
     mask = pa.repeat(_FALSE, rows.columns("run").num_rows)
-    kinds = [one.annotation for one, _ in declared_fields(of, field_of(rows.schema, name))]
+    fields = declared_fields(of.reads, field_of(rows.schema, name))
+    kinds = [one.annotation for one, _ in fields]
     if any(is_group_class(cls) and cls.__name__ == x for cls in kinds):
         # All groups of the field are of its class, so the table has no column for the class.
         for column in _inside(rows, name):
@@ -231,11 +248,13 @@ def _inside(rows: Rows, name: str) -> list[str]:
     return [column for column in rows.schema.names if column.startswith(f"{name}.")]
 
 
-def _mask_of_range(rows: Rows, name: str, points: range, of: Of) -> pa.Array:
+def _mask_of_range(rows: Rows, name: str, points: range, of: _Class) -> pa.Array:
     """Which rows have an int of a range, also as the value of a named point."""
     column = rows.columns(name).column(0)
     axes = [
-        axis for _, axis in declared_fields(of, field_of(rows.schema, name)) if axis is not None
+        axis
+        for _, axis in declared_fields(of.reads, field_of(rows.schema, name))
+        if axis is not None
     ]
     labels = {label for axis in axes for label in axis.labels or ()}
     found = column.unique()
@@ -273,7 +292,7 @@ def _by_column(rows: Rows, field: pa.Field, text: str, of: Of, is_open: bool) ->
         if x is None:
             return pc.is_null(column) if is_open else is_none(column, FieldOwners(rows).has(name))
         if isinstance(x, range):
-            return _mask_of_range(rows, name, x, None)
+            return _mask_of_range(rows, name, x, _Class())
         if name in _BEGINNINGS and source_of(field) is None and x:
             return pc.starts_with(column, pattern=x)
         return matches(column, field, _in_zone(field.type, x))

@@ -25,12 +25,18 @@ def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
 
 
 def _version(name: str) -> str | None:
-    for known in (name, *_distributions().get(name, ())):
-        try:
-            return metadata.version(known)
-        except (metadata.PackageNotFoundError, ValueError):
-            continue
-    return None
+    found = _version_of_distribution(name)
+    if found is not None or not _is_there(name):
+        return found  # reading what all distributions hold takes most of a second
+    others = map(_version_of_distribution, _distributions().get(name, ()))
+    return next((version for version in others if version is not None), None)
+
+
+def _version_of_distribution(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
 
 
 def _distributions() -> Mapping[str, list[str]]:
@@ -44,6 +50,6 @@ _known: dict[str, list[str]] = {}
 
 def _is_there(name: str) -> bool:
     try:
-        return find_spec(name) is not None
+        return "." not in name and find_spec(name) is not None  # a dot would import the package
     except (ImportError, ValueError):
         return False

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from superparams.errors import CommandError
 
 if TYPE_CHECKING:
     from superparams.cli.name_lookup import Root
+    from superparams.cli.recorded_experiments import RecordedExperiment
     from superparams.declare.experiment import Experiment
     from superparams.run.status import ExperimentStatus
 
@@ -46,6 +47,19 @@ class Session:
         except OSError as error:  # it was removed
             raise CommandError(f"there is no working directory: {error}") from error
         return find_root(here)
+
+    @property
+    def project(self) -> Path:
+        """The project of the experiments folder; without one, that of the working directory."""
+        from superparams.identity.code.roots import project_root
+
+        try:
+            return self.root.project
+        except CommandError:
+            try:
+                return project_root(Path.cwd() / "_.py")
+            except OSError as error:  # the working directory was removed
+                raise CommandError(f"there is no working directory: {error}") from error
 
     def experiments(self, target: str) -> list[type[Experiment]]:
         """The experiments that a name means, in the order of files and of the classes in them.
@@ -85,12 +99,42 @@ class Session:
             _ = found[0].results  # raises the error, which says what to do
         return found
 
+    def recorded_by_text(self, target: str, option: Path | None) -> list[RecordedExperiment]:
+        """What is recorded of the experiments that a name or a path means; nothing is imported.
+
+        Args:
+            target: The name or the path.
+            option: As for `results`.
+
+        Raises:
+            CommandError: When the name has no meaning or several.
+        """
+        from superparams.cli.recorded_experiments import find_recorded
+
+        try:
+            root: Root | CommandError = self.root
+        except CommandError as error:
+            root = error
+        return find_recorded(target, root, option or self.project / "results")
+
     def results(self, option: Path | None = None) -> Path:
         """The results folder: the option ``--results``, else ``results/`` in the project."""
         return self.root.project / "results" if option is None else option
 
 
-def single(found: Sequence[ExperimentStatus], what: str) -> ExperimentStatus:
+class Named(Protocol):
+    """Something that a name on the command line means."""
+
+    @property
+    def name(self) -> str:
+        """``module.Class``."""
+        ...
+
+
+_Named = TypeVar("_Named", bound=Named)
+
+
+def single(found: Sequence[_Named], what: str) -> _Named:
     """The only one of some experiments.
 
     Args:

@@ -1,39 +1,29 @@
-"""Finds settings: recorded ones by key or condition, and those to rerun by the start of a key."""
+"""Finds a recorded setting by the beginning of its key, or by conditions that hold for it alone."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.cli.conditions import matching
-from superparams.cli.streams import stdout_to_stderr
 from superparams.cli.table_formats import rows
-from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
-from superparams.identity.digests.digest import key_text
-from superparams.run.status import DeclaredSpace, ExperimentStatus, compared_space
 from superparams.store.results import Results
-from superparams.store.table.index import read_index
 
 if TYPE_CHECKING:
+    from superparams.cli.recorded_experiments import RecordedExperiment
     from superparams.cli.session import Session
+    from superparams.declare.params import Params
 
-__all__ = ["Setting", "find_setting", "keys_starting_with", "spaces_with_keys"]
+__all__ = ["Setting", "find_setting"]
 
 SHOWN = 5  # keys in an error
-# Only starts of keys that are this long are compared with settings of a large space that never ran.
-_LONG_ENOUGH: Final = re.compile("[0-9a-f]{4,31}")
-_WHOLE: Final = re.compile("[0-9a-f]{32}")
-
-
-# ---- one recorded setting
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class Setting:
         rows: Its row, or the rows of the data frame that it returned.
     """
 
-    status: ExperimentStatus
+    status: RecordedExperiment
     rows: pa.Table
 
     @property
@@ -79,8 +69,9 @@ def find_setting(
         CommandError: When the words hold for no setting, or for several.
         StoreError: When nothing is recorded.
     """
-    recorded = [one for one in session.recorded(target, results) if one.has_records]
-    found = [Setting(one, _matching(one.results, words)) for one in recorded]
+    every = session.recorded_by_text(target, results)
+    recorded = [one for one in every if one.has_records] or every
+    found = [Setting(one, _matching(one.results, words, one.schema)) for one in recorded]
     keys = [(key, one) for one in found for key in one.rows.column("key").unique().to_pylist()]
     if len(keys) == 1:
         return keys[0][1]
@@ -98,104 +89,11 @@ def find_setting(
     )
 
 
-def _matching(results: Results, words: Sequence[str]) -> pa.Table:
+def _matching(results: Results, words: Sequence[str], schema: type[Params] | None) -> pa.Table:
     table = results.to_arrow()
     for word in words:
         if any(mark in word for mark in "=<>"):
-            table = matching(table, [word], results.of)
+            table = matching(table, [word], schema=schema)
         else:
             table = table.filter(pc.starts_with(table.column("key"), word.strip().lower()))
     return table
-
-
-# ---- settings of a space, by the start of their keys
-
-
-def spaces_with_keys(
-    session: Session, target: str, words: Sequence[str], results: Path | None
-) -> list[tuple[Experiment, list[str]]]:
-    """The spaces of experiments, each with the keys that start with one of the words.
-
-    Args:
-        session: The session.
-        target: The name of the experiments.
-        words: Starts of keys, and words such as ``C=100`` that change the space.
-        results: What ``--results`` says.
-
-    Raises:
-        CommandError: For what is the start of no key, or of several, and for a setting that is
-            recorded but that the space does not have.
-    """
-    starts = [word.lower() for word in words if "=" not in word]
-    if not starts:
-        raise CommandError("give the beginning of a key, as `experiment results` shows it")
-    statuses = session.statuses(target, results)
-    spaces = [_Space.of(one, [word for word in words if "=" in word]) for one in statuses]
-    found: dict[int, dict[str, None]] = {}
-    for start in starts:
-        keys = [(n, key) for n, one in enumerate(spaces) for key in one.keys_starting_with(start)]
-        if len(keys) != 1:
-            raise _not_one(session, statuses, start, [key for _, key in keys])
-        ((n, key),) = keys
-        found.setdefault(n, {})[key] = None
-    return [(spaces[n].space, list(keys)) for n, keys in found.items()]
-
-
-@dataclass(frozen=True)
-class _Space:
-    """A space, and its keys of 16 bytes: of a large space, only the recorded ones."""
-
-    space: Experiment
-    declared: DeclaredSpace
-    keys: pa.Array
-
-    @staticmethod
-    def of(status: ExperimentStatus, words: Sequence[str]) -> _Space:
-        with stdout_to_stderr():
-            declared = compared_space(status.cls, words, root=status.root)
-        keys = declared.keys
-        if declared.lookup is not None:
-            index = read_index(status.root) if status.has_records else None
-            keys = declared.recorded_keys(index)
-        if declared.space is None or keys is None:
-            raise CommandError(f"the settings of {status.name} are not known: {declared.why}")
-        return _Space(declared.space, declared, keys)
-
-    def keys_starting_with(self, start: str) -> list[str]:
-        lookup, size = self.declared.lookup, self.declared.size
-        if lookup is not None and _WHOLE.fullmatch(start):
-            return list(self.declared.has([start]))
-        found = keys_starting_with(self.keys, start)
-        if lookup is None or found or size is None or not _LONG_ENOUGH.fullmatch(start):
-            return found
-        return [key for n in range(size) if (key := key_text(lookup[n])).startswith(start)]
-
-
-def keys_starting_with(keys: pa.Array, start: str) -> list[str]:
-    """The keys of 16 bytes each that start with these hexadecimal digits, as text."""
-    try:
-        whole = bytes.fromhex(start[: len(start) // 2 * 2])
-    except ValueError:
-        return []
-    found = keys.filter(pc.starts_with(keys.cast(pa.binary()), pattern=whole)).to_pylist()
-    return [key for key in map(bytes.hex, found) if key.startswith(start)]
-
-
-def _not_one(
-    session: Session, statuses: Sequence[ExperimentStatus], start: str, keys: Sequence[str]
-) -> CommandError:
-    if keys:
-        shown = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
-        return CommandError(f"{len(keys):,} keys begin with {start!r}: {shown}; give more of one")
-    for one in statuses:
-        if one.has_records and keys_starting_with(read_index(one.root).keys, start):
-            return CommandError(
-                f"setting {start} of {one.name} is recorded, but its space as it is declared "
-                f"does not have it: give the values that it was run with, as in `{session.program} "
-                f"rerun {one.name} {start} FIELD=VALUE`"
-            )
-    names = ", ".join(one.name for one in statuses)
-    return CommandError(
-        f"no setting of {names} has a key that begins with {start!r}; "
-        f"`{session.program} results` shows the keys of all that is recorded"
-    )

@@ -163,7 +163,8 @@ def _timed(table: pa.Table) -> pa.Table:
 def for_people(of: Results, rows: pa.Table, more: Iterable[str] = ()) -> pa.Table:
     """Rows of results with the columns for people, and `more` columns.
 
-    There is a column of errors if a row has one, and a mark of stale rows if a row is stale.
+    There is a column of errors if a row has one, and a mark of stale rows if a row is stale, or if
+    the code as it is now is not known.
     """
     errors = ["error"] if rows.column("error").null_count < rows.num_rows else []
     stale = [of.stale_name] if has_stale(of, rows) else []
@@ -172,8 +173,8 @@ def for_people(of: Results, rows: pa.Table, more: Iterable[str] = ()) -> pa.Tabl
 
 
 def has_stale(of: Results, rows: pa.Table) -> bool:
-    """Whether other code made any of these rows."""
-    return bool(pc.any(rows.column(of.stale_name)).as_py())
+    """Whether other code made any of these rows, or may have made them."""
+    return not of.is_code_known or bool(pc.any(rows.column(of.stale_name)).as_py())
 
 
 def as_table(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Final
 
 from superparams.errors.user_lines import warn_user
+from superparams.identity.code.main_script import in_notebook
+from superparams.identity.code.text_fingerprint import code_of_text, declarations_of_text
+from superparams.identity.module_names import module_file
 from superparams.run.job import Job
 from superparams.store.provenance.record import gather_later, save_source
 from superparams.store.runs.concurrent_runs import MOST_KEYS, save_keys
 from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.recorded_space import FROM_TEXT, save_space
 
 __all__ = ["HURRIED", "PATIENCE", "CodeRecord"]
 
@@ -41,12 +46,16 @@ class CodeRecord:
         try:
             if job.plan.n_todo <= MOST_KEYS:
                 save_keys(self._run, job.todo_keys())
+            if job.plan.keys is not None and job.plan.n_todo < job.plan.size:
+                save_space(self._run, job.plan.keys.buffers()[1])
             # The texts of the files as they were when the run began.
             save_source(
                 self._run, job.project, [], job.code.source, job.code.texts, job.code.libraries
             )
+            from_text = _from_text(job)
             answers = self._answers.result(PATIENCE)
-            answers.save(self._run)
+            manifest = {**answers.manifest, FROM_TEXT: from_text}
+            dataclasses.replace(answers, manifest=manifest).save(self._run)
             if not answers.is_whole:
                 raise TimeoutError("git did not list all uncommitted changes in time")
         except Exception as error:  # `finish` warns of it: a missing record must not cost results
@@ -65,3 +74,16 @@ class CodeRecord:
                 f"the record of the code and the machine in {self._run.path} is incomplete: "
                 f"{error!r}"
             )
+
+
+def _from_text(job: Job) -> dict[str, str | None] | None:
+    """What the text of the class tells without an import, for what reads the results later."""
+    cls = type(job.space)
+    file = module_file(cls.__module__)
+    if file is None or in_notebook():
+        return None
+    code = code_of_text(file, cls.__qualname__, as_loaded=True).code
+    return {
+        "code": None if code is None else code.digest,
+        "declarations": declarations_of_text(file, cls.__qualname__, as_loaded=True),
+    }

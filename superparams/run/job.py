@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from superparams.declare import legacy
+from superparams.declare.class_schema import SCHEMA, schema_of
 from superparams.declare.experiment import (
     Experiment,
     is_async,
@@ -20,7 +21,7 @@ from superparams.declare.experiment import (
     notes_of_fields,
 )
 from superparams.declare.keys import Keys, fixed_inside
-from superparams.declare.presentation import given_fields, shown_fields
+from superparams.declare.presentation import axes_of, given_fields, shown_fields
 from superparams.declare.secrets import looks_secret
 from superparams.errors import EngineError, RunError
 from superparams.executor.code_names import generators_of
@@ -42,12 +43,13 @@ from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
-from superparams.space.groups import size_of
+from superparams.space.groups import is_open, size_of
 from superparams.store.names.field_owners import FIELDS_OF, field_conditions
 from superparams.store.names.meanings import MEANINGS, NamedPoints, declared_names, names_to_json
 from superparams.store.names.renames import renamed_since
 from superparams.store.runs.folder import RunFolder, has_records
 from superparams.store.runs.recorded_codes import ALTERNATIVES, CODES
+from superparams.store.runs.recorded_space import AXES
 from superparams.store.runs.results_folder import (
     FILE,
     home_of,
@@ -145,6 +147,7 @@ class Job:
         return {
             "experiment": self.program.name,
             "space": repr(self.space),
+            AXES: _axes(self.space),
             FILE: None if file is None else relative_file(file, self.root.parent),
             "overrides": {name: shown[name] for name in given_fields(self.space)},
             "constants": self.constants(),
@@ -160,7 +163,13 @@ class Job:
             FIELDS_OF: field_conditions(self.space),
             ORDER_OF: declared_order(self.space),
             MEANINGS: names_to_json(declared_names(self.space, self.program.keys.of_point)),
+            SCHEMA: schema_of(type(self.space)),
         }
+
+
+def _axes(space: Experiment) -> dict[str, str]:
+    """The axes of a space as text, by the dotted name of the field."""
+    return {name: "".join(parts) for name, _, parts in axes_of(space)} if is_open(space) else {}
 
 
 def _file_of(cls: type[Experiment]) -> Path | None:

@@ -120,6 +120,11 @@ class ExperimentStatus:
         return name_of(self.cls)
 
     @property
+    def code_unknown(self) -> str:
+        """Why the code as it is now is not known: it always is."""
+        return ""
+
+    @property
     def has_records(self) -> bool:
         """Whether anything is recorded."""
         return has_records(self.root)

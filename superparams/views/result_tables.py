@@ -136,7 +136,7 @@ def table_of(
         if name in ("key", "code"):
             columns.append(short_keys([x or "" for x in values]))
         elif name == found.stale_name:
-            columns.append(["stale" if is_stale else "" for is_stale in values])
+            columns.append(list(map(_stale, values)))
         else:
             columns.append([cell(name, x, most.get(name, CHARS)) for x in values])
     return Table(
@@ -149,6 +149,10 @@ def table_of(
         alike=alike_in(every, names, nones or {}),
         whole=frozenset(place for place, name in enumerate(names) if name in found.results),
     )
+
+
+def _stale(is_stale: bool | None) -> str:
+    return "code unknown" if is_stale is None else "stale" if is_stale else ""
 
 
 def order_of(

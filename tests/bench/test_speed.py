@@ -56,6 +56,7 @@ def test_to_find_settings_done_takes_under_5_us_each(tmp_path: Path) -> None:
     n = 50_000
     assert took("run", n)() > 0
     assert least(took("planned", n), 5e-6) < 5e-6
+    assert least(took("planned_by_setting", 20_000), 5e-6) < 5e-6
     assert least(took("run", n), 0.5) < 0.5, "half of a second's bar"
     assert least(took("read"), 0.2) < 0.2, "a fifth of the time of a million"
 

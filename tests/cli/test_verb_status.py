@@ -36,6 +36,9 @@ def test_before_it_has_run(project: Project) -> None:
     project.experiments("RQ1")
     ended = project.run("status", "RQ1")
     assert (ended.code, ended.err) == (0, "")
+    assert "space    not known: it has not run; --import counts its settings" in ended.out
+    ended = project.run("status", "RQ1", "--import")
+    assert (ended.code, ended.err) == (0, "")
     assert "RQ1.RQ1" in ended.out
     assert "2 settings" in ended.out
     assert "a: [1, 2]" in ended.out
@@ -43,6 +46,8 @@ def test_before_it_has_run(project: Project) -> None:
     assert "none yet" in ended.out
     assert not (project.folder / "results").exists()
     (told,) = project.run("status", "RQ1", "--json").document
+    assert (told["size"], told["axes"], told["new"], told["todo"]) == (None, {}, None, None)
+    (told,) = project.run("status", "RQ1", "--import", "--json").document
     assert (told["size"], told["axes"], told["new"], told["todo"]) == (2, {"a": "[1, 2]"}, 2, 2)
     assert (told["runs"], told["newest_run"], told["running"]) == (0, None, [])
 
@@ -56,16 +61,25 @@ def test_once_it_has_run_and_changed(tmp_path: Path) -> None:
     assert str(root(project) / "results.parquet") in ended.out
     assert "changed" not in ended.out
 
-    edit(project, "[0.1, 1.0, 10.0]", "[0.1, 1.0, 5.0]")
-    (told,) = project.run("status", "RQ1", "--json").document
-    assert (told["done"], told["failed"], told["new"], told["others"]) == (4, 0, 2, 2)
-    assert "and 2 recorded outside of this space" in project.run("status", "RQ1").out
-
     edit(project, "0.9 +", "0.8 +")
     ended = project.run("status", "RQ1")
+    assert "6 settings, as in run" in ended.out
+    assert "5 stale, 1 failed, 6 to do" in ended.out
+    edit(project, "0.8 +", "0.9 +")
+
+    edit(project, "[0.1, 1.0, 10.0]", "[0.1, 1.0, 5.0]")
+    ended = project.run("status", "RQ1")
+    assert "not known: no run was of the space that RQ1.py declares now; --import" in ended.out
+    assert "recorded 5 done, 1 failed" in ended.out
+    (told,) = project.run("status", "RQ1", "--import", "--json").document
+    assert (told["done"], told["failed"], told["new"], told["others"]) == (4, 0, 2, 2)
+    assert "and 2 recorded outside of this space" in project.run("status", "RQ1", "--import").out
+
+    edit(project, "0.9 +", "0.8 +")
+    ended = project.run("status", "RQ1", "--import")
     assert "4 stale, 6 to do" in ended.out
     assert "changed experiments.RQ1.score" in ended.out
-    (told,) = project.run("status", "RQ1", "--json").document
+    (told,) = project.run("status", "RQ1", "--import", "--json").document
     assert (told["done"], told["stale"], told["todo"]) == (0, 4, 6)
     (change,) = told["changes"]
     assert change["parts"] == [{"name": "experiments.RQ1.score", "how": "changed"}]
@@ -103,7 +117,8 @@ def test_while_it_runs_and_when_that_was_killed(
     assert (running["pid"], running["state"]) == (waiting.pid, "running")
     ended = project.run("status", "W")
     assert re.search(rf"running now for .* \(process {waiting.pid}\)", ended.out)
-    assert "1 done, 2 to do" in ended.out
+    wait_for(lambda: told()["todo"] == 2)
+    assert "1 done, 2 to do" in project.run("status", "W").out
     os.kill(waiting.pid, signal.SIGKILL)
     waiting.wait()
     assert told()["running"] == []
@@ -154,14 +169,14 @@ def test_a_space_that_is_not_known(project: Project) -> None:
             """
         }
     )
-    ended = project.run("status", "R")
+    ended = project.run("status", "R", "--import")
     assert ended.code == 0
     assert "Needs.a" in ended.out
     assert "Loads.data has a factory without a key, which only a run calls" in ended.out
     assert "`experiment run R.Loads --plan`" in ended.out
     assert "1,000,000,000,000,000,000 settings" in ended.out
     assert "loading" not in ended.out
-    told = project.run("status", "R", "--json").document
+    told = project.run("status", "R", "--import", "--json").document
     assert [one["size"] for one in told] == [None, 2, 10**18]
     assert [one["todo"] for one in told] == [None, None, None]
     assert all(one["why"] for one in told)
@@ -173,7 +188,7 @@ def test_another_results_folder(project: Project) -> None:
     assert (
         "2 done" in project.run("status", "RQ1", "--results", "../other", inside="experiments").out
     )
-    assert "2 to do" in project.run("status", "RQ1").out
+    assert "2 to do" in project.run("status", "RQ1", "--import").out
 
 
 def test_what_is_not_there(project: Project) -> None:

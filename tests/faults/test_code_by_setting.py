@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.command import Project
 from tests.runs import output, script, start
 from tests.timing import PATIENCE
 
@@ -153,3 +154,117 @@ def test_50_what_is_accepted_is_what_changed(tmp_path: Path) -> None:
     assert ran(tmp_path, "serial")[0] == 2
     edit(tmp_path, "200 + self.C +", "300 + self.C +")
     assert ran(tmp_path, "serial")[0] == 4
+
+
+SCRIPT = """
+import os, signal
+from superparams import Experiment, Params, search
+from helpers import of_svm
+
+class Svm(Params):
+    C: float = search([1.0, 2.0])
+    def build(self):
+        if self.C == 2.0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return of_svm()
+
+class Forest(Params):
+    trees: int = 10
+    def build(self):
+        return [{"x": 1}, {"x": 2}]
+
+class Fit(Experiment):
+    model: Svm | Forest = search([Svm(), Forest()])
+
+    def run(self):
+        import pandas
+        found = self.model.build()
+        return pandas.DataFrame(found) if isinstance(found, list) else {"x": found}
+
+if __name__ == "__main__":
+    print(Fit().run_all(2, progress=False).counts)
+"""
+
+
+def test_50_a_script_and_the_command_agree(tmp_path: Path) -> None:
+    files = {
+        "experiments/fit.py": SCRIPT,
+        "experiments/helpers.py": "def of_svm():\n    return 3\n",
+    }
+    made = Project(tmp_path / "made").write(files)
+    ended = made.python("experiments/fit.py")
+    assert (ended.err, ended.out) == ("", "{'done': 2, 'killed': 1}\n")
+
+    def recorded() -> dict[str, int]:
+        (document,) = made.run("status", "fit.Fit", "--json").document
+        return {name: document[name] for name in ("done", "stale", "killed")}
+
+    assert recorded() == {"done": 2, "stale": 0, "killed": 1}
+    (made.folder / "experiments" / "helpers.py").write_text("def of_svm():\n    return 4\n")
+    assert recorded() == {"done": 1, "stale": 1, "killed": 1}
+    assert "1 done, 1 stale, 1 killed" in made.run("run", "fit.Fit", "--plan").out
+    (document,) = made.run("status", "fit.Fit", "--json").document
+    (change,) = document["changes"]
+    assert change["parts"] == [{"name": "experiments.helpers.of_svm", "how": "changed"}]
+    assert "since 2 settings with Svm ran" in made.run("status", "fit.Fit").out
+    folder = made.folder / "results" / "fit.Fit"
+    assert len(list(folder.glob("runs/*"))) == 1
+    shown = {
+        name: made.run("show", "fit.Fit", f"model={name}", *words).out
+        for name, words in {"Svm": ["model.C=1"], "Forest": []}.items()
+    }
+    assert "other than now: changed experiments.helpers.of_svm" in shown["Svm"]
+    assert "as it is now" in shown["Forest"]
+    # Only what is stale is taken out, also of a run that has made other rows.
+    ended = made.run("clean", "fit.Fit", "--stale", "--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert recorded() == {"done": 1, "stale": 0, "killed": 0}
+    (folder / "results.parquet").unlink()
+    assert recorded() == {"done": 1, "stale": 0, "killed": 0}
+    assert "1 done by the same code" in made.run("run", "fit.Fit", "-n", "2").err
+    assert recorded() == {"done": 2, "stale": 0, "killed": 1}
+
+
+# A run as superparams recorded it before settings had a code of their own.
+OLD = """
+import superparams.run.job as job
+job.setting_codes = lambda space, code: None
+from fit import Fit
+print(Fit().run_all(progress=False).counts)
+"""
+NEW = "from fit import Fit\nfound = Fit().run_all(progress=False)\n"
+NEW += "print(found.counts, sum(row['run'] == max(found.runs) for row in found))"
+
+
+def printed(folder: Path, text: str) -> str:
+    return output(folder, text).rstrip()
+
+
+def test_50_rows_with_the_code_of_the_class(tmp_path: Path) -> None:
+    project(tmp_path)
+    assert printed(tmp_path, OLD) == "{'done': 6}"
+    manifest = json.loads(next(tmp_path.glob("results/*/runs/*/run.json")).read_text())
+    assert "codes" not in manifest
+    show = "from fit import Fit\nfound = Fit.results()\nprint(found.counts, found.changes())"
+    assert printed(tmp_path, show).startswith("{'done': 6} nothing is stale")
+    assert printed(tmp_path, NEW) == "{'done': 6} 6"
+    assert len(list(tmp_path.glob("results/*/runs/*"))) == 1
+    # Any change of the class makes them stale, and whoever accepts that accepts it for all.
+    edit(tmp_path, "self.C +", "2 * self.C +")
+    told = printed(tmp_path, show)
+    assert told.startswith("{'stale': 6} 6 settings by the code")
+    assert "changed models.Svm.build" in told
+    accept = "from fit import Fit\nprint(Fit.results().accept_stale(why='it is the same').counts)"
+    assert printed(tmp_path, accept) == "{'done': 6}"
+    assert printed(tmp_path, NEW) == "{'done': 6} 6"
+    edit(tmp_path, "self.trees +", "2 * self.trees +")
+    assert printed(tmp_path, NEW) == "{'done': 6} 6"
+    assert len(list(tmp_path.glob("results/*/runs/*"))) == 2
+    edit(tmp_path, "2 * self.trees +", "3 * self.trees +")
+    assert printed(tmp_path, NEW) == "{'done': 6} 2"
+    # Also where the folders of runs are gone, and the table alone is left.
+    for path in tmp_path.glob("results/*/runs"):
+        path.rename(tmp_path / "gone")
+    edit(tmp_path, "3 * self.trees +", "4 * self.trees +")
+    left = "import warnings\nwarnings.simplefilter('ignore')\n"
+    assert printed(tmp_path, left + show).startswith("{'done': 4, 'stale': 2}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import enum
+import json
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,6 +21,8 @@ from hypothesis import strategies as st
 
 from superparams import Experiment, Params, search
 from superparams.cli.conditions import matching
+from superparams.declare.class_schema import schema_of
+from superparams.declare.words.recorded_schema import class_of_schema
 from superparams.errors import FieldError
 from superparams.store.results import Results
 from tests.cli.command import Project
@@ -163,6 +166,8 @@ class Recorded:
     def __init__(self, cls: type[Experiment], root: Path, name: str, words: list[str]) -> None:
         self.cls, self.root = cls, root
         self.keys: set[str] = set()
+        self.schema = class_of_schema(json.loads(json.dumps(schema_of(cls))))
+        assert self.schema is not None
         together = ""  # most words in one run, which is quicker
         for text in words:
             with contextlib.suppress(FieldError):
@@ -185,8 +190,14 @@ class Recorded:
         self.keys = set(self.table.column("key").to_pylist())
 
     def selected(self, condition: str) -> set[str]:
-        table = matching(self.table, [condition], self.cls)
-        return set(table.column("key").to_pylist())
+        """The settings by the class, and by the schema that a run recorded of it."""
+        found = [
+            matching(self.table, [condition], self.cls),
+            matching(self.table, [condition], schema=self.schema),
+        ]
+        by_class, by_schema = (set(table.column("key").to_pylist()) for table in found)
+        assert by_class == by_schema, condition
+        return by_class
 
     def without(self, name: str) -> set[str]:
         """The settings that do not have a field, to which ``!=None`` does not apply."""
@@ -207,9 +218,11 @@ class Recorded:
             assert self.selected(f"{name} != {text}") == self.keys - wanted - open_too
             return
         if " twice in " not in said:  # an axis has each point once; a condition need not
-            with pytest.raises(FieldError) as caught:
-                self.selected(f"{name}={text}")
-            assert str(caught.value) == said
+            ways: tuple[dict[str, Any], ...] = ({"of": self.cls}, {"schema": self.schema})
+            for way in ways:
+                with pytest.raises(FieldError) as caught:
+                    matching(self.table, [f"{name}={text}"], **way)
+                assert str(caught.value) == said
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def command(
 
     if len(called) > 2:
         raise click.UsageError("give two runs, or one, or none")
-    root = single(session.statuses(target, results), "a run is of").root
+    root = single(session.recorded_by_text(target, results), "a run is of").root
     names = [["last~1", "last"], [*called, "last"], called][len(called)]
     before, after = (find_run(root, name) for name in names)
     found = difference(before, after)

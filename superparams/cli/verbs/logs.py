@@ -84,7 +84,7 @@ def _of_run(
     from superparams.store.runs.run_records import find_run
     from superparams.store.runs.setting_logs import log_of_run
 
-    status = single(session.statuses(target, results), "a run is of")
+    status = single(session.recorded_by_text(target, results), "a run is of")
     run = find_run(status.root, called or "last")
     return {"experiment": status.name, "run": run.name}, log_of_run(run.folder, rank)
 

@@ -59,7 +59,7 @@ def command(
       experiment rerun RQ1 3f2a 9c01
       experiment rerun RQ1 3f2a C=100
     """
-    from superparams.cli.setting_lookup import spaces_with_keys
+    from superparams.cli.space_lookup import spaces_with_keys
 
     session = ctx.ensure_object(Session)
     ended: list[Again | Impossible] = []

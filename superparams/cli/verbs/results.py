@@ -18,8 +18,8 @@ from superparams.errors.units import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from superparams.cli.recorded_experiments import RecordedExperiment
     from superparams.errors.tables import Table
-    from superparams.run.status import ExperimentStatus
     from superparams.store.results import Results
 
 __all__ = ["command"]
@@ -105,6 +105,9 @@ def command(
 ) -> None:
     """Show the table of results: the newest outcome of each setting that ever ran.
 
+    NAME may also be the path of a results folder, or of the folder of one experiment in it. The
+    file of the experiment is read and not imported.
+
     \b
     Examples:
       experiment results RQ1 --sort -accuracy --limit 5
@@ -113,7 +116,9 @@ def command(
     """
     asked = ResultsOptions(sort, where, columns, is_failed, is_stale)
     form = form or _form_of(file)
-    found = session.recorded(target, results)
+    found = session.recorded_by_text(target, results)
+    if not any(one.has_records for one in found):
+        _ = found[0].results  # raises the error, which says what to do
     if is_json:
         json_document.write([_document(one, asked, limit) for one in found])
     elif form == "table":
@@ -137,14 +142,19 @@ def _form_of(file: Path | None) -> str:
     return SUFFIXES[file.suffix.lower()]
 
 
-def _rows(found: Results, asked: ResultsOptions) -> pa.Table:
+def _rows(found: RecordedExperiment, asked: ResultsOptions) -> pa.Table:
     """The selected rows, with all columns."""
     from superparams.cli.conditions import matching
     from superparams.cli.row_selection import ordered
 
-    rows = found.failures if asked.is_failed else found
-    rows = rows.stale if asked.is_stale else rows
-    return ordered(matching(rows.to_arrow(stale=True), asked.where, found.of), asked.sort)
+    rows = found.results.failures if asked.is_failed else found.results
+    if asked.is_stale:
+        if not found.codes:
+            raise CommandError(f"which rows other code made is not known: {found.now.why}")
+        rows = rows.stale
+    table = rows.to_arrow(stale=True)
+    schema = found.schema if asked.where else None
+    return ordered(matching(table, asked.where, schema=schema), asked.sort)
 
 
 def _selected(
@@ -167,7 +177,7 @@ def _selected(
     return made
 
 
-def _show(found: Sequence[ExperimentStatus], asked: ResultsOptions, limit: int | None) -> None:
+def _show(found: Sequence[RecordedExperiment], asked: ResultsOptions, limit: int | None) -> None:
     most = (SHOWN if is_terminal() else 0) if limit is None else limit
     for n, status in enumerate(found):
         if n:
@@ -176,9 +186,11 @@ def _show(found: Sequence[ExperimentStatus], asked: ResultsOptions, limit: int |
             click.echo(f"{safe_text.line(status.name)}: not run yet")
             continue
         results = status.results
-        every = _rows(results, asked)
+        every = _rows(status, asked)
         table = _selected(results, every, asked, is_for_people=True)
         click.echo(styled(safe_text.line(f"{status.name}: {results.summary}"), bold=True))
+        if status.now.why:
+            click.echo(f"code unknown: {safe_text.line(status.now.why)}")
         if table.num_rows < len(results):
             click.echo(f"{table.num_rows:,} of {counted(len(results), 'row')}")
             if not table.num_rows:
@@ -221,7 +233,7 @@ def _table(
 
 
 def _write(
-    found: Sequence[ExperimentStatus],
+    found: Sequence[RecordedExperiment],
     asked: ResultsOptions,
     limit: int | None,
     form: str,
@@ -229,20 +241,27 @@ def _write(
 ) -> None:
     from superparams.cli.table_formats import write
 
-    results = single(found, f"{form} holds").results
-    every = _rows(results, asked)
+    status = single(found, f"{form} holds")
+    results, every = status.results, _rows(status, asked)
     table = _selected(results, every, asked, is_for_people=form == "markdown")
     if not asked.columns:  # files of all formats have one order
         table = table.select([name for name in every.column_names if name in table.column_names])
     write(table.slice(0, limit) if limit else table, form, file)
 
 
-def _document(status: ExperimentStatus, asked: ResultsOptions, limit: int | None) -> dict[str, Any]:
+def _document(
+    status: RecordedExperiment, asked: ResultsOptions, limit: int | None
+) -> dict[str, Any]:
     from superparams.cli.table_formats import rows
 
     if not status.has_records:
         return {"experiment": status.name, "table": None, "rows": []}
     results = status.results
-    table = _selected(results, _rows(results, asked), asked, is_for_people=False)
+    table = _selected(results, _rows(status, asked), asked, is_for_people=False)
     made = rows(table.slice(0, limit) if limit else table)
-    return {"experiment": status.name, "table": str(results.path), "rows": list(made)}
+    return {
+        "experiment": status.name,
+        "table": str(results.path),
+        "code_unknown": status.now.why or None,
+        "rows": list(made),
+    }

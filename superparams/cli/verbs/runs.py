@@ -48,7 +48,8 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     """
     from superparams.store.runs.run_records import runs
 
-    found = {one.name: runs(one.root) for one in session.statuses(target, results)}
+    named = session.recorded_by_text(target, results)
+    found = {one.name: runs(one.root) for one in named}
     if is_json:
         json_document.write(
             [

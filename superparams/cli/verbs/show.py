@@ -52,7 +52,7 @@ def command(
     found = find_setting(session, target, words, results)
     run = run_of_name(found.results.root, str(found.row["run"]))
     again = [*session.program.split(), "rerun", found.status.name, found.key]
-    back = list(run.kept_code.commands(session.root.project, again)) if run.exists else []
+    back = list(run.kept_code.commands(session.project, again)) if run.exists else []
     if is_json:
         json_document.write(_document(found, run, back))
         return
@@ -152,8 +152,10 @@ def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _code(found: Setting) -> str:
-    code = found.row["code"]
-    if code in found.status.current.own:
+    code, current = found.row["code"], found.status.current
+    if current is None:
+        return f"code unknown: {safe_text.line(found.status.now.why)}"
+    if code in current.own:
         return "as it is now"
     if code in found.status.codes:
         return "accepted for the code as it is now"
@@ -187,7 +189,8 @@ def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
         "outcome": {name: x for name, x in records[0].items() if name not in names},
         "rows": [{name: row[name] for name in found.results.results} for row in records],
         "log": None if log is None else log.tail(LOG_LINES)[0],
-        "is_stale": found.row["code"] not in found.status.codes,
+        "is_stale": found.row["code"] not in found.status.codes if found.status.codes else None,
+        "code_unknown": found.status.now.why or None,
         "run": {
             **json_document.run_account(run),
             "branch": run.git.get("branch"),

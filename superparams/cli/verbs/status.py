@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -16,32 +16,43 @@ from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
+    from superparams.cli.recorded_status import RecordedStatus, SpaceNow
     from superparams.run.status import ExperimentStatus
     from superparams.store.runs.run_records import Run
     from superparams.store.staleness.stale_rows import Changes, CodeChange
 
 __all__ = ["command", "count_texts"]
 
+Status: TypeAlias = "ExperimentStatus | RecordedStatus"
+
 
 @click.command("status")
 @common_options.named
+@click.option(
+    "--import",
+    "is_imported",
+    is_flag=True,
+    help="Import the file, to count the settings of a space that has not run yet.",
+)
 @common_options.in_results
 @common_options.as_json
 @click.pass_obj
-def command(session: Session, target: str, results: Path | None, is_json: bool) -> None:
+def command(
+    session: Session, target: str, is_imported: bool, results: Path | None, is_json: bool
+) -> None:
     """Count settings that are done, failed, stale and to do.
 
     For each experiment of NAME, it shows the space, the number of settings in each state, the
     newest run and, if results are stale, what changed in the code. Nothing is run.
 
+    The file of the experiment is read and not imported. The space is known if a run was of it;
+    otherwise --import counts it.
+
     \b
     Example:
       experiment status RQ1
     """
-    found = session.statuses(target, results)
-    with stdout_to_stderr():
-        for status in found:
-            _ = status.counts  # runs code of the experiment
+    found = _imported(session, target, results) if is_imported else _read(session, target, results)
     if is_json:
         json_document.write([_document(status) for status in found])
         return
@@ -49,16 +60,23 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
         click.echo("\n".join([*([""] if n else []), *_lines(status)]))
 
 
-def _lines(found: ExperimentStatus) -> Iterator[str]:
+def _imported(session: Session, target: str, results: Path | None) -> Sequence[Status]:
+    found = session.statuses(target, results)
+    with stdout_to_stderr():
+        for status in found:
+            _ = status.counts  # runs code of the experiment
+    return found
+
+
+def _read(session: Session, target: str, results: Path | None) -> Sequence[Status]:
+    from superparams.cli.recorded_status import RecordedStatus
+
+    return [RecordedStatus(one) for one in session.recorded_by_text(target, results)]
+
+
+def _lines(found: Status) -> Iterator[str]:
     yield styled(safe_text.line(found.name), bold=True)
-    size = found.declared.size
-    if size is not None:
-        at_most = "" if found.declared.is_exact else "at most "
-        yield f"  space    {at_most}{counted(size, 'setting')}"
-        for name, text in found.declared.axes.items():
-            yield f"           {name}: {safe_text.line(text)}"
-    if found.declared.why:
-        yield f"  space    {safe_text.line(found.declared.why)}"
+    yield from _of_space(_space(found))
     counts = [styled(text, fg=COLOURS.get(name)) for name, text in count_texts(found).items()]
     if found.todo is None:
         yield f"  recorded {', '.join(counts) or 'none'}"
@@ -67,6 +85,8 @@ def _lines(found: ExperimentStatus) -> Iterator[str]:
         yield f"  settings {', '.join([*counts, todo])}"
     if found.others:
         yield f"           and {found.others:,} recorded outside of this space"
+    if found.code_unknown:
+        yield f"  code     unknown: {safe_text.line(found.code_unknown)}"
     yield from _of_runs(found)
     changes = _changes(found)
     for change in changes or ():
@@ -75,13 +95,33 @@ def _lines(found: ExperimentStatus) -> Iterator[str]:
         yield "           `experiment accept` keeps them, if the change does not matter"
 
 
-def count_texts(found: ExperimentStatus) -> dict[str, str]:
+def _of_space(declared: SpaceNow) -> Iterator[str]:
+    if declared.size is not None:
+        at_most = "" if declared.is_exact else "at most "
+        origin = "" if declared.run is None else f", as in run {declared.run}"
+        yield f"  space    {at_most}{counted(declared.size, 'setting')}{safe_text.line(origin)}"
+        for name, text in declared.axes.items():
+            yield f"           {safe_text.line(name)}: {safe_text.line(text)}"
+    if declared.why:
+        yield f"  space    {safe_text.line(declared.why)}{declared.remedy}"
+
+
+def _space(found: Status) -> SpaceNow:
+    from superparams.cli.recorded_status import SpaceNow
+
+    space = found.declared
+    if isinstance(space, SpaceNow):
+        return space
+    return SpaceNow(space.size, space.is_exact, space.axes, space.why)
+
+
+def count_texts(found: Status) -> dict[str, str]:
     """``5 done``, ``1 failed``: the counts of what is recorded, without zeros, by their name."""
     counts = {name: number for name, number in found.counts.items() if name != "new"}
     return {name: f"{number:,} {name}" for name, number in counts.items() if number}
 
 
-def _of_runs(found: ExperimentStatus) -> Iterator[str]:
+def _of_runs(found: Status) -> Iterator[str]:
     from superparams.store.runs.run_records import runs
 
     recorded = runs(found.root)
@@ -108,9 +148,9 @@ def _state(run: Run) -> str:
     return f"{run.state}{lasted}{f', begun {when}' if when else ''}"
 
 
-def _changes(found: ExperimentStatus) -> Changes | None:
+def _changes(found: Status) -> Changes | None:
     """The changes of the code since the stale rows were made; None if there are none."""
-    return found.results.changes() if found.counts["stale"] else None
+    return found.results.changes() if found.counts.get("stale") else None
 
 
 def _of_change(change: CodeChange) -> Iterator[str]:
@@ -119,17 +159,18 @@ def _of_change(change: CodeChange) -> Iterator[str]:
         yield f"           {safe_text.line(part)}"
 
 
-def _document(found: ExperimentStatus) -> dict[str, Any]:
+def _document(found: Status) -> dict[str, Any]:
     from superparams.store.runs.run_records import runs
 
     recorded = runs(found.root)
-    changes = _changes(found) or ()
+    changes, space = _changes(found) or (), _space(found)
     return {
         "experiment": found.name,
-        "size": found.declared.size,
-        "is_exact": found.declared.is_exact,
-        "axes": found.declared.axes,
-        "why": found.declared.why or None,
+        "size": space.size,
+        "is_exact": space.is_exact,
+        "axes": dict(space.axes),
+        "why": space.why or None,
+        "code_unknown": found.code_unknown or None,
         **found.numbers,
         "table": str(found.root / "results.parquet"),
         "runs": len(recorded),

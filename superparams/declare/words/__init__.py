@@ -8,8 +8,27 @@ help.
 
 from __future__ import annotations
 
-from superparams.declare.words.field_help import Described, describe
-from superparams.declare.words.field_values import column_values
-from superparams.declare.words.parser import filter_values, parse
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from superparams.declare.words.field_help import Described, describe
+    from superparams.declare.words.field_values import column_values
+    from superparams.declare.words.parser import filter_values, parse
 
 __all__ = ["Described", "column_values", "describe", "filter_values", "parse"]
+
+_HOMES: Final = {
+    "Described": "field_help",
+    "describe": "field_help",
+    "column_values": "field_values",
+    "filter_values": "parser",
+    "parse": "parser",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for: a run needs only what annotations mean."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

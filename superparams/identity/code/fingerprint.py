@@ -59,7 +59,7 @@ from superparams.identity.code.setting_reach import Alternative, alternatives_of
 from superparams.identity.module_names import is_fileless, module_file, module_name
 from superparams.identity.source_texts import file_stamp, keep_texts, loaded_files, loaded_text
 
-__all__ = ["Code", "fingerprint"]
+__all__ = ["Code", "code_of_reach", "fingerprint"]
 
 _PERSON = b"superparams.cod1"
 
@@ -73,6 +73,7 @@ class Code:
         parts: The digest of each function, method, class and constant by ``module.qualname``.
         source: The text of each part in its file, for diffs.
         files: The user's files that were reached, or imported for their effects.
+        modules: The name of each of these files, as the names of parts begin.
         notes: What is not fully covered, in sentences for the user.
         edited: The parts that were edited after this process imported them. The fingerprint is
             of the text that was imported.
@@ -98,6 +99,7 @@ class Code:
     libraries: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
     imports: frozenset[str] = frozenset()
     changing: tuple[Path, ...] = ()
+    modules: Mapping[Path, str] = field(default_factory=dict[Path, str])
     alternatives: Mapping[str, Alternative] = field(default_factory=dict[str, Alternative])
 
     def parts_of(self, held: Iterable[str] | None) -> dict[str, str]:
@@ -251,8 +253,19 @@ def _code(
         libraries={path: folder for path, folder in libraries.items() if folder is not None},
         imports=frozenset(x.module.partition(".")[0] for x in imports if not x.level),
         changing=tuple(reach.changing),
+        modules={path: reach.files[path].name for path in files},
         alternatives=alternatives or {},
     )
+
+
+def code_of_reach(reach: Reach, roots: Iterable[tuple[Path, str]]) -> Code:
+    """The code that was reached from the text of files, without any imported class.
+
+    Args:
+        reach: What was reached.
+        roots: The file and the name of the class, and of each of its bases.
+    """
+    return _code(reach, alternatives=alternatives_of(reach, roots))
 
 
 def _hex(*parts: bytes) -> str:

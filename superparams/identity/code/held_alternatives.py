@@ -8,7 +8,7 @@ from typing import Any
 
 from superparams.identity.code.fingerprint import Code
 from superparams.identity.code.roots import is_installed
-from superparams.identity.module_names import module_file, module_name
+from superparams.identity.module_names import module_file
 
 __all__ = ["held_alternatives"]
 
@@ -29,16 +29,14 @@ def held_alternatives(code: Code, classes: Iterable[type[Any]]) -> tuple[str, ..
         top = cls.__module__.partition(".")[0]
         if top in ("builtins", "superparams") or top in sys.stdlib_module_names:
             continue
-        file, name = (
-            module_file(cls.__module__),
-            f"{module_name(cls.__module__)}.{cls.__qualname__}",
-        )
-        if name in code.alternatives:
-            if code.alternatives[name].file != file:
-                return None
-            held.add(name)
+        file = module_file(cls.__module__)
+        module = None if file is None else code.modules.get(file)
+        name = f"{module}.{cls.__qualname__}"
+        if module is not None:
+            alternative = code.alternatives.get(name)
+            is_held = alternative is not None and alternative.file == file
+            (held if is_held else others).add(name)
         elif file is None or not is_installed(file):
-            if file not in code.texts:
-                return None
-            others.add(name)
-    return tuple(sorted(held)) if others <= code.parts_of(held).keys() else None
+            return None
+    is_covered = others <= code.parts_of(held).keys() - code.alternatives.keys()
+    return tuple(sorted(held)) if is_covered else None

@@ -36,7 +36,7 @@ class Project:
         unseen: Sentences for the user about code without a text to read.
     """
 
-    def __init__(self, root: Path, *, as_on_disk: bool = False) -> None:
+    def __init__(self, root: Path, *, as_on_disk: bool = False, more: Iterable[Path] = ()) -> None:
         self.root = root
         self.as_on_disk = as_on_disk
         self.unseen: dict[str, None] = {}
@@ -45,7 +45,8 @@ class Project:
         self._submodules: dict[tuple[Path, str], Path | None] = {}
         self._names: dict[Path, str] = {}
         self._sources: dict[Path, Source | None] = {}
-        self._path = [Path(entry or ".").resolve() for entry in sys.path]
+        folders = [*(Path(entry or ".") for entry in sys.path), *more]
+        self._path = [folder.resolve() for folder in folders]
         self._path_in_project = [entry for entry in self._path if entry.is_relative_to(root)]
 
     def owns(self, path: Path) -> bool:

@@ -61,6 +61,11 @@ class Reach(ReachByName):
         self._dynamic: dict[Source, DynamicImports] = {}
         self._changes: dict[tuple[object, object], tuple[list[Target], bool, bool]] = {}
 
+    @property
+    def has_unknown_imports(self) -> bool:
+        """Whether modules are imported by names that the text does not tell."""
+        return any(dynamic.has_unknown for dynamic in self._dynamic.values())
+
     def finish(self) -> None:
         """Follow everything until nothing new is reached."""
         self.follow_rest()

@@ -19,10 +19,11 @@ from typing import Final
 from superparams.errors import StoreError
 from superparams.errors.units import counted
 from superparams.store.ledger.reader import ledger_files
+from superparams.store.plain_files import read_plain
 from superparams.store.runs.folder import RunFolder, is_here, run_folders, this_process
 from superparams.store.runs.run_records import Run
 
-__all__ = ["MOST_KEYS", "Heartbeat", "OtherRun", "runs_in_progress", "save_keys"]
+__all__ = ["MOST_KEYS", "Heartbeat", "OtherRun", "runs_in_progress", "save_keys", "saved_keys"]
 
 MOST_KEYS: Final = 10_000  # settings of a run, for which it writes their keys
 _KEYS: Final = "todo.keys"
@@ -110,6 +111,14 @@ def _split(keys: bytes) -> set[bytes]:
 def save_keys(run: RunFolder, keys: bytes) -> None:
     """Write the keys of the settings of a run, for other runs."""
     (run.path / _KEYS).write_bytes(keys)
+
+
+def saved_keys(run: RunFolder) -> bytes:
+    """The keys of the settings that a run had to run; empty where it did not write them."""
+    try:
+        return read_plain(run.path / _KEYS, 16 * MOST_KEYS)
+    except OSError:
+        return b""
 
 
 def runs_in_progress(root: Path, mine: RunFolder) -> Iterator[OtherRun]:

@@ -12,19 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
 from superparams.errors import StoreError
 from superparams.errors.units import duration
-from superparams.outcomes.batches import counts
+from superparams.outcomes.outcome import Status
 from superparams.store.json_values import json_object, json_text, texts_by_name
-from superparams.store.ledger.reader import ledger_files, read
 from superparams.store.provenance.kept_code import KeptCode
 from superparams.store.runs.folder import RunFolder, State, is_here, run_folders, safe_name
-from superparams.store.table.newest_outcomes import STATUSES
 
 __all__ = ["Run", "existing_folder", "find_run", "folder_of_run", "run_of_name", "runs", "unseen"]
 
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 
@@ -161,6 +160,9 @@ class Run:
         recorded = self.group("counts")
         if self.state in ("finished", "interrupted") and recorded:
             return {name: n for name in STATUSES if isinstance(n := recorded.get(name), int) and n}
+        from superparams.outcomes.batches import counts  # pyarrow comes with it
+        from superparams.store.ledger.reader import read
+
         totals: dict[str, int] = dict.fromkeys(STATUSES, 0)
         for batch in read(self.folder.ledger, growing=self.state == "running"):
             for name, count in counts(batch).items():
@@ -270,6 +272,8 @@ def _between(start: dt.datetime, end: dt.datetime) -> float:
 
 
 def _last_record(folder: RunFolder) -> dt.datetime | None:
+    from superparams.store.ledger.reader import ledger_files  # pyarrow comes with it
+
     times = [path.stat().st_mtime for path in ledger_files(folder.ledger)]
     return dt.datetime.fromtimestamp(max(times), dt.timezone.utc) if times else None
 

@@ -34,6 +34,7 @@ LARGEST: Final = 3  # differences that are shown of each column
 CONSTANTS: Final = "constants"
 _SURROUNDINGS: Final = ("python", "platform", "cpu", "cores", "gpus", "engine", "num_proc")
 _ZERO = plain_scalar(0, pa.int64())
+_DASH = plain_scalar("-", pa.string())  # Arrow would load pandas to read a text
 Two = tuple[Any, Any]  # of the first run and of the second
 
 
@@ -289,7 +290,7 @@ class _RunTables:
 def _row_ids(table: pa.Table) -> pa.Array:
     """Key and number of each row, as one text."""
     row = pc.cast(table.column("row"), pa.string())
-    return flat(pc.binary_join_element_wise(table.column("key"), row, "-"))
+    return flat(pc.binary_join_element_wise(table.column("key"), row, _DASH))
 
 
 def _keys(table: pa.Table, mask: Any) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from superparams.cli.setting_lookup import keys_starting_with
+from superparams.cli.space_lookup import keys_starting_with
 from superparams.store.table.arrow_arrays import keys_of
 
 KEYS = [f"{begun:0<32}" for begun in ("ab", "ac1", "ac2f", "ac2e9", "00")]

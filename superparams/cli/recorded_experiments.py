@@ -1,0 +1,265 @@
+"""Finds what is recorded of experiments, by a name or by a path; no file of the user is imported.
+
+A NAME means classes in the text of the experiments folder. Names that only a results folder knows,
+since the file is gone or makes its classes when it is imported, are found there. A PATH is that of
+a results folder, of the folder of one experiment in it, or of its table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superparams.cli.name_lookup import Found, Root, resolve
+from superparams.errors import CommandError
+from superparams.store.json_values import json_text
+from superparams.store.runs.folder import TABLE, experiment_folder, has_records, run_folders
+
+if TYPE_CHECKING:
+    from superparams.cli.text_classes import TextClass, TextClasses
+    from superparams.declare.params import Params
+    from superparams.store.results import Results
+    from superparams.store.staleness.code_now import CodeNow
+    from superparams.store.staleness.current_codes import CurrentCodes
+
+__all__ = ["RecordedExperiment", "find_recorded", "has_path"]
+
+
+@dataclass(frozen=True)
+class RecordedExperiment:
+    """An experiment as its results folder and the text of its file tell it.
+
+    Attributes:
+        name: ``module.Class``.
+        root: The folder in which all of its results are kept.
+        cls: The class in the text of a file; None where there is none.
+        why: Why there is none, as a sentence without its end.
+    """
+
+    name: str
+    root: Path
+    cls: TextClass | None = None
+    why: str = ""
+
+    @property
+    def has_records(self) -> bool:
+        """Whether anything is recorded."""
+        return has_records(self.root)
+
+    @cached_property
+    def now(self) -> CodeNow:
+        """The code as it is now."""
+        from superparams.store.staleness.code_now import CodeNow, code_now
+
+        if self.cls is None:
+            return CodeNow(None, self.why)
+        return code_now(self.root, self.cls.file, self.cls.qualname)
+
+    @cached_property
+    def current(self) -> CurrentCodes | None:
+        """The recorded codes that are current; None if the code as it is now is not known."""
+        from superparams.store.staleness.current_codes import CurrentCodes
+
+        return None if self.now.code is None else CurrentCodes(self.root, self.now.code)
+
+    @property
+    def codes(self) -> list[str]:
+        """The fingerprints of the code now, and of code accepted for it; empty if not known."""
+        return [] if self.current is None else self.current.codes
+
+    @cached_property
+    def results(self) -> Results:
+        """What is recorded; raises StoreError if nothing is."""
+        from superparams.store.results import Results
+
+        return Results.load(self.root, codes=self.codes, code=self.now.code)
+
+    @cached_property
+    def schema(self) -> type[Params] | None:
+        """A class that reads words as the class did when it ran last; None where not recorded."""
+        from superparams.declare.class_schema import SCHEMA
+        from superparams.declare.words.recorded_schema import class_of_schema
+
+        for folder in reversed(run_folders(self.root)):
+            schema: Any = folder.manifest().get(SCHEMA)
+            if schema is not None:
+                return class_of_schema(schema)
+        return None
+
+
+def find_recorded(
+    target: str, root: Root | CommandError, results: Path
+) -> list[RecordedExperiment]:
+    """The experiments that a name or a path means.
+
+    Args:
+        target: The name or the path.
+        root: The experiments folder, or why there is none.
+        results: The results folder, for a name.
+
+    Raises:
+        CommandError: When it has no meaning, or several.
+    """
+    roots = _roots_at(target) if has_path(target) else []
+    if roots:
+        return [_recorded_at(root, each) for each in roots]
+    try:
+        if isinstance(root, CommandError):
+            raise root
+        found = resolve(root, target)
+    except CommandError:
+        named = list(_named(results, target, "the experiments folder has no file of this name"))
+        named = named or [_recorded_at(root, each) for each in _roots_at(target)]
+        if named:
+            return named
+        raise
+    return _Finder(root, results).experiments(found)
+
+
+def has_path(target: str) -> bool:
+    """Whether a text can only be a path, and no dotted name."""
+    return os.sep in target or "/" in target or target in (".", "..") or target.startswith("~")
+
+
+# ---- by path
+
+
+def _roots_at(target: str) -> list[Path]:
+    """The folders of experiments at a path; none where there are no results."""
+    try:
+        path = Path(os.path.abspath(os.path.expanduser(target)))
+        if path.name == TABLE and path.is_file():
+            path = path.parent
+        if not path.is_dir():
+            return []
+        if has_records(path):
+            return [path]
+        return [Path(x.path) for x in _entries(path) if has_records(Path(x.path))]
+    except OSError:
+        return []
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted((x for x in entries if x.is_dir()), key=lambda x: x.name)
+
+
+def _recorded_at(root: Root | CommandError, folder: Path) -> RecordedExperiment:
+    """The experiment of a folder, with the class of its name in the experiments folder, if any."""
+    name = _name_of(folder, is_moved=True)
+    if isinstance(root, CommandError):
+        return RecordedExperiment(name, folder, None, "there is no experiments folder here")
+    try:
+        cls, why = _class_named(root, name)
+    except CommandError:
+        cls, why = None, "the experiments folder here has no file of this name"
+    return RecordedExperiment(name, folder, cls, why)
+
+
+def _name_of(root: Path, *, is_moved: bool = False) -> str:
+    """The name that the newest run recorded; that of the folder where they do not agree.
+
+    Args:
+        root: The folder of an experiment.
+        is_moved: Whether the folder may have another name than it had.
+    """
+    for folder in reversed(run_folders(root)):
+        name = json_text(folder.manifest().get("experiment"))
+        if name and (is_moved or experiment_folder(root.parent, name) == root):
+            return name
+    return root.name
+
+
+def _class_named(root: Root, name: str) -> tuple[TextClass | None, str]:
+    from superparams.cli.text_classes import TextClasses
+
+    why = "the experiments folder here has no class of this name"
+    for found in resolve(root, name):
+        if found.cls is not None:
+            cls = TextClasses(root).called(found, found.cls)
+            return cls, "" if cls is not None else why
+    return None, why
+
+
+# ---- by name
+
+
+def _named(results: Path, target: str, why: str) -> Iterator[RecordedExperiment]:
+    """What a results folder has of a name that the experiments folder does not know."""
+    wanted = target.removesuffix(".py").replace("/", ".").replace(":", ".")
+    try:
+        entries = _entries(results)
+    except OSError:
+        return
+    for entry in entries:
+        root = Path(entry.path)
+        is_named = entry.name == wanted or entry.name.startswith(f"{wanted}.")
+        if is_named and has_records(root):
+            yield RecordedExperiment(_name_of(root), root, None, why)
+
+
+class _Finder:
+    """Finds the experiments of files."""
+
+    def __init__(self, root: Root, results: Path) -> None:
+        from superparams.cli.text_classes import TextClasses
+
+        self._texts: TextClasses = TextClasses(root)
+        self._results = results
+
+    def experiments(self, found: Sequence[Found]) -> list[RecordedExperiment]:
+        """The experiments of some files and classes, in their order."""
+        known: dict[Path, RecordedExperiment] = {}
+        for one in found:
+            several = self._of_file(one) if one.cls is None else [self._of_class(one, one.cls)]
+            known.update((x.root, x) for x in several if x.root not in known)
+        if not known:
+            raise CommandError(self._none(found))
+        return list(known.values())
+
+    def _of_file(self, found: Found) -> Iterator[RecordedExperiment]:
+        classes = self._texts.public(found)
+        for cls in classes:
+            one = self._recorded(cls)
+            if cls.is_experiment or (cls.is_experiment is None and one.has_records):
+                yield one
+        # Classes that the file makes when it is imported, or that a damaged file does not tell.
+        text = self._texts.text_of(found)
+        names = {cls.name for cls in classes}
+        why = f"{found.file.name} has no class statement for it"
+        for one in _named(self._results, found.name, why):
+            last = one.name.rpartition(".")[2]
+            if one.name not in names and last in text and not last.startswith("_"):
+                yield one
+
+    def _of_class(self, found: Found, name: str) -> RecordedExperiment:
+        cls = self._texts.called(found, name)
+        if cls is not None and cls.is_experiment is not False:
+            return self._recorded(cls)
+        wanted = f"{found.name}.{name}"
+        why = f"{found.file.name} has no class statement for it"
+        if cls is None:
+            one = next((x for x in _named(self._results, wanted, why) if x.name == wanted), None)
+            if one is not None:
+                return one
+        there = [x.qualname for x in self._texts.public(found) if x.is_experiment is not False]
+        raise CommandError(
+            f"there is no experiment {name} in {found.file}; it has {', '.join(there) or 'none'}"
+        )
+
+    def _recorded(self, cls: TextClass) -> RecordedExperiment:
+        return RecordedExperiment(cls.name, experiment_folder(self._results, cls.name), cls)
+
+    def _none(self, found: Sequence[Found]) -> str:
+        files = ", ".join(str(one.file) for one in found)
+        problems = [(one.file, self._texts.problem(one)) for one in found]
+        broken = [f"{file.name}, {problem}" for file, problem in problems if problem]
+        idle = [x.qualname for one in found for x in self._texts.public(one)]
+        if broken:
+            return f"there is no experiment in {files}: {'; '.join(broken)}"
+        more = f" that can run, as far as its text tells; it has {', '.join(idle)}" if idle else ""
+        return f"there is no experiment in {files}{more}"

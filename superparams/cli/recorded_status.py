@@ -1,0 +1,149 @@
+"""The status of an experiment from its results and the text of its file; nothing is imported.
+
+The settings that are to do are counted if a run was of the space that the text declares now: the
+run kept the keys of its settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from superparams.cli.recorded_experiments import RecordedExperiment
+from superparams.identity.code.text_fingerprint import declarations_of_text
+from superparams.run.plan import COUNTED, recorded
+from superparams.store.runs.folder import run_folders
+from superparams.store.runs.recorded_space import RecordedSpace, declarations_of, space_of
+from superparams.store.runs.run_records import Run
+from superparams.store.table.index import read_index
+
+if TYPE_CHECKING:
+    from superparams.store.results import Results
+    from superparams.store.table.index import Index
+
+__all__ = ["RecordedStatus", "SpaceNow"]
+
+MOST_RUNS: Final = 20  # the newest runs, whose spaces are compared
+
+
+@dataclass(frozen=True)
+class SpaceNow:
+    """The space that an experiment declares, as far as a run recorded it.
+
+    Attributes:
+        size: The number of its settings; None where it is not known.
+        is_exact: Whether `size` is that number.
+        axes: The text of each axis, by the name of its field.
+        why: Why its settings cannot be compared with the records; empty when they can.
+        run: The name of the run that recorded it.
+        remedy: What would tell more, as the end of a sentence; empty where nothing would.
+    """
+
+    size: int | None = None
+    is_exact: bool = True
+    axes: Mapping[str, str] = field(default_factory=dict[str, str])
+    why: str = ""
+    run: str | None = None
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class RecordedStatus:
+    """How far an experiment is, as `superparams.run.status.ExperimentStatus` for an imported class.
+
+    Attributes:
+        of: The experiment.
+    """
+
+    of: RecordedExperiment
+
+    @property
+    def name(self) -> str:
+        """``module.Class``."""
+        return self.of.name
+
+    @property
+    def root(self) -> Path:
+        """The folder in which all of its results are kept."""
+        return self.of.root
+
+    @property
+    def results(self) -> Results:
+        """What is recorded; raises StoreError if nothing is."""
+        return self.of.results
+
+    @property
+    def code_unknown(self) -> str:
+        """Why the code as it is now is not known; empty where it is."""
+        return self.of.now.why if self.of.has_records else ""
+
+    @cached_property
+    def _index(self) -> Index | None:
+        return read_index(self.root) if self.of.has_records else None
+
+    @cached_property
+    def _space(self) -> RecordedSpace | str:
+        """The space, or why it is not known."""
+        cls = self.of.cls
+        if not self.of.has_records:
+            return "it has not run"
+        if cls is None:
+            return self.of.why
+        declared = declarations_of_text(cls.file, cls.qualname)
+        if declared is None:
+            return f"the text of {cls.file.name} does not tell what {cls.qualname} declares"
+        for folder in reversed(run_folders(self.root)[-MOST_RUNS:]):
+            run = Run.of(folder)
+            found = space_of(run) if declarations_of(run) == declared else None
+            if found is not None:
+                return found
+        return f"no run was of the space that {cls.file.name} declares now"
+
+    @cached_property
+    def declared(self) -> SpaceNow:
+        """The space."""
+        space = self._space
+        remedy = "" if self.of.cls is None else "; --import counts its settings"
+        if isinstance(space, str):
+            return SpaceNow(why=f"not known: {space}", remedy=remedy)
+        why = "" if space.keys is not None else "the keys of its settings were not kept"
+        return SpaceNow(space.size, axes=space.axes, why=why, run=space.run.name, remedy=remedy)
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Settings by what is recorded of them; see `ExperimentStatus.counts`.
+
+        Where the code as it is now is not known, ``done`` counts those of all code.
+        """
+        index, space = self._index, self._space
+        if index is None:
+            return dict.fromkeys(COUNTED, 0)
+        codes = self.of.codes or [code for code in index.codes if code is not None]
+        keys = None if isinstance(space, str) else space.keys
+        counts = recorded(index.keys if keys is None else keys, index, codes)
+        if not self.of.codes:
+            counts |= {"done": counts["done"] + counts["stale"], "stale": 0}
+        return counts
+
+    @property
+    def others(self) -> int:
+        """Settings that are recorded, but do not belong to the space."""
+        index, is_known = self._index, not self.declared.why
+        of_space = sum(number for name, number in self.counts.items() if name != "new")
+        return len(index) - of_space if index is not None and is_known else 0
+
+    @property
+    def todo(self) -> int | None:
+        """The number of settings that the next run has to run; None if it is not known."""
+        if self.declared.why or self.code_unknown:
+            return None
+        return sum(self.counts.values()) - self.counts["done"]
+
+    @property
+    def numbers(self) -> dict[str, int | None]:
+        """All counts by name, for a program."""
+        unknown = {"new": None} if self.declared.why else {}
+        return {**self.counts, **unknown, "todo": self.todo, "others": self.others}

@@ -1,0 +1,176 @@
+"""Finds the experiments of a file in its text: nothing is imported.
+
+What the text does not tell, such as a base from an installed package, makes a class that may be an
+experiment.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from superparams.cli.name_lookup import Found, Root
+from superparams.identity.code.module_source import Source
+from superparams.identity.code.project import Project
+from superparams.identity.code.reach_by_name import ReachByName, Target
+from superparams.identity.code.roots import dotted_path, experiments_folder
+from superparams.identity.code.syntax import chain_of
+
+__all__ = ["TextClass", "TextClasses"]
+
+_ROOTS: Final = ("Experiment", "GridSearch")
+MOST_ALIASES: Final = 5  # names that stand for names of classes
+
+
+@dataclass(frozen=True)
+class TextClass:
+    """A class in the text of a file.
+
+    Attributes:
+        name: ``module.Class``, as results are named.
+        file: The file that defines it.
+        qualname: The class.
+        is_experiment: Whether it is an experiment with a ``run``; None where the text does not
+            tell.
+    """
+
+    name: str
+    file: Path
+    qualname: str
+    is_experiment: bool | None
+
+
+class TextClasses:
+    """The classes in the files of an experiments folder."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._known: dict[ast.ClassDef, tuple[bool | None, bool | None]] = {}
+
+    @cached_property
+    def _lookup(self) -> ReachByName:
+        project = self._root.project.resolve()
+        more = [project, self._root.folder.parent, self._root.folder]
+        return ReachByName(Project(project, as_on_disk=True, more=more))
+
+    def text_of(self, found: Found) -> str:
+        """The text of a file; empty if it cannot be read."""
+        source = self._source(found.file)
+        return "" if source is None else source.text
+
+    def problem(self, found: Found) -> str | None:
+        """Why the text of a file is no Python, if it is none."""
+        try:
+            ast.parse(found.file.read_bytes())
+        except SyntaxError as error:
+            return f"line {error.lineno}: {error.msg}"
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
+            return str(error) or type(error).__name__
+        return None
+
+    def public(self, found: Found) -> list[TextClass]:
+        """The public classes that a file defines, in their order, without what is no experiment."""
+        source = self._source(found.file)
+        bindings = {} if source is None else source.bindings
+        return [
+            self._class(source, name, node, _module_at(found.file))
+            for name, bound in bindings.items()
+            for node in [x.node for x in bound if isinstance(x.node, ast.ClassDef)][-1:]
+            if source is not None and not name.startswith("_")
+        ]
+
+    def called(self, found: Found, name: str) -> TextClass | None:
+        """The class that a name in a file means; None where the text has no such class."""
+        source = self._source(found.file)
+        if source is None:
+            return None
+        for target in self._lookup.locate(source, (name,)):
+            for node in target.classes[-1:]:
+                if target.source is not None:
+                    is_own = target.source is source
+                    module = _module_at(found.file if is_own else target.source.path)
+                    return self._class(target.source, node.name, node, module)
+        return None
+
+    def _source(self, file: Path) -> Source | None:
+        try:
+            return self._lookup.visit(file.resolve())
+        except (RecursionError, MemoryError):
+            return None
+
+    def _class(
+        self, source: Source, name: str, node: ast.ClassDef, module: str | None
+    ) -> TextClass:
+        is_experiment, has_run = self._kind(source, node)
+        both = (is_experiment, has_run)
+        is_one = False if False in both else None if None in both else True
+        return TextClass(f"{module or source.name}.{name}", source.path, name, is_one)
+
+    def _kind(self, source: Source, node: ast.ClassDef) -> tuple[bool | None, bool | None]:
+        """Whether a class is an experiment, and whether it has a ``run``; None if not known."""
+        if node not in self._known:
+            self._known[node] = (False, False)  # for a class among its own bases
+            bases = [kind for base in node.bases for kind in self._kinds_of_base(source, base)]
+            own = any(_binds_run(item) for item in node.body)
+            self._known[node] = (
+                _any([is_experiment for is_experiment, _ in bases]),
+                own or _any([has_run for _, has_run in bases]),
+            )
+        return self._known[node]
+
+    def _kinds_of_base(
+        self, source: Source, base: ast.expr
+    ) -> Iterator[tuple[bool | None, bool | None]]:
+        chain = chain_of(base.value if isinstance(base, ast.Subscript) else base)
+        if chain is None:
+            yield None, None
+            return
+        targets = self._lookup.locate(source, chain)
+        if not targets:
+            yield (False, False) if hasattr(builtins, chain[0]) else (None, None)
+        for target in targets:
+            yield from self._kinds_of_target(target, 0)
+
+    def _kinds_of_target(
+        self, target: Target, depth: int
+    ) -> Iterator[tuple[bool | None, bool | None]]:
+        if target.source is None:
+            top, _, last = (target.outside or "").rpartition(".")
+            top = top.partition(".")[0]
+            is_known = top == "superparams" or top in sys.stdlib_module_names
+            yield (top == "superparams" and last in _ROOTS, False) if is_known else (None, None)
+            return
+        for cls in target.classes:
+            yield self._kind(target.source, cls)
+        for node in target.nodes:
+            if isinstance(node, ast.ClassDef):
+                continue
+            chain = chain_of(node.value) if isinstance(node, ast.Assign) else None
+            if chain is None or depth >= MOST_ALIASES:
+                yield None, None
+                continue
+            for inner in self._lookup.locate(target.source, chain):
+                yield from self._kinds_of_target(inner, depth + 1)
+
+
+def _module_at(file: Path) -> str | None:
+    """The name of the module of a file in an experiments folder; None for another file."""
+    folder = experiments_folder(file)
+    return None if folder is None else dotted_path(folder, file)
+
+
+def _any(kinds: list[bool | None]) -> bool | None:
+    return True if True in kinds else None if None in kinds else False
+
+
+def _binds_run(item: ast.stmt) -> bool:
+    if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return item.name == "run"
+    targets = item.targets if isinstance(item, ast.Assign) else []
+    return any(isinstance(target, ast.Name) and target.id == "run" for target in targets)
