@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 
 from superparams.declare.field import Field
 from superparams.declare.instance_state import key_on, place_on, set_key
+from superparams.declare.joined_space import checked_settings, on_joined_space, space_of
 from superparams.declare.legacy import with_new_names
 from superparams.declare.metaclass import SearchMeta, fields_of
 from superparams.declare.own_names import OwnClassMethod, OwnValue
 from superparams.declare.params import Params
 from superparams.declare.place import ParamsPlace
 from superparams.declare.secrets import points_of
+from superparams.space.algebra import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from superparams.executor.engines.contract import Engine, EngineName
     from superparams.outcomes.outcome import Status
@@ -33,6 +35,7 @@ __all__ = [
     "Params",
     "Place",
     "SearchMeta",
+    "Settings",
     "name_of",
     "notes_of_fields",
     "recorded_results",
@@ -288,6 +291,18 @@ class Experiment(Params):
     results = OwnClassMethod(recorded_results)
     """Load the recorded results of the class or the space, without running anything."""
 
+    @overload
+    def __getitem__(self, index: int, /) -> Self: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Settings[Self]: ...
+    @overload
+    def __getitem__(self, index: str, /) -> Any: ...
+    def __getitem__(  # pyright: ignore[reportIncompatibleMethodOverride]  # a slice is more
+        self, index: int | slice | str, /
+    ) -> Any:
+        found: Any = super().__getitem__(index)
+        return Settings(found) if isinstance(index, slice) else found
+
     @with_new_names
     def run_all(
         self,
@@ -349,6 +364,38 @@ class Experiment(Params):
         from superparams.run.options import RunOptions, in_new_words
 
         return run_all(self, RunOptions(**in_new_words(options, old)))
+
+
+class Settings(Slice[E]):
+    """Some settings of an experiment, which run as a space does.
+
+    A slice of a space is one: ``space[10:20].run_all(4)``. Settings of one class from anywhere make
+    one as well: ``Settings([space[3], Fit(C=2.0)])``. It has ``len``, indices, slices and
+    iteration; settings are made when they are needed.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, settings: Sequence[E] | Slice[E], /) -> None:
+        """Settings of one class, none of them open; raises SpaceError for anything else."""
+        if isinstance(settings, Slice):
+            super().__init__(settings._at, settings._indices)
+        else:
+            listed = checked_settings(tuple(settings))
+            super().__init__(listed.__getitem__, range(len(listed)))
+
+    def as_space(self) -> E:
+        """A space of these settings, in this order: their fields advance together."""
+        return space_of(list(self))
+
+    @on_joined_space(Experiment.run_all)
+    def run_all(self) -> Results:
+        """Run these settings; see `Experiment.run_all`."""
+        raise NotImplementedError
+
+    def results(self, results: str | Path = "results") -> Results:
+        """Load the recorded results of these settings, as ``space.results()`` does."""
+        return recorded_results(self.as_space(), results)
 
 
 GridSearch = Experiment
