@@ -370,8 +370,7 @@ class Settings(Slice[E]):
     """Some settings of an experiment, which run as a space does.
 
     A slice of a space is one: ``space[10:20].run_all(4)``. Settings of one class from anywhere make
-    one as well: ``Settings([space[3], Fit(C=2.0)])``. It has ``len``, indices, slices and
-    iteration; settings are made when they are needed.
+    one as well: ``Settings([space[3], Fit(C=2.0)])``. It is a sequence, as a space is.
     """
 
     __slots__ = ()
