@@ -122,7 +122,8 @@ def find_recorded(
 
 def has_path(target: str) -> bool:
     """Whether a text can only be a path, and no dotted name."""
-    return os.sep in target or "/" in target or target in (".", "..") or target.startswith("~")
+    is_home = os.path.expanduser(target) != target
+    return os.sep in target or "/" in target or target in (".", "..") or is_home
 
 
 # ---- by path

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 
 from superparams.declare.field import Field
 from superparams.declare.instance_state import key_on, place_on, set_key
+from superparams.declare.joined_space import checked_settings, on_joined_space, space_of
 from superparams.declare.legacy import with_new_names
 from superparams.declare.metaclass import SearchMeta, fields_of
 from superparams.declare.own_names import OwnClassMethod, OwnValue
 from superparams.declare.params import Params
 from superparams.declare.place import ParamsPlace
 from superparams.declare.secrets import points_of
+from superparams.space.algebra import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Iterator
+    from collections.abc import Awaitable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from superparams.executor.engines.contract import Engine, EngineName
     from superparams.outcomes.outcome import Status
@@ -34,7 +35,7 @@ __all__ = [
     "Params",
     "Place",
     "SearchMeta",
-    "is_async",
+    "Settings",
     "name_of",
     "notes_of_fields",
     "recorded_results",
@@ -136,11 +137,6 @@ def seeds_globals(cls: type[Any]) -> bool:
     """
     held = [vars(base)["seed_globals"] for base in cls.__mro__ if "seed_globals" in vars(base)]
     return bool(next((x for x in held if not isinstance(x, Field)), True))
-
-
-def is_async(cls: type[Any]) -> bool:
-    """Whether ``run`` of the class is a coroutine function."""
-    return inspect.iscoroutinefunction(cls.run)
 
 
 def notes_of_fields(space: Any) -> Iterator[str]:
@@ -248,17 +244,15 @@ class Experiment(Params):
         """Run one setting. Override this method; it may be ``async def``.
 
         Returns:
-            A dict (one row of the table), None (a row without results), or a data frame (many
-            rows).
+            A dict (one row of the table), None (a row without results), or a data frame (rows).
         """
         raise NotImplementedError(f"{type(self).__name__} has no run(); write one")
 
     def setup(self) -> Awaitable[None] | None:
         """Prepare a worker, once before its first setting: load a model, open a connection.
 
-        Every setting of the worker has the attributes that this method sets. The method can read
-        fixed fields only, since the others differ from setting to setting. It may be ``async def``
-        where ``run`` is, and so may ``teardown``.
+        Every setting of the worker has the attributes that this method sets. It can read fixed
+        fields only: the others differ from setting to setting. It may be ``async def``, as ``run``.
         """
 
     def teardown(self) -> Awaitable[None] | None:
@@ -295,6 +289,18 @@ class Experiment(Params):
     """The directory of this setting, the same in every run; it is created on first use."""
     results = OwnClassMethod(recorded_results)
     """Load the recorded results of the class or the space, without running anything."""
+
+    @overload
+    def __getitem__(self, index: int, /) -> Self: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Settings[Self]: ...
+    @overload
+    def __getitem__(self, index: str, /) -> Any: ...
+    def __getitem__(  # pyright: ignore[reportIncompatibleMethodOverride]  # a slice is more
+        self, index: int | slice | str, /
+    ) -> Any:
+        found: Any = super().__getitem__(index)
+        return Settings(found) if isinstance(index, slice) else found
 
     @with_new_names
     def run_all(
@@ -357,6 +363,37 @@ class Experiment(Params):
         from superparams.run.options import RunOptions, in_new_words
 
         return run_all(self, RunOptions(**in_new_words(options, old)))
+
+
+class Settings(Slice[E]):
+    """Some settings of an experiment, which run as a space does.
+
+    A slice of a space is one: ``space[10:20].run_all(4)``. Settings of one class from anywhere make
+    one as well: ``Settings([space[3], Fit(C=2.0)])``. It is a sequence, as a space is.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, settings: Sequence[E] | Slice[E], /) -> None:
+        """Settings of one class, none of them open; raises SpaceError for anything else."""
+        if isinstance(settings, Slice):
+            super().__init__(settings._at, settings._indices)
+        else:
+            listed = checked_settings(tuple(settings))
+            super().__init__(listed.__getitem__, range(len(listed)))
+
+    def as_space(self) -> E:
+        """A space of these settings, in this order: their fields advance together."""
+        return space_of(list(self))
+
+    @on_joined_space(Experiment.run_all)
+    def run_all(self) -> Results:
+        """Run these settings; see `Experiment.run_all`."""
+        raise NotImplementedError
+
+    def results(self, results: str | Path = "results") -> Results:
+        """Load the recorded results of these settings, as ``space.results()`` does."""
+        return recorded_results(self.as_space(), results)
 
 
 GridSearch = Experiment

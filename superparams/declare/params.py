@@ -43,7 +43,7 @@ from superparams.declare.sequence import (
 )
 from superparams.errors import FieldError, ReadOnlyError, SizeError, SpaceError, safe_text
 from superparams.errors.short_repr import shorten
-from superparams.space.algebra import Settings
+from superparams.space.algebra import Slice
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
 
@@ -124,7 +124,7 @@ class Params(metaclass=SearchMeta):
     @overload
     def __getitem__(self, index: int, /) -> Self: ...
     @overload
-    def __getitem__(self, index: slice, /) -> Settings[Self]: ...
+    def __getitem__(self, index: slice, /) -> Slice[Self]: ...
     @overload
     def __getitem__(self, index: str, /) -> Any: ...
     def __getitem__(self, index: int | slice | str, /) -> Any:

@@ -20,7 +20,7 @@ from superparams.declare.layout import Layout, keeps, known_layout
 from superparams.declare.metaclass import fields_of, is_ours
 from superparams.errors import SpaceError
 from superparams.errors.units import counted
-from superparams.space.algebra import Settings
+from superparams.space.algebra import Slice
 from superparams.space.groups import is_open
 
 __all__ = [
@@ -97,9 +97,9 @@ def out_of_range(space: Any, index: int) -> IndexError:
     return IndexError(f"{type(space).__name__}[{index}]: the space has {size}")
 
 
-def slice_of(space: P, indices: slice) -> Settings[P]:
+def slice_of(space: P, indices: slice) -> Slice[P]:
     """The settings at some indices; ``valid`` is called for no more settings than needed."""
-    return Settings(partial(setting_at, space), range(_size_for(space, indices))[indices])
+    return Slice(partial(setting_at, space), range(_size_for(space, indices))[indices])
 
 
 def _size_for(space: Any, indices: slice) -> int:

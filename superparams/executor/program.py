@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from superparams.declare.descriptors import Value
-from superparams.declare.experiment import Experiment, Place, is_async
+from superparams.declare.experiment import Experiment, Place
 from superparams.declare.field import pristine
 from superparams.declare.instance_state import declaration_on, on_demand
 from superparams.declare.keys import Keys
@@ -30,6 +30,7 @@ from superparams.executor.worker import Worker
 from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import main_name
 from superparams.outcomes.outcome import Outcome, Status
+from superparams.outcomes.return_checks import is_async
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 

@@ -1,14 +1,20 @@
-"""Checks what a method of an experiment returned: whether it ran, and whether it is ignored."""
+"""What a call of a method gives: a result, a coroutine, or something that is ignored."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from superparams.adapters.content import never_ran
 from superparams.errors.user_lines import warn_user
 
-__all__ = ["called", "heed_answer", "refuse_unrun"]
+__all__ = ["called", "heed_answer", "is_async", "refuse_unrun"]
+
+
+def is_async(cls: type[Any]) -> bool:
+    """Whether ``run`` of an experiment is a coroutine function."""
+    return inspect.iscoroutinefunction(cls.run)
 
 
 def refuse_unrun(name: str, answer: Any, remedy: str = "") -> None:

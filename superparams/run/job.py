@@ -16,7 +16,6 @@ from superparams.declare import legacy
 from superparams.declare.class_schema import SCHEMA, schema_of
 from superparams.declare.experiment import (
     Experiment,
-    is_async,
     name_of,
     notes_of_fields,
 )
@@ -41,6 +40,7 @@ from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
+from superparams.outcomes.return_checks import is_async
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
 from superparams.space.groups import is_open, size_of

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypedDict, cast, get_args
 
 from superparams.adapters.processors import cores
-from superparams.declare.experiment import is_async
 from superparams.errors import EngineError, RunError
 from superparams.errors.user_lines import warn_user
 from superparams.executor.engines.contract import (
@@ -25,6 +24,7 @@ from superparams.executor.engines.contract import (
 from superparams.executor.engines.option_fields import BadValue, one_of, option, settle, whole
 from superparams.executor.engines.registry import check, find
 from superparams.outcomes.outcome import Status
+from superparams.outcomes.return_checks import is_async
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

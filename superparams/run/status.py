@@ -25,7 +25,6 @@ from superparams.identity.digests.digest import key_of_text
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open, size_of
 from superparams.store.runs.folder import experiment_folder, has_records
-from superparams.store.staleness.current_codes import CurrentCodes
 
 # pyarrow is loaded only where something is recorded: `experiment list` is quick.
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from superparams.declare.keys import Keys
     from superparams.store.results import Results
+    from superparams.store.staleness.current_codes import CurrentCodes
     from superparams.store.table.index import Index
 
 __all__ = [
@@ -132,6 +132,8 @@ class ExperimentStatus:
     @cached_property
     def current(self) -> CurrentCodes:
         """The code as it is, and the recorded codes that are current."""
+        from superparams.store.staleness.current_codes import CurrentCodes
+
         return CurrentCodes(self.root, fingerprint(self.cls))
 
     @property

@@ -8,13 +8,14 @@ together.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast, overload
 
 from superparams.adapters.content import same
 from superparams.errors import SizeError, SpaceError
@@ -22,7 +23,10 @@ from superparams.errors.units import counted
 from superparams.space.axis import Axis
 from superparams.space.groups import index_in, is_group, size_of
 
-__all__ = ["Dimension", "Product", "Settings", "ValidIndices", "dimension_of", "zipped"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Dimension", "Product", "Slice", "ValidIndices", "dimension_of", "zipped"]
 
 S = TypeVar("S")
 _LARGEST_POOL: Final = 1 << 16  # values of a dimension that itertools.product may copy
@@ -279,7 +283,7 @@ class ValidIndices:
                 self._next += 1
 
 
-class Settings(Sequence[S], Generic[S]):
+class Slice(Sequence[S], Generic[S]):
     """A lazy slice of a space: ``space[10:20]``."""
 
     __slots__ = ("_at", "_indices")
@@ -306,10 +310,12 @@ class Settings(Sequence[S], Generic[S]):
     @overload
     def __getitem__(self, index: int, /) -> S: ...
     @overload
-    def __getitem__(self, index: slice, /) -> Settings[S]: ...
-    def __getitem__(self, index: int | slice, /) -> S | Settings[S]:
+    def __getitem__(self, index: slice, /) -> Self: ...
+    def __getitem__(self, index: int | slice, /) -> S | Self:
         if isinstance(index, slice):
-            return Settings(self._at, self._indices[index])
+            part = copy.copy(self)
+            part._indices = self._indices[index]
+            return part
         try:
             return self._at(self._indices[index])
         except IndexError:

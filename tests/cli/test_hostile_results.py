@@ -144,12 +144,54 @@ def test_texts_that_a_terminal_would_obey(project: Project) -> None:
             "engine": [],
             "todo": {},
         },
+        {
+            "experiment": f"../{EVIL}",
+            "schema": {"version": 1, "class": EVIL, "fields": {EVIL: {"type": {EVIL: []}}}},
+            "from_text": {"code": [], "declarations": EVIL},
+            "axes": {EVIL: EVIL},
+            "settings": -1,
+            "overrides": {},
+            "libraries": {"x": "../../.."},
+            "alternatives": {EVIL: 3},
+            "codes": {EVIL: {}},
+        },
+        {
+            "experiment": "RQ1.RQ1.RQ1",
+            "schema": {
+                "version": 1,
+                "class": "RQ1",
+                "fields": {"run": {}, "a": {"type": "os.system", "axis": []}, "__class__": 1},
+                "classes": [],
+            },
+            "from_text": 5,
+            "axes": [],
+            "alternatives": [],
+            "codes": [],
+        },
+        {
+            "schema": {
+                "version": 1,
+                "class": "RQ1",
+                "fields": {"a": {"type": {"group": "A"}, "value": {"group": "A"}}},
+                "classes": {"A": {"b": {"type": {"group": "A"}, "value": {"group": "A"}}}},
+            },
+        },
     ],
 )
 def test_manifests_of_any_shape(project: Project, manifest: dict[str, Any]) -> None:
     project.experiments("RQ1")
-    recorded(project, manifest)
-    looked_at(project)
+    root = recorded(project, manifest)
+    (root / "runs" / run_folders(root)[-1].name / "space.keys").write_bytes(b"x" * 17)
+    words = [["results", "RQ1", "--where", "a=1,2"], ["status", "RQ1", "--json"]]
+    by_path = [[verb, str(root), *more] for verb, _, *more in VERBS[1:10]]
+    found = looked_at(project, *words, *by_path)
+    # What the schema does not say is read by the type of the column.
+    assert "1 failed" in found["results RQ1 --where a=1,2"].out
+    # The folder cannot say that its rows are of the code of now.
+    (status,) = found["status RQ1 --json"].document
+    assert status["size"] is None
+    assert (status["stale"], status["code_unknown"] is None) in ((1, True), (0, False))
+    assert (status["code_unknown"] is None) == ("from_text" not in manifest)
 
 
 class Touch:

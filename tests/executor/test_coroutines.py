@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from superparams import Experiment, search
+from superparams import Experiment, Settings, search
 from superparams.errors import EngineError, SettingFailed
 from superparams.store.results import Results
 from tests.kernels import Kernel
@@ -76,6 +76,14 @@ def test_fifty_settings_wait_at_once() -> None:
     assert {row["thread"] for row in found} == {"superparams-event-loop"}
     assert {row["rank"] for row in found} == set(range(50))
     assert measured.allows(seconds, 1.0)
+
+
+def test_some_settings_of_a_space() -> None:
+    space = Waits(seconds=0.0)
+    for some, expected in ((space[3:6], [6, 8, 10]), (Settings([space[9], space[4]]), [18, 8])):
+        found = some.run_all(2, progress=False)
+        assert [row["y"] for row in found] == expected
+        assert {row["thread"] for row in found} == {"superparams-event-loop"}
 
 
 def test_no_more_settings_run_at_once_than_there_are_workers() -> None:

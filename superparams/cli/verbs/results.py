@@ -148,10 +148,10 @@ def _rows(found: RecordedExperiment, asked: ResultsOptions) -> pa.Table:
     from superparams.cli.row_selection import ordered
 
     rows = found.results.failures if asked.is_failed else found.results
-    if asked.is_stale:
-        if not found.codes:
-            raise CommandError(f"which rows other code made is not known: {found.now.why}")
-        rows = rows.stale
+    by_code = any(x.replace(" ", "").startswith(f"{rows.stale_name}=") for x in asked.where)
+    if (asked.is_stale or by_code) and not found.codes:
+        raise CommandError(f"which rows other code made is not known: {found.now.why}")
+    rows = rows.stale if asked.is_stale else rows
     table = rows.to_arrow(stale=True)
     schema = found.schema if asked.where else None
     return ordered(matching(table, asked.where, schema=schema), asked.sort)

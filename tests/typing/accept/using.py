@@ -11,8 +11,7 @@ from typing import Any
 
 from typing_extensions import Self, assert_type
 
-from superparams import Experiment, Params, search, value
-from superparams.space.algebra import Settings
+from superparams import Experiment, Params, Settings, search, value
 from superparams.store.results import Results
 from superparams.store.staleness.acceptances import Accepted
 
@@ -43,6 +42,10 @@ assert_type(space[-1].lr, float)
 assert_type(space[1:2], Settings[Train])
 assert_type(space[1:2][0], Train)
 assert_type(space[::2][1:], Settings[Train])
+assert_type(Settings([space[0], space[1]]), Settings[Train])
+assert_type(space[1:2].run_all(2, timeout=3), Results)
+assert_type(Settings([space[0]]).results(), Results)
+assert_type(space[1:2].as_space(), Train)
 assert_type(iter(space), Iterator[Train])
 for setting in space:
     assert_type(setting, Train)

@@ -1,0 +1,94 @@
+"""A space of settings that are given one by one: their fields advance together."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from superparams.declare.descriptors import REQUIRED, Value, search
+from superparams.declare.field import Field, declared_of
+from superparams.declare.instance_state import declaration_on
+from superparams.declare.metaclass import recorded_fields
+from superparams.declare.sequence import same_field
+from superparams.errors import SpaceError
+from superparams.space.groups import is_open
+
+__all__ = ["checked_settings", "on_joined_space", "space_of"]
+
+ZIP: Final = "settings"  # the name of the zip, in the text of the space
+
+A = ParamSpec("A")
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+def checked_settings(settings: Sequence[P]) -> Sequence[P]:
+    """The same settings.
+
+    Raises:
+        SpaceError: For what is no setting, and for settings of two classes.
+    """
+    classes = dict.fromkeys(map(type, settings))
+    for place, setting in enumerate(settings):
+        if not hasattr(type(setting), "__superparams_fields__"):
+            raise SpaceError(f"Settings: item {place} is no setting of an experiment: {setting!r}")
+        if is_open(setting):
+            raise SpaceError(
+                f"Settings: item {place} is a space of several settings, {setting!r}; give the "
+                "settings, as in Settings([*space])"
+            )
+    if len(classes) > 1:
+        names = ", ".join(cls.__name__ for cls in classes)
+        raise SpaceError(f"Settings are of one class, and these are of {names}; make one for each")
+    return settings
+
+
+def space_of(settings: Sequence[P]) -> P:
+    """The space of these settings, in this order.
+
+    Raises:
+        SpaceError: When there are none, and for settings that no space can hold together.
+    """
+    if not settings:
+        raise SpaceError("there are no settings to run: the selection is empty")
+    first: Any = settings[0]
+    if len(settings) == 1:
+        return settings[0]
+    changes: dict[str, Any] = {}
+    cls: type[Any] = first.__class__
+    for name, field in recorded_fields(cls).items():
+        if not all(same_field(first, setting, name) for setting in settings[1:]):
+            if not all(_has_value(setting, field) for setting in settings):
+                raise SpaceError(
+                    f"{field.where} is made or has a key in some of these settings, and differs; "
+                    "run these one by one"
+                )
+            changes[name] = search([declared_of(x, name) for x in settings], zip=ZIP)
+    if not changes:  # the same setting several times
+        return settings[0]
+    space: P = first.replace(**changes)
+    return space
+
+
+def _has_value(setting: Any, field: Field) -> bool:
+    """Whether a setting holds a value of a field, which may be a point of an axis."""
+    if field.name in setting.__dict__:
+        return True
+    declared = declaration_on(setting, field)
+    return isinstance(declared, Value) and declared.given is not REQUIRED and declared.key is None
+
+
+def on_joined_space(
+    method: Callable[Concatenate[Any, A], R],
+) -> Callable[[Callable[..., R]], Callable[Concatenate[Any, A], R]]:
+    """A decorator that makes a method of settings of a method of their space."""
+
+    def decorated(_: Callable[..., R]) -> Callable[Concatenate[Any, A], R]:
+        @functools.wraps(method)
+        def on_space(settings: Any, /, *args: A.args, **options: A.kwargs) -> R:
+            return method(settings.as_space(), *args, **options)
+
+        return on_space
+
+    return decorated
