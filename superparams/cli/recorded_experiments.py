@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from superparams.cli.name_lookup import Found, Root, resolve
 from superparams.errors import CommandError
+from superparams.identity.code.roots import project_root
 from superparams.store.json_values import json_text
+from superparams.store.plain_files import is_plain
 from superparams.store.runs.folder import TABLE, experiment_folder, has_records, run_folders
 
 if TYPE_CHECKING:
@@ -38,12 +40,14 @@ class RecordedExperiment:
         root: The folder in which all of its results are kept.
         cls: The class in the text of a file; None where there is none.
         why: Why there is none, as a sentence without its end.
+        is_importable: Whether the name that was typed is that of a class to import.
     """
 
     name: str
     root: Path
     cls: TextClass | None = None
     why: str = ""
+    is_importable: bool = False
 
     @property
     def has_records(self) -> bool:
@@ -152,13 +156,34 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _recorded_at(root: Root | CommandError, folder: Path) -> RecordedExperiment:
     """The experiment of a folder, with the class of its name in the experiments folder, if any."""
     name = _name_of(folder, is_moved=True)
-    if isinstance(root, CommandError):
-        return RecordedExperiment(name, folder, None, "there is no experiments folder here")
-    try:
-        cls, why = _class_named(root, name)
-    except CommandError:
-        cls, why = None, "the experiments folder here has no file of this name"
-    return RecordedExperiment(name, folder, cls, why)
+    cls, why = None, "there is no experiments folder here"
+    if not isinstance(root, CommandError):
+        try:
+            cls, why = _class_named(root, name)
+        except CommandError:
+            why = "the experiments folder here has no file of this name"
+    cls = cls or _class_of_script(folder, name)
+    return RecordedExperiment(name, folder, cls, "" if cls is not None else why)
+
+
+def _class_of_script(folder: Path, name: str) -> TextClass | None:
+    """The class in the file that the newest run names, if that is in the project of the results.
+
+    A results folder may come from somebody else: nothing in it counts as code.
+    """
+    from superparams.cli.text_classes import TextClass
+    from superparams.store.runs.results_folder import FILE
+
+    results = folder.parent.resolve()
+    for run in run_folders(folder)[-1:]:
+        written = json_text(run.manifest().get(FILE))
+        file = Path(os.path.normpath(results / (written or "")))
+        project = project_root(results / "_.py")
+        is_beside = file.is_relative_to(project) or file.is_relative_to(results.parent)
+        if is_beside and not file.is_relative_to(results) and is_plain(file):
+            qualname = name.rpartition(".")[2]
+            return TextClass(name, file, qualname, True) if file.suffix == ".py" else None
+    return None
 
 
 def _name_of(root: Path, *, is_moved: bool = False) -> str:
@@ -253,7 +278,8 @@ class _Finder:
         )
 
     def _recorded(self, cls: TextClass) -> RecordedExperiment:
-        return RecordedExperiment(cls.name, experiment_folder(self._results, cls.name), cls)
+        root = experiment_folder(self._results, cls.name)
+        return RecordedExperiment(cls.name, root, cls, is_importable=True)
 
     def _none(self, found: Sequence[Found]) -> str:
         files = ", ".join(str(one.file) for one in found)

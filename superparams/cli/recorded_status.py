@@ -106,7 +106,7 @@ class RecordedStatus:
     def declared(self) -> SpaceNow:
         """The space."""
         space = self._space
-        remedy = "" if self.of.cls is None else "; --import counts its settings"
+        remedy = "; --import counts its settings" if self.of.is_importable else ""
         if isinstance(space, str):
             return SpaceNow(why=f"not known: {space}", remedy=remedy)
         why = "" if space.keys is not None else "the keys of its settings were not kept"

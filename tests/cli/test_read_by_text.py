@@ -127,8 +127,9 @@ def said(project: Project, target: str, verbs: list[list[str]] | None = None) ->
 
 
 def document(found: dict[str, Done], name: str) -> dict[str, Any]:
-    made = found[name].document
-    (one,) = made if isinstance(made, list) else [made]
+    made: Any = found[name].document
+    several: list[Any] = made if isinstance(made, list) else [made]
+    (one,) = several
     return dict(one)
 
 
@@ -336,6 +337,48 @@ def test_status_imports_on_demand(copied: Project) -> None:
     (one,) = copied.run("status", "fit", "--import", "--json").document
     assert (one["size"], one["done"], one["todo"], one["others"]) == (16, 8, 8, 0)
     assert (copied.folder / "imported").exists()
+
+
+SCRIPT = """
+    from superparams import Experiment, search
+    import helper
+
+    class Steps(Experiment):
+        n: int = search([1, 2])
+
+        def run(self):
+            return {"steps": helper.twice(self.n)}
+
+    if __name__ == "__main__":
+        Steps().run_all(progress=False)
+"""
+
+
+def test_scripts_without_an_experiments_folder(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    helper = "def twice(x):\n    return 2 * x\n"
+    project.write({"steps.py": SCRIPT, "helper.py": helper, "other/steps.py": SCRIPT})
+    assert project.python("steps.py").code == 0
+
+    def status(target: str = "results") -> dict[str, Any]:
+        return document(said(project, target, [["status", "--json"]]), "status --json")
+
+    found = status()
+    assert (found["done"], found["todo"], found["size"]) == (2, 0, 2)
+    edit(project, "return 2", "return 3", "helper.py")
+    assert status("results/steps.Steps")["stale"] == 2
+    edit(project, "search([1, 2])", "search([1, 2, 3])", "steps.py")
+    assert status()["why"] == "not known: no run was of the space that steps.py declares now"
+
+    # What the folder says is its file does not count where that is a part of the folder.
+    (run,) = (project.folder / "results").glob("*/runs/*/run.json")
+    manifest = json.loads(run.read_text())
+    kept = run.parent / "source" / "project" / "steps.py"
+    assert kept.exists()
+    inside = kept.relative_to(project.folder / "results")
+    for name in (str(inside), "../../elsewhere/steps.py", "/etc/passwd", "..", "../steps.txt", 3):
+        run.write_text(json.dumps({**manifest, "file": name}))
+        assert status()["code_unknown"] == "there is no experiments folder here", name
 
 
 def test_classes_that_a_file_makes_when_it_is_imported(tmp_path: Path) -> None:
