@@ -15,19 +15,16 @@ entry points are read when the first value of an unknown package comes by.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, Final
 
 from superparams.adapters.adapter import Adapter, Library
+from superparams.adapters.entry_points import loaded, registered
 from superparams.errors import SuperparamsError
 
 __all__ = ["GROUP", "adapter_for", "adapter_of", "library_named", "library_of"]
 
 GROUP: Final = "superparams.adapters"
-_FILES: Final = (".dist-info", ".egg-info")
 _NO_LIBRARIES: Final = sys.stdlib_module_names | {"superparams", "__main__", "__mp_main__", ""}
 
 _plain: Final = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set)
@@ -97,17 +94,14 @@ def _of_this_folder(name: str) -> Library | None:
 
 def _registered(name: str) -> Library | None:
     if not _is_read:
-        for library, target, owner in _read_entry_points():
+        for library, target, owner in registered(GROUP):
             _entry_points.setdefault(library, (target, owner))
         _is_read.append(True)
     if name not in _entry_points:
         return None
     target, owner = _entry_points[name]
-    module, _, path = target.partition(":")
     try:
-        found: Any = importlib.import_module(module.strip())
-        for part in filter(None, path.strip().split(".")):
-            found = getattr(found, part)
+        found = loaded(target)
     except Exception as error:
         raise SuperparamsError(
             f"the adapter for {name}, {target!r} of {owner}, cannot be loaded: "
@@ -119,33 +113,3 @@ def _registered(name: str) -> Library | None:
             "it must be a superparams.adapters.adapter.Library"
         )
     return found
-
-
-def _read_entry_points() -> Iterator[tuple[str, str, str]]:
-    """Library, object and distribution of each entry point of our group.
-
-    Reads the files itself, since ``importlib.metadata`` takes ten times as long to load.
-    """
-    for folder in sys.path:
-        try:
-            names = sorted(os.listdir(folder or "."))
-        except OSError:  # it does not exist, or is an archive
-            continue
-        for name in names:
-            if name.endswith(_FILES):
-                with suppress(OSError, ValueError):
-                    path = os.path.join(folder, name, "entry_points.txt")
-                    with open(path, encoding="utf-8") as file:
-                        for library, target in _in_group(file.read()):
-                            yield library, target, name.partition("-")[0]
-
-
-def _in_group(text: str) -> Iterator[tuple[str, str]]:
-    group = ""
-    for line in text.splitlines() if GROUP in text else ():
-        content = line.strip()
-        if content.startswith("["):
-            group = content.strip("[]").strip()
-        elif group == GROUP and "=" in content and content[0] not in "#;":
-            library, _, target = content.partition("=")
-            yield library.strip(), target.partition("[")[0].strip()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 import click
 
 from superparams.executor.engines.contract import EngineName, Options
 from superparams.executor.engines.option_fields import BadValue
 from superparams.executor.engines.processes.engine import Processes, StartMethod
+from superparams.executor.engines.registry import registered_names
 from superparams.run.options import RunOptions, with_processes
 
 __all__ = ["Flag", "flag", "run_options"]
@@ -67,6 +68,16 @@ def _devices(word: str) -> int | tuple[str, ...]:
     return int(word) if word.isdecimal() else _names(word)
 
 
+class EngineWord(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """The name of an engine: one of ours, or one that an installed package registers."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name."""
+        if value not in get_args(EngineName) and value in registered_names():
+            return value
+        return cast("str", super().convert(value, param, ctx))
+
+
 # What flags of a type have in common, by the type as `RunOptions` and `Processes` write it.
 _BY_TYPE: Final[Mapping[str, dict[str, Any]]] = {
     "bool": {"is_flag": True},
@@ -84,7 +95,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
 # And what the command adds for one of them.
 _BY_NAME: Final[Mapping[str, dict[str, Any]]] = {
     "num_proc": {"type": OptionWord("num_proc", int), "metavar": "N|auto", "show_default": True},
-    "engine": {"type": click.Choice(get_args(EngineName))},
+    "engine": {"type": EngineWord(get_args(EngineName))},
     "retry_on": {
         "type": OptionWord("retry_on", _names),
         "metavar": "STATUS,...",

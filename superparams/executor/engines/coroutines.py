@@ -192,7 +192,6 @@ class _LoopPlace:
 
     # ---- in the thread of the carrier
 
-    @property
     def is_alive(self) -> bool:
         return not self._ended.is_set()
 
@@ -226,7 +225,7 @@ class _LoopPlace:
         self._rounds.is_ending = True
         self._loop.call(self._end, is_hurried)
 
-    def wait(self, seconds: float) -> None:
+    def join(self, seconds: float, /) -> None:
         self._ended.wait(seconds)
 
     # ---- in the event loop

@@ -41,9 +41,8 @@ Messages = queue.SimpleQueue[PlaceMessage]
 
 
 class LocalPlace(Protocol):
-    """One place, which runs the chunks that it is given."""
+    """One place, which runs the chunks that it is given; a thread has three of the methods."""
 
-    @property
     def is_alive(self) -> bool:
         """Whether it may still say something."""
         ...
@@ -68,8 +67,8 @@ class LocalPlace(Protocol):
         """End after the setting that runs; is_hurried: end that too, where it is possible."""
         ...
 
-    def wait(self, seconds: float) -> None:
-        """Wait until it has ended."""
+    def join(self, seconds: float, /) -> None:
+        """Wait until it has ended, at most so long."""
         ...
 
 
@@ -229,7 +228,7 @@ class LocalCarrier:
         """Have places tear down; see `Carrier`."""
         for place in self._places.values():
             place.end(is_hurried=is_hurried)
-        while any(place.is_alive for place in self._places.values()):
+        while any(place.is_alive() for place in self._places.values()):
             is_late = is_hurried and time.monotonic() > self._patience_ends()
             items = list(self.poll(_FLUSH, wants_rest=False, has_room=True))
             yield from (item for item in items if isinstance(item, bytes))
@@ -252,4 +251,4 @@ class LocalCarrier:
         for place in self._places.values():
             place.end(is_hurried=True)
         for place in self._places.values():
-            place.wait(max(0.0, self._patience_ends() - time.monotonic()))
+            place.join(max(0.0, self._patience_ends() - time.monotonic()))

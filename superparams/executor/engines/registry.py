@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
+from superparams.adapters.entry_points import loaded, registered
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Engine, EngineName, Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["check", "find"]
+__all__ = ["GROUP", "check", "find", "registered_names"]
 
 # The module and the class of each engine that has a name; it is loaded when it is asked for.
 _BUILT_IN: Final[dict[EngineName, tuple[str, str]]] = {
@@ -20,6 +21,8 @@ _BUILT_IN: Final[dict[EngineName, tuple[str, str]]] = {
     "asyncio": ("coroutines", "Coroutines"),
     "processes": ("processes", "Processes"),
 }
+# Of the entry points of engines that other packages have.
+GROUP: Final = "superparams.engines"
 
 
 def find(engine: str | Engine | Executor) -> Engine:
@@ -58,8 +61,35 @@ def check(engine: Engine, options: Options) -> None:
 
 def _named(name: str) -> Engine:
     if name not in _BUILT_IN:
-        known = ", ".join(map(repr, get_args(EngineName)))
-        raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
+        return _registered(name)
     module, cls = _BUILT_IN[name]
     made: Engine = getattr(importlib.import_module(f"{__package__}.{module}"), cls)()
     return made
+
+
+def registered_names() -> list[str]:
+    """The names of the engines that installed packages register."""
+    return sorted({one.name for one in registered(GROUP)} - set(get_args(EngineName)))
+
+
+def _registered(name: str) -> Engine:
+    """The engine that an installed package registers: the object, or what a call of it gives."""
+    found = next((one for one in registered(GROUP) if one.name == name), None)
+    if found is None:
+        known = ", ".join(map(repr, [*get_args(EngineName), *registered_names()]))
+        raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
+    try:
+        made: Any = loaded(found.target)
+        if isinstance(made, type) or not hasattr(made, "execute"):
+            made = made()
+    except Exception as error:
+        raise EngineError(
+            f"engine={name!r}, {found.target!r} of {found.owner}, cannot be loaded: "
+            f"{type(error).__name__}: {error}. Mend or uninstall {found.owner}"
+        ) from error
+    if not hasattr(made, "execute"):
+        raise EngineError(
+            f"engine={name!r}, {found.target!r} of {found.owner}, is {made!r:.80}; it must be a "
+            "class of engines, or a function that gives an engine"
+        )
+    return cast("Engine", made)

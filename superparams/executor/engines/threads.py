@@ -87,7 +87,6 @@ class _ThreadPlace:
         self._rounds = Rounds(rank, control)
         self._thread = threading.Thread(target=self._main, name=f"worker-{rank}", daemon=True)
 
-    @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
@@ -108,7 +107,7 @@ class _ThreadPlace:
         self._rounds.is_ending = True
         self._chunks.put(None)
 
-    def wait(self, seconds: float) -> None:
+    def join(self, seconds: float, /) -> None:
         self._thread.join(seconds)
 
     def _main(self) -> None:
