@@ -36,7 +36,7 @@ USUAL_OF_RUN = (
     *("helper{h}()", "kept({c})"),
 )
 ODD_OF_RUN = (
-    *("[x.model.build() for x in type(self)()]"),
+    "[x.model.build() for x in type(self)()]",
     *("lib.TABLE['C{c}']().build()", "lib.C{c}().build()", "getattr(lib, 'C{c}')().build()"),
     "[cls().build() for cls in lib.Base.__subclasses__()]",
     *("[x.build() for x in lib.ALL]", "[x().build() for x in lib.KNOWN]", "Main()[0].run()"),
@@ -163,7 +163,7 @@ def called(act: Callable[[], object], names: dict[types.CodeType, str]) -> set[s
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(files=projects())
 def test_all_that_a_setting_runs_is_in_its_code(
