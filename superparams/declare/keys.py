@@ -26,6 +26,7 @@ from superparams.identity.digests.digest import (
     field_digest,
     field_digester,
     keyed_digest,
+    range_digests,
 )
 from superparams.space.algebra import Dimension, Points, Zipped
 from superparams.space.axis import Axis
@@ -148,8 +149,8 @@ class Keys:
 
         For a space whose keys are distinct, of which none is derived. A key is a sum, so it is met
         in the middle: the sums of some axes are looked up among what the others leave of the keys.
-        That takes about the square root of the size of the space for one key, and no key of the
-        space is held.
+        That takes about the square root of the size of the space for one key; of the sums, at most
+        `LARGEST_REST` are held.
         """
         layout = known_layout(self._space)
         if layout is None:
@@ -159,17 +160,31 @@ class Keys:
             columns.append(_Strided(column, stride))
             stride *= column.size
         few, many = _split(columns, len(wanted))
-        rest: dict[int, list[tuple[int, int]]] = {}
-        for total, offset in _sums(few):
-            for key in wanted:
-                left = (key - self._constant - total) % MODULUS
-                rest.setdefault(left, []).append((key, offset))
+        n_few = math.prod(one.column.size for one in few)
+        # Sums that each batch of keys takes are kept, if they are not too many.
+        is_kept = math.prod(one.column.size for one in many) <= LARGEST_REST < n_few * len(wanted)
+        taken_off, added = list(_sums(few)), list(_sums(many)) if is_kept else None
         found: dict[int, int] = {}
-        for total, offset in _sums(many) if rest else ():
-            for key, more in rest.get(total % MODULUS, ()):
-                found[key] = offset + more
-            if len(found) == len(wanted):
-                break
+        keys = [(key - self._constant) % MODULUS for key in wanted]
+        for batch in _batches(keys, max(1, LARGEST_REST // n_few)):
+            rest: dict[int, tuple[int, int]] = {}
+            more: dict[int, list[tuple[int, int]]] = {}  # of keys that leave the same
+            for key in batch:
+                for total, offset in taken_off:
+                    left = (key - total) % MODULUS
+                    if left in rest:
+                        more.setdefault(left, []).append((key, offset))
+                    else:
+                        rest[left] = key, offset
+            n_left = len(batch)
+            for total, place in added or _sums(many):
+                if (left := total % MODULUS) in rest:
+                    for key, offset in (rest[left], *more.get(left, ())):
+                        found[key] = place + offset
+                        n_left -= 1
+                    if not n_left:
+                        break
+        found = {(key + self._constant) % MODULUS: place for key, place in found.items()}
         if layout.kept is None:
             return found
         ranks = {key: layout.kept.rank(place) for key, place in found.items()}
@@ -198,8 +213,9 @@ def _split(columns: list[_Strided], wanted: int) -> tuple[list[_Strided], list[_
     total, near = math.prod(sizes), range(min(len(columns), MOST_AXES))
     best, least = 0, total + wanted
     for chosen in range(1 << len(near)):
-        held = wanted * math.prod(sizes[at] for at in near if chosen >> at & 1)
-        cost = held + wanted * total // held if held else total
+        held = math.prod(sizes[at] for at in near if chosen >> at & 1)
+        n_batches = -(-wanted * held // LARGEST_REST)
+        cost = held * wanted + n_batches * (total // held)
         if held <= LARGEST_REST and cost < least:
             best, least = chosen, cost
     few = [columns[at] for at in near if best >> at & 1]
@@ -213,10 +229,18 @@ def _sums(columns: Sequence[_Strided]) -> Iterator[tuple[int, int]]:
         yield 0, 0
         return
     (column, stride), *rest = columns
-    for place in range(column.size):
-        digest, offset = column[place], place * stride
+    places = zip(column.digests(), range(0, column.size * stride, stride), strict=True)
+    if not rest:
+        yield from places
+        return
+    for digest, offset in places:
         for total, more in _sums(rest):
             yield digest + total, offset + more
+
+
+def _batches(keys: list[int], most: int) -> Iterator[list[int]]:
+    for at in range(0, len(keys), most):
+        yield keys[at : at + most]
 
 
 def _refuse_reaching_out(params: Params, outer: Mapping[str, str]) -> None:
@@ -271,9 +295,10 @@ class _Column:
         self._cache: dict[int, int] | None = {} if self.size <= LARGEST_CACHE else None
         # A long axis of numbers is digested at every use: what can be prepared is.
         only = fields[0]
-        is_range = isinstance(dimension, Points) and isinstance(dimension.axis.points, range)
+        points = dimension.axis.points if isinstance(dimension, Points) else None
         digester = field_digester(only.name, only.annotation, where=only.where)
-        self._of_number = digester if is_range else None
+        self._points = points if isinstance(points, range) else range(0)
+        self._of_number = digester if isinstance(points, range) else None
 
     def __getitem__(self, place: int) -> int:
         if self._cache is None:
@@ -282,6 +307,13 @@ class _Column:
         if found is None:
             found = self._cache[place] = self._digest(place)
         return found
+
+    def digests(self) -> Iterator[int]:
+        """What each place adds, one after another."""
+        if self._of_number is None or self._cache is not None:
+            return map(self.__getitem__, range(self.size))
+        only = self._fields[0]
+        return range_digests(only.name, self._points, only.annotation, where=only.where)
 
     @property
     def is_distinct(self) -> bool:

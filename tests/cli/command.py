@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cli.forked_commands import ForkedCommands
 from tests.timing import PATIENCE
 
 EXPERIMENT = str(Path(sys.executable).with_name("experiment"))
@@ -68,7 +70,10 @@ class Project:
 
     def run(self, *words: str, inside: str = ".", **more: Any) -> Done:
         """The installed command, started in a folder of the project."""
-        return self.start(EXPERIMENT, *words, inside=inside, **more)
+        around = environment(**more.get("env", {}))
+        if FORKED is None or not FORKED.can_fork(around) or more.keys() - {"env"}:
+            return self.start(EXPERIMENT, *words, inside=inside, **more)
+        return Done(*FORKED.run([EXPERIMENT, *words], self.folder / inside, around, PATIENCE))
 
     def python(self, *words: str, inside: str = ".", **more: Any) -> Done:
         """Python, started in a folder of the project."""
@@ -99,3 +104,15 @@ def environment(**more: str) -> dict[str, str]:
     """Ours, but for what this process alone needs; warnings are errors, as in it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("COV", "_EXPERIMENT"))}
     return {**kept, "PYTHONWARNINGS": "error", "COLUMNS": "100", **more}
+
+
+def _forked() -> ForkedCommands | None:
+    """One for all tests of this process, where processes can be forked."""
+    if not hasattr(os, "fork"):
+        return None
+    commands = ForkedCommands(environment())
+    atexit.register(commands.close)
+    return commands
+
+
+FORKED = _forked()

@@ -43,13 +43,22 @@ class Some(Experiment):
     def run(self) -> None: ...
 
 
+class Square(Experiment):
+    """Of several keys, what two axes leave is more than is held at once."""
+
+    x: int = search(range(160_000))
+    y: int = search(range(160_000))
+
+    def run(self) -> None: ...
+
+
 class Line(Experiment):
     x: int = search(range(150_000))
 
     def run(self) -> None: ...
 
 
-@pytest.mark.parametrize(("cls", "many"), [(Large, 50), (Some, 20), (Line, 5)])
+@pytest.mark.parametrize(("cls", "many"), [(Large, 50), (Some, 20), (Line, 5), (Square, 2)])
 def test_73_a_key_leads_to_its_setting(cls: type[Experiment], many: int) -> None:
     space = cls()
     size, keys = space.n_settings, Keys(space)

@@ -444,6 +444,79 @@ FORMS: dict[str, tuple[str, str, set[str]]] = {
         """,
         {"Svm"},
     ),
+    "a list of all instances": (
+        main("return {'x': ALL[0].build()}", imports="from models import ALL"),
+        """
+        ALL = []
+        def note(one):
+            ALL.append(one)
+        class Noted(Params):
+            def __post_init__(self):
+                note(self)
+        class Svm(Noted, Model):
+            C: float = search([1.0, 2.0])
+            def build(self):
+                return of_svm(self.C) + 5
+        """,
+        EVERY,
+    ),
+    "a hook that calls a function": (
+        main("return {'x': ALL[0]().build()}", imports="from models import ALL"),
+        """
+        ALL = []
+        def note(cls):
+            ALL.append(cls)
+        class Noted(Params):
+            def __init_subclass__(cls):
+                note(cls)
+        class Svm(Noted, Model):
+            C: float = search([1.0, 2.0])
+            def build(self):
+                return of_svm(self.C) + 5
+        """,
+        EVERY,
+    ),
+    "a decorator that calls a function": (
+        main("return {'x': ALL[0]().build()}", imports="from models import ALL"),
+        """
+        ALL = []
+        def note(cls):
+            ALL.append(cls)
+        def noted(name):
+            def inner(cls):
+                note(cls)
+                return cls
+            return inner
+        @noted("svm")
+        class Svm(Model):
+            C: float = search([1.0, 2.0])
+            def build(self):
+                return of_svm(self.C) + 5
+        """,
+        EVERY,
+    ),
+    "a library that is given it": (
+        main("return {'x': numpy.found()}", imports="import numpy"),
+        """
+        import numpy
+        for one in (Svm, Forest):
+            numpy.asarray([one])
+        """,
+        EVERY,
+    ),
+    "a cache that run and an alternative use": (
+        main(
+            "return {'x': cached(1) + self.model.score()}",
+            imports="from helpers import cached",
+        ),
+        """
+        from helpers import cached
+        class Other(Svm):
+            def build(self):
+                return cached(3)
+        """,
+        {"Svm"},
+    ),
     "a conditional list": (main(points="[Svm(), Forest()] if True else []"), "", EVERY),
 }
 
@@ -459,10 +532,20 @@ def test_the_forms_in_which_alternatives_are_declared_and_used(tmp_path: Path, f
                 def score(self):
                     return 0
             """)
+    models = textwrap.dedent(MODELS)
+    if "class Svm" in more:  # another one in its place
+        models = models.replace("class Svm(Model)", "class Older(Model)")
+        models = models.replace("of_svm(self.C) +", "of_svm(0.0) +")
+    helpers = textwrap.dedent(helpers) + textwrap.dedent("""
+        CACHE = {}
+        def cached(x):
+            CACHE[x] = x
+            return CACHE[x]
+        """)
     files = {
         **FILES,
         "main.py": text,
-        "models.py": textwrap.dedent(MODELS) + textwrap.dedent(more),
+        "models.py": models + textwrap.dedent(more),
         "helpers.py": helpers,
     }
     every = codes(tmp_path, files)

@@ -22,22 +22,31 @@ from tests.identity.test_setting_reach import imported
 
 HELPERS, CLASSES = 4, 4
 
-# What a body may do; {h}: a later helper, {c}: a later class.
-COMMON = (
-    *("helper{h}()", "helper{h}()", "C{c}().build()", "TABLE['C{c}']().build()"),
+# What a body may do, most of the time and now and then; {h}: a later helper, {c}: a later class.
+USUAL_OF_METHODS = ("helper{h}()", "self.part.build()", "super().build()", "self.inherited()")
+ODD_OF_METHODS = (
+    *("C{c}().build()", "TABLE['C{c}']().build()", "REGISTERED['C{c}']().build()"),
     *("lib.C{c}().build()", "getattr(lib, 'C' + '{c}')().build()", "MADE[{c}].build()"),
-    *("globals().get('C{c}', int)()", "isinstance(1, C{c})", "REGISTERED['C{c}']().build()"),
+    *("globals().get('C{c}', int)()", "isinstance(1, C{c})", "len(str(self))"),
     "[cls().build() for cls in Base.__subclasses__() if cls.number > {c}]",
+    *("ALL[{c}].build()", "KNOWN[-{c}]().build()"),
 )
-OF_METHODS = (*COMMON, "super().build()", "self.part.build()", "self.inherited()", "len(str(self))")
-OF_RUN = (
-    *("helper{h}()", "self.model.build()", "self.model.build()", "self.other.build()"),
-    *("self.model.inherited()", "type(self)()[0].model.build()", "self.model.__class__().build()"),
+USUAL_OF_RUN = (
+    *("self.model.build()", "self.other.build()", "self.model.inherited()"),
+    *("helper{h}()", "kept({c})"),
+)
+ODD_OF_RUN = (
+    "[x.model.build() for x in type(self)()]",
     *("lib.TABLE['C{c}']().build()", "lib.C{c}().build()", "getattr(lib, 'C{c}')().build()"),
     "[cls().build() for cls in lib.Base.__subclasses__()]",
+    *("[x.build() for x in lib.ALL]", "[x().build() for x in lib.KNOWN]", "Main()[0].run()"),
 )
 # How a class gets a base, and what stands above it.
 BASES = ("Base", "Base", "Base", "C{later}", "Mixin, Base")
+HOOKS = (
+    *("pass", "pass", "pass", "def __post_init__(self): note(ALL, self)"),
+    "def __init_subclass__(cls): KNOWN.append(cls)",
+)
 DECORATORS = ("", "", "", "@register")
 POINTS = (
     *("[{names}]", "[{names}]", "{{{items}}}", "MODELS", "made()", "[x for x in [{names}]]"),
@@ -46,8 +55,10 @@ POINTS = (
 
 
 @st.composite
-def bodies(draw: st.DrawFn, forms: tuple[str, ...], number: int) -> str:
-    lines = draw(st.lists(st.sampled_from(forms), max_size=2))
+def bodies(draw: st.DrawFn, usual: tuple[str, ...], odd: tuple[str, ...], number: int) -> str:
+    lines = draw(st.lists(st.sampled_from(usual), min_size=1, max_size=2, unique=True))
+    if draw(st.integers(0, 4 if number >= 0 else 1)) == 0:
+        lines.append(draw(st.sampled_from(odd)))
     made: list[str] = []
     for line in lines:
         later = st.integers(number + 1, CLASSES - 1)
@@ -68,21 +79,25 @@ def projects(draw: st.DrawFn) -> dict[str, str]:
         "lib = sys.modules[__name__]" if draw(st.booleans()) else "import lib",
         "TABLE, REGISTERED = {}, {}",
         "def register(cls):\n    REGISTERED[cls.__name__] = cls\n    return cls",
-        "class Base(Params):\n    number = -1\n    def inherited(self): return self.build()",
+        "ALL, KNOWN, KEPT = [], [], {}",
+        "def note(where, x): where.append(x)",
+        "def kept(x):\n    KEPT[x] = x\n    return KEPT[x]",
+        f"class Base(Params):\n    number = -1\n    {draw(st.sampled_from(HOOKS))}",
+        "    def inherited(self): return self.build()",
         "    def build(self): return 0",
         "class Mixin:\n    def build(self): return super().build()",
     ]
     for number in reversed(range(HELPERS)):
         # Helpers come after classes in the order of calls, so that no call comes back.
-        forms = ("helper{h}()", "TABLE.get('x')", "len(MADE)")
-        body = draw(bodies(forms, number)) if number < HELPERS - 1 else "return 1"
+        usual, odd = ("helper{h}()", "TABLE.get('x')"), ("len(MADE)",)
+        body = draw(bodies(usual, odd, number)) if number < HELPERS - 1 else "return 1"
         lib.append(f"def helper{number}(): {body}")
     for number in reversed(range(CLASSES)):
         base = draw(st.sampled_from(BASES))
         if number == CLASSES - 1:
             base = base if "{" not in base else "Base"
         base = base.format(later=draw(st.integers(min(number + 1, CLASSES - 1), CLASSES - 1)))
-        body = draw(bodies(OF_METHODS, number))
+        body = draw(bodies(USUAL_OF_METHODS, ODD_OF_METHODS, number))
         if "self.part" in body:
             body = body if number < CLASSES - 1 else "return 1"
         part = f"C{draw(st.integers(min(number + 1, CLASSES - 1), CLASSES - 1))}"
@@ -97,7 +112,7 @@ def projects(draw: st.DrawFn) -> dict[str, str]:
     lib += [
         f"MADE = [{', '.join(f'C{number}()' for number in range(CLASSES))}]",
     ]
-    chosen = draw(st.lists(st.integers(0, CLASSES - 1), min_size=1, unique=True))
+    chosen = draw(st.lists(st.integers(0, CLASSES - 1), min_size=2, unique=True))
     names = ", ".join(f"C{number}()" for number in chosen)
     items = ", ".join(f"'{number}': C{number}()" for number in chosen)
     lib += [f"MODELS = [{names}]", f"def made(): return [{names}]"]
@@ -111,7 +126,7 @@ def projects(draw: st.DrawFn) -> dict[str, str]:
         "class Main(Experiment):",
         f"    model: {draw(st.sampled_from(['object', union, 'Base']))} = search({points})",
         f"    other: object = {draw(st.sampled_from([other, f'search([{other}, C0()])']))}",
-        f"    def run(self): {draw(bodies(OF_RUN, -1))}",
+        f"    def run(self): {draw(bodies(USUAL_OF_RUN, ODD_OF_RUN, -1))}",
     ]
     return {"pyproject.toml": "", "lib.py": "\n".join(lib), "main.py": "\n".join(main)}
 
@@ -148,7 +163,7 @@ def called(act: Callable[[], object], names: dict[types.CodeType, str]) -> set[s
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(files=projects())
 def test_all_that_a_setting_runs_is_in_its_code(

@@ -144,7 +144,6 @@ def _form_of(file: Path | None) -> str:
 
 def _rows(found: RecordedExperiment, asked: ResultsOptions) -> pa.Table:
     """The selected rows, with all columns."""
-    from superparams.cli.conditions import matching
     from superparams.cli.row_selection import ordered
 
     rows = found.results.failures if asked.is_failed else found.results
@@ -153,8 +152,11 @@ def _rows(found: RecordedExperiment, asked: ResultsOptions) -> pa.Table:
         raise CommandError(f"which rows other code made is not known: {found.now.why}")
     rows = rows.stale if asked.is_stale else rows
     table = rows.to_arrow(stale=True)
-    schema = found.schema if asked.where else None
-    return ordered(matching(table, asked.where, schema=schema), asked.sort)
+    if asked.where:
+        from superparams.cli.conditions import matching  # loads all that reads words
+
+        table = matching(table, asked.where, schema=found.schema)
+    return ordered(table, asked.sort)
 
 
 def _selected(

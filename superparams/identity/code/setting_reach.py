@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
+from superparams.identity.code.class_hooks import ReachWithHooks
 from superparams.identity.code.declared_alternatives import (
     Declared,
     read_annotation,
@@ -29,7 +30,7 @@ from superparams.identity.code.module_source import Binding, Source
 from superparams.identity.code.opaque_code import gives_its_class_away, is_opaque, loads_objects
 from superparams.identity.code.reach import Reach
 from superparams.identity.code.reach_by_name import Target
-from superparams.identity.code.syntax import FUNCTIONS, Chain, Uses, chain_of, uses
+from superparams.identity.code.syntax import Chain, Uses, chain_of, uses
 
 __all__ = ["Alternative", "alternatives_of"]
 
@@ -98,7 +99,7 @@ def _alternatives(
             yield f"{source.name}.{name}", Alternative(source.path, parts)
 
 
-class _SettingReach(Reach):
+class _SettingReach(ReachWithHooks):
     """Reaches code without the alternatives that only declarations name.
 
     A class is *inherited* if it is an experiment, an alternative, or a base of one of these: code
@@ -115,7 +116,7 @@ class _SettingReach(Reach):
     """
 
     def __init__(self, whole: Reach) -> None:
-        super().__init__(whole.project, whole._loaded)
+        super().__init__(whole.project, whole._loaded, _groups_of(whole))
         self.names: set[str] = set()
         self.found: dict[_Name, None] = {}
         self._is_opaque = False
@@ -127,13 +128,7 @@ class _SettingReach(Reach):
         self._hidden: set[ast.ClassDef] = set()  # whose declarations were read for alternatives
         self._read: set[_Name] = set()  # constants of which the same holds
         # How many classes of groups have each name.
-        self._counts = Counter(node.name for node in self._groups_of(whole))
-
-    def _groups_of(self, whole: Reach) -> Iterator[ast.ClassDef]:
-        for entry in whole.taken:
-            source, node, *_ = cast("tuple[Source, ast.AST]", entry)
-            if isinstance(node, ast.ClassDef) and self.is_params(source, node):
-                yield node
+        self._counts = Counter(node.name for _, node in self._groups)
 
     def has_more_than(self, number: int) -> bool:
         """Whether the experiment reaches more classes of groups than so many."""
@@ -268,19 +263,8 @@ class _SettingReach(Reach):
         inner, node = cast("Source", target.source), binding.node
         # The key of a setting has the name of the class without that of its module.
         is_only = self._counts[node.name] == 1 and _is_whole(self, source, chain, target)
-        is_plain = self.is_params(inner, node) and not self._makes_others(inner, node)
+        is_plain = self.is_params(inner, node) and not self._is_hidden_from_text(inner, node)
         return target if is_only and is_plain else None
-
-    def _makes_others(self, source: Source, node: ast.ClassDef) -> bool:
-        """Whether a call of a class may make something else than an instance of it."""
-        todo = [(source, node)]
-        for source, node in todo:  # grows: with the bases
-            keywords = {keyword.arg for keyword in node.keywords}
-            methods = {item.name for item in node.body if isinstance(item, FUNCTIONS)}
-            if "__new__" in methods or not keywords.isdisjoint({"metaclass", None}):
-                return True
-            todo += [base for base in self._bases(source, node) if base not in todo]
-        return False
 
     def _read_constant(self, source: Source, chain: Chain, *, is_annotation: bool) -> None:
         """Read what a name stands for: ``MODELS = [Svm(), Forest()]``, ``Model = Svm | Forest``."""
@@ -299,6 +283,13 @@ class _SettingReach(Reach):
         declared = self._declared(inner)
         (read_annotation if is_annotation else read_points)(value, declared)
         self._follow_declared(inner, declared)
+
+
+def _groups_of(whole: Reach) -> Iterator[tuple[Source, ast.ClassDef]]:
+    for entry in whole.taken:
+        source, node, *_ = cast("tuple[Source, ast.AST]", entry)
+        if isinstance(node, ast.ClassDef) and whole.is_params(source, node):
+            yield source, node
 
 
 def _only_binding(target: Target) -> Binding | None:

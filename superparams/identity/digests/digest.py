@@ -15,7 +15,7 @@ that collide (D. Wagner, "A generalized birthday problem", CRYPTO 2002), and non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ __all__ = [
     "key_of_text",
     "key_text",
     "keyed_digest",
+    "range_digests",
     "seed_of",
 ]
 
@@ -122,6 +123,21 @@ def field_digester(
         return int.from_bytes(state.digest(), "little")
 
     return digest_of
+
+
+def range_digests(
+    name: str, values: range, annotation: object = Any, *, where: str | None = None
+) -> Iterator[int]:
+    """`field_digest` of each number of a range, in half of the time."""
+    if converter(annotation) is not None:
+        yield from map(field_digester(name, annotation, where=where), values)
+        return
+    head = blake2b(text(name), digest_size=16, person=_FIELD)
+    copy, number = head.copy, int.from_bytes
+    for value in values:
+        state = copy()
+        state.update(encode_int(value, _NO_WALK))
+        yield number(state.digest(), "little")
 
 
 def keyed_digest(name: str, key: str) -> int:

@@ -17,7 +17,6 @@ from superparams.identity.code.fingerprint import Code
 from superparams.store.runs.folder import TABLE, run_folders
 from superparams.store.runs.recorded_codes import CODES, held_by_code
 from superparams.store.staleness.acceptances import Accepted, accepted_among, decisions
-from superparams.store.table.table_file import open_table
 
 __all__ = ["CurrentCodes", "recorded_alternatives"]
 
@@ -72,6 +71,8 @@ class CurrentCodes:
 
 def recorded_alternatives(root: Path) -> dict[str, tuple[str, ...]]:
     """The alternatives that settings of each code hold, as the table and the runs say."""
+    from superparams.store.table.table_file import open_table  # pyarrow comes with it
+
     held: dict[str, tuple[str, ...]] = {}
     with contextlib.suppress(OSError):  # of a damaged table
         table = open_table(root / TABLE, verify=False)
