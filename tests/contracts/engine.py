@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pytest
 
 from superparams.declare.experiment import Place
-from superparams.errors import SuperparamsError
+from superparams.errors import EngineError, SuperparamsError
 from superparams.executor.engines.contract import Control, Engine
 from superparams.executor.engines.feed import Feed
+from superparams.executor.steps import tell_step
 from superparams.outcomes.batches import decode
 from tests.contracts.programs import FunctionProgram, execute, rows, rows_as_they_come, run
 from tests.timing import stretch, wait_for
@@ -55,11 +56,25 @@ def age(path: Path) -> float:
     return time.time() - path.stat().st_mtime if path.exists() else 0.0
 
 
+def tell_steps(index: int, place: Place) -> dict[str, int]:
+    """Tells a step after each round, and ends when the answer says so."""
+    for n_rounds in range(1, 6):
+        if not tell_step({"round": n_rounds, "loss": 0.5, "note": "é"}):
+            break
+    return {"n_rounds": n_rounds}
+
+
 class EngineContract:
-    """The tests. `options` are given to every run; `elsewhere`: workers are other processes."""
+    """The tests.
+
+    `options` are given to every run; `elsewhere`: workers are other processes; `carries_steps`:
+    settings may tell steps while they run.
+    """
 
     options: ClassVar[dict[str, Any]] = {}
     elsewhere: ClassVar[bool] = True
+    carries_steps: ClassVar[bool] = True
+    tell_steps: Any = staticmethod(tell_steps)
 
     @pytest.fixture(autouse=True)
     def _leaves_nothing(self, no_leaks: None) -> Iterator[None]:
@@ -161,6 +176,31 @@ class EngineContract:
             if len(found) == 3:
                 control.drain()
         assert sorted(found) == [0, 1, 2]
+
+    def test_a_step_has_an_answer_while_its_setting_runs(self, engine: Engine) -> None:
+        seen: list[tuple[int, int]] = []
+
+        def decide(index: int, row: Any) -> bool:
+            assert row == {"round": row["round"], "loss": 0.5, "note": "é"}
+            seen.append((index, row["round"]))
+            return bool(row["round"] <= index)
+
+        control = Control()
+        control.decide_step = decide
+        if not self.carries_steps:
+            with pytest.raises(EngineError, match="carries no steps"):
+                list(self.execute(engine, self.tell_steps, 4, control=control))
+            return
+        found = rows(self.execute(engine, self.tell_steps, 4, control=control))
+        assert {row["index"]: row["result.n_rounds"] for row in found} == {0: 1, 1: 2, 2: 3, 3: 4}
+        assert sorted(seen) == [(index, n + 1) for index in range(4) for n in range(index + 1)]
+
+    def test_each_setting_goes_on_where_nobody_decides(self, engine: Engine) -> None:
+        found = self.run(engine, self.tell_steps, 3)
+        if self.carries_steps:
+            assert {row["result.n_rounds"] for row in found.values()} == {5}
+        else:
+            assert all("carries no steps" in row["error"] for row in found.values())
 
     def test_failures_are_not_tried_again_by_themselves(self, engine: Engine) -> None:
         found = self.run(engine, fail, 3, retries=2)

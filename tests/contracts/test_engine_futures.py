@@ -22,6 +22,7 @@ from tests.contracts.programs import FunctionProgram, execute, rows
 
 
 class TestThreadPool(EngineContract):
+    carries_steps = False
     elsewhere = False
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 
@@ -39,6 +40,7 @@ class TestThreadPool(EngineContract):
 
 
 class TestProcessPool(EngineContract):
+    carries_steps = False
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 
     @pytest.fixture
@@ -48,6 +50,7 @@ class TestProcessPool(EngineContract):
 
 
 class TestLoky(EngineContract):
+    carries_steps = False
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 
     @pytest.fixture

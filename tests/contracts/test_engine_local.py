@@ -17,6 +17,7 @@ from superparams.errors import EngineError
 from superparams.executor import Processes
 from superparams.executor.engines.contract import Control, Engine, Options
 from superparams.executor.engines.registry import find
+from superparams.executor.steps import tell_step_async
 from tests.contracts.engine import EngineContract
 from tests.contracts.programs import execute, rows, run
 from tests.timing import wait_for
@@ -72,8 +73,16 @@ class TestThreads(EngineContract):
         assert sorted(row["index"] for row in found) == list(range(200))
 
 
+async def tell_steps(index: int, place: Place) -> dict[str, int]:
+    for n_rounds in range(1, 6):
+        if not await tell_step_async({"round": n_rounds, "loss": 0.5, "note": "é"}):
+            break
+    return {"n_rounds": n_rounds}
+
+
 class TestCoroutines(EngineContract):
     elsewhere = False
+    tell_steps: Any = staticmethod(tell_steps)
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 
     @pytest.fixture

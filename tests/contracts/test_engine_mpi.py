@@ -34,6 +34,7 @@ def mpi() -> Iterator[Any]:
 
 
 class TestMPI(EngineContract):
+    carries_steps = False
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 
     @pytest.fixture

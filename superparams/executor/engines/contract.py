@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from superparams.errors import EngineError
 from superparams.executor.engines.option_fields import count, option, seconds, settle, whole
@@ -90,9 +90,19 @@ class Control:
             None where there is no payload.
         waiting: How many settings wait for another attempt, for people to see.
         notes: What workers could not do, in sentences for the user, each once.
+        decide_step: Called with the index of a setting and a step of it, in the thread that hands
+            out settings; gives whether the setting goes on. None: each goes on.
     """
 
-    __slots__ = ("draining", "interrupted", "notes", "payload", "stopping", "waiting")
+    __slots__ = (
+        "decide_step",
+        "draining",
+        "interrupted",
+        "notes",
+        "payload",
+        "stopping",
+        "waiting",
+    )
 
     def __init__(self) -> None:
         """Start with nothing asked."""
@@ -102,6 +112,7 @@ class Control:
         self.payload: dict[str, int] | None = None
         self.waiting = 0
         self.notes: dict[str, None] = {}
+        self.decide_step: Callable[[int, Mapping[str, Any]], bool] | None = None
 
     def note(self, sentences: Iterable[str]) -> None:
         """Take down what workers could not do."""

@@ -18,14 +18,15 @@ from superparams.declare.experiment import Place
 from superparams.executor.async_worker import AsyncWorker
 from superparams.executor.engines.attempts import interrupted, late, late_setup
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.executor.engines.drive import LoopThread
+from superparams.executor.engines.drive import LoopThread, limits_of
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.engines.local_places import LocalCarrier, Messages, Rounds, SettingEnded
 from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop, waiting_at
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.state_machine import Scheduler
+from superparams.executor.steps import Row, step_teller
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 
@@ -72,7 +73,7 @@ class Coroutines:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
         n_places = feed.most_places(options.num_proc)
-        scheduler = Scheduler(Limits(n_places, options.retry_policy), feed.first)
+        scheduler = Scheduler(limits_of(n_places, options, control), feed.first)
         self._carrier = _LoopCarrier(program, feed, options, control)
         with (
             pools_take_code(getattr(program, "pool_code", None)),
@@ -183,7 +184,8 @@ class _LoopPlace:
         self._messages = messages
         self._loop = loop
         self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
-        self._rounds = Rounds(rank, control)
+        self._rounds = Rounds(rank, control, messages)
+        self._answer: asyncio.Future[bool] | None = None
         self._worker: AsyncWorker | None = None
         self._task: asyncio.Task[Any] | None = None
         self._is_stopped = False
@@ -228,6 +230,9 @@ class _LoopPlace:
     def join(self, seconds: float, /) -> None:
         self._ended.wait(seconds)
 
+    def answer(self, *, goes_on: bool) -> None:
+        self._loop.call(self._take_answer, goes_on)
+
     # ---- in the event loop
 
     def _end(self, is_hurried: bool) -> None:
@@ -237,9 +242,22 @@ class _LoopPlace:
             if self._task is not None:
                 self._task.cancel()
 
+    async def _tell_step(self, row: Row) -> bool:
+        running = self._rounds.running
+        if running is None:
+            return False
+        self._answer = asyncio.get_running_loop().create_future()
+        self._messages.put(m.StepMade(self._rank, running[0], row))
+        return await self._answer
+
+    def _take_answer(self, goes_on: bool) -> None:  # is called by the loop
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(goes_on)
+
     async def _main(self) -> None:
         try:
             self._enter()
+            step_teller.set(self._tell_step)
             self._messages.put(m.PlaceReady(self._rank))
             try:
                 while (chunk := await self._chunks.get()) is not None:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from superparams.executor.engines.contract import Control
+from superparams.executor.engines.contract import Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler import messages as m
-from superparams.executor.scheduler.state_machine import Scheduler
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
 
 TICK = 0.02  # seconds after which an engine looks around where nothing happens
 _MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait
@@ -149,7 +149,7 @@ def drive(
             return
         carrier.begin()
         yield from _look(carrier, scheduler, feed, control)
-        yield from _handle(carrier, scheduler, m.TimePassed())
+        yield from handle(carrier, scheduler, control, m.TimePassed())
         while not (is_hurried() or scheduler.is_over):
             wants_rest = scheduler.wants_rest(time.monotonic())
             limit = _until_due(scheduler)
@@ -157,7 +157,7 @@ def drive(
                 if isinstance(item, bytes):
                     yield item
                 else:
-                    yield from _handle(carrier, scheduler, item)
+                    yield from handle(carrier, scheduler, control, item)
             yield from _look(carrier, scheduler, feed, control)
 
     try:
@@ -181,14 +181,27 @@ def _look(carrier: Carrier, scheduler: Scheduler, feed: Feed, control: Control) 
     if due is not None and due <= time.monotonic():
         events = [*events, m.TimePassed()]
     for event in events:
-        yield from _handle(carrier, scheduler, event)
+        yield from handle(carrier, scheduler, control, event)
     control.waiting = scheduler.n_again
 
 
-def _handle(carrier: Carrier, scheduler: Scheduler, event: m.Event) -> Iterator[bytes]:
+def handle(
+    carrier: Carrier, scheduler: Scheduler, control: Control, event: m.Event
+) -> Iterator[bytes]:
+    """Tell the scheduler of an event, do what it says, and give the outcomes of lost settings."""
     for instruction in scheduler.handle(event, time.monotonic()):
         if outcome := carrier.carry_out(instruction):
             yield outcome
+    if isinstance(event, m.StepMade) and control.decide_step is not None:
+        goes_on = control.decide_step(event.index, event.row)
+        decided = m.StepDecided(event.rank, event.index, goes_on)
+        yield from handle(carrier, scheduler, control, decided)
+
+
+def limits_of(n_places: int, options: Options, control: Control) -> Limits:
+    """What the scheduler of a run keeps to."""
+    decides = control.decide_step is not None
+    return Limits(n_places, options.retry_policy, decides_steps=decides)
 
 
 def _until_due(scheduler: Scheduler) -> float:

@@ -106,6 +106,11 @@ class Futures:
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
+        if control.decide_step is not None:
+            raise EngineError(
+                f"engine={self.name!r} carries no steps of settings that run: an executor hands "
+                "over nothing before a setting ends"
+            )
         self._carrier = _ExecutorCarrier(self._executor, program, feed, options, control)
         # Not in a thread of its own: executors that fork do so where settings are submitted.
         yield from drive(self._carrier, self._carrier.scheduler, feed, control)

@@ -14,6 +14,7 @@ from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.steps import Row
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
@@ -36,7 +37,9 @@ class SettingEnded:
     outcome: Outcome | int
 
 
-PlaceMessage = SettingEnded | m.PlaceReady | m.ChunkOver | m.PlaceGone | BaseException | None
+PlaceMessage = (
+    SettingEnded | m.PlaceReady | m.ChunkOver | m.PlaceGone | m.StepMade | BaseException | None
+)
 Messages = queue.SimpleQueue[PlaceMessage]
 
 
@@ -63,6 +66,10 @@ class LocalPlace(Protocol):
         """Begin no further setting of the chunk if this one is long; gives the last one begun."""
         ...
 
+    def answer(self, *, goes_on: bool) -> None:
+        """Answer the step that its setting has told."""
+        ...
+
     def end(self, *, is_hurried: bool) -> None:
         """End after the setting that runs; is_hurried: end that too, where it is possible."""
         ...
@@ -75,8 +82,10 @@ class LocalPlace(Protocol):
 class Rounds:
     """The settings of a chunk, one by one: a place runs them, and others take back the rest."""
 
-    def __init__(self, rank: int, control: Control) -> None:
+    def __init__(self, rank: int, control: Control, messages: Messages) -> None:
         self.is_ending = False
+        self._messages = messages
+        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._rank = rank
         self._control = control
         self._lock = threading.Lock()
@@ -103,6 +112,22 @@ class Rounds:
     def note(self, index: int, attempt: int) -> None:
         """An attempt begins now."""
         self._running = index, time.monotonic(), attempt
+
+    def end(self) -> None:
+        """Hand out nothing more; who waits for the answer to a step does not go on."""
+        self.is_ending = True
+        self._answers.put(False)
+
+    def tell_step(self, row: Row) -> bool:
+        """Tell a step of the setting that runs, in its thread; gives whether it goes on."""
+        if self.is_ending or self._running is None:
+            return False
+        self._messages.put(m.StepMade(self._rank, self._running[0], row))
+        return self._answers.get()
+
+    def answer(self, *, goes_on: bool) -> None:
+        """The answer to the step that was told."""
+        self._answers.put(goes_on)
 
     @property
     def running(self) -> tuple[int, float, int] | None:
@@ -176,6 +201,8 @@ class LocalCarrier:
             self._places[rank].start()
         elif isinstance(instruction, m.RetirePlace):
             self._places[instruction.rank].end(is_hurried=False)
+        elif isinstance(instruction, m.AnswerStep):
+            self._places[instruction.rank].answer(goes_on=instruction.goes_on)
         elif isinstance(instruction, m.SendChunk):
             self._n_ended[instruction.rank] = 0
             self._places[instruction.rank].begin(instruction.chunk)
@@ -200,7 +227,7 @@ class LocalCarrier:
         for message in messages:
             if isinstance(message, BaseException):
                 raise message
-            if isinstance(message, m.PlaceReady | m.ChunkOver | m.PlaceGone):
+            if isinstance(message, m.PlaceReady | m.ChunkOver | m.PlaceGone | m.StepMade):
                 yield message
         if wants_rest:
             yield from self._take_rests()

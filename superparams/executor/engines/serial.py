@@ -15,12 +15,13 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
-from superparams.executor.engines.drive import drive
+from superparams.executor.engines.drive import drive, handle, limits_of
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.state_machine import Scheduler
+from superparams.executor.steps import Row, step_teller
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 
@@ -71,8 +72,8 @@ class Serial:
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
-        scheduler = Scheduler(Limits(1, options.retry_policy), feed.first)
-        self._carrier = _SerialCarrier(program, feed, options, control)
+        scheduler = Scheduler(limits_of(1, options, control), feed.first)
+        self._carrier = _SerialCarrier(program, feed, options, control, scheduler)
         with pools_take_code(getattr(program, "pool_code", None)):
             yield from drive(self._carrier, scheduler, feed, control)
 
@@ -84,8 +85,17 @@ class _SerialCarrier:
         running: The index of the setting that runs, since when, and its attempt.
     """
 
-    def __init__(self, program: Program, feed: Feed, options: Options, control: Control) -> None:
+    def __init__(
+        self,
+        program: Program,
+        feed: Feed,
+        options: Options,
+        control: Control,
+        scheduler: Scheduler,
+    ) -> None:
         self.running: tuple[int, float, int] | None = None
+        self._scheduler = scheduler
+        self._goes_on = True
         self._program = program
         self._feed = feed
         self._options = options
@@ -104,7 +114,17 @@ class _SerialCarrier:
             self._enter()
         elif isinstance(instruction, m.SendChunk):
             self._chunk = instruction.chunk
+        elif isinstance(instruction, m.AnswerStep):
+            self._goes_on = instruction.goes_on
         return b""
+
+    def _tell_step(self, row: Row) -> bool:
+        """A step of the setting that runs: it is in the midst of `poll`, and has an answer."""
+        assert self.running is not None
+        step = m.StepMade(0, self.running[0], row)
+        for _ in handle(self, self._scheduler, self._control, step):
+            pass
+        return self._goes_on
 
     def _enter(self) -> None:
         if self._generators is not None:
@@ -135,6 +155,7 @@ class _SerialCarrier:
         assert self._worker is not None
         begun, count, again = time.monotonic(), 0, list[int]()
         attempt, run, now = chunk.attempt, self._worker.run, begun
+        step_teller.set(self._tell_step)
         for index in chunk:
             if self._control.draining:  # what it yields may be a reason for that
                 break
@@ -185,6 +206,7 @@ class _SerialCarrier:
 
     def close(self) -> None:
         self.running = None
+        step_teller.set(None)
         try:
             if self._worker is not None:
                 self._worker.close()

@@ -17,13 +17,14 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
-from superparams.executor.engines.drive import LoopThread
+from superparams.executor.engines.drive import LoopThread, limits_of
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.engines.local_places import LocalCarrier, Messages, Rounds, SettingEnded
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.state_machine import Scheduler
+from superparams.executor.steps import step_teller
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
@@ -63,7 +64,7 @@ class Threads:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
         n_places = feed.most_places(options.num_proc)
-        scheduler = Scheduler(Limits(n_places, options.retry_policy), feed.first)
+        scheduler = Scheduler(limits_of(n_places, options, control), feed.first)
         self._carrier = LocalCarrier(_ThreadPlace, program, feed, options, control)
         with (
             pools_take_code(getattr(program, "pool_code", None)),
@@ -84,7 +85,7 @@ class _ThreadPlace:
         self._rank = rank
         self._messages = messages
         self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        self._rounds = Rounds(rank, control)
+        self._rounds = Rounds(rank, control, messages)
         self._thread = threading.Thread(target=self._main, name=f"worker-{rank}", daemon=True)
 
     def is_alive(self) -> bool:
@@ -102,9 +103,12 @@ class _ThreadPlace:
     def return_rest(self) -> int | None:
         return self._rounds.return_rest()
 
+    def answer(self, *, goes_on: bool) -> None:
+        self._rounds.answer(goes_on=goes_on)
+
     def end(self, *, is_hurried: bool) -> None:
         """Have the thread end after the setting that it runs: nobody can end that."""
-        self._rounds.is_ending = True
+        self._rounds.end()
         self._chunks.put(None)
 
     def join(self, seconds: float, /) -> None:
@@ -114,6 +118,7 @@ class _ThreadPlace:
         try:
             place = Place(self._rank, self._options.num_proc, self._options.folder)
             worker = self._program.enter(place)
+            step_teller.set(self._rounds.tell_step)
             try:
                 self._messages.put(m.PlaceReady(self._rank))
                 while not self._rounds.is_ending and (chunk := self._chunks.get()) is not None:

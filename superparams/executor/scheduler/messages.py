@@ -9,7 +9,8 @@ takes twenty times as long to make.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.outcomes.outcome import Status
@@ -65,13 +66,14 @@ class SettingsEnded(Message):
 
 
 class StepMade(Message):
-    """The setting that runs in a place has told a step, and waits for the answer."""
+    """The setting that runs in a place has told a step, a row, and waits for the answer."""
 
-    __slots__ = ("index", "rank")
+    __slots__ = ("index", "rank", "row")
 
-    def __init__(self, rank: int, index: int) -> None:
+    def __init__(self, rank: int, index: int, row: Mapping[str, Any] | None = None) -> None:
         self.rank = rank
         self.index = index
+        self.row = row or {}
 
 
 class StepDecided(Message):

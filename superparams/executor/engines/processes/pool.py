@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from superparams.errors import EngineError
 from superparams.executor import payload
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.executor.engines.drive import LoopThread
+from superparams.executor.engines.drive import LoopThread, limits_of
 from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import (
     resources,
@@ -22,7 +22,7 @@ from superparams.executor.engines.processes import (
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.fork_safety import other_threads
 from superparams.executor.engines.processes.process_carrier import ProcessCarrier
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.state_machine import Scheduler
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
@@ -79,7 +79,7 @@ class Pool:
         if not n_places:
             return
         self._carrier = ProcessCarrier(program, self._feed, self._boot(), control)
-        scheduler = Scheduler(Limits(n_places, self._options.retry_policy), self._feed.first)
+        scheduler = Scheduler(limits_of(n_places, self._options, control), self._feed.first)
         if self._method != "forkserver" or self._gpus is not None:
             program.prepare()  # there is no template to do it once for all workers
         loop = LoopThread(self._carrier, scheduler, self._feed, control)

@@ -7,6 +7,7 @@ timeout from being enforced.
 
 from __future__ import annotations
 
+import json
 import pickle
 import queue
 import selectors
@@ -171,7 +172,9 @@ class ProcessCarrier:
             pass  # it has just ended, and the scheduler will hear of it
         elif isinstance(instruction, m.SendChunk):
             worker.begin(instruction.chunk, self._cells.of(worker.rank)[CUT])
-        elif isinstance(instruction, m.RetirePlace):
+        elif isinstance(instruction, m.AnswerStep):
+            worker.say(Frame(Kind.ANSWER, int(instruction.goes_on)))
+        else:
             worker.leave()
         return b""
 
@@ -270,6 +273,8 @@ class ProcessCarrier:
                 yield m.PlaceReady(worker.rank)
         elif frame.kind is Kind.AGAIN:
             worker.again = [index for part in protocol.unpack_ranges(frame.body) for index in part]
+        elif frame.kind is Kind.STEP:
+            yield m.StepMade(worker.rank, frame.a, json.loads(frame.body))
         else:
             yield from self._hear_outcomes(worker, frame)
 

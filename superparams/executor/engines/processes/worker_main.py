@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import json
 import os
 import pickle
 import signal
@@ -21,10 +22,10 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from superparams.declare.experiment import Place
-from superparams.errors import traceback_text
+from superparams.errors import EngineError, traceback_text
 from superparams.executor.engines.attempts import late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
 from superparams.executor.engines.processes import worker_cells as cells
@@ -36,6 +37,7 @@ from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_output import SameFiles, WorkerOutput
 from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.payload import pools
+from superparams.executor.steps import Row, step_teller
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, f
         connection.say(Frame(Kind.BROKEN, body=traceback_text(error).encode(errors="replace")))
         return 1
     process = _WorkerProcess(loaded, worker, connection, boot, output)
+    step_teller.set(process.tell_step)
     notes = "\n".join(getattr(loaded.program, "notes", ()))
     connection.say(Frame(Kind.READY, body=notes.encode(errors="replace")))
     return process.serve()
@@ -158,6 +161,11 @@ def _part_from_parent(boot: Boot) -> None:
         resources.limit_loaded_libraries(boot.environ)
 
 
+def _plain(x: Any) -> Any:
+    """A number of a library as one of Python."""
+    return x.item()
+
+
 def _nothing() -> None:
     """There is no shared memory to refresh."""
 
@@ -196,7 +204,7 @@ class _WorkerProcess:
         self._sent = 0
         self._flushed = 0
         self._refresh = loaded.attached.refresh if loaded.attached else _nothing
-        self._forked = False
+        self._forked = self._is_telling = False
         os.register_at_fork(after_in_child=self._on_fork)
 
     def serve(self) -> int:
@@ -298,6 +306,21 @@ class _WorkerProcess:
             outcome.error = late(limit)
         return outcome
 
+    def tell_step(self, row: Row) -> bool:
+        """Send a step of the setting that runs, and wait for the answer: whether it goes on."""
+        if self._forked:
+            raise EngineError("a process that a setting has forked cannot tell a step of it")
+        body = json.dumps(dict(row), default=_plain).encode()
+        self._is_telling = True  # nothing may be sent in the midst of it
+        try:
+            self._connection.say(Frame(Kind.STEP, self._cell[cells.INDEX], body=body))
+            answer = protocol.receive(self._connection.channel)
+        except (EOFError, OSError):  # the driver is gone
+            os._exit(1)
+        finally:
+            self._is_telling = False
+        return answer.kind is Kind.ANSWER and bool(answer.a)
+
     def _on_set_up(self) -> None:
         """The setting that waits for it begins now."""
         cell = self._cell
@@ -313,7 +336,8 @@ class _WorkerProcess:
     def _on_urgent(self, *_: object) -> None:
         # Only while a setting runs: otherwise they are being worked on, and sent soon. And nothing
         # is imported here, where that setting may be in the midst of an import itself.
-        if (self._batch or self._again) and self._cell[cells.INDEX] >= 0 and not self._forked:
+        is_busy = self._forked or self._is_telling
+        if (self._batch or self._again) and self._cell[cells.INDEX] >= 0 and not is_busy:
             self._flush(Kind.DATA, may_load=False)
 
     def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
