@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
-import json
 import os
 import pickle
 import signal
@@ -310,6 +309,8 @@ class _WorkerProcess:
         """Send a step of the setting that runs, and wait for the answer: whether it goes on."""
         if self._forked:
             raise EngineError("a process that a setting has forked cannot tell a step of it")
+        import json  # which most workers do not need
+
         body = json.dumps(dict(row), default=_plain).encode()
         self._is_telling = True  # nothing may be sent in the midst of it
         try:
