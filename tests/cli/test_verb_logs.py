@@ -96,7 +96,7 @@ def test_it_is_written_as_it_was_printed(project: Project) -> None:
 
 def test_what_ran_in_the_process_of_the_run(project: Project, tmp_path: Path) -> None:
     project.experiments("RQ1")
-    assert project.run("run", "RQ1").code == 0
+    assert project.run("run", "RQ1", "--engine", "threads").code == 0
     ended = project.run("logs", "RQ1", "a=1")
     assert (ended.code, ended.out) == (0, "")
     assert "in the process of the run itself" in ended.err
