@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from superparams.store.runs.folder import run_folders
-from tests.cli.command import Project
+from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.six_settings import fits, key, root
+from tests.timing import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +98,72 @@ def test_it_is_written_as_it_was_printed(project: Project) -> None:
 
 def test_what_ran_in_the_process_of_the_run(project: Project, tmp_path: Path) -> None:
     project.experiments("RQ1")
-    assert project.run("run", "RQ1").code == 0
+    assert project.run("run", "RQ1", "--engine", "threads").code == 0
     ended = project.run("logs", "RQ1", "a=1")
     assert (ended.code, ended.out) == (0, "")
     assert "in the process of the run itself" in ended.err
     assert project.run("logs", "RQ1", "a=1", "--json").document["log"] is None
+
+
+SLOW = """
+import pathlib, time
+from superparams import Experiment, search
+
+class Slow(Experiment):
+    a: int = search([1, 2])
+
+    def run(self) -> dict[str, int]:
+        print(f"begin {self.a}", flush=True)
+        print("half ", end="", flush=True)
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+        print(f"a line {self.a}")
+        return {"y": self.a}
+"""
+
+
+def start_command(project: Project, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [EXPERIMENT, *words],
+        cwd=project.folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_output_is_followed_until_the_run_ends(project: Project, num_proc: int) -> None:
+    project.write({"experiments/Slow.py": SLOW})
+    driver = start_command(project, "run", "Slow", "-n", str(num_proc))
+    wait_for(lambda: any(project.folder.glob("results/*/runs/*/logs/0.log")))
+    follower = start_command(project, "logs", "Slow", "-f")
+    assert follower.stdout is not None
+    first = sorted(follower.stdout.readline() for _ in range(num_proc))
+    if num_proc == 1:
+        assert first == ["begin 1\n"]
+    else:
+        assert [line[:4] for line in first] == ["0 | ", "1 | "]
+        assert {line[4:] for line in first} == {"begin 1\n", "begin 2\n"}
+    assert follower.poll() is None
+    (project.folder / "go").touch()
+    rest, err = follower.communicate(timeout=60)
+    assert (follower.returncode, err) == (0, "")
+    assert driver.wait(60) == 0
+    driver.communicate()
+    assert sorted(line.partition("half ")[2] for line in rest.splitlines() if "half" in line) == [
+        "a line 1",
+        "a line 2",
+    ]
+    # Once more, of a run that has ended.
+    again = project.run("logs", "Slow", "--follow", "--tail", "1").out
+    assert again.count("half a line") == num_proc
+
+
+def test_what_cannot_be_followed(ran: Project) -> None:
+    for words in (["a=1"], ["--json"]):
+        ended = ran.run("logs", "RQ1", "-f", *words)
+        assert (ended.code, ended.out) == (2, "")
+        assert "--follow" in ended.err

@@ -23,7 +23,15 @@ DOORS = ("declare.experiment", "store.results", "store.table.row")
 # The engines do not see each other. What they share lies in these modules.
 ENGINES = "executor.engines"
 REGISTRY = "registry"  # finds them by their names
-SHARED_BY_ENGINES = ("attempts", "contract", "drive", "feed", "local_places", "option_fields")
+SHARED_BY_ENGINES = (
+    "attempts",
+    "contract",
+    "drive",
+    "feed",
+    "local_places",
+    "option_fields",
+    "output_log",
+)
 
 # What values are made of: keys, payload and tables each know something about them.
 DATA = {"numpy", "pandas", "polars", "torch"}

@@ -107,7 +107,8 @@ def listed(project: Project) -> dict[str, Any]:
 
 
 def told(project: Project) -> dict[str, Any]:
-    return {one["experiment"][2:]: one for one in project.run("status", "s", "--json").document}
+    found = project.run("status", "s", "--json", "--import").document
+    return {one["experiment"][2:]: one for one in found}
 
 
 def agreed(project: Project) -> dict[str, Any]:
@@ -220,7 +221,8 @@ class Fit(Experiment):
 def test_67_an_error_that_has_no_text_is_told_in_one_line(tmp_path: Path) -> None:
     project = Project(tmp_path / "project").write({"experiments/fit.py": RUDE})
     told = "Rude: <its message raised RuntimeError>"
-    for words in (["list"], ["status", "fit"], ["list", "--json"], ["status", "fit", "--json"]):
+    status = ["status", "fit", "--import"]
+    for words in (["list"], status, ["list", "--json"], [*status, "--json"]):
         ended = project.run(*words)
         assert (ended.code, ended.err) == (0, "")
         assert sum(told in line for line in ended.out.splitlines()) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,16 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from superparams.cli import common_options, json_document
+from superparams.cli.followed_logs import follow, plain
 from superparams.cli.session import Session, single
 from superparams.cli.terminal import is_terminal
 from superparams.errors import safe_text
 
 if TYPE_CHECKING:
+    from superparams.store.runs.run_records import Run
     from superparams.store.runs.setting_logs import Log
 
 __all__ = ["command"]
-
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 @click.command("logs")
@@ -36,6 +35,13 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
     help="Show all output of this worker.",
 )
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="The last N lines.")
+@click.option(
+    "-f",
+    "--follow",
+    "follows",
+    is_flag=True,
+    help="Show what the workers of a run print, until the run ends.",
+)
 @common_options.in_results
 @common_options.as_json
 @click.pass_obj
@@ -46,6 +52,7 @@ def command(
     called: str | None,
     rank: int | None,
     tail: int | None,
+    follows: bool,
     results: Path | None,
     is_json: bool,
 ) -> None:
@@ -62,10 +69,16 @@ def command(
       experiment logs RQ1 3f2a
       experiment logs RQ1 kernel=rbf C=1
       experiment logs RQ1 --worker 0 --tail 20
+      experiment logs RQ1 -f
     """
     is_of_run = tuple(words) in ((), ("-",))
-    if not is_of_run and (called is not None or rank is not None):
-        raise click.UsageError("--run and --worker are of a run: leave out the KEY")
+    if not is_of_run and (called is not None or rank is not None or follows):
+        raise click.UsageError("--run, --worker and --follow are of a run: leave out the KEY")
+    if follows and is_json:
+        raise click.UsageError("--follow cannot be used with --json")
+    if follows:
+        follow(_found_run(session, target, called, results), rank, tail)
+        return
     find = _of_run(session, target, called, rank, results) if is_of_run else None
     about, log = find or _of_setting(session, target, words, results)
     if is_json:
@@ -78,14 +91,20 @@ def command(
         _print(log, tail)
 
 
+def _found_run(session: Session, target: str, called: str | None, results: Path | None) -> Run:
+    from superparams.store.runs.run_records import find_run
+
+    status = single(session.recorded_by_text(target, results), "a run is of")
+    return find_run(status.root, called or "last")
+
+
 def _of_run(
     session: Session, target: str, called: str | None, rank: int | None, results: Path | None
 ) -> tuple[dict[str, str], Log]:
-    from superparams.store.runs.run_records import find_run
     from superparams.store.runs.setting_logs import log_of_run
 
     status = single(session.recorded_by_text(target, results), "a run is of")
-    run = find_run(status.root, called or "last")
+    run = _found_run(session, target, called, results)
     return {"experiment": status.name, "run": run.name}, log_of_run(run.folder, rank)
 
 
@@ -115,18 +134,13 @@ def _print(log: Log, tail: int | None) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for part in log.chunks() if tail is None else _last(log, tail):
         if is_terminal():
-            click.echo(safe_text.lines(_plain(decoder.decode(part))), nl=False)
+            click.echo(plain(decoder.decode(part)), nl=False)
         else:
             sys.stdout.buffer.write(part)
         is_empty = False
     sys.stdout.buffer.flush()
     if is_empty and tail != 0:
         click.echo("It printed nothing.", err=True)
-
-
-def _plain(text: str) -> str:
-    """A log without colours, and with a line for each state of a progress bar."""
-    return _COLOUR.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _last(log: Log, lines: int) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from superparams.executor.engines.contract import (
 )
 from superparams.executor.engines.drive import drive, handle, limits_of
 from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.engines.output_log import OutputLog, log_path
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -39,7 +40,7 @@ class Serial:
     """Runs settings here. No timeout: what runs in this process cannot be killed alone.
 
     Ctrl-C in the middle of a setting raises KeyboardInterrupt from the iterator, after the outcomes
-    before it. What settings print stays where it goes: outcomes have no log range.
+    before it. What settings print goes where it went, and to the log as well.
     """
 
     name = "serial"
@@ -105,6 +106,8 @@ class _SerialCarrier:
         self._generators = getattr(program, "generators", None)
         self._has_kept_generators = False
         self._is_new = False
+        self._log: OutputLog | None = None
+        self._log_end: int | None = None
         self._chunk: Chunk | None = None
         self._batch: list[Outcome] = []
         self._flushed, self._n_urgent = 0.0, _URGENT
@@ -129,7 +132,11 @@ class _SerialCarrier:
     def _enter(self) -> None:
         if self._generators is not None:
             self._program.prepare()  # what a factory draws is not the first setting's
+        if self._options.folder is not None:
+            self._log = OutputLog(log_path(self._options.folder, 0))
         self._worker = self._program.enter(Place(0, 1, self._options.folder))
+        if self._log is not None:
+            self._log_end = self._log.mark()
         if self._generators is not None:
             self._generators.keep()
             self._has_kept_generators = True
@@ -167,6 +174,9 @@ class _SerialCarrier:
             except KeyboardInterrupt:
                 yield from self._flush()
                 raise
+            if self._log is not None:
+                outcome.log_start = self._log_end
+                outcome.log_end = self._log_end = self._log.mark(outcome.seconds)
             count, now = count + 1, time.monotonic()
             if outcome.status != "done":
                 if self._retries.allows(outcome.status, outcome.attempt):
@@ -213,3 +223,5 @@ class _SerialCarrier:
         finally:
             if self._has_kept_generators and self._generators is not None:
                 self._generators.restore()
+            if self._log is not None:
+                self._log.close()

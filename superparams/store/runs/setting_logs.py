@@ -56,9 +56,23 @@ class Log:
                 at += len(data)
                 yield data
 
+    def start_of_last(self, lines: int) -> int:
+        """The byte at which its last lines begin, of those in its last MiB."""
+        size = self.size()
+        start = max(self.start, size - _CHUNK)
+        data = b"".join(Log(self.path, start, size).chunks())
+        at = len(data) - data.endswith(b"\n")
+        if not lines:
+            return size
+        for _ in range(lines):
+            at = data.rfind(b"\n", 0, max(at, 0))
+            if at < 0:
+                return start
+        return start + at + 1
+
     def tail(self, lines: int) -> tuple[str, bool]:
         """Its last lines, and whether there are more before them."""
-        end = self._size() if self.end is None else min(self.end, self._size())
+        end = self.size() if self.end is None else min(self.end, self.size())
         start = max(self.start, end - max(_CHUNK, 1))
         text = b"".join(Log(self.path, start, end).chunks()).decode("utf-8", "replace")
         known = text.rstrip("\n").split("\n") if text else []
@@ -73,7 +87,8 @@ class Log:
             file.close()
         return file is not None
 
-    def _size(self) -> int:
+    def size(self) -> int:
+        """The size of the file in bytes; 0 where it is gone."""
         try:
             return self.path.lstat().st_size
         except OSError:

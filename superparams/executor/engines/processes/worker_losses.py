@@ -15,9 +15,9 @@ from superparams.errors.units import size
 from superparams.executor.engines.attempts import late as late_error
 from superparams.executor.engines.attempts import late_setup
 from superparams.executor.engines.contract import Options
+from superparams.executor.engines.output_log import log_path
 from superparams.executor.engines.processes.out_of_memory import OutOfMemory
 from superparams.executor.engines.processes.worker_cells import Mark
-from superparams.executor.engines.processes.worker_output import log_path
 from superparams.executor.engines.processes.worker_state import WorkerHandle
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk

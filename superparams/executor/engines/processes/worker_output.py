@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from superparams.executor.engines.output_log import log_path
+
 _HIGH = 300  # a descriptor that few settings come across
 _LINE_BUFFERED = 1  # _IOLBF of stdio.h, on Linux and macOS alike
 
@@ -153,11 +155,6 @@ def _kept(number: int) -> int:
 
         return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _HIGH)
     return -1
-
-
-def log_path(folder: Path, rank: int) -> Path:
-    """The log of the workers of a rank."""
-    return folder / "logs" / f"{rank}.log"
 
 
 def note(folder: Path, line: str) -> None:

@@ -1,0 +1,248 @@
+"""What settings print with one worker is shown as ever, and is in the log of the run as well."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superparams import Experiment, search, value
+from superparams.executor.engines.output_log import OutputLog
+from tests.runs import Terminal, script
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+class Does(Experiment):
+    a: int = search([1, 2, 3])
+    act: Any = value(None, key="act")
+
+    def run(self) -> dict[str, int]:
+        self.act(self.a)
+        return {"y": self.a}
+
+
+def logs(act: Callable[[int], None], folder: Path, num_proc: int = 1) -> list[str | None]:
+    space = Does(act=value(act, key="act"))
+    found = space.run_all(num_proc, results=folder, progress=False, resume=False)
+    assert [row["y"] for row in found] == [1, 2, 3]
+    return [found.log(row["key"]) for row in found]
+
+
+def prints(a: int) -> None:
+    print(f"out {a}")
+    print(f"err {a}", file=sys.stderr)
+    print("no end of line", end="")
+
+
+def prints_nothing(a: int) -> None:
+    pass
+
+
+def prints_sometimes(a: int) -> None:
+    if a == 2:
+        sys.stdout.writelines(["one\n", "two\n", "\ud800 and \xe9\n"])
+
+
+def lends_its_output(a: int) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        print("for itself")
+    print(a)
+
+
+def replaces_its_output(a: int) -> None:
+    if a == 2:
+        sys.stdout = Upper(sys.stdout)
+    print(f"x{a}")
+
+
+class Upper:
+    """A stream of a user, which writes to another one."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return int(self._stream.write(text.upper()))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def starts_a_thread(a: int) -> None:
+    thread = threading.Thread(target=print, args=(f"thread {a}",))
+    thread.start()
+    thread.join()
+
+
+def forks(a: int) -> None:
+    process = multiprocessing.get_context("fork").Process(target=print, args=(f"child {a}",))
+    process.start()
+    process.join()
+
+
+@pytest.mark.parametrize(
+    ("act", "found"),
+    [
+        (prints, "out {0}\nerr {0}\nno end of line"),
+        (prints_nothing, ""),
+        (lends_its_output, "{0}\n"),
+        (starts_a_thread, "thread {0}\n"),
+        (forks, "child {0}\n"),
+    ],
+)
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_every_row_has_its_log(
+    tmp_path: Path,
+    act: Callable[[int], None],
+    found: str,
+    num_proc: int,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    expected = [found.format(a) for a in (1, 2, 3)]
+    assert logs(act, tmp_path, num_proc) == expected
+    shown = "".join(capfd.readouterr())
+    is_here = num_proc == 1
+    assert all((text in shown) == is_here for text in "".join(expected).splitlines())
+
+
+def test_a_row_that_prints_beside_others_that_do_not(tmp_path: Path) -> None:
+    assert logs(prints_sometimes, tmp_path) == ["", "one\ntwo\n\\ud800 and \xe9\n", ""]
+
+
+def test_a_stream_that_a_setting_puts_in_place(tmp_path: Path) -> None:
+    before = sys.stdout
+    try:
+        assert logs(replaces_its_output, tmp_path) == ["x1\n", "X2\n", "x3\n"]
+    finally:
+        sys.stdout = before
+
+
+def test_handlers_of_logging_that_were_made_before(tmp_path: Path) -> None:
+    """They hold the stream, and write to that and not to `sys.stderr`."""
+    logger, handler = logging.getLogger("of a setting"), logging.StreamHandler(sys.stderr)
+    logger.addHandler(handler)
+    try:
+        assert logs(lambda a: logger.warning("said %d", a), tmp_path) == [
+            f"said {a}\n" for a in (1, 2, 3)
+        ]
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_streams_are_left_as_they_were(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        logs(prints, tmp_path)
+        print("after")
+    assert vars(stream) == {}
+    assert stream.getvalue().endswith("no end of lineafter\n")
+    assert "after" not in (next(tmp_path.glob("*/runs/*/logs/0.log"))).read_text()
+
+
+def test_a_stream_that_takes_no_attributes(tmp_path: Path) -> None:
+    class Slots(io.StringIO):
+        def __setattr__(self, name: str, x: object) -> None:
+            raise AttributeError(name)
+
+    with contextlib.redirect_stdout(Slots()) as stream:
+        assert logs(prints, tmp_path) == [f"err {a}\n" for a in (1, 2, 3)]
+    assert stream.getvalue().startswith("out 1")
+
+
+def test_runs_in_two_threads_are_told_apart(tmp_path: Path) -> None:
+    """Each prints while the other one runs a setting."""
+    both = threading.Barrier(2)
+    found: dict[str, list[str | None]] = {}
+
+    def go(name: str) -> None:
+        def act(a: int) -> None:
+            both.wait()
+            print(f"{name} {a}")
+            both.wait()
+
+        found[name] = logs(act, tmp_path / name)
+
+    before = vars(sys.stdout).get("write")
+
+    threads = [threading.Thread(target=go, args=(name,)) for name in ("left", "right")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {name: [f"{name} {a}\n" for a in (1, 2, 3)] for name in ("left", "right")}
+    assert vars(sys.stdout).get("write") is before
+
+
+def test_a_run_within_a_setting(tmp_path: Path) -> None:
+    """What the inner settings print is output of the outer one as well."""
+
+    def outer(a: int) -> None:
+        assert logs(prints_sometimes, tmp_path / f"inner {a}")[1] is not None
+
+    found = logs(outer, tmp_path / "outer")
+    assert found == ["one\ntwo\n\\ud800 and \xe9\n"] * 3
+
+
+def test_a_setting_that_closes_all_files(tmp_path: Path) -> None:
+    log = OutputLog(tmp_path / "logs" / "0.log")
+    try:
+        print("before")
+        log.mark()
+        os.close(log._fd)
+        with open(tmp_path / "another", "w") as another:
+            print("after")
+            end = log.mark()
+            another.write("x")
+    finally:
+        log.close()
+    assert (tmp_path / "another").read_text() == "x"
+    assert (tmp_path / "logs" / "0.log").read_text() == "before\nafter\n"
+    assert end == len("before\nafter\n")
+
+
+def test_output_is_there_while_the_setting_runs(tmp_path: Path) -> None:
+    """A line at its end, and the beginning of one before the setting ends."""
+    path = tmp_path / "0.log"
+    log = OutputLog(path)
+    try:
+        print("a line")
+        assert path.read_bytes() == b"a line\n"
+        print("10 %\r", end="")
+        assert path.read_bytes() == b"a line\n10 %\r"
+        print("x", end="")
+        assert log.mark() == len("a line\n10 %\rx")
+    finally:
+        log.close()
+
+
+PROGRESS = """
+import sys, time
+from superparams import Experiment, search
+class Slow(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        print(f"begin {self.a}")
+        print("partial", end="")
+        time.sleep(1)
+        print(f" end {self.a}")
+        return {"y": self.a}
+found = Slow().run_all()
+print([found.log(row["key"]) for row in found])
+"""
+
+
+def test_the_line_of_progress_is_not_in_it(tmp_path: Path) -> None:
+    """At a terminal rich takes the streams over while settings run."""
+    with Terminal(tmp_path, str(script(tmp_path, PROGRESS))) as terminal:
+        terminal.expect(r"\['begin 1\\npartial end 1\\n', 'begin 2\\npartial end 2\\n'\]")
+        assert terminal.end() == 0
