@@ -164,7 +164,7 @@ class _Method:
 
     def __init__(self, log: OutputLog, stream: Any, name: str) -> None:
         self.log = log
-        self.before = vars(stream).get(name)  # of an outer log, or of the user
+        self.before: Any = vars(stream).get(name)  # of an outer log, or of the user
         self._method = getattr(stream, name)
 
 
@@ -180,7 +180,8 @@ class _Flush(_Method):
 
 def _leave(stream: Any, name: str) -> None:
     """Let a stream have the method that it had before; logs of other threads may end later."""
-    method = before = vars(stream).get(name)
+    method: Any = vars(stream).get(name)
+    before = method
     while isinstance(before, _Method) and not before.log.is_open:
         before = before.before
     if before is method:
