@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -84,6 +85,7 @@ def no_children() -> Iterator[None]:
     resource_tracker.ensure_running()
     before = children()
     yield
+    end_interpreter()
     until_gone({"process": lambda: [described(pid) for pid in sorted(children() - before)]})
 
 
@@ -109,7 +111,15 @@ def no_leaks() -> Iterator[None]:
         yield
     finally:
         del os.environ[MARK]
+    end_interpreter()
     until_gone(found)
+
+
+def end_interpreter() -> None:
+    """End what waits for the next run in this process, if there was a run."""
+    executor = sys.modules.get("superparams.executor")
+    if executor is not None:
+        executor.close()
 
 
 def until_gone(found: dict[str, Callable[[], list[str]]]) -> None:

@@ -9,12 +9,24 @@ to `outcomes`. Users import `Processes` from here, the engine of worker processe
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from superparams.executor.engines.processes import Processes as Processes
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "close"]
+
+
+def close() -> None:
+    """End the interpreter that stays warm between runs.
+
+    Runs that are going on are not disturbed, and the next one starts another. It ends by itself
+    with this process, and when no run has needed it for five minutes.
+    """
+    module = sys.modules.get("superparams.executor.engines.processes.interpreter")
+    if module is not None:
+        module.close()
 
 
 def __getattr__(name: str) -> type[Processes]:

@@ -28,10 +28,12 @@ __all__ = [
     "file_stamp",
     "importable_modules",
     "is_loaded_or_on_disk",
+    "is_of_project",
     "keep_texts",
     "loaded_files",
     "loaded_modules",
     "loaded_text",
+    "project_modules",
     "replace_loaded_text",
     "resolved_file",
     "start_keeping_texts",
@@ -170,6 +172,18 @@ def loaded_files() -> list[Path]:
     from pathlib import Path
 
     return [Path(path) for path, text in _texts.items() if not _is_main(text.module)]
+
+
+def project_modules() -> list[str]:
+    """The names of the loaded modules that are neither installed nor of Python itself."""
+    keep_texts()
+    loaded = [text.module for text in _texts.values() if not _is_main(text.module)]
+    return [one.__name__ for one in loaded if one and sys.modules.get(one.__name__) is one]
+
+
+def is_of_project(file: str) -> bool:
+    """Whether a module of this file would be the user's, and not an installed one."""
+    return bool(_own_path(file))
 
 
 def unload_other_texts(texts: Mapping[str, bytes]) -> None:

@@ -1,7 +1,8 @@
 """Whether a process can be forked: a fork has none of the other threads of its process.
 
 What waits for such a thread in the fork waits forever: a pool of threads or processes that was
-inherited, a lock that a thread held, or a parallel region of OpenMP.
+inherited, a lock that a thread held, or a parallel region of OpenMP. And what a fork must not share
+with its parent.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import suppress
 
 from superparams.executor.engines.processes import process_tree
 
-__all__ = ["can_fork", "other_threads"]
+__all__ = ["can_fork", "other_threads", "seed_numpy_anew"]
 
 _OURS = "superparams-"  # how the names of threads of this library begin
 # Packages whose threads serve a notebook, a debugger, a test or a progress bar: no setting waits
@@ -37,6 +38,20 @@ def other_threads() -> list[str]:
 def can_fork() -> bool:
     """Whether a fork of this process is sound: it has one thread, or no other that matters."""
     return len(_thread_names()) == 1 or not (threading.active_count() > 1 or _foreign(1))
+
+
+def seed_numpy_anew() -> None:
+    """Let a fork draw other numbers than its parent, unless these were seeded on purpose.
+
+    Numpy, unlike Python, does not do that by itself. A generator that was seeded has no seed
+    sequence.
+    """
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is None:
+        return
+    generator = getattr(numpy_random, "get_bit_generator", lambda: None)()
+    if getattr(generator, "seed_seq", None) is not None:
+        numpy_random.seed()
 
 
 def _serves(thread: threading.Thread) -> bool:

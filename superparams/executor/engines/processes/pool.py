@@ -21,6 +21,7 @@ from superparams.executor.engines.processes import (
 )
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.fork_safety import other_threads
+from superparams.executor.engines.processes.interpreter import warm_interpreter
 from superparams.executor.engines.processes.process_carrier import ProcessCarrier
 from superparams.executor.scheduler.state_machine import Scheduler
 
@@ -78,7 +79,9 @@ class Pool:
         n_places = self._feed.most_places(self._options.num_proc)
         if not n_places:
             return
-        self._carrier = ProcessCarrier(program, self._feed, self._boot(), control)
+        boot = self._boot()
+        interpreter = warm_interpreter(boot)
+        self._carrier = ProcessCarrier(program, self._feed, boot, control, interpreter)
         scheduler = Scheduler(limits_of(n_places, self._options, control), self._feed.first)
         if self._method != "forkserver" or self._gpus is not None:
             program.prepare()  # there is no template to do it once for all workers

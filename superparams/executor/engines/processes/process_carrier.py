@@ -23,6 +23,7 @@ from superparams.executor.engines.drive import TICK
 from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import protocol, template
 from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.interpreter import WarmInterpreter
 from superparams.executor.engines.processes.pending_outcomes import Unconfirmed
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.template_handle import Template, no_files, no_python
@@ -54,10 +55,18 @@ class ProcessCarrier:
         handles: Gets the handle of the payload, or None, from the thread that packs it.
     """
 
-    def __init__(self, program: Program, feed: Feed, boot: Boot, control: Control) -> None:
+    def __init__(
+        self,
+        program: Program,
+        feed: Feed,
+        boot: Boot,
+        control: Control,
+        interpreter: WarmInterpreter | None,
+    ) -> None:
         self.handles: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._program = program
         self._boot = boot
+        self._interpreter = interpreter
         self._options = boot.options
         self._control = control
         self._n_places = feed.most_places(boot.options.num_proc)
@@ -107,7 +116,7 @@ class ProcessCarrier:
 
     def _start_template(self) -> None:
         self._template: Template | None = None
-        self._template = new = Template(self._boot, self._program, self._cells)
+        self._template = new = Template(self._boot, self._program, self._cells, self._interpreter)
         if self._boot.method != "fork":
             self._handle = self._handle or self.handles.get()
             if self._handle is not None:
@@ -299,6 +308,7 @@ class ProcessCarrier:
                 self._start_waiting()
             elif frame.kind is Kind.HELLO:
                 self._began = None
+                self._parent.said_hello(frame.a)
             elif frame.kind is Kind.PONG:
                 self._unconfirmed.answer(frame.a)
             elif frame.kind is Kind.BROKEN:
@@ -344,7 +354,7 @@ class ProcessCarrier:
 
     def _replace_template(self) -> _Items:
         """It was killed, and all workers with it: what may have done that runs again alone."""
-        if self._began is not None:
+        if self._began is not None and not self._parent.is_python():
             raise no_python("a new process ended before it ran anything of ours, one")
         events = [event for worker in self._workers.values() for event in self._read(worker)]
         yield from self._take_confirmed()

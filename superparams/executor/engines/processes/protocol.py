@@ -15,6 +15,7 @@ _WORDS = struct.Struct("<BqqqI")
 _SUM = struct.Struct("<I")
 _HEADER_SIZE = _WORDS.size + _SUM.size
 _READ = 1 << 18
+_MOST_FILES = 8  # that come along with a frame
 
 
 class Kind(enum.IntEnum):
@@ -39,7 +40,11 @@ class Kind(enum.IntEnum):
     LEFT = 11  # worker: it has torn down what it set up, and ends
     PING = 14  # driver to template: answer with PONG and the same a
     PONG = 15
-    HELLO = 16  # from a template in a fresh process, as soon as it runs
+    HELLO = 16  # from a fresh process, as soon as it runs; a: the process id of a template
+    FORK = (
+        18  # driver to the interpreter that stays warm: fork a template; body: a ForkRequest; its
+    )
+    # files come along
     DEAD = 12  # template: worker a ended with wait status b; body: its peak memory in bytes
 
 
@@ -79,7 +84,7 @@ def receive(channel: socket.socket) -> Frame:
 
 def receive_fds(channel: socket.socket) -> tuple[Frame, list[int]]:
     """As `receive`, with the file descriptors that come along."""
-    head, fds, _, _ = socket.recv_fds(channel, _HEADER_SIZE, 4)
+    head, fds, _, _ = socket.recv_fds(channel, _HEADER_SIZE, _MOST_FILES)
     for fd in fds:
         os.set_inheritable(fd, False)  # they arrive inheritable, and would reach all children
     if not head:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from select import select
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from superparams.errors import traceback_text
 from superparams.executor import payload
@@ -64,9 +64,13 @@ def main(fd: int, parent: int) -> None:
     """Be the template in a fresh interpreter."""
     process_tree.die_with_parent(parent, signal.SIGKILL)
     os.set_inheritable(fd, False)  # it came by inheritance, and is not for those we start
-    control = socket.socket(fileno=fd)
+    begin(socket.socket(fileno=fd), parent)
+
+
+def begin(control: socket.socket, parent: int) -> NoReturn:
+    """Be the template in a process that runs nothing else; `parent` has started it."""
     try:
-        protocol.send(control, Frame(Kind.HELLO))
+        protocol.send(control, Frame(Kind.HELLO, os.getpid()))
         boot: Boot = pickle.loads(protocol.receive(control).body)
         boot.adopt()
         if _loads_here(boot):

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from superparams.errors import EngineError
 from superparams.executor.engines.processes import process_start, process_tree, protocol, template
 from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.interpreter import WarmInterpreter
 from superparams.executor.engines.processes.protocol import Frame, Kind
+from superparams.executor.engines.processes.template_process import (
+    ByInterpreter,
+    Forked,
+    Started,
+    TemplateProcess,
+)
 from superparams.executor.engines.processes.worker_cells import Cells
 
 if TYPE_CHECKING:
@@ -35,19 +41,20 @@ def default_method() -> str:
 class Template:
     """A template process, which dies with the thread that made it."""
 
-    def __init__(self, boot: Boot, program: Program, cells: Cells) -> None:
+    def __init__(
+        self, boot: Boot, program: Program, cells: Cells, interpreter: WarmInterpreter | None
+    ) -> None:
         """Start it. A fork needs nothing more; others load libraries while they wait for `boot`."""
         self.control, theirs = socket.socketpair()
         self._boot = boot
         self._cells = cells
         self._words = b""
-        self._process: subprocess.Popen[bytes] | None = None
         try:
             with theirs:
                 if boot.method == "fork":
-                    self._pid = self._fork(theirs, program)
+                    self._process: TemplateProcess = self._fork(theirs, program)
                 else:
-                    self._pid = self._run(theirs, boot.path)
+                    self._process = self._by(interpreter, theirs) or self._run(theirs, boot.path)
                     self._say(Kind.BOOT, boot)
         except BaseException:
             self.control.close()
@@ -97,20 +104,29 @@ class Template:
 
     def wake(self) -> None:
         """Have it go on, should somebody have stopped it."""
-        process_tree.kill(self._pid, signal.SIGCONT)
+        self._process.signal(signal.SIGCONT)
 
     def end(self) -> None:
         """Kill it, and with it all workers; the end of its socket will tell."""
-        process_tree.kill_group(self._pid)
+        self._process.kill()
+
+    def said_hello(self, pid: int) -> None:
+        """It runs our code, in the process of this id."""
+        self._process.said_hello(pid)
+
+    def is_python(self) -> bool:
+        """Whether it is known that it can run our code, before it has said anything."""
+        return self._process.is_python()
 
     def close(self, *, is_ready: bool) -> None:
         """End the template, and with it every worker that is left; it has none before `READY`."""
         self.wake()
         self._ask(Frame(Kind.CLOSE))
-        if not self._ended(_PATIENCE if is_ready else _NOT_READY):
-            process_tree.kill_group(self._pid)
-            self._ended(_PATIENCE)
+        if not self._process.ended(_PATIENCE if is_ready else _NOT_READY):
+            self._process.kill()
+            self._process.ended(_PATIENCE)
         self.control.close()
+        self._process.close()
 
     def _say(self, kind: Kind, what: Any, *fds: int) -> None:
         with suppress(ConnectionError):  # it is gone, and the end of its socket will tell
@@ -120,22 +136,30 @@ class Template:
         with suppress(OSError):  # it is gone, as in `_say`
             protocol.send(self.control, frame)
 
-    def _run(self, theirs: socket.socket, path: list[str]) -> int:
+    def _by(
+        self, interpreter: WarmInterpreter | None, theirs: socket.socket
+    ) -> TemplateProcess | None:
+        """Have a warm interpreter fork it; None where that has ended."""
+        if interpreter is not None and interpreter.fork(theirs, self._boot.libraries):
+            return ByInterpreter(interpreter)
+        return None
+
+    def _run(self, theirs: socket.socket, path: list[str]) -> TemplateProcess:
         if not sys.executable:
             raise EngineError(
                 'sys.executable is empty, so no process can be started; give engine="threads"'
             )
         role = "template", theirs.fileno(), os.getpid()
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             process_start.command("template", path, *role[1:]),
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             env={**os.environ, **self._boot.environ, **process_start.environ(*role)},
             start_new_session=True,  # Ctrl-C is ours alone, also while it loads its libraries
         )
-        return self._process.pid
+        return Started(process)
 
-    def _fork(self, theirs: socket.socket, program: Program) -> int:
+    def _fork(self, theirs: socket.socket, program: Program) -> TemplateProcess:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # whatever stands there
                 stream.flush()
@@ -146,22 +170,7 @@ class Template:
                 os.dup2(nothing.fileno(), 0)
             return template.serve(theirs, self._boot, program, self._cells.fd, driver)
 
-        return process_tree.fork(serve)
-
-    def _ended(self, patience: float) -> bool:
-        limit = time.monotonic() + patience
-        while time.monotonic() < limit:
-            if self._process is not None:
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(patience)
-                    return True
-                return False
-            with suppress(ChildProcessError):
-                if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
-                    time.sleep(0.001)
-                    continue
-            return True
-        return False
+        return Forked(process_tree.fork(serve))
 
 
 def no_python(why: str) -> EngineError:

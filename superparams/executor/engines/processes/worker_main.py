@@ -15,7 +15,6 @@ import os
 import pickle
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -29,6 +28,7 @@ from superparams.executor.engines.attempts import late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
 from superparams.executor.engines.processes import worker_cells as cells
 from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.fork_safety import seed_numpy_anew
 from superparams.executor.engines.processes.forked_children import ForkedChildren
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import Parcels
@@ -148,13 +148,7 @@ def _part_from_parent(boot: Boot) -> None:
     """Undo what a fork must not share with its parent."""
     # What the parent registered is the parent's to do.
     atexit._clear()  # pyright: ignore[reportPrivateUsage]
-    numpy_random = sys.modules.get("numpy.random")
-    generator = getattr(numpy_random, "get_bit_generator", lambda: None)()
-    # Numbers that were seeded on purpose have no seed sequence, and stay. Others would be the same
-    # in every fork, as
-    # numpy, unlike Python, does not seed itself anew.
-    if numpy_random is not None and getattr(generator, "seed_seq", None) is not None:
-        numpy_random.seed()
+    seed_numpy_anew()
     pools.forget_fork_server()
     if boot.method == "fork":
         resources.limit_loaded_libraries(boot.environ)

@@ -1,0 +1,266 @@
+"""The driver's hold on the interpreter that stays warm between runs.
+
+A fresh interpreter takes longer to load the libraries of an experiment than most runs take to start
+workers. So one with the installed libraries waits between runs, and each run forks its template
+from it. It has nothing of the project: code and payload reach each template anew.
+
+A fork has what a fresh process would inherit from the driver: the standard files and the folder
+that it works in come with each request, and where anything else of `inherited` has changed since,
+another interpreter starts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from superparams.executor.engines.processes import process_start, process_tree, protocol
+from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.interpreter_main import ForkRequest
+from superparams.executor.engines.processes.protocol import Frame, Kind
+from superparams.identity.source_texts import is_of_project, project_modules
+
+__all__ = ["WarmInterpreter", "close", "warm_interpreter"]
+
+_END: Final = 1.0  # seconds that an interpreter without templates may take to end
+_NAMESPACES: Final = ("cgroup", "ipc", "mnt", "net", "pid_for_children", "user", "uts")
+
+
+def inherited(environ: Mapping[str, str]) -> tuple[object, ...]:
+    """What a process that is started now has from this one, as far as it cannot be changed later.
+
+    Args:
+        environ: Variables that it gets in addition.
+    """
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    root = os.stat("/")
+    with open("/proc/self/cgroup", "rb") as file:
+        cgroup = file.read()
+    with open("/proc/self/status", "rb") as file:
+        status = [line for line in file if line.startswith((b"Umask:", b"SigIgn:"))]
+    return (
+        {**os.environ, **environ},
+        os.getresuid(),
+        os.getresgid(),
+        os.getgroups(),
+        [resource.getrlimit(limit) for limit in limits],
+        os.sched_getaffinity(0),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        signal.pthread_sigmask(signal.SIG_BLOCK, []),
+        status,
+        cgroup,
+        (root.st_dev, root.st_ino),
+        [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES],
+        [(os.isatty(fd), _is_open(fd)) for fd in range(3)],
+    )
+
+
+class WarmInterpreter:
+    """A process that forks templates; it ends with this process, when idle, and by `close`."""
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], state: object) -> None:
+        """Start it. `state` is what it inherits, and `command` what starts it but for numbers."""
+        self._state = state
+        self._n_templates = 0
+        self._channel, theirs = socket.socketpair()
+        self._inode = os.fstat(self._channel.fileno()).st_ino
+        # It dies with the thread that starts it: with the main thread it dies with this process.
+        is_tied = threading.current_thread() is threading.main_thread()
+        numbers = theirs.fileno(), int(is_tied), os.getpid()
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [*command, *map(str, numbers)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env={**os.environ, **environ},
+                    start_new_session=True,  # Ctrl-C is ours alone
+                )
+        except BaseException:
+            self._channel.close()
+            raise
+
+    def can_fork(self, state: object) -> bool:
+        """Whether it is there, and has what a process would inherit that is started now."""
+        return self._process.poll() is None and self._is_open() and self._state == state
+
+    def has_started(self) -> bool:
+        """Whether it has run our code: it is the Python that it should be."""
+        with suppress(OSError):
+            return self._is_open() and bool(
+                self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            )
+        return False
+
+    def fork(self, control: socket.socket, libraries: Sequence[str]) -> bool:
+        """Have it load libraries and fork a template, which has `control` to the driver.
+
+        Returns:
+            Whether it was asked; if it is gone by now, `control` ends.
+        """
+        with _LOCK:
+            files: list[int] = []
+            try:
+                if not self._is_open():
+                    return False
+                files.append(os.open(".", os.O_PATH | os.O_DIRECTORY))
+                request = ForkRequest(
+                    libraries, _installed(sys.path), project_modules(), _standard_files(files)
+                )
+                frame = Frame(Kind.FORK, body=pickle.dumps(request))
+                protocol.send(self._channel, frame, [control.fileno(), *files])
+                self._n_templates += 1
+                return True
+            except OSError:  # it is gone, or the folder is
+                return False
+            finally:
+                for one in files:
+                    os.close(one)
+
+    def template_ended(self) -> None:
+        """Say that one of the templates has ended."""
+        with _LOCK:
+            self._n_templates -= 1
+            self._process.poll()
+
+    def close(self) -> None:
+        """End it, as soon as its templates have ended."""
+        if self._is_open():
+            self._channel.close()
+        if not self._n_templates:
+            process_tree.kill(self._process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END)
+
+    def forget(self) -> None:
+        """Let go of it in a fork of the driver, whose child it is not."""
+        if self._is_open():
+            self._channel.close()
+        self._process.returncode = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def _is_open(self) -> bool:
+        """Whether its socket is still ours: code of users may close the files of this process."""
+        if self._channel.fileno() >= 0:
+            with suppress(OSError):
+                if os.fstat(self._channel.fileno()).st_ino == self._inode:
+                    return True
+            self._channel.detach()  # the number may be that of another file by now
+        return False
+
+
+def _is_open(fd: int) -> bool:
+    with suppress(OSError):
+        os.fstat(fd)
+        return True
+    return False
+
+
+def _standard_files(files: list[int]) -> list[int]:
+    """Which of the standard output and error are open; these are added to `files`."""
+    found: list[int] = []
+    for fd in (1, 2):
+        with suppress(OSError):
+            files.append(os.dup(fd))
+            found.append(fd)
+    return found
+
+
+@dataclass
+class _Known:
+    """The interpreters that this process has started and that have not ended."""
+
+    current: WarmInterpreter | None
+    others: list[WarmInterpreter]
+
+
+_KNOWN: Final = _Known(None, [])
+_LOCK: Final = threading.RLock()
+
+
+def warm_interpreter(boot: Boot) -> WarmInterpreter | None:
+    """The interpreter that forks the template of a run; it starts if there is none.
+
+    Args:
+        boot: What the template will hear.
+
+    Returns:
+        None where a template is to be an interpreter of its own: where it does not load the program
+        (start method "spawn", or devices that are divided), and on systems that lack what this
+        takes.
+    """
+    if boot.method != "forkserver" or boot.devices is not None or not _is_supported():
+        return None
+    command = process_start.command("interpreter_main", boot.path)
+    try:
+        state = inherited(boot.environ), command[:-1], _installed(boot.path)
+    except OSError:  # no /proc
+        return None
+    with _LOCK:
+        _KNOWN.others = [one for one in _KNOWN.others if not one.is_gone]
+        current = _KNOWN.current
+        if current is None or not current.can_fork(state):
+            _retire()
+            current = _KNOWN.current = WarmInterpreter(command, boot.environ, state)
+        return current
+
+
+def close() -> None:
+    """End the interpreter that waits for the next run.
+
+    Runs that are going on are not disturbed. The next run starts another one.
+    """
+    with _LOCK:
+        _retire()
+        for one in _KNOWN.others:
+            one.close()
+        _KNOWN.others = [one for one in _KNOWN.others if not one.is_gone]
+
+
+def _retire() -> None:
+    if _KNOWN.current is not None:
+        _KNOWN.current.close()
+        _KNOWN.others.append(_KNOWN.current)
+        _KNOWN.current = None
+
+
+def _is_supported() -> bool:
+    """Whether this system lets a process watch another one, and this program is a Python."""
+    if not sys.executable or process_start.is_frozen() or not process_tree.can_hold():
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+def _installed(path: Sequence[str]) -> list[str]:
+    """The folders of a search path that have nothing of a project."""
+    return [folder for folder in path if not is_of_project(os.path.join(folder, "module.py"))]
+
+
+def _forget() -> None:
+    """Let a fork of this process start its own."""
+    for one in filter(None, [_KNOWN.current, *_KNOWN.others]):
+        one.forget()
+    _KNOWN.current, _KNOWN.others = None, []
+
+
+atexit.register(close)
+os.register_at_fork(after_in_child=_forget)

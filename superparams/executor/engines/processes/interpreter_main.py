@@ -1,0 +1,173 @@
+"""What the interpreter does that stays warm between runs; see `interpreter`."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from superparams.executor.engines.processes import process_start, process_tree, protocol, template
+from superparams.executor.engines.processes.fork_safety import can_fork, seed_numpy_anew
+from superparams.executor.engines.processes.protocol import Frame, Kind
+from superparams.identity.source_texts import project_modules
+
+_IDLE: Final = 300.0  # seconds without a template after which it ends
+_TICK: Final = 0.5  # seconds between looks at a driver that may have ended while modules load
+
+
+@dataclass(frozen=True)
+class ForkRequest:
+    """What a template is to have; the files come along.
+
+    libraries: installed modules to load; path: the folders to find them in; project: modules of the
+    driver that are not installed; streams: which of the standard output and error are open. The
+    files are the socket of the template, the folder that it works in, and these streams.
+    """
+
+    libraries: Sequence[str]
+    path: Sequence[str]
+    project: Sequence[str]
+    streams: Sequence[int]
+
+
+def main(fd: int, is_tied: int, driver: int) -> None:
+    """Be the interpreter. It dies with the thread that started it if it `is_tied` to that."""
+    if is_tied:
+        process_tree.die_with_parent(driver, signal.SIGKILL)
+    os.set_inheritable(fd, False)
+    channel = socket.socket(fileno=fd)
+    for number in range(3):  # so that no file that comes later has one of these numbers
+        with suppress(OSError):
+            os.fstat(number)
+            continue
+        os.open(os.devnull, os.O_RDWR)
+    end_with(driver)
+    with suppress(OSError):  # the driver is gone
+        watched = os.pidfd_open(driver)
+        if os.getppid() == driver:
+            protocol.send(channel, Frame(Kind.HELLO))
+            Interpreter(channel, driver, watched).serve()
+    os._exit(0)
+
+
+def end_with(driver: int) -> None:
+    """Look for the driver from time to time, also while modules load."""
+
+    def look(*_: object) -> None:
+        if os.getppid() != driver:
+            os._exit(0)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Interpreter:
+    """It waits for requests, and forks a template for each.
+
+    Args:
+        channel: The requests of the driver; when it ends, so does this process, once its templates
+            have ended.
+        driver: The id of the driver.
+        watched: A file that can be read once the driver has ended.
+    """
+
+    def __init__(self, channel: socket.socket, driver: int, watched: int) -> None:
+        self._channel = channel
+        self._driver = driver
+        self._watched = watched
+        self._templates: dict[int, int] = {}  # process ids, by a file that tells the end
+        self._is_open = True
+        self._path = list(sys.path)
+
+    def serve(self) -> None:
+        """Serve until there is nobody to serve."""
+        used = time.monotonic()
+        while self._is_open or self._templates:
+            channel = self._channel.fileno()
+            files = [self._watched, *self._templates, *[channel] * self._is_open]
+            idle = None if self._templates else max(0.0, used + _IDLE - time.monotonic())
+            ready, _, _ = select.select(files, [], [], idle)
+            if self._watched in ready or not ready:
+                return
+            for one in self._templates.keys() & set(ready):
+                os.waitpid(self._templates.pop(one), 0)
+                os.close(one)
+            if channel in ready:
+                self._obey()
+            used = time.monotonic()
+
+    def _obey(self) -> None:
+        try:
+            frame, files = protocol.receive_fds(self._channel)
+        except (EOFError, OSError):  # nothing more will come
+            self._is_open = False
+            return
+        request: ForkRequest = pickle.loads(frame.body)
+        self._load(request)
+        try:
+            if project_modules() or not can_fork():  # a library may load a plug-in of a project
+                self._become_template(request, files)
+            pid = process_tree.fork(lambda parent: self._be_template(request, files, parent))
+            self._templates[os.pidfd_open(pid)] = pid
+        except OSError:  # no more processes or files: the socket of the template ends
+            pass
+        finally:
+            for one in files:
+                os.close(one)
+
+    def _load(self, request: ForkRequest) -> None:
+        fresh = [name for name in request.libraries if name not in sys.modules]
+        if not fresh:
+            return
+        sys.path[:] = request.path
+        signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
+        for name in fresh:
+            with suppress(Exception):  # it fails where it is needed, and is told
+                importlib.import_module(name)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        gc.collect()
+        gc.freeze()  # objects that exist by now are never written to by a collection in a fork
+
+    def _become_template(self, request: ForkRequest, files: list[int]) -> NoReturn:
+        """Be the template of this run, and of no other: a fork would miss threads."""
+        self._part(request, files)
+        template.begin(socket.socket(fileno=files[0]), self._driver)
+
+    def _be_template(self, request: ForkRequest, files: list[int], interpreter: int) -> int:
+        process_tree.die_with_parent(interpreter, signal.SIGKILL)
+        self._part(request, files)
+        control = files[0]
+        if not sys.modules.keys().isdisjoint(request.project):
+            os.set_inheritable(control, True)
+            command = process_start.command("template", self._path, control, interpreter)
+            os.execv(command[0], command)
+        seed_numpy_anew()
+        template.begin(socket.socket(fileno=control), interpreter)
+
+    def _part(self, request: ForkRequest, files: list[int]) -> None:
+        """Take the files of a request, and leave those of this process."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _, folder, *streams = files
+        self._channel.close()
+        for one in (self._watched, *self._templates):
+            os.close(one)
+        with suppress(OSError):
+            os.fchdir(folder)
+        os.close(folder)
+        for fd in (1, 2):
+            with suppress(OSError):
+                os.close(fd)
+        for fd, one in zip(request.streams, streams, strict=True):
+            os.dup2(one, fd)
+            os.close(one)
