@@ -22,6 +22,15 @@ from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.identity.source_texts import project_modules
 
 _IDLE: Final = 300.0  # seconds without a template after which it ends
+# What every template loads, whatever the experiment is.
+_OURS: Final = (
+    "superparams.executor.program",
+    "superparams.executor.worker",
+    "superparams.executor.experiment_modules",
+    "superparams.executor.process_state.interpreter_options",
+    "superparams.executor.process_state.random_generators",
+    "superparams.identity.digests.encoders",
+)
 _TICK: Final = 0.5  # seconds between looks at a driver that may have ended while modules load
 
 
@@ -56,12 +65,25 @@ def main(fd: int, is_tied: int, driver: int) -> None:
         watched = os.pidfd_open(driver)
         if os.getppid() == driver:
             protocol.send(channel, Frame(Kind.HELLO))
+            load(_OURS)
             Interpreter(channel, driver, watched).serve()
     os._exit(0)
 
 
+def load(names: Sequence[str]) -> None:
+    """Import modules; one that cannot be imported fails where it is needed, and is told."""
+    signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
+    gc.disable()
+    for name in names:
+        with suppress(Exception):
+            importlib.import_module(name)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    gc.freeze()  # objects that exist by now are never written to by a collection in a fork
+    gc.enable()
+
+
 def end_with(driver: int) -> None:
-    """Look for the driver from time to time, also while modules load."""
+    """End when the driver is gone, also while modules load."""
 
     def look(*_: object) -> None:
         if os.getppid() != driver:
@@ -113,7 +135,10 @@ class Interpreter:
             self._is_open = False
             return
         request: ForkRequest = pickle.loads(frame.body)
-        self._load(request)
+        fresh = [name for name in request.libraries if name not in sys.modules]
+        if fresh:
+            sys.path[:] = request.path
+            load(fresh)
         try:
             if project_modules() or not can_fork():  # a library may load a plug-in of a project
                 self._become_template(request, files)
@@ -124,19 +149,6 @@ class Interpreter:
         finally:
             for one in files:
                 os.close(one)
-
-    def _load(self, request: ForkRequest) -> None:
-        fresh = [name for name in request.libraries if name not in sys.modules]
-        if not fresh:
-            return
-        sys.path[:] = request.path
-        signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
-        for name in fresh:
-            with suppress(Exception):  # it fails where it is needed, and is told
-                importlib.import_module(name)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        gc.collect()
-        gc.freeze()  # objects that exist by now are never written to by a collection in a fork
 
     def _become_template(self, request: ForkRequest, files: list[int]) -> NoReturn:
         """Be the template of this run, and of no other: a fork would miss threads."""
