@@ -60,7 +60,7 @@ class Asks(Experiment):
 
     def run(self):
         with open("/proc/self/cmdline") as file:
-            return {"forked": "engines.processes.template" in file.read()}
+            return {"forked": "worker_main" not in file.read()}
 """
 
 
