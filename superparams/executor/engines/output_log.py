@@ -164,8 +164,8 @@ class _Method:
 
     def __init__(self, log: OutputLog, stream: Any, name: str) -> None:
         self.log = log
-        self.before: Any = vars(stream).get(name)  # of an outer log, or of the user
-        self._method = getattr(stream, name)
+        self.before: Any = _own(stream, name)  # of an outer log, or of the user
+        self._method: Any = getattr(stream, name)
 
 
 class _Write(_Method):
@@ -178,10 +178,14 @@ class _Flush(_Method):
         return self.log.flush(self._method)
 
 
+def _own(stream: object, name: str) -> object:
+    """The method that was set on a stream itself; None without one."""
+    return vars(stream).get(name)
+
+
 def _leave(stream: Any, name: str) -> None:
     """Let a stream have the method that it had before; logs of other threads may end later."""
-    method: Any = vars(stream).get(name)
-    before = method
+    method = before = _own(stream, name)
     while isinstance(before, _Method) and not before.log.is_open:
         before = before.before
     if before is method:
