@@ -107,18 +107,19 @@ def test_semaphores_of_joblib_are_blamed_on_the_process_that_made_them(
 
 
 SEMAPHORES = """
-    import os, subprocess, sys
+    import os, subprocess, sys, time
     from pathlib import Path
     OURS, THEIRS = Path("/dev/shm/sem.mp-superparams-test-1"), "/dev/shm/sem.mp-superparams-test-2"
-    ENDS = f"import os, time; time.sleep(2); os.unlink({THEIRS!r})"
+    LEAVES = f"import os, time; open({THEIRS!r}, 'w'); time.sleep(2); os.unlink({THEIRS!r})"
     def test_of_our_own(no_leaks):
         OURS.touch()
     def test_of_a_test_that_still_runs(no_leaks):
-        Path(THEIRS).touch()
         subprocess.Popen(
-            ["sh", "-c", 'setsid "$@" &', "sh", sys.executable, "-c", ENDS],
+            ["sh", "-c", 'setsid "$@" &', "sh", sys.executable, "-c", LEAVES],
             env={**os.environ, "SUPERPARAMS_TEST": "another"},
         ).wait()
+        while not Path(THEIRS).exists():
+            time.sleep(0.01)
 """
 
 
