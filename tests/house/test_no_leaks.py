@@ -116,7 +116,7 @@ SEMAPHORES = """
     def test_of_a_test_that_still_runs(no_leaks):
         subprocess.Popen(
             ["sh", "-c", 'setsid "$@" &', "sh", sys.executable, "-c", LEAVES],
-            env={**os.environ, "SUPERPARAMS_TEST": "another"},
+            env={**os.environ, "SUPERPARAMS_INNER_TEST": "another"},
         ).wait()
         while not Path(THEIRS).exists():
             time.sleep(0.01)
@@ -147,7 +147,10 @@ def test_timed_tests_come_when_all_others_have_ended(
 def run(pytester: pytest.Pytester, text: str, patience: float, *words: str) -> pytest.RunResult:
     conftest = CONFTEST.read_text("utf-8")
     assert "\nPATIENCE = 5.0" in conftest
-    pytester.makeconftest(conftest.replace("\nPATIENCE = 5.0", f"\nPATIENCE = {patience}"))
+    conftest = conftest.replace("\nPATIENCE = 5.0", f"\nPATIENCE = {patience}")
+    # Tests that run beside this one have a mark, too.
+    assert '\nMARK = "SUPERPARAMS_TEST"' in conftest
+    pytester.makeconftest(conftest.replace('"SUPERPARAMS_TEST"', '"SUPERPARAMS_INNER_TEST"'))
     pytester.makepyfile(text)
     pytester.makeini("[pytest]\nmarkers = timed")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rE", *words)
