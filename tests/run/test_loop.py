@@ -444,7 +444,7 @@ def test_what_run_may_not_return(num_proc: int) -> None:
     rows = {row["kind"]: row for row in Returns().run_all(num_proc, progress=False)}
     assert {kind for kind, row in rows.items() if row["status"] == "done"} == {"mapping", "none"}
     assert "returned 5, a" in rows["int"]["error"]
-    assert "is async" in rows["async"]["error"]
+    assert "returned a coroutine" in rows["async"]["error"]
     assert "'held'" in rows["lock"]["error"]
     assert rows["lock"]["key"] in rows["lock"]["error"]
     for kind in ("int", "list", "text", "async", "generator"):
