@@ -7,14 +7,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeGuard
 
 from superparams.cli.missing_modules import missing_module
-from superparams.cli.name_lookup import Found, Root
+from superparams.cli.name_lookup import Found, Root, without_run
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
@@ -61,18 +61,10 @@ def load(root: Root, found: Iterable[Found]) -> list[type[Experiment]]:
         classes += one.classes
         idle += one.idle
     if not classes:
-        raise CommandError(
-            f"there is no experiment in {', '.join(str(one.file) for one in files)}{_lacking(idle)}"
-        )
+        names = ", ".join(str(one.file) for one in files)
+        why = without_run([cls.__name__ for cls in idle])
+        raise CommandError(f"there is no experiment in {names}{why}")
     return classes
-
-
-def _lacking(idle: Sequence[type[Experiment]]) -> str:
-    """The end of an error about classes that cannot run; empty if there are none."""
-    if not idle:
-        return ""
-    names = ", ".join(cls.__name__ for cls in idle)
-    return f" that can run: {names} {'has' if len(idle) == 1 else 'have'} no run(); write one"
 
 
 def load_each(root: Root, found: Iterable[Found]) -> Iterator[LoadedFile]:

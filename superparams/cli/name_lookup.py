@@ -7,6 +7,7 @@ opened as a path, so nothing outside of that folder is touched.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from superparams.identity.code.roots import (
     register_experiments,
 )
 
-__all__ = ["Found", "Root", "all_files", "find_root", "resolve", "root_at", "shown"]
+__all__ = ["Found", "Root", "all_files", "find_root", "resolve", "root_at", "shown", "without_run"]
 
 LONGEST = 255  # characters of a name
 
@@ -263,3 +264,11 @@ def _known(root: Root, tree: Tree) -> list[str]:
         name = ".".join(parts)
         known += [name, *(f"{name}.{cls}" for cls in classes_in(file))]
     return known
+
+
+def without_run(names: Sequence[str]) -> str:
+    """The end of an error about classes that cannot run; empty if there are none."""
+    if not names:
+        return ""
+    has = "has" if len(names) == 1 else "have"
+    return f" that can run: {', '.join(names)} {has} no run(); write one"

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superparams.cli.name_lookup import Found, Root, resolve
+from superparams.cli.name_lookup import Found, Root, resolve, without_run
 from superparams.errors import CommandError
 from superparams.identity.code.roots import project_root
 from superparams.store.json_values import json_text
@@ -285,8 +285,11 @@ class _Finder:
         files = ", ".join(str(one.file) for one in found)
         problems = [(one.file, self._texts.problem(one)) for one in found]
         broken = [f"{file.name}, {problem}" for file, problem in problems if problem]
-        idle = [x.qualname for one in found for x in self._texts.public(one)]
+        classes = [x for one in found for x in self._texts.public(one)]
+        idle = [x.qualname for x in classes]
         if broken:
             return f"there is no experiment in {files}: {'; '.join(broken)}"
+        if classes and all(x.lacks_run for x in classes):
+            return f"there is no experiment in {files}{without_run(idle)}"
         more = f" that can run, as far as its text tells; it has {', '.join(idle)}" if idle else ""
         return f"there is no experiment in {files}{more}"

@@ -38,12 +38,14 @@ class TextClass:
         qualname: The class.
         is_experiment: Whether it is an experiment with a ``run``; None where the text does not
             tell.
+        lacks_run: Whether it is an experiment without a ``run``.
     """
 
     name: str
     file: Path
     qualname: str
     is_experiment: bool | None
+    lacks_run: bool = False
 
 
 class TextClasses:
@@ -110,7 +112,8 @@ class TextClasses:
         is_experiment, has_run = self._kind(source, node)
         both = (is_experiment, has_run)
         is_one = False if False in both else None if None in both else True
-        return TextClass(f"{module or source.name}.{name}", source.path, name, is_one)
+        lacks_run = bool(is_experiment) and has_run is False
+        return TextClass(f"{module or source.name}.{name}", source.path, name, is_one, lacks_run)
 
     def _kind(self, source: Source, node: ast.ClassDef) -> tuple[bool | None, bool | None]:
         """Whether a class is an experiment, and whether it has a ``run``; None if not known."""

@@ -56,6 +56,8 @@ class HeldGroups:
             declared = declaration_on(space, field)
             if name in space.__dict__:
                 constant |= _classes_in(declared_of(space, name), is_given=name in given)
+            elif isinstance(declared, Value) and declared.secret is not None:
+                continue  # a text, which may not be there yet
             elif isinstance(declared, Value) and (declared.factory or declared.derive):
                 constant |= _UNKNOWN if name in on_demand(space) else _NONE
             else:
