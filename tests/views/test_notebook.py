@@ -28,9 +28,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 def kernel(shared: Kernel, tmp_path: Path) -> Iterator[Kernel]:
     """One kernel for all, in a folder that no other test has used; it runs on after each."""
     shared.folder = tmp_path
-    ok(shared.run(f"%cd -q {tmp_path}\n{NAPS}"))
+    ok(shared.run(f"%cd -q {tmp_path}\nimport superparams.executor\n{NAPS}"))
     yield shared
     assert ok(shared.run("6 * 7")).outputs == [("execute_result", "42")]
+    ok(shared.run("superparams.executor.close()"))
     assert wait_for(lambda: not shared.workers())
 
 
