@@ -9,10 +9,12 @@ module and also the package of the files in the folder, whose ``__init__.py`` do
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from importlib.util import spec_from_file_location
+from importlib.util import cache_from_source, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -141,7 +143,19 @@ def import_file(package: Package, name: str) -> ModuleType:
         parent = ".".join(parts[:n])
         if package.folder.joinpath(*parts[:n]).with_suffix(".py").is_file():
             _import_or_mark(f"{package.name}.{parent}", package.name)
+    _drop_outdated_copy(package.folder.joinpath(*parts).with_suffix(".py"))
     return importlib.import_module(f"{package.name}.{name}")
+
+
+def _drop_outdated_copy(file: Path) -> None:
+    """Remove Python's compiled copy of a file that was written after it.
+
+    Python compares whole seconds, and takes the copy of a file that was written twice within one.
+    """
+    with suppress(OSError, NotImplementedError):
+        copy = cache_from_source(os.fspath(file))
+        if os.stat(copy).st_mtime_ns < os.stat(file).st_mtime_ns:
+            os.unlink(copy)
 
 
 def _import_or_mark(name: str, top: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import marshal
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -42,6 +43,7 @@ from superparams.identity.source_texts import (
 __all__ = ["Edits", "find_edits", "take_new_texts"]
 
 _Functions = dict[Path, list[types.FunctionType]]
+_HEADER_OF_COPY = 16  # bytes before the code in a compiled copy
 _CONSTANTS = (int, float, complex, str, bytes, bool, tuple)
 # Expressions of these nodes have no side effect and always the same value.
 _CONSTANT_NODES = (
@@ -109,6 +111,8 @@ def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[],
         parts = {name: code_form(x.__code__) for x in others for name in _part_of(x, source, reach)}
         if not loaded.is_sure:
             parts |= dict(_differing_constants(source, loaded, reach))
+        if loaded.old_copy and not parts:
+            parts |= dict(_of_outdated_copy(source, loaded.old_copy, loaded.text))
         if parts:
             edits.unknown |= {name: b"in memory " + form for name, form in parts.items()}
             edits.old_copies += [loaded.old_copy] if loaded.old_copy else []
@@ -121,6 +125,18 @@ def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[],
     if edited:
         _compare(reach, on_disk(), edited, edits)
     return edits
+
+
+def _of_outdated_copy(source: Source, copy: str, text: bytes) -> Iterator[tuple[str, bytes]]:
+    """The module itself, with a form of its code, if the compiled copy is of another text.
+
+    What stands in the body of a class, such as points, is in no function and no constant.
+    """
+    with suppress(OSError, ValueError, EOFError, TypeError, SyntaxError):
+        code = marshal.loads(Path(copy).read_bytes()[_HEADER_OF_COPY:])
+        now = compile(text, str(source.path), "exec", dont_inherit=True)
+        if code_form(code) != code_form(now):
+            yield source.name, code_form(code)
 
 
 def _compare(loaded: Reach, now: Reach, edited: Iterable[Source], edits: Edits) -> None:
