@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from superparams.cli.recorded_experiments import RecordedExperiment
 from superparams.identity.code.text_fingerprint import declarations_of_text
-from superparams.run.plan import COUNTED, recorded
+from superparams.run.plan import COUNTED, number_of_others, recorded
 from superparams.store.runs.folder import run_folders
 from superparams.store.runs.recorded_space import RecordedSpace, declarations_of, space_of
 from superparams.store.runs.run_records import Run
@@ -131,9 +131,7 @@ class RecordedStatus:
     @property
     def others(self) -> int:
         """Settings that are recorded, but do not belong to the space."""
-        index, is_known = self._index, not self.declared.why
-        of_space = sum(number for name, number in self.counts.items() if name != "new")
-        return len(index) - of_space if index is not None and is_known else 0
+        return 0 if self.declared.why else number_of_others(self._index, self.counts)
 
     @property
     def todo(self) -> int | None:

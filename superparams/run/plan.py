@@ -20,7 +20,7 @@ from superparams.run.options import Only
 from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
 
-__all__ = ["COUNTED", "Plan", "plan", "recorded"]
+__all__ = ["COUNTED", "Plan", "number_of_others", "plan", "recorded"]
 
 # More keys than this are not compared with what is recorded: that alone would take minutes, and
 # gigabytes.
@@ -276,6 +276,11 @@ def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[
     done = _true(pc.and_(pc.equal(status, _scalar(0)), is_ours))
     more = {"done": done, "stale": met["done"] - done, "new": int(status.null_count)}
     return {name: (met | more)[name] for name in COUNTED}
+
+
+def number_of_others(index: Index | None, counts: Mapping[str, int]) -> int:
+    """How many settings are recorded that are not among those that `recorded` has counted."""
+    return 0 if index is None else len(index) - sum(counts.values()) + counts["new"]
 
 
 def runs_of_done(keys: pa.Array, index: Index, codes: Sequence[str]) -> list[str]:

@@ -185,9 +185,9 @@ class ExperimentStatus:
     @property
     def others(self) -> int:
         """Settings that are recorded, but do not belong to the space."""
-        index, is_known = self._index, not self.declared.why
-        of_space = sum(number for name, number in self.counts.items() if name != "new")
-        return len(index) - of_space if index is not None and is_known else 0
+        from superparams.run.plan import number_of_others
+
+        return 0 if self.declared.why else number_of_others(self._index, self.counts)
 
     @property
     def todo(self) -> int | None:

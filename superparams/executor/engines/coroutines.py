@@ -18,14 +18,17 @@ from superparams.declare.experiment import Place
 from superparams.executor.async_worker import AsyncWorker
 from superparams.executor.engines.attempts import interrupted, late, late_setup
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.executor.engines.drive import LoopThread, limits_of
-from superparams.executor.engines.feed import Feed, Todo
-from superparams.executor.engines.local_places import LocalCarrier, Messages, Rounds, SettingEnded
+from superparams.executor.engines.feed import Feed
+from superparams.executor.engines.local_places import (
+    LocalCarrier,
+    LocalEngine,
+    Messages,
+    Rounds,
+    SettingEnded,
+)
 from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop, waiting_at
-from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.executor.steps import Row, step_teller
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
@@ -46,7 +49,7 @@ _BLOCKED = (
 _BESIDE = "killed: settings that ran beside it blocked the event loop again and again"
 
 
-class Coroutines:
+class Coroutines(LocalEngine):
     """Runs `num_proc` settings at a time in one event loop.
 
     `timeout` is enforced by cancellation. A setting that ignores that for five seconds is
@@ -56,30 +59,14 @@ class Coroutines:
 
     name = "asyncio"
 
-    def __init__(self) -> None:
-        """Nothing runs yet."""
-        self._carrier: _LoopCarrier | None = None
-
     def check(self, options: Options) -> None:
         """An event loop supports all options; see `Engine.check`."""
 
-    def activity(self) -> list[Activity]:
-        """What each place runs."""
-        return self._carrier.activity() if self._carrier else []
-
-    def execute(
-        self, program: Program, todo: Todo | Feed, options: Options, control: Control
-    ) -> Iterator[bytes]:
-        """Yield encoded outcomes; see `Engine.execute`."""
-        feed = Feed.of(todo)
-        n_places = feed.most_places(options.num_proc)
-        scheduler = Scheduler(limits_of(n_places, options, control), feed.first)
-        self._carrier = _LoopCarrier(program, feed, options, control)
-        with (
-            pools_take_code(getattr(program, "pool_code", None)),
-            LoopThread(self._carrier, scheduler, feed, control) as outcomes,
-        ):
-            yield from outcomes
+    def carrier(
+        self, program: Program, feed: Feed, options: Options, control: Control
+    ) -> LocalCarrier:
+        """The places of one run."""
+        return _LoopCarrier(program, feed, options, control)
 
 
 class _LoopCarrier(LocalCarrier):

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.executor.engines.feed import Feed
+from superparams.executor.engines.drive import LoopThread, limits_of
+from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.executor.steps import Row
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
@@ -279,3 +282,34 @@ class LocalCarrier:
             place.end(is_hurried=True)
         for place in self._places.values():
             place.join(max(0.0, self._patience_ends() - time.monotonic()))
+
+
+class LocalEngine:
+    """What engines share whose places are in this process; see `Engine`."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._carrier: LocalCarrier | None = None
+
+    def carrier(
+        self, program: Program, feed: Feed, options: Options, control: Control
+    ) -> LocalCarrier:
+        """The places of one run."""
+        raise NotImplementedError
+
+    def activity(self) -> list[Activity]:
+        """What each place runs."""
+        return self._carrier.activity() if self._carrier else []
+
+    def execute(
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
+        feed = Feed.of(todo)
+        limits = limits_of(feed.most_places(options.num_proc), options, control)
+        self._carrier = self.carrier(program, feed, options, control)
+        with (
+            pools_take_code(getattr(program, "pool_code", None)),
+            LoopThread(self._carrier, Scheduler(limits, feed.first), feed, control) as outcomes,
+        ):
+            yield from outcomes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from superparams.declare.experiment import Place
@@ -17,13 +16,16 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
-from superparams.executor.engines.drive import LoopThread, limits_of
-from superparams.executor.engines.feed import Feed, Todo
-from superparams.executor.engines.local_places import LocalCarrier, Messages, Rounds, SettingEnded
-from superparams.executor.pool_code import pools_take_code
+from superparams.executor.engines.feed import Feed
+from superparams.executor.engines.local_places import (
+    LocalCarrier,
+    LocalEngine,
+    Messages,
+    Rounds,
+    SettingEnded,
+)
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.executor.steps import step_teller
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from superparams.executor.worker import Worker
 
 
-class Threads:
+class Threads(LocalEngine):
     """A worker a thread. No timeout: a thread cannot be ended from outside.
 
     After `Control.stop` or an early close, a thread ends with the setting it runs; the iterator
@@ -40,10 +42,6 @@ class Threads:
     """
 
     name = "threads"
-
-    def __init__(self) -> None:
-        """Nothing runs yet."""
-        self._carrier: LocalCarrier | None = None
 
     def check(self, options: Options) -> None:
         """Refuse options that take other processes; see `Engine.check`."""
@@ -54,23 +52,11 @@ class Threads:
             setup_timeout=in_processes("a thread cannot be ended"),
         )
 
-    def activity(self) -> list[Activity]:
-        """What each thread runs."""
-        return self._carrier.activity() if self._carrier else []
-
-    def execute(
-        self, program: Program, todo: Todo | Feed, options: Options, control: Control
-    ) -> Iterator[bytes]:
-        """Yield encoded outcomes; see `Engine.execute`."""
-        feed = Feed.of(todo)
-        n_places = feed.most_places(options.num_proc)
-        scheduler = Scheduler(limits_of(n_places, options, control), feed.first)
-        self._carrier = LocalCarrier(_ThreadPlace, program, feed, options, control)
-        with (
-            pools_take_code(getattr(program, "pool_code", None)),
-            LoopThread(self._carrier, scheduler, feed, control) as outcomes,
-        ):
-            yield from outcomes
+    def carrier(
+        self, program: Program, feed: Feed, options: Options, control: Control
+    ) -> LocalCarrier:
+        """The places of one run."""
+        return LocalCarrier(_ThreadPlace, program, feed, options, control)
 
 
 class _ThreadPlace:
