@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -39,7 +39,8 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number, handler in ((signal.SIGINT, self._on_int), (signal.SIGTERM, self._on_term)):
+            _ENTERED.append(self)
+            for number, handler in self._handlers():
                 if signal.getsignal(number) in (signal.SIG_IGN, None):
                     continue  # the script ignores it on purpose
                 self._before[number] = signal.signal(number, handler)
@@ -49,6 +50,17 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+        if self in _ENTERED:
+            _ENTERED.remove(self)
+
+    def leave_to_fork(self) -> None:
+        """In a process that a setting forked, let signals act as before the run."""
+        for number, handler in self._handlers():
+            if number in self._before and signal.getsignal(number) == handler:
+                signal.signal(number, self._before[number])
+
+    def _handlers(self) -> tuple[tuple[int, Callable[[int, FrameType | None], None]], ...]:
+        return (signal.SIGINT, self._on_int), (signal.SIGTERM, self._on_term)
 
     @property
     def is_interrupted(self) -> bool:
@@ -70,7 +82,7 @@ class Interrupts:
                 raise  # a setting in this process raised it
 
     def _on_int(self, number: int, frame: FrameType | None) -> None:
-        if self._is_elsewhere(number):
+        if self._is_elsewhere(number) or _FORKS.puts_off(number):
             return
         if self._control.stopping:
             raise KeyboardInterrupt
@@ -83,7 +95,7 @@ class Interrupts:
         _say(f"finishing what runs ({how} again to stop now); run it again to go on from here")
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
-        if self._is_elsewhere(number):
+        if self._is_elsewhere(number) or _FORKS.puts_off(number):
             return
         self.is_terminated = True
         self._stop(frame)
@@ -96,12 +108,69 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def _is_elsewhere(self, number: int) -> bool:
-        """Whether a setting forked this process; there, a signal acts as before the run."""
+        """Whether a setting forked this process, and code that is not Python's has done it."""
         if os.getpid() == self._pid:
             return False
         signal.signal(number, self._before.get(number, signal.SIG_DFL))
         os.kill(os.getpid(), number)
         return True
+
+
+class _Forks:
+    """Keeps signals back while this process forks, until handlers of the fork are as they should.
+
+    A handler in Python runs only between two steps of the interpreter, and Python forgets signals
+    that reach a fork before its first step. So SIGTERM would not always end a worker of a pool that
+    a setting has made, and the pool would wait for it for ever.
+    """
+
+    def __init__(self) -> None:
+        self._masks: dict[int, set[int] | None] = {}  # by the thread that forks
+        self._put_off: set[int] = set()
+
+    def begin(self) -> None:
+        if _ENTERED:
+            me = threading.get_ident()
+            self._masks[me] = None  # a handler may run before the next line is over
+            self._masks[me] = set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+            signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+
+    def end_in_child(self) -> None:
+        for interrupts in reversed(_ENTERED):
+            interrupts.leave_to_fork()
+        _ENTERED.clear()
+        mask = self._masks.get(threading.get_ident())
+        self._masks.clear()
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def end_in_parent(self) -> None:
+        mask = self._masks.get(threading.get_ident())
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if self._masks.pop(threading.get_ident(), None) is not None:
+            for number in self._put_off:
+                threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+            self._put_off.clear()
+
+    def puts_off(self, number: int) -> bool:
+        """Whether a signal comes again later: what is raised in a hook of a fork is lost."""
+        if threading.get_ident() not in self._masks:
+            return False
+        self._put_off.add(number)
+        return True
+
+
+_HANDLED: Final = (signal.SIGINT, signal.SIGTERM)
+_ENTERED: Final[list[Interrupts]] = []  # the outer ones first
+_FORKS: Final = _Forks()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_FORKS.begin,
+        after_in_child=_FORKS.end_in_child,
+        after_in_parent=_FORKS.end_in_parent,
+    )
 
 
 def _own_loops() -> set[CodeType]:

@@ -204,6 +204,45 @@ def test_39_pools_and_runs_within_a_setting(tmp_path: Path) -> None:
     assert out.splitlines() == ["[(13, None), (13, None)]"] * 2
 
 
+ENDED = """
+import os, signal, sys, time, warnings
+from superparams import Experiment, search
+def own(number, frame):
+    os._exit(7)
+class Ended(Experiment):
+    a: str = search(["usual", "own", "ignored", "set in run"])
+    def run(self):
+        before = signal.getsignal(signal.SIGTERM)
+        if self.a == "set in run":
+            signal.signal(signal.SIGTERM, own)
+        statuses = set()
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads
+        for _ in range(30):
+            if (child := os.fork()) == 0:
+                time.sleep(0.2 if self.a == "ignored" else 100)
+                os._exit(1)
+            os.kill(child, signal.SIGTERM)
+            statuses.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            if self.a == "ignored":
+                break
+        signal.signal(signal.SIGTERM, before)
+        return {"y": str(statuses), "masked": str(signal.pthread_sigmask(signal.SIG_BLOCK, []))}
+if __name__ == "__main__":
+    for a, handler in (
+        ("usual", signal.SIG_DFL), ("own", own), ("ignored", signal.SIG_IGN),
+        ("set in run", signal.SIG_DFL),
+    ):
+        signal.signal(signal.SIGTERM, handler)
+        (row,) = Ended(a=a).run_all(1, progress=False)
+        print(row["y"], row["masked"], row["error"])
+"""
+
+
+def test_39_a_fork_ends_by_a_signal_that_comes_before_its_first_step(tmp_path: Path) -> None:
+    statuses = ["{-15}", "{7}", "{1}", "{7}"]
+    assert output(tmp_path, ENDED).splitlines() == [f"{each} set() None" for each in statuses]
+
+
 FORKED = """
 import os, threading, warnings
 from pathlib import Path
