@@ -84,3 +84,25 @@ def test_47_a_script_is_told_that_its_module_is_outdated(tmp_path: Path) -> None
     assert ended.returncode != 0
     assert "has loaded an outdated compiled copy" in ended.stderr
     assert run().returncode == 0, "the copy was deleted"
+
+
+def test_47_a_copy_that_python_does_not_take_is_no_matter(tmp_path: Path) -> None:
+    """It stays where nobody may write another one, and is older than the file."""
+    file = tmp_path / "fit.py"
+    driver = script(
+        tmp_path, "from fit import Fit\nprint(Fit().run_all(progress=False).best('y'))\n"
+    )
+    begun = int(time.time()) - 100
+    for low, second, more in (("1.0", 0, MAKES_COPIES), ("7.5", 5, {})):
+        write(file, low, begun + second, 1)
+        ended = subprocess.run(
+            [sys.executable, str(driver)],
+            cwd=tmp_path,
+            env=environment(**{"PYTHONDONTWRITEBYTECODE": "1", **more}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        age_copies(tmp_path)
+    assert "7.5" in ended.stdout

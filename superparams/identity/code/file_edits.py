@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import functools
 import marshal
+import os
+import struct
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +45,8 @@ from superparams.identity.source_texts import (
 __all__ = ["Edits", "find_edits", "take_new_texts"]
 
 _Functions = dict[Path, list[types.FunctionType]]
-_HEADER_OF_COPY = 16  # bytes before the code in a compiled copy
+# What precedes the code in a compiled copy: flags, and the time and size of its file; see PEP 552.
+_HEADER_OF_COPY = struct.Struct("<4xIII")
 _CONSTANTS = (int, float, complex, str, bytes, bool, tuple)
 # Expressions of these nodes have no side effect and always the same value.
 _CONSTANT_NODES = (
@@ -111,7 +114,7 @@ def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[],
         parts = {name: code_form(x.__code__) for x in others for name in _part_of(x, source, reach)}
         if not loaded.is_sure:
             parts |= dict(_differing_constants(source, loaded, reach))
-        if loaded.old_copy and not parts:
+        if loaded.old_copy and not parts and _has_plain_loader(loaded):
             parts |= dict(_of_outdated_copy(source, loaded.old_copy, loaded.text))
         if parts:
             edits.unknown |= {name: b"in memory " + form for name, form in parts.items()}
@@ -127,13 +130,23 @@ def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[],
     return edits
 
 
+def _has_plain_loader(loaded: LoadedText) -> bool:
+    """Whether the module was loaded as Python does; others may not use compiled copies."""
+    return type(getattr(loaded.spec, "loader", None)).__name__ in PLAIN_LOADERS
+
+
 def _of_outdated_copy(source: Source, copy: str, text: bytes) -> Iterator[tuple[str, bytes]]:
-    """The module itself, with a form of its code, if the compiled copy is of another text.
+    """The module itself, with a form of its code, if Python has loaded code of another text.
 
     What stands in the body of a class, such as points, is in no function and no constant.
     """
     with suppress(OSError, ValueError, EOFError, TypeError, SyntaxError):
-        code = marshal.loads(Path(copy).read_bytes()[_HEADER_OF_COPY:])
+        status, data = os.stat(source.path), Path(copy).read_bytes()
+        flags, seconds, size = _HEADER_OF_COPY.unpack_from(data)
+        written = int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF
+        if flags or (seconds, size) != written:
+            return  # Python has not taken it, and has compiled the text
+        code = marshal.loads(data[_HEADER_OF_COPY.size :])
         now = compile(text, str(source.path), "exec", dont_inherit=True)
         if code_form(code) != code_form(now):
             yield source.name, code_form(code)
