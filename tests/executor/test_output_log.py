@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -157,6 +158,53 @@ def test_a_stream_that_takes_no_attributes(tmp_path: Path) -> None:
     with contextlib.redirect_stdout(Slots()) as stream:
         assert logs(prints, tmp_path) == [f"err {a}\n" for a in (1, 2, 3)]
     assert stream.getvalue().startswith("out 1")
+
+
+def test_a_stream_without_flush(tmp_path: Path) -> None:
+    class WritesAlone:
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def write(self, text: str) -> None:
+            self.seen.append(text)
+
+    stream: Any = WritesAlone()
+    with contextlib.redirect_stdout(stream):
+        assert logs(lends_its_output, tmp_path) == [f"{a}\n" for a in (1, 2, 3)]
+    assert vars(stream).keys() == {"seen"}
+
+
+class Waits(Experiment):
+    a: int = search([1, 2])
+
+    async def run(self) -> dict[str, int]:
+        print(f"hello {self.a}")
+        return {"y": self.a}
+
+
+def test_coroutines_in_a_thread_beside_a_loop_that_runs(tmp_path: Path) -> None:
+    """As in a notebook, whose own loop runs."""
+
+    async def main() -> list[str | None]:
+        found = Waits().run_all(engine="serial", results=tmp_path, progress=False)
+        return [found.log(row["key"]) for row in found]
+
+    assert asyncio.run(main()) == ["hello 1\n", "hello 2\n"]
+
+
+def test_a_fork_beside_a_thread_that_prints(tmp_path: Path) -> None:
+    """The fork has a lock of its own, whoever held that of its parent."""
+    log = OutputLog(tmp_path / "0.log")
+    try:
+        with log._lock:
+            pid = os.fork()
+            if pid == 0:
+                print("from the fork")
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        log.close()
+    assert (tmp_path / "0.log").read_text() == "from the fork\n"
 
 
 def test_runs_in_two_threads_are_told_apart(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class OutputLog:
 
     Attributes:
         is_open: Whether more is added.
+        outer: The log of the setting that runs these settings, if one does.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,6 +44,7 @@ class OutputLog:
         self._fd = self._opened()
         self._file = os.fstat(self._fd)
         self._waiting: list[str] = []  # the beginning of a line
+        self._n_waiting = 0  # characters of it
         self._size = 0
         self._is_written = False
         self._lock = threading.Lock()
@@ -50,7 +52,7 @@ class OutputLog:
         self._streams: list[Any] = []
         self._known: tuple[object, object] = (None, None)
         self._thread = threading.get_ident()
-        self._outer = _LOGS.get(self._thread)
+        self.outer = _LOGS.get(self._thread)
         _LOGS[self._thread] = self
         self.mark()
 
@@ -81,10 +83,10 @@ class OutputLog:
             for name in _METHODS:
                 _leave(stream, name)
         self._streams.clear()
-        if self._outer is None:
+        if self.outer is None:
             del _LOGS[self._thread]
         else:
-            _LOGS[self._thread] = self._outer
+            _LOGS[self._thread] = self.outer
         with suppress(OSError):
             if self._is_ours():
                 os.close(self._fd)
@@ -95,8 +97,13 @@ class OutputLog:
             return
         with suppress(AttributeError, TypeError):  # a closed one, or one that takes no attributes
             for name, method in _METHODS.items():
-                setattr(stream, name, method(self, stream, name))
+                if hasattr(stream, name):
+                    setattr(stream, name, method(self, stream, name))
             self._streams.append(stream)
+
+    def renew_lock(self) -> None:
+        """In a fork: nobody holds the lock."""
+        self._lock = threading.Lock()
 
     def write(self, write: Callable[[str], Any], text: str) -> Any:
         """Write to a stream and, where that is what a setting prints, to the log."""
@@ -123,21 +130,23 @@ class OutputLog:
         """Whether the line of progress, or a setting of another run, is what prints."""
         log: OutputLog | None = _LOGS.get(threading.get_ident(), self)
         while log is not None and log is not self:
-            log = log._outer  # a setting that runs settings has their output, too
+            log = log.outer  # a setting that runs settings has their output, too
         thread = threading.current_thread()
         is_of_rich = type(thread).__module__.partition(".")[0] == "rich"
-        return log is None or is_of_rich or thread.name.startswith("superparams-")
+        return log is None or is_of_rich or thread.name == "superparams-progress"
 
     def _add(self, text: str) -> None:
         with self._lock:
             self._waiting.append(text)
+            self._n_waiting += len(text)
             self._is_written = True
-            if "\n" in text or "\r" in text or len(text) + len(self._waiting) > _MOST:
+            if "\n" in text or "\r" in text or self._n_waiting > _MOST:
                 self._flush()
 
     def _flush(self) -> None:
         data = "".join(self._waiting).encode("utf-8", "backslashreplace")
         self._waiting.clear()
+        self._n_waiting = 0
         with suppress(OSError):  # the disk is full; the setting goes on
             fd = self._descriptor()
             while data:
@@ -198,3 +207,16 @@ def _leave(stream: Any, name: str) -> None:
 
 _METHODS: Final[dict[str, type[_Method]]] = {"write": _Write, "flush": _Flush}
 _LOGS: Final[dict[int, OutputLog]] = {}  # by the thread whose settings are kept
+
+
+def _renew_locks() -> None:
+    """Let a fork print, whichever thread of its parent was printing."""
+    for log in _LOGS.values():
+        one: OutputLog | None = log
+        while one is not None:
+            one.renew_lock()
+            one = one.outer
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
