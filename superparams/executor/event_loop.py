@@ -61,7 +61,7 @@ _BEAT: Final = 0.2  # seconds between two signs of life of a loop
 _LAST_CANCEL: Final = 0.2  # seconds that tasks get when their loop ends
 
 
-async def end_tasks(tasks: WeakSet[asyncio.Task[Any]]) -> None:
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel those of these tasks that still run, and wait for a moment until they end."""
     running = {task for task in tasks if not task.done()}
     for task in running:
@@ -74,11 +74,10 @@ class OwnLoop:
     """Runs coroutines for code that is no coroutine, one after another, in one event loop."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = _new_loop()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What the coroutine returns or raises."""
-        self._loop = self._loop or _new_loop()
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -129,11 +128,10 @@ class OwnLoop:
         return ended[0]
 
     def close(self) -> None:
-        """Close the loop; a generator that was left open is closed."""
-        if self._loop is not None:
-            self.run(self._loop.shutdown_asyncgens())
-            self._loop.close()
-            self._loop = None
+        """Close the loop; tasks that were left are cancelled, and generators closed."""
+        self.run(end_tasks(asyncio.all_tasks(self._loop)))
+        self.run(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
 
 class ThreadLoop:

@@ -94,11 +94,10 @@ class _LoopCarrier(LocalCarrier):
     ) -> Iterator[m.Event | bytes]:
         """Also see whether the loop still runs."""
         yield from super().poll(seconds, wants_rest=wants_rest, has_room=has_room)
-        limit = self._options.timeout
-        if limit is not None and self._loop is not None and self._loop.silence > CANCEL_PATIENCE:
-            yield from self._replace_loop(self._loop, limit)
+        if self._loop is not None and self._loop.silence > CANCEL_PATIENCE:
+            yield from self._replace_loop(self._loop)
 
-    def _replace_loop(self, loop: ThreadLoop, limit: float) -> Iterator[m.Event]:
+    def _replace_loop(self, loop: ThreadLoop) -> Iterator[m.Event]:
         """Where a setting blocks the loop beyond its time, abandon it with its loop.
 
         Settings beside it are not to blame, and run again in a new loop.
@@ -106,11 +105,11 @@ class _LoopCarrier(LocalCarrier):
         places = {rank: cast("_LoopPlace", place) for rank, place in self._places.items()}
         task = loop.running_task
         blocking = [one for one in places.values() if task is not None and one.has_started(task)]
-        suspects = [one for one in blocking or places.values() if one.is_late(limit)]
+        suspects = [one for one in blocking or places.values() if one.is_late]
         if not suspects:
             return
         stack = loop.stack()
-        self._control.note([f"a setting ran longer than timeout={limit:g}: {_BLOCKED}"])
+        self._control.note([f"a setting exceeded its time: {_BLOCKED}"])
         self._loop, self._messages = None, queue.SimpleQueue()  # nobody hears the old places
         self._places.clear()
         for rank, place in places.items():
@@ -121,7 +120,7 @@ class _LoopCarrier(LocalCarrier):
                 yield m.PlaceGone(rank, begun=1, is_blameless=True)
             else:
                 culprit = running[0] if blocking else None
-                self._evidence = _evidence(running[1], rank, limit, stack)
+                self._evidence = _evidence(running[1], rank, place.late_error, stack)
                 yield m.PlaceGone(rank, culprit, "timeout", begun=1, attempt=running[2])
         loop.end(0.0)
 
@@ -139,11 +138,11 @@ class _LoopCarrier(LocalCarrier):
             self._loop.end(max(0.1, self._patience_ends() - time.monotonic()))
 
 
-def _evidence(begun: float, rank: int, limit: float, stack: str) -> dict[str, Any]:
+def _evidence(begun: float, rank: int, error: str, stack: str) -> dict[str, Any]:
     """What is known of a setting that blocks its loop."""
     seconds = time.monotonic() - begun
     return {
-        "error": f"{late(limit)}; {_BLOCKED}",
+        "error": f"{error}; {_BLOCKED}",
         "traceback": stack,
         "started": time.time() - seconds,
         "seconds": seconds,
@@ -189,10 +188,19 @@ class _LoopPlace:
         """The index of the setting that runs, since when, and its attempt."""
         return self._rounds.running
 
-    def is_late(self, limit: float) -> bool:
-        """Whether its setting has run longer."""
+    @property
+    def is_late(self) -> bool:
+        """Whether its setting, or the `setup` before it, has run longer than it may."""
         running = self._rounds.running
-        return running is not None and time.monotonic() - running[1] > limit
+        limit = self._options.setup_limit if self._in_setup else self._options.timeout
+        return running is not None and limit is not None and time.monotonic() - running[1] > limit
+
+    @property
+    def late_error(self) -> str:
+        """The error of a setting that is late."""
+        if self._in_setup:
+            return late_setup(self._program.name, self._options)
+        return late(self._options.timeout or 0)
 
     def has_started(self, task: asyncio.Task[Any]) -> bool:
         """Whether its setting is this task, or has started it."""
@@ -266,7 +274,7 @@ class _LoopPlace:
 
     async def _tear_down(self) -> None:
         if self._worker is not None:
-            task = await self._limited(self._worker.close_async(), self._options.setup_limit)
+            task, _ = await self._limited(self._worker.close_async(), self._options.setup_limit)
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
@@ -286,22 +294,21 @@ class _LoopPlace:
         """One attempt of a setting; None if the run was stopped meanwhile."""
         worker, begun = self._worker, time.monotonic()
         assert worker is not None
-        limit, error = self._options.timeout, late(self._options.timeout or 0)
         if worker.is_to_set_up:
             self._in_setup = True
-            task = await self._limited(worker.set_up(), self._options.setup_limit)
-            self._in_setup = False
-            if self._is_late:
+            task, is_late = await self._limited(worker.set_up(), self._options.setup_limit)
+            error, self._in_setup = self.late_error if is_late else "", False
+            if is_late:
                 self._enter()  # a new worker, for the next setting
-                error = late_setup(self._program.name, self._options)
                 return self._late(task, index, attempt, begun, error)
             with suppress(BaseException):  # the setting fails with it
                 task.result()
             self._rounds.note(index, attempt)
             begun = time.monotonic()
-        task = await self._limited(worker.run_async(index, attempt), limit)
-        if self._is_late:
-            return self._late(task, index, attempt, begun, error)
+        limit = self._options.timeout
+        task, is_late = await self._limited(worker.run_async(index, attempt), limit)
+        if is_late and not _was_in_time(task, limit):
+            return self._late(task, index, attempt, begun, self.late_error)
         if self._is_stopped and (task.cancelled() or task.exception() or not _is_done(task)):
             return None
         try:
@@ -311,9 +318,8 @@ class _LoopPlace:
 
     async def _limited(
         self, coroutine: Coroutine[Any, Any, Any], limit: float | None
-    ) -> asyncio.Task[Any]:
-        """Run a coroutine, and cancel it when it takes longer."""
-        self._is_late = False
+    ) -> tuple[asyncio.Task[Any], bool]:
+        """Run a coroutine, and cancel it when it takes longer; whether it did."""
         task = self._task = asyncio.create_task(coroutine)
         if self._is_stopped:
             task.cancel()
@@ -321,12 +327,12 @@ class _LoopPlace:
         for _ in range(_LAST_ROUNDS):  # a setting beside it may have blocked the loop
             if not task.done():
                 await asyncio.sleep(0)
-        if not task.done():
-            self._is_late = True
+        is_late = not task.done()
+        if is_late:
             task.cancel()
             await asyncio.wait({task}, timeout=CANCEL_PATIENCE)
         self._task = None
-        return task
+        return task, is_late
 
     def _late(
         self, task: asyncio.Task[Any], index: int, attempt: int, begun: float, error: str
@@ -351,6 +357,14 @@ class _LoopPlace:
             rank=self._rank,
             attempt=attempt,
         )
+
+
+def _was_in_time(task: asyncio.Task[Any], limit: float | None) -> bool:
+    """Whether `run` ended in time, and only the tasks that it had left took longer to end."""
+    if limit is None or not task.done() or task.cancelled() or task.exception() is not None:
+        return False
+    outcome = cast("Outcome", task.result())
+    return outcome.status == "done" and outcome.seconds <= limit
 
 
 def _is_done(task: asyncio.Task[Any]) -> bool:
