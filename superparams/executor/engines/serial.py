@@ -97,6 +97,7 @@ class _SerialCarrier:
         self.running: tuple[int, float, int] | None = None
         self._scheduler = scheduler
         self._goes_on = True
+        self._outer_teller = step_teller.get()  # of a setting that runs these
         self._program = program
         self._feed = feed
         self._options = options
@@ -216,7 +217,7 @@ class _SerialCarrier:
 
     def close(self) -> None:
         self.running = None
-        step_teller.set(None)
+        step_teller.set(self._outer_teller)
         try:
             if self._worker is not None:
                 self._worker.close()
