@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -39,14 +39,15 @@ class Boot:
         sys.argv[:] = self.argv
         script.mark_as_worker()
 
-    def load_libraries(self) -> None:
-        """Load what will be needed; what cannot be loaded fails where it is needed, and is told."""
-        for name in self.libraries:
-            with suppress(Exception):
-                importlib.import_module(name)
-
     def set_environ(self, rank: int | None = None) -> None:
         """Set the thread variables and, for a rank, its devices."""
         os.environ.update(self.environ)
         if rank is not None and self.devices is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.devices[rank]
+
+
+def load_modules(names: Iterable[str]) -> None:
+    """Import modules; one that cannot be imported fails where it is needed, and is told."""
+    for name in names:
+        with suppress(Exception):
+            importlib.import_module(name)

@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from superparams.executor.engines.processes import process_start, process_tree, protocol
@@ -38,7 +38,7 @@ _NAMESPACES: Final = ("cgroup", "ipc", "mnt", "net", "pid_for_children", "user",
 
 
 def inherited(environ: Mapping[str, str]) -> tuple[object, ...]:
-    """What a process that is started now has from this one, as far as it cannot be changed later.
+    """What a process that is started now would inherit from this one and could not change later.
 
     Args:
         environ: Variables that it gets in addition.
@@ -69,9 +69,23 @@ def inherited(environ: Mapping[str, str]) -> tuple[object, ...]:
 class WarmInterpreter:
     """A process that forks templates; it ends with this process, when idle, and by `close`."""
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], state: object) -> None:
-        """Start it. `state` is what it inherits, and `command` what starts it but for numbers."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        path: Sequence[str],
+        state: object,
+    ) -> None:
+        """Start it.
+
+        Args:
+            command: What starts it, without the numbers that its `main` takes.
+            environ: Variables that it gets in addition.
+            path: The folders with installed modules.
+            state: What it inherits.
+        """
         self._state = state
+        self._path = path
         self._n_templates = 0
         self._channel, theirs = socket.socketpair()
         self._inode = os.fstat(self._channel.fileno()).st_ino
@@ -109,28 +123,28 @@ class WarmInterpreter:
         Returns:
             Whether it was asked; if it is gone by now, `control` ends.
         """
-        with _LOCK:
-            files: list[int] = []
+        with _INTERPRETERS.lock:
+            if not self._is_open():
+                return False
+            streams = [fd for fd in (1, 2) if _is_open(fd)]
+            request = ForkRequest(libraries, self._path, project_modules(), streams)
             try:
-                if not self._is_open():
-                    return False
-                files.append(os.open(".", os.O_PATH | os.O_DIRECTORY))
-                request = ForkRequest(
-                    libraries, _installed(sys.path), project_modules(), _standard_files(files)
-                )
+                folder = os.open(".", os.O_PATH | os.O_DIRECTORY)
+            except OSError:  # it is gone
+                return False
+            try:
                 frame = Frame(Kind.FORK, body=pickle.dumps(request))
-                protocol.send(self._channel, frame, [control.fileno(), *files])
-                self._n_templates += 1
-                return True
-            except OSError:  # it is gone, or the folder is
+                protocol.send(self._channel, frame, [control.fileno(), folder, *streams])
+            except OSError:  # the interpreter is gone
                 return False
             finally:
-                for one in files:
-                    os.close(one)
+                os.close(folder)
+            self._n_templates += 1
+            return True
 
     def template_ended(self) -> None:
         """Say that one of the templates has ended."""
-        with _LOCK:
+        with _INTERPRETERS.lock:
             self._n_templates -= 1
             self._process.poll()
 
@@ -171,26 +185,16 @@ def _is_open(fd: int) -> bool:
     return False
 
 
-def _standard_files(files: list[int]) -> list[int]:
-    """Which of the standard output and error are open; these are added to `files`."""
-    found: list[int] = []
-    for fd in (1, 2):
-        with suppress(OSError):
-            files.append(os.dup(fd))
-            found.append(fd)
-    return found
-
-
 @dataclass
-class _Known:
+class _Interpreters:
     """The interpreters that this process has started and that have not ended."""
 
-    current: WarmInterpreter | None
-    others: list[WarmInterpreter]
+    current: WarmInterpreter | None = None
+    others: list[WarmInterpreter] = field(default_factory=list[WarmInterpreter])
+    lock: threading.RLock = field(default_factory=threading.RLock)  # of all three
 
 
-_KNOWN: Final = _Known(None, [])
-_LOCK: Final = threading.RLock()
+_INTERPRETERS: Final = _Interpreters()
 
 
 def warm_interpreter(boot: Boot) -> WarmInterpreter | None:
@@ -207,16 +211,17 @@ def warm_interpreter(boot: Boot) -> WarmInterpreter | None:
     if boot.method != "forkserver" or boot.devices is not None or not _is_supported():
         return None
     command = process_start.command("interpreter_main", boot.path)
+    path = _installed(boot.path)
     try:
-        state = inherited(boot.environ), command[:-1], _installed(boot.path)
+        state = inherited(boot.environ), command[:-1], path
     except OSError:  # no /proc
         return None
-    with _LOCK:
-        _KNOWN.others = [one for one in _KNOWN.others if not one.is_gone]
-        current = _KNOWN.current
+    with _INTERPRETERS.lock:
+        _INTERPRETERS.others = [one for one in _INTERPRETERS.others if not one.is_gone]
+        current = _INTERPRETERS.current
         if current is None or not current.can_fork(state):
             _retire()
-            current = _KNOWN.current = WarmInterpreter(command, boot.environ, state)
+            current = _INTERPRETERS.current = WarmInterpreter(command, boot.environ, path, state)
         return current
 
 
@@ -225,18 +230,18 @@ def close() -> None:
 
     Runs that are going on are not disturbed. The next run starts another one.
     """
-    with _LOCK:
+    with _INTERPRETERS.lock:
         _retire()
-        for one in _KNOWN.others:
+        for one in _INTERPRETERS.others:
             one.close()
-        _KNOWN.others = [one for one in _KNOWN.others if not one.is_gone]
+        _INTERPRETERS.others = [one for one in _INTERPRETERS.others if not one.is_gone]
 
 
 def _retire() -> None:
-    if _KNOWN.current is not None:
-        _KNOWN.current.close()
-        _KNOWN.others.append(_KNOWN.current)
-        _KNOWN.current = None
+    if _INTERPRETERS.current is not None:
+        _INTERPRETERS.current.close()
+        _INTERPRETERS.others.append(_INTERPRETERS.current)
+        _INTERPRETERS.current = None
 
 
 def _is_supported() -> bool:
@@ -256,10 +261,11 @@ def _installed(path: Sequence[str]) -> list[str]:
 
 
 def _forget() -> None:
-    """Let a fork of this process start its own."""
-    for one in filter(None, [_KNOWN.current, *_KNOWN.others]):
+    """Let a fork of this process start its own; another thread may hold the lock."""
+    _INTERPRETERS.lock = threading.RLock()
+    for one in filter(None, [_INTERPRETERS.current, *_INTERPRETERS.others]):
         one.forget()
-    _KNOWN.current, _KNOWN.others = None, []
+    _INTERPRETERS.current, _INTERPRETERS.others = None, []
 
 
 atexit.register(close)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import pickle
-import select
+import selectors
 import signal
 import socket
 import sys
@@ -17,13 +16,14 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from superparams.executor.engines.processes import process_start, process_tree, protocol, template
+from superparams.executor.engines.processes.boot import load_modules
 from superparams.executor.engines.processes.fork_safety import can_fork, seed_numpy_anew
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.identity.source_texts import project_modules
 
 _IDLE: Final = 300.0  # seconds without a template after which it ends
 # What every template loads, whatever the experiment is.
-_OURS: Final = (
+_LOADED_BY_EVERY_TEMPLATE: Final = (
     "superparams.executor.program",
     "superparams.executor.worker",
     "superparams.executor.experiment_modules",
@@ -65,18 +65,16 @@ def main(fd: int, is_tied: int, driver: int) -> None:
         watched = os.pidfd_open(driver)
         if os.getppid() == driver:
             protocol.send(channel, Frame(Kind.HELLO))
-            load(_OURS)
+            load(_LOADED_BY_EVERY_TEMPLATE)
             Interpreter(channel, driver, watched).serve()
     os._exit(0)
 
 
 def load(names: Sequence[str]) -> None:
-    """Import modules; one that cannot be imported fails where it is needed, and is told."""
+    """Import modules, and end meanwhile if the driver is gone."""
     signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
     gc.disable()
-    for name in names:
-        with suppress(Exception):
-            importlib.import_module(name)
+    load_modules(names)
     signal.setitimer(signal.ITIMER_REAL, 0)
     gc.freeze()  # objects that exist by now are never written to by a collection in a fork
     gc.enable()
@@ -91,6 +89,14 @@ def end_with(driver: int) -> None:
 
     signal.signal(signal.SIGALRM, look)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def is_sound() -> bool:
+    """Whether forks of this process can be templates.
+
+    A library may have started threads, which a fork lacks, or loaded a plug-in of a project.
+    """
+    return not project_modules() and can_fork()
 
 
 class Interpreter:
@@ -108,23 +114,26 @@ class Interpreter:
         self._driver = driver
         self._watched = watched
         self._templates: dict[int, int] = {}  # process ids, by a file that tells the end
+        self._selector = selectors.PollSelector()  # it has no file, which forks would share
+        self._selector.register(watched, selectors.EVENT_READ)
+        self._selector.register(channel, selectors.EVENT_READ)
         self._is_open = True
         self._path = list(sys.path)
+        self._is_sound = is_sound()
 
     def serve(self) -> None:
         """Serve until there is nobody to serve."""
         used = time.monotonic()
         while self._is_open or self._templates:
-            channel = self._channel.fileno()
-            files = [self._watched, *self._templates, *[channel] * self._is_open]
             idle = None if self._templates else max(0.0, used + _IDLE - time.monotonic())
-            ready, _, _ = select.select(files, [], [], idle)
+            ready = {key.fd for key, _ in self._selector.select(idle)}
             if self._watched in ready or not ready:
                 return
-            for one in self._templates.keys() & set(ready):
+            for one in self._templates.keys() & ready:
+                self._selector.unregister(one)
                 os.waitpid(self._templates.pop(one), 0)
                 os.close(one)
-            if channel in ready:
+            if self._channel.fileno() in ready:
                 self._obey()
             used = time.monotonic()
 
@@ -133,29 +142,36 @@ class Interpreter:
             frame, files = protocol.receive_fds(self._channel)
         except (EOFError, OSError):  # nothing more will come
             self._is_open = False
+            self._selector.unregister(self._channel)
             return
         request: ForkRequest = pickle.loads(frame.body)
         fresh = [name for name in request.libraries if name not in sys.modules]
         if fresh:
             sys.path[:] = request.path
             load(fresh)
+            self._is_sound = is_sound()
         try:
-            if project_modules() or not can_fork():  # a library may load a plug-in of a project
-                self._become_template(request, files)
-            pid = process_tree.fork(lambda parent: self._be_template(request, files, parent))
-            self._templates[os.pidfd_open(pid)] = pid
+            if not self._is_sound:
+                self._turn_into_template(request, files)
+            pid = process_tree.fork(lambda parent: self._run_template(request, files, parent))
+            self._watch(pid)
         except OSError:  # no more processes or files: the socket of the template ends
             pass
         finally:
             for one in files:
                 os.close(one)
 
-    def _become_template(self, request: ForkRequest, files: list[int]) -> NoReturn:
+    def _watch(self, pid: int) -> None:
+        file = os.pidfd_open(pid)
+        self._templates[file] = pid
+        self._selector.register(file, selectors.EVENT_READ)
+
+    def _turn_into_template(self, request: ForkRequest, files: list[int]) -> NoReturn:
         """Be the template of this run, and of no other: a fork would miss threads."""
         self._part(request, files)
         template.begin(socket.socket(fileno=files[0]), self._driver)
 
-    def _be_template(self, request: ForkRequest, files: list[int], interpreter: int) -> int:
+    def _run_template(self, request: ForkRequest, files: list[int], interpreter: int) -> int:
         process_tree.die_with_parent(interpreter, signal.SIGKILL)
         self._part(request, files)
         control = files[0]
@@ -171,6 +187,7 @@ class Interpreter:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         _, folder, *streams = files
+        self._selector.close()
         self._channel.close()
         for one in (self._watched, *self._templates):
             os.close(one)

@@ -219,7 +219,8 @@ class ProcessCarrier:
                     self._parent.kill(worker.rank)
 
     def _ask_template(self) -> None:
-        if self._began is not None and time.monotonic() - self._began > _HELLO:
+        is_silent = self._began is not None and time.monotonic() - self._began > _HELLO
+        if is_silent and not self._parent.is_python():
             raise no_python(f"nothing was heard within {_HELLO:g} seconds")
         number = self._unconfirmed.question()
         if number is not None:

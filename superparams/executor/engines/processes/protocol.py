@@ -18,6 +18,7 @@ _READ = 1 << 18
 _MOST_FILES = 8  # that come along with a frame
 
 
+@enum.unique
 class Kind(enum.IntEnum):
     """What a frame says. a and b are whole numbers whose meaning is told here."""
 
@@ -41,10 +42,9 @@ class Kind(enum.IntEnum):
     PING = 14  # driver to template: answer with PONG and the same a
     PONG = 15
     HELLO = 16  # from a fresh process, as soon as it runs; a: the process id of a template
-    FORK = (
-        18  # driver to the interpreter that stays warm: fork a template; body: a ForkRequest; its
-    )
-    # files come along
+    # driver to the interpreter that stays warm: fork a template; body: a ForkRequest, whose files
+    # come along
+    FORK = 20
     DEAD = 12  # template: worker a ended with wait status b; body: its peak memory in bytes
 
 

@@ -12,6 +12,7 @@ import errno
 import gc
 import os
 import pickle
+import selectors
 import signal
 import socket
 import struct
@@ -20,7 +21,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from select import select
 from typing import TYPE_CHECKING, NoReturn
 
 from superparams.errors import traceback_text
@@ -32,7 +32,7 @@ from superparams.executor.engines.processes import (
     transport,
     worker_main,
 )
-from superparams.executor.engines.processes.boot import Boot
+from superparams.executor.engines.processes.boot import Boot, load_modules
 from superparams.executor.engines.processes.fork_safety import can_fork
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.worker_cells import Cells
@@ -74,7 +74,7 @@ def begin(control: socket.socket, parent: int) -> NoReturn:
         boot: Boot = pickle.loads(protocol.receive(control).body)
         boot.adopt()
         if _loads_here(boot):
-            boot.load_libraries()
+            load_modules(boot.libraries)
             gc.collect()
         frame, fds = protocol.receive_fds(control)
     except (EOFError, ConnectionError):  # the driver is gone
@@ -158,13 +158,16 @@ class _Template:
         with suppress(OSError, EOFError):
             handle = pickle.dumps(self._packed.handle) if self._packed else b""
             protocol.send(self._control, Frame(Kind.READY, int(self._forks), body=handle))
-            while not self._ended and os.getppid() == parent:
-                ready, _, _ = select([self._control, wake], [], [], _TICK)
-                if wake in ready:
-                    wake.recv(4096)
-                self._reap()
-                if self._control in ready:
-                    self._obey(*protocol.receive_fds(self._control))
+            with selectors.PollSelector() as selector:
+                selector.register(self._control, selectors.EVENT_READ)
+                selector.register(wake, selectors.EVENT_READ)
+                while not self._ended and os.getppid() == parent:
+                    ready = [key.fileobj for key, _ in selector.select(_TICK)]
+                    if wake in ready:
+                        wake.recv(4096)
+                    self._reap()
+                    if self._control in ready:
+                        self._obey(*protocol.receive_fds(self._control))
         self._end()
         return 0
 

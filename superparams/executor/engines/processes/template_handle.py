@@ -54,7 +54,9 @@ class Template:
                 if boot.method == "fork":
                     self._process: TemplateProcess = self._fork(theirs, program)
                 else:
-                    self._process = self._by(interpreter, theirs) or self._run(theirs, boot.path)
+                    self._process = self._forked_by(interpreter, theirs) or self._run(
+                        theirs, boot.path
+                    )
                     self._say(Kind.BOOT, boot)
         except BaseException:
             self.control.close()
@@ -136,7 +138,7 @@ class Template:
         with suppress(OSError):  # it is gone, as in `_say`
             protocol.send(self.control, frame)
 
-    def _by(
+    def _forked_by(
         self, interpreter: WarmInterpreter | None, theirs: socket.socket
     ) -> TemplateProcess | None:
         """Have a warm interpreter fork it; None where that has ended."""

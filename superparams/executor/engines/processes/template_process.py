@@ -1,9 +1,10 @@
-"""The process of a template, by whom it was started: it is watched, signalled and waited for."""
+"""The process of a template. How it is signalled and awaited depends on who started it."""
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -113,13 +114,14 @@ class ByInterpreter:
     def said_hello(self, pid: int) -> None:
         """From now on it can be signalled."""
         if self._file is None:
-            with suppress(OSError):  # it has ended already
+            with suppress(ProcessLookupError):  # it has ended already
                 self._pid, self._file = pid, os.pidfd_open(pid)
 
     def signal(self, signum: int) -> None:
         """See `TemplateProcess`."""
-        if not self.ended(0.0):
-            process_tree.kill(self._pid, signum)
+        if self._file is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._file, signum)
 
     def kill(self) -> None:
         """See `TemplateProcess`."""
@@ -128,7 +130,11 @@ class ByInterpreter:
 
     def ended(self, patience: float) -> bool:
         """See `TemplateProcess`; one that has not said anything ends by itself."""
-        return self._file is None or bool(select.select([self._file], [], [], patience)[0])
+        if self._file is None:
+            return True
+        poll = select.poll()
+        poll.register(self._file, select.POLLIN)
+        return bool(poll.poll(patience * 1000))
 
     def close(self) -> None:
         """Its interpreter has one template less."""

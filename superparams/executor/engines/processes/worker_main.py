@@ -306,8 +306,10 @@ class _WorkerProcess:
         import json  # which most workers do not need
 
         body = json.dumps(dict(row), default=_plain).encode()
-        self._is_telling = True  # nothing may be sent in the midst of it
+        self._is_telling = True  # nothing may be sent in the midst of it, so send that before
         try:
+            if self._batch or self._again:
+                self._flush(Kind.DATA, may_load=False)
             self._connection.say(Frame(Kind.STEP, self._cell[cells.INDEX], body=body))
             answer = protocol.receive(self._connection.channel)
         except (EOFError, OSError):  # the driver is gone
