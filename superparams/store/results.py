@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array, plain_scalar
-from superparams.outcomes.batches import counts
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.names.name_filters import cells_of_filter, mask_of_content
 from superparams.store.names.renames import renamed_rows
@@ -24,21 +23,20 @@ from superparams.store.runs.folder import TABLE, has_records
 from superparams.store.runs.results_folder import no_results, results_folder
 from superparams.store.runs.run_records import existing_folder
 from superparams.store.runs.setting_logs import log_of
-from superparams.store.staleness.acceptances import Accepted
-from superparams.store.staleness.stale_rows import Changes, CurrentCode, stale_name
+from superparams.store.staleness.rows_by_code import RowsByCode
+from superparams.store.staleness.stale_rows import CurrentCode
 from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import column_of_filter, unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
 from superparams.store.table.merge import read_back
-from superparams.store.table.newest_outcomes import STATUSES
 from superparams.store.table.row import Row, best_place
 from superparams.store.table.schema import RESULT, source_of
 
 WIDTH = 120  # characters, where there is no terminal
 
 
-class Results:
+class Results(RowsByCode):
     """The newest outcome of every setting: one row, or the rows of the data frame it returned.
 
     Any library that reads Arrow accepts this object (`polars.DataFrame(results)`,
@@ -67,7 +65,6 @@ class Results:
         self.lost: tuple[str, ...] = ()
         self._current_code = CurrentCode.of(root, codes, code)
         self.of = of
-        self._is_of_stale = False
         self.report: Path | None = None
         """The file with the value that the `report` method of the experiment returned, if any."""
         self.elapsed: float | None = None
@@ -238,9 +235,6 @@ class Results:
             raise StoreError(unknown_column(name, self.columns))
         return name
 
-    def _selected(self, selection: Callable[[], pa.Array | None]) -> Results:
-        return self._with(self._rows.selected(selection))
-
     def _with(self, rows: Rows, current_code: CurrentCode | None = None) -> Results:
         """These results with other rows, or for another state of the code."""
         code = current_code or self._current_code
@@ -248,78 +242,6 @@ class Results:
         results._current_code, results.lost = code, self.lost
         results._is_of_stale = self._is_of_stale
         return results
-
-    @property
-    def stale(self) -> Results:
-        """The rows that were made by other code; empty if the current code is not known."""
-        if not self.is_code_known:
-            return self._selected(lambda: pa.nulls(0, pa.int64()))
-        return self._of_code(is_stale=True)
-
-    def _of_code(self, *, is_stale: bool) -> Results:
-        code = self._current_code
-        _ = code.digest  # raises where it is not known
-        is_wanted = code.is_stale if is_stale else code.is_current
-        results = self._selected(lambda: is_wanted(self.column("code")))
-        results._is_of_stale = is_stale
-        return results
-
-    @property
-    def is_code_known(self) -> bool:
-        """Whether the current code is known; it is not after `load`, which reads only a folder."""
-        return bool(self._current_code.codes)
-
-    @property
-    def stale_name(self) -> str:
-        """The name of a column that says whether a row is stale: ``stale``, unless it is taken."""
-        return stale_name(self.columns)
-
-    def marked(self, rows: pa.Table) -> pa.Table:
-        """Add `stale_name` to rows with the column `code`; nulls if the current code is unknown."""
-        return self._current_code.marked(rows, self.stale_name)
-
-    def changes(self) -> Changes:
-        """The changes of code since the stale rows were made, for each version that made some.
-
-        Printed, it names the functions, classes and constants that were changed, added or removed,
-        with a unified diff of their text. Raises StoreError if the current code is not known; use
-        `Class.results()` then.
-        """
-        return self._current_code.changes(self.stale._code_columns())
-
-    def accept_stale(self, *codes: str, why: str = "") -> Results:
-        """Accept the stale rows as results of the current code, and record this decision.
-
-        Until the next change of the code, the rows are not stale and no run makes them again. The
-        decision holds for all rows of the same code, also for rows that are not among these. Rows
-        of unknown code stay stale.
-        Args:
-            codes: Fingerprints of code that made stale rows, or their beginnings; none for all.
-            why: Recorded with the decision, with your name and the time.
-
-        Returns:
-            These rows with their new state.
-
-        Raises:
-            StoreError: For a code that made no stale rows.
-        """
-        stale = self.stale._code_columns()
-        return self._with(self._rows, self._current_code.accept(stale, codes, why))
-
-    @property
-    def accepted(self) -> list[Accepted]:
-        """The decisions for the current code that were not withdrawn.
-
-        They are stored as lines of JSON in `accepted.jsonl` in the experiment's folder.
-        """
-        return self._current_code.accepted
-
-    def withdraw(self, *codes: str, why: str = "") -> Results:
-        """Take back decisions of `accept_stale`: rows of these codes are stale again."""
-        return self._with(self._rows, self._current_code.withdraw(codes, why))
-
-    def _code_columns(self) -> pa.Table:
-        return self._rows.columns("code", "run", "row")
 
     # ---- where a row comes from
 
@@ -354,26 +276,6 @@ class Results:
         return read_provenance(existing_folder(self.root, str(row["run"])))
 
     # ---- as people see it
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """The number of settings in each state, as `experiment status` counts them.
-
-        The states are ``done`` (by the current code), ``stale`` (done by other code), ``failed``,
-        ``killed`` and ``timeout``. If the current code is not known, ``done`` counts all code.
-        """
-        totals, stale = self.ended
-        done = stale.get("done", 0)
-        states = {**totals, "done": totals.get("done", 0) - done, "stale": done}
-        return {name: states[name] for name in ("done", "stale", *STATUSES[1:]) if states.get(name)}
-
-    @cached_property
-    def ended(self) -> tuple[dict[str, int], dict[str, int]]:
-        """How many settings ended in each status, and how many of these other code made."""
-        if not self.is_code_known:
-            return counts(self._rows.columns("status", "row")), {}
-        rows = self._rows.columns("status", "row", "code")
-        return counts(rows), counts(rows.filter(self._current_code.is_stale(rows.column("code"))))
 
     @property
     def summary(self) -> str:
