@@ -29,7 +29,10 @@ from typing import Any
 
 import superparams.run.loop
 from superparams import Experiment, search
-from superparams.declare.experiment import Place, name_of
+from superparams.declare.experiment_place import (
+    Place,
+    name_of,
+)
 from superparams.declare.keys import Keys
 from superparams.declare.sequence import layout_of
 from superparams.executor.engines.processes import pool, protocol, worker_cells

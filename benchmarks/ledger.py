@@ -25,7 +25,7 @@ import pyarrow.parquet as parquet
 
 import superparams.run.loop  # noqa: F401  # imports are counted on no side
 from superparams import Experiment, Params, Results, search
-from superparams.declare.experiment import name_of
+from superparams.declare.experiment_place import name_of
 from superparams.declare.keys import Keys
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import encode

@@ -10,7 +10,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from superparams.declare.descriptors import search, value
-from superparams.declare.experiment import Experiment, GridSearch, Params, SearchMeta, Settings
+from superparams.declare.experiment import (
+    Experiment,
+    GridSearch,
+    Params,
+    SearchMeta,
+    Settings,
+)
 from superparams.identity.source_texts import start_keeping_texts
 
 if TYPE_CHECKING:

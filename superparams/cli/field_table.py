@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from superparams.cli.terminal import styled
-from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import name_of
 from superparams.declare.words import Described, describe
 from superparams.errors import safe_text
 

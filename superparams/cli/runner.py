@@ -15,7 +15,8 @@ import click
 from superparams.cli import user_errors
 from superparams.cli.table_formats import as_table, for_people
 from superparams.cli.terminal import is_terminal, lines_of, room, styled
-from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import name_of
 from superparams.declare.place import from_words
 from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines.contract import Control

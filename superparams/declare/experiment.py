@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from superparams.declare.field import Field
-from superparams.declare.instance_state import key_on, place_on, set_key
+from superparams.declare.experiment_place import (
+    ExperimentPlaceOf,
+    folder_of,
+    n_proc_of,
+    rank_of,
+    recorded_results,
+    seed_of_setting,
+    text_of_key,
+)
 from superparams.declare.joined_space import checked_settings, on_joined_space, space_of
 from superparams.declare.legacy import with_new_names
-from superparams.declare.metaclass import SearchMeta, fields_of
+from superparams.declare.metaclass import SearchMeta
 from superparams.declare.own_names import OwnClassMethod, OwnValue
 from superparams.declare.params import Params
-from superparams.declare.place import ParamsPlace
-from superparams.declare.secrets import points_of
 from superparams.space.algebra import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -28,198 +32,9 @@ if TYPE_CHECKING:
     from superparams.run.options import OldOptions, OnError, Only
     from superparams.store.results import Results
 
-__all__ = [
-    "Experiment",
-    "ExperimentPlace",
-    "GridSearch",
-    "Params",
-    "Place",
-    "SearchMeta",
-    "Settings",
-    "name_of",
-    "notes_of_fields",
-    "recorded_results",
-    "seeds_globals",
-]
+__all__ = ["Experiment", "GridSearch", "Params", "SearchMeta", "Settings"]
 
 E = TypeVar("E", bound="Experiment")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a setting runs: worker `rank` of `n_proc`, for the run that writes to `folder`."""
-
-    rank: int = 0
-    n_proc: int = 1
-    folder: Path | None = None
-
-
-ALONE: Final = Place()
-
-
-def name_of(cls: type[Experiment]) -> str:
-    """``module.Class``, the same whether its file is run or imported."""
-    from superparams.identity.module_names import module_name
-
-    return f"{module_name(cls.__module__)}.{cls.__qualname__.replace('<locals>.', '')}"
-
-
-# -- what superparams knows of an experiment, whatever names its fields have ----------------------
-
-
-def place_of(setting: Any) -> Place:
-    """Where a setting runs; outside of a run, alone."""
-    place: Place | None = place_on(setting)
-    return ALONE if place is None else place
-
-
-def rank_of(setting: Any) -> int:
-    """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
-    return place_of(setting).rank
-
-
-def n_proc_of(setting: Any) -> int:
-    """The number of workers of the run."""
-    return place_of(setting).n_proc
-
-
-def _number_of(setting: Any) -> int:
-    """The key of a setting as a number."""
-    key = key_on(setting)
-    if key is None:  # a setting outside of a run
-        from superparams.declare.keys import key_of
-
-        key = key_of(setting)
-        set_key(setting, key)
-    return key
-
-
-def text_of_key(setting: Any) -> str:
-    """The identity of this setting in every run: 32 hexadecimal digits."""
-    from superparams.identity.digests.digest import key_text
-
-    return key_text(_number_of(setting))
-
-
-def seed_of_setting(setting: Any) -> int:
-    """A seed that is computed from the key, so it is the same in every run."""
-    from superparams.identity.digests.digest import seed_of
-
-    return seed_of(_number_of(setting))
-
-
-def folder_of(setting: Any) -> Path:
-    """The directory of this setting, the same in every run; it is created on first use."""
-    from superparams.store.runs.folder import experiment_folder
-    from superparams.store.runs.results_folder import results_folder
-
-    run = place_of(setting).folder
-    if run is None:
-        root = experiment_folder(results_folder("results"), name_of(setting.__class__))
-    else:
-        root = run.parents[1]
-    folder = root.absolute() / "settings" / text_of_key(setting)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def recorded_results(of: Any, results: str | Path = "results") -> Results:
-    """Load the recorded results of a class or a space, without running anything."""
-    from superparams.run.loop import results_of
-
-    return results_of(of, results)
-
-
-def seeds_globals(cls: type[Any]) -> bool:
-    """Whether global generators are seeded before settings of this class.
-
-    A field of the name ``seed_globals`` is a parameter, and says nothing about that.
-    """
-    held = [vars(base)["seed_globals"] for base in cls.__mro__ if "seed_globals" in vars(base)]
-    return bool(next((x for x in held if not isinstance(x, Field)), True))
-
-
-def notes_of_fields(space: Any) -> Iterator[str]:
-    """A note on a field ``seed_globals`` that is False: it does not turn off any seeding."""
-    field = fields_of(space.__class__).get("seed_globals")
-    points = points_of(space.__dict__.get("seed_globals"))
-    if field is not None and any(x is False for x in points):
-        yield (
-            f"{field.where} is a parameter, so global generators are seeded all the same; to turn "
-            f"that off, write seed_globals = False without an annotation"
-        )
-
-
-class ExperimentPlace(ParamsPlace[E]):
-    """What superparams knows of an experiment, under names that no field hides.
-
-    Each of these names is an attribute of the experiment as well, unless a field, a method or
-    another attribute of its class has the name: ``self.place.rank`` is ``self.rank`` there.
-    """
-
-    __slots__ = ()
-
-    @property
-    def rank(self) -> int:
-        """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
-        return rank_of(self._params)
-
-    @property
-    def n_proc(self) -> int:
-        """The number of workers of the run."""
-        return n_proc_of(self._params)
-
-    @property
-    def key(self) -> str:
-        """The identity of this setting in every run: 32 hexadecimal digits.
-
-        Raises:
-            SpaceError: For an open space; each of its settings has a key.
-            IdentityError: For a field whose value has no stable content.
-        """
-        return text_of_key(self._params)
-
-    @property
-    def seed(self) -> int:
-        """A seed that is computed from the key, so it is the same in every run.
-
-        ``0 <= seed < 2**63``. Use it as in ``rng = numpy.random.default_rng(self.seed)``. Global
-        generators are seeded from it as well, see `seed_globals`.
-        """
-        return seed_of_setting(self._params)
-
-    @property
-    def seed_globals(self) -> bool:
-        """Whether the global generators of `random`, `numpy.random` and torch are seeded from
-        `seed` before each setting, if its code may draw from them.
-
-        ``seed_globals = False`` in the class, without an annotation, turns that off.
-        """
-        return seeds_globals(self._cls)
-
-    @property
-    def folder(self) -> Path:
-        """The directory of this setting, the same in every run; it is created on first use."""
-        return folder_of(self._params)
-
-    def results(self, results: str | Path = "results") -> Results:
-        """Load the recorded results, without running anything.
-
-        ``Class.results()`` returns the newest outcome of every setting that ever ran.
-        ``space.results()`` returns the outcomes of the settings of a space, in its order, as
-        ``run_all`` does. A setting is a space of one.
-
-        Raises:
-            StoreError: When nothing is recorded under the folder `results`.
-        """
-        return recorded_results(self._of, results)
-
-
-class ExperimentPlaceOf:
-    """Gives the `ExperimentPlace` of a class or of an instance."""
-
-    def __get__(self, params: object, cls: type[E]) -> ExperimentPlace[E]:
-        return ExperimentPlace(cls if params is None else cast("E", params))
 
 
 class Experiment(Params):

@@ -16,7 +16,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 from superparams.adapters.libraries import library_of
-from superparams.declare.experiment import seeds_globals
+from superparams.declare.experiment_place import seeds_globals
 from superparams.executor.process_state.random_generators import Generators, instances
 from superparams.identity.code.roots import is_installed
 from superparams.identity.module_names import is_fileless, module_name

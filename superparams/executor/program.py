@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from superparams.declare.descriptors import Value
-from superparams.declare.experiment import Experiment, Place
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import Place
 from superparams.declare.field import pristine
 from superparams.declare.instance_state import declaration_on, on_demand
 from superparams.declare.keys import Keys

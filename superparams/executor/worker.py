@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
 
-from superparams.declare.experiment import Experiment, Place
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import Place
 from superparams.declare.field import copies_of, pristine
 from superparams.declare.instance_state import (
     is_name_of_state,

@@ -14,8 +14,8 @@ from typing import Any, Final, cast
 
 from superparams.declare import legacy
 from superparams.declare.class_schema import SCHEMA, schema_of
-from superparams.declare.experiment import (
-    Experiment,
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import (
     name_of,
     notes_of_fields,
 )

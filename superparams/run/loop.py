@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import name_of
 from superparams.declare.keys import Keys
 from superparams.errors import RunError, SettingFailed, traceback_text
 from superparams.errors.units import counted

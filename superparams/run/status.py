@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from superparams.declare.descriptors import Value
-from superparams.declare.experiment import Experiment, name_of
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import name_of
 from superparams.declare.instance_state import declaration_on
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError, SuperparamsError
 from superparams.executor.engines.contract import Control, Engine
 from superparams.executor.engines.feed import Feed

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.executor.engines.contract import Control, Engine, Options
 from superparams.executor.engines.feed import Feed
 from superparams.outcomes.batches import decode

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Engine, Options
 from superparams.executor.engines.registry import find

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, search
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError
 from superparams.executor import Processes
 from superparams.executor.engines.contract import Control, Engine, Options

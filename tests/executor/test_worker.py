@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from superparams import Experiment, Params, search, value
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.errors import headline, traceback_text
 from superparams.executor.program import Program
 from superparams.outcomes.outcome import Outcome

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.executor import Processes
 from superparams.executor.engines.processes import protocol
 from superparams.executor.engines.registry import find

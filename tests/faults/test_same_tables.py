@@ -26,7 +26,7 @@ from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, S
 
 import superparams.executor.worker
 from superparams import search, value
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.executor import Processes
 from superparams.executor.engines.contract import Control, Options
 from superparams.executor.engines.feed import Todo

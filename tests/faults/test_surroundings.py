@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError
 from superparams.executor import Processes
 from superparams.executor.engines.contract import Control

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.executor import Processes
 from superparams.executor.engines.registry import find
 from tests.contracts.programs import Rows, rows, run

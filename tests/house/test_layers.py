@@ -19,7 +19,12 @@ ROOMS = tuple(
 )
 # The doors from a room to those above it: modules that hand over to what is above when one of their
 # methods is called. `run_all`, `results` and the like of an experiment; pictures of results.
-DOORS = ("declare.experiment", "store.results", "store.table.row")
+DOORS = (
+    "declare.experiment",
+    "declare.experiment_place",
+    "store.results",
+    "store.table.row",
+)
 # The engines do not see each other. What they share lies in these modules.
 ENGINES = "executor.engines"
 REGISTRY = "registry"  # finds them by their names

@@ -114,7 +114,7 @@ class Again:
 
 def _run(space: Experiment, options: RunOptions, keys: Sequence[str]) -> Again | Impossible:
     from superparams.cli.runner import Impossible, attempted
-    from superparams.declare.experiment import name_of
+    from superparams.declare.experiment_place import name_of
     from superparams.run.loop import run_all
     from superparams.store.table.arrow_arrays import keys_of
 

@@ -182,7 +182,7 @@ def _how(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _plans(spaces: Sequence[Experiment], options: RunOptions) -> Iterator[Told]:
     from superparams.cli.plan_text import planned
     from superparams.cli.runner import attempted
-    from superparams.declare.experiment import name_of
+    from superparams.declare.experiment_place import name_of
 
     for space in spaces:
         name = name_of(type(space))

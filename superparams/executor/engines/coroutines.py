@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.executor.async_worker import AsyncWorker
 from superparams.executor.engines.attempts import interrupted, late, late_setup
 from superparams.executor.engines.contract import Activity, Control, Options

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
     Activity,

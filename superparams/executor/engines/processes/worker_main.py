@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from superparams.declare.experiment import Place
+from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError, traceback_text
 from superparams.executor.engines.attempts import late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
