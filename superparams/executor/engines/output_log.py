@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,10 +97,9 @@ class OutputLog:
         if any(stream is known for known in self._streams):
             return
         with suppress(AttributeError, TypeError):  # a closed one, or one that takes no attributes
-            for name, method in _METHODS.items():
-                if hasattr(stream, name):
-                    setattr(stream, name, method(self, stream, name))
-            self._streams.append(stream)
+            for name in filter(partial(hasattr, stream), _METHODS):
+                setattr(stream, name, _METHODS[name](self, stream, name))
+                self._streams.append(stream)
 
     def renew_lock(self) -> None:
         """In a fork: nobody holds the lock."""
@@ -189,7 +189,7 @@ class _Flush(_Method):
 
 def _own(stream: object, name: str) -> object:
     """The method that was set on a stream itself; None without one."""
-    return vars(stream).get(name)
+    return getattr(stream, "__dict__", {}).get(name)
 
 
 def _leave(stream: Any, name: str) -> None:
