@@ -17,6 +17,7 @@ from superparams.declare.experiment import (
     SearchMeta,
     Settings,
 )
+from superparams.declare.goal import Goal, maximize, minimize
 from superparams.identity.source_texts import start_keeping_texts
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Experiment",
+    "Goal",
     "GridSearch",
     "Params",
     "Results",
     "SearchMeta",
     "Settings",
     "entrypoint",
+    "maximize",
+    "minimize",
     "search",
     "shared_empty",
     "value",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from superparams.cli.name_lookup import Found, Root, resolve, without_run
 from superparams.errors import CommandError
@@ -80,19 +80,18 @@ class RecordedExperiment:
         """What is recorded; raises StoreError if nothing is."""
         from superparams.store.results import Results
 
-        return Results.load(self.root, codes=self.codes, code=self.now.code)
+        results = Results.load(self.root, codes=self.codes, code=self.now.code)
+        if self.cls is not None and self.cls.goal is not None:
+            results.goal = self.cls.goal
+        return results
 
     @cached_property
     def schema(self) -> type[Params] | None:
         """A class that reads words as the class did when it ran last; None where not recorded."""
-        from superparams.declare.class_schema import SCHEMA
         from superparams.declare.words.recorded_schema import class_of_schema
+        from superparams.store.runs.run_records import recorded_schema
 
-        for folder in reversed(run_folders(self.root)):
-            schema: Any = folder.manifest().get(SCHEMA)
-            if schema is not None:
-                return class_of_schema(schema)
-        return None
+        return class_of_schema(recorded_schema(self.root))
 
 
 def find_recorded(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from superparams.cli.name_lookup import Found, Root
+from superparams.declare.goal import Goal, maximize, minimize
 from superparams.identity.code.module_source import Source
 from superparams.identity.code.project import Project
 from superparams.identity.code.reach_by_name import ReachByName, Target
@@ -39,6 +40,7 @@ class TextClass:
         is_experiment: Whether it is an experiment with a ``run``; None where the text does not
             tell.
         lacks_run: Whether it is an experiment without a ``run``.
+        goal: The goal in its body; None where there is none, or the text does not tell it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class TextClass:
     qualname: str
     is_experiment: bool | None
     lacks_run: bool = False
+    goal: Goal | None = None
 
 
 class TextClasses:
@@ -113,7 +116,8 @@ class TextClasses:
         both = (is_experiment, has_run)
         is_one = False if False in both else None if None in both else True
         lacks_run = bool(is_experiment) and has_run is False
-        return TextClass(f"{module or source.name}.{name}", source.path, name, is_one, lacks_run)
+        full, goal = f"{module or source.name}.{name}", _goal_in(node)
+        return TextClass(full, source.path, name, is_one, lacks_run, goal)
 
     def _kind(self, source: Source, node: ast.ClassDef) -> tuple[bool | None, bool | None]:
         """Whether a class is an experiment, and whether it has a ``run``; None if not known."""
@@ -166,6 +170,22 @@ def _module_at(file: Path) -> str | None:
     """The name of the module of a file in an experiments folder; None for another file."""
     folder = experiments_folder(file)
     return None if folder is None else dotted_path(folder, file)
+
+
+def _goal_in(node: ast.ClassDef) -> Goal | None:
+    """The goal in the body of a class, as in ``goal = maximize("accuracy")``."""
+    for item in node.body:
+        match item:
+            case ast.Assign(
+                targets=[ast.Name(id="goal")],
+                value=ast.Call(func=called, args=[ast.Constant(value=str(column))], keywords=[]),
+            ):
+                by_name = {"maximize": maximize, "minimize": minimize}
+                make = by_name.get((chain_of(called) or ("",))[-1])
+                return make(column) if make is not None and column.strip() else None
+            case _:
+                pass
+    return None
 
 
 def _any(kinds: list[bool | None]) -> bool | None:

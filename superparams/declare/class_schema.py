@@ -7,10 +7,11 @@ A run writes it into `run.json`. It has
 - `fields`: the fields in their order, each with its type and what it is declared as: `axis` (the
   points, with `labels` where they have names), `value` (the default), an empty `made` (what a
   factory or the other fields make), or none of these where the call has to give it,
-- `classes`: the same for each class of groups that the fields may hold.
+- `classes`: the same for each class of groups that the fields may hold,
+- `goal`: the column and the mode (``max`` or ``min``) of the goal, where the class has one.
 
-Readers ignore other keys. The keys `repeats` and `goal` are kept for the axes that are repetitions
-and for what a strategy optimises. `superparams.declare.words.recorded_schema` reads it.
+Readers ignore other keys. The key `repeats` is kept for the axes that are repetitions.
+`superparams.declare.words.recorded_schema` reads it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, Final, cast
 
 from superparams.declare.descriptors import REQUIRED, Value
 from superparams.declare.field import Field
+from superparams.declare.goal import GOAL, Goal, goal_of
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.presentation import table_value
 from superparams.declare.words.annotations import Scope, is_any, is_group_class, parts
@@ -31,7 +33,16 @@ from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 
-__all__ = ["CONTAINERS", "DEEPEST", "ENUMS", "SCALARS", "SCHEMA", "VERSION", "schema_of"]
+__all__ = [
+    "CONTAINERS",
+    "DEEPEST",
+    "ENUMS",
+    "SCALARS",
+    "SCHEMA",
+    "VERSION",
+    "goal_of_schema",
+    "schema_of",
+]
 
 SCHEMA: Final = "schema"  # in run.json
 VERSION: Final = 1
@@ -69,7 +80,22 @@ def schema_of(cls: type[Any]) -> dict[str, Any]:
         for name, group in list(classes.items()):
             if name not in known:
                 known[name] = _fields(group, classes)
-    return {"version": VERSION, "class": cls.__qualname__, "fields": fields, "classes": known}
+    goal = goal_of(cls)
+    return {
+        "version": VERSION,
+        "class": cls.__qualname__,
+        "fields": fields,
+        "classes": known,
+        **({GOAL: {"column": goal.column, "mode": goal.mode}} if goal is not None else {}),
+    }
+
+
+def goal_of_schema(schema: Mapping[str, Any]) -> Goal | None:
+    """The goal that a schema tells of; None where there is none, or the file is damaged."""
+    goal = schema.get(GOAL)
+    entry = cast("dict[str, Any]", goal) if isinstance(goal, dict) else {}
+    column, mode = entry.get("column"), entry.get("mode")
+    return Goal(column, mode) if isinstance(column, str) and mode in ("max", "min") else None
 
 
 def _fields(cls: type[Any], classes: dict[str, type[Any]]) -> dict[str, Any]:

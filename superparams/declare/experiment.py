@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
 from superparams.declare.experiment_place import (
     ExperimentPlaceOf,
@@ -13,6 +13,7 @@ from superparams.declare.experiment_place import (
     seed_of_setting,
     text_of_key,
 )
+from superparams.declare.goal import Goal
 from superparams.declare.joined_space import checked_settings, on_joined_space, space_of
 from superparams.declare.legacy import with_new_names
 from superparams.declare.metaclass import SearchMeta
@@ -54,6 +55,9 @@ class Experiment(Params):
         "setup",
         "teardown",
     )
+
+    goal: ClassVar[Goal | None] = None
+    """The result that is to be large or small, `maximize(column)` or `minimize(column)`, if any."""
 
     def run(self) -> Any:
         """Run one setting. Override this method; it may be ``async def``.

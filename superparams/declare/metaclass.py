@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from superparams.declare.descriptors import REQUIRED, Search, Value
 from superparams.declare.field import Field, resolve
+from superparams.declare.goal import GOAL, check_goal
 from superparams.declare.mistakes import is_method, refuse_slips
 from superparams.declare.own_names import RESERVED
 from superparams.errors import FieldError
@@ -60,6 +61,8 @@ class SearchMeta(ABCMeta):
         type.__setattr__(cls, FIELDS, fields)
         for field in _owned(cls, fields):
             type.__setattr__(cls, field.name, field)
+        if _reserving(cls, GOAL) is not None:
+            check_goal(cls, namespace.get(GOAL))
         _take_over(cls)
         _as_dataclass(cls, fields)
         keep_texts(cls.__module__)
@@ -76,6 +79,8 @@ class SearchMeta(ABCMeta):
                 f"{cls.__name__}.{name} is a field and cannot be assigned on the class; fix it at "
                 f"the call, {cls.__name__}({name}={shorten(x)}), or in a subclass"
             )
+        if name == GOAL and _reserving(cls, GOAL) is not None:
+            check_goal(cls, x)
         super().__setattr__(name, x)
 
     def __delattr__(cls, name: str) -> None:
@@ -296,6 +301,11 @@ def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> N
         raise FieldError(f"{cls.__name__}.{name}: names that begin with __ are Python's own")
     reserving = _reserving(cls, name)
     if reserving is not None:
+        if name == GOAL:
+            raise FieldError(
+                f"{cls.__name__}.goal: a goal is no field; write it without an annotation, as in "
+                f'goal = maximize("accuracy"), or choose another name for a field, such as goal_'
+            )
         raise FieldError(_is_reserved(cls, name, reserving))
     if name in inherited:
         return

@@ -28,6 +28,7 @@ from superparams.outcomes.arrow import (
     make_field,
     plain_array,
     plain_scalar,
+    python_values,
     simple_type,
     text,
 )
@@ -111,6 +112,17 @@ def seconds(rows: pa.RecordBatch) -> tuple[int, float, float]:
     if pc.max(rows.column("row")).as_py():  # a frame of many rows has its seconds on each of them
         taken = taken.filter(pc.equal(rows.column("row"), plain_scalar(0, META["row"])))
     return len(taken), pc.sum(taken).as_py() or 0.0, pc.max(taken).as_py() or 0.0
+
+
+def values_of(batch: pa.RecordBatch, column: str) -> list[Any]:
+    """The values of a result, or of another column, in a batch; none where it has no such column.
+
+    Args:
+        batch: Outcomes.
+        column: The name, as in the table.
+    """
+    names = [name for name in (f"result.{column}", column) if name in batch.schema.names]
+    return python_values(batch.column(names[0])) if names else []
 
 
 class Returned:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from superparams.declare.experiment import Experiment
 from superparams.declare.experiment_place import name_of
+from superparams.declare.goal import goal_of
 from superparams.declare.keys import Keys
 from superparams.errors import RunError, SettingFailed, traceback_text
 from superparams.errors.units import counted
@@ -23,7 +24,7 @@ from superparams.executor.code_snapshot import importing_from
 from superparams.executor.engines.contract import Control
 from superparams.executor.fork_guard import ForkGuard
 from superparams.identity.code.fingerprint import fingerprint
-from superparams.outcomes.batches import counts, seconds
+from superparams.outcomes.batches import counts, seconds, values_of
 from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
 from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
@@ -37,6 +38,7 @@ from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in
 from superparams.store.runs.folder import RunFolder, State, has_records
 from superparams.store.runs.report import save_report
 from superparams.store.runs.results_folder import home_of, results_folder
+from superparams.store.table.filters import unknown_column
 from superparams.store.table.index import read_index
 from superparams.store.table.merge import compact
 from superparams.views.notebook import in_one_line
@@ -175,7 +177,7 @@ def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
 def _execute_in(
     run: RunFolder, record: CodeRecord, job: Job, control: Control, fork_guard: ForkGuard
 ) -> tuple[RunFolder, Progress]:
-    asked, carrier = job.options, job.carrier
+    asked, carrier, goal = job.options, job.carrier, goal_of(type(job.space))
     assert carrier is not None
     options = dataclasses.replace(asked.of_engine, folder=run.path)
     if asked.debug:
@@ -192,6 +194,7 @@ def _execute_in(
         style=Progress.style_for(
             asked.progress and not asked.debug, in_process=carrier.name == "serial"
         ),
+        goal=goal,
         options=options,
         control=control,
     )
@@ -209,6 +212,8 @@ def _execute_in(
                 for batch in _recorded(batches, ledger, fork_guard):
                     met = counts(batch)
                     shown.add(met, seconds(batch) if asked.progress else None)
+                    if goal is not None and asked.progress:
+                        shown.add_values(values_of(batch, goal.column))
                     job.returned.add(batch, met.get("done", 0))
                     _heed_failures(batch, shown, asked, control)
         state = "interrupted" if shown.n_left else "finished"
@@ -311,8 +316,16 @@ def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
             # A table that cannot be written is an error after a run.
             compact(job.root, names=job.names)
         found = _of_space(Results.load(job.root, **known), job, run.name if run else "")
-    found.notes = (*job.notes, *notes, *found.notes)
+    found.notes = (*job.notes, *notes, *found.notes, *_notes_of_goal(found))
     return found
+
+
+def _notes_of_goal(found: Results) -> Iterator[str]:
+    """A note on a goal that no row has, although some are done."""
+    goal = found.goal
+    if goal is not None and goal.column not in found.columns and "done" in found.counts:
+        name, why = found.root.name.rpartition(".")[2], unknown_column(goal.column, found.results)
+        yield f"{name}.goal is {goal!r}, and the results have {why}"
 
 
 def _of_space(found: Results, job: Job, run: str) -> Results:

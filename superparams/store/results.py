@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams.declare.goal import Goal, goal_of
 from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array, plain_scalar
@@ -21,16 +22,17 @@ from superparams.store.names.renames import renamed_rows
 from superparams.store.provenance.record import Provenance, read_provenance
 from superparams.store.runs.folder import TABLE, has_records
 from superparams.store.runs.results_folder import no_results, results_folder
-from superparams.store.runs.run_records import existing_folder
+from superparams.store.runs.run_records import existing_folder, recorded_goal
 from superparams.store.runs.setting_logs import log_of
 from superparams.store.staleness.rows_by_code import RowsByCode
 from superparams.store.staleness.stale_rows import CurrentCode
 from superparams.store.table.arrow_arrays import flat
+from superparams.store.table.best_row import Mode, best_place, column_and_mode
 from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import column_of_filter, unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
 from superparams.store.table.merge import read_back
-from superparams.store.table.row import Row, best_place
+from superparams.store.table.row import Row
 from superparams.store.table.schema import RESULT, source_of
 
 WIDTH = 120  # characters, where there is no terminal
@@ -199,12 +201,30 @@ class Results(RowsByCode):
                 results = results._selected(partial(flat, mask))
         return results
 
-    def best(self, column: str, mode: Literal["max", "min"] = "max", *, stale: bool = False) -> Row:
-        """The row with the largest (or, with mode="min", smallest) value of a column.
+    @cached_property
+    def goal(self) -> Goal | None:
+        """The goal of the experiment, `maximize(...)` or `minimize(...)`, if it has one."""
+        cls = self.of if isinstance(self.of, type) or self.of is None else type(self.of)
+        return recorded_goal(self.root) if cls is None else goal_of(cls)
+
+    def best(
+        self, column: str | None = None, mode: Mode | None = None, *, stale: bool = False
+    ) -> Row:
+        """The row with the largest or smallest value of a column.
 
         NaN and null are ignored. So are rows that other code made, unless stale=True, or these are
         `stale` results, or the current code is not known.
+
+        Args:
+            column: The column; without it that of the `goal`.
+            mode: ``"max"`` or ``"min"``; without it as the goal says of this column, or ``"max"``.
+            stale: Whether rows of other code count, too.
+
+        Raises:
+            StoreError: When no row has a value, and without a column where there is no goal.
         """
+        name = self.root.name.rpartition(".")[2]
+        column, mode = column_and_mode(column, mode, self.goal, name, self.columns)
         is_stale: pa.ChunkedArray | None = None
         if self.is_code_known and not (stale or self._is_of_stale):
             is_stale = self._current_code.is_stale(self.column("code"))
@@ -241,6 +261,8 @@ class Results(RowsByCode):
         results = Results(self.root, rows, codes=code.codes, notes=self.notes, of=self.of)
         results._current_code, results.lost = code, self.lost
         results._is_of_stale = self._is_of_stale
+        if "goal" in self.__dict__:
+            results.goal = self.goal
         return results
 
     # ---- where a row comes from

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams.errors import StoreError
 from superparams.errors.safe_text import line, shortened
 from superparams.errors.tables import Table
 from superparams.errors.units import counted, duration
@@ -56,7 +58,14 @@ def summary_of(found: Results, elapsed: float | None = None) -> str:
     ended += f": {', '.join(parts)}" if parts else ""
     took = "" if elapsed is None else f" in {duration(elapsed)}"
     unknown = [_unknown(found)] if parts and not found.is_code_known else []
-    return " · ".join([f"{ended}{took}", *unknown, line(short_path(found.path))])
+    return " · ".join([f"{ended}{took}", *_best(found), *unknown, line(short_path(found.path))])
+
+
+def _best(found: Results) -> Iterator[str]:
+    """Text for the best value of the goal, if there are several to choose from."""
+    if found.goal is not None and len(found) > 1:
+        with suppress(StoreError):  # no row has a value
+            yield f"best {line(found.goal.column)} {cell('', found.best()[found.goal.column])}"
 
 
 def _unknown(found: Results) -> str:
@@ -144,11 +153,17 @@ def table_of(
         list(zip(*columns, strict=True)),
         right=numbers(every.schema),
         keep=frozenset(place for place, name in enumerate(names) if name in keep),
-        order=order_of(names, found.params, found.results, is_sorted=is_sorted),
+        order=order_of(names, found.params, _by_weight(found), is_sorted=is_sorted),
         size=every.num_rows,
         alike=alike_in(every, names, nones or {}),
         whole=frozenset(place for place, name in enumerate(names) if name in found.results),
     )
+
+
+def _by_weight(found: Results) -> list[str]:
+    """The columns of results, that of the goal first."""
+    goal = found.goal
+    return sorted(found.results, key=lambda name: goal is None or name != goal.column)
 
 
 def _stale(is_stale: bool | None) -> str:

@@ -415,3 +415,32 @@ def test_a_space_of_which_some_settings_were_done(tmp_path: Path) -> None:
     (one,) = said(project, "RQ1", [["status", "--json"]])["status --json"].document
     assert (one["size"], one["done"], one["todo"], one["others"]) == (2, 2, 0, 1)
     assert one["axes"] == {"a": "[1, 2]"}
+
+
+def test_the_goal_is_that_of_the_text_and_else_of_the_last_run(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    text = """
+        import superparams
+        from superparams import Experiment, minimize, search
+
+        class Base(Experiment):
+            goal = minimize("loss")
+
+        class Fit(Base):
+            a: int = search([1, 2, 3])
+            def run(self):
+                return {"loss": (self.a - 2) ** 2, "y": self.a}
+    """
+    project.write({"experiments/m.py": text})
+    made = project.run("m.Fit", "--no-progress")
+    assert made.code == 0, made.err
+    assert "best loss 0" in said(project, "m.Fit", [["results"]])["results"].out
+    edited = text.replace(
+        "class Fit(Base):",
+        """class Fit(Base):
+            goal = superparams.maximize("y")""",
+    )
+    project.write({"experiments/m.py": edited})
+    assert "best y 3" in said(project, "m.Fit", [["results"]])["results"].out
+    (project.folder / "experiments" / "m.py").unlink()
+    assert "best loss 0" in said(project, "m.Fit", [["results"]])["results"].out

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import decimal
 import enum
 import io
 import math
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +256,24 @@ def test_best_passes_over_nan(tmp_path: Path) -> None:
     values = [math.nan, 1.0, math.nan, 3.0]
     run(tmp_path, [Outcome(at, key(at), "done", {}, {"x": x}) for at, x in enumerate(values)])
     assert Results.load(tmp_path).best("x")["x"] == 3.0
+
+
+@pytest.mark.parametrize("kind", [int, float, str, decimal.Decimal, np.float32])
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_best_is_the_first_of_equal_rows_of_current_code(
+    tmp_path: Path, kind: Any, mode: Any
+) -> None:
+    def rows(numbers: Sequence[int | None]) -> list[Outcome]:
+        results = [None if n is None else {"x": kind(n)} for n in numbers]
+        return [Outcome(at, key(at), "done", {}, x) for at, x in enumerate(results)]
+
+    run(tmp_path, rows([None, 4, 7, 4, 7, None, 9, 1]), "c1")
+    run(tmp_path, rows([None, 4, 7, 4, 7]), "c2")
+    now = Results.load(tmp_path, codes=["c2"])
+    place, stale_place = (2, 6) if mode == "max" else (1, 7)
+    assert now.best("x", mode)["key"] == key(place)
+    assert now.best("x", mode, stale=True)["key"] == key(stale_place)
+    assert Results.load(tmp_path).best("x", mode)["key"] == key(stale_place)
 
 
 def test_log(results: Results, tmp_path: Path) -> None:

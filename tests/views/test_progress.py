@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from superparams import minimize
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.views.progress import Progress
 from superparams.views.progress.progress_text import bar, fitted
@@ -217,6 +218,16 @@ def test_the_rate_is_that_of_late() -> None:
     time.sleep(0.05)
     shown.add({"done": 50, "killed": 1}, (51, 0.51, 0.01))
     assert re.fullmatch(r"Toy: 51/100, 50 done, 1 killed, [\d,]+/s, 0:00 left", shown.line())
+
+
+def test_the_best_value_of_the_goal() -> None:
+    shown = progress(goal=minimize("loss"))
+    shown.add_values([None, float("nan"), "a text"])
+    assert shown.line() == "Toy: 0/100"
+    shown.add_values([0.5, 0.123456, None, 2])
+    shown.add_values([0.2])
+    assert shown.line() == "Toy: 0/100, best loss 0.1235"
+    assert "best" not in progress().line()
 
 
 def test_workers_are_shown_once_one_is_long_at_it() -> None:

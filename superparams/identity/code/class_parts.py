@@ -10,8 +10,8 @@ from superparams.identity.code.syntax import FUNCTIONS, Chain, Uses, chain_of, n
 
 __all__ = ["ClassParts", "assigned_calls", "class_parts", "declared_names"]
 
-# Methods of an experiment that run outside of settings.
-_OUTSIDE_SETTINGS = {"report", "valid"}
+# What settings of an experiment do not use, unless its methods do.
+_OUTSIDE_SETTINGS = {"goal", "report", "valid"}
 
 
 @dataclass
@@ -45,11 +45,11 @@ def class_parts(node: ast.ClassDef, fields: frozenset[str], is_params: bool) -> 
     Args:
         node: The class.
         fields: The names of fields, whose declarations do not count.
-        is_params: Whether it is a `Params`: then methods that run outside of settings do not count.
+        is_params: Whether it is a `Params`: then what runs outside of settings does not count.
     """
     declarations = [item for item in node.body if _is_declaration(item, fields)]
     names = _outside_settings(node) if is_params else set[str]()
-    uncounted = [item for item in node.body if getattr(item, "name", "") in names]
+    uncounted = [item for item in node.body if _name_of(item) in names]
     counted = [item for item in node.body if item not in declarations and item not in uncounted]
     inner = [item for item in counted if isinstance(item, ast.ClassDef)]
     methods = [item for item in counted if isinstance(item, FUNCTIONS)]
@@ -101,8 +101,15 @@ def _with_body(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:
     return ast.copy_location(new, node)
 
 
+def _name_of(item: ast.stmt) -> str:
+    """The name of a method, or of the one attribute that a statement assigns."""
+    if isinstance(item, ast.Assign) and len(item.targets) == 1:
+        return getattr(item.targets[0], "id", "")
+    return getattr(item, "name", "")
+
+
 def _outside_settings(node: ast.ClassDef) -> set[str]:
-    """The methods that run outside of settings, and that no other method uses."""
-    others = [item for item in node.body if getattr(item, "name", "") not in _OUTSIDE_SETTINGS]
+    """What settings do not use: no other method, and nothing else in the body, names it."""
+    others = [item for item in node.body if _name_of(item) not in _OUTSIDE_SETTINGS]
     used = {x.attr for item in others for x in ast.walk(item) if isinstance(x, ast.Attribute)}
     return _OUTSIDE_SETTINGS - used

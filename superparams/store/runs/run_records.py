@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from superparams.declare.class_schema import SCHEMA, goal_of_schema
+from superparams.declare.goal import Goal
 from superparams.errors import StoreError
 from superparams.errors.units import duration
 from superparams.outcomes.outcome import Status
@@ -21,7 +23,17 @@ from superparams.store.json_values import json_object, json_text, texts_by_name
 from superparams.store.provenance.kept_code import KeptCode
 from superparams.store.runs.folder import RunFolder, State, is_here, run_folders, safe_name
 
-__all__ = ["Run", "existing_folder", "find_run", "folder_of_run", "run_of_name", "runs", "unseen"]
+__all__ = [
+    "Run",
+    "existing_folder",
+    "find_run",
+    "folder_of_run",
+    "recorded_goal",
+    "recorded_schema",
+    "run_of_name",
+    "runs",
+    "unseen",
+]
 
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
@@ -284,3 +296,21 @@ def _time(text: object) -> dt.datetime | None:
     except ValueError:
         return None
     return time.replace(tzinfo=time.tzinfo or dt.timezone.utc) if time else None
+
+
+def recorded_schema(root: Path) -> Mapping[str, Any] | None:
+    """The schema of the class when it ran last, as run.json has it; None where none has one.
+
+    Args:
+        root: The folder of the experiment.
+    """
+    for folder in reversed(run_folders(root)):
+        schema = folder.manifest().get(SCHEMA)
+        if schema is not None:
+            return json_object(schema)
+    return None
+
+
+def recorded_goal(root: Path) -> Goal | None:
+    """The goal that the class had when it ran last."""
+    return goal_of_schema(recorded_schema(root) or {})

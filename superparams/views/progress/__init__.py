@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, get_args
 
+from superparams.declare.goal import Goal
 from superparams.errors import safe_text
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.outcomes.outcome import Status
@@ -24,7 +26,13 @@ from superparams.views.progress.displays import (
     is_terminal,
     say,
 )
-from superparams.views.progress.progress_text import clock, fitted, rate_text, shortened
+from superparams.views.progress.progress_text import (
+    clock,
+    fitted,
+    rate_text,
+    short_value,
+    shortened,
+)
 from superparams.views.progress.time_left import Durations, time_left
 
 __all__ = ["Progress", "conclude", "say"]
@@ -45,6 +53,7 @@ class Progress:
         activity: Returns what each worker does now.
         label: Returns the text for a setting, by its index.
         style: ``"live"``, ``"notebook"``, ``"plain"`` or ``"none"``.
+        goal: The goal of the experiment, if it has one.
         options: The limits of settings.
         control: Has the number of settings that wait for another attempt.
     """
@@ -58,6 +67,7 @@ class Progress:
         activity: Callable[[], Sequence[Activity]],
         label: Callable[[int], str],
         style: str,
+        goal: Goal | None = None,
         options: Options | None = None,
         control: Control | None = None,
     ) -> None:
@@ -66,6 +76,8 @@ class Progress:
         self._skipped = skipped
         self._activity = activity
         self._label = label
+        self._goal = goal
+        self._best: Any = None
         self._options = options or Options()
         self._control = control or Control()
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
@@ -124,6 +136,14 @@ class Progress:
             self._durations.add(*seconds)
         self._recent.append((time.monotonic(), self.n_ended))
 
+    def add_values(self, values: Iterable[Any]) -> None:
+        """Look for the best among new values of the goal; what is no number does not count."""
+        if self._goal is not None:
+            numbers = [x for x in values if isinstance(x, (int, float, Decimal)) and x == x]
+            for x in numbers:
+                if self._best is None or self._goal.is_better(x, self._best):
+                    self._best = x
+
     def __enter__(self) -> Progress:
         self._display.start()
         return self
@@ -157,6 +177,8 @@ class Progress:
             yield f"{retried:,} retrying"
         if self._skipped:
             yield f"{self._skipped:,} skipped"
+        if self._goal is not None and self._best is not None:
+            yield f"best {safe_text.line(self._goal.column)} {short_value(self._best)}"
 
     def _pace(self, activity: Sequence[Activity]) -> Iterator[str]:
         rate = self._rate()

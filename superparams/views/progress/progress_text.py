@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-__all__ = ["clock", "fitted", "rate_text", "shortened"]
+__all__ = ["clock", "fitted", "rate_text", "short_value", "shortened"]
 
 BAR: Final = 30  # characters, where there is room
 SHORTEST_BAR: Final = 8
@@ -68,3 +68,8 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def short_value(x: object) -> str:
+    """A number in few digits."""
+    return f"{x:.4g}" if isinstance(x, float) else f"{x:,}" if isinstance(x, int) else str(x)

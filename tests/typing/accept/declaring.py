@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Literal, Optional, TypeVar
 
 from typing_extensions import assert_type
 
-from superparams import Experiment, GridSearch, Params, search, value
+from superparams import Experiment, GridSearch, Params, maximize, minimize, search, value
 
 T = TypeVar("T")
 
@@ -196,3 +196,12 @@ Closed(literal=search("a"), literals=search(["a", "b"]), kernel=search(Kernel))
 Closed(kernels=search([Kernel.RBF]), kernel_few=search(Kernel.RBF, Kernel.LINEAR))
 assert_type(Holder(parts=[1]).first(), list[int])
 assert_type(Holder[int](parts=1).parts, int)
+
+
+class Aims(Experiment):
+    lr: float = search([0.1, 1])
+    goal = maximize("accuracy")
+
+
+class AimsElsewhere(Aims):
+    goal = minimize("loss")

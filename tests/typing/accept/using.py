@@ -11,7 +11,7 @@ from typing import Any
 
 from typing_extensions import Self, assert_type
 
-from superparams import Experiment, Params, Settings, search, value
+from superparams import Experiment, Goal, Params, Settings, maximize, search, value
 from superparams.store.results import Results
 from superparams.store.staleness.acceptances import Accepted
 
@@ -103,3 +103,12 @@ def run_everything() -> None:
 
 def sizes(groups: list[Params]) -> list[int]:
     return [group.n_settings for group in groups]
+
+
+def goals() -> None:
+    assert_type(maximize("accuracy"), Goal)
+    found = space.run_all()
+    assert_type(found.goal, Goal | None)
+    found.best()
+    found.best("loss", "min")
+    found.best("loss", mode="max", stale=True)
