@@ -5,8 +5,9 @@ A run writes it into `run.json`. It has
 - `version`: the version of this form; another one is not read,
 - `class`: the name of the class,
 - `fields`: the fields in their order, each with its type and what it is declared as: `axis` (the
-  points, with `labels` where they have names), `value` (the default), an empty `made` (what a
-  factory or the other fields make), or none of these where the call has to give it,
+  points, with `labels` where they have names; or `low`, `high`, `log` and `step` of a range),
+  `value` (the default), an empty `made` (what a factory or the other fields make), or none of these
+  where the call has to give it,
 - `classes`: the same for each class of groups that the fields may hold,
 - `goal`: the column and the mode (``max`` or ``min``) of the goal, where the class has one.
 
@@ -32,6 +33,7 @@ from superparams.declare.words.named_choices import group_classes, own_name
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
+from superparams.space.ranges import Range
 
 __all__ = [
     "CONTAINERS",
@@ -110,6 +112,8 @@ def _field(field: Field, scope: Scope, classes: dict[str, type[Any]]) -> dict[st
     declared = field.declared
     if isinstance(declared, Axis):
         entry["axis"] = _axis(declared, classes)
+    elif isinstance(declared, Range):
+        entry["axis"] = _range(declared)
     elif isinstance(declared, Value):
         is_made = declared.given is REQUIRED
         entry |= {"made": {}} if is_made else {"value": _point(declared.given, classes)}
@@ -129,6 +133,12 @@ def _axis(axis: Axis, classes: dict[str, type[Any]]) -> dict[str, Any]:
     if axis.zip:
         entry["zip"] = axis.zip
     return entry
+
+
+def _range(declared: Range) -> dict[str, Any]:
+    """A range of numbers: its ends, and whether it is logarithmic or has a step."""
+    entry = {"low": declared.low, "high": declared.high, "log": declared.log}
+    return entry if declared.step is None else entry | {"step": declared.step}
 
 
 def _point(x: Any, classes: dict[str, type[Any]]) -> Any:

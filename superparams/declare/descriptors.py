@@ -41,38 +41,80 @@ class Required(enum.Enum):
 REQUIRED: Final = Required.REQUIRED
 
 
+NO_BOUNDS: Final[Mapping[str, Any]] = {}
+
+
 class Search:
-    """Points as they were written; `superparams.declare.points.axis_of` makes them an `Axis`."""
+    """Points or a range as they were written.
 
-    __slots__ = ("given", "zip")
+    `superparams.declare.points.axis_of` makes points an `Axis`, and
+    `superparams.declare.range_declaration.range_of` makes a range a `Range`.
 
-    def __init__(self, given: tuple[Any, ...], zip: str | None) -> None:
+    Attributes:
+        given: The points.
+        zip: The name of the zip group, if any.
+        bounds: Those of ``low``, ``high``, ``log`` and ``step`` that were written.
+        repeat: Whether the axis is a repetition.
+    """
+
+    __slots__ = ("bounds", "given", "repeat", "zip")
+
+    def __init__(
+        self,
+        given: tuple[Any, ...],
+        zip: str | None,
+        bounds: Mapping[str, Any] = NO_BOUNDS,
+        repeat: bool = False,
+    ) -> None:
         self.given = given
         self.zip = zip
+        self.bounds = bounds
+        self.repeat = repeat
 
     def __repr__(self) -> str:
-        points = ", ".join(shorten(point) for point in self.given)
-        return f"search({points}{f', zip={self.zip!r}' if self.zip else ''})"
+        words = [shorten(point) for point in self.given]
+        words += [f"{name}={shorten(x)}" for name, x in self.bounds.items()]
+        words += [f"zip={self.zip!r}"] if self.zip else []
+        words += ["repeat=True"] if self.repeat else []
+        return f"search({', '.join(words)})"
 
 
 @overload
-def search(*, zip: str | None = None) -> Any: ...
+def search(*, zip: str | None = None, repeat: bool = False) -> Any: ...
 @overload
-def search(point: bytes, /, *, zip: str | None = None) -> bytes: ...
+def search(*, low: int, high: int, log: bool = False, step: int | None = None) -> int | Any: ...
 @overload
-def search(point: S, /, *points: S, zip: str | None = None) -> S | Any: ...
+def search(
+    *, low: float, high: float, log: bool = False, step: float | None = None
+) -> float | Any: ...
 @overload
-def search(points: Mapping[str, S], /, *, zip: str | None = None) -> S | Any: ...
+def search(point: bytes, /, *, zip: str | None = None, repeat: bool = False) -> bytes: ...
 @overload
-def search(points: Mapping[str, T], /, *, zip: str | None = None) -> T | Any: ...
+def search(point: S, /, *points: S, zip: str | None = None, repeat: bool = False) -> S | Any: ...
 @overload
-def search(points: Iterable[S], /, *, zip: str | None = None) -> S | Any: ...
+def search(
+    points: Mapping[str, S], /, *, zip: str | None = None, repeat: bool = False
+) -> S | Any: ...
 @overload
-def search(points: Iterable[T], /, *, zip: str | None = None) -> T | Any: ...
+def search(
+    points: Mapping[str, T], /, *, zip: str | None = None, repeat: bool = False
+) -> T | Any: ...
 @overload
-def search(point: T, /, *points: T, zip: str | None = None) -> T | Any: ...
-def search(*points: Any, zip: str | None = None) -> Any:
-    """Declare a field as an axis: its candidate points.
+def search(points: Iterable[S], /, *, zip: str | None = None, repeat: bool = False) -> S | Any: ...
+@overload
+def search(points: Iterable[T], /, *, zip: str | None = None, repeat: bool = False) -> T | Any: ...
+@overload
+def search(point: T, /, *points: T, zip: str | None = None, repeat: bool = False) -> T | Any: ...
+def search(
+    *points: Any,
+    zip: str | None = None,
+    repeat: bool = False,
+    low: Any = None,
+    high: Any = None,
+    log: bool = False,
+    step: Any = None,
+) -> Any:
+    """Declare a field as an axis: its candidate points, or a range of numbers.
 
     Args:
         points: One iterable (not a string, not a ``Params``): its elements are the points. Several
@@ -82,15 +124,27 @@ def search(*points: Any, zip: str | None = None) -> Any:
             alternatives.
         zip: Axes of one class with the same name here advance together, like the built-in ``zip``,
             and must have the same number of points.
+        repeat: Whether the axis is a repetition, such as a seed or a fold. It is crossed as any
+            other axis is. A sample has each of its points with all repetitions, and
+            ``results.average()`` averages over them.
+        low: The lowest number of a range, which is included. The field is annotated as ``int`` or
+            ``float``, and has a number of this type. A space with a range is not run itself: draw
+            settings from it by ``sample``, ``sobol``, ``latin_hypercube`` or ``grid``.
+        high: The highest number of a range, which is included.
+        log: Whether all orders of magnitude of a range are equally likely, instead of all numbers.
+        step: The distance of neighbouring numbers, counted from `low`. It must meet `high`. Decimal
+            steps are exact: 0.3, not 0.30000000000000004.
 
     Returns:
         For a type checker, one point of the axis, so that the field has its own type.
 
     Raises:
         FieldError: When the class is created, for an empty axis, points that never end, or no
-            points with an annotation that does not list its values.
+            points with an annotation that does not list its values; for a range that is no range of
+            the numbers in the annotation, or that stands together with points, `zip` or `repeat`.
     """
-    return Search(points, zip)
+    written = (("low", low), ("high", high), ("log", log or None), ("step", step))
+    return Search(points, zip, {name: x for name, x in written if x is not None}, repeat)
 
 
 class Value:

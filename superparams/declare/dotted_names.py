@@ -94,7 +94,7 @@ def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
         changed = (
             p.replace(**{name: x}) if has else p for p, has in zip(points, having, strict=True)
         )
-        return Axis(tuple(changed), target.labels, target.zip, target.names)
+        return target.having(tuple(changed))
     known = dict.fromkeys(n for p in points if is_group(p) for n in fields_of(p.__class__))
     raise FieldError(
         f"{field.where} has no field {name!r} to set to {shorten(x)}; {meant(head, known)}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
+from superparams.declare import drawn_settings
+from superparams.declare.drawn_settings import ChosenSettings
 from superparams.declare.experiment_place import (
     ExperimentPlaceOf,
+    OwnDraw,
     folder_of,
     n_proc_of,
     rank_of,
@@ -108,6 +111,16 @@ class Experiment(Params):
     """The directory of this setting, the same in every run; it is created on first use."""
     results = OwnClassMethod(recorded_results)
     """Load the recorded results of the class or the space, without running anything."""
+    sample = OwnDraw(drawn_settings.sample)
+    """Settings of points that are drawn at random."""
+    sobol = OwnDraw(drawn_settings.sobol)
+    """Settings of points that cover the space more evenly than random ones."""
+    latin_hypercube = OwnDraw(drawn_settings.latin_hypercube)
+    """Settings of n points, one in each of n equal parts of each axis."""
+    grid = OwnDraw(drawn_settings.grid)
+    """All settings with at most k values of each range."""
+    one_at_a_time = OwnDraw(drawn_settings.one_at_a_time)
+    """A setting, and each setting of the space that differs from it in one axis."""
 
     @overload
     def __getitem__(self, index: int, /) -> Self: ...
@@ -120,6 +133,9 @@ class Experiment(Params):
     ) -> Any:
         found: Any = super().__getitem__(index)
         return Settings(found) if isinstance(index, slice) else found
+
+    def __superparams_chosen__(self, chosen: ChosenSettings) -> Settings[Self]:
+        return Settings.of(chosen)
 
     @with_new_names
     def run_all(
@@ -201,9 +217,18 @@ class Settings(Slice[E]):
             listed = checked_settings(tuple(settings))
             super().__init__(listed.__getitem__, range(len(listed)))
 
+    @classmethod
+    def of(cls, chosen: ChosenSettings, /) -> Settings[Any]:
+        """Settings that are made when they are needed."""
+        made: Settings[Any] = cls(())
+        made._at, made._indices = chosen, range(chosen.size)
+        return made
+
     def as_space(self) -> E:
         """A space of these settings, in this order: their fields advance together."""
-        return space_of(list(self))
+        at: Any = self._at
+        joined: E | None = at.joined(self._indices) if isinstance(at, ChosenSettings) else None
+        return space_of(list(self)) if joined is None else joined
 
     @on_joined_space(Experiment.run_all)
     def run_all(self) -> Results:

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from types import MethodType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    cast,
+    overload,
+)
 
+from superparams.declare import drawn_settings
+from superparams.declare.drawn_settings import ChosenSettings
 from superparams.declare.field import Field
 from superparams.declare.instance_state import key_on, place_on, set_key
 from superparams.declare.metaclass import fields_of
 from superparams.declare.place import ParamsPlace
 from superparams.declare.secrets import points_of
+from superparams.space.groups import is_group
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from superparams.declare.experiment import Experiment
+    from superparams.declare.experiment import Experiment, Settings
     from superparams.store.results import Results
 
 __all__ = [
     "ExperimentPlace",
     "ExperimentPlaceOf",
+    "OwnDraw",
     "Place",
     "folder_of",
     "n_proc_of",
@@ -34,6 +49,7 @@ __all__ = [
 ]
 
 E = TypeVar("E", bound="Experiment")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -138,6 +154,28 @@ def notes_of_fields(space: Any) -> Iterator[str]:
         )
 
 
+class OwnDraw(Generic[P]):
+    """A function that chooses settings of a space, as a method of the space and of its `place`."""
+
+    def __init__(self, function: Callable[Concatenate[Any, P], ChosenSettings]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, of: ExperimentPlace[E], cls: type[Any]) -> Callable[P, Settings[E]]: ...
+    @overload
+    def __get__(self, of: object, cls: type[E]) -> Callable[P, Settings[E]] | Any: ...
+    def __get__(self, of: Any, cls: type[Any]) -> Any:
+        return self._choose if of is None else MethodType(self._choose, of)
+
+    def _choose(self, of: Any, /, *args: P.args, **options: P.kwargs) -> Settings[Any]:
+        space: Any = of if is_group(of) else of._params
+        chosen: Settings[Any] = space.__superparams_chosen__(
+            self._function(space, *args, **options)
+        )
+        return chosen
+
+
 class ExperimentPlace(ParamsPlace[E]):
     """What superparams knows of an experiment, under names that no field hides.
 
@@ -201,6 +239,17 @@ class ExperimentPlace(ParamsPlace[E]):
             StoreError: When nothing is recorded under the folder `results`.
         """
         return recorded_results(self._of, results)
+
+    sample = OwnDraw(drawn_settings.sample)
+    """Settings of points that are drawn at random."""
+    sobol = OwnDraw(drawn_settings.sobol)
+    """Settings of points that cover the space more evenly than random ones."""
+    latin_hypercube = OwnDraw(drawn_settings.latin_hypercube)
+    """Settings of n points, one in each of n equal parts of each axis."""
+    grid = OwnDraw(drawn_settings.grid)
+    """All settings with at most k values of each range."""
+    one_at_a_time = OwnDraw(drawn_settings.one_at_a_time)
+    """A setting, and each setting of the space that differs from it in one axis."""
 
 
 class ExperimentPlaceOf:

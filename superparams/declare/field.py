@@ -24,10 +24,12 @@ from superparams.declare.instance_state import (
 )
 from superparams.declare.mistakes import refuse_no_group, takes_only_groups
 from superparams.declare.points import axis_of, refuse_hidden
+from superparams.declare.range_declaration import range_of
 from superparams.errors import FieldError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group, is_open
+from superparams.space.ranges import Range
 
 __all__ = [
     "Field",
@@ -39,6 +41,7 @@ __all__ = [
     "secrets_read",
 ]
 
+Declared = Axis | Range | Value | Required  # what a field may be declared as
 MOST_CHECKED: Final = 1000  # points of one axis
 MOST_READ: Final = 100  # values of one variable
 _read: dict[str, dict[str, None]] = {}  # the values that secrets had in this process, oldest first
@@ -65,7 +68,7 @@ class Field:
         self.owner = owner
         self.name = name
         self.annotation = annotation
-        self.declared: Axis | Value | Required = self.bind(declared)
+        self.declared: Declared = self.bind(declared)
 
     @property
     def where(self) -> str:
@@ -158,7 +161,7 @@ class Field:
         finally:
             _here.deriving.discard(mark)
 
-    def bind(self, declared: Any) -> Axis | Value | Required:
+    def bind(self, declared: Any) -> Declared:
         """What `declared` (a search, a value, a plain default) means for this field.
 
         Raises:
@@ -166,13 +169,15 @@ class Field:
         """
         self._refuse_open_secret(declared)
         if isinstance(declared, Search):
+            if declared.bounds:
+                return range_of(declared, self.annotation, self.where)
             return self._searched(axis_of(declared, self.annotation, self.where))
         if isinstance(declared, Field):  # Other.field, to use the declaration of another class
             return declared.declared
         if isinstance(declared, Value):
             self._refuse_unclear(declared)
             return declared
-        if declared is REQUIRED or isinstance(declared, Axis):
+        if declared is REQUIRED or isinstance(declared, Axis | Range):
             return declared
         refuse_hidden(declared, self.where, self.annotation)
         axis = getattr(self, "declared", None)
@@ -188,7 +193,9 @@ class Field:
         if isinstance(known, Axis) and axis.labels is None and not isinstance(axis.points, range):
             points = tuple(self.point_named(known, x) for x in axis.points)
             if any(map(operator.is_not, points, axis.points)):
-                axis = Axis(points, None, axis.zip)
+                axis = axis.having(points)
+        if isinstance(known, Axis) and known.repeat:
+            axis.repeat = True  # whatever points a call gives it
         self._refuse_second_names(axis)
         for point in axis.points[:MOST_CHECKED]:
             refuse_no_group(point, self.where, self.annotation, known)
@@ -304,7 +311,7 @@ class Field:
             raise FieldError(f"{self.where}: a secret is in no key, so leave key= out")
 
     def __repr__(self) -> str:
-        if isinstance(self.declared, Axis):
+        if isinstance(self.declared, Axis | Range):
             return f"<field {self.where} = search({self.declared!r})>"
         return f"<field {self.where} = {self.declared!r}>"
 

@@ -15,6 +15,7 @@ from superparams.space.groups import FIELDS, OPEN_FIELDS
 if TYPE_CHECKING:
     from superparams.declare.descriptors import Required, Value
     from superparams.space.axis import Axis
+    from superparams.space.ranges import Range
 
 __all__ = [
     "copies_on",
@@ -64,7 +65,7 @@ class _Field(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def declared(self) -> Axis | Value | Required: ...
+    def declared(self) -> Axis | Range | Value | Required: ...
 
 
 def is_name_of_state(name: str) -> bool:
@@ -76,7 +77,7 @@ def is_name_of_state(name: str) -> bool:
 
 
 def open_fields(params: Any) -> Mapping[str, Any]:
-    """The open fields by name, each an `Axis` or an open group; none for a setting."""
+    """The open fields by name, each an `Axis`, a `Range` or an open group; none for a setting."""
     found: Mapping[str, Any] = params.__dict__.get(OPEN_FIELDS, NOTHING)
     return found
 
@@ -102,7 +103,7 @@ def set_on_demand(params: Any, name: str, declared: Value) -> None:
     params.__dict__.setdefault(ON_DEMAND, {})[name] = declared
 
 
-def declaration_on(params: Any, field: _Field) -> Axis | Value | Required:
+def declaration_on(params: Any, field: _Field) -> Axis | Range | Value | Required:
     """What a field is declared as on an instance: by the call, else by the class.
 
     That the call fixed a field to a plain value, which the instance holds, is not looked at.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from superparams.declare.descriptors import Value
@@ -294,11 +294,12 @@ class _Column:
         self.size = dimension.size
         self._cache: dict[int, int] | None = {} if self.size <= LARGEST_CACHE else None
         # A long axis of numbers is digested at every use: what can be prepared is.
-        only = fields[0]
+        self._digesters = [
+            field_digester(field.name, field.annotation, where=field.where) for field in fields
+        ]
         points = dimension.axis.points if isinstance(dimension, Points) else None
-        digester = field_digester(only.name, only.annotation, where=only.where)
         self._points = points if isinstance(points, range) else range(0)
-        self._of_number = digester if isinstance(points, range) else None
+        self._of_number = self._digesters[0] if isinstance(points, range) else None
 
     def __getitem__(self, place: int) -> int:
         if self._cache is None:
@@ -329,7 +330,7 @@ class _Column:
         if self._of_number is not None:
             return self._of_number(x)
         values = x if isinstance(self._dimension, Zipped) else (x,)
-        return combine(map(_digest, self._fields, values))
+        return combine(map(_digest, self._fields, values, self._digesters))
 
 
 def _is_derived(params: Params, field: Field) -> bool:
@@ -365,8 +366,10 @@ def _of_derived(params: Params, field: Field) -> int:
         return keyed_digest(field.name, UNDERIVED)
 
 
-def _digest(field: Field, x: Any) -> int:
+def _digest(field: Field, x: Any, digester: Callable[[object], int] | None = None) -> int:
     if is_group(x):
         # The class counts too: Adam(lr=1) is not SGD(lr=1). Its fields enter by their sum.
         return field_digest(f"{field.name}.{type(x).__qualname__}", key_of(x), where=field.where)
+    if digester is not None:
+        return digester(x)
     return field_digest(field.name, x, field.annotation, where=field.where)

@@ -18,6 +18,7 @@ from superparams.declare.instance_state import is_set_on, named_axes, open_field
 from superparams.declare.metaclass import SUBCLASSED, recorded_fields
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group, is_open
+from superparams.space.ranges import Range
 
 __all__ = [
     "axes_with_names",
@@ -155,6 +156,8 @@ def _distances(allowed: Any, value: Any) -> Iterator[int]:
     """The distance of a value from each value that a field of a named point allows."""
     if is_group(allowed):
         yield min(_distance(allowed, value), 1 + len(getattr(allowed.__class__, FIELDS)))
+    elif isinstance(allowed, Range):
+        yield int(value not in allowed)
     elif not isinstance(allowed, Axis) or isinstance(value, Axis):
         yield int(not same(allowed, value))
     else:

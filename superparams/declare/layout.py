@@ -8,7 +8,7 @@ their ``__init__``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from superparams.adapters.content import fresh, holds_mutable, never_ran
 from superparams.declare.descriptors import Value
@@ -22,24 +22,26 @@ from superparams.declare.instance_state import (
 from superparams.errors import FieldError, SpaceError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
-from superparams.space.algebra import (
-    Alternatives,
-    Nested,
-    Product,
-    ValidIndices,
-    dimension_of,
-    zipped,
-)
+from superparams.space.algebra import Product, ValidIndices, dimension_of, zipped
 from superparams.space.axis import Axis
-from superparams.space.groups import FIELDS, is_group
+from superparams.space.groups import FIELDS, has_groups, is_group, is_open
+from superparams.space.ranges import Range, Uncounted
 
-__all__ = ["Layout", "Refusal", "close_run", "keeps", "known_layout"]
+__all__ = ["Layout", "Refusal", "close_run", "has_range", "keeps", "known_layout"]
 
+_IMMUTABLE: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 Make = Callable[[tuple[Any, ...]], Any]
 
 
 class Layout:
     """The open fields of a space as a product, and the settings it yields.
+
+    A space with ranges has no product: what asks for one raises SpaceError.
+
+    Attributes:
+        groups: The names of the open fields, those of one zip group together.
+        ranges: The dotted names of the fields that are ranges.
+        valid: Tells which settings to keep, if any are left out.
 
     Args:
         cls: The class of the settings.
@@ -58,20 +60,22 @@ class Layout:
         after: Callable[[Any], None] | None,
         valid: Callable[[Any], bool] | None,
     ) -> None:
+        self.ranges = tuple(_ranges(opened))
         self.groups = _groups(cls, opened)
-        self.product = Product(
-            [zipped([dimension_of(opened[name]) for name in group]) for group in self.groups]
+        self.product = (
+            Uncounted(_why_uncounted(cls, self.ranges)) if self.ranges else _product(self, opened)
         )
         self._after = after
-        self._valid = valid
+        self.valid = valid
         self.bare = _compile(cls, held, opened, self.groups)
         self.declared = _declared(cls, held, opened, self.groups)
         self.make = self.bare if after is None and self.declared is None else self._whole
-        self.kept = None if valid is None else ValidIndices(self.product.size, self._keeps)
+        is_listed = valid is not None and not self.ranges
+        self.kept = ValidIndices(self.product.size, self._keeps) if is_listed else None
 
     def _keeps(self, index: int) -> bool:
-        assert self._valid is not None
-        return keeps(self._valid, self.bare(self.product.at(index)))
+        assert self.valid is not None
+        return keeps(self.valid, self.bare(self.product.at(index)))
 
     @property
     def size(self) -> int:
@@ -105,9 +109,9 @@ class Layout:
         return setting
 
     def __iter__(self) -> Iterator[Any]:
-        if self._valid is None:
+        if self.valid is None or self.ranges:
             return map(self.make, self.product)
-        return self._kept_settings(self._valid)
+        return self._kept_settings(self.valid)
 
     def _kept_settings(self, valid: Callable[[Any], bool]) -> Iterator[Any]:
         for point in self.product:
@@ -163,6 +167,11 @@ def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
     )
 
 
+def has_range(x: object) -> bool:
+    """Whether a value is a space with a range."""
+    return is_open(x) and any(_ranges(open_fields(x)))
+
+
 def close_run(space: Any) -> None:
     """Hide the user's ``run`` on an open space, which has no one setting to run."""
     if hasattr(space.__class__, "run") and "run" not in getattr(space.__class__, FIELDS):
@@ -178,6 +187,13 @@ class Refusal:
     def __call__(self, *_: Any, **__: Any) -> Any:
         opened = ", ".join(open_fields(self._space))
         name = type(self._space).__name__
+        layout = known_layout(self._space)
+        if layout is not None and layout.ranges:
+            raise SpaceError(
+                f"{name} has open axes ({opened}), so there is no one setting to run; fix them, as "
+                f"in {name}({opened.split(', ')[0]}=...), or run a sample, as in "
+                f"{name}().sample(100).run_all()"
+            )
         raise SpaceError(
             f"{name} has open axes ({opened}), so there is no one setting to run; iterate it, "
             f"fix them as in {name}({opened.split(', ')[0]}=...), or call run_all()"
@@ -190,6 +206,35 @@ def _stranger(setting: Any, group: Sequence[str]) -> SpaceError:
     return SpaceError(f"{named} is not among the points of this space")
 
 
+def _product(layout: Layout, opened: Mapping[str, Any]) -> Product:
+    return Product(
+        [zipped([dimension_of(opened[name]) for name in group]) for group in layout.groups]
+    )
+
+
+def _ranges(opened: Mapping[str, Any]) -> Iterator[str]:
+    """The dotted names of the ranges among open fields, and inside of groups that are open."""
+    for name, x in opened.items():
+        if isinstance(x, Range):
+            yield name
+        points: Sequence[Any] = () if isinstance(x, Range) else (x,)
+        if isinstance(x, Axis):
+            points = () if isinstance(x.points, range) or not has_groups(x.points) else x.points
+        for group in filter(is_open, points):
+            of_class = f".{type(group).__name__}" if isinstance(x, Axis) else ""
+            yield from (f"{name}{of_class}.{inner}" for inner in _ranges(open_fields(group)))
+
+
+def _why_uncounted(cls: type[Any], ranges: Sequence[str]) -> str:
+    name = cls.__name__
+    several = ", ".join(f"{name}.{one}" for one in ranges)
+    return (
+        f"{name} has {'a range' if len(ranges) == 1 else 'ranges'} ({several}), so it has no list "
+        f"of settings to count, index or run; draw some, by sample(100), sobol(64) or "
+        f"latin_hypercube(50), or take grid(5), as in {name}().sample(100).run_all()"
+    )
+
+
 def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The open fields in order; those of one zip group together, where its first one stands."""
     groups: dict[Any, list[str]] = {}
@@ -197,6 +242,8 @@ def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
         group = field.zip if isinstance(field, Axis) and field.zip is not None else None
         groups.setdefault(("zip", group) if group is not None else name, []).append(name)
     for key, names in groups.items():
+        if len(names) > 1:
+            _refuse_zip(cls, key[1], [opened[name] for name in names], names)
         sizes = {name: dimension_of(opened[name]).size for name in names} if len(names) > 1 else {}
         if len(set(sizes.values())) > 1:
             several = ", ".join(
@@ -207,6 +254,16 @@ def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 f"and need equally many points"
             )
     return [tuple(names) for names in groups.values()]
+
+
+def _refuse_zip(cls: type[Any], zip_name: str, axes: Sequence[Any], names: Sequence[str]) -> None:
+    """Complain about points that cannot advance together, since one of them has a range."""
+    for name, axis in zip(names, axes, strict=True):
+        if any(_ranges({name: axis})):
+            raise FieldError(
+                f'{cls.__name__}.{name}: zip="{zip_name}" goes from point to point, and a point '
+                f"has a range; leave zip= out, or give the points of the range"
+            )
 
 
 def _compile(
@@ -266,7 +323,12 @@ def _executed(lines: list[str], names: dict[str, Any]) -> Make:
 
 def _needs_copy(field: Any) -> bool:
     """Whether each setting needs its own copy of this dimension's values."""
-    dimension = dimension_of(field)
-    if isinstance(dimension, Nested | Alternatives):
+    if isinstance(field, Range):
+        return False
+    if not isinstance(field, Axis):
         return True
-    return not isinstance(field.points, range) and any(map(holds_mutable, field.points))
+    if isinstance(field.points, range):
+        return False
+    if _IMMUTABLE.issuperset(map(type, field.points)):
+        return False
+    return has_groups(field.points) or any(map(holds_mutable, field.points))

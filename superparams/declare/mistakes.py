@@ -20,6 +20,7 @@ from superparams.space.axis import Axis
 from superparams.space.groups import group_class, is_group
 
 __all__ = [
+    "alternatives",
     "is_method",
     "refuse_class",
     "refuse_no_group",
@@ -241,7 +242,7 @@ def _is_for_instances(cls: type[Any], meant: Any) -> bool | None:
 
 def _meant_at(annotation: Any, depth: int) -> list[Any]:
     """What an annotation says of a value, or of what stands inside that many containers of it."""
-    meant = list(_alternatives(annotation))
+    meant = list(alternatives(annotation))
     for _ in range(depth):
         meant = [inner for one in meant for inner in _inside(one)]
     return meant
@@ -259,10 +260,10 @@ def _inside(annotation: Any) -> Iterator[Any]:
         arguments = arguments[-1:]
     for one in arguments:
         if one is not Ellipsis:
-            yield from _alternatives(one)
+            yield from alternatives(one)
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
+def alternatives(annotation: Any) -> Iterator[Any]:
     """The members of a union, without aliases and wrappers; else the annotation itself."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     aliased = next(
@@ -270,12 +271,12 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
     )
     if origin in UNIONS or origin in WRAPPERS:
         for one in arguments[:1] if origin in WRAPPERS else arguments:
-            yield from _alternatives(one)
+            yield from alternatives(one)
     elif isinstance(annotation, typing.TypeVar):
         for one in annotation.__constraints__ or (_of(annotation, "__bound__") or Any,):
-            yield from _alternatives(one)
+            yield from alternatives(one)
     elif aliased is not None:
-        yield from _alternatives(aliased)
+        yield from alternatives(aliased)
     else:
         yield annotation
 

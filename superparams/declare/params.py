@@ -25,7 +25,7 @@ from superparams.declare.instance_state import (
     state_to_pickle,
 )
 from superparams.declare.labels import axes_with_names
-from superparams.declare.layout import Refusal, close_run
+from superparams.declare.layout import Refusal, close_run, has_range
 from superparams.declare.metaclass import SearchMeta, fields_of, recorded_fields
 from superparams.declare.own_names import OwnMethod, OwnParser, OwnValue
 from superparams.declare.place import ParamsPlaceOf, from_words
@@ -46,6 +46,7 @@ from superparams.errors.short_repr import shorten
 from superparams.space.algebra import Slice
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
+from superparams.space.ranges import Range
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -141,6 +142,8 @@ class Params(metaclass=SearchMeta):
     def __contains__(self, x: object) -> bool:
         if isinstance(x, str):
             return has_inner(self, x)
+        if has_range(self):
+            number_of_settings(self)  # raises
         try:
             return isinstance(x, Params) and index_of(self, x) >= 0
         except SpaceError:
@@ -291,7 +294,7 @@ def _set_field(
         is_of_call: Whether it is that of the call.
     """
     held, name = vars(params), field.name
-    if isinstance(declared, Axis):
+    if isinstance(declared, Axis | Range):
         held[name] = opened[name] = declared
     elif declared.key is not None:  # stays beside its key; that of the class stays there
         if is_of_call:

@@ -50,6 +50,11 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
     """
     if not isinstance(cast("object", searched.zip), str | None):
         raise FieldError(f"{where}: zip={searched.zip!r} must be a name, a str")
+    if not isinstance(cast("object", searched.repeat), bool):
+        raise FieldError(
+            f"{where}: repeat={shorten(searched.repeat)} must be True or False; write "
+            f"search(range(5), repeat=True) for five repetitions"
+        )
     labels: tuple[str, ...] | None = None
     points: Sequence[Any] = searched.given
     if not points:
@@ -70,7 +75,7 @@ def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
             refuse_hidden(point, where, annotation, is_shared=True)
         if not COPIED.isdisjoint(map(type, points)):
             points = tuple(map(snapshot, points))  # what their owner does to them stays outside
-    return Axis(points, labels, searched.zip)
+    return Axis(points, labels, searched.zip, repeat=searched.repeat)
 
 
 def _refuse_spread(points: Sequence[Any], annotation: Any, where: str) -> None:

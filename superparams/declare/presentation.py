@@ -18,6 +18,7 @@ from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
+from superparams.space.ranges import Range
 
 __all__ = [
     "RowMaker",
@@ -30,6 +31,7 @@ __all__ = [
     "row_of",
     "row_of_field",
     "shown_fields",
+    "shown_range",
     "summary",
     "table_value",
     "text_beside",
@@ -96,7 +98,9 @@ def _shown_derived(params: Any, name: str, declared: Any) -> str:
 
 
 def _shown(x: Any) -> str:
-    return f"search({x!r})" if isinstance(x, Axis) else shorten(x)
+    if isinstance(x, Axis) and x.repeat:
+        return f"search({x!r}, repeat=True)"
+    return f"search({x!r})" if isinstance(x, Axis | Range) else shorten(x)
 
 
 def summary(space: Any) -> str:
@@ -112,7 +116,8 @@ def headline(space: Any) -> str:
     layout = known_layout(space)
     assert layout is not None
     dimensions = _count_dimensions(space)
-    return f"Search {dimensions} dimension{'s' * (dimensions != 1)}, total {_total(layout)}"
+    total = f"{'' if layout.ranges else 'total '}{_total(layout)}"
+    return f"Search {dimensions} dimension{'s' * (dimensions != 1)}, {total}"
 
 
 def _axis_line(name: str, parts: list[str], width: int) -> str:
@@ -123,6 +128,9 @@ def _axis_line(name: str, parts: list[str], width: int) -> str:
 
 
 def _total(layout: Layout) -> str:
+    if layout.ranges:
+        n = len(layout.ranges)
+        return "of which 1 is a range" if n == 1 else f"of which {n} are ranges"
     raw = layout.product.size
     if layout.kept is None:
         return f"{raw} combination{'s' * (raw != 1)}"
@@ -141,15 +149,24 @@ def _count_dimensions(space: Any) -> int:
     )
 
 
-def axes_of(space: Any, prefix: str = "") -> Iterator[tuple[str, Axis, list[str]]]:
-    """The name of each axis, the axis, and its text in parts between which a line may end."""
+def axes_of(space: Any, prefix: str = "") -> Iterator[tuple[str, Axis | Range, list[str]]]:
+    """The name of each axis or range, itself, and its text in parts; a line may end after each."""
     for name, field in open_fields(space).items():
         if is_group(field):
             yield from axes_of(field, f"{prefix}{name}.")
+        elif isinstance(field, Range):
+            yield f"{prefix}{name}", field, [shown_range(field)]
         else:
             zipped = f" (zip {field.zip!r})" if field.zip else ""
+            zipped += " (repeat)" if field.repeat else ""
             *parts, last = _axis_parts(field)
             yield f"{prefix}{name}", field, [*parts, last + zipped]
+
+
+def shown_range(x: Range) -> str:
+    """A range as people read it."""
+    step = "" if x.step is None else f", step {x.step!r}"
+    return f"{x.low!r} to {x.high!r}{', log' if x.log else ''}{step}"
 
 
 def _axis_parts(axis: Axis) -> list[str]:
@@ -267,7 +284,7 @@ class RowMaker:
 
 def _is_split(x: Any, declared: Any) -> bool:
     """Whether a field has several columns, or another number of them from setting to setting."""
-    return isinstance(x, Axis) or is_group(x) or is_group(getattr(declared, "given", None))
+    return isinstance(x, Axis | Range) or is_group(x) or is_group(getattr(declared, "given", None))
 
 
 def _is_plain_axis(axis: Axis) -> bool:

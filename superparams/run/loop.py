@@ -17,7 +17,8 @@ from superparams.declare.experiment import Experiment
 from superparams.declare.experiment_place import name_of
 from superparams.declare.goal import goal_of
 from superparams.declare.keys import Keys
-from superparams.errors import RunError, SettingFailed, traceback_text
+from superparams.declare.layout import has_range
+from superparams.errors import RunError, SettingFailed, SpaceError, traceback_text
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
 from superparams.executor.code_snapshot import importing_from
@@ -290,6 +291,13 @@ def _finish(
 def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
     """The recorded results of an experiment, or of a space; see `Experiment.results`."""
     cls, space = (of, None) if isinstance(of, type) else (type(of), of)
+    if space is not None and has_range(space):
+        name = cls.__name__
+        raise SpaceError(
+            f"{name}() has ranges, so it has no list of settings whose results could be looked up; "
+            f"take {name}.results() for all that ran, or those of drawn settings, as in "
+            f"{name}().sample(100).results()"
+        )
     folder, code = results_folder(results), fingerprint(cls)
     root = home_of(folder, name_of(cls), code.digest).folder
     found = Results.load(root, code=code, of=of)

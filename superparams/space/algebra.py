@@ -21,7 +21,7 @@ from superparams.adapters.content import same
 from superparams.errors import SizeError, SpaceError
 from superparams.errors.units import counted
 from superparams.space.axis import Axis
-from superparams.space.groups import index_in, is_group, size_of
+from superparams.space.groups import has_groups, index_in, is_group, size_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -163,7 +163,7 @@ def dimension_of(open_field: Axis | _Space) -> Dimension:
     """The dimension of an open field: of an `Axis` or a nested space."""
     if not isinstance(open_field, Axis):
         return Nested(open_field)
-    if isinstance(open_field.points, range) or not any(map(is_group, open_field.points)):
+    if isinstance(open_field.points, range) or not has_groups(open_field.points):
         return Points(open_field)
     return Alternatives(open_field)
 

@@ -22,9 +22,10 @@ class Axis:
         zip: The name of the group of axes that advance together.
         names: The axis whose labels name the points of this one in tables; by default this one.
             It differs after fields inside the points were changed.
+        repeat: Whether the axis is a repetition, such as a seed or a fold.
     """
 
-    __slots__ = ("_table", "labels", "names", "points", "zip")
+    __slots__ = ("_table", "labels", "names", "points", "repeat", "zip")
 
     def __init__(
         self,
@@ -32,11 +33,13 @@ class Axis:
         labels: tuple[str, ...] | None = None,
         zip: str | None = None,
         names: Axis | None = None,
+        repeat: bool = False,
     ) -> None:
         self.points = points
         self.labels = labels
         self.zip = zip
         self.names = self if names is None else names
+        self.repeat = repeat
         self._table: dict[Any, int] | None = None
 
     def __len__(self) -> int:
@@ -53,7 +56,7 @@ class Axis:
             return NotImplemented
         return (
             len(self) == len(other)
-            and (self.labels, self.zip) == (other.labels, other.zip)
+            and (self.labels, self.zip, self.repeat) == (other.labels, other.zip, other.repeat)
             and (self.points is other.points or all(map(same, self.points, other.points)))
         )
 
@@ -62,7 +65,11 @@ class Axis:
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = None if self.names is self else self.names
-        return Axis, (self.points, self.labels, self.zip, names)
+        return Axis, (self.points, self.labels, self.zip, names, self.repeat)
+
+    def having(self, points: Sequence[Any]) -> Axis:
+        """The same axis with other points in the places of its own, which keep their names."""
+        return Axis(points, self.labels, self.zip, self.names, self.repeat)
 
     def find(self, point: Any) -> int | None:
         """The first index of `point`, or None."""

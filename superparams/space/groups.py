@@ -7,9 +7,19 @@ is read of a group here, since a field may have any other name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-__all__ = ["FIELDS", "OPEN_FIELDS", "group_class", "index_in", "is_group", "is_open", "size_of"]
+__all__ = [
+    "FIELDS",
+    "OPEN_FIELDS",
+    "group_class",
+    "has_groups",
+    "index_in",
+    "is_group",
+    "is_open",
+    "size_of",
+]
 
 FIELDS: Final = "__superparams_fields__"
 OPEN_FIELDS: Final = "~open"  # in the __dict__ of a space: its open fields by name
@@ -18,6 +28,11 @@ OPEN_FIELDS: Final = "~open"  # in the __dict__ of a space: its open fields by n
 def is_group(x: object) -> bool:
     """Whether `x` is a group of fields, an instance of a ``Params``."""
     return hasattr(type(x), FIELDS)
+
+
+def has_groups(values: Iterable[object]) -> bool:
+    """Whether some of many values are groups of fields; looks at each class once."""
+    return any(hasattr(cls, FIELDS) for cls in set(map(type, values)))
 
 
 def group_class(x: object) -> type[Any] | None:

@@ -6,10 +6,11 @@ what the classes of superparams define.
 
 NAMES = """
 # names of Params and Experiment
-as_dict as_row folder from_cli index inline_repr items key n_proc n_settings rank results seed
+as_dict as_row folder from_cli grid index inline_repr items key latin_hypercube n_proc n_settings
+one_at_a_time rank results sample seed sobol
 seed_globals to_json values
 # names that superparams may have one day
-checkpoint grid latin_hypercube log sample save sobol
+checkpoint log save
 # columns of outcomes
 attempt code error log_end log_start peak_memory row started status seconds traceback stale
 # what libraries ask of arrays, frames and groups

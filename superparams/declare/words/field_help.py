@@ -13,6 +13,7 @@ from typing import Any, Final
 from superparams.declare.descriptors import REQUIRED, Value, name_of
 from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
+from superparams.declare.presentation import shown_range
 from superparams.declare.words.annotations import Scope
 from superparams.declare.words.enums import name_of_option
 from superparams.declare.words.named_choices import current, group_classes, own_name, points_of
@@ -20,6 +21,7 @@ from superparams.declare.words.type_names import type_text
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, is_group
+from superparams.space.ranges import Range
 
 __all__ = ["Described", "describe"]
 
@@ -105,7 +107,10 @@ def _defaults(same: Sequence[tuple[str, Described]]) -> str:
 def _default(declared: Any) -> str:
     if isinstance(declared, Axis):
         zipped = f" (zip {declared.zip!r})" if declared.zip else ""
-        return f"{_points(declared)}{zipped}"
+        repeated = " (repeat)" if declared.repeat else ""
+        return f"{_points(declared)}{zipped}{repeated}"
+    if isinstance(declared, Range):
+        return shown_range(declared)
     if not isinstance(declared, Value):
         return "required"
     if declared.factory is not None:

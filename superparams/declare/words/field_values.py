@@ -54,7 +54,7 @@ class Chosen:
     def argument(self) -> Any:
         """The argument for the call of the class."""
         if self.axis is not None:
-            return Axis(tuple(self.points), self.axis.labels, self.axis.zip, self.axis.names)
+            return self.axis.having(tuple(self.points))
         if isinstance(self.points, range):
             return search(self.points)
         if len(self.points) == 1 and not self.is_axis:

@@ -13,6 +13,7 @@ from superparams.declare.instance_state import declaration_on
 from superparams.declare.words.annotations import Scope, is_group_class, parts
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
+from superparams.space.ranges import Range
 
 __all__ = [
     "Choice",
@@ -42,12 +43,12 @@ class Choice:
 
 
 def current(of: Any, one: Field) -> Any:
-    """The axis or value of a field, or `REQUIRED`, on a class or an instance of it."""
+    """The axis, range or value of a field, or `REQUIRED`, on a class or an instance of it."""
     held: dict[str, Any] = {} if isinstance(of, type) else of.__dict__
     if one.name not in held:
         return declaration_on(of, one)
     x = held[one.name]
-    return x if isinstance(x, Axis) else Value(x, plain=True)
+    return x if isinstance(x, Axis | Range) else Value(x, plain=True)
 
 
 def points_of(declared: Any) -> Sequence[Any]:

@@ -128,6 +128,16 @@ class Everything(Experiment):
     loaded_keyed: Dataset = value(factory=load, key="v1")
     derived: str = value(derive=lambda s: f"data/{s.text}")
     seed: int = search(range(3))
+    rate: float = search(low=1e-5, high=1e-1, log=True)
+    whole_rate: float = search(low=0, high=1)
+    stepped: float = search(low=0, high=1.0, step=0.1)
+    rate_or_none: float | None = search(low=0.0, high=1.0)
+    size: int = search(low=16, high=512, log=True)
+    even: int = search(low=0, high=10, step=2)
+    repeated: int = search(range(5), repeat=True)
+    repeated_apart: int = search(1, 2, repeat=True)
+    repeated_named: str = search({"a": "x"}, repeat=True)
+    repeated_flag: bool = search(repeat=True)
     anything: Any = search([1, "a", None])
     shared: ClassVar[int] = 3
 

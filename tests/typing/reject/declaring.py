@@ -52,4 +52,16 @@ class Wrong(Experiment):
     both: int = value(factory=int, derive=lambda s: 1)  # error
     called: int = value(factory=1)  # error
     zipped: int = search([1], zip=3)  # error
+    low_alone: float = search(low=1)  # error
+    high_alone: float = search(high=1)  # error
+    step_alone: int = search(step=1)  # error
+    range_of_floats: int = search(low=0.5, high=2.5)  # error
+    range_with_fraction: int = search(low=0, high=2, step=0.5)  # error
+    range_of_texts: float = search(low="a", high="b")  # error
+    range_as_text: str = search(low=1, high=2)  # error
+    range_with_points: int = search([1], low=1, high=2)  # error
+    range_with_zip: int = search(low=1, high=2, zip="z")  # error
+    range_with_repeat: int = search(low=1, high=2, repeat=True)  # error
+    repeated: int = search([1, 2], repeat="yes")  # error
+    repeated_texts: int = search(["a"], repeat=True)  # error
     unknown: int = search([1], name="z")  # error

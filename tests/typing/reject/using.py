@@ -51,6 +51,14 @@ rows: dict[str, Any] = space.results()  # error
 space.results().accept_stale(3)  # error
 space.results().changes()[0].missing()  # error
 space.place.rnk  # error
+space.sample("3")  # error
+space.sample()  # error
+space.sample(3, sead=1)  # error
+space.sobol(3, seed="a")  # error
+space.grid(k="a")  # error
+space.one_at_a_time()  # error
+drawn: int = space.sample(3)  # error
+space.place.sample(3).run()  # error
 Train.place.results(3)  # error
 own: str = space.place.n_settings  # error
 of_class: int = Train.place.from_cli(["required=1"])  # error

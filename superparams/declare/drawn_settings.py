@@ -1,0 +1,388 @@
+"""Settings that are drawn from a space: `sample`, `sobol`, `latin_hypercube`, `grid`.
+
+They are lazy: a setting is drawn when it is asked for. `one_at_a_time` gives settings around one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+from superparams.declare.draws import (
+    MOST_ATTEMPTS,
+    Trial,
+    drawn,
+    is_repeated,
+    refused,
+    repetitions,
+)
+from superparams.declare.field import declared_of
+from superparams.declare.instance_state import open_fields
+from superparams.declare.joined_space import ZIP
+from superparams.declare.layout import keeps
+from superparams.declare.metaclass import recorded_fields
+from superparams.declare.sequence import (
+    is_kept,
+    layout_of,
+    number_of_settings,
+    same_field,
+    setting_at,
+)
+from superparams.errors import SpaceError
+from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
+from superparams.space.groups import has_groups, is_group, is_open
+from superparams.space.random_bits import LatinHypercube, Method, Random, Sobol
+from superparams.space.ranges import Range
+
+__all__ = ["ChosenSettings", "grid", "latin_hypercube", "one_at_a_time", "sample", "sobol"]
+
+MOST_POINTS: Final = 1 << 32
+LONGEST_SEED: Final = 60  # digits
+
+
+class ChosenSettings:
+    """Settings by their index, of which no list is held.
+
+    Args:
+        size: How many there are.
+        at: The setting at an index.
+        joined: A space of the settings at some indices, in this order; None where there is none.
+        recipe: The function that has chosen them, and its arguments, for pickles.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        at: Callable[[int], Any],
+        joined: Callable[[range], Any],
+        recipe: Sequence[Any],
+    ) -> None:
+        self.size = size
+        self.joined = joined
+        self._at = at
+        self._recipe = recipe
+
+    def __call__(self, index: int) -> Any:
+        """The setting at an index."""
+        return self._at(index)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, *args = self._recipe
+        return make, tuple(args)
+
+
+def _not_joined(_: range) -> None:
+    """For settings without a space of their own."""
+
+
+def sample(space: Any, n: int, seed: int = 0) -> ChosenSettings:
+    """Points that are drawn at random, each from the whole space: random search.
+
+    Every value of a range is equally likely (every order of magnitude with ``log=True``), and so is
+    every point of an axis, and every alternative. Point i depends on the seed, on i and on the
+    dotted names of the fields alone. So ``sample(200)`` begins with ``sample(100)``, and another
+    axis leaves the values of the others as they are. What ``valid`` refuses is drawn again.
+
+    Args:
+        n: The number of points. Each is a setting, or as many as there are repetitions
+            (``repeat=True``). Settings may be equal where all axes have points; a run runs equal
+            ones once.
+        seed: Another seed gives other points.
+
+    Returns:
+        Settings, which are drawn when they are needed.
+
+    Raises:
+        SpaceError: For an n or a seed that is no such int, and when ``valid`` refuses 1,000 draws
+            of one point.
+    """
+    return _drawn(space, "sample", n, seed, lambda: Random(seed))
+
+
+def sobol(space: Any, n: int, seed: int = 0) -> ChosenSettings:
+    """Points of a Sobol sequence, which cover the space more evenly than random ones.
+
+    It is scrambled by the seed and by the dotted names of the fields. ``sobol(256)`` begins with
+    ``sobol(128)``, and an axis that is declared after the others leaves their values as they are.
+    It is most even if n is a power of two. All else is as in ``sample``; a point that ``valid``
+    refuses is replaced by a random one.
+
+    Args:
+        n: The number of points, as in ``sample``.
+        seed: Another seed gives another scramble.
+
+    Returns:
+        Settings, which are drawn when they are needed.
+
+    Raises:
+        SpaceError: As ``sample``, and for more than 256 axes.
+    """
+    return _drawn(space, "sobol", n, seed, lambda: Sobol(seed))
+
+
+def latin_hypercube(space: Any, n: int, seed: int = 0) -> ChosenSettings:
+    """Points of which each of n equal parts of each axis has exactly one.
+
+    Another n gives other points: ``latin_hypercube(200)`` does not begin with
+    ``latin_hypercube(100)``. All else is as in ``sample``; a point that ``valid`` refuses is
+    replaced by a random one.
+
+    Args:
+        n: The number of points, as in ``sample``.
+        seed: Another seed gives other points.
+
+    Returns:
+        Settings, which are drawn when they are needed.
+
+    Raises:
+        SpaceError: As ``sample``.
+    """
+    return _drawn(space, "latin_hypercube", n, seed, lambda: LatinHypercube(seed, n))
+
+
+def grid(space: Any, k: int) -> ChosenSettings:
+    """All combinations of at most k values of each range, and of all points of the other axes.
+
+    The values of a range are evenly spaced, on its logarithmic scale if it has one, from its lowest
+    to its highest number. They are rounded to integers or steps, if it has these, and equal ones
+    are taken once. One value is the middle of the range.
+
+    Args:
+        k: The most values of a range, 1 or more.
+
+    Returns:
+        Settings, in the order of a space.
+
+    Raises:
+        SpaceError: For a k that is no such int.
+    """
+    _check_number(space, "grid", "k", k)
+    listed = _listed(space, k)
+    size = number_of_settings(listed)
+
+    def joined(indices: range) -> Any:
+        return listed if indices == range(size) else None
+
+    return ChosenSettings(size, partial(setting_at, listed), joined, (grid, space, k))
+
+
+def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSettings:
+    """A setting, and each setting of the space that differs from it in one axis: ablations.
+
+    An axis of alternatives differs by each setting of another alternative, and inside of the same
+    one, one of its axes at a time. Axes of one zip group count as one. All settings go with all
+    repetitions (``repeat=True``). What ``valid`` refuses is left out.
+
+    Args:
+        base: A setting of the class of the space, which comes first.
+        points: The most values of a range, evenly spaced, as in ``grid``.
+
+    Returns:
+        Settings, each once.
+
+    Raises:
+        SpaceError: For a base that is no setting of the space, and without `points` for ranges.
+    """
+    cls: type[Any] = space.__class__
+    if type(base) is not cls or is_open(base):
+        raise SpaceError(
+            f"{cls.__name__}.one_at_a_time({shorten(base)}) takes a setting of {cls.__name__}, as "
+            f"in one_at_a_time({cls.__name__}(...)) with a value for each axis"
+        )
+    _check_base(space, base)
+    ranges = layout_of(space).ranges if is_open(space) else ()
+    listed = space
+    if points is not None:
+        _check_number(space, "one_at_a_time", "points", points)
+        listed = _listed(space, points)
+    elif ranges:
+        raise SpaceError(
+            f"{cls.__name__}.{ranges[0]} is a range, which has no list of values: say how many of "
+            f"them to take, as in one_at_a_time(base, points=5)"
+        )
+    found: dict[Any, None] = {}
+    repeats = _repeats(listed, "")
+    for change in ({}, *_changes(listed, base, "")):
+        for repeat in repeats:
+            setting = base.replace(**{**change, **repeat}) if change or repeat else base
+            if is_kept(setting):
+                found.setdefault(setting)
+    settings = list(found)
+    recipe = (one_at_a_time, space, base, points)
+    return ChosenSettings(len(settings), settings.__getitem__, _not_joined, recipe)
+
+
+def _check_base(space: Any, base: Any) -> None:
+    """Refuse a base with another value of a field that the space has fixed."""
+    opened = open_fields(space)
+    for name, field in recorded_fields(space.__class__).items():
+        if name not in opened and not same_field(space, base, name):
+            raise SpaceError(
+                f"{field.where}={shorten(getattr(base, name))} is not in this space, in which it "
+                f"is fixed to {shorten(getattr(space, name))}; give both the same value"
+            )
+
+
+def _changes(space: Any, base: Any, prefix: str) -> Iterator[dict[str, Any]]:
+    """What differs from a base in one axis, each as dotted names with values."""
+    opened = open_fields(space)
+    for names in layout_of(space).groups if is_open(space) else ():
+        first = opened[names[0]]
+        if is_group(first):
+            yield from _changes(first, declared_of(base, names[0]), f"{prefix}{names[0]}.")
+        elif not is_repeated(opened[name] for name in names):
+            yield from _other_points([opened[name] for name in names], names, prefix, base)
+
+
+def _other_points(
+    axes: Sequence[Axis], names: Sequence[str], prefix: str, base: Any
+) -> Iterator[dict[str, Any]]:
+    held = [declared_of(base, name) for name in names]
+    for points in zip(*axes, strict=True):
+        for name, point, x in zip(names, points, held, strict=True):
+            if is_open(point) and type(point) is type(x):
+                yield from _changes(point, x, f"{prefix}{name}.")
+        if not any(is_open(x) and type(x) is type(y) for x, y in zip(points, held, strict=True)):
+            yield from _combined(points, [f"{prefix}{name}" for name in names])
+
+
+def _combined(points: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The values of some fields, in which open alternatives are all of their settings."""
+    if not points:
+        yield {}
+        return
+    for x in points[0] if is_open(points[0]) else (points[0],):
+        for rest in _combined(points[1:], names[1:]):
+            yield {names[0]: x, **rest}
+
+
+def _repeats(space: Any, prefix: str) -> list[dict[str, Any]]:
+    """All repetitions of a space, each as dotted names with values."""
+    found: list[dict[str, Any]] = [{}]
+    opened = open_fields(space)
+    for names in layout_of(space).groups if is_open(space) else ():
+        first = opened[names[0]]
+        several: list[dict[str, Any]] = []
+        if is_group(first):
+            several = _repeats(first, f"{prefix}{names[0]}.")
+        elif is_repeated(opened[name] for name in names):
+            every = zip(*(opened[name] for name in names), strict=True)
+            dotted = [f"{prefix}{name}" for name in names]
+            several = [dict(zip(dotted, points, strict=True)) for points in every]
+        if several:
+            found = [{**one, **more} for one in found for more in several]
+    return found
+
+
+# -- grids ----------------------------------------------------------------------------------------
+
+
+def _listed(space: Any, k: int) -> Any:
+    """The space with at most k points of each range."""
+    changes = {
+        name: made
+        for name, x in open_fields(space).items()
+        if (made := _with_points(x, k)) is not x
+    }
+    return space.replace(**changes) if changes else space
+
+
+def _with_points(x: Any, k: int) -> Any:
+    if isinstance(x, Range):
+        return Axis(tuple(x.grid(k)))
+    if is_open(x):
+        return _listed(x, k)
+    if isinstance(x, Axis) and not isinstance(x.points, range) and has_groups(x.points):
+        return x.having(tuple(_listed(one, k) if is_open(one) else one for one in x.points))
+    return x
+
+
+# -- draws ----------------------------------------------------------------------------------------
+
+
+def _drawn(
+    space: Any, call: str, n: int, seed: Any, method: Callable[[], Method]
+) -> ChosenSettings:
+    _check_number(space, call, "n", n)
+    if isinstance(seed, bool) or not isinstance(seed, int) or len(str(abs(seed))) > LONGEST_SEED:
+        raise SpaceError(
+            f"{type(space).__name__}.{call}(seed={shorten(seed)}): a seed is an int, such as seed=0"
+        )
+    recipe = (globals()[call], space, n, seed)
+    if not is_open(space):  # it has no other setting
+        if not is_kept(space):
+            raise refused(type(space).__name__, 0)
+        return ChosenSettings(n, lambda _: space, _not_joined, recipe)
+    points = _Points(space, method())
+    return ChosenSettings(n * points.repetitions, points.setting, points.joined, recipe)
+
+
+class _Points:
+    """The points that are drawn from a space, and their settings."""
+
+    def __init__(self, space: Any, method: Method) -> None:
+        self._space = space
+        self._layout = layout_of(space)
+        self._values = drawn(space, method)
+        self._attempts: dict[int, int] = {}  # of points whose first draw `valid` has refused
+        self.repetitions = repetitions(space)
+
+    def setting(self, index: int) -> Any:
+        """The setting at an index."""
+        return self._layout.make(self._point(index))
+
+    def _point(self, index: int) -> tuple[Any, ...]:
+        """The values of the open fields of the setting at an index."""
+        number, repetition = divmod(index, self.repetitions)
+        attempt = 0 if self._layout.valid is None else self._attempt(number)
+        return self._values(Trial(number, attempt, repetition))
+
+    def _attempt(self, number: int) -> int:
+        """The first attempt to draw a point that `valid` keeps with all of its repetitions."""
+        found = self._attempts.get(number)
+        if found is None:
+            found = next(filter(partial(self._is_kept, number), range(MOST_ATTEMPTS)), None)
+            if found is None:
+                raise refused(type(self._space).__name__, number)
+            self._attempts[number] = found
+        return found
+
+    def _is_kept(self, number: int, attempt: int) -> bool:
+        layout = self._layout
+        assert layout.valid is not None
+        for repetition in range(self.repetitions):
+            point = self._values(Trial(number, attempt, repetition))
+            if not keeps(layout.valid, layout.bare(point)):
+                return False
+        return True
+
+    def joined(self, indices: range) -> Any:
+        """A space of the settings at some indices; None for less than two."""
+        if len(indices) < 2:
+            return None
+        opened = open_fields(self._space)
+        columns: dict[str, Sequence[Any]] = {}
+        by_group = zip(*map(self._point, indices), strict=True)
+        for group, values in zip(self._layout.groups, by_group, strict=True):
+            parts = [values] if len(group) == 1 else list(zip(*values, strict=True))
+            columns.update(zip(group, parts, strict=True))
+        axes = {name: _column(opened[name], columns[name]) for name in opened}
+        return self._space.replace(**axes)
+
+
+def _column(opened: Any, values: Sequence[Any]) -> Axis:
+    """The drawn values of a field as an axis, which keeps the names and the kind of its own."""
+    if not isinstance(opened, Axis):
+        return Axis(values, None, ZIP)
+    names = opened.names if opened.names.labels else None
+    return Axis(values, None, ZIP, names, opened.repeat)
+
+
+def _check_number(space: Any, call: str, name: str, x: object) -> None:
+    if isinstance(x, bool) or not isinstance(x, int) or not 1 <= x <= MOST_POINTS:
+        raise SpaceError(
+            f"{type(space).__name__}.{call}({name}={shorten(x)}): {name} must be an int from 1 to "
+            f"{MOST_POINTS:,}, as in {call}({100 if name == 'n' else 5})"
+        )

@@ -1,0 +1,247 @@
+"""Draws points of a space: one value for each axis, from the bits of its dotted name.
+
+The fields of an alternative have its name in theirs, as in ``optimizer.Adam.rate``, so that two
+alternatives never share bits. A zip group is one draw. An axis that is a repetition is not drawn:
+each drawn point goes with all repetitions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+from superparams.declare.instance_state import open_fields
+from superparams.declare.layout import Layout, keeps
+from superparams.declare.sequence import layout_of
+from superparams.errors import SpaceError
+from superparams.errors.units import counted
+from superparams.space.algebra import Dimension, dimension_of, zipped
+from superparams.space.axis import Axis
+from superparams.space.groups import has_groups, is_group, is_open
+from superparams.space.random_bits import BitSource, Method
+from superparams.space.ranges import Range
+
+__all__ = ["MOST_ATTEMPTS", "Draw", "Trial", "drawn", "is_repeated", "refused", "repetitions"]
+
+MOST_ATTEMPTS: Final = 1000  # to draw a point that `valid` keeps
+_BITS: Final = 64
+
+
+class Trial(NamedTuple):
+    """What a value is drawn for.
+
+    Attributes:
+        number: That of the point.
+        attempt: How many points with this number were refused.
+        repetition: Which repetition of the point.
+    """
+
+    number: int
+    attempt: int
+    repetition: int
+
+
+class Draw(Protocol):
+    """Draws the value of one axis, of a zip group, or of a group."""
+
+    def at(self, trial: Trial, /) -> Any:
+        """The value."""
+        ...
+
+
+def repetitions(space: Any) -> int:
+    """How many settings each drawn point of a space has: all combinations of its repetitions."""
+    size = 1
+    for dimension in _repeated(space):
+        size *= dimension.size
+    return size
+
+
+def is_repeated(axes: Iterable[Any]) -> bool:
+    """Whether an axis is a repetition: of a zip group, whether all of its axes are."""
+    return all(isinstance(axis, Axis) and axis.repeat for axis in axes)
+
+
+def _repeated(space: Any) -> Iterator[Dimension]:
+    """The axes that are repetitions, also inside of nested spaces; those of a zip group as one."""
+    layout, opened = layout_of(space), open_fields(space)
+    for group in layout.groups:
+        first = opened[group[0]]
+        if is_group(first):
+            yield from _repeated(first)
+        elif is_repeated(opened[name] for name in group):
+            yield zipped([dimension_of(opened[name]) for name in group])
+
+
+def drawn(space: Any, method: Method) -> Callable[[Trial], tuple[Any, ...]]:
+    """What draws the values of the open fields of a space, in the order of its layout.
+
+    Args:
+        space: The space.
+        method: Gives the bits of each axis.
+
+    Raises:
+        SpaceError: For an alternative with a repetition, and from the method.
+    """
+    return _Space(space, method, "", _Strides()).values
+
+
+class _Strides:
+    """Gives each repetition its place among all of them; the last one goes fastest."""
+
+    def __init__(self) -> None:
+        self.reached: list[_Repetition] = []
+
+    def add(self, dimension: Dimension) -> _Repetition:
+        for one in self.reached:
+            one.stride *= dimension.size
+        made = _Repetition(dimension)
+        self.reached.append(made)
+        return made
+
+
+class _Repetition:
+    def __init__(self, dimension: Dimension) -> None:
+        self._dimension = dimension
+        self.stride = 1
+
+    def at(self, trial: Trial) -> Any:
+        return self._dimension.at(trial.repetition // self.stride % self._dimension.size)
+
+
+class _OfRange:
+    def __init__(self, of: Range, bits: BitSource) -> None:
+        self._of = of
+        self._bits = bits
+
+    def at(self, trial: Trial) -> Any:
+        return self._of.at(self._bits.bits(trial.number, trial.attempt))
+
+
+class _OfPoints:
+    """Points, or places of a zip group, with equal weight."""
+
+    def __init__(self, dimension: Dimension, bits: BitSource) -> None:
+        self._dimension = dimension
+        self._bits = bits
+
+    def at(self, trial: Trial) -> Any:
+        bits = self._bits.bits(trial.number, trial.attempt)
+        return self._dimension.at(bits * self._dimension.size >> _BITS)
+
+
+class _OfAlternatives:
+    """Alternatives with equal weight, then the open fields of the one that was drawn."""
+
+    def __init__(self, parts: Sequence[Any], bits: BitSource) -> None:
+        self._parts = parts
+        self._bits = bits
+
+    def at(self, trial: Trial) -> Any:
+        bits = self._bits.bits(trial.number, trial.attempt)
+        part = self._parts[bits * len(self._parts) >> _BITS]
+        return part.at(trial) if isinstance(part, _Space) else part
+
+
+class _Space:
+    """The settings of a space, drawn."""
+
+    def __init__(self, space: Any, method: Method, prefix: str, strides: _Strides | None) -> None:
+        self._layout: Layout = layout_of(space)
+        self._where = prefix.removesuffix(".") or type(space).__name__
+        opened = open_fields(space)
+        self._draws = [
+            _draw(space, group, [opened[name] for name in group], method, prefix, strides)
+            for group in self._layout.groups
+        ]
+
+    def values(self, trial: Trial) -> tuple[Any, ...]:
+        return tuple([draw.at(trial) for draw in self._draws])
+
+    def at(self, trial: Trial) -> Any:
+        layout, valid = self._layout, self._layout.valid
+        if valid is None:
+            return layout.make(self.values(trial))
+        for attempt in range(MOST_ATTEMPTS):
+            # Attempts inside of attempts have numbers of their own.
+            inner = trial._replace(attempt=trial.attempt * MOST_ATTEMPTS + attempt)
+            point = self.values(inner)
+            if keeps(valid, layout.bare(point)):
+                return layout.make(point)
+        raise refused(self._where, trial.number)
+
+
+def _draw(
+    space: Any,
+    names: Sequence[str],
+    opened: Sequence[Any],
+    method: Method,
+    prefix: str,
+    strides: _Strides | None,
+) -> Draw:
+    """What draws the value of one open field, or of a zip group."""
+    first, name = opened[0], prefix + names[0]
+    if isinstance(first, Range):
+        return _OfRange(first, method(name))
+    if not isinstance(first, Axis):
+        return _Space(first, method, f"{name}.", strides)
+    if is_repeated(opened):
+        dimension = zipped([dimension_of(axis) for axis in opened])
+        if strides is None:
+            cls = type(space).__name__
+            raise SpaceError(
+                f"{cls}.{names[0]} is a repetition inside of an alternative, {prefix[:-1]}, so "
+                f"points would have different numbers of repetitions; declare it in the experiment"
+            )
+        return strides.add(dimension)
+    if first.zip is not None:
+        bits = method(f"{prefix}zip {first.zip}")
+        if len(opened) > 1:
+            return _OfPoints(zipped([dimension_of(axis) for axis in opened]), bits)
+    else:
+        bits = method(name)
+    is_listed = isinstance(first.points, range) or not has_groups(first.points)
+    if is_listed or not any(map(is_open, first.points)):
+        return _OfPoints(_Listed(first), bits)
+    labels = _names_of(first)
+    parts = [
+        _Space(point, method, f"{name}.{label}.", None) if is_open(point) else point
+        for label, point in zip(labels, first.points, strict=True)
+    ]
+    return _OfAlternatives(parts, bits)
+
+
+class _Listed(Dimension):
+    """The points of an axis, none of which is open."""
+
+    __slots__ = ("points",)
+
+    def __init__(self, axis: Axis) -> None:
+        self.points = axis.points
+        self.size = len(axis)
+
+    def at(self, index: int) -> Any:
+        return self.points[index]
+
+
+def _names_of(axis: Axis) -> list[str]:
+    """The names of alternatives: those of the points, else those of their classes."""
+    if axis.names.labels and len(axis.names.labels) == len(axis):
+        return list(axis.names.labels)
+    names = [type(point).__name__ for point in cast("Sequence[object]", axis.points)]
+    met: Counter[str] = Counter()
+    for place, name in enumerate(names):
+        met[name] += 1
+        names[place] = name if met[name] == 1 else f"{name} {met[name]}"
+    return names
+
+
+def refused(where: str, index: int) -> SpaceError:
+    """The error when `valid` has refused all attempts to draw a point."""
+    attempts = counted(MOST_ATTEMPTS, "attempt")
+    return SpaceError(
+        f"{where}.valid() refused all {attempts} to draw point {index}, so it keeps less than "
+        f"{100 / MOST_ATTEMPTS:g} % of the space; search over ranges and points that it keeps, or "
+        f"derive the field that depends on others"
+    )

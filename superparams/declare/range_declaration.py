@@ -1,0 +1,149 @@
+"""From ``search(low=, high=, log=, step=)`` to a range of numbers."""
+
+from __future__ import annotations
+
+import math
+import types
+from typing import Any
+
+from superparams.declare.descriptors import Search
+from superparams.declare.mistakes import alternatives
+from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+from superparams.space.ranges import MOST_VALUES, Range, exact
+
+__all__ = ["range_of"]
+
+
+def range_of(searched: Search, annotation: Any, where: str) -> Range:
+    """The range that ``search(low=...)`` means for a field with this annotation.
+
+    Raises:
+        FieldError: For what is no range of the numbers in the annotation; names `where`
+            (``"Class.field"``), the value and the remedy.
+    """
+    _refuse_company(searched, where)
+    kind = _kind_of(annotation, searched, where)
+    bounds = searched.bounds
+    for name in ("low", "high"):
+        if name not in bounds:
+            ends = {"low": "LOW", "high": "HIGH", **{n: shorten(x) for n, x in bounds.items()}}
+            shown = ", ".join(f"{each}={x}" for each, x in ends.items())
+            raise FieldError(
+                f"{where}: {searched!r} has no {name}; a range needs both ends: write "
+                f"search({shown})"
+            )
+    low, high = (_number(bounds[name], name, kind, where) for name in ("low", "high"))
+    step = _number(bounds["step"], "step", kind, where) if "step" in bounds else None
+    log = bounds.get("log", False)
+    if log not in (False, True):
+        raise FieldError(f"{where}: log={shorten(log)} must be True or False; write log=True")
+    if low >= high:
+        same = f"fix the field, {where.rpartition('.')[2]} = {low!r}"
+        remedy = same if low == high else f"write search(low={high!r}, high={low!r})"
+        raise FieldError(f"{where}: low={low!r} must be below high={high!r}; {remedy}")
+    if log and low <= 0:
+        least = 1 if kind is int else min(1e-5, high / 10) if high > 0 else 1e-5
+        raise FieldError(
+            f"{where}: low={low!r} has no logarithm, so log=True needs a low above 0, such as "
+            f"low={least!r}; or leave log=True out"
+        )
+    if step is not None:
+        _check_step(low, high, step, log=bool(log), where=where)
+    return _counted(Range(low, high, log=bool(log), step=step), where)
+
+
+def _refuse_company(searched: Search, where: str) -> None:
+    """Refuse a range together with what only an axis with points has."""
+    bounds = ", ".join(f"{name}={shorten(x)}" for name, x in searched.bounds.items())
+    if searched.given:
+        points = ", ".join(map(shorten, searched.given))
+        raise FieldError(
+            f"{where}: {searched!r} has points and a range; write search({points}) for the points, "
+            f"or search({bounds}) for the range"
+        )
+    if searched.zip is not None:
+        raise FieldError(
+            f"{where}: {searched!r}: a range has no points that could advance with others; leave "
+            f"zip={searched.zip!r} out, or give points, as in search([1, 2], zip={searched.zip!r})"
+        )
+    if searched.repeat:
+        raise FieldError(
+            f"{where}: {searched!r}: a repetition needs points; write search(range(5), repeat=True)"
+        )
+
+
+def _kind_of(annotation: Any, searched: Search, where: str) -> type[float]:
+    """The type of the numbers: int or float."""
+    members = [one for one in alternatives(annotation) if one not in (None, types.NoneType)]
+    if members == [int]:
+        return int
+    if members in ([float], [int, float], [float, int]):
+        return float
+    shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    raise FieldError(
+        f"{where}: {searched!r} is a range of numbers, and {shown} is neither int nor float; "
+        f"annotate it, as in {where.rpartition('.')[2]}: float = {searched!r}, or give the points, "
+        f"as in search([...])"
+    )
+
+
+def _number(x: Any, name: str, kind: type[float], where: str) -> Any:
+    """A number as a value of the field: an int or a float."""
+    number = x.item() if hasattr(x, "item") and getattr(x, "ndim", 1) == 0 else x
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise FieldError(f"{where}: {name}={shorten(x)} is no number; write {name}=1 or so")
+    if isinstance(number, float) and not math.isfinite(number):
+        raise FieldError(
+            f"{where}: {name}={number!r} is no end of a range; give a finite number, such as "
+            f"{name}={'1' if kind is int else '1.0'}"
+        )
+    if kind is float:
+        try:
+            return float(number)
+        except OverflowError:
+            raise FieldError(
+                f"{where}: {name}={shorten(x)} is too large for a float; give a smaller number"
+            ) from None
+    if number != int(number):
+        near = [math.floor(number), math.ceil(number)]
+        near = sorted({max(1, one) for one in near} if name == "step" else near)
+        raise FieldError(
+            f"{where}: {name}={number!r} is no int, as the annotation says; write "
+            f"{' or '.join(f'{name}={one}' for one in near)}, or annotate the field as float"
+        )
+    return int(number)
+
+
+def _check_step(low: Any, high: Any, step: Any, *, log: bool, where: str) -> None:
+    if log:
+        raise FieldError(
+            f"{where}: log=True and step={step!r} exclude each other: steps of equal size are no "
+            f"logarithmic scale; leave one of them out"
+        )
+    if step <= 0:
+        raise FieldError(f"{where}: step={step!r} must be above 0; write step={_opposite(step)!r}")
+    first, width = exact(low), exact(step)
+    n, rest = divmod(exact(high) - first, width)
+    if rest:
+        kind: Any = low.__class__
+        near = [kind(first + width * m) for m in (n, n + 1) if m]
+        shown = " and ".join(repr(one) for one in near)
+        nearest = f"the nearest are {shown}" if len(near) > 1 else f"the nearest is {shown}"
+        raise FieldError(
+            f"{where}: steps of {step!r} from low={low!r} do not meet high={high!r}; {nearest}: "
+            f"write high={near[0]!r}{f' or high={near[1]!r}' if len(near) > 1 else ''}"
+        )
+
+
+def _opposite(step: Any) -> Any:
+    return -step if step else type(step)(1)
+
+
+def _counted(made: Range, where: str) -> Range:
+    if made.size is not None and made.size > MOST_VALUES:
+        raise FieldError(
+            f"{where}: {shorten(made)} has more than {MOST_VALUES:,} values; take a shorter range"
+            f"{'' if made.step is None else ', or a larger step'}"
+        )
+    return made

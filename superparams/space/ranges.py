@@ -1,0 +1,198 @@
+"""The range of a field: an axis without a list of points.
+
+Random bits choose a value of a range. Uniform bits, as an integer below 2**64, give uniform values,
+on a linear or a logarithmic scale. All arithmetic here gives the same values on every machine,
+since a value is part of the key of a setting: logarithms are computed in decimal arithmetic, powers
+by a series, and the values of steps as fractions of integers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+from superparams.errors import SpaceError
+from superparams.space.algebra import Product
+
+__all__ = ["MOST_VALUES", "Range", "Uncounted", "exact"]
+
+BITS: Final = 64  # that choose a value
+MOST_VALUES: Final = 1 << 63  # integers, or steps, of one range
+_HIGHEST: Final = float((1 << 53) - 1)  # the upper 53 bits, all of them 1
+_DIGITS: Final = Context(prec=40)
+_POWERS: Final = tuple(math.log(2) ** n / math.factorial(n) for n in range(14, -1, -1))
+
+
+def exact(x: float) -> Fraction:
+    """A number as it is written: 0.1 is one tenth."""
+    return Fraction(Decimal(repr(x)))
+
+
+class Range:
+    """All numbers from `low` to `high`, both included.
+
+    Args:
+        low: The lowest value, an int for a range of integers, else a float.
+        high: The highest value, of the same type.
+        log: Whether all orders of magnitude are equally likely, instead of all values.
+        step: The distance of neighbouring values; None for all floats, or all integers.
+    """
+
+    __slots__ = (
+        "_denominator",
+        "_ends",
+        "_first",
+        "_stride",
+        "high",
+        "is_int",
+        "log",
+        "low",
+        "size",
+        "step",
+    )
+
+    def __init__(
+        self, low: float, high: float, *, log: bool = False, step: float | None = None
+    ) -> None:
+        self.low = low
+        self.high = high
+        self.log = log
+        self.step = step
+        self.is_int = isinstance(low, int)
+        first, stride = exact(low), exact(1 if step is None else step)
+        self._denominator = math.lcm(first.denominator, stride.denominator)
+        self._first = int(first * self._denominator)
+        self._stride = int(stride * self._denominator)
+        self.size: int | None = None  # the number of values; None for all floats
+        if self.is_int or step is not None:
+            self.size = int((exact(high) - first) / stride) + 1
+        self._ends = self._logarithms() if log else (low, high)
+
+    def at(self, bits: int) -> Any:
+        """The value that random bits choose, ``0 <= bits < 2**64``."""
+        if not self.log and self.size is not None:
+            return self._value(bits * self.size >> BITS)
+        part = (bits >> 11) / _HIGHEST
+        low, high = self._ends
+        x = low * (1.0 - part) + high * part
+        if self.log:
+            x = _power_of_two(x) if part < 1.0 else math.inf  # which is cut to the highest value
+            if self.is_int and part < 1.0:
+                x = math.floor(x + 0.5)
+        return min(max(x, self.low), self.high)
+
+    def __contains__(self, x: object) -> bool:
+        """Whether a number is one of the values."""
+        if isinstance(x, bool) or not isinstance(x, int | float):
+            return False
+        if not self.low <= x <= self.high or (self.is_int and x != int(x)):
+            return False
+        if self.size is None or (self.is_int and self.step is None):
+            return True
+        return (exact(x) * self._denominator - self._first) % self._stride == 0
+
+    def grid(self, most: int) -> list[Any]:
+        """At most so many values from `low` to `high`, evenly spaced on the scale of the range.
+
+        One value is the middle. A range of integers, or with a step, has only its own values, each
+        once.
+        """
+        parts = [Fraction(n, most - 1) for n in range(most)] if most > 1 else [Fraction(1, 2)]
+        return list(dict.fromkeys(map(self._between, parts)))
+
+    def _between(self, part: Fraction) -> Any:
+        """The value at a part of the way from `low` to `high`."""
+        if part in (0, 1):
+            return self.high if part else self.low
+        if self.size is not None and not self.log:
+            return self._value(round(part * (self.size - 1)))
+        if not self.log:
+            return float(exact(self.low) + part * (exact(self.high) - exact(self.low)))
+        low, high = (_DIGITS.ln(Decimal(repr(x))) for x in (self.low, self.high))
+        share = _DIGITS.divide(Decimal(part.numerator), Decimal(part.denominator))
+        power = _DIGITS.exp(low + (high - low) * share)
+        x = float(Context(prec=30).plus(power))  # 0.001, and not the float before it
+        return round(x) if self.is_int else x
+
+    def _value(self, place: int) -> Any:
+        numerator = self._first + place * self._stride
+        return numerator if self.is_int else numerator / self._denominator
+
+    def _logarithms(self) -> tuple[float, float]:
+        """The logarithms of the ends, to base 2.
+
+        Integers have half a unit more at each end, so that rounding makes no end less likely.
+        """
+        half = Decimal("0.5") if self.is_int else Decimal(0)
+        two = _DIGITS.ln(Decimal(2))
+        low, high = Decimal(repr(self.low)) - half, Decimal(repr(self.high)) + half
+        return (
+            float(_DIGITS.divide(_DIGITS.ln(low), two)),
+            float(_DIGITS.divide(_DIGITS.ln(high), two)),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Range):
+            return NotImplemented
+        return repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _range, (self.low, self.high, self.log, self.step)
+
+    def __repr__(self) -> str:
+        log = ", log=True" if self.log else ""
+        step = "" if self.step is None else f", step={self.step!r}"
+        return f"low={self.low!r}, high={self.high!r}{log}{step}"
+
+
+def _range(low: float, high: float, log: bool, step: float | None) -> Range:
+    return Range(low, high, log=log, step=step)
+
+
+def _power_of_two(x: float) -> float:
+    """``2.0 ** x``, the same on every machine: `math.pow` may differ in the last digit."""
+    whole = math.floor(x + 0.5)
+    rest, power = x - whole, 0.0
+    for factor in _POWERS:
+        power = power * rest + factor
+    return math.ldexp(power, whole)
+
+
+class Uncounted(Product):
+    """Stands for the product of a space with ranges, which cannot be listed.
+
+    Args:
+        why: The error when somebody asks for its size or for one of its combinations.
+    """
+
+    __slots__ = ("_why",)
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Raises SpaceError, as all other attributes and methods do."""
+        raise SpaceError(self._why)
+
+    @property
+    def dimensions(self) -> Any:  # type: ignore[override]
+        """Raises SpaceError."""
+        raise SpaceError(self._why)
+
+    def at(self, index: int) -> tuple[Any, ...]:
+        """Raises SpaceError."""
+        raise SpaceError(self._why)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        raise SpaceError(self._why)
+
+    def find(self, point: Any) -> tuple[int | None, int | None]:
+        """Raises SpaceError."""
+        raise SpaceError(self._why)
