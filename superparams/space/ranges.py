@@ -10,25 +10,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from decimal import Context, Decimal
-from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from superparams.errors import SpaceError
 from superparams.space.algebra import Product
+
+# Only ranges need these: `import superparams` does not load them.
+if TYPE_CHECKING:
+    from decimal import Decimal
+    from fractions import Fraction
 
 __all__ = ["MOST_VALUES", "Range", "Uncounted", "exact"]
 
 BITS: Final = 64  # that choose a value
 MOST_VALUES: Final = 1 << 63  # integers, or steps, of one range
 _HIGHEST: Final = float((1 << 53) - 1)  # the upper 53 bits, all of them 1
-_DIGITS: Final = Context(prec=40)
+_DIGITS: Final = 40  # of logarithms
 _POWERS: Final = tuple(math.log(2) ** n / math.factorial(n) for n in range(14, -1, -1))
 
 
 def exact(x: float) -> Fraction:
     """A number as it is written: 0.1 is one tenth."""
-    return Fraction(Decimal(repr(x)))
+    from fractions import Fraction
+
+    return Fraction(_decimal(x))
+
+
+def _decimal(x: float) -> Decimal:
+    from decimal import Decimal
+
+    return Decimal(repr(x))
 
 
 class Range:
@@ -100,6 +111,8 @@ class Range:
         One value is the middle. A range of integers, or with a step, has only its own values, each
         once.
         """
+        from fractions import Fraction
+
         parts = [Fraction(n, most - 1) for n in range(most)] if most > 1 else [Fraction(1, 2)]
         return list(dict.fromkeys(map(self._between, parts)))
 
@@ -111,10 +124,13 @@ class Range:
             return self._value(round(part * (self.size - 1)))
         if not self.log:
             return float(exact(self.low) + part * (exact(self.high) - exact(self.low)))
-        low, high = (_DIGITS.ln(Decimal(repr(x))) for x in (self.low, self.high))
-        share = _DIGITS.divide(Decimal(part.numerator), Decimal(part.denominator))
-        power = _DIGITS.exp(low + (high - low) * share)
-        x = float(Context(prec=30).plus(power))  # 0.001, and not the float before it
+        from decimal import Context, Decimal
+
+        digits = Context(prec=_DIGITS)
+        low, high = (digits.ln(_decimal(x)) for x in (self.low, self.high))
+        share = digits.divide(Decimal(part.numerator), Decimal(part.denominator))
+        power = digits.exp(digits.add(low, digits.multiply(digits.subtract(high, low), share)))
+        x = float(Context(prec=_DIGITS - 10).plus(power))  # 0.001, and not the float before it
         return round(x) if self.is_int else x
 
     def _value(self, place: int) -> Any:
@@ -126,13 +142,13 @@ class Range:
 
         Integers have half a unit more at each end, so that rounding makes no end less likely.
         """
-        half = Decimal("0.5") if self.is_int else Decimal(0)
-        two = _DIGITS.ln(Decimal(2))
-        low, high = Decimal(repr(self.low)) - half, Decimal(repr(self.high)) + half
-        return (
-            float(_DIGITS.divide(_DIGITS.ln(low), two)),
-            float(_DIGITS.divide(_DIGITS.ln(high), two)),
-        )
+        from decimal import Context
+
+        digits = Context(prec=_DIGITS)
+        half, two = _decimal(0.5 if self.is_int else 0), digits.ln(_decimal(2))
+        low = digits.ln(digits.subtract(_decimal(self.low), half))
+        high = digits.ln(digits.add(_decimal(self.high), half))
+        return float(digits.divide(low, two)), float(digits.divide(high, two))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Range):
