@@ -194,10 +194,14 @@ class Experiment(Params):
             SettingFailed: With ``on_error="raise"``.
         """
         options = {name: x for name, x in locals().items() if name not in ("self", "old")}
-        from superparams.run.loop import run_all
         from superparams.run.options import RunOptions, in_new_words
+        from superparams.run.workers_ahead import start_ahead
 
-        return run_all(self, RunOptions(**in_new_words(options, old)))
+        checked = RunOptions(**in_new_words(options, old))
+        start_ahead(checked, type(self))
+        from superparams.run.loop import run_all
+
+        return run_all(self, checked)
 
 
 class Settings(Slice[E]):

@@ -69,15 +69,34 @@ def _modules_named_by(cls: type[Any]) -> Iterator[str]:
         if module is None or library_of(base) in ("superparams", "builtins"):
             continue
         if _is_pickled_by_value(base):
-            names = list(dict.fromkeys(name for code in _codes(base) for name in code.co_names))
+            used = _names_in([base])
+            names = used
         else:
-            names = list(vars(module))
+            used, names = _names_in(_defined_in(module)), list(vars(module))
         for name in names:
             value = vars(module).get(name)
             if isinstance(value, ModuleType):
-                yield value.__name__
+                yield from _with_submodules(value.__name__, used)
             elif isinstance(value, type | FunctionType):
                 yield str(value.__module__)
+
+
+def _names_in(definitions: Iterable[object]) -> list[str]:
+    codes = (code for definition in definitions for code in _codes(definition))
+    return list(dict.fromkeys(name for code in codes for name in code.co_names))
+
+
+def _defined_in(module: ModuleType) -> list[object]:
+    definitions = [x for x in vars(module).values() if isinstance(x, type | FunctionType)]
+    return [x for x in definitions if x.__module__ == module.__name__]
+
+
+def _with_submodules(name: str, used: Iterable[str]) -> Iterator[str]:
+    """A module and the loaded ones in it that code names, as in ``scipy.stats.norm``."""
+    yield name
+    for inner in used:
+        if f"{name}.{inner}" in sys.modules:
+            yield from _with_submodules(f"{name}.{inner}", used)
 
 
 def _is_pickled_by_value(cls: type[Any]) -> bool:

@@ -81,6 +81,9 @@ _texts: dict[str, LoadedText] = {}  # by the resolved path of the file
 # The resolved path of each `__file__` at the import, since a link may change later. It is empty for
 # modules that are not the user's.
 _paths: dict[str, str] = {}
+# Modules that are not the user's, by the names in `sys.modules`: most of all, so looking at each of
+# them again would take a millisecond, and several in a fork, which copies what is looked at.
+_others: dict[str, ModuleType] = {}
 _n_checked: list[int] = [0]  # the number of loaded modules when all of them were last checked
 
 
@@ -88,19 +91,21 @@ def keep_texts(name: str | None = None) -> None:
     """Keep the text of modules that were loaded or reloaded since the last call.
 
     Args:
-        name: A module in which a class was just declared. Other modules are then checked only if
-            more modules are loaded than before.
+        name: A module in which a class was just declared. Of the other modules, only those that
+            were loaded since are then checked.
     """
     if name is not None and name.partition(".")[0] == "superparams":
         return
-    if name is not None and len(sys.modules) == _n_checked[0]:
-        module = sys.modules.get(name)
-        if module is not None:
-            _keep_text(module)
-        return
-    _n_checked[0] = len(sys.modules)
-    for module in list(sys.modules.values()):
-        _keep_text(module)
+    n_new = len(sys.modules) - _n_checked[0]
+    if name is None or n_new < 0:
+        modules = list(sys.modules.items())
+    else:  # the newest come last
+        modules = list(itertools.islice(reversed(sys.modules.items()), n_new))[::-1]
+        modules += [(name, sys.modules[name])] if name in sys.modules else []
+    _n_checked[0] += n_new
+    for imported_as, module in modules:
+        if _others.get(imported_as) is not module:
+            _keep_text(module, imported_as)
 
 
 def start_keeping_texts() -> None:
@@ -191,7 +196,8 @@ def unload_other_texts(texts: Mapping[str, bytes]) -> None:
 
     A process that was used for an earlier run then imports them again, from the present texts.
     """
-    keep_texts()
+    if _texts or len(sys.modules) != _n_checked[0]:
+        keep_texts()
     loaded = [(path, _loaded_text(path)) for path in texts]
     own = {path: text for path, text in loaded if text is not None and not _is_main(text.module)}
     if all(text.text == texts[path] for path, text in own.items()):
@@ -205,7 +211,7 @@ def _is_main(module: ModuleType | None) -> bool:
     return module is None or module.__name__ in ("__main__", "__mp_main__")
 
 
-def _keep_text(module: ModuleType) -> None:
+def _keep_text(module: ModuleType, imported_as: str) -> None:
     # Not by an attribute of the module, since that would load a lazily loaded module.
     try:
         names: dict[str, Any] = object.__getattribute__(module, "__dict__")
@@ -218,6 +224,7 @@ def _keep_text(module: ModuleType) -> None:
     if path is None:
         path = _paths[file] = _own_path(file)
     if not path:
+        _others[imported_as] = module
         return
     old, spec = _texts.get(path), names.get("__spec__")
     if old is not None and old.spec is not spec:  # reloaded: a link may lead elsewhere now

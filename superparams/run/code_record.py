@@ -8,7 +8,7 @@ from typing import Final
 
 from superparams.errors.user_lines import warn_user
 from superparams.identity.code.main_script import in_notebook
-from superparams.identity.code.text_fingerprint import code_of_text, declarations_of_text
+from superparams.identity.code.text_fingerprint import digests_of_loaded_text
 from superparams.identity.module_names import module_file
 from superparams.run.job import Job
 from superparams.store.provenance.record import gather_later, save_source
@@ -21,6 +21,7 @@ __all__ = ["HURRIED", "PATIENCE", "CodeRecord"]
 # Seconds that the end of a run waits for git and the system to answer, and a run that ends early.
 PATIENCE: Final = 30.0
 HURRIED: Final = 0.3
+_LATEST: Final = 0.1  # seconds that the record waits for the start of workers
 
 
 class CodeRecord:
@@ -35,14 +36,20 @@ class CodeRecord:
         self._answers = gather_later(job.project, job.root.parent)
         self._error: Exception | None = None
 
-    def start(self, run: RunFolder) -> None:
-        """Start to write into the folder of the run."""
-        self._run = run
+    def start(self, run: RunFolder, begun: threading.Event) -> None:
+        """Start to write into the folder of the run.
+
+        Args:
+            run: The folder.
+            begun: Set once workers start: until then, this process has more urgent things to do.
+        """
+        self._run, self._begun = run, begun
         self._thread = threading.Thread(target=self._write, name="superparams-record", daemon=True)
         self._thread.start()
 
     def _write(self) -> None:
         job = self._job
+        self._begun.wait(_LATEST)
         try:
             if job.plan.n_todo <= MOST_KEYS:
                 save_keys(self._run, job.todo_keys())
@@ -67,6 +74,7 @@ class CodeRecord:
         Args:
             patience: Seconds to wait at most.
         """
+        self._begun.set()
         self._thread.join(patience)
         error = TimeoutError("it takes too long") if self._thread.is_alive() else self._error
         if error is not None:
@@ -82,8 +90,5 @@ def _from_text(job: Job) -> dict[str, str | None] | None:
     file = module_file(cls.__module__)
     if file is None or in_notebook():
         return None
-    code = code_of_text(file, cls.__qualname__, as_loaded=True).code
-    return {
-        "code": None if code is None else code.digest,
-        "declarations": declarations_of_text(file, cls.__qualname__, as_loaded=True),
-    }
+    digests = digests_of_loaded_text(file, cls.__qualname__)
+    return {"code": digests.code, "declarations": digests.declarations}

@@ -155,13 +155,62 @@ def _say_plan(planned: Plan) -> None:
         say(f"{counted(planned.size, 'setting')}: {text}")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Started:
+    """A run whose workers are getting ready.
+
+    Attributes:
+        batches: Its outcomes; settings begin when the first is asked for.
+        interrupts: What signals ask for.
+        context: Ends the workers, and the handling of signals.
+    """
+
+    batches: Iterator[bytes]
+    interrupts: Interrupts
+    context: contextlib.ExitStack
+
+
 def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFolder, Progress]:
     assert job.carrier is not None
-    record = CodeRecord(job)
-    run = RunFolder.create(job.root, job.manifest(job.carrier.name))
-    record.start(run)
-    with Heartbeat(run):
-        return _execute_in(run, record, job, control, fork_guard)
+    manifest = job.manifest(job.carrier.name)
+    run = RunFolder.reserve(job.root)
+    with contextlib.ExitStack() as context:
+        started = _start(job, run, control, context)
+        record = CodeRecord(job)  # meanwhile, workers get ready
+        run.begin(manifest)
+        record.start(run, control.begun)
+        with Heartbeat(run):
+            return _execute_in(run, record, job, control, fork_guard, started)
+
+
+def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitStack) -> _Started:
+    """Have workers get ready; what fails there is raised when outcomes are asked for."""
+    carrier, options = job.carrier, dataclasses.replace(job.options.of_engine, folder=run.path)
+    assert carrier is not None
+    if job.options.debug:
+        job.program.on_failure = post_mortem
+    interrupts = context.enter_context(Interrupts(control))
+    # For what is imported here while it goes on.
+    context.enter_context(importing_from(job.program.snapshot))
+    start = getattr(carrier, "start", carrier.execute)
+    batches: Iterator[bytes]
+    try:
+        batches = start(job.program, job.plan.todo, options, control)
+    except BaseException as error:
+        batches = _raising(error)
+    context.callback(_close, batches)
+    return _Started(batches, interrupts, context)
+
+
+def _raising(error: BaseException) -> Iterator[bytes]:
+    raise error
+    yield b""
+
+
+def _close(batches: Iterator[bytes]) -> None:
+    close = getattr(batches, "close", None)  # a generator has one
+    if close is not None:
+        close()
 
 
 def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
@@ -176,13 +225,16 @@ def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
 
 
 def _execute_in(
-    run: RunFolder, record: CodeRecord, job: Job, control: Control, fork_guard: ForkGuard
+    run: RunFolder,
+    record: CodeRecord,
+    job: Job,
+    control: Control,
+    fork_guard: ForkGuard,
+    started: _Started,
 ) -> tuple[RunFolder, Progress]:
-    asked, carrier, goal = job.options, job.carrier, goal_of(type(job.space))
+    asked, carrier, interrupts = job.options, job.carrier, started.interrupts
+    goal = goal_of(type(job.space))
     assert carrier is not None
-    options = dataclasses.replace(asked.of_engine, folder=run.path)
-    if asked.debug:
-        job.program.on_failure = post_mortem
     _tell_others(job, run, control)
     if asked.progress:
         _say_plan(job.plan)
@@ -196,27 +248,20 @@ def _execute_in(
             asked.progress and not asked.debug, in_process=carrier.name == "serial"
         ),
         goal=goal,
-        options=options,
+        options=asked.of_engine,
         control=control,
     )
     state: State = "interrupted"
     is_hurried = True
     try:
-        with (
-            Ledger(run.ledger) as ledger,
-            Interrupts(control) as interrupts,
-            shown,
-            importing_from(job.program.snapshot),  # for what is imported here while it goes on
-        ):
-            batches = carrier.execute(job.program, job.plan.todo, options, control)
-            with interrupts.expected():
-                for batch in _recorded(batches, ledger, fork_guard):
-                    met = counts(batch)
-                    shown.add(met, seconds(batch) if asked.progress else None)
-                    if goal is not None and asked.progress:
-                        shown.add_values(values_of(batch, goal.column))
-                    job.returned.add(batch, met.get("done", 0))
-                    _heed_failures(batch, shown, asked, control)
+        with Ledger(run.ledger) as ledger, started.context, shown, interrupts.expected():
+            for batch in _recorded(started.batches, ledger, fork_guard):
+                met = counts(batch)
+                shown.add(met, seconds(batch) if asked.progress else None)
+                if goal is not None and asked.progress:
+                    shown.add_values(values_of(batch, goal.column))
+                job.returned.add(batch, met.get("done", 0))
+                _heed_failures(batch, shown, asked, control)
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
@@ -238,9 +283,7 @@ def _recorded(
             yield from ledger.append(data)
     finally:
         fork_guard.check("a setting")
-        close = getattr(batches, "close", None)
-        if close is not None:
-            close()
+        _close(batches)
 
 
 def _heed_failures(

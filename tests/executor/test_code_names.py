@@ -33,15 +33,38 @@ print(One().run_all(2, progress=False).to_arrow()["unused"].to_pylist())
 """
 
 
+def test_a_module_in_a_package_comes_along(tmp_path: Path) -> None:
+    """Also where a function beside the class uses it; others of the package do not."""
+    text = """
+import pyarrow.compute, xml.dom.minidom
+import pyarrow.csv, numpy.linalg, numpy.random.mtrand
+from superparams import Experiment, search
+
+def used():
+    return pyarrow.compute.sum([1]), xml.dom.minidom, numpy.random.mtrand
+
+class One(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        return {"y": used()[0].as_py()}
+"""
+    script(tmp_path, text, "one.py")
+    driver = "from superparams.executor.program import Program\nfrom one import One\n"
+    found = output(tmp_path, f"{driver}print(*Program(One(), 1, 'One').libraries())")
+    assert found.split() == ["pyarrow", "pyarrow.compute", *("numpy", "numpy.random")] + [
+        "numpy.random.mtrand"
+    ]
+
+
 def test_a_script_brings_what_its_methods_name(tmp_path: Path) -> None:
     told = output(tmp_path, EXPERIMENT + DRIVER).splitlines()
-    assert told == ["cloudpickle rich numpy", "[False, False]"]
+    assert told == ["cloudpickle rich rich.table numpy", "[False, False]"]
 
 
 def test_an_imported_experiment_brings_what_its_module_imports(tmp_path: Path) -> None:
     script(tmp_path, EXPERIMENT, "one.py")
     told = output(tmp_path, "from one import One\n" + DRIVER).splitlines()
-    assert told == ["numpy rich rich.markdown", "[True, True]"]
+    assert told == ["numpy rich rich.table rich.markdown", "[True, True]"]
 
 
 def test_values_bring_the_library_of_their_class(tmp_path: Path) -> None:

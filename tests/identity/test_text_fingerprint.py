@@ -476,3 +476,50 @@ def test_what_is_no_class_and_no_text(tmp_path: Path) -> None:
     assert code_of_text(file, "E").code is None
     assert code_of_text(tmp_path / "not_there.py", "E").code is None
     assert declarations_of_text(tmp_path / "not_there.py", "E") is None
+
+
+LOADED = """
+import importlib, json, os
+from pathlib import Path
+from superparams.identity.code.text_fingerprint import digests_of_loaded_text as digests
+import e, helpers
+file = Path("e.py").resolve()
+
+def edit(path, old, new):
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new))
+
+found = [digests(file, "E")]
+os.mkdir("other")
+os.rmdir("other")
+found.append(digests(file, "E"))  # the same object: nothing is read again
+edit("helpers.py", "+ 1", "+ 2")
+found.append(digests(file, "E"))  # what was loaded counts
+importlib.reload(helpers)
+importlib.reload(e)
+found.append(digests(file, "E"))
+edit("e.py", "[1, 2]", "[1, 3]")
+importlib.reload(e)
+found.append(digests(file, "E"))
+same = [one is found[0] for one in found[1:]]
+print(json.dumps([same, [[one.code, one.declarations] for one in found]]))
+"""
+
+
+def test_digests_of_loaded_text_are_made_once(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "helpers.py").write_text("def helper(x):\n    return x + 1\n")
+    (tmp_path / "e.py").write_text(
+        "from superparams import Experiment, search\nfrom helpers import helper\n"
+        "class E(Experiment):\n    a: int = search([1, 2])\n"
+        "    def run(self):\n        return {'y': helper(self.a)}\n"
+    )
+    same, found = json.loads(output(tmp_path, LOADED))
+    first, again, edited, reloaded, declared = found
+    assert same[0]
+    assert first == again == edited
+    assert reloaded[0] != first[0]
+    assert reloaded[1] == first[1]
+    assert declared[0] == reloaded[0]
+    assert declared[1] != first[1]

@@ -114,13 +114,12 @@ def command(
         raise click.UsageError("Missing NAME: `experiment list` lists all experiments.", ctx)
     options = run_options(_how(flags))  # wrong ones are told before anything is imported
     from superparams.cli import json_document
-    from superparams.cli.runner import made
     from superparams.cli.streams import stdout_for_people
 
     options = replace(options, results=session.results(results))
     told: list[Told] = []
     with stdout_for_people(is_json):
-        spaces = made(session.experiments(target), overrides)
+        spaces = _spaces(session.experiments(target), overrides, None if is_plan else options)
         if spaces is None:
             ctx.exit(2)
         each = _plans(spaces, options) if is_plan else _runs(session, spaces, options)
@@ -131,6 +130,21 @@ def command(
     if is_json:
         json_document.write([one.document for one in told])
     ctx.exit(max(one.code for one in told))
+
+
+def _spaces(
+    classes: Sequence[type[Experiment]],
+    overrides: Sequence[str],
+    options: RunOptions | None,
+) -> list[Experiment] | None:
+    """The spaces; see `made`. Meanwhile, workers may start for the options of a run."""
+    from superparams.run.workers_ahead import start_ahead
+
+    if options is not None:
+        start_ahead(options, classes[0])
+    from superparams.cli.runner import made
+
+    return made(classes, overrides)
 
 
 def _help(ctx: click.Context, session: Session, target: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,8 @@ class Options:
 
 
 class Control:
-    """How a run is ended early. Any thread and any signal handler may call it: it takes no lock.
+    """How a run is ended early. Any thread and any signal handler may call it: it takes no lock,
+    but for `begun`, which belongs to the engine.
 
     Attributes:
         interrupted: Whether somebody pressed Ctrl-C, which may be too late to end anything.
@@ -90,11 +92,14 @@ class Control:
             None where there is no payload.
         waiting: How many settings wait for another attempt, for people to see.
         notes: What workers could not do, in sentences for the user, each once.
+        begun: Set once the engine has started what runs settings. Until then this process is what
+            they wait for, so other work of a run can wait for this.
         decide_step: Called with the index of a setting and a step of it, in the thread that hands
             out settings; gives whether the setting goes on. None: each goes on.
     """
 
     __slots__ = (
+        "begun",
         "decide_step",
         "draining",
         "interrupted",
@@ -111,6 +116,7 @@ class Control:
         self.interrupted = False
         self.payload: dict[str, int] | None = None
         self.waiting = 0
+        self.begun = threading.Event()
         self.notes: dict[str, None] = {}
         self.decide_step: Callable[[int, Mapping[str, Any]], bool] | None = None
 

@@ -68,7 +68,17 @@ class Reader:
     def __init__(self) -> None:
         self.is_gone = False
         self._n_put = self._n_got = 0  # bytes, each written by one thread
+        self._has_come = threading.Event()
         self._items: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
+
+    def wait(self) -> None:
+        """Wait until it reads, or is gone: before that, no setting may begin."""
+        self._has_come.wait()
+
+    def leave(self) -> None:
+        """It reads no more."""
+        self.is_gone = True
+        self._has_come.set()
 
     @property
     def has_room(self) -> bool:
@@ -86,6 +96,7 @@ class Reader:
 
     def read(self) -> Iterator[bytes]:
         """What is put, until the end; raises what the loop has raised."""
+        self._has_come.set()
         while (item := self._items.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
@@ -109,7 +120,7 @@ class LoopThread:
         return self.reader.read()
 
     def __exit__(self, *_: object) -> None:
-        self.reader.is_gone = True
+        self.reader.leave()
         self._thread.join()
 
     def _main(self) -> None:
@@ -148,6 +159,9 @@ def drive(
         if is_hurried() or control.draining or not feed.most_places(1):
             return
         carrier.begin()
+        control.begun.set()
+        if in_thread:
+            reader.wait()
         yield from _look(carrier, scheduler, feed, control)
         yield from handle(carrier, scheduler, control, m.TimePassed())
         while not (is_hurried() or scheduler.is_over):

@@ -52,12 +52,13 @@ from typing import Any
 from superparams.identity.code.code_without_file import CodeWithoutFile
 from superparams.identity.code.compiled_functions import closure_forms
 from superparams.identity.code.file_edits import Edits, find_edits, take_new_texts
+from superparams.identity.code.file_stamps import Stamps, stamps
 from superparams.identity.code.project import Project
 from superparams.identity.code.reach import Reach
 from superparams.identity.code.roots import project_root
 from superparams.identity.code.setting_reach import Alternative, alternatives_of
 from superparams.identity.module_names import is_fileless, module_file, module_name
-from superparams.identity.source_texts import file_stamp, keep_texts, loaded_files, loaded_text
+from superparams.identity.source_texts import keep_texts, loaded_files
 
 __all__ = ["Code", "code_of_reach", "fingerprint"]
 
@@ -128,9 +129,8 @@ def digest_of_parts(parts: Mapping[str, str]) -> str:
     return _hex(*items)
 
 
-# The fingerprint of a class, with a stamp for each file and folder that it depends on.
-_Stamps = dict[Path, int]
-_Cache = dict[tuple[object, tuple[type[Any], ...]], tuple[_Stamps, Code]]
+# The fingerprint of a class, with the stamps of the files and folders that it depends on.
+_Cache = dict[tuple[object, tuple[type[Any], ...]], tuple[Stamps, Code]]
 _cache: weakref.WeakKeyDictionary[type[Any], _Cache] = weakref.WeakKeyDictionary()
 _loaded: weakref.WeakKeyDictionary[type[Any], list[Path]] = weakref.WeakKeyDictionary()
 
@@ -155,7 +155,7 @@ def fingerprint(
     keep_texts()
     key = (root, classes[1:])
     entry = _cache.setdefault(cls, {}).get(key)
-    if entry is not None and _stamps(entry[0]) == entry[0]:
+    if entry is not None and stamps(entry[0]) == entry[0]:
         return entry[1]
     root = Path(root)
     reach, without_file = _reached(classes, root)
@@ -168,7 +168,7 @@ def fingerprint(
     if not (without_file.is_used or edits.notes):
         # A folder counts too: a new file in it can change the meaning of an import.
         folders = (path.parent for path in reach.files)
-        _cache[cls][key] = (_stamps([*reach.files, reach.project.root, *folders]), code)
+        _cache[cls][key] = (stamps([*reach.files, reach.project.root, *folders]), code)
     return code
 
 
@@ -201,14 +201,6 @@ def _roots(classes: Iterable[type[Any]], reach: Reach) -> Iterator[tuple[Path, s
         file = module_file(cls.__module__)
         if cls.__module__ != "builtins" and file is not None and reach.project.owns(file):
             yield file, cls.__qualname__
-
-
-def _stamps(paths: Iterable[Path]) -> _Stamps:
-    stamps: _Stamps = {}
-    for path in paths:
-        loaded = loaded_text(path)
-        stamps[path] = hash((file_stamp(str(path)), loaded.number if loaded else 0))
-    return stamps
 
 
 def _forms_of_classes(classes: Iterable[type[Any]], project: Project) -> dict[str, list[bytes]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from superparams.identity.code.class_parts import declared_names
+from superparams.identity.code.file_stamps import Stamps, stamps
 from superparams.identity.code.fingerprint import Code, code_of_reach
 from superparams.identity.code.module_source import Binding, Source
 from superparams.identity.code.project import Project
@@ -28,7 +29,13 @@ from superparams.identity.code.reach import Reach
 from superparams.identity.code.roots import experiments_folder, project_root
 from superparams.identity.code.syntax import FUNCTIONS, chain_of, normal, uses
 
-__all__ = ["TextCode", "code_of_text", "declarations_of_text"]
+__all__ = [
+    "LoadedDigests",
+    "TextCode",
+    "code_of_text",
+    "declarations_of_text",
+    "digests_of_loaded_text",
+]
 
 # Decorators after which a method is a plain function, or holds one without a closure.
 _PLAIN_DECORATORS: Final = {
@@ -55,41 +62,78 @@ class TextCode:
     why: str = ""
     is_decided_by_files: bool = True
 
+    @property
+    def digest(self) -> str | None:
+        """The digest of the code."""
+        return None if self.code is None else self.code.digest
 
-def code_of_text(
-    file: Path, qualname: str, *, root: Path | None = None, as_loaded: bool = False
-) -> TextCode:
+
+def code_of_text(file: Path, qualname: str, *, root: Path | None = None) -> TextCode:
     """The code of a class; see the head of the module.
 
     Args:
         file: The file of the class.
         qualname: The class.
         root: The folder of the project; by default the `project_root` of the file.
-        as_loaded: Whether the text of a module that this process has loaded counts, where the file
-            was edited since.
     """
-    project = _project(file, root, as_loaded)
+    project = _project(file, root, as_on_disk=True)
     return _reached(Reach(project), file.resolve(), qualname, has_closures=True)
 
 
-def declarations_of_text(file: Path, qualname: str, *, as_loaded: bool = False) -> str | None:
+def declarations_of_text(file: Path, qualname: str) -> str | None:
     """A digest of what a class declares, as its text tells it; None where it does not.
 
     It covers the declarations of the class, of its bases and of the groups that they name, `valid`,
     and all of the user's code that they use. The same digest means the same space, unless a value
     in it was computed from something else than text.
     """
-    reach = _Declarations(_project(file, None, as_loaded))
-    found = _reached(reach, file.resolve(), qualname, has_closures=False)
-    return None if found.code is None else found.code.digest
+    reach = _Declarations(_project(file, None, as_on_disk=True))
+    return _reached(reach, file.resolve(), qualname, has_closures=False).digest
 
 
-def _project(file: Path, root: Path | None, as_loaded: bool) -> Project:
+@dataclass(frozen=True)
+class LoadedDigests:
+    """What the text of a class tells, as this process loaded it.
+
+    Attributes:
+        code: The digest of `code_of_text`.
+        declarations: As `declarations_of_text`.
+    """
+
+    code: str | None
+    declarations: str | None
+
+
+# By the file and the name of the class, with stamps of what the digests depend on.
+_known: Final[dict[tuple[Path, str], tuple[Stamps, LoadedDigests]]] = {}
+
+
+def digests_of_loaded_text(file: Path, qualname: str) -> LoadedDigests:
+    """The digests of a class of a module that this process has loaded.
+
+    Where the file was edited since, the text that was loaded counts.
+    """
+    entry = _known.get((file, qualname))
+    if entry is not None and stamps(entry[0]) == entry[0]:
+        return entry[1]
+    project, path = _project(file, None, as_on_disk=False), file.resolve()
+    whole, declared = Reach(project), _Declarations(project)
+    found = LoadedDigests(
+        _reached(whole, path, qualname, has_closures=True).digest,
+        _reached(declared, path, qualname, has_closures=False).digest,
+    )
+    files = [path, *whole.files, *declared.files]
+    folders = (one.parent for one in files)
+    _known[file, qualname] = stamps([*files, project.root, *folders]), found
+    return found
+
+
+def _project(file: Path, root: Path | None, *, as_on_disk: bool) -> Project:
     project = (root or project_root(file.resolve())).resolve()
     experiments = experiments_folder(file)
     # Where the command lets an experiment find its modules.
     more = [] if experiments is None else [project, experiments.parent, experiments]
-    return Project(project, as_on_disk=not as_loaded, more=more)
+    return Project(project, as_on_disk=as_on_disk, more=more)
 
 
 class _Declarations(Reach):

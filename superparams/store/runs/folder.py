@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -109,6 +109,7 @@ class RunFolder:
         self.ledger = path / "ledger"
         self.logs = path / "logs"
         self.source = path / "source"
+        self._unsynced: list[Path] = []  # folders above it that are not on disk for sure
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -119,20 +120,30 @@ class RunFolder:
         return self.path.name
 
     @classmethod
-    def create(cls, root: Path, manifest: Mapping[str, Any] | None = None) -> RunFolder:
-        """A new folder in `root/runs`, whose manifest says that this process runs it."""
+    def reserve(cls, root: Path) -> RunFolder:
+        """A new folder in `root/runs`, which is that of a run as soon as it has a manifest."""
         runs = root / "runs"
-        process = {"state": "running", "process": this_process(), "start": utc_now()}
-        try:
+        with _as_store_error(runs):
             unsynced = make_folder(runs)
             folder = cls(_new_folder(runs))
+            folder._unsynced = [runs, *unsynced]
             for inner in (folder.ledger, folder.logs, folder.source):
                 inner.mkdir()
-            folder.update(**process, **(manifest or {}))
-            for parent in (runs, *unsynced):
+        return folder
+
+    def begin(self, manifest: Mapping[str, Any] | None = None) -> None:
+        """Write the manifest of a new folder, which says that this process runs it."""
+        process = {"state": "running", "process": this_process(), "start": utc_now()}
+        with _as_store_error(self.path.parent):
+            self.update(**process, **(manifest or {}))
+            for parent in self._unsynced:
                 sync_folder(parent)
-        except OSError as error:
-            raise StoreError(f"cannot make a run folder in {runs}: {error}") from error
+
+    @classmethod
+    def create(cls, root: Path, manifest: Mapping[str, Any] | None = None) -> RunFolder:
+        """A new folder in `root/runs` with its manifest."""
+        folder = cls.reserve(root)
+        folder.begin(manifest)
         return folder
 
     def manifest(self) -> dict[str, Any]:
@@ -168,6 +179,14 @@ class RunFolder:
     def code(self) -> str | None:
         """The fingerprint of its code."""
         return json_text(self.manifest().get("code"))
+
+
+@contextlib.contextmanager
+def _as_store_error(runs: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot make a run folder in {runs}: {error}") from error
 
 
 def _new_folder(runs: Path) -> Path:

@@ -7,6 +7,7 @@ import this class.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast, get_args
@@ -83,17 +84,50 @@ class Processes:
     def check(self, options: Options) -> None:
         """Worker processes support all options; see `Engine.check`."""
 
+    def start_ahead(self, options: Options) -> None:
+        """Start the interpreter that the workers of a run come from, before the run is known."""
+        from superparams.executor.engines.processes.interpreter import warm_interpreter
+        from superparams.executor.engines.processes.process_start import search_path
+        from superparams.executor.engines.processes.resources import threads
+
+        if self._has_interpreter:
+            environ = threads(options.num_proc, self.threads, os.environ)
+            warm_interpreter(environ, search_path())
+
     def execute(
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
+        return self._new_pool(program, todo, options, control).outcomes()
+
+    def start(
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """As `execute`, but a clean process gets ready for the program at once.
+
+        Settings begin when the iterator is asked for an outcome. It is a generator: close it.
+        """
+        if not self._has_interpreter:
+            return self.execute(program, todo, options, control)
+        outcomes = self._new_pool(program, todo, options, control).outcomes(is_ahead=True)
+        next(outcomes, None)
+        return outcomes
+
+    @property
+    def _has_interpreter(self) -> bool:
+        """Whether an interpreter that stays warm makes the template."""
+        return self.gpus is None and self.start_method in (None, "forkserver")
+
+    def _new_pool(
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
+    ) -> Pool:
         from superparams.executor.engines.feed import Feed
         from superparams.executor.engines.processes.pool import Pool
 
         gpus = cast("tuple[str | int, ...] | int | None", self.gpus)
         pool = Pool(program, Feed.of(todo), options, control, self.start_method, self.threads, gpus)
         object.__setattr__(self, "_pool", pool)
-        return pool.outcomes()
+        return pool
 
     def activity(self) -> list[Activity]:
         """What each worker runs, out of the memory that it shares."""

@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from superparams.executor.engines.processes import process_start, process_tree, protocol
-from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.interpreter_main import ForkRequest
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.identity.source_texts import is_of_project, project_modules
@@ -197,23 +196,22 @@ class _Interpreters:
 _INTERPRETERS: Final = _Interpreters()
 
 
-def warm_interpreter(boot: Boot) -> WarmInterpreter | None:
+def warm_interpreter(environ: Mapping[str, str], path: Sequence[str]) -> WarmInterpreter | None:
     """The interpreter that forks the template of a run; it starts if there is none.
 
     Args:
-        boot: What the template will hear.
+        environ: Variables that the template gets in addition.
+        path: The folders that the driver imports from.
 
     Returns:
-        None where a template is to be an interpreter of its own: where it does not load the program
-        (start method "spawn", or devices that are divided), and on systems that lack what this
-        takes.
+        None on systems that lack what this takes.
     """
-    if boot.method != "forkserver" or boot.devices is not None or not _is_supported():
+    if not _is_supported():
         return None
-    command = process_start.command("interpreter_main", boot.path)
-    path = _installed(boot.path)
+    command = process_start.command("interpreter_main", path)
+    installed = _installed(path)
     try:
-        state = inherited(boot.environ), command[:-1], path
+        state = inherited(environ), command[:-1], installed
     except OSError:  # no /proc
         return None
     with _INTERPRETERS.lock:
@@ -221,7 +219,7 @@ def warm_interpreter(boot: Boot) -> WarmInterpreter | None:
         current = _INTERPRETERS.current
         if current is None or not current.can_fork(state):
             _retire()
-            current = _INTERPRETERS.current = WarmInterpreter(command, boot.environ, path, state)
+            current = _INTERPRETERS.current = WarmInterpreter(command, environ, installed, state)
         return current
 
 

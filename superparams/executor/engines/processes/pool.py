@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from superparams.errors import EngineError
 from superparams.executor import payload
@@ -14,6 +14,7 @@ from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread, limits_of
 from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import (
+    process_start,
     resources,
     template_handle,
     transport,
@@ -67,8 +68,13 @@ class Pool:
         """What each worker runs."""
         return self._carrier.activity() if self._carrier else []
 
-    def outcomes(self) -> Iterator[bytes]:
-        """Encoded outcomes as they arrive; workers start with the first one."""
+    def outcomes(self, *, is_ahead: bool = False) -> Iterator[bytes]:
+        """Encoded outcomes as they arrive; workers start with the first one.
+
+        Args:
+            is_ahead: Whether to give an empty one as soon as the program is on its way to the
+                template. Settings begin with the next one.
+        """
         program, control = self._program, self._control
         threads = other_threads() if self._method == "fork" else []
         if threads:
@@ -80,7 +86,8 @@ class Pool:
         if not n_places:
             return
         boot = self._boot()
-        interpreter = warm_interpreter(boot)
+        is_forked = boot.method == "forkserver" and boot.devices is None
+        interpreter = warm_interpreter(boot.environ, boot.path) if is_forked else None
         self._carrier = ProcessCarrier(program, self._feed, boot, control, interpreter)
         scheduler = Scheduler(limits_of(n_places, self._options, control), self._feed.first)
         if self._method != "forkserver" or self._gpus is not None:
@@ -89,16 +96,21 @@ class Pool:
         with ExitStack() as packed, loop as outcomes:
             try:
                 # Meanwhile the template loads its modules.
-                self._carrier.handles.put(self._packed(packed, threads))
+                made = self._packed(packed, threads)
+                self._carrier.handles.put(made and made.handle)
+                if made is not None and self._options.folder is not None:
+                    worker_output.note(self._options.folder, made.report)
+                if is_ahead:
+                    yield b""
                 yield from map(transport.opened, outcomes)  # not in the thread of workers
             except BaseException:
-                loop.reader.is_gone = True
+                loop.reader.leave()
                 raise
             finally:
                 self._carrier.handles.put(None)
 
-    def _packed(self, stack: ExitStack, threads: list[str]) -> Any:
-        """The handle of the payload, which exists until the stack ends; None for forks."""
+    def _packed(self, stack: ExitStack, threads: list[str]) -> payload.Payload | None:
+        """The payload, which exists until the stack ends; None for forks."""
         if self._method == "fork":
             return None
         try:
@@ -107,13 +119,11 @@ class Pool:
             if threads:
                 raise EngineError(f"{_no_fork(threads)}. But {error}") from error
             raise
-        if self._options.folder is not None:
-            worker_output.note(self._options.folder, made.report)
         self._control.payload = made.sizes
-        return made.handle
+        return made
 
     def _boot(self) -> Boot:
-        devices, path = None, cast("list[object]", sys.path)
+        devices = None
         num_proc = self._options.num_proc
         if self._gpus is not None:
             devices = resources.devices(num_proc, self._gpus, os.environ)
@@ -124,7 +134,7 @@ class Pool:
             environ=resources.threads(num_proc, self._threads, os.environ),
             devices=devices,
             libraries=self._libraries() if self._method == "forkserver" else (),
-            path=[one for one in path if isinstance(one, str)],  # imports skip the others, too
+            path=process_start.search_path(),
             argv=list(getattr(sys, "argv", [""])),
         )
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Final, NoReturn
+from collections.abc import Sequence
+from typing import Final, NoReturn, cast
 
-__all__ = ["VARIABLE", "become", "command", "environ", "is_frozen"]
+__all__ = ["VARIABLE", "become", "command", "environ", "is_frozen", "search_path"]
 
 # Set for a process that is started: what it is to become, and the numbers that its `main` takes.
 VARIABLE: Final = "SUPERPARAMS_PROCESS"
@@ -28,7 +29,13 @@ def is_frozen() -> bool:
     return bool(getattr(sys, "frozen", False)) or "__compiled__" in vars(main or sys)
 
 
-def command(role: str, path: list[str], *numbers: int) -> list[str]:
+def search_path() -> list[str]:
+    """The folders that this process imports from; imports skip other entries, too."""
+    path = cast("list[object]", sys.path)
+    return [one for one in path if isinstance(one, str)]
+
+
+def command(role: str, path: Sequence[str], *numbers: int) -> list[str]:
     """The command of a fresh process that becomes a ``"template"`` or a ``"worker_main"``.
 
     It takes `environ` of the same role and numbers, those that `main` of that module takes.
@@ -36,7 +43,7 @@ def command(role: str, path: list[str], *numbers: int) -> list[str]:
     if is_frozen():
         return [sys.executable]
     code = _CODE.format(role=role)
-    return [sys.executable, *_flags(), "-c", code, repr(path), *map(str, numbers)]
+    return [sys.executable, *_flags(), "-c", code, repr(list(path)), *map(str, numbers)]
 
 
 def environ(role: str, *numbers: int) -> dict[str, str]:

@@ -1,0 +1,52 @@
+"""Starts what the workers of a first run come from, while the modules of a run load.
+
+In a process that has not run anything yet, loading these modules takes longer than all the rest of
+a short run, and starting an interpreter for the workers takes about half as long. Both go on at the
+same time.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from superparams.executor.engines.registry import find
+from superparams.store.runs.folder import experiment_folder
+
+if TYPE_CHECKING:
+    from superparams.declare.experiment import Experiment
+    from superparams.run.options import RunOptions
+
+__all__ = ["start_ahead"]
+
+_LOOP: Final = "superparams.run.loop"
+
+
+def start_ahead(options: RunOptions, cls: type[Experiment]) -> None:
+    """Have the engine start what its workers come from, where it can and a run is likely.
+
+    Nothing starts if the modules of a run are loaded already, or if the experiment has a folder of
+    results: perhaps all of its settings are done.
+
+    Args:
+        options: The options of the run.
+        cls: The class of the experiment.
+    """
+    from superparams.declare.experiment import name_of
+
+    if _LOOP in sys.modules:
+        return
+    options = options.for_class(cls)
+    with suppress(OSError, ValueError):  # if this is an error of the run, the run raises it
+        if options.carrier is None or _has_folder(Path(options.results), name_of(cls)):
+            return
+        engine: Any = find(options.carrier)
+        start = getattr(engine, "start_ahead", None)
+        if start is not None:
+            start(options.of_engine)
+
+
+def _has_folder(results: Path, name: str) -> bool:
+    return experiment_folder(results.expanduser(), name).exists()

@@ -1,0 +1,111 @@
+"""What workers come from starts while the modules of a first run load, and no worker too early."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+import pytest
+
+from superparams.executor.engines.contract import Control, Options
+from superparams.executor.engines.processes import Processes
+from tests.contracts.programs import FunctionProgram, rows
+from tests.runs import output, script, wait_for
+
+pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.timeout(120)]
+
+EXPERIMENT = """
+from superparams import Experiment, search
+class One(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        return {"y": self.a}
+"""
+# Counts the interpreters at the moment at which the modules of a run load.
+DRIVER = """
+import json, sys
+import psutil
+from superparams.executor import Processes
+from one import One
+
+class Looks:
+    found = None
+    def find_spec(self, name, path=None, target=None):
+        if name == "superparams.run.loop":
+            children = psutil.Process().children()
+            Looks.found = sum("interpreter_main" in " ".join(x.cmdline()) for x in children)
+
+sys.meta_path.insert(0, Looks())
+"""
+
+
+def found(folder: Path, call: str) -> Any:
+    script(folder, EXPERIMENT, "one.py")
+    text = f"{DRIVER}\ntable = {call}\nprint(json.dumps([Looks.found, len(table)]))"
+    return json.loads(output(folder, text).splitlines()[-1])
+
+
+def test_the_interpreter_starts_while_modules_load(tmp_path: Path) -> None:
+    """It does where worker processes will run something, and only there."""
+    run = "One().run_all({}, progress=False)"
+    assert found(tmp_path, run.format("1, results='a'")) == [0, 2]
+    assert found(tmp_path, run.format("2, results='b', engine=Processes('spawn')")) == [0, 2]
+    assert found(tmp_path, run.format("2, results='c'")) == [1, 2]
+    assert found(tmp_path, run.format("2, results='c'")) == [0, 2], "all is done"
+
+
+def test_settings_begin_when_outcomes_are_asked_for() -> None:
+    """Until then the folder of the run may not be complete."""
+
+    def pid(index: int, place: object) -> dict[str, int]:
+        return {"pid": os.getpid()}
+
+    program: Any = FunctionProgram(cast("Any", pid), 4, 2)
+    engine, control = Processes(), Control()
+    outcomes = engine.start(program, [range(4)], Options(num_proc=2), control)
+    assert control.begun.wait(60)
+    template = wait_for(_templates)
+    assert engine.activity() == []
+    assert not template[0].children()
+    found = {row["result.pid"] for row in rows(outcomes)}
+    assert found.isdisjoint({os.getpid(), template[0].pid})
+
+
+def test_a_start_that_is_closed_ends_everything() -> None:
+    program: Any = FunctionProgram(cast("Any", lambda index, place: {}), 4, 2)
+    outcomes: Any = Processes().start(program, [range(4)], Options(num_proc=2), Control())
+    assert wait_for(_templates)
+    outcomes.close()
+    assert not [one for one in threading.enumerate() if one.name == "superparams-dispatch"]
+
+
+def _templates() -> list[psutil.Process]:
+    """The children of the interpreters that wait."""
+    children = psutil.Process().children()
+    interpreters = [one for one in children if "interpreter_main" in " ".join(one.cmdline())]
+    return [inner for one in interpreters for inner in one.children()]
+
+
+def test_what_cannot_be_sent_is_told_and_leaves_a_record(tmp_path: Path) -> None:
+    """The payload is packed before the folder of the run is complete."""
+    text = """
+import json, threading
+from pathlib import Path
+from superparams import Experiment, search, value
+class Locked(Experiment):
+    a: int = search([1, 2])
+    lock: object = value(threading.Lock(), key="lock")
+    def run(self): return {}
+try:
+    Locked().run_all(2, progress=False)
+except Exception as error:
+    told = type(error).__name__
+runs = Path("results").glob("*/runs/*/run.json")
+states = [json.loads(path.read_text())["state"] for path in runs]
+print(json.dumps([told, states]))
+"""
+    assert json.loads(output(tmp_path, text)) == ["PayloadError", ["interrupted"]]
