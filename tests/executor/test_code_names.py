@@ -51,9 +51,8 @@ class One(Experiment):
     script(tmp_path, text, "one.py")
     driver = "from superparams.executor.program import Program\nfrom one import One\n"
     found = output(tmp_path, f"{driver}print(*Program(One(), 1, 'One').libraries())")
-    assert found.split() == ["pyarrow", "pyarrow.compute", *("numpy", "numpy.random")] + [
-        "numpy.random.mtrand"
-    ]
+    arrow, numpy = ["pyarrow", "pyarrow.compute"], ["numpy", "numpy.random"]
+    assert found.split() == [*arrow, *numpy, "numpy.random.mtrand"]
 
 
 def test_a_script_brings_what_its_methods_name(tmp_path: Path) -> None:
