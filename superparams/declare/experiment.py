@@ -195,13 +195,9 @@ class Experiment(Params):
         """
         options = {name: x for name, x in locals().items() if name not in ("self", "old")}
         from superparams.run.options import RunOptions, in_new_words
-        from superparams.run.workers_ahead import start_ahead
+        from superparams.run.workers_ahead import run_all
 
-        checked = RunOptions(**in_new_words(options, old))
-        start_ahead(checked, type(self))
-        from superparams.run.loop import run_all
-
-        return run_all(self, checked)
+        return run_all(self, RunOptions(**in_new_words(options, old)))
 
 
 class Settings(Slice[E]):

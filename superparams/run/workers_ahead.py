@@ -12,16 +12,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from superparams.declare.experiment_place import name_of
 from superparams.executor.engines.registry import find
 from superparams.store.runs.folder import experiment_folder
 
 if TYPE_CHECKING:
     from superparams.declare.experiment import Experiment
     from superparams.run.options import RunOptions
+    from superparams.store.results import Results
 
-__all__ = ["start_ahead"]
+__all__ = ["run_all", "start_ahead"]
 
 _LOOP: Final = "superparams.run.loop"
+
+
+def run_all(space: Experiment, options: RunOptions) -> Results:
+    """Run the settings of a space that are not done yet; see `Experiment.run_all`."""
+    start_ahead(options, type(space))
+    from superparams.run.loop import run_all
+
+    return run_all(space, options)
 
 
 def start_ahead(options: RunOptions, cls: type[Experiment]) -> None:
@@ -34,8 +44,6 @@ def start_ahead(options: RunOptions, cls: type[Experiment]) -> None:
         options: The options of the run.
         cls: The class of the experiment.
     """
-    from superparams.declare.experiment import name_of
-
     if _LOOP in sys.modules:
         return
     options = options.for_class(cls)
