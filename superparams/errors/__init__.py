@@ -30,6 +30,7 @@ __all__ = [
     "SizeError",
     "SpaceError",
     "StoreError",
+    "StrategyError",
     "SuperparamsError",
     "add_field_note",
     "headline",
@@ -85,6 +86,10 @@ class StoreError(SuperparamsError):
 
 class RunError(SuperparamsError):
     """A run cannot start or continue."""
+
+
+class StrategyError(SuperparamsError, ValueError):
+    """A wrong option of a stopper, or steps that it cannot read."""
 
 
 class SettingFailed(SuperparamsError):

@@ -1,0 +1,83 @@
+"""A scheduler that asks at every step whether the setting goes on, and may let it wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
+
+
+class StepJudge(Protocol):
+    """Decides whether settings go on; each method gives the decisions that can be made now.
+
+    A decision is the index of a setting that waits, and whether it goes on.
+    """
+
+    def step(self, index: int, row: Mapping[str, Any]) -> Sequence[tuple[int, bool]]:
+        """A setting has made a step, and waits."""
+        ...
+
+    def ended(self, index: int) -> Sequence[tuple[int, bool]]:
+        """A setting has an outcome."""
+        ...
+
+    def lost(self, index: int) -> Sequence[tuple[int, bool]]:
+        """An attempt at a setting has failed; another one may follow."""
+        ...
+
+
+class JudgingScheduler(Scheduler):
+    """Hands out settings one by one, in the order of the space, and has a judge decide at steps.
+
+    Args:
+        limits: What it keeps to.
+        work: Ranges of indices to run; see `Scheduler`.
+        judge: Decides.
+    """
+
+    def __init__(self, limits: Limits, work: Sequence[range], judge: StepJudge) -> None:
+        of_steps = Limits(limits.n_places, limits.retries, one_by_one=True, decides_steps=True)
+        super().__init__(of_steps, work)
+        self._judge = judge
+
+    def handle(self, event: m.Event, now: float) -> list[m.Instruction]:
+        """What is to be done about an event, and about the decisions that follow from it."""
+        left = self._leaving(event)
+        instructions = super().handle(event, now)
+        lost = {one.index for one in instructions if isinstance(one, m.RecordLoss)}
+        for index, goes_on in self._decisions(event, left, lost):
+            decided = m.StepDecided(self._rank_of(index), index, goes_on)
+            instructions += super().handle(decided, now)
+        return instructions
+
+    def _leaving(self, event: m.Event) -> Chunk:
+        """The settings that an event may end, in its place."""
+        if isinstance(event, m.SettingsEnded):
+            place = self._places[event.rank]
+            return place.chunk.split(event.count)[0].split(place.n_ended)[1]
+        if isinstance(event, m.PlaceGone):
+            begun = self.unfinished(event.rank)
+            return Chunk(()) if event.is_blameless or event.begun == 0 else begun
+        return Chunk(())
+
+    def _decisions(self, event: m.Event, left: Chunk, lost: set[int]) -> Iterable[tuple[int, bool]]:
+        if isinstance(event, m.StepMade):
+            yield from self._judge.step(event.index, event.row)
+        elif isinstance(event, m.AllPlacesGone):
+            for chunk in event.suspects:
+                lost.update(chunk)
+        again = event.again if isinstance(event, m.SettingsEnded) else ()
+        for index in left:
+            if index in again or isinstance(event, m.PlaceGone):
+                lost.add(index)
+            else:
+                yield from self._judge.ended(index)
+        for index in sorted(lost):
+            yield from self._judge.lost(index)
+
+    def _rank_of(self, index: int) -> int:
+        """The place in which a setting waits; -1 if it has gone meanwhile."""
+        return next((rank for rank, one in self._places.items() if one.held == index), -1)

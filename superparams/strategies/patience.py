@@ -1,0 +1,48 @@
+"""Patience: a setting stops when it has not become better for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from superparams.strategies.stopper import GoalStopper, Reached, Row
+
+__all__ = ["Patience"]
+
+
+@dataclass(frozen=True, repr=False)
+class Patience(GoalStopper):
+    """Stops a setting that has not become better for some steps.
+
+    Attributes:
+        patience: After so many steps without a better value, the setting stops.
+        min_delta: A value is better if it is so much better than the best one before.
+        warmup: The resource up to which nothing is stopped.
+    """
+
+    patience: int = 10
+    min_delta: float = 0.0
+    warmup: float = 0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        self._at_least("patience", 1)
+        self._at_least("min_delta", 0, is_whole=False)
+        self._at_least("warmup", 0, is_whole=False)
+
+    def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
+        """How many steps ago the best value was."""
+        if self.amount(steps) <= self.warmup:
+            return None
+        best, waited = None, 0
+        for row in steps:
+            score, waited = self.score(row), waited + 1
+            if score is not None and (best is None or score > best + self.min_delta):
+                best, waited = score, 0
+        return Reached(None, waited)
+
+    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+        """Whether that is short enough ago."""
+        return int(reached.score) < self.patience

@@ -1,0 +1,217 @@
+"""What a stopper is, and what those of this room share: the goal and the resource they read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, overload, runtime_checkable
+
+from superparams.declare.goal import Goal, maximize, minimize
+from superparams.errors import StrategyError
+from superparams.errors.short_repr import shorten
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["GoalStopper", "Reached", "Row", "Scores", "Stopper", "or_worst"]
+
+Row = Mapping[str, Any]
+
+
+class Reached(NamedTuple):
+    """Where a setting is when its stopper is asked.
+
+    Attributes:
+        rung: A number that grows with the steps of a setting. The setting waits here until all
+            earlier settings have reached this rung or have ended. None: it waits for no others.
+        score: What others are compared with; of any type that the stopper understands.
+        own: What the setting itself is judged by, if that is not its score.
+    """
+
+    rung: int | None
+    score: Any = None
+    own: Any = None
+
+
+class Scores(Sequence[Any]):
+    """The scores of some settings in the order of the space.
+
+    Args:
+        scores: The scores; None for a setting that failed.
+        ordered: The same as numbers in ascending order, if it is known.
+    """
+
+    __slots__ = ("_ordered", "_scores")
+
+    def __init__(self, scores: Sequence[Any], ordered: list[float] | None = None) -> None:
+        self._scores = scores
+        self._ordered = ordered
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Any]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        return self._scores[place]
+
+    @property
+    def ordered(self) -> list[float]:
+        """The scores in ascending order, as numbers; what failed comes first, as minus infinity."""
+        if self._ordered is None:
+            self._ordered = sorted(map(or_worst, self._scores))
+        return self._ordered
+
+    @classmethod
+    def of(cls, scores: Sequence[Any]) -> Scores:
+        """These scores."""
+        return scores if isinstance(scores, Scores) else cls(scores)
+
+
+def or_worst(score: float | None) -> float:
+    """A score, or minus infinity for none."""
+    return -math.inf if score is None else score
+
+
+@runtime_checkable
+class Stopper(Protocol):
+    """Decides at the steps of settings whether they go on.
+
+    Settings are compared in the order of the space: a setting with those before it, never with
+    those that happened to be quicker. So the decisions are the same for any number of workers. An
+    instance is used for one run at a time and must not keep what it has seen. Its `repr` says which
+    stopper it is: rows that it stopped count as finished for a stopper of the same `repr`.
+    """
+
+    def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
+        """Whether something is to be decided after the last of some steps.
+
+        Args:
+            index: The place of the setting in its space.
+            steps: The steps of its attempt so far, at least one.
+
+        Returns:
+            Where the setting is; None if it goes on without a decision.
+        """
+        ...
+
+    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+        """Whether a setting goes on.
+
+        Args:
+            reached: Where it is.
+            others: The scores at the same rung of the settings before it that came so far, in the
+                order of the space. None stands for a setting that failed before this rung.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class GoalStopper:
+    """A stopper that reads one column of the steps.
+
+    Attributes:
+        maximize: The column, if it is to be large.
+        minimize: The column, if it is to be small. Without both, it is the goal of the experiment.
+        resource: The column that tells how far a setting is, such as ``"epoch"``. None counts the
+            steps, from 1.
+    """
+
+    maximize: str | None = None
+    minimize: str | None = None
+    resource: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the columns.
+
+        Raises:
+            StrategyError: For two goals, and for what is no name of a column.
+        """
+        if self.maximize is not None and self.minimize is not None:
+            raise self._refused("minimize", "give maximize= or minimize=, not both")
+        for name in ("maximize", "minimize", "resource"):
+            x: object = getattr(self, name)
+            if x is not None and not (isinstance(x, str) and x.strip()):
+                raise self._refused(name, "give the name of a column of the steps")
+
+    def for_goal(self, goal: Goal | None, of: str) -> Self:
+        """The same stopper, which reads the goal of an experiment if it names no column itself.
+
+        Args:
+            goal: The goal; None if the experiment has none.
+            of: The name of the experiment, for messages.
+
+        Raises:
+            StrategyError: When neither has a goal.
+        """
+        if self.maximize is not None or self.minimize is not None:
+            return self
+        if goal is None:
+            name = type(self).__name__
+            raise StrategyError(
+                f"{name}() does not say what is to be large or small, and {of} has no goal: give "
+                f'{name}(maximize="accuracy"), or write goal = maximize("accuracy") into {of}'
+            )
+        if goal.mode == "max":
+            return replace(self, maximize=goal.column)
+        return replace(self, minimize=goal.column)
+
+    def __repr__(self) -> str:
+        shown = {each.name: getattr(self, each.name) for each in fields(self)}
+        given = [f"{each.name}={shown[each.name]!r}" for each in fields(self)]
+        defaults = [f"{each.name}={each.default!r}" for each in fields(self)]
+        said = [one for one, default in zip(given, defaults, strict=True) if one != default]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    def score(self, row: Row) -> float | None:
+        """The value of the goal in a step, turned so that a large one is good; None without one.
+
+        Values that are no finite number do not count: training that diverged has none.
+        """
+        goal = maximize(self.maximize) if self.maximize else minimize(self.minimize or "")
+        x = number_in(row, goal.column)
+        if x is None or math.isnan(x):
+            return None
+        return x if goal.mode == "max" else -x
+
+    def amount(self, steps: Sequence[Row], back: int = 0) -> float:
+        """How far a setting is after its last step, or so many steps before.
+
+        Raises:
+            StrategyError: When a step has no such number.
+        """
+        if self.resource is None:
+            return len(steps) - back
+        x = number_in(steps[-1 - back], self.resource)
+        if x is None or math.isnan(x):
+            has = ", ".join(map(repr, steps[-1 - back])) or "no columns"
+            raise self._refused("resource", f"a step has no such number; it has {has}")
+        return x
+
+    def _refused(self, name: str, remedy: str) -> StrategyError:
+        x = shorten(getattr(self, name))
+        return StrategyError(f"{type(self).__name__}.{name}={x}: {remedy}")
+
+    def _at_least(self, name: str, least: float, *, is_whole: bool = True) -> None:
+        """Refuse an option that is no number, or too small."""
+        x: object = getattr(self, name)
+        kinds = (int,) if is_whole else (int, float)
+        if not isinstance(x, kinds) or isinstance(x, bool) or not x >= least:
+            what = "a whole number" if is_whole else "a number"
+            raise self._refused(name, f"give {what}, {least:g} or more")
+
+
+def number_in(row: Row, column: str) -> float | None:
+    """A number in a row, by the dotted name of its column; None where there is none."""
+    x: Any = row.get(column)
+    if x is None and "." in column:
+        x = row
+        for name in column.split("."):
+            x = cast("Row", x).get(name) if isinstance(x, Mapping) else None
+    try:
+        return None if x is None or isinstance(x, (str, bytes)) else float(x)
+    except (TypeError, ValueError, OverflowError):
+        return None
