@@ -1,9 +1,10 @@
-"""What settings print with one worker is shown as ever, and is in the log of the run as well."""
+"""What settings print in this process is shown as ever, and is in the log of the run as well."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import io
 import logging
 import multiprocessing
@@ -11,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +296,121 @@ def test_the_line_of_progress_is_not_in_it(tmp_path: Path) -> None:
     with Terminal(tmp_path, str(script(tmp_path, PROGRESS))) as terminal:
         terminal.expect(r"\['begin 1\\npartial end 1\\n', 'begin 2\\npartial end 2\\n'\]")
         assert terminal.end() == 0
+
+
+# ---- settings side by side
+
+
+class Beside(Experiment):
+    """Each setting prints before and after all others have printed."""
+
+    a: int = search([1, 2, 3])
+    both: Any = value(None, key="both")
+
+    def run(self) -> dict[str, int]:
+        print(f"begin {self.a}")
+        self.both.wait()
+        print(f"err {self.a}", file=sys.stderr)
+        self.both.wait()
+        print(f"no end {self.a}", end="")
+        return {"y": self.a}
+
+
+class BesideInLoop(Experiment):
+    a: int = search(range(40))
+
+    async def run(self) -> dict[str, int]:
+        print(f"begin {self.a}")
+        await asyncio.sleep(0.01)
+        await asyncio.gather(self.told("task"), asyncio.to_thread(print, f"thread {self.a}"))
+        print(f"no end {self.a}", end="")
+        return {"y": self.a}
+
+    async def told(self, what: str) -> None:
+        await asyncio.sleep(0.01)
+        print(f"{what} {self.a}")
+
+
+def test_threads_have_logs_of_their_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    space = Beside(both=value(threading.Barrier(3, timeout=60), key="both"))
+    found = space.run_all(3, engine="threads", results=tmp_path, progress=False)
+    texts = [f"begin {a}\nerr {a}\nno end {a}" for a in (1, 2, 3)]
+    assert [found.log(row["key"]) for row in found] == texts
+    shown = "".join(capfd.readouterr())
+    assert all(word in shown for text in texts for word in text.split("\n"))
+    assert "write" not in vars(sys.stdout)
+
+
+def test_one_thread_runs_many_settings(tmp_path: Path) -> None:
+    """Also attempts that failed, and settings that print nothing."""
+    attempts: dict[int, int] = {}
+
+    def act(a: int) -> None:
+        attempts[a] = attempts.get(a, 0) + 1
+        if a != 2:
+            print(f"{a} at {attempts[a]}")
+        if a == 3 and attempts[a] == 1:
+            raise ValueError
+
+    space = Does(act=value(act, key="act"))
+    found = space.run_all(
+        1, engine="threads", retries=1, retry_on=["failed"], results=tmp_path, progress=False
+    )
+    assert [found.log(row["key"]) for row in found] == ["1 at 1\n", "", "3 at 1\n3 at 2\n"]
+
+
+def test_coroutines_have_logs_of_their_own(tmp_path: Path) -> None:
+    found = BesideInLoop().run_all(40, results=tmp_path, progress=False)
+    for row in found:
+        a, log = row["a"], found.log(row["key"])
+        assert log is not None
+        assert sorted(log.split("\n")) == sorted(
+            [f"begin {a}", f"task {a}", f"thread {a}", f"no end {a}"]
+        )
+
+
+class Stops(Experiment):
+    a: int = search([1, 2, 3])
+
+    async def run(self) -> dict[str, int]:
+        print(f"begin {self.a}")
+        if self.a == 2:
+            await asyncio.sleep(60)
+        return {"y": self.a}
+
+
+def test_the_log_of_a_coroutine_that_took_too_long(tmp_path: Path) -> None:
+    found = Stops().run_all(3, timeout=0.5, results=tmp_path, progress=False)
+    assert [row["status"] for row in found] == ["done", "timeout", "done"]
+    assert [found.log(row["key"]) for row in found] == [f"begin {a}\n" for a in (1, 2, 3)]
+
+
+def test_what_nobody_knows_is_in_no_log_of_settings_side_by_side(tmp_path: Path) -> None:
+    """A thread has a context of its own, unless it is given that of the setting."""
+
+    def act(a: int) -> None:
+        in_context = contextvars.copy_context()
+        for target in (partial(print, "alone"), partial(in_context.run, print, f"known {a}")):
+            thread = threading.Thread(target=target)
+            if sys.version_info >= (3, 14) and target.func is print:
+                thread = threading.Thread(target=target, context=contextvars.Context())
+            thread.start()
+            thread.join()
+
+    space = Does(act=value(act, key="act"))
+    found = space.run_all(2, engine="threads", results=tmp_path, progress=False)
+    assert [found.log(row["key"]) for row in found] == [f"known {a}\n" for a in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("engine", ["serial", "threads"])
+def test_a_run_of_threads_within_a_setting(tmp_path: Path, engine: Any) -> None:
+    """What the inner settings print is output of the outer one as well."""
+
+    def outer(a: int) -> None:
+        space = Does(act=value(prints, key="act"))
+        space.run_all(1, engine="threads", results=tmp_path / f"inner {a}", progress=False)
+
+    space = Does(act=value(outer, key="act"))
+    found = space.run_all(1, engine=engine, results=tmp_path / "outer", progress=False)
+    inner = "".join(f"out {a}\nerr {a}\nno end of line" for a in (1, 2, 3))
+    assert [found.log(row["key"]) for row in found] == [inner] * 3

@@ -25,7 +25,9 @@ from superparams.executor.engines.local_places import (
     Messages,
     Rounds,
     SettingEnded,
+    with_log,
 )
+from superparams.executor.engines.output_log import PlaceLog
 from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop, waiting_at
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -53,8 +55,8 @@ class Coroutines(LocalEngine):
     """Runs `num_proc` settings at a time in one event loop.
 
     `timeout` is enforced by cancellation. A setting that ignores that for five seconds is
-    abandoned, since nothing can end it. What settings print stays where it goes: outcomes have no
-    log range.
+    abandoned, since nothing can end it. What settings print goes where it went, and to the log as
+    well.
     """
 
     name = "asyncio"
@@ -78,10 +80,16 @@ class _LoopCarrier(LocalCarrier):
         self._evidence: dict[str, Any] = {}
 
     def _make(
-        self, program: Program, rank: int, options: Options, control: Control, messages: Messages
+        self,
+        program: Program,
+        rank: int,
+        options: Options,
+        control: Control,
+        messages: Messages,
+        log: PlaceLog,
     ) -> _LoopPlace:
         self._loop = self._loop or ThreadLoop()
-        return _LoopPlace(program, rank, options, control, messages, self._loop)
+        return _LoopPlace(program, rank, options, control, messages, log, self._loop)
 
     def carry_out(self, instruction: m.Instruction) -> bytes:
         """Also record a setting that blocked the loop, or was beside such settings too often."""
@@ -114,13 +122,15 @@ class _LoopCarrier(LocalCarrier):
         self._places.clear()
         for rank, place in places.items():
             place.end(is_hurried=True)
+            log_range = self._logs[rank].take()
+            self._logs[rank].close()
             if (running := place.running) is None:
                 yield m.PlaceGone(rank, begun=0, is_blameless=True)
             elif place not in suspects:
                 yield m.PlaceGone(rank, begun=1, is_blameless=True)
             else:
                 culprit = running[0] if blocking else None
-                self._evidence = _evidence(running[1], rank, place.late_error, stack)
+                self._evidence = _evidence(running[1], rank, place.late_error, stack, log_range)
                 yield m.PlaceGone(rank, culprit, "timeout", begun=1, attempt=running[2])
         loop.end(0.0)
 
@@ -138,7 +148,9 @@ class _LoopCarrier(LocalCarrier):
             self._loop.end(max(0.1, self._patience_ends() - time.monotonic()))
 
 
-def _evidence(begun: float, rank: int, error: str, stack: str) -> dict[str, Any]:
+def _evidence(
+    begun: float, rank: int, error: str, stack: str, log_range: tuple[int | None, int | None]
+) -> dict[str, Any]:
     """What is known of a setting that blocks its loop."""
     seconds = time.monotonic() - begun
     return {
@@ -147,6 +159,8 @@ def _evidence(begun: float, rank: int, error: str, stack: str) -> dict[str, Any]
         "started": time.time() - seconds,
         "seconds": seconds,
         "rank": rank,
+        "log_start": log_range[0],
+        "log_end": log_range[1],
     }
 
 
@@ -160,8 +174,10 @@ class _LoopPlace:
         options: Options,
         control: Control,
         messages: Messages,
+        log: PlaceLog,
         loop: ThreadLoop,
     ) -> None:
+        self._log = log
         self._program = program
         self._rank = rank
         self._options = options
@@ -252,6 +268,7 @@ class _LoopPlace:
     async def _main(self) -> None:
         try:
             self._enter()
+            self._log.open()
             step_teller.set(self._tell_step)
             self._messages.put(m.PlaceReady(self._rank))
             try:
@@ -287,6 +304,7 @@ class _LoopPlace:
                 outcome = await self._attempt(index, outcome.attempt + 1)
             if outcome is None:
                 break  # the run was stopped
+            outcome = with_log(outcome, self._log)
             is_final = not self._retries.allows(outcome.status, outcome.attempt)
             self._messages.put(SettingEnded(self._rank, outcome if is_final else index))
 

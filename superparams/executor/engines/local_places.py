@@ -1,4 +1,4 @@
-"""Places in this process: threads, and tasks of an event loop; a queue has what they say."""
+"""Places in this process: threads, or tasks of an event loop. They put messages into one queue."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread, limits_of
 from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.engines.output_log import PlaceLog, current_log
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -46,8 +47,14 @@ PlaceMessage = (
 Messages = queue.SimpleQueue[PlaceMessage]
 
 
+def with_log(outcome: Outcome, log: PlaceLog) -> Outcome:
+    """An outcome with the place of its output in a log."""
+    outcome.log_start, outcome.log_end = log.take(outcome.seconds)
+    return outcome
+
+
 class LocalPlace(Protocol):
-    """One place, which runs the chunks that it is given; a thread has three of the methods."""
+    """A thread or a task that runs chunks of settings, one chunk after another."""
 
     def is_alive(self) -> bool:
         """Whether it may still say something."""
@@ -155,7 +162,7 @@ class Rounds:
             return running[0]
 
 
-MakePlace = Callable[["Program", int, Options, Control, Messages], LocalPlace]
+MakePlace = Callable[["Program", int, Options, Control, Messages, PlaceLog], LocalPlace]
 
 
 class LocalCarrier:
@@ -182,6 +189,8 @@ class LocalCarrier:
         self._options = options
         self._control = control
         self._places: dict[int, LocalPlace] = {}
+        self._outer_log = current_log()
+        self._logs: dict[int, PlaceLog] = {}
         self._messages: Messages = queue.SimpleQueue()
         self._n_ended: dict[int, int] = {}
         self._patience_end = float("inf")
@@ -199,7 +208,8 @@ class LocalCarrier:
         """Start places, and give them chunks."""
         if isinstance(instruction, m.StartPlace):
             rank = instruction.rank
-            parts = self._program, rank, self._options, self._control, self._messages
+            log = self._logs[rank] = PlaceLog(self._options.folder, rank, self._outer_log)
+            parts = self._program, rank, self._options, self._control, self._messages, log
             self._places[rank] = self._make_place(*parts)
             self._places[rank].start()
         elif isinstance(instruction, m.RetirePlace):
@@ -282,6 +292,8 @@ class LocalCarrier:
             place.end(is_hurried=True)
         for place in self._places.values():
             place.join(max(0.0, self._patience_ends() - time.monotonic()))
+        for log in self._logs.values():
+            log.close()
 
 
 class LocalEngine:

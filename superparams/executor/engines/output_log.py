@@ -1,8 +1,10 @@
 """Keeps what settings print in this process, and still shows it.
 
 The streams stay the objects that they are: they may be a terminal, an output of a notebook, or what
-a test captures, and handlers of `logging` hold them. Only their `write` also adds to the log. What
-C code and other programs print goes past it.
+a test captures, and handlers of `logging` hold them. Only their `write` also adds to the log of the
+setting that prints. A context variable tells which that is, so it is known in the thread or the
+task of a setting, and in what inherits their context. What C code and other programs print goes
+past it.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["OutputLog", "log_path"]
+__all__ = ["OutputLog", "PlaceLog", "current_log", "log_path"]
 
 _MOST: Final = 1 << 13  # characters of a line that wait for its end
 _QUICK: Final = 1e-4  # seconds in which no other process can have started and written
@@ -28,33 +31,40 @@ def log_path(folder: Path, rank: int) -> Path:
 
 
 class OutputLog:
-    """The log of the settings that run in this thread, one after another.
+    """The log of settings that run one after another in this thread or task.
 
     Args:
         path: The file; it is created, and text is added at its end.
+        is_alone: Whether nothing else runs in this process, so that what a thread prints that
+            nobody knows is of this log. The file then stays open.
+        outer: The log of the setting that runs these; by default that of this context.
 
     Attributes:
         is_open: Whether more is added.
-        outer: The log of the setting that runs these settings, if one does.
+        is_alone: As given.
+        outer: The log of the setting that runs these, if one does.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, is_alone: bool = True, outer: OutputLog | None = None
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.is_open = True
+        self.is_alone = is_alone
         self._path = path
         self._fd = self._opened()
         self._file = os.fstat(self._fd)
+        if not is_alone:
+            os.close(self._fd)  # there may be more logs than files may be open
+            self._fd = -1
         self._waiting: list[str] = []  # the beginning of a line
         self._n_waiting = 0  # characters of it
-        self._size = 0
+        self._size = self._file.st_size
         self._is_written = False
         self._lock = threading.Lock()
-        self._inside = threading.local()  # a stream may write to another one
-        self._streams: list[Any] = []
-        self._known: tuple[object, object] = (None, None)
-        self._thread = threading.get_ident()
-        self.outer = _LOGS.get(self._thread)
-        _LOGS[self._thread] = self
+        self.outer = outer or current_log()
+        _OF_SETTING.set(self)
+        _STREAMS.add(self)
         self.mark()
 
     def mark(self, seconds: float = 1.0) -> int:
@@ -63,56 +73,179 @@ class OutputLog:
         Args:
             seconds: The time that the setting before took.
         """
-        if sys.stdout is not self._known[0] or sys.stderr is not self._known[1]:
-            self._known = sys.stdout, sys.stderr
-            for stream in self._known:
-                self._listen_to(stream)
+        _STREAMS.listen()
         if seconds < _QUICK and not self._is_written:
             return self._size
-        with self._lock:
-            self._flush()
-            with suppress(OSError):
-                self._size = os.fstat(self._descriptor()).st_size
+        with self._lock, suppress(OSError), self._descriptor() as fd:
+            self._flush(fd)
+            self._size = os.fstat(fd).st_size
             self._is_written = False
         return self._size
 
     def close(self) -> None:
-        """Keep no more, and leave the streams as they were."""
+        """Keep no more, and leave the streams as they were; any thread may close it."""
+        if not self.is_open:
+            return
         self.mark()
         self.is_open = False
-        for stream in self._streams:
-            for name in _METHODS:
-                _leave(stream, name)
-        self._streams.clear()
-        if self.outer is None:
-            del _LOGS[self._thread]
-        else:
-            _LOGS[self._thread] = self.outer
+        _STREAMS.remove(self)
+        if _OF_SETTING.get() is self:
+            _OF_SETTING.set(self.outer)
         with suppress(OSError):
             if self._is_ours():
                 os.close(self._fd)
         self._fd = -1
+
+    def renew_lock(self) -> None:
+        """In a fork: nobody holds the lock."""
+        self._lock = threading.Lock()
+
+    def add(self, text: str) -> None:
+        """Add what a setting has printed."""
+        with self._lock:
+            self._waiting.append(text)
+            self._n_waiting += len(text)
+            self._is_written = True
+            if "\n" in text or "\r" in text or self._n_waiting > _MOST:
+                with suppress(OSError), self._descriptor() as fd:
+                    self._flush(fd)
+
+    def _flush(self, fd: int) -> None:
+        data = "".join(self._waiting).encode("utf-8", "backslashreplace")
+        self._waiting.clear()
+        self._n_waiting = 0
+        with suppress(OSError):  # the disk is full; the setting goes on
+            while data:
+                data = data[os.write(fd, data) :]
+
+    @contextmanager
+    def _descriptor(self) -> Generator[int]:
+        """The file of the log, which a setting may have closed."""
+        if not self.is_alone:
+            fd = self._opened()
+            try:
+                yield fd
+            finally:
+                os.close(fd)
+            return
+        if not self._is_ours():
+            self._fd = self._opened()
+            self._file = os.fstat(self._fd)
+        yield self._fd
+
+    def _is_ours(self) -> bool:
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._fd), self._file)
+        return False
+
+    def _opened(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
+
+# The log of the setting that runs in this context.
+_OF_SETTING: Final[ContextVar[OutputLog | None]] = ContextVar("superparams_log", default=None)
+
+
+def current_log() -> OutputLog | None:
+    """The log of the setting that runs in this context, if one does."""
+    return _OF_SETTING.get()
+
+
+class PlaceLog:
+    """The log of one of several places in this process.
+
+    Args:
+        folder: The folder of the run; None where nothing is kept.
+        rank: The place.
+        outer: The log of the setting that runs these, if one does.
+    """
+
+    def __init__(self, folder: Path | None, rank: int, outer: OutputLog | None) -> None:
+        self._folder = folder
+        self._rank = rank
+        self._outer = outer
+        self._log: OutputLog | None = None
+        self._end: int | None = None
+
+    def open(self) -> None:
+        """Keep what is printed from now on in this context, and in those that inherit it."""
+        if self._folder is not None:
+            path = log_path(self._folder, self._rank)
+            self._log = OutputLog(path, is_alone=False, outer=self._outer)
+            self._end = self._log.mark()
+
+    def take(self, seconds: float = 1.0) -> tuple[int | None, int | None]:
+        """Where the output of the setting that has ended begins and ends.
+
+        Args:
+            seconds: The time that it took.
+        """
+        start = self._end
+        if self._log is not None:
+            self._end = self._log.mark(seconds)
+        return start, self._end
+
+    def close(self) -> None:
+        """Keep no more."""
+        if self._log is not None:
+            self._log.close()
+
+
+class _Streams:
+    """The streams of this process while logs are open: they add what is printed to its log."""
+
+    def __init__(self) -> None:
+        self._logs: list[OutputLog] = []
+        self._streams: list[Any] = []
+        self._known: tuple[object, object] = (None, None)
+        self._inside = threading.local()  # a stream may write to another one
+        self._lock = threading.RLock()
+
+    def add(self, log: OutputLog) -> None:
+        """Have a log, too."""
+        with self._lock:
+            self._logs = [*self._logs, log]
+
+    def remove(self, log: OutputLog) -> None:
+        """Have a log no more; without any, the streams are as they were."""
+        with self._lock:
+            self._logs = [one for one in self._logs if one is not log]
+            if not self._logs:
+                self._known = (None, None)
+                for stream in self._streams:
+                    for name in _METHODS:
+                        _leave(stream, name)
+                self._streams.clear()
+
+    def listen(self) -> None:
+        """Listen to the standard streams, which may be other ones than before."""
+        if sys.stdout is self._known[0] and sys.stderr is self._known[1]:
+            return
+        with self._lock:
+            if self._logs:
+                self._known = sys.stdout, sys.stderr
+                for stream in self._known:
+                    self._listen_to(stream)
 
     def _listen_to(self, stream: Any) -> None:
         if any(stream is known for known in self._streams):
             return
         with suppress(AttributeError, TypeError):  # a closed one, or one that takes no attributes
             for name in filter(partial(hasattr, stream), _METHODS):
-                setattr(stream, name, _METHODS[name](self, stream, name))
-                self._streams.append(stream)
-
-    def renew_lock(self) -> None:
-        """In a fork: nobody holds the lock."""
-        self._lock = threading.Lock()
+                setattr(stream, name, _METHODS[name](stream, name))
+                if not any(stream is known for known in self._streams):
+                    self._streams.append(stream)
 
     def write(self, write: Callable[[str], Any], text: str) -> Any:
-        """Write to a stream and, where that is what a setting prints, to the log."""
-        if not self.is_open or getattr(self._inside, "busy", False) or self._is_of_others():
+        """Write to a stream and, where that is what a setting prints, to its log."""
+        logs = [] if getattr(self._inside, "busy", False) else self._logs_of_this()
+        if not logs:
             return write(text)
         self._inside.busy = True
         try:
             written = write(text)
-            self._add(text)
+            for log in logs:
+                log.add(text)
         finally:
             self._inside.busy = False
         return written
@@ -126,65 +259,51 @@ class OutputLog:
         finally:
             self._inside.busy = was_busy
 
-    def _is_of_others(self) -> bool:
-        """Whether the line of progress, or a setting of another run, is what prints."""
-        log: OutputLog | None = _LOGS.get(threading.get_ident(), self)
-        while log is not None and log is not self:
-            log = log.outer  # a setting that runs settings has their output, too
+    def _logs_of_this(self) -> list[OutputLog]:
+        """The logs of what prints now: of its setting, and of those that run that setting.
+
+        The line of progress has none.
+        """
+        if not self._logs:
+            return []
         thread = threading.current_thread()
         is_of_rich = type(thread).__module__.partition(".")[0] == "rich"
-        return log is None or is_of_rich or thread.name == "superparams-progress"
+        if is_of_rich or thread.name == "superparams-progress":
+            return []
+        of_setting = _OF_SETTING.get()
+        known = [one for one in self._logs if one.is_alone] if of_setting is None else [of_setting]
+        found: dict[int, OutputLog] = {}
+        for one in known:
+            log: OutputLog | None = one
+            while log is not None:
+                if log.is_open:
+                    found[id(log)] = log
+                log = log.outer
+        return list(found.values())
 
-    def _add(self, text: str) -> None:
-        with self._lock:
-            self._waiting.append(text)
-            self._n_waiting += len(text)
-            self._is_written = True
-            if "\n" in text or "\r" in text or self._n_waiting > _MOST:
-                self._flush()
-
-    def _flush(self) -> None:
-        data = "".join(self._waiting).encode("utf-8", "backslashreplace")
-        self._waiting.clear()
-        self._n_waiting = 0
-        with suppress(OSError):  # the disk is full; the setting goes on
-            fd = self._descriptor()
-            while data:
-                data = data[os.write(fd, data) :]
-
-    def _descriptor(self) -> int:
-        """The file of the log, which a setting may have closed."""
-        if not self._is_ours():
-            self._fd = self._opened()
-            self._file = os.fstat(self._fd)
-        return self._fd
-
-    def _is_ours(self) -> bool:
-        with suppress(OSError):
-            return os.path.samestat(os.fstat(self._fd), self._file)
-        return False
-
-    def _opened(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    def renew_locks(self) -> None:
+        """Let a fork print, whichever thread of its parent was printing."""
+        self._lock = threading.RLock()
+        for log in self._logs:
+            log.renew_lock()
 
 
 class _Method:
-    """Stands for a method of a stream while a log is open."""
+    """Stands for a method of a stream while logs are open."""
 
-    def __init__(self, log: OutputLog, stream: Any, name: str) -> None:
-        self.log = log
-        self.before: Any = _own(stream, name)  # of an outer log, or of the user
+    def __init__(self, stream: Any, name: str) -> None:
+        self.before: Any = _own(stream, name)  # of the user
         self._method: Any = getattr(stream, name)
 
 
 class _Write(_Method):
     def __call__(self, text: str, /) -> Any:
-        return self.log.write(self._method, text)
+        return _STREAMS.write(self._method, text)
 
 
 class _Flush(_Method):
     def __call__(self) -> Any:
-        return self.log.flush(self._method)
+        return _STREAMS.flush(self._method)
 
 
 def _own(stream: object, name: str) -> object:
@@ -193,9 +312,9 @@ def _own(stream: object, name: str) -> object:
 
 
 def _leave(stream: Any, name: str) -> None:
-    """Let a stream have the method that it had before; logs of other threads may end later."""
-    method = before = _own(stream, name)
-    while isinstance(before, _Method) and not before.log.is_open:
+    """Let a stream have the method that it had before."""
+    before = method = _own(stream, name)
+    while isinstance(before, _Method):
         before = before.before
     if before is method:
         return
@@ -206,17 +325,7 @@ def _leave(stream: Any, name: str) -> None:
 
 
 _METHODS: Final[dict[str, type[_Method]]] = {"write": _Write, "flush": _Flush}
-_LOGS: Final[dict[int, OutputLog]] = {}  # by the thread whose settings are kept
-
-
-def _renew_locks() -> None:
-    """Let a fork print, whichever thread of its parent was printing."""
-    for log in _LOGS.values():
-        one: OutputLog | None = log
-        while one is not None:
-            one.renew_lock()
-            one = one.outer
-
+_STREAMS: Final = _Streams()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+    os.register_at_fork(after_in_child=_STREAMS.renew_locks)

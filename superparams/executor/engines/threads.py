@@ -23,7 +23,9 @@ from superparams.executor.engines.local_places import (
     Messages,
     Rounds,
     SettingEnded,
+    with_log,
 )
+from superparams.executor.engines.output_log import PlaceLog
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.steps import step_teller
@@ -38,7 +40,7 @@ class Threads(LocalEngine):
 
     After `Control.stop` or an early close, a thread ends with the setting it runs; the iterator
     waits half a second for it at most, and after a stop yields what has ended by then. What
-    settings print stays where it goes: outcomes have no log range.
+    settings print goes where it went. What the thread of a setting prints is in the log as well.
     """
 
     name = "threads"
@@ -63,8 +65,15 @@ class _ThreadPlace:
     """One thread, which runs the chunks that it is given; see `LocalPlace`."""
 
     def __init__(
-        self, program: Program, rank: int, options: Options, control: Control, messages: Messages
+        self,
+        program: Program,
+        rank: int,
+        options: Options,
+        control: Control,
+        messages: Messages,
+        log: PlaceLog,
     ) -> None:
+        self._log = log
         self._program = program
         self._options = options
         self._retries = options.retry_policy
@@ -104,6 +113,7 @@ class _ThreadPlace:
         try:
             place = Place(self._rank, self._options.num_proc, self._options.folder)
             worker = self._program.enter(place)
+            self._log.open()
             step_teller.set(self._rounds.tell_step)
             try:
                 self._messages.put(m.PlaceReady(self._rank))
@@ -126,5 +136,6 @@ class _ThreadPlace:
                 again = outcome.attempt + 1
                 self._rounds.note(index, again)
                 outcome = run_once(self._program, worker, index, again, self._rank)
+            outcome = with_log(outcome, self._log)
             is_final = not self._retries.allows(outcome.status, outcome.attempt)
             self._messages.put(SettingEnded(self._rank, outcome if is_final else index))
