@@ -42,7 +42,8 @@ from superparams.executor.engines.processes.transport import opened, pickled
 from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_output import WorkerOutput
 from superparams.executor.program import Program
-from superparams.outcomes.batches import counts, decode
+from superparams.outcomes.batches import counts
+from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.outcome import parts as parts_of
 from superparams.store.ledger.writer import Ledger
 from superparams.store.runs.folder import RunFolder

@@ -19,8 +19,9 @@ from superparams.declare.experiment_place import (
 from superparams.declare.goal import Goal
 from superparams.declare.joined_space import checked_settings, on_joined_space, space_of
 from superparams.declare.legacy import with_new_names
+from superparams.declare.log_method import log_of
 from superparams.declare.metaclass import SearchMeta
-from superparams.declare.own_names import OwnClassMethod, OwnValue
+from superparams.declare.own_names import OwnClassMethod, OwnMethod, OwnValue
 from superparams.declare.params import Params
 from superparams.space.algebra import Slice
 
@@ -63,10 +64,11 @@ class Experiment(Params):
     """The result that is to be large or small, `maximize(column)` or `minimize(column)`, if any."""
 
     def run(self) -> Any:
-        """Run one setting. Override this method; it may be ``async def``.
+        """Run one setting. Override this method; it may be ``async def``, and it may yield steps.
 
         Returns:
-            A dict (one row of the table), None (a row without results), or a data frame (rows).
+            A dict (one row of the table), None (a row without results, or the last step, if there
+            is one), or a data frame (rows).
         """
         raise NotImplementedError(f"{type(self).__name__} has no run(); write one")
 
@@ -109,6 +111,8 @@ class Experiment(Params):
     """Whether global random generators are seeded from `seed` before each setting."""
     folder = OwnValue(folder_of)
     """The directory of this setting, the same in every run; it is created on first use."""
+    log = OwnMethod(log_of)
+    """Record a step of this setting: a row, at once."""
     results = OwnClassMethod(recorded_results)
     """Load the recorded results of the class or the space, without running anything."""
     sample = OwnDraw(drawn_settings.sample)

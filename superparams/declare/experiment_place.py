@@ -21,6 +21,7 @@ from superparams.declare import drawn_settings
 from superparams.declare.drawn_settings import ChosenSettings
 from superparams.declare.field import Field
 from superparams.declare.instance_state import key_on, place_on, set_key
+from superparams.declare.log_method import log_of
 from superparams.declare.metaclass import fields_of
 from superparams.declare.place import ParamsPlace
 from superparams.declare.secrets import points_of
@@ -227,6 +228,10 @@ class ExperimentPlace(ParamsPlace[E]):
     def folder(self) -> Path:
         """The directory of this setting, the same in every run; it is created on first use."""
         return folder_of(self._params)
+
+    def log(self, row: Any = None, /, **fields: Any) -> None:
+        """Record a step of this setting, see `Experiment.log`."""
+        log_of(self._params, row, **fields)
 
     def results(self, results: str | Path = "results") -> Results:
         """Load the recorded results, without running anything.

@@ -40,8 +40,10 @@ __all__ = [
     "set_on_demand",
     "set_open_fields",
     "shared_by_settings",
+    "state_of_log",
     "state_of_place",
     "state_to_pickle",
+    "step_log_on",
     "take_given_state",
     "take_state_of",
     "without_settings",
@@ -54,6 +56,7 @@ COPIES: Final = "~declared"  # what was declared for the fields of which the ins
 NAMED_AXES: Final = "~labels"  # axes whose names the values have, besides those of the class
 IDENTITY: Final = "~twin"  # of a twin: the `id` of the instance that it stands for
 PLACE: Final = "~place"  # in a run: the `Place` where the setting runs
+STEP_LOG: Final = "~steps"  # in a run: what records the steps of the setting
 KEY: Final = "~key"  # the key of a setting, once it is known
 
 NOTHING: Final[Mapping[str, Any]] = {}
@@ -199,6 +202,16 @@ def place_on(params: Any) -> Any:
 def state_of_place(place: object) -> dict[str, Any]:
     """What the ``__dict__`` of every setting holds that runs at a place."""
     return {PLACE: place}
+
+
+def step_log_on(params: Any) -> Any:
+    """What records the steps of a setting; None outside of a run."""
+    return params.__dict__.get(STEP_LOG)
+
+
+def state_of_log(log: object) -> dict[str, Any]:
+    """What the ``__dict__`` of every setting holds whose steps are recorded by `log`."""
+    return {STEP_LOG: log}
 
 
 def key_on(params: Any) -> int | None:

@@ -29,6 +29,7 @@ __all__ = [
     "SettingFailed",
     "SizeError",
     "SpaceError",
+    "Stopped",
     "StoreError",
     "StrategyError",
     "SuperparamsError",
@@ -98,6 +99,14 @@ class SettingFailed(SuperparamsError):
 
 class CommandError(SuperparamsError):
     """A command cannot be carried out: a name is unknown, or a file cannot be imported."""
+
+
+class Stopped(BaseException):
+    """Raised in a setting that is not to go on, by ``self.log`` and by a ``yield`` of ``run``.
+
+    A generator sees it as the end of its own iteration (``GeneratorExit``). It is no `Exception`,
+    so that ``except Exception`` in the code of a setting does not catch it.
+    """
 
 
 class FieldNote(str):

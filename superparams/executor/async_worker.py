@@ -48,10 +48,10 @@ class AsyncWorker(Worker):
     async def run_async(self, index: int, attempt: int = 1) -> Outcome:
         """Run one setting in the loop that runs; see `Worker.run`."""
         started, begun = time.time(), time.perf_counter()
-        result = error = trace = None
+        result = error = trace = kept = None
         params: dict[str, Any] | None = None
         status: Status = "done"
-        key = self._program.keys[index]
+        key, steps, n_steps = self._program.keys[index], self._steps, 0
         tasks = self.tasks = WeakSet()
         try:
             if not self._is_set_up:
@@ -65,8 +65,14 @@ class AsyncWorker(Worker):
             params = self._row_if_known(setting)
             if self._needs_hand_over:
                 self._hand_over(setting, point)
+            steps.attempt = index, key, attempt, begun
             try:
-                answer = await setting.run()
+                answer: Any = setting.run()
+                if inspect.isasyncgen(answer):
+                    await steps.run_through_async(setting, answer)
+                    answer = None
+                else:
+                    answer = await answer
             finally:
                 tasks_of_setting.set(None)
             result = frozen(checked(type(setting), answer))
@@ -76,6 +82,9 @@ class AsyncWorker(Worker):
             error, trace = self._failure(raised)
             status, result = "failed", None
         seconds = time.perf_counter() - begun
+        steps.attempt = None
+        if steps.n_steps:
+            n_steps, kept, result = steps.end(status, result)
         with suppress(asyncio.CancelledError):
             await end_tasks(tasks)
         self._fork_guard.check(self._run_label)
@@ -91,7 +100,9 @@ class AsyncWorker(Worker):
             seconds,
             self._place.rank,
             attempt,
+            n_steps=n_steps,
             code=None if self._codes is None else self._codes.at(index),
+            steps=kept,
         )
 
     def _row_if_known(self, setting: Experiment) -> dict[str, Any] | None:
@@ -102,6 +113,7 @@ class AsyncWorker(Worker):
 
     async def set_up(self) -> None:
         """Call `setup` once, before the first setting; see `Worker`."""
+        self._steps.connect()
         if self._set_up_error is not None:
             raise self._set_up_error.with_traceback(self._set_up_trace)
         if type(self._space).setup is not Experiment.setup:

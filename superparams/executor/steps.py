@@ -1,23 +1,46 @@
-"""Steps: rows that a setting tells while it runs, each of which has an answer.
+"""Steps: rows that a setting records while it runs, and whether it goes on after each.
 
-A place says how a step is told where it runs its settings, by `step_teller`. The answer is whether
-the setting goes on.
+A place sets two variables where it runs settings. `step_recorder` takes steps as they are recorded;
+without it they go with the outcome of their setting. `step_teller` is set if somebody decides on
+steps: it tells a row and waits for the answer, whether the setting goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import os
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
-from superparams.errors import EngineError
+from superparams.declare.instance_state import key_on
+from superparams.errors import EngineError, RunError, Stopped
+from superparams.identity.digests.digest import key_text
+from superparams.outcomes.outcome import Status
+from superparams.outcomes.step import Step, recorded_row, size_of_row, values_of_last
 
-__all__ = ["Row", "Teller", "step_teller", "tell_step", "tell_step_async"]
+__all__ = [
+    "Row",
+    "StepLog",
+    "StepRecorder",
+    "Steps",
+    "Teller",
+    "step_recorder",
+    "step_teller",
+    "tell_step",
+    "tell_step_async",
+]
 
 Row = Mapping[str, Any]
 Teller = Callable[[Row], "bool | Awaitable[bool]"]
+StepRecorder = Callable[[Step], object]
+Steps = Generator[Any, Any, Any]  # what a `run` gives that yields
 
-# Tells a step of the setting that runs in this context; None where no engine carries steps.
+# Takes the steps of the settings that run in this context; None where they go with the outcome.
+step_recorder: ContextVar[StepRecorder | None] = ContextVar("step_recorder", default=None)
+# Tells a step of the setting that runs in this context; None where nobody decides on steps.
 step_teller: ContextVar[Teller | None] = ContextVar("step_teller", default=None)
 
 
@@ -25,25 +48,187 @@ def tell_step(row: Row) -> bool:
     """Tell a step and wait for the answer: whether the setting goes on.
 
     Raises:
-        EngineError: Where the engine carries no steps, or `tell_step_async` has to be used.
+        EngineError: Where `tell_step_async` has to be used.
     """
-    answer = _teller()(row)
-    if not isinstance(answer, bool):
-        raise EngineError("a coroutine tells its steps by: await tell_step_async(row)")
-    return answer
+    teller = step_teller.get()
+    return True if teller is None else _answer(teller, row)
 
 
 async def tell_step_async(row: Row) -> bool:
     """The same in a coroutine, while other settings run."""
-    answer = _teller()(row)
+    teller = step_teller.get()
+    answer = True if teller is None else teller(row)
     return answer if isinstance(answer, bool) else await answer
 
 
-def _teller() -> Teller:
-    teller = step_teller.get()
-    if teller is None:
+def _answer(teller: Teller, row: Row) -> bool:
+    answer = teller(row)
+    if not isinstance(answer, bool):
+        close = getattr(answer, "close", None)
+        if close is not None:
+            close()  # or Python warns that nobody awaited it
         raise EngineError(
-            "this engine carries no steps of settings that run; give another one, such as "
-            'engine="processes"'
+            "a coroutine cannot wait in log() for the answer whether it goes on; write run as an "
+            "async generator, and yield its steps"
         )
-    return teller
+    return answer
+
+
+class StepLog:
+    """Records the steps of the setting that a worker runs.
+
+    Every setting of the worker holds it, so that `log` reaches it from callbacks and from threads.
+
+    Args:
+        name: The name of the experiment's class.
+
+    Attributes:
+        attempt: The setting that runs, or None: its index, its key, the number of the attempt, and
+            when that began by `time.perf_counter`.
+        n_steps: How many steps it has recorded.
+        kept: Its steps, where the engine does not take them before the outcome.
+        is_stopped: Whether it was told not to go on.
+    """
+
+    def __init__(self, name: str, *, is_elsewhere: bool = False) -> None:
+        """is_elsewhere: it belongs to a setting of another process, and refuses all steps."""
+        self.attempt: tuple[int, int, int, float] | None = None
+        self.n_steps = 0
+        self.kept: list[Step] = []
+        self.is_stopped = False
+        self._name = name
+        self._last: Any = {}
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._process = -1 if is_elsewhere else os.getpid()
+        self._recorder: StepRecorder | None = None
+        self._teller: Teller | None = None
+
+    def connect(self) -> None:
+        """Hand steps over as the place says in whose context this is called."""
+        self._recorder, self._teller = step_recorder.get(), step_teller.get()
+
+    def end(self, status: Status, result: Any) -> tuple[int, list[Step] | None, Any]:
+        """The attempt is over.
+
+        Args:
+            status: How it ended.
+            result: What `run` returned.
+
+        Returns:
+            How many steps it recorded, `kept`, and its result: the last step, where `run` returned
+            nothing.
+        """
+        self.attempt = None
+        with self._lock:
+            if result is None and status == "done":
+                result = values_of_last(self._last)
+            ended = self.n_steps, self.kept or None, result
+            self.n_steps, self._last, self.kept, self.is_stopped = 0, {}, [], False
+        return ended
+
+    def log(self, setting: Any, row: Any, where: str = "log()") -> None:
+        """Record a step of a setting, which has to be the one that runs.
+
+        Raises:
+            RunError: Where no step of this setting can be recorded; names the remedy.
+            TypeError: For a row that no table can hold.
+            Stopped: When the setting is not to go on.
+        """
+        values = self._record(setting, row, where)
+        if self._teller is not None:
+            with self._asking:
+                goes_on = _answer(self._teller, values)
+            if not goes_on:
+                self._stop(where)
+
+    async def log_async(self, setting: Any, row: Any, where: str) -> None:
+        """The same in a coroutine, while other settings run."""
+        values = self._record(setting, row, where)
+        if self._teller is not None:
+            answer = self._teller(values)
+            if not (answer if isinstance(answer, bool) else await answer):
+                self._stop(where)
+
+    def _stop(self, where: str) -> None:
+        self.is_stopped = True
+        raise Stopped(f"{self._name}.{where}: this setting is not to go on")
+
+    def _record(self, setting: Any, row: Any, where: str) -> dict[str, Any]:
+        now = time.perf_counter()
+        self._refuse_elsewhere(where)
+        row = recorded_row(f"{self._name}.{where}", row)
+        with self._lock:
+            if self.attempt is None or self.attempt[1] != key_on(setting):
+                raise RunError(
+                    f"{self._name}.{where}: a step was recorded while its setting does not run; "
+                    "record steps only in run(), and wait there for the threads that record some"
+                )
+            size = size_of_row(row)
+            if not size:
+                return {}
+            index, key, attempt, begun = self.attempt
+            number, seconds = self.n_steps + 1, now - begun
+            step = Step(index, key_text(key), attempt, number, seconds, row)
+            self.n_steps += size
+            self._last = row
+            if self._recorder is None:
+                self.kept.append(step)
+            else:
+                self._recorder(step)
+        return values_of_last(row)
+
+    def _refuse_elsewhere(self, where: str) -> None:
+        if os.getpid() != self._process:
+            raise RunError(
+                f"{self._name}.{where} was called in a child process; only the process that runs "
+                "the setting records steps: hand the values to it, as by a queue or a return value"
+            )
+
+    # ---- generators
+
+    def run_through(self, setting: Any, generator: Steps) -> Any:
+        """Record what `run` yields, and give what it returns."""
+        where = "run()"
+        try:
+            row = next(generator)
+            while True:
+                try:
+                    self.log(setting, row, where)
+                except Exception as error:  # at the line that yields
+                    row = generator.throw(error)
+                else:
+                    row = next(generator)
+        except StopIteration as end:
+            return end.value
+        except Stopped:
+            generator.close()
+            raise
+
+    async def run_through_async(self, setting: Any, generator: AsyncGenerator[Any, Any]) -> None:
+        """Record what an `async def run` yields."""
+        where = "run()"
+        try:
+            row = await anext(generator)
+            while True:
+                try:
+                    await self.log_async(setting, row, where)
+                except Exception as error:  # at the line that yields
+                    row = await generator.athrow(error)
+                else:
+                    row = await anext(generator)
+        except StopAsyncIteration:
+            return
+        finally:
+            await generator.aclose()
+
+    # ---- copies of a setting
+
+    def __copy__(self) -> StepLog:
+        return self
+
+    def __deepcopy__(self, memo: object) -> StepLog:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(StepLog, self._name, is_elsewhere=True), ()

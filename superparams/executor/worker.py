@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Protocol
+from types import GeneratorType, TracebackType
+from typing import Any, Protocol, cast
 
 from superparams.declare.experiment import Experiment
 from superparams.declare.experiment_place import Place
@@ -14,6 +14,7 @@ from superparams.declare.instance_state import (
     is_name_of_state,
     set_copies,
     set_key,
+    state_of_log,
     state_of_place,
     without_settings,
 )
@@ -26,6 +27,7 @@ from superparams.errors.user_lines import warn_user
 from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.process_state.random_generators import Generators
 from superparams.executor.setting_codes import SettingCodes
+from superparams.executor.steps import StepLog, Steps
 from superparams.identity.digests.digest import key_text, seed_of
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
@@ -63,7 +65,8 @@ class Worker:
     def __init__(self, program: _Program, place: Place) -> None:
         self._program = program
         self._space = program.space
-        self._shared_attributes = state_of_place(place)
+        self._steps = StepLog(type(program.space).__name__)
+        self._shared_attributes = state_of_place(place) | state_of_log(self._steps)
         self._place = place
         self.on_set_up: Callable[[], None] | None = None
         self._fork_guard = ForkGuard()
@@ -93,10 +96,10 @@ class Worker:
             KeyboardInterrupt: After Ctrl-C, and when the user leaves the debugger.
         """
         started, begun = time.time(), time.perf_counter()
-        result = error = trace = None
+        result = error = trace = kept = None
         params: dict[str, Any] | None = None
         status: Status = "done"
-        key = self._program.keys[index]
+        key, steps, n_steps = self._program.keys[index], self._steps, 0
         try:
             if not self._is_set_up:
                 try:
@@ -112,13 +115,19 @@ class Worker:
             if self._needs_hand_over:
                 self._hand_over(setting, point)
             self._fork_guard.check_after(0.0, self._run_label)
-            result = frozen(checked(type(setting), setting.run()))
+            steps.attempt = index, key, attempt, begun
+            if type(result := setting.run()) is GeneratorType:
+                result = steps.run_through(setting, cast("Steps", result))
+            result = frozen(checked(type(setting), result))
             if params is None:
                 params = self._row(setting)
         except BaseException as raised:  # SystemExit too, which must not end the worker
             error, trace = self._failure(raised)
             status, result = "failed", None
         seconds = time.perf_counter() - begun
+        steps.attempt = None
+        if steps.n_steps:
+            n_steps, kept, result = steps.end(status, result)
         self._fork_guard.check_after(seconds, self._run_label)
         return Outcome(
             index,
@@ -132,7 +141,9 @@ class Worker:
             seconds,
             self._place.rank,
             attempt,
+            n_steps=n_steps,
             code=None if self._codes is None else self._codes.at(index),
+            steps=kept,
         )
 
     def _failure(self, raised: BaseException) -> tuple[str | None, str | None]:
@@ -165,6 +176,10 @@ class Worker:
             set_copies(setting, copies_of(self._space, setting))
             setting.__post_init__()
 
+    def lose_steps(self) -> int:
+        """How many steps the attempt had recorded that a KeyboardInterrupt has ended."""
+        return self._steps.end("failed", None)[0]
+
     @property
     def is_to_set_up(self) -> bool:
         """Whether `setup` is called before the next setting."""
@@ -173,6 +188,7 @@ class Worker:
 
     def _set_up(self) -> None:
         """Call `setup` once. If it has failed, raise its error for every setting."""
+        self._steps.connect()
         if self._set_up_error is not None:
             raise self._set_up_error.with_traceback(self._set_up_trace)
         if type(self._space).setup is not Experiment.setup:

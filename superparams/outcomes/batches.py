@@ -1,7 +1,7 @@
 """Outcomes as Arrow IPC streams, of which the ledger is made.
 
 The first columns are `LEDGER_COLUMNS`, then come `param.<name>` and `result.<name>`. Nested values
-have dotted names (`result.a.b`). The metadata of each schema has the version of the format.
+have dotted names (`result.a.b`).
 """
 
 from __future__ import annotations
@@ -11,39 +11,32 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
 from superparams.adapters.content import items_of
 from superparams.outcomes.arrow import (
     Cell,
-    cell,
     cell_or_repr,
-    common_tag,
-    flat_array,
     flatten,
-    kind_of,
-    make_array,
-    make_field,
     plain_array,
     plain_scalar,
     python_values,
-    simple_type,
     text,
 )
-from superparams.outcomes.arrow.frame_tables import table_of
-from superparams.outcomes.columns import CODE, FORMAT, LEDGER_COLUMNS
+from superparams.outcomes.cell_rows import (
+    arrays_of_cells,
+    frame_columns,
+    groups_of_one_type,
+    plain_arrays,
+    recorded_cell,
+)
+from superparams.outcomes.columns import CODE, LEDGER_COLUMNS
+from superparams.outcomes.ipc_streams import encode_batch
 from superparams.outcomes.outcome import Columns, Outcome, Part, own_columns, parts
-from superparams.outcomes.result_copies import Frozen, Refused
-
-# A place in the metadata of every message which the ledger overwrites with a sequence number and a
-# checksum.
-STAMP_KEY = b"superparams.stamp"
-STAMP = b"crc32=00000000 seq=000000000000"
-
-# The version of the format, in the metadata of every schema.
-FORMAT_KEY: Final = b"superparams.format"
+from superparams.outcomes.result_copies import Refused
+from superparams.outcomes.step_batches import encode_steps
 
 # The columns of outcomes in ledgers, by name.
 META: dict[str, Any] = {
@@ -56,11 +49,14 @@ _CODE_FIELD = pa.field(CODE, pa.string())
 def encode(outcomes: Sequence[Outcome]) -> bytes:
     """Outcomes as Arrow IPC streams, one after another in the same bytes.
 
-    Rows whose columns differ in type go into separate streams. Never raises for what a setting
-    returned: a result that no table can hold makes that outcome `failed`, with an error that names
-    the result and the key.
+    Rows whose columns differ in type go into separate streams, and so do the steps of outcomes that
+    have some. Never raises for what a setting returned: a result that no table can hold makes that
+    outcome `failed`, with an error that names the result and the key.
     """
-    return encode_parts(parts(outcomes))
+    data = encode_parts(parts(outcomes))
+    if any(one.steps for one in outcomes):
+        data += encode_steps([step for one in outcomes for step in one.steps or ()])
+    return data
 
 
 def encode_parts(given: Iterable[Part]) -> bytes:
@@ -83,16 +79,6 @@ def warm_up() -> None:
     forked, since each would load it.
     """
     pa.array([0])
-
-
-def decode(data: Any) -> list[pa.RecordBatch]:
-    """The record batches of what `encode` made (bytes or any buffer)."""
-    source = pa.BufferReader(data)
-    batches: list[pa.RecordBatch] = []
-    while source.tell() < source.size():
-        with pa.ipc.open_stream(source) as reader:
-            batches.extend(reader)
-    return batches
 
 
 def counts(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
@@ -186,17 +172,6 @@ def _promise(cls: type[Any]) -> str | None:
     return "" if re.search(r"\b(None|NoneType|Optional|NoReturn|Never)\b", outside) else text
 
 
-def encode_batch(batch: pa.RecordBatch) -> bytes:
-    """One record batch as an IPC stream, with the places that the ledger stamps."""
-    known: dict[bytes, bytes] = batch.schema.metadata or {}
-    head = {**known, FORMAT_KEY: str(FORMAT).encode(), STAMP_KEY: STAMP}
-    batch = batch.replace_schema_metadata(head)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch, custom_metadata={STAMP_KEY: STAMP})
-    return bytes(sink.getvalue())
-
-
 def _schema(own: Mapping[str, Any], fields: Sequence[pa.Field]) -> Any:
     return pa.schema([*_META_FIELDS, *([_CODE_FIELD] if CODE in own else []), *fields])
 
@@ -205,21 +180,20 @@ def _schema(own: Mapping[str, Any], fields: Sequence[pa.Field]) -> Any:
 
 
 def _plain_batch(columns: Columns) -> pa.RecordBatch | None:
-    arrays: dict[str, pa.Array] = {}
+    named = (
+        (prefix + name, values)
+        for prefix, part in (("param.", columns.params), ("result.", columns.results))
+        for name, values in part.items()
+    )
+    arrays = plain_arrays(named)
+    if arrays is None:
+        return None
     try:
-        for prefix, named in (("param.", columns.params), ("result.", columns.results)):
-            for name, values in named.items():
-                form = simple_type(values)
-                if form is None:
-                    return None
-                arrays[prefix + name] = plain_array(values, form)
-        if not all(isinstance(array, pa.Array) for array in arrays.values()):
-            return None
         fields = [pa.field(name, array.type) for name, array in arrays.items()]
         schema = _schema(columns.own, fields)
         return pa.record_batch([*_meta(columns.own), *arrays.values()], schema=schema)
     except (OverflowError, ValueError, TypeError, NotImplementedError):
-        return None  # an integer beyond 64 bits, a lone surrogate
+        return None  # a name with a lone surrogate
 
 
 def _meta(own: Mapping[str, list[Any]]) -> list[pa.Array]:
@@ -258,8 +232,8 @@ def _batches(outcomes: Sequence[Outcome]) -> Iterator[pa.RecordBatch]:
                 yield made
         else:
             rows.append(_row(outcome, params))
-    for group in _groups(rows):
-        yield _batch(group)
+    for places in groups_of_one_type([row.cells for row in rows]):
+        yield _batch([rows[place] for place in places])
 
 
 def _param_cells(params: Mapping[str, Any]) -> dict[str, Cell]:
@@ -282,18 +256,11 @@ def _row(outcome: Outcome, params: dict[str, Cell]) -> _Row:
     try:
         cells: dict[str, Cell] = {}
         for name, value in flatten(values).items():
-            cells[f"result.{name}"] = _cell(value)
+            cells[f"result.{name}"] = recorded_cell(value)
     except Exception as error:  # whatever a foreign object's methods raise
         remedy = "return numbers, text, dates, arrays or a repr of it, or save it in self.folder"
         return _Row(_refused(outcome, f"result {name!r}: {error}; {remedy}"), params)
     return _Row(outcome, params | cells)
-
-
-def _cell(value: Any) -> Cell:
-    if isinstance(value, Refused):
-        raise TypeError(value.why)
-    made: Cell = value.cell if isinstance(value, Frozen) else cell(value)
-    return made
 
 
 def _refused(outcome: Outcome, why: str) -> Outcome:
@@ -302,36 +269,8 @@ def _refused(outcome: Outcome, why: str) -> Outcome:
     return dataclasses.replace(outcome, status="failed", result=None, error=error)
 
 
-def _groups(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
-    """Rows that fit in one batch: in every column one type, or nothing."""
-    names = list(dict.fromkeys(name for row in rows for name in row.cells))
-    seen: dict[str, set[Any]] = {name: set() for name in names}
-    for row in rows:
-        for name, one in row.cells.items():
-            if not pa.types.is_null(one.type):
-                seen[name].add(one.tag)
-    mixed = {name: next(iter(tags)) for name, tags in seen.items() if len(tags) > 1}
-    groups: dict[tuple[Any, ...], list[_Row]] = {}
-    for row in rows:
-        found = (row.cells.get(name) for name in mixed)
-        tags = tuple(
-            some if one is None or pa.types.is_null(one.type) else one.tag
-            for one, some in zip(found, mixed.values(), strict=True)
-        )
-        groups.setdefault(tags, []).append(row)
-    yield from groups.values()
-
-
 def _batch(rows: Sequence[_Row]) -> pa.RecordBatch:
-    names = list(dict.fromkeys(name for row in rows for name in row.cells))
-    fields: list[pa.Field] = []
-    arrays: list[pa.Array] = []
-    for name in names:
-        cells = [row.cells[name] for row in rows if name in row.cells]
-        form, kind = common_tag(cells) or cells[0].tag
-        values = [row.cells[name].value if name in row.cells else None for row in rows]
-        arrays.append(make_array(values, form))
-        fields.append(make_field(name, arrays[-1].type, kind))
+    fields, arrays = arrays_of_cells([row.cells for row in rows])
     own = own_columns([row.outcome for row in rows])
     return pa.record_batch([*_meta(own), *arrays], schema=_schema(own, fields))
 
@@ -345,10 +284,7 @@ def _is_frame(result: Any) -> bool:
 
 def _frame_batch(outcome: Outcome, params: dict[str, Cell]) -> pa.RecordBatch | Outcome:
     try:
-        table = table_of(outcome.result)
-        names = _column_names(table)
-        columns = [flat_array(column).combine_chunks() for column in table.columns]
-        return _repeated(outcome, params, dict(zip(names, columns, strict=True)), table)
+        return _repeated(outcome, params, *frame_columns(outcome.result, "result."))
     except Exception as error:  # whatever a foreign frame's methods raise
         return _refused(
             outcome, f"the data frame that run() returned: {type(error).__name__}: {error}"
@@ -356,35 +292,17 @@ def _frame_batch(outcome: Outcome, params: dict[str, Cell]) -> pa.RecordBatch | 
 
 
 def _repeated(
-    outcome: Outcome, params: dict[str, Cell], columns: dict[str, pa.Array], table: pa.Table
+    outcome: Outcome,
+    params: dict[str, Cell],
+    fields: list[pa.Field],
+    columns: list[pa.Array],
+    size: int,
 ) -> pa.RecordBatch:
     one = _batch([_Row(outcome, params)])
-    size = table.num_rows
     if size == 0:  # a frame without rows is still a setting that is done
-        columns = {name: pa.nulls(1, column.type) for name, column in columns.items()}
+        columns = [pa.nulls(1, column.type) for column in columns]
         size = 1
     arrays = [pa.repeat(column[0], size) if len(column) else column for column in one.columns]
     arrays[one.schema.names.index("row")] = plain_array(list(range(size)), META["row"])
-    kinds = [kind_of(field) for field in table.schema]
-    made = [
-        make_field(name, column.type, kind)
-        for (name, column), kind in zip(columns.items(), kinds, strict=True)
-    ]
-    schema = pa.schema([*one.schema, *made])
-    return pa.record_batch([*arrays, *columns.values()], schema=schema)
-
-
-def _column_names(table: pa.Table) -> list[str]:
-    flat: dict[str, None] = {}
-    for name in table.column_names:
-        label = (
-            "index"
-            if name == "__index_level_0__" and "index" not in table.column_names
-            else str(name)
-        )
-        number = 2
-        while f"result.{label}" in flat:
-            label = f"{name}~{number}"
-            number += 1
-        flat[f"result.{label}"] = None
-    return list(flat)
+    schema = pa.schema([*one.schema, *fields])
+    return pa.record_batch([*arrays, *columns], schema=schema)

@@ -1,9 +1,9 @@
-"""The columns of an outcome, and the version of the format that they make.
+"""The columns of an outcome and of a step, and the version of the format that they make.
 
-`COLUMNS` is the only list of them. The columns of ledgers and of `results.parquet` are made from
-it; tests compare `Outcome` and the pages of the documentation with it. To add a column, append it
-here with `since=FORMAT + 1`, and add an attribute of that name to `Outcome`. Ledgers and tables
-without the column are then read with its default.
+`COLUMNS` is the only list of the columns of outcomes. The columns of ledgers and of
+`results.parquet` are made from it; tests compare `Outcome` and the pages of the documentation with
+it. To add a column, append it here with `since=FORMAT + 1`, and add an attribute of that name to
+`Outcome`. Ledgers and tables without the column are then read with its default.
 
 Nothing here needs Arrow.
 """
@@ -21,6 +21,7 @@ __all__ = [
     "FIRST_FORMAT",
     "FORMAT",
     "LEDGER_COLUMNS",
+    "STEP_COLUMNS",
     "WORKER_COLUMNS",
     "OutcomeColumn",
     "refuse_newer_format",
@@ -99,10 +100,33 @@ COLUMNS: Final = (
     ),
     OutcomeColumn("log_end", "int64", "where its output ends in the log of its worker, in bytes"),
     OutcomeColumn("peak_memory", "int64", "bytes; only for a worker that died, where it is known"),
+    OutcomeColumn(
+        "n_steps",
+        "int64",
+        "how many steps the attempt recorded",
+        since=2,
+        default=0,
+        is_repetitive=True,
+    ),
 )
 
 LEDGER_COLUMNS: Final = tuple(column for column in COLUMNS if column.origin != "run")
 WORKER_COLUMNS: Final = tuple(column for column in COLUMNS if column.origin == "worker")
+
+# What every step has; `step.<name>` follow, which are the fields that the setting gave.
+STEP_COLUMNS: Final = (
+    OutcomeColumn("key", "string", "identifies the setting", is_required=True),
+    OutcomeColumn(
+        "index", "int64", "the index of the setting in the space of that run", is_required=True
+    ),
+    OutcomeColumn("attempt", "int32", "the number of the attempt, from 1", is_required=True),
+    OutcomeColumn(
+        "step", "int64", "the number of the step in its attempt, from 1", is_required=True
+    ),
+    OutcomeColumn(
+        "seconds", "double", "how long after the beginning of the attempt it was recorded"
+    ),
+)
 
 # Ledgers have this column if the settings of the run have different codes.
 CODE: Final = "code"
@@ -110,7 +134,7 @@ CODE: Final = "code"
 # Ledgers without a number have this format.
 FIRST_FORMAT: Final = 1
 # The version of the format that this superparams writes; it reads all versions up to it.
-FORMAT: Final = max(column.since for column in COLUMNS)
+FORMAT: Final = max(column.since for column in (*COLUMNS, *STEP_COLUMNS))
 
 
 def refuse_newer_format(path: object, version: int, writer: object) -> None:

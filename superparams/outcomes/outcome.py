@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from superparams.outcomes.columns import CODE, WORKER_COLUMNS
+
+if TYPE_CHECKING:
+    from superparams.outcomes.step import Step
 
 Status = Literal["done", "failed", "killed", "timeout"]
 
@@ -28,6 +31,7 @@ class Outcome:
         started: Seconds since 1970 in UTC.
         code: The fingerprint of the code of this setting; None if all settings of the run have
             the code of the class.
+        steps: Its steps, where the engine has not handed them over before.
 
     `superparams.outcomes.columns` tells the meaning of all others.
     """
@@ -46,7 +50,9 @@ class Outcome:
     log_start: int | None = None
     log_end: int | None = None
     peak_memory: int | None = None
+    n_steps: int = 0
     code: str | None = None
+    steps: list[Step] | None = None
 
 
 class Columns(NamedTuple):

@@ -13,8 +13,8 @@ __all__ = ["called", "heed_answer", "is_async", "refuse_unrun"]
 
 
 def is_async(cls: type[Any]) -> bool:
-    """Whether ``run`` of an experiment is a coroutine function."""
-    return inspect.iscoroutinefunction(cls.run)
+    """Whether ``run`` of an experiment is ``async def``."""
+    return inspect.iscoroutinefunction(cls.run) or inspect.isasyncgenfunction(cls.run)
 
 
 def refuse_unrun(name: str, answer: Any, remedy: str = "") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Iterable
@@ -197,7 +196,6 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     cls = type(space)
     if cls.run is Experiment.run:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
-    _refuse_unrun(cls)
     legacy.refuse_old_hook(cls)
     options = options.for_class(cls)
     carrier = None if options.carrier is None else find(options.carrier)
@@ -265,15 +263,6 @@ def _refuse_plain_run(cls: type[Experiment], engine: str) -> None:
         raise EngineError(
             f'engine="asyncio" runs coroutines, and {cls.__name__}.run() is none: write async def '
             'run(self), or give engine="threads"'
-        )
-
-
-def _refuse_unrun(cls: type[Experiment]) -> None:
-    """Refuse a ``run`` with a ``yield``: a call of it runs nothing."""
-    if inspect.isgeneratorfunction(cls.run) or inspect.isasyncgenfunction(cls.run):
-        raise RunError(
-            f"{cls.__name__}.run() has a yield, so a call runs none of its code; collect what it "
-            f"yields, and return a dict or a data frame"
         )
 
 

@@ -33,7 +33,7 @@ from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
 from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
 from superparams.space.groups import size_of
-from superparams.store.ledger.writer import Ledger
+from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
 from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in_progress
 from superparams.store.runs.folder import RunFolder, State, has_records
@@ -254,8 +254,9 @@ def _execute_in(
     state: State = "interrupted"
     is_hurried = True
     try:
-        with Ledger(run.ledger) as ledger, started.context, shown, interrupts.expected():
-            for batch in _recorded(started.batches, ledger, fork_guard):
+        with RunLedgers(run) as ledgers, started.context, shown, interrupts.expected():
+            control.steps.record_by(ledgers.append_steps)
+            for batch in _recorded(started.batches, ledgers, control, fork_guard):
                 met = counts(batch)
                 shown.add(met, seconds(batch) if asked.progress else None)
                 if goal is not None and asked.progress:
@@ -274,13 +275,17 @@ def _execute_in(
 
 
 def _recorded(
-    batches: Iterator[bytes], ledger: Ledger, fork_guard: ForkGuard
+    batches: Iterator[bytes], ledgers: RunLedgers, control: Control, fork_guard: ForkGuard
 ) -> Iterator[pa.RecordBatch]:
     """Outcomes that are in the ledger."""
     try:
         for data in batches:
             fork_guard.check("a setting")
-            yield from ledger.append(data)
+            control.steps.check()
+            for batch in ledgers.append(data):
+                control.steps.ended(batch)
+                yield batch
+        control.steps.check()
     finally:
         fork_guard.check("a setting")
         _close(batches)

@@ -17,8 +17,10 @@ from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError, SuperparamsError
 from superparams.executor.engines.contract import Control, Engine
 from superparams.executor.engines.feed import Feed
-from superparams.executor.steps import tell_step
-from superparams.outcomes.batches import decode
+from superparams.executor.steps import step_recorder, tell_step
+from superparams.outcomes.ipc_streams import decode
+from superparams.outcomes.step import Step
+from superparams.outcomes.step_batches import values_of_steps
 from tests.contracts.programs import FunctionProgram, execute, rows, rows_as_they_come, run
 from tests.timing import stretch, wait_for
 
@@ -62,6 +64,28 @@ def tell_steps(index: int, place: Place) -> dict[str, int]:
         if not tell_step({"round": n_rounds, "loss": 0.5, "note": "é"}):
             break
     return {"n_rounds": n_rounds}
+
+
+def record_steps(index: int, place: Place) -> dict[str, bool]:
+    """Records steps as the worker of an experiment does; every tenth setting is then silent."""
+    record = step_recorder.get()
+    for n in range(1, index % 4 + 1):
+        if record is not None:
+            record(Step(index, f"{index:032x}", 1, n, 0.5, {"round": n, "note": "é"}))
+    if index % 10 == 3:
+        time.sleep(0.2)
+    return {"is_carried": record is not None}
+
+
+def take_steps(
+    data: bytes, recorded: dict[int, list[tuple[int, dict[str, Any]]]]
+) -> list[pa.RecordBatch]:
+    """Note the number and the fields of encoded steps, by the index of their setting."""
+    batches = decode(data)
+    for batch in batches:
+        for own, row in values_of_steps(batch):
+            recorded.setdefault(own["index"], []).append((own["step"], row))
+    return batches
 
 
 class EngineContract:
@@ -195,12 +219,25 @@ class EngineContract:
         assert {row["index"]: row["result.n_rounds"] for row in found} == {0: 1, 1: 2, 2: 3, 3: 4}
         assert sorted(seen) == [(index, n + 1) for index in range(4) for n in range(index + 1)]
 
+    def test_steps_are_recorded_before_the_outcome(self, engine: Engine) -> None:
+        """Those of settings that are quick, and of some that are silent for long."""
+        recorded: dict[int, list[tuple[int, dict[str, Any]]]] = {}
+        control = Control()
+        control.steps.record_by(lambda data: take_steps(data, recorded))
+        batches = self.execute(engine, record_steps, 40, control=control)
+        for row in rows_as_they_come(batches):
+            if (
+                self.carries_steps and row["index"] % 4
+            ):  # otherwise the worker of an experiment adds them to the outcome
+                found = recorded[row["index"]]
+                expected = [(n, {"round": n, "note": "é"}) for n in range(1, row["index"] % 4 + 1)]
+                assert found == expected, row
+            assert row["result.is_carried"] == self.carries_steps
+        control.steps.check()
+
     def test_each_setting_goes_on_where_nobody_decides(self, engine: Engine) -> None:
         found = self.run(engine, self.tell_steps, 3)
-        if self.carries_steps:
-            assert {row["result.n_rounds"] for row in found.values()} == {5}
-        else:
-            assert all("carries no steps" in row["error"] for row in found.values())
+        assert {row["result.n_rounds"] for row in found.values()} == {5}
 
     def test_failures_are_not_tried_again_by_themselves(self, engine: Engine) -> None:
         found = self.run(engine, fail, 3, retries=2)

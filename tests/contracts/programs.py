@@ -15,7 +15,7 @@ from typing import Any, cast
 from superparams.declare.experiment_place import Place
 from superparams.executor.engines.contract import Control, Engine, Options
 from superparams.executor.engines.feed import Feed
-from superparams.outcomes.batches import decode
+from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.outcome import Outcome, Status
 from tests.timing import wait_for as wait_for
 

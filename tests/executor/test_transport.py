@@ -11,7 +11,8 @@ import pytest
 from runs import environment, output, script
 
 from superparams.executor.engines.processes.transport import loaded_ahead, opened
-from superparams.outcomes.batches import decode, encode
+from superparams.outcomes.batches import encode
+from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.outcome import Outcome
 
 # What settings give, as an expression, and whether it goes without Arrow.

@@ -21,8 +21,8 @@ import pytest
 import superparams
 from superparams import Results
 from superparams.errors import StoreError
-from superparams.outcomes.batches import FORMAT_KEY
 from superparams.outcomes.columns import FORMAT
+from superparams.outcomes.ipc_streams import FORMAT_KEY
 from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from superparams.errors import StoreError
-from superparams.outcomes.batches import META, decode, encode
+from superparams.outcomes.batches import META, encode
 from superparams.outcomes.columns import (
     CODE,
     COLUMNS,
@@ -18,6 +18,7 @@ from superparams.outcomes.columns import (
     WORKER_COLUMNS,
     refuse_newer_format,
 )
+from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.outcome import Columns, Outcome, own_columns, parts
 from superparams.store.table.table_file import OUTCOME
 
@@ -25,7 +26,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_an_outcome_has_an_attribute_for_each_column_that_a_worker_fills() -> None:
-    fields = {field.name for field in dataclasses.fields(Outcome)} - {"params", "result", CODE}
+    fields = {field.name for field in dataclasses.fields(Outcome)} - {
+        "params",
+        "result",
+        "steps",
+        CODE,
+    }
     assert fields == {column.name for column in WORKER_COLUMNS}
     assert set(own_columns([])) == fields
 
@@ -41,7 +47,7 @@ def test_each_name_stands_once() -> None:
 
 def test_columns_keep_their_values_by_every_way_to_arrow() -> None:
     known = {"error": "e", "traceback": "t", "started": 1.5, "seconds": 2.5, "rank": 3}
-    known |= {"attempt": 4, "log_start": 5, "log_end": 6, "peak_memory": 7}
+    known |= {"attempt": 4, "log_start": 5, "log_end": 6, "peak_memory": 7, "n_steps": 8}
     expected = {"index": 8, "key": "0" * 32, "status": "failed", "row": 0, **known}
     for result in (None, {"y": 1}, {"y": [1, {"z": 2}]}, {"y": object}):
         one = Outcome(8, "0" * 32, "failed", {"x": 1}, result, **known)  # type: ignore[arg-type]

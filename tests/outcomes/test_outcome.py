@@ -23,7 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superparams.outcomes.arrow import kind_of, plain_array, plain_scalar
-from superparams.outcomes.batches import META, decode, encode
+from superparams.outcomes.batches import META, encode
+from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.outcome import Outcome
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -73,6 +74,7 @@ def test_all_of_an_outcome_comes_back() -> None:
         "log_start": 10,
         "log_end": 20,
         "peak_memory": 1 << 40,
+        "n_steps": 3,
     }
     made = Outcome(10**12, KEY, "failed", {"C": 0.1, "kernel": "rbf"}, None, **known)
     (batch,) = decode(encode([made]))

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from superparams.errors import StoreError
-from superparams.outcomes.batches import decode, encode
+from superparams.outcomes.batches import encode
+from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.outcome import Outcome
 from superparams.store.ledger.reader import (
     MAX_OPEN,

@@ -35,7 +35,15 @@ def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: i
     try:
         return worker.run(index, attempt)
     except KeyboardInterrupt as error:
-        return interrupted(program, error, index, attempt, rank, begun)
+        outcome = interrupted(program, error, index, attempt, rank, begun)
+        outcome.n_steps = steps_of_lost(worker)
+        return outcome
+
+
+def steps_of_lost(worker: Worker) -> int:
+    """How many steps an attempt had recorded that a KeyboardInterrupt has ended."""
+    lose = getattr(worker, "lose_steps", None)
+    return 0 if lose is None else int(lose())
 
 
 def interrupted(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from superparams.errors import EngineError
 from superparams.executor.engines.option_fields import count, option, seconds, settle, whole
+from superparams.executor.run_steps import RunSteps
 from superparams.executor.scheduler.retries import Retries
 from superparams.outcomes.outcome import Status
 
@@ -94,6 +95,7 @@ class Control:
         notes: What workers could not do, in sentences for the user, each once.
         begun: Set once the engine has started what runs settings. Until then this process is what
             they wait for, so other work of a run can wait for this.
+        steps: What settings record while they run.
         decide_step: Called with the index of a setting and a step of it, in the thread that hands
             out settings; gives whether the setting goes on. None: each goes on.
     """
@@ -105,6 +107,7 @@ class Control:
         "interrupted",
         "notes",
         "payload",
+        "steps",
         "stopping",
         "waiting",
     )
@@ -118,6 +121,7 @@ class Control:
         self.waiting = 0
         self.begun = threading.Event()
         self.notes: dict[str, None] = {}
+        self.steps = RunSteps()
         self.decide_step: Callable[[int, Mapping[str, Any]], bool] | None = None
 
     def note(self, sentences: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from superparams.declare.experiment_place import Place
 from superparams.executor.async_worker import AsyncWorker
-from superparams.executor.engines.attempts import interrupted, late, late_setup
+from superparams.executor.engines.attempts import interrupted, late, late_setup, steps_of_lost
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.local_places import (
@@ -136,7 +136,10 @@ class _LoopCarrier(LocalCarrier):
 
     def _lost(self, loss: m.RecordLoss) -> bytes:
         """The outcome of a setting whose loop was abandoned just now."""
-        known = self._evidence if loss.status == "timeout" else {"error": _BESIDE}
+        known: dict[str, Any] = {"error": _BESIDE}
+        if loss.status == "timeout":
+            known = {**self._evidence}
+        known["n_steps"] = self._control.steps.count(loss.index, loss.attempt)
         status, attempt = loss.status, loss.attempt
         outcome = self._program.outcome_of_lost(loss.index, status=status, attempt=attempt, **known)
         return encode([outcome])
@@ -269,7 +272,8 @@ class _LoopPlace:
         try:
             self._enter()
             self._log.open()
-            step_teller.set(self._tell_step)
+            self._rounds.carry_steps()
+            step_teller.set(None if self._control.decide_step is None else self._tell_step)
             self._messages.put(m.PlaceReady(self._rank))
             try:
                 while (chunk := await self._chunks.get()) is not None:
@@ -332,7 +336,9 @@ class _LoopPlace:
         try:
             return cast("Outcome", task.result())
         except BaseException as raised:  # a KeyboardInterrupt that the setting raised
-            return interrupted(self._program, raised, index, attempt, self._rank, begun)
+            outcome = interrupted(self._program, raised, index, attempt, self._rank, begun)
+            outcome.n_steps = steps_of_lost(worker)
+            return outcome
 
     async def _limited(
         self, coroutine: Coroutine[Any, Any, Any], limit: float | None
@@ -357,6 +363,7 @@ class _LoopPlace:
     ) -> Outcome:
         """The outcome of a setting that was cancelled because of its time."""
         seconds = time.monotonic() - begun
+        n_steps = self._control.steps.count(index, attempt)
         trace: str | None = None
         if task.done():
             with suppress(BaseException):
@@ -374,6 +381,7 @@ class _LoopPlace:
             seconds=seconds,
             rank=self._rank,
             attempt=attempt,
+            n_steps=n_steps,
         )
 
 

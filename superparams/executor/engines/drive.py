@@ -188,6 +188,7 @@ def drive(
 
 def _look(carrier: Carrier, scheduler: Scheduler, feed: Feed, control: Control) -> Iterator[bytes]:
     """Tell the scheduler what others want."""
+    control.steps.check()
     events: Iterable[m.Event] = feed.news()
     if control.draining and not scheduler.is_draining:
         events = [m.Draining(), *events]

@@ -18,7 +18,7 @@ from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.state_machine import Scheduler
-from superparams.executor.steps import Row
+from superparams.executor.steps import Row, step_recorder, step_teller
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
@@ -128,6 +128,11 @@ class Rounds:
         self.is_ending = True
         self._answers.put(False)
 
+    def carry_steps(self) -> None:
+        """Take the steps of the settings that run in this context."""
+        step_recorder.set(self._control.steps.outbox.add)
+        step_teller.set(None if self._control.decide_step is None else self.tell_step)
+
     def tell_step(self, row: Row) -> bool:
         """Tell a step of the setting that runs, in its thread; gives whether it goes on."""
         if self.is_ending or self._running is None:
@@ -230,6 +235,8 @@ class LocalCarrier:
             return
         messages = self._arrived(seconds)
         ended = [one for one in messages if isinstance(one, SettingEnded)]
+        if ended:
+            self._control.steps.outbox.flush()
         if outcomes := [one.outcome for one in ended if isinstance(one.outcome, Outcome)]:
             yield encode(outcomes)
         for rank in dict.fromkeys(one.rank for one in ended):
@@ -294,6 +301,7 @@ class LocalCarrier:
             place.join(max(0.0, self._patience_ends() - time.monotonic()))
         for log in self._logs.values():
             log.close()
+        self._control.steps.outbox.pause()
 
 
 class LocalEngine:

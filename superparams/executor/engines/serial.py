@@ -22,7 +22,7 @@ from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.state_machine import Scheduler
-from superparams.executor.steps import Row, step_teller
+from superparams.executor.steps import Row, step_recorder, step_teller
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
 
@@ -97,7 +97,8 @@ class _SerialCarrier:
         self.running: tuple[int, float, int] | None = None
         self._scheduler = scheduler
         self._goes_on = True
-        self._outer_teller = step_teller.get()  # of a setting that runs these
+        # Of a setting that runs these.
+        self._outer_teller, self._outer_recorder = step_teller.get(), step_recorder.get()
         self._program = program
         self._feed = feed
         self._options = options
@@ -163,7 +164,8 @@ class _SerialCarrier:
         assert self._worker is not None
         begun, count, again = time.monotonic(), 0, list[int]()
         attempt, run, now = chunk.attempt, self._worker.run, begun
-        step_teller.set(self._tell_step)
+        step_teller.set(None if self._control.decide_step is None else self._tell_step)
+        step_recorder.set(self._control.steps.outbox.add)
         for index in chunk:
             if self._control.draining:  # what it yields may be a reason for that
                 break
@@ -207,6 +209,7 @@ class _SerialCarrier:
         batch, self._batch = self._batch, []
         self._flushed = time.monotonic()
         if batch:
+            self._control.steps.outbox.flush()
             yield encode(batch)
 
     def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
@@ -218,6 +221,8 @@ class _SerialCarrier:
     def close(self) -> None:
         self.running = None
         step_teller.set(self._outer_teller)
+        step_recorder.set(self._outer_recorder)
+        self._control.steps.outbox.pause()
         try:
             if self._worker is not None:
                 self._worker.close()

@@ -28,7 +28,6 @@ from superparams.executor.engines.local_places import (
 from superparams.executor.engines.output_log import PlaceLog
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.steps import step_teller
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
@@ -114,7 +113,7 @@ class _ThreadPlace:
             place = Place(self._rank, self._options.num_proc, self._options.folder)
             worker = self._program.enter(place)
             self._log.open()
-            step_teller.set(self._rounds.tell_step)
+            self._rounds.carry_steps()
             try:
                 self._messages.put(m.PlaceReady(self._rank))
                 while not self._rounds.is_ending and (chunk := self._chunks.get()) is not None:

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from superparams.errors import StoreError
 from superparams.outcomes.arrow import plain_array, plain_scalar
-from superparams.outcomes.batches import encode_batch
 from superparams.outcomes.columns import CODE
+from superparams.outcomes.ipc_streams import encode_batch
 from superparams.store.ledger.reader import END, Entry, ledger_files, read_file, streams_of
 from superparams.store.ledger.writer import stamp
 from superparams.store.runs.folder import RunFolder, part_of, replace_durably

@@ -22,15 +22,18 @@ import pyarrow as pa
 from superparams.errors import StoreError
 from superparams.errors.user_lines import warn_user
 from superparams.outcomes.arrow import metadata_of, plain_scalar
-from superparams.outcomes.batches import FORMAT_KEY, META
+from superparams.outcomes.batches import META
 from superparams.outcomes.columns import (
     CODE,
     FIRST_FORMAT,
     FORMAT,
     LEDGER_COLUMNS,
+    STEP_COLUMNS,
     OutcomeColumn,
     refuse_newer_format,
 )
+from superparams.outcomes.ipc_streams import FORMAT_KEY
+from superparams.outcomes.step_batches import STEP_META, is_of_steps
 from superparams.store.plain_files import is_plain, next_data, open_plain, refuse_holes
 from superparams.store.runs.folder import RunFolder
 
@@ -304,10 +307,11 @@ def _format_of(schema: pa.Schema) -> int:
 
 def _missing(schema: pa.Schema) -> list[OutcomeColumn]:
     """The columns that a ledger lacks, as one that an older superparams wrote may."""
+    columns, types = (STEP_COLUMNS, STEP_META) if is_of_steps(schema) else (LEDGER_COLUMNS, META)
     missing: list[OutcomeColumn] = []
-    for column in LEDGER_COLUMNS:
+    for column in columns:
         places = schema.get_all_field_indices(column.name)
-        if len(places) > 1 or (places and schema.field(places[0]).type != META[column.name]):
+        if len(places) > 1 or (places and schema.field(places[0]).type != types[column.name]):
             raise DamageError(f"the schema has another column {column.name!r} than ours")
         if not places and column.is_required:
             raise DamageError(f"the schema has no column {column.name!r}")
@@ -322,9 +326,10 @@ def _with_defaults(batch: pa.RecordBatch, missing: Sequence[OutcomeColumn]) -> p
     """A batch with more columns, which come last and have their default."""
     if not missing:
         return batch
-    fields = [pa.field(column.name, META[column.name]) for column in missing]
+    types = STEP_META if is_of_steps(batch.schema) else META
+    fields = [pa.field(column.name, types[column.name]) for column in missing]
     arrays = [
-        pa.repeat(plain_scalar(column.default, META[column.name]), batch.num_rows)
+        pa.repeat(plain_scalar(column.default, types[column.name]), batch.num_rows)
         for column in missing
     ]
     schema = pa.schema([*batch.schema, *fields], metadata=batch.schema.metadata)

@@ -27,7 +27,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from superparams.errors import StoreError
-from superparams.outcomes.batches import STAMP, encode_batch
+from superparams.outcomes.ipc_streams import STAMP, encode_batch
 from superparams.store.ledger.reader import (
     END,
     MAX_OPEN,
@@ -54,7 +54,7 @@ class _File:
 
 
 class Ledger:
-    """Appends encoded outcomes to the files of one folder.
+    """Appends encoded outcomes, or steps, to the files of one folder.
 
     Safe to use from several threads of one process.
     """

@@ -2,7 +2,7 @@
 
     results/<module>.<Class>/results.parquet
     results/<module>.<Class>/settings/<key>/    files that settings put into their `folder`
-    results/<module>.<Class>/runs/<UTC time>-<id>/run.json, ledger/, logs/, source/
+    results/<module>.<Class>/runs/<UTC time>-<id>/run.json, ledger/, steps/, logs/, source/
 
 Names sort by time, also where the clock stepped back. A file is replaced by a synced file that is
 renamed, so that a reader finds the old one or the new one.
@@ -107,6 +107,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.ledger = path / "ledger"
+        self.steps = path / "steps"
         self.logs = path / "logs"
         self.source = path / "source"
         self._unsynced: list[Path] = []  # folders above it that are not on disk for sure

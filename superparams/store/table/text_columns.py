@@ -17,6 +17,7 @@ import pyarrow as pa
 from superparams.outcomes.arrow import kind_of, python_values, to_json
 from superparams.outcomes.batches import META
 from superparams.outcomes.columns import CODE
+from superparams.outcomes.step_batches import STEP_META, is_of_steps
 
 SPILLED = "superparams.spilled"
 MORE = "result.more"
@@ -56,17 +57,18 @@ def spill(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 def _spill(batch: pa.RecordBatch) -> pa.RecordBatch:
     rows: list[list[tuple[str, dict[str, str | None]]]] = [[] for _ in range(batch.num_rows)]
+    meta = STEP_META if is_of_steps(batch.schema) else META
+    own = {**meta, **({CODE: pa.string()} if CODE in batch.schema.names else {})}
     for field, column in zip(batch.schema, batch.columns, strict=True):
-        if field.name in META or field.name == CODE:
+        if field.name in own:
             continue
         kind = kind_of(field)
         for row, text in zip(rows, texts(column, kind), strict=True):
             if text is not None:
                 row.append((field.name, {"type": str(field.type), "kind": kind, "text": text}))
-    own = {**META, **({CODE: pa.string()} if CODE in batch.schema.names else {})}
     fields = [*(pa.field(name, form) for name, form in own.items()), pa.field(SPILLED, _MAP)]
     columns = [*(batch.column(name) for name in own), pa.array(rows, _MAP)]
-    return pa.record_batch(columns, schema=pa.schema(fields))
+    return pa.record_batch(columns, schema=pa.schema(fields, metadata=batch.schema.metadata))
 
 
 def texts(column: pa.Array | pa.ChunkedArray, kind: str | None) -> list[str | None]:

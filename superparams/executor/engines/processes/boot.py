@@ -21,7 +21,8 @@ class Boot:
     method: the start method; handle: of the packed program (None when workers are forks of the
     driver, and as long as it is being packed); environ: thread variables; devices:
     `CUDA_VISIBLE_DEVICES` of each rank; libraries: what the program will need, to be loaded while
-    it is packed; the rest: the driver's own.
+    it is packed; decides_steps: whether settings wait for an answer to each step; the rest: the
+    driver's own.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Boot:
     libraries: Sequence[str]
     path: list[str]
     argv: list[str]
+    decides_steps: bool = False
 
     def adopt(self) -> None:
         """Make modules importable here as they are in the driver."""

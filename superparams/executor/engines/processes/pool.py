@@ -136,6 +136,7 @@ class Pool:
             libraries=self._libraries() if self._method == "forkserver" else (),
             path=process_start.search_path(),
             argv=list(getattr(sys, "argv", [""])),
+            decides_steps=self._control.decide_step is not None,
         )
 
     def _libraries(self) -> list[str]:

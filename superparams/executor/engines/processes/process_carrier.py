@@ -27,6 +27,7 @@ from superparams.executor.engines.processes.interpreter import WarmInterpreter
 from superparams.executor.engines.processes.pending_outcomes import Unconfirmed
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.template_handle import Template, no_files, no_python
+from superparams.executor.engines.processes.transport import opened_steps
 from superparams.executor.engines.processes.waker import Waker
 from superparams.executor.engines.processes.watchdog import Watch
 from superparams.executor.engines.processes.worker_cells import CUT, Cells
@@ -176,7 +177,8 @@ class ProcessCarrier:
             self._waiting_starts[instruction.rank] = None
             self._start_waiting()
         elif isinstance(instruction, m.RecordLoss):
-            return self._losses.outcome(instruction)
+            n_steps = self._control.steps.count(instruction.index, instruction.attempt)
+            return self._losses.outcome(instruction, n_steps)
         elif (worker := self._workers.get(instruction.rank)) is None:
             pass  # it has just ended, and the scheduler will hear of it
         elif isinstance(instruction, m.SendChunk):
@@ -283,6 +285,8 @@ class ProcessCarrier:
                 yield m.PlaceReady(worker.rank)
         elif frame.kind is Kind.AGAIN:
             worker.again = [index for part in protocol.unpack_ranges(frame.body) for index in part]
+        elif frame.kind is Kind.STEPS:
+            self._control.steps.record(opened_steps(frame.body))
         elif frame.kind is Kind.STEP:
             yield m.StepMade(worker.rank, frame.a, json.loads(frame.body))
         else:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from superparams.outcomes.outcome import Columns, Outcome, Part, parts
+from superparams.outcomes.step import Step, dict_of, step_parts
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
 _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
@@ -77,6 +78,23 @@ class Parcels:
             return parcel or pickled(parts([_refused(one, error) for one in outcomes]))
         return encode(outcomes)
 
+    def make_of_steps(self, steps: Sequence[Step]) -> bytes:
+        """The bytes to send for steps; `expect_step` has seen each of them."""
+        made = step_parts(steps)
+        if self._encode is None:
+            return pickle.dumps(made, protocol=5)
+        from superparams.outcomes.step_batches import encode_step_parts
+
+        return encode_step_parts(made)
+
+    def expect_step(self, step: Step) -> None:
+        """Load Arrow if this step takes it, in the thread that recorded it."""
+        if self._encode is None and not _is_plain_row(step.row):
+            self._load()
+            from superparams.outcomes.batches import warm_up
+
+            warm_up()  # here, before another thread encodes
+
     def _load(self) -> Callable[[Sequence[Outcome]], bytes]:
         from superparams.outcomes.batches import encode
 
@@ -91,6 +109,25 @@ def opened(parcel: bytes) -> bytes:
     from superparams.outcomes.batches import encode_parts
 
     return encode_parts(pickle.loads(parcel))
+
+
+def opened_steps(parcel: bytes) -> bytes:
+    """A parcel of steps as Arrow IPC streams."""
+    if not parcel.startswith(pickle.PROTO):
+        return parcel
+    from superparams.outcomes.step_batches import encode_step_parts
+
+    return encode_step_parts(pickle.loads(parcel))
+
+
+def _is_plain_row(row: Any) -> bool:
+    """Whether a row of a step has numbers and text alone, under names that are text."""
+    values = dict_of(row)
+    if values is None:
+        return False
+    kinds = set(map(type, values.values()))
+    are_plain = all(kind in _SCALARS or _is_number(kind) for kind in kinds)
+    return are_plain and all(type(name) is str for name in values)
 
 
 def pickled(made: Sequence[Part]) -> bytes | None:

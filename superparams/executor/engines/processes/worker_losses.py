@@ -95,10 +95,11 @@ class Losses:
             "seconds": ran,
         }
 
-    def outcome(self, loss: m.RecordLoss) -> bytes:
-        """The encoded outcome of a setting that was lost just now."""
+    def outcome(self, loss: m.RecordLoss, n_steps: int) -> bytes:
+        """The encoded outcome of a setting that was lost just now, after so many steps."""
         index, status, attempt = loss.index, loss.status, loss.attempt
         known = {name: value for name, value in self._evidence.items() if name != "status"}
+        known["n_steps"] = n_steps
         outcome = self._program.outcome_of_lost(index, status=status, attempt=attempt, **known)
         return encode([outcome])
 

@@ -1,10 +1,10 @@
 """What a worker process does: it runs chunks, and sends outcomes back.
 
-It has no thread of its own, so that settings may fork. Outcomes are sent when a setting ends and 20
-ms have passed since they were last sent. When a long setting follows quick ones, the driver sees in
-the cell that outcomes wait, and sends SIGURG; its handler sends them between two bytecodes of the
-setting. While C code runs they wait, and where they are the first that take Arrow: should the
-worker die then, these at most 20 ms of work are done again.
+It has no thread of its own when a setting forks: one that sends steps ends before. Outcomes are
+sent when a setting ends and 20 ms have passed since they were last sent. When a long setting
+follows quick ones, the driver sees in the cell that outcomes wait, and sends SIGURG; its handler
+sends them between two bytecodes of the setting. While C code runs they wait, and where they are the
+first that take Arrow: should the worker die then, these at most 20 ms of work are done again.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.transport import Parcels
 from superparams.executor.engines.processes.worker_cells import Cells
 from superparams.executor.engines.processes.worker_output import SameFiles, WorkerOutput
+from superparams.executor.engines.processes.worker_steps import WorkerSteps
 from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.payload import pools
-from superparams.executor.steps import Row, step_teller
+from superparams.executor.steps import Row, step_recorder, step_teller
 from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, f
         connection.say(Frame(Kind.BROKEN, body=traceback_text(error).encode(errors="replace")))
         return 1
     process = _WorkerProcess(loaded, worker, connection, boot, output)
-    step_teller.set(process.tell_step)
+    step_recorder.set(process.steps.record)
+    step_teller.set(process.tell_step if boot.decides_steps else None)
     notes = "\n".join(getattr(loaded.program, "notes", ()))
     connection.say(Frame(Kind.READY, body=notes.encode(errors="replace")))
     return process.serve()
@@ -197,8 +199,10 @@ class _WorkerProcess:
         self._sent = 0
         self._flushed = 0
         self._refresh = loaded.attached.refresh if loaded.attached else _nothing
-        self._forked = self._is_telling = False
-        os.register_at_fork(after_in_child=self._on_fork)
+        self._forked = False
+        self._sending = threading.Lock()  # a thread may send steps
+        self.steps = WorkerSteps(self._parcels, self._say, self._is_whole, self._on_urgent)
+        os.register_at_fork(before=self._before_fork, after_in_child=self._on_fork)
 
     def serve(self) -> int:
         """Run chunks until the driver closes, or is gone."""
@@ -217,7 +221,8 @@ class _WorkerProcess:
         code = 0
         try:
             self._worker.close()
-            self._connection.say(Frame(Kind.LEFT))
+            self.steps.pause()
+            self._say(Frame(Kind.LEFT))
             threading._shutdown()  # type: ignore[attr-defined]  # pools of threads and processes
             atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
         except BaseException:
@@ -299,6 +304,13 @@ class _WorkerProcess:
             outcome.error = late(limit)
         return outcome
 
+    def _is_whole(self) -> bool:
+        return not self._forked and self._files.are_same()
+
+    def _say(self, frame: Frame) -> None:
+        with self._sending:
+            self._connection.say(frame)
+
     def tell_step(self, row: Row) -> bool:
         """Send a step of the setting that runs, and wait for the answer: whether it goes on."""
         if self._forked:
@@ -306,16 +318,16 @@ class _WorkerProcess:
         import json  # which most workers do not need
 
         body = json.dumps(dict(row), default=_plain).encode()
-        self._is_telling = True  # nothing may be sent in the midst of it, so send that before
+        self.steps.is_busy = True  # nothing may be sent in the midst of it, so send that before
         try:
             if self._batch or self._again:
                 self._flush(Kind.DATA, may_load=False)
-            self._connection.say(Frame(Kind.STEP, self._cell[cells.INDEX], body=body))
+            self._say(Frame(Kind.STEP, self._cell[cells.INDEX], body=body))
             answer = protocol.receive(self._connection.channel)
         except (EOFError, OSError):  # the driver is gone
             os._exit(1)
         finally:
-            self._is_telling = False
+            self.steps.is_busy = False
         return answer.kind is Kind.ANSWER and bool(answer.a)
 
     def _on_set_up(self) -> None:
@@ -327,13 +339,18 @@ class _WorkerProcess:
         cell[cells.INDEX] = index
         self._sets_up = False
 
+    def _before_fork(self) -> None:
+        if not self._forked:
+            self.steps.pause()
+
     def _on_fork(self) -> None:
         self._forked = True
 
     def _on_urgent(self, *_: object) -> None:
         # Only while a setting runs: otherwise they are being worked on, and sent soon. And nothing
         # is imported here, where that setting may be in the midst of an import itself.
-        is_busy = self._forked or self._is_telling
+        is_busy = self._forked or self.steps.is_busy
+        self.steps.was_urged = self.steps.is_busy
         if (self._batch or self._again) and self._cell[cells.INDEX] >= 0 and not is_busy:
             self._flush(Kind.DATA, may_load=False)
 
@@ -346,6 +363,7 @@ class _WorkerProcess:
             self._is_checked = True
         if not self._output.logged:
             self._output.mark()
+        self.steps.flush()  # before the outcome of their setting
         batch, self._batch = self._batch, []
         try:
             body = self._parcels.make(batch, may_load=may_load) if batch else b""
@@ -361,7 +379,7 @@ class _WorkerProcess:
         now = time.monotonic_ns()
         if again:
             parts = protocol.pack_ranges([range(index, index + 1) for index in again])
-            self._connection.say(Frame(Kind.AGAIN, body=parts))
-        self._connection.say(Frame(kind, self._sent, now - begun, body))
+            self._say(Frame(Kind.AGAIN, body=parts))
+        self._say(Frame(kind, self._sent, now - begun, body))
         self._cell[cells.UNSENT] = 0
         self._flushed = now

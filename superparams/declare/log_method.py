@@ -1,0 +1,32 @@
+"""`log`: how a setting records a step from anywhere below its ``run``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from superparams.declare.instance_state import step_log_on
+
+__all__ = ["log_of"]
+
+
+def log_of(setting: Any, row: Any = None, /, **fields: Any) -> None:
+    """Record a step of this setting: a row with these fields, at once.
+
+    From ``run`` and all that it calls, also in callbacks and in threads that it waits for; outside
+    of a run nothing is recorded. ``yield {...}`` in ``run`` records a step as well.
+
+    Args:
+        row: A dict, for names that are no words of Python, or a data frame: each row is a step.
+        **fields: The names and values of the row.
+
+    Raises:
+        Stopped: When the setting is not to go on.
+        TypeError: For a value that no table can hold.
+        RunError: In a child process, and when the setting is not running.
+    """
+    if (log := step_log_on(setting)) is not None:
+        if row is None:
+            row = fields
+        elif fields:
+            row = {**row, **fields}
+        log.log(setting, row)

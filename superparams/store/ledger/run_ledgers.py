@@ -1,0 +1,68 @@
+"""The two ledgers of a run: its outcomes, and the steps of its settings."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+
+import pyarrow as pa
+
+from superparams.errors import StoreError
+from superparams.outcomes.step_batches import STEPS_KEY
+from superparams.store.ledger.reader import END, streams_of
+from superparams.store.ledger.writer import Ledger
+from superparams.store.runs.folder import RunFolder
+
+__all__ = ["RunLedgers"]
+
+
+class RunLedgers:
+    """Appends what a run records to `ledger/` and `steps/`; a run without steps has no `steps/`.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._open = ExitStack()
+        self._outcomes = self._open.enter_context(Ledger(run.ledger))
+        self._steps: Ledger | None = None
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def __enter__(self) -> RunLedgers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Sync and close all files. Raises StoreError when that fails."""
+        with self._lock:
+            self._is_closed = True
+        self._open.close()
+
+    def append(self, data: bytes) -> list[pa.RecordBatch]:
+        """Record encoded outcomes; see `Ledger.append`.
+
+        Steps among them, as from an engine that hands over nothing before, go to their ledger.
+        """
+        if STEPS_KEY not in data:  # text of the user may have it, too
+            return self._outcomes.append(data)
+        steps: list[bytes] = []
+        outcomes: list[bytes] = []
+        for stream in streams_of(data):
+            part = b"".join([stream.schema, *stream.messages, END])
+            (steps if STEPS_KEY in stream.schema else outcomes).append(part)
+        if steps:
+            self.append_steps(b"".join(steps))
+        return self._outcomes.append(b"".join(outcomes))
+
+    def append_steps(self, data: bytes) -> list[pa.RecordBatch]:
+        """Record encoded steps; see `Ledger.append`."""
+        with self._lock:
+            if self._is_closed:
+                raise StoreError(f"the ledger {self._run.steps} is closed")
+            if self._steps is None:
+                self._steps = self._open.enter_context(Ledger(self._run.steps))
+        return self._steps.append(data)

@@ -1,0 +1,149 @@
+"""Steps are kept, whatever becomes of their setting, its worker, or the driver.
+
+FAULTS rows 1, 2, 3, 7, 11, 14, 25 and 28, for steps.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superparams import Experiment, search
+from superparams.errors import StoreError
+from superparams.executor import Processes
+from tests.recorded_steps import curves, recorded_steps
+from tests.runs import script, start
+from tests.timing import PATIENCE, scaled, slowness, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+class Ends(Experiment):
+    how: str = search(["well", "SIGKILL", "SIGSEGV", "exit", "error", "timeout", "in C", "child"])
+    limit: float = 1.0
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        for n in range(3):
+            yield {"n": n, "how": self.how}
+        if self.how == "well":
+            return
+        if self.how == "error":
+            raise ValueError("no")
+        time.sleep(0.3 * self.limit)  # as long as a step waits at most, and more
+        if self.how == "SIGKILL":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "SIGSEGV":
+            faulthandler._sigsegv()  # type: ignore[attr-defined]
+        if self.how == "exit":
+            os._exit(0)
+        if self.how == "child" and os.fork():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "in C":
+            sum(range(10**12))
+        time.sleep(10_000)
+
+
+EXPECTED = {
+    "well": "done",
+    "SIGKILL": "killed",
+    "SIGSEGV": "killed",
+    "exit": "failed",
+    "error": "failed",
+    "timeout": "timeout",
+    "in C": "timeout",
+    "child": "killed",
+}
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_1_2_3_7_a_setting_that_ends_badly_keeps_its_steps(method: Any, tmp_path: Path) -> None:
+    limit = scaled(1.0)
+    asked: dict[str, Any] = {"timeout": limit, "retries": 1, "retry_on": ["killed"]}
+    engine = Processes(start_method=method)
+    space = Ends(limit=limit)
+    found = space.run_all(2, engine=engine, results=tmp_path, progress=False, **asked)
+    table = found.to_pandas().set_index("how")
+    assert table.status.to_dict() == EXPECTED, table.error.tolist()
+    assert table.n_steps.tolist() == [3] * 8
+    # The last step is no row of a setting that did not end well.
+    assert table.n.isna().tolist() == [how != "well" for how in EXPECTED]
+    for (index, attempt), rows in curves(tmp_path).items():
+        how = list(EXPECTED)[index]
+        assert rows == [{"n": n, "how": how} for n in range(3)], (how, attempt)
+        assert attempt <= (2 if EXPECTED[how] == "killed" else 1)
+    assert len(curves(tmp_path)) == 8 + 3
+
+
+TRAINS = """
+import sys, time
+from pathlib import Path
+from superparams import Experiment, search
+class Train(Experiment):
+    a: int = search(range(2))
+    def run(self):
+        is_first = not Path("go").exists()
+        for n in range(100_000 if is_first else 3):
+            time.sleep(0.01)
+            yield {"n": n, "at": time.time(), "loss": None if n % 2 else 0.5}
+        return {"y": self.a}
+if __name__ == "__main__":
+    found = Train().run_all(2, engine=sys.argv[1], progress=False)
+    print(found.counts, found.to_pandas().n_steps.tolist())
+"""
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize(
+    ("engine", "how"),
+    [("processes", signal.SIGKILL), ("threads", signal.SIGKILL), ("processes", signal.SIGTERM)],
+)
+def test_11_14_the_driver_is_killed(engine: str, how: int, tmp_path: Path) -> None:
+    """No step is lost that is older than a second; the next run starts over."""
+    script(tmp_path, TRAINS)
+    process = start(tmp_path, "script.py", engine)
+    wait_for(lambda: len(recorded_steps(tmp_path)) >= 50 or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    slow = slowness()
+    killed = time.time()
+    process.send_signal(how)
+    process.communicate(timeout=PATIENCE)
+    found = curves(tmp_path)
+    assert set(found) == {(0, 1), (1, 1)}
+    for rows in found.values():
+        assert [row["n"] for row in rows] == list(range(len(rows)))
+        assert rows[-1]["at"] > killed - 1.0 * slow
+    (tmp_path / "go").touch()
+    out, err = start(tmp_path, "script.py", engine).communicate(timeout=PATIENCE)
+    assert out == "{'done': 2} [3, 3]\n", err
+
+
+class Blocked(Experiment):
+    """Puts a file where the folder of steps would be, the first time."""
+
+    a: int = search(range(4))
+
+    def run(self) -> Iterator[dict[str, int]]:
+        if self.a == 2:
+            runs = list((self.folder.parents[1] / "runs").iterdir())
+            if len(runs) == 1:
+                (runs[0] / "steps").touch()
+            yield {"n": 1}
+            time.sleep(0.3)
+            yield {"n": 2}
+
+
+@pytest.mark.parametrize("asked", [{}, {"num_proc": 2}, {"num_proc": 2, "engine": "threads"}])
+def test_25_26_steps_that_cannot_be_written_end_the_run(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(StoreError, match="steps"):
+        Blocked().run_all(**asked, results=tmp_path, progress=False)
+    found = Blocked().run_all(**asked, results=tmp_path, progress=False)
+    assert found.to_pandas().n_steps.tolist() == [0, 0, 2, 0]
