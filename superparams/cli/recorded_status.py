@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from superparams.cli.recorded_experiments import RecordedExperiment
 from superparams.identity.code.text_fingerprint import declarations_of_text
 from superparams.run.plan import COUNTED, number_of_others, recorded
+from superparams.space.ranges import why_uncounted
+from superparams.store.json_values import json_object
 from superparams.store.runs.folder import run_folders
 from superparams.store.runs.recorded_space import RecordedSpace, declarations_of, space_of
 from superparams.store.runs.run_records import Run
@@ -102,10 +104,23 @@ class RecordedStatus:
                 return found
         return f"no run was of the space that {cls.file.name} declares now"
 
+    def _ranges(self) -> list[str]:
+        """The fields that are ranges, by the class as it ran last."""
+        from superparams.declare.class_schema import SCHEMA
+
+        folder = next(reversed(run_folders(self.root)), None)
+        schema = json_object({} if folder is None else folder.manifest().get(SCHEMA))
+        fields = json_object(schema.get("fields"))
+        axes = {name: json_object(json_object(x).get("axis")) for name, x in fields.items()}
+        return [name for name, axis in axes.items() if "low" in axis]
+
     @cached_property
     def declared(self) -> SpaceNow:
         """The space."""
         space = self._space
+        ranges = self._ranges() if isinstance(space, str) and self.of.has_records else []
+        if ranges:
+            return SpaceNow(why=why_uncounted(ranges))
         remedy = "; --import counts its settings" if self.of.is_importable else ""
         if isinstance(space, str):
             return SpaceNow(why=f"not known: {space}", remedy=remedy)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import click
 
 from superparams.cli import user_errors
+from superparams.cli.draw_flags import Draw
 from superparams.cli.table_formats import as_table, for_people
 from superparams.cli.terminal import is_terminal, lines_of, room, styled
 from superparams.declare.experiment import Experiment
@@ -192,18 +193,23 @@ def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
     return Impossible(name, why)
 
 
-def made(experiments: Sequence[type[Experiment]], words: Sequence[str]) -> list[Experiment] | None:
+ALL: Final = Draw()
+
+
+def made(
+    experiments: Sequence[type[Experiment]], words: Sequence[str], draw: Draw = ALL
+) -> list[Experiment] | None:
     """The spaces to run, all of which are made before the first one runs.
 
     None when one of them cannot be: for a word that it does not take, or a field that is missing.
     """
-    spaces = [attempted(name_of(cls), partial(_space, cls, words)) for cls in experiments]
+    spaces = [attempted(name_of(cls), partial(_space, cls, words, draw)) for cls in experiments]
     right = [one for one in spaces if not isinstance(one, Impossible)]
     return right if len(right) == len(spaces) else None
 
 
-def _space(cls: type[Experiment], words: Sequence[str]) -> Experiment:
-    space = from_words(cls, words)
+def _space(cls: type[Experiment], words: Sequence[str], draw: Draw) -> Experiment:
+    space = draw.of(from_words(cls, words))
     size_of(space)  # `valid` may fail
     return space
 

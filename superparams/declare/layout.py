@@ -27,7 +27,7 @@ from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, has_groups, is_group, is_open
 from superparams.space.ranges import Range, Uncounted
 
-__all__ = ["Layout", "Refusal", "close_run", "has_range", "keeps", "known_layout"]
+__all__ = ["Layout", "Refusal", "close_run", "has_range", "keeps", "known_layout", "ranges_of"]
 
 _IMMUTABLE: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 Make = Callable[[tuple[Any, ...]], Any]
@@ -169,7 +169,12 @@ def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
 
 def has_range(x: object) -> bool:
     """Whether a value is a space with a range."""
-    return is_open(x) and any(_ranges(open_fields(x)))
+    return is_open(x) and any(ranges_of(x))
+
+
+def ranges_of(space: Any) -> Iterator[str]:
+    """The dotted names of the fields of a space that are ranges."""
+    return _ranges(open_fields(space))
 
 
 def close_run(space: Any) -> None:

@@ -10,7 +10,8 @@ from superparams.declare.descriptors import Search
 from superparams.declare.mistakes import alternatives
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
-from superparams.space.ranges import MOST_VALUES, Range, exact
+from superparams.space.decimals import exact
+from superparams.space.ranges import MOST_VALUES, Range
 
 __all__ = ["range_of"]
 

@@ -15,6 +15,7 @@ from superparams.declare.descriptors import Value
 from superparams.declare.experiment import Experiment
 from superparams.declare.experiment_place import name_of
 from superparams.declare.instance_state import declaration_on
+from superparams.declare.layout import has_range, ranges_of
 from superparams.declare.metaclass import fields_of
 from superparams.declare.params import Params
 from superparams.declare.place import from_words
@@ -25,6 +26,7 @@ from superparams.identity.code.fingerprint import fingerprint
 from superparams.identity.digests.digest import key_of_text
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open, size_of
+from superparams.space.ranges import why_uncounted
 from superparams.store.runs.folder import experiment_folder, has_records
 
 # pyarrow is loaded only where something is recorded: `experiment list` is quick.
@@ -241,6 +243,8 @@ def declared_space(
     """
     try:
         space = from_words(cls, words) if words else cls()
+        if has_range(space):
+            return DeclaredSpace(space, why=why_uncounted(list(ranges_of(space))))
         largest = _largest_size(space)
         if is_quick and largest is not None and largest > MOST_CALLS_OF_VALID:
             why = f"valid() is not called for {largest:,} settings; a run calls it"

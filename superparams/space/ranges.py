@@ -9,37 +9,23 @@ by a series, and the values of steps as fractions of integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from superparams.errors import SpaceError
 from superparams.space.algebra import Product
+from superparams.space.decimals import as_decimal, exact
 
-# Only ranges need these: `import superparams` does not load them.
 if TYPE_CHECKING:
-    from decimal import Decimal
     from fractions import Fraction
 
-__all__ = ["MOST_VALUES", "Range", "Uncounted", "exact"]
+__all__ = ["MOST_VALUES", "Range", "Uncounted", "why_uncounted"]
 
 BITS: Final = 64  # that choose a value
 MOST_VALUES: Final = 1 << 63  # integers, or steps, of one range
 _HIGHEST: Final = float((1 << 53) - 1)  # the upper 53 bits, all of them 1
 _DIGITS: Final = 40  # of logarithms
 _POWERS: Final = tuple(math.log(2) ** n / math.factorial(n) for n in range(14, -1, -1))
-
-
-def exact(x: float) -> Fraction:
-    """A number as it is written: 0.1 is one tenth."""
-    from fractions import Fraction
-
-    return Fraction(_decimal(x))
-
-
-def _decimal(x: float) -> Decimal:
-    from decimal import Decimal
-
-    return Decimal(repr(x))
 
 
 class Range:
@@ -127,7 +113,7 @@ class Range:
         from decimal import Context, Decimal
 
         digits = Context(prec=_DIGITS)
-        low, high = (digits.ln(_decimal(x)) for x in (self.low, self.high))
+        low, high = (digits.ln(as_decimal(x)) for x in (self.low, self.high))
         share = digits.divide(Decimal(part.numerator), Decimal(part.denominator))
         power = digits.exp(digits.add(low, digits.multiply(digits.subtract(high, low), share)))
         x = float(Context(prec=_DIGITS - 10).plus(power))  # 0.001, and not the float before it
@@ -145,9 +131,9 @@ class Range:
         from decimal import Context
 
         digits = Context(prec=_DIGITS)
-        half, two = _decimal(0.5 if self.is_int else 0), digits.ln(_decimal(2))
-        low = digits.ln(digits.subtract(_decimal(self.low), half))
-        high = digits.ln(digits.add(_decimal(self.high), half))
+        half, two = as_decimal(0.5 if self.is_int else 0), digits.ln(as_decimal(2))
+        low = digits.ln(digits.subtract(as_decimal(self.low), half))
+        high = digits.ln(digits.add(as_decimal(self.high), half))
         return float(digits.divide(low, two)), float(digits.divide(high, two))
 
     def __eq__(self, other: object) -> bool:
@@ -178,6 +164,19 @@ def _power_of_two(x: float) -> float:
     for factor in _POWERS:
         power = power * rest + factor
     return math.ldexp(power, whole)
+
+
+def why_uncounted(ranges: Sequence[str]) -> str:
+    """Why the settings of a space with ranges are not counted.
+
+    Args:
+        ranges: The dotted names of the fields that are ranges.
+    """
+    one = len(ranges) == 1
+    return (
+        f"{', '.join(ranges)} {'is a range' if one else 'are ranges'}, so there is no list of "
+        f"settings to count; a run draws some, as with --sample 100"
+    )
 
 
 class Uncounted(Product):

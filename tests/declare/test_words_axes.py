@@ -97,8 +97,8 @@ def test_an_axis(annotation: Any, text: str, expected: list[Any]) -> None:
         (int, f"0..{'9' * 5000}", "Python reads no number with so many digits"),
         (int, "0..10**18", "takes int, not '0..10**18'"),
         (int, "0..1000000,-1", "it has more than 1,000,000 points"),
-        (float, "0..2,5", "a range is for int fields"),
-        (bool, "0..1", "a range is for int fields"),
+        (float, "0..2,5", "a range of numbers stands alone, as in x=0..2"),
+        (bool, "0..1", "a range is for int and float fields"),
     ],
 )
 def test_what_is_no_axis(annotation: Any, text: str, message: str) -> None:
@@ -257,3 +257,44 @@ def test_what_takes_no_text_is_required_in_python() -> None:
 
     with pytest.raises(FieldError, match=r"give it in Python, as in Needy\(call=\.\.\.\)"):
         Needy.from_cli([])
+
+
+RANGES: list[tuple[Any, str, str]] = [
+    (float, "0..1", "low=0.0, high=1.0"),
+    (float, "-1..1", "low=-1.0, high=1.0"),
+    (float, "1e-4..1e-2:log", "low=0.0001, high=0.01, log=True"),
+    (float, "0..1:range", "low=0.0, high=1.0"),
+    (float, "0..1..0.1", "low=0.0, high=1.0, step=0.1"),
+    (float | None, "0..1", "low=0.0, high=1.0"),
+    (int, "1..9:range", "low=1, high=9"),
+    (int, "1..512:log", "low=1, high=512, log=True"),
+    (int, "0..9..3:range", "low=0, high=9, step=3"),
+    (int, "1_000..2_000:range", "low=1000, high=2000"),
+    (int, "1e2..1e3:range", "low=100, high=1000"),
+    (int | None, "1..9:range", "low=1, high=9"),
+    (int | float, "0.5..9", "low=0.5, high=9.0"),
+    (int | float, "1..9:log", "low=1.0, high=9.0, log=True"),
+]
+
+
+@pytest.mark.parametrize(("annotation", "text", "expected"), RANGES)
+def test_a_range_of_numbers(annotation: Any, text: str, expected: str) -> None:
+    found = made(annotation).from_cli([f"x={text}"])
+    assert found.inline_repr == f"Made(x=search({expected}))"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [(str, "1..9:log"), (str, "0.1..0.5"), (Any, "0.1..0.5"), (int | str, "0.1..0.5")],
+)
+def test_a_text_that_could_be_a_range_is_a_text(annotation: Any, text: str) -> None:
+    assert meant(annotation, text) == text
+
+
+def test_a_number_means_the_point_whose_short_form_it_is() -> None:
+    given = [0.1 + 0.2, 0.7]
+    assert made(float, search(given)).from_cli(["x=0.3"]).x == 0.1 + 0.2
+    assert [one.x for one in made(float, search(given)).from_cli(["x=0.3,0.7"])] == given
+    assert made(float, search([*given, 0.3])).from_cli(["x=0.3"]).x == 0.3
+    assert made(float, search(given)).from_cli(["x=0.31"]).x == 0.31
+    assert made(float | None, search([None, *given])).from_cli(["x=0.3"]).x == 0.1 + 0.2

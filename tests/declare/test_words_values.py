@@ -317,7 +317,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (float, "1/3", "Made.x takes float, not '1/3'; write x=0.1, or x=0.1,0.01 to search"),
     (float, "1e400", "it is too large for a float"),
     (float, "", "takes float, not ''"),
-    (float, "0..9", "a range is for int fields"),
+    (bool, "0..9", "a range is for int and float fields"),
     (complex, "1e400", "too large"),
     (Decimal, "x", "takes Decimal, not 'x'"),
     (Decimal, "sNaN", "a signalling NaN cannot be compared"),

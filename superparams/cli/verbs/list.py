@@ -64,6 +64,7 @@ class _Entry:
         is_exact: Whether `settings` is the exact size, and not an upper bound.
         state: The status; None if nothing is recorded.
         problem: Why there is no space, or why the records cannot be read.
+        ranges: How many ranges it has, in words, if it has some and thus no size.
     """
 
     name: str
@@ -73,6 +74,7 @@ class _Entry:
     is_exact: bool = True
     state: ExperimentStatus | None = None
     problem: str | None = None
+    ranges: str = ""
 
 
 @dataclass
@@ -82,6 +84,7 @@ class _File:
 
 
 def _entry(cls: type[Experiment], results: Path) -> _Entry:
+    from superparams.declare.layout import has_range, ranges_of
     from superparams.declare.metaclass import fields_of
     from superparams.run.status import declared_space, error_line, status_of
 
@@ -97,6 +100,8 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
                 entry.state = status
             declared = status.declared if status.has_records else declared_space(cls)
         entry.settings, entry.is_exact = declared.size, declared.is_exact
+        if declared.space is not None and has_range(declared.space):
+            entry.ranges = counted(len(list(ranges_of(declared.space))), "range")
         if declared.space is None and not entry.needs:
             entry.problem = declared.why
     except (Exception, SystemExit) as error:  # what is recorded cannot be read
@@ -143,6 +148,8 @@ def _state(entry: _Entry) -> str:
         parts.append(_counts(entry.state))
     elif entry.problem is None:
         parts.append("not run")
+    if entry.ranges:
+        parts.append(f"{entry.ranges} to draw from")
     if entry.problem is not None:
         parts.append(entry.problem)
     if entry.needs:

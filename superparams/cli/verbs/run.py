@@ -12,6 +12,7 @@ import click
 
 from superparams.cli import common_options
 from superparams.cli.click_types import NAME, OVERRIDE
+from superparams.cli.draw_flags import Draw
 from superparams.cli.run_flags import flag, run_options
 from superparams.cli.session import Session
 
@@ -26,6 +27,7 @@ EXAMPLES: Final = (
     ("experiment RQ1", "all experiments of RQ1.py"),
     ("experiment RQ1.Digits -n 4", "one class, on four workers"),
     ("experiment RQ1 lr=1e-3,1e-4 seed=0..9", "another space"),
+    ("experiment RQ1 lr=1e-5..0.1:log --sample 100", "100 random points of a range"),
     ("experiment RQ1 --plan", "what is done, and what there is to do"),
 )
 CODES: Final = (
@@ -59,6 +61,21 @@ OPTIONS: Final = (
     click.option("--rerun", is_flag=True, help="Run all settings, done or not."),
     click.option("--failed", is_flag=True, help="Run only settings that failed before."),
     click.option("--new", is_flag=True, help="Run only settings without an outcome."),
+    click.option("--sample", type=click.IntRange(1), metavar="N", help="Run N random points."),
+    click.option(
+        "--sobol", type=click.IntRange(1), metavar="N", help="Run N points that are spread evenly."
+    ),
+    click.option(
+        "--grid", type=click.IntRange(1), metavar="K", help="Run at most K values of each range."
+    ),
+    click.option(
+        "--draw-seed",
+        type=int,
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Another seed draws other points.",
+    ),
     flag("timeout"),
     flag("setup_timeout"),
     flag("retries"),
@@ -112,6 +129,7 @@ def command(
         return
     if target is None:
         raise click.UsageError("Missing NAME: `experiment list` lists all experiments.", ctx)
+    draw = _draw(flags)
     options = run_options(_how(flags))  # wrong ones are told before anything is imported
     from superparams.cli import json_document
     from superparams.cli.streams import stdout_for_people
@@ -119,7 +137,8 @@ def command(
     options = replace(options, results=session.results(results))
     told: list[Told] = []
     with stdout_for_people(is_json):
-        spaces = _spaces(session.experiments(target), overrides, None if is_plan else options)
+        ahead = None if is_plan else options
+        spaces = _spaces(session.experiments(target), overrides, draw, ahead)
         if spaces is None:
             ctx.exit(2)
         each = _plans(spaces, options) if is_plan else _runs(session, spaces, options)
@@ -135,6 +154,7 @@ def command(
 def _spaces(
     classes: Sequence[type[Experiment]],
     overrides: Sequence[str],
+    draw: Draw,
     options: RunOptions | None,
 ) -> list[Experiment] | None:
     """The spaces; see `made`. Meanwhile, workers may start for the options of a run."""
@@ -144,7 +164,7 @@ def _spaces(
         start_ahead(options, classes[0])
     from superparams.cli.runner import made
 
-    return made(classes, overrides)
+    return made(classes, overrides, draw)
 
 
 def _help(ctx: click.Context, session: Session, target: str | None) -> None:
@@ -191,6 +211,24 @@ def _how(flags: Mapping[str, Any]) -> dict[str, Any]:
     how["only"] = only[0] if only in (["failed"], ["new"]) else None
     how["progress"] = not how.pop("no_progress")
     return how
+
+
+def _draw(flags: dict[str, Any]) -> Draw:
+    """What draws settings of a space, from the flags, which this takes away.
+
+    Raises:
+        UsageError: For two ways to draw.
+    """
+    seed = flags.pop("draw_seed")
+    asked = {name: n for name in ("sample", "sobol", "grid") if (n := flags.pop(name)) is not None}
+    if len(asked) > 1:
+        first, second, *_ = asked
+        raise click.UsageError(f"--{first} and --{second} exclude each other: give one.")
+    if seed and not asked.keys() & {"sample", "sobol"}:
+        raise click.UsageError("--draw-seed is for --sample N and --sobol N: give one of them.")
+    for call, n in asked.items():
+        return Draw(call, n, seed)
+    return Draw()
 
 
 def _plans(spaces: Sequence[Experiment], options: RunOptions) -> Iterator[Told]:

@@ -9,23 +9,34 @@ from typing import Any, Final
 from superparams.declare.descriptors import search
 from superparams.declare.dotted_names import meant
 from superparams.declare.field import Field
+from superparams.declare.range_declaration import range_of as range_of_search
 from superparams.declare.words.annotations import Scope
 from superparams.declare.words.grammar import (
+    Bounds,
     Unreadable,
+    bounds_of,
     looks_like_range,
     quoted,
     range_of,
     split,
     text_of,
 )
-from superparams.declare.words.named_choices import Choice, NewGroup, choices_of, names_of
+from superparams.declare.words.named_choices import (
+    Choice,
+    NewGroup,
+    choices_of,
+    current,
+    names_of,
+    points_of,
+)
 from superparams.declare.words.scalars import BARE
 from superparams.declare.words.type_names import examples, type_text
-from superparams.declare.words.typed_values import NotText, read, takes_ranges
+from superparams.declare.words.typed_values import NotText, read, takes_bounds, takes_ranges
 from superparams.declare.words.word import Word
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
+from superparams.space.decimals import meant_among
 from superparams.space.groups import is_group
 
 __all__ = ["Chosen", "chosen_by", "column_values", "field_values"]
@@ -43,6 +54,7 @@ class Chosen:
         is_axis: Whether a single point makes an axis, too.
         axis: The axis to keep, in which only fields inside the points change.
         names: The axis whose named points name the values in tables, for points with names.
+        bounds: The ends of a range of numbers, which has no points.
     """
 
     points: Sequence[Any]
@@ -50,9 +62,12 @@ class Chosen:
     is_axis: bool = False
     axis: Axis | None = None
     names: Axis | None = None
+    bounds: Bounds | None = None
 
     def argument(self) -> Any:
         """The argument for the call of the class."""
+        if self.bounds is not None:
+            return search(**_written(self.bounds))
         if self.axis is not None:
             return self.axis.having(tuple(self.points))
         if isinstance(self.points, range):
@@ -113,6 +128,7 @@ class _Reader:
         call: The call that could give the value in Python; empty for a column.
         choices: The names that points have.
         sign: The operator between name and text.
+        is_filter: Whether recorded settings are selected.
     """
 
     text: str
@@ -123,6 +139,7 @@ class _Reader:
     call: str
     choices: Mapping[str, Choice]
     sign: str = "="
+    is_filter: bool = False
 
     def __post_init__(self) -> None:
         self.has_ranges = self.sign == "=" and takes_ranges(self.annotation, self.scope)
@@ -135,6 +152,26 @@ class _Reader:
         parts = [self.part(item.strip(), has_others=len(items) > 1) for item in items]
         self.refuse_prose(items, parts)
         return parts
+
+    def bounds(self) -> Bounds | None:
+        """The range of numbers that the text means, for a field of numbers.
+
+        Raises:
+            FieldError: For what is no range of this field.
+        """
+        found = bounds_of(self.text)
+        if found is None or not takes_bounds(self.annotation, self.scope, found):
+            return None
+        try:
+            range_of_search(search(**_written(found)), self.annotation, self.where)
+        except FieldError as error:
+            kind = ":range" if self.has_ranges else ""
+            forms = (f"LOW..HIGH{kind}", "LOW..HIGH:log", f"LOW..HIGH..STEP{kind}")
+            words = [f"{self.name}={form}" for form in forms]
+            raise FieldError(
+                f"{error}. As a word, a range is {', '.join(words[:2])} or {words[2]}"
+            ) from None
+        return found
 
     def part(self, item: str, *, has_others: bool) -> _Part:
         if has_others and not item:
@@ -173,8 +210,16 @@ class _Reader:
                 )
 
     def explained(self, item: str, reason: Unreadable) -> str:
+        found = bounds_of(item)
+        if found is not None and self.sign != "=":
+            return "a range has no order"
+        if found is not None and takes_bounds(self.annotation, self.scope, found):
+            if self.is_filter:
+                two = f"{self.name}>=LOW and {self.name}<=HIGH"
+                return f"a range of floats is two conditions, {two}"
+            return f"a range of numbers stands alone, as in {self.name}={item}"
         if looks_like_range(item) and not self.has_ranges:
-            return "a range is for int fields" if self.sign == "=" else "a range has no order"
+            return "a range is for int and float fields"
         if isinstance(reason, NotText):
             # The names in the message are the remedy, if there are any.
             return "" if self.choices else f"{reason}; give it in Python, as in {self.call}"
@@ -192,6 +237,24 @@ class _Reader:
         several = f", or {self.name}={','.join(samples)}{purpose}" if len(samples) > 1 else ""
         several = several if self.sign == "=" else ""
         return FieldError(f"{found}; write {self.name}{self.sign}{samples[0]}{several}")
+
+
+def _written(bounds: Bounds) -> dict[str, Any]:
+    """The arguments of `search` for a range of numbers."""
+    step = {} if bounds.step is None else {"step": bounds.step}
+    return {"low": bounds.low, "high": bounds.high, "log": bounds.kind == "log", **step}
+
+
+def _meant_point(of: Any, one: Field, x: Any) -> Any:
+    """The float among the points of a field whose short form a word has; else the value itself.
+
+    ``rate=0.3`` means 0.30000000000000004 where ``np.arange`` made that point.
+    """
+    if type(x) is not float:
+        return x
+    points = (*points_of(current(of, one)), *points_of(one.declared))
+    meant = meant_among([point for point in points if isinstance(point, float)], x)
+    return x if meant is None else next(point for point in points if point == meant)
 
 
 def _mark(point: Any) -> object:
@@ -229,12 +292,15 @@ def chosen_by(of: Any, one: Field, word: Word, scope: Scope) -> Chosen:
             that stand on the axis twice.
     """
     reader = _reader(of, one, word, scope)
+    bounds = reader.bounds()
+    if bounds is not None:
+        return Chosen((), bounds=bounds)
     parts = reader.parts()
     if len(parts) == 1 and isinstance(parts[0].points, range):
         return Chosen(parts[0].points)
     if sum(len(part.points) for part in parts) > MOST_POINTS:
         raise reader.wrong(word.text, f"it has more than {MOST_POINTS:,} points")
-    points = [point for part in parts for point in part.points]
+    points = [_meant_point(of, one, point) for part in parts for point in part.points]
     is_named = any(label is not None for part in parts for label in part.labels)
     labels = [name for part in parts for name in part.names()] if is_named else []
     reader.refuse_twice(labels or points)
@@ -256,7 +322,9 @@ def field_values(of: Any, one: Field, word: Word, scope: Scope) -> list[Any]:
     Raises:
         FieldError: For a part of the text that is no value of the field's type.
     """
-    return [x for part in _reader(of, one, word, scope).parts() for x in part.filters()]
+    reader = _reader(of, one, word, scope)
+    reader.is_filter = True
+    return [x for part in reader.parts() for x in part.filters()]
 
 
 def column_values(annotation: Any, name: str, text: str, sign: str = "=") -> list[Any]:
@@ -274,5 +342,5 @@ def column_values(annotation: Any, name: str, text: str, sign: str = "=") -> lis
     Raises:
         FieldError: For a part of the text that is no such value.
     """
-    reader = _Reader(text, annotation, Scope(object), name, name, "", {}, sign)
+    reader = _Reader(text, annotation, Scope(object), name, name, "", {}, sign, is_filter=True)
     return [x for part in reader.parts() for x in part.filters()]

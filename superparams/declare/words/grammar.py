@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from superparams.errors.short_repr import shorten
 
 __all__ = [
     "Unreadable",
     "between_brackets",
+    "bounds_of",
     "looks_like_range",
     "pair",
     "quoted",
@@ -31,6 +32,10 @@ QUOTED: Final = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""", re.DOTA
 QUOTED_BYTES: Final = re.compile(rf"[bB]?{QUOTED.pattern}", re.DOTALL)
 WHOLE: Final = r"([+-]?[0-9]+(?:_[0-9]+)*)"
 RANGE: Final = re.compile(rf"{WHOLE}\.\.{WHOLE}(?:\.\.{WHOLE})?")
+NUMBER: Final = r"[+-]?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+BOUNDS: Final = re.compile(
+    rf"(?P<low>{NUMBER})\.\.(?P<high>{NUMBER})(?:\.\.(?P<step>{NUMBER}))?(?::(?P<kind>log|range))?"
+)
 ESCAPE: Final = re.compile(
     r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]*\}|.)", re.DOTALL
 )
@@ -42,6 +47,24 @@ PLAIN_ESCAPES: Final = {
     '"': '"',
     "\n": "",
 }
+
+
+class Bounds(NamedTuple):
+    """The ends of a range of numbers, as a word has them.
+
+    Attributes:
+        low: The lowest number.
+        high: The highest number.
+        step: The distance of two numbers, if it was written.
+        kind: What stands after a colon: ``log``, ``range`` or nothing.
+        is_whole: Whether all of its numbers are written as ints, as in ``1..9``.
+    """
+
+    low: float
+    high: float
+    step: float | None
+    kind: str | None
+    is_whole: bool
 
 
 class Unreadable(Exception):
@@ -209,6 +232,24 @@ def _by_name(name: str) -> str:
 def looks_like_range(text: str) -> bool:
     """Whether a text is written as a range."""
     return RANGE.fullmatch(text) is not None
+
+
+def bounds_of(text: str) -> Bounds | None:
+    """The ends of a range of numbers that a text means; None for any other text."""
+    found = BOUNDS.fullmatch(text)
+    if found is None:
+        return None
+    low, high, step, kind = found.group("low", "high", "step", "kind")
+    is_whole = RANGE.match(text) is not None and not set(".e").intersection(low + high)
+    distance = None if step is None else _number(step)
+    return Bounds(_number(low), _number(high), distance, kind, is_whole)
+
+
+def _number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def range_of(text: str) -> range | None:

@@ -14,6 +14,7 @@ from superparams.declare.words.annotations import Scope, is_any, parts
 from superparams.declare.words.containers import Item, container
 from superparams.declare.words.enums import enum_member, literal
 from superparams.declare.words.grammar import (
+    Bounds,
     Unreadable,
     between_brackets,
     pair,
@@ -32,7 +33,7 @@ from superparams.declare.words.scalars import (
 from superparams.declare.words.type_names import type_text
 from superparams.errors.short_repr import shorten
 
-__all__ = ["NotText", "read", "takes_ranges"]
+__all__ = ["NotText", "read", "takes_bounds", "takes_ranges"]
 
 DEEPEST: Final = 40  # brackets in brackets
 CONSTANTS: Final = {"None": None, "True": True, "False": False}
@@ -95,6 +96,20 @@ def takes_ranges(annotation: Any, scope: Scope) -> bool:
     """Whether ``0..9`` is a range for this annotation: it takes ints, and not every text."""
     members = parts(annotation, scope.plain)
     return any(each is int for each in members) and not any(map(takes_any_text, members))
+
+
+def takes_bounds(annotation: Any, scope: Scope, bounds: Bounds) -> bool:
+    """Whether a text is a range of numbers for this annotation, and no list of ints.
+
+    ``0.1..0.5`` is a range for floats. For ints ``1..9`` is a list, and ``1..9:range`` a range.
+    """
+    members = parts(annotation, scope.plain)
+    if any(map(takes_any_text, members)):
+        return False
+    has_ints, has_floats = (any(each is kind for each in members) for kind in (int, float))
+    if bounds.kind is not None:
+        return has_ints or has_floats
+    return has_floats and not (has_ints and bounds.is_whole)
 
 
 def _read_as(member: Any, text: str, scope: Scope, depth: int) -> ScalarReading:

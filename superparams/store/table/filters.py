@@ -20,6 +20,7 @@ from superparams.errors.suggestions import similar
 from superparams.identity.module_names import class_of
 from superparams.outcomes.arrow import cell, kind_of, plain_scalar, python_values, to_json
 from superparams.space.axis import Axis
+from superparams.space.decimals import meant_among
 from superparams.space.groups import FIELDS, is_group, is_open
 from superparams.store.table.arrow_arrays import true_where_known
 from superparams.store.table.column_order import PARAM
@@ -41,6 +42,7 @@ __all__ = [
 
 OF_OUTCOMES: Final = "outcome."  # before the name of a column of outcomes, in a filter
 MOST_POINTS: Final = 10_000  # of an axis that are compared with a column
+_NEAR: Final = 1e-14  # relative: how far a float may be from its short form
 
 
 class OneOf(tuple[Any, ...]):
@@ -222,7 +224,8 @@ def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) ->
 def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     """A mask of the rows that have this value.
 
-    An Enum member is found by its name, a path by its text, a value in a column of JSON text by
+    A float is found by its short form, too: 0.3 finds 0.30000000000000004 where no row has 0.3. An
+    Enum member is found by its name, a path by its text, a value in a column of JSON text by
     its content, None and NaN too.
 
     Raises:
@@ -245,6 +248,8 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
         value = str(int(value)) if value == value // 1 else repr(value)
     if pa.types.is_floating(form) and form != pa.float64() and isinstance(value, float):
         return pc.equal(column, plain_scalar(value, form))  # 0.1 in 32 bits is not that in 64
+    if form == pa.float64() and isinstance(value, int | float) and not isinstance(value, bool):
+        return _has_number(column, value)
     arrow = cell(value)
     if _family(column.type) != _family(arrow.type) and column.null_count < len(column):
         raise _never(column, field, value)
@@ -252,6 +257,21 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
         return pc.equal(column, plain_scalar(arrow.value, arrow.type))
     except (ValueError, TypeError, NotImplementedError):
         return _mask(x == arrow.value for x in python_values(column))
+
+
+def _has_number(column: pa.ChunkedArray, value: float) -> pa.Array:
+    """Which floats are this number, or else those whose short form it is; see `meant_among`."""
+    try:
+        number = plain_scalar(float(value), pa.float64())
+    except OverflowError:
+        number = plain_scalar(None, pa.float64())
+    mask = pc.equal(column, number)
+    if pc.any(mask).as_py() or not number.is_valid:
+        return mask
+    distance = pc.abs(pc.subtract(column, number))
+    near = pc.less_equal(distance, plain_scalar(abs(number.as_py()) * _NEAR, pa.float64()))
+    meant = meant_among(column.filter(near).unique().to_pylist(), number.as_py())
+    return mask if meant is None else pc.equal(column, plain_scalar(meant, pa.float64()))
 
 
 def _family(form: pa.DataType) -> str:
