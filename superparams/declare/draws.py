@@ -22,7 +22,7 @@ from superparams.space.groups import has_groups, is_group, is_open
 from superparams.space.random_bits import BitSource, Method
 from superparams.space.ranges import Range
 
-__all__ = ["MOST_ATTEMPTS", "Draw", "Trial", "drawn", "is_repeated", "refused", "repetitions"]
+__all__ = ["MOST_ATTEMPTS", "Trial", "drawn", "is_repeated", "refused", "repetitions"]
 
 MOST_ATTEMPTS: Final = 1000  # to draw a point that `valid` keeps
 _BITS: Final = 64
@@ -42,7 +42,7 @@ class Trial(NamedTuple):
     repetition: int
 
 
-class Draw(Protocol):
+class _Draw(Protocol):
     """Draws the value of one axis, of a zip group, or of a group."""
 
     def at(self, trial: Trial, /) -> Any:
@@ -179,7 +179,7 @@ def _draw(
     method: Method,
     prefix: str,
     strides: _Strides | None,
-) -> Draw:
+) -> _Draw:
     """What draws the value of one open field, or of a zip group."""
     first, name = opened[0], prefix + names[0]
     if isinstance(first, Range):
