@@ -9,10 +9,10 @@ A run writes it into `run.json`. It has
   `value` (the default), an empty `made` (what a factory or the other fields make), or none of these
   where the call has to give it,
 - `classes`: the same for each class of groups that the fields may hold,
+- `repeats`: the dotted names of the axes that are repetitions, where there are some,
 - `goal`: the column and the mode (``max`` or ``min``) of the goal, where the class has one.
 
-Readers ignore other keys. The key `repeats` is kept for the axes that are repetitions.
-`superparams.declare.words.recorded_schema` reads it.
+Readers ignore other keys. `superparams.declare.words.recorded_schema` reads it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,14 @@ __all__ = [
     "SCALARS",
     "SCHEMA",
     "VERSION",
+    "derived_of_schema",
     "goal_of_schema",
+    "repeats_of_schema",
     "schema_of",
 ]
 
 SCHEMA: Final = "schema"  # in run.json
+REPEATS: Final = "repeats"
 VERSION: Final = 1
 DEEPEST: Final = 20  # annotations in annotations
 MOST_OPTIONS: Final = 1000  # of an enum or a Literal
@@ -73,8 +76,13 @@ CONTAINERS: Final = (
 )
 
 
-def schema_of(cls: type[Any]) -> dict[str, Any]:
-    """The schema of a class, as it is declared."""
+def schema_of(cls: type[Any], repeats: Sequence[str] = ()) -> dict[str, Any]:
+    """The schema of a class, as it is declared.
+
+    Args:
+        cls: The class.
+        repeats: The dotted names of the axes that are repetitions, in the space that runs.
+    """
     classes: dict[str, type[Any]] = {}
     fields = _fields(cls, classes)
     known: dict[str, Any] = {}
@@ -88,6 +96,7 @@ def schema_of(cls: type[Any]) -> dict[str, Any]:
         "class": cls.__qualname__,
         "fields": fields,
         "classes": known,
+        **({REPEATS: list(repeats)} if repeats else {}),
         **({GOAL: {"column": goal.column, "mode": goal.mode}} if goal is not None else {}),
     }
 
@@ -98,6 +107,20 @@ def goal_of_schema(schema: Mapping[str, Any]) -> Goal | None:
     entry = cast("dict[str, Any]", goal) if isinstance(goal, dict) else {}
     column, mode = entry.get("column"), entry.get("mode")
     return Goal(column, mode) if isinstance(column, str) and mode in ("max", "min") else None
+
+
+def repeats_of_schema(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """The repetitions that a schema tells of; none where the file is damaged."""
+    repeats = schema.get(REPEATS)
+    names = cast("list[object]", repeats) if isinstance(repeats, list) else []
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def derived_of_schema(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields of the class itself that follow from others, by a schema."""
+    fields = schema.get("fields")
+    entries = cast("dict[str, object]", fields) if isinstance(fields, dict) else {}
+    return tuple(name for name, x in entries.items() if isinstance(x, dict) and "made" in x)
 
 
 def _fields(cls: type[Any], classes: dict[str, type[Any]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from superparams.declare.experiment_place import (
 )
 from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import axes_of, given_fields, shown_fields
+from superparams.declare.repeats import repeats_of
 from superparams.declare.secrets import looks_secret
 from superparams.errors import EngineError, RunError
 from superparams.executor.code_names import generators_of
@@ -162,7 +163,7 @@ class Job:
             FIELDS_OF: field_conditions(self.space),
             ORDER_OF: declared_order(self.space),
             MEANINGS: names_to_json(declared_names(self.space, self.program.keys.of_point)),
-            SCHEMA: schema_of(type(self.space)),
+            SCHEMA: schema_of(type(self.space), repeats_of(self.space)),
         }
 
 

@@ -13,16 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.declare.goal import Goal, goal_of
+from superparams.declare.repeats import derived_of, repeats_of
 from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.store.averages import Averages, averages_of, refuse_no_repetition
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.names.name_filters import cells_of_filter, mask_of_content
 from superparams.store.names.renames import renamed_rows
 from superparams.store.provenance.record import Provenance, read_provenance
 from superparams.store.runs.folder import TABLE, has_records
 from superparams.store.runs.results_folder import no_results, results_folder
-from superparams.store.runs.run_records import existing_folder, recorded_goal
+from superparams.store.runs.run_records import (
+    existing_folder,
+    recorded_derived,
+    recorded_goal,
+    recorded_repeats,
+)
 from superparams.store.runs.setting_logs import log_of
 from superparams.store.staleness.rows_by_code import RowsByCode
 from superparams.store.staleness.stale_rows import CurrentCode
@@ -229,6 +236,54 @@ class Results(RowsByCode):
         if self.is_code_known and not (stale or self._is_of_stale):
             is_stale = self._current_code.is_stale(self.column("code"))
         return self._row_at(best_place(self.path, column, self.column(column), mode, is_stale))
+
+    def average(self, *over: str, stale: bool = False) -> Averages:
+        """The mean, std, count, min and max of each numeric result over repetitions.
+
+        Rows that other code made are left out, unless stale=True, or these are `stale` results, or
+        the current code is not known. Then rows of several codes have averages of their own.
+
+        Args:
+            over: The columns to average over; by default the axes with ``repeat=True``.
+            stale: Whether rows of other code count, too.
+
+        Raises:
+            StoreError: When no axis is a repetition, and for a column that is no parameter.
+        """
+        return self.averages_of_rows(self.to_arrow(stale=True), over, stale=stale)
+
+    def averages_of_rows(
+        self, rows: pa.Table, over: Sequence[str] = (), *, stale: bool = False
+    ) -> Averages:
+        """As `average`, of some of these rows.
+
+        Args:
+            rows: The rows, with all columns and with the column `stale_name`.
+            over: As for `average`.
+            stale: As for `average`.
+
+        Raises:
+            StoreError: As `average`.
+        """
+        columns = tuple(over) or self.repeats
+        refuse_no_repetition(columns, self.params)
+        is_current = self.is_code_known and not (stale or self._is_of_stale)
+        if is_current:
+            rows = rows.filter(pc.invert(rows.column(self.stale_name)))
+        averages = averages_of(
+            rows,
+            columns,
+            params=self.params,
+            results=self.results,
+            derived=recorded_derived(self.root) if self.of is None else derived_of(self.of),
+            by_code=not is_current and len(rows.column("code").unique()) > 1,
+        )
+        return Averages(averages, columns, self.root, self.goal)
+
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """The columns of axes with ``repeat=True``, by the class or by the last run."""
+        return recorded_repeats(self.root) if self.of is None else repeats_of(self.of)
 
     def _row_at(self, place: int) -> Row:
         table = self.to_arrow().slice(place, 1)

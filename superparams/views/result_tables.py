@@ -21,6 +21,7 @@ from superparams.store.runs.results_folder import short_path
 from superparams.store.table.lazy_rows import Rows, as_dicts
 
 if TYPE_CHECKING:
+    from superparams.store.averages import Averages
     from superparams.store.results import Results
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "is_alike",
     "mark_nones",
     "numbers",
+    "shown_averages",
     "shown_of",
     "summary_of",
     "table_of",
@@ -113,6 +115,24 @@ def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
         right=table.right if is_html else frozenset(),
         marks=[f"{one} {other}".strip() for one, other in zip(failed, stale, strict=True)],
         skipped=max(0, size - ROWS),
+    )
+
+
+def shown_averages(found: Averages, most: int) -> Table:
+    """The first rows of averages and the last ones; parameters and means are never left out."""
+    every, half = found.to_arrow(), most // 2
+    size = every.num_rows
+    some = every
+    if size > most:
+        some = pa.concat_tables([every.slice(0, half), every.slice(size - half)])
+    names: list[str] = every.column_names
+    return Table(
+        list(map(line, names)),
+        [[cell(name, x) for name, x in row.items()] for row in as_dicts(some)],
+        right=numbers(every.schema),
+        size=size,
+        title=line(found.summary),
+        skipped=max(0, size - most),
     )
 
 

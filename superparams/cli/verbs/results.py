@@ -38,6 +38,7 @@ class ResultsOptions:
     columns: tuple[str, ...] = ()
     is_failed: bool = False
     is_stale: bool = False
+    is_average: bool = False
 
 
 def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -69,6 +70,12 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
 )
 @click.option("--stale", "is_stale", is_flag=True, help="Only rows that other code made.")
 @click.option(
+    "--average",
+    "is_average",
+    is_flag=True,
+    help="Average over the axes with repeat=True: mean, std, count, min and max.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
@@ -97,6 +104,7 @@ def command(
     columns: tuple[str, ...],
     is_failed: bool,
     is_stale: bool,
+    is_average: bool,
     limit: int | None,
     form: str | None,
     file: Path | None,
@@ -112,9 +120,12 @@ def command(
     Examples:
       experiment results RQ1 --sort -accuracy --limit 5
       experiment results RQ1 --where kernel=rbf --where 'accuracy>0.9'
+      experiment results RQ1 --average --sort -accuracy
       experiment results RQ1 -o table.csv
     """
-    asked = ResultsOptions(sort, where, columns, is_failed, is_stale)
+    if is_average and is_failed:
+        raise click.UsageError("--average and --failed exclude each other: failures have no mean.")
+    asked = ResultsOptions(sort, where, columns, is_failed, is_stale, is_average)
     form = form or _form_of(file)
     found = session.recorded_by_text(target, results)
     if not any(one.has_records for one in found):
@@ -156,6 +167,8 @@ def _rows(found: RecordedExperiment, asked: ResultsOptions) -> pa.Table:
         from superparams.cli.conditions import matching  # loads all that reads words
 
         table = matching(table, asked.where, schema=found.schema)
+    if asked.is_average:
+        table = rows.averages_of_rows(table, stale=asked.is_stale or by_code).to_arrow()
     return ordered(table, asked.sort)
 
 
@@ -168,9 +181,10 @@ def _selected(
 
     if asked.columns:
         names = chosen(table.column_names, asked.columns)
-        mark = [found.stale_name] if is_for_people and has_stale(found, table) else []
+        has_mark = is_for_people and not asked.is_average and has_stale(found, table)
+        mark = [found.stale_name] if has_mark else []
         return table.select(list(dict.fromkeys([*names, *mark])))
-    if not is_for_people:
+    if not is_for_people or asked.is_average:
         return table
     made = for_people(found, table, _sorts(asked, table.column_names))
     if asked.is_failed:  # rows that failed have no results, except those of data frames
@@ -193,7 +207,10 @@ def _show(found: Sequence[RecordedExperiment], asked: ResultsOptions, limit: int
         click.echo(styled(safe_text.line(f"{status.name}: {results.summary}"), bold=True))
         if status.now.why:
             click.echo(f"code unknown: {safe_text.line(status.now.why)}")
-        if table.num_rows < len(results):
+        if asked.is_average:
+            over = ", ".join(results.repeats)
+            click.echo(safe_text.line(f"{counted(table.num_rows, 'average')} over {over}"))
+        elif table.num_rows < len(results):
             click.echo(f"{table.num_rows:,} of {counted(len(results), 'row')}")
             if not table.num_rows:
                 continue
@@ -215,8 +232,10 @@ def _table(
     results: Results, table: pa.Table, every: pa.Table, asked: ResultsOptions, most: int | None
 ) -> Table:
     """The rows as text, with the columns that an option names, and errors with --failed."""
-    from superparams.cli.table_formats import as_table
+    from superparams.cli.table_formats import as_table, frame
 
+    if asked.is_average:
+        return frame(table, table.num_rows if most is None else most).fitted(room())
     names: list[str] = table.column_names
     keep = names if asked.columns else ["error"] if asked.is_failed else []
     sorts = [name for name in _sorts(asked, names) if name in names]

@@ -14,7 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from superparams.declare.class_schema import SCHEMA, goal_of_schema
+from superparams.declare.class_schema import (
+    SCHEMA,
+    derived_of_schema,
+    goal_of_schema,
+    repeats_of_schema,
+)
 from superparams.declare.goal import Goal
 from superparams.errors import StoreError
 from superparams.errors.units import duration
@@ -28,7 +33,9 @@ __all__ = [
     "existing_folder",
     "find_run",
     "folder_of_run",
+    "recorded_derived",
     "recorded_goal",
+    "recorded_repeats",
     "recorded_schema",
     "run_of_name",
     "runs",
@@ -314,3 +321,13 @@ def recorded_schema(root: Path) -> Mapping[str, Any] | None:
 def recorded_goal(root: Path) -> Goal | None:
     """The goal that the class had when it ran last."""
     return goal_of_schema(recorded_schema(root) or {})
+
+
+def recorded_repeats(root: Path) -> tuple[str, ...]:
+    """The axes that were repetitions when the class ran last."""
+    return repeats_of_schema(recorded_schema(root) or {})
+
+
+def recorded_derived(root: Path) -> tuple[str, ...]:
+    """The fields that the class derived from others when it ran last."""
+    return derived_of_schema(recorded_schema(root) or {})

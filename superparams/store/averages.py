@@ -1,0 +1,267 @@
+"""Averages of results over repetitions: one row for all settings that differ in nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.declare.goal import Goal
+from superparams.errors import StoreError
+from superparams.outcomes.arrow import plain_scalar, python_values
+from superparams.store.table.best_row import Mode, best_place, column_and_mode
+from superparams.store.table.filters import unknown_column
+from superparams.store.table.lazy_rows import as_dicts
+
+__all__ = ["Averages", "averages_of", "refuse_no_repetition"]
+
+WIDTH: Final = 120  # characters, where there is no terminal
+MOST_SHOWN: Final = 10  # rows
+_STATISTICS: Final = ("std", "count", "min", "max")
+_PLACE: Final = "place"
+
+
+class Averages:
+    """Results averaged over repetitions: a row for each setting without its seed or fold.
+
+    A numeric result ``loss`` has the columns ``loss``, its mean, and ``loss_std``, the standard
+    deviation of a sample (divided by n - 1; null for one value), ``loss_count``, ``loss_min`` and
+    ``loss_max``. ``done`` counts the repetitions that gave a result, and ``failed`` the others,
+    which no average includes. Any library that reads Arrow accepts this object.
+    """
+
+    def __init__(
+        self, table: pa.Table, over: Sequence[str], root: Path, goal: Goal | None = None
+    ) -> None:
+        """Use `Results.average()` instead of this constructor.
+
+        table: the averages; over: the columns that are repetitions; root: the folder of the
+        experiment; goal: its goal, if it has one.
+        """
+        self.over = tuple(over)
+        self._table = table
+        self._root = root
+        self._goal = goal
+
+    def to_arrow(self) -> pa.Table:
+        """As a pyarrow.Table."""
+        return self._table
+
+    def to_pandas(self) -> Any:
+        """As a pandas.DataFrame."""
+        return self._table.to_pandas()
+
+    def to_polars(self) -> Any:
+        """As a polars.DataFrame."""
+        polars: Any = importlib.import_module("polars")
+        return polars.from_arrow(self._table)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self._table.to_batches():
+            yield from as_dicts(batch)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return list(self._table.column_names)
+
+    def best(self, column: str | None = None, mode: Mode | None = None) -> dict[str, Any]:
+        """The row with the largest or smallest average of a column; NaN and null do not count.
+
+        Args:
+            column: The column; without it that of the experiment's goal.
+            mode: ``"max"`` or ``"min"``; without it as the goal says of this column, or ``"max"``.
+
+        Raises:
+            StoreError: When no row has a value, and without a column where there is no goal.
+        """
+        name = self._root.name.rpartition(".")[2]
+        column, mode = column_and_mode(column, mode, self._goal, name, self.columns)
+        if column not in self.columns:
+            raise StoreError(unknown_column(column, self.columns))
+        place = best_place(self._root, column, self._table.column(column), mode, None)
+        (row,) = as_dicts(self._table.slice(place, 1))
+        return row
+
+    @property
+    def summary(self) -> str:
+        """One line: ``6 averages over seed``."""
+        from superparams.errors.units import counted
+
+        return f"{counted(len(self), 'average')} over {', '.join(self.over)}"
+
+    def __repr__(self) -> str:
+        width = shutil.get_terminal_size((WIDTH, 24)).columns
+        return str(self._shown().text(width, ".columns names all"))
+
+    def _repr_html_(self) -> str:
+        return str(self._shown().html())
+
+    def _shown(self) -> Any:
+        from superparams.views.result_tables import shown_averages
+
+        return shown_averages(self, MOST_SHOWN)
+
+
+def refuse_no_repetition(over: Sequence[str], params: Sequence[str]) -> None:
+    """Refuse an average over no column, or over one that is no parameter.
+
+    Raises:
+        StoreError: Names the columns that there are, and the remedy.
+    """
+    if not over:
+        raise StoreError(
+            "no axis is a repetition: declare one, as in seed: int = search(range(5), "
+            f"repeat=True), or name columns, as in average({params[0] if params else 'seed'!r})"
+        )
+    for name in over:
+        if name not in params and not any(one.startswith(f"{name}.") for one in params):
+            raise StoreError(f"average({name!r}): {unknown_column(name, params)}")
+
+
+def averages_of(
+    table: pa.Table,
+    over: Sequence[str],
+    *,
+    params: Sequence[str],
+    results: Sequence[str],
+    derived: Sequence[str] = (),
+    by_code: bool = False,
+) -> pa.Table:
+    """The averages of numeric results over some columns, in the order of the first rows.
+
+    Rows of data frames are averaged with those of the same number.
+
+    Args:
+        table: The rows, with all columns.
+        over: The columns of the repetitions.
+        params: The columns of parameters.
+        results: The columns of results.
+        derived: The columns of parameters that follow from others, and maybe from the repetition.
+        by_code: Whether rows of several codes have averages of their own.
+    """
+    inside = tuple(f"{name}." for name in over)
+    repeated = [name for name in params if name in over or name.startswith(inside)]
+    kept = [name for name in params if name not in repeated]
+    extra = [
+        name
+        for name, is_needed in (("row", _has_frames(table)), ("code", by_code))
+        if is_needed and name not in params
+    ]
+    kept, groups = _grouped(table, [*kept, *extra], [*repeated, *extra], set(derived))
+    numeric = [name for name in results if _is_number(table.schema.field(name).type)]
+    is_done = pc.equal(table.column("status"), plain_scalar("done", pa.string()))
+    columns: dict[str, Any] = {
+        "group": pa.array(groups, pa.int64()),
+        _PLACE: pa.array(range(table.num_rows), pa.int64()),
+        "done": pc.cast(is_done, pa.int64()),
+    }
+    wanted: list[Any] = [(_PLACE, "min", None), ("done", "sum", None), (_PLACE, "count", None)]
+    for n, name in enumerate(numeric):
+        columns[f"{n}"], columns[f"{n} float"] = _numbers(table.column(name))
+        wanted += [(f"{n} float", "mean", None)]
+        wanted += [(f"{n} float", "stddev", pc.VarianceOptions(ddof=1))]
+        wanted += [(f"{n}", how, None) for how in ("count", "min", "max")]
+    grouped = pa.table(columns).group_by("group", use_threads=False).aggregate(wanted)
+    grouped = grouped.sort_by(f"{_PLACE}_min")
+    rows = table.select(kept).take(grouped.column(f"{_PLACE}_min"))
+    return _named(rows, grouped, numeric)
+
+
+def _grouped(
+    table: pa.Table, kept: Sequence[str], repeated: Sequence[str], derived: set[str]
+) -> tuple[list[str], list[int]]:
+    """The columns of the averages, and the number of the average to which each row belongs.
+
+    A derived column that differs between repetitions is left out. If it distinguishes settings, as
+    when calls have fixed it, it is a column as any other.
+    """
+    codes = {name: _codes(table.column(name)) for name in dict.fromkeys([*kept, *repeated])}
+    plain = [name for name in kept if name not in derived]
+    groups = _numbered([codes[name] for name in plain], table.num_rows)
+    n_groups = len(set(groups))
+    each = _numbered([groups, *(codes[name] for name in repeated)], table.num_rows)
+    if len(set(each)) < table.num_rows:
+        return list(kept), _numbered([codes[name] for name in kept], table.num_rows)
+    constant = [
+        name
+        for name in kept
+        if name in plain or len(set(zip(groups, codes[name], strict=True))) == n_groups
+    ]
+    return constant, groups
+
+
+def _named(rows: pa.Table, grouped: pa.Table, numeric: Sequence[str]) -> pa.Table:
+    """The rows with the statistics of each group, under names that are not taken."""
+    taken = {*rows.column_names, *numeric}
+    fields, columns = list(rows.schema), list(rows.columns)
+
+    def add(name: str, column: Any) -> None:
+        fields.append(pa.field(name, column.type))
+        columns.append(column)
+
+    for n, name in enumerate(numeric):
+        count = grouped.column(f"{n}_count")
+        several = pc.greater(count, plain_scalar(1, pa.int64()))
+        none = plain_scalar(None, pa.float64())
+        deviation = pc.if_else(several, grouped.column(f"{n} float_stddev"), none)
+        values = (deviation, count, grouped.column(f"{n}_min"), grouped.column(f"{n}_max"))
+        add(name, grouped.column(f"{n} float_mean"))
+        for statistic, column in zip(_STATISTICS, values, strict=True):
+            add(_free(f"{name}_{statistic}", taken), column)
+    done = grouped.column("done_sum")
+    add(_free("done", taken), done)
+    add(_free("failed", taken), pc.subtract(grouped.column(f"{_PLACE}_count"), done))
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _has_frames(table: pa.Table) -> bool:
+    return bool(pc.any(pc.greater(table.column("row"), plain_scalar(0, pa.int64()))).as_py())
+
+
+def _is_number(form: pa.DataType) -> bool:
+    is_a = pa.types
+    return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[Any, Any]:
+    """Numbers as they are, and as floats; a bool counts as 0 or 1."""
+    if pa.types.is_boolean(column.type):
+        column = pc.cast(column, pa.int64())
+    return column, pc.cast(column, pa.float64(), safe=False)
+
+
+def _numbered(columns: Sequence[Sequence[Any]], size: int) -> list[int]:
+    """A number for each row: the same for rows with the same values in all columns."""
+    known: dict[tuple[Any, ...], int] = {}
+    if not columns:
+        return [0] * size
+    return [known.setdefault(row, len(known)) for row in zip(*columns, strict=True)]
+
+
+def _codes(column: pa.ChunkedArray) -> list[Any]:
+    """For each cell something hashable: the same for cells with the same content."""
+    try:
+        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+        codes: list[Any] = encoded.indices.to_pylist()
+    except (NotImplementedError, TypeError, ValueError):  # lists and the like
+        codes = [repr(x) for x in python_values(column)]
+    return codes
