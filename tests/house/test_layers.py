@@ -22,6 +22,7 @@ ROOMS = tuple(
 DOORS = (
     "declare.experiment",
     "declare.experiment_place",
+    "store.averages",
     "store.results",
     "store.table.row",
 )
