@@ -135,12 +135,17 @@ class OwnLoop:
 
 
 class ThreadLoop:
-    """An event loop in a thread of its own, which runs from the beginning."""
+    """An event loop in a thread of its own, which runs from the beginning.
+
+    Attributes:
+        error: What ended the loop before its time; None while nothing has.
+    """
 
     def __init__(self) -> None:
         self._loop = _new_loop()
         self._beat = time.monotonic()
         self._is_ending = False
+        self.error: Exception | None = None
         self._thread = threading.Thread(
             target=self._main, name="superparams-event-loop", daemon=True
         )
@@ -168,8 +173,9 @@ class ThreadLoop:
 
     def call(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function in the loop, unless that has ended."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *args)
+        if self.error is None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(function, *args)
 
     def end(self, seconds: float) -> None:
         """End the loop, and wait at most so long for its thread."""
@@ -178,6 +184,14 @@ class ThreadLoop:
         self._thread.join(seconds)
 
     def _main(self) -> None:
+        try:
+            self._run()
+        except Exception as error:
+            # Its files are closed, and their numbers may be those of others by now.
+            self.error = error
+            _kept.append(self._loop)
+
+    def _run(self) -> None:
         loop = self._loop
         self._note_beat()
         while not self._is_ending:
@@ -225,7 +239,7 @@ def _is_of_loop(frame: FrameType) -> bool:
     return is_library_code(frame) or name.partition(".")[0] in ("asyncio", "threading")
 
 
-_kept: list[Any] = []  # tasks that cannot be ended: Python would complain of them
+_kept: list[Any] = []  # tasks and loops that cannot be ended: Python would complain of them
 
 
 def _let_go(task: asyncio.Task[Any]) -> None:

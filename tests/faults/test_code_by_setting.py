@@ -58,6 +58,7 @@ ENGINES = {
     "threads": {"num_proc": 2, "engine": "threads"},
     "processes": {"num_proc": 2},
     "pool": {"engine": ThreadPoolExecutor(2), "num_proc": 2},
+    "asyncio": {"num_proc": 2, "engine": "asyncio"},
 }
 for engine in sys.argv[1:] if __name__ == "__main__" else ():
     found = Fit().run_all(progress=False, results=f"of-{engine}", **ENGINES[engine])
@@ -115,6 +116,18 @@ def test_50_an_edit_of_an_alternative_leaves_the_others_alone(tmp_path: Path) ->
         assert number == settings, new
         assert {name for name in first if first[name] != after[name]} == changed, new
         first = after
+
+
+def test_50_an_edit_of_an_alternative_of_coroutines(tmp_path: Path) -> None:
+    project(tmp_path)
+    script(tmp_path, FIT.replace("def run", "async def run"), "fit.py")
+    engines = ("asyncio", "serial", "processes")
+    number, first = ran(tmp_path, *engines)
+    assert number == 6
+    edit(tmp_path, "self.C +", "2 * self.C +")
+    number, after = ran(tmp_path, *engines)
+    assert number == 4
+    assert {name for name in first if first[name] != after[name]} == {"Svm"}
 
 
 ACCEPT = """

@@ -46,6 +46,11 @@ class Fit(Experiment):
         return {"r2": 1, "r1": 2} if isinstance(self.o, P) else {"r0": 1, "r1": 2}
 
 
+class FitLater(Fit):
+    async def run(self) -> dict[str, int]:  # type: ignore[override]  # pyright: ignore
+        return super().run()
+
+
 PARAMS = [
     *("o", "o.m", "o.z", "o.deep", "o.deep.b", "o.deep.a", "o.k", "o.a"),
     "c",
@@ -55,11 +60,14 @@ PARAMS = [
 PARTS = [Fit(o=P(), n=None), Fit(o=Q(), c=2), Fit(n=P(), named="deep"), Fit(n=Q(deep=None), o=P())]
 
 
-@pytest.mark.parametrize(("num_proc", "engine"), [(1, "serial"), (2, "processes"), (2, "threads")])
+@pytest.mark.parametrize(
+    ("num_proc", "engine"), [(1, "serial"), (2, "processes"), (2, "threads"), (2, "asyncio")]
+)
 def test_71_every_engine_gives_the_declared_order(
     tmp_path: Path, num_proc: int, engine: str
 ) -> None:
-    results = Fit().run_all(num_proc, engine=engine, results=tmp_path, progress=False)
+    space = FitLater() if engine == "asyncio" else Fit()
+    results = space.run_all(num_proc, engine=engine, results=tmp_path, progress=False)
     assert results.params == PARAMS
     assert results.results == ["r0", "r1", "r2"]
     results.path.unlink()  # made anew from the ledgers

@@ -66,11 +66,18 @@ class Forks(Experiment):
         self.at("run", self.x == 2)
         return {"y": self.x}
 
+if sys.argv[1] == "asyncio":
+    Plain = Forks
+    class Forks(Plain):
+        async def run(self):
+            return Plain.run(self)
+
 is_run = False
 atexit.register(note, "atexit")
 ways = [tuple(word.split("-")) for word in sys.argv[2:]]
 engines = {
     "serial": lambda: "serial", "threads": lambda: "threads", "processes": lambda: "processes",
+    "asyncio": lambda: "asyncio",
     "pool": lambda: ProcessPoolExecutor(2), "crowd": lambda: ThreadPoolExecutor(2),
 }
 sys.stdout.write("held back ")
@@ -89,7 +96,7 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["serial", "threads", "processes", "pool", "crowd"])
+@pytest.mark.parametrize("engine", ["serial", "threads", "asyncio", "processes", "pool", "crowd"])
 def test_60_a_forked_child_that_returns_from_run_ends(engine: str, tmp_path: Path) -> None:
     script = tmp_path / "forks.py"
     script.write_text(DRIVER)

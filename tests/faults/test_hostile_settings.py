@@ -287,3 +287,29 @@ def test_60_a_setting_in_this_process_that_closes_files(engine: str, tmp_path: P
     subprocess.run([sys.executable, str(script), engine], cwd=tmp_path, timeout=100, check=True)
     assert (tmp_path / "counts").read_text() == "{'done': 8} [0, 1, 2, 3, 4, 5, 6, 7]\n"
     assert {(tmp_path / f"own-{x}").read_text() for x in range(8)} == {"own"}
+
+
+IN_LOOP = (
+    SERIAL.split("found =")[0].replace("def run", "async def run")
+    + """
+from superparams.errors import EngineError
+try:
+    Closes().run_all(1, progress=False)
+except EngineError as error:
+    told = str(error)
+found = Closes.results()
+with open("counts", "w") as file:
+    print(told, found.counts, sorted(row["x"] for row in found), file=file)
+"""
+)
+
+
+def test_60_a_coroutine_that_closes_the_files_of_its_loop(tmp_path: Path) -> None:
+    """The run ends with an error, and what ended before is recorded."""
+    script = tmp_path / "closes.py"
+    script.write_text(IN_LOOP)
+    subprocess.run([sys.executable, str(script)], cwd=tmp_path, timeout=100, check=True)
+    told = (tmp_path / "counts").read_text()
+    assert told.startswith("the event loop of the settings cannot go on: [Errno ")
+    assert told.endswith("give engine=\"processes\" {'done': 4} [0, 1, 2, 3]\n")
+    assert {one.read_text() for one in tmp_path.glob("own-*")} == {"own"}

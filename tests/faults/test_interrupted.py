@@ -15,6 +15,7 @@ from tests.runs import environment
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 SCRIPT = """
+import asyncio
 import os
 import sys
 import time
@@ -30,8 +31,17 @@ class Fit(Experiment):
         time.sleep(0.1)
         return {"y": self.x}
 
+class Later(Fit):
+    async def run(self):
+        os.write(1, b"runs\\n")
+        if sys.argv[2] == "raises":
+            raise KeyboardInterrupt("by itself")
+        await asyncio.sleep(0.1)
+        return {"y": self.x}
+
 def main():
-    Fit().run_all(int(sys.argv[1]), engine=sys.argv[3], progress=False)
+    cls = Later if sys.argv[3] == "asyncio" else Fit
+    cls().run_all(int(sys.argv[1]), engine=sys.argv[3], progress=False)
 
 if __name__ == "__main__":
     main()
@@ -40,7 +50,12 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(
     ("num_proc", "engine", "way"),
-    [(1, "serial", "waits"), (1, "serial", "raises"), (2, "threads", "waits")],
+    [
+        (1, "serial", "waits"),
+        (1, "serial", "raises"),
+        (2, "threads", "waits"),
+        (2, "asyncio", "waits"),
+    ],
 )
 def test_13_an_interrupt_shows_the_lines_of_the_user_alone(
     tmp_path: Path, num_proc: int, engine: str, way: str

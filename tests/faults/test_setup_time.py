@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -39,6 +40,17 @@ class Slow(Experiment):
         return {"late": time.monotonic() - self.begun, "process": os.getpid()}
 
 
+class SlowLater(Experiment):
+    x: int = search(range(4))
+
+    async def setup(self) -> None:
+        await asyncio.sleep(1.0)
+        self.begun = time.monotonic()
+
+    async def run(self) -> None:
+        await asyncio.sleep(0.2)
+
+
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_58_a_setup_slower_than_the_limit_of_a_setting(method: str) -> None:
     found = Slow().run_all(2, timeout=0.9, engine=Processes(start_method=method), progress=False)
@@ -61,6 +73,10 @@ def test_58_the_seconds_of_the_first_setting_without_a_limit() -> None:
     for engine in ("serial", "threads", "processes"):
         found = Slow().run_all(2 if engine != "serial" else 1, engine=engine, results=engine)
         assert all(0.2 <= row["seconds"] < 0.9 for row in found), engine
+    for limit in (None, 0.9):
+        found = SlowLater().run_all(2, timeout=limit, progress=False, resume=False)
+        assert found.counts["done"] == 4
+        assert all(0.2 <= row["seconds"] < 0.9 for row in found), limit
 
 
 class Ends(Experiment):

@@ -51,9 +51,17 @@ class Changes(Experiment):
         return found
 
 
+class ChangesLater(Changes):
+    async def run(self) -> dict[str, Any]:  # type: ignore[override]  # pyright: ignore
+        return super().run()
+
+
 def test_42_cells_of_frames_and_named_tuples_are_a_settings_own(tmp_path: Path) -> None:
-    for how in ({"num_proc": 1}, {"num_proc": 2, "engine": "threads"}):
-        found = Changes().run_all(**how, results=tmp_path, progress=False, resume=False)  # type: ignore[arg-type]
+    threads, loop = {"num_proc": 2, "engine": "threads"}, {"num_proc": 2, "engine": "asyncio"}
+    for how in ({"num_proc": 1}, threads, loop):
+        found = (ChangesLater if how is loop else Changes)().run_all(
+            **how, results=tmp_path, progress=False, resume=False
+        )  # type: ignore[arg-type]
         for row in found:
             lists = [row[f"list{place}"] for place in range(7)]
             assert lists == [[1], [1], [1], [1], [2], [1], [1]], row["error"]

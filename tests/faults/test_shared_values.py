@@ -136,13 +136,19 @@ for number, (make, _, _) in enumerate(KINDS.values()):
     fields |= {f"made{number}": value(factory=make, key=f"k{number}"), f"given{number}": given}
 T = type("T", (T,), {"__annotations__": dict.fromkeys(fields, object), **fields})
 
+class Later(T):
+    async def run(self):
+        return super().run()
+
 if __name__ == "__main__":
     for name, options in {
         "forkserver": {"engine": "processes"},
         "threads": {"engine": "threads"},
+        "asyncio": {"engine": "asyncio"},
         "serial": {"engine": "serial"},
     }.items():
-        found = T().run_all(1, results="results-" + name, progress=False, **options)
+        cls = Later if name == "asyncio" else T
+        found = cls().run_all(1, results="results-" + name, progress=False, **options)
         print(json.dumps([name, [[row["error"], row.get("seen")] for row in found]]))
 """
 
@@ -156,7 +162,7 @@ def test_41_a_write_into_a_shared_value_reaches_no_other_setting(tmp_path: Path)
         leaked = {name for name in one if one[name][0] != two[name][0]}
         assert not leaked, (engine, leaked)
         engines[engine] = {name: done for name, (_, done) in one.items()}
-    assert engines["serial"] == engines["threads"] == engines["forkserver"]
+    assert engines["serial"] == engines["threads"] == engines["asyncio"] == engines["forkserver"]
     refused = {name for name, done in engines["serial"].items() if done != "written"}
     assert {"data array, made", "large csr, give", "masked, give", "mask, made"} <= refused
     assert not {"frame, made", "data list, give", "generator, made", "lil, give"} & refused

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from superparams.declare.experiment_place import Place
+from superparams.errors import EngineError
 from superparams.executor.async_worker import AsyncWorker
 from superparams.executor.engines.attempts import interrupted, late, late_setup, steps_of_lost
 from superparams.executor.engines.contract import Activity, Control, Options
@@ -48,6 +49,10 @@ _BLOCKED = (
     "it blocked the event loop of all settings, which cannot be cancelled, so it was abandoned, "
     'and may go on in this process; await what takes long, or give engine="processes"'
 )
+_NO_LOOP = (
+    "the event loop of the settings cannot go on: {}. If a setting closes files that it did not "
+    'open, give engine="processes"'
+)
 _BESIDE = "killed: settings that ran beside it blocked the event loop again and again"
 
 
@@ -78,6 +83,7 @@ class _LoopCarrier(LocalCarrier):
         super().__init__(self._make, program, feed, options, control)
         self._loop: ThreadLoop | None = None
         self._evidence: dict[str, Any] = {}
+        self._has_failed = False
 
     def _make(
         self,
@@ -102,6 +108,9 @@ class _LoopCarrier(LocalCarrier):
     ) -> Iterator[m.Event | bytes]:
         """Also see whether the loop still runs."""
         yield from super().poll(seconds, wants_rest=wants_rest, has_room=has_room)
+        if self._loop is not None and self._loop.error is not None and not self._has_failed:
+            self._has_failed = True
+            raise EngineError(_NO_LOOP.format(self._loop.error)) from self._loop.error
         if self._loop is not None and self._loop.silence > CANCEL_PATIENCE:
             yield from self._replace_loop(self._loop)
 
