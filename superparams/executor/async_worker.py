@@ -13,7 +13,6 @@ from weakref import WeakSet
 from superparams.declare.experiment import Experiment
 from superparams.executor.event_loop import OwnLoop, end_tasks, tasks_of_setting
 from superparams.executor.worker import Worker
-from superparams.identity.digests.digest import key_text
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
 from superparams.outcomes.return_checks import heed_answer
@@ -65,6 +64,7 @@ class AsyncWorker(Worker):
             params = self._row_if_known(setting)
             if self._needs_hand_over:
                 self._hand_over(setting, point)
+            self._fork_guard.check(self._run_label)
             steps.attempt = index, key, attempt, begun
             try:
                 answer: Any = setting.run()
@@ -88,28 +88,8 @@ class AsyncWorker(Worker):
         with suppress(asyncio.CancelledError):
             await end_tasks(tasks)
         self._fork_guard.check(self._run_label)
-        return Outcome(
-            index,
-            key_text(key),
-            status,
-            self._program.row(index) if params is None else params,
-            result,
-            error,
-            trace,
-            started,
-            seconds,
-            self._place.rank,
-            attempt,
-            n_steps=n_steps,
-            code=None if self._codes is None else self._codes.at(index),
-            steps=kept,
-        )
-
-    def _row_if_known(self, setting: Experiment) -> dict[str, Any] | None:
-        try:
-            return self._row(setting)
-        except Exception:  # a derived field may need a file that `run` makes
-            return None
+        place = (index, key, attempt, started, seconds)
+        return self._outcome(place, status, params, result, error, trace, n_steps, kept)
 
     async def set_up(self) -> None:
         """Call `setup` once, before the first setting; see `Worker`."""

@@ -108,10 +108,7 @@ class Worker:
                     started, begun = time.time(), time.perf_counter()
             point = self._point(index)
             setting = self._setting(point, key)
-            try:
-                params = self._row(setting)
-            except Exception:  # a derived field may need a file that `run` makes
-                params = None
+            params = self._row_if_known(setting)
             if self._needs_hand_over:
                 self._hand_over(setting, point)
             self._fork_guard.check_after(0.0, self._run_label)
@@ -129,6 +126,22 @@ class Worker:
         if steps.n_steps:
             n_steps, kept, result = steps.end(status, result)
         self._fork_guard.check_after(seconds, self._run_label)
+        place = (index, key, attempt, started, seconds)
+        return self._outcome(place, status, params, result, error, trace, n_steps, kept)
+
+    def _outcome(
+        self,
+        place: tuple[int, int, int, float, float],
+        status: Status,
+        params: dict[str, Any] | None,
+        result: Any,
+        error: str | None,
+        trace: str | None,
+        n_steps: int,
+        kept: list[Step] | None,
+    ) -> Outcome:
+        """The outcome of a setting; place: its index, key, attempt, begin and seconds."""
+        index, key, attempt, started, seconds = place
         return Outcome(
             index,
             key_text(key),
@@ -145,6 +158,13 @@ class Worker:
             code=None if self._codes is None else self._codes.at(index),
             steps=kept,
         )
+
+    def _row_if_known(self, setting: Experiment) -> dict[str, Any] | None:
+        """The parameters of a setting; None where a derived field needs what `run` makes."""
+        try:
+            return self._row(setting)
+        except Exception:
+            return None
 
     def _failure(self, raised: BaseException) -> tuple[str | None, str | None]:
         """The error and the traceback of a setting that raised; Ctrl-C is raised again."""

@@ -11,6 +11,7 @@ import pytest
 from superparams.store.runs.folder import run_folders
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.six_settings import fits, key, root
+from tests.runs import output
 from tests.timing import wait_for
 
 
@@ -98,7 +99,15 @@ def test_it_is_written_as_it_was_printed(project: Project) -> None:
 
 def test_what_ran_in_the_process_of_the_run(project: Project, tmp_path: Path) -> None:
     project.experiments("RQ1")
-    assert project.run("run", "RQ1", "--engine", "threads").code == 0
+    text = """
+import sys
+sys.path.insert(0, "experiments")
+from concurrent.futures import ThreadPoolExecutor
+from RQ1 import RQ1
+with ThreadPoolExecutor(1) as pool:
+    RQ1().run_all(1, engine=pool, progress=False)
+"""
+    output(project.folder, text)
     ended = project.run("logs", "RQ1", "a=1")
     assert (ended.code, ended.out) == (0, "")
     assert "in the process of the run itself" in ended.err
