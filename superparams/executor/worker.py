@@ -32,6 +32,7 @@ from superparams.identity.digests.digest import key_text, seed_of
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
 from superparams.outcomes.return_checks import called
+from superparams.outcomes.step import Step
 from superparams.space.groups import is_open
 
 __all__ = ["Worker"]
