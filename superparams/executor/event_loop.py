@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, Final, TypeVar, cast
 from weakref import WeakSet
 
-from superparams.errors import is_library_code
+from superparams.errors import EngineError, is_library_code
 
 __all__ = [
     "CANCEL_PATIENCE",
@@ -135,21 +135,31 @@ class OwnLoop:
 
 
 class ThreadLoop:
-    """An event loop in a thread of its own, which runs from the beginning.
-
-    Attributes:
-        error: What ended the loop before its time; None while nothing has.
-    """
+    """An event loop in a thread of its own, which runs from the beginning."""
 
     def __init__(self) -> None:
         self._loop = _new_loop()
         self._beat = time.monotonic()
         self._is_ending = False
-        self.error: Exception | None = None
+        self._error: Exception | None = None
+        self._is_told = False
         self._thread = threading.Thread(
             target=self._main, name="superparams-event-loop", daemon=True
         )
         self._thread.start()
+
+    def check(self) -> None:
+        """Raise, once, what ended the loop before its time.
+
+        Raises:
+            EngineError: Names what a setting may have done, and the remedy.
+        """
+        if self._error is not None and not self._is_told:
+            self._is_told = True
+            raise EngineError(
+                f"the event loop of the settings cannot go on: {self._error}. If a setting closes "
+                'files that it did not open, give engine="processes"'
+            ) from self._error
 
     @property
     def silence(self) -> float:
@@ -173,7 +183,7 @@ class ThreadLoop:
 
     def call(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function in the loop, unless that has ended."""
-        if self.error is None:
+        if self._error is None:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(function, *args)
 
@@ -188,7 +198,7 @@ class ThreadLoop:
             self._run()
         except Exception as error:
             # Its files are closed, and their numbers may be those of others by now.
-            self.error = error
+            self._error = error
             _kept.append(self._loop)
 
     def _run(self) -> None:

@@ -15,7 +15,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from superparams.declare.experiment_place import Place
-from superparams.errors import EngineError
 from superparams.executor.async_worker import AsyncWorker
 from superparams.executor.engines.attempts import interrupted, late, late_setup, steps_of_lost
 from superparams.executor.engines.contract import Activity, Control, Options
@@ -49,10 +48,6 @@ _BLOCKED = (
     "it blocked the event loop of all settings, which cannot be cancelled, so it was abandoned, "
     'and may go on in this process; await what takes long, or give engine="processes"'
 )
-_NO_LOOP = (
-    "the event loop of the settings cannot go on: {}. If a setting closes files that it did not "
-    'open, give engine="processes"'
-)
 _BESIDE = "killed: settings that ran beside it blocked the event loop again and again"
 
 
@@ -83,7 +78,6 @@ class _LoopCarrier(LocalCarrier):
         super().__init__(self._make, program, feed, options, control)
         self._loop: ThreadLoop | None = None
         self._evidence: dict[str, Any] = {}
-        self._has_failed = False
 
     def _make(
         self,
@@ -108,11 +102,10 @@ class _LoopCarrier(LocalCarrier):
     ) -> Iterator[m.Event | bytes]:
         """Also see whether the loop still runs."""
         yield from super().poll(seconds, wants_rest=wants_rest, has_room=has_room)
-        if self._loop is not None and self._loop.error is not None and not self._has_failed:
-            self._has_failed = True
-            raise EngineError(_NO_LOOP.format(self._loop.error)) from self._loop.error
-        if self._loop is not None and self._loop.silence > CANCEL_PATIENCE:
-            yield from self._replace_loop(self._loop)
+        if self._loop is not None:
+            self._loop.check()
+            if self._loop.silence > CANCEL_PATIENCE:
+                yield from self._replace_loop(self._loop)
 
     def _replace_loop(self, loop: ThreadLoop) -> Iterator[m.Event]:
         """Where a setting blocks the loop beyond its time, abandon it with its loop.
@@ -139,7 +132,8 @@ class _LoopCarrier(LocalCarrier):
                 yield m.PlaceGone(rank, begun=1, is_blameless=True)
             else:
                 culprit = running[0] if blocking else None
-                self._evidence = _evidence(running[1], rank, place.late_error, stack, log_range)
+                self._evidence = _evidence(running[1], rank, place.late_error, stack)
+                self._evidence |= zip(("log_start", "log_end"), log_range, strict=True)
                 yield m.PlaceGone(rank, culprit, "timeout", begun=1, attempt=running[2])
         loop.end(0.0)
 
@@ -160,9 +154,7 @@ class _LoopCarrier(LocalCarrier):
             self._loop.end(max(0.1, self._patience_ends() - time.monotonic()))
 
 
-def _evidence(
-    begun: float, rank: int, error: str, stack: str, log_range: tuple[int | None, int | None]
-) -> dict[str, Any]:
+def _evidence(begun: float, rank: int, error: str, stack: str) -> dict[str, Any]:
     """What is known of a setting that blocks its loop."""
     seconds = time.monotonic() - begun
     return {
@@ -171,8 +163,6 @@ def _evidence(
         "started": time.time() - seconds,
         "seconds": seconds,
         "rank": rank,
-        "log_start": log_range[0],
-        "log_end": log_range[1],
     }
 
 
