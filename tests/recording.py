@@ -8,7 +8,7 @@ from typing import Any
 
 from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Outcome
-from superparams.store.ledger.writer import Ledger
+from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.runs.folder import RunFolder
 from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
@@ -42,9 +42,9 @@ def keys_of(index: Index, *status: str, by: Sequence[str] | None = None) -> set[
 def begun(root: Path, outcomes: Sequence[Outcome], **manifest: Any) -> RunFolder:
     """A run of this process that recorded these, each in a batch of its own, and has not ended."""
     folder = RunFolder.create(root, {"code": "c1", **manifest})
-    with Ledger(folder.ledger) as ledger:
+    with RunLedgers(folder) as ledgers:
         for one in outcomes:
-            ledger.append(encode([one]))
+            ledgers.append(encode([one]))
     return folder
 
 

@@ -19,7 +19,7 @@ from superparams.errors import CommandError, safe_text
 from superparams.errors.tables import Table
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.table.lazy_rows import Rows, as_dicts
-from superparams.views.result_tables import cell, mark_nones, numbers, table_of
+from superparams.views.result_tables import cell, mark_nones, numbers, short_keys, table_of
 
 if TYPE_CHECKING:
     from superparams.store.results import Results
@@ -210,7 +210,11 @@ def as_table(
 
 
 def frame(table: pa.Table, most: int) -> Table:
-    """The first rows of any table as short text."""
+    """The first rows of any table as short text; a column ``key`` has keys."""
     names = table.column_names
-    cells = [[cell(name, x) for name, x in row.items()] for row in rows(table.slice(0, most))]
+    some = list(rows(table.slice(0, most)))
+    if "key" in names:
+        for row, key in zip(some, short_keys([str(row["key"]) for row in some]), strict=True):
+            row["key"] = key
+    cells = [[cell(name, x) for name, x in row.items()] for row in some]
     return Table(list(map(safe_text.line, names)), cells, numbers(table.schema))

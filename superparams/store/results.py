@@ -33,6 +33,7 @@ from superparams.store.runs.run_records import (
 from superparams.store.runs.setting_logs import log_of
 from superparams.store.staleness.rows_by_code import RowsByCode
 from superparams.store.staleness.stale_rows import CurrentCode
+from superparams.store.step_table import StepTable
 from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.best_row import Mode, best_place, column_and_mode
 from superparams.store.table.column_order import PARAM
@@ -165,6 +166,14 @@ class Results(RowsByCode):
     def _columns_of(self, prefix: str) -> list[str]:
         sources = {field.name: source_of(field) or "" for field in self._rows.schema}
         return [name for name, source in sources.items() if source.startswith(prefix)]
+
+    @cached_property
+    def steps(self) -> StepTable:
+        """What the settings of these rows recorded while they ran; `steps(row)` is of one of them.
+
+        See `superparams.store.step_table.StepTable`.
+        """
+        return StepTable(self.root, self._rows, self._current_code)
 
     # ---- fewer rows
 

@@ -39,6 +39,8 @@ class ResultsOptions:
     is_failed: bool = False
     is_stale: bool = False
     is_average: bool = False
+    are_steps: bool = False
+    key: str | None = None
 
 
 def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -76,6 +78,10 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
     help="Average over the axes with repeat=True: mean, std, count, min and max.",
 )
 @click.option(
+    "--steps", "are_steps", is_flag=True, help="The steps of the settings, a row for each."
+)
+@click.option("--key", metavar="KEY", help="Only the setting whose key begins with KEY.")
+@click.option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
@@ -105,6 +111,8 @@ def command(
     is_failed: bool,
     is_stale: bool,
     is_average: bool,
+    are_steps: bool,
+    key: str | None,
     limit: int | None,
     form: str | None,
     file: Path | None,
@@ -122,10 +130,13 @@ def command(
       experiment results RQ1 --where kernel=rbf --where 'accuracy>0.9'
       experiment results RQ1 --average --sort -accuracy
       experiment results RQ1 -o table.csv
+      experiment results RQ1 --steps --where 'loss<0.1'
     """
-    if is_average and is_failed:
-        raise click.UsageError("--average and --failed exclude each other: failures have no mean.")
-    asked = ResultsOptions(sort, where, columns, is_failed, is_stale, is_average)
+    if is_average and (is_failed or are_steps):
+        other = "--failed" if is_failed else "--steps"
+        why = "failures have no mean" if is_failed else "steps are of single settings"
+        raise click.UsageError(f"--average and {other} exclude each other: {why}.")
+    asked = ResultsOptions(sort, where, columns, is_failed, is_stale, is_average, are_steps, key)
     form = form or _form_of(file)
     found = session.recorded_by_text(target, results)
     if not any(one.has_records for one in found):
@@ -162,7 +173,8 @@ def _rows(found: RecordedExperiment, asked: ResultsOptions) -> pa.Table:
     if (asked.is_stale or by_code) and not found.codes:
         raise CommandError(f"which rows other code made is not known: {found.now.why}")
     rows = rows.stale if asked.is_stale else rows
-    table = rows.to_arrow(stale=True)
+    rows = rows if asked.key is None else rows.where(key=str(found.results.row(asked.key)["key"]))
+    table = rows.steps.to_arrow(stale=True) if asked.are_steps else rows.to_arrow(stale=True)
     if asked.where:
         from superparams.cli.conditions import matching  # loads all that reads words
 
@@ -179,6 +191,8 @@ def _selected(
     from superparams.cli.row_selection import chosen
     from superparams.cli.table_formats import for_people, has_stale
 
+    if asked.are_steps:
+        return _selected_steps(found, table, asked, is_for_people=is_for_people)
     if asked.columns:
         names = chosen(table.column_names, asked.columns)
         has_mark = is_for_people and not asked.is_average and has_stale(found, table)
@@ -191,6 +205,25 @@ def _selected(
         empty = {name for name in found.results if made.column(name).null_count == made.num_rows}
         made = made.select([name for name in made.column_names if name not in empty])
     return made
+
+
+def _selected_steps(
+    found: Results, table: pa.Table, asked: ResultsOptions, *, is_for_people: bool
+) -> pa.Table:
+    """As `_selected`, of the table of steps, which ends in columns that every step has."""
+    from superparams.cli.row_selection import chosen
+    from superparams.store.table.recorded_steps import OWN
+
+    names: list[str] = table.column_names
+    if asked.columns:
+        return table.select(chosen(names, asked.columns))
+    if not is_for_people:
+        return table
+    *given, stale = names[: -len(OWN) - 1] + names[-1:]
+    params, fields = given[: len(found.params)], given[len(found.params) :]
+    is_mixed = any(x is not False for x in table.column(stale).unique().to_pylist())
+    made = ["key", *params, "step", *fields, "seconds", *([stale] if is_mixed else [])]
+    return table.select(list(dict.fromkeys([*made, *_sorts(asked, names)])))
 
 
 def _show(found: Sequence[RecordedExperiment], asked: ResultsOptions, limit: int | None) -> None:
@@ -207,11 +240,13 @@ def _show(found: Sequence[RecordedExperiment], asked: ResultsOptions, limit: int
         click.echo(styled(safe_text.line(f"{status.name}: {results.summary}"), bold=True))
         if status.now.why:
             click.echo(f"code unknown: {safe_text.line(status.now.why)}")
+        n_rows = len(results.steps if asked.are_steps else results)
         if asked.is_average:
             over = ", ".join(results.repeats)
             click.echo(safe_text.line(f"{counted(table.num_rows, 'average')} over {over}"))
-        elif table.num_rows < len(results):
-            click.echo(f"{table.num_rows:,} of {counted(len(results), 'row')}")
+        elif table.num_rows < n_rows or asked.are_steps:
+            of = counted(n_rows, "step" if asked.are_steps else "row")
+            click.echo(of if table.num_rows == n_rows else f"{table.num_rows:,} of {of}")
             if not table.num_rows:
                 continue
         made = _table(results, table, every, asked, most or None)
@@ -234,7 +269,7 @@ def _table(
     """The rows as text, with the columns that an option names, and errors with --failed."""
     from superparams.cli.table_formats import as_table, frame
 
-    if asked.is_average:
+    if asked.is_average or asked.are_steps:
         return frame(table, table.num_rows if most is None else most).fitted(room())
     names: list[str] = table.column_names
     keep = names if asked.columns else ["error"] if asked.is_failed else []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from superparams.cli.recorded_status import RecordedStatus, SpaceNow
     from superparams.run.status import ExperimentStatus
     from superparams.store.runs.run_records import Run
+    from superparams.store.runs.running_steps import LastStep
     from superparams.store.staleness.stale_rows import Changes, CodeChange
 
 __all__ = ["command", "count_texts"]
+
+MOST_STEPS: Final = 16  # running settings that are shown with their last step
 
 Status: TypeAlias = "ExperimentStatus | RecordedStatus"
 
@@ -132,10 +136,29 @@ def _of_runs(found: Status) -> Iterator[str]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
         host = f" on {run.host}" if run.host and run.unseen is None else ""
         yield "  run      " + safe_text.line(f"{run.name}: {_state(run)}{host}{commit}")
+        yield from _of_steps(run)
     if (found.root / "results.parquet").exists():
         yield f"  table    {safe_text.line(found.root / 'results.parquet')}"
     if len(recorded) > 1:
         yield f"           {counted(len(recorded), 'run')} in all"
+
+
+def _steps(run: Run) -> list[LastStep]:
+    """The last step of each setting that runs now."""
+    from superparams.store.runs.running_steps import running_steps
+
+    return running_steps(run.folder) if run.state == "running" else []
+
+
+def _of_steps(run: Run) -> Iterator[str]:
+    from superparams.views.result_tables import cell
+
+    steps = _steps(run)
+    for last in steps[:MOST_STEPS]:
+        values = ", ".join(f"{name}={cell(name, x)}" for name, x in last.row.items())
+        yield safe_text.line(f"           {last.key[:8]} at step {last.step:,}: {values}")
+    if len(steps) > MOST_STEPS:
+        yield f"           and {counted(len(steps) - MOST_STEPS, 'more setting')}"
 
 
 def _state(run: Run) -> str:
@@ -176,6 +199,12 @@ def _document(found: Status) -> dict[str, Any]:
         "runs": len(recorded),
         "running": [json_document.run_account(one) for one in recorded if one.state == "running"],
         "newest_run": json_document.run_account(recorded[-1]) if recorded else None,
+        "steps": [
+            {"run": one.name, **dataclasses.asdict(last)}
+            for one in recorded
+            if one.state == "running"
+            for last in _steps(one)
+        ],
         "changes": [
             {
                 "code": change.code,

@@ -8,6 +8,7 @@ that stay keep their place in the order.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +20,7 @@ from superparams.errors import StoreError
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.outcomes.columns import CODE
 from superparams.outcomes.ipc_streams import encode_batch
-from superparams.store.ledger.reader import END, Entry, ledger_files, read_file, streams_of
+from superparams.store.ledger.reader import END, Entry, ledger_files, read, read_file, streams_of
 from superparams.store.ledger.writer import stamp
 from superparams.store.runs.folder import RunFolder, part_of, replace_durably
 
@@ -57,22 +58,49 @@ class Exclusions:
 NO_EXCLUSIONS = Exclusions()
 
 
+Kept = Callable[[pa.RecordBatch], pa.Array]  # which rows of a batch stay
+
+
 def remove_excluded(run: RunFolder, exclusions: Exclusions) -> None:
-    """Take outcomes out of the ledger of a run that is over.
+    """Take outcomes out of the ledger of a run that is over, and their steps.
 
     Those of `Exclusions.runs` stay: the folders of such runs go.
 
     Raises:
         StoreError: When a file cannot be written; it then is as it was.
     """
-    for path in ledger_files(run.ledger):
-        masks = (exclusions.kept_in(entry.batch) for entry in read_file(path))
+    if ledger_files(run.steps):
+        removed = _removed(run, exclusions)
+        _remove(run.steps, lambda batch: _is_step_kept(batch, removed))
+    _remove(run.ledger, exclusions.kept_in)
+
+
+def _removed(run: RunFolder, exclusions: Exclusions) -> dict[int, int]:
+    """The last attempt of each setting that loses its outcome, by its index."""
+    removed: dict[int, int] = {}
+    for batch in read(run.ledger):
+        rows = batch.filter(pc.invert(exclusions.kept_in(batch)))
+        columns = [rows.column(name).to_pylist() for name in ("index", "attempt")]
+        for index, attempt in zip(*columns, strict=True):
+            removed[index] = max(attempt, removed.get(index, 0))
+    return removed
+
+
+def _is_step_kept(batch: pa.RecordBatch, removed: Mapping[int, int]) -> pa.Array:
+    columns = [batch.column(name).to_pylist() for name in ("index", "attempt")]
+    kept = [attempt > removed.get(index, 0) for index, attempt in zip(*columns, strict=True)]
+    return plain_array(kept, pa.bool_())
+
+
+def _remove(folder: Path, kept: Kept) -> None:
+    for path in ledger_files(folder):
+        masks = (kept(entry.batch) for entry in read_file(path))
         if all(mask.true_count == len(mask) for mask in masks):
             continue
         unfinished = part_of(path)
         try:
             with open(path, "rb") as old, open(unfinished, "wb") as new:
-                _rewrite(path, old, new, exclusions)
+                _rewrite(path, old, new, kept)
                 new.flush()
                 os.fsync(new.fileno())
             replace_durably(unfinished, path)
@@ -82,13 +110,13 @@ def remove_excluded(run: RunFolder, exclusions: Exclusions) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _rewrite(path: Path, old: BinaryIO, new: BinaryIO, exclusions: Exclusions) -> None:
+def _rewrite(path: Path, old: BinaryIO, new: BinaryIO, kept: Kept) -> None:
     has_schema = False
     for entry in read_file(path):
         if not has_schema:
             new.write(old.read(entry.offset))
             has_schema = True
-        new.write(_kept_message(entry, old, exclusions.kept_in(entry.batch)))
+        new.write(_kept_message(entry, old, kept(entry.batch)))
     new.write(END)
 
 

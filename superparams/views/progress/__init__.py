@@ -179,6 +179,16 @@ class Progress:
             yield f"{self._skipped:,} skipped"
         if self._goal is not None and self._best is not None:
             yield f"best {safe_text.line(self._goal.column)} {short_value(self._best)}"
+        if self._goal is not None:
+            yield from self._newest_value(self._goal.column, activity)
+
+    def _newest_value(self, column: str, activity: Sequence[Activity]) -> Iterator[str]:
+        """The value of a column in the last step of the setting that runs longest."""
+        for one in sorted(activity, key=lambda one: -one.seconds):
+            newest = None if one.index is None else self._control.steps.newest(one.index)
+            if newest is not None and newest.row.get(column) is not None:
+                yield f"now {safe_text.line(column)} {short_value(newest.row[column])}"
+                return
 
     def _pace(self, activity: Sequence[Activity]) -> Iterator[str]:
         rate = self._rate()
@@ -237,9 +247,14 @@ class Progress:
 
     def _text(self, index: int) -> str:
         try:
-            return safe_text.line(self._label(index))
+            label = safe_text.line(self._label(index))
         except Exception:  # a repr of the user's code fails
-            return f"setting {index:,}"
+            label = f"setting {index:,}"
+        newest = self._control.steps.newest(index)
+        if newest is None:
+            return label
+        values = ", ".join(f"{name} {short_value(x)}" for name, x in newest.row.items())
+        return f"{label} | step {newest.step:,}: {safe_text.line(values)}"
 
 
 def conclude(summary: Callable[[], str], shown: Progress | None) -> None:

@@ -1,0 +1,147 @@
+"""The table of steps: what settings recorded while they ran, beside their parameters."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.errors import StoreError
+from superparams.errors.units import counted
+from superparams.outcomes.arrow import plain_scalar
+from superparams.outcomes.step_batches import FIELD
+from superparams.store.staleness.stale_rows import CurrentCode, stale_name
+from superparams.store.table.column_order import PARAM
+from superparams.store.table.filters import unknown_column
+from superparams.store.table.lazy_rows import Rows, as_dicts
+from superparams.store.table.recorded_steps import OWN, owners_of, steps_of_rows
+from superparams.store.table.schema import source_of
+
+__all__ = ["StepTable"]
+
+
+class StepTable:
+    """The steps of some rows of results: a row for each step, read on first use.
+
+    Each has the parameters of its setting, the fields that the setting gave, and the columns
+    ``step`` (its number in its attempt, from 1), ``seconds`` (since the attempt began),
+    ``attempt``, ``key``, ``run`` and ``code``. Only steps of the attempt that made a row count. A
+    parameter or a field with the name of one of these columns has a prefix, as in ``step.seconds``.
+
+    Any library that reads Arrow accepts this object. ``results.steps(row)`` gives the steps of one
+    setting.
+    """
+
+    def __init__(self, root: Path, rows: Rows, code: CurrentCode) -> None:
+        """Use `Results.steps`.
+
+        root: the folder of the experiment; rows: those of the results; code: the current code.
+        """
+        self._root = root
+        self._rows = rows
+        self._code = code
+
+    def __call__(self, row: Mapping[str, Any] | str) -> StepTable:
+        """The steps of one setting.
+
+        Args:
+            row: A row of the results, or its key, or the beginning of its key.
+
+        Raises:
+            StoreError: When no setting, or more than one, has such a key.
+        """
+        key = row if isinstance(row, str) else str(row["key"])
+        keys: list[str] = pc.unique(self._rows.columns("key").column(0)).to_pylist()
+        found = [one for one in keys if one.startswith(key)]
+        if len(found) != 1:
+            what = f"{len(found)} settings have" if found else "no setting has"
+            raise StoreError(f"{what} a key that begins with {key!r} among these results")
+        wanted = plain_scalar(found[0], pa.string())
+        rows = self._rows
+        selected = rows.selected(lambda: pc.equal(rows.columns("key").column(0), wanted))
+        return StepTable(self._root, selected, self._code)
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        params = {x.name: x for x in self._rows.schema if (source_of(x) or "").startswith(PARAM)}
+        needed = [*params, "key", "run", "code", "index", "attempt", "n_steps"]
+        owners = owners_of(self._rows.columns(*needed))
+        steps = steps_of_rows(self._root, owners)
+        place = steps.column("owner")
+        recorded = list(steps.schema)[3:]
+        fields = [*params.values(), *recorded]
+        columns = [owners.column(name).take(place) for name in params]
+        columns += [steps.column(field.name) for field in recorded]
+        labels = _labels(params, [field.name for field in recorded])
+        fields = [x.with_name(label) for x, label in zip(fields, labels, strict=True)]
+        for name in OWN:
+            own = steps.column(name) if name in steps.column_names else None
+            columns.append(owners.column(name).take(place) if own is None else own)
+            fields.append(pa.field(name, columns[-1].type))
+        return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+    def to_arrow(self, *, stale: bool = False) -> pa.Table:
+        """As a pyarrow.Table; stale=True adds a column that tells which rows other code made."""
+        if not stale:
+            return self._table
+        return self._code.marked(self._table, stale_name(self._table.column_names))
+
+    def to_pandas(self, *, stale: bool = False) -> Any:
+        """As a pandas.DataFrame; see `to_arrow`."""
+        return self.to_arrow(stale=stale).to_pandas()
+
+    def to_polars(self, *, stale: bool = False) -> Any:
+        """As a polars.DataFrame; see `to_arrow`."""
+        polars: Any = importlib.import_module("polars")
+        return polars.from_arrow(self.to_arrow(stale=stale))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self._table.to_batches():
+            yield from as_dicts(batch)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return list(self._table.column_names)
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of the columns that hold what settings recorded."""
+        n_params = sum((source_of(x) or "").startswith(PARAM) for x in self._rows.schema)
+        return self.columns[n_params : -len(OWN)]
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The values of a column."""
+        if name not in self.columns:
+            raise StoreError(unknown_column(name, self.columns))
+        return self._table.column(name)
+
+    def __repr__(self) -> str:
+        settings = counted(len(pc.unique(self._table.column("key"))), "setting")
+        return f"{counted(len(self), 'step')} of {settings}: {', '.join(self.fields)}"
+
+
+def _labels(params: Iterable[str], fields: Iterable[str]) -> list[str]:
+    """The names of the columns of parameters and of fields; no two are the same."""
+    taken: set[str] = set(OWN)
+    labels: list[str] = []
+    named = [(name, PARAM + name) for name in params]
+    named += [(name.removeprefix(FIELD), name) for name in fields]
+    for plain, whole in named:
+        label = plain if plain and plain not in taken else whole
+        while label in taken:
+            label += "~"
+        taken.add(label)
+        labels.append(label)
+    return labels

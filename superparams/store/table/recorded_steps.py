@@ -1,0 +1,160 @@
+"""The steps that belong to rows, out of the folders of their runs.
+
+A step belongs to a row if it was recorded in the attempt that made the row. Those of earlier
+attempts are superseded, and so are those of earlier runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.errors.units import counted
+from superparams.errors.user_lines import warn_user
+from superparams.outcomes.arrow import make_field, plain_array
+from superparams.outcomes.step_batches import FIELD, STEP_META
+from superparams.store.ledger.reader import LedgerWarning, ledger_files, read
+from superparams.store.runs.folder import RunFolder
+from superparams.store.table import text_columns
+from superparams.store.table.arrow_arrays import joined
+from superparams.store.table.schema import common_type, recast
+from superparams.store.table.text_columns import ColumnType
+
+__all__ = ["OWN", "StepRows", "owners_of", "steps_of_rows"]
+
+# The columns of every step in the table of steps, after the parameters and the fields.
+OWN: Final[tuple[str, ...]] = ("step", "seconds", "attempt", "key", "run", "code")
+Cells = dict[str, tuple[pa.Array, ColumnType]]  # the fields of some steps, by name
+
+
+class StepRows(NamedTuple):
+    """Some steps: the places of the rows that they belong to, and their columns."""
+
+    owners: pa.Array
+    step: pa.Array
+    seconds: pa.Array
+    fields: Cells
+
+
+def owners_of(rows: pa.Table) -> pa.Table:
+    """The rows that steps may belong to: one for each setting, also where it has many.
+
+    Args:
+        rows: Rows of results with the columns `run`, `index`, `attempt` and `n_steps`.
+    """
+    first: dict[tuple[str, int], int] = {}
+    keys = zip(rows.column("run").to_pylist(), rows.column("index").to_pylist(), strict=True)
+    for place, key in enumerate(keys):
+        first.setdefault(key, place)
+    if len(first) == rows.num_rows:
+        return rows
+    return rows.take(plain_array(list(first.values()), pa.int64()))
+
+
+def steps_of_rows(root: Path, owners: pa.Table) -> pa.Table:
+    """The steps of rows, in the order of the rows: `owner` is the place of a row in `owners`.
+
+    Columns `step` and `seconds` follow, and then the fields, as ``step.<name>``. Warns if some of
+    the steps are gone.
+
+    Args:
+        root: The folder of the experiment.
+        owners: What `owners_of` gave.
+    """
+    found = [one for run in _runs(owners) for one in _of_run(root, run, owners)]
+    types: dict[str, list[tuple[pa.Array, ColumnType]]] = {}
+    for one in found:
+        for name, column in one.fields.items():
+            types.setdefault(name, []).append(column)
+    chosen = {
+        name: common_type(dict.fromkeys(form for _, form in columns), columns)
+        for name, columns in types.items()
+    }
+    meta = [("owner", pa.int64()), ("step", STEP_META["step"]), ("seconds", STEP_META["seconds"])]
+    arrays = [joined([one[place] for one in found], form) for place, (_, form) in enumerate(meta)]
+    arrays += [
+        joined([_cells(one, name, x) for one in found], x.type) for name, x in chosen.items()
+    ]
+    fields = [pa.field(name, form) for name, form in meta]
+    fields += [make_field(name, x.type, x.kind) for name, x in chosen.items()]
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    _warn_of_lost(root, owners, table.num_rows)
+    return table.sort_by([("owner", "ascending"), ("step", "ascending")])
+
+
+def _warn_of_lost(root: Path, owners: pa.Table, n_found: int) -> None:
+    n_recorded: int = pc.sum(owners.column("n_steps")).as_py() or 0
+    if n_found < n_recorded:
+        warn_user(
+            f"{root}: {counted(n_recorded - n_found, 'step')} of {n_recorded:,} cannot be read: "
+            "the folder of their run is gone, or damaged",
+            LedgerWarning,
+        )
+
+
+def _runs(owners: pa.Table) -> Iterable[str]:
+    names: list[str] = owners.column("run").unique().to_pylist()
+    return sorted(names)
+
+
+def _of_run(root: Path, name: str, owners: pa.Table) -> Iterator[StepRows]:
+    """The steps that one run recorded of these rows."""
+    run = RunFolder(root / "runs" / name)
+    if not ledger_files(run.steps):
+        return
+    places = pc.indices_nonzero(pc.equal(owners.column("run"), pa.scalar(name)))
+    of_run = owners.select(["index", "attempt"]).take(places).combine_chunks()
+    index, attempt = of_run.column("index").chunk(0), of_run.column("attempt").chunk(0)
+    for batch in read(run.steps, growing=run.state() == "running"):
+        place = pc.index_in(batch.column("index"), value_set=index)
+        counts = _counts(batch, attempt.take(place))
+        batch, place = batch.filter(counts), place.filter(counts)
+        if batch.num_rows:
+            owner = pc.cast(places.take(place), pa.int64())
+            step, seconds = batch.column("step"), batch.column("seconds")
+            yield StepRows(owner, step, seconds, _fields(batch))
+
+
+def _counts(batch: pa.RecordBatch, attempt: pa.Array) -> pa.Array:
+    """Which steps count, where a row is of this attempt; null for a setting without a row.
+
+    An attempt starts over, so that the steps of the attempts before it are superseded.
+    """
+    return pc.equal(batch.column("attempt"), attempt)
+
+
+def _fields(batch: pa.RecordBatch) -> Cells:
+    if text_columns.SPILLED in batch.schema.names:
+        return _unspilled(text_columns.spilled_rows(batch))
+    return {
+        field.name: (column, ColumnType.of(field))
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+        if field.name.startswith(FIELD)
+    }
+
+
+def _unspilled(rows: Sequence[text_columns.SpilledRow]) -> Cells:
+    """Fields that were written as text."""
+    found: Cells = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        cells = [row.get(name) for row in rows]
+        typed = [
+            None if cell is None else (text_columns.value_of(cell), text_columns.type_of(cell))
+            for cell in cells
+        ]
+        known = [one for one in typed if one is not None]
+        form = common_type(dict.fromkeys(one for _, one in known), known)
+        nothing = pa.nulls(1, form.type)
+        parts = [nothing if one is None else recast(*one, form) for one in typed]
+        found[name] = pa.concat_arrays(parts), form
+    return found
+
+
+def _cells(rows: StepRows, name: str, form: ColumnType) -> pa.Array:
+    if name not in rows.fields:
+        return pa.nulls(len(rows.step), form.type)
+    return recast(*rows.fields[name], form)
