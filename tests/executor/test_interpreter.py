@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import resource
 import socket
 import threading
 from pathlib import Path
@@ -33,7 +35,6 @@ def drawn():
 class Looks(Experiment):
     seed_globals = False
     a: int = search([1, 2])
-    names: list[str] = value(factory=lambda: [])
     draws: list[float] = value(factory=drawn, key="draws")
 
     def run(self):
@@ -47,7 +48,6 @@ class Looks(Experiment):
             "variable": os.environ.get("VARIABLE"),
             "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             "draws": str(self.draws),
-            "own": "looks" in sys.modules,
         }}
 """
 DRIVER = """
@@ -115,19 +115,23 @@ after_folder, same = look()
 os.environ["VARIABLE"] = "other"
 after_variable, fresh = look()
 os.umask(0o077)
+after_mask, masked = look()
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
-after_mask, _ = look()
-print(json.dumps([found, after_folder, after_variable, after_mask[:3], after_mask[3] >= 200,
-    waiting[0] == waiting[1] == same != fresh, len(fresh), len(interpreters())]))
+after_limit, limited = look()
+print(json.dumps([found, after_folder, after_variable, after_mask[:3], after_limit[3],
+    waiting[0] == waiting[1] == same != fresh, fresh != masked != limited,
+    len(fresh), len(interpreters())]))
 """
-    one, folder, variable, mask, limit, is_same, *counts = told(tmp_path, text, VARIABLE="first")
+    found = told(tmp_path, text, VARIABLE="first")
+    one, folder, variable, mask, limit, is_same, is_other, *counts = found
     assert one == [[False, 0o022, "first", one[0][3]]] * 2
     assert folder == [True, 0o022, "first", one[0][3]]
     assert variable == [True, 0o022, "other", one[0][3]]
     assert mask == [True, 0o077, "other"]
-    assert limit
+    assert limit == 200
     assert is_same
+    assert is_other
     assert counts == [1, 1]
 
 
@@ -350,11 +354,19 @@ print(json.dumps([len(rows), one == interpreters()]))
     assert told(tmp_path, text) == [3, True]
 
 
+# What a library does, and how many interpreters wait after a run: one that became the template of
+# that run is gone.
 LIBRARIES = {
-    "starts a thread": "import threading, time\n"
-    "threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n",
-    "loads a plug-in of the project": "import plugin\n",
-    "has a name of the project": "import helper\n",
+    "starts a thread": (
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n",
+        0,
+    ),
+    "loads a plug-in of the project": (
+        "import sys\nsys.path.append({project!r})\nimport plugin\n",
+        0,
+    ),
+    "has a name of the project": ("import helper\n", 1),
 }
 USES = """
 import helper, library
@@ -370,21 +382,44 @@ def test_libraries_that_a_fork_cannot_have(tmp_path: Path, what: str) -> None:
     """Threads, modules of the project, and modules that the project has others for."""
     library = tmp_path / "site-packages"
     library.mkdir()
-    script(library, f"{LIBRARIES[what]}NAME = 'library'\n", "library.py")
+    body, n_waiting = LIBRARIES[what]
+    text = f"{body.format(project=str(tmp_path))}NAME = 'library'\n"
+    script(library, text, "library.py")
     script(library, "NAME = 'installed'\n", "helper.py")
-    script(library, "import sys\nsys.path.append(sys.path[0])\nimport plugin\n", "loads.py")
     script(tmp_path, "NAME = 'project'\n", "helper.py")
     script(tmp_path, "", "plugin.py")
     script(tmp_path, USES, "uses.py")
     text = """
 rows = [go(Uses)["y"] for _ in range(3)]
-print(json.dumps([rows, len(interpreters()) < 2]))
+print(json.dumps([rows, len(interpreters())]))
 """
     path = os.pathsep.join([environment()["PYTHONPATH"], str(library)])
     found = output(
         tmp_path, driver(text, "from uses import Uses"), env=environment(PYTHONPATH=path)
     )
-    assert json.loads(found) == [[["library", "project"]] * 3, True]
+    assert json.loads(found) == [[["library", "project"]] * 3, n_waiting]
+
+
+def test_what_every_template_loads_exists() -> None:
+    """A module of a wrong name would only make runs slower."""
+    for name in interpreter_main._LOADED_BY_EVERY_TEMPLATE:
+        assert importlib.util.find_spec(name) is not None, name
+
+
+def test_more_files_are_open_than_select_takes(tmp_path: Path) -> None:
+    """In the driver, so that its own files and those of the template have large numbers."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("the hard limit of open files is lower")
+    text = """
+import resource
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+held = [open(os.devnull) for _ in range(1200)]
+rows = [go(Looks)["state"], go(Looks)["state"]]
+print(json.dumps([rows, len(interpreters())]))
+"""
+    assert told(tmp_path, text) == [[1, 1], 1]
 
 
 def test_a_driver_that_ends_leaves_nothing(tmp_path: Path) -> None:
