@@ -22,9 +22,12 @@ from carriers import ENGINES, options
 from superparams import Experiment, search
 from superparams.errors import RunError
 from superparams.executor import Processes
+from superparams.executor.engines.contract import Control
 from superparams.executor.step_outbox import StepOutbox
 from superparams.executor.steps import StepLog
 from superparams.outcomes.step import Step
+from superparams.run.loop import run_all
+from superparams.run.options import RunOptions
 from tests.recorded_steps import curves, fields, recorded_steps
 from tests.timing import slowness, wait_for, within
 
@@ -369,6 +372,45 @@ def test_settings_within_a_setting_have_steps_of_their_own(engine: str, tmp_path
     for path in (root / "settings").iterdir():
         assert curves(path) == {(b, 1): [{"inner": b}] for b in range(2)}
     assert curves(root, "runs/*/steps/*.arrows") == outer
+
+
+class Stops(Experiment):
+    folder_of_ends: str
+    how: str = search(["yield", "log"])
+
+    def run(self) -> Any:
+        return self.yields() if self.how == "yield" else self.logs()
+
+    def yields(self) -> Iterator[dict[str, int]]:
+        try:
+            for n in range(5):
+                yield {"n": n}
+        finally:
+            (Path(self.folder_of_ends) / self.how).touch()
+
+    def logs(self) -> None:
+        try:
+            for n in range(5):
+                try:
+                    self.log(n=n)
+                except Exception:  # which Stopped is not
+                    raise AssertionError from None
+        finally:
+            (Path(self.folder_of_ends) / self.how).touch()
+
+
+@pytest.mark.parametrize("engine", ["serial", "threads", "processes"])
+def test_a_setting_that_is_not_to_go_on_unwinds(engine: Any, tmp_path: Path) -> None:
+    control = Control()
+    control.decide_step = lambda _, row: bool(row["n"] < 2)
+    asked = RunOptions(engine=engine, results=tmp_path / "r", progress=False)
+    space = Stops(folder_of_ends=str(tmp_path))
+    found = run_all(space, asked, control=control).to_pandas()
+    assert found.n_steps.tolist() == [3, 3]
+    assert "done" not in found.status.tolist()
+    assert (tmp_path / "yield").exists()
+    assert (tmp_path / "log").exists()
+    assert curves(tmp_path) == {(a, 1): [{"n": n} for n in range(3)] for a in range(2)}
 
 
 # ---- when they are recorded
