@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import os
-import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from superparams.declare.instance_state import (
     take_given_state,
     take_state_of,
 )
-from superparams.declare.mistakes import refuse_no_group, takes_only_groups
+from superparams.declare.mistakes import refuse_no_group, refuse_variable, takes_only_groups
 from superparams.declare.points import axis_of, refuse_hidden
 from superparams.declare.range_declaration import range_of
 from superparams.errors import FieldError, add_field_note
@@ -177,7 +176,9 @@ class Field:
         if isinstance(declared, Value):
             self._refuse_unclear(declared)
             return declared
-        if declared is REQUIRED or isinstance(declared, Axis | Range):
+        if isinstance(declared, Axis):
+            return self._repeated(declared)
+        if declared is REQUIRED or isinstance(declared, Range):
             return declared
         refuse_hidden(declared, self.where, self.annotation)
         axis = getattr(self, "declared", None)
@@ -194,12 +195,15 @@ class Field:
             points = tuple(self.point_named(known, x) for x in axis.points)
             if any(map(operator.is_not, points, axis.points)):
                 axis = axis.having(points)
-        if isinstance(known, Axis) and known.repeat:
-            axis.repeat = True  # whatever points a call gives it
         self._refuse_second_names(axis)
         for point in axis.points[:MOST_CHECKED]:
             refuse_no_group(point, self.where, self.annotation, known)
-        return axis
+        return self._repeated(axis)
+
+    def _repeated(self, axis: Axis) -> Axis:
+        """The axis, which is a repetition if that of the class is one."""
+        known = getattr(self, "declared", None)
+        return axis.repeated() if isinstance(known, Axis) and known.repeat else axis
 
     def point_named(self, axis: Axis, x: Any) -> Any:
         """The point of the axis that `x` is the name of, else `x`.
@@ -278,7 +282,7 @@ class Field:
                 f'value(derive=f) or value(secret="NAME")'
             )
         if declared.secret is not None:
-            self._refuse_variable(declared.secret, declared.key)
+            refuse_variable(self.where, declared.secret, declared.key)
         for name, function in ways.items():
             if function is not None and not callable(function):
                 raise FieldError(
@@ -299,16 +303,6 @@ class Field:
                 f"{self.where}: value({shorten(declared.given)}) holds an open space; "
                 f"write {self.name} = {type(declared.given).__name__}(...) to search it"
             )
-
-    def _refuse_variable(self, name: Any, key: str | None) -> None:
-        """Refuse what cannot be the name of an environment variable; it may be the secret."""
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise FieldError(
-                f"{self.where}: value(secret=...) takes the name of an environment variable "
-                f'(letters, digits, underscores), never the secret itself: value(secret="API_KEY")'
-            )
-        if key is not None:
-            raise FieldError(f"{self.where}: a secret is in no key, so leave key= out")
 
     def __repr__(self) -> str:
         if isinstance(self.declared, Axis | Range):

@@ -25,6 +25,7 @@ __all__ = [
     "refuse_class",
     "refuse_no_group",
     "refuse_slips",
+    "refuse_variable",
     "takes_only_groups",
     "unknown_annotation",
 ]
@@ -126,6 +127,26 @@ def unknown_annotation(text: str) -> str:
         f"its annotation names nothing that can be found; {guess}, or import {what} outside of "
         f"`if TYPE_CHECKING:`"
     )
+
+
+def refuse_variable(where: str, name: Any, key: str | None) -> None:
+    """Refuse what cannot be the name of an environment variable; it may be the secret.
+
+    Args:
+        where: ``"Class.field"``.
+        name: What ``value(secret=...)`` was given.
+        key: The ``key=`` beside it.
+
+    Raises:
+        FieldError: Names `where` and the remedy, and never `name`.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise FieldError(
+            f"{where}: value(secret=...) takes the name of an environment variable "
+            f'(letters, digits, underscores), never the secret itself: value(secret="API_KEY")'
+        )
+    if key is not None:
+        raise FieldError(f"{where}: a secret is in no key, so leave key= out")
 
 
 # -- something else in the place of a group --------------------------------------------------------

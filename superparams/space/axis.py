@@ -71,6 +71,11 @@ class Axis:
         """The same axis with other points in the places of its own, which keep their names."""
         return Axis(points, self.labels, self.zip, self.names, self.repeat)
 
+    def repeated(self) -> Axis:
+        """The same axis as a repetition."""
+        names = None if self.names is self else self.names
+        return self if self.repeat else Axis(self.points, self.labels, self.zip, names, True)
+
     def find(self, point: Any) -> int | None:
         """The first index of `point`, or None."""
         if isinstance(self.points, range):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import random
 from collections import Counter
@@ -13,6 +14,10 @@ import pytest
 
 import superparams
 from superparams import Experiment, Params, Settings, search, value
+from superparams.declare.class_schema import schema_of
+from superparams.declare.repeats import repeats_of
+from superparams.declare.words import filter_values
+from superparams.declare.words.recorded_schema import class_of_schema
 from superparams.errors import SpaceError
 from superparams.store.runs.folder import run_folders
 
@@ -368,3 +373,40 @@ def test_the_results_of_a_space_with_ranges_are_those_of_settings_or_of_the_clas
     with pytest.raises(SpaceError, match=r"Fit\.results\(\) .*sample\(100\)\.results\(\)"):
         Fit().results(tmp_path)
     assert len(Fit.results(tmp_path)) == 3
+
+
+class Labelled(Experiment):
+    x: float = search(low=0, high=1)
+    seed: int = search({"first": 1, "second": 2, "third": 3}, repeat=True)
+
+
+def test_a_repetition_stays_one_whatever_points_a_call_gives_it() -> None:
+    for space in (
+        Labelled(seed=search([5, 6])),
+        Labelled(seed=search(["first", "third"])),
+        Labelled().replace(seed=search(range(2))),
+        Labelled.from_cli(["seed=first,third"]),
+        Labelled.from_cli(["seed=5,6"]),
+        Labelled(seed=search({"a": 7, "b": 8})),
+    ):
+        settings = list(space.sample(3))
+        assert len(settings) == 6
+        assert len({setting.x for setting in settings}) == 3
+    assert len(Labelled(seed=1).sample(3)) == 3
+    rows = [setting.as_row() for setting in Labelled().sample(1).as_space()]
+    assert [row["seed"] for row in rows] == ["first", "second", "third"]
+
+
+def test_the_schema_tells_of_ranges_and_repetitions() -> None:
+    schema = schema_of(Few, repeats_of(Few()))
+    assert schema["repeats"] == ["seed", "fold"]
+    assert schema["fields"]["lr"]["axis"] == {"low": 1e-5, "high": 1e-1, "log": True}
+    assert schema["fields"]["share"]["axis"]["step"] == 0.1
+    assert json.loads(json.dumps(schema)) == schema
+    assert "repeats" not in schema_of(Fit)
+    read = class_of_schema(schema)
+    assert read is not None
+    assert filter_values(read, "lr", "0.001") == [0.001]
+    assert filter_values(read, "width", "1..3") == [range(1, 4)]
+    assert repeats_of(Fit) == ()
+    assert repeats_of(Fit(width=search([1, 2], repeat=True))) == ("width",)
