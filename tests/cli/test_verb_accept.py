@@ -80,3 +80,40 @@ def test_before_it_has_run(project: Project) -> None:
     ended = project.run("accept", "RQ1")
     assert (ended.code, ended.out) == (2, "")
     assert "run the experiment first" in ended.err
+
+
+MARKS = """
+from pathlib import Path
+from superparams import Experiment, search
+Path("imported").touch()
+def score(a):
+    return a + 1
+class RQ1(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        return {"y": score(self.a)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_imported"),
+    [
+        ("return a + 1", "return 1 + a", False),
+        # What the decorator keeps counts, which the text does not tell.
+        ("    def run", "    @(lambda f: f)\n    def run", True),
+    ],
+)
+def test_it_imports_the_file_only_where_it_has_to(
+    tmp_path: Path, old: str, new: str, is_imported: bool
+) -> None:
+    project = Project(tmp_path / "project").write({"experiments/RQ1.py": MARKS})
+    file, marker = (project.folder / name for name in ("experiments/RQ1.py", "imported"))
+    assert project.run("run", "RQ1").code == 0
+    marker.unlink()
+    file.write_text(file.read_text().replace(old, new))
+    (told,) = project.run("accept", "RQ1", "--yes", "--json").document
+    assert told["is_recorded"] is True
+    assert [part["name"] for part in told["codes"][0]["parts"]] != []
+    assert marker.exists() is is_imported
+    assert project.run("run", "RQ1").code == 0
+    assert len(list((project.folder / "results").glob("*/runs/*"))) == 1, "all results count"

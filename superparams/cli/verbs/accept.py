@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from superparams.cli import common_options, json_document
-from superparams.cli.session import Session
+from superparams.cli.session import Named, Session
 from superparams.cli.terminal import confirmed, diff_line, styled
 from superparams.errors import CommandError, safe_text
 
 if TYPE_CHECKING:
+    from superparams.cli.recorded_experiments import RecordedExperiment
     from superparams.run.status import ExperimentStatus
     from superparams.store.results import Results
     from superparams.store.staleness.acceptances import Accepted
@@ -49,7 +50,8 @@ def command(
 
     The accepted results count as done by the current code, until the code changes again. The
     decision is recorded with your name, the time and --why; --withdraw takes it back. CODE is the
-    beginning of a fingerprint. Without CODE, all stale results are accepted.
+    beginning of a fingerprint. Without CODE, all stale results are accepted. The file of the
+    experiment is imported only if its text does not tell its code.
 
     \b
     Example:
@@ -58,8 +60,7 @@ def command(
     session = ctx.ensure_object(Session)
     found = [
         (one, _decisions(one.results, codes, is_withdrawn))
-        for one in session.recorded(target, results)
-        if one.has_records
+        for one in _recorded(session, target, results)
     ]
     every = [decision for _, decisions in found for decision in decisions]
     _refuse_unknown(codes, every, is_withdrawn)
@@ -78,6 +79,16 @@ def command(
     if every and not is_confirmed:
         click.echo("Nothing was recorded: --yes records it.", err=True)
         ctx.exit(2)
+
+
+def _recorded(
+    session: Session, target: str, option: Path | None
+) -> Sequence[ExperimentStatus | RecordedExperiment]:
+    """What has run. The file is imported only where its text does not tell the code."""
+    read = [one for one in session.recorded_by_text(target, option) if one.has_records]
+    if read and all(one.is_importable and one.now.code is not None for one in read):
+        return read
+    return [one for one in session.recorded(target, option) if one.has_records]
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,7 @@ def _refuse_unknown(codes: Sequence[str], found: Sequence[Decision], is_withdraw
             raise CommandError(f"no code that begins with {code!r} {what}")
 
 
-def _show(found: Sequence[tuple[ExperimentStatus, Sequence[Decision]]], is_withdrawn: bool) -> None:
+def _show(found: Sequence[tuple[Named, Sequence[Decision]]], is_withdrawn: bool) -> None:
     for status, decisions in found:
         click.echo(styled(safe_text.line(status.name), bold=True))
         for line in (line for one in decisions for line in one.lines):
@@ -136,9 +147,7 @@ def _show(found: Sequence[tuple[ExperimentStatus, Sequence[Decision]]], is_withd
             click.echo("  nothing is accepted" if is_withdrawn else "  nothing is stale")
 
 
-def _document(
-    status: ExperimentStatus, decisions: Sequence[Decision], is_confirmed: bool
-) -> dict[str, Any]:
+def _document(status: Named, decisions: Sequence[Decision], is_confirmed: bool) -> dict[str, Any]:
     return {
         "experiment": status.name,
         "codes": [one.document for one in decisions],
