@@ -83,7 +83,7 @@ class AsyncWorker(Worker):
             status, result = "failed", None
         seconds = time.perf_counter() - begun
         steps.attempt = None
-        if steps.n_steps:
+        if steps.is_used:
             n_steps, kept, result = steps.end(status, result)
         with suppress(asyncio.CancelledError):
             await end_tasks(tasks)

@@ -43,7 +43,12 @@ class RunSteps:
     def _encode(self, steps: list[Step]) -> None:
         from superparams.outcomes.step_batches import encode_steps
 
-        self.record(encode_steps(steps))
+        try:
+            data = encode_steps(steps)
+        except Exception as error:  # not in the code of the setting, or in a thread of ours
+            self._error = error
+        else:
+            self.record(data)
 
     def record_by(self, write: Callable[[bytes], Sequence[pa.RecordBatch]]) -> None:
         """Record steps with a function that takes encoded ones and gives them as batches."""

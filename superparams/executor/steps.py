@@ -87,6 +87,7 @@ class StepLog:
             when that began by `time.perf_counter`.
         n_steps: How many steps it has recorded.
         kept: Its steps, where the engine does not take them before the outcome.
+        is_used: Whether any setting of the worker has recorded steps.
         is_stopped: Whether it was told not to go on.
     """
 
@@ -95,6 +96,7 @@ class StepLog:
         self.attempt: tuple[int, int, int, float] | None = None
         self.n_steps = 0
         self.kept: list[Step] = []
+        self.is_used = False
         self.is_stopped = False
         self._name = name
         self._last: Any = {}
@@ -121,7 +123,7 @@ class StepLog:
         """
         self.attempt = None
         with self._lock:
-            if result is None and status == "done":
+            if result is None and status == "done" and self.n_steps:
                 result = values_of_last(self._last)
             ended = self.n_steps, self.kept or None, result
             self.n_steps, self._last, self.kept, self.is_stopped = 0, {}, [], False
@@ -157,6 +159,7 @@ class StepLog:
     def _record(self, setting: Any, row: Any, where: str) -> dict[str, Any]:
         now = time.perf_counter()
         self._refuse_elsewhere(where)
+        self.is_used = True  # before `attempt` is read: who ends an attempt looks at it afterwards
         row = recorded_row(f"{self._name}.{where}", row)
         with self._lock:
             if self.attempt is None or self.attempt[1] != key_on(setting):

@@ -124,7 +124,7 @@ class Worker:
             status, result = "failed", None
         seconds = time.perf_counter() - begun
         steps.attempt = None
-        if steps.n_steps:
+        if steps.is_used:
             n_steps, kept, result = steps.end(status, result)
         self._fork_guard.check_after(seconds, self._run_label)
         place = (index, key, attempt, started, seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import datetime as dt
 import os
 import pickle
 import threading
@@ -384,7 +385,7 @@ class Stops(Experiment):
     def yields(self) -> Iterator[dict[str, int]]:
         try:
             for n in range(5):
-                yield {"n": n}
+                yield {"n": n, "array": np.arange(2), "when": dt.date(2026, 1, 1), "z": {"a": 1j}}
         finally:
             (Path(self.folder_of_ends) / self.how).touch()
 
@@ -405,12 +406,15 @@ def test_a_setting_that_is_not_to_go_on_unwinds(engine: Any, tmp_path: Path) -> 
     control.decide_step = lambda _, row: bool(row["n"] < 2)
     asked = RunOptions(engine=engine, results=tmp_path / "r", progress=False)
     space = Stops(folder_of_ends=str(tmp_path))
-    found = run_all(space, asked, control=control).to_pandas()
-    assert found.n_steps.tolist() == [3, 3]
-    assert "done" not in found.status.tolist()
+    table = run_all(space, asked, control=control).to_pandas()
+    assert table.n_steps.tolist() == [3, 3]
+    assert "done" not in table.status.tolist()
     assert (tmp_path / "yield").exists()
     assert (tmp_path / "log").exists()
-    assert curves(tmp_path) == {(a, 1): [{"n": n} for n in range(3)] for a in range(2)}
+    found = curves(tmp_path)
+    assert {at: [row["n"] for row in rows] for at, rows in found.items()} == {
+        (a, 1): [0, 1, 2] for a in range(2)
+    }
 
 
 # ---- when they are recorded

@@ -157,8 +157,11 @@ def _part_from_parent(boot: Boot) -> None:
 
 
 def _plain(x: Any) -> Any:
-    """A number of a library as one of Python."""
-    return x.item()
+    """A number of a library as one of Python; anything else as text."""
+    try:
+        return x.item()
+    except (AttributeError, ValueError, TypeError):
+        return repr(x)
 
 
 def _nothing() -> None:
@@ -317,7 +320,8 @@ class _WorkerProcess:
             raise EngineError("a process that a setting has forked cannot tell a step of it")
         import json  # which most workers do not need
 
-        body = json.dumps(dict(row), default=_plain).encode()
+        row = {str(name): x for name, x in row.items()}
+        body = json.dumps(row, default=_plain).encode()
         self.steps.is_busy = True  # nothing may be sent in the midst of it, so send that before
         try:
             if self._batch or self._again:
