@@ -192,10 +192,10 @@ def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitS
     interrupts = context.enter_context(Interrupts(control))
     # For what is imported here while it goes on.
     context.enter_context(importing_from(job.program.snapshot))
-    start = getattr(carrier, "start", carrier.execute)
+    execute = getattr(carrier, "execute_ahead", carrier.execute)
     batches: Iterator[bytes]
     try:
-        batches = start(job.program, job.plan.todo, options, control)
+        batches = execute(job.program, job.plan.todo, options, control)
     except BaseException as error:
         batches = _raising(error)
     context.callback(_close, batches)

@@ -66,7 +66,7 @@ def test_settings_begin_when_outcomes_are_asked_for() -> None:
 
     program: Any = FunctionProgram(cast("Any", pid), 4, 2)
     engine, control = Processes(), Control()
-    outcomes = engine.start(program, [range(4)], Options(num_proc=2), control)
+    outcomes = engine.execute_ahead(program, [range(4)], Options(num_proc=2), control)
     assert control.begun.wait(60)
     template = wait_for(_templates)
     assert engine.activity() == []
@@ -77,7 +77,7 @@ def test_settings_begin_when_outcomes_are_asked_for() -> None:
 
 def test_a_start_that_is_closed_ends_everything() -> None:
     program: Any = FunctionProgram(cast("Any", lambda index, place: {}), 4, 2)
-    outcomes: Any = Processes().start(program, [range(4)], Options(num_proc=2), Control())
+    outcomes: Any = Processes().execute_ahead(program, [range(4)], Options(num_proc=2), Control())
     assert wait_for(_templates)
     outcomes.close()
     assert not [one for one in threading.enumerate() if one.name == "superparams-dispatch"]

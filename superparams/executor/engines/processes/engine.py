@@ -100,7 +100,7 @@ class Processes:
         """Yield encoded outcomes; see `Engine.execute`."""
         return self._new_pool(program, todo, options, control).outcomes()
 
-    def start(
+    def execute_ahead(
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
         """As `execute`, but a clean process gets ready for the program at once.
