@@ -186,4 +186,5 @@ def _document(entry: _Entry) -> dict[str, Any]:
     """The entry for a program. Counts have the same names as in `experiment status --json`."""
     state = entry.state
     counts = None if state is None else {**state.numbers, "why": state.declared.why or None}
-    return {**vars(entry), "state": counts}
+    known = {name: x for name, x in vars(entry).items() if name != "ranges" or x}
+    return {**known, "state": counts}
