@@ -22,7 +22,7 @@ OPTIONS = [one for owner in (RunOptions, Processes) for one in fields(owner) if 
 BY_HAND = {"resume": {"rerun"}, "only": {"failed", "new"}, "progress": {"no_progress"}}
 NO_FLAG = {"on_error"}
 # Flags that are no options of `run_all`.
-OF_THE_COMMAND = {"is_plan", "is_json", "is_help"}
+OF_THE_COMMAND = {"is_plan", "is_json", "is_help", "sample", "sobol", "grid", "draw_seed"}
 
 
 def flags_of(command: click.Command) -> dict[str, click.Option]:
