@@ -21,6 +21,7 @@ from superparams.declare.experiment_place import name_of
 from superparams.declare.place import from_words
 from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines.contract import Control
+from superparams.outcomes.outcome import FAILURES
 from superparams.run.loop import run_all
 from superparams.run.options import RunOptions
 from superparams.space.groups import size_of
@@ -30,7 +31,7 @@ from superparams.views.result_tables import summary_of
 
 __all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
 
-FAILURES = 5  # kinds of failures that are told
+MOST_KINDS = 5  # kinds of failures that are told
 TOLD_SECONDS = 60.0  # of a run, from which on they are told in a log too
 ERROR = 120  # characters of an error in a list of them
 ROWS = 20  # of a table that is shown at once
@@ -91,7 +92,7 @@ class Ended:
     @property
     def failed(self) -> int:
         """How many settings failed, were killed or timed out."""
-        return sum(n for name, n in self.results.counts.items() if name not in ("done", "stale"))
+        return sum(n for name, n in self.results.counts.items() if name in FAILURES)
 
     @property
     def code(self) -> int:
@@ -123,13 +124,13 @@ class Ended:
         elapsed = self.results.elapsed or 0
         is_timed = is_terminal() or elapsed >= TOLD_SECONDS
         yield summary_of(self.results, self.results.elapsed if is_timed else None)
-        kinds = failures_of(self.results, FAILURES + 1) if self.failed else []
-        for one in kinds[:FAILURES] if not rows else ():
+        kinds = failures_of(self.results, MOST_KINDS + 1) if self.failed else []
+        for one in kinds[:MOST_KINDS] if not rows else ():
             yield from safe_text.wrapped(
                 f"  {safe_text.line(shortened(one))}", room(), indent="    "
             )
-        if len(kinds) > FAILURES and not rows:
-            rest = self.failed - sum(one.settings for one in kinds[:FAILURES])
+        if len(kinds) > MOST_KINDS and not rows:
+            rest = self.failed - sum(one.settings for one in kinds[:MOST_KINDS])
             yield f"  … and {rest:,} that ended in other ways"
         if kinds:
             yield from self._remedy(kinds[0])

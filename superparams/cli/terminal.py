@@ -23,6 +23,7 @@ COLOURS: Final = {
     "failed": "red",
     "killed": "red",
     "timeout": "yellow",
+    "stopped": "cyan",
     "crashed": "red",
     "interrupted": "yellow",
     "running": "cyan",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from superparams.outcomes.outcome import Status
     from superparams.run.options import OldOptions, OnError, Only
     from superparams.store.results import Results
+    from superparams.strategies.stopper import Stopper
 
 __all__ = ["Experiment", "GridSearch", "Params", "SearchMeta", "Settings"]
 
@@ -156,6 +157,7 @@ class Experiment(Params):
         retry_wait: float = 0.0,
         on_error: OnError = "continue",
         max_failures: int | None = None,
+        stop: Stopper | None = None,
         debug: bool = False,
         results: str | Path = "results",
         progress: bool = True,
@@ -183,10 +185,9 @@ class Experiment(Params):
             on_error: Whether to ``"continue"`` after a failure, or to ``"raise"`` an error at the
                 first one.
             max_failures: Start no more settings after so many failures.
-            debug: Run one setting after another; stop in pdb where one raises. In pdb, ``q`` ends
-                the run and ``c`` continues.
-            results: The folder under which all results are kept. The table is
-                ``<module>.<Class>/results.parquet`` in it.
+            stop: Decides at the steps of settings whether they go on, such as ASHA().
+            debug: Run one setting after another; stop in pdb where one raises.
+            results: The folder under which all results are kept.
             progress: Whether to show the progress.
             **old: Deprecated options, which `superparams.executor.Processes` takes.
 

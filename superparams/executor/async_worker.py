@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakSet
 
 from superparams.declare.experiment import Experiment
+from superparams.errors import Stopped
 from superparams.executor.event_loop import OwnLoop, end_tasks, tasks_of_setting
 from superparams.executor.worker import Worker
 from superparams.outcomes.outcome import Outcome, Status
@@ -79,12 +80,16 @@ class AsyncWorker(Worker):
             if params is None:
                 params = self._row(setting)
         except BaseException as raised:  # also when the engine cancels it
-            error, trace = self._failure(raised)
             status, result = "failed", None
+            if steps.is_stopped and isinstance(raised, Stopped):
+                status = "stopped"
+            else:
+                error, trace = self._failure(raised)
         seconds = time.perf_counter() - begun
         steps.attempt = None
         if steps.is_used:
-            n_steps, kept, result = steps.end(status, result)
+            ended = steps.end(status, result, seconds)
+            status, result, seconds, n_steps, kept = ended
         with suppress(asyncio.CancelledError):
             await end_tasks(tasks)
         self._fork_guard.check(self._run_label)

@@ -59,6 +59,7 @@ class Program:
         script_notes: Sentences about what other processes do not get of the script.
         notes: Sentences for the user about what this process could not do.
         codes: The code of each setting; None if all have that of the class.
+        stopper: The stopper of the run, as rows name it, if there is one.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Program:
         self.script_notes: list[str] = []
         self.notes: list[str] = []
         self.codes: SettingCodes | None = None
+        self.stopper: str | None = None
 
     def __len__(self) -> int:
         return len(self.space)

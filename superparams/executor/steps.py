@@ -98,6 +98,7 @@ class StepLog:
         self.kept: list[Step] = []
         self.is_used = False
         self.is_stopped = False
+        self._waited = 0.0  # seconds for answers
         self._name = name
         self._last: Any = {}
         self._lock = threading.Lock()
@@ -110,23 +111,30 @@ class StepLog:
         """Hand steps over as the place says in whose context this is called."""
         self._recorder, self._teller = step_recorder.get(), step_teller.get()
 
-    def end(self, status: Status, result: Any) -> tuple[int, list[Step] | None, Any]:
+    def end(
+        self, status: Status, result: Any, seconds: float
+    ) -> tuple[Status, Any, float, int, list[Step] | None]:
         """The attempt is over.
 
         Args:
             status: How it ended.
-            result: What `run` returned.
+            result: What `run` returned, ready to be recorded.
+            seconds: How long it took.
 
         Returns:
-            How many steps it recorded, `kept`, and its result: the last step, where `run` returned
-            nothing.
+            The status, the result, the seconds without those in which it waited for answers, the
+            number of steps, and `kept`. The result is the last step, where `run` returned nothing
+            or was stopped.
         """
         self.attempt = None
         with self._lock:
-            if result is None and status == "done" and self.n_steps:
+            if self.is_stopped and status == "done":  # it has caught `Stopped`
+                status = "stopped"
+            if status == "stopped" or (status == "done" and result is None and self.n_steps):
                 result = values_of_last(self._last)
-            ended = self.n_steps, self.kept or None, result
+            ended = status, result, seconds - self._waited, self.n_steps, self.kept or None
             self.n_steps, self._last, self.kept, self.is_stopped = 0, {}, [], False
+            self._waited = 0.0
         return ended
 
     def log(self, setting: Any, row: Any, where: str = "log()") -> None:
@@ -139,22 +147,24 @@ class StepLog:
         """
         values = self._record(setting, row, where)
         if self._teller is not None:
+            asked = time.perf_counter()
             with self._asking:
-                goes_on = _answer(self._teller, values)
-            if not goes_on:
-                self._stop(where)
+                goes_on = not self.is_stopped and _answer(self._teller, values)
+            self._go_on(goes_on, asked, where)
 
     async def log_async(self, setting: Any, row: Any, where: str) -> None:
         """The same in a coroutine, while other settings run."""
         values = self._record(setting, row, where)
         if self._teller is not None:
-            answer = self._teller(values)
-            if not (answer if isinstance(answer, bool) else await answer):
-                self._stop(where)
+            asked, answer = time.perf_counter(), self._teller(values)
+            goes_on = answer if isinstance(answer, bool) else await answer
+            self._go_on(goes_on, asked, where)
 
-    def _stop(self, where: str) -> None:
-        self.is_stopped = True
-        raise Stopped(f"{self._name}.{where}: this setting is not to go on")
+    def _go_on(self, goes_on: bool, asked: float, where: str) -> None:
+        self._waited += time.perf_counter() - asked
+        if not goes_on:
+            self.is_stopped = True
+            raise Stopped(f"{self._name}.{where}: this setting is not to go on")
 
     def _record(self, setting: Any, row: Any, where: str) -> dict[str, Any]:
         now = time.perf_counter()
@@ -171,7 +181,7 @@ class StepLog:
             if not size:
                 return {}
             index, key, attempt, begun = self.attempt
-            number, seconds = self.n_steps + 1, now - begun
+            number, seconds = self.n_steps + 1, now - begun - self._waited
             step = Step(index, key_text(key), attempt, number, seconds, row)
             self.n_steps += size
             self._last = row

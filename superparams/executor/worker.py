@@ -22,7 +22,7 @@ from superparams.declare.keys import Keys
 from superparams.declare.presentation import RowMaker
 from superparams.declare.secrets import hide, variables_of
 from superparams.declare.sequence import layout_of
-from superparams.errors import headline, traceback_text
+from superparams.errors import Stopped, headline, traceback_text
 from superparams.errors.user_lines import warn_user
 from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.process_state.random_generators import Generators
@@ -65,6 +65,7 @@ class Worker:
 
     def __init__(self, program: _Program, place: Place) -> None:
         self._program = program
+        self._stopper: str | None = getattr(program, "stopper", None)
         self._space = program.space
         self._steps = StepLog(type(program.space).__name__)
         self._shared_attributes = state_of_place(place) | state_of_log(self._steps)
@@ -120,12 +121,16 @@ class Worker:
             if params is None:
                 params = self._row(setting)
         except BaseException as raised:  # SystemExit too, which must not end the worker
-            error, trace = self._failure(raised)
             status, result = "failed", None
+            if steps.is_stopped and isinstance(raised, Stopped):
+                status = "stopped"
+            else:
+                error, trace = self._failure(raised)
         seconds = time.perf_counter() - begun
         steps.attempt = None
         if steps.is_used:
-            n_steps, kept, result = steps.end(status, result)
+            ended = steps.end(status, result, seconds)
+            status, result, seconds, n_steps, kept = ended
         self._fork_guard.check_after(seconds, self._run_label)
         place = (index, key, attempt, started, seconds)
         return self._outcome(place, status, params, result, error, trace, n_steps, kept)
@@ -157,6 +162,7 @@ class Worker:
             attempt,
             n_steps=n_steps,
             code=None if self._codes is None else self._codes.at(index),
+            stopped_by=self._stopper if status == "stopped" else None,
             steps=kept,
         )
 
@@ -199,7 +205,7 @@ class Worker:
 
     def lose_steps(self) -> int:
         """How many steps the attempt had recorded that a KeyboardInterrupt has ended."""
-        return self._steps.end("failed", None)[0]
+        return self._steps.end("failed", None, 0.0)[3]
 
     @property
     def is_to_set_up(self) -> bool:

@@ -68,7 +68,7 @@ COLUMNS: Final = (
     OutcomeColumn(
         "status",
         "string",
-        "`done`, `failed`, `killed` or `timeout`",
+        "`done`, `failed`, `killed`, `timeout` or `stopped`",
         is_required=True,
         is_repetitive=True,
     ),
@@ -107,6 +107,9 @@ COLUMNS: Final = (
         since=2,
         default=0,
         is_repetitive=True,
+    ),
+    OutcomeColumn(
+        "stopped_by", "string", "the stopper that ended it early", since=2, is_repetitive=True
     ),
 )
 

@@ -15,7 +15,8 @@ from superparams.outcomes.columns import CODE, WORKER_COLUMNS
 if TYPE_CHECKING:
     from superparams.outcomes.step import Step
 
-Status = Literal["done", "failed", "killed", "timeout"]
+Status = Literal["done", "failed", "killed", "timeout", "stopped"]
+FAILURES: Final[tuple[Status, ...]] = ("failed", "killed", "timeout")
 
 _ATTRIBUTES: Final = {column.name: attrgetter(column.name) for column in WORKER_COLUMNS}
 
@@ -51,6 +52,7 @@ class Outcome:
     log_end: int | None = None
     peak_memory: int | None = None
     n_steps: int = 0
+    stopped_by: str | None = None
     code: str | None = None
     steps: list[Step] | None = None
 

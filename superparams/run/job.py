@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from superparams.declare import legacy
 from superparams.declare.class_schema import SCHEMA, schema_of
@@ -61,6 +61,10 @@ from superparams.store.staleness.current_codes import CurrentCodes
 from superparams.store.table.column_order import ORDER_OF, declared_order
 from superparams.store.table.index import read_index
 
+if TYPE_CHECKING:
+    from superparams.run.stopping import Stopping
+    from superparams.strategies.stop_decisions import StopDecisions
+
 __all__ = ["Job", "prepare"]
 
 _BESIDE: Final = ("threads", "asyncio")  # engines that run settings side by side in this process
@@ -84,6 +88,7 @@ class Job:
             than in earlier runs.
         returned: Checks what `run` returns.
         names: The names of points, if they have changed since the last run.
+        stopping: The stopper, if it has one.
     """
 
     space: Experiment
@@ -97,12 +102,23 @@ class Job:
     process_notes: list[str]
     returned: Returned
     names: list[NamedPoints] | None = None
+    stopping: Stopping | None = None
 
     @cached_property
     def project(self) -> Path:
         """The root of the experiment's project; without a file, the working directory."""
         file = module_file(type(self.space).__module__)
         return Path.cwd() if file is None else project_root(file)
+
+    def judge(self) -> StopDecisions | None:
+        """Decides at the steps of settings; None without a stopper."""
+        if self.stopping is None:
+            return None
+        from superparams.store.results import Results
+
+        known: dict[str, Any] = {"codes": self.codes, "code": self.code, "of": self.space}
+        found = Results.load(self.root, **known) if has_records(self.root) else None
+        return self.stopping.judge(self.plan, found)
 
     @property
     def notes(self) -> list[str]:
@@ -164,6 +180,7 @@ class Job:
             ORDER_OF: declared_order(self.space),
             MEANINGS: names_to_json(declared_names(self.space, self.program.keys.of_point)),
             SCHEMA: schema_of(type(self.space), repeats_of(self.space)),
+            **({} if self.stopping is None else self.stopping.manifest()),
         }
 
 
@@ -191,8 +208,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     Raises:
         EngineError: When the engine does not support an option.
         StoreError: When `results` is a file, or the records cannot be read.
-        RunError: When there is no ``run``, when the text of imported code is not known, and as
-            `superparams.run.plan.plan`.
+        RunError: When there is no ``run``, when the text of code is not known, and as `plan`.
     """
     cls = type(space)
     if cls.run is Experiment.run:
@@ -219,16 +235,19 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     own = () if program.codes is None else program.codes.alternatives.keys()
     codes = list(dict.fromkeys([*CurrentCodes(root, code).codes, *own]))
     recorded = read_index(root) if has_records(root) else None
-    planned = plan(
-        program.keys, size_of(space), recorded, codes, resume=options.resume, only=options.only
-    )
+    stopping = _stopping(program, options, carrier)
+    same_stops = [] if stopping is None else stopping.same_runs(root)
+    asked: dict[str, Any] = {"resume": options.resume, "only": options.only}
+    size = size_of(space)
+    planned = plan(program.keys, size, recorded, codes, **asked, same_stops=same_stops)
     notes: list[str] = [] if about_root is None else [about_root]
     if recorded is not None:
         notes += note_of_other_file(root, _file_of(cls), code.digest)
     names, about_names = (None, []) if recorded is None else renamed_since(root, space)
     notes += about_names
     made = Returned(cls)
-    job = Job(space, options, carrier, root, program, code, codes, planned, notes, made, names)
+    more = made, names, stopping
+    job = Job(space, options, carrier, root, program, code, codes, planned, notes, *more)
     program.generators = generators_of(cls, code.files, code.imports)
     if carrier is not None and planned.n_todo and carrier.name not in ("serial", *_BESIDE):
         program.script_notes = [*notes_of_changes(code), *notes_of_data()]
@@ -243,6 +262,17 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
             keys = inside(program.keys, recorded.keys)
         notes += _set_up_otherwise(job, runs_of_done(keys, recorded, codes))
     return job
+
+
+def _stopping(program: Program, options: RunOptions, carrier: Engine | None) -> Stopping | None:
+    """The stopper, which rows then name."""
+    if options.stop is None:
+        return None
+    from superparams.run.stopping import stopping_of  # most runs need none of it
+
+    stopping = stopping_of(program.space, options, program.keys, carrier)
+    program.stopper = None if stopping is None else stopping.text
+    return stopping
 
 
 def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:

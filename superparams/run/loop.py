@@ -26,6 +26,7 @@ from superparams.executor.engines.contract import Control
 from superparams.executor.fork_guard import ForkGuard
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import counts, seconds, values_of
+from superparams.outcomes.outcome import FAILURES
 from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
 from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
@@ -39,12 +40,11 @@ from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in
 from superparams.store.runs.folder import RunFolder, State, has_records
 from superparams.store.runs.report import save_report
 from superparams.store.runs.results_folder import home_of, results_folder
-from superparams.store.table.filters import unknown_column
 from superparams.store.table.index import read_index
 from superparams.store.table.merge import compact
 from superparams.views.notebook import in_one_line
 from superparams.views.progress import Progress, conclude, say
-from superparams.views.result_tables import summary_of
+from superparams.views.result_tables import notes_of_goal, summary_of
 
 __all__ = ["results_of", "run_all"]
 
@@ -147,6 +147,7 @@ def _say_plan(planned: Plan) -> None:
         (planned.done, "done by the same code: skipped"),
         (planned.stale, "made by other code: run again"),
         (planned.again, "failed before: run again"),
+        (planned.stopped, "stopped early in another run: run again"),
         (planned.others, "not asked for: left out"),
         (planned.repeated, "more than once in the space: run once"),
     ]
@@ -173,6 +174,7 @@ class _Started:
 def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFolder, Progress]:
     assert job.carrier is not None
     manifest = job.manifest(job.carrier.name)
+    control.judge = job.judge()
     run = RunFolder.reserve(job.root)
     with contextlib.ExitStack() as context:
         started = _start(job, run, control, context)
@@ -263,6 +265,7 @@ def _execute_in(
                     shown.add_values(values_of(batch, goal.column))
                 job.returned.add(batch, met.get("done", 0))
                 _heed_failures(batch, shown, asked, control)
+        control.note([] if control.judge is None else control.judge.notes)
         state = "interrupted" if shown.n_left else "finished"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
@@ -307,7 +310,7 @@ def _heed_failures(
 
 def _raise_first_failure(batch: pa.RecordBatch) -> None:
     for at, status in enumerate(batch.column("status").to_pylist()):
-        if status != "done":
+        if status in FAILURES:
             row = {name: batch.column(name)[at].as_py() for name in batch.schema.names}
             params = [f"{n[6:]}={x!r}" for n, x in row.items() if n.startswith("param.")]
             what = f"setting {row['key']} ({', '.join(params)}) {status}: {row['error']}"
@@ -372,16 +375,8 @@ def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
             # A table that cannot be written is an error after a run.
             compact(job.root, names=job.names)
         found = _of_space(Results.load(job.root, **known), job, run.name if run else "")
-    found.notes = (*job.notes, *notes, *found.notes, *_notes_of_goal(found))
+    found.notes = (*job.notes, *notes, *found.notes, *notes_of_goal(found))
     return found
-
-
-def _notes_of_goal(found: Results) -> Iterator[str]:
-    """A note on a goal that no row has, although some are done."""
-    goal = found.goal
-    if goal is not None and goal.column not in found.columns and "done" in found.counts:
-        name, why = found.root.name.rpartition(".")[2], unknown_column(goal.column, found.results)
-        yield f"{name}.goal is {goal!r}, and the results have {why}"
 
 
 def _of_space(found: Results, job: Job, run: str) -> Results:

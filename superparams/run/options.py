@@ -23,13 +23,14 @@ from superparams.executor.engines.contract import (
 )
 from superparams.executor.engines.option_fields import BadValue, one_of, option, settle, whole
 from superparams.executor.engines.registry import check, find
-from superparams.outcomes.outcome import Status
+from superparams.outcomes.outcome import FAILURES, Status
 from superparams.outcomes.return_checks import is_async
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from superparams.executor.engines.processes.engine import StartMethod
+    from superparams.strategies.stopper import Stopper
 
 __all__ = ["OldOptions", "OnError", "Only", "RunOptions", "in_new_words", "with_processes"]
 
@@ -45,7 +46,6 @@ OnError = Literal["continue", "raise"]
 # What a run is limited to: what failed before, what has no outcome yet, or the settings with these
 # keys (32 hexadecimal digits each).
 Only = Literal["failed", "new"] | _Keys
-FAILURES: Final = tuple(status for status in get_args(Status) if status != "done")
 
 
 def _only(given: object) -> object:
@@ -61,6 +61,20 @@ def _only(given: object) -> object:
         return tuple(dict.fromkeys(key_text(key_of_text(key)) for key in keys))
     except ValueError as error:
         raise RunError(f"only: {error}") from None
+
+
+def _stopper(given: object) -> object:
+    """A stopper, which is an instance."""
+    from superparams.strategies.stopper import GoalStopper, Stopper  # most runs have none
+
+    if isinstance(given, type) and issubclass(given, GoalStopper):
+        raise BadValue(f"give an instance, {given.__name__}()")
+    if not isinstance(given, Stopper):
+        raise BadValue(
+            "give a stopper of superparams.strategies, such as ASHA(), or an object with methods "
+            "reached and goes_on"
+        )
+    return given
 
 
 def _statuses(given: object) -> frozenset[str]:
@@ -123,6 +137,11 @@ class RunOptions:
         None,
         "Start no more settings after so many failures.",
         check=whole(1, "give a whole number, 1 or more, or None"),
+    )
+    stop: Stopper | None = option(
+        None,
+        "Decides at the steps of settings whether they go on, such as ASHA().",
+        check=_stopper,
     )
     debug: bool = option(False, "Run one setting after another; stop in pdb where one raises.")
     results: str | Path = option("results", "The folder under which all results are kept.")

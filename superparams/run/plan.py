@@ -43,6 +43,7 @@ class Plan:
         done: The number of settings left out since they are done by the same code.
         stale: The number of settings to run again since other code made their outcomes.
         again: The number of settings to run again since they failed, were killed or timed out.
+        stopped: The number of settings to run again since another run has stopped them early.
         others: The number of settings left out by ``only=``.
         repeated: The number of settings left out since the space has them twice.
         keys: The keys of all settings in order, 16 bytes each; None if all settings run, whatever
@@ -54,6 +55,7 @@ class Plan:
     done: int = 0
     stale: int = 0
     again: int = 0
+    stopped: int = 0
     others: int = 0
     repeated: int = 0
     keys: Any = None
@@ -78,6 +80,7 @@ def plan(
     *,
     resume: bool = True,
     only: Only | None = None,
+    same_stops: Collection[str] = (),
 ) -> Plan:
     """Compare a space with what is recorded of its experiment.
 
@@ -88,6 +91,7 @@ def plan(
         codes: The fingerprints of the current code, and of code accepted as equivalent.
         resume: Whether to leave out settings that are done.
         only: Which settings to run, see `Only`.
+        same_stops: The names of runs that stopped settings as this run would: these are done.
 
     Raises:
         RunError: For a space so large that the comparison would take minutes, and for a key that
@@ -112,7 +116,7 @@ def plan(
         keys_asked = None if only is None else tuple(only)
         return _of_few(keys, size, index, codes, resume, keys_asked)
     every = all_keys(keys, size)
-    state = _states(every, index, codes)
+    state = _states(every, index, codes, same_stops)
     wanted = _wanted(resume, only if isinstance(only, str) else None)
     marks = [wanted[one] for one in state]
     asked = [True] * size
@@ -174,6 +178,7 @@ def _of_few(
         done=len(left),
         stale=met[STALE],
         again=met[FAILED],
+        stopped=met[STOPPED],
         others=0 if only is None else size - len(states),
     )
 
@@ -241,22 +246,23 @@ def _plan(every: Any, state: list[int], asked: list[bool], marks: list[bool], ke
         done=met[DONE, True, False],
         stale=met[STALE, True, True],
         again=met[FAILED, True, True],
+        stopped=met[STOPPED, True, True],
         others=asked.count(False),
         repeated=repeated,
         keys=every,
     )
 
 
-NEW, DONE, STALE, FAILED = range(4)
+NEW, DONE, STALE, FAILED, STOPPED = range(5)
 
 
 def _wanted(resume: bool, only: str | None) -> tuple[bool, ...]:
     """Whether to run a setting, by its state."""
     if only == "failed":
-        return (False, False, False, True)
+        return (False, False, False, True, False)
     if only == "new":
-        return (True, False, False, False)
-    return (True, not resume, True, True)
+        return (True, False, False, False, False)
+    return (True, not resume, True, True, True)
 
 
 def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[str, int]:
@@ -330,13 +336,21 @@ def all_keys(keys: Keys, size: int) -> Any:
     return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(data)])
 
 
-def _states(every: Any, index: Index | None, codes: Sequence[str]) -> list[int]:
+def _states(
+    every: Any, index: Index | None, codes: Sequence[str], same_stops: Collection[str] = ()
+) -> list[int]:
     if index is None or len(index) == 0:
         return [NEW] * len(every)
     place = pc.index_in(every, value_set=index.keys)
     is_done = pc.equal(index.status, _scalar(0))
     is_ours = pc.is_in(index.code, _ours(index, codes))
-    state = pc.if_else(is_done, pc.if_else(is_ours, _scalar(DONE), _scalar(STALE)), _scalar(FAILED))
+    is_stopped = pc.equal(index.status, _scalar(STATUSES.index("stopped")))
+    if same_stops:
+        runs = [at for at, name in enumerate(index.runs) if name in same_stops]
+        is_same = pc.is_in(index.run, plain_array(runs, index.run.type))
+        is_done = pc.or_(is_done, pc.and_(is_stopped, is_same))
+    other = pc.if_else(is_stopped, _scalar(STOPPED), _scalar(FAILED))
+    state = pc.if_else(is_done, pc.if_else(is_ours, _scalar(DONE), _scalar(STALE)), other)
     found: list[int] = pc.fill_null(state.take(place), _scalar(NEW)).to_pylist()
     return found
 

@@ -16,7 +16,8 @@ from superparams.declare.goal import Goal, goal_of
 from superparams.declare.repeats import derived_of, repeats_of
 from superparams.errors import StoreError
 from superparams.identity.code.fingerprint import Code
-from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.outcomes.arrow import plain_array
+from superparams.outcomes.outcome import FAILURES
 from superparams.store.averages import Averages, averages_of, refuse_no_repetition
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.names.name_filters import cells_of_filter, mask_of_content
@@ -180,8 +181,8 @@ class Results(RowsByCode):
     @property
     def failures(self) -> Results:
         """The settings that failed, were killed or timed out, with their error."""
-        done = plain_scalar("done", pa.string())
-        return self._selected(lambda: pc.not_equal(self.column("status"), done))
+        failures = plain_array(list(FAILURES), pa.string())
+        return self._selected(lambda: pc.is_in(self.column("status"), failures))
 
     @property
     def runs(self) -> list[str]:

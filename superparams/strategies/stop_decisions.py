@@ -8,8 +8,8 @@ workers. Nothing waits for ever: the first setting that has not ended waits for 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from superparams.strategies.stopper import Reached, Row, Scores, Stopper, or_worst
 
@@ -51,9 +51,6 @@ class StopDecisions:
 
     Args:
         stopper: Decides.
-        order: ``"index"``: a setting is compared with those before it in the space, and waits for
-            them. ``"arrival"``: it is compared with those that have come so far, and never waits;
-            then the decisions depend on which settings are quicker.
         finished: Settings that ended in earlier runs, with their steps, by their index.
         indices: The settings of this run, as ascending ranges; more may follow by `add`.
     """
@@ -63,12 +60,14 @@ class StopDecisions:
         stopper: Stopper,
         indices: Iterable[range] = (),
         *,
-        order: Literal["index", "arrival"] = "index",
         finished: Iterable[tuple[int, Sequence[Row]]] = (),
     ) -> None:
         self._stopper = stopper
-        self._is_by_index = order == "index"
+        self._is_by_index = getattr(stopper, "order", "index") != "arrival"
         self._group = getattr(stopper, "group", None)
+        self._reads: Callable[[Row], bool] = getattr(stopper, "reads", _every)
+        self._n_read = 0
+        self._columns: dict[str, None] | None = None  # of the first step that did not count
         self._settings: dict[int, _Setting] = {}
         self._held: list[int] = []  # in ascending order
         self._reached: dict[int, Reached] = {}  # where each of these waits
@@ -76,8 +75,10 @@ class StopDecisions:
         self._indices: dict[Any, list[int]] = {}  # by group, in ascending order
         self._groups: dict[int, Any] = {}
         self.add(indices)
+        self._is_resumed = False
         for index, steps in finished:
-            self._add_finished(index, steps)
+            self._is_resumed = True
+            self._add_finished(index, [row for row in steps if self._reads(row)])
 
     def add(self, indices: Iterable[range]) -> None:
         """Add settings, after those that are there."""
@@ -91,7 +92,11 @@ class StopDecisions:
         Returns:
             Decisions, not always one of this setting: it may have to wait for others.
         """
-        setting = self._begun(index)
+        if not self._reads(row):
+            if self._columns is None:
+                self._columns = dict.fromkeys(map(str, row))
+            return [(index, True)]
+        setting, self._n_read = self._begun(index), self._n_read + 1
         setting.steps.append(row)
         reached = self._stopper.reached(index, setting.steps)
         if reached is None:
@@ -125,6 +130,19 @@ class StopDecisions:
         setting = self._begun(index)
         setting.is_over = setting.is_lost = True
         return self._left(index, setting)
+
+    @property
+    def notes(self) -> list[str]:
+        """A note where the stopper had nothing to decide on."""
+        if self._n_read or self._is_resumed:
+            return []
+        if self._columns is None:
+            return [f"stop={self._stopper!r} decided nothing: no setting recorded a step"]
+        columns = ", ".join(map(repr, self._columns)) or "none"
+        return [
+            f"stop={self._stopper!r} decided nothing: no step has the column that it reads; the "
+            f"first step has {columns}"
+        ]
 
     # ---- inside
 
@@ -238,6 +256,10 @@ class _Frontier:
         n = bisect_left(self.indices, index)
         is_whole = n == len(self.indices)
         return Scores(self.scores[:n], self.ordered if is_whole else None)
+
+
+def _every(row: Row) -> bool:
+    return True
 
 
 _NONE = object()

@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, overload, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    Protocol,
+    cast,
+    overload,
+    runtime_checkable,
+)
 
-from superparams.declare.goal import Goal, maximize, minimize
+from superparams.declare.goal import Goal
 from superparams.errors import StrategyError
 from superparams.errors.short_repr import shorten
 
@@ -83,7 +92,9 @@ class Stopper(Protocol):
     Settings are compared in the order of the space: a setting with those before it, never with
     those that happened to be quicker. So the decisions are the same for any number of workers. An
     instance is used for one run at a time and must not keep what it has seen. Its `repr` says which
-    stopper it is: rows that it stopped count as finished for a stopper of the same `repr`.
+    stopper it is: rows that it stopped count as finished for a stopper of the same `repr`. With an
+    attribute `order` of ``"arrival"``, settings are compared with those that came earlier. With
+    a method `reads(row)`, only the steps for which it is true count.
     """
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
@@ -118,11 +129,15 @@ class GoalStopper:
         minimize: The column, if it is to be small. Without both, it is the goal of the experiment.
         resource: The column that tells how far a setting is, such as ``"epoch"``. None counts the
             steps, from 1.
+        order: ``"index"``: a setting is compared with those before it in the space, and waits for
+            them, so that the same settings are stopped for any number of workers. ``"arrival"``: it
+            is compared with those that came earlier, and never waits.
     """
 
     maximize: str | None = None
     minimize: str | None = None
     resource: str | None = None
+    order: Literal["index", "arrival"] = "index"
 
     def __post_init__(self) -> None:
         """Check the columns.
@@ -136,6 +151,8 @@ class GoalStopper:
             x: object = getattr(self, name)
             if x is not None and not (isinstance(x, str) and x.strip()):
                 raise self._refused(name, "give the name of a column of the steps")
+        if self.order not in ("index", "arrival"):
+            raise self._refused("order", 'give "index" or "arrival"')
 
     def for_goal(self, goal: Goal | None, of: str) -> Self:
         """The same stopper, which reads the goal of an experiment if it names no column itself.
@@ -166,16 +183,24 @@ class GoalStopper:
         said = [one for one, default in zip(given, defaults, strict=True) if one != default]
         return f"{type(self).__name__}({', '.join(said)})"
 
+    @property
+    def column(self) -> str:
+        """The column that it reads."""
+        return self.maximize or self.minimize or ""
+
+    def reads(self, row: Row) -> bool:
+        """Whether a step counts: it has the column."""
+        return self.column in row or value_in(row, self.column) is not None
+
     def score(self, row: Row) -> float | None:
         """The value of the goal in a step, turned so that a large one is good; None without one.
 
         Values that are no finite number do not count: training that diverged has none.
         """
-        goal = maximize(self.maximize) if self.maximize else minimize(self.minimize or "")
-        x = number_in(row, goal.column)
+        x = number_in(row, self.column)
         if x is None or math.isnan(x):
             return None
-        return x if goal.mode == "max" else -x
+        return -x if self.maximize is None else x
 
     def amount(self, steps: Sequence[Row], back: int = 0) -> float:
         """How far a setting is after its last step, or so many steps before.
@@ -204,13 +229,19 @@ class GoalStopper:
             raise self._refused(name, f"give {what}, {least:g} or more")
 
 
-def number_in(row: Row, column: str) -> float | None:
-    """A number in a row, by the dotted name of its column; None where there is none."""
+def value_in(row: Row, column: str) -> Any:
+    """What a row has under the dotted name of a column; None where it has nothing."""
     x: Any = row.get(column)
     if x is None and "." in column:
         x = row
         for name in column.split("."):
             x = cast("Row", x).get(name) if isinstance(x, Mapping) else None
+    return x
+
+
+def number_in(row: Row, column: str) -> float | None:
+    """A number in a row, by the dotted name of its column; None where there is none."""
+    x = value_in(row, column)
     try:
         return None if x is None or isinstance(x, (str, bytes)) else float(x)
     except (TypeError, ValueError, OverflowError):

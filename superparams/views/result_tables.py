@@ -16,8 +16,10 @@ from superparams.errors.safe_text import line, shortened
 from superparams.errors.tables import Table
 from superparams.errors.units import counted, duration
 from superparams.outcomes.arrow import python_values
+from superparams.outcomes.outcome import FAILURES
 from superparams.store.names.field_owners import NONE, FieldOwners
 from superparams.store.runs.results_folder import short_path
+from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ __all__ = [
     "full",
     "is_alike",
     "mark_nones",
+    "notes_of_goal",
     "numbers",
     "shown_averages",
     "shown_of",
@@ -70,6 +73,14 @@ def _best(found: Results) -> Iterator[str]:
             yield f"best {line(found.goal.column)} {cell('', found.best()[found.goal.column])}"
 
 
+def notes_of_goal(found: Results) -> Iterator[str]:
+    """A note on a goal that no row has, although some are done."""
+    goal = found.goal
+    if goal is not None and goal.column not in found.columns and "done" in found.counts:
+        name, why = found.root.name.rpartition(".")[2], unknown_column(goal.column, found.results)
+        yield f"{name}.goal is {goal!r}, and the results have {why}"
+
+
 def _unknown(found: Results) -> str:
     """Text for results whose current code is not known: how many codes made the rows."""
     number = _count_codes(found)
@@ -88,7 +99,7 @@ def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
         rows: Their rows.
         is_html: Whether to show the keys of settings, and numbers on the right.
     """
-    errors = ["error"] if found.counts.keys() - {"done", "stale"} else []
+    errors = ["error"] if found.counts.keys() & set(FAILURES) else []
     names = [*found.params, *found.results, "status", *errors]
     marks = [found.stale_name] if any(found.ended[1].values()) else []
     # If the current code is not known, the column of codes tells the rows of each code apart.
@@ -107,7 +118,7 @@ def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
     shown = range(size) if size <= ROWS else [*range(half), *range(size - half, size)]
     mark_nones(dicts, shown, nones)
     table = table_of(found, every, dicts, keep=marks, nones=nones)
-    failed = ["failed" if row["status"] != "done" else "" for row in dicts]
+    failed = ["failed" if row["status"] in FAILURES else "" for row in dicts]
     stale = ["stale" if any(row[name] for name in marks) else "" for row in dicts]
     return replace(
         table,

@@ -204,13 +204,21 @@ class EngineContract:
     def test_a_step_has_an_answer_while_its_setting_runs(self, engine: Engine) -> None:
         seen: list[tuple[int, int]] = []
 
-        def decide(index: int, row: Any) -> bool:
-            assert row == {"round": row["round"], "loss": 0.5, "note": "é"}
-            seen.append((index, row["round"]))
-            return bool(row["round"] <= index)
+        class Judge:
+            notes = ()
+
+            def step(self, index: int, row: Any) -> list[tuple[int, bool]]:
+                assert row == {"round": row["round"], "loss": 0.5, "note": "é"}
+                seen.append((index, row["round"]))
+                return [(index, row["round"] <= index)]
+
+            def ended(self, index: int) -> list[tuple[int, bool]]:
+                return []
+
+            lost = ended
 
         control = Control()
-        control.decide_step = decide
+        control.judge = Judge()
         if not self.carries_steps:
             with pytest.raises(EngineError, match="carries no steps"):
                 list(self.execute(engine, self.tell_steps, 4, control=control))

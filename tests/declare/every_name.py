@@ -12,7 +12,8 @@ seed_globals to_json values
 # names that superparams may have one day
 checkpoint log save
 # columns of outcomes
-attempt code error log_end log_start peak_memory row started status seconds traceback stale
+attempt code error log_end log_start n_steps peak_memory row started status stopped_by seconds
+traceback stale
 # what libraries ask of arrays, frames and groups
 args columns copy dtype equals fields func given iloc item name names ndim owner points rvs
 payload_parts self shape shuffle state_dict tolist to_arrow

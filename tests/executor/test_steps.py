@@ -23,12 +23,12 @@ from carriers import ENGINES, options
 from superparams import Experiment, search
 from superparams.errors import RunError
 from superparams.executor import Processes
-from superparams.executor.engines.contract import Control
 from superparams.executor.step_outbox import StepOutbox
 from superparams.executor.steps import StepLog
 from superparams.outcomes.step import Step
 from superparams.run.loop import run_all
 from superparams.run.options import RunOptions
+from superparams.strategies import Threshold
 from tests.recorded_steps import curves, fields, recorded_steps
 from tests.timing import slowness, wait_for, within
 
@@ -402,13 +402,12 @@ class Stops(Experiment):
 
 @pytest.mark.parametrize("engine", ["serial", "threads", "processes"])
 def test_a_setting_that_is_not_to_go_on_unwinds(engine: Any, tmp_path: Path) -> None:
-    control = Control()
-    control.decide_step = lambda _, row: bool(row["n"] < 2)
-    asked = RunOptions(engine=engine, results=tmp_path / "r", progress=False)
+    stop = Threshold(maximize="n", upper=1)
+    asked = RunOptions(engine=engine, results=tmp_path / "r", progress=False, stop=stop)
     space = Stops(folder_of_ends=str(tmp_path))
-    table = run_all(space, asked, control=control).to_pandas()
+    table = run_all(space, asked).to_pandas()
     assert table.n_steps.tolist() == [3, 3]
-    assert "done" not in table.status.tolist()
+    assert table.status.tolist() == ["stopped", "stopped"]
     assert (tmp_path / "yield").exists()
     assert (tmp_path / "log").exists()
     found = curves(tmp_path)
@@ -496,6 +495,6 @@ def test_two_workers_record_many_steps_a_second(tmp_path: Path) -> None:
 
 def test_the_log_of_no_setting_costs_nothing_but_says_so() -> None:
     log = StepLog("Fit")
-    assert log.end("failed", None) == (0, None, None)
+    assert log.end("failed", None, 1.0) == ("failed", None, 1.0, 0, None)
     with pytest.raises(RunError, match=r"Fit\.log\(\)"):
         log.log(Yields(a=1), {"x": 1})

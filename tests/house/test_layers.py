@@ -34,6 +34,7 @@ SHARED_BY_ENGINES = (
     "contract",
     "drive",
     "feed",
+    "held_time",
     "local_places",
     "option_fields",
     "output_log",

@@ -48,6 +48,7 @@ def test_each_name_stands_once() -> None:
 def test_columns_keep_their_values_by_every_way_to_arrow() -> None:
     known = {"error": "e", "traceback": "t", "started": 1.5, "seconds": 2.5, "rank": 3}
     known |= {"attempt": 4, "log_start": 5, "log_end": 6, "peak_memory": 7, "n_steps": 8}
+    known |= {"stopped_by": "ASHA()"}
     expected = {"index": 8, "key": "0" * 32, "status": "failed", "row": 0, **known}
     for result in (None, {"y": 1}, {"y": [1, {"z": 2}]}, {"y": object}):
         one = Outcome(8, "0" * 32, "failed", {"x": 1}, result, **known)  # type: ignore[arg-type]

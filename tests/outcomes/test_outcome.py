@@ -75,6 +75,7 @@ def test_all_of_an_outcome_comes_back() -> None:
         "log_end": 20,
         "peak_memory": 1 << 40,
         "n_steps": 3,
+        "stopped_by": "ASHA()",
     }
     made = Outcome(10**12, KEY, "failed", {"C": 0.1, "kernel": "rbf"}, None, **known)
     (batch,) = decode(encode([made]))

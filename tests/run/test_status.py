@@ -97,7 +97,7 @@ if __name__ == "__main__":
     Large(b=1, c=search([1, 2, 3])).run_all(progress=False)
     Filtered(b=1, c=search([1, 2, 3])).run_all(progress=False)
 """
-COUNTS = ("done", "stale", "failed", "killed", "timeout", "new", "todo", "others", "why")
+COUNTS = ("done", "stale", "failed", "killed", "timeout", "stopped", "new", "todo", "others", "why")
 
 
 def listed(project: Project) -> dict[str, Any]:

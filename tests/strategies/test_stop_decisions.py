@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,9 @@ STOPPERS = [
 class Worse:
     """A stopper as a user writes one: worse than the mean of all before it at each fifth step."""
 
+    def __repr__(self) -> str:
+        return "Worse()"
+
     def reached(self, index: int, steps: Sequence[Any]) -> Reached | None:
         n = len(steps)
         return Reached(n // 5, steps[-1]["y"]) if n % 5 == 0 else None
@@ -52,6 +56,10 @@ def curve(index: int, n_steps: int) -> list[dict[str, Any]]:
     ]
 
 
+def with_order(stopper: Any, order: str) -> Any:
+    return replace(stopper, order=order) if is_dataclass(stopper) else stopper
+
+
 def simulated(stopper: Any, n_places: int, timing: int, **more: Any) -> Simulation:
     """200 settings of 27 steps whose durations follow from `timing`."""
     options = {"n_settings": 200, "n_steps": 27, "order": "index", "sigma": 1.0, **more}
@@ -63,7 +71,7 @@ def simulated(stopper: Any, n_places: int, timing: int, **more: Any) -> Simulati
         return Attempt(list(zip(seconds, curve(index, options["n_steps"]), strict=True)))
 
     n_settings = options["n_settings"]
-    judge = StopDecisions(stopper, [range(n_settings)], order=options["order"])
+    judge = StopDecisions(with_order(stopper, options["order"]), [range(n_settings)])
     return Simulation(n_settings, n_places, attempt, judge).run()
 
 
@@ -128,7 +136,7 @@ def test_whatever_fails_each_setting_ends_once(data: st.DataObject) -> None:
         steps = [(draw.expovariate(1), row) for row in curve(index, n_steps)]
         return Attempt(steps, status, draw.random())
 
-    judge = StopDecisions(stopper, [range(n_settings)], order=order)
+    judge = StopDecisions(with_order(stopper, order), [range(n_settings)])
     ran = Simulation(n_settings, n_places, attempt, judge, retries).run()
     assert sorted(ran.statuses) == list(range(n_settings))
 
@@ -169,6 +177,8 @@ def test_what_earlier_runs_decided_stands() -> None:
         return Attempt([(1.0, row) for row in curve(rest[index], 27)])
 
     class Renumbered:
+        notes = ()
+
         def step(self, index: int, row: Any) -> Any:
             return self._back(judge.step(rest[index], row))
 

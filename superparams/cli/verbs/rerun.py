@@ -86,7 +86,7 @@ class Again:
     @property
     def code(self) -> int:
         """1 if a setting failed, else 0."""
-        return int(self.rows.counts.keys() != {"done"})
+        return int(not self.rows.counts.keys() <= {"done", "stopped"})
 
     @property
     def lines(self) -> Iterator[str]:

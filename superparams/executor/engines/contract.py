@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from superparams.errors import EngineError
 from superparams.executor.engines.option_fields import count, option, seconds, settle, whole
 from superparams.executor.run_steps import RunSteps
 from superparams.executor.scheduler.retries import Retries
+from superparams.executor.scheduler.step_decisions import StepJudge
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
@@ -96,15 +97,15 @@ class Control:
         begun: Set once the engine has started what runs settings. Until then this process is what
             they wait for, so other work of a run can wait for this.
         steps: What settings record while they run.
-        decide_step: Called with the index of a setting and a step of it, in the thread that hands
-            out settings; gives whether the setting goes on. None: each goes on.
+        judge: Decides at each step whether the setting goes on, in the thread that hands out
+            settings. None: each goes on.
     """
 
     __slots__ = (
         "begun",
-        "decide_step",
         "draining",
         "interrupted",
+        "judge",
         "notes",
         "payload",
         "steps",
@@ -122,7 +123,7 @@ class Control:
         self.begun = threading.Event()
         self.notes: dict[str, None] = {}
         self.steps = RunSteps()
-        self.decide_step: Callable[[int, Mapping[str, Any]], bool] | None = None
+        self.judge: StepJudge | None = None
 
     def note(self, sentences: Iterable[str]) -> None:
         """Take down what workers could not do."""

@@ -19,6 +19,7 @@ from superparams.executor.async_worker import AsyncWorker
 from superparams.executor.engines.attempts import interrupted, late, late_setup, steps_of_lost
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.feed import Feed
+from superparams.executor.engines.held_time import HeldTime
 from superparams.executor.engines.local_places import (
     LocalCarrier,
     LocalEngine,
@@ -193,6 +194,7 @@ class _LoopPlace:
         self._worker: AsyncWorker | None = None
         self._task: asyncio.Task[Any] | None = None
         self._is_stopped = False
+        self._held = HeldTime()
         self._in_setup = False
         self._ended = threading.Event()
 
@@ -260,8 +262,9 @@ class _LoopPlace:
         if running is None:
             return False
         self._answer = asyncio.get_running_loop().create_future()
-        self._messages.put(m.StepMade(self._rank, running[0], row))
-        return await self._answer
+        with self._held.waiting():
+            self._messages.put(m.StepMade(self._rank, running[0], row))
+            return await self._answer
 
     def _take_answer(self, goes_on: bool) -> None:  # is called by the loop
         if self._answer is not None and not self._answer.done():
@@ -272,7 +275,7 @@ class _LoopPlace:
             self._enter()
             self._log.open()
             self._rounds.carry_steps()
-            step_teller.set(None if self._control.decide_step is None else self._tell_step)
+            step_teller.set(None if self._control.judge is None else self._tell_step)
             self._messages.put(m.PlaceReady(self._rank))
             try:
                 while (chunk := await self._chunks.get()) is not None:
@@ -346,7 +349,7 @@ class _LoopPlace:
         task = self._task = asyncio.create_task(coroutine)
         if self._is_stopped:
             task.cancel()
-        await asyncio.wait({task}, timeout=limit)
+        await self._held.limit(task, limit)
         for _ in range(_LAST_ROUNDS):  # a setting beside it may have blocked the loop
             if not task.done():
                 await asyncio.sleep(0)
@@ -389,8 +392,8 @@ def _was_in_time(task: asyncio.Task[Any], limit: float | None) -> bool:
     if limit is None or not task.done() or task.cancelled() or task.exception() is not None:
         return False
     outcome = cast("Outcome", task.result())
-    return outcome.status == "done" and outcome.seconds <= limit
+    return outcome.status in ("done", "stopped") and outcome.seconds <= limit
 
 
 def _is_done(task: asyncio.Task[Any]) -> bool:
-    return cast("Outcome", task.result()).status == "done"
+    return cast("Outcome", task.result()).status in ("done", "stopped")

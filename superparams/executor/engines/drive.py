@@ -12,6 +12,7 @@ from superparams.executor.engines.contract import Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.step_decisions import JudgingScheduler
 
 TICK = 0.02  # seconds after which an engine looks around where nothing happens
 _MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait
@@ -163,7 +164,7 @@ def drive(
         if in_thread:
             reader.wait()
         yield from _look(carrier, scheduler, feed, control)
-        yield from handle(carrier, scheduler, control, m.TimePassed())
+        yield from handle(carrier, scheduler, m.TimePassed())
         while not (is_hurried() or scheduler.is_over):
             wants_rest = scheduler.wants_rest(time.monotonic())
             limit = _until_due(scheduler)
@@ -171,7 +172,7 @@ def drive(
                 if isinstance(item, bytes):
                     yield item
                 else:
-                    yield from handle(carrier, scheduler, control, item)
+                    yield from handle(carrier, scheduler, item)
             yield from _look(carrier, scheduler, feed, control)
 
     try:
@@ -196,27 +197,30 @@ def _look(carrier: Carrier, scheduler: Scheduler, feed: Feed, control: Control) 
     if due is not None and due <= time.monotonic():
         events = [*events, m.TimePassed()]
     for event in events:
-        yield from handle(carrier, scheduler, control, event)
+        yield from handle(carrier, scheduler, event)
     control.waiting = scheduler.n_again
 
 
-def handle(
-    carrier: Carrier, scheduler: Scheduler, control: Control, event: m.Event
-) -> Iterator[bytes]:
+def handle(carrier: Carrier, scheduler: Scheduler, event: m.Event) -> Iterator[bytes]:
     """Tell the scheduler of an event, do what it says, and give the outcomes of lost settings."""
     for instruction in scheduler.handle(event, time.monotonic()):
         if outcome := carrier.carry_out(instruction):
             yield outcome
-    if isinstance(event, m.StepMade) and control.decide_step is not None:
-        goes_on = control.decide_step(event.index, event.row)
-        decided = m.StepDecided(event.rank, event.index, goes_on)
-        yield from handle(carrier, scheduler, control, decided)
 
 
-def limits_of(n_places: int, options: Options, control: Control) -> Limits:
-    """What the scheduler of a run keeps to."""
-    decides = control.decide_step is not None
-    return Limits(n_places, options.retry_policy, decides_steps=decides)
+def scheduler_of(n_places: int, feed: Feed, options: Options, control: Control) -> Scheduler:
+    """Decides what runs where in a run.
+
+    Args:
+        n_places: How many places there are at most.
+        feed: The settings.
+        options: What the run asks of any engine.
+        control: Has the judge of steps, if there is one.
+    """
+    limits = Limits(n_places, options.retry_policy)
+    if control.judge is None:
+        return Scheduler(limits, feed.first)
+    return JudgingScheduler(limits, feed.first, control.judge)
 
 
 def _until_due(scheduler: Scheduler) -> float:

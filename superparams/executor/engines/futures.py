@@ -31,7 +31,7 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
-from superparams.executor.engines.drive import drive
+from superparams.executor.engines.drive import drive, scheduler_of
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.payload import script
 from superparams.executor.payload.pools import forget_fork_server, pools_take
@@ -39,7 +39,6 @@ from superparams.executor.process_state.random_generators import CANNOT_SEED
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.pace import Pace
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
 
@@ -92,6 +91,8 @@ class Futures:
         self._executor = executor
         self._carrier: _ExecutorCarrier | None = None
 
+    carries_steps = False  # while settings run
+
     def check(self, options: Options) -> None:
         """Refuse options that only the executor could honour; see `Engine.check`."""
         refuse(
@@ -106,7 +107,7 @@ class Futures:
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
-        if control.decide_step is not None:
+        if control.judge is not None:
             raise EngineError(
                 f"engine={self.name!r} carries no steps of settings that run: an executor hands "
                 "over nothing before a setting ends"
@@ -131,8 +132,7 @@ class _ExecutorCarrier:
         self._feed = feed
         self._options = options
         self._control = control
-        limits = Limits(feed.most_places(options.num_proc), options.retry_policy)
-        self.scheduler = Scheduler(limits, feed.first)
+        self.scheduler = scheduler_of(feed.most_places(options.num_proc), feed, options, control)
         self._submitted: dict[Future[Done], tuple[Task, float]] = {}
         self._events: deque[m.Event] = deque()
         self._broken: BaseException | None = None

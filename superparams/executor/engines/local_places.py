@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.executor.engines.drive import LoopThread, limits_of
+from superparams.executor.engines.drive import LoopThread, scheduler_of
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.engines.output_log import PlaceLog, current_log
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.executor.steps import Row, step_recorder, step_teller
 from superparams.outcomes.batches import encode, warm_up
 from superparams.outcomes.outcome import Outcome
@@ -94,6 +93,7 @@ class Rounds:
 
     def __init__(self, rank: int, control: Control, messages: Messages) -> None:
         self.is_ending = False
+        self.is_cut_off = False  # the setting did not get the answer to a step: it has no outcome
         self._messages = messages
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._rank = rank
@@ -126,19 +126,23 @@ class Rounds:
     def end(self) -> None:
         """Hand out nothing more; who waits for the answer to a step does not go on."""
         self.is_ending = True
-        self._answers.put(False)
+        for _ in range(2):  # it may be about to ask
+            self._answers.put(False)
 
     def carry_steps(self) -> None:
         """Take the steps of the settings that run in this context."""
         step_recorder.set(self._control.steps.outbox.add)
-        step_teller.set(None if self._control.decide_step is None else self.tell_step)
+        step_teller.set(None if self._control.judge is None else self.tell_step)
 
     def tell_step(self, row: Row) -> bool:
         """Tell a step of the setting that runs, in its thread; gives whether it goes on."""
-        if self.is_ending or self._running is None:
+        if self._running is None:
             return False
-        self._messages.put(m.StepMade(self._rank, self._running[0], row))
-        return self._answers.get()
+        if not self.is_ending:
+            self._messages.put(m.StepMade(self._rank, self._running[0], row))
+        goes_on = self._answers.get()
+        self.is_cut_off |= self.is_ending
+        return goes_on
 
     def answer(self, *, goes_on: bool) -> None:
         """The answer to the step that was told."""
@@ -326,10 +330,11 @@ class LocalEngine:
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
-        limits = limits_of(feed.most_places(options.num_proc), options, control)
+        n_places = feed.most_places(options.num_proc)
+        scheduler = scheduler_of(n_places, feed, options, control)
         self._carrier = self.carrier(program, feed, options, control)
         with (
             pools_take_code(getattr(program, "pool_code", None)),
-            LoopThread(self._carrier, Scheduler(limits, feed.first), feed, control) as outcomes,
+            LoopThread(self._carrier, scheduler, feed, control) as outcomes,
         ):
             yield from outcomes

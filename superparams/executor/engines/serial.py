@@ -15,7 +15,7 @@ from superparams.executor.engines.contract import (
     in_processes,
     refuse,
 )
-from superparams.executor.engines.drive import drive, handle, limits_of
+from superparams.executor.engines.drive import drive, handle, scheduler_of
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.engines.output_log import OutputLog, log_path
 from superparams.executor.pool_code import pools_take_code
@@ -73,7 +73,7 @@ class Serial:
     ) -> Iterator[bytes]:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
-        scheduler = Scheduler(limits_of(1, options, control), feed.first)
+        scheduler = scheduler_of(1, feed, options, control)
         self._carrier = _SerialCarrier(program, feed, options, control, scheduler)
         with pools_take_code(getattr(program, "pool_code", None)):
             yield from drive(self._carrier, scheduler, feed, control)
@@ -127,7 +127,7 @@ class _SerialCarrier:
         """A step of the setting that runs: it is in the midst of `poll`, and has an answer."""
         assert self.running is not None
         step = m.StepMade(0, self.running[0], row)
-        for _ in handle(self, self._scheduler, self._control, step):
+        for _ in handle(self, self._scheduler, step):
             pass
         return self._goes_on
 
@@ -164,7 +164,7 @@ class _SerialCarrier:
         assert self._worker is not None
         begun, count, again = time.monotonic(), 0, list[int]()
         attempt, run, now = chunk.attempt, self._worker.run, begun
-        step_teller.set(None if self._control.decide_step is None else self._tell_step)
+        step_teller.set(None if self._control.judge is None else self._tell_step)
         step_recorder.set(self._control.steps.outbox.add)
         for index in chunk:
             if self._control.draining:  # what it yields may be a reason for that

@@ -135,6 +135,8 @@ class _ThreadPlace:
                 again = outcome.attempt + 1
                 self._rounds.note(index, again)
                 outcome = run_once(self._program, worker, index, again, self._rank)
+            if self._rounds.is_cut_off:
+                return
             outcome = with_log(outcome, self._log)
             is_final = not self._retries.allows(outcome.status, outcome.attempt)
             self._messages.put(SettingEnded(self._rank, outcome if is_final else index))

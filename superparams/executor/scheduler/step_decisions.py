@@ -16,6 +16,11 @@ class StepJudge(Protocol):
     A decision is the index of a setting that waits, and whether it goes on.
     """
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for the user, at the end of the run."""
+        ...
+
     def step(self, index: int, row: Mapping[str, Any]) -> Sequence[tuple[int, bool]]:
         """A setting has made a step, and waits."""
         ...

@@ -20,6 +20,7 @@ from superparams.errors import StoreError
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.outcomes.columns import CODE
 from superparams.outcomes.ipc_streams import encode_batch
+from superparams.outcomes.outcome import FAILURES
 from superparams.store.ledger.reader import END, Entry, ledger_files, read, read_file, streams_of
 from superparams.store.ledger.writer import stamp
 from superparams.store.runs.folder import RunFolder, part_of, replace_durably
@@ -48,7 +49,8 @@ class Exclusions:
         """Which outcomes of a ledger stay when the others are taken out of it."""
         kept = pa.repeat(plain_scalar(True, pa.bool_()), batch.num_rows)
         if self.failures:
-            kept = pc.equal(batch.column("status"), plain_scalar("done", pa.string()))
+            failures = plain_array(list(FAILURES), pa.string())
+            kept = pc.invert(pc.is_in(batch.column("status"), value_set=failures))
         if self.codes and CODE in batch.schema.names:
             codes = plain_array(sorted(self.codes), pa.string())
             kept = pc.and_(kept, pc.invert(pc.is_in(batch.column(CODE), value_set=codes)))

@@ -53,7 +53,7 @@ from superparams.store.table.table_file import (
 )
 from superparams.store.table.text_columns import ColumnType
 
-STATUSES = ("done", "failed", "killed", "timeout")
+STATUSES = ("done", "failed", "killed", "timeout", "stopped")
 # The age of a row is one integer: place of its run, sequence number, place in a batch.
 RUN_BITS, SEQ_BITS = 44, 20
 # Rows are surveyed, and written, so many bytes at a time.

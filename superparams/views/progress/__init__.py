@@ -16,7 +16,7 @@ from typing import Any, Final, get_args
 from superparams.declare.goal import Goal
 from superparams.errors import safe_text
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.outcomes.outcome import Status
+from superparams.outcomes.outcome import FAILURES, Status
 from superparams.views.notebook import CellOutput, in_notebook
 from superparams.views.progress.displays import (
     Display,
@@ -112,8 +112,8 @@ class Progress:
 
     @property
     def n_failed(self) -> int:
-        """The number of settings with an outcome other than ``done``."""
-        return self.n_ended - self.counts["done"]
+        """The number of settings that failed, were killed or timed out."""
+        return sum(self.counts[status] for status in FAILURES)
 
     @property
     def n_left(self) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from superparams.errors import EngineError
 from superparams.executor import payload
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.executor.engines.drive import LoopThread, limits_of
+from superparams.executor.engines.drive import LoopThread, scheduler_of
 from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import (
     process_start,
@@ -24,7 +24,6 @@ from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.fork_safety import other_threads
 from superparams.executor.engines.processes.interpreter import warm_interpreter
 from superparams.executor.engines.processes.process_carrier import ProcessCarrier
-from superparams.executor.scheduler.state_machine import Scheduler
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
@@ -89,7 +88,7 @@ class Pool:
         is_forked = boot.method == "forkserver" and boot.devices is None
         interpreter = warm_interpreter(boot.environ, boot.path) if is_forked else None
         self._carrier = ProcessCarrier(program, self._feed, boot, control, interpreter)
-        scheduler = Scheduler(limits_of(n_places, self._options, control), self._feed.first)
+        scheduler = scheduler_of(n_places, self._feed, self._options, control)
         if self._method != "forkserver" or self._gpus is not None:
             program.prepare()  # there is no template to do it once for all workers
         loop = LoopThread(self._carrier, scheduler, self._feed, control)
@@ -136,7 +135,7 @@ class Pool:
             libraries=self._libraries() if self._method == "forkserver" else (),
             path=process_start.search_path(),
             argv=list(getattr(sys, "argv", [""])),
-            decides_steps=self._control.decide_step is not None,
+            decides_steps=self._control.judge is not None,
         )
 
     def _libraries(self) -> list[str]:

@@ -55,6 +55,8 @@ class Watch:
         return max(most, 0.001)
 
     def _limit_of(self, mark: Mark) -> float | None:
+        if mark.is_held:
+            return None
         return self._setup_limit if mark.in_setup else self._timeout
 
     def _limit(self, worker: WorkerHandle, template: Template, mark: Mark, now: int) -> None:

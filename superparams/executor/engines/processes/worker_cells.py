@@ -18,6 +18,7 @@ ATTEMPT = 2
 UNSENT = 3  # outcomes that the worker has not sent yet
 CUT = 4  # written by the driver: chunks that were sent under a lower number are over
 SETUP = 6  # 1 while `setup` runs before that setting; START is of `setup` then
+HELD = 7  # 1 while that setting waits for the answer to a step: START moves on by that time
 LOG = 5  # where the setting's output starts in the log, -1 without a log
 _WORDS = 8
 # Of fcntl(2); the standard library does not have the names on every Python.
@@ -34,6 +35,7 @@ class Mark:
     attempt: int
     log: int
     in_setup: bool = False
+    is_held: bool = field(default=False, compare=False)
     unsent: int = field(default=0, compare=False)  # settings that ended before it
 
 
@@ -61,7 +63,7 @@ class Cells:
         """Make the cell that of a worker which has not started."""
         cell = self.of(rank)
         cell[INDEX] = cell[LOG] = -1
-        cell[START] = cell[ATTEMPT] = cell[UNSENT] = cell[CUT] = cell[SETUP] = 0
+        cell[START] = cell[ATTEMPT] = cell[UNSENT] = cell[CUT] = cell[SETUP] = cell[HELD] = 0
         cell.release()
 
     def of(self, rank: int) -> memoryview:
@@ -76,7 +78,8 @@ class Cells:
         # Before START, which changes first: so no time of `setup` is taken for one of `run`.
         in_setup = bool(view[at + SETUP])
         start, attempt, log = view[at + START], view[at + ATTEMPT], view[at + LOG]
-        mark = Mark(index, start, attempt, log, in_setup, view[at + UNSENT])
+        is_held = bool(view[at + HELD])
+        mark = Mark(index, start, attempt, log, in_setup, is_held, view[at + UNSENT])
         # The worker went on while this was read: what was read is of no one setting.
         return mark if view[at + INDEX] == index else Mark(-1, 0, 0, -1, unsent=mark.unsent)
 

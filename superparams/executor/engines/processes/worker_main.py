@@ -326,8 +326,11 @@ class _WorkerProcess:
         try:
             if self._batch or self._again:
                 self._flush(Kind.DATA, may_load=False)
+            asked, self._cell[cells.HELD] = time.monotonic_ns(), 1
             self._say(Frame(Kind.STEP, self._cell[cells.INDEX], body=body))
             answer = protocol.receive(self._connection.channel)
+            self._cell[cells.START] += time.monotonic_ns() - asked
+            self._cell[cells.HELD] = 0
         except (EOFError, OSError):  # the driver is gone
             os._exit(1)
         finally:

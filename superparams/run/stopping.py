@@ -1,0 +1,124 @@
+"""The stopper of a run: which settings it compares, and what earlier runs of the same kind did."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from superparams.declare.experiment import Experiment
+from superparams.declare.goal import goal_of
+from superparams.declare.keys import Keys
+from superparams.errors import EngineError, RunError
+from superparams.outcomes.arrow import plain_array
+from superparams.run.options import RunOptions
+from superparams.run.plan import LARGEST_PLAN, Plan, all_keys
+from superparams.space.groups import size_of
+from superparams.store.results import Results
+from superparams.store.runs.folder import run_folders
+from superparams.strategies.stop_decisions import StopDecisions
+from superparams.strategies.stopper import Row, Stopper
+
+__all__ = ["Stopping", "stopping_of"]
+
+STOP: Final = "stop"  # in run.json
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The stopper of a run.
+
+    Attributes:
+        stopper: The stopper, with the goal that it reads.
+        selection: A digest of the settings that it compares.
+    """
+
+    stopper: Stopper
+    selection: str
+
+    @property
+    def text(self) -> str:
+        """The stopper as rows name it."""
+        return repr(self.stopper)
+
+    def manifest(self) -> dict[str, Any]:
+        """The entry of run.json."""
+        return {STOP: {"stopper": self.text, "selection": self.selection}}
+
+    def same_runs(self, root: Path) -> list[str]:
+        """The names of the runs that stopped settings as this one would."""
+        wanted = self.manifest()[STOP]
+        return [one.name for one in run_folders(root) if one.manifest().get(STOP) == wanted]
+
+    def judge(self, plan: Plan, found: Results | None) -> StopDecisions:
+        """Decides in a run.
+
+        Args:
+            plan: Which settings are to run.
+            found: The recorded results of the experiment; None where there are none.
+        """
+        finished: list[tuple[int, Sequence[Row]]] = []
+        if found is not None and plan.keys is not None and plan.n_todo < plan.size:
+            finished = list(_finished(plan, found))
+        return StopDecisions(self.stopper, plan.todo, finished=finished)
+
+
+def stopping_of(space: Experiment, options: RunOptions, keys: Keys, engine: Any) -> Stopping | None:
+    """The stopper of a run, if it has one that counts; ``debug`` stops nothing early.
+
+    Args:
+        space: The settings.
+        options: The options of the run.
+        keys: The keys of the settings.
+        engine: What runs them; None where that is a pool of Python itself.
+
+    Raises:
+        StrategyError: When neither the stopper nor the experiment has a goal.
+        EngineError: When the engine carries no steps.
+        RunError: For a space that is too large.
+    """
+    stopper, cls, size = options.stop, type(space), size_of(space)
+    if stopper is None or options.debug:
+        return None
+    if not getattr(engine, "carries_steps", engine is not None):
+        name = getattr(engine, "name", "a pool of Python")
+        raise EngineError(
+            f"stop={stopper!r} cannot be used with engine={name!r}: an executor hands over nothing "
+            'before a setting ends; give engine="processes", "threads" or "serial"'
+        )
+    if size > LARGEST_PLAN:
+        raise RunError(
+            f"stop={stopper!r}: a space of {size:,} settings is too large to compare them (at most "
+            f"{LARGEST_PLAN:,}); take a sample() or a slice of it"
+        )
+    with_goal = getattr(stopper, "for_goal", None)
+    if with_goal is not None:
+        stopper = with_goal(goal_of(cls), cls.__name__)
+    only: Any = options.only  # keys are a selection of their own
+    digest = hashlib.blake2b(all_keys(keys, size).buffers()[1], digest_size=16)
+    digest.update(b"" if only is None or isinstance(only, str) else "\n".join(only).encode())
+    return Stopping(stopper, digest.hexdigest())
+
+
+def _finished(plan: Plan, found: Results) -> Iterator[tuple[int, Sequence[Row]]]:
+    """The settings of the space that are not to run, with their steps, by their index."""
+    places: dict[str, int] = {}
+    todo = {index for one in plan.todo for index in one}
+    for index, key in enumerate(plan.keys.to_pylist()):
+        if index not in todo:
+            places.setdefault(key.hex(), index)
+    keys = plain_array([bytes.fromhex(key) for key in places], plan.keys.type)
+    rows = found.of_keys(keys).where(stale=False)
+    status = dict(
+        zip(rows.column("key").to_pylist(), rows.column("status").to_pylist(), strict=True)
+    )
+    steps = rows.steps
+    names = steps.fields
+    by_key: dict[str, list[Row]] = {}
+    for row in steps:
+        by_key.setdefault(row["key"], []).append({name: row[name] for name in names})
+    for key, index in places.items():
+        if status.get(key) in ("done", "stopped"):
+            yield index, by_key.get(key, [])
