@@ -155,11 +155,11 @@ def test_a_long_error_is_told_in_a_line(project: Project) -> None:
     assert len(line) < 150
 
 
-def test_a_remedy_names_no_log_where_there_is_none(fit: Project) -> None:
+def test_a_remedy_names_the_log_under_threads_too(fit: Project) -> None:
     bad(fit, 1)
     ended = run(fit, "RQ1", "--engine", "threads", code=1)
     assert "has the traceback" in ended.out
-    assert "logs" not in ended.out
+    assert "experiment logs RQ1.Fit " in ended.out
 
 
 SEVERAL = """

@@ -18,7 +18,8 @@ def plan(project: Project, *words: str, code: int = 0) -> dict[str, Any]:
     """The one plan, which counts every setting, and is the same for people."""
     (told,) = run(project, "RQ1", "--plan", "--json", *words, code=code).document
     assert told["settings"] == sum(
-        told[name] for name in ("done", "stale", "failed", "killed", "timeout", "new", "repeated")
+        told[name]
+        for name in ("done", "stale", "failed", "killed", "timeout", "stopped", "new", "repeated")
     )
     line = run(project, "RQ1", "--plan", *words).out.splitlines()[0]
     todo = f"{told['todo']:,} to run" if told["todo"] else "nothing to run"

@@ -41,6 +41,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = """
 import os, sys
+from contextlib import suppress
 from pathlib import Path
 from superparams.errors import StoreError
 from superparams.outcomes.batches import encode
@@ -120,10 +121,14 @@ def test_a_full_disk(tmp_path: Path) -> None:
         except StoreError as error:
             say(n, error)
         ledger.close()
+        with suppress(OSError), open(root / "rest", "wb", buffering=0) as rest:
+            while True:  # a table of few rows would fit into what is left
+                rest.write(bytes(512))
         try:
             compact(root)
         except StoreError as error:
             say(error)
+        (root / "rest").unlink()
         say(sorted(path.name for path in root.iterdir()))
         os.system(f"mount -o remount,size=16m {root}")
         say(compact(root).rows)
