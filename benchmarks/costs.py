@@ -281,7 +281,7 @@ def print_course() -> None:
 
     run: Any = superparams.run.loop
     marked(run, "prepare", mark, "known what there is to do: code, keys, what is recorded")
-    marked(RunFolder, "create", mark, "the run folder is made, on disk")
+    marked(RunFolder, "begin", mark, "the run folder is made, on disk")
     marked(ProcessCarrier, "begin", mark, "the template is started, the payload packed")
     heard(mark)
     marked(ProcessCarrier, "close", mark, "template and workers have ended")

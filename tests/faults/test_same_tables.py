@@ -248,7 +248,7 @@ def test_41_42_every_engine_makes_the_same_table(
     tmp_path_factory: pytest.TempPathFactory, engines: dict[str, dict[str, Any]]
 ) -> None:
     @settings(
-        max_examples=max(1, RUNS // N_ENGINES) if RUNS else 17,
+        max_examples=max(1, RUNS // N_ENGINES) if RUNS else 10,
         # Fewer steps make a failure easier to read. That takes minutes: the tests tell it at once.
         phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if RUNS else [])],
         derandomize=not RUNS,

@@ -99,7 +99,8 @@ def test_the_best_of_averages(results: Results) -> None:
         results.average().best("scor")
 
 
-def test_averages_go_into_frames(results: Results) -> None:
+def test_averages_go_into_frames(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     averages = results.average()
     assert averages.to_pandas()["score"].tolist() == [row["score"] for row in averages]
