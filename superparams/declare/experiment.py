@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
-from superparams.declare import drawn_settings
-from superparams.declare.drawn_settings import ChosenSettings
 from superparams.declare.experiment_place import (
     ExperimentPlaceOf,
     OwnDraw,
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from superparams.declare import drawn_settings
+    from superparams.declare.drawn_settings import ChosenSettings
     from superparams.executor.engines.contract import Engine, EngineName
     from superparams.outcomes.outcome import Status
     from superparams.run.options import OldOptions, OnError, Only
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from superparams.strategies.stopper import Stopper
 
 __all__ = ["Experiment", "GridSearch", "Params", "SearchMeta", "Settings"]
+
+if not TYPE_CHECKING:
+    from superparams.declare.experiment_place import drawn_settings
 
 E = TypeVar("E", bound="Experiment")
 
@@ -231,6 +234,8 @@ class Settings(Slice[E]):
 
     def as_space(self) -> E:
         """A space of these settings, in this order: their fields advance together."""
+        from superparams.declare.drawn_settings import ChosenSettings
+
         at: Any = self._at
         joined: E | None = at.joined(self._indices) if isinstance(at, ChosenSettings) else None
         return space_of(list(self)) if joined is None else joined

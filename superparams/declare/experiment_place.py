@@ -17,8 +17,6 @@ from typing import (
     overload,
 )
 
-from superparams.declare import drawn_settings
-from superparams.declare.drawn_settings import ChosenSettings
 from superparams.declare.field import Field
 from superparams.declare.instance_state import key_on, place_on, set_key
 from superparams.declare.log_method import log_of
@@ -30,6 +28,8 @@ from superparams.space.groups import is_group
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from superparams.declare import drawn_settings
+    from superparams.declare.drawn_settings import ChosenSettings
     from superparams.declare.experiment import Experiment, Settings
     from superparams.store.results import Results
 
@@ -153,6 +153,22 @@ def notes_of_fields(space: Any) -> Iterator[str]:
             f"{field.where} is a parameter, so global generators are seeded all the same; to turn "
             f"that off, write seed_globals = False without an annotation"
         )
+
+
+class _DrawnSettings:
+    """Stands for `drawn_settings` of this room, which is imported when something is drawn."""
+
+    def __getattr__(self, name: str) -> Any:
+        def draw(*args: Any, **options: Any) -> Any:
+            from superparams.declare import drawn_settings as module
+
+            return getattr(module, name)(*args, **options)
+
+        return draw
+
+
+if not TYPE_CHECKING:
+    drawn_settings = _DrawnSettings()
 
 
 class OwnDraw(Generic[P]):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
@@ -13,8 +12,7 @@ __all__ = ["GOAL", "Goal", "check_goal", "goal_of", "maximize", "minimize"]
 GOAL: Final = "goal"  # the attribute of a class, and the entry of its schema
 
 
-@dataclass(frozen=True)
-class Goal:
+class Goal(NamedTuple):  # a dataclass takes longer to make, and every program makes it
     """What an experiment is to reach; made by `maximize` and `minimize`.
 
     Attributes:

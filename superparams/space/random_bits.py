@@ -8,7 +8,6 @@ point, and of the number of the attempt where `valid` has refused earlier ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from itertools import count
 from struct import Struct
 from typing import Final, Protocol
@@ -55,6 +54,8 @@ class _Hashed:
     """The bits of a name, those of eight points from each hash."""
 
     def __init__(self, key: bytes, name: str) -> None:
+        from hashlib import blake2b  # loads OpenSSL, which most programs do not need so early
+
         self._hash = blake2b(name.encode() + b"\0", key=key, person=_PERSON)
         self._block: tuple[int, Sequence[int]] = (-1, ())  # the last one
 
