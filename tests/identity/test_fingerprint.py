@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from superparams.identity.code import fingerprint as code_module
 from superparams.identity.code import project, roots
 from superparams.identity.code.code_diff import Change, changes_between
 from superparams.identity.code.fingerprint import Code, fingerprint
+from superparams.identity.code.syntax import parsed
 from tests.timing import within
 
 ROOT = Path(__file__).parents[2]
@@ -819,3 +822,21 @@ def test_which_of_two_classes_of_one_name_counts() -> None:
 
     assert fingerprint(first()).digest == fingerprint(first()).digest
     assert fingerprint(first()).digest != fingerprint(second()).digest
+
+
+def test_texts_are_parsed_in_several_threads_at_once() -> None:
+    """Python 3.11 gives one of them a SystemError now and then."""
+    text = (ROOT / "tests" / "run" / "test_loop.py").read_text("utf-8")
+    trees: list[ast.Module] = []
+
+    def work() -> None:
+        for _ in range(10):
+            trees.append(parsed(text))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {len(tree.body) for tree in trees} == {len(ast.parse(text).body)}
+    assert len(trees) == 40

@@ -31,6 +31,7 @@ from superparams.identity.code.compiled_functions import (
 from superparams.identity.code.main_script import set_by_script
 from superparams.identity.code.module_source import Source
 from superparams.identity.code.reach import Reach
+from superparams.identity.code.syntax import parsed
 from superparams.identity.module_names import class_of
 from superparams.identity.source_texts import (
     PLAIN_LOADERS,
@@ -316,7 +317,7 @@ def _constants(text: bytes) -> dict[str, Any]:
     constants: dict[str, Any] = {}
     repeated: set[str] = set()
     try:
-        tree = ast.parse(decode_source(text))
+        tree = parsed(decode_source(text))
     except (SyntaxError, ValueError):
         return constants
     for node in tree.body:

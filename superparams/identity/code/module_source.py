@@ -25,6 +25,7 @@ from superparams.identity.code.syntax import (
     chain_of,
     imported,
     normal,
+    parsed,
     uses,
 )
 from superparams.identity.source_texts import file_stamp, loaded_text
@@ -144,7 +145,7 @@ class Source:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python has given them at the import
             try:
-                return ast.parse(self.text)
+                return parsed(self.text)
             except (SyntaxError, ValueError):
                 return ast.Module([], [])
 

@@ -19,6 +19,7 @@ from typing import Any, cast
 from superparams.adapters.content import same
 from superparams.identity.code.fingerprint import Code
 from superparams.identity.code.main_script import script_name, set_by_script, sets
+from superparams.identity.code.syntax import parsed
 from superparams.identity.module_names import class_of, module_name
 from superparams.identity.source_texts import loaded_modules, resolved_file
 
@@ -196,7 +197,7 @@ def _registers_itself(value: object) -> bool:
 def _class_texts(text: str) -> dict[str, str]:
     """The statements of a class body that assign one name, by this name."""
     try:
-        body = ast.parse(text).body
+        body = parsed(text).body
     except (SyntaxError, ValueError):
         return {}
     statements: dict[str, list[str]] = {}
@@ -212,7 +213,7 @@ def _class_texts(text: str) -> dict[str, str]:
 def _literal(text: str, name: str) -> tuple[bool, Any]:
     """Whether a text is one assignment of a literal to `name`, and its value."""
     try:
-        (node,) = ast.parse(text).body
+        (node,) = parsed(text).body
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         (target,) = targets
         if isinstance(target, ast.Name) and target.id == name:

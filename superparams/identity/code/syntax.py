@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "imported",
     "lines_of",
     "normal",
+    "parsed",
     "uses",
 ]
 
@@ -36,6 +38,7 @@ _BINDING = (
     *(ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.NamedExpr, ast.ExceptHandler),
     *(ast.MatchAs, ast.MatchStar, ast.MatchMapping),
 )
+_MOST_TRIES = 10  # of parsing a text
 _SKIPPED_FIELDS = {"ctx", "type_comment", "kind", "type_params"}
 _SOMETIMES_SKIPPED = {"returns", "args", "format_spec"}
 # Decorators that do not read annotations.
@@ -43,6 +46,17 @@ _IGNORE_ANNOTATIONS = {
     *("abstractmethod", "cache", "cached_property", "classmethod", "contextmanager", "lru_cache"),
     *("njit", "no_grad", "override", "property", "setter", "staticmethod", "wraps"),
 }
+
+
+def parsed(text: str) -> ast.Module:
+    """The tree of a text, also while other threads parse texts.
+
+    In Python 3.11, one of several threads that parse at once gets a SystemError now and then.
+    """
+    for _ in range(_MOST_TRIES - 1):
+        with suppress(SystemError):
+            return ast.parse(text)
+    return ast.parse(text)
 
 
 def _keeps_annotations(node: Any) -> bool:
