@@ -99,7 +99,7 @@ def recorded(folder: Path) -> set[int]:
     """The settings whose outcome is in a ledger, as any reader of Arrow finds them."""
     found: set[int] = set()
     for ledger in folder.glob("results/*/runs/*/ledger"):
-        for batch in read(ledger):
+        for batch in read(ledger, growing=True):
             found.update(batch.column("param.a").to_pylist())
     return found
 

@@ -114,11 +114,7 @@ def _finished(plan: Plan, found: Results) -> Iterator[tuple[int, Sequence[Row]]]
     status = dict(
         zip(rows.column("key").to_pylist(), rows.column("status").to_pylist(), strict=True)
     )
-    steps = rows.steps
-    names = steps.fields
-    by_key: dict[str, list[Row]] = {}
-    for row in steps:
-        by_key.setdefault(row["key"], []).append({name: row[name] for name in names})
+    by_key = rows.steps.by_key()
     for key, index in places.items():
         if status.get(key) in ("done", "stopped"):
             yield index, by_key.get(key, [])

@@ -66,12 +66,33 @@ class StepTable:
         selected = rows.selected(lambda: pc.equal(rows.columns("key").column(0), wanted))
         return StepTable(self._root, selected, self._code)
 
+    def by_key(self) -> dict[str, list[dict[str, Any]]]:
+        """The steps of each setting by its key, as the setting gave them: without other columns."""
+        owners, steps = self._recorded
+        keys: list[str] = owners.column("key").to_pylist()
+        names = [name.removeprefix(FIELD) for name in steps.column_names[3:]]
+        rows = as_dicts(steps.drop_columns(["owner", "step", "seconds"]).rename_columns(names))
+        found: dict[str, list[dict[str, Any]]] = {}
+        places: list[int] = steps.column("owner").to_pylist()
+        for owner, row in zip(places, rows, strict=True):
+            found.setdefault(keys[owner], []).append(row)
+        return found
+
+    @cached_property
+    def _params(self) -> dict[str, pa.Field]:
+        return {x.name: x for x in self._rows.schema if (source_of(x) or "").startswith(PARAM)}
+
+    @cached_property
+    def _recorded(self) -> tuple[pa.Table, pa.Table]:
+        """The rows that steps belong to, and the steps; see `steps_of_rows`."""
+        needed = [*self._params, "key", "run", "code", "index", "attempt", "n_steps"]
+        owners = owners_of(self._rows.columns(*needed))
+        return owners, steps_of_rows(self._root, owners)
+
     @cached_property
     def _table(self) -> pa.Table:
-        params = {x.name: x for x in self._rows.schema if (source_of(x) or "").startswith(PARAM)}
-        needed = [*params, "key", "run", "code", "index", "attempt", "n_steps"]
-        owners = owners_of(self._rows.columns(*needed))
-        steps = steps_of_rows(self._root, owners)
+        params = self._params
+        owners, steps = self._recorded
         place = steps.column("owner")
         recorded = list(steps.schema)[3:]
         fields = [*params.values(), *recorded]
@@ -118,8 +139,7 @@ class StepTable:
     @property
     def fields(self) -> list[str]:
         """The names of the columns that hold what settings recorded."""
-        n_params = sum((source_of(x) or "").startswith(PARAM) for x in self._rows.schema)
-        return self.columns[n_params : -len(OWN)]
+        return self.columns[len(self._params) : -len(OWN)]
 
     def column(self, name: str) -> pa.ChunkedArray:
         """The values of a column."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superparams.strategies.stopper import GoalStopper, Reached, Row, Scores, or_worst
+from superparams.strategies.stopper import GoalStopper, Reached, Row, Scores, folded, or_worst
 
 __all__ = ["Median"]
 
@@ -37,11 +37,11 @@ class Median(GoalStopper):
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
         """The comparison that the last step has reached, with the value there and the best one."""
+        best = folded(steps, None, self._better)
         rung = self._rung_at(self.amount(steps))
         if rung < 0 or (len(steps) > 1 and rung <= self._rung_at(self.amount(steps, 1))):
             return None
-        scores = [x for x in map(self.score, steps) if x is not None]
-        return Reached(rung, self.score(steps[-1]), max(scores, default=None))
+        return Reached(rung, self.score(steps[-1]), best)
 
     def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
         """Whether its best value is not below the median of the others' values."""
@@ -50,6 +50,9 @@ class Median(GoalStopper):
         scores = Scores.of(others).ordered
         middle = (scores[len(scores) // 2] + scores[(len(scores) - 1) // 2]) / 2
         return or_worst(reached.own) >= middle
+
+    def _better(self, best: float | None, row: Row) -> float | None:
+        return max((x for x in (best, self.score(row)) if x is not None), default=None)
 
     def _rung_at(self, amount: float) -> int:
         return int((amount - self.warmup) // self.interval) - 1 if amount > self.warmup else -1

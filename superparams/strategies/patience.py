@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superparams.strategies.stopper import GoalStopper, Reached, Row
+from superparams.strategies.stopper import GoalStopper, Reached, Row, folded
 
 __all__ = ["Patience"]
 
@@ -34,15 +34,20 @@ class Patience(GoalStopper):
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
         """How many steps ago the best value was."""
-        if self.amount(steps) <= self.warmup:
-            return None
-        best, waited = None, 0
-        for row in steps:
-            score, waited = self.score(row), waited + 1
-            if score is not None and (best is None or score > best + self.min_delta):
-                best, waited = score, 0
-        return Reached(None, waited)
+        _, waited = folded(steps, _NOTHING, self._after)
+        return None if self.amount(steps) <= self.warmup else Reached(None, waited)
 
     def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
         """Whether that is short enough ago."""
         return int(reached.score) < self.patience
+
+    def _after(self, before: tuple[float | None, int], row: Row) -> tuple[float | None, int]:
+        """The best score after one more step, and how many steps ago it came."""
+        best, waited = before
+        score = self.score(row)
+        if score is not None and (best is None or score > best + self.min_delta):
+            return score, 0
+        return best, waited + 1
+
+
+_NOTHING: tuple[float | None, int] = None, 0

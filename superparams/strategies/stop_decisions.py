@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from superparams.strategies.stopper import Reached, Row, Scores, Stopper, or_worst
+from superparams.strategies.stopper import Reached, Row, Scores, StepList, Stopper, or_worst
 
 __all__ = ["Decision", "StopDecisions"]
 
@@ -33,7 +33,7 @@ class _Setting:
     __slots__ = ("highest", "is_lost", "is_over", "scores", "steps")
 
     def __init__(self) -> None:
-        self.steps: list[Row] = []
+        self.steps = StepList()
         self.scores: dict[int, Any] = {}
         self.highest = -1
         self.is_over = False
@@ -75,9 +75,7 @@ class StopDecisions:
         self._indices: dict[Any, list[int]] = {}  # by group, in ascending order
         self._groups: dict[int, Any] = {}
         self.add(indices)
-        self._is_resumed = False
         for index, steps in finished:
-            self._is_resumed = True
             self._add_finished(index, [row for row in steps if self._reads(row)])
 
     def add(self, indices: Iterable[range]) -> None:
@@ -134,20 +132,20 @@ class StopDecisions:
     @property
     def notes(self) -> list[str]:
         """A note where the stopper had nothing to decide on."""
-        if self._n_read or self._is_resumed:
+        if self._n_read:
             return []
         if self._columns is None:
             return [f"stop={self._stopper!r} decided nothing: no setting recorded a step"]
         columns = ", ".join(map(repr, self._columns)) or "none"
         return [
-            f"stop={self._stopper!r} decided nothing: no step has the column that it reads; the "
-            f"first step has {columns}"
+            f"stop={self._stopper!r} decided nothing: no step has a number in the column that it "
+            f"reads; the first step has {columns}"
         ]
 
     # ---- inside
 
     def _left(self, index: int, setting: _Setting) -> list[Decision]:
-        setting.steps = []
+        setting.steps = StepList()
         if self._reached.pop(index, None) is not None:
             self._held.remove(index)
         return self._decide()
@@ -224,8 +222,11 @@ class StopDecisions:
 
     def _add_finished(self, index: int, steps: Sequence[Row]) -> None:
         setting = self._begun(index)
-        for n in range(1, len(steps) + 1):
-            reached = self._stopper.reached(index, steps[:n])
+        self._n_read += len(steps)
+        so_far = StepList()
+        for row in steps:
+            so_far.append(row)
+            reached = self._stopper.reached(index, so_far)
             if reached is not None:
                 setting.note(reached)
         setting.is_over = True

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from typing import (
     TYPE_CHECKING,
     Any,
     Literal,
     NamedTuple,
     Protocol,
+    TypeVar,
     cast,
     overload,
     runtime_checkable,
@@ -23,9 +25,10 @@ from superparams.errors.short_repr import shorten
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["GoalStopper", "Reached", "Row", "Scores", "Stopper", "or_worst"]
+__all__ = ["GoalStopper", "Reached", "Row", "Scores", "StepList", "Stopper", "folded", "or_worst"]
 
 Row = Mapping[str, Any]
+State = TypeVar("State")
 
 
 class Reached(NamedTuple):
@@ -78,6 +81,33 @@ class Scores(Sequence[Any]):
     def of(cls, scores: Sequence[Any]) -> Scores:
         """These scores."""
         return scores if isinstance(scores, Scores) else cls(scores)
+
+
+class StepList(list[Row]):
+    """The steps of an attempt so far, with what has been computed from them.
+
+    Attributes:
+        memo: How many of the steps have been folded, and what came of them; see `folded`.
+    """
+
+    memo: tuple[int, Any] = (0, None)
+
+
+def folded(steps: Sequence[Row], first: State, add: Callable[[State, Row], State]) -> State:
+    """What `add` makes of some steps, one after the other.
+
+    Args:
+        steps: The steps. Those of a `StepList` are read once, however often this is called: it
+            belongs to one stopper, which folds it in one way.
+        first: The state before the first step.
+        add: Gives the state after one more step.
+    """
+    n, state = steps.memo if isinstance(steps, StepList) and steps.memo[0] else (0, first)
+    for row in steps[n:]:
+        state = add(state, row)
+    if isinstance(steps, StepList):
+        steps.memo = len(steps), state
+    return state
 
 
 def or_worst(score: float | None) -> float:
@@ -189,8 +219,8 @@ class GoalStopper:
         return self.maximize or self.minimize or ""
 
     def reads(self, row: Row) -> bool:
-        """Whether a step counts: it has the column."""
-        return self.column in row or value_in(row, self.column) is not None
+        """Whether a step counts: it has a number in the column."""
+        return number_in(row, self.column) is not None
 
     def score(self, row: Row) -> float | None:
         """The value of the goal in a step, turned so that a large one is good; None without one.
@@ -240,9 +270,12 @@ def value_in(row: Row, column: str) -> Any:
 
 
 def number_in(row: Row, column: str) -> float | None:
-    """A number in a row, by the dotted name of its column; None where there is none."""
+    """A number in a row, by the dotted name of its column; None where there is none.
+
+    A fraction is none: it is recorded as text.
+    """
     x = value_in(row, column)
     try:
-        return None if x is None or isinstance(x, (str, bytes)) else float(x)
+        return None if x is None or isinstance(x, (str, bytes, Fraction)) else float(x)
     except (TypeError, ValueError, OverflowError):
         return None

@@ -10,9 +10,12 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -145,6 +148,78 @@ def test_a_stopper_of_ones_own(tmp_path: Path) -> None:
     assert {row["n_steps"] for row in found} == {2, 5, 12}
 
 
+class Mistaken:
+    """A stopper that fails at the third step of a setting."""
+
+    def __repr__(self) -> str:
+        return "Mistaken()"
+
+    def reached(self, index: int, steps: Sequence[Any]) -> Reached | None:
+        if index == 4 and len(steps) == 3:
+            raise LookupError("a mistake of the stopper")
+        return None
+
+    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("engine", ["serial", "threads", "processes", "asyncio"])
+def test_a_mistake_of_a_stopper_ends_the_run_and_is_no_setting_s(
+    engine: str, tmp_path: Path
+) -> None:
+    cls: Any = AsyncFit if engine == "asyncio" else Fit
+    engine_given: Any = {} if engine == "asyncio" else {"engine": engine}
+    with pytest.raises(LookupError, match="a mistake of the stopper"):
+        cls().run_all(1, stop=Mistaken(), results=tmp_path, progress=False, **engine_given)
+    found = cls().results(tmp_path)
+    assert {row["status"] for row in found} == {"done"}
+    assert {row["a"] for row in found} == set(range(4))
+
+
+class Kinds(Experiment):
+    a: int = search(range(12))
+    kind: str = "float"
+    goal = maximize("y")
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        for n in range(1, 10):
+            y = Fraction((self.a * 7) % 12 * n, 4)
+            kinds: dict[str, Any] = {
+                "float": float(y),
+                "decimal": Decimal(y.numerator) / Decimal(y.denominator),
+                "fraction": y,
+                "float64": np.float64(y),
+                "int64": np.int64(4 * y),
+            }
+            yield {"y": kinds[self.kind]}
+
+
+@pytest.mark.parametrize("kind", ["decimal", "float64", "int64"])
+def test_values_of_any_number_type_mean_the_same_to_every_engine(kind: str, tmp_path: Path) -> None:
+    def fates(space: Any, folder: str, *options: Any, **more: Any) -> list[Any]:
+        found = space.run_all(
+            *options, stop=ASHA(), results=tmp_path / folder, progress=False, **more
+        )
+        return [(row["status"], row["n_steps"]) for row in found]
+
+    wanted = fates(Kinds(), "plain")
+    assert {status for status, _ in wanted} == {"done", "stopped"}
+    assert fates(Kinds(kind=kind), "serial") == wanted
+    assert fates(Kinds(kind=kind), "processes", 2) == wanted
+    assert fates(Kinds(kind=kind), "threads", 2, engine="threads") == wanted
+    assert fates(Kinds(kind=kind)[:6], "resumed", 2) == wanted[:6]
+    assert fates(Kinds(kind=kind), "resumed", 2) == wanted
+
+
+def test_a_fraction_is_recorded_as_text_and_no_stopper_reads_it(tmp_path: Path) -> None:
+    for n in (1, 2):
+        found = Kinds(kind="fraction").run_all(
+            n, stop=ASHA(), results=tmp_path / str(n), progress=False
+        )
+        assert found.counts == {"done": 12}
+        assert any("no step has a number in the column" in note for note in found.notes)
+
+
 class Cleans(Experiment):
     a: int = search(["log", "caught", "error", "finally", "except"])
 
@@ -190,10 +265,12 @@ class Fit(Experiment):
         best = random.Random(self.a).random()
         for epoch in range(1, 13):
             time.sleep(random.SystemRandom().uniform(0, 2 * float(sys.argv[2])))
-            yield {"epoch": epoch, "y": best * epoch}
+            # Names that the table of steps and the parameters have, too.
+            yield {"step": epoch, "a": -1, "key": "none", "y": best * epoch}
 if __name__ == "__main__":
-    found = Fit().run_all(int(sys.argv[1]), stop=ASHA(), progress=False, results=sys.argv[3])
-    names = ("a", "epoch", "y", "status", "n_steps")
+    stop = ASHA(resource="step")
+    found = Fit().run_all(int(sys.argv[1]), stop=stop, progress=False, results=sys.argv[3])
+    names = ("a", "y", "status", "n_steps", "stopped_by")
     print(json.dumps([[row[name] for name in names] for row in found]))
 """
 
@@ -351,7 +428,7 @@ def test_a_stopper_that_reads_nothing_says_so(tmp_path: Path) -> None:
     found = Aimless().run_all(stop=ASHA(maximize="x"), results=tmp_path, progress=False)
     assert found.counts == {"done": 4}
     (note,) = [one for one in found.notes if "decided nothing" in one]
-    assert note.endswith("no step has the column that it reads; the first step has 'y'")
+    assert note.endswith("no step has a number in the column that it reads; the first step has 'y'")
 
 
 def test_debug_stops_nothing_early(tmp_path: Path) -> None:

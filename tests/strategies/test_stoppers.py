@@ -11,6 +11,7 @@ import pytest
 from superparams import maximize, minimize
 from superparams.errors import StrategyError
 from superparams.strategies import ASHA, Hyperband, Median, Patience, Stopper, Threshold
+from superparams.strategies.stop_decisions import StopDecisions
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "two goals": (
@@ -165,3 +166,25 @@ def test_nested_columns_have_dotted_names() -> None:
     assert ASHA(minimize="loss.valid").score(steps[0]) == -3.0
     assert ASHA(maximize="a.b").score(steps[0]) == 1.0
     assert ASHA(maximize="loss").score(steps[0]) is None
+
+
+class CountedRow(dict[str, float]):
+    """A step that counts how often it is read."""
+
+    n_read = 0
+
+    def get(self, *args: Any) -> Any:
+        type(self).n_read += 1
+        return super().get(*args)
+
+
+@pytest.mark.parametrize("stopper", [Patience(maximize="y"), Median(maximize="y"), ASHA("y")])
+def test_each_step_is_read_a_few_times_however_many_there_are(stopper: Any) -> None:
+    CountedRow.n_read = 0
+    judge = StopDecisions(stopper, [range(1)])
+    for n in range(3000):
+        assert judge.step(0, CountedRow(y=n)) == [(0, True)]
+    assert CountedRow.n_read < 5 * 3000
+    CountedRow.n_read = 0
+    StopDecisions(stopper, finished=[(0, [CountedRow(y=n) for n in range(3000)])])
+    assert CountedRow.n_read < 5 * 3000

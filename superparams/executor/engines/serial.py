@@ -97,6 +97,7 @@ class _SerialCarrier:
         self.running: tuple[int, float, int] | None = None
         self._scheduler = scheduler
         self._goes_on = True
+        self._error: Exception | None = None  # of a step, while its setting ran
         # Of a setting that runs these.
         self._outer_teller, self._outer_recorder = step_teller.get(), step_recorder.get()
         self._program = program
@@ -127,9 +128,12 @@ class _SerialCarrier:
         """A step of the setting that runs: it is in the midst of `poll`, and has an answer."""
         assert self.running is not None
         step = m.StepMade(0, self.running[0], row)
-        for _ in handle(self, self._scheduler, step):
-            pass
-        return self._goes_on
+        try:
+            for _ in handle(self, self._scheduler, step):
+                pass
+        except Exception as error:  # a mistake of the stopper, not of the setting
+            self._error = error
+        return self._error is None and self._goes_on
 
     def _enter(self) -> None:
         if self._generators is not None:
@@ -177,6 +181,9 @@ class _SerialCarrier:
             except KeyboardInterrupt:
                 yield from self._flush()
                 raise
+            if self._error is not None:
+                yield from self._flush()
+                raise self._error
             if self._log is not None:
                 outcome.log_start = self._log_end
                 outcome.log_end = self._log_end = self._log.mark(outcome.seconds)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superparams.declare.experiment_place import Place
-from superparams.errors import EngineError, traceback_text
+from superparams.errors import traceback_text
 from superparams.executor.engines.attempts import late, run_once
 from superparams.executor.engines.processes import process_tree, protocol, resources
 from superparams.executor.engines.processes import worker_cells as cells
@@ -157,11 +157,13 @@ def _part_from_parent(boot: Boot) -> None:
 
 
 def _plain(x: Any) -> Any:
-    """A number of a library as one of Python; anything else as text."""
-    try:
+    """A decimal or a number of a library as a number of JSON; other values as text."""
+    with suppress(AttributeError, ValueError, TypeError):
         return x.item()
-    except (AttributeError, ValueError, TypeError):
-        return repr(x)
+    with suppress(Exception):
+        if not hasattr(x, "numerator"):  # fractions are recorded as text
+            return float(x)
+    return repr(x)
 
 
 def _nothing() -> None:
@@ -316,8 +318,6 @@ class _WorkerProcess:
 
     def tell_step(self, row: Row) -> bool:
         """Send a step of the setting that runs, and wait for the answer: whether it goes on."""
-        if self._forked:
-            raise EngineError("a process that a setting has forked cannot tell a step of it")
         import json  # which most workers do not need
 
         row = {str(name): x for name, x in row.items()}
