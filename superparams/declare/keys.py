@@ -8,13 +8,13 @@ hold it.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from superparams.declare.descriptors import Value
 from superparams.declare.field import Field, declared_of
 from superparams.declare.instance_state import declaration_on, open_fields
+from superparams.declare.key_lookup import places_of
 from superparams.declare.layout import Layout, known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params
@@ -35,8 +35,6 @@ from superparams.space.groups import is_group, is_open
 __all__ = ["Keys", "fixed_inside", "key_of"]
 
 LARGEST_CACHE: Final = 1 << 16
-MOST_AXES: Final = 12  # of which all ways to part them are tried
-LARGEST_REST: Final = 1 << 20  # entries that `Keys.find` holds
 MOST_GROUPS: Final = 50  # of one axis whose derived fields are tried beforehand
 UNDERIVED: Final = "derive failed"
 
@@ -147,44 +145,14 @@ class Keys:
     def find(self, wanted: Collection[int]) -> dict[int, int]:
         """The index of each of these keys that a setting of the space has.
 
-        For a space whose keys are distinct, of which none is derived. A key is a sum, so it is met
-        in the middle: the sums of some axes are looked up among what the others leave of the keys.
-        That takes about the square root of the size of the space for one key; of the sums, at most
-        `LARGEST_REST` are held.
+        For a space whose keys are distinct, of which none is derived; see `places_of`.
         """
         layout = known_layout(self._space)
         if layout is None:
             return {key: 0 for key in wanted if key == self._constant}
-        columns, stride = list[_Strided](), 1
-        for column in self._columns_of(layout):
-            columns.append(_Strided(column, stride))
-            stride *= column.size
-        few, many = _split(columns, len(wanted))
-        n_few = math.prod(one.column.size for one in few)
-        # Sums that each batch of keys takes are kept, if they are not too many.
-        is_kept = math.prod(one.column.size for one in many) <= LARGEST_REST < n_few * len(wanted)
-        taken_off, added = list(_sums(few)), list(_sums(many)) if is_kept else None
-        found: dict[int, int] = {}
         keys = [(key - self._constant) % MODULUS for key in wanted]
-        for batch in _batches(keys, max(1, LARGEST_REST // n_few)):
-            rest: dict[int, tuple[int, int]] = {}
-            more: dict[int, list[tuple[int, int]]] = {}  # of keys that leave the same
-            for key in batch:
-                for total, offset in taken_off:
-                    left = (key - total) % MODULUS
-                    if left in rest:
-                        more.setdefault(left, []).append((key, offset))
-                    else:
-                        rest[left] = key, offset
-            n_left = len(batch)
-            for total, place in added or _sums(many):
-                if (left := total % MODULUS) in rest:
-                    for key, offset in (rest[left], *more.get(left, ())):
-                        found[key] = place + offset
-                        n_left -= 1
-                    if not n_left:
-                        break
-        found = {(key + self._constant) % MODULUS: place for key, place in found.items()}
+        places = places_of(keys, self._columns_of(layout))
+        found = {(key + self._constant) % MODULUS: place for key, place in places.items()}
         if layout.kept is None:
             return found
         ranks = {key: layout.kept.rank(place) for key, place in found.items()}
@@ -198,49 +166,6 @@ class Keys:
                 for group, dimension in zip(layout.groups, layout.product.dimensions, strict=True)
             ][::-1]
         return self._columns
-
-
-class _Strided(NamedTuple):
-    """A column, and how far apart in the space two of its places are."""
-
-    column: _Column
-    stride: int
-
-
-def _split(columns: list[_Strided], wanted: int) -> tuple[list[_Strided], list[_Strided]]:
-    """Some columns whose sums are taken off each wanted key, and those that are gone through."""
-    sizes = [one.column.size for one in columns]
-    total, near = math.prod(sizes), range(min(len(columns), MOST_AXES))
-    best, least = 0, total + wanted
-    for chosen in range(1 << len(near)):
-        held = math.prod(sizes[at] for at in near if chosen >> at & 1)
-        n_batches = -(-wanted * held // LARGEST_REST)
-        cost = held * wanted + n_batches * (total // held)
-        if held <= LARGEST_REST and cost < least:
-            best, least = chosen, cost
-    few = [columns[at] for at in near if best >> at & 1]
-    many = [one for one in columns if one not in few]
-    return few, sorted(many, key=lambda one: -one.column.size)
-
-
-def _sums(columns: Sequence[_Strided]) -> Iterator[tuple[int, int]]:
-    """What each combination of places adds to the key, and to the index."""
-    if not columns:
-        yield 0, 0
-        return
-    (column, stride), *rest = columns
-    places = zip(column.digests(), range(0, column.size * stride, stride), strict=True)
-    if not rest:
-        yield from places
-        return
-    for digest, offset in places:
-        for total, more in _sums(rest):
-            yield digest + total, offset + more
-
-
-def _batches(keys: list[int], most: int) -> Iterator[list[int]]:
-    for at in range(0, len(keys), most):
-        yield keys[at : at + most]
 
 
 def _refuse_reaching_out(params: Params, outer: Mapping[str, str]) -> None:
@@ -309,12 +234,12 @@ class _Column:
             found = self._cache[place] = self._digest(place)
         return found
 
-    def digests(self) -> Iterator[int]:
-        """What each place adds, one after another."""
+    def digests(self, n_places: int) -> Iterator[int]:
+        """What each of the first places adds, one after another."""
         if self._of_number is None or self._cache is not None:
-            return map(self.__getitem__, range(self.size))
-        only = self._fields[0]
-        return range_digests(only.name, self._points, only.annotation, where=only.where)
+            return map(self.__getitem__, range(n_places))
+        only, points = self._fields[0], self._points[:n_places]
+        return range_digests(only.name, points, only.annotation, where=only.where)
 
     @property
     def is_distinct(self) -> bool:
