@@ -7,6 +7,7 @@ prints and shrinks well.
 from __future__ import annotations
 
 import array
+import asyncio
 import collections
 import dataclasses
 import datetime as dt
@@ -240,6 +241,10 @@ class Interpreted(Experiment):
             self.layers.append(9)
 
     def run(self) -> Any:
+        return self.interpreted()
+
+    def interpreted(self) -> Any:
+        """What the program makes."""
         result: dict[str, Any] = {}
         for kind, *rest in self.program:
             end = getattr(self, f"do_{kind}")(result, *rest)
@@ -313,3 +318,12 @@ class Interpreted(Experiment):
 
     def field(self, name: str) -> Any:
         return getattr(self.inner if name in ("sizes", "modes") else self, name)
+
+
+class InterpretedLater(Interpreted):
+    """The same as a coroutine: settings take turns in one event loop before they begin."""
+
+    async def run(self) -> Any:
+        for _ in range(self.x % 3):
+            await asyncio.sleep(0)
+        return self.interpreted()

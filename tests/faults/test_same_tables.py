@@ -22,7 +22,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, example, find, given, seed, settings
 from hypothesis import strategies as st
-from interpreted import BUFFERS, DRAWS, ERRORS, FIELDS, LITERALS, Interpreted, State
+from interpreted import (
+    BUFFERS,
+    DRAWS,
+    ERRORS,
+    FIELDS,
+    LITERALS,
+    Interpreted,
+    InterpretedLater,
+    State,
+)
 
 import superparams.executor.worker
 from superparams import search, value
@@ -82,6 +91,7 @@ REFERENCE: dict[str, Any] = {"engine": OneAtATime()}
 ENGINES: dict[str, dict[str, Any]] = {
     "serial": {"engine": "serial"},
     "threads": {"engine": "threads", "num_proc": 1},
+    "asyncio": {"engine": "asyncio", "num_proc": 3},
     "fork": {"num_proc": WORKERS, "engine": Processes(start_method="fork")},
 }
 POOLS = ("forkserver", "spawn")
@@ -94,7 +104,7 @@ IN_TURN: dict[str, dict[str, Any]] = {
 }
 N_ENGINES = 1 + len(ENGINES) + len(POOLS) + len(IN_TURN)
 # Their settings share one process and run at the same time, so that none can be given a seed.
-UNSEEDED = ("threads", "pool of threads")
+UNSEEDED = ("threads", "asyncio", "pool of threads")
 
 # ---- experiments as data
 
@@ -132,7 +142,7 @@ experiments = st.tuples(programs, fields, axes)
 Experiments = tuple[list[tuple[Any, ...]], dict[str, Any], set[str]]
 
 
-def space_of(experiment: Experiments) -> Interpreted:
+def space_of(experiment: Experiments, cls: type[Interpreted] = Interpreted) -> Interpreted:
     """The space: programs, fields that are given, and fields that are searched."""
     listed, given_fields, searched = experiment
     opened: dict[str, Any] = {
@@ -143,20 +153,28 @@ def space_of(experiment: Experiments) -> Interpreted:
     more = {name: opened[name] for name in sorted(searched)}
     length = max(1, SETTINGS // (len(listed) * 2 ** len(more)))
     state = value(State())  # which settings share, and change
-    return Interpreted(
-        program=search(listed), x=search(range(length)), state=state, **fixed, **more
-    )
+    return cls(program=search(listed), x=search(range(length)), state=state, **fixed, **more)
 
 
 def rows_of(experiment: Experiments, folder: Path, how: dict[str, Any]) -> list[str]:
-    """What a table says about each row, as text, so that NaN is equal to NaN."""
-    return [repr(sorted(row.items())) for row in table_of(experiment, folder, how)]
+    """What a table says about each row; see `texts_of`."""
+    return texts_of(table_of(experiment, folder, how), is_async=is_async(how))
+
+
+def texts_of(rows: list[dict[str, Any]], *, is_async: bool = False) -> list[str]:
+    """Rows as text, so that NaN is equal to NaN. A coroutine function is other code."""
+    left_out = {"code"} if is_async else set[str]()
+    return [repr(sorted((n, x) for n, x in row.items() if n not in left_out)) for row in rows]
+
+
+def is_async(how: dict[str, Any]) -> bool:
+    return bool(how["engine"] == "asyncio")
 
 
 def table_of(experiment: Experiments, folder: Path, how: dict[str, Any]) -> list[dict[str, Any]]:
     folder.mkdir()
     try:
-        space = space_of(experiment)
+        space = space_of(experiment, InterpretedLater if is_async(how) else Interpreted)
         table = space.run_all(results=folder / "results", resume=False, progress=False, **how)
         return [{n: x for n, x in row.items() if n not in LEFT_OUT} for row in table]
     finally:
@@ -211,13 +229,13 @@ def check(experiment: Experiments, folder: Path, engines: dict[str, dict[str, An
     numbers = itertools.count()
     rows = table_of(experiment, folder / f"{next(numbers)}", REFERENCE)
     check_declared(experiment, rows)
-    wanted = [repr(sorted(row.items())) for row in rows]
     for name, how in engines.items():
         if name not in UNSEEDED or not draws(experiment):
             random.seed(1)  # not where the engine before has left them
             np.random.seed(1)
             before = generators()
             found = rows_of(experiment, folder / f"{next(numbers)}", how)
+            wanted = texts_of(rows, is_async=is_async(how))
             assert differences(found, wanted)[:1] == [], name
             is_ours = isinstance(how["engine"], AllAtOnce)
             assert is_ours or generators() == before, (
