@@ -71,6 +71,9 @@ VERBS: list[list[str]] = [
     ["logs"],
     ["runs"],
     ["runs", "--json"],
+    ["clean", "--dry-run"],
+    ["clean", "--failed", "--dry-run", "--json"],
+    ["clean", "--all", "--dry-run"],
     ["diff", "last", "last"],
 ]
 # All of them in one process, which spares the loading.
@@ -151,6 +154,8 @@ def check(found: dict[str, Done], *, code: str, todo: int | None) -> None:
     assert found[f"logs {' '.join(KEYED)}"].out == "a is 1\n"
     assert len(document(found, "runs --json")["runs"]) == 2
     assert "code: the same" in found["diff last last"].out
+    assert "nothing to remove" in found["clean --dry-run"].out
+    assert document(found, "clean --failed --dry-run --json")["outcomes"] == 4
     status = document(found, "status --json")
     assert (status["todo"], status["failed"], status["runs"]) == (todo, 4, 2)
     assert (status["done"], status["stale"]) == ((0, 8) if code == "stale" else (8, 0))

@@ -149,3 +149,46 @@ def test_the_key_of_the_table_stays(twice: Project) -> None:
     before = key(twice, "rbf", 1.0)
     assert twice.run("clean", "RQ1", "--yes").code == 0
     assert Results.load(root(twice)).row(before)["accuracy"] == 0.81
+
+
+# An import is seen.
+SEEN = "open('imported', 'a').close()\n"
+
+
+def test_the_file_is_not_imported_where_its_text_tells_all(twice: Project) -> None:
+    edit(twice, "from superparams", f"{SEEN}from superparams")
+    edit(twice, "0.8 +", "0.7 +")
+    (told,) = twice.run("clean", "RQ1", "--stale", "--dry-run", "--json").document
+    assert (told["outcomes"], len(told["runs"])) == (6, 2)
+    path = "results/RQ1.Fit"
+    assert twice.run("clean", path, "--stale", "--yes", "--json").document[0]["is_removed"]
+    assert not (twice.folder / "imported").exists()
+    assert names(twice) == []
+
+
+def test_the_file_is_imported_for_folders_without_an_outcome(twice: Project) -> None:
+    edit(twice, "from superparams", f"{SEEN}from superparams")
+    folder = root(twice) / "settings" / ("0" * 32)
+    folder.mkdir(parents=True)
+    assert twice.run("clean", str(root(twice)), "--yes").code == 0
+    assert folder.exists()  # by the path nothing tells which settings there are
+    assert not (twice.folder / "imported").exists()
+    ended = twice.run("clean", "RQ1", "--yes")
+    assert "1 folder of settings that are not recorded" in ended.out
+    assert (twice.folder / "imported").exists()
+    assert not folder.exists()
+
+
+def test_the_file_is_imported_for_code_that_its_text_does_not_tell(twice: Project) -> None:
+    edit(twice, "    def run", "    @(lambda f: f)\n    def run")
+    edit(twice, "from superparams", f"{SEEN}from superparams")
+    (told,) = twice.run("clean", "RQ1", "--stale", "--dry-run", "--json").document
+    assert told["outcomes"] == 6
+    assert (twice.folder / "imported").exists()
+    (twice.folder / "experiments" / "RQ1.py").unlink()
+    ended = twice.run("clean", "RQ1.Fit", "--stale", "--yes")
+    assert (ended.code, ended.out) == (2, "")
+    assert "the code of RQ1.Fit is not known" in ended.err
+    assert "what is stale" in ended.err
+    assert twice.run("clean", "RQ1.Fit", "--yes").code == 0
+    assert len(names(twice)) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,11 @@ from superparams.cli import common_options, json_document
 from superparams.cli.session import Session
 from superparams.cli.streams import stdout_to_stderr
 from superparams.cli.terminal import confirmed, styled
-from superparams.errors import safe_text, units
+from superparams.errors import CommandError, safe_text, units
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
+    from superparams.cli.recorded_experiments import RecordedExperiment
     from superparams.run.status import ExperimentStatus
     from superparams.store.cleanup import Cleaning
 
@@ -51,7 +54,8 @@ def command(
     It removes runs whose outcomes were all made again by later runs, folders of settings that
     have no outcome and are not in the space, and files that killed processes left behind. The
     table does not change; the logs and the code of its rows are kept. --stale and --failed remove
-    outcomes as well; the next run makes them again.
+    outcomes as well; the next run makes them again. The file of the experiment is imported only
+    where its text does not tell its code, or for folders of settings without an outcome.
 
     \b
     Examples:
@@ -59,8 +63,9 @@ def command(
       experiment clean RQ1 --stale --yes
     """
     session = ctx.ensure_object(Session)
-    statuses = session.statuses(target, results)
-    found = [(one.name, _plan(one, is_stale, is_failed, is_all)) for one in statuses]
+    read = session.recorded_by_text(target, results)
+    spaces = [_Declared(session, target, results, one) for one in read]
+    found = [(one.of.name, _plan(one, is_stale, is_failed, is_all)) for one in spaces]
     is_empty = all(one.is_empty for _, one in found)
     if not is_json:
         _show(found)
@@ -78,18 +83,55 @@ def command(
         ctx.exit(2)
 
 
-def _plan(found: ExperimentStatus, is_stale: bool, is_failed: bool, is_all: bool) -> Cleaning:
-    from superparams.run.status import compared_space
+@dataclass(frozen=True)
+class _Declared:
+    """What an experiment declares, as far as it counts for what is removed."""
+
+    session: Session
+    target: str
+    results: Path | None
+    of: RecordedExperiment
+
+    def codes(self) -> Sequence[str]:
+        """The fingerprints of the code now; the file is imported if its text does not tell them."""
+        if self.of.codes or not self.of.has_records:
+            return self.of.codes
+        status = self._imported
+        if status is None:
+            raise CommandError(
+                f"the code of {self.of.name} is not known, since {self.of.now.why}: so it is not "
+                "known what is stale either"
+            )
+        return status.codes
+
+    def in_space(self, keys: Sequence[str]) -> set[str]:
+        """Those of some keys that the space may have; the file is imported if there are any."""
+        from superparams.run.status import compared_space
+
+        if not keys or self._imported is None:
+            return set(keys)
+        with stdout_to_stderr():
+            return compared_space(self._imported.cls, root=self.of.root).has(keys)
+
+    @cached_property
+    def _imported(self) -> ExperimentStatus | None:
+        """The class; None where there is none any more."""
+        try:
+            found = self.session.statuses(self.target, self.results)
+        except CommandError:
+            if self.of.is_importable:
+                raise
+            return None
+        return next((one for one in found if one.root == self.of.root), None)
+
+
+def _plan(found: _Declared, is_stale: bool, is_failed: bool, is_all: bool) -> Cleaning:
     from superparams.store.cleanup import plan_cleaning
 
-    def in_space(keys: Sequence[str]) -> set[str]:
-        with stdout_to_stderr():
-            return compared_space(found.cls, root=found.root).has(keys)
-
     return plan_cleaning(
-        found.root,
-        codes=found.codes,
-        in_space=in_space,
+        found.of.root,
+        codes=found.codes() if is_stale and not is_all else (),
+        in_space=found.in_space,
         stale=is_stale,
         failed=is_failed,
         whole=is_all,
