@@ -22,7 +22,17 @@ from superparams.space.groups import has_groups, is_group, is_open
 from superparams.space.random_bits import BitSource, Method
 from superparams.space.ranges import Range
 
-__all__ = ["MOST_ATTEMPTS", "Trial", "drawn", "is_repeated", "refused", "repetitions"]
+__all__ = [
+    "MOST_ATTEMPTS",
+    "Repetition",
+    "Strides",
+    "Trial",
+    "drawn",
+    "is_repeated",
+    "names_of",
+    "refused",
+    "repetitions",
+]
 
 MOST_ATTEMPTS: Final = 1000  # to draw a point that `valid` keeps
 _BITS: Final = 64
@@ -84,30 +94,61 @@ def drawn(space: Any, method: Method) -> Callable[[Trial], tuple[Any, ...]]:
     Raises:
         SpaceError: For an alternative with a repetition, and from the method.
     """
-    return _Space(space, method, "", _Strides()).values
+    return _Space(space, method, "", Strides()).values
 
 
-class _Strides:
+class Strides:
     """Gives each repetition its place among all of them; the last one goes fastest."""
 
     def __init__(self) -> None:
-        self.reached: list[_Repetition] = []
+        self._met: list[Repetition] = []
 
-    def add(self, dimension: Dimension) -> _Repetition:
-        for one in self.reached:
+    @classmethod
+    def added(
+        cls, strides: Strides | None, dimension: Dimension, space: Any, name: str, prefix: str
+    ) -> Repetition:
+        """One more repetition.
+
+        Args:
+            strides: Of those before it; None inside of an alternative, where none may be.
+            dimension: Its values.
+            space: The space whose field it is.
+            name: The name of the field.
+            prefix: What its dotted name begins with.
+
+        Raises:
+            SpaceError: For a repetition inside of an alternative.
+        """
+        if strides is None:
+            raise SpaceError(
+                f"{type(space).__name__}.{name} is a repetition inside of an alternative, "
+                f"{prefix[:-1]}, so points would have different numbers of repetitions; declare it "
+                f"in the experiment"
+            )
+        for one in strides._met:
             one.stride *= dimension.size
-        made = _Repetition(dimension)
-        self.reached.append(made)
-        return made
+        strides._met.append(Repetition(dimension))
+        return strides._met[-1]
 
 
-class _Repetition:
+class Repetition:
+    """An axis that is a repetition, among others of them.
+
+    Attributes:
+        stride: How many combinations of the later ones there are.
+    """
+
     def __init__(self, dimension: Dimension) -> None:
         self._dimension = dimension
         self.stride = 1
 
     def at(self, trial: Trial) -> Any:
-        return self._dimension.at(trial.repetition // self.stride % self._dimension.size)
+        """The value for a trial."""
+        return self.value(trial.repetition)
+
+    def value(self, repetition: int) -> Any:
+        """The value for the number of a combination."""
+        return self._dimension.at(repetition // self.stride % self._dimension.size)
 
 
 class _OfRange:
@@ -147,7 +188,7 @@ class _OfAlternatives:
 class _Space:
     """The settings of a space, drawn."""
 
-    def __init__(self, space: Any, method: Method, prefix: str, strides: _Strides | None) -> None:
+    def __init__(self, space: Any, method: Method, prefix: str, strides: Strides | None) -> None:
         self._layout: Layout = layout_of(space)
         self._where = prefix.removesuffix(".") or type(space).__name__
         opened = open_fields(space)
@@ -178,7 +219,7 @@ def _draw(
     opened: Sequence[Any],
     method: Method,
     prefix: str,
-    strides: _Strides | None,
+    strides: Strides | None,
 ) -> _Draw:
     """What draws the value of one open field, or of a zip group."""
     first, name = opened[0], prefix + names[0]
@@ -188,13 +229,7 @@ def _draw(
         return _Space(first, method, f"{name}.", strides)
     if is_repeated(opened):
         dimension = zipped([dimension_of(axis) for axis in opened])
-        if strides is None:
-            cls = type(space).__name__
-            raise SpaceError(
-                f"{cls}.{names[0]} is a repetition inside of an alternative, {prefix[:-1]}, so "
-                f"points would have different numbers of repetitions; declare it in the experiment"
-            )
-        return strides.add(dimension)
+        return Strides.added(strides, dimension, space, names[0], prefix)
     if first.zip is not None:
         bits = method(f"{prefix}zip {first.zip}")
         if len(opened) > 1:
@@ -204,7 +239,7 @@ def _draw(
     is_listed = isinstance(first.points, range) or not has_groups(first.points)
     if is_listed or not any(map(is_open, first.points)):
         return _OfPoints(_Listed(first), bits)
-    labels = _names_of(first)
+    labels = names_of(first)
     parts = [
         _Space(point, method, f"{name}.{label}.", None) if is_open(point) else point
         for label, point in zip(labels, first.points, strict=True)
@@ -225,7 +260,7 @@ class _Listed(Dimension):
         return self.points[index]
 
 
-def _names_of(axis: Axis) -> list[str]:
+def names_of(axis: Axis) -> list[str]:
     """The names of alternatives: those of the points, else those of their classes."""
     if axis.names.labels and len(axis.names.labels) == len(axis):
         return list(axis.names.labels)

@@ -91,6 +91,15 @@ class Range:
             return True
         return (exact(x) * self._denominator - self._first) % self._stride == 0
 
+    def nearest(self, x: float) -> Any:
+        """The value that is nearest to a number from `low` to `high`."""
+        if self.size is None:
+            return float(x)
+        if self.is_int and self.step is None:
+            return round(x)
+        place = (exact(x) * self._denominator - self._first) / self._stride
+        return self._value(round(place))
+
     def grid(self, most: int) -> list[Any]:
         """At most so many values from `low` to `high`, evenly spaced on the scale of the range.
 

@@ -1,0 +1,233 @@
+"""What a strategy is: it proposes the next point from the outcomes of the trials before it.
+
+A trial is one proposal: a point with all its repetitions. `Strategy` is the protocol, which any
+object with its three methods follows. `GoalStrategy` has the options that strategies of this room
+share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Protocol,
+    cast,
+    runtime_checkable,
+)
+
+from superparams.declare.goal import Goal
+from superparams.errors import StrategyError
+from superparams.errors.short_repr import shorten
+from superparams.space.search_space import SearchPoint, SearchSpace
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["AHEAD", "BUDGET", "GoalStrategy", "Strategy", "TrialOutcome", "TrialStatus"]
+
+AHEAD: Final = 8  # trials that may run at once, by default
+# Options that say when a search ends, and nothing else: another budget goes on with the same one.
+BUDGET: Final = ("trials", "seconds", "target", "patience")
+
+TrialStatus = Literal["done", "stopped", "failed", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What became of a trial.
+
+    Attributes:
+        point: The point that was tried.
+        score: The mean of the goal over the repetitions, turned so that a large one is good. After
+            a failure it is the worst score that was told before, or minus infinity if there is
+            none. With several goals, it is that of the first.
+        scores: The same for each goal.
+        count: How many settings it is the mean of; 0 after a failure.
+        status: ``"done"``; ``"stopped"`` if a stopper ended a setting early, whose last values
+            count; ``"failed"`` if a setting failed or was killed, or has no value of the goal;
+            ``"refused"`` if ``valid`` does not keep the point.
+    """
+
+    point: SearchPoint
+    score: float
+    scores: Sequence[float]
+    count: int = 1
+    status: TrialStatus = "done"
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Proposes points to try.
+
+    Which outcomes a proposal depends on is fixed by its number, never by which settings happened to
+    be quicker: before it is asked for trial i, a strategy is told the outcomes of all trials up to
+    i - `ahead`, in order, and of no others. A strategy must do the same again when it is told the
+    same: a search that was interrupted is resumed by asking again from trial 0. So it draws random
+    numbers only from the seed.
+
+    Other attributes are options of the search, if the object has them: `maximize` and `minimize`,
+    the names of results (by default the goal of the experiment); `trials`, `seconds`, `target` and
+    `patience`, the budget; `seed`, by default 0; `ahead`, by default 8; `enqueue` and `warm`. See
+    `GoalStrategy`.
+    """
+
+    def begin(self, space: SearchSpace, seed: int) -> None:
+        """Start a search, and forget what was told before.
+
+        Args:
+            space: What to choose values for.
+            seed: Chooses the random numbers.
+        """
+        ...
+
+    def ask(self, trial: int) -> SearchPoint | None:
+        """The next point to try.
+
+        Args:
+            trial: The number of the trial, from 0. Points that were enqueued have numbers, too, and
+                are not asked for. The same number comes again if ``valid`` refused the point.
+
+        Returns:
+            A value for each dimension by its name, see `SearchSpace`; None if there is nothing
+            more to try.
+        """
+        ...
+
+    def tell(self, trial: int, outcome: TrialOutcome) -> None:
+        """Take the outcome of a trial.
+
+        Args:
+            trial: Its number. Outcomes of trials that were not asked for are told as well: of
+                points that were enqueued, and, with negative numbers, of earlier results.
+            outcome: What became of it, also after a failure.
+        """
+        ...
+
+
+@dataclass(kw_only=True)
+class GoalStrategy:
+    """The options of a strategy.
+
+    Attributes:
+        maximize: The result that is to be large; several names are several goals.
+        minimize: The result that is to be small. Without both, it is the goal of the experiment.
+        trials: The search ends after so many trials.
+        seconds: No trial begins after so many seconds. Then the table is not the same every time.
+        target: The search ends when a trial has reached this value.
+        patience: The search ends when the last so many trials were not better than those before.
+        seed: Another seed gives other random numbers.
+        ahead: So many trials may run at once: a proposal does not depend on the outcomes of the
+            `ahead` - 1 trials before it. None: proposals depend on no outcome.
+        order: ``"index"``: outcomes are told in the order of the trials, so that the proposals are
+            the same for any number of workers. ``"arrival"``: they are told as they come.
+        enqueue: Points to try first: settings, or mappings of fields to values.
+        warm: Whether to begin with earlier results of the same code.
+    """
+
+    maximize: str | Sequence[str] | None = None
+    minimize: str | Sequence[str] | None = None
+    trials: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    seed: int = 0
+    ahead: int | None = AHEAD
+    order: Literal["index", "arrival"] = "index"
+    enqueue: Sequence[Any] = ()
+    warm: bool = False
+
+    most_goals: ClassVar[int | None] = 1  # None: any number
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            StrategyError: For a value that an option cannot have.
+        """
+        for name in ("maximize", "minimize"):
+            self._columns(name)
+        most = self.most_goals
+        if most is not None and len(self._columns("maximize") + self._columns("minimize")) > most:
+            name = "minimize" if self.minimize is not None else "maximize"
+            raise self._refused(name, "give one goal; NSGA2 takes several")
+        for name in ("trials", "patience", "ahead"):
+            self._at_least(name, 1)
+        self._at_least("seconds", 0, is_whole=False)
+        self._at_least("target", -math.inf, is_whole=False)
+        seed = cast("object", self.seed)
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise self._refused("seed", "give an int, such as seed=0")
+        if self.order not in ("index", "arrival"):
+            raise self._refused("order", 'give "index" or "arrival"')
+
+    @property
+    def goals(self) -> list[Goal]:
+        """The goals that it names itself."""
+        large = [Goal(column, "max") for column in self._columns("maximize")]
+        return large + [Goal(column, "min") for column in self._columns("minimize")]
+
+    def for_goal(self, goal: Goal | None, of: str) -> Self:
+        """The same strategy, with the goal of an experiment if it names none itself.
+
+        Args:
+            goal: The goal; None if the experiment has none.
+            of: The name of the experiment, for messages.
+
+        Raises:
+            StrategyError: When neither has a goal.
+        """
+        if self.goals:
+            return self
+        if goal is None:
+            name = type(self).__name__
+            raise StrategyError(
+                f"{name}() does not say what is to be large or small, and {of} has no goal: give "
+                f'{name}(maximize="accuracy"), or write goal = maximize("accuracy") into {of}'
+            )
+        if goal.mode == "max":
+            return replace(self, maximize=goal.column)
+        return replace(self, minimize=goal.column)
+
+    def __repr__(self) -> str:
+        said = [f"{name}={getattr(self, name)!r}" for name in self._changed()]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    @property
+    def identity(self) -> str:
+        """The strategy as the record of a search names it: without its budget."""
+        said = [f"{name}={getattr(self, name)!r}" for name in self._changed() if name not in BUDGET]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    def _changed(self) -> list[str]:
+        """The names of the options that are not the default."""
+        known = [each for each in fields(self) if each.init]
+        return [each.name for each in known if getattr(self, each.name) != each.default]
+
+    def _columns(self, name: str) -> list[str]:
+        given: object = getattr(self, name)
+        names = [] if given is None else [given]
+        if isinstance(given, list | tuple):
+            names = list(cast("Sequence[object]", given))
+        if not all(isinstance(one, str) and one.strip() for one in names):
+            raise self._refused(name, "give the name of a result")
+        return cast("list[str]", names)
+
+    def _refused(self, name: str, remedy: str) -> StrategyError:
+        x = shorten(getattr(self, name))
+        return StrategyError(f"{type(self).__name__}.{name}={x}: {remedy}")
+
+    def _at_least(self, name: str, least: float, *, is_whole: bool = True) -> None:
+        """Refuse an option that is no number, or too small; None is no limit."""
+        x: object = getattr(self, name)
+        kinds = (int,) if is_whole else (int, float)
+        if x is None or (isinstance(x, kinds) and not isinstance(x, bool) and x >= least):
+            return
+        what = "a whole number" if is_whole else "a number"
+        which = f", {least:g} or more" if math.isfinite(least) else ""
+        raise self._refused(name, f"give {what}{which}, or None")
