@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from superparams.store.staleness.code_now import CodeNow
     from superparams.store.staleness.current_codes import CurrentCodes
 
-__all__ = ["RecordedExperiment", "find_recorded", "has_path"]
+__all__ = ["ExperimentsByText", "RecordedExperiment", "find_recorded", "has_path"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def find_recorded(
         if named:
             return named
         raise
-    return _Finder(root, results).experiments(found)
+    return ExperimentsByText(root, results).experiments(found)
 
 
 def has_path(target: str) -> bool:
@@ -227,33 +227,45 @@ def _named(results: Path, target: str, why: str) -> Iterator[RecordedExperiment]
             yield RecordedExperiment(_name_of(root), root, None, why)
 
 
-class _Finder:
-    """Finds the experiments of files."""
+class ExperimentsByText:
+    """Finds the experiments of files, in their texts and in the results folder.
+
+    Attributes:
+        texts: The classes in the texts.
+    """
 
     def __init__(self, root: Root, results: Path) -> None:
         from superparams.cli.text_classes import TextClasses
 
-        self._texts: TextClasses = TextClasses(root)
+        self.texts: TextClasses = TextClasses(root)
         self._results = results
 
     def experiments(self, found: Sequence[Found]) -> list[RecordedExperiment]:
         """The experiments of some files and classes, in their order."""
         known: dict[Path, RecordedExperiment] = {}
         for one in found:
-            several = self._of_file(one) if one.cls is None else [self._of_class(one, one.cls)]
+            several = self.of_file(one)
             known.update((x.root, x) for x in several if x.root not in known)
         if not known:
             raise CommandError(self._none(found))
         return list(known.values())
 
-    def _of_file(self, found: Found) -> Iterator[RecordedExperiment]:
-        classes = self._texts.public(found)
+    def of_file(self, found: Found) -> Iterator[RecordedExperiment]:
+        """The experiments of a file, or the class in it that is asked for.
+
+        Raises:
+            CommandError: When the file does not have that class.
+        """
+        if found.cls is not None:
+            yield self._of_class(found, found.cls)
+            return
+        classes = self.texts.public(found)
         for cls in classes:
             one = self._recorded(cls)
             if cls.is_experiment or (cls.is_experiment is None and one.has_records):
                 yield one
         # Classes that the file makes when it is imported, or that a damaged file does not tell.
-        text = self._texts.text_of(found)
+        text = self.texts.text_of(found)
         names = {cls.name for cls in classes}
         why = f"{found.file.name} has no class statement for it"
         for one in _named(self._results, found.name, why):
@@ -262,7 +274,7 @@ class _Finder:
                 yield one
 
     def _of_class(self, found: Found, name: str) -> RecordedExperiment:
-        cls = self._texts.called(found, name)
+        cls = self.texts.called(found, name)
         if cls is not None and cls.is_experiment is not False:
             return self._recorded(cls)
         wanted = f"{found.name}.{name}"
@@ -271,7 +283,7 @@ class _Finder:
             one = next((x for x in _named(self._results, wanted, why) if x.name == wanted), None)
             if one is not None:
                 return one
-        there = [x.qualname for x in self._texts.public(found) if x.is_experiment is not False]
+        there = [x.qualname for x in self.texts.public(found) if x.is_experiment is not False]
         raise CommandError(
             f"there is no experiment {name} in {found.file}; it has {', '.join(there) or 'none'}"
         )
@@ -282,9 +294,9 @@ class _Finder:
 
     def _none(self, found: Sequence[Found]) -> str:
         files = ", ".join(str(one.file) for one in found)
-        problems = [(one.file, self._texts.problem(one)) for one in found]
+        problems = [(one.file, self.texts.problem(one)) for one in found]
         broken = [f"{file.name}, {problem}" for file, problem in problems if problem]
-        classes = [x for one in found for x in self._texts.public(one)]
+        classes = [x for one in found for x in self.texts.public(one)]
         idle = [x.qualname for x in classes]
         if broken:
             return f"there is no experiment in {files}: {'; '.join(broken)}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from superparams.cli.name_lookup import Found, Root
+from superparams.cli.text_spaces import TextSpace, space_in_text
 from superparams.declare.goal import Goal, maximize, minimize
 from superparams.identity.code.module_source import Source
 from superparams.identity.code.project import Project
@@ -41,6 +42,7 @@ class TextClass:
             tell.
         lacks_run: Whether it is an experiment without a ``run``.
         goal: The goal in its body; None where there is none, or the text does not tell it.
+        description: The first line of its docstring.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TextClass:
     is_experiment: bool | None
     lacks_run: bool = False
     goal: Goal | None = None
+    description: str = ""
 
 
 class TextClasses:
@@ -90,6 +93,15 @@ class TextClasses:
             if source is not None and not name.startswith("_")
         ]
 
+    def space(self, cls: TextClass) -> TextSpace:
+        """What a class declares."""
+        source = self._source(cls.file)
+        bound = source.bindings.get(cls.qualname, ()) if source is not None else ()
+        nodes = [one.node for one in bound if isinstance(one.node, ast.ClassDef)]
+        if source is None or len(nodes) != len(bound) or len(nodes) != 1:
+            return TextSpace()
+        return space_in_text(self._lookup, source, nodes[0])
+
     def called(self, found: Found, name: str) -> TextClass | None:
         """The class that a name in a file means; None where the text has no such class."""
         source = self._source(found.file)
@@ -117,7 +129,8 @@ class TextClasses:
         is_one = False if False in both else None if None in both else True
         lacks_run = bool(is_experiment) and has_run is False
         full, goal = f"{module or source.name}.{name}", _goal_in(node)
-        return TextClass(full, source.path, name, is_one, lacks_run, goal)
+        text = (ast.get_docstring(node) or "").strip().partition("\n")[0]
+        return TextClass(full, source.path, name, is_one, lacks_run, goal, text)
 
     def _kind(self, source: Source, node: ast.ClassDef) -> tuple[bool | None, bool | None]:
         """Whether a class is an experiment, and whether it has a ``run``; None if not known."""

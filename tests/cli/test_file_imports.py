@@ -176,7 +176,7 @@ def test_a_file_hides_no_module_of_its_name(project: Project) -> None:
     for name in ("random", "superparams"):
         text = (project.folder / f"experiments/{name}.py").read_text("utf-8")
         project.write({f"experiments/{name}.py": f"import random, json\nrandom.random()\n{text}"})
-    listed = project.run("--json")
+    listed = project.run("list", "--import", "--json")
     assert listed.document["broken"] == []
     assert len(listed.document["experiments"]) == len(HIDING)
     done = project.run("experiments", "-n", "2")
@@ -315,7 +315,7 @@ LINES = {"c_import": 3, "d_syntax": 2, "f_own": 2, "h_field": 2}
 def test_a_file_that_fails_hides_no_other(project: Project) -> None:
     project.experiments("RQ1", "z/RQ2")
     project.write({f"experiments/{name}.py": text for name, (text, _) in RAISING.items()})
-    done = project.run()
+    done = project.run("list", "--import")
     assert done.code == 0, done.err
     assert "printed" in done.err
     assert "printed" not in done.out
@@ -326,7 +326,7 @@ def test_a_file_that_fails_hides_no_other(project: Project) -> None:
         assert told.startswith(f"cannot be imported: {place}"), told
     assert any("RQ1.RQ1" in line for line in lines)
     assert any("z.RQ2.RQ2" in line for line in lines)
-    document = project.run("list", "--json").document
+    document = project.run("list", "--import", "--json").document
     assert len(document["broken"]) == len(RAISING)
     assert [one["name"] for one in document["experiments"]] == ["RQ1.RQ1", "z.RQ2.RQ2"]
 
@@ -355,12 +355,12 @@ def test_the_frames_between(project: Project) -> None:
     where = 'experiments/RQ1.py", line 3', 'mylib.py", line 2', "ValueError: not this"
     places = [done.err.index(text) for text in where]
     assert places == sorted(places)
-    assert "mylib.py:2: ValueError: not this" in project.run().out
+    assert "mylib.py:2: ValueError: not this" in project.run("list", "--import").out
 
 
 def test_a_package_whose_init_fails(project: Project) -> None:
     project.write({"experiments/pack/__init__.py": "1 / 0"}).experiments("pack/a", "b")
-    done = project.run()
+    done = project.run("list", "--import")
     assert "experiments/pack/__init__.py:1: ZeroDivisionError" in done.out
     assert "b.b" in done.out
 
@@ -407,7 +407,7 @@ def test_what_files_print_is_no_output(project: Project) -> None:
             """
         }
     )
-    done = project.run("--json")
+    done = project.run("list", "--import", "--json")
     assert [one["name"] for one in done.document["experiments"]] == ["RQ1.RQ1", "loud.Loud"]
     for text in ("from python", "from c", "from a child", "past the redirection", "valid"):
         assert text in done.err
@@ -421,7 +421,11 @@ def test_ctrl_c_ends_a_listing(project: Project) -> None:
         }
     )
     process = subprocess.Popen(
-        [EXPERIMENT], cwd=project.folder, env=environment(), stderr=subprocess.PIPE, text=True
+        [EXPERIMENT, "list", "--import"],
+        cwd=project.folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
     )
     wait_for((project.folder / "begun").exists)
     os.kill(process.pid, signal.SIGINT)

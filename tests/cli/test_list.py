@@ -32,6 +32,7 @@ class Some(Experiment):
 
 def state(project: Project, name: str, *words: str) -> dict[str, Any]:
     found = project.run("list", "--json", *words)
+    assert not (project.folder / "imported").exists(), "no file is imported"
     assert (found.code, found.err) == (0, "")
     (entry,) = [one for one in found.document["experiments"] if one["name"] == name]
     counts: dict[str, Any] | None = entry["state"]
@@ -58,8 +59,9 @@ def test_every_experiment_with_its_file(project: Project, inside: str) -> None:
 
 
 def test_the_document(project: Project) -> None:
-    project.experiments("RQ1").write({"experiments/bad.py": "1 / 0"})
-    assert project.run("--json").document == {
+    project.experiments("RQ1").write({"experiments/bad.py": "x = (1"})
+    document = project.run("--json").document
+    assert document == {
         "experiments": [
             {
                 "name": "RQ1.RQ1",
@@ -75,10 +77,14 @@ def test_the_document(project: Project) -> None:
         "broken": [
             {
                 "file": str(project.folder / "experiments/bad.py"),
-                "error": "experiments/bad.py:1: ZeroDivisionError: division by zero",
+                "error": "experiments/bad.py: line 1: '(' was never closed",
             }
         ],
     }
+    project.write({"experiments/bad.py": "1 / 0"})
+    (broken,) = project.run("list", "--import", "--json").document["broken"]
+    assert broken["error"] == "experiments/bad.py:1: ZeroDivisionError: division by zero"
+    assert project.run("--json").document == {**document, "broken": []}
 
 
 def test_how_far(project: Project) -> None:
@@ -86,12 +92,18 @@ def test_how_far(project: Project) -> None:
     assert project.run("some", env={"UP_TO": "3"}).code == 1
     expected = {"done": 3, "stale": 0, "failed": 1, "killed": 0, "timeout": 0, "stopped": 0}
     expected |= {"new": 0}
-    expected |= {"todo": 1, "others": 0, "why": None}
+    expected |= {"todo": 1, "others": 0, "why": None, "code_unknown": None}
     assert state(project, "some.Some") == expected
+    assert state(project, "some.Some", "--import") == expected
     assert "4 settings  3 done, 1 failed, 1 to do  Some" in project.run().out
     # A point more is to do; what the space does not have any more does not count.
     project.write({"experiments/some.py": FAILING.replace("[1, 2, 3, 4]", "[2, 3, 4, 5]")})
-    assert state(project, "some.Some") == {**expected, "done": 2, "new": 1, "todo": 2, "others": 1}
+    other = {**expected, "done": 2, "new": 1, "todo": 2, "others": 1}
+    assert state(project, "some.Some", "--import") == other
+    why = "not known: no run was of the space that some.py declares now"
+    unknown = {"new": None, "todo": None, "why": why}
+    assert state(project, "some.Some") == {**expected, **unknown}
+    assert "4 settings  recorded 3 done, 1 failed; to do is not known  Some" in project.run().out
     # Other code has done what is stale.
     project.write({"experiments/some.py": FAILING.replace('"y": self.a}', '"y": self.a + 1}')})
     assert state(project, "some.Some") == {**expected, "done": 0, "stale": 3, "todo": 4}
@@ -101,7 +113,7 @@ def test_how_far(project: Project) -> None:
 
 
 def test_those_of_a_name(project: Project) -> None:
-    project.experiments("RQ1", "index/A", "index/B").write({"experiments/index/bad.py": "1 / 0"})
+    project.experiments("RQ1", "index/A", "index/B").write({"experiments/index/bad.py": "x = ("})
     for words, names in (
         (["RQ1"], ["RQ1.RQ1"]),
         (["index"], ["index.A.A", "index.B.B"]),
@@ -191,7 +203,7 @@ class Loading(Base):
 
 def test_spaces_of_all_kinds(project: Project) -> None:
     project.write({"experiments/s.py": SPACES})
-    done = project.run()
+    done = project.run("list", "--import")
     assert done.code == 0, done.err
     lines = [" ".join(line.split()) for line in done.out.splitlines()[2:]]
     assert lines == [
@@ -206,6 +218,15 @@ def test_spaces_of_all_kinds(project: Project) -> None:
     ]
     assert not (project.folder / "asked").exists()
     assert not (project.folder / "loaded").exists()
+    told = [" ".join(line.split()) for line in project.run().out.splitlines()[2:]]
+    assert told == [
+        *lines[:4],
+        "s.Small at most 100 settings not run",
+        "s.Refusing not run",
+        "s.Leaving not run",
+        lines[-1],
+        "`experiment list --import` counts the settings of 4 more experiments.",
+    ]
 
 
 def test_what_is_recorded_of_a_space_that_is_not_looked_up(project: Project) -> None:
@@ -219,12 +240,15 @@ def test_what_is_recorded_of_a_space_that_is_not_looked_up(project: Project) -> 
     """
     assert project.write({"drive.py": drive}).python("drive.py").code == 0
     (project.folder / "loaded").unlink()
-    for name, done, todo, others, why in (
-        ("s.Loading", 2, None, 0, "Loading.data has a factory without a key"),
-        ("s.Needs", 1, None, 0, "Needs.x"),
-        ("s.Huge", 3, 10**12 - 3, 0, ""),
+    for name, more, done, todo, others, why in (
+        ("s.Loading", "", 2, 0, 0, ""),
+        ("s.Loading", "--import", 2, None, 0, "Loading.data has a factory without a key"),
+        ("s.Needs", "", 1, None, 0, "not known: no run was of the space"),
+        ("s.Needs", "--import", 1, None, 0, "Needs.x"),
+        ("s.Huge", "", 3, None, 0, "not known: no run was of the space"),
+        ("s.Huge", "--import", 3, 10**12 - 3, 0, ""),
     ):
-        found = state(project, name)
+        found = state(project, name, *filter(None, [more]))
         assert (found["done"], found["todo"], found["others"]) == (done, todo, others), name
         assert why in (found["why"] or ""), name
     assert "s.Needs     " in project.run().out
@@ -266,16 +290,116 @@ def test_at_a_terminal(project: Project) -> None:
     project.write(
         {"experiments/some.py": FAILING.replace("Some of", "Some " + "long " * 40 + "of")}
     )
-    project.write({"experiments/bad.py": "1 / 0"})
+    project.write({"experiments/bad.py": "x = ("})
     start = "import sys; from superparams.cli import main; sys.argv[0] = 'experiment'; main()"
     with Terminal(project.folder, "-c", start) as terminal:
         assert terminal.end() == 0
     shown = terminal.seen.splitlines()
     assert "\x1b[1mexperiments/some.py\x1b[0m" in terminal.seen
-    assert "\x1b[31m  cannot be imported: experiments/bad.py:1: Zero" in terminal.seen
+    assert "\x1b[31m  cannot be imported: experiments/bad.py: line 1: " in terminal.seen
     (line,) = [line for line in shown if "some.Some" in line]
     assert line.endswith("…")
     assert len(line) <= 120
+
+
+TEXTS = """
+import lab.base, superparams as sp
+from shared import Common, RATES
+from superparams import Experiment, Params, search, value
+
+open("imported", "w").close()
+
+class Opt(Params):
+    rate: float = search([0.1, 0.2])
+
+class Written(Experiment):
+    a: int = search(1, 2, 3)
+    b: float = sp.search((0.5, -1.0))
+    c: str = search({"x": "long", "y": "longer"})
+    n: int = search(range(2, 2**4, 3))
+    d: dict = {"name": "sgd"}
+    k: int = search([1, 2], zip="z")
+    l: int = search([3, 4], zip="z")
+    e: int = value(derive=lambda s: s.a)
+    def run(self): ...
+
+class Inherits(Common, Written):
+    a = 7
+    seed: int = search(range(2), repeat=True)
+
+class Range(Experiment):
+    r: float = search(low=0.1, high=1.0)
+    s: int = search(low=1, high=9)
+    def run(self): ...
+
+class Names(Experiment):
+    a: float = search(RATES)
+    def run(self): ...
+
+class Groups(Experiment):
+    opt: Opt = Opt()
+    def run(self): ...
+
+class Points(Experiment):
+    opt: Opt | None = search([Opt(), None])
+    def run(self): ...
+
+class Model(lab.base.Module):
+    def run(self): ...
+
+class Unusual(lab.base.Experiment):
+    a: int = search([1, 2])
+    def run(self): ...
+
+class Idle(Experiment):
+    a: int = 3
+"""
+
+
+def test_what_the_text_tells_of_experiments_that_never_ran(project: Project) -> None:
+    """The sizes are those that an import counts; where the text does not tell, there is none."""
+    base = "from superparams import Experiment\nclass Module: ...\n"
+    shared = "from superparams import Experiment\nRATES = [1.0, 2.0]\nclass Common(Experiment):\n"
+    project.write({"experiments/t.py": TEXTS, "shared.py": f"{shared}    common: int = 3\n"})
+    packages = project.folder.parent / "installed"
+    (packages / "lab").mkdir(parents=True)
+    (packages / "lab" / "__init__.py").touch()
+    (packages / "lab" / "base.py").write_text(base)
+    env = {"PYTHONPATH": str(packages)}
+    told: dict[str, Any] = {
+        "t.Written": 3 * 2 * 2 * 5 * 2,
+        "t.Inherits": 2 * 2 * 5 * 2 * 2,
+        "t.Range": "2 ranges",
+        "t.Unusual": 2,
+    }
+    unknown = dict.fromkeys(["t.Names", "t.Groups", "t.Points"])
+    assert sizes(project, env) == {**told, **unknown}
+    assert not (project.folder / "imported").exists()
+    counted = {"t.Names": 2, "t.Groups": 2, "t.Points": 3}
+    assert sizes(project, env, "--import") == {**told, **counted}
+    assert "3 more experiments" in project.run(env=env).out
+
+
+def sizes(project: Project, env: dict[str, str], *words: str) -> dict[str, Any]:
+    found = project.run("list", "--json", *words, env=env)
+    assert (found.code, found.err) == (0, "")
+    every = found.document["experiments"]
+    assert all(one["state"] is None for one in every)
+    return {one["name"]: one.get("ranges", one["settings"]) for one in every}
+
+
+def test_a_file_that_has_run_is_not_imported(project: Project) -> None:
+    """Nor where its import fails, where its code is stale, or where its text is damaged."""
+    project.write({"experiments/some.py": FAILING})
+    assert project.run("some").code == 0
+    text = FAILING.replace("import os", "import os\nopen('imported', 'w').close()\n1 / 0")
+    project.write({"experiments/some.py": text})
+    assert state(project, "some.Some")["done"] == 4
+    project.write({"experiments/some.py": text.replace('"y": self.a', '"y": -self.a')})
+    assert state(project, "some.Some")["stale"] == 4
+    project.write({"experiments/some.py": text.replace("class Some", "class Some(")})
+    assert state(project, "some.Some")["code_unknown"] is not None
+    assert "cannot be imported: experiments/some.py: line" in project.run().out
 
 
 def test_listing_loads_no_table_for_what_was_never_run(project: Project) -> None:

@@ -83,7 +83,8 @@ def test_samples_run_are_planned_and_are_shown_later(ranges: Project) -> None:
         assert status["why"].endswith("a run draws some, as with --sample 100")
     listed = ranges.run("list").out
     assert "recorded 18 done" in listed
-    assert "3 ranges to draw from" in listed
+    assert "2 or more ranges to draw from" in listed
+    assert "3 ranges to draw from" in ranges.run("list", "--import").out
 
 
 def test_words_make_ranges(ranges: Project) -> None:

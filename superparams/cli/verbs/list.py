@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,41 +16,59 @@ from superparams.cli.click_types import NAME
 from superparams.cli.session import Session
 from superparams.cli.streams import stdout_to_stderr
 from superparams.cli.terminal import room, styled
-from superparams.errors import safe_text
+from superparams.errors import headline, safe_text
 from superparams.errors.tables import Table
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.file_imports import LoadedFile
+    from superparams.cli.name_lookup import Found, Root
+    from superparams.cli.recorded_experiments import RecordedExperiment
+    from superparams.cli.text_classes import TextClasses
+    from superparams.cli.text_spaces import TextSpace
+    from superparams.cli.verbs.status import Status
     from superparams.declare.experiment import Experiment
-    from superparams.run.status import ExperimentStatus
 
 __all__ = ["command"]
 
 
 @click.command("list")
 @click.argument("target", metavar="[NAME]", type=NAME, required=False)
+@click.option(
+    "--import",
+    "is_imported",
+    is_flag=True,
+    help="Import the files, to count settings that their texts do not tell.",
+)
 @common_options.in_results
 @common_options.as_json
 @click.pass_obj
-def command(session: Session, target: str | None, results: Path | None, is_json: bool) -> None:
+def command(
+    session: Session,
+    target: str | None,
+    is_imported: bool,
+    results: Path | None,
+    is_json: bool,
+) -> None:
     """List all experiments, or those of NAME, with their files and their state.
 
     The numbers are for the space that the file declares. Settings are "to do" if they failed, if
     they are stale (other code made their results), or if they have never run.
+
+    Files are read and not imported. What a run recorded of a space is known, and so are points that
+    are written out in the file; --import counts the settings of all others.
     """
-    from superparams.cli.file_imports import load_each
     from superparams.cli.name_lookup import all_files, resolve, shown
 
     folder, root = session.results(results), session.root
     found = all_files(root) if target is None else resolve(root, target)
-    listed = [
-        _File(one, [_entry(cls, folder) for cls in one.classes]) for one in load_each(root, found)
-    ]
+    listed = list((_imported if is_imported else _read)(root, found, folder))
     if is_json:
         _print_json(listed)
     else:
         _print(listed, shown(root.folder) if target is None else target)
+        uncounted = sum(_is_uncounted(entry) for file in listed for entry in file.entries)
+        if uncounted and not is_imported:
+            click.echo(f"`experiment list --import` counts the settings of {_each(uncounted)}.")
 
 
 @dataclass
@@ -72,21 +91,75 @@ class _Entry:
     needs: list[str] = field(default_factory=list[str])
     settings: int | None = None
     is_exact: bool = True
-    state: ExperimentStatus | None = None
+    state: Status | None = None
     problem: str | None = None
     ranges: str = ""
 
 
 @dataclass
 class _File:
-    loaded: LoadedFile
+    """A file, its experiments, and why it cannot be imported, in one line."""
+
+    file: Path
     entries: list[_Entry]
+    problem: str | None = None
+
+
+def _imported(root: Root, found: Sequence[Found], results: Path) -> Iterator[_File]:
+    from superparams.cli.file_imports import load_each
+
+    for one in load_each(root, found):
+        problem = None if one.error is None else one.error.brief
+        yield _File(one.found.file, [_entry(cls, results) for cls in one.classes], problem)
+
+
+def _read(root: Root, found: Sequence[Found], results: Path) -> Iterator[_File]:
+    from superparams.cli.recorded_experiments import ExperimentsByText
+
+    by_text = ExperimentsByText(root, results)
+    for one in found:
+        entries = [_entry_by_text(each, by_text.texts) for each in by_text.of_file(one)]
+        problem = by_text.texts.problem(one)
+        if problem is not None:
+            file, project = one.file, root.project
+            where = file.relative_to(project) if file.is_relative_to(project) else file
+            problem = f"{where}: {problem}"
+        yield _File(one.file, entries, problem)
+
+
+def _entry_by_text(of: RecordedExperiment, texts: TextClasses) -> _Entry:
+    entry = _Entry(of.name, "" if of.cls is None else of.cls.description)
+    if of.cls is not None:
+        space = texts.space(of.cls)
+        entry.needs, entry.settings, entry.is_exact = space.needs, space.size, space.is_exact
+        entry.ranges = _ranges(space)
+    if not of.has_records:
+        return entry
+    from superparams.cli.recorded_status import RecordedStatus
+
+    try:
+        status = RecordedStatus(of)
+        _ = status.counts, status.code_unknown  # may fail
+        declared, entry.state = status.declared, status
+        if declared.size is not None:
+            entry.settings, entry.is_exact = declared.size, declared.is_exact
+    except Exception as error:  # what is recorded cannot be read
+        entry.problem = " ".join(headline(error).split())
+    return entry
+
+
+def _ranges(space: TextSpace) -> str:
+    if not space.n_ranges:
+        return ""
+    if not space.is_whole:
+        return f"{space.n_ranges} or more ranges"
+    return counted(space.n_ranges, "range")
 
 
 def _entry(cls: type[Experiment], results: Path) -> _Entry:
     from superparams.declare.layout import has_range, ranges_of
     from superparams.declare.metaclass import fields_of
-    from superparams.run.status import declared_space, error_line, status_of
+    from superparams.run.status import declared_space, status_of
 
     status = status_of(cls, results)
     text = inspect.cleandoc(vars(cls).get("__doc__") or "").strip()
@@ -105,7 +178,7 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
         if declared.space is None and not entry.needs:
             entry.problem = declared.why
     except (Exception, SystemExit) as error:  # what is recorded cannot be read
-        entry.problem = error_line(error)
+        entry.problem = " ".join(headline(error).split())
     return entry
 
 
@@ -116,19 +189,28 @@ def _print(listed: list[_File], where: str) -> None:
     from superparams.cli.name_lookup import shown
 
     entries = [entry for file in listed for entry in file.entries]
-    if not entries and not any(file.loaded.error for file in listed):
+    if not entries and not any(file.problem for file in listed):
         click.echo(f"There are no experiments in {safe_text.line(where)} yet.")
     _, *lines = Table(("", "", "", ""), list(map(_cells, entries)), right=frozenset({1})).lines()
     line_of = iter(lines)
     most = room()
     for file in listed:
-        error = file.loaded.error
-        if file.entries or error is not None:
-            click.echo(styled(safe_text.line(shown(file.loaded.found.file)), bold=True))
+        if file.entries or file.problem is not None:
+            click.echo(styled(safe_text.line(shown(file.file)), bold=True))
         for line in itertools.islice(line_of, len(file.entries)):
             click.echo(f"  {line if most is None else safe_text.shortened(line, most - 2)}")
-        if error is not None:
-            click.echo(styled(f"  cannot be imported: {safe_text.line(error.brief)}", fg="red"))
+        if file.problem is not None:
+            click.echo(styled(f"  cannot be imported: {safe_text.line(file.problem)}", fg="red"))
+
+
+def _is_uncounted(entry: _Entry) -> bool:
+    """Whether an import would tell the size of its space."""
+    is_told = entry.settings is not None and entry.is_exact
+    return not (is_told or entry.ranges or entry.needs or entry.problem)
+
+
+def _each(number: int) -> str:
+    return "one more experiment" if number == 1 else f"{number:,} more experiments"
 
 
 def _cells(entry: _Entry) -> tuple[str, str, str, str]:
@@ -157,7 +239,7 @@ def _state(entry: _Entry) -> str:
     return "; ".join(parts)
 
 
-def _counts(state: ExperimentStatus) -> str:
+def _counts(state: Status) -> str:
     from superparams.cli.verbs.status import count_texts
 
     todo = [f"{state.todo:,} to do"] if state.todo else []
@@ -170,14 +252,10 @@ def _counts(state: ExperimentStatus) -> str:
 
 def _print_json(listed: list[_File]) -> None:
     experiments = [
-        {**_document(entry), "file": file.loaded.found.file}
-        for file in listed
-        for entry in file.entries
+        {**_document(entry), "file": file.file} for file in listed for entry in file.entries
     ]
     broken = [
-        {"file": file.loaded.found.file, "error": file.loaded.error.brief}
-        for file in listed
-        if file.loaded.error is not None
+        {"file": file.file, "error": file.problem} for file in listed if file.problem is not None
     ]
     json_document.write({"experiments": experiments, "broken": broken})
 
@@ -185,6 +263,9 @@ def _print_json(listed: list[_File]) -> None:
 def _document(entry: _Entry) -> dict[str, Any]:
     """The entry for a program. Counts have the same names as in `experiment status --json`."""
     state = entry.state
-    counts = None if state is None else {**state.numbers, "why": state.declared.why or None}
+    counts: dict[str, Any] | None = None
+    if state is not None:
+        why = {"why": state.declared.why or None, "code_unknown": state.code_unknown or None}
+        counts = {**state.numbers, **why}
     known = {name: x for name, x in vars(entry).items() if name != "ranges" or x}
     return {**known, "state": counts}

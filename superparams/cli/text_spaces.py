@@ -1,0 +1,242 @@
+"""What a class declares, as far as the text of its file tells it: nothing is imported.
+
+The text tells the number of settings where points are written out, as in ``search([1, 2])`` and
+``search(range(10))``, and where all other fields are plain values.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from superparams.identity.code.module_source import Source
+from superparams.identity.code.reach_by_name import ReachByName
+from superparams.identity.code.syntax import chain_of
+
+__all__ = ["TextSpace", "space_in_text"]
+
+MOST_BASES: Final = 50
+# Methods that may leave settings out, or refuse to make any.
+_REFUSING: Final = {"__post_init__", "__init__", "__new__", "__getattribute__"}
+_OPERATIONS: Final[dict[type[ast.operator], Callable[[int, int], int]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
+_LARGEST_POWER: Final = 64
+
+
+@dataclass(frozen=True)
+class TextSpace:
+    """The space of a class.
+
+    Attributes:
+        size: The number of its settings; None where the text does not tell it.
+        is_exact: Whether `size` is that number; not so where ``valid`` may leave settings out.
+        needs: The required fields.
+        n_ranges: The number of its ranges that the text tells.
+        is_whole: Whether the text tells all that it declares.
+    """
+
+    size: int | None = None
+    is_exact: bool = True
+    needs: list[str] = field(default_factory=list[str])
+    n_ranges: int = 0
+    is_whole: bool = False
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """How the text declares a field: what it has of `n_points`, `is_range` and `is_required`."""
+
+    n_points: int | None = 1
+    is_range: bool = False
+    is_required: bool = False
+    zip: str | None = None
+
+
+def space_in_text(lookup: ReachByName, source: Source, node: ast.ClassDef) -> TextSpace:
+    """What a class declares, with all that it inherits.
+
+    Args:
+        lookup: Finds what names mean.
+        source: The file of the class.
+        node: The class.
+    """
+    reader = _Reader(lookup)
+    reader.read(source, node)
+    found = reader.fields.values()
+    needs = [name for name, one in reader.fields.items() if one.is_required]
+    n_ranges = sum(one.is_range for one in found)
+    sizes = [one.n_points for one in found if one.zip is None]
+    sizes += list({one.zip: one.n_points for one in found if one.zip is not None}.values())
+    known = [size for size in sizes if size is not None]
+    is_whole = len(known) == len(sizes) and reader.is_known
+    if not is_whole or needs or n_ranges:
+        return TextSpace(needs=needs, n_ranges=n_ranges, is_whole=is_whole)
+    return TextSpace(math.prod(known), is_exact=not reader.has_valid, is_whole=True)
+
+
+class _Reader:
+    """Reads a class and its bases.
+
+    Attributes:
+        fields: The fields, by their names.
+        is_known: Whether the text tells all of them.
+        has_valid: Whether ``valid`` may leave settings out.
+    """
+
+    def __init__(self, lookup: ReachByName) -> None:
+        self._lookup = lookup
+        self._n_classes = 0
+        self.fields: dict[str, _Declared] = {}
+        self.is_known = True
+        self.has_valid = False
+
+    def read(self, source: Source, node: ast.ClassDef) -> None:
+        """Read the bases, then the class, which may declare a field anew."""
+        self._n_classes += 1
+        if self._n_classes > MOST_BASES:
+            self.is_known = False
+            return
+        for base in reversed(node.bases):
+            self._read_base(source, base)
+        if node.decorator_list or node.keywords:
+            self.is_known = False
+        for item in node.body:
+            self._read_item(source, item)
+
+    def _read_base(self, source: Source, base: ast.expr) -> None:
+        chain = chain_of(base.value if isinstance(base, ast.Subscript) else base)
+        targets = self._lookup.locate(source, chain) if chain is not None else []
+        if len(targets) != 1:
+            self.is_known = False
+            return
+        (target,) = targets
+        if target.is_superparams:
+            return
+        classes = target.classes
+        if target.source is None or len(target.nodes) != 1 or len(classes) != 1:
+            self.is_known = False
+            return
+        self.read(target.source, classes[0])
+
+    def _read_item(self, source: Source, item: ast.stmt) -> None:
+        match item:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+                if "ClassVar" not in ast.dump(annotation):
+                    self.fields[name] = self._declared(source, value)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                if name in self.fields:
+                    self.fields[name] = self._declared(source, value)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                self.has_valid |= name == "valid"
+                self.is_known &= name not in _REFUSING
+            case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.ClassDef():
+                pass
+            case _:
+                self.is_known = False
+
+    def _declared(self, source: Source, value: ast.expr | None) -> _Declared:
+        if value is None:
+            return _Declared(is_required=True)
+        if not isinstance(value, ast.Call):
+            return _Declared(1 if _is_plain(value) else None)
+        name = self._own_function(source, value)
+        if name == "search":
+            return _searched(value)
+        is_opaque = name != "value" or not all(map(_is_plain, value.args))
+        return _Declared(None if is_opaque else 1)
+
+    def _own_function(self, source: Source, call: ast.Call) -> str | None:
+        """The name of the function of superparams that is called."""
+        chain = chain_of(call.func)
+        targets = self._lookup.locate(source, chain) if chain is not None else []
+        if len(targets) != 1 or not targets[0].is_superparams:
+            return None
+        return (targets[0].outside or "").rpartition(".")[2]
+
+
+def _searched(call: ast.Call) -> _Declared:
+    """The axis of ``search(...)``."""
+    given = {one.arg: one.value for one in call.keywords}
+    zipped = given.get("zip")
+    group = zipped.value if isinstance(zipped, ast.Constant) else None
+    if None in given or (zipped is not None and not isinstance(group, str)):
+        return _Declared(None)
+    if "low" in given or "high" in given:
+        return _Declared(is_range=True)
+    return _Declared(_n_points(call.args), zip=group if isinstance(group, str) else None)
+
+
+def _n_points(points: list[ast.expr]) -> int | None:
+    match points:
+        case [ast.List(elts=several) | ast.Tuple(elts=several)]:
+            points = several
+        case [ast.Dict(keys=[*keys], values=values)]:
+            named = [one.value for one in keys if isinstance(one, ast.Constant)]
+            is_told = len(set(named)) == len(keys)
+            return len(values) if is_told and all(map(_is_plain, values)) else None
+        case [ast.Call(func=ast.Name(id="range"), args=args, keywords=[])]:
+            numbers = [_number(one) for one in args]
+            bounds = [x for x in numbers if x is not None]
+            return _n_numbers(bounds) if len(bounds) == len(numbers) else None
+        case [ast.Constant()] | [_, _, *_]:
+            pass
+        case _:
+            return None
+    return len(points) if points and all(map(_is_plain, points)) else None
+
+
+def _n_numbers(bounds: list[int]) -> int | None:
+    try:
+        numbers = range(*bounds)
+    except (TypeError, ValueError):
+        return None
+    return max(0, -((numbers.start - numbers.stop) // numbers.step)) or None
+
+
+def _is_plain(x: ast.expr) -> bool:
+    """Whether an expression is a value without settings of its own."""
+    match x:
+        case ast.Constant() | ast.JoinedStr() | ast.Lambda():
+            return True
+        case ast.UnaryOp(operand=inner):
+            return _is_plain(inner)
+        case ast.BinOp(left=left, right=right):
+            return _is_plain(left) and _is_plain(right)
+        case ast.List(elts=several) | ast.Tuple(elts=several) | ast.Set(elts=several):
+            return all(map(_is_plain, several))
+        case ast.Dict(keys=keys, values=values):
+            return all(one is not None and _is_plain(one) for one in [*keys, *values])
+        case _:
+            return False
+
+
+def _number(x: Any) -> int | None:
+    """The whole number that an expression of numbers means."""
+    match x:
+        case ast.Constant(value=bool()):
+            return None
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            positive = _number(inner)
+            return None if positive is None else -positive
+        case ast.BinOp(left=left, op=op, right=right):
+            return _operated(_number(left), op, _number(right))
+        case _:
+            return None
+
+
+def _operated(a: int | None, op: ast.operator, b: int | None) -> int | None:
+    if a is None or b is None:
+        return None
+    if isinstance(op, ast.Pow):
+        return a**b if 0 <= b <= _LARGEST_POWER and abs(a) <= 1 << 16 else None
+    operation = _OPERATIONS.get(type(op))
+    return None if operation is None else operation(a, b)
