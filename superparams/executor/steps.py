@@ -29,8 +29,6 @@ __all__ = [
     "Teller",
     "step_recorder",
     "step_teller",
-    "tell_step",
-    "tell_step_async",
 ]
 
 Row = Mapping[str, Any]
@@ -42,23 +40,6 @@ Steps = Generator[Any, Any, Any]  # what a `run` gives that yields
 step_recorder: ContextVar[StepRecorder | None] = ContextVar("step_recorder", default=None)
 # Tells a step of the setting that runs in this context; None where nobody decides on steps.
 step_teller: ContextVar[Teller | None] = ContextVar("step_teller", default=None)
-
-
-def tell_step(row: Row) -> bool:
-    """Tell a step and wait for the answer: whether the setting goes on.
-
-    Raises:
-        EngineError: Where `tell_step_async` has to be used.
-    """
-    teller = step_teller.get()
-    return True if teller is None else _answer(teller, row)
-
-
-async def tell_step_async(row: Row) -> bool:
-    """The same in a coroutine, while other settings run."""
-    teller = step_teller.get()
-    answer = True if teller is None else teller(row)
-    return answer if isinstance(answer, bool) else await answer
 
 
 def _answer(teller: Teller, row: Row) -> bool:

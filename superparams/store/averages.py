@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from superparams.outcomes.arrow import plain_scalar, python_values
 from superparams.store.table.best_row import Mode, best_place, column_and_mode
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import as_dicts
+from superparams.store.table.whole_table import WholeTable, as_polars
 
 __all__ = ["Averages", "averages_of", "refuse_no_repetition"]
 
@@ -26,7 +26,7 @@ _STATISTICS: Final = ("std", "count", "min", "max")
 _PLACE: Final = "place"
 
 
-class Averages:
+class Averages(WholeTable):
     """Results averaged over repetitions: a row for each setting without its seed or fold.
 
     A numeric result ``loss`` has the columns ``loss``, its mean, and ``loss_std``, the standard
@@ -58,23 +58,7 @@ class Averages:
 
     def to_polars(self) -> Any:
         """As a polars.DataFrame."""
-        polars: Any = importlib.import_module("polars")
-        return polars.from_arrow(self._table)
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._table.__arrow_c_stream__(requested_schema)
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._table.to_batches():
-            yield from as_dicts(batch)
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of all columns."""
-        return list(self._table.column_names)
+        return as_polars(self._table)
 
     def best(self, column: str | None = None, mode: Mode | None = None) -> dict[str, Any]:
         """The row with the largest or smallest average of a column; NaN and null do not count.

@@ -43,11 +43,12 @@ from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
 from superparams.store.table.merge import read_back
 from superparams.store.table.row import Row
 from superparams.store.table.schema import RESULT, source_of
+from superparams.store.table.whole_table import WholeTable, as_polars
 
 WIDTH = 120  # characters, where there is no terminal
 
 
-class Results(RowsByCode):
+class Results(WholeTable, RowsByCode):
     """The newest outcome of every setting: one row, or the rows of the data frame it returned.
 
     Any library that reads Arrow accepts this object (`polars.DataFrame(results)`,
@@ -132,11 +133,7 @@ class Results(RowsByCode):
 
     def to_polars(self, *, stale: bool = False) -> Any:
         """As a polars.DataFrame; stale=True adds the column `stale_name`."""
-        polars: Any = importlib.import_module("polars")
-        return polars.from_arrow(self.to_arrow(stale=stale))
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self.to_arrow().__arrow_c_stream__(requested_schema)
+        return as_polars(self.to_arrow(stale=stale))
 
     def __len__(self) -> int:
         return self._n_rows
@@ -144,10 +141,6 @@ class Results(RowsByCode):
     @cached_property
     def _n_rows(self) -> int:
         return int(self._rows.columns("row").num_rows)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self.to_arrow().to_batches():
-            yield from as_dicts(batch)
 
     @property
     def columns(self) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,12 @@ from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts
 from superparams.store.table.recorded_steps import OWN, owners_of, steps_of_rows
 from superparams.store.table.schema import source_of
+from superparams.store.table.whole_table import WholeTable, as_polars
 
 __all__ = ["StepTable"]
 
 
-class StepTable:
+class StepTable(WholeTable):
     """The steps of some rows of results: a row for each step, read on first use.
 
     Each has the parameters of its setting, the fields that the setting gave, and the columns
@@ -118,23 +118,7 @@ class StepTable:
 
     def to_polars(self, *, stale: bool = False) -> Any:
         """As a polars.DataFrame; see `to_arrow`."""
-        polars: Any = importlib.import_module("polars")
-        return polars.from_arrow(self.to_arrow(stale=stale))
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._table.__arrow_c_stream__(requested_schema)
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._table.to_batches():
-            yield from as_dicts(batch)
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of all columns."""
-        return list(self._table.column_names)
+        return as_polars(self.to_arrow(stale=stale))
 
     @property
     def fields(self) -> list[str]:

@@ -17,7 +17,7 @@ from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError, SuperparamsError
 from superparams.executor.engines.contract import Control, Engine
 from superparams.executor.engines.feed import Feed
-from superparams.executor.steps import step_recorder, tell_step
+from superparams.executor.steps import step_recorder, step_teller
 from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.step import Step
 from superparams.outcomes.step_batches import values_of_steps
@@ -61,7 +61,8 @@ def age(path: Path) -> float:
 def tell_steps(index: int, place: Place) -> dict[str, int]:
     """Tells a step after each round, and ends when the answer says so."""
     for n_rounds in range(1, 6):
-        if not tell_step({"round": n_rounds, "loss": 0.5, "note": "é"}):
+        tell: Any = step_teller.get()  # None: each setting goes on
+        if tell is not None and not tell({"round": n_rounds, "loss": 0.5, "note": "é"}):
             break
     return {"n_rounds": n_rounds}
 

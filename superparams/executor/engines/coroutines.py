@@ -14,7 +14,6 @@ from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from superparams.declare.experiment_place import Place
 from superparams.executor.async_worker import AsyncWorker
 from superparams.executor.engines.attempts import interrupted, late, late_setup, steps_of_lost
 from superparams.executor.engines.contract import Activity, Control, Options
@@ -23,12 +22,11 @@ from superparams.executor.engines.held_time import HeldTime
 from superparams.executor.engines.local_places import (
     LocalCarrier,
     LocalEngine,
-    Messages,
+    PlaceContext,
     Rounds,
     SettingEnded,
     with_log,
 )
-from superparams.executor.engines.output_log import PlaceLog
 from superparams.executor.event_loop import CANCEL_PATIENCE, ThreadLoop, waiting_at
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -80,17 +78,9 @@ class _LoopCarrier(LocalCarrier):
         self._loop: ThreadLoop | None = None
         self._evidence: dict[str, Any] = {}
 
-    def _make(
-        self,
-        program: Program,
-        rank: int,
-        options: Options,
-        control: Control,
-        messages: Messages,
-        log: PlaceLog,
-    ) -> _LoopPlace:
+    def _make(self, context: PlaceContext) -> _LoopPlace:
         self._loop = self._loop or ThreadLoop()
-        return _LoopPlace(program, rank, options, control, messages, log, self._loop)
+        return _LoopPlace(context, self._loop)
 
     def carry_out(self, instruction: m.Instruction) -> bytes:
         """Also record a setting that blocked the loop, or was beside such settings too often."""
@@ -170,26 +160,16 @@ def _evidence(begun: float, rank: int, error: str, stack: str) -> dict[str, Any]
 class _LoopPlace:
     """A task of the event loop that runs the chunks that it is given; see `LocalPlace`."""
 
-    def __init__(
-        self,
-        program: Program,
-        rank: int,
-        options: Options,
-        control: Control,
-        messages: Messages,
-        log: PlaceLog,
-        loop: ThreadLoop,
-    ) -> None:
-        self._log = log
-        self._program = program
-        self._rank = rank
-        self._options = options
-        self._retries = options.retry_policy
-        self._control = control
-        self._messages = messages
+    def __init__(self, context: PlaceContext, loop: ThreadLoop) -> None:
+        self._context = context
+        self._log = context.log
+        self._rank = context.rank
+        self._options = context.options
+        self._retries = context.options.retry_policy
+        self._messages = context.messages
         self._loop = loop
         self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
-        self._rounds = Rounds(rank, control, messages)
+        self._rounds = Rounds(context)
         self._answer: asyncio.Future[bool] | None = None
         self._worker: AsyncWorker | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -219,7 +199,7 @@ class _LoopPlace:
     def late_error(self) -> str:
         """The error of a setting that is late."""
         if self._in_setup:
-            return late_setup(self._program.name, self._options)
+            return late_setup(self._context.program.name, self._options)
         return late(self._options.timeout or 0)
 
     def has_started(self, task: asyncio.Task[Any]) -> bool:
@@ -275,7 +255,7 @@ class _LoopPlace:
             self._enter()
             self._log.open()
             self._rounds.carry_steps()
-            step_teller.set(None if self._control.judge is None else self._tell_step)
+            step_teller.set(None if self._context.control.judge is None else self._tell_step)
             self._messages.put(m.PlaceReady(self._rank))
             try:
                 while (chunk := await self._chunks.get()) is not None:
@@ -291,8 +271,7 @@ class _LoopPlace:
             self._ended.set()
 
     def _enter(self) -> AsyncWorker:
-        place = Place(self._rank, self._options.num_proc, self._options.folder)
-        self._worker = cast("AsyncWorker", self._program.enter(place))
+        self._worker = cast("AsyncWorker", self._context.enter())
         return self._worker
 
     async def _tear_down(self) -> None:
@@ -338,7 +317,7 @@ class _LoopPlace:
         try:
             return cast("Outcome", task.result())
         except BaseException as raised:  # a KeyboardInterrupt that the setting raised
-            outcome = interrupted(self._program, raised, index, attempt, self._rank, begun)
+            outcome = interrupted(self._context.program, raised, index, attempt, self._rank, begun)
             outcome.n_steps = steps_of_lost(worker)
             return outcome
 
@@ -365,7 +344,7 @@ class _LoopPlace:
     ) -> Outcome:
         """The outcome of a setting that was cancelled because of its time."""
         seconds = time.monotonic() - begun
-        n_steps = self._control.steps.count(index, attempt)
+        n_steps = self._context.control.steps.count(index, attempt)
         trace: str | None = None
         if task.done():
             with suppress(BaseException):
@@ -373,8 +352,8 @@ class _LoopPlace:
         else:
             trace = waiting_at(task)
             error = f"{error}; {_ABANDONED}"
-            self._control.note([f"a setting exceeded its time: {_ABANDONED}"])
-        return self._program.outcome_of_lost(
+            self._context.control.note([f"a setting exceeded its time: {_ABANDONED}"])
+        return self._context.program.outcome_of_lost(
             index,
             status="timeout",
             error=error,

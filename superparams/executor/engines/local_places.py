@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from superparams.declare.experiment_place import Place
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread, scheduler_of
 from superparams.executor.engines.feed import Feed, Todo
@@ -91,13 +92,13 @@ class LocalPlace(Protocol):
 class Rounds:
     """The settings of a chunk, one by one: a place runs them, and others take back the rest."""
 
-    def __init__(self, rank: int, control: Control, messages: Messages) -> None:
+    def __init__(self, context: PlaceContext) -> None:
         self.is_ending = False
         self.is_cut_off = False  # the setting did not get the answer to a step: it has no outcome
-        self._messages = messages
+        self._messages = context.messages
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._rank = rank
-        self._control = control
+        self._rank = context.rank
+        self._control = context.control
         self._lock = threading.Lock()
         self._rest: Iterator[int] = iter(())
         self._running: tuple[int, float, int] | None = None  # index, since when, attempt
@@ -171,14 +172,38 @@ class Rounds:
             return running[0]
 
 
-MakePlace = Callable[["Program", int, Options, Control, Messages, PlaceLog], LocalPlace]
+class PlaceContext(NamedTuple):
+    """What a place needs to run settings.
+
+    Attributes:
+        program: The program that it runs.
+        rank: Its number, from 0.
+        options: What the run asks of any engine.
+        control: Ends the run early.
+        messages: Where it says what happens.
+        log: Keeps what its settings print, once it is opened in the thread or task of the place.
+    """
+
+    program: Program
+    rank: int
+    options: Options
+    control: Control
+    messages: Messages
+    log: PlaceLog
+
+    def enter(self) -> Any:
+        """The worker of this place; see `Program.enter`."""
+        return self.program.enter(Place(self.rank, self.options.num_proc, self.options.folder))
+
+
+MakePlace = Callable[[PlaceContext], LocalPlace]
 
 
 class LocalCarrier:
     """The places of one run in this process; see `Carrier`.
 
     Args:
-        make_place: Makes the place of a rank.
+        make_place: Makes a place.
         program: What the places run.
         feed: The settings.
         options: What the run asks of any engine.
@@ -219,7 +244,7 @@ class LocalCarrier:
             rank = instruction.rank
             log = self._logs[rank] = PlaceLog(self._options.folder, rank, self._outer_log)
             parts = self._program, rank, self._options, self._control, self._messages, log
-            self._places[rank] = self._make_place(*parts)
+            self._places[rank] = self._make_place(PlaceContext(*parts))
             self._places[rank].start()
         elif isinstance(instruction, m.RetirePlace):
             self._places[instruction.rank].end(is_hurried=False)

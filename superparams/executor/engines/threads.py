@@ -7,7 +7,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from superparams.declare.experiment_place import Place
 from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
     Activity,
@@ -20,12 +19,11 @@ from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.local_places import (
     LocalCarrier,
     LocalEngine,
-    Messages,
+    PlaceContext,
     Rounds,
     SettingEnded,
     with_log,
 )
-from superparams.executor.engines.output_log import PlaceLog
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 
@@ -63,24 +61,13 @@ class Threads(LocalEngine):
 class _ThreadPlace:
     """One thread, which runs the chunks that it is given; see `LocalPlace`."""
 
-    def __init__(
-        self,
-        program: Program,
-        rank: int,
-        options: Options,
-        control: Control,
-        messages: Messages,
-        log: PlaceLog,
-    ) -> None:
-        self._log = log
-        self._program = program
-        self._options = options
-        self._retries = options.retry_policy
-        self._rank = rank
-        self._messages = messages
+    def __init__(self, context: PlaceContext) -> None:
+        self._context = context
+        self._retries = context.options.retry_policy
         self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        self._rounds = Rounds(rank, control, messages)
-        self._thread = threading.Thread(target=self._main, name=f"worker-{rank}", daemon=True)
+        self._rounds = Rounds(context)
+        name = f"worker-{context.rank}"
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
@@ -109,34 +96,35 @@ class _ThreadPlace:
         self._thread.join(seconds)
 
     def _main(self) -> None:
+        say, rank = self._context.messages.put, self._context.rank
         try:
-            place = Place(self._rank, self._options.num_proc, self._options.folder)
-            worker = self._program.enter(place)
-            self._log.open()
+            worker = self._context.enter()
+            self._context.log.open()
             self._rounds.carry_steps()
             try:
-                self._messages.put(m.PlaceReady(self._rank))
+                say(m.PlaceReady(rank))
                 while not self._rounds.is_ending and (chunk := self._chunks.get()) is not None:
                     begun = time.monotonic()
                     self._run(worker, chunk)
-                    self._messages.put(m.ChunkOver(self._rank, time.monotonic() - begun))
+                    say(m.ChunkOver(rank, time.monotonic() - begun))
             finally:
                 worker.close()
         except BaseException as error:
-            self._messages.put(error)
+            say(error)
         finally:
-            self._messages.put(m.PlaceGone(self._rank))
+            say(m.PlaceGone(rank))
 
     def _run(self, worker: Worker, chunk: Chunk) -> None:
+        program, rank = self._context.program, self._context.rank
         self._rounds.begin(chunk)
         while (index := self._rounds.next()) is not None:
-            outcome = run_once(self._program, worker, index, chunk.attempt, self._rank)
+            outcome = run_once(program, worker, index, chunk.attempt, rank)
             while self._retries.allows_at_once(outcome.status, outcome.attempt):
                 again = outcome.attempt + 1
                 self._rounds.note(index, again)
-                outcome = run_once(self._program, worker, index, again, self._rank)
+                outcome = run_once(program, worker, index, again, rank)
             if self._rounds.is_cut_off:
                 return
-            outcome = with_log(outcome, self._log)
+            outcome = with_log(outcome, self._context.log)
             is_final = not self._retries.allows(outcome.status, outcome.attempt)
-            self._messages.put(SettingEnded(self._rank, outcome if is_final else index))
+            self._context.messages.put(SettingEnded(rank, outcome if is_final else index))

@@ -1,0 +1,42 @@
+"""What all tables offer: libraries that read Arrow take them, and their rows are dicts."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from superparams.store.table.lazy_rows import as_dicts
+
+__all__ = ["WholeTable", "as_polars"]
+
+
+class WholeTable:
+    """A table that is read from an Arrow table; `to_arrow` gives that."""
+
+    def to_arrow(self) -> pa.Table:
+        """As a pyarrow.Table."""
+        raise NotImplementedError
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        return int(self.to_arrow().num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self.to_arrow().to_batches():
+            yield from as_dicts(batch)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return list(self.to_arrow().column_names)
+
+
+def as_polars(table: pa.Table) -> Any:
+    """An Arrow table as a polars.DataFrame; loads polars."""
+    polars: Any = importlib.import_module("polars")
+    return polars.from_arrow(table)
