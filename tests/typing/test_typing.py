@@ -1,8 +1,8 @@
-"""What people see in an editor, by pyright and mypy, both strict, in one run of each.
+"""What people see in an editor, by pyright, mypy, ty and pyrefly, in one run of each.
 
-`accept/` holds code that neither may say a word about. In `reject/`, each line that ends in
-`# error` is reported by both, in `# error: pyright` or `# error: mypy` by that one alone, and no
-other line is.
+Each line that ends in `# error` is reported by all four, one that ends in `# error: mypy, ty` by
+these alone, and no other line is. `accept/` holds code that is right: a mark there is a false alarm
+of a checker.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 ACCEPT = sorted((HERE / "accept").glob("*.py"))
 REJECT = sorted((HERE / "reject").glob("*.py"))
-CHECKERS = ("pyright", "mypy")
-MARK = re.compile(r"# error(?:: (?P<only>pyright|mypy))?\s*$")
+CHECKERS = ("pyright", "mypy", "ty", "pyrefly")
+MARK = re.compile(r"# error(?:: (?P<only>[a-z]+(?:, [a-z]+)*))?\s*$")
 
 Lines = dict[int, str]  # number of a line -> what is said about it
 Report = dict[Path, Lines]
@@ -29,11 +29,16 @@ Report = dict[Path, Lines]
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:
-    """What each checker says about all files. Both run at the same time."""
+    """What each checker says about all files. They run at the same time."""
     files = [str(path) for path in ACCEPT + REJECT]
-    mypy = start("mypy", "--output=json", "--no-error-summary", *files)
-    pyright = start("pyright", "--outputjson", "--pythonpath", sys.executable, *files)
-    return {"pyright": read_pyright(output_of(pyright)), "mypy": read_mypy(output_of(mypy))}
+    started = {
+        "mypy": start("mypy", "--output=json", "--no-error-summary", *files),
+        "pyright": start("pyright", "--outputjson", "--pythonpath", sys.executable, *files),
+        "ty": start("ty", "check", "--output-format=gitlab", f"--python={sys.prefix}", *files),
+        "pyrefly": start("pyrefly", "check", "--output-format=json", *files),
+    }
+    read = {"mypy": read_mypy, "pyright": read_pyright, "ty": read_ty, "pyrefly": read_pyrefly}
+    return {name: read[name](output_of(process)) for name, process in started.items()}
 
 
 def start(tool: str, *arguments: str) -> subprocess.Popen[str]:
@@ -68,10 +73,30 @@ def read_mypy(output: str) -> Report:
     return report
 
 
+def read_ty(output: str) -> Report:
+    report: Report = {}
+    for each in json.loads(output):
+        line = each["location"]["positions"]["begin"]["line"]
+        report.setdefault(ROOT / each["location"]["path"], {})[line] = each["description"]
+    return report
+
+
+def read_pyrefly(output: str) -> Report:
+    report: Report = {}
+    for each in json.loads(output)["errors"]:
+        if each["severity"] == "error":
+            report.setdefault(ROOT / each["path"], {})[each["line"]] = each["description"]
+    return report
+
+
 def expected(text: str, checker: str) -> set[int]:
     """The numbers of the lines that a checker must report."""
     found = ((number, MARK.search(line)) for number, line in enumerate(text.splitlines(), 1))
-    return {number for number, mark in found if mark and mark["only"] in (None, checker)}
+    return {
+        number
+        for number, mark in found
+        if mark and (mark["only"] is None or checker in mark["only"].split(", "))
+    }
 
 
 def difference(text: str, checker: str, reported: Lines) -> list[str]:
@@ -85,7 +110,7 @@ def difference(text: str, checker: str, reported: Lines) -> list[str]:
 @pytest.mark.parametrize("checker", CHECKERS)
 @pytest.mark.parametrize("path", ACCEPT, ids=lambda path: path.stem)
 def test_accepted(reports: dict[str, Report], checker: str, path: Path) -> None:
-    assert reports[checker].get(path, {}) == {}
+    assert difference(path.read_text("utf-8"), checker, reports[checker].get(path, {})) == []
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
@@ -112,6 +137,7 @@ class TestTheTestsThemselves:
         assert len(said) == len(expected(text, checker)) > 0
 
     def test_a_mark_for_one_checker(self) -> None:
-        text = "a\nb  # error\nc  # error: mypy\nd  # error: pyright\ne  # errors differ\n"
+        text = "a\nb  # error\nc  # error: mypy, ty\nd  # error: pyright\ne  # errors differ\n"
         assert expected(text, "mypy") == {2, 3}
+        assert expected(text, "ty") == {2, 3}
         assert expected(text, "pyright") == {2, 4}

@@ -69,7 +69,7 @@ assert_type(setting in space, bool)
 assert_type("lr" in setting, bool)
 assert_type(dict(setting), dict[str, Any])
 copied: dict[str, Any] = {**setting, "more": 1}
-assert_type(takes(**setting), int)
+assert_type(takes(**setting), int)  # error: pyrefly
 assert_type(setting["lr"], Any)
 assert_type(setting.as_dict(), dict[str, Any] | Any)
 assert_type(setting.as_row(), dict[str, Any] | Any)
@@ -78,7 +78,7 @@ assert_type(setting.replace(lr=1.0), Train)
 assert_type(dataclasses.replace(setting, lr=1.0), Train)
 assert_type(copy.copy(setting), Train)
 assert_type(setting.twin(), Train)
-assert_type(dataclasses.is_dataclass(Train), bool)
+is_one: bool = dataclasses.is_dataclass(Train)
 
 
 class Noted(Train):

@@ -36,11 +36,11 @@ class Wrong(Experiment):
     color: Color = search(["r"])  # error
     kernel: Kernel = search(["r"])  # error
     kernel_number: Kernel = search([1])  # error
-    kernel_color: Kernel = search(Color)  # error: pyright
+    kernel_color: Kernel = search(Color)  # error: pyright, ty, pyrefly
     kernel_as_number: int = search([Kernel.RBF])  # error
     maybe: int = search([1, None])  # error
     shape: tuple[int, int] = search([(1, 2, 3)])  # error
-    layers: list[int] = search([1, 2])  # error: pyright
+    layers: list[int] = search([1, 2])  # error: pyright, ty, pyrefly
     group: Adam = search([Adam(), SGD()])  # error
     other: Adam = SGD()  # error
     plain: int = "a"  # error

@@ -37,7 +37,7 @@ space[1.0]  # error
 Train.from_cli(3)  # error
 other: int = Train.from_cli(["required=1"])  # error
 space.run_all("2")  # error
-space.run_all(numproc=2)  # error
+space.run_all(numproc=2)  # error: pyright, mypy, pyrefly
 space.run_all(2, timeout="3")  # error
 space.run_all(on_error="rise")  # error
 space.run_all(engine="process")  # error
