@@ -87,7 +87,7 @@ def _names_in(definitions: Iterable[object]) -> list[str]:
 
 
 def _defined_in(module: ModuleType) -> list[object]:
-    definitions = [x for x in vars(module).values() if isinstance(x, type | FunctionType)]
+    definitions = [x for x in vars(module).copy().values() if isinstance(x, type | FunctionType)]
     return [x for x in definitions if x.__module__ == module.__name__]
 
 
@@ -152,7 +152,7 @@ def _modules_of(paths: set[Path]) -> dict[str, ModuleType]:
     """The loaded modules of these files, by name."""
     endings = tuple(f"{os.sep}{path.name}" for path in paths)
     modules: dict[str, ModuleType] = {}
-    for name, module in list(sys.modules.items()):
+    for name, module in list(sys.modules.copy().items()):
         file: object = getattr(module, "__file__", None)
         # Most files are ruled out by their names: to resolve the paths of all takes long.
         is_candidate = isinstance(file, str) and f"{os.sep}{file}".endswith(endings)

@@ -98,7 +98,7 @@ def keep_texts(name: str | None = None) -> None:
         return
     n_new = len(sys.modules) - _n_checked[0]
     if name is None or n_new < 0:
-        modules = list(sys.modules.items())
+        modules = list(sys.modules.copy().items())
     else:  # the newest come last
         modules = list(itertools.islice(reversed(sys.modules.items()), n_new))[::-1]
         modules += [(name, sys.modules[name])] if name in sys.modules else []
@@ -202,7 +202,7 @@ def unload_other_texts(texts: Mapping[str, bytes]) -> None:
     own = {path: text for path, text in loaded if text is not None and not _is_main(text.module)}
     if all(text.text == texts[path] for path, text in own.items()):
         return
-    for name, module in list(sys.modules.items()):
+    for name, module in list(sys.modules.copy().items()):
         if any(module is text.module for text in own.values()):
             del sys.modules[name]
 

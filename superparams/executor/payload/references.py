@@ -53,7 +53,7 @@ def _candidates(module: str, path: str) -> Iterator[tuple[str, str]]:
             importlib.import_module(module)
             yield module, path
     package, first = module.partition(".")[0], path.partition(".")[0]
-    for name, loaded in list(sys.modules.items()):
+    for name, loaded in list(sys.modules.copy().items()):
         if name == package or name.startswith(f"{package}."):
             names = getattr(loaded, "__dict__", {})
             if names.get("__spec__") is not None and first in names:

@@ -241,7 +241,7 @@ def instances(modules: Mapping[str, ModuleType]) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     labels: dict[int, str] = {}
     for known, module in modules.items():
-        for name, x in list(vars(module).items()):
+        for name, x in list(vars(module).copy().items()):
             inner = (
                 vars(x).items() if isinstance(x, type) and x.__module__ == module.__name__ else ()
             )

@@ -186,7 +186,7 @@ def _functions_by_file(reach: Reach, classes: Iterable[type[Any]]) -> _Functions
     """All functions in memory of the reached modules, by the file that defines each function."""
     modules = dict(loaded_modules(reach.files))
     names = {module.__name__ for module in modules.values()}
-    todo: list[object] = [x for module in modules.values() for x in vars(module).values()]
+    todo: list[object] = [x for module in modules.values() for x in vars(module).copy().values()]
     todo += [parent for cls in classes for parent in cls.__mro__]
     done: dict[int, object] = {}
     functions: _Functions = {}

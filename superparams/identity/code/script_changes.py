@@ -87,7 +87,7 @@ class _ScriptChanges:
 
     def _in_module(self, module: types.ModuleType, text: str) -> Iterator[str]:
         prefix = module_name(module.__name__)
-        for name, value in list(vars(module).items()):
+        for name, value in list(vars(module).copy().items()):
             full = f"{prefix}.{name}"
             if name.startswith("__"):
                 continue
@@ -102,7 +102,7 @@ class _ScriptChanges:
                     yield from self._in_class(full, value, module)
 
     def _in_class(self, full: str, cls: type[Any], module: types.ModuleType) -> Iterator[str]:
-        for name, value in list(vars(cls).items()):
+        for name, value in list(vars(cls).copy().items()):
             inner = _unwrapped(value)
             part = f"{full}.{name}"
             if self._is_of_script(inner) or self._is_filled(inner):

@@ -244,7 +244,7 @@ def save_source(
 def _versions() -> dict[str, str]:
     """The versions of the packages imported by now, by the name of their distribution or module."""
     versions: dict[str, str] = {}
-    for name, module in list(sys.modules.items()):
+    for name, module in list(sys.modules.copy().items()):
         if "." in name or name.startswith("_") or name in sys.stdlib_module_names:
             continue
         version = _version(name, module)

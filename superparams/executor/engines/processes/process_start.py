@@ -64,7 +64,7 @@ def become() -> NoReturn:
 
 def _end_imports() -> None:
     """Have modules that are being imported just now imported anew, and superparams be whole."""
-    for name, module in list(sys.modules.items()):
+    for name, module in list(sys.modules.copy().items()):
         spec = getattr(module, "__spec__", None)
         if spec is not None and getattr(spec, "_initializing", False):
             if name == "superparams":
