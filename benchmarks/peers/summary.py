@@ -22,10 +22,11 @@ COLUMNS = (
 )
 KILL = "kept, when 1 of 20 kills its worker"
 NOTE = """\
-`make bench` printed this on {date}: {machine}. Versions: {versions}. Medians, of a tool's ways the
-best in each column; in bold the best of all. A dash is work that a tool does not have. All ways and
-sizes, with their spread, are in [benchmarks/results.md](benchmarks/results.md); how each tool is
-used is in [benchmarks/README.md](benchmarks/README.md)."""
+`make bench` printed this on {date}: {machine}. Versions: {versions}. All figures are medians. Where
+a tool was used in several ways, each column has its best one; the best of all tools is bold. A dash
+means that a tool has no such function. All ways and sizes, with their spread, are in
+[benchmarks/results.md](benchmarks/results.md); how each tool is used is in
+[benchmarks/README.md](benchmarks/README.md)."""
 WIDTH = 105
 
 
