@@ -21,6 +21,7 @@ from superparams.declare.field import declared_of
 from superparams.declare.instance_state import open_fields
 from superparams.declare.joined_space import ZIP
 from superparams.declare.layout import keeps
+from superparams.declare.listed_ranges import without_ranges
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.sequence import (
     is_kept,
@@ -32,9 +33,8 @@ from superparams.declare.sequence import (
 from superparams.errors import SpaceError
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
-from superparams.space.groups import has_groups, is_group, is_open
-from superparams.space.random_bits import LatinHypercube, Method, Random, Sobol
-from superparams.space.ranges import Range
+from superparams.space.groups import is_group, is_open
+from superparams.space.random_bits import LatinHypercube, Method, RandomBits, SobolBits
 
 __all__ = ["ChosenSettings", "grid", "latin_hypercube", "one_at_a_time", "sample", "sobol"]
 
@@ -98,7 +98,7 @@ def sample(space: Any, n: int, seed: int = 0) -> ChosenSettings:
         SpaceError: For an n or a seed that is no such int, and when ``valid`` refuses 1,000 draws
             of one point.
     """
-    return _drawn(space, "sample", n, seed, lambda: Random(seed))
+    return _drawn(space, "sample", n, seed, lambda: RandomBits(seed))
 
 
 def sobol(space: Any, n: int, seed: int = 0) -> ChosenSettings:
@@ -119,7 +119,7 @@ def sobol(space: Any, n: int, seed: int = 0) -> ChosenSettings:
     Raises:
         SpaceError: As ``sample``, and for more than 256 axes.
     """
-    return _drawn(space, "sobol", n, seed, lambda: Sobol(seed))
+    return _drawn(space, "sobol", n, seed, lambda: SobolBits(seed))
 
 
 def latin_hypercube(space: Any, n: int, seed: int = 0) -> ChosenSettings:
@@ -159,7 +159,7 @@ def grid(space: Any, k: int) -> ChosenSettings:
         SpaceError: For a k that is no such int.
     """
     _check_number(space, "grid", "k", k)
-    listed = _listed(space, k)
+    listed = without_ranges(space, k)
     size = number_of_settings(listed)
 
     def joined(indices: range) -> Any:
@@ -196,7 +196,7 @@ def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSet
     listed = space
     if points is not None:
         _check_number(space, "one_at_a_time", "points", points)
-        listed = _listed(space, points)
+        listed = without_ranges(space, points)
     elif ranges:
         raise SpaceError(
             f"{cls.__name__}.{ranges[0]} is a range, which has no list of values: say how many of "
@@ -274,29 +274,6 @@ def _repeats(space: Any, prefix: str) -> list[dict[str, Any]]:
         if several:
             found = [{**one, **more} for one in found for more in several]
     return found
-
-
-# -- grids ----------------------------------------------------------------------------------------
-
-
-def _listed(space: Any, k: int) -> Any:
-    """The space with at most k points of each range."""
-    changes = {
-        name: made
-        for name, x in open_fields(space).items()
-        if (made := _with_points(x, k)) is not x
-    }
-    return space.replace(**changes) if changes else space
-
-
-def _with_points(x: Any, k: int) -> Any:
-    if isinstance(x, Range):
-        return Axis(tuple(x.grid(k)))
-    if is_open(x):
-        return _listed(x, k)
-    if isinstance(x, Axis) and not isinstance(x.points, range) and has_groups(x.points):
-        return x.having(tuple(_listed(one, k) if is_open(one) else one for one in x.points))
-    return x
 
 
 # -- draws ----------------------------------------------------------------------------------------

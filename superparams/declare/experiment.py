@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from superparams.run.options import OldOptions, OnError, Only
     from superparams.store.results import Results
     from superparams.strategies.stopper import Stopper
+    from superparams.strategies.strategy import Strategy
 
 __all__ = ["Experiment", "GridSearch", "Params", "SearchMeta", "Settings"]
 
@@ -161,6 +162,7 @@ class Experiment(Params):
         on_error: OnError = "continue",
         max_failures: int | None = None,
         stop: Stopper | None = None,
+        strategy: Strategy | None = None,
         debug: bool = False,
         results: str | Path = "results",
         progress: bool = True,
@@ -169,18 +171,16 @@ class Experiment(Params):
         """Run every setting and return the table of results.
 
         Args:
-            num_proc: The number of workers; 1 runs in this process, ``"auto"`` takes all
-                processors. In this process, prints and breakpoints work.
+            num_proc: The number of workers; 1 runs in this process, ``"auto"`` takes all cores.
             engine: What runs settings; by default worker processes, this process with one worker,
                 or an event loop for async def run. ``"serial"``, ``"threads"``, ``"asyncio"``,
                 ``"processes"``, worker processes with options as in
                 `superparams.executor.Processes(gpus=2)`, an executor of `concurrent.futures`, or an
-                engine of your own. One worker with a limit such as `timeout` is a process.
+                engine of your own.
             resume: Whether to skip settings that are done by the same code.
             only: Run only settings that ``"failed"`` before, that are ``"new"``, or a list of keys.
             timeout: Seconds that run() of a setting may take before its worker is killed.
-            setup_timeout: Seconds that setup() may take; by default 10 times the timeout, at least
-                60.
+            setup_timeout: Seconds that setup() may take; by default 10 times timeout, at least 60.
             retries: Extra attempts for a setting whose status is in retry_on.
             retry_on: Which statuses to try again: any of ``"failed"``, ``"killed"`` and
                 ``"timeout"``.
@@ -189,6 +189,7 @@ class Experiment(Params):
                 first one.
             max_failures: Start no more settings after so many failures.
             stop: Decides at the steps of settings whether they go on, such as ASHA().
+            strategy: Proposes settings from the outcomes so far, such as Evolution(trials=100).
             debug: Run one setting after another; stop in pdb where one raises.
             results: The folder under which all results are kept.
             progress: Whether to show the progress.
@@ -196,7 +197,7 @@ class Experiment(Params):
 
         Raises:
             RunError: Before anything starts, when there is nothing to run.
-            EngineError: When the engine does not support an option, or workers cannot be started.
+            EngineError: When the engine does not support an option, or workers cannot start.
             PayloadError: When something cannot be sent to the workers, or memory is too small.
             StoreError: When `results` is no folder, or its records cannot be read.
             SettingFailed: With ``on_error="raise"``.

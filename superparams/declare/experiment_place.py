@@ -130,7 +130,7 @@ def folder_of(setting: Any) -> Path:
 
 def recorded_results(of: Any, results: str | Path = "results") -> Results:
     """Load the recorded results of a class or a space, without running anything."""
-    from superparams.run.loop import results_of
+    from superparams.run.run_results import results_of
 
     return results_of(of, results)
 

@@ -22,7 +22,7 @@ from superparams.declare.instance_state import (
 from superparams.errors import FieldError, SpaceError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
-from superparams.space.algebra import Product, ValidIndices, dimension_of, zipped
+from superparams.space.algebra import Dimension, Product, ValidIndices, dimension_of, zipped
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS, has_groups, is_group, is_open
 from superparams.space.ranges import Range, Uncounted
@@ -49,6 +49,7 @@ class Layout:
         opened: The open fields: an `Axis` or a nested space by name.
         after: What a new setting goes through last (the user's ``__post_init__``), if anything.
         valid: Tells which settings to keep, if any are left out.
+        points: The values of all open fields at once, if these are not crossed.
     """
 
     def __init__(
@@ -59,12 +60,17 @@ class Layout:
         *,
         after: Callable[[Any], None] | None,
         valid: Callable[[Any], bool] | None,
+        points: Dimension | None = None,
     ) -> None:
-        self.ranges = tuple(_ranges(opened))
-        self.groups = _groups(cls, opened)
-        self.product = (
-            Uncounted(_why_uncounted(cls, self.ranges)) if self.ranges else _product(self, opened)
-        )
+        self._of = cls, held, opened
+        self.ranges = () if points is not None else tuple(_ranges(opened))
+        self.groups = _groups(cls, opened) if points is None else [tuple(opened)]
+        if points is not None:
+            self.product = Product([points])
+        elif self.ranges:
+            self.product = Uncounted(_why_uncounted(cls, self.ranges))
+        else:
+            self.product = _product(self, opened)
         self._after = after
         self.valid = valid
         self.bare = _compile(cls, held, opened, self.groups)
@@ -72,6 +78,10 @@ class Layout:
         self.make = self.bare if after is None and self.declared is None else self._whole
         is_listed = valid is not None and not self.ranges
         self.kept = ValidIndices(self.product.size, self._keeps) if is_listed else None
+
+    def with_points_of(self, points: Dimension) -> Layout:
+        """The layout of a space whose open fields get their values from one dimension."""
+        return Layout(*self._of, after=self._after, valid=None, points=points)
 
     def _keeps(self, index: int) -> bool:
         assert self.valid is not None

@@ -24,6 +24,7 @@ from superparams.space.algebra import Slice
 from superparams.space.groups import is_open
 
 __all__ = [
+    "has_valid",
     "index_of",
     "is_kept",
     "layout_of",
@@ -58,6 +59,11 @@ def _method_of_user(cls: type[Any], name: str) -> Callable[[Any], Any] | None:
     owner = next(base for base in cls.__mro__ if name in vars(base))
     method: Callable[[Any], Any] = getattr(cls, name)
     return None if is_ours(owner) else method
+
+
+def has_valid(of: Any) -> bool:
+    """Whether the class of an instance has a ``valid``, which may leave settings out."""
+    return _method_of_user(of.__class__, "valid") is not None
 
 
 def is_kept(setting: Any) -> bool:

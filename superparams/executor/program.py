@@ -16,6 +16,7 @@ from superparams.declare.layout import known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params
 from superparams.declare.presentation import RowMaker, row_of_field
+from superparams.declare.proposed_space import ProposedSpace
 from superparams.executor.code_snapshot import Snapshot, import_from, import_patching_modules
 from superparams.executor.experiment_modules import (
     Package,
@@ -60,6 +61,7 @@ class Program:
         notes: Sentences for the user about what this process could not do.
         codes: The code of each setting; None if all have that of the class.
         stopper: The stopper of the run, as rows name it, if there is one.
+        proposed: The points of the settings, if these are proposed while the run goes on.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Program:
         self.notes: list[str] = []
         self.codes: SettingCodes | None = None
         self.stopper: str | None = None
+        self.proposed: ProposedSpace | None = None
 
     def __len__(self) -> int:
         return len(self.space)

@@ -34,15 +34,19 @@ class SettingCodes:
         return self._codes[self._held.at(index)]
 
 
-def setting_codes(space: Experiment, code: Code) -> SettingCodes | None:
+def setting_codes(
+    space: Experiment, code: Code, listed: Experiment | None = None
+) -> SettingCodes | None:
     """The codes of the settings of a space; None if all settings have that of the class.
 
     Args:
         space: The space.
         code: The code of its class.
+        listed: A space with the same alternatives, where those of `space` cannot be listed.
     """
     held = HeldGroups(space) if code.alternatives else None
-    combinations = None if held is None else held.combinations(MOST_COMBINATIONS)
+    every = held if listed is None or held is None else HeldGroups(listed)
+    combinations = None if every is None else every.combinations(MOST_COMBINATIONS)
     if held is None or combinations is None:
         return None
     alternatives = {code.digest: tuple(sorted(code.alternatives))}

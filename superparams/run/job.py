@@ -62,6 +62,8 @@ from superparams.store.table.column_order import ORDER_OF, declared_order
 from superparams.store.table.index import read_index
 
 if TYPE_CHECKING:
+    from superparams.executor.engines.feed import Feed, Todo
+    from superparams.run.searching import Searching
     from superparams.run.stopping import Stopping
     from superparams.strategies.stop_decisions import StopDecisions
 
@@ -89,6 +91,7 @@ class Job:
         returned: Checks what `run` returns.
         names: The names of points, if they have changed since the last run.
         stopping: The stopper, if it has one.
+        searching: The search, if it has a strategy.
     """
 
     space: Experiment
@@ -103,6 +106,27 @@ class Job:
     returned: Returned
     names: list[NamedPoints] | None = None
     stopping: Stopping | None = None
+    searching: Searching | None = None
+
+    @property
+    def proposing(self) -> Searching | None:
+        """The search, if its settings are not known beforehand."""
+        found = self.searching
+        return None if found is None or found.proposed is None else found
+
+    @property
+    def n_todo(self) -> int:
+        """The number of settings to run, as far as it is known."""
+        return self.plan.n_todo if self.proposing is None else self.proposing.n_expected
+
+    def is_over(self, n_left: int) -> bool:
+        """Whether the run has done all that it was to do, with so many settings left."""
+        return not n_left and (self.proposing is None or self.proposing.is_over)
+
+    @property
+    def todo(self) -> Todo | Feed:
+        """The settings to run."""
+        return self.plan.todo if self.proposing is None else self.proposing.feed
 
     @cached_property
     def project(self) -> Path:
@@ -116,9 +140,16 @@ class Job:
             return None
         from superparams.store.results import Results
 
-        known: dict[str, Any] = {"codes": self.codes, "code": self.code, "of": self.space}
-        found = Results.load(self.root, **known) if has_records(self.root) else None
+        found = Results.load(self.root, **self.known) if has_records(self.root) else None
+        if self.proposing is not None:
+            steps = {} if found is None else found.where(stale=False).steps.by_key()
+            return self.proposing.judge(self.stopping.stopper, steps)
         return self.stopping.judge(self.plan, found)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What `Results.load` is to know."""
+        return {"codes": self.codes, "code": self.code, "of": self.space}
 
     @property
     def notes(self) -> list[str]:
@@ -156,6 +187,11 @@ class Job:
         parts = {name: sorted(one.parts) for name, one in alternatives}
         return {ALTERNATIVES: parts, CODES: codes.alternatives}
 
+    def _keys_of_points(self) -> Keys:
+        """Keys that know what each point of an axis adds to them."""
+        proposed = self.program.proposed
+        return self.program.keys if proposed is None else Keys(proposed.listed())
+
     def manifest(self, engine: str) -> dict[str, Any]:
         """The content of run.json."""
         shown = dict(shown_fields(self.space))
@@ -178,9 +214,10 @@ class Job:
             "notes": self.notes,
             FIELDS_OF: field_conditions(self.space),
             ORDER_OF: declared_order(self.space),
-            MEANINGS: names_to_json(declared_names(self.space, self.program.keys.of_point)),
+            MEANINGS: names_to_json(declared_names(self.space, self._keys_of_points().of_point)),
             SCHEMA: schema_of(type(self.space), repeats_of(self.space)),
             **({} if self.stopping is None else self.stopping.manifest()),
+            **({} if self.searching is None else self.searching.manifest()),
         }
 
 
@@ -215,41 +252,41 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
     legacy.refuse_old_hook(cls)
     options = options.for_class(cls)
+    searching = _searching(space, options)
+    proposed = None if searching is None else searching.proposed
+    space = space if searching is None else searching.space
     carrier = None if options.carrier is None else find(options.carrier)
     if carrier is not None:
         check(carrier, options.of_engine)
         _refuse_plain_run(cls, carrier.name)
     name = name_of(cls)
-    folder = results_folder(options.results)
     code = fingerprint(cls)
     _refuse_unknown(code)
-    root, about_root = home_of(folder, name, code.digest)
-    texts = {str(path): text for path, text in code.texts.items()}
-    changing = importable_modules(code.changing)
-    in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
-    snapshot = Snapshot(texts, importable_modules(code.texts), in_order)
-    surroundings = ProcessState.here()
-    program = Program(space, options.of_engine.num_proc, name, Keys(space), snapshot)
-    program.surroundings = surroundings
-    program.codes = setting_codes(space, code)
+    root, about_root = home_of(results_folder(options.results), name, code.digest)
+    program = Program(space, options.of_engine.num_proc, name, Keys(space), _snapshot_of(code))
+    program.surroundings = ProcessState.here()
+    program.proposed = proposed
+    program.codes = setting_codes(space, code, None if proposed is None else proposed.listed())
     own = () if program.codes is None else program.codes.alternatives.keys()
     codes = list(dict.fromkeys([*CurrentCodes(root, code).codes, *own]))
     recorded = read_index(root) if has_records(root) else None
-    stopping = _stopping(program, options, carrier)
-    same_stops = [] if stopping is None else stopping.same_runs(root)
-    asked: dict[str, Any] = {"resume": options.resume, "only": options.only}
-    size = size_of(space)
-    planned = plan(program.keys, size, recorded, codes, **asked, same_stops=same_stops)
+    stopping = _stopping(program, options, carrier, searching)
+    planned = Plan([], 0)
+    if proposed is None:
+        asked: dict[str, Any] = {"resume": options.resume, "only": options.only}
+        asked["same_stops"] = [] if stopping is None else stopping.same_runs(root)
+        planned = plan(program.keys, size_of(space), recorded, codes, **asked)
     notes: list[str] = [] if about_root is None else [about_root]
     if recorded is not None:
         notes += note_of_other_file(root, _file_of(cls), code.digest)
     names, about_names = (None, []) if recorded is None else renamed_since(root, space)
     notes += about_names
-    made = Returned(cls)
-    more = made, names, stopping
+    more = Returned(cls), names, stopping, searching
     job = Job(space, options, carrier, root, program, code, codes, planned, notes, *more)
     program.generators = generators_of(cls, code.files, code.imports)
-    if carrier is not None and planned.n_todo and carrier.name not in ("serial", *_BESIDE):
+    if searching is not None:
+        searching.begin(root, codes, program.keys, job.known)
+    if carrier is not None and job.n_todo and carrier.name not in ("serial", *_BESIDE):
         program.script_notes = [*notes_of_changes(code), *notes_of_data()]
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
@@ -264,13 +301,34 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     return job
 
 
-def _stopping(program: Program, options: RunOptions, carrier: Engine | None) -> Stopping | None:
+def _snapshot_of(code: Code) -> Snapshot:
+    """The project's code as it is now, for workers."""
+    texts = {str(path): text for path, text in code.texts.items()}
+    changing = importable_modules(code.changing)
+    in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
+    return Snapshot(texts, importable_modules(code.texts), in_order)
+
+
+def _searching(space: Experiment, options: RunOptions) -> Searching | None:
+    """The search, if there is a strategy."""
+    if options.strategy is None:
+        return None
+    from superparams.run.searching import searching_of  # most runs need none of it
+
+    return searching_of(space, options)
+
+
+def _stopping(
+    program: Program, options: RunOptions, carrier: Engine | None, searching: Searching | None
+) -> Stopping | None:
     """The stopper, which rows then name."""
+    search = None if searching is None else searching.identify(program.keys, options.stop)
     if options.stop is None:
         return None
     from superparams.run.stopping import stopping_of  # most runs need none of it
 
-    stopping = stopping_of(program.space, options, program.keys, carrier)
+    selection = None if program.proposed is None else search
+    stopping = stopping_of(program.space, options, program.keys, carrier, selection)
     program.stopper = None if stopping is None else stopping.text
     return stopping
 

@@ -7,24 +7,20 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from superparams.declare.experiment import Experiment
-from superparams.declare.experiment_place import name_of
 from superparams.declare.goal import goal_of
-from superparams.declare.keys import Keys
-from superparams.declare.layout import has_range
-from superparams.errors import RunError, SettingFailed, SpaceError, traceback_text
+from superparams.errors import SettingFailed, traceback_text
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
 from superparams.executor.code_snapshot import importing_from
 from superparams.executor.engines.contract import Control
 from superparams.executor.fork_guard import ForkGuard
-from superparams.identity.code.fingerprint import fingerprint
 from superparams.outcomes.batches import counts, seconds, values_of
 from superparams.outcomes.outcome import FAILURES
 from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
@@ -32,21 +28,19 @@ from superparams.run.debugger import post_mortem
 from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
-from superparams.run.plan import LARGEST_PLAN, SMALL, Plan, all_keys, inside, is_sparse
-from superparams.space.groups import size_of
+from superparams.run.plan import Plan
+from superparams.run.run_results import results_of_run
 from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
 from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in_progress
-from superparams.store.runs.folder import RunFolder, State, has_records
+from superparams.store.runs.folder import RunFolder, State
 from superparams.store.runs.report import save_report
-from superparams.store.runs.results_folder import home_of, results_folder
-from superparams.store.table.index import read_index
 from superparams.store.table.merge import compact
 from superparams.views.notebook import in_one_line
 from superparams.views.progress import Progress, conclude, say
-from superparams.views.result_tables import notes_of_goal, summary_of
+from superparams.views.result_tables import summary_of
 
-__all__ = ["results_of", "run_all"]
+__all__ = ["run_all"]
 
 MOST_OF_PYTHON: Final = 61  # workers: more are refused by Python's own pool on Windows
 
@@ -100,11 +94,13 @@ def _run_here(
     fork_guard.check(type(space).__name__)
     has_progress = options.progress
     run = shown = None
-    if job.plan.n_todo:
+    if job.n_todo:
         run, shown = _execute(job, control, fork_guard)
     elif has_progress:
         _say_plan(job.plan)
-    found = _results(job, run, control.notes)
+    if job.proposing is not None and job.proposing.differs is not None:
+        return _run_here(space, options, control, has_summary, fork_guard)  # as a new search
+    found = results_of_run(job, run, control.notes)
     found.elapsed = time.monotonic() - began if run else None
     if has_summary and has_progress:
         conclude(lambda: summary_of(found, found.elapsed), shown)
@@ -197,7 +193,7 @@ def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitS
     execute = getattr(carrier, "execute_ahead", carrier.execute)
     batches: Iterator[bytes]
     try:
-        batches = execute(job.program, job.plan.todo, options, control)
+        batches = execute(job.program, job.todo, options, control)
     except BaseException as error:
         batches = _raising(error)
     context.callback(_close, batches)
@@ -235,6 +231,9 @@ def _execute_in(
     started: _Started,
 ) -> tuple[RunFolder, Progress]:
     asked, carrier, interrupts = job.options, job.carrier, started.interrupts
+    search = job.proposing
+    if search is not None:
+        search.open(run)
     goal = goal_of(type(job.space))
     assert carrier is not None
     _tell_others(job, run, control)
@@ -242,7 +241,7 @@ def _execute_in(
         _say_plan(job.plan)
     shown = Progress(
         type(job.space).__name__,
-        job.plan.n_todo,
+        job.n_todo,
         job.plan.done,
         activity=carrier.activity,
         label=job.label,
@@ -264,9 +263,12 @@ def _execute_in(
                 if goal is not None and asked.progress:
                     shown.add_values(values_of(batch, goal.column))
                 job.returned.add(batch, met.get("done", 0))
+                if search is not None:
+                    search.take(batch)
+                    shown.expect(search.n_expected)
                 _heed_failures(batch, shown, asked, control)
         control.note([] if control.judge is None else control.judge.notes)
-        state = "interrupted" if shown.n_left else "finished"
+        state = "finished" if job.is_over(shown.n_left) else "interrupted"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
         known: dict[str, Any] = {"counts": shown.counts, "payload": control.payload}
@@ -320,10 +322,10 @@ def _raise_first_failure(batch: pa.RecordBatch) -> None:
 def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
     if interrupts.is_terminated:
         raise SystemExit(143)
-    if interrupts.is_interrupted and shown.n_ended < job.plan.n_todo:
+    if interrupts.is_interrupted and shown.n_ended < job.n_todo:
         if not interrupts.is_hurried:
             compact(job.root)  # the table has what ran
-        todo = counted(job.plan.n_todo, "setting")
+        todo = counted(job.n_todo, "setting")
         text = f"{shown.n_ended:,} of {todo} ran; run it again for the rest"
         raise in_one_line(KeyboardInterrupt(text))
 
@@ -337,56 +339,3 @@ def _finish(
             record.finish(HURRIED if is_hurried else PATIENCE)
         finally:  # its warning may be an error
             run.finish(state, **known)
-
-
-def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
-    """The recorded results of an experiment, or of a space; see `Experiment.results`."""
-    cls, space = (of, None) if isinstance(of, type) else (type(of), of)
-    if space is not None and has_range(space):
-        name = cls.__name__
-        raise SpaceError(
-            f"{name}() has ranges, so it has no list of settings whose results could be looked up; "
-            f"take {name}.results() for all that ran, or those of drawn settings, as in "
-            f"{name}().sample(100).results()"
-        )
-    folder, code = results_folder(results), fingerprint(cls)
-    root = home_of(folder, name_of(cls), code.digest).folder
-    found = Results.load(root, code=code, of=of)
-    if space is None:
-        return found
-    keys, index, size = Keys(space), read_index(root), size_of(space)
-    if is_sparse(keys, size, index):
-        return found.of_keys(inside(keys, index.keys))
-    if size > LARGEST_PLAN:
-        raise RunError(
-            f"a space of {size:,} settings is too large to be looked up (at most "
-            f"{LARGEST_PLAN:,}): take {cls.__name__}.results() and its where()"
-        )
-    return found.of_keys(all_keys(keys, size))
-
-
-def _results(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
-    """The rows of this space, in its order; none is read yet."""
-    known: dict[str, Any] = {"codes": job.codes, "code": job.code, "of": job.space}
-    if not has_records(job.root):
-        found = Results.empty(job.root, **known)
-    else:
-        if run is not None or job.names is not None:
-            # A table that cannot be written is an error after a run.
-            compact(job.root, names=job.names)
-        found = _of_space(Results.load(job.root, **known), job, run.name if run else "")
-    found.notes = (*job.notes, *notes, *found.notes, *notes_of_goal(found))
-    return found
-
-
-def _of_space(found: Results, job: Job, run: str) -> Results:
-    if job.plan.keys is None and set(found.runs) <= {run}:
-        return found
-    if job.plan.keys is None and job.plan.size > SMALL:
-        index = read_index(job.root)
-        if is_sparse(job.program.keys, job.plan.size, index):
-            return found.of_keys(inside(job.program.keys, index.keys))
-    keys = job.plan.keys_of(job.program.keys)
-    if keys is None:  # too many to be compared: the rows of this run
-        return found.of_runs(run)
-    return found.of_keys(keys)

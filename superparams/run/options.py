@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from superparams.executor.engines.processes.engine import StartMethod
     from superparams.strategies.stopper import Stopper
+    from superparams.strategies.strategy import Strategy
 
 __all__ = ["OldOptions", "OnError", "Only", "RunOptions", "in_new_words", "with_processes"]
 
@@ -77,6 +78,20 @@ def _stopper(given: object) -> object:
     return given
 
 
+def _strategy(given: object) -> object:
+    """A strategy, which is an instance."""
+    from superparams.strategies.strategy import Strategy  # most runs have none
+
+    if isinstance(given, type):
+        raise BadValue(f"give an instance, {given.__name__}(trials=100)")
+    if not isinstance(given, Strategy):
+        raise BadValue(
+            "give a strategy of superparams.strategies, such as Evolution(trials=100), or an "
+            "object with methods begin, ask and tell"
+        )
+    return given
+
+
 def _statuses(given: object) -> frozenset[str]:
     if isinstance(given, str):
         raise BadValue(f'give several, as in retry_on=("{given}",)')
@@ -99,7 +114,7 @@ class RunOptions:
     """
 
     num_proc: int | Literal["auto"] = option(
-        1, 'The number of workers; 1 runs in this process, "auto" takes all processors.'
+        1, 'The number of workers; 1 runs in this process, "auto" takes all cores.'
     )
     engine: EngineName | Engine | Executor | None = option(
         None,
@@ -116,7 +131,7 @@ class RunOptions:
         None, "Seconds that run() of a setting may take before its worker is killed."
     )
     setup_timeout: float | None = option(
-        None, "Seconds that setup() may take; by default 10 times the timeout, at least 60."
+        None, "Seconds that setup() may take; by default 10 times timeout, at least 60."
     )
     retries: int = option(0, "Extra attempts for a setting whose status is in retry_on.")
     retry_on: Iterable[Status] = option(
@@ -142,6 +157,11 @@ class RunOptions:
         None,
         "Decides at the steps of settings whether they go on, such as ASHA().",
         check=_stopper,
+    )
+    strategy: Strategy | None = option(
+        None,
+        "Proposes settings from the outcomes so far, such as Evolution(trials=100).",
+        check=_strategy,
     )
     debug: bool = option(False, "Run one setting after another; stop in pdb where one raises.")
     results: str | Path = option("results", "The folder under which all results are kept.")

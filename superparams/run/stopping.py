@@ -65,7 +65,9 @@ class Stopping:
         return StopDecisions(self.stopper, plan.todo, finished=finished)
 
 
-def stopping_of(space: Experiment, options: RunOptions, keys: Keys, engine: Any) -> Stopping | None:
+def stopping_of(
+    space: Experiment, options: RunOptions, keys: Keys, engine: Any, selection: str | None = None
+) -> Stopping | None:
     """The stopper of a run, if it has one that counts; ``debug`` stops nothing early.
 
     Args:
@@ -73,13 +75,14 @@ def stopping_of(space: Experiment, options: RunOptions, keys: Keys, engine: Any)
         options: The options of the run.
         keys: The keys of the settings.
         engine: What runs them; None where that is a pool of Python itself.
+        selection: Which settings they are, where they are not known beforehand.
 
     Raises:
         StrategyError: When neither the stopper nor the experiment has a goal.
         EngineError: When the engine carries no steps.
         RunError: For a space that is too large.
     """
-    stopper, cls, size = options.stop, type(space), size_of(space)
+    stopper, cls = options.stop, type(space)
     if stopper is None or options.debug:
         return None
     if not getattr(engine, "carries_steps", engine is not None):
@@ -88,6 +91,7 @@ def stopping_of(space: Experiment, options: RunOptions, keys: Keys, engine: Any)
             f"stop={stopper!r} cannot be used with engine={name!r}: an executor hands over nothing "
             'before a setting ends; give engine="processes", "threads" or "serial"'
         )
+    size = 0 if selection is not None else size_of(space)
     if size > LARGEST_PLAN:
         raise RunError(
             f"stop={stopper!r}: a space of {size:,} settings is too large to compare them (at most "
@@ -96,6 +100,8 @@ def stopping_of(space: Experiment, options: RunOptions, keys: Keys, engine: Any)
     with_goal = getattr(stopper, "for_goal", None)
     if with_goal is not None:
         stopper = with_goal(goal_of(cls), cls.__name__)
+    if selection is not None:
+        return Stopping(stopper, selection)
     only: Any = options.only  # keys are a selection of their own
     digest = hashlib.blake2b(all_keys(keys, size).buffers()[1], digest_size=16)
     digest.update(b"" if only is None or isinstance(only, str) else "\n".join(only).encode())

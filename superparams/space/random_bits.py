@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from superparams.errors import SpaceError
 from superparams.space.sobol import BITS, MOST_AXES, coordinate
 
-__all__ = ["BitSource", "LatinHypercube", "Method", "Random", "Sobol"]
+__all__ = ["BitSource", "LatinHypercube", "Method", "RandomBits", "SobolBits"]
 
 _PERSON: Final = b"superparams.drw1"
 _AT_ONCE: Final = 8  # integers of 64 bits from one hash
@@ -35,7 +35,7 @@ class BitSource(Protocol):
 Method = Callable[[str], BitSource]  # the bits of a name
 
 
-class Random:
+class RandomBits:
     """Independent random bits: the method of ``sample``.
 
     Args:
@@ -75,7 +75,7 @@ class _Hashed:
         return _UNPACKED(state.digest())
 
 
-class Sobol:
+class SobolBits:
     """Bits of a scrambled Sobol sequence: the method of ``sobol``.
 
     Each name has its own axis of the sequence, in the order of the first use. Its scramble depends
@@ -88,7 +88,7 @@ class Sobol:
     """
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
+        self._random = RandomBits(seed)
         self._axes = count()
 
     def __call__(self, name: str) -> _Scrambled:
@@ -142,7 +142,7 @@ class LatinHypercube:
     """
 
     def __init__(self, seed: int, n: int) -> None:
-        self._random = Random(seed)
+        self._random = RandomBits(seed)
         self._n = n
 
     def __call__(self, name: str) -> _Stratified:

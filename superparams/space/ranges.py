@@ -71,7 +71,7 @@ class Range:
     def at(self, bits: int) -> Any:
         """The value that random bits choose, ``0 <= bits < 2**64``."""
         if not self.log and self.size is not None:
-            return self._value(bits * self.size >> BITS)
+            return self.value(bits * self.size >> BITS)
         part = (bits >> 11) / _HIGHEST
         low, high = self._ends
         x = low * (1.0 - part) + high * part
@@ -98,7 +98,7 @@ class Range:
         if self.is_int and self.step is None:
             return round(x)
         place = (exact(x) * self._denominator - self._first) / self._stride
-        return self._value(round(place))
+        return self.value(round(place))
 
     def grid(self, most: int) -> list[Any]:
         """At most so many values from `low` to `high`, evenly spaced on the scale of the range.
@@ -116,7 +116,7 @@ class Range:
         if part in (0, 1):
             return self.high if part else self.low
         if self.size is not None and not self.log:
-            return self._value(round(part * (self.size - 1)))
+            return self.value(round(part * (self.size - 1)))
         if not self.log:
             return float(exact(self.low) + part * (exact(self.high) - exact(self.low)))
         from decimal import Context, Decimal
@@ -128,7 +128,8 @@ class Range:
         x = float(Context(prec=_DIGITS - 10).plus(power))  # 0.001, and not the float before it
         return round(x) if self.is_int else x
 
-    def _value(self, place: int) -> Any:
+    def value(self, place: int) -> Any:
+        """The value at a place in ascending order, where the number of values is known."""
         numerator = self._first + place * self._stride
         return numerator if self.is_int else numerator / self._denominator
 

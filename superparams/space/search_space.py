@@ -66,6 +66,10 @@ class NumberRange:
         """The number that random bits choose, ``0 <= bits < 2**64``."""
         return self._range().at(bits)
 
+    def value(self, place: int) -> Any:
+        """The number at a place, ``0 <= place < size``, in ascending order."""
+        return self._range().value(place)
+
     def checked(self, x: object) -> Any:
         """The number of the range that is nearest to `x`.
 
@@ -222,6 +226,10 @@ class SearchSpace:
             pass
         return point
 
+    def listed(self) -> Iterator[dict[str, Any]]:
+        """All points, the last dimension fastest; only where `size` is known."""
+        return _listed(self.dimensions)
+
     def checked(self, point: object) -> dict[str, Any]:
         """A point with all values that it needs, each the nearest one of its dimension.
 
@@ -273,6 +281,18 @@ def _every(dimensions: Sequence[SearchDimension]) -> Iterator[SearchDimension]:
         if isinstance(dimension, ConditionalChoice):
             for inner in dimension.alternatives:
                 yield from _every(inner)
+
+
+def _listed(dimensions: Sequence[SearchDimension]) -> Iterator[dict[str, Any]]:
+    if not dimensions:
+        yield {}
+        return
+    first, *rest = dimensions
+    inner = first.alternatives if isinstance(first, ConditionalChoice) else None
+    for place in range(first.size or 0):
+        x = first.value(place) if isinstance(first, NumberRange) else place
+        for more in _listed((*(inner[place] if inner else ()), *rest)):
+            yield {first.name: x, **more}
 
 
 def _size(dimensions: Sequence[SearchDimension]) -> int | None:

@@ -1,6 +1,8 @@
 """What decides which settings run: strategies propose the next one, stoppers end one early.
 
-`Strategy` is the protocol of a strategy: it proposes points of a space, and is told what came out.
+`Random`, `Sobol` and `Evolution` are strategies, and `Strategy` is the protocol of one of your own.
+`trials` asks a strategy and tells it what came out, in an order that does not depend on which
+setting is quicker.
 `ASHA`, `Hyperband`, `Median`, `Threshold` and `Patience` are stoppers. `Stopper` is the protocol of
 one of your own. `stop_decisions` asks a stopper in an order that does not depend on which setting
 is quicker. This room imports from the rooms up to `executor`.
@@ -9,18 +11,23 @@ is quicker. This room imports from the rooms up to `executor`.
 from __future__ import annotations
 
 from superparams.strategies.asha import ASHA, Hyperband
+from superparams.strategies.evolution import Evolution
 from superparams.strategies.median import Median
 from superparams.strategies.patience import Patience
+from superparams.strategies.random_search import Random, Sobol
 from superparams.strategies.stopper import Reached, Stopper
 from superparams.strategies.strategy import Strategy, TrialOutcome
 from superparams.strategies.threshold import Threshold
 
 __all__ = [
     "ASHA",
+    "Evolution",
     "Hyperband",
     "Median",
     "Patience",
+    "Random",
     "Reached",
+    "Sobol",
     "Stopper",
     "Strategy",
     "Threshold",

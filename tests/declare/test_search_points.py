@@ -12,7 +12,7 @@ import pytest
 from superparams import Experiment, Params, search
 from superparams.declare.search_points import SearchPoints
 from superparams.errors import SpaceError, StrategyError
-from superparams.space.random_bits import Random
+from superparams.space.random_bits import RandomBits
 from superparams.space.search_space import (
     Categories,
     ConditionalChoice,
@@ -118,7 +118,7 @@ def test_a_setting_has_the_point_that_made_it() -> None:
     made = points()
     alternatives = set[int]()
     for index in range(200):
-        point = made.space.drawn(Random(7), index)
+        point = made.space.drawn(RandomBits(7), index)
         alternatives.add(point["optimizer"])
         assert made.space.checked(point) == point
         assert made.point_of(made.setting(point, index % 5)) == point
@@ -143,12 +143,12 @@ def test_a_setting_has_the_point_that_made_it() -> None:
 def test_nonsense_is_refused(change: dict[str, Any], error: str) -> None:
     space = points().space
     with pytest.raises(StrategyError, match=error):
-        space.checked({**space.drawn(Random(0), 0), **change})
+        space.checked({**space.drawn(RandomBits(0), 0), **change})
 
 
 def test_a_missing_value_and_what_is_no_mapping_are_refused() -> None:
     space = points().space
-    point = space.drawn(Random(0), 0)
+    point = space.drawn(RandomBits(0), 0)
     del point["act"]
     with pytest.raises(StrategyError, match="a value for 'act' is missing"):
         space.checked(point)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from superparams.errors import SpaceError
-from superparams.space.random_bits import BitSource, LatinHypercube, Method, Random, Sobol
+from superparams.space.random_bits import BitSource, LatinHypercube, Method, RandomBits, SobolBits
 from superparams.space.sobol import MOST_AXES
 
 NAMES = ("lr", "optimizer.Adam.rate", "optimizer", "width")
 MILLION = 1_000_000
 METHODS: dict[str, Callable[[int], Method]] = {
-    "random": Random,
-    "sobol": Sobol,
+    "random": RandomBits,
+    "sobol": SobolBits,
     "latin hypercube": lambda seed: LatinHypercube(seed, 64),
 }
 
@@ -33,7 +33,7 @@ def chi_square(cells: np.ndarray[tuple[int], np.dtype[np.int64]], n: int) -> flo
 
 
 def test_a_million_draws_are_uniform_per_axis_and_per_pair_of_axes() -> None:
-    random = Random(0)
+    random = RandomBits(0)
     columns = [
         np.fromiter(map(random(name).bits, range(MILLION), itertools.repeat(0)), np.uint64, MILLION)
         for name in NAMES
@@ -68,10 +68,10 @@ def test_bits_depend_on_seed_name_and_index_alone(make: Callable[[int], Method])
 
 def test_known_bits_never_change() -> None:
     """They are part of keys that are recorded."""
-    assert [Random(0)("lr").bits(index, 0) for index in (0, 7, 8)] == KNOWN["random"]
-    assert [Sobol(0)("lr").bits(index, 0) for index in (0, 7, 8)] == KNOWN["sobol"]
+    assert [RandomBits(0)("lr").bits(index, 0) for index in (0, 7, 8)] == KNOWN["random"]
+    assert [SobolBits(0)("lr").bits(index, 0) for index in (0, 7, 8)] == KNOWN["sobol"]
     assert [LatinHypercube(0, 9)("lr").bits(i, 0) for i in (0, 7, 8)] == KNOWN["latin"]
-    assert Random(0)("lr").bits(0, 1) == KNOWN["attempt"][0]
+    assert RandomBits(0)("lr").bits(0, 1) == KNOWN["attempt"][0]
 
 
 KNOWN = {
@@ -84,7 +84,7 @@ KNOWN = {
 
 def test_a_scrambled_sobol_sequence_keeps_its_evenness() -> None:
     """Each box of 1/16 by 1/16, and each of other shapes of that size, has one of 256 points."""
-    method = Sobol(3)
+    method = SobolBits(3)
     x, y = (first(method(name), 256) for name in ("a", "b"))
     for bits in range(9):
         boxes = {
@@ -92,12 +92,12 @@ def test_a_scrambled_sobol_sequence_keeps_its_evenness() -> None:
             for one, other in zip(x, y, strict=True)
         }
         assert len(boxes) == 256
-    plain = Sobol(4)
+    plain = SobolBits(4)
     assert first(plain("a"), 256) != x
 
 
 def test_sobol_has_numbers_for_so_many_axes() -> None:
-    method = Sobol(0)
+    method = SobolBits(0)
     for axis in range(MOST_AXES):
         method(f"a{axis}")
     with pytest.raises(SpaceError, match="256 axes, and this space has more; take sample"):

@@ -217,7 +217,8 @@ def scheduler_of(n_places: int, feed: Feed, options: Options, control: Control) 
         options: What the run asks of any engine.
         control: Has the judge of steps, if there is one.
     """
-    limits = Limits(n_places, options.retry_policy)
+    # More work follows from outcomes, so these may not wait for others of their chunk.
+    limits = Limits(n_places, options.retry_policy, one_by_one=feed.is_open)
     if control.judge is None:
         return Scheduler(limits, feed.first)
     return JudgingScheduler(limits, feed.first, control.judge)

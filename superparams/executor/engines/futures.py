@@ -61,6 +61,7 @@ class Task:
     options: Options
     chunk: Chunk
     kept_names: frozenset[str] = frozenset()  # of the script, which the executor's initializer sets
+    points: bytes = b""  # of its settings, where these are proposed while the run goes on
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ class _ExecutorCarrier:
 
     def _submit(self, rank: int, chunk: Chunk) -> None:
         place = Place(rank, self._options.num_proc, self._options.folder)
-        task = Task(self._handle, place, self._options, chunk, self._kept_names)
+        proposed = getattr(self._program, "proposed", None)
+        points = b"" if proposed is None else proposed.packed(chunk)
+        task = Task(self._handle, place, self._options, chunk, self._kept_names, points)
         try:
             future = self._executor.submit(run_chunk, task)
         except BrokenExecutor as error:
@@ -300,6 +303,8 @@ def run_chunk(task: Task) -> Done:
     """Run a chunk here; the worker is entered at the first one that this thread sees of a run."""
     begun = time.monotonic()
     entered = _enter(task)
+    if task.points and entered.program.proposed is not None:
+        entered.program.proposed.learn(task.points)
     rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
     count, batch, again = 0, list[Outcome](), list[int]()
     with pools_take(lambda: _reachable(task.handle)):

@@ -21,6 +21,10 @@ class StepJudge(Protocol):
         """Sentences for the user, at the end of the run."""
         ...
 
+    def add(self, indices: Sequence[range]) -> None:
+        """More settings are to run, after those that are there."""
+        ...
+
     def step(self, index: int, row: Mapping[str, Any]) -> Sequence[tuple[int, bool]]:
         """A setting has made a step, and waits."""
         ...
@@ -50,6 +54,8 @@ class JudgingScheduler(Scheduler):
 
     def handle(self, event: m.Event, now: float) -> list[m.Instruction]:
         """What is to be done about an event, and about the decisions that follow from it."""
+        if isinstance(event, m.WorkAdded):
+            self._judge.add(event.ranges)
         left = self._leaving(event)
         instructions = super().handle(event, now)
         lost = {one.index for one in instructions if isinstance(one, m.RecordLoss)}

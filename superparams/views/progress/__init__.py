@@ -120,6 +120,10 @@ class Progress:
         """The number of settings without an outcome."""
         return self._total - self.n_ended
 
+    def expect(self, total: int) -> None:
+        """Take another number of settings to run."""
+        self._total = total
+
     def add(
         self, counts: Mapping[str, int], seconds: tuple[int, float, float] | None = None
     ) -> None:

@@ -182,7 +182,9 @@ class ProcessCarrier:
         elif (worker := self._workers.get(instruction.rank)) is None:
             pass  # it has just ended, and the scheduler will hear of it
         elif isinstance(instruction, m.SendChunk):
-            worker.begin(instruction.chunk, self._cells.of(worker.rank)[CUT])
+            chunk, proposed = instruction.chunk, getattr(self._program, "proposed", None)
+            points = b"" if proposed is None else proposed.packed(chunk)
+            worker.begin(chunk, self._cells.of(worker.rank)[CUT], points)
         elif isinstance(instruction, m.AnswerStep):
             worker.say(Frame(Kind.ANSWER, int(instruction.goes_on)))
         else:

@@ -37,6 +37,7 @@ class Kind(enum.IntEnum):
     # since they are to run again
     STEP = 18  # worker: a step of setting a, whose row is in the body as JSON; ANSWER follows
     STEPS = 21  # worker: a parcel of steps that settings have recorded
+    POINTS = 22  # driver to worker: the points of the settings of the next RUN
     ANSWER = 19  # driver to worker: the setting that told a step goes on (a: 1), or does not (0)
     END = 10  # worker: as DATA, and the chunk is over; b: nanoseconds it took
     LEFT = 11  # worker: it has torn down what it set up, and ends

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from superparams.executor.worker import Worker
 
 _FLUSH_NS = 20_000_000
+_WORK = (Kind.POINTS, Kind.RUN)
 _QUICK = 0.1  # seconds of a setting that may run twice
 _NOTHING = 15e-6  # seconds in which nobody opens a file
 _COMING_BACK = 1.5  # seconds that forks of a worker may take to end by themselves
@@ -215,8 +216,12 @@ class _WorkerProcess:
             signal.signal(signal.SIGURG, self._on_urgent)
             signal.siginterrupt(signal.SIGURG, False)
         try:
-            while (frame := protocol.receive(self._connection.channel)).kind is Kind.RUN:
-                self._run(frame)
+            proposed = getattr(self._loaded.program, "proposed", None)
+            while (frame := protocol.receive(self._connection.channel)).kind in _WORK:
+                if frame.kind is Kind.RUN:
+                    self._run(frame)
+                elif proposed is not None:
+                    proposed.learn(frame.body)
         except (EOFError, OSError):  # the driver is gone, or a setting did something to the channel
             return 0
         return self._close()

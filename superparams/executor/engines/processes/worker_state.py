@@ -85,8 +85,13 @@ class WorkerHandle:
         """What it was given and has sent no outcome of."""
         return self.chunk.split(self.sent)[1]
 
-    def begin(self, chunk: Chunk, cut: int) -> None:
-        """Give it a chunk, to be over when its cell shows another number than `cut`."""
+    def begin(self, chunk: Chunk, cut: int, points: bytes = b"") -> None:
+        """Give it a chunk, to be over when its cell shows another number than `cut`.
+
+        points: Those of its settings, where the worker does not know them.
+        """
+        if points:
+            self.say(protocol.Frame(protocol.Kind.POINTS, body=points))
         self.chunk, self.sent, self.state, self.used = chunk, 0, WorkerState.BUSY, True
         self.say(
             protocol.Frame(

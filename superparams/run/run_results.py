@@ -1,0 +1,81 @@
+"""The results of a run, and those that are recorded of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from superparams.declare.experiment import Experiment
+from superparams.declare.experiment_place import name_of
+from superparams.declare.keys import Keys
+from superparams.declare.layout import has_range
+from superparams.errors import RunError, SpaceError
+from superparams.identity.code.fingerprint import fingerprint
+from superparams.run.job import Job
+from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse
+from superparams.space.groups import size_of
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder, has_records
+from superparams.store.runs.results_folder import home_of, results_folder
+from superparams.store.table.index import read_index
+from superparams.store.table.merge import compact
+from superparams.views.result_tables import notes_of_goal
+
+__all__ = ["results_of", "results_of_run"]
+
+
+def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
+    """The recorded results of an experiment, or of a space; see `Experiment.results`."""
+    cls, space = (of, None) if isinstance(of, type) else (type(of), of)
+    if space is not None and has_range(space):
+        name = cls.__name__
+        raise SpaceError(
+            f"{name}() has ranges, so it has no list of settings whose results could be looked up; "
+            f"take {name}.results() for all that ran, or those of drawn settings, as in "
+            f"{name}().sample(100).results()"
+        )
+    folder, code = results_folder(results), fingerprint(cls)
+    root = home_of(folder, name_of(cls), code.digest).folder
+    found = Results.load(root, code=code, of=of)
+    if space is None:
+        return found
+    keys, index, size = Keys(space), read_index(root), size_of(space)
+    if is_sparse(keys, size, index):
+        return found.of_keys(inside(keys, index.keys))
+    if size > LARGEST_PLAN:
+        raise RunError(
+            f"a space of {size:,} settings is too large to be looked up (at most "
+            f"{LARGEST_PLAN:,}): take {cls.__name__}.results() and its where()"
+        )
+    return found.of_keys(all_keys(keys, size))
+
+
+def results_of_run(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
+    """The rows of this space, in its order; none is read yet."""
+    known = job.known
+    if job.searching is not None:
+        notes = [*notes, *job.searching.notes_at_end()]
+    if not has_records(job.root):
+        found = Results.empty(job.root, **known)
+    else:
+        if run is not None or job.names is not None:
+            # A table that cannot be written is an error after a run.
+            compact(job.root, names=job.names)
+        found = _of_space(Results.load(job.root, **known), job, run.name if run else "")
+    found.notes = (*job.notes, *notes, *found.notes, *notes_of_goal(found))
+    return found
+
+
+def _of_space(found: Results, job: Job, run: str) -> Results:
+    if job.proposing is not None:
+        return found.of_keys(job.proposing.keys)
+    if job.plan.keys is None and set(found.runs) <= {run}:
+        return found
+    if job.plan.keys is None and job.plan.size > SMALL:
+        index = read_index(job.root)
+        if is_sparse(job.program.keys, job.plan.size, index):
+            return found.of_keys(inside(job.program.keys, index.keys))
+    keys = job.plan.keys_of(job.program.keys)
+    if keys is None:  # too many to be compared: the rows of this run
+        return found.of_runs(run)
+    return found.of_keys(keys)

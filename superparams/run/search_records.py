@@ -1,0 +1,206 @@
+"""What is recorded of a search: its own outcomes, and the answers of other runs that it took.
+
+A search is named in run.json of each of its runs. Trial i has the settings from ``i * repetitions``
+on, so the index of a row tells its trial. What the search took from other runs stands in
+`trials.jsonl` of the run that took it, so that a replay finds the same.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from superparams.declare.goal import Goal
+from superparams.outcomes.batches import values_of
+from superparams.outcomes.columns import CODE
+from superparams.store.json_values import json_object
+from superparams.store.ledger.reader import read
+from superparams.store.plain_files import read_plain
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder, has_records, run_folders
+from superparams.store.runs.run_records import Run
+from superparams.strategies.trials import Answer, HistoryRow
+
+__all__ = ["SEARCH", "SearchRecords", "TrialLog", "answers_in", "runs_of_search"]
+
+SEARCH: Final = "search"  # in run.json
+TRIALS: Final = "trials.jsonl"  # in the folder of a run
+_DONE: Final = ("done",)
+
+
+def runs_of_search(root: Path, name: str) -> list[RunFolder]:
+    """The runs of a search, oldest first, also those of searches that it went on from.
+
+    Args:
+        root: The folder of the experiment.
+        name: The id of the search.
+    """
+    found = [(one, json_object(one.manifest().get(SEARCH))) for one in run_folders(root)]
+    return [one for one, search in found if search.get("id") == name]
+
+
+def answers_in(batch: pa.RecordBatch, goals: Sequence[Goal]) -> dict[int, tuple[str, Answer]]:
+    """The key and the outcome of each setting in a batch, by its index.
+
+    Of a setting that returned a frame, the last row counts.
+    """
+    columns = [_numbers(values_of(batch, goal.column), batch.num_rows) for goal in goals]
+    rows = zip(*columns, strict=True) if columns else iter([()] * batch.num_rows)
+    names = ("index", "key", "status")
+    own = (batch.column(name).to_pylist() for name in names)
+    return {
+        index: (key, Answer(status, list(values)))
+        for index, key, status, values in zip(*own, rows, strict=True)
+    }
+
+
+def _numbers(values: Sequence[Any], size: int) -> list[float | None]:
+    return [_number(x) for x in values] if values else [None] * size
+
+
+def _number(x: Any) -> float | None:
+    try:
+        number = None if x is None or isinstance(x, str | bytes) else float(x)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if number is not None and math.isfinite(number) else None
+
+
+@dataclass
+class SearchRecords:
+    """What is recorded, of one search and of the settings of its experiment.
+
+    Attributes:
+        rows: The key and the outcome of each setting of this search, by its index.
+        points: The points of its trials.
+        taken: Answers that it took from other runs, by key.
+        new: Answers that it has taken now, which no file has yet.
+        runs: Its runs.
+    """
+
+    root: Path
+    goals: Sequence[Goal]
+    codes: Sequence[str]
+    known: Mapping[str, Any]
+    rows: dict[int, tuple[str, Answer]] = field(default_factory=dict[int, tuple[str, Answer]])
+    points: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
+    taken: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    new: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    runs: list[RunFolder] = field(default_factory=list[RunFolder])
+    _others: dict[str, Answer] | None = None
+
+    def load(self, runs: Sequence[RunFolder]) -> None:
+        """Read what these runs have recorded by the code of now."""
+        self.runs = list(runs)
+        for run in self.runs:
+            for trial, point, taken in _logged(run):
+                if point is not None:
+                    self.points[trial] = point
+                self.taken.update(taken)
+            self.rows.update(self._rows_of(run))
+
+    def _rows_of(self, run: RunFolder) -> dict[int, tuple[str, Answer]]:
+        found: dict[int, tuple[str, Answer]] = {}
+        ours, code = set(self.codes), run.code()
+        for batch in read(run.ledger, growing=True):
+            codes = [code] * batch.num_rows
+            if CODE in batch.schema.names:
+                codes = batch.column(CODE).to_pylist()
+            answers = answers_in(batch, self.goals)
+            by_index = dict(zip(batch.column("index").to_pylist(), codes, strict=True))
+            found.update({at: one for at, one in answers.items() if by_index[at] in ours})
+        return found
+
+    def other(self, key: str) -> Answer | None:
+        """What other runs of the same code have recorded of a setting, if it is done."""
+        if key in self.taken:
+            return self.taken[key]
+        if self._others is None:
+            self._others = self._load_others()
+        found = self._others.get(key)
+        if found is not None:
+            self.taken[key] = self.new[key] = found
+        return found
+
+    def _load_others(self) -> dict[str, Answer]:
+        if not has_records(self.root):
+            return {}
+        rows = Results.load(self.root, **self.known).where(stale=False)
+        columns = [self._column(rows, goal.column) for goal in self.goals]
+        values = zip(*columns, strict=True) if columns else iter([()] * len(rows))
+        own = (rows.column(name).to_pylist() for name in ("key", "status"))
+        return {
+            key: Answer(status, list(row))
+            for key, status, row in zip(*own, values, strict=True)
+            if status in _DONE
+        }
+
+    def _column(self, rows: Results, name: str) -> list[float | None]:
+        if name not in rows.columns:
+            return [None] * len(rows)
+        return [_number(x) for x in rows.column(name).to_pylist()]
+
+    def history(self, repetitions: int) -> list[HistoryRow]:
+        """The trials whose points are known, as what another search begins with."""
+        found: list[HistoryRow] = []
+        for trial, point in sorted(self.points.items()):
+            indices = range(trial * repetitions, (trial + 1) * repetitions)
+            answers = [self.rows[index][1] for index in indices if index in self.rows]
+            if len(answers) == repetitions:
+                found.append(HistoryRow(point, answers))
+        return found
+
+    @property
+    def seconds(self) -> float:
+        """How long its runs took together."""
+        return math.fsum(Run.of(run).seconds or 0.0 for run in self.runs)
+
+
+class TrialLog:
+    """Writes the points of trials, and what was taken from other runs, into the folder of a run."""
+
+    def __init__(self) -> None:
+        """Nothing is written before there is a folder."""
+        self._lines: list[str] = []
+        self._path: Path | None = None
+
+    def open(self, run: RunFolder) -> None:
+        """Write into this folder from now on."""
+        self._path = run.path / TRIALS
+
+    def add(self, trial: int, point: Mapping[str, Any], taken: Mapping[str, Answer]) -> None:
+        """Note a trial, and what was taken for it."""
+        answers = {key: [one.status, *one.values] for key, one in taken.items()}
+        line = {"trial": trial, "point": dict(point), **({"taken": answers} if answers else {})}
+        self._lines.append(json.dumps(line) + "\n")
+
+    def write(self) -> None:
+        """Write what is noted, if there is a folder."""
+        if self._path is not None and self._lines:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write("".join(self._lines))
+            self._lines.clear()
+
+
+def _logged(run: RunFolder) -> Iterator[tuple[int, Mapping[str, Any] | None, dict[str, Answer]]]:
+    """The trials in the file of a run; a line that was cut off is left out."""
+    try:
+        text = read_plain(run.path / TRIALS).decode("utf-8", "replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            entry = json_object(json.loads(line))
+            taken = {
+                key: Answer(str(status), values)
+                for key, (status, *values) in json_object(entry.get("taken")).items()
+            }
+            yield int(entry["trial"]), json_object(entry.get("point")), taken
+        except (ValueError, KeyError, TypeError):
+            continue

@@ -1,0 +1,400 @@
+"""The search of a run: what a strategy proposes is fed to the engine, and outcomes are told.
+
+Where a strategy ignores outcomes and the number of its trials is all that ends it, its settings are
+known beforehand: they run as drawn settings do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from superparams.declare.experiment import Experiment
+from superparams.declare.goal import Goal, goal_of
+from superparams.declare.keys import Keys
+from superparams.declare.presentation import axes_of
+from superparams.declare.proposed_space import ProposedSpace
+from superparams.declare.search_points import SearchPoints
+from superparams.declare.sequence import has_valid, is_kept
+from superparams.errors import EngineError, RunError, SpaceError, StrategyError
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted
+from superparams.executor.engines.feed import Feed
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.identity.digests.digest import key_of_text, key_text
+from superparams.run.options import RunOptions
+from superparams.run.search_options import budget_of, goals_of, identity_of
+from superparams.run.search_records import (
+    SEARCH,
+    SearchRecords,
+    TrialLog,
+    answers_in,
+    runs_of_search,
+)
+from superparams.space.groups import is_open
+from superparams.space.search_space import SearchPoint
+from superparams.store.json_values import json_list, json_object
+from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.strategies.random_search import drawn_settings
+from superparams.strategies.stop_decisions import StopDecisions
+from superparams.strategies.stopper import Stopper
+from superparams.strategies.strategy import AHEAD, Strategy
+from superparams.strategies.trials import Answer, Budget, HistoryRow, ReplayDiffers, Trials
+
+__all__ = ["Searching", "searching_of"]
+
+
+class Searching:
+    """The search of a run.
+
+    Args:
+        space: What to search.
+        strategy: Proposes points; it has its goal.
+        goals: What outcomes are told by.
+
+    Attributes:
+        space: The space whose settings run, an `Experiment`.
+        proposed: The settings that were proposed; None where all are known beforehand.
+        differs: The trial at which a replay was another one than the recorded search.
+        notes: Sentences for the user.
+    """
+
+    def __init__(self, space: Experiment, strategy: Strategy, goals: Sequence[Goal]) -> None:
+        self.strategy, self.goals = strategy, goals
+        drawn = drawn_settings(strategy, space)
+        self.proposed = ProposedSpace(space) if drawn is None else None
+        self.space: Any = drawn if self.proposed is None else self.proposed.settings
+        self._of = space
+        self.ahead: int | None = getattr(strategy, "ahead", AHEAD)
+        self.differs: int | None = None
+        self.notes: list[str] = []
+        self.log = TrialLog()
+        self._generation = 0
+        self._id = ""
+        self._history: list[str] = []  # runs that it goes on from
+        self._n_settings = self._n_left = 0
+        self._begun = time.monotonic()
+
+    # ---- before the run
+
+    def identify(self, keys: Keys, stop: Stopper | None) -> str:
+        """Find out which search it is.
+
+        Args:
+            keys: The keys of its settings.
+            stop: The stopper of the run.
+
+        Returns:
+            The id: the same for the same strategy, seed, goal, space and stopper, whatever the
+            budget is.
+        """
+        space = "" if self.proposed is None else repr(self.proposed.points.space)
+        axes = {name: "".join(parts) for name, _, parts in axes_of(self._of)}
+        what = [
+            *(identity_of(self.strategy), self.seed, [list(goal) for goal in self.goals]),
+            *(space, axes, self._enqueued(), {name: str(x) for name, x in keys.digests.items()}),
+            *(self.ahead, getattr(self.strategy, "warm", False), stop and repr(stop)),
+        ]
+        text = json.dumps(what, sort_keys=True, default=str)
+        self._id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return self._id
+
+    @property
+    def seed(self) -> int:
+        """The seed of the strategy."""
+        return int(getattr(self.strategy, "seed", 0))
+
+    def _enqueued(self) -> list[dict[str, Any]]:
+        if self.proposed is None:
+            return []
+        given: Iterable[Any] = getattr(self.strategy, "enqueue", ())
+        return [self._point_of(self.proposed, one) for one in given]
+
+    def _point_of(self, proposed: ProposedSpace, given: Any) -> dict[str, Any]:
+        """The point of a setting, or of the values of fields."""
+        setting: Any = given
+        try:
+            if isinstance(given, Mapping):
+                setting = self._of.replace(**given)
+                if is_open(setting) and not SearchPoints(setting).space.dimensions:
+                    setting = setting[0]  # with any of its repetitions
+            if is_open(setting):
+                raise SpaceError("it leaves axes open: give a value for each")
+            point = proposed.points.point_of(setting)
+        except SpaceError as error:
+            raise StrategyError(f"enqueue: {shorten(given)} is no point to try: {error}") from None
+        return point
+
+    def begin(self, root: Path, codes: Sequence[str], keys: Keys, known: dict[str, Any]) -> None:
+        """Replay what is recorded, and propose the first trials.
+
+        Args:
+            root: The folder of the experiment.
+            codes: The codes that count as the current one.
+            keys: The keys of the settings.
+            known: What `Results.load` is to know.
+        """
+        if self.proposed is None:
+            return
+        self._keys = keys
+        self.records = SearchRecords(root, self.goals, codes, known)
+        runs = runs_of_search(root, self._id)
+        self._generation = max((_generation(run) for run in runs), default=0)
+        self._load(root, runs)
+        try:
+            self._start()
+        except ReplayDiffers as differs:
+            self._go_on_as_new(differs.trial, runs)
+            self._start()
+        self.feed = Feed(Chunk.of(self._first).ranges, is_open=self.trials.ending is None)
+
+    def _load(self, root: Path, runs: Sequence[RunFolder]) -> None:
+        own = [run for run in runs if _generation(run) == self._generation]
+        self.records.load(own)
+        self._history = _history_of(own[0]) if own else []
+
+    def _go_on_as_new(self, trial: int, runs: Sequence[RunFolder]) -> None:
+        """Begin a new search, which takes all that this one has recorded as its history."""
+        records = self.records
+        self._history = [run.name for run in runs]
+        self._generation += 1
+        name = type(self.strategy).__name__
+        self.notes.append(
+            f"trial {trial} of this search is another point now than when it ran: {name} has "
+            "changed, as by another version of a library, or does not draw from its seed. The "
+            "search goes on as a new one, which knows the trials before it"
+        )
+        self.records = SearchRecords(records.root, self.goals, records.codes, records.known)
+
+    def _start(self) -> None:
+        assert self.proposed is not None
+        strategy = self.strategy
+        given = budget_of(strategy)
+        before = self.records.seconds if "seconds" in given else 0.0
+        budget = Budget(**given, elapsed=lambda: before + time.monotonic() - self._begun)
+        self.trials = Trials(
+            strategy,
+            self.proposed.points.space,
+            self,
+            goals=self.goals,
+            budget=budget,
+            seed=self.seed,
+            ahead=self.ahead or AHEAD,
+            order=getattr(strategy, "order", "index"),
+            enqueued=self._enqueued(),
+            history=self._history_rows(),
+        )
+        self._first = self._advance()
+
+    def _history_rows(self) -> list[HistoryRow]:
+        """The trials of the runs that this search goes on from."""
+        assert self.proposed is not None
+        found: list[HistoryRow] = []
+        wanted = set(self._history)
+        runs = [run for run in run_folders(self.records.root) if run.name in wanted]
+        for generation in sorted({_generation(run) for run in runs}):
+            records = SearchRecords(self.records.root, self.goals, self.records.codes, {})
+            records.load([run for run in runs if _generation(run) == generation])
+            found += records.history(self.proposed.repetitions)
+        return found
+
+    # ---- what the trials need, see `TrialRecords`
+
+    @property
+    def n_recorded(self) -> int:
+        """This search has recorded outcomes of no trial from this number on."""
+        assert self.proposed is not None
+        last = max(self.records.rows, default=-1)
+        return 0 if last < 0 else last // self.proposed.repetitions + 1
+
+    def propose(self, trial: int, point: SearchPoint) -> list[str]:
+        """Take the point of a trial; gives the keys of its settings."""
+        assert self.proposed is not None
+        return [key_text(self._keys[index]) for index in self.proposed.propose(trial, point)]
+
+    def is_kept(self, point: SearchPoint) -> bool:
+        """Whether ``valid`` keeps all settings of a point."""
+        assert self.proposed is not None
+        if not has_valid(self._of):
+            return True
+        points = self.proposed.points
+        return all(is_kept(points.setting(point, at)) for at in range(points.repetitions))
+
+    def own(self, index: int) -> tuple[str, Answer] | None:
+        """What this search has recorded of a setting."""
+        return self.records.rows.get(index)
+
+    def known(self, trial: int, key: str) -> Answer | None:
+        """What other runs have recorded of a setting."""
+        return self.records.other(key)
+
+    # ---- in the run
+
+    def open(self, run: RunFolder) -> None:
+        """Note trials in the folder of the run from now on."""
+        self.log.open(run)
+        self.log.write()
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Tell the outcomes of a batch, and have the settings run that follow from it."""
+        if self.proposed is None or self.differs is not None:
+            return
+        answers = answers_in(batch, self.goals)
+        self._n_left -= len(answers)
+        for index, (_, answer) in answers.items():
+            self.trials.ended(index, answer)
+        try:
+            todo = self._advance()
+        except ReplayDiffers as differs:
+            self.differs = differs.trial
+            self.feed.close()
+            return
+        self.log.write()
+        if todo:
+            self.feed.add(Chunk.of(todo).ranges)
+        if self.trials.ending is not None and self.feed.is_open:
+            self.feed.close()
+
+    def _advance(self) -> list[int]:
+        assert self.proposed is not None
+        before = self.trials.n_trials if hasattr(self, "trials") else 0
+        todo = self.trials.advance()
+        taken, self.records.new = self.records.new, {}
+        for trial in range(before, self.trials.n_trials):
+            self.log.add(trial, self.proposed.point(trial), taken)
+            taken = {}
+        self._n_settings += len(todo)
+        self._n_left += len(todo)
+        return todo
+
+    # ---- what is known of it
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the search has ended, and every outcome is there."""
+        return self.proposed is None or (self.trials.ending is not None and not self._n_left)
+
+    @property
+    def n_expected(self) -> int:
+        """How many settings run in this run, as far as can be told now."""
+        assert self.proposed is not None
+        trials = budget_of(self.strategy).get("trials")
+        if self.trials.ending is not None or trials is None:
+            return self._n_settings
+        more = max(0, int(trials) - self.trials.n_trials)
+        return self._n_settings + more * self.proposed.repetitions
+
+    @property
+    def keys(self) -> pa.Array:
+        """The keys of all of its settings, in order, 16 bytes each."""
+        data = b"".join(key_of_text(key).to_bytes(16, "big") for key in self.trials.keys)
+        return pa.Array.from_buffers(pa.binary(16), len(data) // 16, [None, pa.py_buffer(data)])
+
+    def manifest(self) -> dict[str, Any]:
+        """The entries of run.json."""
+        search = {
+            "id": self._id,
+            "generation": self._generation,
+            "strategy": repr(self.strategy),
+            "seed": self.seed,
+            "goals": [list(goal) for goal in self.goals],
+            "budget": budget_of(self.strategy),
+            "ahead": self.ahead,
+            "is_reproducible": "seconds" not in budget_of(self.strategy),
+            "history": self._history,
+        }
+        if self.proposed is None:
+            return {SEARCH: search}
+        n = self.n_expected
+        return {"settings": n, "todo": n, SEARCH: search}
+
+    def judge(self, stopper: Stopper, steps: Mapping[str, Sequence[Any]]) -> StopDecisions:
+        """Decides at the steps of its settings.
+
+        Args:
+            stopper: The stopper.
+            steps: The recorded steps of settings, by key.
+        """
+        ended = sorted(self.records.rows.items())
+        finished = [
+            (index, steps.get(key, []))
+            for index, (key, answer) in ended
+            if answer.status in ("done", "stopped")
+        ]
+        return StopDecisions(stopper, self.feed.first, finished=finished)
+
+    def notes_at_end(self) -> list[str]:
+        """Notes when the run has ended."""
+        if self.proposed is None:
+            return self.notes
+        notes = list(self.notes)
+        goals = ", ".join(repr(goal.column) for goal in self.goals)
+        if self.goals and self.trials.n_trials and self.is_over and not self.trials.n_scores:
+            notes.append(
+                f"{type(self.strategy).__name__} had nothing to go by: no setting has a number as "
+                f"its result {goals}"
+            )
+        return notes
+
+    @property
+    def summary(self) -> str:
+        """Why the search has ended, in a sentence."""
+        n = counted(self.trials.n_trials, "trial")
+        return f"the search has {n}: {self.trials.ending}"
+
+
+def searching_of(space: Experiment, options: RunOptions) -> Searching:
+    """The search of a run.
+
+    Raises:
+        RunError: With an option that a search excludes, or without anything to search.
+        EngineError: For more workers than trials may run at once.
+        StrategyError: Without a goal, or for a search that would never end.
+    """
+    strategy: Any = options.strategy
+    cls = type(space)
+    name = type(strategy).__name__
+    if options.only is not None:
+        raise RunError(
+            f"only={shorten(options.only)} cannot be used with strategy={strategy!r}, which "
+            "chooses the settings itself: leave only= out"
+        )
+    if not is_open(space):
+        raise RunError(
+            f"strategy={strategy!r}: {cls.__name__} has no open axis, so there is one setting and "
+            "nothing to search; leave strategy= out"
+        )
+    goals = goals_of(strategy, cls)
+    with_goal = getattr(strategy, "for_goal", None)
+    if with_goal is not None:
+        strategy = with_goal(goal_of(cls), cls.__name__)
+        goals = list(strategy.goals)
+    found = Searching(space, strategy, goals)
+    ahead, num_proc = found.ahead, options.of_engine.num_proc
+    if ahead is not None and num_proc > ahead:
+        raise EngineError(
+            f"num_proc={num_proc} workers would wait for each other: at most ahead={ahead} trials "
+            f"of {name} run at once; give {name}(ahead={num_proc}), or num_proc={ahead}"
+        )
+    is_finite = found.proposed is None or found.proposed.points.space.size is not None
+    may_end = isinstance(getattr(strategy, "trials", 1), int) or budget_of(strategy)
+    if not may_end and not is_finite:
+        raise StrategyError(
+            f"{strategy!r} would never end: give it a budget, such as {name}(trials=100)"
+        )
+    return found
+
+
+def _generation(run: RunFolder) -> int:
+    found = json_object(run.manifest().get(SEARCH)).get("generation", 0)
+    return found if isinstance(found, int) else 0
+
+
+def _history_of(run: RunFolder) -> list[str]:
+    return list(map(str, json_list(json_object(run.manifest().get(SEARCH)).get("history"))))

@@ -1,0 +1,135 @@
+"""Regularised evolution: the best of some recent points is changed in one dimension."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from superparams.space.search_space import (
+    Categories,
+    ConditionalChoice,
+    NumberRange,
+    SearchDimension,
+    SearchPoint,
+    SearchSpace,
+)
+from superparams.strategies.strategy import GoalStrategy, TrialOutcome
+
+__all__ = ["Evolution"]
+
+_BITS = 64
+
+
+@dataclass(kw_only=True, repr=False)
+class Evolution(GoalStrategy):
+    """Regularised evolution, for any space: with alternatives, with texts, with many dimensions.
+
+    The first points are random. Then each point is a mutation: of the last `population` points,
+    `sample_size` are chosen at random, and the best of these is changed in one dimension. A number
+    moves a little, a text becomes another one, and an alternative becomes another one with random
+    fields. Old points leave the population, however good they are.
+
+    Source: Real et al., Regularized Evolution for Image Classifier Architecture Search, AAAI 2019.
+
+    Attributes:
+        population: So many of the last points may have descendants.
+        sample_size: So many of them compete to be the parent.
+        mutation: How far a number moves, as a share of its range: a standard deviation.
+        random_share: The share of points that are drawn at random even later.
+    """
+
+    population: int = 20
+    sample_size: int = 5
+    mutation: float = 0.15
+    random_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        for name, least in (("population", 2), ("sample_size", 1)):
+            if getattr(self, name) is None:
+                raise self._refused(name, f"give a whole number, {least} or more")
+            self._at_least(name, least)
+        for name in ("mutation", "random_share"):
+            x: Any = getattr(self, name)
+            if isinstance(x, bool) or not isinstance(x, int | float) or not 0 <= x <= 1:
+                raise self._refused(name, "give a number from 0 to 1")
+
+    def begin(self, space: SearchSpace, seed: int) -> None:
+        """Start a search; see `Strategy`."""
+        self._space, self._seed = space, seed
+        self._alive: deque[TrialOutcome] = deque(maxlen=self.population)
+        self._asked = (-1, 0)
+
+    def ask(self, trial: int) -> SearchPoint | None:
+        """The next point; see `Strategy`."""
+        before, n_refused = self._asked
+        attempt = n_refused + 1 if before == trial else 0
+        self._asked = trial, attempt
+        # Each trial has numbers of its own, so that none depends on how many others took.
+        generator = random.Random(f"{self._seed} {trial} {attempt}")
+        is_new = trial < self.population and len(self._alive) < self.population
+        if is_new or not self._alive or generator.random() < self.random_share:
+            return self._space.made(lambda one: one.at(generator.getrandbits(_BITS)))
+        size = min(self.sample_size, len(self._alive))
+        parent = max(generator.sample(list(self._alive), size), key=lambda one: one.score)
+        return self._mutated(parent.point, generator)
+
+    def tell(self, trial: int, outcome: TrialOutcome) -> None:
+        """Take a point into the population, which the oldest one leaves."""
+        if outcome.status != "refused":
+            self._alive.append(outcome)
+
+    def _mutated(self, parent: SearchPoint, generator: random.Random) -> SearchPoint:
+        """A point that differs from its parent in one dimension."""
+        open_ones = [one for one in self._space.used(parent) if one.size != 1]
+        if not open_ones:
+            return parent
+        chosen = generator.choice(open_ones)
+        changed = self._moved(chosen, parent[chosen.name], generator)
+
+        def value(dimension: SearchDimension) -> Any:
+            if dimension is chosen or dimension.name == chosen.name:
+                return changed
+            if dimension.name in parent:
+                return parent[dimension.name]
+            return dimension.at(generator.getrandbits(_BITS))
+
+        return self._space.made(value)
+
+    def _moved(self, dimension: SearchDimension, x: Any, generator: random.Random) -> Any:
+        """Another value of a dimension, near to `x` where there is an order."""
+        if isinstance(dimension, Categories | ConditionalChoice):
+            other = generator.randrange(dimension.size - 1)
+            return other + (other >= x)
+        if isinstance(dimension, NumberRange):
+            part = _reflected(_part_of(dimension, x) + generator.gauss(0.0, self.mutation))
+            moved = dimension.at(min(int(part * (1 << _BITS)), (1 << _BITS) - 1))
+            return moved if moved != x else _neighbour(dimension, x, generator)
+        distance = max(1, round(abs(generator.gauss(0.0, self.mutation)) * dimension.size))
+        near = [at for at in (x - distance, x + distance) if 0 <= at < dimension.size]
+        return generator.choice(near or [dimension.size - 1 if x == 0 else 0])
+
+
+def _part_of(dimension: NumberRange, x: float) -> float:
+    """How far a number is from the lowest to the highest one, on the scale of the range."""
+    low, high = dimension.low, dimension.high
+    if dimension.log:
+        low, high, x = math.log(low), math.log(high), math.log(x)
+    return (x - low) / (high - low) if high > low else 0.0
+
+
+def _reflected(part: float) -> float:
+    """A number from 0 to 1, where what went beyond an end comes back."""
+    part = abs(part) % 2.0
+    return 2.0 - part if part > 1.0 else part
+
+
+def _neighbour(dimension: NumberRange, x: Any, generator: random.Random) -> Any:
+    """The next number of a range in one of two directions."""
+    step = dimension.step or (1 if dimension.is_int else 0)
+    near = [at for at in (x - step, x + step) if dimension.low <= at <= dimension.high]
+    return dimension.checked(generator.choice(near or [x]))

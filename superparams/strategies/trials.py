@@ -1,0 +1,399 @@
+"""The trials of a search: what is asked and told when, so that it does not depend on who is quick.
+
+Trial i is asked for when the trials up to i - `ahead` have ended, and exactly their outcomes have
+been told then, in order. So the proposals are the same for any number of workers and any timing. A
+search that was interrupted is asked again from trial 0, and takes its own outcomes from the
+records.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from superparams.declare.goal import Goal
+from superparams.errors import StrategyError, headline
+from superparams.errors.units import counted
+from superparams.outcomes.outcome import FAILURES
+from superparams.space.random_bits import RandomBits
+from superparams.space.search_space import SearchPoint, SearchSpace
+from superparams.strategies.strategy import Strategy, TrialOutcome, TrialStatus
+
+__all__ = ["Answer", "Budget", "HistoryRow", "ReplayDiffers", "TrialRecords", "Trials"]
+
+MOST_KNOWN: Final = 20  # proposals in a row that cost no run, before a random one is tried
+MOST_ATTEMPTS: Final = 1000  # to propose a point that `valid` keeps, or one that is new
+MOST_LISTED: Final = 100_000  # points of a small space that are gone through to find a new one
+
+
+class Answer(NamedTuple):
+    """What is known of one setting.
+
+    Attributes:
+        status: That of its outcome.
+        values: The value of each goal; None where there is no number.
+    """
+
+    status: str
+    values: Sequence[float | None]
+
+
+class HistoryRow(NamedTuple):
+    """An outcome from before the search."""
+
+    point: SearchPoint
+    answers: Sequence[Answer]
+
+
+class ReplayDiffers(Exception):
+    """A strategy that was told the same as before has proposed another point.
+
+    Attributes:
+        trial: The number of the trial.
+    """
+
+    def __init__(self, trial: int) -> None:
+        super().__init__(trial)
+        self.trial = trial
+
+
+class TrialRecords(Protocol):
+    """What a search needs of its surroundings."""
+
+    @property
+    def n_recorded(self) -> int:
+        """This search has recorded outcomes of no trial from this number on."""
+        ...
+
+    def propose(self, trial: int, point: SearchPoint) -> Sequence[str]:
+        """Take the point of a trial; gives the key of each of its settings."""
+        ...
+
+    def is_kept(self, point: SearchPoint) -> bool:
+        """Whether ``valid`` keeps all settings of a point."""
+        ...
+
+    def own(self, index: int) -> tuple[str, Answer] | None:
+        """The key and the outcome that this search has recorded for a setting by its index."""
+        ...
+
+    def known(self, trial: int, key: str) -> Answer | None:
+        """What other runs of the same code have recorded of a setting."""
+        ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends, see `GoalStrategy`.
+
+    Attributes:
+        elapsed: How many seconds the search has taken until now.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    elapsed: Callable[[], float] = lambda: 0.0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it ends at all."""
+        return not self.trials is self.seconds is self.target is self.patience is None
+
+
+@dataclass
+class _Trial:
+    """One proposal, and the answers of its settings; None for what is still to come."""
+
+    point: SearchPoint
+    keys: Sequence[str]
+    answers: list[Answer | None]
+
+    @property
+    def is_complete(self) -> bool:
+        return None not in self.answers
+
+
+class Trials:
+    """The trials of one search.
+
+    Args:
+        strategy: Proposes points.
+        space: What it chooses from.
+        records: What is known of settings.
+        goals: What outcomes are told by; at least one.
+        budget: When the search ends.
+        seed: Of the strategy.
+        ahead: How many trials may run at once.
+        order: ``"index"``, or ``"arrival"`` to tell outcomes as they come.
+        enqueued: Points to try first.
+        history: Outcomes from before the search.
+
+    Attributes:
+        ending: Why the search has ended; None while it goes on.
+        best: The best trial so far and its score, among those that were told.
+        n_scores: How many outcomes had a value of each goal.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        space: SearchSpace,
+        records: TrialRecords,
+        *,
+        goals: Sequence[Goal],
+        budget: Budget,
+        seed: int = 0,
+        ahead: int = 1,
+        order: Literal["index", "arrival"] = "index",
+        enqueued: Sequence[SearchPoint] = (),
+        history: Iterable[HistoryRow] = (),
+    ) -> None:
+        self._strategy, self._space, self._records = strategy, space, records
+        self._goals, self._budget, self._ahead, self._order = goals, budget, ahead, order
+        self._enqueued = enqueued
+        self._random = RandomBits(seed)
+        self._trials: list[_Trial] = []
+        self._n_complete = 0  # trials from the first on without a gap
+        self._told: list[int] = []
+        self._arrived: list[int] = []
+        self._first_of: dict[str, int] = {}  # the index of the first setting with a key
+        self._waiting: dict[int, list[int]] = {}  # later settings with the same key
+        self._n_known = 0  # proposals in a row that cost no run
+        self._worst = [-math.inf] * len(goals)
+        self.n_scores = 0
+        self.best: tuple[int, float] | None = None
+        self.ending: str | None = None
+        self._call("begin", None, space, seed)
+        rows = list(history)
+        for number, row in enumerate(rows, -len(rows)):
+            self._tell(number, self._outcome(row.point, row.answers))
+
+    # ---- what the run asks
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials have begun."""
+        return len(self._trials)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no outcome is waited for."""
+        return all(trial.is_complete for trial in self._trials[self._n_complete :])
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all settings, in order, each once."""
+        return list(self._first_of)
+
+    def advance(self) -> list[int]:
+        """Propose as many trials as may be proposed now.
+
+        Returns:
+            The indices of settings to run, in ascending order.
+
+        Raises:
+            ReplayDiffers: When a proposal is not the one that this search has recorded.
+            StrategyError: When the strategy raises an error, or proposes what is no point.
+        """
+        todo: list[int] = []
+        while self.ending is None and self._may_ask():
+            trial = len(self._trials)
+            self._tell_before(trial)
+            self.ending = self._why_over(trial)
+            point = None if self.ending else self._proposal(trial)
+            if point is not None:
+                todo += self._begin(trial, point)
+        if self.ending is not None and self.is_complete:
+            self._tell_before(None)
+        return todo
+
+    def ended(self, index: int, answer: Answer) -> None:
+        """Take the outcome of a setting, by its index."""
+        n_each = len(self._trials[0].keys)
+        for at in (index, *self._waiting.pop(index, ())):
+            number, repetition = divmod(at, n_each)
+            trial = self._trials[number]
+            trial.answers[repetition] = answer
+            if trial.is_complete:
+                self._arrived.append(number)
+        self._look_for_complete()
+
+    # ---- asking
+
+    def _may_ask(self) -> bool:
+        trial = len(self._trials)
+        if self._order == "arrival":
+            return trial - len(self._arrived) < self._ahead
+        return self._n_complete > trial - self._ahead
+
+    def _tell_before(self, trial: int | None) -> None:
+        """Tell what may be known when a trial is asked for; None: all that is known."""
+        if self._order == "arrival":
+            ready = self._arrived[len(self._told) :]
+        else:
+            end = self._n_complete if trial is None else max(0, trial - self._ahead + 1)
+            ready = list(range(len(self._told), end))
+        for number in ready:
+            one = self._trials[number]
+            outcome = self._outcome(one.point, [x for x in one.answers if x is not None])
+            self._told.append(number)
+            if outcome.count and (self.best is None or outcome.score > self.best[1]):
+                self.best = number, outcome.score
+            self._tell(number, outcome)
+
+    def _why_over(self, trial: int) -> str | None:
+        """Why the search ends before a trial; None if it does not."""
+        best, budget = self.best, self._budget
+        if budget.trials is not None and trial >= budget.trials:
+            return f"all {counted(budget.trials, 'trial')} of the budget"
+        target, patience, seconds = budget.target, budget.patience, budget.seconds
+        if best is not None and target is not None and best[1] >= turned(target, self._goals[0]):
+            return f"trial {best[0]} has reached the target {target:g}"
+        n_after = 0 if best is None else len(self._told) - 1 - self._told.index(best[0])
+        if best is not None and patience is not None and n_after >= patience:
+            return f"no better trial after trial {best[0]} (patience={patience:,})"
+        is_new = trial >= self._records.n_recorded
+        if seconds is not None and is_new and budget.elapsed() >= seconds:
+            return f"{seconds:g} seconds are over"
+        return None
+
+    def _proposal(self, trial: int) -> dict[str, Any] | None:
+        """The point of the next trial; None if there is nothing more to try."""
+        if trial < len(self._enqueued):
+            return dict(self._enqueued[trial])
+        if self._n_known >= MOST_KNOWN:
+            return self._new_point(trial)
+        for _ in range(MOST_ATTEMPTS):
+            asked = self._call("ask", trial, trial)
+            if asked is None:
+                self.ending = "the strategy has nothing more to try"
+                return None
+            try:
+                point = self._space.checked(asked)
+            except StrategyError as error:
+                raise self._error(f"has proposed no point for trial {trial}: {error}") from None
+            if self._records.is_kept(point):
+                return point
+            self._tell(trial, self._lost(point, "refused"))
+        raise self._error(
+            f"has proposed {MOST_ATTEMPTS:,} points for trial {trial} that valid() refuses; search "
+            f"over ranges and points that it keeps, or derive the field that depends on others"
+        )
+
+    def _new_point(self, trial: int) -> dict[str, Any] | None:
+        """A random point without a known outcome; None if there seems to be none."""
+        self._n_known = 0
+        for attempt in range(MOST_ATTEMPTS):
+            point = self._space.drawn(self._random, trial, attempt)
+            if self._records.is_kept(point) and self._is_new(trial, point):
+                return point
+        size = self._space.size
+        for point in self._space.listed() if size is not None and size <= MOST_LISTED else ():
+            if self._records.is_kept(point) and self._is_new(trial, point):
+                return point
+        self.ending = "every point of the space has an outcome"
+        return None
+
+    def _is_new(self, trial: int, point: SearchPoint) -> bool:
+        keys = self._records.propose(trial, point)
+        return any(
+            key not in self._first_of and not self._records.known(trial, key) for key in keys
+        )
+
+    def _begin(self, trial: int, point: SearchPoint) -> list[int]:
+        """Take a trial; gives the settings to run."""
+        keys = self._records.propose(trial, point)
+        made = _Trial(point, keys, [None] * len(keys))
+        self._trials.append(made)
+        todo: list[int] = []
+        is_known = True
+        for repetition, key in enumerate(keys):
+            index = trial * len(keys) + repetition
+            own = self._records.own(index)
+            if own is not None and own[0] != key:
+                raise ReplayDiffers(trial)
+            first = self._first_of.setdefault(key, index)
+            if own is not None:
+                made.answers[repetition], is_known = own[1], False
+            elif first != index:
+                made.answers[repetition] = self._answer_at(first)
+                if made.answers[repetition] is None:
+                    self._waiting.setdefault(first, []).append(index)
+            else:
+                made.answers[repetition] = self._records.known(trial, key)
+                if made.answers[repetition] is None:
+                    todo.append(index)
+                    is_known = False
+        self._n_known = self._n_known + 1 if is_known else 0
+        if made.is_complete:
+            self._arrived.append(trial)
+        self._look_for_complete()
+        return todo
+
+    def _answer_at(self, index: int) -> Answer | None:
+        number, repetition = divmod(index, len(self._trials[0].keys))
+        return self._trials[number].answers[repetition]
+
+    def _look_for_complete(self) -> None:
+        trials = self._trials
+        while self._n_complete < len(trials) and trials[self._n_complete].is_complete:
+            self._n_complete += 1
+
+    # ---- telling
+
+    def _outcome(self, point: SearchPoint, answers: Sequence[Answer]) -> TrialOutcome:
+        """What became of the settings of a point."""
+        rows = [self._scores_of(answer) for answer in answers]
+        found = [row for row in rows if row is not None]
+        if not found or len(found) < len(rows):
+            return self._lost(point, "failed")
+        scores = tuple(math.fsum(column) / len(column) for column in zip(*found, strict=True))
+        worst = zip(self._worst, scores, strict=True)
+        self._worst = [min(x, y) if self.n_scores else y for x, y in worst]
+        self.n_scores += 1
+        is_stopped = any(answer.status == "stopped" for answer in answers)
+        status: TrialStatus = "stopped" if is_stopped else "done"
+        return TrialOutcome(point, first_of(scores), scores, len(found), status)
+
+    def _lost(self, point: SearchPoint, status: TrialStatus) -> TrialOutcome:
+        """The outcome of a point without a score: the worst one."""
+        return TrialOutcome(point, first_of(self._worst), tuple(self._worst), 0, status)
+
+    def _scores_of(self, answer: Answer) -> list[float] | None:
+        """The score of each goal; None for a failure."""
+        if answer.status in FAILURES:
+            return None
+        scores: list[float] = []
+        for goal, x in zip(self._goals, answer.values, strict=True):
+            if x is None or not math.isfinite(x):
+                return None
+            scores.append(turned(x, goal))
+        return scores
+
+    def _tell(self, trial: int, outcome: TrialOutcome) -> None:
+        self._call("tell", trial, trial, outcome)
+
+    def _call(self, method: str, trial: int | None, *args: Any) -> Any:
+        """Call a method of the strategy; its errors say which one it was."""
+        try:
+            return getattr(self._strategy, method)(*args)
+        except Exception as error:
+            at = "" if trial is None else f" at trial {trial}"
+            raise self._error(f"raised an error in {method}(){at}: {headline(error)}") from error
+
+    def _error(self, what: str) -> StrategyError:
+        return StrategyError(f"{type(self._strategy).__name__} {what}")
+
+
+def first_of(scores: Sequence[float]) -> float:
+    """The score that counts; 0 without a goal."""
+    return scores[0] if scores else 0.0
+
+
+def turned(x: float, goal: Goal) -> float:
+    """A value of a goal, turned so that a large one is good."""
+    return x if goal.mode == "max" else -x
