@@ -1,0 +1,388 @@
+"""Asks samplers of Optuna for points, in a process of its own: ``python -m`` of this module.
+
+This is the only module that imports Optuna. The driver starts it and sends what happened in a
+search, as plain data; the answer is a point. Nothing is kept here that the driver could not send
+again, so this process may be killed at any time. It ends with the driver, and when it was not asked
+for a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from inspect import signature
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+
+from superparams.space.search_space import (
+    ConditionalChoice,
+    NumberRange,
+    OrderedNumbers,
+    SearchDimension,
+    SearchPoint,
+)
+from superparams.strategies.sampler_events import (
+    Event,
+    FixedPoint,
+    PointRequest,
+    SamplerProblem,
+    SearchStart,
+    TrialEnd,
+)
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+__all__ = ["main"]
+
+_HEAD: Final = struct.Struct("<Q")
+_IDLE: Final = 60.0  # seconds after which it ends; the driver starts another when it needs one
+_TICK: Final = 0.2
+_STUDY: Final = "search"
+
+
+class _Searching(Protocol):
+    """A search in this process."""
+
+    def take(self, event: Event) -> SearchPoint | None:
+        """Take an event; gives the point if the event is `PointRequest`."""
+        ...
+
+
+def main() -> None:
+    """Answer the driver until it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this
+    watch = _Watch(os.getppid())
+    incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no answer
+    warnings.simplefilter("ignore")
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        search = _begun(incoming)
+        while True:
+            watch.rest()
+            events: Sequence[Event] = _received(incoming)
+            watch.work()
+            _send(outgoing, _answer(search, events))
+
+
+def _begun(incoming: BinaryIO) -> _Searching | SamplerProblem:
+    try:
+        start: SearchStart = _received(incoming)
+        import optuna
+
+        optuna.logging.disable_default_handler()
+        return (_Memoryless if start.is_memoryless else _Replayed)(start)
+    except EOFError:
+        raise
+    except Exception as error:
+        return _problem(error)
+
+
+def _answer(
+    search: _Searching | SamplerProblem, events: Sequence[Event]
+) -> SearchPoint | SamplerProblem | None:
+    if isinstance(search, SamplerProblem):
+        return search
+    point: SearchPoint | None = None
+    try:
+        for event in events:
+            point = search.take(event)
+    except Exception as error:
+        return _problem(error)
+    return point
+
+
+def _problem(error: Exception) -> SamplerProblem:
+    return SamplerProblem(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _received(file: BinaryIO) -> Any:
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        raise EOFError
+    (size,) = _HEAD.unpack(head)
+    data = file.read(size)
+    if len(data) < size:
+        raise EOFError
+    return pickle.loads(data)
+
+
+def _send(file: BinaryIO, x: object) -> None:
+    data = pickle.dumps(x, protocol=5)
+    file.write(_HEAD.pack(len(data)) + data)
+    file.flush()
+
+
+class _Watch:
+    """Ends this process when the driver is gone, or has asked for nothing for a while."""
+
+    def __init__(self, driver: int) -> None:
+        self._driver = driver
+        self._rests_since: float | None = time.monotonic()
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def rest(self) -> None:
+        """Nothing is to do from now on."""
+        self._rests_since = time.monotonic()
+
+    def work(self) -> None:
+        """Something is to do."""
+        self._rests_since = None
+
+    def _look(self) -> None:
+        while os.getppid() == self._driver:
+            time.sleep(_TICK)
+            since = self._rests_since
+            if since is not None and time.monotonic() - since > _IDLE:
+                break
+        os._exit(0)
+
+
+# ---- searches
+
+
+class _Memoryless:
+    """A search whose sampler is made anew for each point, with random numbers of its own.
+
+    So a point depends on what was told and on what is pending, and on no earlier call.
+    """
+
+    def __init__(self, start: SearchStart) -> None:
+        import optuna
+
+        class Listed(optuna.storages.InMemoryStorage):
+            """Storage whose trials are those of a list."""
+
+            trials: list[FrozenTrial] = []
+
+            def get_all_trials(
+                self, study_id: int, deepcopy: bool = True, states: Any = None
+            ) -> list[FrozenTrial]:
+                if states is None:
+                    return self.trials
+                return [trial for trial in self.trials if trial.state in states]
+
+            def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+                """What a sampler notes of the point that it makes: nobody else reads it."""
+
+        self._start = start
+        self._storage = Listed()
+        directions = [optuna.study.StudyDirection.MAXIMIZE] * start.n_goals
+        self._storage.create_new_study(directions, _STUDY)
+        self._distributions = _distributions(start)
+        self._told: list[FrozenTrial] = []
+        self._without_score: list[FrozenTrial] = []
+        self._pending: dict[int, SearchPoint] = {}
+
+    def take(self, event: Event) -> SearchPoint | None:
+        """See `_Searching`."""
+        from optuna.trial import TrialState
+
+        match event:
+            case PointRequest(trial, attempt):
+                return self._asked(trial, attempt)
+            case FixedPoint(trial, point):
+                self._pending[trial] = point
+            case TrialEnd(trial, point, scores):
+                self._pending.pop(trial, None)
+                made = self._trial(len(self._told), TrialState.COMPLETE, point, scores)
+                self._told.append(made)
+                if not _is_finite(scores):
+                    self._without_score.append(made)
+        return None
+
+    def _asked(self, trial: int, attempt: int) -> SearchPoint:
+        from optuna.study import Study
+        from optuna.trial import TrialState
+
+        self._score_failures()
+        first = len(self._told)
+        pending = [
+            self._trial(first + n, TrialState.RUNNING, point)
+            for n, point in enumerate(self._pending.values())
+        ]
+        scored = [one for one in self._told if _is_finite(one.values or ())]
+        self._storage.trials = [*scored, *pending]
+        sampler = _sampler(self._start, (trial, attempt))
+        study = Study(_STUDY, self._storage, sampler=sampler)
+        made = self._trial(first + len(pending), TrialState.RUNNING, {})
+        return self._sampled(study, sampler, made)
+
+    def _sampled(self, study: Study, sampler: BaseSampler, trial: FrozenTrial) -> SearchPoint:
+        sampler.before_trial(study, trial)
+        together = sampler.infer_relative_search_space(study, trial)
+        relative = sampler.sample_relative(study, trial, together)
+
+        def value(dimension: SearchDimension) -> Any:
+            name = dimension.name
+            distribution = self._distributions[name]
+            if name in relative and together.get(name) == distribution:
+                x = relative[name]
+            else:
+                x = sampler.sample_independent(study, trial, name, distribution)
+            trial.params[name] = x
+            trial.distributions[name] = distribution
+            return x
+
+        return self._start.space.made(value)
+
+    def _score_failures(self) -> None:
+        """Failures before the first score count as the worst one, as later failures do."""
+        scored = [one.values for one in self._told if _is_finite(one.values or ())]
+        if scored:
+            worst = [min(column) for column in zip(*filter(None, scored), strict=True)]
+            for one in self._without_score:
+                one.values = worst
+            self._without_score.clear()
+
+    def _trial(
+        self, number: int, state: Any, point: SearchPoint, scores: Sequence[float] | None = None
+    ) -> FrozenTrial:
+        from optuna.trial import FrozenTrial, TrialState
+
+        is_complete = state == TrialState.COMPLETE
+        return FrozenTrial(
+            number=number,
+            state=state,
+            value=None,
+            datetime_start=datetime(2000, 1, 1),
+            datetime_complete=datetime(2000, 1, 1) if is_complete else None,
+            params=dict(point),
+            distributions={name: self._distributions[name] for name in point},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+            trial_id=number,
+            values=None if scores is None else list(scores),
+        )
+
+
+class _Replayed:
+    """A search of one sampler that keeps notes of its own in a study: it is replayed from 0."""
+
+    def __init__(self, start: SearchStart) -> None:
+        import optuna
+
+        self._start = start
+        self._distributions = _distributions(start)
+        self._study = optuna.create_study(
+            sampler=_sampler(start, ()), directions=["maximize"] * start.n_goals
+        )
+        self._open: dict[int, tuple[Trial, SearchPoint]] = {}
+
+    def take(self, event: Event) -> SearchPoint | None:
+        """See `_Searching`."""
+        match event:
+            case PointRequest(trial):
+                return self._asked(trial)
+            case FixedPoint(trial, point):
+                self._study.enqueue_trial(dict(point))
+                self._asked(trial)
+            case TrialEnd(trial, point, scores):
+                self._tell(trial, point, scores)
+        return None
+
+    def _asked(self, number: int) -> SearchPoint:
+        trial = self._study.ask()
+        point = self._start.space.made(lambda one: _suggested(trial, one))
+        self._open[number] = trial, point
+        return point
+
+    def _tell(self, number: int, point: SearchPoint, scores: Sequence[float]) -> None:
+        from optuna.trial import TrialState, create_trial
+
+        asked = self._open.pop(number, None)
+        is_same = asked is not None and self._start.space.checked(asked[1]) == dict(point)
+        if asked is not None:
+            is_scored = is_same and _is_finite(scores)
+            self._study.tell(
+                asked[0],
+                list(scores) if is_scored else None,
+                state=TrialState.COMPLETE if is_scored else TrialState.FAIL,
+            )
+        if not is_same and _is_finite(scores):
+            distributions = {name: self._distributions[name] for name in point}
+            self._study.add_trial(
+                create_trial(values=list(scores), params=dict(point), distributions=distributions)
+            )
+
+
+# ---- distributions and samplers
+
+
+def _distributions(start: SearchStart) -> Mapping[str, BaseDistribution]:
+    every = start.space.every_dimension()
+    return {dimension.name: _distribution(dimension) for dimension in every}
+
+
+def _distribution(dimension: SearchDimension) -> BaseDistribution:
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    if isinstance(dimension, NumberRange):
+        low, high, log = dimension.low, dimension.high, dimension.log
+        if dimension.is_int:
+            return IntDistribution(int(low), int(high), log=log, step=int(dimension.step or 1))
+        return FloatDistribution(low, high, log=log, step=dimension.step)
+    if isinstance(dimension, OrderedNumbers):
+        return IntDistribution(0, dimension.size - 1)
+    return CategoricalDistribution(tuple(range(dimension.size)))
+
+
+def _suggested(trial: Trial, dimension: SearchDimension) -> Any:
+    name = dimension.name
+    if isinstance(dimension, NumberRange):
+        low, high, log = dimension.low, dimension.high, dimension.log
+        if dimension.is_int:
+            step = int(dimension.step or 1)
+            return trial.suggest_int(name, int(low), int(high), log=log, step=step)
+        return trial.suggest_float(name, low, high, log=log, step=dimension.step)
+    if isinstance(dimension, OrderedNumbers):
+        return trial.suggest_int(name, 0, dimension.size - 1)
+    return trial.suggest_categorical(name, tuple(range(dimension.size)))
+
+
+def _sampler(start: SearchStart, of: tuple[int, ...]) -> BaseSampler:
+    """The sampler, with random numbers for the search or for one trial of it."""
+    import optuna
+
+    kind: Any = start.sampler
+    if isinstance(kind, str):
+        kind = getattr(optuna.samplers, kind)
+    options = {**start.options}
+    takes = signature(kind).parameters
+    has_conditions = any(isinstance(one, ConditionalChoice) for one in start.space.dimensions)
+    if options.get("multivariate") and "group" in takes:
+        options.setdefault("group", has_conditions)
+    if "warn_independent_sampling" in takes and start.sampler != "TPESampler":
+        options.setdefault("warn_independent_sampling", False)
+    if "seed" in takes:
+        text = " ".join(map(str, (start.seed, *of)))
+        digest = blake2b(text.encode(), digest_size=4).digest()
+        options.setdefault("seed", int.from_bytes(digest, "little"))
+    made: BaseSampler = kind(**options)
+    return made
+
+
+def _is_finite(scores: Sequence[float]) -> bool:
+    return all(abs(score) < float("inf") for score in scores)
+
+
+if __name__ == "__main__":
+    main()

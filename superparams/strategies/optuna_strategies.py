@@ -1,0 +1,316 @@
+"""Strategies of Optuna: the driver's side, which does not import Optuna."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from superparams.errors import StrategyError
+from superparams.errors.short_repr import shorten
+from superparams.space.search_space import SearchPoint, SearchSpace
+from superparams.strategies.sampler_events import FixedPoint, PointRequest, SearchStart, TrialEnd
+from superparams.strategies.strategy import GoalStrategy, TrialOutcome
+
+__all__ = ["CMAES", "GP", "NSGA2", "TPE", "Optuna", "SamplerStrategy"]
+
+_BITS: Final = 64
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
+
+
+@dataclass(kw_only=True, repr=False)
+class SamplerStrategy(GoalStrategy):
+    """A strategy whose points come from a sampler of Optuna, in a process of its own.
+
+    Random points come first, until `startup` trials have a score. The process proposes the later
+    ones. It may be killed at any time: another one is then told what happened so far, and proposes
+    the same points.
+
+    Attributes:
+        startup: How many trials have a score before the sampler proposes points.
+    """
+
+    startup: int = 10
+
+    # Whether a point depends on outcomes and pending points alone, and on no earlier call.
+    is_memoryless: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ("optuna",)
+    least_startup: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Check the options, and that the packages are there.
+
+        Raises:
+            StrategyError: When they are not.
+        """
+        super().__post_init__()
+        for name in ("startup", "ahead"):
+            if getattr(self, name) is None:
+                raise self._refused(name, "give a whole number")
+        self._at_least("startup", self.least_startup)
+        missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        if missing:
+            more = [name for name in missing if name not in ("optuna", "cmaes")]
+            words = " ".join(["superparams[optuna]", *more])
+            raise StrategyError(
+                f"{type(self).__name__} needs {' and '.join(missing)}, which cannot be imported "
+                f"here: pip install {words}"
+            )
+
+    @property
+    def sampler(self) -> str | type[Any]:
+        """The name of a sampler of Optuna, or the class of another one."""
+        raise NotImplementedError
+
+    @property
+    def sampler_options(self) -> Mapping[str, Any]:
+        """What the sampler is made with, beside its seed."""
+        return _NO_OPTIONS
+
+    @property
+    def n_random(self) -> int:
+        """How many trials have a score before the sampler proposes points."""
+        return self.startup
+
+    @property
+    def helper_pid(self) -> int | None:
+        """The process that asks the sampler; None if there is none now."""
+        return self._process.pid
+
+    def begin(self, space: SearchSpace, seed: int) -> None:
+        """Start a search; see `Strategy`."""
+        from superparams.strategies.sampler_process import SamplerProcess
+
+        if hasattr(self, "_process"):
+            self.close()
+        self._space, self._seed = space, seed
+        self._n_scored = 0
+        self._asked = (-1, 0)
+        n_goals = max(1, len(self.goals))
+        start = SearchStart(
+            self.sampler, dict(self.sampler_options), space, seed, n_goals, self.is_memoryless
+        )
+        self._process = SamplerProcess(start, replays_requests=not self.is_memoryless)
+
+    def prepare(self, trial: int) -> bool:
+        """Let the sampler begin with the point of a trial, without waiting.
+
+        Args:
+            trial: The next trial that is asked for. Outcomes that it may depend on have been told.
+
+        Returns:
+            Whether `ask` would give the point at once.
+        """
+        if self._is_starting:
+            return True
+        self._process.request(self._request(trial))
+        return self._process.is_ready()
+
+    def ask(self, trial: int) -> SearchPoint | None:
+        """The next point; see `Strategy`."""
+        request = self._request(trial)
+        self._asked = request
+        is_starting = self._is_starting
+        if is_starting:
+            generator = random.Random(f"{self._seed} {trial} {request.attempt}")
+            point = self._space.made(lambda one: one.at(generator.getrandbits(_BITS)))
+        else:
+            point = self._space.checked(self._process.point(request))
+        if is_starting or self.is_memoryless:
+            self._process.add(FixedPoint(trial, point))
+        return point
+
+    def tell(self, trial: int, outcome: TrialOutcome) -> None:
+        """Take an outcome; see `Strategy`."""
+        scores = tuple(outcome.scores) or (outcome.score,)
+        self._process.add(TrialEnd(trial, dict(outcome.point), scores))
+        self._n_scored += outcome.count > 0
+        if self.trials is not None and trial >= self.trials - 1:
+            self.close()
+
+    def close(self) -> None:
+        """End the process; another one starts if a point is asked for."""
+        self._process.close()
+
+    @property
+    def _is_starting(self) -> bool:
+        """Whether the next point is a random one."""
+        return self._n_scored < self.n_random
+
+    def _request(self, trial: int) -> PointRequest:
+        before, n_refused = self._asked
+        return PointRequest(trial, n_refused + 1 if before == trial else 0)
+
+
+@dataclass(kw_only=True, repr=False)
+class TPE(SamplerStrategy):
+    """Tree-structured Parzen estimator: values that good trials had more often than others.
+
+    For all spaces, with alternatives and texts, and for up to some hundred trials.
+
+    Source: Bergstra et al., Algorithms for Hyper-Parameter Optimization, NeurIPS 2011; Watanabe,
+    Tree-Structured Parzen Estimator, arXiv:2304.11127. By Optuna's TPESampler.
+
+    Attributes:
+        multivariate: Whether fields are chosen together, so that what goes well together counts.
+    """
+
+    multivariate: bool = True
+
+    is_memoryless: ClassVar[bool] = True
+
+    @property
+    def sampler(self) -> str:
+        """See `SamplerStrategy`."""
+        return "TPESampler"
+
+    @property
+    def sampler_options(self) -> Mapping[str, Any]:
+        """See `SamplerStrategy`."""
+        return {
+            "n_startup_trials": 1,
+            "constant_liar": True,
+            "multivariate": bool(self.multivariate),
+        }
+
+
+@dataclass(kw_only=True, repr=False)
+class GP(SamplerStrategy):
+    """Gaussian process: a smooth model of the goal, for few, expensive trials.
+
+    For numbers, and for some texts. Fields of alternatives are chosen at random. It needs PyTorch
+    and SciPy, and takes some tenths of a second for each point.
+
+    By Optuna's GPSampler.
+    """
+
+    is_memoryless: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("optuna", "torch", "scipy")
+
+    @property
+    def sampler(self) -> str:
+        """See `SamplerStrategy`."""
+        return "GPSampler"
+
+    @property
+    def sampler_options(self) -> Mapping[str, Any]:
+        """See `SamplerStrategy`."""
+        return {"n_startup_trials": 1}
+
+
+@dataclass(kw_only=True, repr=False)
+class CMAES(SamplerStrategy):
+    """Covariance matrix adaptation: a cloud of points that moves and takes the shape of the goal.
+
+    For ranges and ordered numbers, two of them or more, and for some hundred trials and more.
+    Texts, and fields of alternatives, are chosen at random.
+
+    Source: Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772. By Optuna's
+    CmaEsSampler.
+
+    Attributes:
+        population: How many trials make a generation; None for a number that follows from the
+            number of fields.
+    """
+
+    startup: int = 1
+    population: int | None = None
+
+    packages: ClassVar[tuple[str, ...]] = ("optuna", "cmaes")
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        self._at_least("population", 2)
+
+    @property
+    def sampler(self) -> str:
+        """See `SamplerStrategy`."""
+        return "CmaEsSampler"
+
+    @property
+    def sampler_options(self) -> Mapping[str, Any]:
+        """See `SamplerStrategy`."""
+        size = {} if self.population is None else {"popsize": self.population}
+        return {"n_startup_trials": 1, **size}
+
+
+@dataclass(kw_only=True, repr=False)
+class NSGA2(SamplerStrategy):
+    """NSGA-II: a population that approaches the best compromises between several goals.
+
+    ``NSGA2(minimize=["loss", "seconds"])``, for all spaces, and for some hundred trials and more.
+    By default, points are random until `population` trials have a score.
+
+    Source: Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, IEEE
+    Transactions on Evolutionary Computation 6, 2002. By Optuna's NSGAIISampler.
+
+    Attributes:
+        population: How many trials make a generation.
+    """
+
+    startup: int = 0
+    population: int = 50
+
+    most_goals: ClassVar[int | None] = None
+    least_startup: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        self._at_least("population", 2)
+
+    @property
+    def sampler(self) -> str:
+        """See `SamplerStrategy`."""
+        return "NSGAIISampler"
+
+    @property
+    def sampler_options(self) -> Mapping[str, Any]:
+        """See `SamplerStrategy`."""
+        return {"population_size": self.population}
+
+    @property
+    def n_random(self) -> int:
+        """See `SamplerStrategy`."""
+        return self.startup or self.population
+
+
+@dataclass(repr=False)
+class Optuna(SamplerStrategy):
+    """Any sampler of Optuna: ``Optuna("QMCSampler", minimize="loss", trials=64)``.
+
+    Attributes:
+        sampler: The name of a sampler in ``optuna.samplers``, or a class of an installed package.
+        options: What it is made with, beside ``seed``.
+    """
+
+    sampler: Any = field(default=None, kw_only=False)
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any], kw_only=True)
+    startup: int = field(default=0, kw_only=True)
+
+    most_goals: ClassVar[int | None] = None
+    least_startup: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        if not isinstance(self.sampler, str | type):
+            remedy = 'give the name of a sampler, as in Optuna("QMCSampler"), or its class'
+            raise self._refused("sampler", remedy)
+        if getattr(self.sampler, "__module__", "") == "__main__":
+            remedy = "another process imports it, so write it into a module, and import it here"
+            raise self._refused("sampler", remedy)
+        for name, x in self.options.items():
+            if " at 0x" in repr(x):
+                raise StrategyError(
+                    f"Optuna.options[{name!r}]={shorten(x)} has no text that says what it is, so "
+                    "the search could not be resumed: give plain data, or an object with a repr"
+                )
+
+    @property
+    def sampler_options(self) -> Mapping[str, Any]:
+        """See `SamplerStrategy`."""
+        return self.options
