@@ -19,6 +19,7 @@ from superparams.identity.code.fingerprint import Code
 from superparams.outcomes.arrow import plain_array
 from superparams.outcomes.outcome import FAILURES
 from superparams.store.averages import Averages, averages_of, refuse_no_repetition
+from superparams.store.importance import RankedFields
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.names.name_filters import cells_of_filter, mask_of_content
 from superparams.store.names.renames import renamed_rows
@@ -48,7 +49,7 @@ from superparams.store.table.whole_table import WholeTable, as_polars
 WIDTH = 120  # characters, where there is no terminal
 
 
-class Results(WholeTable, RowsByCode):
+class Results(WholeTable, RowsByCode, RankedFields):
     """The newest outcome of every setting: one row, or the rows of the data frame it returned.
 
     Any library that reads Arrow accepts this object (`polars.DataFrame(results)`,

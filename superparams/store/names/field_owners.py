@@ -215,6 +215,21 @@ class FieldOwners:
             return plain_scalar(None, pa.bool_())
         return self.meets(fields.get(name, ()), size)
 
+    def conditions(self, column: str) -> str:
+        """The settings that have a field, in words, as in ``optimizer=Adam``.
+
+        Args:
+            column: The column of the field, which not all settings have.
+        """
+        name = self._names.get(column, column)
+        texts = [
+            ", ".join(f"{x}={label}" for x, label in condition.items())
+            for _, fields in self._fields
+            for condition in fields.get(name, ())
+        ]
+        known = " or ".join(dict.fromkeys(filter(None, texts)))
+        return known or f"settings with {column}"
+
     def meets(self, conditions: Sequence[Condition], size: int) -> Any:
         """Which of the rows, `size` in all, one of these conditions holds for."""
         mask = constant(False, size)
