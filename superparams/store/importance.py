@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,7 @@ from superparams.outcomes.arrow import plain_array, plain_scalar, python_values
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.runs.run_records import recorded_derived
 from superparams.store.staleness.stale_rows import CurrentCode
-from superparams.store.table.arrow_arrays import flat
+from superparams.store.table.arrow_arrays import first_places, flat
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.whole_table import WholeTable, as_polars
@@ -89,7 +90,6 @@ class RankedFields:
 
     root: Path
     of: Any
-    goal: Goal | None
     _rows: Rows
     _current_code: CurrentCode
     _is_of_stale: bool
@@ -103,6 +103,11 @@ class RankedFields:
     @abstractmethod
     def params(self) -> list[str]:
         """The names of the columns that hold parameters."""
+
+    @cached_property
+    @abstractmethod
+    def goal(self) -> Goal | None:
+        """The goal of the experiment, if it has one."""
 
     @property
     @abstractmethod
@@ -126,7 +131,7 @@ class RankedFields:
           shares are exact.
 
         The shares are those of Sobol' (1993), where all settings have the same weight. For samples,
-        ranges and grids with gaps, they are estimates: ranges are put into at most 10 bins with
+        ranges and grids with gaps, they are estimates: ranges are put into at most 20 bins with
         equally many settings, an additive model is fitted by least squares, and pairs of fields
         explain a part of what is left. Nothing is random, so every call gives the same table.
 
@@ -238,7 +243,9 @@ def _settings(rows: Rows, fields: Sequence[str], column: str) -> _Settings:
     values = pc.divide(values, plain_scalar(largest, pa.float64()))
     number = numbered_rows(list(factors.values()), len(values))
     means, _ = mean_by(number, values)
-    first = pc.index_in(plain_array(list(range(number.size)), pa.int64()), value_set=number.codes)
+    if number.size == len(values):
+        return _Settings(factors, owners, values)
+    first = first_places(number.codes)
     factors = {name: _taken(x, first) for name, x in factors.items()}
     owned = {name: None if mask is None else mask.take(first) for name, mask in owners.items()}
     return _Settings(factors, owned, means)
@@ -270,8 +277,10 @@ def _compared(settings: _Settings, names: Sequence[str], among: str) -> list[_En
     factors = [settings.factors[together[0]] for together in same.values()]
     number = numbered_rows(factors, len(settings.values))
     means, within = mean_by(number, settings.values)
-    first = pc.index_in(plain_array(list(range(number.size)), pa.int64()), value_set=number.codes)
-    shares, is_exact = variance_shares([_taken(x, first) for x in factors], _centred(means), within)
+    if number.size < len(settings.values):
+        first = first_places(number.codes)
+        factors = [_taken(x, first) for x in factors]
+    shares, is_exact = variance_shares(factors, _centred(means), within)
     return [
         _Entry(together, share, among, len(settings.values), is_exact)
         for together, share in zip(same.values(), shares, strict=True)
@@ -284,7 +293,8 @@ def _partition(factor: Factor) -> bytes:
     codes = factor.codes
     if factor.size == len(codes) and factor.ranks is not None:  # no two settings have the same
         codes = pc.cast(factor.ranks, pa.int64())
-    return bytes(plain_array(codes.to_pylist(), pa.int64()).buffers()[1])
+    start = 8 * codes.offset
+    return bytes(codes.buffers()[1])[start : start + 8 * len(codes)]
 
 
 def _centred(values: pa.Array) -> pa.Array:

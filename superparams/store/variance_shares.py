@@ -29,7 +29,7 @@ from superparams.store.table.arrow_arrays import flat
 
 __all__ = ["Factor", "Share", "factor_of", "mean_by", "numbered_rows", "variance_shares"]
 
-MOST_BINS: Final = 10
+MOST_BINS: Final = 20
 MOST_SWEEPS: Final = 200  # of the additive model
 CLOSE: Final = 1e-10  # relative to the spread of the result
 DIGITS: Final = 9  # of a share; what is beyond them is rounding
@@ -81,6 +81,8 @@ def numbered_rows(factors: Sequence[Factor], n_rows: int) -> Factor:
     """A number for each row: the same for rows with the same values of all factors."""
     every = Factor(pa.repeat(plain_scalar(0, pa.int64()), n_rows), 1)
     for factor in factors:
+        if factor.size == n_rows:  # no two rows have the same
+            return factor
         every = factor_of(_paired(every.codes, factor.codes, factor.size))
     return every
 
@@ -142,7 +144,7 @@ def _exact(factors: Sequence[Factor], values: pa.Array, variance: float) -> list
 def _estimated(factors: Sequence[Factor], values: pa.Array, variance: float) -> list[Share]:
     n_settings = len(values)
     binned = _binned(factors, n_settings)
-    spare = n_settings - 1 - sum(factor.size - 1 for factor in binned)
+    spare = _spare(binned, n_settings)
     if spare <= 0:
         return [Share(None, None)] * len(factors)
     counts = [_counts(factor) for factor in binned]
@@ -166,19 +168,26 @@ def _estimated(factors: Sequence[Factor], values: pa.Array, variance: float) -> 
 
 def _binned(factors: Sequence[Factor], n_settings: int) -> list[Factor]:
     """The factors with few values each, so that the settings suffice for all of them."""
-    n_bins = min(MOST_BINS, max(2, round(n_settings ** (1 / 3))))
-    binned = [_in_bins(factor, n_bins) for factor in factors]
-    while n_bins > 2 and 2 * sum(factor.size for factor in binned) > n_settings:
-        n_bins -= 1
-        binned = [_in_bins(factor, n_bins) for factor in factors]
+    n_bins = max(2, round(n_settings ** (1 / 3)))
+    binned: list[Factor] = []
+    for most in range(MOST_BINS, 1, -1):
+        binned = [_in_bins(factor, most, min(most, n_bins)) for factor in factors]
+        if 3 * _spare(binned, n_settings) >= n_settings - 1:
+            break
     return binned
 
 
-def _in_bins(factor: Factor, n_bins: int) -> Factor:
-    if factor.size <= (MOST_BINS if n_bins > 2 else 2):
+def _spare(factors: Sequence[Factor], n_settings: int) -> int:
+    """How many more settings there are than numbers to fit."""
+    return n_settings - 1 - sum(factor.size - 1 for factor in factors)
+
+
+def _in_bins(factor: Factor, most: int, n_bins: int) -> Factor:
+    """The factor with at most `most` values: as it is, or in bins."""
+    if factor.size <= most:
         return factor
     if factor.ranks is None:
-        return _most_frequent(factor, n_bins)
+        return _most_frequent(factor, most)
     scaled = pc.multiply(
         pc.subtract(pc.cast(factor.ranks, pa.int64()), plain_scalar(1, pa.int64())),
         plain_scalar(n_bins, pa.int64()),
@@ -202,7 +211,7 @@ def _additive_terms(
     sums = [_sums(factor, values).to_pylist() for factor in factors]
     tables = _pair_counts(factors)
     terms = [[0.0] * factor.size for factor in factors]
-    close = CLOSE * max(map(abs, values.to_pylist()))
+    close = CLOSE * float(pc.max(pc.abs(values)).as_py())
     for _ in range(MOST_SWEEPS):
         change = 0.0
         for one, term in enumerate(terms):
