@@ -1,9 +1,9 @@
 """The algebra of spaces: products, sums and zips of axes; from an index to a point and back.
 
 A dimension is a finite, lazy sequence that finds the index of a value. A space is the product of
-its dimensions; the last one varies fastest, as in `itertools.product`. A dimension is the points of
-one axis, the settings of a nested space, alternatives of both kinds, or several axes that advance
-together.
+its dimensions; the last one varies fastest, as in `itertools.product`. The values of a dimension
+are the points of one axis, the settings of a nested space, alternatives of both kinds, or the
+tuples of several axes that advance together.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def dimension_of(open_field: Axis | _Space) -> Dimension:
 
 
 def zipped(parts: Sequence[Dimension]) -> Dimension:
-    """One dimension of several, equally long ones that advance together."""
+    """One dimension for several dimensions of equal size, which advance together."""
     return parts[0] if len(parts) == 1 else Zipped(parts)
 
 
@@ -195,7 +195,11 @@ class Product:
         return _combinations(self.dimensions)
 
     def find(self, point: Sequence[Any]) -> tuple[int | None, int | None]:
-        """The index of a combination, or None and the number of the first dimension without it."""
+        """Finds a combination.
+
+        Returns:
+            Its index and None; or None and the number of the first dimension that lacks its value.
+        """
         index = 0
         for number, (dimension, value) in enumerate(zip(self.dimensions, point, strict=True)):
             inner = dimension.find(value)

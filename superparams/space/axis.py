@@ -20,8 +20,8 @@ class Axis:
         points: The points, lazily if they are a range.
         labels: The names of the points, if they have any.
         zip: The name of the group of axes that advance together.
-        names: The axis whose labels name the points of this one in tables; by default this one.
-            It differs after fields inside the points were changed.
+        names: The axis whose labels name the points of this axis in tables; by default this axis.
+            It is another one if fields inside the points were changed.
         repeat: Whether the axis is a repetition, such as a seed or a fold.
     """
 
@@ -68,7 +68,7 @@ class Axis:
         return Axis, (self.points, self.labels, self.zip, names, self.repeat)
 
     def having(self, points: Sequence[Any]) -> Axis:
-        """The same axis with other points in the places of its own, which keep their names."""
+        """The same axis with as many other points, which get the names of the old ones."""
         return Axis(points, self.labels, self.zip, self.names, self.repeat)
 
     def repeated(self) -> Axis:
@@ -91,7 +91,7 @@ class Axis:
         return next((i for i, other in enumerate(self.points) if same(other, point)), None)
 
     def named(self, x: Any) -> Any:
-        """The point whose name is `x`; `x` itself if it is a point, or no name."""
+        """The point whose name is `x`; `x` itself if it is a point, or if no point has the name."""
         labels = self.names.labels
         if not isinstance(x, str) or not labels or x not in labels or self.find(x) is not None:
             return x

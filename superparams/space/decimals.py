@@ -1,7 +1,7 @@
-"""Numbers as they are written: 0.3 means the float that arithmetic made 0.30000000000000004.
+"""Decimal numbers and the floats that they mean: 0.3 may mean 0.30000000000000004.
 
-A float holds any number of 15 significant digits. So two numbers that are written with 15 digits or
-less are two floats, and a float is meant by the only such number that it is rounded to.
+Rounding a float to 15 significant digits gives its short form. Two numbers of at most 15 digits are
+never the same float, so a short form is unambiguous.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["as_decimal", "exact", "meant_among"]
 
 
 def exact(x: float) -> Fraction:
-    """A number as it is written: 0.1 is one tenth."""
+    """A float as the fraction that its digits mean: 0.1 is one tenth."""
     from fractions import Fraction
 
     return Fraction(as_decimal(x))
@@ -32,21 +32,21 @@ def as_decimal(x: float) -> Decimal:
 
 
 def meant_among(values: Iterable[float], x: float) -> float | None:
-    """The value that a number means: itself, else the nearest one that it is the short form of.
+    """Finds the value that a number means, which may be the short form of the value.
 
     Args:
         values: Floats, such as 0.30000000000000004.
-        x: A number, such as 0.3. One with more than 15 digits means only itself.
+        x: A number, such as 0.3. A number with more than 15 digits means only itself.
 
     Returns:
-        The value, or None if there is none.
+        `x` if it is a value, else the nearest value of which it is the short form; or None.
     """
-    found = list(values)
-    if x in found:
+    candidates = list(values)
+    if x in candidates:
         return x
     if _rounded(x) != x:
         return None
-    alike = [value for value in found if _rounded(value) == x]
+    alike = [value for value in candidates if _rounded(value) == x]
     return min(alike, key=lambda value: abs(value - x), default=None)
 
 

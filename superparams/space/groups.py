@@ -1,8 +1,8 @@
 """Tells a group of fields from other values, since a point of an axis may be a space itself.
 
-The class of a group is a ``Params`` (see `superparams.declare`). It has its fields in an attribute.
-That attribute and methods with two underscores are all that spaces and digests need. Nothing else
-is read of a group here, since a field may have any other name.
+A group is an instance of a ``Params`` (see `superparams.declare`). Spaces and digests read only an
+attribute of its class, which has the fields, and methods with two underscores. A field may have any
+other name, so no other attribute of a group is read here.
 """
 
 from __future__ import annotations

@@ -17,16 +17,17 @@ class ASHA(GoalStopper):
     """Asynchronous successive halving: at each rung, the best part of the settings goes on.
 
     Rungs are at `min_resource`, and at each further power of `reduction_factor` times it: 1, 3, 9,
-    27. At a rung, a setting goes on if it is among the best 1/`reduction_factor` of the settings
-    before it that came so far, itself included.
+    27. At a rung, a setting is compared with the settings before it in the space that reached this
+    rung. It goes on if it is among the best 1/`reduction_factor` of them, itself included.
 
     Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, in the
     variant that stops settings and never resumes them.
 
     Attributes:
         min_resource: The resource at the first rung.
-        reduction_factor: One of so many settings goes on, 2 or more.
-        max_resource: Rungs lie below this; what comes so far may finish. None for no limit.
+        reduction_factor: With 3, a third of the settings goes on at each rung; 2 or more.
+        max_resource: Rungs lie below this; a setting that comes so far may finish. None for no
+            limit.
     """
 
     min_resource: float = 1
@@ -43,13 +44,13 @@ class ASHA(GoalStopper):
             raise self._refused("max_resource", "give a number above min_resource, or None")
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
-        """The highest rung that the last step has reached, if it has reached one."""
+        """The highest rung that the last step has reached; None if it is no new one."""
         rung = self._rung_at(self.amount(steps))
         before = -1 if len(steps) == 1 else self._rung_at(self.amount(steps, 1))
         return Reached(rung, self.score(steps[-1])) if rung > before else None
 
     def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
-        """Whether it is among the best part; without others it is."""
+        """Whether the setting is among the best part of those that reached its rung."""
         scores = Scores.of(others).ordered
         n_better = len(scores) - bisect_right(scores, or_worst(reached.score))
         return n_better < max(1, (len(others) + 1) // self.reduction_factor)
@@ -66,8 +67,8 @@ class ASHA(GoalStopper):
 class Hyperband(ASHA):
     """ASHA with several first rungs: settings take turns to begin at the first, second or third.
 
-    A setting that starts slowly is stopped too early by ASHA, and has a chance here. Settings of
-    one bracket are compared with each other.
+    ASHA stops a setting early if it starts slowly; here, some of them are first compared at a later
+    rung. Settings of one bracket are compared with each other.
 
     Source: Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization,
     JMLR 2018, with the asynchronous brackets of the paper on ASHA.

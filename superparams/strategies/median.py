@@ -20,8 +20,8 @@ class Median(GoalStopper):
 
     Attributes:
         warmup: The resource up to which nothing is stopped.
-        interval: Settings are compared every so many units of the resource.
-        min_settings: So many settings must have come so far before one is stopped.
+        interval: The distance between two comparisons, in units of the resource.
+        min_settings: The number of other settings that a setting must be compared with.
     """
 
     warmup: float = 0
@@ -44,7 +44,7 @@ class Median(GoalStopper):
         return Reached(rung, self.score(steps[-1]), best)
 
     def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
-        """Whether its best value is not below the median of the others' values."""
+        """Whether the best value of the setting is at least the median of the others' values."""
         if len(others) < self.min_settings:
             return True
         scores = Scores.of(others).ordered

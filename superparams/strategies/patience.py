@@ -16,8 +16,8 @@ class Patience(GoalStopper):
     """Stops a setting that has not become better for some steps.
 
     Attributes:
-        patience: After so many steps without a better value, the setting stops.
-        min_delta: A value is better if it is so much better than the best one before.
+        patience: The number of steps without a better value after which a setting stops.
+        min_delta: The difference to the best value before that makes a value a better one.
         warmup: The resource up to which nothing is stopped.
     """
 
@@ -33,21 +33,21 @@ class Patience(GoalStopper):
         self._at_least("warmup", 0, is_whole=False)
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
-        """How many steps ago the best value was."""
-        _, waited = folded(steps, _NOTHING, self._after)
-        return None if self.amount(steps) <= self.warmup else Reached(None, waited)
+        """The number of steps since the best value, as the score."""
+        _, steps_since_best = folded(steps, _NO_BEST, self._after)
+        return None if self.amount(steps) <= self.warmup else Reached(None, steps_since_best)
 
     def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
-        """Whether that is short enough ago."""
+        """Whether the best value came less than `patience` steps ago."""
         return int(reached.score) < self.patience
 
     def _after(self, before: tuple[float | None, int], row: Row) -> tuple[float | None, int]:
-        """The best score after one more step, and how many steps ago it came."""
-        best, waited = before
+        """The best score after one more step, and the number of steps since."""
+        best, steps_since_best = before
         score = self.score(row)
         if score is not None and (best is None or score > best + self.min_delta):
             return score, 0
-        return best, waited + 1
+        return best, steps_since_best + 1
 
 
-_NOTHING: tuple[float | None, int] = None, 0
+_NO_BEST: tuple[float | None, int] = None, 0

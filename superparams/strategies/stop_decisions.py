@@ -1,8 +1,8 @@
 """Asks a stopper about running settings, in an order that does not depend on which is quicker.
 
 At a rung, a setting is compared with all settings before it in the space. It waits until each of
-these has reached the rung, or never will. So the fate of each setting is the same for any number of
-workers. Nothing waits for ever: the first setting that has not ended waits for none.
+these has reached the rung or has ended. So the same settings are stopped for any number of workers.
+No setting waits for ever: the first one that has not ended waits for no other.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class _Setting:
     Attributes:
         steps: The steps of its attempt that runs.
         scores: Its scores, by rung, in ascending order.
-        is_over: Whether it will reach no further rung.
         highest: The highest of these rungs; -1 for none.
+        is_over: Whether it will reach no further rung.
         is_lost: Whether an attempt failed: then it counts as the worst at further rungs.
     """
 
@@ -50,9 +50,9 @@ class StopDecisions:
     """The decisions of one run.
 
     Args:
-        stopper: Decides.
-        finished: Settings that ended in earlier runs, with their steps, by their index.
+        stopper: The stopper, which decides.
         indices: The settings of this run, as ascending ranges; more may follow by `add`.
+        finished: Settings that ended in earlier runs: the index and the steps of each.
     """
 
     def __init__(
@@ -80,15 +80,16 @@ class StopDecisions:
 
     def add(self, indices: Iterable[range]) -> None:
         """Add settings, after those that are there."""
-        for one in indices:
-            for index in one:
-                self._known(index)
+        for part in indices:
+            for index in part:
+                self._place_in_group(index)
 
     def step(self, index: int, row: Row) -> list[Decision]:
-        """Take a step of a setting, which waits for the decision.
+        """Take a step of a setting, which waits for a decision.
 
         Returns:
-            Decisions, not always one of this setting: it may have to wait for others.
+            The decisions that can be made now, for this setting and for others that have waited.
+            If there is none for this setting, it goes on waiting.
         """
         if not self._reads(row):
             if self._columns is None:
@@ -117,10 +118,10 @@ class StopDecisions:
         return self._left(index, setting)
 
     def lost(self, index: int) -> list[Decision]:
-        """Take the end of an attempt that failed, whether or not another one follows.
+        """Take the end of an attempt that failed, whether or not another attempt follows.
 
-        Nobody waits for the further attempts: the setting counts as the worst at all rungs that
-        this attempt has not reached.
+        No setting waits for a further attempt: this setting counts as the worst at all rungs that
+        the attempt has not reached.
 
         Returns:
             Decisions for settings that have waited for it.
@@ -131,7 +132,7 @@ class StopDecisions:
 
     @property
     def notes(self) -> list[str]:
-        """A note where the stopper had nothing to decide on."""
+        """A note if the stopper had nothing to decide, since no step counted for it."""
         if self._n_read:
             return []
         if self._columns is None:
@@ -151,9 +152,9 @@ class StopDecisions:
         return self._decide()
 
     def _decide(self) -> list[Decision]:
-        """The decisions that can be made now, from the first setting on.
+        """The decisions that can be made now, in the order of the settings.
 
-        A decision to stop lets others go on, but these are asked when the setting has ended.
+        Settings that wait for one that is stopped now are decided when it has ended.
         """
         decisions: list[Decision] = []
         for index in list(self._held):
@@ -179,42 +180,48 @@ class StopDecisions:
             if not self._advance(frontier, indices, reached.rung, end):
                 return None
             return frontier.before(index)
-        found = [
-            one
-            for other in indices
-            if other != index and (one := self._score_at(other, reached.rung)) is not _NONE
-        ]
-        return found
+        scores = [self._score_at(other, reached.rung) for other in indices if other != index]
+        return [score for score in scores if score is not _NONE]
 
     def _advance(self, frontier: _Frontier, indices: list[int], rung: int, end: int) -> bool:
-        """Take up the settings that have reached a rung; whether all before `end` have passed."""
-        while frontier.place < end:
-            index = indices[frontier.place]
+        """Add the settings that have reached a rung; whether all before `end` reached or missed it.
+
+        Args:
+            frontier: The settings at the rung, which this adds to.
+            indices: The settings of the group.
+            rung: The rung.
+            end: Where to stop in `indices`.
+        """
+        while frontier.n_passed < end:
+            index = indices[frontier.n_passed]
             score = self._score_at(index, rung)
             setting = self._settings.get(index)
             if score is not _NONE:
                 frontier.append(index, score)
             elif setting is None or not setting.is_over:
                 return False
-            frontier.place += 1
+            frontier.n_passed += 1
         return True
 
     def _score_at(self, index: int, rung: int) -> Any:
-        """The score of a setting at a rung, or at the next one where it has left that out."""
+        """The score of a setting at a rung, or at the next one if it jumped over this rung.
+
+        None if an attempt failed before the rung, `_NONE` if the setting has not reached it.
+        """
         setting = self._settings.get(index)
         if setting is None:
             return _NONE
         if rung in setting.scores:
             return setting.scores[rung]
-        if rung < setting.highest:  # it has left this one out
-            return next(score for one, score in setting.scores.items() if one > rung)
+        if rung < setting.highest:  # it has jumped over this rung
+            return next(score for other, score in setting.scores.items() if other > rung)
         return None if setting.is_lost else _NONE
 
     def _begun(self, index: int) -> _Setting:
-        self._known(index)
+        self._place_in_group(index)
         return self._settings.setdefault(index, _Setting())
 
-    def _known(self, index: int) -> None:
+    def _place_in_group(self, index: int) -> None:
         if index not in self._groups:
             group = None if self._group is None else self._group(index)
             self._groups[index] = group
@@ -233,15 +240,22 @@ class StopDecisions:
 
 
 class _Frontier:
-    """The settings that have reached a rung, as far as all before them have passed it."""
+    """The settings that have reached a rung, up to the first one that may still reach it.
 
-    __slots__ = ("indices", "ordered", "place", "scores")
+    Attributes:
+        n_passed: The number of settings that have reached the rung, or will not.
+        indices: Those that have reached it.
+        scores: Their scores.
+        ordered: The scores in ascending order; None if some are no numbers.
+    """
+
+    __slots__ = ("indices", "n_passed", "ordered", "scores")
 
     def __init__(self) -> None:
-        self.place = 0  # so many settings have passed
+        self.n_passed = 0
         self.indices: list[int] = []
         self.scores: list[Any] = []
-        self.ordered: list[float] | None = []  # None where scores are no numbers
+        self.ordered: list[float] | None = []
 
     def append(self, index: int, score: Any) -> None:
         """Add a setting that has reached the rung."""
@@ -253,7 +267,7 @@ class _Frontier:
             self.ordered = None
 
     def before(self, index: int) -> Scores:
-        """The scores of the settings before one."""
+        """The scores of the settings before an index."""
         n = bisect_left(self.indices, index)
         is_whole = n == len(self.indices)
         return Scores(self.scores[:n], self.ordered if is_whole else None)

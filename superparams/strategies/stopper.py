@@ -1,4 +1,4 @@
-"""What a stopper is, and what those of this room share: the goal and the resource they read."""
+"""The protocol of a stopper, and what the stoppers of this room share: their goal and resource."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Scores(Sequence[Any]):
 
     @property
     def ordered(self) -> list[float]:
-        """The scores in ascending order, as numbers; what failed comes first, as minus infinity."""
+        """The scores in ascending order, as numbers; a failed setting has minus infinity."""
         if self._ordered is None:
             self._ordered = sorted(map(or_worst, self._scores))
         return self._ordered
@@ -87,14 +87,14 @@ class StepList(list[Row]):
     """The steps of an attempt so far, with what has been computed from them.
 
     Attributes:
-        memo: How many of the steps have been folded, and what came of them; see `folded`.
+        memo: How many of the steps have been folded, and the state after these; see `folded`.
     """
 
     memo: tuple[int, Any] = (0, None)
 
 
 def folded(steps: Sequence[Row], first: State, add: Callable[[State, Row], State]) -> State:
-    """What `add` makes of some steps, one after the other.
+    """The state after some steps, which `add` takes one after the other.
 
     Args:
         steps: The steps. Those of a `StepList` are read once, however often this is called: it
@@ -121,10 +121,12 @@ class Stopper(Protocol):
 
     Settings are compared in the order of the space: a setting with those before it, never with
     those that happened to be quicker. So the decisions are the same for any number of workers. An
-    instance is used for one run at a time and must not keep what it has seen. Its `repr` says which
-    stopper it is: rows that it stopped count as finished for a stopper of the same `repr`. With an
-    attribute `order` of ``"arrival"``, settings are compared with those that came earlier. With
-    a method `reads(row)`, only the steps for which it is true count.
+    instance must not keep the steps of a run, since later runs use it as well. Its `repr` says
+    which stopper it is: rows that it stopped count as finished for a stopper of the same `repr`.
+
+    A stopper may have an attribute `order`: with ``"arrival"``, settings are compared with those
+    that came earlier. It may have a method `reads(row)`: then only steps for which that returns
+    True count. It may have a method `group(index)`: then only settings of one group are compared.
     """
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
@@ -155,9 +157,10 @@ class GoalStopper:
     """A stopper that reads one column of the steps.
 
     Attributes:
-        maximize: The column, if it is to be large.
-        minimize: The column, if it is to be small. Without both, it is the goal of the experiment.
-        resource: The column that tells how far a setting is, such as ``"epoch"``. None counts the
+        maximize: The column, if its values are to be large.
+        minimize: The column, if its values are to be small. Without both, the stopper reads the
+            goal of the experiment.
+        resource: The column that says how far a setting is, such as ``"epoch"``. None counts the
             steps, from 1.
         order: ``"index"``: a setting is compared with those before it in the space, and waits for
             them, so that the same settings are stopped for any number of workers. ``"arrival"``: it
@@ -185,14 +188,14 @@ class GoalStopper:
             raise self._refused("order", 'give "index" or "arrival"')
 
     def for_goal(self, goal: Goal | None, of: str) -> Self:
-        """The same stopper, which reads the goal of an experiment if it names no column itself.
+        """This stopper if it names a column itself, else one for the goal of an experiment.
 
         Args:
             goal: The goal; None if the experiment has none.
             of: The name of the experiment, for messages.
 
         Raises:
-            StrategyError: When neither has a goal.
+            StrategyError: When the stopper names no column and the experiment has no goal.
         """
         if self.maximize is not None or self.minimize is not None:
             return self
@@ -207,36 +210,36 @@ class GoalStopper:
         return replace(self, minimize=goal.column)
 
     def __repr__(self) -> str:
-        shown = {each.name: getattr(self, each.name) for each in fields(self)}
-        given = [f"{each.name}={shown[each.name]!r}" for each in fields(self)]
-        defaults = [f"{each.name}={each.default!r}" for each in fields(self)]
-        said = [one for one, default in zip(given, defaults, strict=True) if one != default]
-        return f"{type(self).__name__}({', '.join(said)})"
+        values = {option.name: repr(getattr(self, option.name)) for option in fields(self)}
+        defaults = {option.name: repr(option.default) for option in fields(self)}
+        changed = [f"{name}={x}" for name, x in values.items() if x != defaults[name]]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     @property
     def column(self) -> str:
-        """The column that it reads."""
+        """The column that the stopper reads; empty before `for_goal` has set it."""
         return self.maximize or self.minimize or ""
 
     def reads(self, row: Row) -> bool:
-        """Whether a step counts: it has a number in the column."""
+        """Whether a step counts: whether it has a number in the column."""
         return number_in(row, self.column) is not None
 
     def score(self, row: Row) -> float | None:
-        """The value of the goal in a step, turned so that a large one is good; None without one.
-
-        Values that are no finite number do not count: training that diverged has none.
-        """
+        """The value of the goal in a step, negated if it is to be small; None without a number."""
         x = number_in(row, self.column)
         if x is None or math.isnan(x):
             return None
         return -x if self.maximize is None else x
 
     def amount(self, steps: Sequence[Row], back: int = 0) -> float:
-        """How far a setting is after its last step, or so many steps before.
+        """The amount of the resource at a step.
+
+        Args:
+            steps: The steps of a setting so far.
+            back: 0 for the last step, 1 for the one before, and so on.
 
         Raises:
-            StrategyError: When a step has no such number.
+            StrategyError: When the step has no number in the column of the resource.
         """
         if self.resource is None:
             return len(steps) - back
@@ -260,7 +263,7 @@ class GoalStopper:
 
 
 def value_in(row: Row, column: str) -> Any:
-    """What a row has under the dotted name of a column; None where it has nothing."""
+    """The value of a row under the dotted name of a column; None if there is none."""
     x: Any = row.get(column)
     if x is None and "." in column:
         x = row
@@ -270,9 +273,9 @@ def value_in(row: Row, column: str) -> Any:
 
 
 def number_in(row: Row, column: str) -> float | None:
-    """A number in a row, by the dotted name of its column; None where there is none.
+    """The number in a row under the dotted name of a column; None if there is none.
 
-    A fraction is none: it is recorded as text.
+    A `Fraction` does not count, since tables hold it as text.
     """
     x = value_in(row, column)
     try:

@@ -17,8 +17,8 @@ class Threshold(GoalStopper):
     """Stops a setting whose value is below `lower`, above `upper`, or no number.
 
     Attributes:
-        lower: The smallest value with which a setting goes on; None for no such bound.
-        upper: The largest one.
+        lower: The smallest value with which a setting goes on; None for no lower bound.
+        upper: The largest value with which a setting goes on; None for no upper bound.
         warmup: The resource up to which nothing is stopped.
     """
 
@@ -45,7 +45,7 @@ class Threshold(GoalStopper):
 
     def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
         """Whether the value is within the bounds."""
-        x = reached.score
-        if x is None:
+        value = reached.score
+        if value is None or (self.lower is not None and value < self.lower):
             return False
-        return (self.lower is None or x >= self.lower) and (self.upper is None or x <= self.upper)
+        return self.upper is None or value <= self.upper
