@@ -1,13 +1,13 @@
-"""The schema of a class: its fields as JSON, for what reads results without the code.
+"""The schema of a class: its fields as JSON, for programs that read results without the code.
 
 A run writes it into `run.json`. It has
 
-- `version`: the version of this form; another one is not read,
+- `version`: the version of this form; schemas of another version are not read,
 - `class`: the name of the class,
 - `fields`: the fields in their order, each with its type and what it is declared as: `axis` (the
   points, with `labels` where they have names; or `low`, `high`, `log` and `step` of a range),
-  `value` (the default), an empty `made` (what a factory or the other fields make), or none of these
-  where the call has to give it,
+  `value` (the default), an empty `made` (a factory makes it, or it is derived from other fields),
+  or none of these if the call has to give it,
 - `classes`: the same for each class of groups that the fields may hold,
 - `repeats`: the dotted names of the axes that are repetitions, where there are some,
 - `goal`: the column and the mode (``max`` or ``min``) of the goal, where the class has one.
@@ -102,7 +102,7 @@ def schema_of(cls: type[Any], repeats: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def goal_of_schema(schema: Mapping[str, Any]) -> Goal | None:
-    """The goal that a schema tells of; None where there is none, or the file is damaged."""
+    """The goal in a schema; None if the schema has none or is damaged."""
     goal = schema.get(GOAL)
     entry = cast("dict[str, Any]", goal) if isinstance(goal, dict) else {}
     column, mode = entry.get("column"), entry.get("mode")
@@ -110,14 +110,14 @@ def goal_of_schema(schema: Mapping[str, Any]) -> Goal | None:
 
 
 def repeats_of_schema(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """The repetitions that a schema tells of; none where the file is damaged."""
+    """The dotted names of the repetitions in a schema; none if it is damaged."""
     repeats = schema.get(REPEATS)
     names = cast("list[object]", repeats) if isinstance(repeats, list) else []
     return tuple(name for name in names if isinstance(name, str))
 
 
 def derived_of_schema(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """The fields of the class itself that follow from others, by a schema."""
+    """The fields of the class itself that are made or derived, by a schema."""
     fields = schema.get("fields")
     entries = cast("dict[str, object]", fields) if isinstance(fields, dict) else {}
     return tuple(name for name, x in entries.items() if isinstance(x, dict) and "made" in x)
@@ -165,7 +165,7 @@ def _range(declared: Range) -> dict[str, Any]:
 
 
 def _point(x: Any, classes: dict[str, type[Any]]) -> Any:
-    """A point: itself where it is plain, else what is known of it without its class."""
+    """A point as JSON: itself if it is plain, else its name or its text."""
     if is_group(x):
         cls: type[Any] = x.__class__
         classes.setdefault(cls.__name__, cls)
@@ -236,13 +236,13 @@ def _record(cls: Any, scope: Scope, depth: int) -> Any:
         hints = typing.get_type_hints(cls)
     except Exception:  # names that only type checkers know
         hints = {}
-    made = {str(name): _type(x, scope, depth + 1) for name, x in hints.items()}
+    types_by_name = {str(name): _type(x, scope, depth + 1) for name, x in hints.items()}
     if typing.is_typeddict(cls):
         required = sorted(map(str, cls.__required_keys__))
-        return {"items": made, "name": cls.__name__, "required": required}
+        return {"items": types_by_name, "name": cls.__name__, "required": required}
     optional: Mapping[str, Any] = getattr(cls, "_field_defaults", {})
-    required = [name for name in made if name not in optional]
-    return {"fields": made, "name": cls.__name__, "required": required}
+    required = [name for name in types_by_name if name not in optional]
+    return {"fields": types_by_name, "name": cls.__name__, "required": required}
 
 
 def _option(x: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a class body declares: ``search`` for the points of an axis, ``value`` for a constant.
 
-Both return what a type checker takes for the field's own type; what they really make is recorded
-here, and bound to its class and name by `superparams.declare.field.Field`.
+A type checker sees a value of the field's own type. At run time they return a `Search` or a
+`Value`, which `superparams.declare.field.Field` binds to its class and name.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NO_BOUNDS: Final[Mapping[str, Any]] = {}
 
 
 class Search:
-    """Points or a range as they were written.
+    """The points or the range of a ``search(...)``, as they were written.
 
     `superparams.declare.points.axis_of` makes points an `Axis`, and
     `superparams.declare.range_declaration.range_of` makes a range a `Range`.
@@ -53,7 +53,7 @@ class Search:
     Attributes:
         given: The points.
         zip: The name of the zip group, if any.
-        bounds: Those of ``low``, ``high``, ``log`` and ``step`` that were written.
+        bounds: The arguments ``low``, ``high``, ``log`` and ``step``, as far as they were written.
         repeat: Whether the axis is a repetition.
     """
 
@@ -150,8 +150,10 @@ def search(
 class Value:
     """A constant of a class: given, made by a factory, or derived from the other fields.
 
-    `plain` tells a default as it was written from ``value(...)``; `mutable` whether each setting
-    needs a copy of its own.
+    Attributes:
+        given: The constant; `REQUIRED` if it is made or derived.
+        plain: Whether it is a default such as ``epochs: int = 5``, without ``value(...)``.
+        mutable: Whether each setting needs a copy of its own.
     """
 
     __slots__ = (
@@ -193,14 +195,17 @@ class Value:
 
     @property
     def is_made(self) -> bool:
-        """Whether the factory has run in this process, or what it makes was put in place."""
+        """Whether the factory has run in this process, or `put` has set its result."""
         return self._made is not REQUIRED
 
     def made(self, where: str = "value") -> Any:
-        """What the factory makes: once a process, on first need, by one thread.
+        """The result of the factory, which is called once in a process, when it is first needed.
+
+        Args:
+            where: ``"Class.field"``, for errors.
 
         Raises:
-            FieldError: When the factory needs what it is about to make; names `where`.
+            FieldError: When the factory needs its own result.
         """
         if self._made is REQUIRED:
             assert self._lock is not None
@@ -225,39 +230,39 @@ class Value:
             self._is_making = False
         self.put(made)
 
-    def put(self, made: Any) -> None:
-        """Set what the factory would make, as a worker does with what the driver made."""
-        self._made = lazy_copy(made)
+    def put(self, content: Any) -> None:
+        """Set the result of the factory: a worker gets that of the driver, and calls no factory."""
+        self._made = lazy_copy(content)
 
     @property
     def mutable_made(self) -> bool:
-        """Whether each setting needs a copy of its own of what the factory has made."""
+        """Whether each setting needs its own copy of the factory's result."""
         return is_copied(self._made) or is_group(self._made)
 
     @property
     def is_carried(self) -> bool:
-        """Whether a worker must be given its content.
+        """Whether the payload must carry the content to workers.
 
-        One that imports the class makes a constant anew, which need not be the same; what stands on
-        the space itself, as plain constants do, goes with the space.
+        A worker that imports the class would make a constant anew, which need not be the same. An
+        immutable constant without a key is part of the space, and is sent with it.
         """
         is_off_space = self.mutable or self.key is not None
         return self.is_made or (self.given is not REQUIRED and is_off_space)
 
     @property
     def content(self) -> Any:
-        """What was given, or what the factory has made."""
+        """The constant, or the result of the factory if that has run."""
         return self._made if self.is_made else self.given
 
     def carry(self, content: Any) -> None:
-        """Hold the content that it has where the run was started."""
+        """Set the content to that of the process in which the run was started."""
         if self.factory is None:
             self.given = content
         else:
             self.put(content)
 
     def own(self) -> Any:
-        """What one setting gets of a given constant, or of the container that a factory made."""
+        """The content for one setting: a copy if each setting needs its own."""
         if self.is_made:
             return own_of(self._made)
         if not self.mutable:

@@ -18,14 +18,14 @@ __all__ = ["has_inner", "inner", "meant", "positional_error", "unknown", "values
 
 
 def values_by_field(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a call has for fields of a class, a group with its dotted names as one value.
+    """The value of each field that a call gives; dotted names become one value for their group.
 
     Args:
         cls: The class that is called.
         values: The keywords of the call.
 
     Raises:
-        FieldError: For a name that no field has; names the most similar field.
+        FieldError: For a name that no field has; suggests the most similar field.
     """
     fields = fields_of(cls)
     whole = {name: x for name, x in values.items() if name in fields}
@@ -41,7 +41,7 @@ def values_by_field(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def positional_error(cls: type[Any], values: tuple[Any, ...]) -> FieldError:
-    """The error for a call with arguments without a name."""
+    """The error for a call with positional arguments."""
     shown = ", ".join(map(shorten, values))
     name = next(iter(fields_of(cls)), None)
     remedy = f"as in {cls.__name__}({name}={shorten(values[0])})" if name else "and it has none"
@@ -49,10 +49,14 @@ def positional_error(cls: type[Any], values: tuple[Any, ...]) -> FieldError:
 
 
 def inner(params: Any, name: str) -> Any:
-    """The value of a field, or of one inside a group of an instance.
+    """The value of a field of an instance, also of a field inside a group.
+
+    Args:
+        params: The instance.
+        name: The name, dotted for a field inside a group.
 
     Raises:
-        KeyError: When there is none of this name.
+        KeyError: When there is no such field.
     """
     head, dot, rest = name.partition(".")
     if head not in fields_of(params.__class__):
@@ -95,9 +99,9 @@ def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
             p.replace(**{name: x}) if has else p for p, has in zip(points, having, strict=True)
         )
         return target.having(tuple(changed))
-    known = dict.fromkeys(n for p in points if is_group(p) for n in fields_of(p.__class__))
+    inner_names = dict.fromkeys(n for p in points if is_group(p) for n in fields_of(p.__class__))
     raise FieldError(
-        f"{field.where} has no field {name!r} to set to {shorten(x)}; {meant(head, known)}"
+        f"{field.where} has no field {name!r} to set to {shorten(x)}; {meant(head, inner_names)}"
     )
 
 
@@ -111,7 +115,7 @@ def unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
 
 
 def meant(name: str, known: Iterable[str], kind: str = "fields") -> str:
-    """The most similar known name, then all known names."""
+    """The end of an error for an unknown name: the most similar name, then all names."""
     close = similar(name, known, 1)
     guess = f"did you mean {close[0]}? Its" if close else "its"
     return f"{guess} {kind}: {', '.join(known) or 'none'}"

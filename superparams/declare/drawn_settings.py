@@ -1,6 +1,7 @@
 """Settings that are drawn from a space: `sample`, `sobol`, `latin_hypercube`, `grid`.
 
-They are lazy: a setting is drawn when it is asked for. `one_at_a_time` gives settings around one.
+They are lazy: a setting is drawn when it is needed. `one_at_a_time` gives the settings that differ
+from a given one in one axis.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ LONGEST_SEED: Final = 60  # digits
 
 
 class ChosenSettings:
-    """Settings by their index, of which no list is held.
+    """Settings that are made from their index when they are needed.
 
     Args:
-        size: How many there are.
-        at: The setting at an index.
-        joined: A space of the settings at some indices, in this order; None where there is none.
-        recipe: The function that has chosen them, and its arguments, for pickles.
+        size: The number of settings.
+        at: Returns the setting at an index.
+        joined: Returns a space of the settings at some indices, in this order; None without one.
+        recipe: The function that has chosen the settings, and its arguments, for pickles.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class ChosenSettings:
 
 
 def _not_joined(_: range) -> None:
-    """For settings without a space of their own."""
+    """Stands for `joined` of settings that no space holds."""
 
 
 def sample(space: Any, n: int, seed: int = 0) -> ChosenSettings:
@@ -123,7 +124,7 @@ def sobol(space: Any, n: int, seed: int = 0) -> ChosenSettings:
 
 
 def latin_hypercube(space: Any, n: int, seed: int = 0) -> ChosenSettings:
-    """Points of which each of n equal parts of each axis has exactly one.
+    """Points of a Latin hypercube: each of n equal parts of every axis has exactly one point.
 
     Another n gives other points: ``latin_hypercube(200)`` does not begin with
     ``latin_hypercube(100)``. All else is as in ``sample``; a point that ``valid`` refuses is
@@ -171,9 +172,10 @@ def grid(space: Any, k: int) -> ChosenSettings:
 def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSettings:
     """A setting, and each setting of the space that differs from it in one axis: ablations.
 
-    An axis of alternatives differs by each setting of another alternative, and inside of the same
-    one, one of its axes at a time. Axes of one zip group count as one. All settings go with all
-    repetitions (``repeat=True``). What ``valid`` refuses is left out.
+    On an axis of alternatives, all settings of the other alternatives are taken; inside of the same
+    alternative, one of its axes differs at a time. Axes of one zip group count as one axis. Each
+    setting is taken with all repetitions (``repeat=True``). Settings that ``valid`` refuses are
+    left out.
 
     Args:
         base: A setting of the class of the space, which comes first.
@@ -202,14 +204,14 @@ def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSet
             f"{cls.__name__}.{ranges[0]} is a range, which has no list of values: say how many of "
             f"them to take, as in one_at_a_time(base, points=5)"
         )
-    found: dict[Any, None] = {}
+    unique: dict[Any, None] = {}
     repeats = _repeats(listed, "")
     for change in ({}, *_changes(listed, base, "")):
         for repeat in repeats:
             setting = base.replace(**{**change, **repeat}) if change or repeat else base
             if is_kept(setting):
-                found.setdefault(setting)
-    settings = list(found)
+                unique.setdefault(setting)
+    settings = list(unique)
     recipe = (one_at_a_time, space, base, points)
     return ChosenSettings(len(settings), settings.__getitem__, _not_joined, recipe)
 
@@ -226,7 +228,7 @@ def _check_base(space: Any, base: Any) -> None:
 
 
 def _changes(space: Any, base: Any, prefix: str) -> Iterator[dict[str, Any]]:
-    """What differs from a base in one axis, each as dotted names with values."""
+    """The changes of a base in one axis, each as a dict from dotted names to values."""
     opened = open_fields(space)
     for names in layout_of(space).groups if is_open(space) else ():
         first = opened[names[0]]
@@ -239,17 +241,19 @@ def _changes(space: Any, base: Any, prefix: str) -> Iterator[dict[str, Any]]:
 def _other_points(
     axes: Sequence[Axis], names: Sequence[str], prefix: str, base: Any
 ) -> Iterator[dict[str, Any]]:
-    held = [declared_of(base, name) for name in names]
+    values = [declared_of(base, name) for name in names]
     for points in zip(*axes, strict=True):
-        for name, point, x in zip(names, points, held, strict=True):
-            if is_open(point) and type(point) is type(x):
-                yield from _changes(point, x, f"{prefix}{name}.")
-        if not any(is_open(x) and type(x) is type(y) for x, y in zip(points, held, strict=True)):
+        is_same_alternative = False
+        for name, point, value in zip(names, points, values, strict=True):
+            if is_open(point) and type(point) is type(value):
+                is_same_alternative = True
+                yield from _changes(point, value, f"{prefix}{name}.")
+        if not is_same_alternative:
             yield from _combined(points, [f"{prefix}{name}" for name in names])
 
 
 def _combined(points: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The values of some fields, in which open alternatives are all of their settings."""
+    """Each combination of values of some fields; an open alternative gives all of its settings."""
     if not points:
         yield {}
         return
@@ -259,8 +263,8 @@ def _combined(points: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
 
 
 def _repeats(space: Any, prefix: str) -> list[dict[str, Any]]:
-    """All repetitions of a space, each as dotted names with values."""
-    found: list[dict[str, Any]] = [{}]
+    """All repetitions of a space, each as a dict from dotted names to values."""
+    combinations: list[dict[str, Any]] = [{}]
     opened = open_fields(space)
     for names in layout_of(space).groups if is_open(space) else ():
         first = opened[names[0]]
@@ -272,8 +276,8 @@ def _repeats(space: Any, prefix: str) -> list[dict[str, Any]]:
             dotted = [f"{prefix}{name}" for name in names]
             several = [dict(zip(dotted, points, strict=True)) for points in every]
         if several:
-            found = [{**one, **more} for one in found for more in several]
-    return found
+            combinations = [{**first, **more} for first in combinations for more in several]
+    return combinations
 
 
 # -- draws ----------------------------------------------------------------------------------------
@@ -288,7 +292,7 @@ def _drawn(
             f"{type(space).__name__}.{call}(seed={shorten(seed)}): a seed is an int, such as seed=0"
         )
     recipe = (globals()[call], space, n, seed)
-    if not is_open(space):  # it has no other setting
+    if not is_open(space):  # the only setting is the space itself
         if not is_kept(space):
             raise refused(type(space).__name__, 0)
         return ChosenSettings(n, lambda _: space, _not_joined, recipe)
@@ -318,13 +322,13 @@ class _Points:
 
     def _attempt(self, number: int) -> int:
         """The first attempt to draw a point that `valid` keeps with all of its repetitions."""
-        found = self._attempts.get(number)
-        if found is None:
-            found = next(filter(partial(self._is_kept, number), range(MOST_ATTEMPTS)), None)
-            if found is None:
+        attempt = self._attempts.get(number)
+        if attempt is None:
+            attempt = next(filter(partial(self._is_kept, number), range(MOST_ATTEMPTS)), None)
+            if attempt is None:
                 raise refused(type(self._space).__name__, number)
-            self._attempts[number] = found
-        return found
+            self._attempts[number] = attempt
+        return attempt
 
     def _is_kept(self, number: int, attempt: int) -> bool:
         layout = self._layout
@@ -336,7 +340,7 @@ class _Points:
         return True
 
     def joined(self, indices: range) -> Any:
-        """A space of the settings at some indices; None for less than two."""
+        """A space of the settings at some indices; None for fewer than two indices."""
         if len(indices) < 2:
             return None
         opened = open_fields(self._space)
@@ -350,7 +354,7 @@ class _Points:
 
 
 def _column(opened: Any, values: Sequence[Any]) -> Axis:
-    """The drawn values of a field as an axis, which keeps the names and the kind of its own."""
+    """The drawn values of a field as an axis, with the names of the field's own axis."""
     if not isinstance(opened, Axis):
         return Axis(values, None, ZIP)
     names = opened.names if opened.names.labels else None

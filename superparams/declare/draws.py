@@ -1,8 +1,8 @@
 """Draws points of a space: one value for each axis, from the bits of its dotted name.
 
-The fields of an alternative have its name in theirs, as in ``optimizer.Adam.rate``, so that two
-alternatives never share bits. A zip group is one draw. An axis that is a repetition is not drawn:
-each drawn point goes with all repetitions.
+The dotted name of a field in an alternative contains the name of the alternative, as in
+``optimizer.Adam.rate``, so two alternatives never share bits. A zip group is one draw. An axis that
+is a repetition is not drawn: each drawn point is combined with all repetitions.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _BITS: Final = 64
 
 
 class Trial(NamedTuple):
-    """What a value is drawn for.
+    """The setting that a value is drawn for.
 
     Attributes:
-        number: That of the point.
-        attempt: How many points with this number were refused.
-        repetition: Which repetition of the point.
+        number: The number of the point.
+        attempt: How many draws of this point were refused.
+        repetition: The number of the repetition, of all combinations of repetitions.
     """
 
     number: int
@@ -69,12 +69,12 @@ def repetitions(space: Any) -> int:
 
 
 def is_repeated(axes: Iterable[Any]) -> bool:
-    """Whether an axis is a repetition: of a zip group, whether all of its axes are."""
+    """Whether an axis, or every axis of a zip group, is a repetition."""
     return all(isinstance(axis, Axis) and axis.repeat for axis in axes)
 
 
 def _repeated(space: Any) -> Iterator[Dimension]:
-    """The axes that are repetitions, also inside of nested spaces; those of a zip group as one."""
+    """The dimensions of repetitions, also inside of nested spaces; one for each zip group."""
     layout, opened = layout_of(space), open_fields(space)
     for group in layout.groups:
         first = opened[group[0]]
@@ -85,11 +85,14 @@ def _repeated(space: Any) -> Iterator[Dimension]:
 
 
 def drawn(space: Any, method: Method) -> Callable[[Trial], tuple[Any, ...]]:
-    """What draws the values of the open fields of a space, in the order of its layout.
+    """A function that draws the values of the open fields of a space.
 
     Args:
         space: The space.
         method: Gives the bits of each axis.
+
+    Returns:
+        A function from a `Trial` to the values, in the order of the layout of the space.
 
     Raises:
         SpaceError: For an alternative with a repetition, and from the method.
@@ -98,20 +101,20 @@ def drawn(space: Any, method: Method) -> Callable[[Trial], tuple[Any, ...]]:
 
 
 class Strides:
-    """Gives each repetition its place among all of them; the last one goes fastest."""
+    """Counts through the combinations of all repetitions; the last repetition varies fastest."""
 
     def __init__(self) -> None:
-        self._met: list[Repetition] = []
+        self._repetitions: list[Repetition] = []
 
     @classmethod
     def added(
         cls, strides: Strides | None, dimension: Dimension, space: Any, name: str, prefix: str
     ) -> Repetition:
-        """One more repetition.
+        """Add a repetition.
 
         Args:
-            strides: Of those before it; None inside of an alternative, where none may be.
-            dimension: Its values.
+            strides: The strides to add it to; None inside of an alternative, where it is refused.
+            dimension: The values of the repetition.
             space: The space whose field it is.
             name: The name of the field.
             prefix: What its dotted name begins with.
@@ -125,17 +128,17 @@ class Strides:
                 f"{prefix[:-1]}, so points would have different numbers of repetitions; declare it "
                 f"in the experiment"
             )
-        for one in strides._met:
-            one.stride *= dimension.size
-        strides._met.append(Repetition(dimension))
-        return strides._met[-1]
+        for earlier in strides._repetitions:
+            earlier.stride *= dimension.size
+        strides._repetitions.append(Repetition(dimension))
+        return strides._repetitions[-1]
 
 
 class Repetition:
-    """An axis that is a repetition, among others of them.
+    """An axis that is a repetition.
 
     Attributes:
-        stride: How many combinations of the later ones there are.
+        stride: The number of combinations of the repetitions after this one.
     """
 
     def __init__(self, dimension: Dimension) -> None:
@@ -152,16 +155,18 @@ class Repetition:
 
 
 class _OfRange:
-    def __init__(self, of: Range, bits: BitSource) -> None:
-        self._of = of
+    """A number of a range."""
+
+    def __init__(self, numbers: Range, bits: BitSource) -> None:
+        self._numbers = numbers
         self._bits = bits
 
     def at(self, trial: Trial) -> Any:
-        return self._of.at(self._bits.bits(trial.number, trial.attempt))
+        return self._numbers.at(self._bits.bits(trial.number, trial.attempt))
 
 
 class _OfPoints:
-    """Points, or places of a zip group, with equal weight."""
+    """A point of an axis, or the points of a zip group, with equal weight."""
 
     def __init__(self, dimension: Dimension, bits: BitSource) -> None:
         self._dimension = dimension
@@ -173,7 +178,7 @@ class _OfPoints:
 
 
 class _OfAlternatives:
-    """Alternatives with equal weight, then the open fields of the one that was drawn."""
+    """An alternative, with equal weight, then the open fields of this alternative."""
 
     def __init__(self, parts: Sequence[Any], bits: BitSource) -> None:
         self._parts = parts
@@ -186,7 +191,7 @@ class _OfAlternatives:
 
 
 class _Space:
-    """The settings of a space, drawn."""
+    """A setting of a space, whose open fields are drawn one by one."""
 
     def __init__(self, space: Any, method: Method, prefix: str, strides: Strides | None) -> None:
         self._layout: Layout = layout_of(space)
@@ -205,7 +210,7 @@ class _Space:
         if valid is None:
             return layout.make(self.values(trial))
         for attempt in range(MOST_ATTEMPTS):
-            # Attempts inside of attempts have numbers of their own.
+            # An attempt to draw a nested space has its own number in each attempt of the outer one.
             inner = trial._replace(attempt=trial.attempt * MOST_ATTEMPTS + attempt)
             point = self.values(inner)
             if keeps(valid, layout.bare(point)):
@@ -221,7 +226,7 @@ def _draw(
     prefix: str,
     strides: Strides | None,
 ) -> _Draw:
-    """What draws the value of one open field, or of a zip group."""
+    """The `_Draw` of one open field, or of a zip group."""
     first, name = opened[0], prefix + names[0]
     if isinstance(first, Range):
         return _OfRange(first, method(name))
@@ -265,10 +270,10 @@ def names_of(axis: Axis) -> list[str]:
     if axis.names.labels and len(axis.names.labels) == len(axis):
         return list(axis.names.labels)
     names = [type(point).__name__ for point in cast("Sequence[object]", axis.points)]
-    met: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for place, name in enumerate(names):
-        met[name] += 1
-        names[place] = name if met[name] == 1 else f"{name} {met[name]}"
+        counts[name] += 1
+        names[place] = name if counts[name] == 1 else f"{name} {counts[name]}"
     return names
 
 

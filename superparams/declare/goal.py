@@ -1,4 +1,4 @@
-"""The goal of an experiment: the result that is to be large, or small."""
+"""The goal of an experiment: the result to maximize or to minimize."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ GOAL: Final = "goal"  # the attribute of a class, and the entry of its schema
 
 
 class Goal(NamedTuple):  # a dataclass takes longer to make, and every program makes it
-    """What an experiment is to reach; made by `maximize` and `minimize`.
+    """The result that an experiment maximizes or minimizes.
 
     Attributes:
-        column: The name of the result, as in the table: dotted where it is nested.
-        mode: ``"max"`` if it is to be large, ``"min"`` if it is to be small.
+        column: The name of the result, as in the table: dotted if it is nested.
+        mode: ``"max"`` or ``"min"``.
     """
 
     column: str
@@ -27,12 +27,12 @@ class Goal(NamedTuple):  # a dataclass takes longer to make, and every program m
         return f"{self.mode}imize({self.column!r})"
 
     def is_better(self, x: Any, other: Any) -> bool:
-        """Whether the first of two values is nearer to the goal; NaN is not."""
+        """Whether `x` is better than `other`; NaN is never better."""
         return bool(x > other if self.mode == "max" else x < other)
 
 
 def maximize(column: str) -> Goal:
-    """The goal that a result is to be large.
+    """Declare that the goal of an experiment is a large result, such as an accuracy.
 
     Write ``goal = maximize("accuracy")`` in the body of an experiment, without an annotation. Then
     ``results.best()`` finds the row with the largest value, and tables and the line of progress
@@ -41,14 +41,29 @@ def maximize(column: str) -> Goal:
     Args:
         column: The name of the result, as in the table.
 
+    Returns:
+        The goal.
+
     Raises:
-        FieldError: When it is no name.
+        FieldError: For anything but a name.
     """
     return _goal(column, "max")
 
 
 def minimize(column: str) -> Goal:
-    """The goal that a result is to be small, such as a loss; see `maximize`."""
+    """Declare that the goal of an experiment is a small result, such as a loss.
+
+    It is used as `maximize` is.
+
+    Args:
+        column: The name of the result, as in the table.
+
+    Returns:
+        The goal.
+
+    Raises:
+        FieldError: For anything but a name.
+    """
     return _goal(column, "min")
 
 
@@ -62,11 +77,11 @@ def _goal(column: Any, mode: Literal["max", "min"]) -> Goal:
 
 
 def check_goal(cls: type[Any], goal: object) -> None:
-    """Refuse a goal that is none.
+    """Refuse a ``goal`` in a class body that is no goal.
 
     Args:
         cls: The experiment.
-        goal: What its body says.
+        goal: The value of its attribute ``goal``.
 
     Raises:
         FieldError: For anything but a `Goal` and None.
@@ -81,6 +96,6 @@ def check_goal(cls: type[Any], goal: object) -> None:
 
 
 def goal_of(cls: object) -> Goal | None:
-    """The goal of an experiment; None where it has none."""
+    """The goal of an experiment class; None if it has none."""
     goal = getattr(cls, GOAL, None) if isinstance(cls, type) else None
     return goal if isinstance(goal, Goal) else None

@@ -1,7 +1,8 @@
 """Which classes of groups the settings of a space hold, by index.
 
-The code of a setting depends on them (see `superparams.identity.code.held_alternatives`). Nothing
-is built or made to find out: what a factory makes or a function derives is code of the declaration.
+The code of a setting depends on them (see `superparams.identity.code.held_alternatives`). To find
+them, no setting is built and no factory called: the classes that a factory or a ``derive`` uses
+belong to the code of the declaration.
 """
 
 from __future__ import annotations
@@ -82,16 +83,16 @@ class HeldGroups:
         return classes
 
     def combinations(self, most: int) -> set[Classes] | None:
-        """What settings of the space may hold; None if there are more combinations than `most`."""
-        found = {self._constant}
+        """All sets of classes that a setting may hold; None if there are more than `most`."""
+        combinations = {self._constant}
         for column in self._columns_of(layout_of(self._space)) if is_open(self._space) else ():
             of_column = column.all()
             if of_column is None:
                 return None
-            found = {one | other for one, other in itertools.product(found, of_column)}
-            if len(found) > most:
+            combinations = {a | b for a, b in itertools.product(combinations, of_column)}
+            if len(combinations) > most:
                 return None
-        return found
+        return combinations
 
     def _columns_of(self, layout: Layout) -> list[_Column]:
         if self._columns is None:
@@ -109,21 +110,21 @@ class _Column:
         self._dimension = dimension
         self._is_given = is_given
         self._is_plain = _has_no_groups(dimension)
-        self._known: dict[int, Classes] = {}
+        self._cache: dict[int, Classes] = {}
         self._nested: dict[int, HeldGroups] = {}
 
     def __getitem__(self, place: int) -> Classes:
         if self._is_plain:
             return _NONE
-        found = self._known.get(place)
-        if found is None:
-            found = self._classes_at(self._dimension, place)
-            if len(self._known) < MOST_PLACES:
-                self._known[place] = found
-        return found
+        classes = self._cache.get(place)
+        if classes is None:
+            classes = self._classes_at(self._dimension, place)
+            if len(self._cache) < MOST_PLACES:
+                self._cache[place] = classes
+        return classes
 
     def all(self) -> set[Classes] | None:
-        """What its places hold; None if there are too many places to look at."""
+        """The classes at every place; None if there are too many places to look at."""
         if self._is_plain:
             return {_NONE}
         return {self[place] for place in range(self.size)} if self.size <= MOST_PLACES else None
@@ -167,10 +168,8 @@ def _classes_in(x: object, *, is_given: bool) -> Classes:
     if type(x) in _SCALARS:
         return _NONE
     if is_group(x):
-        classes = frozenset({type(x)}).union(
-            *(_classes_in(value, is_given=is_given) for value in _values_of(cast("Params", x)))
-        )
-        return classes
+        values = _values_of(cast("Params", x))
+        return frozenset({type(x)}).union(*(_classes_in(v, is_given=is_given) for v in values))
     if type(x) in (list, tuple, set, frozenset, dict):
         items = cast("Iterable[object]", x.values() if isinstance(x, dict) else x)
         return _NONE.union(*(_classes_in(item, is_given=is_given) for item in items))
@@ -178,7 +177,7 @@ def _classes_in(x: object, *, is_given: bool) -> Classes:
 
 
 def _values_of(group: Params) -> Iterator[object]:
-    """The values of a group's fields, without what is made when it is read."""
+    """The values of a group's fields, except for values that are made when they are read."""
     for name, field in fields_of(type(group)).items():
         declared = declaration_on(group, field)
         is_made = isinstance(declared, Value) and (declared.factory or declared.derive)
@@ -190,7 +189,7 @@ def _values_of(group: Params) -> Iterator[object]:
 
 
 def _is_data(x: object) -> bool:
-    """Whether a value is of a library and holds no other objects."""
+    """Whether a value is data of a library, such as an array, and holds no objects of the user."""
     module = type(x).__module__
     kind = getattr(getattr(x, "dtype", None), "kind", "")
     return module in PLAIN_MODULES or (module == "numpy" and kind not in ("O", "V", ""))

@@ -109,10 +109,11 @@ def set_on_demand(params: Any, name: str, declared: Value) -> None:
 def declaration_on(params: Any, field: _Field) -> Axis | Range | Value | Required:
     """What a field is declared as on an instance: by the call, else by the class.
 
-    That the call fixed a field to a plain value, which the instance holds, is not looked at.
+    If the call fixed the field to a plain value, the instance holds that value, and this returns
+    the declaration of the class.
 
     Args:
-        params: An instance, or a class, which no call has given anything.
+        params: An instance; or a class, which has no values from a call.
         field: A field of it.
     """
     return on_demand(params).get(field.name, field.declared)
@@ -137,7 +138,7 @@ def set_named_axes(params: Any, axes: Mapping[str, Axis]) -> None:
     params.__dict__[NAMED_AXES] = axes
 
 
-# -- what was copied, and what was made -----------------------------------------------------------
+# -- copies, and values that were made -------------------------------------------------------------
 
 
 def copies_on(params: Any) -> Mapping[str, Any] | None:

@@ -24,15 +24,21 @@ R = TypeVar("R")
 
 
 def checked_settings(settings: Sequence[P]) -> Sequence[P]:
-    """The same settings.
+    """Checks settings of the user.
+
+    Returns:
+        The same settings.
 
     Raises:
-        SpaceError: For what is no setting, and for settings of two classes.
+        SpaceError: For an item that is no setting, and for settings of two classes.
     """
     classes = dict.fromkeys(map(type, settings))
     for place, setting in enumerate(settings):
         if not hasattr(type(setting), "__superparams_fields__"):
-            raise SpaceError(f"Settings: item {place} is no setting of an experiment: {setting!r}")
+            raise SpaceError(
+                f"Settings: item {place} is no setting of an experiment: {setting!r}; give "
+                "settings, as in Settings([space[0], space[3]])"
+            )
         if is_open(setting):
             raise SpaceError(
                 f"Settings: item {place} is a space of several settings, {setting!r}; give the "
@@ -61,8 +67,8 @@ def space_of(settings: Sequence[P]) -> P:
         if not all(same_field(first, setting, name) for setting in settings[1:]):
             if not all(_has_value(setting, field) for setting in settings):
                 raise SpaceError(
-                    f"{field.where} is made or has a key in some of these settings, and differs; "
-                    "run these one by one"
+                    f"{field.where} differs between these settings, and in some of them it is made "
+                    "by a factory, derived or has a key; run these settings one by one"
                 )
             changes[name] = search([declared_of(x, name) for x in settings], zip=ZIP)
     if not changes:  # the same setting several times
@@ -82,7 +88,7 @@ def _has_value(setting: Any, field: Field) -> bool:
 def on_joined_space(
     method: Callable[Concatenate[Any, A], R],
 ) -> Callable[[Callable[..., R]], Callable[Concatenate[Any, A], R]]:
-    """A decorator that makes a method of settings of a method of their space."""
+    """A decorator: the decorated method of `Settings` calls this method of their space."""
 
     def decorated(_: Callable[..., R]) -> Callable[Concatenate[Any, A], R]:
         @functools.wraps(method)

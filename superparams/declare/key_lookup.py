@@ -1,11 +1,13 @@
 """Finds the settings of a large space that have some keys, without the keys of all settings.
 
-A key is a sum, so it is met in the middle: the sums of some axes are looked up among what the
-others leave of the keys. That takes about the square root of the size of the space for one key; of
-the sums, at most `LARGEST_REST` are held.
+A key is a sum of one digest for each axis, so a search that meets in the middle finds it. The axes
+are split in two parts. All sums of the first part are subtracted from the keys, and the differences
+are put into a table. Then each sum of the second part is looked up in this table. For one key that
+takes about as many steps as the square root of the size of the space. The table holds at most
+`LARGEST_REST` differences at a time.
 
-What was recorded often lies near the beginning of the axes, or of the space. So the first places of
-all axes, and the first settings of the space, are gone through before the whole axes are.
+Recorded settings are often near the beginning of the axes, or of the space. So the first places of
+all axes, and the first settings of the space, are searched before the whole axes are.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from superparams.identity.digests.digest import MODULUS
 
 __all__ = ["KeyColumn", "places_of"]
 
-MOST_AXES: Final = 12  # of which all ways to part them are tried
-LARGEST_REST: Final = 1 << 20  # entries that are held
-FIRST_PLACES: Final = (1 << 12, 1 << 16)  # of each axis, which are gone through first
-FIRST_SETTINGS: Final = (1 << 16, 1 << 24)  # of the space
-# Either is skipped if that alone costs more than this part of the whole.
+MOST_AXES: Final = 12  # for so many axes, all ways to split them are tried
+LARGEST_REST: Final = 1 << 20  # differences in the table
+FIRST_PLACES: Final = (1 << 12, 1 << 16)  # so many places of each axis are searched first
+FIRST_SETTINGS: Final = (1 << 16, 1 << 24)  # and so many settings of the space
+# Such a first search is skipped if it costs more than this part of a search of the whole space.
 MOST_IN_ADVANCE: Final = 0.25
 
 
@@ -49,10 +51,16 @@ class _Axis(NamedTuple):
 
 
 class _Split(NamedTuple):
-    """Axes whose sums are taken off each key, axes that are gone through, and what that costs."""
+    """The axes in two parts.
 
-    few: Sequence[_Axis]
-    many: Sequence[_Axis]
+    Attributes:
+        subtracted: Axes whose sums are subtracted from each key.
+        looked_up: Axes whose sums are looked up among the differences.
+        cost: The number of sums that are computed.
+    """
+
+    subtracted: Sequence[_Axis]
+    looked_up: Sequence[_Axis]
     cost: int
 
 
@@ -60,20 +68,23 @@ def places_of(keys: Collection[int], columns: Sequence[KeyColumn]) -> dict[int, 
     """The index of each of these keys that a setting of the space has.
 
     Args:
-        keys: Keys without what constants add to them.
+        keys: Keys, from which the digests of the fixed fields are subtracted already.
         columns: The columns of the space, the fastest one first. All sums are different.
+
+    Returns:
+        The index of each key that was found.
     """
-    sizes = [one.size for one in columns]
+    sizes = [column.size for column in columns]
     firsts = [[min(size, most) for size in sizes] for most in FIRST_PLACES]
     firsts += [list(_first_settings(sizes, most)) for most in FIRST_SETTINGS]
-    *splits, whole = (_split(_axes(columns, each), len(keys)) for each in [*firsts, sizes])
-    found: dict[int, int] = {}
+    *splits, whole = (_split(_axes(columns, part), len(keys)) for part in [*firsts, sizes])
+    indices: dict[int, int] = {}
     for first in sorted(splits, key=lambda split: split.cost):
-        rest = [key for key in keys if key not in found]
+        rest = [key for key in keys if key not in indices]
         if rest and first.cost < whole.cost * MOST_IN_ADVANCE:
-            found |= _found(rest, first)
-    rest = [key for key in keys if key not in found]
-    return {**found, **_found(rest, whole)} if rest else found
+            indices |= _indices_of(rest, first)
+    rest = [key for key in keys if key not in indices]
+    return {**indices, **_indices_of(rest, whole)} if rest else indices
 
 
 def _first_settings(sizes: Sequence[int], most: int) -> Iterator[int]:
@@ -91,53 +102,54 @@ def _axes(columns: Sequence[KeyColumn], sizes: Sequence[int]) -> list[_Axis]:
     return axes
 
 
-def _split(axes: Sequence[_Axis], wanted: int) -> _Split:
-    """The cheapest way to part some axes."""
-    sizes = [one.size for one in axes]
-    total, near = math.prod(sizes), range(min(len(axes), MOST_AXES))
-    best, least = 0, total + wanted
-    for chosen in range(1 << len(near)):
-        held = math.prod(sizes[at] for at in near if chosen >> at & 1)
-        n_batches = -(-wanted * held // LARGEST_REST)
-        cost = held * wanted + n_batches * (total // held)
-        if held <= LARGEST_REST and cost < least:
+def _split(axes: Sequence[_Axis], n_keys: int) -> _Split:
+    """The cheapest way to split some axes, to find so many keys."""
+    sizes = [axis.size for axis in axes]
+    total, candidates = math.prod(sizes), range(min(len(axes), MOST_AXES))
+    best, least = 0, total + n_keys
+    for chosen in range(1 << len(candidates)):  # a bit for each axis
+        n_subtracted = math.prod(sizes[at] for at in candidates if chosen >> at & 1)
+        n_batches = -(-n_keys * n_subtracted // LARGEST_REST)
+        cost = n_subtracted * n_keys + n_batches * (total // n_subtracted)
+        if n_subtracted <= LARGEST_REST and cost < least:
             best, least = chosen, cost
-    few = [axes[at] for at in near if best >> at & 1]
-    many = [one for one in axes if one not in few]
-    return _Split(few, sorted(many, key=lambda one: -one.size), least)
+    subtracted = [axes[at] for at in candidates if best >> at & 1]
+    looked_up = [axis for axis in axes if axis not in subtracted]
+    return _Split(subtracted, sorted(looked_up, key=lambda axis: -axis.size), least)
 
 
-def _found(keys: Sequence[int], split: _Split) -> dict[int, int]:
+def _indices_of(keys: Sequence[int], split: _Split) -> dict[int, int]:
     """The index of each of these keys that is a sum of the axes."""
-    few, many, _ = split
-    n_few = math.prod(one.size for one in few)
-    # Sums that each batch of keys takes are kept, if they are not too many.
-    is_kept = math.prod(one.size for one in many) <= LARGEST_REST < n_few * len(keys)
-    taken_off, added = list(_sums(few)), list(_sums(many)) if is_kept else None
-    found: dict[int, int] = {}
-    for batch in _batches(keys, max(1, LARGEST_REST // n_few)):
-        rest: dict[int, tuple[int, int]] = {}
-        more: dict[int, list[tuple[int, int]]] = {}  # of keys that leave the same
+    n_subtracted = math.prod(axis.size for axis in split.subtracted)
+    n_looked_up = math.prod(axis.size for axis in split.looked_up)
+    # With several batches, the sums that each batch looks up are kept, if they are not too many.
+    is_kept = n_looked_up <= LARGEST_REST < n_subtracted * len(keys)
+    subtracted = list(_sums(split.subtracted))
+    looked_up = list(_sums(split.looked_up)) if is_kept else None
+    indices: dict[int, int] = {}
+    for batch in _batches(keys, max(1, LARGEST_REST // n_subtracted)):
+        table: dict[int, tuple[int, int]] = {}
+        more: dict[int, list[tuple[int, int]]] = {}  # further keys with the same difference
         for key in batch:
-            for total, offset in taken_off:
-                left = (key - total) % MODULUS
-                if left in rest:
-                    more.setdefault(left, []).append((key, offset))
+            for total, offset in subtracted:
+                difference = (key - total) % MODULUS
+                if difference in table:
+                    more.setdefault(difference, []).append((key, offset))
                 else:
-                    rest[left] = key, offset
+                    table[difference] = key, offset
         n_left = len(batch)
-        for total, place in added or _sums(many):
-            if (left := total % MODULUS) in rest:
-                for key, offset in (rest[left], *more.get(left, ())):
-                    found[key] = place + offset
+        for total, place in looked_up or _sums(split.looked_up):
+            if (difference := total % MODULUS) in table:
+                for key, offset in (table[difference], *more.get(difference, ())):
+                    indices[key] = place + offset
                     n_left -= 1
                 if not n_left:
                     break
-    return found
+    return indices
 
 
 def _sums(axes: Sequence[_Axis]) -> Iterator[tuple[int, int]]:
-    """What each combination of places adds to the key, and to the index."""
+    """The part of the key and the part of the index of each combination of places."""
     if not axes:
         yield 0, 0
         return

@@ -1,8 +1,8 @@
 """The keys of a space's settings, without building the settings.
 
-A key is a sum of one digest a field (see `superparams.identity.digests.digest`), so the key of an
-index is the sum of what its points add to it: each point is digested once, however many settings
-hold it.
+A key is a sum of one digest for each field (see `superparams.identity.digests.digest`). So each
+point is digested once, however many settings hold it, and the key of an index is the sum of the
+digests of its points.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def key_of(setting: Params) -> int:
 
 
 def fixed_inside(space: Params, prefix: str = "") -> dict[str, int]:
-    """What each fixed field inside the open groups of a space adds to keys, by its dotted name.
+    """The digest of each fixed field inside the open groups of a space, by its dotted name.
 
     Args:
         space: A space; groups that are points of an axis are not looked into.
@@ -75,10 +75,10 @@ def fixed_inside(space: Params, prefix: str = "") -> dict[str, int]:
 class Keys:
     """The keys of the settings of a space by index, each in about a microsecond.
 
-    Picklable: what the constants add is computed once, where the keys are made.
+    An instance can be pickled. The digests of the constants are computed when it is made.
 
     Attributes:
-        digests: What each constant adds to every key, by its name.
+        digests: The digest of each constant, which is part of every key, by the name of the field.
     """
 
     def __init__(self, space: Params) -> None:
@@ -87,7 +87,7 @@ class Keys:
         self._columns: list[_Column] | None = None
         opened = open_fields(space)
         fields = recorded_fields(type(space))
-        # A derived field may be different for every setting, so that one has to be built.
+        # A derived field may differ from setting to setting, so each setting has to be built.
         self._derived = [n for n in fields if opened and _is_derived(space, fields[n])]
         constants = [n for n in fields if n not in opened and n not in self._derived]
         self.digests = {name: _of_fixed(space, fields[name]) for name in constants}
@@ -110,21 +110,21 @@ class Keys:
         return self.at(index, layout)
 
     def of_point(self, name: str, place: int) -> int | None:
-        """What a point of an axis adds to the key; None for a field that is no axis of its own."""
+        """The digest of a point of an axis; None for a field that is no axis of its own."""
         layout = known_layout(self._space)
         columns = [] if layout is None else self._columns_of(layout)
-        found = next((one for one in columns if one.names == [name]), None)
-        return None if found is None or place >= found.size else found[place]
+        column = next((column for column in columns if column.names == [name]), None)
+        return None if column is None or place >= column.size else column[place]
 
     @property
     def longest(self) -> int:
-        """How many places the longest dimension of the space has."""
+        """The size of the longest dimension of the space."""
         layout = known_layout(self._space)
-        return 1 if layout is None else max(one.size for one in self._columns_of(layout))
+        return 1 if layout is None else max(column.size for column in self._columns_of(layout))
 
     @property
     def are_distinct(self) -> bool:
-        """Whether no two settings can have one key, as far as that is cheap to tell."""
+        """Whether all settings have different keys; False, too, if that would be costly to tell."""
         layout = known_layout(self._space)
         if layout is None:
             return True
@@ -142,20 +142,20 @@ class Keys:
             key += combine(_of_derived(setting, fields[name]) for name in self._derived)
         return key % MODULUS
 
-    def find(self, wanted: Collection[int]) -> dict[int, int]:
-        """The index of each of these keys that a setting of the space has.
+    def find(self, keys: Collection[int]) -> dict[int, int]:
+        """The index of each of these keys that a setting of the space has; see `places_of`.
 
-        For a space whose keys are distinct, of which none is derived; see `places_of`.
+        The keys of the space must be distinct, and it must have no derived fields.
         """
         layout = known_layout(self._space)
         if layout is None:
-            return {key: 0 for key in wanted if key == self._constant}
-        keys = [(key - self._constant) % MODULUS for key in wanted]
-        places = places_of(keys, self._columns_of(layout))
-        found = {(key + self._constant) % MODULUS: place for key, place in places.items()}
+            return {key: 0 for key in keys if key == self._constant}
+        sums = [(key - self._constant) % MODULUS for key in keys]
+        places = places_of(sums, self._columns_of(layout))
+        indices = {(total + self._constant) % MODULUS: place for total, place in places.items()}
         if layout.kept is None:
-            return found
-        ranks = {key: layout.kept.rank(place) for key, place in found.items()}
+            return indices
+        ranks = {key: layout.kept.rank(index) for key, index in indices.items()}
         return {key: rank for key, rank in ranks.items() if rank is not None}
 
     def _columns_of(self, layout: Layout) -> list[_Column]:
@@ -169,48 +169,46 @@ class Keys:
 
 
 def _refuse_reaching_out(params: Params, outer: Mapping[str, str]) -> None:
-    """Complain about a ``derive`` in a group that asks for a field of what the group is in.
+    """Complain about a ``derive`` in a group that reads a field outside of the group.
 
     Args:
-        params: What holds groups.
-        outer: The class of each field around it, by its name.
+        params: The experiment or the group whose groups are looked at.
+        outer: The class of each field of the groups around it, by the name of the field.
     """
     cls = type(params)
-    known = {**outer, **dict.fromkeys(fields_of(cls), cls.__name__)}
+    outer = {**outer, **dict.fromkeys(fields_of(cls), cls.__name__)}
     for x in list(params.__dict__.values()):
-        held: Sequence[Any] = (x,)
+        values: Sequence[Any] = (x,)
         if isinstance(x, Axis):
-            held = () if isinstance(x.points, range) else x.points[:MOST_GROUPS]
-        for group in filter(is_group, held):
-            _refuse_reaching_out(group, known)
-            derived = [
-                one for one in fields_of(group.__class__).values() if _is_derived(group, one)
-            ]
-            for field in derived:
-                _refuse_outer_name(group, field, known)
+            values = () if isinstance(x.points, range) else x.points[:MOST_GROUPS]
+        for group in filter(is_group, values):
+            _refuse_reaching_out(group, outer)
+            for field in fields_of(group.__class__).values():
+                if _is_derived(group, field):
+                    _refuse_outer_name(group, field, outer)
 
 
 def _refuse_outer_name(group: Params, field: Field, outer: Mapping[str, str]) -> None:
     cls = type(group)
-    wanted: Any = None
+    name: Any = None  # that the group does not have
     try:
         getattr(group[0], field.name)
     except AttributeError as error:
-        wanted = error.name if isinstance(error.obj, cls) else None
+        name = error.name if isinstance(error.obj, cls) else None
     except KeyError as error:
-        wanted = error.args[0] if error.args else None
+        name = error.args[0] if error.args else None
     except Exception:  # such a setting fails when it runs, and says why
         return
-    if wanted in outer and wanted not in fields_of(cls):
+    if name in outer and name not in fields_of(cls):
         raise FieldError(
-            f"{field.where}: value(derive=...) asks for {wanted!r}, a field of {outer[wanted]}, "
-            f"but a group knows only its own fields; derive {field.name} in {outer[wanted]}, or "
-            f"declare {wanted} in {cls.__name__}"
+            f"{field.where}: value(derive=...) asks for {name!r}, a field of {outer[name]}, "
+            f"but a group knows only its own fields; derive {field.name} in {outer[name]}, or "
+            f"declare {name} in {cls.__name__}"
         )
 
 
 class _Column:
-    """What each place of a dimension adds to the key."""
+    """The digest of each place of a dimension, which is a part of the key."""
 
     def __init__(self, fields: list[Field], dimension: Dimension) -> None:
         self._fields = fields
@@ -218,7 +216,7 @@ class _Column:
         self.names = [field.name for field in fields]
         self.size = dimension.size
         self._cache: dict[int, int] | None = {} if self.size <= LARGEST_CACHE else None
-        # A long axis of numbers is digested at every use: what can be prepared is.
+        # A long axis has no cache, so all that its digests have in common is prepared here.
         self._digesters = [
             field_digester(field.name, field.annotation, where=field.where) for field in fields
         ]
@@ -229,13 +227,13 @@ class _Column:
     def __getitem__(self, place: int) -> int:
         if self._cache is None:
             return self._digest(place)
-        found = self._cache.get(place)
-        if found is None:
-            found = self._cache[place] = self._digest(place)
-        return found
+        digest = self._cache.get(place)
+        if digest is None:
+            digest = self._cache[place] = self._digest(place)
+        return digest
 
     def digests(self, n_places: int) -> Iterator[int]:
-        """What each of the first places adds, one after another."""
+        """The digests of the first places, one after another."""
         if self._of_number is None or self._cache is not None:
             return map(self.__getitem__, range(n_places))
         only, points = self._fields[0], self._points[:n_places]
@@ -243,7 +241,7 @@ class _Column:
 
     @property
     def is_distinct(self) -> bool:
-        """Whether every place adds something else; a range always does."""
+        """Whether all places have different digests, as those of a range always have."""
         if self._of_number is not None:
             return True
         if self._cache is None:
@@ -264,7 +262,7 @@ def _is_derived(params: Params, field: Field) -> bool:
 
 
 def _declared(params: Params, field: Field) -> Any:
-    """How a field that the instance does not hold is made; None when it holds the value."""
+    """The declaration of a field that the instance does not hold; None if it holds the value."""
     return None if field.name in params.__dict__ else declaration_on(params, field)
 
 
@@ -284,7 +282,7 @@ def _of_fixed(params: Params, field: Field) -> int:
 
 
 def _of_derived(params: Params, field: Field) -> int:
-    """As `_of_fixed`, for a run that has begun: nothing stops it any more."""
+    """As `_of_fixed`, for a run that has begun: a value without a stable content is no error."""
     try:
         return _of_fixed(params, field)
     except IdentityError:

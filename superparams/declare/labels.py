@@ -45,7 +45,7 @@ def naming(params: Any, field: Field) -> Axis | None:
 
 
 def axes_with_names(params: Any) -> dict[str, Axis]:
-    """The axes with names that belong to an instance and not to its class."""
+    """The axes whose names belong to an instance and not to its class, by the names of fields."""
     opened = open_fields(params).items()
     axes = {name: x.names for name, x in opened if isinstance(x, Axis) and x.names.labels}
     return {**named_axes(params), **axes}
@@ -76,30 +76,30 @@ def labels_of(axis: Axis, groups: Iterable[Any]) -> Iterator[str | None]:
     without such a point are compared with all points.
     """
     points, labels = axis.points, axis.labels or ()
-    first_open = next((place for place, one in enumerate(points) if is_open(one)), len(points))
+    first_open = next((at for at, point in enumerate(points) if is_open(point)), len(points))
     fields = _plain_fields(points)
     alike: dict[Any, list[int]] = {}
-    for place, point in enumerate(points):
+    for at, point in enumerate(points):
         if is_group(point):
-            alike.setdefault(_plain_values(point, fields), []).append(place)
+            alike.setdefault(_plain_values(point, fields), []).append(at)
     for x in groups:
-        found = None if is_open(x) else axis.find(x)
-        if found is None or found > first_open:
-            some = alike.get(_plain_values(x, fields), ())
-            found = next((one for one in some if not _distance(points[one], x)), None)
-        yield label_of(axis, x) if found is None or not labels else labels[found]
+        place = None if is_open(x) else axis.find(x)
+        if place is None or place > first_open:
+            candidates = alike.get(_plain_values(x, fields), ())
+            place = next((at for at in candidates if not _distance(points[at], x)), None)
+        yield label_of(axis, x) if place is None or not labels else labels[place]
 
 
 def _plain_fields(points: Iterable[Any]) -> dict[type[Any], list[str]]:
     """The fields that hold a plain value in every group among some points, by class."""
-    found: dict[type[Any], list[str]] = {}
+    names: dict[type[Any], list[str]] = {}
     for point in filter(is_group, points):
         cls: type[Any] = point.__class__
-        if cls not in found:
+        if cls not in names:
             fields = recorded_fields(cls).items()
-            found[cls] = [name for name, one in fields if not _is_made(one)]
-        found[cls] = [name for name in found[cls] if _is_plain(getattr(point, name, NOT_HELD))]
-    return found
+            names[cls] = [name for name, field in fields if not _is_made(field)]
+        names[cls] = [name for name in names[cls] if _is_plain(getattr(point, name, NOT_HELD))]
+    return names
 
 
 def _is_plain(x: Any) -> bool:
@@ -168,7 +168,7 @@ def _distances(allowed: Any, value: Any) -> Iterator[int]:
 
 
 def _follows_on_both(point: Any, x: Any, field: Field) -> bool:
-    """Whether both values of the field come from its factory or `derive`, not from the user."""
+    """Whether the values of both come from a factory or ``derive``, not from the user."""
     if not _is_made(field):
         return False
     return not any(is_set_on(one, field.name) for one in (point, x))

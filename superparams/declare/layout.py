@@ -1,7 +1,6 @@
-"""How the fields of one class lie over a space: which dimension fills which field, and the code
-that builds a setting from a point.
+"""The layout of a space: which dimension fills which field, and the code that builds a setting.
 
-Building is the inner loop of everything, so it is compiled once a space, as dataclasses compile
+Settings are built very often, so that code is compiled once for each space, as dataclasses compile
 their ``__init__``.
 """
 
@@ -34,9 +33,9 @@ Make = Callable[[tuple[Any, ...]], Any]
 
 
 class Layout:
-    """The open fields of a space as a product, and the settings it yields.
+    """The open fields of a space as a product, and the settings that it yields.
 
-    A space with ranges has no product: what asks for one raises SpaceError.
+    A space with ranges has no product: using it raises SpaceError.
 
     Attributes:
         groups: The names of the open fields, those of one zip group together.
@@ -47,7 +46,7 @@ class Layout:
         cls: The class of the settings.
         held: What every setting holds besides its open fields.
         opened: The open fields: an `Axis` or a nested space by name.
-        after: What a new setting goes through last (the user's ``__post_init__``), if anything.
+        after: The user's ``__post_init__``, which is called last on a new setting; None without.
         valid: Tells which settings to keep, if any are left out.
         points: The values of all open fields at once, if these are not crossed.
     """
@@ -93,7 +92,7 @@ class Layout:
         return self.product.size if self.kept is None else self.kept.count()
 
     def size_within(self, limit: int) -> int:
-        """The size, or `limit` when it is larger: ``valid`` is asked no further than needed."""
+        """The size, at most `limit`: ``valid`` is called for no more settings than needed."""
         if self.kept is None:
             return min(self.product.size, limit)
         return self.kept.count_within(limit)
@@ -107,7 +106,7 @@ class Layout:
         return self.product.at(self.kept.at(index) if self.kept else index)
 
     def hand_over(self, setting: Any, point: tuple[Any, ...]) -> None:
-        """Make a setting of `bare` one that code of the user may have."""
+        """Finish a setting that `bare` has built, before code of the user gets it."""
         if self.declared is not None:
             set_copies(setting, self.declared(point))
         if self._after is not None:
@@ -131,7 +130,7 @@ class Layout:
                 yield setting
 
     def index(self, setting: Any) -> int:
-        """The place of a setting.
+        """The index of a setting.
 
         Raises:
             SpaceError: When a field has a value that is not among its points, or ``valid``
@@ -156,13 +155,13 @@ class Layout:
 
 
 def known_layout(space: Any) -> Layout | None:
-    """The layout of an open space, if it was made already; a setting has none."""
+    """The layout of an open space if it was made already, else None, as for a setting."""
     layout: Layout | None = layout_on(space)
     return layout
 
 
 def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
-    """Whether the user's ``valid`` keeps a setting; what it raises says which one that was."""
+    """Whether the user's ``valid`` keeps a setting; an error in it gets a note with the setting."""
     cls = type(setting).__name__
     try:
         answer: Any = valid(setting)
@@ -287,7 +286,7 @@ def _compile(
     opened: Mapping[str, Any],
     groups: Sequence[Sequence[str]],
 ) -> Make:
-    """What builds a setting, of which nobody has the copies yet."""
+    """A function that builds a setting from a point."""
     slots = {name: f"p{number}" for number, name in enumerate(opened)}
     names: dict[str, Any] = {"new": object.__new__, "cls": cls, "fresh": fresh}
     lines = [*_unpacked(slots, groups), "    s = new(cls); d = s.__dict__"]
@@ -309,7 +308,7 @@ def _declared(
     opened: Mapping[str, Any],
     groups: Sequence[Sequence[str]],
 ) -> Make | None:
-    """What gives the values of which a setting has copies, by name; None without such fields."""
+    """A function that gives the declared values that a setting copies; None if it copies none."""
     slots = {name: f"p{number}" for number, name in enumerate(opened)}
     fields: Mapping[str, Field] = getattr(cls, FIELDS)
     names = {f"c{number}": held[name] for number, name in enumerate(held) if is_group(held[name])}

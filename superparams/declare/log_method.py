@@ -12,11 +12,13 @@ __all__ = ["log_of"]
 def log_of(setting: Any, row: Any = None, /, **fields: Any) -> None:
     """Record a step of this setting: a row with these fields, at once.
 
-    From ``run`` and all that it calls, also in callbacks and in threads that it waits for; outside
-    of a run nothing is recorded. ``yield {...}`` in ``run`` records a step as well.
+    It can be called by ``run`` and by all that ``run`` calls, also by callbacks and by threads that
+    ``run`` waits for. Outside of a run nothing is recorded. ``yield {...}`` in ``run`` records a
+    step as well.
 
     Args:
-        row: A dict, for names that are no words of Python, or a data frame: each row is a step.
+        row: A dict, for names that cannot be keywords, or a data frame, of which each row is a
+            step.
         **fields: The names and values of the row.
 
     Raises:

@@ -1,15 +1,15 @@
 """Attributes of `Params` and `Experiment` whose names a field may take.
 
-A field of the same name wins, and so does a method or an attribute of the user's class. The library
-therefore never reads one of these attributes of an instance or a class; it calls the function
-behind the attribute. Users reach what a field has hidden by `place`.
+A field of the same name hides such an attribute, and so does a method or an attribute of the user's
+class. So the library never reads one of these attributes; it calls the function behind it. Users
+reach a hidden attribute by `place`, as in ``setting.place.index``.
 
-No field may have a name that the library itself reads of a class: `Params` and `Experiment` list
+No field may have a name that the library itself reads from a class: `Params` and `Experiment` list
 these names in the attribute `RESERVED`.
 
-Reading one gives `T | Any` for type checkers: a plain `T` would be an error wherever a subclass
-declares a field of another type. The attributes are assigned without an annotation, since pyright
-compares types with those of a base only where the base has an annotation.
+For type checkers the attributes have the type `T | Any`: with a plain `T`, a field of another type
+in a subclass would be an error. They are assigned without an annotation, since pyright compares
+types with those of a base class only if the base class has an annotation.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class OwnMethod(Generic[P, R]):
 
 
 class OwnClassMethod(OwnMethod[P, R]):
-    """A function as a method of the class and of instances: its first argument is either."""
+    """A function as a method of the class and of instances; it gets whichever it is called on."""
 
     def __get__(self, params: object, cls: type[Any]) -> Callable[P, R] | Any:
         return MethodType(self.function, cls if params is None else params)
 
 
 class OwnParser:
-    """A function of a class and of words, as a method that makes an instance of the class."""
+    """A function of a class and words, as a method of the class that returns an instance of it."""
 
     def __init__(self, function: Callable[[type[Any], Iterable[str]], Any]) -> None:
         self.function = function

@@ -55,7 +55,7 @@ def range_of(searched: Search, annotation: Any, where: str) -> Range:
 
 
 def _refuse_company(searched: Search, where: str) -> None:
-    """Refuse a range together with what only an axis with points has."""
+    """Refuse points, ``zip=`` and ``repeat=`` beside a range: only an axis with points has them."""
     bounds = ", ".join(f"{name}={shorten(x)}" for name, x in searched.bounds.items())
     if searched.given:
         points = ", ".join(map(shorten, searched.given))
@@ -107,11 +107,11 @@ def _number(x: Any, name: str, kind: type[float], where: str) -> Any:
                 f"{where}: {name}={shorten(x)} is too large for a float; give a smaller number"
             ) from None
     if number != int(number):
-        near = [math.floor(number), math.ceil(number)]
-        near = sorted({max(1, one) for one in near} if name == "step" else near)
+        ints = [math.floor(number), math.ceil(number)]
+        ints = sorted({max(1, n) for n in ints} if name == "step" else ints)
         raise FieldError(
-            f"{where}: {name}={number!r} is no int, as the annotation says; write "
-            f"{' or '.join(f'{name}={one}' for one in near)}, or annotate the field as float"
+            f"{where}: {name}={number!r} is no int, but the annotation is int; write "
+            f"{' or '.join(f'{name}={n}' for n in ints)}, or annotate the field as float"
         )
     return int(number)
 
@@ -128,12 +128,11 @@ def _check_step(low: Any, high: Any, step: Any, *, log: bool, where: str) -> Non
     n, rest = divmod(exact(high) - first, width)
     if rest:
         kind: Any = low.__class__
-        near = [kind(first + width * m) for m in (n, n + 1) if m]
-        shown = " and ".join(repr(one) for one in near)
-        nearest = f"the nearest are {shown}" if len(near) > 1 else f"the nearest is {shown}"
+        ends = [repr(kind(first + width * m)) for m in (n, n + 1) if m]
+        nearest = f"the nearest {'are' if len(ends) > 1 else 'is'} {' and '.join(ends)}"
         raise FieldError(
             f"{where}: steps of {step!r} from low={low!r} do not meet high={high!r}; {nearest}: "
-            f"write high={near[0]!r}{f' or high={near[1]!r}' if len(near) > 1 else ''}"
+            f"write {' or '.join(f'high={end}' for end in ends)}"
         )
 
 
@@ -141,10 +140,11 @@ def _opposite(step: Any) -> Any:
     return -step if step else type(step)(1)
 
 
-def _counted(made: Range, where: str) -> Range:
-    if made.size is not None and made.size > MOST_VALUES:
+def _counted(numbers: Range, where: str) -> Range:
+    """The range, which is refused if it has too many values."""
+    if numbers.size is not None and numbers.size > MOST_VALUES:
         raise FieldError(
-            f"{where}: {shorten(made)} has more than {MOST_VALUES:,} values; take a shorter range"
-            f"{'' if made.step is None else ', or a larger step'}"
+            f"{where}: {shorten(numbers)} has more than {MOST_VALUES:,} values; take a shorter "
+            f"range{'' if numbers.step is None else ', or a larger step'}"
         )
-    return made
+    return numbers

@@ -1,4 +1,4 @@
-"""Which axes are repetitions, such as a seed or a fold, and which fields follow from others."""
+"""Which axes are repetitions, such as a seed or a fold, and which fields are derived."""
 
 from __future__ import annotations
 

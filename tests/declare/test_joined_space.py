@@ -115,7 +115,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
         Settings([SPACE[0], Other()[0]])  # type: ignore[list-item]
     with pytest.raises(SpaceError, match="no settings to run: the selection is empty"):
         SPACE[3:3].run_all(results=tmp_path)
-    with pytest.raises(SpaceError, match=r"Fit.data is made or has a key in some"):
+    with pytest.raises(
+        SpaceError, match=r"Fit.data differs between these settings, and in some of them it is made"
+    ):
         Settings([SPACE[0], Fit(a=1, size="small", data=[5])[0]]).run_all(results=tmp_path)
     with pytest.raises(TypeError, match="unexpected keyword"):
         SPACE[:2].run_all(num_procs=2)  # type: ignore[call-arg]  # pyright: ignore
