@@ -121,7 +121,10 @@ def test_what_is_refused(tmp_path: Path) -> None:
         Settings([SPACE[0], Fit(a=1, size="small", data=[5])[0]]).run_all(results=tmp_path)
     with pytest.raises(TypeError, match="unexpected keyword"):
         SPACE[:2].run_all(num_procs=2)  # type: ignore[call-arg]  # pyright: ignore
-    with pytest.raises(SpaceError, match=r"Fit.twice is made or has a key in some"):
+    with pytest.raises(
+        SpaceError,
+        match=r"Fit.twice differs between these settings, and in some of them it is made",
+    ):
         Settings([SPACE[0], SPACE[0].replace(twice=1)]).as_space()
     with pytest.raises(EngineError, match="num_proc=0"):
         SPACE[:2].run_all(0)
