@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams.cli.recorded_draws import recorded_draws
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
+from superparams.declare.joined_space import space_of
+from superparams.declare.layout import has_range
 from superparams.errors import CommandError
 from superparams.identity.digests.digest import key_text
 from superparams.run.status import DeclaredSpace, ExperimentStatus, compared_space
+from superparams.store.table.arrow_arrays import keys_of
 from superparams.store.table.index import read_index
 
 if TYPE_CHECKING:
@@ -48,7 +52,8 @@ def spaces_with_keys(
     if not starts:
         raise CommandError("give the beginning of a key, as `experiment results` shows it")
     statuses = session.statuses(target, results)
-    spaces = [_Space.of(one, [word for word in words if "=" in word]) for one in statuses]
+    changes = [word for word in words if "=" in word]
+    spaces = [_Space.of(one, changes, starts) for one in statuses]
     found: dict[int, dict[str, None]] = {}
     for start in starts:
         keys = [(n, key) for n, one in enumerate(spaces) for key in one.keys_starting_with(start)]
@@ -56,28 +61,43 @@ def spaces_with_keys(
             raise _not_one(session, statuses, start, [key for _, key in keys])
         ((n, key),) = keys
         found.setdefault(n, {})[key] = None
-    return [(spaces[n].space, list(keys)) for n, keys in found.items()]
+    return [(spaces[n].space_with(list(keys)), list(keys)) for n, keys in found.items()]
 
 
 @dataclass(frozen=True)
 class _Space:
-    """A space, and its keys of 16 bytes: of a large space, only the recorded ones."""
+    """A space, and its keys of 16 bytes: of a large space, only the recorded ones.
+
+    Attributes:
+        space: The space.
+        declared: What is known of it.
+        keys: Its keys.
+        drawn: Of a space with ranges, the recorded settings whose keys are looked for.
+    """
 
     space: Experiment
     declared: DeclaredSpace
     keys: pa.Array
+    drawn: Mapping[str, Experiment] | None = None
 
     @staticmethod
-    def of(status: ExperimentStatus, words: Sequence[str]) -> _Space:
+    def of(status: ExperimentStatus, words: Sequence[str], starts: Sequence[str]) -> _Space:
         with stdout_to_stderr():
             declared = compared_space(status.cls, words, root=status.root)
         keys = declared.keys
+        if declared.space is not None and has_range(declared.space) and status.has_records:
+            drawn = recorded_draws(declared.space, status.results, starts)
+            return _Space(declared.space, declared, keys_of(list(drawn)), drawn)
         if declared.lookup is not None:
             index = read_index(status.root) if status.has_records else None
             keys = declared.recorded_keys(index)
         if declared.space is None or keys is None:
             raise CommandError(f"the settings of {status.name} are not known: {declared.why}")
         return _Space(declared.space, declared, keys)
+
+    def space_with(self, keys: Sequence[str]) -> Experiment:
+        """A space that has the settings with these keys."""
+        return self.space if self.drawn is None else space_of([self.drawn[key] for key in keys])
 
     def keys_starting_with(self, start: str) -> list[str]:
         lookup, size = self.declared.lookup, self.declared.size

@@ -140,3 +140,34 @@ def test_a_word_finds_what_arange_made(ranges: Project) -> None:
     rows = told(ranges, "results", "RQ1.Steps", "--where", "rate=0.3")["rows"]
     assert [row["rate"] for row in rows] == [0.1 + 0.2]
     assert told(ranges, "results", "RQ1.Steps", "--where", "rate=0.3000000000000001")["rows"] == []
+
+
+def test_drawn_settings_run_again_by_their_keys(ranges: Project) -> None:
+    before = ranges.run("RQ1.Train", "--sample", "8", "--json").document[0]
+    rows = ranges.run("results", "RQ1.Train", "--format", "json").document
+    alternatives = {row["optimizer"]: row for row in rows}
+    assert set(alternatives) == {"Adam", "SGD"}
+    keys = [row["key"] for row in alternatives.values()]
+    (again,) = ranges.run("rerun", "RQ1.Train", keys[0][:6], keys[1], "--json").document
+    assert again["counts"] == {"done": 2}
+    names = ("key", "lr", "width", "optimizer", "optimizer.rate", "seed", "loss")
+    for row in again["rows"]:
+        wanted = next(one for one in rows if one["key"] == row["key"])
+        assert {name: row[name] for name in names} == {name: wanted[name] for name in names}
+        assert row["run"] != wanted["run"]
+    assert before["counts"] == {"done": 16}
+    refused = ranges.run("rerun", "RQ1.Train", "zz")
+    assert refused.code == 2
+    assert "no setting of RQ1.Train has a key that begins with 'zz'" in refused.err
+
+
+def test_a_drawn_setting_outside_of_a_range_that_has_become_narrower(ranges: Project) -> None:
+    ranges.run("RQ1.Train", "--sample", "8")
+    rows = ranges.run("results", "RQ1.Train", "--format", "json").document
+    wide = max(rows, key=lambda row: row["width"])
+    ranges.write({"experiments/RQ1.py": RANGES.replace("high=512", f"high={wide['width'] - 1}")})
+    refused = ranges.run("rerun", "RQ1.Train", wide["key"])
+    assert refused.code == 2
+    assert "is recorded, but its space as it is declared does not have it" in refused.err
+    allowed = min(rows, key=lambda row: row["width"])
+    assert ranges.run("rerun", "RQ1.Train", allowed["key"]).code == 0
