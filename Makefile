@@ -81,12 +81,12 @@ lock: setup ## make constraints.txt anew, keeping versions that still fit: make 
 	sh tools/lock.sh $(BIN)/uv $(UPGRADE)
 
 # PyTorch is gigabytes in most places, so it has an environment and a command of its own.
-TORCH ?= torch==2.13.0
+TORCH ?= torch==2.13.0 keras==3.12.3
 .venv-torch/.ready: $(RECIPE)
 	@MORE='$(TORCH)' sh $(SETUP) .venv-torch test $(PYTHON)
 	@touch $@
 
-test-torch: .venv-torch/.ready ## the tests that need PyTorch, in .venv-torch
+test-torch: .venv-torch/.ready ## the tests that need PyTorch and Keras, in .venv-torch
 	.venv-torch/bin/python -m pytest -m torch $(PYTEST_ARGS)
 
 test-lowest: setup ## the tests with the oldest dependencies that are allowed, in .venv-lowest

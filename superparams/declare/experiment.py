@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
+from superparams.declare.checkpoint_methods import checkpoint_of, load_of, save_of
 from superparams.declare.experiment_place import (
     ExperimentPlaceOf,
     OwnDraw,
@@ -118,6 +119,14 @@ class Experiment(Params):
     """The directory of this setting, the same in every run; it is created on first use."""
     log = OwnMethod(log_of)
     """Record a step of this setting: a row, at once."""
+    checkpoint = OwnValue(checkpoint_of)
+    """The directory of this setting and its code, for what a later attempt needs."""
+    save = OwnMethod(save_of)
+    """Save an object, with the steps so far, for `load` in a later attempt of this setting."""
+    load = OwnMethod(load_of)
+    """What `save` has saved last, in this attempt of the setting or in an earlier one."""
+    keep_checkpoints = cast("bool | Any", False)
+    """Whether checkpoints stay when their setting is done."""
     results = OwnClassMethod(recorded_results)
     """Load the recorded results of the class or the space, without running anything."""
     sample = OwnDraw(drawn_settings.sample)

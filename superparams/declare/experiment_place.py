@@ -17,11 +17,18 @@ from typing import (
     overload,
 )
 
+from superparams.declare.checkpoint_methods import (
+    checkpoint_of,
+    keeps_checkpoints,
+    load_of,
+    save_of,
+)
 from superparams.declare.field import Field
 from superparams.declare.instance_state import key_on, place_on, set_key
 from superparams.declare.log_method import log_of
 from superparams.declare.metaclass import fields_of
 from superparams.declare.place import ParamsPlace
+from superparams.declare.saved_state import NOTHING
 from superparams.declare.secrets import points_of
 from superparams.space.groups import is_group
 
@@ -144,15 +151,22 @@ def seeds_globals(cls: type[Any]) -> bool:
     return bool(next((x for x in held if not isinstance(x, Field)), True))
 
 
+# What a class may say without an annotation, and what a field of the name does not change.
+_SAID_OF_CLASSES: Final = (
+    ("seed_globals", False, "global generators are seeded all the same; to turn that off"),
+    ("keep_checkpoints", True, "checkpoints are removed all the same; to keep them"),
+)
+
+
 def notes_of_fields(space: Any) -> Iterator[str]:
-    """A note on a field ``seed_globals`` that is False: it does not turn off any seeding."""
-    field = fields_of(space.__class__).get("seed_globals")
-    points = points_of(space.__dict__.get("seed_globals"))
-    if field is not None and any(x is False for x in points):
-        yield (
-            f"{field.where} is a parameter, so global generators are seeded all the same; to turn "
-            f"that off, write seed_globals = False without an annotation"
-        )
+    """Notes on fields with the name and the value of something that a class may say."""
+    for name, said, otherwise in _SAID_OF_CLASSES:
+        field = fields_of(space.__class__).get(name)
+        if field is not None and any(x is said for x in points_of(space.__dict__.get(name))):
+            yield (
+                f"{field.where} is a parameter, so {otherwise}, write {name} = {said} without an "
+                "annotation"
+            )
 
 
 class _DrawnSettings:
@@ -248,6 +262,27 @@ class ExperimentPlace(ParamsPlace[E]):
     def log(self, row: Any = None, /, **fields: Any) -> None:
         """Record a step of this setting, see `Experiment.log`."""
         log_of(self._params, row, **fields)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The directory of this setting and its code, see `Experiment.checkpoint`."""
+        return checkpoint_of(self._params)
+
+    def save(self, state: Any = NOTHING, /, **named: Any) -> None:
+        """Save an object for a later attempt of this setting, see `Experiment.save`."""
+        save_of(self._params, state, **named)
+
+    def load(self, default: Any = None) -> Any:
+        """What was saved last of this setting, see `Experiment.load`."""
+        return load_of(self._params, default)
+
+    @property
+    def keep_checkpoints(self) -> bool:
+        """Whether checkpoints stay when their setting is done.
+
+        ``keep_checkpoints = True`` in the class, without an annotation, turns that on.
+        """
+        return keeps_checkpoints(self._cls)
 
     def results(self, results: str | Path = "results") -> Results:
         """Load the recorded results, without running anything.

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from superparams.space.ranges import Range
 
 __all__ = [
+    "checkpoint_on",
     "copies_on",
     "declaration_on",
     "identity_of",
     "is_name_of_state",
     "is_set_on",
+    "keep_checkpoint",
     "key_on",
     "layout_on",
     "named_axes",
@@ -57,6 +59,7 @@ NAMED_AXES: Final = "~labels"  # axes whose names the values have, besides those
 IDENTITY: Final = "~twin"  # of a twin: the `id` of the instance that it stands for
 PLACE: Final = "~place"  # in a run: the `Place` where the setting runs
 STEP_LOG: Final = "~steps"  # in a run: what records the steps of the setting
+CHECKPOINT: Final = "~checkpoint"  # outside of a run: what a setting has saved
 KEY: Final = "~key"  # the key of a setting, once it is known
 
 NOTHING: Final[Mapping[str, Any]] = {}
@@ -213,6 +216,16 @@ def step_log_on(params: Any) -> Any:
 def state_of_log(log: object) -> dict[str, Any]:
     """What the ``__dict__`` of every setting holds whose steps are recorded by `log`."""
     return {STEP_LOG: log}
+
+
+def checkpoint_on(params: Any) -> Any:
+    """What keeps the checkpoint of a setting outside of a run; None before it is used."""
+    return params.__dict__.get(CHECKPOINT)
+
+
+def keep_checkpoint(params: Any, checkpoint: object) -> None:
+    """Have a setting that runs by hand hold what keeps its checkpoint."""
+    params.__dict__[CHECKPOINT] = checkpoint
 
 
 def key_on(params: Any) -> int | None:

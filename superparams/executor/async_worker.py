@@ -28,6 +28,7 @@ class AsyncWorker(Worker):
     without an event loop: the worker then has a loop of its own, the same for all its settings.
     """
 
+    _is_async = True
     _own_loop: OwnLoop | None = None
     tasks: WeakSet[Any] = WeakSet()  # those that the setting has started
 
@@ -87,13 +88,14 @@ class AsyncWorker(Worker):
                 error, trace = self._failure(raised)
         seconds = time.perf_counter() - begun
         steps.attempt = None
+        carried = 0.0
         if steps.is_used:
-            ended = steps.end(status, result, seconds)
-            status, result, seconds, n_steps, kept = ended
+            ended = steps.end(status, result, seconds, (index, key, attempt, begun))
+            status, result, seconds, n_steps, kept, carried = ended
         with suppress(asyncio.CancelledError):
             await end_tasks(tasks)
         self._fork_guard.check(self._run_label)
-        place = (index, key, attempt, started, seconds)
+        place = (index, key, attempt, started, seconds, carried)
         return self._outcome(place, status, params, result, error, trace, n_steps, kept)
 
     async def set_up(self) -> None:

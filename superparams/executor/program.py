@@ -17,6 +17,7 @@ from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params
 from superparams.declare.presentation import RowMaker, row_of_field
 from superparams.declare.proposed_space import ProposedSpace
+from superparams.executor.checkpoint_folders import CheckpointRules
 from superparams.executor.code_snapshot import Snapshot, import_from, import_patching_modules
 from superparams.executor.experiment_modules import (
     Package,
@@ -62,6 +63,7 @@ class Program:
         codes: The code of each setting; None if all have that of the class.
         stopper: The stopper of the run, as rows name it, if there is one.
         proposed: The points of the settings, if these are proposed while the run goes on.
+        checkpoints: Which checkpoints settings take up; None where they have none.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Program:
         self.codes: SettingCodes | None = None
         self.stopper: str | None = None
         self.proposed: ProposedSpace | None = None
+        self.checkpoints: CheckpointRules | None = None
 
     def __len__(self) -> int:
         return len(self.space)

@@ -13,15 +13,22 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from superparams.declare.instance_state import key_on
 from superparams.errors import EngineError, RunError, Stopped
+from superparams.executor.carried_steps import CarriedStep, HeldSteps
 from superparams.identity.digests.digest import key_text
 from superparams.outcomes.outcome import Status
 from superparams.outcomes.step import Step, recorded_row, size_of_row, values_of_last
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from superparams.executor.setting_checkpoint import SettingCheckpoint
+
 __all__ = [
+    "Attempt",
     "Row",
     "StepLog",
     "StepRecorder",
@@ -35,6 +42,10 @@ Row = Mapping[str, Any]
 Teller = Callable[[Row], "bool | Awaitable[bool]"]
 StepRecorder = Callable[[Step], object]
 Steps = Generator[Any, Any, Any]  # what a `run` gives that yields
+# The setting that runs: its index, its key, the number of the attempt, and when that began by
+# `time.perf_counter`.
+Attempt = tuple[int, int, int, float]
+OpenCheckpoint = Callable[[Attempt, "list[CarriedStep]"], "SettingCheckpoint"]
 
 # Takes the steps of the settings that run in this context; None where they go with the outcome.
 step_recorder: ContextVar[StepRecorder | None] = ContextVar("step_recorder", default=None)
@@ -55,34 +66,65 @@ def _answer(teller: Teller, row: Row) -> bool:
     return answer
 
 
+class EndedSteps(NamedTuple):
+    """What an outcome has of the steps of its setting.
+
+    `seconds` are those of all attempts that led there, without waiting for answers;
+    `carried_seconds` those of them before this attempt. `kept` are the steps, where the engine does
+    not take them before the outcome.
+    """
+
+    status: Status
+    result: Any
+    seconds: float
+    n_steps: int
+    kept: list[Step] | None
+    carried_seconds: float
+
+
 class StepLog:
-    """Records the steps of the setting that a worker runs.
+    """Records the steps of the setting that a worker runs, and keeps its checkpoint.
 
     Every setting of the worker holds it, so that `log` reaches it from callbacks and from threads.
 
     Args:
         name: The name of the experiment's class.
+        open_checkpoint: Opens the checkpoint of an attempt, given that and its steps so far.
+        is_async: Whether the setting runs in an event loop, where only a step can wait.
 
     Attributes:
-        attempt: The setting that runs, or None: its index, its key, the number of the attempt, and
-            when that began by `time.perf_counter`.
+        attempt: The setting that runs, or None.
         n_steps: How many steps it has recorded.
         kept: Its steps, where the engine does not take them before the outcome.
         is_used: Whether any setting of the worker has recorded steps.
         is_stopped: Whether it was told not to go on.
+        carried_seconds: How long earlier attempts took that led to a checkpoint of this one.
     """
 
-    def __init__(self, name: str, *, is_elsewhere: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        open_checkpoint: OpenCheckpoint | None = None,
+        *,
+        is_async: bool = False,
+        is_elsewhere: bool = False,
+    ) -> None:
         """is_elsewhere: it belongs to a setting of another process, and refuses all steps."""
-        self.attempt: tuple[int, int, int, float] | None = None
+        self.attempt: Attempt | None = None
         self.n_steps = 0
         self.kept: list[Step] = []
         self.is_used = False
         self.is_stopped = False
+        self.carried_seconds = 0.0
         self._waited = 0.0  # seconds for answers
+        self._open_checkpoint = open_checkpoint
+        self._checkpoint: SettingCheckpoint | None = None
+        self._made = HeldSteps()
+        self._carried: list[CarriedStep] = []  # that a coroutine has loaded, and not told
+        self._is_async = is_async
         self._name = name
         self._last: Any = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._asking = threading.Lock()
         self._process = -1 if is_elsewhere else os.getpid()
         self._recorder: StepRecorder | None = None
@@ -93,29 +135,33 @@ class StepLog:
         self._recorder, self._teller = step_recorder.get(), step_teller.get()
 
     def end(
-        self, status: Status, result: Any, seconds: float
-    ) -> tuple[Status, Any, float, int, list[Step] | None]:
+        self, status: Status, result: Any, seconds: float, attempt: Attempt | None = None
+    ) -> EndedSteps:
         """The attempt is over.
 
         Args:
             status: How it ended.
             result: What `run` returned, ready to be recorded.
             seconds: How long it took.
+            attempt: The attempt; None if it was interrupted.
 
         Returns:
-            The status, the result, the seconds without those in which it waited for answers, the
-            number of steps, and `kept`. The result is the last step, where `run` returned nothing
-            or was stopped.
+            What its outcome has. The result is the last step, where `run` returned nothing or was
+            stopped.
         """
         self.attempt = None
         with self._lock:
+            self._close_checkpoint(attempt)
             if self.is_stopped and status == "done":  # it has caught `Stopped`
                 status = "stopped"
             if status == "stopped" or (status == "done" and result is None and self.n_steps):
                 result = values_of_last(self._last)
-            ended = status, result, seconds - self._waited, self.n_steps, self.kept or None
+            carried = self.carried_seconds
+            seconds += carried - self._waited
+            ended = EndedSteps(status, result, seconds, self.n_steps, self.kept or None, carried)
             self.n_steps, self._last, self.kept, self.is_stopped = 0, {}, [], False
-            self._waited = 0.0
+            self._waited = self.carried_seconds = 0.0
+            self._made = HeldSteps()
         return ended
 
     def log(self, setting: Any, row: Any, where: str = "log()") -> None:
@@ -126,7 +172,12 @@ class StepLog:
             TypeError: For a row that no table can hold.
             Stopped: When the setting is not to go on.
         """
-        values = self._record(setting, row, where)
+        row = self._recordable(row, where)
+        for step in self._carried_before(row) if self._checkpoint is not None else ():
+            self._ask(self._record(setting, step.row, where, step), where)
+        self._ask(self._record(setting, row, where), where)
+
+    def _ask(self, values: Row, where: str) -> None:
         if self._teller is not None:
             asked = time.perf_counter()
             with self._asking:
@@ -135,7 +186,12 @@ class StepLog:
 
     async def log_async(self, setting: Any, row: Any, where: str) -> None:
         """The same in a coroutine, while other settings run."""
-        values = self._record(setting, row, where)
+        row = self._recordable(row, where)
+        for step in self._carried_before(row):
+            await self._ask_async(self._record(setting, step.row, where, step), where)
+        await self._ask_async(self._record(setting, row, where), where)
+
+    async def _ask_async(self, values: Row, where: str) -> None:
         if self._teller is not None:
             asked, answer = time.perf_counter(), self._teller(values)
             goes_on = answer if isinstance(answer, bool) else await answer
@@ -147,30 +203,59 @@ class StepLog:
             self.is_stopped = True
             raise Stopped(f"{self._name}.{where}: this setting is not to go on")
 
-    def _record(self, setting: Any, row: Any, where: str) -> dict[str, Any]:
-        now = time.perf_counter()
+    def _recordable(self, row: Any, where: str) -> Any:
         self._refuse_elsewhere(where)
         self.is_used = True  # before `attempt` is read: who ends an attempt looks at it afterwards
-        row = recorded_row(f"{self._name}.{where}", row)
+        return recorded_row(f"{self._name}.{where}", row)
+
+    def _record(
+        self, setting: Any, row: Any, where: str, carried: CarriedStep | None = None
+    ) -> dict[str, Any]:
+        """Record a row as the next step, or a step that an earlier attempt has made."""
+        now = time.perf_counter()
         with self._lock:
-            if self.attempt is None or self.attempt[1] != key_on(setting):
-                raise RunError(
-                    f"{self._name}.{where}: a step was recorded while its setting does not run; "
-                    "record steps only in run(), and wait there for the threads that record some"
-                )
+            attempt = self._attempt_of(setting, where, "a step was recorded", "record steps")
             size = size_of_row(row)
             if not size:
                 return {}
-            index, key, attempt, begun = self.attempt
-            number, seconds = self.n_steps + 1, now - begun - self._waited
-            step = Step(index, key_text(key), attempt, number, seconds, row)
-            self.n_steps += size
-            self._last = row
-            if self._recorder is None:
-                self.kept.append(step)
-            else:
-                self._recorder(step)
+            if carried is None:
+                seconds = self.carried_seconds + now - attempt[3] - self._waited
+                self._take(attempt, self.n_steps + 1, seconds, row, size)
+            elif carried.number > self.n_steps:  # otherwise this attempt has made it as well
+                self._take(attempt, *carried, size, is_new=False)
         return values_of_last(row)
+
+    def _take(
+        self,
+        attempt: Attempt,
+        number: int,
+        seconds: float,
+        row: Any,
+        size: int,
+        *,
+        is_new: bool = True,
+    ) -> None:
+        index, key, attempt_number, _ = attempt
+        step = Step(index, key_text(key), attempt_number, number, seconds, row)
+        self.n_steps = number - 1 + size
+        self._last = row
+        if self._recorder is None:
+            self.kept.append(step)
+        else:
+            self._recorder(step)
+        if self._checkpoint is None:
+            self._made.add(step)
+        else:
+            self._checkpoint.note(CarriedStep(number, seconds, row), is_new=is_new)
+
+    def _attempt_of(self, setting: Any, where: str, what: str, remedy: str) -> Attempt:
+        """The attempt that runs, which has to be one of this setting."""
+        if self.attempt is None or self.attempt[1] != key_on(setting):
+            raise RunError(
+                f"{self._name}.{where}: {what} while its setting does not run; {remedy} only in "
+                "run(), and wait there for the threads that do so"
+            )
+        return self.attempt
 
     def _refuse_elsewhere(self, where: str) -> None:
         if os.getpid() != self._process:
@@ -178,6 +263,73 @@ class StepLog:
                 f"{self._name}.{where} was called in a child process; only the process that runs "
                 "the setting records steps: hand the values to it, as by a queue or a return value"
             )
+
+    # ---- checkpoints
+
+    def folder(self, setting: Any) -> Path:
+        """The folder of a setting for the files of a framework; see `checkpoint_of`."""
+        with self._lock:
+            return self._checkpoint_of(setting, "checkpoint").folder()
+
+    def save(self, setting: Any, state: Any) -> None:
+        """Save an object with the steps so far; see `save_of`."""
+        with self._lock:
+            checkpoint = self._checkpoint_of(setting, "save()")
+            begun = 0.0 if self.attempt is None else self.attempt[3]
+            seconds = self.carried_seconds + time.perf_counter() - begun - self._waited
+            checkpoint.save(state, self.n_steps, seconds)
+
+    def load(self, setting: Any, default: Any) -> Any:
+        """What was saved, or the default; records the steps that led there; see `load_of`."""
+        where = "load()"
+        with self._lock:
+            loaded = self._checkpoint_of(setting, where).load(default)
+            if loaded.seconds is not None:
+                self.carried_seconds = loaded.seconds
+            self._carried = loaded.steps
+        if not self._is_async:
+            for step in self._carried_before(None):
+                self._ask(self._record(setting, step.row, where, step), where)
+        return loaded.state
+
+    def _checkpoint_of(self, setting: Any, where: str) -> SettingCheckpoint:
+        self._refuse_elsewhere(where)
+        self.is_used = True
+        attempt = self._attempt_of(setting, where, "it was used", "use it")
+        if self._checkpoint is None:
+            if not self._made.are_whole:
+                raise RunError(
+                    f"{self._name}.{where}: too many steps were recorded before the checkpoint was "
+                    "used, which has to carry them; call self.load() at the beginning of run()"
+                )
+            if self._open_checkpoint is None:
+                raise RunError(f"{self._name}.{where}: there are no checkpoints here")
+            self._checkpoint = self._open_checkpoint(attempt, self._made.steps)
+        return self._checkpoint
+
+    def _carried_before(self, row: Any) -> list[CarriedStep]:
+        """The steps of earlier attempts that are to be recorded before a row."""
+        if self._carried:
+            carried, self._carried = self._carried, []
+            return carried
+        if self._checkpoint is None:
+            return []
+        carried = self._checkpoint.carried_before(row)
+        if carried:
+            self.carried_seconds = carried[-1].seconds
+        return carried
+
+    def _close_checkpoint(self, attempt: Attempt | None) -> None:
+        """Close it; record what earlier attempts have made, where this one has told no step."""
+        if self._checkpoint is None:
+            return
+        carried, self._carried = self._carried or self._checkpoint.carried_at_end(), []
+        for step in carried:
+            if attempt is not None and step.number > self.n_steps:
+                self.carried_seconds = max(self.carried_seconds, step.seconds)
+                self._take(attempt, *step, size_of_row(step.row), is_new=False)
+        self._checkpoint.close()
+        self._checkpoint = None
 
     # ---- generators
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import GeneratorType, TracebackType
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from superparams.declare.experiment import Experiment
 from superparams.declare.experiment_place import Place
@@ -27,13 +27,17 @@ from superparams.errors.user_lines import warn_user
 from superparams.executor.fork_guard import ForkGuard
 from superparams.executor.process_state.random_generators import Generators
 from superparams.executor.setting_codes import SettingCodes
-from superparams.executor.steps import StepLog, Steps
+from superparams.executor.steps import Attempt, StepLog, Steps
 from superparams.identity.digests.digest import key_text, seed_of
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
 from superparams.outcomes.return_checks import called
 from superparams.outcomes.step import Step
 from superparams.space.groups import is_open
+
+if TYPE_CHECKING:
+    from superparams.executor.carried_steps import CarriedStep
+    from superparams.executor.setting_checkpoint import SettingCheckpoint
 
 __all__ = ["Worker"]
 
@@ -63,11 +67,15 @@ class Worker:
         on_set_up: Called after `setup` has returned, before the first setting runs.
     """
 
+    _is_async = False
+
     def __init__(self, program: _Program, place: Place) -> None:
         self._program = program
         self._stopper: str | None = getattr(program, "stopper", None)
         self._space = program.space
-        self._steps = StepLog(type(program.space).__name__)
+        self._steps = StepLog(
+            type(program.space).__name__, self._open_checkpoint, is_async=self._is_async
+        )
         self._shared_attributes = state_of_place(place) | state_of_log(self._steps)
         self._place = place
         self.on_set_up: Callable[[], None] | None = None
@@ -128,16 +136,17 @@ class Worker:
                 error, trace = self._failure(raised)
         seconds = time.perf_counter() - begun
         steps.attempt = None
+        carried = 0.0
         if steps.is_used:
-            ended = steps.end(status, result, seconds)
-            status, result, seconds, n_steps, kept = ended
+            ended = steps.end(status, result, seconds, (index, key, attempt, begun))
+            status, result, seconds, n_steps, kept, carried = ended
         self._fork_guard.check_after(seconds, self._run_label)
-        place = (index, key, attempt, started, seconds)
+        place = (index, key, attempt, started, seconds, carried)
         return self._outcome(place, status, params, result, error, trace, n_steps, kept)
 
     def _outcome(
         self,
-        place: tuple[int, int, int, float, float],
+        place: tuple[int, int, int, float, float, float],
         status: Status,
         params: dict[str, Any] | None,
         result: Any,
@@ -146,8 +155,12 @@ class Worker:
         n_steps: int,
         kept: list[Step] | None,
     ) -> Outcome:
-        """The outcome of a setting; place: its index, key, attempt, begin and seconds."""
-        index, key, attempt, started, seconds = place
+        """The outcome of a setting.
+
+        place: its index, key, attempt, begin and seconds, and how many of these are of earlier
+        attempts.
+        """
+        index, key, attempt, started, seconds, carried = place
         return Outcome(
             index,
             key_text(key),
@@ -164,6 +177,21 @@ class Worker:
             code=None if self._codes is None else self._codes.at(index),
             stopped_by=self._stopper if status == "stopped" else None,
             steps=kept,
+            carried_seconds=carried,
+        )
+
+    def _open_checkpoint(self, attempt: Attempt, made: list[CarriedStep]) -> SettingCheckpoint:
+        from superparams.executor.setting_checkpoint import SettingCheckpoint  # few need it
+
+        code = None if self._codes is None else self._codes.at(attempt[0])
+        return SettingCheckpoint.of_attempt(
+            type(self._space).__name__,
+            self._place,
+            getattr(self._program, "checkpoints", None),
+            code,
+            attempt,
+            self._generators,
+            made,
         )
 
     def _row_if_known(self, setting: Experiment) -> dict[str, Any] | None:
@@ -205,7 +233,7 @@ class Worker:
 
     def lose_steps(self) -> int:
         """How many steps the attempt had recorded that a KeyboardInterrupt has ended."""
-        return self._steps.end("failed", None, 0.0)[3]
+        return self._steps.end("failed", None, 0.0).n_steps
 
     @property
     def is_to_set_up(self) -> bool:

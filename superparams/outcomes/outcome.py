@@ -33,6 +33,7 @@ class Outcome:
         code: The fingerprint of the code of this setting; None if all settings of the run have
             the code of the class.
         steps: Its steps, where the engine has not handed them over before.
+        carried_seconds: How many of `seconds` are those of earlier attempts.
 
     `superparams.outcomes.columns` tells the meaning of all others.
     """
@@ -55,6 +56,7 @@ class Outcome:
     stopped_by: str | None = None
     code: str | None = None
     steps: list[Step] | None = None
+    carried_seconds: float = 0.0
 
 
 class Columns(NamedTuple):

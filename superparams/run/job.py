@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from superparams.declare import legacy
+from superparams.declare.checkpoint_methods import keeps_checkpoints
 from superparams.declare.class_schema import SCHEMA, schema_of
 from superparams.declare.experiment import Experiment
 from superparams.declare.experiment_place import (
@@ -23,6 +24,7 @@ from superparams.declare.presentation import axes_of, given_fields, shown_fields
 from superparams.declare.repeats import repeats_of
 from superparams.declare.secrets import looks_secret
 from superparams.errors import EngineError, RunError
+from superparams.executor.checkpoint_folders import KEPT, CheckpointRules
 from superparams.executor.code_names import generators_of
 from superparams.executor.code_snapshot import Snapshot
 from superparams.executor.engines.contract import Engine
@@ -57,6 +59,7 @@ from superparams.store.runs.results_folder import (
     relative_file,
     results_folder,
 )
+from superparams.store.staleness.acceptances import accepted_by_code
 from superparams.store.staleness.current_codes import CurrentCodes
 from superparams.store.table.column_order import ORDER_OF, declared_order
 from superparams.store.table.index import read_index
@@ -218,6 +221,7 @@ class Job:
             SCHEMA: schema_of(type(self.space), repeats_of(self.space)),
             **({} if self.stopping is None else self.stopping.manifest()),
             **({} if self.searching is None else self.searching.manifest()),
+            **({KEPT: True} if keeps_checkpoints(type(self.space)) else {}),
         }
 
 
@@ -267,8 +271,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     program.surroundings = ProcessState.here()
     program.proposed = proposed
     program.codes = setting_codes(space, code, None if proposed is None else proposed.listed())
-    own = () if program.codes is None else program.codes.alternatives.keys()
-    codes = list(dict.fromkeys([*CurrentCodes(root, code).codes, *own]))
+    codes = _codes(program, root, code, is_resumed=options.resume)
     recorded = read_index(root) if has_records(root) else None
     stopping = _stopping(program, options, carrier, searching)
     planned = Plan([], 0)
@@ -307,6 +310,18 @@ def _snapshot_of(code: Code) -> Snapshot:
     changing = importable_modules(code.changing)
     in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
     return Snapshot(texts, importable_modules(code.texts), in_order)
+
+
+def _codes(program: Program, root: Path, code: Code, *, is_resumed: bool) -> list[str]:
+    """The codes that settings have, and those that were accepted as equivalent.
+
+    Checkpoints go by them.
+    """
+    own = () if program.codes is None else program.codes.alternatives.keys()
+    codes = list(dict.fromkeys([*CurrentCodes(root, code).codes, *own]))
+    accepted = accepted_by_code(root, codes)
+    program.checkpoints = CheckpointRules(code.digest, accepted, not is_resumed)
+    return codes
 
 
 def _searching(space: Experiment, options: RunOptions) -> Searching | None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from superparams.declare.checkpoint_methods import keeps_checkpoints
 from superparams.declare.experiment import Experiment
 from superparams.declare.goal import goal_of
 from superparams.errors import SettingFailed, traceback_text
@@ -25,6 +26,7 @@ from superparams.outcomes.batches import counts, seconds, values_of
 from superparams.outcomes.outcome import FAILURES
 from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
 from superparams.run.debugger import post_mortem
+from superparams.run.ended_checkpoints import EndedCheckpoints
 from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
@@ -252,6 +254,9 @@ def _execute_in(
         options=asked.of_engine,
         control=control,
     )
+    checkpoints = EndedCheckpoints(
+        job.root, job.code.digest, are_kept=keeps_checkpoints(type(job.space))
+    )
     state: State = "interrupted"
     is_hurried = True
     try:
@@ -259,6 +264,7 @@ def _execute_in(
             control.steps.record_by(ledgers.append_steps)
             for batch in _recorded(started.batches, ledgers, control, fork_guard):
                 met = counts(batch)
+                checkpoints.recorded(batch, met.get("done", 0))
                 shown.add(met, seconds(batch) if asked.progress else None)
                 if goal is not None and asked.progress:
                     shown.add_values(values_of(batch, goal.column))
@@ -267,6 +273,7 @@ def _execute_in(
                     search.take(batch)
                     shown.expect(search.n_expected)
                 _heed_failures(batch, shown, asked, control)
+        checkpoints.close()
         control.note([] if control.judge is None else control.judge.notes)
         state = "finished" if job.is_over(shown.n_left) else "interrupted"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)

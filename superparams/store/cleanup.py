@@ -21,7 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.errors import StoreError
+from superparams.executor.checkpoint_folders import CHECKPOINTS
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.store.checkpoint_cleanup import CheckpointCleanup
 from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_excluded
 from superparams.store.runs.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
 from superparams.store.runs.run_records import unseen
@@ -46,6 +48,7 @@ class Cleaning:
         root: The experiment's folder.
         runs: Runs whose folder goes.
         settings: Folders of settings that go.
+        checkpoints: Folders of checkpoints that go.
         left_over: Files that killed processes left.
         outcomes: How many settings lose the outcome that counts.
         uncovered: For how many of these an older outcome counts again.
@@ -59,6 +62,7 @@ class Cleaning:
     root: Path
     runs: Sequence[RunFolder] = ()
     settings: Sequence[Path] = ()
+    checkpoints: Sequence[Path] = ()
     left_over: Sequence[Path] = ()
     outcomes: int = 0
     uncovered: int = 0
@@ -71,7 +75,8 @@ class Cleaning:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to remove."""
-        return not (self.whole or self.runs or self.settings or self.left_over or self.outcomes)
+        paths = self.runs or self.settings or self.checkpoints or self.left_over
+        return not (self.whole or paths or self.outcomes)
 
     def carry_out(self) -> None:
         """Remove it.
@@ -88,12 +93,16 @@ class Cleaning:
             with _moved_away(self.root.parent, [self.root]):
                 return
         runs = [run.path for run in self.runs]
-        with _moved_away(self.root, [*runs, *self.settings, *self.left_over]):
+        paths = [*runs, *self.settings, *self.checkpoints, *self.left_over]
+        with _moved_away(self.root, paths):
             if self.exclusions.failures or self.exclusions.codes:
                 for run in _run_folders(self.root):
                     remove_excluded(run, self.exclusions)
             if self.exclusions:
                 compact(self.root, exclusions=self.exclusions)
+        for folder in (*{path.parent for path in self.checkpoints}, self.root / CHECKPOINTS):
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def plan_cleaning(
@@ -104,6 +113,7 @@ def plan_cleaning(
     stale: bool = False,
     failed: bool = False,
     whole: bool = False,
+    code_now: Callable[[], Sequence[str]] | None = None,
 ) -> Cleaning:
     """Plan what to remove from an experiment's folder; nothing is removed yet.
 
@@ -114,6 +124,8 @@ def plan_cleaning(
         stale: Whether the outcomes by other code go.
         failed: Whether the outcomes that are not done go.
         whole: Whether everything goes.
+        code_now: Returns what `codes` is, if that was not given, for checkpoints; nothing if the
+            code as it is now is not known.
 
     Raises:
         StoreError: When a run is in progress that would be disturbed.
@@ -136,14 +148,21 @@ def plan_cleaning(
     runs = list(_superseded_runs(root, after, kept))
     settings = list(_unrecorded_settings(root, before, after, in_space, kept))
     left_over = list(_left_over(root, {run.path for run in runs}))
+    checkpoints: list[Path] = []
+    if _has_checkpoints(root, kept):
+        cleanup = CheckpointCleanup(root, codes or (code_now() if code_now else ()), in_space)
+        left_over += cleanup.left_over()
+        checkpoints = cleanup.unneeded(before, after, kept)
+    gone = [*(run.path for run in runs), *settings, *checkpoints, *left_over]
     return Cleaning(
         root,
         runs,
         settings,
+        checkpoints,
         left_over,
         outcomes=excluded.true_count,
         uncovered=pc.is_in(before.keys.filter(excluded), value_set=after.keys).true_count,
-        size=sum(map(size_of, [*(run.path for run in runs), *settings, *left_over])),
+        size=sum(map(size_of, gone)),
         kept=kept,
         exclusions=exclusions,
         run_names=run_names,
@@ -217,6 +236,18 @@ def _unrecorded_settings(
     # Of these, nothing was recorded yet: they may hold what the next run takes up from.
     begun = in_space(_not_recorded(keys, before))
     yield from (paths[key] for key in keys if key not in begun)
+
+
+def _has_checkpoints(root: Path, kept: list[str]) -> bool:
+    """Whether there are checkpoints that may be removed."""
+    folder = root / CHECKPOINTS
+    if folder.is_symlink():
+        kept.append(f"{CHECKPOINTS}: it is a link")
+    elif folder.exists() and _running(root):
+        kept.append("checkpoints: a run is going on")
+    else:
+        return folder.exists()
+    return False
 
 
 def _not_recorded(keys: Sequence[str], index: Index) -> list[str]:

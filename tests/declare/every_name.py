@@ -8,9 +8,8 @@ NAMES = """
 # names of Params and Experiment
 as_dict as_row folder from_cli grid index inline_repr items key latin_hypercube n_proc n_settings
 one_at_a_time rank results sample seed sobol
+checkpoint keep_checkpoints load log save
 seed_globals to_json values
-# names that superparams may have one day
-checkpoint log save
 # columns of outcomes
 attempt code error log_end log_start n_steps peak_memory row started status stopped_by seconds
 traceback stale

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from pathlib import Path
 
 import pytest
 from snippets import PAGES, ROOT, SnippetError, commands, matches, read_page, run_page
 
+# Pages that need more than the other tests have, which `make test-torch` installs.
+NEEDED = {"training.md": ("torch", "keras")}
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+def is_installed(path: Path) -> bool:
+    """Whether all is here that a page needs."""
+    return all(importlib.util.find_spec(name) for name in NEEDED.get(path.name, ()))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.torch] if path.name in NEEDED else [])
+        for path in PAGES
+    ],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_page(path: Path, tmp_path: Path) -> None:
+    if not is_installed(path):
+        pytest.skip(f"{' and '.join(NEEDED[path.name])} are not here")
     if "$ git " in path.read_text("utf-8") and shutil.which("git") is None:
         pytest.skip("git is not here")
     run_page(read_page(path), tmp_path)

@@ -495,6 +495,6 @@ def test_two_workers_record_many_steps_a_second(tmp_path: Path) -> None:
 
 def test_the_log_of_no_setting_costs_nothing_but_says_so() -> None:
     log = StepLog("Fit")
-    assert log.end("failed", None, 1.0) == ("failed", None, 1.0, 0, None)
+    assert log.end("failed", None, 1.0) == ("failed", None, 1.0, 0, None, 0.0)
     with pytest.raises(RunError, match=r"Fit\.log\(\)"):
         log.log(Yields(a=1), {"x": 1})

@@ -52,10 +52,12 @@ def command(
     """Remove what is no longer needed. Shows what that is, and asks first.
 
     It removes runs whose outcomes were all made again by later runs, folders of settings that
-    have no outcome and are not in the space, and files that killed processes left behind. The
+    have no outcome and are not in the space, checkpoints of settings that are done, are not in the
+    space or have other code by now, and files that killed processes left behind. The
     table does not change; the logs and the code of its rows are kept. --stale and --failed remove
     outcomes as well; the next run makes them again. The file of the experiment is imported only
-    where its text does not tell its code, or for folders of settings without an outcome.
+    where its text does not tell its code, or for checkpoints and folders of settings without an
+    outcome.
 
     \b
     Examples:
@@ -104,6 +106,13 @@ class _Declared:
             )
         return status.codes
 
+    def codes_if_known(self) -> Sequence[str]:
+        """As `codes`; none where they are not known."""
+        try:
+            return self.codes()
+        except CommandError:
+            return ()
+
     def in_space(self, keys: Sequence[str]) -> set[str]:
         """Those of some keys that the space may have; the file is imported if there are any."""
         from superparams.run.status import compared_space
@@ -135,6 +144,7 @@ def _plan(found: _Declared, is_stale: bool, is_failed: bool, is_all: bool) -> Cl
         stale=is_stale,
         failed=is_failed,
         whole=is_all,
+        code_now=found.codes_if_known,
     )
 
 
@@ -162,10 +172,15 @@ def _lines(found: Cleaning) -> Iterator[str]:
 
 
 def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
+    from superparams.store.cleanup import size_of
+
     runs, settings, left_over = map(len, (found.runs, found.settings, found.left_over))
+    checkpoints, size = len(found.checkpoints), sum(map(size_of, found.checkpoints))
     yield found.outcomes, f"the outcome of {counted(found.outcomes, 'setting')}"
     yield runs, f"{counted(runs, 'run')} of which no outcome counts"
     yield settings, f"{counted(settings, 'folder')} of settings that are not recorded"
+    what = f"{counted(checkpoints, 'checkpoint')} that no setting will take up"
+    yield checkpoints, f"{what}: {units.size(size)}"
     yield left_over, f"{counted(left_over, 'file')} that killed processes left"
 
 
@@ -178,6 +193,7 @@ def _document(name: str, found: Cleaning) -> dict[str, Any]:
         "uncovered": found.uncovered,
         "runs": [run.name for run in found.runs],
         "settings": [path.name for path in found.settings],
+        "checkpoints": [f"{path.parent.name}/{path.name}" for path in found.checkpoints],
         "left_over": list(map(str, found.left_over)),
         "bytes": found.size,
         "kept": list(found.kept),

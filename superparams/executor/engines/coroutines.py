@@ -371,7 +371,8 @@ def _was_in_time(task: asyncio.Task[Any], limit: float | None) -> bool:
     if limit is None or not task.done() or task.cancelled() or task.exception() is not None:
         return False
     outcome = cast("Outcome", task.result())
-    return outcome.status in ("done", "stopped") and outcome.seconds <= limit
+    seconds = outcome.seconds - outcome.carried_seconds
+    return outcome.status in ("done", "stopped") and seconds <= limit
 
 
 def _is_done(task: asyncio.Task[Any]) -> bool:

@@ -7,6 +7,7 @@ as ``rng = numpy.random.default_rng(0)``.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -122,6 +123,26 @@ class Generators:
         else:
             module.seed(seed)
 
+    # ---- for a checkpoint
+
+    def states(self) -> dict[str, Any]:
+        """The state of each generator, by its library or label; picklable."""
+        found: dict[str, Any] = {}
+        for library in self.libraries:
+            if sys.modules.get(library) is not None:
+                found[library] = _library_state(library)
+        return found | {f"={label}": _instance_state(x) for label, x in self._own.items()}
+
+    def take_states(self, states: Mapping[str, Any]) -> None:
+        """Set the generators to the states that `states` gave in another process."""
+        for library in self.libraries:
+            if library in states:
+                importlib.import_module(library)
+                _set_library_state(library, states[library])
+        for label, x in self._own.items():
+            if f"={label}" in states:
+                _set_instance_state(x, states[f"={label}"])
+
     # ---- in the caller's own process
 
     def keep(self) -> None:
@@ -193,24 +214,31 @@ def _library_restore(library: str) -> Callable[[], object]:
 
     If the library is not loaded yet, it restores the state of a new process.
     """
-    module: Any = sys.modules.get(library)
-    if module is None:
+    if sys.modules.get(library) is None:
         return lambda: _reset(library)
+    state = _library_state(library)
+    return lambda: _set_library_state(library, state)
+
+
+def _library_state(library: str) -> Any:
+    """The state of the generators of a library that is loaded."""
+    module: Any = sys.modules[library]
     if library == "torch":
-        state = module.get_rng_state()
         cuda = module.cuda.get_rng_state_all() if module.cuda.is_initialized() else None
+        return module.get_rng_state(), cuda
+    return module.get_state(legacy=False) if library == "numpy.random" else module.getstate()
 
-        def restore() -> None:
-            module.set_rng_state(state)
-            if cuda is not None:
-                module.cuda.set_rng_state_all(cuda)
 
-        return restore
-    if library == "numpy.random":
-        legacy = module.get_state(legacy=False)
-        return lambda: module.set_state(legacy)
-    plain = module.getstate()
-    return lambda: module.setstate(plain)
+def _set_library_state(library: str, state: Any) -> None:
+    module: Any = sys.modules[library]
+    if library == "torch":
+        module.set_rng_state(state[0])
+        if state[1] is not None:
+            module.cuda.set_rng_state_all(state[1])
+    elif library == "numpy.random":
+        module.set_state(state)
+    else:
+        module.setstate(state)
 
 
 def _reset(library: str) -> None:
@@ -222,15 +250,24 @@ def _reset(library: str) -> None:
 
 
 def _instance_restore(x: Any) -> Callable[[], object]:
+    state = _instance_state(x)
+    return lambda: _set_instance_state(x, state)
+
+
+def _instance_state(x: Any) -> Any:
+    """The state of a generator that a variable holds."""
     if hasattr(x, "getstate"):
-        plain = x.getstate()
-        return lambda: x.setstate(plain)
-    if hasattr(x, "get_state"):
-        state = x.get_state()
-        return lambda: x.set_state(state)
-    bits = getattr(x, "bit_generator", x)
-    held = bits.state
-    return lambda: setattr(bits, "state", held)
+        return x.getstate()
+    return x.get_state() if hasattr(x, "get_state") else getattr(x, "bit_generator", x).state
+
+
+def _set_instance_state(x: Any, state: Any) -> None:
+    if hasattr(x, "setstate"):
+        x.setstate(state)
+    elif hasattr(x, "set_state"):
+        x.set_state(state)
+    else:
+        getattr(x, "bit_generator", x).state = state
 
 
 def instances(modules: Mapping[str, ModuleType]) -> dict[tuple[str, str], str]:

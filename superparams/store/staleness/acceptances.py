@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +23,7 @@ __all__ = [
     "Accepted",
     "accept",
     "accepted_among",
+    "accepted_by_code",
     "accepted_for",
     "decisions",
     "equivalent",
@@ -111,6 +112,16 @@ def accepted_among(every: Sequence[Accepted], codes: Sequence[str]) -> list[Acce
 def equivalent(root: Path, code: str) -> list[str]:
     """The code itself, then all code accepted for it, directly or through others."""
     return list(dict.fromkeys([code, *(decision.old for decision in accepted_for(root, code))]))
+
+
+def accepted_by_code(root: Path, codes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """For some codes, the codes that were accepted for them; without those that have none."""
+    every = decisions(root)
+    found: dict[str, tuple[str, ...]] = {}
+    for code in codes if every else ():
+        if accepted := accepted_among(every, [code]):
+            found[code] = tuple(dict.fromkeys(one.old for one in reversed(accepted)))
+    return found
 
 
 def _signature(why: str) -> dict[str, str]:

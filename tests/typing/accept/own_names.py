@@ -24,6 +24,9 @@ class Lora(Experiment):
     log: bool = False
     sample: float = 0.5
     save: str = "best"
+    load: float = search([0.5, 0.9])
+    checkpoint: Path | None = None
+    keep_checkpoints: bool = True
     grid: int = search([1, 2])
     as_dict: bool = False
     as_row: bool = False
@@ -40,7 +43,13 @@ class Lora(Experiment):
         assert_type(self.results, str)
         assert_type(self.place.rank, int)
         assert_type(self.place.folder, Path)
-        return {"rank": self.rank, "worker": self.place.rank}
+        assert_type(self.load, float)
+        assert_type(self.checkpoint, Path | None)
+        assert_type(self.place.checkpoint, Path)
+        self.place.save({"epoch": 1})
+        self.place.save(epoch=1, w=[0.5])
+        state: dict[str, int] = self.place.load({"epoch": 0})
+        return {"state": state, "rank": self.rank, "worker": self.place.rank}
 
 
 class OtherTypes(Experiment):
@@ -54,6 +63,10 @@ class OtherTypes(Experiment):
     values: float = search([0.1, 0.2])
     items: list[str] = search([["a"], ["b"]])
     as_dict: dict[str, int] = {}
+    checkpoint: str = "last"
+    save: bool = search([True, False])
+    load: list[str] = []
+    keep_checkpoints: int = 3
     as_row: int = 3
     to_json: Callable[[int], str] = str
     from_cli: Path | None = None
@@ -85,6 +98,10 @@ class Plain(Experiment):
     def run(self) -> dict[str, Any]:
         assert_type(self.rank, int | Any)
         assert_type(self.folder, Path | Any)
+        assert_type(self.checkpoint, Path | Any)
+        self.save(epoch=1)
+        epoch: int = self.load({"epoch": 0})["epoch"]
+        self.log(epoch=epoch)
         assert_type(self.key, str | Any)
         assert_type(self.seed, int | Any)
         path: Path = self.folder / "model"
@@ -101,6 +118,7 @@ class Mine(Experiment):
 
 class Off(Experiment):
     seed_globals = False
+    keep_checkpoints = True
 
 
 space = Plain()

@@ -60,5 +60,8 @@ space.one_at_a_time()  # error
 drawn: int = space.sample(3)  # error
 space.place.sample(3).run()  # error
 Train.place.results(3)  # error
+saved: int = space.place.save(epoch=1)  # error
+folder: str = space.place.checkpoint  # error
+space.place.load(0, 1)  # error
 own: str = space.place.n_settings  # error
 of_class: int = Train.place.from_cli(["required=1"])  # error

@@ -308,7 +308,7 @@ class _WorkerProcess:
         if self._sets_up:  # it failed
             self._sets_up, cell[cells.SETUP] = self._worker.is_to_set_up, 0
         limit = self._options.timeout
-        if limit is not None and outcome.seconds > limit:
+        if limit is not None and outcome.seconds - outcome.carried_seconds > limit:
             # Asked where it hangs, C code may return early: that is no result.
             outcome.status, outcome.result = "timeout", None
             outcome.error = late(limit)

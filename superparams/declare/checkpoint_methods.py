@@ -1,0 +1,94 @@
+"""`checkpoint`, `save` and `load`: how a setting takes up where an earlier attempt was ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from superparams.declare.field import Field
+from superparams.declare.instance_state import (
+    checkpoint_on,
+    keep_checkpoint,
+    step_log_on,
+)
+from superparams.declare.saved_state import NOTHING, state_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from superparams.declare.checkpoint_by_hand import CheckpointByHand
+
+__all__ = ["checkpoint_of", "keeps_checkpoints", "load_of", "save_of"]
+
+
+def checkpoint_of(setting: Any) -> Path:
+    """A folder for what a later attempt of this setting needs, such as the files of a framework.
+
+    It goes by the key and by the code of the setting: it is empty for changed code. It is created
+    on first use, and removed once the setting is done. Outside of a run, it is a temporary folder.
+
+    Raises:
+        RunError: In a child process, and when the setting is not running.
+        StoreError: When it cannot be created.
+    """
+    log = step_log_on(setting)
+    path: Path = _by_hand(setting).folder() if log is None else log.folder(setting)
+    return path
+
+
+def save_of(setting: Any, state: Any = NOTHING, /, **named: Any) -> None:
+    """Save an object, with the steps so far, for `load` in a later attempt of this setting.
+
+    What was saved before stays whole until the new object is on disk.
+
+    Args:
+        state: An object of plain data, arrays and state dicts, which is pickled.
+        **named: Several objects by name, instead: `load` gives a dict.
+
+    Raises:
+        RunError: For what cannot be pickled, in a child process, and when the setting is not
+            running.
+        StoreError: When it cannot be written.
+    """
+    state = state_of(f"{type(setting).__name__}.save()", state, named)
+    log = step_log_on(setting)
+    if log is None:
+        _by_hand(setting).save(state)
+    else:
+        log.save(setting, state)
+
+
+def load_of(setting: Any, default: Any = None) -> Any:
+    """What `save` has saved last, in this attempt of the setting or in an earlier one.
+
+    The steps of the earlier attempt count up to there, and further steps follow them.
+
+    Args:
+        default: What to give where nothing was saved.
+
+    Raises:
+        RunError: When it cannot be unpickled, in a child process, and when the setting is not
+            running.
+        Stopped: When the setting is not to go on after one of the earlier steps.
+    """
+    log = step_log_on(setting)
+    return _by_hand(setting).load(default) if log is None else log.load(setting, default)
+
+
+def keeps_checkpoints(cls: type[Any]) -> bool:
+    """Whether checkpoints of this class stay when their setting is done.
+
+    A field of the name ``keep_checkpoints`` is a parameter, and says nothing about that.
+    """
+    name = "keep_checkpoints"
+    held = [vars(base)[name] for base in cls.__mro__ if name in vars(base)]
+    return bool(next((x for x in held if not isinstance(x, Field)), False))
+
+
+def _by_hand(setting: Any) -> CheckpointByHand:
+    known: CheckpointByHand | None = checkpoint_on(setting)
+    if known is None:
+        from superparams.declare.checkpoint_by_hand import CheckpointByHand  # runs need none of it
+
+        known = CheckpointByHand(type(setting).__name__)
+        keep_checkpoint(setting, known)
+    return known

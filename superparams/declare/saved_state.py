@@ -1,0 +1,119 @@
+"""What `save` writes and `load` reads: one object, as a pickle.
+
+Only `load` reads such a pickle, inside of `run`, since a pickle may execute anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any, Final, Protocol, cast
+
+from superparams.declare.own_names import RESERVED
+from superparams.errors import RunError, headline
+from superparams.space.groups import is_group
+
+__all__ = ["ReadableFile", "WritableFile", "read_state", "state_of", "write_state"]
+
+NOTHING: Final = object()
+
+
+class WritableFile(Protocol):
+    """What a pickle is written to."""
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes, or anything with a buffer."""
+        ...
+
+
+class ReadableFile(Protocol):
+    """What a pickle is read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Some bytes."""
+        ...
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """A line."""
+        ...
+
+
+def state_of(where: str, state: Any, named: Mapping[str, Any]) -> Any:
+    """The object that a call of `save` gave: one object, or a dict of names.
+
+    Args:
+        where: The method, for errors: `Class.save()`.
+        state: The object, or `NOTHING`.
+        named: The keywords.
+
+    Raises:
+        TypeError: For both.
+    """
+    if state is NOTHING:
+        return dict(named)
+    if named:
+        raise TypeError(
+            f"{where} takes one object, or names with values, but not both; give "
+            f"{', '.join(f'{name}=...' for name in named)} and a name for the object"
+        )
+    return state
+
+
+def write_state(where: str, state: Any, file: WritableFile) -> None:
+    """Pickle an object into a file.
+
+    Raises:
+        RunError: For what cannot be pickled, and for a setting, which may hold secrets.
+        OSError: When the file cannot be written.
+    """
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            if is_group(obj):
+                _refuse_secrets(where, obj)
+            return super().reducer_override(obj)
+
+    try:
+        Pickler(cast("IO[bytes]", file), protocol=5).dump(state)
+    except (RunError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever a foreign object's methods raise
+        raise RunError(
+            f"{where}: the object cannot be pickled: {headline(error)}; save plain data, arrays "
+            "and state_dict() instead of objects that hold files, locks or connections"
+        ) from error
+
+
+def _refuse_secrets(where: str, group: Any) -> None:
+    """Refuse an experiment, and a group that has a secret."""
+    from superparams.declare.secrets import variables_of
+
+    cls: type[Any] = group.__class__
+    if "run_all" in getattr(cls, RESERVED, ()):
+        raise RunError(
+            f"{where}: a setting of {cls.__name__} is part of what is to be saved, with all its "
+            "data and secrets; save what has changed, such as weights and an epoch, and no object "
+            "or method that refers to self"
+        )
+    if variables_of(group):
+        raise RunError(
+            f"{where}: {cls.__name__} is part of what is to be saved, and it has a secret, which "
+            "is recorded nowhere; save the other values alone"
+        )
+
+
+def read_state(where: str, file: ReadableFile) -> Any:
+    """Unpickle what `write_state` has written.
+
+    Raises:
+        RunError: When that fails, as where a library has changed.
+    """
+    import pickle
+
+    try:
+        return pickle.load(file)
+    except Exception as error:  # the code of the user's classes runs
+        raise RunError(
+            f"{where}: what was saved cannot be read: {headline(error)}; run the setting with "
+            "resume=False, which begins anew"
+        ) from error

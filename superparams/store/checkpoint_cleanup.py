@@ -1,0 +1,92 @@
+"""Which checkpoints of an experiment no setting will take up any more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from superparams.executor.checkpoint_folders import CHECKPOINTS, KEPT, REMOVED
+from superparams.store.runs.folder import run_folders
+from superparams.store.table.arrow_arrays import keys_of
+from superparams.store.table.index import Index
+
+__all__ = ["CheckpointCleanup"]
+
+_DONE = 0  # the place of the status
+
+
+@dataclass(frozen=True)
+class CheckpointCleanup:
+    """Selects the folders of checkpoints that go.
+
+    A checkpoint stays for a setting of the space that is not done by the code as it is, if it is
+    of that code.
+
+    Attributes:
+        root: The folder of the experiment.
+        codes: The codes as they are, and those that were accepted; empty if they are not known.
+        in_space: Returns which keys belong to the space.
+    """
+
+    root: Path
+    codes: Sequence[str]
+    in_space: Callable[[Sequence[str]], set[str]]
+
+    def unneeded(self, before: Index, after: Index, kept: list[str]) -> list[Path]:
+        """The folders that go.
+
+        Args:
+            before: The newest outcomes as they are.
+            after: The newest outcomes once those are taken out that go.
+            kept: Takes a note if all stay.
+        """
+        if not self.codes:
+            kept.append("checkpoints: the code as it is now is not known")
+            return []
+        folders = [path for of_key in self._of_keys() for path in _folders_in(of_key)]
+        keys = list(dict.fromkeys(path.parent.name for path in folders))
+        was_recorded = _recorded(keys, before).keys()
+        now = _recorded(keys, after)
+        done = {key: code for key, (status, code) in now.items() if status == _DONE}
+        begun = {key for key in keys if key in now or key not in was_recorded}
+        begun -= {key for key, code in done.items() if code in self.codes}
+        wanted = self.in_space(sorted(begun)) if begun else set[str]()
+        are_kept = any(run.manifest().get(KEPT) for run in run_folders(self.root)[-1:])
+
+        def stays(path: Path) -> bool:
+            key, code = path.parent.name, path.name
+            if are_kept and done.get(key) == code:
+                return True
+            return key in wanted and code in self.codes
+
+        return [path for path in folders if not stays(path)]
+
+    def left_over(self) -> list[Path]:
+        """What an earlier removal left."""
+        folders = _folders_in(self.root / CHECKPOINTS)
+        return [path for path in folders if path.name.startswith(REMOVED)]
+
+    def _of_keys(self) -> list[Path]:
+        folders = _folders_in(self.root / CHECKPOINTS)
+        return [path for path in folders if re.fullmatch(r"[0-9a-f]{32}", path.name)]
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    """The folders in a folder, by name; no link is followed."""
+    if folder.is_dir() and not folder.is_symlink():
+        yield from (x for x in sorted(folder.iterdir()) if x.is_dir() and not x.is_symlink())
+
+
+def _recorded(keys: Sequence[str], index: Index) -> dict[str, tuple[int, str | None]]:
+    """The status and the code of the newest outcome of those that have one."""
+    places = pc.index_in(keys_of(keys), value_set=index.keys)
+    found: dict[str, tuple[int, str | None]] = {}
+    for key, place in zip(keys, places.to_pylist(), strict=True):
+        if place is not None:
+            status, code = index.status[place].as_py(), index.code[place].as_py()
+            found[key] = status, None if code is None else index.codes[code]
+    return found
