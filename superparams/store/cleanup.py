@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,8 +92,7 @@ class Cleaning:
         if self.whole:
             with _moved_away(self.root.parent, [self.root]):
                 return
-        runs = [run.path for run in self.runs]
-        paths = [*runs, *self.settings, *self.checkpoints, *self.left_over]
+        paths = _paths(self.runs, self.settings, self.checkpoints, self.left_over)
         with _moved_away(self.root, paths):
             if self.exclusions.failures or self.exclusions.codes:
                 for run in _run_folders(self.root):
@@ -124,8 +123,7 @@ def plan_cleaning(
         stale: Whether the outcomes by other code go.
         failed: Whether the outcomes that are not done go.
         whole: Whether everything goes.
-        code_now: Returns what `codes` is, if that was not given, for checkpoints; nothing if the
-            code as it is now is not known.
+        code_now: For checkpoints, returns `codes` if these were not given; nothing if not known.
 
     Raises:
         StoreError: When a run is in progress that would be disturbed.
@@ -153,7 +151,6 @@ def plan_cleaning(
         cleanup = CheckpointCleanup(root, codes or (code_now() if code_now else ()), in_space)
         left_over += cleanup.left_over()
         checkpoints = cleanup.unneeded(before, after, kept)
-    gone = [*(run.path for run in runs), *settings, *checkpoints, *left_over]
     return Cleaning(
         root,
         runs,
@@ -162,11 +159,16 @@ def plan_cleaning(
         left_over,
         outcomes=excluded.true_count,
         uncovered=pc.is_in(before.keys.filter(excluded), value_set=after.keys).true_count,
-        size=sum(map(size_of, gone)),
+        size=sum(map(size_of, _paths(runs, settings, checkpoints, left_over))),
         kept=kept,
         exclusions=exclusions,
         run_names=run_names,
     )
+
+
+def _paths(runs: Iterable[RunFolder], *more: Iterable[Path]) -> list[Path]:
+    """The folders of runs, and more paths."""
+    return [*(run.path for run in runs), *(path for some in more for path in some)]
 
 
 def _exclusions(index: Index, codes: Sequence[str] | None, failures: bool) -> Exclusions:

@@ -713,7 +713,8 @@ def test_a_full_disk_leaves_what_was_saved(tmp_path: Path) -> None:
     assert "File too large" in told["saved"]
     assert "what was saved before is intact" in told["saved"]
     assert "File too large" in told["journal"]
-    assert "cannot use the checkpoint in" in told["folder"]
+    assert "cannot write the checkpoint" in told["folder"]
+    assert "File exists" in told["folder"] or "Not a directory" in told["folder"]
 
 
 def _save_often(path: Path, number: int) -> int:
