@@ -1,4 +1,4 @@
-"""What runs settings.
+"""Runs settings: brings the experiment to workers, and collects outcomes.
 
 `program` is what a worker needs, `payload` brings it to workers, `worker` runs settings, `engines`
 start workers and hand out settings, and `process_state` carries process-wide options of a script.
@@ -21,8 +21,8 @@ __all__ = ["Processes", "close"]
 def close() -> None:
     """End the interpreter that stays warm between runs.
 
-    Runs that are going on are not disturbed, and the next one starts another. It ends by itself
-    with this process, and when no run has needed it for five minutes.
+    Runs in progress are not disturbed, and the next run starts another interpreter. The interpreter
+    also ends with this process, and when no run has needed it for five minutes.
     """
     module = sys.modules.get("superparams.executor.engines.processes.interpreter")
     if module is not None:

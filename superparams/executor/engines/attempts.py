@@ -1,4 +1,4 @@
-"""One attempt of a setting, and what is said of those that ended in an unusual way."""
+"""One attempt of a setting, and the errors of attempts that ended in an unusual way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ def late(timeout: float) -> str:
 
 
 def late_setup(name: str, options: Options) -> str:
-    """The error of a setting whose worker was not set up in time; name: of the experiment."""
+    """The error of a setting whose worker was not set up in time.
+
+    Args:
+        name: The name of the experiment.
+        options: The options of the run, which have the limit.
+    """
     limit = counted(options.setup_limit or 0, "second")
     if options.setup_timeout is None:
         limit += " (the default with timeout: 10 times as long, 60 seconds at least)"
@@ -30,7 +35,7 @@ def late_setup(name: str, options: Options) -> str:
 
 
 def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: int) -> Outcome:
-    """One attempt where no Ctrl-C arrives: a KeyboardInterrupt is a failure of the setting."""
+    """Run a setting where no Ctrl-C arrives: if it raises KeyboardInterrupt, it has failed."""
     begun = time.monotonic()
     try:
         return worker.run(index, attempt)
@@ -41,7 +46,7 @@ def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: i
 
 
 def steps_of_lost(worker: Worker) -> int:
-    """How many steps an attempt had recorded that a KeyboardInterrupt has ended."""
+    """The number of steps that an attempt recorded before a KeyboardInterrupt ended it."""
     lose = getattr(worker, "lose_steps", None)
     return 0 if lose is None else int(lose())
 
@@ -49,7 +54,16 @@ def steps_of_lost(worker: Worker) -> int:
 def interrupted(
     program: Program, error: BaseException, index: int, attempt: int, rank: int, begun: float
 ) -> Outcome:
-    """The outcome of a setting that raised a KeyboardInterrupt itself; begun: when it began."""
+    """The outcome of a setting that raised a KeyboardInterrupt itself.
+
+    Args:
+        program: The program of the run.
+        error: The KeyboardInterrupt.
+        index: The index of the setting.
+        attempt: The number of the attempt.
+        rank: The number of the worker.
+        begun: The monotonic time when the attempt began.
+    """
     seconds, name = time.monotonic() - begun, type(error).__name__
     return program.outcome_of_lost(
         index,

@@ -1,4 +1,4 @@
-"""What every engine is: it is fed ranges of indices, and yields encoded outcomes."""
+"""The protocol of an engine: it takes ranges of indices, and yields encoded outcomes."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ LEAST_SETUP = 60.0  # seconds: the smallest limit of `setup` that follows from `
 
 @dataclass(frozen=True)
 class Options:
-    """What a run asks of any engine; an engine that cannot do it says so before anything starts.
+    """The options of a run for its engine, which refuses those that it does not support.
 
     Attributes:
-        num_proc: Workers.
+        num_proc: The number of workers.
         timeout: Seconds that `run` of a setting may take.
         setup_timeout: Seconds that `setup` of a worker may take, see `setup_limit`.
         retries: Extra attempts for a setting whose outcome is in `retry_on`.
@@ -85,18 +85,21 @@ class Options:
 
 
 class Control:
-    """How a run is ended early. Any thread and any signal handler may call it: it takes no lock,
-    but for `begun`, which belongs to the engine.
+    """Ends a run early, and has what the engine tells the run.
+
+    Any thread and any signal handler may call its methods, since they take no lock.
 
     Attributes:
+        draining: Whether no more settings are handed out.
+        stopping: Whether running settings are killed, where that is possible.
         interrupted: Whether somebody pressed Ctrl-C, which may be too late to end anything.
-        payload: How many bytes were shared with workers and pickled for them, for the record;
-            None where there is no payload.
-        waiting: How many settings wait for another attempt, for people to see.
-        notes: What workers could not do, in sentences for the user, each once.
-        begun: Set once the engine has started what runs settings. Until then this process is what
-            they wait for, so other work of a run can wait for this.
-        steps: What settings record while they run.
+        payload: The numbers of bytes that were shared with workers and pickled for them, for the
+            record of the run; None without a payload.
+        waiting: The number of settings that wait for another attempt, for the line of progress.
+        notes: Notes for the user on what workers could not do, each once.
+        begun: The engine sets this event when it has started its workers. Other work of a run may
+            wait for it, so that workers start sooner.
+        steps: The steps that settings record while they run.
         judge: Decides at each step whether the setting goes on, in the thread that hands out
             settings. None: each goes on.
     """
@@ -114,7 +117,7 @@ class Control:
     )
 
     def __init__(self) -> None:
-        """Start with nothing asked."""
+        """Start with a run that goes on."""
         self.draining = False
         self.stopping = False
         self.interrupted = False
@@ -126,24 +129,29 @@ class Control:
         self.judge: StepJudge | None = None
 
     def note(self, sentences: Iterable[str]) -> None:
-        """Take down what workers could not do."""
+        """Add notes for the user on what workers could not do."""
         self.notes.update(dict.fromkeys(sentences))
 
     def drain(self) -> None:
-        """Hand out nothing more; what runs may finish."""
+        """Hand out no more settings; running settings may finish."""
         self.draining = True
 
     def stop(self) -> None:
-        """End now: what runs is killed where that is possible, and has no outcome."""
+        """End now: running settings are killed where that is possible, and have no outcome."""
         self.draining = True
         self.stopping = True
 
 
 @dataclass(frozen=True)
 class Activity:
-    """What a worker does: the index of its setting (None: idle), since when, at which attempt.
+    """What a worker does now.
 
-    in_setup: it calls `setup` before that setting, since so many seconds.
+    Attributes:
+        rank: The number of the worker.
+        index: The index of the setting that it runs; None if it is idle.
+        seconds: How long it has run the setting, or `setup` before that.
+        attempt: The number of the attempt.
+        in_setup: Whether it calls `setup` before the setting.
     """
 
     rank: int
@@ -172,10 +180,17 @@ class Engine(Protocol):
     def execute(
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
-        """Yield encoded outcomes until every index of `todo` has one, or `control` ends the run.
+        """Run settings in workers. Closing the iterator ends every worker.
 
-        A `Feed` may get more indices meanwhile; the engine waits for them until it is closed.
-        `check` has seen the options before. Closing the iterator ends every worker.
+        Args:
+            program: The experiment, as workers need it.
+            todo: The indices of the settings. A `Feed` may get more of them meanwhile; the engine
+                waits for them until the feed is closed.
+            options: Options that `check` has accepted.
+            control: Ends the run early.
+
+        Returns:
+            Encoded outcomes, until every index has one or `control` ends the run.
         """
         ...
 
@@ -190,14 +205,23 @@ def has_processes() -> bool:
 
 
 def in_processes(reason: str) -> str:
-    """Why another engine cannot do a thing, with the one that can, where this system has it."""
+    """A reason why an engine cannot do something, with the remedy if this system has processes."""
     return f'{reason}; give engine="processes"' if has_processes() else reason
 
 
 def refuse(engine: str, options: Options, **reasons: str) -> None:
-    """Raise an `EngineError` for every option that is set although `engine` cannot honour it."""
+    """Refuse options that an engine does not support.
+
+    Args:
+        engine: The name of the engine.
+        options: The options of the run.
+        **reasons: For each option that is not supported, why.
+
+    Raises:
+        EngineError: For the first of these options that is not at its default.
+    """
     default = Options()
     for name, reason in reasons.items():
-        given = getattr(options, name)
-        if given != getattr(default, name):
-            raise EngineError(f"{name}={given!r} cannot be used with engine={engine!r}: {reason}")
+        value = getattr(options, name)
+        if value != getattr(default, name):
+            raise EngineError(f"{name}={value!r} cannot be used with engine={engine!r}: {reason}")

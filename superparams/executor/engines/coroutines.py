@@ -142,7 +142,7 @@ class _LoopCarrier(LocalCarrier):
         """End the places and their loop."""
         super().close()
         if self._loop is not None:
-            self._loop.end(max(0.1, self._patience_ends() - time.monotonic()))
+            self._loop.end(max(0.1, self._deadline_to_end() - time.monotonic()))
 
 
 def _evidence(begun: float, rank: int, error: str, stack: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The loop that every engine shares: what happens goes to the scheduler, what it says is done."""
+"""The loop that every engine shares: it passes events to the scheduler, and does what that says."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.executor.scheduler.step_decisions import JudgingScheduler
 
-TICK = 0.02  # seconds after which an engine looks around where nothing happens
+TICK = 0.02  # the longest time between two looks at workers and at the feed, in seconds
 _MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait
 
 
 class Carrier(Protocol):
-    """Has the places of an engine: carries settings to them, and tells what happens there.
+    """Has the places of an engine: carries settings to them, and reports events at them.
 
     All methods are called in one thread.
     """
@@ -29,42 +29,52 @@ class Carrier(Protocol):
         ...
 
     def carry_out(self, instruction: m.Instruction) -> bytes:
-        """Do what the scheduler says; gives the outcome of a `RecordLoss`, else nothing."""
+        """Carry out an instruction of the scheduler.
+
+        Returns:
+            The encoded outcome for a `RecordLoss`, else no bytes.
+        """
         ...
 
     def poll(
         self, seconds: float, *, wants_rest: bool, has_room: bool
     ) -> Iterator[m.Event | bytes]:
-        """What has happened, and outcomes; waits at most `seconds` where there is nothing.
-
-        An outcome comes before the event that says that its setting has ended.
+        """Wait for events and outcomes.
 
         Args:
             seconds: How long to wait at most.
-            wants_rest: Whether to take back what places have not begun, where the setting that
-                they run is long.
+            wants_rest: Whether to take back the settings that a place has not begun, if the setting
+                that it runs is long.
             has_room: Whether outcomes may be read; otherwise too many wait for the reader.
+
+        Returns:
+            Events, and encoded outcomes. An outcome comes before the event that its setting has
+            ended.
         """
         ...
 
     def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
-        """Have places tear down and end, and give the outcomes that still arrive.
+        """Have places tear down and end.
 
-        is_hurried: what runs may be ended, and nobody waits longer than a moment.
+        Args:
+            is_hurried: Whether running settings may be ended, so that this takes only a moment.
+
+        Returns:
+            The encoded outcomes that still arrive.
         """
         ...
 
     def close(self) -> None:
-        """End all that is left; called once, whatever happened."""
+        """End all places that are left; called once, also after an error."""
         ...
 
     def explain(self, error: BaseException) -> BaseException:
-        """An error that a method raised as the user should read it."""
+        """The error that the user gets for an error that a method raised."""
         ...
 
 
 class Reader:
-    """Who reads the outcomes, in whatever thread: the loop goes on while it is busy."""
+    """A queue of outcomes from the thread of the loop to the thread that reads them."""
 
     def __init__(self) -> None:
         self.is_gone = False
@@ -73,30 +83,34 @@ class Reader:
         self._items: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
 
     def wait(self) -> None:
-        """Wait until it reads, or is gone: before that, no setting may begin."""
+        """Wait until somebody reads, or has left: before that, no setting may begin."""
         self._has_come.wait()
 
     def leave(self) -> None:
-        """It reads no more."""
+        """Say that nobody reads any more."""
         self.is_gone = True
         self._has_come.set()
 
     @property
     def has_room(self) -> bool:
-        """Whether few enough bytes wait."""
+        """Whether less than 64 MiB of outcomes wait to be read."""
         return self._n_put - self._n_got <= _MOST_BYTES
 
     def put(self, data: bytes) -> None:
-        """Have it read an outcome."""
+        """Add encoded outcomes."""
         self._n_put += len(data)
         self._items.put(data)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Nothing more comes."""
+        """Say that no more outcomes come.
+
+        Args:
+            error: The error that ended the loop, if one did.
+        """
         self._items.put(error)
 
     def read(self) -> Iterator[bytes]:
-        """What is put, until the end; raises what the loop has raised."""
+        """Yield the outcomes until the end; raises the error that ended the loop."""
         self._has_come.set()
         while (item := self._items.get()) is not None:
             if isinstance(item, BaseException):
@@ -106,7 +120,7 @@ class Reader:
 
 
 class LoopThread:
-    """The loop in a thread of its own, so that a slow reader does not keep places waiting."""
+    """A context in which the loop runs in its own thread, so a slow reader delays no place."""
 
     def __init__(
         self, carrier: Carrier, scheduler: Scheduler, feed: Feed, control: Control
@@ -141,15 +155,18 @@ def drive(
     control: Control,
     reader: Reader | None = None,
 ) -> Iterator[bytes]:
-    """Encoded outcomes, until every setting of `feed` has one or `control` ends the run.
+    """Run the settings of a feed.
 
     Args:
         carrier: Has the places.
-        scheduler: Says what goes where.
+        scheduler: Decides which settings each place gets.
         feed: The settings.
         control: Ends the run early.
-        reader: Who reads what the loop yields into it from a thread of its own; None where the
-            caller iterates, who may throw errors in.
+        reader: The queue into which another thread puts the outcomes; None if the caller iterates
+            in this thread.
+
+    Returns:
+        Encoded outcomes, until every setting has one or `control` ends the run.
     """
     in_thread, reader = reader is not None, reader or Reader()
 
@@ -180,7 +197,7 @@ def drive(
             yield from loop()
         except Exception:
             if in_thread:
-                yield from carrier.finish(is_hurried=True)  # what has ended counts
+                yield from carrier.finish(is_hurried=True)  # settings that have ended count
             raise
         yield from carrier.finish(is_hurried=is_hurried())
     finally:
@@ -188,7 +205,7 @@ def drive(
 
 
 def _look(carrier: Carrier, scheduler: Scheduler, feed: Feed, control: Control) -> Iterator[bytes]:
-    """Tell the scheduler what others want."""
+    """Tell the scheduler of new settings, of the end of the run, and of the time."""
     control.steps.check()
     events: Iterable[m.Event] = feed.news()
     if control.draining and not scheduler.is_draining:
@@ -202,22 +219,22 @@ def _look(carrier: Carrier, scheduler: Scheduler, feed: Feed, control: Control) 
 
 
 def handle(carrier: Carrier, scheduler: Scheduler, event: m.Event) -> Iterator[bytes]:
-    """Tell the scheduler of an event, do what it says, and give the outcomes of lost settings."""
+    """Tell the scheduler of an event, do what it says, and yield the outcomes of lost settings."""
     for instruction in scheduler.handle(event, time.monotonic()):
         if outcome := carrier.carry_out(instruction):
             yield outcome
 
 
 def scheduler_of(n_places: int, feed: Feed, options: Options, control: Control) -> Scheduler:
-    """Decides what runs where in a run.
+    """The scheduler of a run.
 
     Args:
-        n_places: How many places there are at most.
+        n_places: The highest number of places.
         feed: The settings.
-        options: What the run asks of any engine.
+        options: The options of the run.
         control: Has the judge of steps, if there is one.
     """
-    # More work follows from outcomes, so these may not wait for others of their chunk.
+    # If outcomes decide which settings are added, no outcome may wait for others of its chunk.
     limits = Limits(n_places, options.retry_policy, one_by_one=feed.is_open)
     if control.judge is None:
         return Scheduler(limits, feed.first)

@@ -32,11 +32,11 @@ class Feed:
 
     @classmethod
     def of(cls, todo: Todo | Feed) -> Feed:
-        """A feed of these ranges alone; a feed is one already."""
+        """A closed feed of these ranges; a feed is returned as it is."""
         return todo if isinstance(todo, Feed) else cls(todo)
 
     def add(self, ranges: Todo) -> None:
-        """Have these run, too; no index may come twice.
+        """Add settings to run; no index may come twice.
 
         Raises:
             ValueError: When the feed is closed.
@@ -48,7 +48,7 @@ class Feed:
         self._wake()
 
     def close(self) -> None:
-        """Say that no more comes."""
+        """Say that no more settings come."""
         with self._lock:
             if self.is_open:
                 self.is_open = False
@@ -58,11 +58,11 @@ class Feed:
     # ---- the engine's side
 
     def on_change(self, wake: Callable[[], object]) -> None:
-        """Call `wake` whenever there is news, in whatever thread that is."""
+        """Have `wake` called after each change, in the thread that makes the change."""
         self._wake = wake
 
     def news(self) -> list[m.Event]:
-        """What happened since it was last asked."""
+        """The changes since the last call, as events for the scheduler."""
         self._changed.clear()
         events: list[m.Event] = []
         while self._events:
@@ -70,9 +70,9 @@ class Feed:
         return events
 
     def wait(self, seconds: float) -> None:
-        """Wait for news, at most so long; for an engine without `on_change`."""
+        """Wait for a change, at most so long; for an engine that does not use `on_change`."""
         self._changed.wait(seconds)
 
     def most_places(self, num_proc: int) -> int:
-        """How many places can have work."""
+        """The number of places that can have settings, at most `num_proc`."""
         return num_proc if self.is_open else min(num_proc, sum(map(len, self.first)))

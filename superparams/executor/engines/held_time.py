@@ -1,4 +1,4 @@
-"""The time that a coroutine waits for answers to its steps: it counts towards no limit."""
+"""The time that a coroutine waits for answers to its steps, which counts towards no limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHORTEST_WAIT: Final = 0.002  # seconds between two looks at a setting whose tim
 
 
 class HeldTime:
-    """How long the setting of a place has waited."""
+    """Counts the time that the setting of a place has waited for answers to its steps."""
 
     def __init__(self) -> None:
         self._seconds = 0.0  # of waits that are over
@@ -36,7 +36,7 @@ class HeldTime:
         return self._seconds + waits
 
     async def limit(self, task: asyncio.Task[Any], limit: float | None) -> None:
-        """Wait until a task is done, or has taken longer, without the time that it has waited.
+        """Wait until a task is done or has reached its limit; its waiting time does not count.
 
         Args:
             task: A setting that begins now.

@@ -25,12 +25,9 @@ from superparams.outcomes.outcome import Outcome
 if TYPE_CHECKING:
     from superparams.executor.program import Program
 
-# Outcomes wait at most this long for company, seconds.
-_FLUSH = 0.02
-# How long an ended run waits for settings that no one can interrupt, seconds.
-PATIENCE = 0.5
-# A setting that runs longer keeps the rest of its chunk waiting, seconds.
-_LONG = 0.03
+_FLUSH = 0.02  # seconds that outcomes wait at most, to be encoded together with others
+PATIENCE = 0.5  # seconds that an ended run waits for settings that nothing can interrupt
+_LONG = 0.03  # seconds after which a setting delays the rest of its chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ Messages = queue.SimpleQueue[PlaceMessage]
 
 
 def with_log(outcome: Outcome, log: PlaceLog) -> Outcome:
-    """An outcome with the place of its output in a log."""
+    """An outcome, with the positions in a log where its output begins and ends."""
     outcome.log_start, outcome.log_end = log.take(outcome.seconds)
     return outcome
 
@@ -57,44 +54,61 @@ class LocalPlace(Protocol):
     """A thread or a task that runs chunks of settings, one chunk after another."""
 
     def is_alive(self) -> bool:
-        """Whether it may still say something."""
+        """Whether the place runs, so that further messages may come from it."""
         ...
 
     def start(self) -> None:
-        """Get ready for settings."""
+        """Start the thread or the task."""
         ...
 
     def begin(self, chunk: Chunk) -> None:
-        """Run these settings."""
+        """Run the settings of a chunk."""
         ...
 
     def activity(self) -> Activity:
-        """What it does now."""
+        """What the place does now."""
         ...
 
     def return_rest(self) -> int | None:
-        """Begin no further setting of the chunk if this one is long; gives the last one begun."""
+        """Give back the rest of the chunk if the setting that runs is long.
+
+        Returns:
+            The index of the setting that runs, after which no other of the chunk begins; None if
+            nothing is given back.
+        """
         ...
 
     def answer(self, *, goes_on: bool) -> None:
-        """Answer the step that its setting has told."""
+        """Answer the step of the setting that waits for an answer."""
         ...
 
     def end(self, *, is_hurried: bool) -> None:
-        """End after the setting that runs; is_hurried: end that too, where it is possible."""
+        """End after the setting that runs.
+
+        Args:
+            is_hurried: Whether to end this setting as well, where that is possible.
+        """
         ...
 
     def join(self, seconds: float, /) -> None:
-        """Wait until it has ended, at most so long."""
+        """Wait until the place has ended, at most so long."""
         ...
 
 
 class Rounds:
-    """The settings of a chunk, one by one: a place runs them, and others take back the rest."""
+    """The settings of a chunk, one by one.
+
+    The place takes one after another in its thread; the thread of the carrier may take back the
+    settings that have not begun.
+
+    Attributes:
+        is_ending: Whether no more settings are handed out.
+        is_cut_off: Whether a setting did not get the answer to a step, so that it has no outcome.
+    """
 
     def __init__(self, context: PlaceContext) -> None:
         self.is_ending = False
-        self.is_cut_off = False  # the setting did not get the answer to a step: it has no outcome
+        self.is_cut_off = False
         self._messages = context.messages
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._rank = context.rank
@@ -106,11 +120,11 @@ class Rounds:
         self._n_left = 0  # of the chunk, not begun
 
     def begin(self, chunk: Chunk) -> None:
-        """Hand out the settings of this chunk."""
+        """Hand out the settings of a chunk."""
         self._rest, self._attempt, self._n_left = iter(chunk), chunk.attempt, len(chunk)
 
     def next(self) -> int | None:
-        """The next setting, which begins now; None at the end."""
+        """The index of the next setting, which begins now; None at the end of the chunk."""
         with self._lock:
             if not self._n_left or self.is_ending or self._control.draining:
                 self._running = None
@@ -121,22 +135,26 @@ class Rounds:
             return index
 
     def note(self, index: int, attempt: int) -> None:
-        """An attempt begins now."""
+        """Note that an attempt begins now."""
         self._running = index, time.monotonic(), attempt
 
     def end(self) -> None:
-        """Hand out nothing more; who waits for the answer to a step does not go on."""
+        """Hand out nothing more; a setting that waits for the answer to a step does not go on."""
         self.is_ending = True
-        for _ in range(2):  # it may be about to ask
+        for _ in range(2):  # one answer for a setting that waits, one if it is about to wait
             self._answers.put(False)
 
     def carry_steps(self) -> None:
-        """Take the steps of the settings that run in this context."""
+        """Record the steps of the settings that run in this context from now on."""
         step_recorder.set(self._control.steps.outbox.add)
         step_teller.set(None if self._control.judge is None else self.tell_step)
 
     def tell_step(self, row: Row) -> bool:
-        """Tell a step of the setting that runs, in its thread; gives whether it goes on."""
+        """Pass on a step of the setting that runs, and wait in its thread for the answer.
+
+        Returns:
+            Whether the setting goes on.
+        """
         if self._running is None:
             return False
         if not self.is_ending:
@@ -146,16 +164,20 @@ class Rounds:
         return goes_on
 
     def answer(self, *, goes_on: bool) -> None:
-        """The answer to the step that was told."""
+        """Answer the step of the setting that waits."""
         self._answers.put(goes_on)
 
     @property
     def running(self) -> tuple[int, float, int] | None:
-        """The index of the setting that runs, since when, and its attempt."""
+        """The index of the setting that runs, since when, and its attempt; or None."""
         return self._running
 
     def activity(self, *, in_setup: bool = False) -> Activity:
-        """The same for people to see; in_setup: what runs is `setup` before that setting."""
+        """What the place does now, for the line of progress.
+
+        Args:
+            in_setup: Whether `setup` runs before the setting.
+        """
         running = self._running
         if running is None:
             return Activity(self._rank, None, 0.0)
@@ -163,7 +185,7 @@ class Rounds:
         return Activity(self._rank, index, time.monotonic() - begun, attempt, in_setup)
 
     def return_rest(self) -> int | None:
-        """Begin no further setting of the chunk if this one is long; gives the last one begun."""
+        """Give back the rest of the chunk if the setting that runs is long; see `LocalPlace`."""
         with self._lock:
             running = self._running
             if running is None or not self._n_left or time.monotonic() - running[1] < _LONG:
@@ -176,11 +198,11 @@ class PlaceContext(NamedTuple):
     """What a place needs to run settings.
 
     Attributes:
-        program: The program that it runs.
-        rank: Its number, from 0.
-        options: What the run asks of any engine.
+        program: The program that the place runs.
+        rank: The number of the place, from 0.
+        options: The options of the run.
         control: Ends the run early.
-        messages: Where it says what happens.
+        messages: The queue for its messages.
         log: Keeps what its settings print, once it is opened in the thread or task of the place.
     """
 
@@ -227,7 +249,7 @@ class LocalCarrier:
         self._logs: dict[int, PlaceLog] = {}
         self._messages: Messages = queue.SimpleQueue()
         self._n_ended: dict[int, int] = {}
-        self._patience_end = float("inf")
+        self._deadline = float("inf")
         feed.on_change(lambda: self._messages.put(None))
 
     def activity(self) -> list[Activity]:
@@ -305,7 +327,7 @@ class LocalCarrier:
         for place in self._places.values():
             place.end(is_hurried=is_hurried)
         while any(place.is_alive() for place in self._places.values()):
-            is_late = is_hurried and time.monotonic() > self._patience_ends()
+            is_late = is_hurried and time.monotonic() > self._deadline_to_end()
             items = list(self.poll(_FLUSH, wants_rest=False, has_room=True))
             yield from (item for item in items if isinstance(item, bytes))
             if is_late and not items:
@@ -313,10 +335,10 @@ class LocalCarrier:
         while items := list(self.poll(0.0, wants_rest=False, has_room=True)):
             yield from (item for item in items if isinstance(item, bytes))
 
-    def _patience_ends(self) -> float:
-        """When places are waited for no longer: half a second after it is first asked."""
-        self._patience_end = min(self._patience_end, time.monotonic() + PATIENCE)
-        return self._patience_end
+    def _deadline_to_end(self) -> float:
+        """The time until which places may end: half a second after the first call of this."""
+        self._deadline = min(self._deadline, time.monotonic() + PATIENCE)
+        return self._deadline
 
     def explain(self, error: BaseException) -> BaseException:
         """An error as the user should read it."""
@@ -327,7 +349,7 @@ class LocalCarrier:
         for place in self._places.values():
             place.end(is_hurried=True)
         for place in self._places.values():
-            place.join(max(0.0, self._patience_ends() - time.monotonic()))
+            place.join(max(0.0, self._deadline_to_end() - time.monotonic()))
         for log in self._logs.values():
             log.close()
         self._control.steps.outbox.pause()

@@ -22,7 +22,7 @@ MOST: Final = 100_000
 
 
 class BadValue(ValueError):
-    """Says what to give instead."""
+    """The value of an option is wrong; the message says what to give instead."""
 
 
 def option(default: Any, text: str = "", *, check: Check | None = None) -> Any:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from superparams.executor.program import Program
     from superparams.executor.worker import Worker
 
-# Outcomes wait at most this long for company, seconds; the first failures not at all, since they
-# may be enough to end the run.
+# Seconds that outcomes wait at most, to be encoded together with others. The first failures do not
+# wait, since they may end the run.
 _FLUSH = 0.02
 _URGENT = 100
 
@@ -98,7 +98,7 @@ class _SerialCarrier:
         self._scheduler = scheduler
         self._goes_on = True
         self._error: Exception | None = None  # of a step, while its setting ran
-        # Of a setting that runs these.
+        # Of the setting that has started this run, if it runs inside of one.
         self._outer_teller, self._outer_recorder = step_teller.get(), step_recorder.get()
         self._program = program
         self._feed = feed
@@ -125,7 +125,11 @@ class _SerialCarrier:
         return b""
 
     def _tell_step(self, row: Row) -> bool:
-        """A step of the setting that runs: it is in the midst of `poll`, and has an answer."""
+        """Pass a step of the setting that runs to the scheduler, which answers at once.
+
+        Returns:
+            Whether the setting goes on.
+        """
         assert self.running is not None
         step = m.StepMade(0, self.running[0], row)
         try:
@@ -149,7 +153,7 @@ class _SerialCarrier:
         self._is_new, self._flushed = True, time.monotonic()
 
     def begin(self) -> None:
-        """Nothing is needed."""
+        """Do nothing: this process is ready."""
 
     def poll(
         self, seconds: float, *, wants_rest: bool, has_room: bool
@@ -171,7 +175,7 @@ class _SerialCarrier:
         step_teller.set(None if self._control.judge is None else self._tell_step)
         step_recorder.set(self._control.steps.outbox.add)
         for index in chunk:
-            if self._control.draining:  # what it yields may be a reason for that
+            if self._control.draining:  # the last outcome may have been the reason
                 break
             self.running = index, now, attempt
             try:
@@ -204,7 +208,7 @@ class _SerialCarrier:
         yield m.ChunkOver(0, time.monotonic() - begun)
 
     def _try_again(self, index: int, outcome: Outcome) -> Outcome:
-        """The outcome of the last attempt that may follow at once."""
+        """The outcome of the last attempt, after all retries that need not wait."""
         assert self._worker is not None
         while self._retries.allows_at_once(outcome.status, outcome.attempt):
             attempt = outcome.attempt + 1

@@ -59,7 +59,7 @@ class Threads(LocalEngine):
 
 
 class _ThreadPlace:
-    """One thread, which runs the chunks that it is given; see `LocalPlace`."""
+    """A thread that runs chunks of settings; see `LocalPlace`."""
 
     def __init__(self, context: PlaceContext) -> None:
         self._context = context
@@ -88,7 +88,7 @@ class _ThreadPlace:
         self._rounds.answer(goes_on=goes_on)
 
     def end(self, *, is_hurried: bool) -> None:
-        """Have the thread end after the setting that it runs: nobody can end that."""
+        """Have the thread end after the setting that it runs, which cannot be ended."""
         self._rounds.end()
         self._chunks.put(None)
 

@@ -1,4 +1,4 @@
-"""What a template or a fresh worker must know before it can start."""
+"""What the driver tells a template or a fresh worker before it can start."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ from superparams.executor.payload import script
 
 @dataclass(frozen=True)
 class Boot:
-    """The driver's words to a new process.
+    """What the driver tells a new process.
 
-    method: the start method; handle: of the packed program (None when workers are forks of the
-    driver, and as long as it is being packed); environ: thread variables; devices:
-    `CUDA_VISIBLE_DEVICES` of each rank; libraries: what the program will need, to be loaded while
-    it is packed; decides_steps: whether settings wait for an answer to each step; the rest: the
-    driver's own.
+    Attributes:
+        method: The start method.
+        options: The options of the run.
+        handle: The handle of the packed program; None if workers are forks of the driver, and as
+            long as the program is being packed.
+        environ: The thread variables of BLAS and OpenMP.
+        devices: `CUDA_VISIBLE_DEVICES` for each rank; None for no limit.
+        libraries: Packages that the program will need, to be loaded while it is packed.
+        path: The `sys.path` of the driver.
+        argv: The `sys.argv` of the driver.
+        decides_steps: Whether settings wait for an answer to each step.
     """
 
     method: str
@@ -49,7 +55,7 @@ class Boot:
 
 
 def load_modules(names: Iterable[str]) -> None:
-    """Import modules; one that cannot be imported fails where it is needed, and is told."""
+    """Import modules. Errors are ignored here: they come again where a module is needed."""
     for name in names:
         with suppress(Exception):
             importlib.import_module(name)

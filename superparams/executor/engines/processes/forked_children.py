@@ -1,8 +1,8 @@
 """The forks of a worker that are still alive, and a wait for their end.
 
-When a worker ends, the template kills what is left of its process group. A child that user code
-forked just before, as in ``teardown``, could be killed before it has come back and said so. So the
-worker waits for its forks first, for a moment.
+When a worker ends, the template kills the rest of its process group. That could kill a child that
+user code forked just before, as in ``teardown``, before the child has reported that it came back
+from there. So the worker first waits a moment for its forks.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["ForkedChildren"]
 
 
 class ForkedChildren:
-    """Forks of this process that run no other program; all of them hold one end of a pipe."""
+    """The forks of this process that run no other program: they share one end of a pipe."""
 
     def __init__(self) -> None:
-        """Forks count from now on."""
+        """Count forks from now on."""
         self.ends = os.pipe()  # closed in a child that runs another program
         self._files = SameFiles(*self.ends)
 
@@ -27,7 +27,7 @@ class ForkedChildren:
         """Wait until all have ended, at most so many seconds; only the first call waits.
 
         Returns:
-            Whether all have ended. False too where user code has closed the pipe.
+            Whether all have ended. Also False if user code has closed the pipe.
         """
         if not self._files.are_same():
             return False

@@ -1,12 +1,13 @@
-"""The driver's hold on the interpreter that stays warm between runs.
+"""The driver's side of the interpreter that stays warm between runs.
 
 A fresh interpreter takes longer to load the libraries of an experiment than most runs take to start
-workers. So one with the installed libraries waits between runs, and each run forks its template
-from it. It has nothing of the project: code and payload reach each template anew.
+workers. So an interpreter that has loaded the installed libraries waits between runs, and each run
+forks its template from it. The interpreter has no code of the project: each template gets code and
+payload anew.
 
-A fork has what a fresh process would inherit from the driver: the standard files and the folder
-that it works in come with each request, and where anything else of `inherited` has changed since,
-another interpreter starts.
+A template must have what a fresh process would inherit from the driver. The standard files and the
+working directory come with each request. If anything else of `inherited` has changed, another
+interpreter is started.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def inherited(environ: Mapping[str, str]) -> tuple[object, ...]:
 
 
 class WarmInterpreter:
-    """A process that forks templates; it ends with this process, when idle, and by `close`."""
+    """A process that forks templates. It ends with this process, after idle time, or by `close`."""
 
     def __init__(
         self,
@@ -78,10 +79,10 @@ class WarmInterpreter:
         """Start it.
 
         Args:
-            command: What starts it, without the numbers that its `main` takes.
-            environ: Variables that it gets in addition.
+            command: The command that starts it, without the numbers that its `main` takes.
+            environ: Further environment variables.
             path: The folders with installed modules.
-            state: What it inherits.
+            state: What it inherits, see `inherited`.
         """
         self._state = state
         self._path = path
@@ -105,11 +106,15 @@ class WarmInterpreter:
             raise
 
     def can_fork(self, state: object) -> bool:
-        """Whether it is there, and has what a process would inherit that is started now."""
+        """Whether it runs, and has inherited what a process that starts now would inherit.
+
+        Args:
+            state: What such a process would inherit, see `inherited`.
+        """
         return self._process.poll() is None and self._is_open() and self._state == state
 
     def has_started(self) -> bool:
-        """Whether it has run our code: it is the Python that it should be."""
+        """Whether it has run code of superparams, so that it is a Python that can carry workers."""
         with suppress(OSError):
             return self._is_open() and bool(
                 self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -117,10 +122,14 @@ class WarmInterpreter:
         return False
 
     def fork(self, control: socket.socket, libraries: Sequence[str]) -> bool:
-        """Have it load libraries and fork a template, which has `control` to the driver.
+        """Have it load libraries and fork a template.
+
+        Args:
+            control: The template's end of the socket to the driver.
+            libraries: The modules to load.
 
         Returns:
-            Whether it was asked; if it is gone by now, `control` ends.
+            Whether the request was sent. If the interpreter ends before it forks, `control` ends.
         """
         with _INTERPRETERS.lock:
             if not self._is_open():
@@ -129,7 +138,7 @@ class WarmInterpreter:
             request = ForkRequest(libraries, self._path, project_modules(), streams)
             try:
                 folder = os.open(".", os.O_PATH | os.O_DIRECTORY)
-            except OSError:  # it is gone
+            except OSError:  # the working directory was removed
                 return False
             try:
                 frame = Frame(Kind.FORK, body=pickle.dumps(request))
@@ -148,7 +157,7 @@ class WarmInterpreter:
             self._process.poll()
 
     def close(self) -> None:
-        """End it, as soon as its templates have ended."""
+        """End the interpreter, as soon as its templates have ended."""
         if self._is_open():
             self._channel.close()
         if not self._n_templates:
@@ -157,18 +166,18 @@ class WarmInterpreter:
                 self._process.wait(_END)
 
     def forget(self) -> None:
-        """Let go of it in a fork of the driver, whose child it is not."""
+        """Forget the interpreter in a fork of the driver, which is not its parent."""
         if self._is_open():
             self._channel.close()
         self._process.returncode = 0
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended."""
+        """Whether the interpreter has ended."""
         return self._process.poll() is not None
 
     def _is_open(self) -> bool:
-        """Whether its socket is still ours: code of users may close the files of this process."""
+        """Whether its socket is still open: code of the user may close files of this process."""
         if self._channel.fileno() >= 0:
             with suppress(OSError):
                 if os.fstat(self._channel.fileno()).st_ino == self._inode:

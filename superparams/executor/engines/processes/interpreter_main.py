@@ -1,4 +1,4 @@
-"""What the interpreter does that stays warm between runs; see `interpreter`."""
+"""The code of the interpreter that stays warm between runs; see `interpreter`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,13 @@ class ForkRequest:
 
 
 def main(fd: int, is_tied: int, driver: int) -> None:
-    """Be the interpreter. It dies with the thread that started it if it `is_tied` to that."""
+    """Be the interpreter until nothing needs it.
+
+    Args:
+        fd: Its end of the socket to the driver.
+        is_tied: Whether it is killed when the thread that started it ends.
+        driver: The process id of the driver.
+    """
     if is_tied:
         process_tree.die_with_parent(driver, signal.SIGKILL)
     os.set_inheritable(fd, False)
@@ -100,20 +106,20 @@ def is_sound() -> bool:
 
 
 class Interpreter:
-    """It waits for requests, and forks a template for each.
+    """Waits for requests, and forks a template for each.
 
     Args:
-        channel: The requests of the driver; when it ends, so does this process, once its templates
-            have ended.
-        driver: The id of the driver.
-        watched: A file that can be read once the driver has ended.
+        channel: The socket with the requests of the driver. After its end, this process ends as
+            soon as its templates have ended.
+        driver: The process id of the driver.
+        watched: A file that becomes readable when the driver ends.
     """
 
     def __init__(self, channel: socket.socket, driver: int, watched: int) -> None:
         self._channel = channel
         self._driver = driver
         self._watched = watched
-        self._templates: dict[int, int] = {}  # process ids, by a file that tells the end
+        self._templates: dict[int, int] = {}  # process ids, by a file that is readable at the end
         self._selector = selectors.PollSelector()  # it has no file, which forks would share
         self._selector.register(watched, selectors.EVENT_READ)
         self._selector.register(channel, selectors.EVENT_READ)
@@ -122,22 +128,22 @@ class Interpreter:
         self._is_sound = is_sound()
 
     def serve(self) -> None:
-        """Serve until there is nobody to serve."""
+        """Serve until the driver has ended, or nothing was needed for five minutes."""
         used = time.monotonic()
         while self._is_open or self._templates:
             idle = None if self._templates else max(0.0, used + _IDLE - time.monotonic())
             ready = {key.fd for key, _ in self._selector.select(idle)}
             if self._watched in ready or not ready:
                 return
-            for one in self._templates.keys() & ready:
-                self._selector.unregister(one)
-                os.waitpid(self._templates.pop(one), 0)
-                os.close(one)
+            for file in self._templates.keys() & ready:
+                self._selector.unregister(file)
+                os.waitpid(self._templates.pop(file), 0)
+                os.close(file)
             if self._channel.fileno() in ready:
-                self._obey()
+                self._handle_request()
             used = time.monotonic()
 
-    def _obey(self) -> None:
+    def _handle_request(self) -> None:
         try:
             frame, files = protocol.receive_fds(self._channel)
         except (EOFError, OSError):  # nothing more will come
@@ -158,8 +164,8 @@ class Interpreter:
         except OSError:  # no more processes or files: the socket of the template ends
             pass
         finally:
-            for one in files:
-                os.close(one)
+            for file in files:
+                os.close(file)
 
     def _watch(self, pid: int) -> None:
         file = os.pidfd_open(pid)
@@ -167,13 +173,13 @@ class Interpreter:
         self._selector.register(file, selectors.EVENT_READ)
 
     def _turn_into_template(self, request: ForkRequest, files: list[int]) -> NoReturn:
-        """Be the template of this run, and of no other: a fork would miss threads."""
-        self._part(request, files)
+        """Be the template of this run itself, since a fork would not have the threads."""
+        self._take_files(request, files)
         template.begin(socket.socket(fileno=files[0]), self._driver)
 
     def _run_template(self, request: ForkRequest, files: list[int], interpreter: int) -> int:
         process_tree.die_with_parent(interpreter, signal.SIGKILL)
-        self._part(request, files)
+        self._take_files(request, files)
         control = files[0]
         if not sys.modules.keys().isdisjoint(request.project):
             os.set_inheritable(control, True)
@@ -182,21 +188,21 @@ class Interpreter:
         seed_numpy_anew()
         template.begin(socket.socket(fileno=control), interpreter)
 
-    def _part(self, request: ForkRequest, files: list[int]) -> None:
-        """Take the files of a request, and leave those of this process."""
+    def _take_files(self, request: ForkRequest, files: list[int]) -> None:
+        """Use the files of a request, and close those of the interpreter."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         _, folder, *streams = files
         self._selector.close()
         self._channel.close()
-        for one in (self._watched, *self._templates):
-            os.close(one)
+        for file in (self._watched, *self._templates):
+            os.close(file)
         with suppress(OSError):
             os.fchdir(folder)
         os.close(folder)
         for fd in (1, 2):
             with suppress(OSError):
                 os.close(fd)
-        for fd, one in zip(request.streams, streams, strict=True):
-            os.dup2(one, fd)
-            os.close(one)
+        for fd, stream in zip(request.streams, streams, strict=True):
+            os.dup2(stream, fd)
+            os.close(stream)

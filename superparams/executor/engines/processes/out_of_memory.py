@@ -1,4 +1,4 @@
-"""Whether a worker was killed because memory ran out: the control group counts it."""
+"""Whether a worker was killed because memory ran out: the kernel counts that by control group."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ class OutOfMemory:
     """The count of processes that the kernel killed in this control group."""
 
     def __init__(self) -> None:
-        """Note the count as it is."""
+        """Note the present count."""
         self._path = _counter()
         self._count = self._read()
 
-    def rose(self) -> bool:
-        """Whether it has risen since it was last looked at."""
+    def has_risen(self) -> bool:
+        """Whether the count has risen since the last call, or since this was made."""
         before, self._count = self._count, self._read()
         return self._count > before
 
@@ -30,7 +30,7 @@ class OutOfMemory:
 
 
 def _counter() -> str | None:
-    """The file with the count: memory.events of version 2, memory.oom_control of version 1."""
+    """The file with the count: `memory.events` of cgroups v2, `memory.oom_control` of v1."""
     with suppress(OSError), open("/proc/self/cgroup", encoding="utf-8") as file:
         groups = [line.rstrip("\n").split(":", 2) for line in file]
         places = [
@@ -44,7 +44,7 @@ def _counter() -> str | None:
         for root, path, name in places:
             # Inside a container the path of the host may not be visible: its root is our group.
             for place in (f"{root}{path.rstrip('/')}/{name}", f"{root}/{name}"):
-                with suppress(OSError), open(place, encoding="ascii") as found:
-                    if "oom_kill " in found.read():
+                with suppress(OSError), open(place, encoding="ascii") as candidate:
+                    if "oom_kill " in candidate.read():
                         return place
     return None

@@ -24,7 +24,7 @@ from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import protocol, template
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.interpreter import WarmInterpreter
-from superparams.executor.engines.processes.pending_outcomes import Unconfirmed
+from superparams.executor.engines.processes.pending_outcomes import PendingOutcomes
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.template_handle import Template, no_files, no_python
 from superparams.executor.engines.processes.transport import opened_steps
@@ -77,7 +77,7 @@ class ProcessCarrier:
         self._workers: dict[int, WorkerHandle] = {}
         self._waiting_starts: dict[int, None] = {}  # ranks, until the template is ready
         self._confirmed: deque[tuple[Chunk, bytes]] = deque()
-        self._unconfirmed = Unconfirmed(lambda chunk, body: self._confirmed.append((chunk, body)))
+        self._pending = PendingOutcomes(lambda chunk, body: self._confirmed.append((chunk, body)))
         self._n_failed_starts = self._n_failed_templates = 0
         self._torn_down = 0.0
 
@@ -154,7 +154,7 @@ class ProcessCarrier:
             if not self._in_state(WorkerState.CLOSING):
                 limit = min(limit, max(begun, self._torn_down) + _LEAVING)
             is_hurried = self._control.stopping
-        self._unconfirmed.release()  # nobody runs who could still take them back
+        self._pending.release_all()
         yield from (item for item in self._take_confirmed() if isinstance(item, bytes))
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ class ProcessCarrier:
 
     def _look(self, wants_rest: bool) -> Iterator[m.Event]:
         for worker in self._in_state(WorkerState.BUSY):
-            if self._watch.look(worker, self._parent, wanted=wants_rest):
+            if self._watch.look(worker, self._parent, wants_rest=wants_rest):
                 *_, last = worker.chunk
                 yield m.RestReturned(worker.rank, last)
         for worker in self._workers.values():
@@ -226,11 +226,11 @@ class ProcessCarrier:
         is_silent = self._began is not None and time.monotonic() - self._began > _HELLO
         if is_silent and not self._parent.is_python():
             raise no_python(f"nothing was heard within {_HELLO:g} seconds")
-        number = self._unconfirmed.question()
+        number = self._pending.next_ping()
         if number is not None:
             self._parent.ping(number)
             return
-        due = self._unconfirmed.patience()
+        due = self._pending.overdue()
         if due == "wake":
             self._parent.wake()
         elif due == "end":
@@ -300,7 +300,7 @@ class ProcessCarrier:
         worker.again = []
         if frame.body:
             kept = Chunk.of((i for i in ended if i not in again), ended.attempt) if again else ended
-            self._unconfirmed.add(kept, frame.body)
+            self._pending.add(kept, frame.body)
         yield m.SettingsEnded(worker.rank, frame.a, again, is_certain=not frame.body)
         if frame.kind is Kind.END:
             worker.rest()
@@ -315,15 +315,15 @@ class ProcessCarrier:
                 self._start_waiting()
             elif frame.kind is Kind.HELLO:
                 self._began = None
-                self._parent.said_hello(frame.a)
+                self._parent.set_pid(frame.a)
             elif frame.kind is Kind.PONG:
-                self._unconfirmed.answer(frame.a)
+                self._pending.answer(frame.a)
             elif frame.kind is Kind.BROKEN:
                 who = "the template process" if self._forks is None else "a worker"
                 raise EngineError(_broken(who, frame.body))
             elif frame.kind is Kind.DEAD and frame.a in self._workers:
                 (peak,) = template.PEAK.unpack(frame.body)
-                yield from self._bury(self._workers[frame.a], frame.b, peak)
+                yield from self._take_end(self._workers[frame.a], frame.b, peak)
         if self._reader.ended:
             yield from self._replace_template()
 
@@ -332,7 +332,7 @@ class ProcessCarrier:
 
     # ---- losses
 
-    def _bury(self, worker: WorkerHandle, status: int, peak: int) -> Iterator[m.Event]:
+    def _take_end(self, worker: WorkerHandle, status: int, peak: int) -> Iterator[m.Event]:
         """Account for a worker that ended; what it had sent is all there by now."""
         events = list(self._read(worker))
         mark = self._cells.mark(worker.rank)
@@ -367,7 +367,7 @@ class ProcessCarrier:
         yield from self._take_confirmed()
         busy = self._in_state(WorkerState.BUSY)
         marks = [self._cells.mark(worker.rank) for worker in busy]
-        suspects = self._unconfirmed.drop()
+        suspects = self._pending.drop_all()
         suspects += [
             begun_and_rest(worker.unsent, mark)[0] for worker, mark in zip(busy, marks, strict=True)
         ]

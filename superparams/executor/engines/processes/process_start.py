@@ -1,8 +1,8 @@
-"""How a fresh process becomes a template or a worker, also where the program is no Python.
+"""How a fresh process becomes a template or a worker, also if the program is no Python.
 
-A Python is started with ``-c``. An application that is frozen (PyInstaller, cx_Freeze, Nuitka)
-can only start itself again: it runs its own main module, and as soon as that imports superparams,
-it becomes what it was started for. So it neither runs the experiment again nor starts others.
+A Python is started with ``-c``. A frozen application (PyInstaller, cx_Freeze, Nuitka) can only
+start itself again. The new process runs the main module of the application. As soon as that imports
+superparams, the process becomes a template or a worker, and so never runs the rest of the module.
 """
 
 from __future__ import annotations

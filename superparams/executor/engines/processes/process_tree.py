@@ -1,7 +1,7 @@
-"""Parents and children, as far as the system helps: who dies with whom, and who is whose child.
+"""Parent and child processes: ties that end a process with its parent, orphans, and signals.
 
-Linux offers all of it. Where a call is missing, its function says so by its result, and the
-template process still kills its workers when the driver's end of its socket closes.
+Linux has all system calls that are needed. On other systems, the functions here return that a call
+is missing; the template process still kills its workers when the driver closes its socket.
 """
 
 from __future__ import annotations

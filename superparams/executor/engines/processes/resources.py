@@ -1,4 +1,4 @@
-"""What each worker gets of the machine: threads for BLAS and OpenMP, and devices."""
+"""The share of the machine that each worker gets: threads for BLAS and OpenMP, and devices."""
 
 from __future__ import annotations
 
@@ -21,24 +21,37 @@ THREAD_VARIABLES = (
 DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
-def threads(num_proc: int, asked: int | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables to set in workers; a number the user asked for goes before one in `environ`."""
-    share = asked or max(1, cores() // num_proc)
-    return {name: str(share) for name in THREAD_VARIABLES if asked or not environ.get(name)}
+def threads(num_proc: int, n_threads: int | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables for the threads of each worker.
+
+    Args:
+        num_proc: The number of workers.
+        n_threads: The threads of each worker, which replace those in `environ`; None to divide the
+            cores, for the variables that `environ` does not have.
+        environ: The environment of the driver.
+    """
+    share = n_threads or max(1, cores() // num_proc)
+    return {name: str(share) for name in THREAD_VARIABLES if n_threads or not environ.get(name)}
 
 
 def devices(
     num_proc: int, gpus: Sequence[str | int] | int, environ: Mapping[str, str]
 ) -> list[str]:
-    """The devices of each rank, as `CUDA_VISIBLE_DEVICES` wants them.
+    """The devices of each rank, as values of `CUDA_VISIBLE_DEVICES`.
 
-    As many ranks as devices or fewer: each device belongs to one rank. More ranks: they take turns.
+    If there are at most as many ranks as devices, each device belongs to one rank. Otherwise each
+    rank gets one device, and several ranks share a device.
+
+    Args:
+        num_proc: The number of ranks.
+        gpus: The devices, or how many of them to use.
+        environ: The environment of the driver, which may limit the devices.
     """
     if isinstance(gpus, int):
-        visible = [one for one in environ.get(DEVICES, "").split(",") if one]
-        names = visible[:gpus] if visible else [str(one) for one in range(gpus)]
+        visible = [name for name in environ.get(DEVICES, "").split(",") if name]
+        names = visible[:gpus] if visible else [str(number) for number in range(gpus)]
     else:
-        names = [str(one) for one in gpus]
+        names = [str(device) for device in gpus]
     if not names:
         return [""] * num_proc
     if len(names) < num_proc:
@@ -47,7 +60,7 @@ def devices(
 
 
 def limit_loaded_libraries(variables: Mapping[str, str]) -> None:
-    """Lower the threads of libraries that are loaded already, if threadpoolctl is there."""
+    """Lower the threads of libraries that are loaded already, if threadpoolctl is installed."""
     if "OMP_NUM_THREADS" not in variables:
         return
     with suppress(ImportError):

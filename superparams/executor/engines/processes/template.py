@@ -1,9 +1,8 @@
-"""The template process: clean, with one thread, it attaches the payload once and then makes workers
-by fork.
+"""The template process: with one thread, it attaches the payload once, and then forks the workers.
 
-It is the parent of all workers and adopts what they leave behind, so that nothing outlives a worker
-and the driver learns how each one ended. It dies with the thread of the driver that started it, and
-takes the workers along.
+It is the parent of all workers, and adopts the processes that they leave behind. So no process
+outlives its worker, and the driver learns how each worker ended. The template ends with the thread
+of the driver that started it, and the workers end with the template.
 """
 
 from __future__ import annotations
@@ -43,16 +42,16 @@ if TYPE_CHECKING:
 
     from superparams.executor.program import Program
 
-# Looked at this often for lost signals and a driver that is gone, seconds.
+# Seconds between two looks for signals that were lost, and for a driver that has ended.
 _TICK = 0.5
-# A process that does not die within this time after SIGKILL hangs inside the kernel: nothing can be
-# done about it.
+# Seconds that a process may take to die after SIGKILL: after that it hangs inside the kernel, and
+# nothing can end it.
 _PATIENCE = 2.0
 PEAK = struct.Struct("<q")
 
 
 def remedy(error: OSError) -> str:
-    """What to do when the system refuses a file, a process or memory for workers."""
+    """The remedy, for the user, if the system refuses a file, a process or memory for workers."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return "raise the limit of open files (ulimit -n) or use fewer workers"
     if error.filename is not None and str(error.filename) == sys.executable:
@@ -68,7 +67,12 @@ def main(fd: int, parent: int) -> None:
 
 
 def begin(control: socket.socket, parent: int) -> NoReturn:
-    """Be the template in a process that runs nothing else; `parent` has started it."""
+    """Be the template in a process that runs nothing else.
+
+    Args:
+        control: The socket to the driver.
+        parent: The id of the process that has started this one.
+    """
     try:
         protocol.send(control, Frame(Kind.HELLO, os.getpid()))
         boot: Boot = pickle.loads(protocol.receive(control).body)
@@ -88,7 +92,18 @@ def begin(control: socket.socket, parent: int) -> NoReturn:
 def serve(
     control: socket.socket, boot: Boot, program: Program | None, shared: int, parent: int
 ) -> int:
-    """Be the template until the driver ends it; gives the exit code."""
+    """Be the template until the driver ends it.
+
+    Args:
+        control: The socket to the driver.
+        boot: What the driver has told.
+        program: The program, in a fork of the driver; else None.
+        shared: The file of the cells.
+        parent: The id of the process that has started this one.
+
+    Returns:
+        The exit code.
+    """
     with suppress(OSError):
         os.setsid()
     process_tree.die_with_parent(
@@ -110,13 +125,13 @@ def serve(
 def _loads_here(boot: Boot) -> bool:
     """Whether the program is loaded here, once for all workers.
 
-    Where devices are divided they must be set before anything is imported, by each worker.
+    If devices are divided, each worker has to set its own before it imports anything.
     """
     return boot.method == "forkserver" and boot.devices is None
 
 
 def _prepare(boot: Boot, program: Program | None) -> tuple[LoadedProgram | None, bool]:
-    """The program, as far as it is made here, and whether workers are to be forks of us."""
+    """The program, if it is loaded here, and whether workers are forks of this process."""
     if boot.method == "spawn":
         return None, False
     if _loads_here(boot):
@@ -127,7 +142,7 @@ def _prepare(boot: Boot, program: Program | None) -> tuple[LoadedProgram | None,
 
 
 class _Template:
-    """The template at its work: one loop over what the driver asks and what becomes of workers."""
+    """The template: one loop over the requests of the driver and the ends of workers."""
 
     def __init__(
         self,
@@ -167,7 +182,7 @@ class _Template:
                         wake.recv(4096)
                     self._reap()
                     if self._control in ready:
-                        self._obey(*protocol.receive_fds(self._control))
+                        self._handle(*protocol.receive_fds(self._control))
         self._end()
         return 0
 
@@ -186,7 +201,7 @@ class _Template:
     def _on_term(self, *_: object) -> None:
         self._ended = True
 
-    def _obey(self, frame: Frame, fds: list[int]) -> None:
+    def _handle(self, frame: Frame, fds: list[int]) -> None:
         if frame.kind is Kind.START:
             self._start(frame.a, frame.b, *fds)
         elif frame.kind is Kind.PING:
@@ -233,21 +248,21 @@ class _Template:
         return os.posix_spawn(command[0], command, {**os.environ, **role})
 
     def _reap(self) -> None:
-        """Take note of who ended, and end what they left behind."""
+        """Report the workers that ended, and kill the processes that they left behind."""
         found = False
         for pid, status, usage in self._collect():
             found = True
             rank = next((rank for rank, one in self._pids.items() if one == pid), None)
             if rank is not None:
                 del self._pids[rank]
-                self._sweep()
+                self._kill_adopted()
                 peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
                 protocol.send(self._control, Frame(Kind.DEAD, rank, status, PEAK.pack(peak)))
         if found:
-            self._sweep()
+            self._kill_adopted()
 
     def _collect(self) -> Iterator[tuple[int, int, resource.struct_rusage]]:
-        """The children that have ended and what became of them; their groups are killed."""
+        """The id, wait status and resources of each child that has ended; kills its group."""
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
             for pid in list(self._pids.values()):
                 ended, status, usage = os.wait4(pid, os.WNOHANG)
@@ -264,20 +279,20 @@ class _Template:
                     )  # before it is waited for: its number cannot be another's
                 yield os.wait4(pid, 0)
 
-    def _sweep(self) -> None:
-        """Kill whom we adopted; their own children come to us next, and to the next sweep."""
+    def _kill_adopted(self) -> None:
+        """Kill adopted processes. Their children are adopted then, and killed by the next call."""
         for pid in process_tree.children() - self._kept - set(self._pids.values()):
             process_tree.kill(pid, signal.SIGKILL)
 
     def _end(self) -> None:
-        """Leave no descendant behind."""
+        """Kill all descendants."""
         self._kept.clear()
         for pid in self._pids.values():
             process_tree.kill_group(pid)
         self._pids.clear()
         limit = time.monotonic() + _PATIENCE
         while time.monotonic() < limit:
-            self._sweep()
+            self._kill_adopted()
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass

@@ -1,4 +1,4 @@
-"""The driver's hold on the template process, and through it on the workers."""
+"""The driver's side of the template process, which starts, signals and kills workers."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ from superparams.executor.engines.processes.worker_cells import Cells
 if TYPE_CHECKING:
     from superparams.executor.program import Program
 
-# How long the template may take to end all workers before it is killed itself, seconds.
-_PATIENCE = 5.0
-_NOT_READY = 0.2  # and if it has none yet, but is at what a factory makes
+_PATIENCE = 5.0  # seconds that the template may take to end all workers before it is killed
+_NOT_READY = 0.2  # the same for a template that has no workers yet, but may run a factory
 
 
 def default_method() -> str:
-    """The start method when none is given: forks, where they can be tied to their parent."""
+    """The start method if none is given: forks, if they can be tied to their parent."""
     return "forkserver" if process_tree.can_hold() else "spawn"
 
 
@@ -44,56 +43,68 @@ class Template:
     def __init__(
         self, boot: Boot, program: Program, cells: Cells, interpreter: WarmInterpreter | None
     ) -> None:
-        """Start it. A fork needs nothing more; others load libraries while they wait for `boot`."""
-        self.control, theirs = socket.socketpair()
+        """Start it; unless it is a fork of the driver, it loads libraries until `boot` is called.
+
+        Args:
+            boot: What the driver tells it; `boot.handle` may come later.
+            program: The program, for a fork of the driver.
+            cells: The cells of the workers.
+            interpreter: The interpreter that forks it; None to start a fresh one.
+        """
+        self.control, template_end = socket.socketpair()
         self._boot = boot
         self._cells = cells
-        self._words = b""
+        self._pickled_boot = b""
         try:
-            with theirs:
+            with template_end:
                 if boot.method == "fork":
-                    self._process: TemplateProcess = self._fork(theirs, program)
+                    self._process: TemplateProcess = self._fork(template_end, program)
                 else:
-                    self._process = self._forked_by(interpreter, theirs) or self._run(
-                        theirs, boot.path
+                    self._process = self._forked_by(interpreter, template_end) or self._run(
+                        template_end, boot.path
                     )
-                    self._say(Kind.BOOT, boot)
+                    self._send(Kind.BOOT, boot)
         except BaseException:
             self.control.close()
             raise
 
     def boot(self, handle: Any) -> None:
-        """Give it the handle of the payload; `READY` or `BROKEN` comes on `control`."""
+        """Send it the handle of the payload; it answers `READY` or `BROKEN` on `control`."""
         self.change_handle(handle)
-        self._say(Kind.HANDLE, handle, self._cells.fd)
+        self._send(Kind.HANDLE, handle, self._cells.fd)
 
     def change_handle(self, handle: Any) -> None:
-        """Have fresh workers attach this payload from now on: the template's own."""
-        self._words = pickle.dumps(replace(self._boot, handle=handle))
+        """Have workers that are fresh interpreters attach this payload from now on."""
+        self._pickled_boot = pickle.dumps(replace(self._boot, handle=handle))
 
     def start(self, rank: int, fault: int, *, boots: bool, key: int = 0) -> socket.socket:
-        """Have a worker made (boots: as a fresh interpreter; key: what its frames take).
+        """Have it start a worker.
+
+        Args:
+            rank: The number of the worker.
+            fault: The file into which the worker writes its stack.
+            boots: Whether the worker is a fresh interpreter, and no fork of the template.
+            key: The key of the worker's frames.
 
         Returns:
-            Our end of its channel.
+            The driver's end of the channel to the worker.
         """
-        ours, theirs = socket.socketpair()
+        driver_end, worker_end = socket.socketpair()
         try:
-            with suppress(ConnectionError):  # it is gone, as in `_say`
-                with theirs:
-                    protocol.send(
-                        self.control, Frame(Kind.START, rank, key), [theirs.fileno(), fault]
-                    )
-                # Its end is the worker's alone by now: should that be dead, nothing waits for it.
+            with suppress(ConnectionError):  # the template has ended, as in `_send`
+                with worker_end:
+                    files = [worker_end.fileno(), fault]
+                    protocol.send(self.control, Frame(Kind.START, rank, key), files)
+                # Only the worker has its end now, so if it is dead, this send does not wait.
                 if boots:
-                    protocol.send(ours, Frame(Kind.BOOT, body=self._words))
+                    protocol.send(driver_end, Frame(Kind.BOOT, body=self._pickled_boot))
         except BaseException:
-            ours.close()
+            driver_end.close()
             raise
-        return ours
+        return driver_end
 
     def kill(self, rank: int) -> None:
-        """SIGKILL for a worker and all of its descendants."""
+        """Kill a worker and all of its descendants."""
         self._ask(Frame(Kind.KILL, rank))
 
     def signal(self, rank: int, signum: int) -> None:
@@ -101,27 +112,31 @@ class Template:
         self._ask(Frame(Kind.SIGNAL, rank, signum))
 
     def ping(self, number: int) -> None:
-        """Have it answer, which it does as long as nobody has killed it."""
+        """Have it answer with `PONG` and this number, if it is alive."""
         self._ask(Frame(Kind.PING, number))
 
     def wake(self) -> None:
-        """Have it go on, should somebody have stopped it."""
+        """Let it go on, if a setting has stopped it by a signal."""
         self._process.signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """Kill it, and with it all workers; the end of its socket will tell."""
+        """Kill it, and with it all workers. The driver notices by the end of `control`."""
         self._process.kill()
 
-    def said_hello(self, pid: int) -> None:
-        """It runs our code, in the process of this id."""
-        self._process.said_hello(pid)
+    def set_pid(self, pid: int) -> None:
+        """Note the process id that it has sent; so it runs code of superparams."""
+        self._process.set_pid(pid)
 
     def is_python(self) -> bool:
-        """Whether it is known that it can run our code, before it has said anything."""
+        """Whether it can surely run code of superparams, before it has sent anything."""
         return self._process.is_python()
 
     def close(self, *, is_ready: bool) -> None:
-        """End the template, and with it every worker that is left; it has none before `READY`."""
+        """End the template, and with it every worker that is left.
+
+        Args:
+            is_ready: Whether it has sent `READY`. Before that it has no workers.
+        """
         self.wake()
         self._ask(Frame(Kind.CLOSE))
         if not self._process.ended(_PATIENCE if is_ready else _NOT_READY):
@@ -130,53 +145,53 @@ class Template:
         self.control.close()
         self._process.close()
 
-    def _say(self, kind: Kind, what: Any, *fds: int) -> None:
-        with suppress(ConnectionError):  # it is gone, and the end of its socket will tell
-            protocol.send(self.control, Frame(kind, body=pickle.dumps(what)), fds)
+    def _send(self, kind: Kind, content: Any, *fds: int) -> None:
+        with suppress(ConnectionError):  # it has ended; the driver notices by the end of `control`
+            protocol.send(self.control, Frame(kind, body=pickle.dumps(content)), fds)
 
     def _ask(self, frame: Frame) -> None:
-        with suppress(OSError):  # it is gone, as in `_say`
+        with suppress(OSError):  # it has ended, as in `_send`
             protocol.send(self.control, frame)
 
     def _forked_by(
-        self, interpreter: WarmInterpreter | None, theirs: socket.socket
+        self, interpreter: WarmInterpreter | None, template_end: socket.socket
     ) -> TemplateProcess | None:
-        """Have a warm interpreter fork it; None where that has ended."""
-        if interpreter is not None and interpreter.fork(theirs, self._boot.libraries):
+        """Have a warm interpreter fork it; None if there is none, or if it has ended."""
+        if interpreter is not None and interpreter.fork(template_end, self._boot.libraries):
             return ByInterpreter(interpreter)
         return None
 
-    def _run(self, theirs: socket.socket, path: list[str]) -> TemplateProcess:
+    def _run(self, template_end: socket.socket, path: list[str]) -> TemplateProcess:
         if not sys.executable:
             raise EngineError(
                 'sys.executable is empty, so no process can be started; give engine="threads"'
             )
-        role = "template", theirs.fileno(), os.getpid()
+        role = "template", template_end.fileno(), os.getpid()
         process = subprocess.Popen(
             process_start.command("template", path, *role[1:]),
             stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[template_end.fileno()],
             env={**os.environ, **self._boot.environ, **process_start.environ(*role)},
-            start_new_session=True,  # Ctrl-C is ours alone, also while it loads its libraries
+            start_new_session=True,  # Ctrl-C is for the driver alone
         )
         return Started(process)
 
-    def _fork(self, theirs: socket.socket, program: Program) -> TemplateProcess:
+    def _fork(self, template_end: socket.socket, program: Program) -> TemplateProcess:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):  # whatever stands there
+            with suppress(Exception):  # an object of the user may raise anything
                 stream.flush()
 
         def serve(driver: int) -> int:
             self.control.close()
             with open(os.devnull, "rb") as nothing:
                 os.dup2(nothing.fileno(), 0)
-            return template.serve(theirs, self._boot, program, self._cells.fd, driver)
+            return template.serve(template_end, self._boot, program, self._cells.fd, driver)
 
         return Forked(process_tree.fork(serve))
 
 
 def no_python(why: str) -> EngineError:
-    """What to tell when the program that was started is none that can carry workers."""
+    """The error if the program that was started cannot be the parent of workers."""
     what = "application" if process_start.is_frozen() else "Python"
     remedy = (
         "import superparams at the top of its main module"
@@ -190,6 +205,6 @@ def no_python(why: str) -> EngineError:
 
 
 def no_files(error: OSError, num_proc: int) -> EngineError:
-    """What to tell when the system refuses a file, a process or memory at the start of workers."""
-    told = f"num_proc={num_proc}: workers cannot be started: {error}"
-    return EngineError(f"{told}; {template.remedy(error)}")
+    """The error if the system refuses a file, a process or memory at the start of workers."""
+    remedy = template.remedy(error)
+    return EngineError(f"num_proc={num_proc}: workers cannot be started: {error}; {remedy}")

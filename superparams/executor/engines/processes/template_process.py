@@ -1,4 +1,4 @@
-"""The process of a template. How it is signalled and awaited depends on who started it."""
+"""The process of a template: how to signal it and wait for it, which depends on how it started."""
 
 from __future__ import annotations
 
@@ -17,30 +17,34 @@ __all__ = ["ByInterpreter", "Forked", "Started", "TemplateProcess"]
 
 
 class TemplateProcess(Protocol):
-    """What the driver needs of the process of a template."""
+    """The process of a template, as the driver uses it."""
 
     def is_python(self) -> bool:
-        """Whether it is known that it can run our code, before it has said anything."""
+        """Whether it can surely run code of superparams, before it has sent anything."""
         ...
 
-    def said_hello(self, pid: int) -> None:
-        """It runs, and has this id."""
+    def set_pid(self, pid: int) -> None:
+        """Note the process id that it has sent."""
         ...
 
     def signal(self, signum: int) -> None:
-        """Send it a signal, if it is there."""
+        """Send it a signal, if it runs."""
         ...
 
     def kill(self) -> None:
-        """Kill it and its group, if it is there."""
+        """Kill it and its group, if it runs."""
         ...
 
-    def ended(self, patience: float) -> bool:
-        """Wait for its end for so many seconds; whether it has ended."""
+    def ended(self, seconds: float) -> bool:
+        """Wait for its end, at most so many seconds.
+
+        Returns:
+            Whether it has ended.
+        """
         ...
 
     def close(self) -> None:
-        """Nothing more is asked of it."""
+        """Close the files that belong to it, when it has ended."""
         ...
 
 
@@ -51,11 +55,11 @@ class Forked:
         self._pid = pid
 
     def is_python(self) -> bool:
-        """It is the driver's own program."""
+        """It is the driver's own program, so yes."""
         return True
 
-    def said_hello(self, pid: int) -> None:
-        """Its id is known."""
+    def set_pid(self, pid: int) -> None:
+        """Do nothing: the id is known already."""
 
     def signal(self, signum: int) -> None:
         """See `TemplateProcess`."""
@@ -65,9 +69,9 @@ class Forked:
         """See `TemplateProcess`."""
         process_tree.kill_group(self._pid)
 
-    def ended(self, patience: float) -> bool:
+    def ended(self, seconds: float) -> bool:
         """See `TemplateProcess`."""
-        limit = time.monotonic() + patience
+        limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             with suppress(ChildProcessError):
                 if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
@@ -77,7 +81,7 @@ class Forked:
         return False
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: it has no files here."""
 
 
 class Started(Forked):
@@ -88,19 +92,19 @@ class Started(Forked):
         self._process = process
 
     def is_python(self) -> bool:
-        """It may be any program that `sys.executable` names."""
+        """It may be any program, since `sys.executable` names it, so no."""
         return False
 
-    def ended(self, patience: float) -> bool:
+    def ended(self, seconds: float) -> bool:
         """See `TemplateProcess`."""
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience)
+            self._process.wait(seconds)
             return True
         return False
 
 
 class ByInterpreter:
-    """A fork of the interpreter that stays warm; its end is seen by a file of the system."""
+    """A fork of the interpreter that stays warm; a pidfd becomes readable when it ends."""
 
     def __init__(self, interpreter: WarmInterpreter) -> None:
         self._interpreter = interpreter
@@ -108,11 +112,11 @@ class ByInterpreter:
         self._file: int | None = None
 
     def is_python(self) -> bool:
-        """Where its interpreter has started before."""
+        """Whether its interpreter has run code of superparams."""
         return self._interpreter.has_started()
 
-    def said_hello(self, pid: int) -> None:
-        """From now on it can be signalled."""
+    def set_pid(self, pid: int) -> None:
+        """Note the process id; from now on it can be signalled."""
         if self._file is None:
             with suppress(ProcessLookupError):  # it has ended already
                 self._pid, self._file = pid, os.pidfd_open(pid)
@@ -128,16 +132,16 @@ class ByInterpreter:
         if not self.ended(0.0):
             process_tree.kill_group(self._pid)
 
-    def ended(self, patience: float) -> bool:
-        """See `TemplateProcess`; one that has not said anything ends by itself."""
+    def ended(self, seconds: float) -> bool:
+        """See `TemplateProcess`; True before `set_pid`, since it then ends by itself."""
         if self._file is None:
             return True
         poll = select.poll()
         poll.register(self._file, select.POLLIN)
-        return bool(poll.poll(patience * 1000))
+        return bool(poll.poll(seconds * 1000))
 
     def close(self) -> None:
-        """Its interpreter has one template less."""
+        """Close its file, and tell the interpreter that it has ended."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,10 +1,10 @@
-"""Outcomes on their way from a worker to the driver.
+"""Sends outcomes from a worker to the driver, in a pickle or as Arrow IPC streams.
 
-To load Arrow takes longer than all else that starts a worker, so it does without where it can: it
-sends numbers, text and small containers of these in a pickle, by columns, and the driver makes
-Arrow of them. What is of another type, or large, or nested and many, the worker encodes itself, as
-it does with everything once Arrow is loaded. So no class but those of Python and numpy is ever
-looked up in the driver.
+Loading Arrow takes longer than all else that starts a worker, so a worker avoids it if it can.
+Numbers, text and small containers of these are sent in a pickle, by columns, and the driver makes
+Arrow of them. The worker itself encodes values of other types, large ones, and many nested ones;
+once it has loaded Arrow, it encodes everything. So such a pickle has only classes of Python and
+numpy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from superparams.outcomes.step import Step, dict_of, step_parts
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
 _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
-_DEEPEST: Final = 10  # containers within each other; what is deeper may hold itself
+_DEEPEST: Final = 10  # containers within each other; a deeper one may contain itself
 _LARGEST_ARRAY: Final = 64 << 10  # bytes
 # Parcels of more bytes, or of more rows that hold containers, would keep the driver busy.
 _LARGEST: Final = 1 << 20
@@ -29,12 +29,12 @@ _MANY: Final = 256
 
 
 def loaded_ahead(params: Mapping[str, Any]) -> list[str]:
-    """What to load before workers are forked that run settings with such parameters."""
+    """The modules to load before workers are forked, for settings with such parameters."""
     return [] if _is_known(dict(params)) else ["superparams.outcomes.batches"]
 
 
 def before_forks() -> None:
-    """Load what each worker would load by itself otherwise."""
+    """Load the modules that each worker would otherwise load by itself."""
     was_asked_for = "superparams.outcomes.batches" in sys.modules
     if was_asked_for or _has_arrow():
         from superparams.outcomes.batches import warm_up
@@ -57,18 +57,18 @@ class Parcels:
             self._load()
 
     def expect(self, outcome: Outcome) -> None:
-        """Load Arrow if others like this one will take it."""
+        """Load Arrow if outcomes like this one need it."""
         if self._encode is None and not all(map(_has_known, parts([outcome]))):
             with suppress(Exception):  # `make` will see to it
                 self._load()
 
     def make(self, outcomes: Sequence[Outcome], *, may_load: bool = True) -> bytes | None:
-        """The bytes to send; None if that takes Arrow, and it may not be loaded now."""
+        """The bytes to send; None if they need Arrow and it may not be loaded now."""
         if self._encode is not None:
             return self._encode(outcomes)
-        made = parts(outcomes)
-        parcel = pickled(made)
-        if parcel is not None and not (may_load and _is_much(made, parcel)):
+        columns = parts(outcomes)
+        parcel = pickled(columns)
+        if parcel is not None and not (may_load and _is_much(columns, parcel)):
             return parcel
         if not may_load:
             return None
@@ -80,15 +80,15 @@ class Parcels:
 
     def make_of_steps(self, steps: Sequence[Step]) -> bytes:
         """The bytes to send for steps; `expect_step` has seen each of them."""
-        made = step_parts(steps)
+        columns = step_parts(steps)
         if self._encode is None:
-            return pickle.dumps(made, protocol=5)
+            return pickle.dumps(columns, protocol=5)
         from superparams.outcomes.step_batches import encode_step_parts
 
-        return encode_step_parts(made)
+        return encode_step_parts(columns)
 
     def expect_step(self, step: Step) -> None:
-        """Load Arrow if this step takes it, in the thread that recorded it."""
+        """Load Arrow if this step needs it, in the thread that recorded the step."""
         if self._encode is None and not _is_plain_row(step.row):
             self._load()
             from superparams.outcomes.batches import warm_up
@@ -103,7 +103,7 @@ class Parcels:
 
 
 def opened(parcel: bytes) -> bytes:
-    """A parcel as Arrow IPC streams; these begin with 0xff, and a pickle does not."""
+    """The Arrow IPC streams of a parcel; such streams begin with 0xff, and a pickle does not."""
     if not parcel.startswith(pickle.PROTO):
         return parcel
     from superparams.outcomes.batches import encode_parts
@@ -112,7 +112,7 @@ def opened(parcel: bytes) -> bytes:
 
 
 def opened_steps(parcel: bytes) -> bytes:
-    """A parcel of steps as Arrow IPC streams."""
+    """The Arrow IPC streams of a parcel of steps."""
     if not parcel.startswith(pickle.PROTO):
         return parcel
     from superparams.outcomes.step_batches import encode_step_parts
@@ -130,20 +130,20 @@ def _is_plain_row(row: Any) -> bool:
     return are_plain and all(type(name) is str for name in values)
 
 
-def pickled(made: Sequence[Part]) -> bytes | None:
-    """None where the driver may not know what they hold."""
-    return pickle.dumps(made, protocol=5) if all(map(_has_known, made)) else None
+def pickled(columns: Sequence[Part]) -> bytes | None:
+    """Parts of outcomes as a pickle; None if it might hold classes that the driver lacks."""
+    return pickle.dumps(columns, protocol=5) if all(map(_has_known, columns)) else None
 
 
-def _is_much(made: Iterable[Part], parcel: bytes) -> bool:
-    """Whether it should be encoded here."""
-    nested = sum(part.size for part in made if isinstance(part, Columns) and not _is_flat(part))
-    others = sum(len(part) for part in made if isinstance(part, list))
+def _is_much(columns: Iterable[Part], parcel: bytes) -> bool:
+    """Whether a parcel should be encoded here, since making Arrow of it would delay the driver."""
+    nested = sum(part.size for part in columns if isinstance(part, Columns) and not _is_flat(part))
+    others = sum(len(part) for part in columns if isinstance(part, list))
     return len(parcel) > _LARGEST or nested + others > _MANY
 
 
 def _refused(outcome: Outcome, error: Exception) -> Outcome:
-    """The outcome as it can be told without Arrow."""
+    """The failed outcome of a setting whose result cannot be encoded."""
     if all(map(_has_known, parts([outcome]))):
         return outcome
     params = {name: x if _is_known(x) else repr(x) for name, x in outcome.params.items()}
@@ -151,7 +151,7 @@ def _refused(outcome: Outcome, error: Exception) -> Outcome:
     return dataclasses.replace(outcome, params=params, status="failed", result=None, error=told)
 
 
-# ---- what the driver knows
+# ---- values of types that the driver has
 
 
 def _has_known(part: Part) -> bool:

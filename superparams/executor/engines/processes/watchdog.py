@@ -1,4 +1,4 @@
-"""The driver's eye on workers: limits of time, and settings that keep others waiting."""
+"""Enforces the time limits of workers, and takes back settings that wait behind a long one."""
 
 from __future__ import annotations
 
@@ -12,25 +12,34 @@ from superparams.executor.engines.processes.worker_cells import CUT, UNSENT, Cel
 from superparams.executor.engines.processes.worker_state import Since, WorkerHandle
 from superparams.executor.scheduler.chunk import Chunk
 
-_LONG_NS = 30_000_000  # a setting that runs longer keeps the rest of its chunk waiting
-_CUT_NS = 5_000_000  # a worker has long seen a cut by then
-_DUMP_NS = 30_000_000  # what a worker gets to write its stack before it is killed
+_LONG_NS = 30_000_000  # a setting that runs longer delays the rest of its chunk
+_CUT_NS = 5_000_000  # after this time, a worker has surely seen that its chunk was cut
+_DUMP_NS = 30_000_000  # the time that a worker has to write its stack before it is killed
 
 
 class Watch:
-    """Looks at busy workers through their cells; all of it without their help."""
+    """Watches busy workers by reading their cells, which needs no answer from them.
+
+    Args:
+        cells: The cells of all workers.
+        options: Have the limits of `run` and `setup`.
+    """
 
     def __init__(self, cells: Cells, options: Options) -> None:
-        """options: these tell how long `run` and `setup` may take."""
         self._cells = cells
         self._timeout = options.timeout
         self._setup_limit = options.setup_limit
 
-    def look(self, worker: WorkerHandle, template: Template, *, wanted: bool) -> Chunk | None:
-        """Do what is due about a busy worker.
+    def look(self, worker: WorkerHandle, template: Template, *, wants_rest: bool) -> Chunk | None:
+        """Look at a busy worker: enforce its limit, and take back settings that it has not begun.
 
-        wanted: others would run the rest of its chunk, or nobody should. Gives what was taken from
-        it, once it is certain that it will not start that.
+        Args:
+            worker: The worker.
+            template: Signals and kills it.
+            wants_rest: Whether other workers, or none, shall run the rest of its chunk.
+
+        Returns:
+            The settings that were taken back, once it is certain that it will not begin them.
         """
         mark, now = self._cells.mark(worker.rank), time.monotonic_ns()
         if mark.index < 0:
@@ -38,8 +47,8 @@ class Watch:
         self._limit(worker, template, mark, now)
         if now - mark.start < _LONG_NS:
             return None
-        self._urge(worker, template, mark, now)
-        return self._cut(worker, mark, now, wanted)
+        self._ask_for_outcomes(worker, template, mark)
+        return self._cut(worker, mark, now, wants_rest)
 
     def until_due(self, workers: Iterable[WorkerHandle], most: float) -> float:
         """Seconds until one of these busy workers has to be looked at, at most `most`."""
@@ -60,12 +69,12 @@ class Watch:
         return self._setup_limit if mark.in_setup else self._timeout
 
     def _limit(self, worker: WorkerHandle, template: Template, mark: Mark, now: int) -> None:
-        """Kill a worker whose setting is over its time; before, let it write its stack."""
+        """Kill a worker whose setting has passed its limit, after it has written its stack."""
         limit = self._limit_of(mark)
         if limit is None:
             return
         if worker.deadline_passed is not None and worker.deadline_passed.mark != mark:
-            worker.deadline_passed = None  # that setting came to its end after all
+            worker.deadline_passed = None  # the setting has ended meanwhile
         if worker.deadline_passed is None:
             if now - mark.start >= limit * 1e9:
                 worker.deadline_passed = Since(mark, now)
@@ -74,21 +83,21 @@ class Watch:
         elif now - worker.deadline_passed.time >= _DUMP_NS:
             template.kill(worker.rank)
 
-    def _urge(self, worker: WorkerHandle, template: Template, mark: Mark, now: int) -> None:
-        """Have it send the outcomes that wait while this setting runs."""
+    def _ask_for_outcomes(self, worker: WorkerHandle, template: Template, mark: Mark) -> None:
+        """Have a worker send, by a signal, the outcomes that wait while a long setting runs."""
         unsent = self._cells.of(worker.rank)[UNSENT]
         if unsent and worker.urged != mark and hasattr(signal, "SIGURG"):
             worker.urged = mark
             template.signal(worker.rank, signal.SIGURG)
 
-    def _cut(self, worker: WorkerHandle, mark: Mark, now: int, wanted: bool) -> Chunk | None:
-        """Take back the settings of its chunk that come after this one."""
+    def _cut(self, worker: WorkerHandle, mark: Mark, now: int, wants_rest: bool) -> Chunk | None:
+        """Take back the settings of a chunk that come after the one that runs."""
         if worker.cut is None or worker.cut.mark != mark:
-            if wanted and worker.chunk.through(mark.index)[1]:
+            if wants_rest and worker.chunk.through(mark.index)[1]:
                 self._cells.of(worker.rank)[CUT] += 1
                 worker.cut = Since(mark, now)
         elif now - worker.cut.time >= _CUT_NS:
-            # It was in this setting before the cut and is now, so it will start none of the rest.
+            # The worker ran this setting before the cut, and still does: it begins no other one.
             worker.chunk, rest = worker.chunk.through(mark.index)
             return rest
         return None

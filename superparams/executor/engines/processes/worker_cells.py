@@ -1,7 +1,7 @@
-"""A cell of memory a worker, shared with the driver: which setting it runs, since when.
+"""Cells: memory that each worker shares with the driver, with the setting that it runs.
 
-The worker stores plain numbers, which takes no lock and no message, so that the driver can tell at
-any time, also when the worker is dead or inside C code that holds the GIL.
+The worker stores plain numbers, without a lock or a message. So the driver can read them at any
+time, also when the worker is dead or inside C code that holds the GIL.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEALS = 0x01 | 0x02 | 0x04  # no more seals, not shorter, not longer
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a worker was at when its cell was read."""
+    """The setting that a worker ran when its cell was read."""
 
     index: int
     start: int
@@ -60,7 +60,7 @@ class Cells:
         return cells
 
     def reset(self, rank: int) -> None:
-        """Make the cell that of a worker which has not started."""
+        """Set the cell to that of a worker that has not started."""
         cell = self.of(rank)
         cell[INDEX] = cell[LOG] = -1
         cell[START] = cell[ATTEMPT] = cell[UNSENT] = cell[CUT] = cell[SETUP] = cell[HELD] = 0
@@ -71,7 +71,7 @@ class Cells:
         return self._view[rank * _WORDS : (rank + 1) * _WORDS]
 
     def mark(self, rank: int) -> Mark:
-        """What that worker is at."""
+        """The setting that the worker of a rank runs now."""
         at = rank * _WORDS
         view = self._view
         index = view[at + INDEX]
@@ -84,7 +84,7 @@ class Cells:
         return mark if view[at + INDEX] == index else Mark(-1, 0, 0, -1, unsent=mark.unsent)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Unmap the memory and close the file."""
         self._view.release()
         self._memory.close()
         os.close(self.fd)

@@ -1,4 +1,4 @@
-"""What is known of workers that ended: which setting they were at, and why they ended."""
+"""Why workers ended, and the outcomes of the settings that were lost with them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,13 @@ _TEMPLATE = (
 
 @dataclass(frozen=True)
 class End:
-    """How a worker ended: its wait status, the stack it wrote, and its peak memory in bytes."""
+    """How a worker ended.
+
+    Attributes:
+        status: The wait status.
+        stack: The Python stack that the worker wrote; empty without one.
+        peak: The peak of its memory, in bytes.
+    """
 
     status: int
     stack: str
@@ -43,7 +49,7 @@ class End:
 
     @property
     def error(self) -> str:
-        """What the wait status says."""
+        """The error for the wait status."""
         if os.WIFSIGNALED(self.status):
             return f"killed by {_signal_name(os.WTERMSIG(self.status))}"
         code = os.waitstatus_to_exitcode(self.status)
@@ -51,17 +57,17 @@ class End:
 
     @property
     def kind(self) -> Status:
-        """Of the setting it ran: only a signal kills; an exit is a failure, whatever its code."""
+        """The status of the setting that it ran: killed by a signal, or failed by any exit."""
         return "killed" if os.WIFSIGNALED(self.status) else "failed"
 
     @property
     def by_kill(self) -> bool:
-        """Whether it was SIGKILL, as sent by the kernel when memory runs out."""
+        """Whether SIGKILL ended it, which the kernel sends when memory runs out."""
         return os.WIFSIGNALED(self.status) and os.WTERMSIG(self.status) == signal.SIGKILL
 
 
 class Losses:
-    """What is known of settings whose worker has ended, for the scheduler and for their rows."""
+    """Explains the ends of workers, for the scheduler and in the outcomes of lost settings."""
 
     def __init__(self, program: Program, options: Options) -> None:
         self._program = program
@@ -70,12 +76,18 @@ class Losses:
         self._evidence: dict[str, Any] = {}
 
     def of_worker(self, worker: WorkerHandle, mark: Mark, end: End) -> m.PlaceGone:
-        """A worker has ended while it had settings; mark: what it was at."""
+        """The event for a worker that has ended while it had settings.
+
+        Args:
+            worker: The worker.
+            mark: The setting that it ran.
+            end: How it ended.
+        """
         rest = worker.unsent
         if worker.deadline_passed is not None and worker.deadline_passed.mark != mark:
             # The setting that was late ended just before its worker was killed.
             return m.PlaceGone(worker.rank, begun=0, is_blameless=True)
-        self._evidence = self._known(worker, mark, end)
+        self._evidence = self._evidence_of(worker, mark, end)
         status = self._evidence["status"]
         if worker.spoiled:
             begun = len(begun_and_rest(rest, mark)[0])
@@ -84,26 +96,37 @@ class Losses:
         return m.PlaceGone(worker.rank, culprit, status, attempt=mark.attempt)
 
     def of_template(self, suspects: Sequence[Chunk], marks: Sequence[Mark]) -> None:
-        """The template has died while `suspects` ran, whose marks these are."""
+        """Note that the template has died.
+
+        Args:
+            suspects: The settings that ran, one of which may have killed it.
+            marks: The settings that the workers ran.
+        """
         indices = {index for chunk in suspects for index in chunk}
-        mark = next((one for one in marks if one.index in indices), Mark(-1, 0, 0, -1))
+        mark = next((mark for mark in marks if mark.index in indices), Mark(-1, 0, 0, -1))
         ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if mark.start else 0.0
         self._evidence = {
             "status": "killed",
-            "error": _TEMPLATE + (" (out of memory)" if self._memory.rose() else ""),
+            "error": _TEMPLATE + (" (out of memory)" if self._memory.has_risen() else ""),
             "started": time.time() - ran,
             "seconds": ran,
         }
 
     def outcome(self, loss: m.RecordLoss, n_steps: int) -> bytes:
-        """The encoded outcome of a setting that was lost just now, after so many steps."""
+        """The encoded outcome of the setting that was lost last.
+
+        Args:
+            loss: The setting, its status and its attempt.
+            n_steps: The number of steps that the attempt recorded.
+        """
         index, status, attempt = loss.index, loss.status, loss.attempt
-        known = {name: value for name, value in self._evidence.items() if name != "status"}
-        known["n_steps"] = n_steps
-        outcome = self._program.outcome_of_lost(index, status=status, attempt=attempt, **known)
+        fields = {name: value for name, value in self._evidence.items() if name != "status"}
+        fields["n_steps"] = n_steps
+        outcome = self._program.outcome_of_lost(index, status=status, attempt=attempt, **fields)
         return encode([outcome])
 
-    def _known(self, worker: WorkerHandle, mark: Mark, end: End) -> dict[str, Any]:
+    def _evidence_of(self, worker: WorkerHandle, mark: Mark, end: End) -> dict[str, Any]:
+        """What is known of the last setting of a worker, as fields of its outcome."""
         is_timed = mark.index >= 0 and not mark.in_setup
         ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if is_timed else 0.0
         log_end = _log_size(self._options.folder, worker.rank) if mark.log >= 0 else None
@@ -135,13 +158,13 @@ class Losses:
         return f"{end.error}{where}{self._out_of_memory(end)}"
 
     def _out_of_memory(self, end: End) -> str:
-        if not end.by_kill or not self._memory.rose():
+        if not end.by_kill or not self._memory.has_risen():
             return ""
         return f": out of memory, at a peak of {size(end.peak)}"
 
 
 def begun_and_rest(chunk: Chunk, mark: Mark) -> tuple[Chunk, Chunk]:
-    """What of a chunk a worker has begun and not sent, and what it has not begun."""
+    """Splits the unsent settings of a worker into those that it has begun and the rest."""
     return chunk.through(mark.index) if mark.index in chunk else chunk.split(mark.unsent)
 
 

@@ -1,4 +1,4 @@
-"""What a setting prints, C code and children included, goes to the log of its worker."""
+"""Sends the output of a worker, also of C code and child processes, to its log."""
 
 from __future__ import annotations
 
@@ -26,32 +26,35 @@ class WorkerOutput:
     """
 
     def __init__(self, folder: Path | None, rank: int) -> None:
-        """Turn the output of this process over, for good."""
+        """Redirect the output of this process, for as long as it runs.
+
+        Args:
+            folder: The folder of the run; None to leave the output as it is.
+            rank: The number of the worker.
+        """
         self.logged = folder is not None
         self._at = 0
-        self._before = (
-            sys.stdout,
-            sys.stderr,
-        )  # kept: when collected, they would write what they still hold
+        # The old streams are kept, since a stream that is collected writes the text in its buffer.
+        self._old_streams = sys.stdout, sys.stderr
         if folder is not None:
-            self._turn_over(log_path(folder, rank))
+            self._redirect(log_path(folder, rank))
         self._flush_c = _c_flush()
         self._path = None if folder is None else log_path(folder, rank)
-        self._kept = {} if self.logged else {1: _kept(1), 2: _kept(2)}
+        self._duplicates = {} if self.logged else {1: _duplicate(1), 2: _duplicate(2)}
         self._files = SameFiles(1, 2)
         self._poll = select.poll()
         for number in range(3):
             self._poll.register(number, 0)
 
     def is_closed(self) -> bool:
-        """Whether a setting has closed 0, 1 or 2 and left them so; one system call."""
+        """Whether file descriptor 0, 1 or 2 is closed, since a setting has closed it."""
         return any(event & select.POLLNVAL for _, event in self._poll.poll(0))
 
     def repair(self) -> bool:
-        """Have 0, 1 and 2 be what they were, should a setting have closed or replaced them.
+        """Restore file descriptors 0, 1 and 2, if a setting has closed or replaced them.
 
         Returns:
-            Whether 1 or 2 were not.
+            Whether 1 or 2 had to be restored.
         """
         wrong = self._files.changed()
         for number in wrong:
@@ -68,9 +71,9 @@ class WorkerOutput:
         if self._path is not None:
             _put(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), number)
             return
-        kept = self._kept.get(number, -1)
-        if kept >= 0 and self._files.is_as(kept, number):
-            os.dup2(kept, number)
+        duplicate = self._duplicates.get(number, -1)
+        if duplicate >= 0 and self._files.is_as(duplicate, number):
+            os.dup2(duplicate, number)
 
     def mark(self) -> int:
         """Flush, and return the size of the log in bytes (0 without a log)."""
@@ -94,14 +97,14 @@ class WorkerOutput:
         return self._at
 
     def _reopen(self) -> None:
-        """Give the next setting streams to print to, where one closed them."""
+        """Open `sys.stdout` and `sys.stderr` again, if a setting has closed them."""
         for fd, name in ((1, "stdout"), (2, "stderr")):
             if getattr(getattr(sys, name), "closed", False):
                 with suppress(OSError):  # the setting closed the file as well
                     setattr(sys, name, _stream(fd))
 
     @staticmethod
-    def _turn_over(path: Path) -> None:
+    def _redirect(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         os.dup2(fd, 1)
@@ -112,35 +115,39 @@ class WorkerOutput:
 
 
 class SameFiles:
-    """Tells whether file descriptors are still of the files that they were of."""
+    """Remembers the files of some file descriptors, to find descriptors that have changed.
+
+    Args:
+        numbers: The file descriptors.
+    """
 
     def __init__(self, *numbers: int) -> None:
-        """Remember what these are of."""
-        self._known = {number: _identity(number) for number in numbers}
+        self._identities = {number: _identity(number) for number in numbers}
 
     def are_same(self) -> bool:
-        """Whether none was closed or replaced."""
+        """Whether no descriptor was closed or replaced."""
         return not self.changed()
 
     def changed(self) -> list[int]:
-        """Those that were."""
-        return [number for number, known in self._known.items() if _identity(number) != known]
+        """The descriptors that were closed or replaced."""
+        return [number for number, file in self._identities.items() if _identity(number) != file]
 
     def is_as(self, other: int, number: int) -> bool:
-        """Whether `other` is of the file that `number` was of."""
-        return _identity(other) == self._known[number]
+        """Whether the descriptor `other` is of the file that `number` was of at first."""
+        return _identity(other) == self._identities[number]
 
 
 def _identity(number: int) -> tuple[int, int] | None:
+    """The device and the inode of the file of a descriptor; None if it is closed."""
     try:
-        found = os.fstat(number)
+        file = os.fstat(number)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return file.st_dev, file.st_ino
 
 
 def _put(opened: int, number: int) -> None:
-    """Have `number` be what `opened` is of, for children too."""
+    """Make `number` a descriptor of the file of `opened`, which children inherit."""
     if opened == number:
         os.set_inheritable(number, True)
         return
@@ -148,8 +155,8 @@ def _put(opened: int, number: int) -> None:
     os.close(opened)
 
 
-def _kept(number: int) -> int:
-    """Another descriptor of the same file, out of the way; -1 where there can be none."""
+def _duplicate(number: int) -> int:
+    """Another, high descriptor of the same file; -1 if there can be none."""
     with suppress(ImportError, OSError):
         import fcntl
 
