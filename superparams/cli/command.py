@@ -64,7 +64,7 @@ class Verbs(click.Group):
         return super().parse_args(ctx, args if is_partial else with_verb(ctx, args))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """How a command line can begin: with a verb, a name, an option of ours or of `run`."""
+        """How a command line can begin: with a verb, a name, or an option of any of them."""
         from click.shell_completion import CompletionItem
 
         from superparams.cli.click_types import NAME
@@ -235,10 +235,10 @@ def _option_meant(name: str) -> str:
 
 
 def _show_other(error: Exception) -> None:
-    """Show an error of the user's code, or of the system. An error of ours is raised again."""
-    from superparams.cli.user_errors import told
+    """Show an error of the user's code, or of the system. Other errors are raised again."""
+    from superparams.cli.user_errors import text_for_user
 
-    text = told(error)
+    text = text_for_user(error)
     if text is None:
         raise error
     click.echo(f"Error: {safe_text.lines(text)}", err=True)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.adapters.content import items_of
-from superparams.cli.row_selection import NUMBERS_AS_TEXT, known
+from superparams.cli.row_selection import NUMBERS_AS_TEXT, checked_name
 from superparams.declare.params import Params
 from superparams.declare.presentation import table_value
 from superparams.declare.words import column_values, filter_values
@@ -81,7 +81,7 @@ _ANNOTATIONS: Final[Sequence[tuple[Callable[[pa.DataType], bool], Any]]] = (
 
 @dataclass(frozen=True)
 class _Condition:
-    """What stands before, in and after the operator of ``kernel=rbf,poly``."""
+    """A condition such as ``kernel=rbf,poly``: a name, an operator and a text."""
 
     name: str
     operator: str
@@ -93,8 +93,8 @@ class _Class:
     """What is known of the class of an experiment.
 
     Attributes:
-        shown: The class whose names the rows have; None where only the table tells them.
-        reads: The class that reads texts; None where the types of columns read them.
+        shown: The class whose names of points the rows have; None if only the table has names.
+        reads: The class that reads texts; None if the types of columns read them.
     """
 
     shown: Of = None
@@ -118,7 +118,7 @@ def matching(
         schema: Without the class, one that reads words as the class did when it ran.
 
     Raises:
-        CommandError: For what is no condition, and for a name that no column has.
+        CommandError: For a text that is no condition, and for a name that no column has.
         FieldError: For a text that is no value of the field or column, as for a run.
         StoreError: For a value that the column could never hold.
     """
@@ -146,7 +146,7 @@ def _parsed(table: pa.Table, text: str) -> _Condition:
     name = unicodedata.normalize("NFKC", text[: found.start()]).strip()
     name = next((x for x in (name, name.replace("-", "_")) if x in names), name)
     if name not in names:
-        known(table.column_names, name)
+        checked_name(table.column_names, name)
     name = column_of_filter(table.schema, name)
     return _Condition(name, found[1], text[found.end() :].strip())
 
@@ -327,7 +327,7 @@ def _by_name(
 
 def _compared(table: pa.Table, condition: _Condition) -> pa.Array:
     """Which rows have a value before or after that of a condition."""
-    field = table.schema.field(known(table.column_names, condition.name))
+    field = table.schema.field(checked_name(table.column_names, condition.name))
     column = table.column(condition.name)
     compute, compare = _ORDERS[condition.operator]
     (value,) = column_values(_annotation(field), field.name, condition.text, condition.operator)

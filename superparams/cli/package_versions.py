@@ -12,9 +12,13 @@ __all__ = ["other_packages"]
 
 
 def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
-    """The packages whose version was another then, with that and the one now.
+    """The packages whose version has changed since a run.
 
-    None now is one that is not installed any more. Modules that are no package are left out.
+    Modules that are no package are left out.
+
+    Returns:
+        The version in the run and the present version, by package. The present one is None if the
+        package is not installed any more.
     """
     found = {name: (then, _version(name)) for name, then in run.versions.items()}
     return {

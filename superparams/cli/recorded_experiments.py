@@ -38,9 +38,9 @@ class RecordedExperiment:
     Attributes:
         name: ``module.Class``.
         root: The folder in which all of its results are kept.
-        cls: The class in the text of a file; None where there is none.
-        why: Why there is none, as a sentence without its end.
-        is_importable: Whether the name that was typed is that of a class to import.
+        cls: The class in the text of a file; None if there is none.
+        why: Why there is no such class, as a sentence without a full stop.
+        is_importable: Whether the typed name means a class that can be imported.
     """
 
     name: str
@@ -186,7 +186,7 @@ def _class_of_script(folder: Path, name: str) -> TextClass | None:
 
 
 def _name_of(root: Path, *, is_moved: bool = False) -> str:
-    """The name that the newest run recorded; that of the folder where they do not agree.
+    """The name that the newest run recorded; the name of the folder if they do not agree.
 
     Args:
         root: The folder of an experiment.
@@ -214,7 +214,7 @@ def _class_named(root: Root, name: str) -> tuple[TextClass | None, str]:
 
 
 def _named(results: Path, target: str, why: str) -> Iterator[RecordedExperiment]:
-    """What a results folder has of a name that the experiments folder does not know."""
+    """The recorded experiments of a name that the experiments folder does not have."""
     wanted = target.removesuffix(".py").replace("/", ".").replace(":", ".")
     try:
         entries = _entries(results)

@@ -1,7 +1,7 @@
 """The status of an experiment from its results and the text of its file; nothing is imported.
 
-The settings that are to do are counted if a run was of the space that the text declares now: the
-run kept the keys of its settings.
+The settings that are to do can be counted if an earlier run had the space that the text declares
+now, since each run records the keys of its settings.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SpaceNow:
         axes: The text of each axis, by the name of its field.
         why: Why its settings cannot be compared with the records; empty when they can.
         run: The name of the run that recorded it.
-        remedy: What would tell more, as the end of a sentence; empty where nothing would.
+        remedy: How to find out more, as the end of a sentence; empty if there is no way.
     """
 
     size: int | None = None

@@ -14,7 +14,7 @@ from superparams.errors import CommandError
 from superparams.outcomes.arrow import kind_of, plain_scalar
 from superparams.store.table.filters import unknown_column
 
-__all__ = ["NUMBERS_AS_TEXT", "chosen", "known", "ordered"]
+__all__ = ["NUMBERS_AS_TEXT", "checked_name", "chosen", "ordered"]
 
 NUMBERS_AS_TEXT: Final = ("json", "int")  # kinds of columns
 
@@ -22,25 +22,29 @@ NUMBERS_AS_TEXT: Final = ("json", "int")  # kinds of columns
 # ---- columns
 
 
-def chosen(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
-    """The columns of these names, groups, and patterns with ``*``.
+def chosen(names: Sequence[str], words: Iterable[str]) -> list[str]:
+    """The columns that some words choose.
+
+    Args:
+        names: The names of all columns.
+        words: Each the name of a column, the name of a group, or a pattern with ``*``.
 
     Raises:
-        CommandError: For what is no column, no group, and no pattern that matches.
+        CommandError: For a word that chooses no column.
     """
-    found: dict[str, None] = {}
-    for one in wanted:
-        group = [name for name in names if name.startswith(f"{one}.")]
-        match = [one] if one in names else group or fnmatch.filter(names, one)
-        found |= dict.fromkeys(match or [known(names, one)])
-    return list(found)
+    columns: dict[str, None] = {}
+    for word in words:
+        group = [name for name in names if name.startswith(f"{word}.")]
+        match = [word] if word in names else group or fnmatch.filter(names, word)
+        columns |= dict.fromkeys(match or [checked_name(names, word)])
+    return list(columns)
 
 
-def known(names: Sequence[str], name: str) -> str:
-    """The name of a column.
+def checked_name(names: Sequence[str], name: str) -> str:
+    """The name, if there is a column of this name.
 
     Raises:
-        CommandError: When there is none.
+        CommandError: If there is no such column; suggests similar names.
     """
     if name in names:
         return name
@@ -50,19 +54,21 @@ def known(names: Sequence[str], name: str) -> str:
 # ---- order
 
 
-def ordered(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
-    """The rows sorted by columns; ``-`` before a name sorts in descending order.
+def ordered(table: pa.Table, words: Sequence[str]) -> pa.Table:
+    """The rows of a table, sorted by columns.
 
     Nulls and NaN come last in both orders. Equal rows keep their order.
+
+    Args:
+        table: The table.
+        words: Names of columns; ``-`` before a name sorts in descending order.
 
     Raises:
         CommandError: For an unknown column, and for a column whose values have no order.
     """
-    if not wanted or not table.num_rows:
-        for name in wanted:
-            _direction(table.column_names, name)
+    keys = [_direction(table.column_names, word) for word in words]
+    if not keys or not table.num_rows:
         return table
-    keys = [_direction(table.column_names, name) for name in wanted]
     columns = [
         _sortable(table.column(name), kind_of(table.schema.field(name)), way) for name, way in keys
     ]
@@ -72,10 +78,11 @@ def ordered(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
     return table.take(pc.sort_indices(order, sort_keys=sorts))
 
 
-def _direction(names: Sequence[str], wanted: str) -> tuple[str, int]:
-    if wanted not in names and wanted.startswith("-"):
-        return known(names, wanted[1:]), -1
-    return known(names, wanted), 1
+def _direction(names: Sequence[str], word: str) -> tuple[str, int]:
+    """The column of a word, and 1 for ascending or -1 for descending order."""
+    if word not in names and word.startswith("-"):
+        return checked_name(names, word[1:]), -1
+    return checked_name(names, word), 1
 
 
 def _sortable(column: pa.ChunkedArray, kind: str | None, way: int) -> pa.Array:

@@ -186,7 +186,7 @@ def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
     except SuperparamsError as error:
         why = "\n".join([str(error), *getattr(error, "__notes__", ())])
     except (Exception, SystemExit) as error:
-        traceback = user_errors.told(error)
+        traceback = user_errors.text_for_user(error)
         if traceback is None:
             raise
         why = f"{name} cannot run\n{traceback}"

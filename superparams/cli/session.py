@@ -78,7 +78,7 @@ class Session:
 
         Args:
             target: The name.
-            option: As for `results`.
+            option: The folder of ``--results``; None without this option.
 
         Raises:
             CommandError: As for `experiments`.

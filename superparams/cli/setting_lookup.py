@@ -63,7 +63,7 @@ def find_setting(
         session: The session.
         target: The name of experiments.
         words: The start of a key, or conditions such as ``kernel=rbf``.
-        results: What ``--results`` says.
+        results: The folder of ``--results``; None without this option.
 
     Raises:
         CommandError: When the words hold for no setting, or for several.

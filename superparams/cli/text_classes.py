@@ -1,7 +1,7 @@
 """Finds the experiments of a file in its text: nothing is imported.
 
-What the text does not tell, such as a base from an installed package, makes a class that may be an
-experiment.
+If the text does not say whether a class is an experiment, as with a base class from an installed
+package, the class may be one.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ class TextClass:
         name: ``module.Class``, as results are named.
         file: The file that defines it.
         qualname: The class.
-        is_experiment: Whether it is an experiment with a ``run``; None where the text does not
-            tell.
+        is_experiment: Whether it is an experiment with a ``run``; None if the text does not say.
         lacks_run: Whether it is an experiment without a ``run``.
         goal: The goal in its body; None where there is none, or the text does not tell it.
         description: The first line of its docstring.
@@ -73,7 +72,7 @@ class TextClasses:
         return "" if source is None else source.text
 
     def problem(self, found: Found) -> str | None:
-        """Why the text of a file is no Python, if it is none."""
+        """The syntax error in the text of a file; None without one."""
         try:
             ast.parse(found.file.read_bytes())
         except SyntaxError as error:
@@ -83,7 +82,7 @@ class TextClasses:
         return None
 
     def public(self, found: Found) -> list[TextClass]:
-        """The public classes that a file defines, in their order, without what is no experiment."""
+        """The public classes of a file that are experiments or may be, in their order."""
         source = self._source(found.file)
         bindings = {} if source is None else source.bindings
         return [
@@ -103,7 +102,7 @@ class TextClasses:
         return space_in_text(self._lookup, source, nodes[0])
 
     def called(self, found: Found, name: str) -> TextClass | None:
-        """The class that a name in a file means; None where the text has no such class."""
+        """The class that a name in a file means; None if the text has no such class."""
         source = self._source(found.file)
         if source is None:
             return None

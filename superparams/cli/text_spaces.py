@@ -51,7 +51,7 @@ class TextSpace:
 
 @dataclass(frozen=True)
 class _Declared:
-    """How the text declares a field: what it has of `n_points`, `is_range` and `is_required`."""
+    """How the text declares a field."""
 
     n_points: int | None = 1
     is_range: bool = False

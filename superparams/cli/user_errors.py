@@ -14,17 +14,18 @@ import click
 from superparams.errors import FieldNote
 from superparams.identity.code.roots import is_installed
 
-__all__ = ["told", "users_part"]
+__all__ = ["text_for_user", "users_part"]
 
 _OURS = (str(Path(__file__).parents[1]) + os.sep, str(Path(click.__file__).parent) + os.sep)
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 
 
-def told(error: BaseException) -> str | None:
-    """The text of an error for the user; None for an error of superparams itself.
+def text_for_user(error: BaseException) -> str | None:
+    """The text of an error for the user: a traceback for an error of the user's code.
 
-    It is a traceback for errors of the user's code, and the message for errors of the system and
-    for warnings that are errors.
+    Returns:
+        Only the message for an error of the system, and for a warning that is an error. None for an
+        error of superparams itself.
     """
     shown = users_part(error)
     notes = getattr(error, "__notes__", None) or ()
@@ -38,26 +39,27 @@ def told(error: BaseException) -> str | None:
 def users_part(error: BaseException) -> traceback.TracebackException:
     """An error and its causes, without the frames of superparams and of the import system."""
     shown = traceback.TracebackException.from_exception(error)
-    for one in _chain(shown):
-        one.stack[:] = [frame for frame in one.stack if _is_users(frame.filename)]
+    for part in _chain(shown):
+        part.stack[:] = [frame for frame in part.stack if _is_users(frame.filename)]
     return shown
 
 
-def _chain(of: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
-    """An error and all of its causes."""
-    todo, known = [of], set[int]()
+def _chain(shown: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
+    """An error and all of its causes, each once."""
+    todo, visited = [shown], set[int]()
     while todo:
-        one = todo.pop()
-        if id(one) not in known:
-            known.add(id(one))
-            yield one
-            behind = [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
-            todo += [each for each in behind if each is not None]
+        error = todo.pop()
+        if id(error) not in visited:
+            visited.add(id(error))
+            yield error
+            causes = [error.__cause__, error.__context__, *(getattr(error, "exceptions", []) or ())]
+            todo += [cause for cause in causes if cause is not None]
 
 
-def _files(made: traceback.TracebackException) -> Iterator[str]:
-    for one in _chain(made):
-        yield from (frame.filename for frame in one.stack)
+def _files(shown: traceback.TracebackException) -> Iterator[str]:
+    """The files of all frames of an error and its causes."""
+    for part in _chain(shown):
+        yield from (frame.filename for frame in part.stack)
 
 
 def _is_users(file: str) -> bool:
@@ -66,6 +68,6 @@ def _is_users(file: str) -> bool:
 
 
 def _is_authors(file: str) -> bool:
-    """Whether a frame is of code that was written for an experiment."""
+    """Whether a file is code of the user: neither Python's own nor an installed package."""
     is_of_python = file.startswith(_STANDARD) or is_installed(Path(file))
     return os.path.isabs(file) and not is_of_python

@@ -1,4 +1,4 @@
-"""What a run leaves behind.
+"""Records of runs: ledgers, the table of results, and the code that made them.
 
 `ledger` has the records of outcomes, `table` has `results.parquet`, `runs` has the folders of runs,
 `provenance` has the code and environment that made a result, `staleness` tells rows of earlier

@@ -125,15 +125,15 @@ def averages_of(
 ) -> pa.Table:
     """The averages of numeric results over some columns, in the order of the first rows.
 
-    Rows of data frames are averaged with those of the same number.
+    If settings returned data frames, rows with the same row number are averaged together.
 
     Args:
         table: The rows, with all columns.
         over: The columns of the repetitions.
         params: The columns of parameters.
         results: The columns of results.
-        derived: The columns of parameters that follow from others, and maybe from the repetition.
-        by_code: Whether rows of several codes have averages of their own.
+        derived: The columns of derived parameters, which may depend on the repetition.
+        by_code: Whether only rows of the same code are averaged together.
     """
     inside = tuple(f"{name}." for name in over)
     repeated = [name for name in params if name in over or name.startswith(inside)]
@@ -242,7 +242,7 @@ def _numbered(columns: Sequence[Sequence[Any]], size: int) -> list[int]:
 
 
 def _codes(column: pa.ChunkedArray) -> list[Any]:
-    """For each cell something hashable: the same for cells with the same content."""
+    """A hashable value for each cell; cells with the same content have the same one."""
     try:
         encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
         codes: list[Any] = encoded.indices.to_pylist()

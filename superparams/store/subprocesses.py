@@ -1,7 +1,7 @@
 """Starts git and other programs, so that processes that are forked meanwhile do not delay them.
 
-A process that another thread forks while a program starts inherits the pipe to that program. The
-output would then not end before that process does. So no thread can fork in those moments.
+If another thread forks while a program starts, the fork inherits the pipe to the program. Then the
+output of the program would not end before that fork ends. So no thread can fork at that time.
 """
 
 from __future__ import annotations

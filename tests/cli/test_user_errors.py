@@ -1,4 +1,4 @@
-"""Errors told by the lines of those who wrote the code, and not by ours."""
+"""Errors are shown with the lines of the user, and without those of superparams."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, search, value
-from superparams.cli.user_errors import told, users_part
+from superparams.cli.user_errors import text_for_user, users_part
 from superparams.declare.keys import Keys
 from superparams.errors import StoreError
 from superparams.store.results import Results
@@ -54,7 +54,7 @@ def made_of(factory: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def test_the_users_lines_and_where_that_was(users: Any) -> None:
-    text = told(raised(made_of(users["fails"])))
+    text = text_for_user(raised(made_of(users["fails"])))
     assert text is not None
     assert "mine.py" in text
     assert "in fails\n    raise ValueError('mine')\nValueError: mine" in text
@@ -63,14 +63,14 @@ def test_the_users_lines_and_where_that_was(users: Any) -> None:
 
 
 def test_lines_of_libraries_that_the_user_called_stay(users: Any) -> None:
-    text = told(raised(users["parses"]))
+    text = text_for_user(raised(users["parses"]))
     assert text is not None
     assert "in parses" in text
     assert "json/decoder.py" in text
 
 
 def test_errors_behind_an_error_are_told_likewise(users: Any) -> None:
-    text = told(raised(made_of(users["chained"])))
+    text = text_for_user(raised(made_of(users["chained"])))
     assert text is not None
     assert text.index("ValueError: mine") < text.index("KeyError: 'next'")
     assert "direct cause" in text
@@ -78,7 +78,7 @@ def test_errors_behind_an_error_are_told_likewise(users: Any) -> None:
 
 
 def test_an_error_of_ours_that_a_users_call_raised_is_told_by_his_line(users: Any) -> None:
-    text = told(raised(lambda: users["calls"](lambda: Results.load("nothing"))))
+    text = text_for_user(raised(lambda: users["calls"](lambda: Results.load("nothing"))))
     assert text is not None
     assert "return act()" in text
     assert text.splitlines()[-1].startswith("superparams.errors.StoreError: there are no results")
@@ -87,19 +87,19 @@ def test_an_error_of_ours_that_a_users_call_raised_is_told_by_his_line(users: An
 def test_an_error_of_ours_is_none() -> None:
     error = raised(lambda: Keys(None))  # type: ignore[arg-type]
     error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
-    assert told(error) is None
-    assert told(StoreError("x")) is None
+    assert text_for_user(error) is None
+    assert text_for_user(StoreError("x")) is None
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), UserWarning("beware")])
 def test_errors_of_the_system_and_warnings_are_what_they_say(error: Exception) -> None:
-    assert told(error) == str(error)
+    assert text_for_user(error) == str(error)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="there are no groups yet")
 def test_groups(users: Any) -> None:
     inner = raised(made_of(users["fails"]))
-    text = told(builtins.ExceptionGroup("all", [inner, OSError("full")]))  # type: ignore[attr-defined]
+    text = text_for_user(builtins.ExceptionGroup("all", [inner, OSError("full")]))  # type: ignore[attr-defined]
     assert text is not None
     assert "in fails" in text
     assert "OSError: full" in text

@@ -136,17 +136,17 @@ def command(
         other = "--failed" if is_failed else "--steps"
         why = "failures have no mean" if is_failed else "steps are of single settings"
         raise click.UsageError(f"--average and {other} exclude each other: {why}.")
-    asked = ResultsOptions(sort, where, columns, is_failed, is_stale, is_average, are_steps, key)
+    options = ResultsOptions(sort, where, columns, is_failed, is_stale, is_average, are_steps, key)
     form = form or _form_of(file)
     found = session.recorded_by_text(target, results)
     if not any(one.has_records for one in found):
         _ = found[0].results  # raises the error, which says what to do
     if is_json:
-        json_document.write([_document(one, asked, limit) for one in found])
+        json_document.write([_document(one, options, limit) for one in found])
     elif form == "table":
-        _show(found, asked, limit)
+        _show(found, options, limit)
     else:
-        _write(found, asked, limit, form, file)
+        _write(found, options, limit, form, file)
 
 
 def _form_of(file: Path | None) -> str:
@@ -164,69 +164,71 @@ def _form_of(file: Path | None) -> str:
     return SUFFIXES[file.suffix.lower()]
 
 
-def _rows(found: RecordedExperiment, asked: ResultsOptions) -> pa.Table:
+def _rows(found: RecordedExperiment, options: ResultsOptions) -> pa.Table:
     """The selected rows, with all columns."""
     from superparams.cli.row_selection import ordered
 
-    rows = found.results.failures if asked.is_failed else found.results
-    by_code = any(x.replace(" ", "").startswith(f"{rows.stale_name}=") for x in asked.where)
-    if (asked.is_stale or by_code) and not found.codes:
+    rows = found.results.failures if options.is_failed else found.results
+    by_code = any(x.replace(" ", "").startswith(f"{rows.stale_name}=") for x in options.where)
+    if (options.is_stale or by_code) and not found.codes:
         raise CommandError(f"which rows other code made is not known: {found.now.why}")
-    rows = rows.stale if asked.is_stale else rows
-    rows = rows if asked.key is None else rows.where(key=str(found.results.row(asked.key)["key"]))
-    table = rows.steps.to_arrow(stale=True) if asked.are_steps else rows.to_arrow(stale=True)
-    if asked.where:
+    rows = rows.stale if options.is_stale else rows
+    rows = (
+        rows if options.key is None else rows.where(key=str(found.results.row(options.key)["key"]))
+    )
+    table = rows.steps.to_arrow(stale=True) if options.are_steps else rows.to_arrow(stale=True)
+    if options.where:
         from superparams.cli.conditions import matching  # loads all that reads words
 
-        table = matching(table, asked.where, schema=found.schema)
-    if asked.is_average:
-        table = rows.averages_of_rows(table, stale=asked.is_stale or by_code).to_arrow()
-    return ordered(table, asked.sort)
+        table = matching(table, options.where, schema=found.schema)
+    if options.is_average:
+        table = rows.averages_of_rows(table, stale=options.is_stale or by_code).to_arrow()
+    return ordered(table, options.sort)
 
 
 def _selected(
-    found: Results, table: pa.Table, asked: ResultsOptions, *, is_for_people: bool
+    found: Results, table: pa.Table, options: ResultsOptions, *, is_for_people: bool
 ) -> pa.Table:
     """The selected columns; by default all columns, or those for people."""
     from superparams.cli.row_selection import chosen
     from superparams.cli.table_formats import for_people, has_stale
 
-    if asked.are_steps:
-        return _selected_steps(found, table, asked, is_for_people=is_for_people)
-    if asked.columns:
-        names = chosen(table.column_names, asked.columns)
-        has_mark = is_for_people and not asked.is_average and has_stale(found, table)
+    if options.are_steps:
+        return _selected_steps(found, table, options, is_for_people=is_for_people)
+    if options.columns:
+        names = chosen(table.column_names, options.columns)
+        has_mark = is_for_people and not options.is_average and has_stale(found, table)
         mark = [found.stale_name] if has_mark else []
         return table.select(list(dict.fromkeys([*names, *mark])))
-    if not is_for_people or asked.is_average:
+    if not is_for_people or options.is_average:
         return table
-    made = for_people(found, table, _sorts(asked, table.column_names))
-    if asked.is_failed:  # rows that failed have no results, except those of data frames
-        empty = {name for name in found.results if made.column(name).null_count == made.num_rows}
-        made = made.select([name for name in made.column_names if name not in empty])
-    return made
+    shown = for_people(found, table, _sorts(options, table.column_names))
+    if options.is_failed:  # rows that failed have no results, except those of data frames
+        empty = {name for name in found.results if shown.column(name).null_count == shown.num_rows}
+        shown = shown.select([name for name in shown.column_names if name not in empty])
+    return shown
 
 
 def _selected_steps(
-    found: Results, table: pa.Table, asked: ResultsOptions, *, is_for_people: bool
+    found: Results, table: pa.Table, options: ResultsOptions, *, is_for_people: bool
 ) -> pa.Table:
     """As `_selected`, of the table of steps, which ends in columns that every step has."""
     from superparams.cli.row_selection import chosen
     from superparams.store.table.recorded_steps import OWN
 
     names: list[str] = table.column_names
-    if asked.columns:
-        return table.select(chosen(names, asked.columns))
+    if options.columns:
+        return table.select(chosen(names, options.columns))
     if not is_for_people:
         return table
-    *given, stale = names[: -len(OWN) - 1] + names[-1:]
-    params, fields = given[: len(found.params)], given[len(found.params) :]
+    *recorded, stale = names[: -len(OWN) - 1] + names[-1:]
+    params, fields = recorded[: len(found.params)], recorded[len(found.params) :]
     is_mixed = any(x is not False for x in table.column(stale).unique().to_pylist())
-    made = ["key", *params, "step", *fields, "seconds", *([stale] if is_mixed else [])]
-    return table.select(list(dict.fromkeys([*made, *_sorts(asked, names)])))
+    shown = ["key", *params, "step", *fields, "seconds", *([stale] if is_mixed else [])]
+    return table.select(list(dict.fromkeys([*shown, *_sorts(options, names)])))
 
 
-def _show(found: Sequence[RecordedExperiment], asked: ResultsOptions, limit: int | None) -> None:
+def _show(found: Sequence[RecordedExperiment], options: ResultsOptions, limit: int | None) -> None:
     most = (SHOWN if is_terminal() else 0) if limit is None else limit
     for n, status in enumerate(found):
         if n:
@@ -235,62 +237,62 @@ def _show(found: Sequence[RecordedExperiment], asked: ResultsOptions, limit: int
             click.echo(f"{safe_text.line(status.name)}: not run yet")
             continue
         results = status.results
-        every = _rows(status, asked)
-        table = _selected(results, every, asked, is_for_people=True)
+        every = _rows(status, options)
+        table = _selected(results, every, options, is_for_people=True)
         click.echo(styled(safe_text.line(f"{status.name}: {results.summary}"), bold=True))
         if status.now.why:
             click.echo(f"code unknown: {safe_text.line(status.now.why)}")
-        n_rows = len(results.steps if asked.are_steps else results)
-        if asked.is_average:
+        n_rows = len(results.steps if options.are_steps else results)
+        if options.is_average:
             over = ", ".join(results.repeats)
             click.echo(safe_text.line(f"{counted(table.num_rows, 'average')} over {over}"))
-        elif table.num_rows < n_rows or asked.are_steps:
-            of = counted(n_rows, "step" if asked.are_steps else "row")
+        elif table.num_rows < n_rows or options.are_steps:
+            of = counted(n_rows, "step" if options.are_steps else "row")
             click.echo(of if table.num_rows == n_rows else f"{table.num_rows:,} of {of}")
             if not table.num_rows:
                 continue
-        made = _table(results, table, every, asked, most or None)
-        for line in lines_of(made):
+        shown = _table(results, table, every, options, most or None)
+        for line in lines_of(shown):
             click.echo(line)
         if most and table.num_rows > most:
             click.echo(f"… {counted(table.num_rows - most, 'more row')}; --limit 0 shows all")
-        for note in made.notes("--columns a,b chooses", room()):
+        for note in shown.notes("--columns a,b chooses", room()):
             click.echo(note)
 
 
-def _sorts(asked: ResultsOptions, names: Sequence[str]) -> list[str]:
+def _sorts(options: ResultsOptions, names: Sequence[str]) -> list[str]:
     """The columns to sort by."""
-    return [name if name in names else name.removeprefix("-") for name in asked.sort]
+    return [name if name in names else name.removeprefix("-") for name in options.sort]
 
 
 def _table(
-    results: Results, table: pa.Table, every: pa.Table, asked: ResultsOptions, most: int | None
+    results: Results, table: pa.Table, every: pa.Table, options: ResultsOptions, most: int | None
 ) -> Table:
     """The rows as text, with the columns that an option names, and errors with --failed."""
     from superparams.cli.table_formats import as_table, frame
 
-    if asked.is_average or asked.are_steps:
+    if options.is_average or options.are_steps:
         return frame(table, table.num_rows if most is None else most).fitted(room())
     names: list[str] = table.column_names
-    keep = names if asked.columns else ["error"] if asked.is_failed else []
-    sorts = [name for name in _sorts(asked, names) if name in names]
+    keep = names if options.columns else ["error"] if options.is_failed else []
+    sorts = [name for name in _sorts(options, names) if name in names]
 
-    def made(error: int) -> Table:
+    def with_errors(length: int) -> Table:
         how: dict[str, Any] = {"most": most, "sort": sorts, "keep": keep, "every": every}
-        return as_table(results, table, longest={"error": error}, **how).fitted(room())
+        return as_table(results, table, longest={"error": length}, **how).fitted(room())
 
     width = room()
-    if not asked.is_failed:
-        return made(ERROR)
+    if not options.is_failed:
+        return with_errors(ERROR)
     if width is None:
-        return made(LONGEST_ERROR)
+        return with_errors(LONGEST_ERROR)
     least = max(ERROR, width // 2)
-    return made(least + max(0, width - made(least).width))
+    return with_errors(least + max(0, width - with_errors(least).width))
 
 
 def _write(
     found: Sequence[RecordedExperiment],
-    asked: ResultsOptions,
+    options: ResultsOptions,
     limit: int | None,
     form: str,
     file: Path | None,
@@ -298,26 +300,25 @@ def _write(
     from superparams.cli.table_formats import write
 
     status = single(found, f"{form} holds")
-    results, every = status.results, _rows(status, asked)
-    table = _selected(results, every, asked, is_for_people=form == "markdown")
-    if not asked.columns:  # files of all formats have one order
+    results, every = status.results, _rows(status, options)
+    table = _selected(results, every, options, is_for_people=form == "markdown")
+    if not options.columns:  # files of all formats have one order
         table = table.select([name for name in every.column_names if name in table.column_names])
     write(table.slice(0, limit) if limit else table, form, file)
 
 
 def _document(
-    status: RecordedExperiment, asked: ResultsOptions, limit: int | None
+    status: RecordedExperiment, options: ResultsOptions, limit: int | None
 ) -> dict[str, Any]:
     from superparams.cli.table_formats import rows
 
     if not status.has_records:
         return {"experiment": status.name, "table": None, "rows": []}
     results = status.results
-    table = _selected(results, _rows(status, asked), asked, is_for_people=False)
-    made = rows(table.slice(0, limit) if limit else table)
+    table = _selected(results, _rows(status, options), options, is_for_people=False)
     return {
         "experiment": status.name,
         "table": str(results.path),
         "code_unknown": status.now.why or None,
-        "rows": list(made),
+        "rows": list(rows(table.slice(0, limit) if limit else table)),
     }

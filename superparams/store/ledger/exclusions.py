@@ -1,8 +1,8 @@
-"""Outcomes that do not count any more: left out when ledgers are read, or taken out of them.
+"""Outcomes that do not count any more: ignored when ledgers are read, or removed from them.
 
-Taking out is the one thing that changes what is recorded, once a user wants it. Each file is
-written anew beside and renamed, so that a reader finds the old one or the new one; the outcomes
-that stay keep their place in the order.
+Nothing else ever changes a ledger, and outcomes are removed only when a user asks for it. The new
+file is written beside the old one and then renamed, so a reader finds either of them. The remaining
+outcomes keep their order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["NO_EXCLUSIONS", "Exclusions", "remove_excluded"]
 
 @dataclass(frozen=True)
 class Exclusions:
-    """Outcomes that do not count; those that they superseded count again.
+    """Outcomes that do not count, so that older outcomes of the same settings count again.
 
     Attributes:
         runs: Names of runs, whose outcomes are all excluded.
@@ -46,7 +46,7 @@ class Exclusions:
         return bool(self.runs or self.codes) or self.failures
 
     def kept_in(self, batch: pa.RecordBatch) -> pa.Array:
-        """Which outcomes of a ledger stay when the others are taken out of it."""
+        """A mask of the outcomes in a batch of a ledger that are kept."""
         kept = pa.repeat(plain_scalar(True, pa.bool_()), batch.num_rows)
         if self.failures:
             failures = plain_array(list(FAILURES), pa.string())
@@ -64,12 +64,12 @@ Kept = Callable[[pa.RecordBatch], pa.Array]  # which rows of a batch stay
 
 
 def remove_excluded(run: RunFolder, exclusions: Exclusions) -> None:
-    """Take outcomes out of the ledger of a run that is over, and their steps.
+    """Remove outcomes, and their steps, from the ledger of a run that is over.
 
-    Those of `Exclusions.runs` stay: the folders of such runs go.
+    Outcomes of `Exclusions.runs` are not removed here, since the folders of these runs are.
 
     Raises:
-        StoreError: When a file cannot be written; it then is as it was.
+        StoreError: When a file cannot be written; it then is unchanged.
     """
     if ledger_files(run.steps):
         removed = _removed(run, exclusions)

@@ -1,8 +1,8 @@
 """Reads a ledger.
 
-Every message is verified, damage is left out with a warning, and nothing is unpickled. Each batch
-has all columns of outcomes: those that an older superparams did not write have their default. A
-ledger of a newer superparams is refused.
+Every message is verified. Damaged parts are left out with a warning. Nothing is unpickled. Each
+batch has all columns of outcomes: columns that an older superparams did not write have their
+default. A ledger of a newer superparams is refused.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _begins_well(path: Path) -> bool:
 
 
 def unreadable(folder: Path) -> Iterator[str]:
-    """Messages on folders and files in the place of a ledger that cannot be read."""
+    """Messages about files and folders of a ledger that cannot be read."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
@@ -269,7 +269,7 @@ class _FileReader:
         self.schema = schema
 
     def _next_intact(self, offset: int) -> int:
-        """Where the next intact message begins; the size of the file when there is none."""
+        """The offset of the next intact message; the size of the file if there is none."""
         at = offset + 1
         while (at := next_data(self.file, at)) < self.size:
             self.file.seek(at)

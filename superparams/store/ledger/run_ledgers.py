@@ -45,7 +45,8 @@ class RunLedgers:
     def append(self, data: bytes) -> list[pa.RecordBatch]:
         """Record encoded outcomes; see `Ledger.append`.
 
-        Steps among them, as from an engine that hands over nothing before, go to their ledger.
+        An engine that does not send steps while settings run sends them with the outcomes; they
+        are written to the ledger of steps.
         """
         if STEPS_KEY not in data:  # text of the user may have it, too
             return self._outcomes.append(data)

@@ -1,1 +1,1 @@
-"""Names of points and fields in a table, whatever they were called when a row was made."""
+"""Names of points and fields in a table, also for rows that were made under other names."""

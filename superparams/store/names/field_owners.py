@@ -74,10 +74,11 @@ NONE: Final = _None()
 
 
 def field_conditions(space: Any) -> dict[str, list[dict[str, str]]]:
-    """The fields of a space, each with conditions, of which one must hold for a setting to have it.
+    """The fields of a space, each with a list of conditions.
 
-    A field that every setting has has one empty condition. ``x.*`` stands for all columns inside a
-    value of `x` that is no group, or one of very many.
+    A setting has a field if it satisfies one of the conditions. An empty condition always holds.
+    ``x.*`` stands for all columns inside `x`, if the values of `x` are other containers than
+    groups, or very many groups.
 
     Args:
         space: An experiment, open or not.
@@ -151,7 +152,7 @@ def _points(value: Any) -> Iterable[Any]:
 
 
 def fields_from_json(value: object) -> Fields | None:
-    """The fields that a run recorded; None where it did not, or where they are damaged."""
+    """The fields that a run recorded; None if it recorded none, or if they are damaged."""
     if not is_object(value) or not all(map(are_conditions, value.values())):
         return None
     return value
@@ -166,7 +167,7 @@ def are_conditions(value: object) -> bool:
 
 
 def fields_by_run(groups: object) -> dict[str, Fields]:
-    """The fields of each run, from the metadata of a table; without runs where they are damaged."""
+    """The fields of each run, from the metadata of a table, except for damaged entries."""
     entries = [(runs, fields_from_json(x)) for runs, x in run_groups(groups, FIELDS_OF)]
     return {run: fields for runs, fields in entries if fields is not None for run in runs}
 
@@ -175,10 +176,10 @@ def fields_by_run(groups: object) -> dict[str, Fields]:
 
 
 class FieldOwners:
-    """Which fields the settings of some rows have, as far as their runs recorded it."""
+    """Tells which fields the settings of some rows have, as far as their runs recorded it."""
 
     def __init__(self, rows: Rows) -> None:
-        """Of these rows, whose schema has the metadata of the table."""
+        """For rows whose schema has the metadata of the table."""
         self._rows = rows
         self._schema_fields = {field.name: field for field in rows.schema}
         sources = {name: source_of(field) or "" for name, field in self._schema_fields.items()}
@@ -231,7 +232,12 @@ class FieldOwners:
         return known or f"settings with {column}"
 
     def meets(self, conditions: Sequence[Condition], size: int) -> Any:
-        """Which of the rows, `size` in all, one of these conditions holds for."""
+        """A mask of the rows for which one of these conditions holds.
+
+        Args:
+            conditions: The conditions.
+            size: The number of rows.
+        """
         mask = constant(False, size)
         for condition in conditions:
             meets_all: Any = constant(True, size)
@@ -251,10 +257,10 @@ class FieldOwners:
             return constant(False, size)
 
     def none_masks(self, columns: Collection[str]) -> dict[str, pa.Array]:
-        """Which rows of a column are None, for the columns where any are.
+        """For each column with fields that are None, a mask of these rows.
 
         Args:
-            columns: Some columns of the table, and maybe others.
+            columns: Names of columns; those that the table does not have are ignored.
         """
         masks: dict[str, pa.Array] = {}
         for name in columns if self._fields else ():
@@ -267,7 +273,9 @@ class FieldOwners:
 
 
 def mask_of(rows: Rows, column: str, cell: Any, of: Any) -> pa.Array:
-    """Which rows have a cell in a column; None is a field that is None, and not a missing field.
+    """A mask of the rows that have a cell in a column.
+
+    The cell None means a field that is None, and not a field that a setting does not have.
 
     Raises:
         StoreError: For a value that the column could never hold, and a name that no point has.
@@ -280,5 +288,5 @@ def mask_of(rows: Rows, column: str, cell: Any, of: Any) -> pa.Array:
 
 
 def is_none(column: pa.ChunkedArray, has: pa.Array) -> pa.Array:
-    """Which rows of a column are None: null where the setting has the field, or may have it."""
+    """A mask of the rows whose field is None: null cells of settings that may have the field."""
     return pc.and_(flat(pc.is_null(column)), pc.fill_null(has, plain_scalar(True, pa.bool_())))

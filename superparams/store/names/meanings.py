@@ -1,4 +1,4 @@
-"""The names of points, with what each of them means.
+"""The names of points, and the value that each name means.
 
 The table shows a named point by its name. The names of a class may change, so every run records
 what they mean: a point by a digest of its content, and a plain one also by its value. A group is
@@ -106,7 +106,7 @@ class Point:
         return self.digest_of()
 
     def matches_among(self, points: Sequence[Point]) -> list[Point]:
-        """The points that are identical; where there are none, those that agree."""
+        """The points that are identical to this one; if there are none, those that agree."""
         identical = [point for point in points if point.is_identical(self)]
         return identical or [point for point in points if point.agrees(self)]
 
@@ -270,7 +270,7 @@ def _value_digests(group: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:
 
 
 def names_to_json(names: Iterable[NamedPoints]) -> list[dict[str, Any]]:
-    """Names as `run.json` has them; fields without are left out."""
+    """Names in the form of `run.json`; fields without names are left out."""
     return [
         {
             "column": field.column,
@@ -284,7 +284,7 @@ def names_to_json(names: Iterable[NamedPoints]) -> list[dict[str, Any]]:
 
 
 def _first_names(points: Iterable[Point]) -> Iterable[Point]:
-    """The points without those that have the label of an earlier one, which gets their names."""
+    """Points with different labels: of several with one label the first, with the others' names."""
     by_label: dict[str, Point] = {}
     for point in points:
         first = by_label.setdefault(point.label, point)
@@ -311,7 +311,7 @@ def _point_to_json(point: Point) -> dict[str, Any]:
 
 
 def names_from_json(value: object) -> list[NamedPoints] | None:
-    """Names as a file has them; None where it has none, or is damaged."""
+    """Names from a file; None if the file has none, or if they are damaged."""
     if not is_list(value):
         return None
     names = [_named_points(json_object(entry)) for entry in value]
@@ -354,12 +354,12 @@ def _shown_from_json(text: object) -> str:
 
 
 def names_to_head(runs: Mapping[str, Sequence[NamedPoints]]) -> list[dict[str, Any]]:
-    """The names of runs as the metadata of the table has them."""
+    """The names of runs in the form of the metadata of the table."""
     return shared_by_runs({run: names_to_json(names) for run, names in runs.items()}, MEANINGS)
 
 
 def name_groups(groups: object) -> list[tuple[list[str], list[NamedPoints]]]:
-    """Runs with the same names, and these, from the metadata of a table, where it is whole."""
+    """Groups of runs with the same names, and these names, from the metadata of a table."""
     entries = [(runs, names_from_json(names)) for runs, names in run_groups(groups, MEANINGS)]
     return [(runs, names) for runs, names in entries if names is not None]
 
@@ -368,10 +368,10 @@ def name_groups(groups: object) -> list[tuple[list[str], list[NamedPoints]]]:
 
 
 class Reference:
-    """The one name that each content has: that of the class as it is now, if there is one."""
+    """Gives each content one name: the present name in the class, if there is one."""
 
     def __init__(self, *sources: Iterable[NamedPoints]) -> None:
-        """Sources: names, the decisive ones first; the others name what those leave unnamed."""
+        """Sources: names by precedence; a later one adds names for contents without a name."""
         self._points: dict[tuple[str, str], list[Point]] = {}
         for source in sources:
             for field in source:

@@ -1,6 +1,7 @@
-"""Which rows a filter selects, whatever the points were called when the rows were made.
+"""Which rows a filter selects, also if points had other names when the rows were made.
 
-Where only the table is known, its metadata says what the names of points meant in each run.
+If the class is not known, the metadata of the table says what the names of points meant in each
+run.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class RecordedPoints:
 
 
 def _has(rows: Rows, column: str, value: Any) -> pa.Array:
-    """As `matches`; no row where the column could not hold the value."""
+    """As `matches`, but no row for a value that the column could not hold."""
     cells = rows.columns(column).column(0)
     try:
         return true_where_known(matches(cells, rows.schema.field(column), value))
@@ -144,9 +145,9 @@ def mask_of_content(rows: Rows, column: str, cell: Any, x: Any, of: Any) -> pa.A
     Args:
         rows: The rows.
         column: The column.
-        cell: What the column holds for the value today.
+        cell: The cell for the value by the present names.
         x: The value; for the name of a point, only the name in the table counts.
-        of: The experiment's class, or the space; None where that is not known.
+        of: The experiment's class, or the space; None if it is not known.
 
     Raises:
         StoreError: For a value that the column could never hold, and a name that no point has.
@@ -196,7 +197,7 @@ def _value_of_point(of: Any, name: str, x: Any) -> Any:
 def _mask_by_run(
     recorded: RecordedPoints, rows: Rows, column: str, cell: Any, x: Any, of: Any
 ) -> pa.Array | None:
-    """As `mask_of_content`; None where no run recorded a name for the value."""
+    """As `mask_of_content`; None if no run recorded a name for the value."""
     points = recorded.points
     if not points or (isinstance(x, str) and x in recorded.by_label):
         return None
@@ -217,14 +218,14 @@ def _mask_by_run(
 
 
 def _is_of_class(recorded: RecordedPoints, name: object) -> IsPoint | None:
-    """Whether a point is of the class of a name; None where no point is."""
+    """A function that says whether a point is of a class; None if no point is."""
     if not isinstance(name, str) or not recorded.of_class(name):
         return None
     return lambda point: point.class_name == name
 
 
 def _is_value(points: Sequence[Point], x: Any, name: str, of: Any) -> IsPoint | None:
-    """Whether a point is a value; None where no point is."""
+    """A function that says whether a point is this value; None if no point is."""
     if isinstance(x, type):
         return None
     field = next((field for field, _ in declared_fields(of, name)), None)
@@ -237,7 +238,7 @@ def _is_value(points: Sequence[Point], x: Any, name: str, of: Any) -> IsPoint | 
 
 
 def mask_of_text(rows: Rows, column: str, text: str) -> tuple[pa.Array, pa.Array] | None:
-    """Which rows have a named point whose value has this text, and which are of runs with names.
+    """Finds rows by the text of a named point's value.
 
     Args:
         rows: The rows.
@@ -245,7 +246,8 @@ def mask_of_text(rows: Rows, column: str, text: str) -> tuple[pa.Array, pa.Array
         text: A value as it is written on the command line.
 
     Returns:
-        Two masks; None for a name that stands in the table, and for a text that no point has.
+        A mask of the rows with such a point, and a mask of the rows of runs that recorded names.
+        None for a name that is in the table, and for a text that no point has.
     """
     recorded = RecordedPoints(rows.schema, column)
     if text in recorded.by_label or not any(_has_text(point, text) for point in recorded.points):

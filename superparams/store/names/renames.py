@@ -1,4 +1,4 @@
-"""Shows rows of all runs by one set of names, whatever the points were called when they ran."""
+"""Shows the rows of all runs by one set of names, also if points had other names when they ran."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Renaming:
 
     @property
     def columns(self) -> set[str]:
-        """The fields with another name, and those that tell which settings have them."""
+        """The fields with other names, and the fields on which their conditions depend."""
         columns: set[str] = set()
         for group in self._changed:
             for field, _ in group.changes():
@@ -171,7 +171,7 @@ class Renamings:
     named: list[dict[str, Any]] | None
 
     def of(self, run: str | None) -> Renaming:
-        """The one for rows of a ledger, or of the older table, whose run is None."""
+        """The renaming for rows of a run's ledger; with None, for rows of the older table."""
         return self.table if run is None else self.ledgers
 
     def names(self) -> dict[str, list[NamedPoints]]:
@@ -219,7 +219,7 @@ def _by_run(groups: object) -> dict[str, list[NamedPoints]]:
 
 
 def renamed_rows(rows: Rows, of: Any = None) -> Rows:
-    """Rows with the names of the class as it is now, as far as it is known.
+    """Rows with the present names of the class, if the class is known.
 
     Args:
         rows: Rows with the metadata of the table.
@@ -273,7 +273,7 @@ def _renamed(rows: Rows, head: Mapping[str, object], renaming: Renaming) -> Rows
 
 
 def renamed_since(root: Path, space: Any) -> tuple[list[NamedPoints] | None, list[str]]:
-    """The names of the class where they differ from those of the table, and a note of that.
+    """The names of the class if they differ from those of the table, and a note about that.
 
     Args:
         root: The folder of the experiment.
@@ -306,7 +306,7 @@ def renamed_since(root: Path, space: Any) -> tuple[list[NamedPoints] | None, lis
 
 
 def _names_of_last(root: Path) -> list[NamedPoints] | None:
-    """The names that the table has, or those of the last run; None where neither has any."""
+    """The names in the table, or those of the last run; None if neither has names."""
     try:
         table = open_table(root / TABLE, verify=False)
     except OSError:
@@ -322,7 +322,7 @@ def _names_of_last(root: Path) -> list[NamedPoints] | None:
 
 
 def _change(old: Point, points: Sequence[Point]) -> str:
-    """How the name of a point differs from the names now; empty where it does not."""
+    """A text on how the name of a point differs from the present names; empty without a change."""
     same = old.matches_among(points)
     if any(point.name == old.name for point in same):
         return ""

@@ -1,1 +1,1 @@
-"""Which code, data and environment made a result, and how to get the code back."""
+"""The code, data and environment that made a result, and how to restore the code."""

@@ -1,7 +1,7 @@
-"""What git knows of the project of a run.
+"""The state of the git repository of a run's project.
 
-Nothing of the repository runs, except the filters through which its own files are read and written
-(`git lfs`), and nothing in it is changed. Without git, nothing is known.
+The repository is not changed, and nothing of it is executed, except for the filters by which git
+itself reads and writes files (`git lfs`). Without git there is no state.
 """
 
 from __future__ import annotations
@@ -101,9 +101,11 @@ def _top(folder: Path) -> Path | None:
 
 
 def _patch(root: Path, commit: str | None, failed: list[str]) -> tuple[bytes, bool, list[str]]:
-    """The patch from the commit to the files as they are, and whether it had to be cut.
+    """The patch from the commit to the present files.
 
-    Also the names of the files that it leaves out for size: those that are no sources.
+    Returns:
+        The patch, whether it had to be cut, and the names of files that it leaves out since the
+        patch would be too large: files that are no sources.
     """
     if commit is None:
         return b"", False, []
@@ -182,7 +184,7 @@ def _line(answer: bytes | None) -> str | None:
 
 
 def _git(folder: Path, *words: str, limit: int = 8 << 20) -> bytes | None:
-    """What git answers, at most `limit` bytes; None when it fails or takes too long."""
+    """The output of a git command, at most `limit` bytes; None if it fails or takes too long."""
     try:
         with subprocesses.start([*_GIT, *words], folder, _environment()) as process:
             return _answer(process, limit)

@@ -1,11 +1,11 @@
-"""The code that a run kept in its folder, and the way back to it.
+"""The code that a run kept in its folder, and how to restore it.
 
 `source/` in the folder of a run has
 
 - `project/`: the files of the project that the experiment reached,
-- `libraries/<label>/`: those of the user's libraries beside the project, with paths relative to the
+- `libraries/<label>/`: files of the user's libraries beside the project, with paths relative to the
   folder that each is imported from (the label is the name of that folder),
-- `untracked/`: sources that git did not know, and `uncommitted.patch`: what was not committed,
+- `untracked/`: sources that git did not track, and `uncommitted.patch`: the uncommitted changes,
 - `parts.json`: the text of each function, class and constant.
 """
 
@@ -60,7 +60,7 @@ class KeptCode:
 
     @property
     def git(self) -> dict[str, Any]:
-        """What git told of the user's repository at the start of the run; empty outside of one."""
+        """The state of the user's repository at the start of the run; empty outside of one."""
         return json_object(self.manifest.get("git"))
 
     @property
@@ -71,7 +71,7 @@ class KeptCode:
 
     @property
     def patch(self) -> Path | None:
-        """The patch of what was not committed."""
+        """The file with the patch of uncommitted changes; None without one."""
         patch = self.run.source / PATCH
         return patch if is_plain(patch) and not patch.is_symlink() else None
 
@@ -89,7 +89,7 @@ class KeptCode:
 
     @cached_property
     def texts(self) -> dict[str, str]:
-        """The text of each part of the code, by its name; empty where it was not kept."""
+        """The text of each part of the code, by its name; empty if the texts were not kept."""
         try:
             return texts_by_name(json.loads(read_plain(self.run.source / PARTS, _LARGEST)))
         except (OSError, ValueError, RecursionError, MemoryError):
@@ -97,7 +97,7 @@ class KeptCode:
 
     @property
     def read_error(self) -> str | None:
-        """Why the code cannot be read, if it cannot."""
+        """Why the code cannot be read; None if it can."""
         try:
             os.listdir(self.run.source)
         except FileNotFoundError:
@@ -212,7 +212,7 @@ class KeptCode:
         return objects
 
     def _missing(self) -> Iterator[str]:
-        """What was too large to be kept."""
+        """The names of files that were too large to be kept."""
         for entry, what in (
             ("patch_left_out", "uncommitted changes were too large to be kept of"),
             (

@@ -1,4 +1,4 @@
-"""Which code, data and environment made a result.
+"""The provenance of a result: the code, data and environment that made it.
 
 `gather` collects facts about the user's project, the machine and the process when a run starts:
 argv, git commit, branch and uncommitted patch, untracked sources, versions of imported packages,
@@ -49,7 +49,7 @@ class Provenance:
     Attributes:
         run: The folder of the run.
         commit: The commit of the user's git repository; None outside of one.
-        branch: Its branch; None outside of one.
+        branch: The branch of that repository; None outside of one.
         patch: Uncommitted changes; None if there were none.
         files: Untracked source files, and the files that the experiment reached, as paths in the
             folder of the run.
@@ -153,8 +153,8 @@ class Gathered:
 def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]:
     """`gather`, in a thread, so that git and GPU tools do not delay the start of a run.
 
-    That thread imports nothing: a program that forks meanwhile would leave the lock of that module
-    locked in the fork for ever. So what `metadata` imports late is imported with this module.
+    The thread imports no module: if the program forked during an import, the lock of that module
+    would stay locked in the fork. So modules that `metadata` imports late are imported here.
     """
     future: Future[Gathered] = Future()
 

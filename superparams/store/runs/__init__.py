@@ -1,1 +1,1 @@
-"""The folder of each run, and what it tells of the run."""
+"""The folder of each run, and the records in it."""

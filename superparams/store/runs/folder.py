@@ -122,7 +122,7 @@ class RunFolder:
 
     @classmethod
     def reserve(cls, root: Path) -> RunFolder:
-        """A new folder in `root/runs`, which is that of a run as soon as it has a manifest."""
+        """A new folder in `root/runs`, which belongs to a run as soon as it has a manifest."""
         runs = root / "runs"
         with _as_store_error(runs):
             unsynced = make_folder(runs)
@@ -155,7 +155,7 @@ class RunFolder:
             return {}
 
     def superparams_version(self) -> str | None:
-        """The superparams that made the run; None where run.json does not have it."""
+        """The version of superparams that made the run; None if run.json does not have it."""
         return json_text(json_object(self.manifest().get("versions")).get("superparams"))
 
     def update(self, **changes: Any) -> None:
@@ -218,7 +218,7 @@ def utc_now() -> str:
 
 
 def this_process() -> dict[str, Any]:
-    """What distinguishes this process from any other: host, boot, pid, and when it started."""
+    """The identity of this process: its host, boot and pid, and when it started."""
     return {
         "host": socket.gethostname(),
         "boot": _boot(),

@@ -1,4 +1,4 @@
-"""What a run records of its code: the fingerprints, and which settings run what.
+"""The entries of `run.json` about code: fingerprints, and which settings run which parts.
 
 Entries of `run.json`, all of which can be read without the class:
 
@@ -26,13 +26,13 @@ CODES: Final = "codes"
 
 
 def held_by_code(manifest: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The alternatives that the settings of each code hold; none where a run has one code."""
+    """The alternatives that the settings of each code hold; empty if the run has only one code."""
     entries = json_object(manifest.get(CODES)).items()
     return {code: tuple(map(str, names)) for code, names in entries if is_list(names)}
 
 
 def parts_of_others(manifest: Mapping[str, Any], code: str) -> set[str]:
-    """The names of the parts that settings of a code do not run; none where that is not known."""
+    """The names of the parts that settings of a code do not run; empty if that is not known."""
     held = held_by_code(manifest).get(code)
     parts = json_object(manifest.get(ALTERNATIVES))
     if held is None:

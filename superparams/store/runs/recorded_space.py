@@ -1,7 +1,7 @@
-"""The space that a run was of, as it recorded it: its size, its axes and the keys of its settings.
+"""The space of a run, as the run recorded it: its size, its axes and the keys of its settings.
 
-So the settings that are to do can be counted without the class, as long as the text of the class
-declares the same.
+As long as the text of the class declares the same space, the settings that are to do can be counted
+from this, without importing the class.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The runs of an experiment, as recorded in their folders, and how to find one by its name.
 
-An entry of a `run.json` counts only where it has the right type: a results folder may come from
-somebody else.
+A results folder may come from somebody else, so an entry of `run.json` counts only if it has the
+right type.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Run:
 
     @cached_property
     def seconds(self) -> float | None:
-        """How long it took, or has been running; of a crashed run until it last recorded."""
+        """How long it took, or has been running; for a crashed run, until its last record."""
         end = self.end
         if end is None:
             now = dt.datetime.now(dt.timezone.utc)
@@ -96,7 +96,7 @@ class Run:
 
     @property
     def unseen(self) -> str | None:
-        """What to say of a run on another host, which may go on or not; None for all others."""
+        """A text about a run on another host, which may have ended; None for other runs."""
         return unseen(self.folder) if self.state == "running" else None
 
     @property
@@ -132,7 +132,7 @@ class Run:
 
     @property
     def process(self) -> Mapping[str, Any]:
-        """What distinguishes the process of the driver from others."""
+        """The identity of the driver's process, as `this_process` describes it."""
         return self.group("process")
 
     @property
@@ -174,7 +174,7 @@ class Run:
     def counts(self) -> dict[str, int]:
         """How many outcomes of each status it recorded.
 
-        Its ledger is read where the manifest does not have them yet.
+        The ledger is read if the manifest does not have them yet.
         """
         recorded = self.group("counts")
         if self.state in ("finished", "interrupted") and recorded:
@@ -208,7 +208,7 @@ def runs(root: Path) -> list[Run]:
 
 
 def find_run(root: Path, name: str) -> Run:
-    """The run that a user means.
+    """The run that a name means.
 
     Args:
         root: The folder of the experiment.
@@ -275,7 +275,7 @@ def existing_folder(root: Path, name: str) -> RunFolder:
 
 
 def unseen(folder: RunFolder) -> str | None:
-    """Where a run is driven, if that cannot be seen from here, and how old its last record is."""
+    """The host of a run whose process cannot be seen from here, and the age of its last record."""
     manifest = folder.manifest()
     process = json_object(manifest.get("process"))
     if not process or is_here(process):
@@ -306,7 +306,7 @@ def _time(text: object) -> dt.datetime | None:
 
 
 def recorded_schema(root: Path) -> Mapping[str, Any] | None:
-    """The schema of the class when it ran last, as run.json has it; None where none has one.
+    """The schema of the class in its last run, from run.json; None if no run has one.
 
     Args:
         root: The folder of the experiment.

@@ -71,7 +71,7 @@ class Log:
         return start + at + 1
 
     def tail(self, lines: int) -> tuple[str, bool]:
-        """Its last lines, and whether there are more before them."""
+        """The last lines, and whether there are more lines before them."""
         end = self.size() if self.end is None else min(self.end, self.size())
         start = max(self.start, end - max(_CHUNK, 1))
         text = b"".join(Log(self.path, start, end).chunks()).decode("utf-8", "replace")
@@ -103,7 +103,7 @@ def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
         row: The row.
 
     Returns:
-        None when there is none: the setting ran in the process of the driver.
+        None if no output was kept.
 
     Raises:
         StoreError: For a row of a run whose name might lead out of the folder.

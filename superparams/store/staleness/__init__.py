@@ -1,1 +1,1 @@
-"""Rows of earlier code: what changed since, and which changes a user accepted."""
+"""Rows of earlier code: how the code has changed, and which changes a user accepted."""

@@ -1,7 +1,7 @@
-"""The code of an experiment as it is now, as its text tells it: nothing of the user is imported.
+"""The present code of an experiment, from its text: nothing of the user is imported.
 
-Where the text alone does not tell the fingerprint, the files decide: as long as all that a run kept
-of its code are what they were, the code is that of the run. Otherwise the code is not known.
+If the fingerprint cannot be told from the text alone, the files are compared with the copies that a
+run kept. While all of them are equal, the code is that of the run. Otherwise it is not known.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ LARGEST: Final = 64 << 20  # bytes of a file
 
 @dataclass(frozen=True)
 class CodeNow:
-    """The code as it is now.
+    """The present code.
 
     Attributes:
-        code: The code; None where it is not known.
-        why: Why it is not known, as a sentence without its end; empty where it is.
+        code: The code; None if it is not known.
+        why: Why it is not known, as a sentence without a full stop; empty if it is known.
     """
 
     code: Code | None
@@ -45,7 +45,7 @@ class CodeNow:
 
 
 def code_now(root: Path, file: Path, qualname: str) -> CodeNow:
-    """The code of a class as it is now.
+    """The present code of a class.
 
     Args:
         root: The folder of the experiment's results.
@@ -78,7 +78,7 @@ def _why(text: TextCode, file: Path) -> str:
 
 
 def _is_trusted(code: Code, runs: list[Run]) -> bool:
-    """Whether the text told the code of the last run that recorded this, as far as there is one."""
+    """Whether the code from the text agrees with the last run that recorded such a code, if any."""
     if any(run.code == code.digest for run in runs):
         return True
     for run in runs:
@@ -91,7 +91,7 @@ def _is_trusted(code: Code, runs: list[Run]) -> bool:
 
 
 def _has_same_files(run: Run, file: Path) -> bool:
-    """Whether all files that a run kept of its code are as they were."""
+    """Whether all files of which a run kept a copy are equal to the copy."""
     project = project_root(file.resolve()).resolve()
     kept: list[tuple[Path, Path]] = []
     if not is_plain(run.folder.source / PARTS):  # it is written last
@@ -108,7 +108,7 @@ def _has_same_files(run: Run, file: Path) -> bool:
 
 
 def _trees(run: Run, project: Path) -> Iterator[tuple[Path, Path | None]]:
-    """The folders of files that a run kept, and where these files are now, if that is known."""
+    """The folders of copies that a run kept, each with the folder of the files, if it is known."""
     yield run.folder.source / PROJECT, project
     around = (project, *project.parents)
     top = next((folder for folder in around if (folder / ".git").exists()), None)

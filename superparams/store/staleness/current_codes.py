@@ -1,8 +1,8 @@
-"""Which of the recorded codes are those of the code as it is now.
+"""Which of the recorded codes are current.
 
-A setting runs what all settings run, and what the alternatives add of which it holds instances. So
-a recorded code is current if the code of settings with the same alternatives is the same now, or if
-it was accepted for that.
+The code of a setting depends on the alternatives that the setting holds. So a recorded code is
+current if settings with the same alternatives have this code now, or if it was accepted for the
+code that they have now.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["CurrentCodes", "recorded_alternatives"]
 
 @dataclass(frozen=True)
 class CurrentCodes:
-    """The codes of settings by the code as it is now.
+    """The present codes of settings.
 
     Attributes:
         root: The folder of the experiment.
@@ -43,14 +43,14 @@ class CurrentCodes:
         return {recorded: self.code.digest_of(names) for recorded, names in self.held.items()}
 
     def now(self, recorded: str) -> str:
-        """The code, as it is now, of settings that were recorded with this code."""
+        """The present code of settings that were recorded with this code."""
         return self._now.get(recorded, self.code.digest)
 
     @cached_property
     def own(self) -> list[str]:
-        """The codes that settings have now, as far as settings like them are recorded.
+        """The present codes of settings: first the code of the class.
 
-        That of all the code comes first.
+        The codes of settings with other alternatives are missing if no such setting is recorded.
         """
         return list(dict.fromkeys([self.code.digest, *self._now.values()]))
 

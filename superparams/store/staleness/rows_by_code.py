@@ -1,4 +1,4 @@
-"""What results say of the code that made their rows: stale rows, changes, decisions, counts."""
+"""The part of `Results` about the code that made rows: stale rows, changes, decisions, counts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RowsByCode:
 
     @abstractmethod
     def _with(self, rows: Rows, current_code: CurrentCode | None = None) -> Self:
-        """The same with other rows, or for another state of the code."""
+        """These results with other rows, or for another state of the code."""
 
     def _selected(self, selection: Callable[[], pa.Array | None]) -> Self:
         return self._with(self._rows.selected(selection))

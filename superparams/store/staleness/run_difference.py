@@ -50,8 +50,8 @@ class Difference:
             None is one that the run did not fix.
         code: The functions, classes and constants that differ.
         packages: Versions that differ, by package; None is one that was not imported.
-        surroundings: Commit, host, python and the like, where they differ.
-        results: The outcomes of the settings that both ran.
+        surroundings: Entries such as commit, host and python that differ.
+        results: The comparison of the outcomes.
     """
 
     before: Run
@@ -173,8 +173,8 @@ class ColumnDifference:
     Attributes:
         name: Its name.
         settings: The number of settings in which it differs.
-        rows: The number of rows in which it differs, which is more where settings have many.
-        largest: The largest differences, at most one of each setting.
+        rows: The number of rows in which it differs; a setting may have several rows.
+        largest: The largest differences, at most one for each setting.
     """
 
     name: str
@@ -193,7 +193,7 @@ class Compared:
         after: Settings in the later run alone.
         different: Settings in both that differ in status or result.
         lengths: Settings with another number of rows in the later run.
-        status: Settings that went from one status to another, by the pair of the two.
+        status: Settings with another status in the later run, by both statuses.
         columns: The results that differ.
     """
 
@@ -263,7 +263,7 @@ class _RunTables:
                 yield ColumnDifference(name, len(keys), rows, largest)
 
     def _arrays(self, source: str) -> tuple[pa.Array, pa.Array]:
-        """A column of both in one type; nulls where one does not have it."""
+        """A column of both runs in one type; null in the rows of a run that does not have it."""
         arrays = [_column(table, source) for table in (self.old, self.new)]
         form = common_type([own for _, own in arrays], arrays)
         old, new = (recast(array, own, form) for array, own in arrays)

@@ -1,4 +1,4 @@
-"""Rows of earlier code: which are stale, what changed since, and which a user accepted."""
+"""Rows of earlier code: which are stale, how the code has changed, and what a user accepted."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ __all__ = ["Changes", "CodeChange", "CurrentCode", "stale_name"]
 
 @dataclass(frozen=True)
 class CodeChange:
-    """How one version of the code, by which rows were made, differs from the current code.
+    """How one earlier version of the code differs from the current code.
 
     Attributes:
-        code: Its fingerprint; None where that is not known.
-        settings: The number of settings that it made.
+        code: The fingerprint of that version; None if it is not known.
+        settings: The number of settings that it ran.
         alternatives: The alternatives that these settings hold; empty if all settings of a run
             have one code.
         runs: The names of its runs, oldest first.
-        parts: The functions, classes and constants that differ; None where they were not kept.
+        parts: The functions, classes and constants that differ; None if they were not kept.
     """
 
     code: str | None
@@ -90,13 +90,13 @@ class Changes(tuple[CodeChange, ...]):
 
     @property
     def diff(self) -> str:
-        """The unified diffs of all of them."""
+        """The unified diffs of all versions."""
         return "\n".join(change.diff for change in self if change.diff)
 
 
 @dataclass(frozen=True)
 class CurrentCode:
-    """The code as it is now, as far as that is known.
+    """The present code, as far as it is known.
 
     Attributes:
         root: The folder of the experiment.

@@ -50,7 +50,12 @@ def true_where_known(mask: Any) -> pa.Array:
 
 
 def first_places(values: pa.Array, which: pa.Array | None = None) -> pa.Array:
-    """Where each of the values that `which` names (all: in order of appearance) stands first."""
+    """The place where each value stands first.
+
+    Args:
+        values: The values.
+        which: The values to find; None for all, in the order of their appearance.
+    """
     return pc.index_in(values.unique() if which is None else which, value_set=values)
 
 
@@ -86,9 +91,10 @@ def _digits(column: pa.Array) -> Any:
 
 
 def are_distinct(keys: pa.Array) -> bool:
-    """Whether no two keys begin alike; in a third of the memory that comparing all of them takes.
+    """Whether the beginnings of all keys differ; whole keys would take three times the memory.
 
-    keys: 16 bytes each, without nulls and from the start of their buffer.
+    Args:
+        keys: Keys of 16 bytes each, without nulls and from the start of their buffer.
     """
     words = pa.Array.from_buffers(pa.int64(), 2 * len(keys), [None, keys.buffers()[1]])
     pairs = pa.FixedSizeListArray.from_arrays(words, 2)

@@ -1,4 +1,4 @@
-"""Which row is the best by a column."""
+"""Finds the row with the best value of a column."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Mode = Literal["max", "min"]
 def column_and_mode(
     column: str | None, mode: Mode | None, goal: Goal | None, name: str, columns: Sequence[str]
 ) -> tuple[str, Mode]:
-    """The column that the best row is best by, and how.
+    """The column that decides which row is the best, and the mode.
 
     Args:
-        column: The name of a column; None for that of the goal.
-        mode: Whether it is to be large or small; None for what the goal says of this column, and
-            else ``"max"``.
+        column: The name of a column; None for the column of the goal.
+        mode: ``"max"`` or ``"min"``; None for the mode of the goal if that is of this column, else
+            ``"max"``.
         goal: The goal of the experiment, if it has one.
         name: The name of the experiment, for messages.
         columns: The columns that there are.
 
     Raises:
-        StoreError: When there is neither a column nor a goal, and when no row has what is the goal.
+        StoreError: If there is neither a column nor a goal, and if no row has the goal's column.
     """
     if column is None and goal is None:
         raise StoreError(
@@ -54,11 +54,12 @@ def best_place(
     """The place of the largest (mode ``"max"``) or smallest (``"min"``) value of a column.
 
     Args:
-        path: The file that holds it, for messages.
-        name: Its name.
-        column: Its values; NaN and null do not count.
-        mode: Which of the two.
-        is_stale: Which rows do not count since other code made them; None for no such rows.
+        path: The file with the table, for messages.
+        name: The name of the column.
+        column: The values of the column; NaN and null do not count.
+        mode: ``"max"`` or ``"min"``.
+        is_stale: A mask of rows that do not count since other code made them; None for no such
+            rows.
 
     Raises:
         StoreError: When no row has a value, when values have no order, and for any other mode.
@@ -84,7 +85,7 @@ def best_place(
 def _place_of_number(
     column: pa.ChunkedArray, mode: str, is_stale: pa.ChunkedArray | None
 ) -> int | None:
-    """The same for numbers, without a Python object for each; None where that does not do."""
+    """The same for numbers, without a Python object for each; None for other values."""
     form = column.type
     if not (pa.types.is_integer(form) or form in (pa.float32(), pa.float64())):
         return None

@@ -1,4 +1,4 @@
-"""The order of the columns of parameters: that of the declaration, whatever ran first.
+"""The order of the columns of parameters, which is the order of the declaration.
 
 Each run records the order in `run.json`, with the fields of all alternatives that the class
 declares. The metadata of the table has one order for all runs.
@@ -58,15 +58,17 @@ def _has_groups(group: Any) -> bool:
 
 
 def checked_order(order: object) -> list[str]:
-    """The order that a run or a table recorded; empty where it is damaged."""
+    """The order that a run or a table recorded; empty if it is damaged."""
     return [name for name in json_list(order) if isinstance(name, str)]
 
 
 def joined_orders(orders: Iterable[Sequence[str]]) -> list[str]:
-    """One order of several: the first counts, a name that it lacks follows its predecessor.
+    """One order from the orders of several runs.
+
+    The first order counts. A name that it lacks is put after its predecessor in the other order.
 
     Args:
-        orders: Those of several runs, the newest first.
+        orders: The orders of several runs, the newest first.
     """
     joined: list[str] = []
     for order in orders:

@@ -1,4 +1,4 @@
-"""Which cells a table has for a value of a declared field, and which rows have a cell."""
+"""The cells by which a table shows a value of a declared field, and the rows with a cell."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NEAR: Final = 1e-14  # relative: how far a float may be from its short form
 
 
 class OneOf(tuple[Any, ...]):
-    """Several cells, of which a row has one."""
+    """Several cells; a row matches if it has any of them."""
 
     __slots__ = ()
 

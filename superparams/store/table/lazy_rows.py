@@ -1,7 +1,7 @@
 """Rows of a table that are read on first use, and only the columns that are used.
 
-A million settings take a quarter of a gigabyte as Arrow. A program that only needs to know how many
-of them failed, or nothing at all, needs none of that in memory.
+A million settings take a quarter of a gigabyte as Arrow. A program that only counts failures, or
+does not look at the rows at all, need not hold them in memory.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Rows:
 
 
 def places_of(rows: Rows, keys: pa.Array) -> pa.Array | None:
-    """Where the rows of settings stand, in the order of their keys.
+    """The places of the rows of settings, in the order of the keys of these settings.
 
     Args:
         rows: The rows.

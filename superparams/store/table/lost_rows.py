@@ -1,4 +1,4 @@
-"""Rows that only the table has, since the ledger of their run is shorter than it was, or gone."""
+"""Rows that only the table has, since the ledger of their run was cut off or removed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Brings `results.parquet` up to date: the newest outcome of every setting of an experiment.
 
-One row a setting (or as many as the data frame that it returned), in the order of runs and, within
-a run, of the space; `schema` has the columns.
+Each setting has one row, or the rows of the data frame that it returned. They are in the order of
+runs and, within a run, of the space; `schema` has the columns.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class RecordedRows(NamedTuple):
     Attributes:
         rows: The rows.
         notes: Notes on their columns.
-        lost: Notes on rows that no ledger has any more.
+        lost: Notes about rows that are in the table, but in no ledger any more.
     """
 
     rows: Rows
@@ -90,7 +90,7 @@ class TableOnDisk(NamedTuple):
 
 
 class NotWritten(StoreError):
-    """The table cannot be written; what is recorded can be read all the same."""
+    """The table cannot be written; but all records can be read."""
 
 
 def compact(
@@ -102,8 +102,8 @@ def compact(
 ) -> TableOnDisk:
     """Bring `results.parquet` up to date with the ledgers of all runs in an experiment's folder.
 
-    Only ledgers that the table does not hold yet are read. Another run may do the same at once:
-    the one that renames last checks again whether something is missing.
+    Only ledgers that the table does not hold yet are read. Another run may do this at the same
+    time: the one that renames its table last checks again whether something is missing.
 
     Args:
         root: The folder.
@@ -125,7 +125,7 @@ def compact(
 def read_back(root: Path) -> RecordedRows:
     """All rows that are recorded in the folder of an experiment.
 
-    The table is brought up to date where it can be written, and made in memory where it cannot.
+    The table is brought up to date, or made in memory if it cannot be written.
     """
     try:
         table = compact(root)
@@ -142,9 +142,9 @@ def read_back(root: Path) -> RecordedRows:
 
 
 def recorded_by(run: RunFolder) -> pa.Table:
-    """The newest outcome of each setting that one run recorded, whatever came later.
+    """The newest outcome of each setting in one run, also if later runs ran the setting again.
 
-    In the columns that the table of that run alone would have.
+    The columns are those of a table of that run alone.
     """
     root = run.path.parent.parent
     others = frozenset(folder.name for folder in run_folders(root)) - {run.name}
@@ -172,7 +172,7 @@ def _compact(
 
 
 def _is_behind(path: Path, sizes: Mapping[str, int]) -> bool:
-    """Whether another process put a table in place that lacks something of this one's."""
+    """Whether another process has replaced the table by one that lacks records of this process."""
     try:
         table = open_table(path, verify=False)
     except OSError:

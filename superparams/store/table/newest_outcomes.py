@@ -1,9 +1,9 @@
 """Which outcome of each setting is the newest, over the table and the ledgers of all runs.
 
-One pass over the keys, in bounded memory: the older table, then the ledgers of runs that the table
-does not know or that have changed since. An outcome of a later run is newer; within a run, the one
-with the higher sequence number. Rows that only the table has, since a ledger is shorter than it
-was, damaged or gone, are not dropped.
+This is one pass over the keys, in bounded memory: first the older table, then the ledgers of runs
+that the table does not have or that have changed since. An outcome of a later run is newer; within
+a run, the one with the higher sequence number. A ledger may have been cut off, damaged or removed;
+rows that only the table has then are kept.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Survey:
 
     @property
     def is_table_current(self) -> bool:
-        """Whether the table holds all there is, in all columns of outcomes."""
+        """Whether the table holds all records, in all columns of outcomes."""
         is_complete = self.table is not None and self.table.has_all_columns
         return is_complete and all(map(self.is_in_table, self.runs))
 
@@ -210,8 +210,8 @@ def open_survey(
 ) -> Generator[Survey]:
     """Survey the table and the ledgers of an experiment's folder.
 
-    Damage is left out with a LedgerWarning. A damaged table is made anew from the ledgers, and one
-    that cannot be read now is left out.
+    Damaged parts are left out with a LedgerWarning. A damaged table is made anew from the ledgers.
+    A table that cannot be read at the moment is left out.
 
     Args:
         root: The folder.
@@ -338,7 +338,7 @@ def _add_ledger(survey: Survey, run: RunFolder, place: int) -> None:
 
 
 def _prefer_table(survey: Survey, place: int, attempts: Mapping[bytes, int]) -> None:
-    """Let the rows of the table win that are newer than the rest of the ledger of a run.
+    """Make rows of the table count if they are newer than what is left of the ledger of a run.
 
     attempts: The last attempt of each setting that the ledger has.
     """

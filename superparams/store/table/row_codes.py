@@ -17,7 +17,7 @@ _FORM = pa.dictionary(pa.int32(), pa.string())
 
 
 def codes_of_ledger(rows: pa.Table, of_run: str | None) -> pa.Array:
-    """The code of each row of a ledger: its own, else that of the run."""
+    """The code of each row of a ledger; rows without a code have the code of the run."""
     run = plain_scalar(of_run, pa.string())
     if CODE not in rows.column_names:
         return pa.repeat(run, rows.num_rows)

@@ -1,11 +1,12 @@
-"""Which columns `results.parquet` has, and of which types.
+"""The columns of `results.parquet` and their types.
 
-Parameters and results by their plain names, then `OUTCOME`. A parameter or result named like one of
-those gets the prefix `param.` or `result.`; so does a result named like a parameter.
+Parameters and results have their plain names; the columns of `OUTCOME` follow. A parameter or
+result with the name of one of these gets the prefix `param.` or `result.`, and so does a result
+with the name of a parameter.
 
-Where the types of a column differ from outcome to outcome, one type holds all of its values, and
-nothing is lost: integers and floats become floats where every integer survives that, units and
-sizes of one type become the widest, and all else becomes text that keeps every value readable.
+If the types of a column differ from outcome to outcome, one type is chosen that keeps every value.
+Integers and floats become floats if no integer changes by that; sizes and units of one type become
+the widest; all other values become readable text.
 """
 
 from __future__ import annotations

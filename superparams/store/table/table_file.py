@@ -1,4 +1,4 @@
-"""The file `results.parquet` as it lies on disk, verified before any of it is used."""
+"""The file `results.parquet`, which is verified before any of it is used."""
 
 from __future__ import annotations
 
@@ -141,16 +141,16 @@ def _table_file(path: Path, file: Any) -> TableFile:
 
 
 def _own_places(schema: pa.Schema) -> dict[str, int]:
-    """Where the columns of outcomes stand in a table or a ledger.
+    """The places of the columns of outcomes in a table or a ledger, by their names.
 
-    A result may have had the name of a column that was added since.
+    In older files, a result may have the name of a column that was added later.
     """
     fields = enumerate(schema)
     return {field.name: at for at, field in fields if SOURCE not in metadata_of(field)}
 
 
 def _has_all_columns(schema: pa.Schema, version: int) -> bool:
-    """Whether no column of outcomes is missing; a version has those that it knew."""
+    """Whether no column of outcomes is missing, except for those that are newer than the file."""
     places = _own_places(schema)
     for column in COLUMNS:
         at, form = places.get(column.name), OUTCOME[column.name]
@@ -162,7 +162,7 @@ def _has_all_columns(schema: pa.Schema, version: int) -> bool:
 
 
 def outcome_column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """A column of outcomes; its default where an older superparams wrote the table without it."""
+    """A column of outcomes, with its default if an older superparams wrote the table without it."""
     place = _own_places(table.schema).get(name)
     if place is not None:
         return table.column(place)
@@ -172,7 +172,7 @@ def outcome_column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 @functools.cache  # to read it takes as long as to write a small table
 def superparams_version() -> str | None:
-    """The version of this superparams; None where it is not installed."""
+    """The version of this superparams; None if it is not installed as a package."""
     from importlib import metadata
 
     try:
@@ -182,7 +182,7 @@ def superparams_version() -> str | None:
 
 
 def head_of(schema: pa.Schema) -> dict[str, Any]:
-    """The entries of the metadata of the table; none where it is missing or damaged."""
+    """The entries of the metadata of the table; empty if the metadata is missing or damaged."""
     try:
         return json_object(json.loads(metadata_of(schema).get(HEAD, b"null")))
     except (ValueError, RecursionError):
@@ -258,7 +258,7 @@ def verify_seal(file: BinaryIO) -> None:
 
 
 def _place(file: BinaryIO) -> int:
-    """Where in the file the digits stand."""
+    """The offset of the digits of the checksum in the file."""
     size = file.seek(0, 2)
     file.seek(max(0, size - 8))
     length = int.from_bytes(file.read(4), "little")
@@ -275,7 +275,7 @@ def _place(file: BinaryIO) -> int:
 
 
 def _crc(file: BinaryIO, place: int) -> int:
-    """The checksum of all bytes, those of the digits as zeros."""
+    """The checksum of all bytes, where its own digits count as zeros."""
     file.seek(0)
     crc = at = 0
     while chunk := file.read(_CHUNK):

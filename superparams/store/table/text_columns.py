@@ -1,9 +1,11 @@
-"""Values as text: the types that columns have, and rows of too many types written as text.
+"""Values as text: the types of columns, and rows that are written as text.
 
-A run whose results have ever new names or types (`{"loss_1": …}`, then `{"loss_2": …}`) would need
-a file for each. Past `ledger.writer.MAX_STREAMS` schemas, all columns but those of outcomes go into
-one map column, name -> (type, JSON text), so that one file takes any row. In the table, values get
-their typed column again; names without one go together into a column of JSON text, `more`.
+Each schema needs a file of the ledger. If results have new names or types again and again
+(`{"loss_1": …}`, then `{"loss_2": …}`), there would be very many files. So after
+`ledger.writer.MAX_STREAMS` schemas, all columns except those of outcomes go into one map column,
+from the name to the type and the JSON text, and one file can hold any row. In the table, such
+values are in typed columns again; names without a column of their own are together in a column of
+JSON text, `more`.
 """
 
 from __future__ import annotations
@@ -111,7 +113,7 @@ def spilled_rows(rows: pa.RecordBatch | pa.Table) -> list[SpilledRow]:
 
 
 def type_of(cell: Mapping[str, Any]) -> ColumnType:
-    """The type of a spilled value when it comes back: its own where JSON keeps it, else text."""
+    """The type that a spilled value gets in the table: its own if JSON can hold it, else text."""
     if cell["kind"] is None and cell["type"] in _TYPED:
         return ColumnType(_TYPED[cell["type"]])
     is_text = cell["kind"] is not None and cell["type"] == "string"

@@ -55,7 +55,7 @@ class PendingOutcomes:
             self._release(*self._waiting.popleft()[1:])
 
     def overdue(self) -> str:
-        """What to do while a ping has no answer: ``"wake"`` or ``"end"`` the template, or ``""``."""
+        """What to do if a ping has no answer: ``"wake"`` or ``"end"`` the template, or ``""``."""
         if self._sent == self._answered:
             return ""
         self._looks += 1
