@@ -20,7 +20,7 @@ def test_a_worker_that_is_never_made_keeps_nobody_waiting() -> None:
     """What it should have read is larger than what a socket holds."""
     ours, theirs = socket.socketpair()
     template = Template.__new__(Template)
-    template.control, template._words = ours, bytes(1 << 20)
+    template.control, template._pickled_boot = ours, bytes(1 << 20)
     heard: list[Kind] = []
 
     def refuse() -> None:
