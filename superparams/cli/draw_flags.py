@@ -15,7 +15,10 @@ __all__ = ["Draw"]
 
 @dataclass(frozen=True)
 class Draw:
-    """How to draw settings of a space: ``sample``, ``sobol`` or ``grid``; None for all of it."""
+    """How to draw settings of a space: ``sample``, ``sobol`` or ``grid``; None for all of it.
+
+    ``search`` stands for a strategy, which draws them while they run.
+    """
 
     call: str | None = None
     n: int = 0
@@ -29,6 +32,8 @@ class Draw:
         """
         from superparams.declare.layout import has_range, ranges_of
 
+        if self.call == "search":
+            return space
         if self.call is not None:
             options = {} if self.call == "grid" else {"seed": self.seed}
             settings: Settings[Experiment] = getattr(space.place, self.call)(self.n, **options)

@@ -13,10 +13,11 @@ from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
 from superparams.run.plan import COUNTED, inside, is_sparse, recorded
+from superparams.run.searching import Searching
 from superparams.store.runs.folder import has_records
 from superparams.store.table.index import mean_seconds, read_index
 
-__all__ = ["Planned", "planned"]
+__all__ = ["Planned", "PlannedSearch", "planned"]
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,61 @@ class Planned:
             yield "  how long that takes is not known: none has run yet"
 
 
-def planned(space: Experiment, options: RunOptions) -> Planned:
+@dataclass(frozen=True)
+class PlannedSearch:
+    """What a strategy would do next.
+
+    Attributes:
+        job: The run.
+        search: Its search.
+    """
+
+    job: Job
+    search: Searching
+
+    code = 0
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        trials = self.search.trials
+        n_ended, best, score = trials.standing
+        return {
+            "experiment": self.job.program.name,
+            "strategy": repr(self.search.strategy),
+            "trials": n_ended,
+            "best": None if score is None else self.search.value_of(score),
+            "best_trial": best,
+            "ending": trials.ending,
+            "next": [self.job.program.row(index) for index in self.search.first],
+            "todo": self.job.n_todo,
+        }
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For a person."""
+        trials = self.search.trials
+        n_ended, best, score = trials.standing
+        name = safe_text.line(self.job.program.name)
+        parts = [f"{counted(n_ended, 'trial')} so far"]
+        if score is not None and best is not None:
+            goal = self.search.goals[0].column
+            parts.append(f"best {goal} {self.search.value_of(score):g} (trial {best})")
+        if trials.ending is None and self.job.n_todo:
+            parts.append(f"{self.job.n_todo:,} to run")
+        yield safe_text.line(f"{name}: {self.search.strategy!r}: {', '.join(parts)}")
+        if trials.ending is not None and not self.search.first:
+            yield safe_text.line(f"  the search is over: {trials.ending}")
+        for index in self.search.first:
+            yield safe_text.line(f"  next: {self.job.label(index)}")
+
+
+def planned(space: Experiment, options: RunOptions) -> Planned | PlannedSearch:
     """What ``run_all`` would do with these options; nothing is written."""
     job = prepare(space, options)
+    job.close()
+    if job.proposing is not None:
+        return PlannedSearch(job, job.proposing)
     return Planned(job, _counts(job), mean_seconds(job.root))
 
 

@@ -18,6 +18,7 @@ from superparams.cli.table_formats import as_table, for_people
 from superparams.cli.terminal import is_terminal, lines_of, room, styled
 from superparams.declare.experiment import Experiment
 from superparams.declare.experiment_place import name_of
+from superparams.declare.layout import has_range
 from superparams.declare.place import from_words
 from superparams.errors import SuperparamsError, safe_text
 from superparams.executor.engines.contract import Control
@@ -211,7 +212,8 @@ def made(
 
 def _space(cls: type[Experiment], words: Sequence[str], draw: Draw) -> Experiment:
     space = draw.of(from_words(cls, words))
-    size_of(space)  # `valid` may fail
+    if not has_range(space):
+        size_of(space)  # `valid` may fail
     return space
 
 
@@ -233,7 +235,8 @@ def run_each(
         if isinstance(found, Impossible):
             yield found
         else:
-            yield Ended(name, size_of(space), found, program)
+            size = len(found) if options.strategy is not None else size_of(space)
+            yield Ended(name, size, found, program)
         left = len(spaces) - place - 1
         if control.interrupted and left:
             was = "experiment was" if left == 1 else "experiments were"

@@ -122,6 +122,11 @@ class Job:
         """The number of settings to run, as far as it is known."""
         return self.plan.n_todo if self.proposing is None else self.proposing.n_expected
 
+    def close(self) -> None:
+        """End what the search has started."""
+        if self.searching is not None:
+            self.searching.close()
+
     def is_over(self, n_left: int) -> bool:
         """Whether the run has done all that it was to do, with so many settings left."""
         return not n_left and (self.proposing is None or self.proposing.is_over)
@@ -256,9 +261,9 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
     legacy.refuse_old_hook(cls)
     options = options.for_class(cls)
-    searching = _searching(space, options)
-    proposed = None if searching is None else searching.proposed
-    space = space if searching is None else searching.space
+    searching, proposed = _searching(space, options), None
+    if searching is not None:
+        space, proposed, options = searching.space, searching.proposed, searching.limited(options)
     carrier = None if options.carrier is None else find(options.carrier)
     if carrier is not None:
         check(carrier, options.of_engine)

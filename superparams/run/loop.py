@@ -96,10 +96,13 @@ def _run_here(
     fork_guard.check(type(space).__name__)
     has_progress = options.progress
     run = shown = None
-    if job.n_todo:
-        run, shown = _execute(job, control, fork_guard)
-    elif has_progress:
-        _say_plan(job.plan)
+    try:
+        if job.n_todo:
+            run, shown = _execute(job, control, fork_guard)
+        elif has_progress:
+            _say_plan(job.plan)
+    finally:
+        job.close()
     if job.proposing is not None and job.proposing.differs is not None:
         return _run_here(space, options, control, has_summary, fork_guard)  # as a new search
     found = results_of_run(job, run, control.notes)

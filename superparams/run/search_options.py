@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from superparams.declare.experiment import Experiment
 from superparams.declare.goal import Goal, goal_of
-from superparams.errors import StrategyError
+from superparams.declare.search_points import SearchPoints
+from superparams.errors import SpaceError, StrategyError
+from superparams.errors.short_repr import shorten
+from superparams.space.groups import is_open
 from superparams.strategies.strategy import BUDGET
 
-__all__ = ["budget_of", "goals_of", "identity_of"]
+__all__ = ["budget_of", "goals_of", "identity_of", "point_to_try"]
 
 _PLAIN: Final = (int, float, str, bool, type(None))
 
@@ -35,6 +39,25 @@ def goals_of(strategy: Any, cls: type[Experiment]) -> list[Goal]:
             f'set maximize = "accuracy" in {name}, or goal = maximize("accuracy") in {cls.__name__}'
         )
     return found or ([] if goal is None else [goal])
+
+
+def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]:
+    """The point of a setting, or of a mapping of fields to values.
+
+    Raises:
+        StrategyError: When the space has no such point.
+    """
+    setting: Any = given
+    try:
+        if isinstance(given, Mapping):
+            setting = space.replace(**given)
+            if is_open(setting) and not SearchPoints(setting).space.dimensions:
+                setting = setting[0]  # with any of its repetitions
+        if is_open(setting):
+            raise SpaceError("it leaves axes open: give a value for each")
+        return points.point_of(setting)
+    except SpaceError as error:
+        raise StrategyError(f"enqueue: {shorten(given)} is no point to try: {error}") from None
 
 
 def identity_of(strategy: Any) -> str:

@@ -19,15 +19,24 @@ import pyarrow as pa
 from superparams.declare.goal import Goal
 from superparams.outcomes.batches import values_of
 from superparams.outcomes.columns import CODE
-from superparams.store.json_values import json_object
+from superparams.store.json_values import json_list, json_object
 from superparams.store.ledger.reader import read
 from superparams.store.plain_files import read_plain
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder, has_records, run_folders
 from superparams.store.runs.run_records import Run
-from superparams.strategies.trials import Answer, HistoryRow
+from superparams.strategies.trial_records import Answer, HistoryRow
 
-__all__ = ["SEARCH", "SearchRecords", "TrialLog", "answers_in", "runs_of_search"]
+__all__ = [
+    "SEARCH",
+    "TRIALS",
+    "SearchRecords",
+    "TrialLog",
+    "answers_in",
+    "generation_of",
+    "history_of",
+    "runs_of_search",
+]
 
 SEARCH: Final = "search"  # in run.json
 TRIALS: Final = "trials.jsonl"  # in the folder of a run
@@ -70,6 +79,17 @@ def _number(x: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if number is not None and math.isfinite(number) else None
+
+
+def generation_of(run: RunFolder) -> int:
+    """How often the search of a run had begun anew."""
+    found = json_object(run.manifest().get(SEARCH)).get("generation", 0)
+    return found if isinstance(found, int) else 0
+
+
+def history_of(run: RunFolder) -> list[str]:
+    """The names of the runs that the search of a run went on from."""
+    return list(map(str, json_list(json_object(run.manifest().get(SEARCH)).get("history"))))
 
 
 @dataclass
@@ -174,10 +194,13 @@ class TrialLog:
         """Write into this folder from now on."""
         self._path = run.path / TRIALS
 
-    def add(self, trial: int, point: Mapping[str, Any], taken: Mapping[str, Answer]) -> None:
-        """Note a trial, and what was taken for it."""
+    def add(
+        self, trial: int, point: Mapping[str, Any], to_run: int, taken: Mapping[str, Answer]
+    ) -> None:
+        """Note a trial, how many of its settings run, and what was taken from other runs."""
         answers = {key: [one.status, *one.values] for key, one in taken.items()}
-        line = {"trial": trial, "point": dict(point), **({"taken": answers} if answers else {})}
+        line = {"trial": trial, "point": dict(point), "to_run": to_run}
+        line |= {"taken": answers} if answers else {}
         self._lines.append(json.dumps(line) + "\n")
 
     def write(self) -> None:

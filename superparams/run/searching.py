@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +22,32 @@ from superparams.declare.goal import Goal, goal_of
 from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.declare.proposed_space import ProposedSpace
-from superparams.declare.search_points import SearchPoints
 from superparams.declare.sequence import has_valid, is_kept
-from superparams.errors import EngineError, RunError, SpaceError, StrategyError
+from superparams.errors import EngineError, RunError, StrategyError
 from superparams.errors.short_repr import shorten
-from superparams.errors.units import counted
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.run.options import RunOptions
-from superparams.run.search_options import budget_of, goals_of, identity_of
+from superparams.run.search_options import budget_of, goals_of, identity_of, point_to_try
 from superparams.run.search_records import (
     SEARCH,
     SearchRecords,
     TrialLog,
     answers_in,
+    generation_of,
+    history_of,
     runs_of_search,
 )
 from superparams.space.groups import is_open
 from superparams.space.search_space import SearchPoint
-from superparams.store.json_values import json_list, json_object
 from superparams.store.runs.folder import RunFolder, run_folders
 from superparams.strategies.random_search import drawn_settings
 from superparams.strategies.stop_decisions import StopDecisions
 from superparams.strategies.stopper import Stopper
 from superparams.strategies.strategy import AHEAD, Strategy
-from superparams.strategies.trials import Answer, Budget, HistoryRow, ReplayDiffers, Trials
+from superparams.strategies.trial_records import Answer, Budget, HistoryRow, ReplayDiffers, turned
+from superparams.strategies.trials import Trials
 
 __all__ = ["Searching", "searching_of"]
 
@@ -57,15 +59,19 @@ class Searching:
         space: What to search.
         strategy: Proposes points; it has its goal.
         goals: What outcomes are told by.
+        resumes: Whether to take what is recorded.
 
     Attributes:
         space: The space whose settings run, an `Experiment`.
         proposed: The settings that were proposed; None where all are known beforehand.
         differs: The trial at which a replay was another one than the recorded search.
         notes: Sentences for the user.
+        first: The settings that run first.
     """
 
-    def __init__(self, space: Experiment, strategy: Strategy, goals: Sequence[Goal]) -> None:
+    def __init__(
+        self, space: Experiment, strategy: Strategy, goals: Sequence[Goal], *, resumes: bool = True
+    ) -> None:
         self.strategy, self.goals = strategy, goals
         drawn = drawn_settings(strategy, space)
         self.proposed = ProposedSpace(space) if drawn is None else None
@@ -74,14 +80,22 @@ class Searching:
         self.ahead: int | None = getattr(strategy, "ahead", AHEAD)
         self.differs: int | None = None
         self.notes: list[str] = []
+        self.first: list[int] = []
         self.log = TrialLog()
+        self._resumes = resumes
         self._generation = 0
         self._id = ""
         self._history: list[str] = []  # runs that it goes on from
-        self._n_settings = self._n_left = 0
+        self._n_settings = self._n_left = self._n_recorded = 0
         self._begun = time.monotonic()
 
     # ---- before the run
+
+    def limited(self, options: RunOptions) -> RunOptions:
+        """The options, with no more automatic workers than trials may run at once."""
+        if options.num_proc != "auto" or self.ahead is None:
+            return options
+        return replace(options, num_proc=min(self.ahead, options.of_engine.num_proc))
 
     def identify(self, keys: Keys, stop: Stopper | None) -> str:
         """Find out which search it is.
@@ -114,22 +128,7 @@ class Searching:
         if self.proposed is None:
             return []
         given: Iterable[Any] = getattr(self.strategy, "enqueue", ())
-        return [self._point_of(self.proposed, one) for one in given]
-
-    def _point_of(self, proposed: ProposedSpace, given: Any) -> dict[str, Any]:
-        """The point of a setting, or of the values of fields."""
-        setting: Any = given
-        try:
-            if isinstance(given, Mapping):
-                setting = self._of.replace(**given)
-                if is_open(setting) and not SearchPoints(setting).space.dimensions:
-                    setting = setting[0]  # with any of its repetitions
-            if is_open(setting):
-                raise SpaceError("it leaves axes open: give a value for each")
-            point = proposed.points.point_of(setting)
-        except SpaceError as error:
-            raise StrategyError(f"enqueue: {shorten(given)} is no point to try: {error}") from None
-        return point
+        return [point_to_try(self._of, self.proposed.points, one) for one in given]
 
     def begin(self, root: Path, codes: Sequence[str], keys: Keys, known: dict[str, Any]) -> None:
         """Replay what is recorded, and propose the first trials.
@@ -145,25 +144,30 @@ class Searching:
         self._keys = keys
         self.records = SearchRecords(root, self.goals, codes, known)
         runs = runs_of_search(root, self._id)
-        self._generation = max((_generation(run) for run in runs), default=0)
-        self._load(root, runs)
+        self._generation = max((generation_of(run) for run in runs), default=0)
+        if not self._resumes:  # as a search of its own, which knows nothing
+            self._generation, runs = self._generation + bool(runs), []
+        self._load(runs)
         try:
             self._start()
         except ReplayDiffers as differs:
             self._go_on_as_new(differs.trial, runs)
             self._start()
-        self.feed = Feed(Chunk.of(self._first).ranges, is_open=self.trials.ending is None)
+        self.feed = Feed(Chunk.of(self.first).ranges, is_open=self.trials.ending is None)
 
-    def _load(self, root: Path, runs: Sequence[RunFolder]) -> None:
-        own = [run for run in runs if _generation(run) == self._generation]
+    def _load(self, runs: Sequence[RunFolder]) -> None:
+        assert self.proposed is not None
+        own = [run for run in runs if generation_of(run) == self._generation]
         self.records.load(own)
-        self._history = _history_of(own[0]) if own else []
+        self._n_recorded = (max(self.records.rows, default=-1)) // self.proposed.repetitions + 1
+        self._history = history_of(own[0]) if own else []
 
     def _go_on_as_new(self, trial: int, runs: Sequence[RunFolder]) -> None:
         """Begin a new search, which takes all that this one has recorded as its history."""
         records = self.records
         self._history = [run.name for run in runs]
         self._generation += 1
+        self._n_recorded = 0
         name = type(self.strategy).__name__
         self.notes.append(
             f"trial {trial} of this search is another point now than when it ran: {name} has "
@@ -190,7 +194,7 @@ class Searching:
             enqueued=self._enqueued(),
             history=self._history_rows(),
         )
-        self._first = self._advance()
+        self.first = self._advance()
 
     def _history_rows(self) -> list[HistoryRow]:
         """The trials of the runs that this search goes on from."""
@@ -198,9 +202,9 @@ class Searching:
         found: list[HistoryRow] = []
         wanted = set(self._history)
         runs = [run for run in run_folders(self.records.root) if run.name in wanted]
-        for generation in sorted({_generation(run) for run in runs}):
+        for generation in sorted({generation_of(run) for run in runs}):
             records = SearchRecords(self.records.root, self.goals, self.records.codes, {})
-            records.load([run for run in runs if _generation(run) == generation])
+            records.load([run for run in runs if generation_of(run) == generation])
             found += records.history(self.proposed.repetitions)
         return found
 
@@ -209,9 +213,7 @@ class Searching:
     @property
     def n_recorded(self) -> int:
         """This search has recorded outcomes of no trial from this number on."""
-        assert self.proposed is not None
-        last = max(self.records.rows, default=-1)
-        return 0 if last < 0 else last // self.proposed.repetitions + 1
+        return self._n_recorded
 
     def propose(self, trial: int, point: SearchPoint) -> list[str]:
         """Take the point of a trial; gives the keys of its settings."""
@@ -232,7 +234,7 @@ class Searching:
 
     def known(self, trial: int, key: str) -> Answer | None:
         """What other runs have recorded of a setting."""
-        return self.records.other(key)
+        return self.records.other(key) if self._resumes else None
 
     # ---- in the run
 
@@ -266,14 +268,20 @@ class Searching:
         before = self.trials.n_trials if hasattr(self, "trials") else 0
         todo = self.trials.advance()
         taken, self.records.new = self.records.new, {}
+        to_run = Counter(index // self.proposed.repetitions for index in todo)
         for trial in range(before, self.trials.n_trials):
-            self.log.add(trial, self.proposed.point(trial), taken)
-            taken = {}
+            if trial >= self.n_recorded or to_run[trial]:
+                self.log.add(trial, self.proposed.point(trial), to_run[trial], taken)
+                taken = {}
         self._n_settings += len(todo)
         self._n_left += len(todo)
         return todo
 
     # ---- what is known of it
+
+    def value_of(self, score: float) -> float:
+        """The value of the first goal that has a score."""
+        return turned(score, self.goals[0])
 
     @property
     def is_over(self) -> bool:
@@ -308,6 +316,7 @@ class Searching:
             "ahead": self.ahead,
             "is_reproducible": "seconds" not in budget_of(self.strategy),
             "history": self._history,
+            "repetitions": 1 if self.proposed is None else self.proposed.repetitions,
         }
         if self.proposed is None:
             return {SEARCH: search}
@@ -342,11 +351,11 @@ class Searching:
             )
         return notes
 
-    @property
-    def summary(self) -> str:
-        """Why the search has ended, in a sentence."""
-        n = counted(self.trials.n_trials, "trial")
-        return f"the search has {n}: {self.trials.ending}"
+    def close(self) -> None:
+        """Have the strategy end what it has started, if it has a `close`."""
+        close = getattr(self.strategy, "close", None)
+        if close is not None:
+            close()
 
 
 def searching_of(space: Experiment, options: RunOptions) -> Searching:
@@ -375,9 +384,9 @@ def searching_of(space: Experiment, options: RunOptions) -> Searching:
     if with_goal is not None:
         strategy = with_goal(goal_of(cls), cls.__name__)
         goals = list(strategy.goals)
-    found = Searching(space, strategy, goals)
+    found = Searching(space, strategy, goals, resumes=options.resume)
     ahead, num_proc = found.ahead, options.of_engine.num_proc
-    if ahead is not None and num_proc > ahead:
+    if ahead is not None and num_proc > ahead and options.num_proc != "auto":
         raise EngineError(
             f"num_proc={num_proc} workers would wait for each other: at most ahead={ahead} trials "
             f"of {name} run at once; give {name}(ahead={num_proc}), or num_proc={ahead}"
@@ -389,12 +398,3 @@ def searching_of(space: Experiment, options: RunOptions) -> Searching:
             f"{strategy!r} would never end: give it a budget, such as {name}(trials=100)"
         )
     return found
-
-
-def _generation(run: RunFolder) -> int:
-    found = json_object(run.manifest().get(SEARCH)).get("generation", 0)
-    return found if isinstance(found, int) else 0
-
-
-def _history_of(run: RunFolder) -> list[str]:
-    return list(map(str, json_list(json_object(run.manifest().get(SEARCH)).get("history"))))

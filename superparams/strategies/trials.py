@@ -9,9 +9,9 @@ records.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal
 
 from superparams.declare.goal import Goal
 from superparams.errors import StrategyError, headline
@@ -20,88 +20,21 @@ from superparams.outcomes.outcome import FAILURES
 from superparams.space.random_bits import RandomBits
 from superparams.space.search_space import SearchPoint, SearchSpace
 from superparams.strategies.strategy import Strategy, TrialOutcome, TrialStatus
+from superparams.strategies.trial_records import (
+    Answer,
+    Budget,
+    HistoryRow,
+    ReplayDiffers,
+    TrialRecords,
+    first_of,
+    turned,
+)
 
-__all__ = ["Answer", "Budget", "HistoryRow", "ReplayDiffers", "TrialRecords", "Trials"]
+__all__ = ["Trials"]
 
 MOST_KNOWN: Final = 20  # proposals in a row that cost no run, before a random one is tried
 MOST_ATTEMPTS: Final = 1000  # to propose a point that `valid` keeps, or one that is new
 MOST_LISTED: Final = 100_000  # points of a small space that are gone through to find a new one
-
-
-class Answer(NamedTuple):
-    """What is known of one setting.
-
-    Attributes:
-        status: That of its outcome.
-        values: The value of each goal; None where there is no number.
-    """
-
-    status: str
-    values: Sequence[float | None]
-
-
-class HistoryRow(NamedTuple):
-    """An outcome from before the search."""
-
-    point: SearchPoint
-    answers: Sequence[Answer]
-
-
-class ReplayDiffers(Exception):
-    """A strategy that was told the same as before has proposed another point.
-
-    Attributes:
-        trial: The number of the trial.
-    """
-
-    def __init__(self, trial: int) -> None:
-        super().__init__(trial)
-        self.trial = trial
-
-
-class TrialRecords(Protocol):
-    """What a search needs of its surroundings."""
-
-    @property
-    def n_recorded(self) -> int:
-        """This search has recorded outcomes of no trial from this number on."""
-        ...
-
-    def propose(self, trial: int, point: SearchPoint) -> Sequence[str]:
-        """Take the point of a trial; gives the key of each of its settings."""
-        ...
-
-    def is_kept(self, point: SearchPoint) -> bool:
-        """Whether ``valid`` keeps all settings of a point."""
-        ...
-
-    def own(self, index: int) -> tuple[str, Answer] | None:
-        """The key and the outcome that this search has recorded for a setting by its index."""
-        ...
-
-    def known(self, trial: int, key: str) -> Answer | None:
-        """What other runs of the same code have recorded of a setting."""
-        ...
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When a search ends, see `GoalStrategy`.
-
-    Attributes:
-        elapsed: How many seconds the search has taken until now.
-    """
-
-    trials: int | None = None
-    seconds: float | None = None
-    target: float | None = None
-    patience: int | None = None
-    elapsed: Callable[[], float] = lambda: 0.0
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether it ends at all."""
-        return not self.trials is self.seconds is self.target is self.patience is None
 
 
 @dataclass
@@ -183,6 +116,13 @@ class Trials:
     def is_complete(self) -> bool:
         """Whether no outcome is waited for."""
         return all(trial.is_complete for trial in self._trials[self._n_complete :])
+
+    @property
+    def standing(self) -> tuple[int, int | None, float | None]:
+        """How many trials have ended, the best of them and its score."""
+        scored = [(self._mean(one), at) for at, one in enumerate(self._trials) if one.is_complete]
+        best = max(((x, -at) for x, at in scored if x is not None), default=None)
+        return (len(scored), None, None) if best is None else (len(scored), -best[1], best[0])
 
     @property
     def keys(self) -> list[str]:
@@ -363,6 +303,12 @@ class Trials:
         """The outcome of a point without a score: the worst one."""
         return TrialOutcome(point, first_of(self._worst), tuple(self._worst), 0, status)
 
+    def _mean(self, trial: _Trial) -> float | None:
+        """The mean score of the first goal; None after a failure, or without a goal."""
+        rows = [self._scores_of(one) for one in trial.answers if one is not None]
+        firsts = [row[0] for row in rows if row]
+        return math.fsum(firsts) / len(firsts) if firsts and len(firsts) == len(rows) else None
+
     def _scores_of(self, answer: Answer) -> list[float] | None:
         """The score of each goal; None for a failure."""
         if answer.status in FAILURES:
@@ -387,13 +333,3 @@ class Trials:
 
     def _error(self, what: str) -> StrategyError:
         return StrategyError(f"{type(self._strategy).__name__} {what}")
-
-
-def first_of(scores: Sequence[float]) -> float:
-    """The score that counts; 0 without a goal."""
-    return scores[0] if scores else 0.0
-
-
-def turned(x: float, goal: Goal) -> float:
-    """A value of a goal, turned so that a large one is good."""
-    return x if goal.mode == "max" else -x

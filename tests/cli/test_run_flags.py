@@ -20,9 +20,12 @@ ROOT = Path(__file__).parents[2]
 OPTIONS = [one for owner in (RunOptions, Processes) for one in fields(owner) if one.init]
 # What the command writes in its own way, and what it leaves out: `--max-failures 1` is enough.
 BY_HAND = {"resume": {"rerun"}, "only": {"failed", "new"}, "progress": {"no_progress"}}
-NO_FLAG = {"on_error", "stop", "strategy"}
+NO_FLAG = {"on_error"}
 # Flags that are no options of `run_all`.
-OF_THE_COMMAND = {"is_plan", "is_json", "is_help", "sample", "sobol", "grid", "draw_seed"}
+OF_THE_COMMAND = {
+    *("is_plan", "is_json", "is_help", "sample", "sobol", "grid", "draw_seed"),
+    *("trials", "maximize", "minimize"),
+}
 
 
 def flags_of(command: click.Command) -> dict[str, click.Option]:

@@ -11,7 +11,8 @@ from typing import Any
 from superparams.declare.goal import Goal
 from superparams.space.search_space import SearchPoint, SearchSpace
 from superparams.strategies.strategy import Strategy, TrialOutcome
-from superparams.strategies.trials import Answer, Budget, Trials
+from superparams.strategies.trial_records import Answer, Budget
+from superparams.strategies.trials import Trials
 
 GOALS = (Goal("loss", "min"),)
 Loss = Callable[[SearchPoint, int], float | None]

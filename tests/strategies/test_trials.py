@@ -23,7 +23,7 @@ from superparams.space.search_space import (
 from superparams.strategies.evolution import Evolution
 from superparams.strategies.random_search import Random, Sobol
 from superparams.strategies.strategy import Strategy, TrialOutcome
-from superparams.strategies.trials import Answer, Budget, HistoryRow, ReplayDiffers
+from superparams.strategies.trial_records import Answer, Budget, HistoryRow, ReplayDiffers
 
 SPACE = SearchSpace(
     (

@@ -14,6 +14,7 @@ from superparams.cli import common_options
 from superparams.cli.click_types import NAME, OVERRIDE
 from superparams.cli.draw_flags import Draw
 from superparams.cli.run_flags import flag, run_options
+from superparams.cli.search_flags import SEARCH_FLAGS, SearchFlags, search_of
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ EXAMPLES: Final = (
     ("experiment RQ1.Digits -n 4", "one class, on four workers"),
     ("experiment RQ1 lr=1e-3,1e-4 seed=0..9", "another space"),
     ("experiment RQ1 lr=1e-5..0.1:log --sample 100", "100 random points of a range"),
+    ("experiment RQ1 --minimize loss --trials 200", "what runs next follows from what came out"),
     ("experiment RQ1 --plan", "what is done, and what there is to do"),
 )
 CODES: Final = (
@@ -76,6 +78,7 @@ OPTIONS: Final = (
         metavar="N",
         help="Another seed draws other points.",
     ),
+    *SEARCH_FLAGS,
     flag("timeout"),
     flag("setup_timeout"),
     flag("retries"),
@@ -130,12 +133,18 @@ def command(
     if target is None:
         raise click.UsageError("Missing NAME: `experiment list` lists all experiments.", ctx)
     draw = _draw(flags)
-    options = run_options(_how(flags))  # wrong ones are told before anything is imported
+    found = _search(flags, draw)
+    draw = draw if found.strategy is None else Draw("search")
+    options = run_options(
+        _how(flags) | {"strategy": found.strategy, "stop": found.stop}
+    )  # wrong ones are told before anything is imported
     from superparams.cli import json_document
     from superparams.cli.streams import stdout_for_people
 
     options = replace(options, results=session.results(results))
     told: list[Told] = []
+    if found.note is not None and options.progress:
+        click.echo(found.note, err=True)
     with stdout_for_people(is_json):
         ahead = None if is_plan else options
         spaces = _spaces(session.experiments(target), overrides, draw, ahead)
@@ -229,6 +238,12 @@ def _draw(flags: dict[str, Any]) -> Draw:
     for call, n in asked.items():
         return Draw(call, n, seed)
     return Draw()
+
+
+def _search(flags: dict[str, Any], draw: Draw) -> SearchFlags:
+    """What the flags search, which this takes away."""
+    others = {f"--{name}": bool(flags[name]) for name in ("failed", "new")}
+    return search_of(flags, {f"--{draw.call}": draw.call is not None, **others})
 
 
 def _plans(spaces: Sequence[Experiment], options: RunOptions) -> Iterator[Told]:

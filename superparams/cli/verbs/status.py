@@ -18,6 +18,7 @@ from superparams.errors.units import counted
 
 if TYPE_CHECKING:
     from superparams.cli.recorded_status import RecordedStatus, SpaceNow
+    from superparams.run.search_status import SearchAccount
     from superparams.run.status import ExperimentStatus
     from superparams.store.runs.run_records import Run
     from superparams.store.runs.running_steps import LastStep
@@ -137,10 +138,20 @@ def _of_runs(found: Status) -> Iterator[str]:
         host = f" on {run.host}" if run.host and run.unseen is None else ""
         yield "  run      " + safe_text.line(f"{run.name}: {_state(run)}{host}{commit}")
         yield from _of_steps(run)
+    search = _search(found)
+    if search is not None:
+        yield f"  search   {safe_text.line(search.text)}"
     if (found.root / "results.parquet").exists():
         yield f"  table    {safe_text.line(found.root / 'results.parquet')}"
     if len(recorded) > 1:
         yield f"           {counted(len(recorded), 'run')} in all"
+
+
+def _search(found: Status) -> SearchAccount | None:
+    """How far the search of the newest run is, if it was one."""
+    from superparams.run.search_status import newest_search
+
+    return newest_search(found.root)
 
 
 def _steps(run: Run) -> list[LastStep]:
@@ -186,7 +197,7 @@ def _document(found: Status) -> dict[str, Any]:
     from superparams.store.runs.run_records import runs
 
     recorded = runs(found.root)
-    changes, space = _changes(found) or (), _space(found)
+    changes, space, search = _changes(found) or (), _space(found), _search(found)
     return {
         "experiment": found.name,
         "size": space.size,
@@ -198,6 +209,7 @@ def _document(found: Status) -> dict[str, Any]:
         "table": str(found.root / "results.parquet"),
         "runs": len(recorded),
         "running": [json_document.run_account(one) for one in recorded if one.state == "running"],
+        "search": None if search is None else search.document,
         "newest_run": json_document.run_account(recorded[-1]) if recorded else None,
         "steps": [
             {"run": one.name, **dataclasses.asdict(last)}

@@ -1,0 +1,84 @@
+"""The flags that search a space: ``--strategy``, ``--stop``, and the goal and budget of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+
+__all__ = ["SEARCH_FLAGS", "SearchFlags", "search_of"]
+
+SEARCH_FLAGS: Final = (
+    click.option(
+        "--strategy",
+        default=None,
+        metavar="NAME",
+        help="Proposes settings from the outcomes so far, such as Evolution(trials=100).",
+    ),
+    click.option("--trials", type=click.IntRange(1), metavar="N", help="Search with N trials."),
+    click.option("--maximize", metavar="COLUMN", help="The result that is to be large."),
+    click.option("--minimize", metavar="COLUMN", help="The result that is to be small."),
+    click.option(
+        "--stop",
+        default=None,
+        metavar="NAME",
+        help="Decides at the steps of settings whether they go on, such as ASHA().",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class SearchFlags:
+    """What the flags ask for.
+
+    Attributes:
+        strategy: A strategy; None without a search.
+        stop: A stopper; None without one.
+        note: Which strategy was taken, if none was named.
+    """
+
+    strategy: Any = None
+    stop: Any = None
+    note: str | None = None
+
+
+def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
+    """The strategy and the stopper of the flags, which this takes away.
+
+    Args:
+        flags: The flags by name.
+        others: Whether other flags are given that exclude a search, by how they are written.
+
+    Raises:
+        UsageError: For flags that do not go together.
+        StrategyError: For unknown names, and for options that a class refuses.
+    """
+    name, trials, stop = (flags.pop(one) for one in ("strategy", "trials", "stop"))
+    goal = {one: x for one in ("maximize", "minimize") if (x := flags.pop(one)) is not None}
+    is_search = name is not None or trials is not None
+    if goal and not is_search and stop is None:
+        raise click.UsageError(f"--{next(iter(goal))} is for --trials N and --stop NAME.")
+    for other in [one for one, is_given in others.items() if is_given and is_search]:
+        asked = "--strategy" if name is not None else "--trials"
+        raise click.UsageError(f"{asked} and {other} exclude each other: give one.")
+    if name is not None and trials is None:
+        raise click.UsageError("--strategy needs a budget: give --trials 100 or so.")
+    if not is_search and stop is None:
+        return SearchFlags()
+    from superparams.strategies.strategy_registry import (
+        STOPPERS,
+        STRATEGIES,
+        default_strategy,
+        find_named,
+    )
+
+    made = found = note = None
+    if stop is not None:
+        made = find_named(STOPPERS, stop)(**goal)
+    if is_search:
+        chosen = name or default_strategy()
+        found = find_named(STRATEGIES, chosen)(trials=trials, **goal)
+        note = None if name is not None else f"strategy: {chosen} (--strategy names another one)"
+    return SearchFlags(found, made, note)

@@ -1,0 +1,122 @@
+"""How far the newest search of an experiment is, told by its records alone."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from superparams.declare.goal import Goal
+from superparams.run.search_records import SEARCH, TRIALS, answers_in, generation_of, runs_of_search
+from superparams.store.json_values import json_list, json_object, json_text
+from superparams.store.ledger.reader import read
+from superparams.store.plain_files import read_plain
+from superparams.store.runs.folder import RunFolder, run_folders
+
+__all__ = ["SearchAccount", "newest_search"]
+
+
+@dataclass(frozen=True)
+class SearchAccount:
+    """How far a search is.
+
+    Attributes:
+        strategy: The strategy and its options.
+        trials: How many trials have ended.
+        budget: What ends it.
+        goal: What it looks for; None without a goal.
+        best: The best value of one setting so far; None if there is none.
+    """
+
+    strategy: str
+    trials: int
+    budget: Mapping[str, Any]
+    goal: Goal | None
+    best: float | None
+
+    @property
+    def left(self) -> int | None:
+        """How many trials the budget has left; None without such a budget."""
+        given = self.budget.get("trials")
+        return max(0, given - self.trials) if isinstance(given, int) else None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        goal = None if self.goal is None else self.goal.column
+        return {
+            "strategy": self.strategy,
+            "trials": self.trials,
+            "left": self.left,
+            "budget": dict(self.budget),
+            "goal": goal,
+            "best": self.best,
+        }
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        parts = [f"{self.trials:,} trial{'s' * (self.trials != 1)}"]
+        if self.left is not None:
+            parts.append(f"{self.left:,} left")
+        if self.goal is not None and self.best is not None:
+            parts.append(f"best {self.goal.column} {self.best:g}")
+        return f"{self.strategy}: {', '.join(parts)}"
+
+
+def newest_search(root: Path) -> SearchAccount | None:
+    """The search of the newest run of an experiment; None if that run was no search."""
+    newest = run_folders(root)[-1:]
+    search = json_object(newest[0].manifest().get(SEARCH)) if newest else {}
+    name, strategy = json_text(search.get("id")), json_text(search.get("strategy"))
+    if name is None or strategy is None:
+        return None
+    wanted = search.get("generation")
+    runs = [one for one in runs_of_search(root, name) if generation_of(one) == wanted]
+    goals = list(_goals(search))
+    rows = {
+        index: answer
+        for run in runs
+        for batch in read(run.ledger, growing=True)
+        for index, answer in answers_in(batch, goals).items()
+    }
+    each = search.get("repetitions")
+    each = each if isinstance(each, int) and each > 0 else 1
+    goal = goals[0] if goals else None
+    values = [one.values[0] for _, one in rows.values() if goals and one.values[0] is not None]
+    best = None if goal is None or not values else (max if goal.mode == "max" else min)(values)
+    n_ended = _n_ended(runs, Counter(index // each for index in rows), each)
+    return SearchAccount(strategy, n_ended, json_object(search.get("budget")), goal, best)
+
+
+def _goals(search: Mapping[str, Any]) -> list[Goal]:
+    found: list[Goal] = []
+    for one in json_list(search.get("goals")):
+        column, mode = (*json_list(one), None, None)[:2]
+        if isinstance(column, str) and mode in ("max", "min"):
+            found.append(Goal(column, mode))
+    return found
+
+
+def _n_ended(runs: list[RunFolder], rows: Counter[int], each: int) -> int:
+    """How many trials have all of their outcomes."""
+    to_run: dict[int, int] = {}
+    for run in runs:
+        try:
+            lines = read_plain(run.path / TRIALS).decode("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            try:
+                entry = json_object(json.loads(line))
+            except ValueError:  # it was cut off
+                continue
+            trial, count = entry.get("trial"), entry.get("to_run")
+            if isinstance(trial, int) and isinstance(count, int):
+                to_run.setdefault(trial, count)
+    if not to_run:  # all settings were known beforehand
+        return sum(count >= each for count in rows.values())
+    return sum(rows[trial] >= count for trial, count in to_run.items())

@@ -1,0 +1,106 @@
+"""What a search knows of its settings, and what it needs of its surroundings for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from superparams.declare.goal import Goal
+from superparams.space.search_space import SearchPoint
+
+__all__ = [
+    "Answer",
+    "Budget",
+    "HistoryRow",
+    "ReplayDiffers",
+    "TrialRecords",
+    "first_of",
+    "turned",
+]
+
+
+class Answer(NamedTuple):
+    """What is known of one setting.
+
+    Attributes:
+        status: That of its outcome.
+        values: The value of each goal; None where there is no number.
+    """
+
+    status: str
+    values: Sequence[float | None]
+
+
+class HistoryRow(NamedTuple):
+    """An outcome from before the search."""
+
+    point: SearchPoint
+    answers: Sequence[Answer]
+
+
+class ReplayDiffers(Exception):
+    """A strategy that was told the same as before has proposed another point.
+
+    Attributes:
+        trial: The number of the trial.
+    """
+
+    def __init__(self, trial: int) -> None:
+        super().__init__(trial)
+        self.trial = trial
+
+
+class TrialRecords(Protocol):
+    """What a search needs of its surroundings."""
+
+    @property
+    def n_recorded(self) -> int:
+        """This search has recorded outcomes of no trial from this number on."""
+        ...
+
+    def propose(self, trial: int, point: SearchPoint) -> Sequence[str]:
+        """Take the point of a trial; gives the key of each of its settings."""
+        ...
+
+    def is_kept(self, point: SearchPoint) -> bool:
+        """Whether ``valid`` keeps all settings of a point."""
+        ...
+
+    def own(self, index: int) -> tuple[str, Answer] | None:
+        """The key and the outcome that this search has recorded for a setting by its index."""
+        ...
+
+    def known(self, trial: int, key: str) -> Answer | None:
+        """What other runs of the same code have recorded of a setting."""
+        ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends, see `GoalStrategy`.
+
+    Attributes:
+        elapsed: How many seconds the search has taken until now.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    elapsed: Callable[[], float] = lambda: 0.0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it ends at all."""
+        return not self.trials is self.seconds is self.target is self.patience is None
+
+
+def first_of(scores: Sequence[float]) -> float:
+    """The score that counts; 0 without a goal."""
+    return scores[0] if scores else 0.0
+
+
+def turned(x: float, goal: Goal) -> float:
+    """A value of a goal, turned so that a large one is good."""
+    return x if goal.mode == "max" else -x

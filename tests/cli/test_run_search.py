@@ -1,0 +1,135 @@
+"""`run --trials`, `--strategy` and `--stop`: a search from the command line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from superparams.strategies.strategy_registry import STOPPERS, STRATEGIES, find_named, names_in
+from tests.cli.command import Project
+from tests.cli.noting_experiment import run, tree
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+WAVE = '''
+from superparams import Experiment, minimize, search
+
+class Wave(Experiment):
+    """Which one fits?"""
+    rate: float = search(low=1e-4, high=1.0, log=True)
+    kind: str = search(["a", "b", "c"])
+    goal = minimize("loss")
+
+    def run(self):
+        for epoch in range(1, 5):
+            loss = abs(self.rate - 0.01) + (self.kind != "b") + 1 / epoch
+            yield {"loss": loss, "size": self.rate}
+'''
+SEARCH = ("RQ1", "--strategy", "evolution", "--trials", "12")
+
+
+@pytest.fixture
+def wave(project: Project) -> Project:
+    return project.write({"experiments/RQ1.py": WAVE})
+
+
+def test_a_search_and_what_it_would_do_next(wave: Project) -> None:
+    before = tree(wave.folder)
+    planned = run(wave, *SEARCH, "--plan").out
+    assert planned.startswith("RQ1.Wave: Evolution(minimize='loss', trials=12): 0 trials so far")
+    assert len(re.findall(r"^  next: rate=.*, kind=", planned, re.MULTILINE)) == 8
+    assert tree(wave.folder) == before
+    ended = run(wave, *SEARCH, "-n", "2")
+    assert re.match(r"1\d settings: 1\d done · best loss ", ended.out)
+    assert ended.err == ""
+    again = run(wave, *SEARCH)
+    assert again.out == ended.out
+    plan = run(wave, *SEARCH, "--plan").out
+    assert "12 trials so far, best loss " in plan
+    assert "the search is over: all 12 trials of the budget" in plan
+    (told,) = run(wave, *SEARCH[:-1], "20", "--plan", "--json").document
+    assert (told["trials"], told["todo"], len(told["next"])) == (12, 8, 8)
+    assert set(told["next"][0]) == {"rate", "kind"}
+
+
+def test_status_tells_how_far_the_search_is(wave: Project) -> None:
+    assert "search" not in run(wave, "status", "RQ1").out
+    run(wave, *SEARCH)
+    (line,) = re.findall(r"^  search   (.*)$", run(wave, "status", "RQ1").out, re.MULTILINE)
+    assert re.fullmatch(
+        r"Evolution\(minimize='loss', trials=12\): 12 trials, 0 left, best loss [\d.]+", line
+    )
+    (told,) = run(wave, "status", "RQ1", "--json").document
+    assert told["search"]["trials"] == 12
+    assert told["search"]["left"] == 0
+    best = min(row["loss"] for row in run(wave, "results", "RQ1", "--format", "json").document)
+    assert told["search"]["best"] == best
+    run(wave, "RQ1", "--strategy", "random", "--trials", "5")
+    (line,) = re.findall(r"^  search   (.*)$", run(wave, "status", "RQ1").out, re.MULTILINE)
+    assert line.startswith("Random(minimize='loss', trials=5): 5 trials, 0 left, best loss ")
+
+
+def test_another_goal_and_a_stopper(wave: Project) -> None:
+    words = ("RQ1", "--maximize", "size", "--trials", "20", "--strategy", "evolution")
+    run(wave, *words, "--stop", "median")
+    rows = run(wave, "results", "RQ1", "--format", "json").document
+    assert {row["status"] for row in rows} == {"done", "stopped"}
+    assert {row["stopped_by"] for row in rows} == {None, "Median(maximize='size')"}
+    run(wave, "RQ1", "--sample", "9", "--stop", "asha", "--results", "other")
+    rows = run(wave, "results", "RQ1", "--format", "json", "--results", "other").document
+    assert "ASHA(minimize='loss')" in {row["stopped_by"] for row in rows}
+
+
+def test_without_a_name_a_line_says_which_strategy_it_is(wave: Project) -> None:
+    ended = run(wave, "RQ1", "--trials", "3")
+    assert re.match(r"strategy: (tpe|evolution) \(--strategy names another one\)\n", ended.err)
+    assert run(wave, "RQ1", "--trials", "3", "--no-progress").err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (
+            ("--strategy", "evolutoin", "--trials", "3"),
+            "'evolutoin' is no strategy: did you mean",
+        ),
+        (
+            ("--strategy", "x", "--trials", "3"),
+            "'x' is no strategy: give one of random, sob",
+        ),
+        (("--stop", "ash"), "'ash' is no stopper: did you mean asha"),
+        (("--strategy", "random"), "--strategy needs a budget: give --trials 100 or so."),
+        (("--maximize", "y"), "--maximize is for --trials N and --stop NAME."),
+        (("--trials", "3", "--sample", "4"), "--trials and --sample exclude each other"),
+        (("--trials", "3", "--failed"), "--trials and --failed exclude each other"),
+        (
+            ("--trials", "3", "--maximize", "a", "--minimize", "b", "--strategy", "evolution"),
+            "give one goal",
+        ),
+    ],
+)
+def test_what_does_not_go_together(wave: Project, words: tuple[str, ...], error: str) -> None:
+    ended = run(wave, "RQ1", *words, code=2)
+    assert error in " ".join(ended.err.split())
+    assert not (wave.folder / "results").exists()
+
+
+def test_rerun_begins_anew(wave: Project) -> None:
+    run(wave, *SEARCH)
+    run(wave, *SEARCH, "--rerun")
+    (told,) = run(wave, "status", "RQ1", "--json").document
+    assert told["runs"] == 2
+    assert told["search"]["trials"] == 12
+    assert run(wave, *SEARCH).code == 0
+    (told,) = run(wave, "status", "RQ1", "--json").document
+    assert told["runs"] == 2
+
+
+def test_every_class_has_a_name() -> None:
+    assert {"random", "sobol", "evolution"} <= set(names_in(STRATEGIES))
+    assert set(names_in(STOPPERS)) == {"asha", "hyperband", "median", "threshold", "patience"}
+    for group in (STRATEGIES, STOPPERS):
+        for name in names_in(group):
+            assert find_named(group, name).__name__.lower() == name
+            assert find_named(group, find_named(group, name).__name__) is find_named(group, name)
