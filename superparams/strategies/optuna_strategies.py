@@ -94,23 +94,10 @@ class SamplerStrategy(GoalStrategy):
         )
         self._process = SamplerProcess(start, replays_requests=not self.is_memoryless)
 
-    def prepare(self, trial: int) -> bool:
-        """Let the sampler begin with the point of a trial, without waiting.
-
-        Args:
-            trial: The next trial that is asked for. Outcomes that it may depend on have been told.
-
-        Returns:
-            Whether `ask` would give the point at once.
-        """
-        if self._is_starting:
-            return True
-        self._process.request(self._request(trial))
-        return self._process.is_ready()
-
     def ask(self, trial: int) -> SearchPoint | None:
         """The next point; see `Strategy`."""
-        request = self._request(trial)
+        before, n_refused = self._asked
+        request = PointRequest(trial, n_refused + 1 if before == trial else 0)
         self._asked = request
         is_starting = self._is_starting
         if is_starting:
@@ -121,6 +108,20 @@ class SamplerStrategy(GoalStrategy):
         if is_starting or self.is_memoryless:
             self._process.add(FixedPoint(trial, point))
         return point
+
+    def take(self, trial: int, point: SearchPoint) -> bool:
+        """Take a point as the proposal of a trial, without asking the sampler.
+
+        Args:
+            trial: The next trial.
+            point: What was proposed when the search was told the same.
+
+        Returns:
+            Whether it is taken; if not, `ask` has to make the point again.
+        """
+        if self.is_memoryless:
+            self._process.add(FixedPoint(trial, point))
+        return self.is_memoryless
 
     def tell(self, trial: int, outcome: TrialOutcome) -> None:
         """Take an outcome; see `Strategy`."""
@@ -138,10 +139,6 @@ class SamplerStrategy(GoalStrategy):
     def _is_starting(self) -> bool:
         """Whether the next point is a random one."""
         return self._n_scored < self.n_random
-
-    def _request(self, trial: int) -> PointRequest:
-        before, n_refused = self._asked
-        return PointRequest(trial, n_refused + 1 if before == trial else 0)
 
 
 @dataclass(kw_only=True, repr=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import select
 import signal
 import struct
 import subprocess
@@ -18,7 +17,7 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from superparams.errors import StrategyError
 from superparams.space.search_space import SearchPoint
@@ -53,7 +52,6 @@ class SamplerProcess:
         self._n_sent = 0
         self._n_deaths = 0
         self._process: _Process | None = None
-        self._requested: PointRequest | None = None  # a point that is not read yet
         self._renew()
 
     @property
@@ -65,45 +63,22 @@ class SamplerProcess:
         """Note what happened; it is sent with the next request."""
         self._events.append(event)
 
-    def request(self, request: PointRequest) -> None:
-        """Ask for a point, and do not wait for it."""
-        if self._requested == request and self._n_sent == len(self._events):
-            return
-        if self._requested is not None:
-            self._forget_request()
-        self._requested = request
-        with contextlib.suppress(OSError):  # it has died, which `point` notices
-            self._send()
-
-    def is_ready(self) -> bool:
-        """Whether `point` would not wait."""
-        return self._process is not None and self._process.has_answer()
-
     def point(self, request: PointRequest) -> SearchPoint:
         """The point for a request.
 
         Raises:
             StrategyError: When the sampler fails, or its process dies again and again.
         """
-        self.request(request)
-        while True:
-            try:
-                if self._process is None:
-                    self._send()
-                answer: Any = None if self._process is None else self._process.receive()
-            except (OSError, EOFError):
-                self._count_death()
-                continue
-            break
-        self._n_deaths, self._requested = 0, None
+        answer = self._answer(request)
+        while answer is None:
+            answer = self._answer(request)
         if isinstance(answer, SamplerProblem):
             self.close()
             raise StrategyError(answer.text)
         if self._replays_requests:
             self._events.append(request)
             self._n_sent += 1
-        point: SearchPoint = answer
-        return point
+        return answer
 
     def close(self) -> None:
         """End the process; the next request starts another."""
@@ -111,38 +86,27 @@ class SamplerProcess:
             self._process.end()
             self._process = None
 
-    def _send(self) -> None:
-        """Send what the process does not know yet, and the request."""
-        if self._process is None or self._process.has_ended():
-            self._renew()
-        process = self._process
-        if process is None or self._requested is None:
-            return
-        new = self._events[self._n_sent :]
-        self._n_sent = len(self._events)
-        process.send([*new, self._requested])
+    def _answer(self, request: PointRequest) -> SearchPoint | SamplerProblem | None:
+        """The answer to a request; None if the process has died."""
+        try:
+            process = self._process or self._renew()
+            process.send([*self._events[self._n_sent :], request])
+            answer: Any = process.receive()
+        except (OSError, EOFError):
+            self._count_death()
+            return None
+        self._n_sent, self._n_deaths = len(self._events), 0
+        return cast("SearchPoint | SamplerProblem", answer)
 
-    def _renew(self) -> None:
+    def _renew(self) -> _Process:
         self.close()
-        self._process = _Process()
-        self._n_sent = 0
-        with contextlib.suppress(OSError):
+        self._process, self._n_sent = _Process(), 0
+        with contextlib.suppress(OSError):  # it has died, which the next request notices
             self._process.send(self._start)
-
-    def _forget_request(self) -> None:
-        """Leave a request without taking its point."""
-        self._requested = None
-        if self._replays_requests:
-            self.close()  # the sampler has taken notes
-            return
-        with contextlib.suppress(OSError, EOFError):
-            if self._process is not None:
-                self._process.receive()
-            return
-        self.close()
+        return self._process
 
     def _count_death(self) -> None:
-        """Replace a process that has died, unless that happens again and again."""
+        """Count a process that has died; an error if that happens again and again."""
         printed = "" if self._process is None else self._process.printed()
         self.close()
         self._n_deaths += 1
@@ -172,16 +136,11 @@ class _Process:
             stderr=self._errors,
             bufsize=0,
         )
-        self._answer = b""
         self._end = weakref.finalize(self, _ended, self._popen, self._errors)
 
     @property
     def pid(self) -> int:
         return self._popen.pid
-
-    def has_ended(self) -> bool:
-        """Whether it has ended."""
-        return self._popen.poll() is not None
 
     def send(self, x: SearchStart | Sequence[Event]) -> None:
         """Send a message; OSError if it has died."""
@@ -191,24 +150,10 @@ class _Process:
         while view:
             view = view[self._popen.stdin.write(view[:_MOST_AT_ONCE]) :]
 
-    def has_answer(self) -> bool:
-        """Whether a whole answer, or the end of the process, is there to be read."""
-        while not self._is_whole():
-            assert self._popen.stdout is not None
-            if not select.select([self._popen.stdout], [], [], 0)[0]:
-                return False
-            if not self._read_some():
-                return True
-        return True
-
     def receive(self) -> Any:
         """The next answer; EOFError if it has died."""
-        while not self._is_whole():
-            if not self._read_some():
-                raise EOFError
-        (size,) = _HEAD.unpack_from(self._answer)
-        data, self._answer = self._answer[_HEAD.size :][:size], self._answer[_HEAD.size + size :]
-        return pickle.loads(data)
+        (size,) = _HEAD.unpack(self._read(_HEAD.size))
+        return pickle.loads(self._read(size))
 
     def printed(self) -> str:
         """What it has printed."""
@@ -219,17 +164,15 @@ class _Process:
         """End it."""
         self._end()
 
-    def _read_some(self) -> bool:
+    def _read(self, size: int) -> bytes:
         assert self._popen.stdout is not None
-        data = self._popen.stdout.read(_MOST_AT_ONCE)
-        self._answer += data
-        return bool(data)
-
-    def _is_whole(self) -> bool:
-        if len(self._answer) < _HEAD.size:
-            return False
-        size: int = _HEAD.unpack_from(self._answer)[0]
-        return len(self._answer) >= _HEAD.size + size
+        data = b""
+        while len(data) < size:
+            more = self._popen.stdout.read(size - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
 
 
 def _ended(popen: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
