@@ -32,6 +32,7 @@ from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan
 from superparams.run.run_results import results_of_run
+from superparams.run.search_thread import SearchThread
 from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
 from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in_progress
@@ -260,10 +261,11 @@ def _execute_in(
     checkpoints = EndedCheckpoints(
         job.root, job.code.digest, are_kept=keeps_checkpoints(type(job.space))
     )
+    telling = SearchThread(search, control, shown.expect, is_inline=carrier.name == "serial")
     state: State = "interrupted"
     is_hurried = True
     try:
-        with RunLedgers(run) as ledgers, started.context, shown, interrupts.expected():
+        with RunLedgers(run) as ledgers, started.context, shown, interrupts.expected(), telling:
             control.steps.record_by(ledgers.append_steps)
             for batch in _recorded(started.batches, ledgers, control, fork_guard):
                 met = counts(batch)
@@ -272,10 +274,9 @@ def _execute_in(
                 if goal is not None and asked.progress:
                     shown.add_values(values_of(batch, goal.column))
                 job.returned.add(batch, met.get("done", 0))
-                if search is not None:
-                    search.take(batch)
-                    shown.expect(search.n_expected)
+                telling.take(batch)
                 _heed_failures(batch, shown, asked, control)
+            telling.finish()
         checkpoints.close()
         control.note([] if control.judge is None else control.judge.notes)
         state = "finished" if job.is_over(shown.n_left) else "interrupted"

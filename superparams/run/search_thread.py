@@ -1,0 +1,105 @@
+"""Tells outcomes to a search in a thread of its own: recording them never waits for a strategy.
+
+A strategy may think for long, and the outcomes that arrive meanwhile would be lost with the driver.
+A setting that runs in the main thread waits for the strategy anyway, so there is no thread then.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from superparams.executor.engines.contract import Control
+    from superparams.run.searching import Searching
+
+__all__ = ["SearchThread"]
+
+_TICK: Final = 0.05
+PATIENCE: Final = 5.0  # seconds for a strategy that thinks when the run is left
+
+
+class SearchThread:
+    """Tells a search the outcomes of its settings, in order.
+
+    Args:
+        search: The search; None for a run without one.
+        control: Of its run, which is drained when the strategy raises an error.
+        expect: Is told how many settings run, as far as is known.
+        is_inline: Whether to tell them in the thread that calls.
+    """
+
+    def __init__(
+        self,
+        search: Searching | None,
+        control: Control,
+        expect: Callable[[int], object],
+        *,
+        is_inline: bool,
+    ) -> None:
+        self._search, self._control, self._expect = search, control, expect
+        self._is_inline = is_inline
+        self._batches: SimpleQueue[pa.RecordBatch | None] = SimpleQueue()
+        self._error: BaseException | None = None
+        self._is_left = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> SearchThread:
+        """Start the thread, if one is needed."""
+        if self._search is not None and not self._is_inline:
+            target = functools.partial(self._tell, self._search)
+            self._thread = threading.Thread(target=target, name="search", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the thread, whatever was not told yet."""
+        self._is_left = True
+        if self._thread is not None:
+            self._batches.put(None)
+            self._thread.join(PATIENCE)
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Have outcomes told.
+
+        Raises:
+            StrategyError: When the strategy has raised an error.
+        """
+        if self._search is None:
+            return
+        if self._thread is None:
+            self._search.take(batch)
+        else:
+            self._check()
+            self._batches.put(batch)
+        self._expect(self._search.n_expected)
+
+    def finish(self) -> None:
+        """Wait until all outcomes were told, unless the run is interrupted.
+
+        Raises:
+            StrategyError: When the strategy has raised an error.
+        """
+        if self._search is not None and self._thread is not None:
+            self._batches.put(None)
+            while self._thread.is_alive() and not self._control.draining:
+                self._thread.join(_TICK)
+            self._check()
+            self._expect(self._search.n_expected)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _tell(self, search: Searching) -> None:
+        try:
+            while (batch := self._batches.get()) is not None and not self._is_left:
+                search.take(batch)
+        except BaseException as error:  # for the main thread
+            self._error = error
+            self._control.drain()
