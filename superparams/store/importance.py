@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,7 @@ from superparams.errors.units import counted
 from superparams.outcomes.arrow import plain_array, plain_scalar, python_values
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.runs.run_records import recorded_derived
-from superparams.store.staleness.stale_rows import CurrentCode
+from superparams.store.staleness.rows_by_code import RowsByCode
 from superparams.store.table.arrow_arrays import first_places, flat
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows
@@ -33,6 +33,9 @@ from superparams.store.variance_shares import (
     numbered_rows,
     variance_shares,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Importance", "RankedFields"]
 
@@ -85,19 +88,11 @@ class Importance(WholeTable):
         return Table(self.columns, rows, right=frozenset((1, 2, 3, 5)), title=self.summary)
 
 
-class RankedFields:
+class RankedFields(RowsByCode):
     """Rows of which can be told how much each field matters for a result."""
 
     root: Path
     of: Any
-    _rows: Rows
-    _current_code: CurrentCode
-    _is_of_stale: bool
-
-    @property
-    @abstractmethod
-    def columns(self) -> list[str]:
-        """The names of all columns."""
 
     @property
     @abstractmethod
@@ -146,36 +141,58 @@ class RankedFields:
         Raises:
             StoreError: For a column without numbers, and without a column where there is no goal.
         """
-        column = self._column_of_numbers(column)
-        counting = self._rows.selected(lambda: self._counting(column, stale=stale))
-        left_out = {*self.repeats, *self._derived()}
+        column = self.column_of_numbers(column, "importance")
+        rows = self._rows.selected(lambda: self._counting(column, stale=stale))
+        left_out = {*self.repeats, *self.derived}
         fields = [name for name in self.params if name not in left_out and name != column]
-        return Importance(_table(_entries(counting, fields, column)), column)
+        return Importance(_table(_entries(rows, fields, column)), column)
 
-    def _column_of_numbers(self, column: str | None) -> str:
-        """The name of the column, if it has numbers."""
+    def with_numbers(self, column: str) -> Self:
+        """The rows with the status ``done`` and a finite number in a column.
+
+        Rows of other code are left out, unless these are `stale` results, or the current code is
+        not known.
+        """
+        return self._selected(lambda: self._counting(column, stale=False))
+
+    @property
+    def current(self) -> Self:
+        """The rows of the current code; all, if these are `stale` ones, or it is not known."""
+        if self._is_of_stale or not self.is_code_known:
+            return self
+        return self._of_code(is_stale=False)
+
+    @property
+    def derived(self) -> Sequence[str]:
+        """The columns of fields that follow from others."""
+        return recorded_derived(self.root) if self.of is None else derived_of(self.of)
+
+    def column_of_numbers(self, column: str | None, method: str) -> str:
+        """The name of a column that has numbers; without one that of the goal.
+
+        Args:
+            column: The name.
+            method: The method that needs it, for messages.
+
+        Raises:
+            StoreError: For any other column, and without one where there is no goal.
+        """
         name = self.root.name.rpartition(".")[2]
-        if column is None:
-            if self.goal is None:
-                raise StoreError(
-                    f"importance() of {name}, which has no goal: name a column, as in "
-                    "importance('accuracy'), or write goal = maximize('accuracy') in the class"
-                )
-            column = self.goal.column
-        if column not in self.columns:
+        if column is None and self.goal is None:
             raise StoreError(
-                f"importance of fields in {name}: {unknown_column(column, self.columns)}"
+                f"{method}() of {name}, which has no goal: name a column, as in "
+                f"{method}('accuracy'), or write goal = maximize('accuracy') in the class"
             )
+        column = self.goal.column if column is None and self.goal is not None else column
+        if column not in self.columns:
+            raise StoreError(f"{method}() of {name}: {unknown_column(str(column), self.columns)}")
         form, is_a = self._rows.schema.field(column).type, pa.types
         if not any(is_it(form) for is_it in (is_a.is_integer, is_a.is_floating, is_a.is_boolean)):
             raise StoreError(
-                f"importance({column!r}): this column of {name} has no numbers, but {form}; "
+                f"{method}({column!r}): this column of {name} has no numbers, but {form}; "
                 "name a column of numbers"
             )
         return column
-
-    def _derived(self) -> Sequence[str]:
-        return recorded_derived(self.root) if self.of is None else derived_of(self.of)
 
     def _counting(self, column: str, *, stale: bool) -> pa.Array:
         """A mask of the rows that count."""
@@ -183,7 +200,7 @@ class RankedFields:
         values = pc.cast(_as_number(rows.column(column)), pa.float64(), safe=False)
         is_done = pc.equal(rows.column("status"), plain_scalar("done", pa.string()))
         mask = pc.and_(is_done, pc.fill_null(pc.is_finite(values), plain_scalar(False, pa.bool_())))
-        if self._current_code.codes and not (stale or self._is_of_stale):
+        if self.is_code_known and not (stale or self._is_of_stale):
             mask = pc.and_(mask, self._current_code.is_current(rows.column("code")))
         return flat(mask)
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +33,6 @@ from superparams.store.runs.run_records import (
     recorded_repeats,
 )
 from superparams.store.runs.setting_logs import log_of
-from superparams.store.staleness.rows_by_code import RowsByCode
 from superparams.store.staleness.stale_rows import CurrentCode
 from superparams.store.step_table import StepTable
 from superparams.store.table.arrow_arrays import flat
@@ -46,10 +45,13 @@ from superparams.store.table.row import Row
 from superparams.store.table.schema import RESULT, source_of
 from superparams.store.table.whole_table import WholeTable, as_polars
 
+if TYPE_CHECKING:
+    from superparams.views.plots import Plots
+
 WIDTH = 120  # characters, where there is no terminal
 
 
-class Results(WholeTable, RowsByCode, RankedFields):
+class Results(WholeTable, RankedFields):
     """The newest outcome of every setting: one row, or the rows of the data frame it returned.
 
     Any library that reads Arrow accepts this object (`polars.DataFrame(results)`,
@@ -169,6 +171,16 @@ class Results(WholeTable, RowsByCode, RankedFields):
         See `superparams.store.step_table.StepTable`.
         """
         return StepTable(self.root, self._rows, self._current_code)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures of these rows, as in ``results.plot.line()``; needs ``superparams[plot]``.
+
+        See `superparams.views.plots.Plots`.
+        """
+        from superparams.views.plots import Plots
+
+        return Plots(self)
 
     # ---- fewer rows
 

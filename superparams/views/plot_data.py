@@ -1,0 +1,205 @@
+"""What pictures of results show: where values stand along an axis, and which rows belong together.
+
+Nothing here draws.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from superparams.outcomes.arrow import python_values
+from superparams.views.result_tables import cell
+
+__all__ = [
+    "AxisScale",
+    "MeanPoint",
+    "PlacedColumn",
+    "binned",
+    "means_by",
+    "placed",
+    "short_number",
+    "spans_magnitudes",
+]
+
+MOST_TICKS: Final = 8  # numbers that are all written along an axis
+MOST_POINTS: Final = 40  # different numbers along an axis that are not put into bins
+GAP: Final = 0.12  # of an axis, for rows without a value
+LABEL: Final = 24  # characters
+_EVEN: Final = 8.0  # the smallest ratio of the ends of numbers that are log-spaced
+
+
+@dataclass(frozen=True)
+class AxisScale:
+    """How the values of a column stand along an axis.
+
+    Attributes:
+        name: The name of the column.
+        is_log: Whether the axis is logarithmic.
+        ticks: The places that have a label; empty to leave that to the axis.
+        labels: Their labels.
+        is_number: Whether the values are numbers, and not categories, which stand at 0, 1, and so
+            on.
+        gap: The place of rows without a value; None if each has one.
+    """
+
+    name: str
+    is_log: bool
+    ticks: Sequence[float]
+    labels: Sequence[str]
+    is_number: bool
+    gap: float | None = None
+
+    def part(self, place: float, ends: tuple[float, float]) -> float:
+        """Where a place is between two others, from 0 to 1."""
+        low, high = (math.log(x) if self.is_log else x for x in ends)
+        here = math.log(place) if self.is_log else place
+        return 0.5 if high == low else (here - low) / (high - low)
+
+
+class PlacedColumn(NamedTuple):
+    """The values of a column as places along an axis, one for each row."""
+
+    scale: AxisScale
+    places: list[float]
+
+    @property
+    def size(self) -> int:
+        """How many different places there are."""
+        return len(set(self.places))
+
+    def label(self, place: float) -> str:
+        """A place in words."""
+        if place == self.scale.gap:
+            return "none"
+        if self.scale.is_number:
+            return short_number(place)
+        return self.scale.labels[int(place)]
+
+
+def placed(name: str, column: pa.ChunkedArray, *, is_log: bool = False) -> PlacedColumn:
+    """Where the values of a column stand.
+
+    Numbers stand where they are, other values as categories in the order of their first appearance.
+
+    Args:
+        name: The name of the column.
+        column: Its values.
+        is_log: Whether it was declared as logarithmic; else it is if the numbers are log-spaced.
+    """
+    values = python_values(column)
+    form, is_a = column.type, pa.types
+    if is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_decimal(form):
+        return _numbers(name, values, is_log=is_log)
+    order: dict[str, int] = {}
+    texts = [cell(name, x, LABEL) if x is not None else "none" for x in values]
+    if is_a.is_boolean(form):
+        order = {"False": 0, "True": 1}
+    places = [float(order.setdefault(text, len(order))) for text in texts]
+    ticks = [float(n) for n in range(len(order))]
+    return PlacedColumn(AxisScale(name, False, ticks, list(order), is_number=False), places)
+
+
+def _numbers(name: str, values: Sequence[Any], *, is_log: bool) -> PlacedColumn:
+    numbers = [float(x) if x is not None and math.isfinite(x) else None for x in values]
+    known = sorted({x for x in numbers if x is not None})
+    is_log = bool(known) and known[0] > 0 and (is_log or is_log_spaced(known))
+    ticks = known if len(known) <= MOST_TICKS else []
+    labels = list(map(short_number, ticks))
+    gap: float | None = None
+    if None in numbers and known:
+        low, high = known[0], known[-1]
+        gap = low - GAP * ((high - low) or abs(low) or 1.0)
+        if is_log:
+            gap = low / (high / low if high > low else 10.0) ** GAP
+    scale = AxisScale(name, is_log, ticks, labels, is_number=True, gap=gap)
+    empty = 0.0 if gap is None else gap
+    return PlacedColumn(scale, [empty if x is None else x for x in numbers])
+
+
+def is_log_spaced(numbers: Sequence[float]) -> bool:
+    """Whether numbers are more even on a logarithmic axis than on a linear one.
+
+    Args:
+        numbers: Different numbers in ascending order.
+    """
+    if len(numbers) < 3 or numbers[0] <= 0 or numbers[-1] / numbers[0] < _EVEN:
+        return False
+    return _unevenness(list(map(math.log, numbers))) < _unevenness(numbers)
+
+
+def _unevenness(numbers: Sequence[float]) -> float:
+    """The variance of the distances of neighbours, relative to their mean squared."""
+    gaps = [b - a for a, b in itertools.pairwise(numbers)]
+    mean = sum(gaps) / len(gaps)
+    return sum((x - mean) ** 2 for x in gaps) / len(gaps) / mean**2 if mean else 0.0
+
+
+def short_number(x: float) -> str:
+    """A number in few digits, such as ``1e-05`` and ``1000``."""
+    return f"{x:.0f}" if x == round(x) and abs(x) < 1e6 else f"{x:.4g}"
+
+
+def binned(column: PlacedColumn, most: int = MOST_POINTS) -> PlacedColumn:
+    """The column with the numbers in bins of equal width, if there are very many different ones.
+
+    A number becomes the middle of its bin.
+
+    Args:
+        column: The column.
+        most: The most different numbers without bins, and the most bins.
+    """
+    scale = column.scale
+    if not scale.is_number or column.size <= most:
+        return column
+    known = [x for x in column.places if x != scale.gap]
+    ends, n_bins = (min(known), max(known)), most // 2
+
+    def middle(x: float) -> float:
+        part = (min(n_bins - 1, int(scale.part(x, ends) * n_bins)) + 0.5) / n_bins
+        low, high = ends
+        return low * (high / low) ** part if scale.is_log else low + (high - low) * part
+
+    return PlacedColumn(scale, [x if x == scale.gap else middle(x) for x in column.places])
+
+
+class MeanPoint(NamedTuple):
+    """The rows at one place of an axis: their mean, the smallest and the largest."""
+
+    place: float
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+def means_by(
+    groups: Iterable[Any], places: Iterable[float], values: Iterable[float]
+) -> dict[Any, list[MeanPoint]]:
+    """For each group its points, in the order of their places; groups in order of appearance.
+
+    Args:
+        groups: The group of each row.
+        places: The place of each row.
+        values: The value of each row.
+    """
+    found: dict[Any, dict[float, list[float]]] = {}
+    for group, place, x in zip(groups, places, values, strict=True):
+        found.setdefault(group, {}).setdefault(place, []).append(x)
+    return {
+        group: [
+            MeanPoint(place, sum(xs) / len(xs), min(xs), max(xs), len(xs))
+            for place, xs in sorted(points.items())
+        ]
+        for group, points in found.items()
+    }
+
+
+def spans_magnitudes(values: Sequence[float]) -> bool:
+    """Whether values are positive, and the largest is a thousand times the smallest or more."""
+    return bool(values) and min(values) > 0 and max(values) >= 1000 * min(values)

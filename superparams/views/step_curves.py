@@ -1,0 +1,178 @@
+"""The curves of settings, out of their steps: which points belong to which curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from superparams.errors import StoreError
+from superparams.store.step_table import StepTable
+from superparams.store.table.filters import unknown_column
+from superparams.views.plot_data import MeanPoint, means_by
+from superparams.views.result_tables import cell, is_alike
+
+if TYPE_CHECKING:
+    from superparams.store.results import Results
+
+__all__ = ["StepCurve", "StepCurves"]
+
+EARLY: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("failed", "killed", "timeout"), "failed"),
+    "stopped": "stopped",
+}
+
+
+class StepCurve(NamedTuple):
+    """The curve of a setting with all its repetitions.
+
+    Attributes:
+        label: The fields that distinguish it, or the value of one of them.
+        points: Its points.
+        ends: The last point of each of its settings that ended early, and ``failed`` or
+            ``stopped``.
+    """
+
+    label: str
+    points: Sequence[MeanPoint]
+    ends: Sequence[tuple[tuple[float, float], str]]
+
+
+@dataclass(frozen=True)
+class StepCurves:
+    """The curves of results.
+
+    Attributes:
+        y: The field of the steps.
+        x: The field below.
+        title: What the labels are values of; empty where they say so.
+        over: Over what the curves are means, in words.
+        curves: The curves.
+    """
+
+    y: str
+    x: str
+    title: str
+    over: str
+    curves: Sequence[StepCurve]
+
+    @classmethod
+    def of(cls, results: Results, y: str | None, x: str | None, by: str | None) -> StepCurves:
+        """The curves of results.
+
+        Args:
+            results: The results.
+            y: A field of the steps; None for that of the goal, or the first number.
+            x: The field below; None for ``epoch`` or ``step``.
+            by: The field whose values are the labels; None for all that vary.
+
+        Raises:
+            StoreError: For an unknown column, and where there are no steps.
+        """
+        name = results.root.name.rpartition(".")[2]
+        current = results.current
+        steps = current.steps
+        goal = results.goal
+        numbers = [one for one in steps.fields if _is_number(steps.column(one).type)]
+        if not len(steps) or not numbers:
+            raise StoreError(f"plot.curves() of {name}: no setting recorded numbers in steps")
+        if y is None:
+            y = goal.column if goal is not None and goal.column in numbers else numbers[0]
+        if x is None:
+            x = "epoch" if "epoch" in numbers and y != "epoch" else "step"
+        for one in (y, x, *([] if by is None else [by])):
+            if one not in steps.columns:
+                raise StoreError(f"plot.curves() of {name}: {unknown_column(one, steps.columns)}")
+        for one in (y, x):
+            if not _is_number(steps.column(one).type):
+                raise StoreError(f"plot.curves() of {name}: {one!r} has no numbers")
+        statuses = dict(
+            zip(
+                current.column("key").to_pylist(),
+                current.column("status").to_pylist(),
+                strict=True,
+            )
+        )
+        params = [one for one in steps.columns if one in current.params]
+        varying = [one for one in params if not is_alike(current.column(one))]
+        repeated = [one for one in varying if one in current.repeats]
+        own = [one for one in varying if one not in repeated and one not in current.derived]
+        points = _points(steps, y, x)
+        labels = _labels(steps, own, by)
+        curves = _curves(points, labels, statuses)
+        over = f" (mean over {', '.join(repeated)})" if repeated else ""
+        title = by or (own[0] if len(own) == 1 else "")
+        return cls(y, x, title, over, curves)
+
+    def ends(self, how: str) -> list[tuple[float, float]]:
+        """Where curves ended early: ``failed`` or ``stopped``."""
+        return [place for curve in self.curves for place, why in curve.ends if why == how]
+
+    @property
+    def last_ends(self) -> tuple[float, float]:
+        """The smallest and the largest of the last values."""
+        lasts = [curve.points[-1].mean for curve in self.curves]
+        return min(lasts), max(lasts)
+
+
+class _Point(NamedTuple):
+    """A step of a setting."""
+
+    row: int
+    key: str
+    place: float
+    value: float
+
+
+def _points(steps: StepTable, y: str, x: str) -> list[_Point]:
+    """The steps with finite numbers."""
+    columns = [steps.column(name).to_pylist() for name in ("key", x, y)]
+    every = enumerate(zip(*columns, strict=True))
+    return [
+        _Point(row, key, float(place), float(value))
+        for row, (key, place, value) in every
+        if place is not None and value is not None and abs(float(value)) < float("inf")
+    ]
+
+
+def _labels(
+    steps: StepTable, own: Sequence[str], by: str | None
+) -> list[tuple[tuple[Any, ...], str]]:
+    """Of each step the group of its curve, and the label of that."""
+    columns = [[cell(name, x) for x in steps.column(name).to_pylist()] for name in own]
+    groups = list(zip(*columns, strict=True)) if columns else [()] * len(steps)
+    if by is not None:
+        shown = [cell(by, x) or "none" for x in steps.column(by).to_pylist()]
+    elif len(own) == 1:
+        shown = [group[0] or "none" for group in groups]
+    else:
+        shown = [
+            ", ".join(f"{name}={x}" for name, x in zip(own, group, strict=True) if x)
+            for group in groups
+        ]
+    return list(zip(groups, shown, strict=True))
+
+
+def _curves(
+    points: Sequence[_Point],
+    labels: Sequence[tuple[tuple[Any, ...], str]],
+    statuses: Mapping[str, str],
+) -> list[StepCurve]:
+    groups = [labels[point.row] for point in points]
+    found = means_by(groups, [p.place for p in points], [p.value for p in points])
+    lasts: dict[str, tuple[tuple[tuple[Any, ...], str], _Point]] = {}
+    for group, point in zip(groups, points, strict=True):
+        lasts[point.key] = (group, point)
+    ends: dict[Any, list[tuple[tuple[float, float], str]]] = {}
+    for key, (group, point) in lasts.items():
+        how = EARLY.get(statuses.get(key, ""))
+        if how is not None:
+            ends.setdefault(group, []).append(((point.place, point.value), how))
+    return [StepCurve(group[1], curve, ends.get(group, ())) for group, curve in found.items()]
+
+
+def _is_number(form: pa.DataType) -> bool:
+    is_a = pa.types
+    return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))
