@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from superparams.errors import StoreError
 from superparams.identity.code.main_script import in_notebook
 from superparams.views.plot_data import AxisScale, MeanPoint, short_number
 
@@ -49,7 +50,7 @@ def new_axes(number: int = 1, *, size: tuple[float, float], columns: int = 1) ->
         columns: How many stand side by side.
 
     Raises:
-        ImportError: Without matplotlib; names what to install.
+        StoreError: Without matplotlib; names what to install.
     """
     rows = -(-number // columns)
     options: dict[str, Any] = {
@@ -68,7 +69,7 @@ def new_axes(number: int = 1, *, size: tuple[float, float], columns: int = 1) ->
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
-        raise ImportError(
+        raise StoreError(
             "results.plot draws with matplotlib, which is not installed: "
             "pip install superparams[plot]"
         ) from error
@@ -97,11 +98,13 @@ def set_scale(ax: Any, which: str, scale: AxisScale) -> None:
         getattr(ax, f"set_{which}scale")("log")
     getattr(ax, f"set_{which}label")(scale.name)
     ticks, labels = list(scale.ticks), list(scale.labels)
+    if not scale.is_number and ticks and float(ticks[0]).is_integer():
+        getattr(ax, f"set_{which}lim")(-0.5, len(ticks) - 0.5)
     if scale.gap is not None and not ticks:
         ticks = [t for t in axis.get_majorticklocs() if t > scale.gap]
         labels = list(map(short_number, ticks))
     if scale.gap is not None:
-        ticks, labels = [scale.gap, *ticks], ["none", *labels]
+        ticks, labels = [scale.gap, *ticks], ["None", *labels]
     if ticks:
         axis.set_major_locator(ticker.FixedLocator(ticks))
         axis.set_major_formatter(ticker.FixedFormatter(labels))
@@ -120,15 +123,15 @@ def lay_out(ax: Any) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def add_legend(ax: Any, title: str, number: int) -> None:
+def add_legend(ax: Any, title: str, number: int, place: str = "best") -> None:
     """Name the lines, if there are several; a legend for many stands beside the picture."""
     if number < 2:
         return
     if number <= CROWDED:
-        ax.legend(title=title or None, frameon=False)
+        ax.legend(title=title or None, frameon=False, loc=place)
     else:
-        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-        ax.legend(title=title or None, frameon=False, fontsize="small", **place)
+        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        ax.legend(title=title or None, frameon=False, fontsize="small", **beside)
 
 
 def add_colorbar(ax: Any, ends: tuple[float, float], label: str) -> None:
@@ -220,9 +223,10 @@ def add_lines(ax: Any, lines: Sequence[Sequence[float]], colors: Sequence[Any]) 
     ax.add_collection(LineCollection(segments, colors=list(colors), alpha=alpha, linewidth=1.2))
 
 
-def add_means(ax: Any, points: Sequence[MeanPoint]) -> None:
-    """A line through the means."""
-    ax.plot([p.place for p in points], [p.mean for p in points], "-", color=color_of(1))
+def add_means(ax: Any, points: Sequence[MeanPoint], *, is_line: bool) -> None:
+    """The means, with a line through them for numbers."""
+    form = "-" if is_line and len(points) > 2 else "D"
+    ax.plot([p.place for p in points], [p.mean for p in points], form, color=color_of(1), ms=5)
 
 
 def add_parallel_axes(ax: Any, ticks: Sequence[Sequence[tuple[float, str]]]) -> None:

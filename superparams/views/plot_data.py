@@ -29,7 +29,7 @@ __all__ = [
 
 MOST_TICKS: Final = 8  # numbers that are all written along an axis
 MOST_POINTS: Final = 40  # different numbers along an axis that are not put into bins
-GAP: Final = 0.12  # of an axis, for rows without a value
+GAP: Final = 0.2  # of an axis, below the numbers, for rows where the field is None
 LABEL: Final = 24  # characters
 _EVEN: Final = 8.0  # the smallest ratio of the ends of numbers that are log-spaced
 
@@ -45,7 +45,7 @@ class AxisScale:
         labels: Their labels.
         is_number: Whether the values are numbers, and not categories, which stand at 0, 1, and so
             on.
-        gap: The place of rows without a value; None if each has one.
+        gap: The place of rows where a number is None; None without such rows.
     """
 
     name: str
@@ -63,7 +63,7 @@ class AxisScale:
 
 
 class PlacedColumn(NamedTuple):
-    """The values of a column as places along an axis, one for each row."""
+    """The values of a column as places along an axis: one for each row, NaN without the field."""
 
     scale: AxisScale
     places: list[float]
@@ -71,18 +71,25 @@ class PlacedColumn(NamedTuple):
     @property
     def size(self) -> int:
         """How many different places there are."""
-        return len(set(self.places))
+        return len(self.distinct)
+
+    @property
+    def distinct(self) -> list[float]:
+        """The different places, in their order."""
+        return sorted({place for place in self.places if not math.isnan(place)})
 
     def label(self, place: float) -> str:
         """A place in words."""
         if place == self.scale.gap:
-            return "none"
+            return "None"
         if self.scale.is_number:
             return short_number(place)
         return self.scale.labels[int(place)]
 
 
-def placed(name: str, column: pa.ChunkedArray, *, is_log: bool = False) -> PlacedColumn:
+def placed(
+    name: str, column: pa.ChunkedArray, has: Sequence[bool] | None = None, *, is_log: bool = False
+) -> PlacedColumn:
     """Where the values of a column stand.
 
     Numbers stand where they are, other values as categories in the order of their first appearance.
@@ -90,16 +97,24 @@ def placed(name: str, column: pa.ChunkedArray, *, is_log: bool = False) -> Place
     Args:
         name: The name of the column.
         column: Its values.
+        has: Which rows have the field; None for all.
         is_log: Whether it was declared as logarithmic; else it is if the numbers are log-spaced.
     """
     values = python_values(column)
+    some = values if has is None else [x for x, one in zip(values, has, strict=True) if one]
     form, is_a = column.type, pa.types
     if is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_decimal(form):
-        return _numbers(name, values, is_log=is_log)
-    order: dict[str, int] = {}
-    texts = [cell(name, x, LABEL) if x is not None else "none" for x in values]
-    if is_a.is_boolean(form):
-        order = {"False": 0, "True": 1}
+        found = _numbers(name, some, is_log=is_log)
+    else:
+        found = _categories(name, some, {"False": 0, "True": 1} if is_a.is_boolean(form) else {})
+    if has is None:
+        return found
+    own = iter(found.places)
+    return PlacedColumn(found.scale, [next(own) if one else math.nan for one in has])
+
+
+def _categories(name: str, values: Sequence[Any], order: dict[str, int]) -> PlacedColumn:
+    texts = ["None" if x is None else cell(name, x, LABEL) for x in values]
     places = [float(order.setdefault(text, len(order))) for text in texts]
     ticks = [float(n) for n in range(len(order))]
     return PlacedColumn(AxisScale(name, False, ticks, list(order), is_number=False), places)
@@ -157,7 +172,7 @@ def binned(column: PlacedColumn, most: int = MOST_POINTS) -> PlacedColumn:
     scale = column.scale
     if not scale.is_number or column.size <= most:
         return column
-    known = [x for x in column.places if x != scale.gap]
+    known = [x for x in column.distinct if x != scale.gap]
     ends, n_bins = (min(known), max(known)), most // 2
 
     def middle(x: float) -> float:
@@ -165,7 +180,9 @@ def binned(column: PlacedColumn, most: int = MOST_POINTS) -> PlacedColumn:
         low, high = ends
         return low * (high / low) ** part if scale.is_log else low + (high - low) * part
 
-    return PlacedColumn(scale, [x if x == scale.gap else middle(x) for x in column.places])
+    is_kept = [x == scale.gap or math.isnan(x) for x in column.places]
+    places = zip(column.places, is_kept, strict=True)
+    return PlacedColumn(scale, [x if kept else middle(x) for x, kept in places])
 
 
 class MeanPoint(NamedTuple):
@@ -184,13 +201,14 @@ def means_by(
     """For each group its points, in the order of their places; groups in order of appearance.
 
     Args:
-        groups: The group of each row.
-        places: The place of each row.
+        groups: The group of each row; NaN for a row that does not count.
+        places: The place of each row; NaN for a row that does not count.
         values: The value of each row.
     """
     found: dict[Any, dict[float, list[float]]] = {}
     for group, place, x in zip(groups, places, values, strict=True):
-        found.setdefault(group, {}).setdefault(place, []).append(x)
+        if group == group and place == place:
+            found.setdefault(group, {}).setdefault(place, []).append(x)
     return {
         group: [
             MeanPoint(place, sum(xs) / len(xs), min(xs), max(xs), len(xs))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from superparams.declare.range_scales import log_fields_of, log_fields_of_schema
 from superparams.errors import StoreError
@@ -97,6 +98,20 @@ class PlotRows:
         some = [name for name in self.varying if name not in self.results.repeats] or self.varying
         return sorted(some, key=lambda name: places.get(name, len(places)))
 
+    def shared(self) -> list[str]:
+        """Of `ranked`, the fields that all settings have; all of them if these are none."""
+        ranked = self.ranked()
+        return [name for name in ranked if self.owners(name) is None] or ranked
+
+    def owners(self, name: str) -> list[bool] | None:
+        """Which rows have a field; None for all."""
+        if "." not in name or name not in self.results.params:
+            return None
+        is_value = pc.is_valid(self.results.column(name)).to_pylist()
+        known = self.results.has_field(name).to_pylist()
+        has = [x if y is None else y for x, y in zip(is_value, known, strict=True)]
+        return None if all(has) else has
+
     def column(self, name: str) -> PlacedColumn:
         """The places of a field.
 
@@ -107,7 +122,7 @@ class PlotRows:
             names = self.results.params
             raise StoreError(f"plots of {self.experiment}: {unknown_column(name, names)}")
         column = self.results.column(name)
-        return placed(name, column, is_log=name in self._log_fields)
+        return placed(name, column, self.owners(name), is_log=name in self._log_fields)
 
     @cached_property
     def _log_fields(self) -> Collection[str]:
@@ -115,14 +130,14 @@ class PlotRows:
 
     def widest(self) -> str:
         """The field with the most different values, numbers before categories."""
-        ranked = self.ranked()
-        columns = {name: self.column(name) for name in ranked}
-        return max(ranked, key=lambda name: (columns[name].scale.is_number, columns[name].size))
+        columns = {name: self.column(name) for name in self.shared()}
+        return max(columns, key=lambda name: (columns[name].scale.is_number, columns[name].size))
 
     def narrowest(self, taken: Collection[str], most: int) -> str | None:
         """The most important field with few values, categories before numbers; None without any."""
-        some = [n for n in self.ranked() if n not in taken and self.column(n).size <= most]
-        return min(some, key=lambda name: self.column(name).scale.is_number, default=None)
+        columns = {name: self.column(name) for name in self.shared() if name not in taken}
+        some = [name for name, column in columns.items() if column.size <= most]
+        return min(some, key=lambda name: columns[name].scale.is_number, default=None)
 
     def worst_first(self) -> list[int]:
         """The indices of the rows, the best last, so that they are drawn over the others."""

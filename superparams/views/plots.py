@@ -27,6 +27,7 @@ MOST_FIELDS: Final = 12  # side by side
 MOST_BARS: Final = 20
 MOST_LINES: Final = 10  # that have a name each
 SHADES: Final = 5  # lines of numbers, beyond which their colours follow the numbers
+ABSENT: Final = -0.35  # on an axis of parallel coordinates: settings without the field
 WIDTH, HEIGHT = 6.0, 4.0  # inches
 
 
@@ -40,8 +41,8 @@ class Plots:
     Only rows with the status ``done`` and a finite number are drawn, and none of other code;
     ``results.stale.plot`` draws those. Without names, a method takes the column of the goal, or
     the first result that is a number, and fields that vary. An axis is logarithmic if the field is
-    declared so, or if its values are log-spaced. Values that are no numbers are categories. Rows
-    that do not have a field stand at ``none``.
+    declared so, or if its values are log-spaced. Values that are no numbers are categories. A field
+    that only some alternatives have is drawn for the settings that have it.
     """
 
     def __init__(self, results: Results) -> None:
@@ -69,8 +70,7 @@ class Plots:
             ax: Where to draw.
 
         Raises:
-            StoreError: For an unknown column, and where there is nothing to draw.
-            ImportError: Without matplotlib.
+            StoreError: For an unknown column, where there is nothing to draw, without matplotlib.
         """
         rows = PlotRows.of(self._results, y, "line")
         x = x or rows.widest()
@@ -115,10 +115,9 @@ class Plots:
 
         Raises:
             StoreError: For an unknown column, and where fewer than two fields vary.
-            ImportError: Without matplotlib.
         """
         rows = PlotRows.of(self._results, value, "heat")
-        ranked = [name for name in rows.ranked() if name not in (x, y)]
+        ranked = [name for name in rows.shared() if name not in (x, y)]
         chosen = [name or (ranked.pop(0) if ranked else None) for name in (x, y)]
         first, second = chosen
         if first is None or second is None:
@@ -128,8 +127,8 @@ class Plots:
             )
         columns = [binned(rows.column(name), 20) for name in (first, second)]
         pairs = list(zip(*(column.places for column in columns), strict=True))
-        found = means_by(pairs, [0.0] * len(pairs), rows.values)
-        places = [sorted(set(column.places)) for column in columns]
+        found = means_by(pairs, [sum(pair) * 0 for pair in pairs], rows.values)
+        places = [column.distinct for column in columns]
         nan = float("nan")
         cells = [
             [found[x, y][0].mean if (x, y) in found else nan for x in places[0]] for y in places[1]
@@ -162,7 +161,6 @@ class Plots:
         Raises:
             StoreError: For an unknown column, where there is nothing to draw, and for another
                 number of axes.
-            ImportError: Without matplotlib.
         """
         rows = PlotRows.of(self._results, y, "slices")
         names = list(fields or rows.ranked()[:MOST_FIELDS])
@@ -180,7 +178,7 @@ class Plots:
             column = rows.column(name)
             drawing.add_points(axes, column.places, rows.values)
             points = means_by([0] * len(rows.values), binned(column, 20).places, rows.values)
-            drawing.add_means(axes, [p for p in points[0] if p.place != column.scale.gap])
+            drawing.add_means(axes, points[0], is_line=column.scale.is_number)
             drawing.set_scale(axes, "x", column.scale)
             _set_result(axes, rows, "", is_named=number % 4 == 0)
             drawing.lay_out(axes)
@@ -195,7 +193,8 @@ class Plots:
     ) -> Axes:
         """Parallel coordinates: a line for each row, through its fields and its result.
 
-        The colour is that of the result, and the best rows are on top.
+        The colour is that of the result, and the best rows are on top. A setting that does not have
+        a field goes through a dash below its axis.
 
         Args:
             y: The result, which is the last axis.
@@ -203,8 +202,7 @@ class Plots:
             ax: Where to draw.
 
         Raises:
-            StoreError: For an unknown column, and where there is nothing to draw.
-            ImportError: Without matplotlib.
+            StoreError: For an unknown column, where there is nothing to draw, without matplotlib.
         """
         rows = PlotRows.of(self._results, y, "parallel")
         chosen = rows.ranked()[:MOST_FIELDS]
@@ -229,7 +227,6 @@ class Plots:
 
         Raises:
             StoreError: For an unknown column, and where no field varies.
-            ImportError: Without matplotlib.
         """
         rows = PlotRows.of(self._results, y, "importance")
         found = list(self._results.importance(rows.name))[:MOST_BARS]
@@ -248,7 +245,7 @@ class Plots:
         drawing.add_bars(axes, names, parts)
         is_exact = all(row["exact"] for row in found)
         axes.set_xlabel(f"share of the variance of {rows.name}{'' if is_exact else ', estimated'}")
-        drawing.add_legend(axes, "", 2)
+        drawing.add_legend(axes, "", 2, "lower right")
         drawing.lay_out(axes)
         return _axes(axes)
 
@@ -274,7 +271,6 @@ class Plots:
 
         Raises:
             StoreError: For an unknown column, and where there are no steps.
-            ImportError: Without matplotlib.
         """
         found = StepCurves.of(self._results, y, x, by)
         axes: Any = ax or drawing.new_axes(size=(WIDTH, HEIGHT))[0]
@@ -306,8 +302,10 @@ def _axes(axes: Any) -> Axes:
 
 def _averaged(groups: Any, others: Sequence[str]) -> str:
     """Over what the points are means, in words."""
-    is_mean = any(point.count > 1 for points in groups for point in points)
-    return f" (mean over {', '.join(others) or 'rows'})" if is_mean else ""
+    if all(point.count == 1 for points in groups for point in points):
+        return ""
+    names = ", ".join(others) if len(others) < 3 else f"{len(others)} fields"
+    return f" (mean over {names or 'rows'})"
 
 
 def _set_result(axes: Any, rows: PlotRows, over: str, *, is_named: bool = True) -> None:
@@ -339,18 +337,20 @@ def _scale_of_cells(column: PlacedColumn, places: Sequence[float]) -> AxisScale:
     every = max(1, -(-len(places) // 20))
     ticks = [number + 0.5 for number in range(0, len(places), every)]
     labels = [column.label(place) for place in places[::every]]
+    if column.scale.is_number and not column.scale.ticks:  # middles of bins
+        labels = [x if x == "None" else f"{float(x):.3g}" for x in labels]
     return AxisScale(column.scale.name, False, ticks, labels, is_number=False)
 
 
 def _ends(column: PlacedColumn) -> tuple[float, float]:
-    known = [place for place in column.places if place != column.scale.gap]
-    return (min(known), max(known)) if known else (0.0, 1.0)
+    known = [place for place in column.distinct if place != column.scale.gap]
+    return (known[0], known[-1]) if known else (0.0, 1.0)
 
 
 def _parts(column: PlacedColumn) -> list[float]:
-    """Where the rows stand on an axis of parallel coordinates, from 0 to 1."""
-    ends = _ends(column)
-    return [column.scale.part(place, ends) for place in column.places]
+    """Where the rows stand on an axis of parallel coordinates, from 0 to 1; below without it."""
+    ends, scale = _ends(column), column.scale
+    return [ABSENT if place != place else scale.part(place, ends) for place in column.places]
 
 
 def _shown_ticks(column: PlacedColumn) -> list[tuple[float, str]]:
@@ -362,4 +362,5 @@ def _shown_ticks(column: PlacedColumn) -> list[tuple[float, str]]:
         places = [low, (low * high) ** 0.5 if scale.is_log else (low + high) / 2, high]
     if scale.gap is not None:
         places.append(scale.gap)
-    return [(scale.part(place, ends), column.label(place)) for place in places]
+    shown = [(scale.part(place, ends), column.label(place)) for place in places]
+    return [*shown, (ABSENT, "–")] if any(x != x for x in column.places) else shown
