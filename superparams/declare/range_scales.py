@@ -1,8 +1,8 @@
-"""Which fields are ranges that are declared as logarithmic."""
+"""Which fields are ranges, and whether each is declared as logarithmic."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from superparams.declare.instance_state import declaration_on
@@ -11,29 +11,28 @@ from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 from superparams.space.ranges import Range
 
-__all__ = ["log_fields_of", "log_fields_of_schema"]
+__all__ = ["range_scales_of", "range_scales_of_schema"]
 
 DEEPEST: Final = 10  # groups in groups
 MOST_POINTS: Final = 1000  # of an axis
 
 
-def log_fields_of(of: Any) -> Collection[str]:
-    """The dotted names of the logarithmic ranges of a class, those of its groups included.
+def range_scales_of(of: Any) -> dict[str, bool]:
+    """The ranges of a class by their dotted names, and whether each is logarithmic.
 
     Args:
         of: A class, or a space of it.
     """
     cls: type[Any] = of if isinstance(of, type) else of.__class__
-    return set(_of_class(cls, "", DEEPEST))
+    return dict(_of_class(cls, "", DEEPEST))
 
 
-def _of_class(of: Any, prefix: str, deepest: int) -> Iterator[str]:
+def _of_class(of: Any, prefix: str, deepest: int) -> Iterator[tuple[str, bool]]:
     cls: type[Any] = of if isinstance(of, type) else of.__class__
     for name, field in recorded_fields(cls).items():
         declared: Any = declaration_on(of, field)
         if isinstance(declared, Range):
-            if declared.log:
-                yield prefix + name
+            yield prefix + name, declared.log
             continue
         points = declared.points[:MOST_POINTS] if isinstance(declared, Axis) else ()
         default = getattr(declared, "given", None)
@@ -41,22 +40,22 @@ def _of_class(of: Any, prefix: str, deepest: int) -> Iterator[str]:
             yield from _of_class(group, f"{prefix}{name}.", deepest - 1)
 
 
-def log_fields_of_schema(schema: Mapping[str, Any]) -> Collection[str]:
+def range_scales_of_schema(schema: Mapping[str, Any]) -> dict[str, bool]:
     """The same by a schema that a run recorded; none where the file is damaged.
 
     Args:
         schema: As `superparams.declare.class_schema.schema_of` made it.
     """
-    return set(_of_entries(_object(schema.get("fields")), schema, "", DEEPEST))
+    return dict(_of_entries(_object(schema.get("fields")), schema, "", DEEPEST))
 
 
 def _of_entries(
     entries: Mapping[str, Any], schema: Mapping[str, Any], prefix: str, deepest: int
-) -> Iterator[str]:
+) -> Iterator[tuple[str, bool]]:
     for name, entry in entries.items():
         axis = _object(_object(entry).get("axis"))
-        if axis.get("log") is True:
-            yield prefix + name
+        if "low" in axis:
+            yield prefix + name, axis.get("log") is True
         points = axis.get("points")
         several = cast("list[object]", points) if isinstance(points, list) else []
         for point in [*several[:MOST_POINTS], _object(entry).get("value")] if deepest else ():

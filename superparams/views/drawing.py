@@ -6,6 +6,7 @@ which shows them below the cell and closes them.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,8 +60,7 @@ def new_axes(number: int = 1, *, size: tuple[float, float], columns: int = 1) ->
     }
     try:
         if in_notebook():
-            from matplotlib import pyplot
-
+            pyplot: Any = importlib.import_module("matplotlib.pyplot")
             figure: Any = pyplot.figure(**options)
         else:
             from matplotlib.figure import Figure
@@ -98,7 +98,7 @@ def set_scale(ax: Any, which: str, scale: AxisScale) -> None:
         getattr(ax, f"set_{which}scale")("log")
     getattr(ax, f"set_{which}label")(scale.name)
     ticks, labels = list(scale.ticks), list(scale.labels)
-    if not scale.is_number and ticks and float(ticks[0]).is_integer():
+    if not scale.is_number:
         getattr(ax, f"set_{which}lim")(-0.5, len(ticks) - 0.5)
     if scale.gap is not None and not ticks:
         ticks = [t for t in axis.get_majorticklocs() if t > scale.gap]

@@ -31,7 +31,7 @@ MOST_TICKS: Final = 8  # numbers that are all written along an axis
 MOST_POINTS: Final = 40  # different numbers along an axis that are not put into bins
 GAP: Final = 0.2  # of an axis, below the numbers, for rows where the field is None
 LABEL: Final = 24  # characters
-_EVEN: Final = 8.0  # the smallest ratio of the ends of numbers that are log-spaced
+_EVEN: Final = 4.0  # the smallest ratio of the ends of numbers that are log-spaced
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,11 @@ class PlacedColumn(NamedTuple):
 
 
 def placed(
-    name: str, column: pa.ChunkedArray, has: Sequence[bool] | None = None, *, is_log: bool = False
+    name: str,
+    column: pa.ChunkedArray,
+    has: Sequence[bool] | None = None,
+    *,
+    is_log: bool | None = None,
 ) -> PlacedColumn:
     """Where the values of a column stand.
 
@@ -98,7 +102,8 @@ def placed(
         name: The name of the column.
         column: Its values.
         has: Which rows have the field; None for all.
-        is_log: Whether it was declared as logarithmic; else it is if the numbers are log-spaced.
+        is_log: Whether it is a logarithmic range; None if it is no range. Then the axis is
+            logarithmic if the numbers are log-spaced.
     """
     values = python_values(column)
     some = values if has is None else [x for x, one in zip(values, has, strict=True) if one]
@@ -120,10 +125,10 @@ def _categories(name: str, values: Sequence[Any], order: dict[str, int]) -> Plac
     return PlacedColumn(AxisScale(name, False, ticks, list(order), is_number=False), places)
 
 
-def _numbers(name: str, values: Sequence[Any], *, is_log: bool) -> PlacedColumn:
+def _numbers(name: str, values: Sequence[Any], *, is_log: bool | None) -> PlacedColumn:
     numbers = [float(x) if x is not None and math.isfinite(x) else None for x in values]
     known = sorted({x for x in numbers if x is not None})
-    is_log = bool(known) and known[0] > 0 and (is_log or is_log_spaced(known))
+    is_log = is_log_spaced(known) if is_log is None else is_log and bool(known) and known[0] > 0
     ticks = known if len(known) <= MOST_TICKS else []
     labels = list(map(short_number, ticks))
     gap: float | None = None
@@ -192,7 +197,7 @@ class MeanPoint(NamedTuple):
     mean: float
     low: float
     high: float
-    count: int
+    n_rows: int
 
 
 def means_by(

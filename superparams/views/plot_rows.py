@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.declare.range_scales import log_fields_of, log_fields_of_schema
+from superparams.declare.range_scales import range_scales_of, range_scales_of_schema
 from superparams.errors import StoreError
 from superparams.store.runs.run_records import recorded_schema
 from superparams.store.table.filters import unknown_column
@@ -20,7 +20,7 @@ from superparams.views.result_tables import is_alike
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
-__all__ = ["PlotRows", "is_number_column", "log_fields", "order_of_places"]
+__all__ = ["PlotRows", "is_number_column", "order_of_places"]
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,14 @@ class PlotRows:
             names = self.results.params
             raise StoreError(f"plots of {self.experiment}: {unknown_column(name, names)}")
         column = self.results.column(name)
-        return placed(name, column, self.owners(name), is_log=name in self._log_fields)
+        return placed(name, column, self.owners(name), is_log=self._range_scales.get(name))
 
     @cached_property
-    def _log_fields(self) -> Collection[str]:
-        return log_fields(self.results)
+    def _range_scales(self) -> Mapping[str, bool]:
+        """The fields that are ranges, and whether each is logarithmic."""
+        if self.results.of is None:
+            return range_scales_of_schema(recorded_schema(self.results.root) or {})
+        return range_scales_of(self.results.of)
 
     def widest(self) -> str:
         """The field with the most different values, numbers before categories."""
@@ -144,13 +147,6 @@ class PlotRows:
         goal = self.results.goal
         sign = -1 if goal is not None and goal.column == self.name and goal.mode == "min" else 1
         return sorted(range(len(self.values)), key=lambda at: sign * self.values[at])
-
-
-def log_fields(results: Results) -> Collection[str]:
-    """The fields that are declared as logarithmic, by the class or by the last run."""
-    if results.of is None:
-        return log_fields_of_schema(recorded_schema(results.root) or {})
-    return log_fields_of(results.of)
 
 
 def is_number_column(results: Results, name: str) -> bool:

@@ -194,7 +194,7 @@ class Plots:
         """Parallel coordinates: a line for each row, through its fields and its result.
 
         The colour is that of the result, and the best rows are on top. A setting that does not have
-        a field goes through a dash below its axis.
+        a field goes through `absent`, below the axis of that field.
 
         Args:
             y: The result, which is the last axis.
@@ -275,9 +275,11 @@ class Plots:
         found = StepCurves.of(self._results, y, x, by)
         axes: Any = ax or drawing.new_axes(size=(WIDTH, HEIGHT))[0]
         colors, n_named = _colors_of_curves(found)
+        named: set[str] = set()
         for curve, color in zip(found.curves, colors, strict=True):
             marker = "o-" if len(curve.points) == 1 else "-"
-            label = curve.label if n_named else "_"
+            label = curve.label if n_named and curve.label not in named else "_"
+            named.add(curve.label)
             drawing.add_band(axes, curve.points, label=label, color=color, marker=marker)
         drawing.mark_ends(axes, found.ends("failed"), "failed, killed or timeout", "x")
         drawing.mark_ends(axes, found.ends("stopped"), "stopped", "s")
@@ -302,7 +304,7 @@ def _axes(axes: Any) -> Axes:
 
 def _averaged(groups: Any, others: Sequence[str]) -> str:
     """Over what the points are means, in words."""
-    if all(point.count == 1 for points in groups for point in points):
+    if all(point.n_rows == 1 for points in groups for point in points):
         return ""
     names = ", ".join(others) if len(others) < 3 else f"{len(others)} fields"
     return f" (mean over {names or 'rows'})"
@@ -339,7 +341,7 @@ def _scale_of_cells(column: PlacedColumn, places: Sequence[float]) -> AxisScale:
     labels = [column.label(place) for place in places[::every]]
     if column.scale.is_number and not column.scale.ticks:  # middles of bins
         labels = [x if x == "None" else f"{float(x):.3g}" for x in labels]
-    return AxisScale(column.scale.name, False, ticks, labels, is_number=False)
+    return AxisScale(column.scale.name, False, ticks, labels, is_number=True)
 
 
 def _ends(column: PlacedColumn) -> tuple[float, float]:
@@ -363,4 +365,4 @@ def _shown_ticks(column: PlacedColumn) -> list[tuple[float, str]]:
     if scale.gap is not None:
         places.append(scale.gap)
     shown = [(scale.part(place, ends), column.label(place)) for place in places]
-    return [*shown, (ABSENT, "–")] if any(x != x for x in column.places) else shown
+    return [*shown, (ABSENT, "absent")] if any(x != x for x in column.places) else shown

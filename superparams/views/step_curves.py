@@ -142,7 +142,8 @@ def _labels(
 ) -> list[tuple[tuple[Any, ...], str]]:
     """Of each step the group of its curve, and the label of that."""
     columns = [[cell(name, x) for x in steps.column(name).to_pylist()] for name in own]
-    groups = list(zip(*columns, strict=True)) if columns else [()] * len(steps)
+    groups: list[tuple[str, ...]] = list(zip(*columns, strict=True))
+    groups = groups if columns else [()] * len(steps)
     if by is not None:
         shown = [cell(by, x) or "none" for x in steps.column(by).to_pylist()]
     elif len(own) == 1:
