@@ -33,6 +33,7 @@ class Fit(Experiment):
         return {"y": self.rate}
 
 
+ITSELF = {"value": {"group": "A"}}
 SCALES = {
     "rate": True,
     "part": False,
@@ -59,10 +60,7 @@ def test_ranges_of_a_schema() -> None:
         {"fields": {"x": 1}},
         {"fields": {"x": {"axis": {"points": 3}}}},
         {"fields": {"x": {"value": {"group": "A"}}}, "classes": []},
-        {
-            "fields": {"x": {"value": {"group": "A"}}},
-            "classes": {"A": {"x": {"value": {"group": "A"}}}},
-        },  # fmt: skip
+        {"fields": {"x": ITSELF}, "classes": {"A": {"x": ITSELF}}},
     ],
 )
 def test_a_damaged_schema_has_none(schema: dict[str, object]) -> None:

@@ -419,15 +419,18 @@ ax.set_title("mine")
 """
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    kernel = Kernel(tmp_path_factory.mktemp("notebook"))
+    yield kernel
+    kernel.close()
+
+
 def test_a_notebook_shows_the_picture_once_and_leaves_none_open(
-    train: Results, tmp_path: Path
+    train: Results, kernel: Kernel
 ) -> None:
-    kernel = Kernel(tmp_path)
-    try:
-        cell = kernel.run(NOTEBOOK.format(root=str(train.root)))
-        assert cell.error is None
-        assert cell.of("display_data") == ["<Figure size 600x400 with 1 Axes>"]
-        cell = kernel.run("from matplotlib import pyplot; pyplot.get_fignums()")
-        assert cell.of("execute_result") == ["[]"]
-    finally:
-        kernel.close()
+    cell = kernel.run(NOTEBOOK.format(root=str(train.root)))
+    assert cell.error is None
+    assert cell.of("display_data") == ["<Figure size 600x400 with 1 Axes>"]
+    cell = kernel.run("from matplotlib import pyplot; pyplot.get_fignums()")
+    assert cell.of("execute_result") == ["[]"]
