@@ -121,7 +121,7 @@ class _Point(NamedTuple):
     """A step of a setting."""
 
     row: int
-    key: str
+    setting: str
     place: float
     value: float
 
@@ -165,7 +165,7 @@ def _curves(
     found = means_by(groups, [p.place for p in points], [p.value for p in points])
     lasts: dict[str, tuple[tuple[tuple[Any, ...], str], _Point]] = {}
     for group, point in zip(groups, points, strict=True):
-        lasts[point.key] = (group, point)
+        lasts[point.setting] = (group, point)
     ends: dict[Any, list[tuple[tuple[float, float], str]]] = {}
     for key, (group, point) in lasts.items():
         how = EARLY.get(statuses.get(key, ""))
