@@ -85,7 +85,7 @@ class CodeRecord:
 
 
 def _from_text(job: Job) -> dict[str, str | None] | None:
-    """What the text of the class tells without an import, for what reads the results later."""
+    """The entries that verbs of the command compare with the text of the class, later."""
     cls = type(job.space)
     file = module_file(cls.__module__)
     if file is None or in_notebook():

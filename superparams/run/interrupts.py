@@ -117,7 +117,7 @@ class Interrupts:
 
 
 class _Forks:
-    """Keeps signals back while this process forks, until handlers of the fork are as they should.
+    """Delays signals while this process forks, until the fork has set its own handlers.
 
     A handler in Python runs only between two steps of the interpreter, and Python forgets signals
     that reach a fork before its first step. So SIGTERM would not always end a worker of a pool that
@@ -154,7 +154,7 @@ class _Forks:
             self._put_off.clear()
 
     def puts_off(self, number: int) -> bool:
-        """Whether a signal comes again later: what is raised in a hook of a fork is lost."""
+        """Whether a signal is delayed, since an exception in a hook of a fork would be lost."""
         if threading.get_ident() not in self._masks:
             return False
         self._put_off.add(number)

@@ -91,7 +91,7 @@ class DeclaredSpace:
         return inside(self.lookup, index.keys)
 
     def has(self, keys: Sequence[str]) -> set[str]:
-        """Those of some keys that settings of the space have; all where that is not known."""
+        """The keys, of these, that settings of the space have; all if that is not known."""
         if self.lookup is not None:
             found = self.lookup.find([key_of_text(key) for key in keys])
             return {key for key in keys if key_of_text(key) in found}
@@ -107,7 +107,7 @@ class DeclaredSpace:
 
 @dataclass(frozen=True)
 class ExperimentStatus:
-    """How far an experiment is. What is asked is worked out when it is first asked.
+    """The status of an experiment. Each property is computed when it is first read.
 
     Attributes:
         cls: The experiment.
@@ -124,7 +124,7 @@ class ExperimentStatus:
 
     @property
     def code_unknown(self) -> str:
-        """Why the code as it is now is not known: it always is."""
+        """Why the present code is not known; always empty, since the class is imported."""
         return ""
 
     @property
@@ -168,7 +168,7 @@ class ExperimentStatus:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Settings of the space by what is recorded of them.
+        """The number of settings of the space in each state.
 
         They are ``done``, ``stale`` (done by other code), ``failed``, ``killed``, ``timeout`` and
         ``new``. Where the space cannot be compared, all settings that are recorded.
@@ -204,7 +204,7 @@ class ExperimentStatus:
 
 
 def status_of(cls: type[Experiment], results: Path) -> ExperimentStatus:
-    """The status of an experiment; StoreError from its properties if records cannot be read.
+    """The status of an experiment; its properties raise StoreError if records cannot be read.
 
     Args:
         cls: The experiment.
@@ -263,7 +263,7 @@ def _largest_size(space: Experiment) -> int | None:
 def _compared(
     declared: DeclaredSpace, index: Index | None, *, is_quick: bool = True
 ) -> DeclaredSpace:
-    """A space with its keys, or with why they are not known."""
+    """A space with its keys, or with the reason why they are not known."""
     from superparams.declare.keys import Keys
     from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, is_sparse
 

@@ -1,4 +1,4 @@
-"""Starts what the workers of a first run come from, while the modules of a run load.
+"""Starts the interpreter from which the workers of a first run come, while modules load.
 
 In a process that has not run anything yet, loading these modules takes longer than all the rest of
 a short run, and starting an interpreter for the workers takes about half as long. Both go on at the
@@ -35,7 +35,7 @@ def run_all(space: Experiment, options: RunOptions) -> Results:
 
 
 def start_ahead(options: RunOptions, cls: type[Experiment]) -> None:
-    """Have the engine start what its workers come from, where it can and a run is likely.
+    """Have the engine start the interpreter from which its workers come, if a run is likely.
 
     Nothing starts if the modules of a run are loaded already, or if the experiment has a folder of
     results: perhaps all of its settings are done.

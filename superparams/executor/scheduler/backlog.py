@@ -1,4 +1,4 @@
-"""What is still to be handed out, and in which portions."""
+"""The settings that are still to be handed out."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ from itertools import count
 
 from superparams.executor.scheduler.chunk import Chunk
 
-# What is to run alone runs in so many parts at first: one of them may be to blame.
-_PARTS = 8
-# One message to a worker stays well below the buffer of a socket.
-MOST_RANGES = 1024
+_PARTS = 8  # a chunk that is set apart is split into so many parts, to find the one to blame
+MOST_RANGES = 1024  # in a chunk, so that its message is smaller than the buffer of a socket
 
 
 class Backlog:
-    """The settings that no place has; lazy, as a run may have a million ranges.
+    """The settings that no place has. They are read lazily: a run may have a million ranges.
 
-    There are three kinds. Those that have not run come first. Those that run again follow, when
-    they have waited long enough. Those that may have ended all places run last, one chunk at a
-    time while nothing else runs.
+    Settings that have not run are handed out first. Then come settings for another attempt, when
+    they have waited long enough. Last come settings that may have ended all places: each chunk of
+    these runs while nothing else runs.
 
     Attributes:
-        remaining: How many settings there are.
-        n_again: How many of them are for another attempt.
+        remaining: The number of settings.
+        n_again: The number of those for another attempt.
     """
 
     def __init__(self, ranges: Sequence[range] = ()) -> None:
-        """Start with all of `ranges`."""
+        """Start with the settings of some ranges."""
         self._new: deque[range] = deque()
         self._sources: deque[Iterator[range]] = deque()
         self._again: deque[Chunk] = deque()
@@ -42,16 +40,16 @@ class Backlog:
 
     def add(self, ranges: Sequence[range]) -> None:
         """Add settings that have not run, after those that are there."""
-        self._sources.append(one for one in ranges if len(one))
+        self._sources.append(part for part in ranges if len(part))
         self.remaining += sum(map(len, ranges))
 
     def n_ready(self, now: float) -> int:
-        """How many settings may be handed out now, beside others."""
+        """The number of settings that may be handed out now, while others run."""
         self._wake(now)
         return self.remaining - self._n_alone - self._n_waiting
 
     def next_due(self) -> float | None:
-        """When the next setting has waited long enough; None if none waits."""
+        """The time when the next setting has waited long enough; None if none waits."""
         return self._waiting[0][0] if self._waiting else None
 
     @property
@@ -60,7 +58,7 @@ class Backlog:
         return bool(self._alone)
 
     def take(self, size: int, now: float) -> Chunk | None:
-        """At most `size` settings to run beside others; None if none may run now."""
+        """At most `size` settings that may run while others do; None if there are none now."""
         ranges: list[range] = []
         left = size
         while left > 0 and len(ranges) < MOST_RANGES and (part := self._next()) is not None:
@@ -87,22 +85,22 @@ class Backlog:
         return self._taken(chunk)
 
     def give_back(self, chunk: Chunk) -> None:
-        """Hand these out next: nobody ran them, or their outcomes were lost."""
+        """Hand out these settings next: they were not run, or their outcomes were lost."""
         if chunk.is_alone:
             self.set_apart(chunk)
         elif chunk.attempt > 1:
             self.isolate(chunk)
         else:
             self.remaining += len(chunk)
-            self._new.extendleft(reversed([one for one in chunk.ranges if len(one)]))
+            self._new.extendleft(reversed([part for part in chunk.ranges if len(part)]))
 
     def isolate(self, chunk: Chunk) -> None:
-        """Hand each of these out by itself, after all the others."""
+        """Hand out these settings one by one, after all others."""
         for index in chunk:
             self.try_again(Chunk.of([index], chunk.attempt))
 
     def set_apart(self, chunk: Chunk) -> None:
-        """Hand these out while nothing else runs, after all the others: a few, or one by one."""
+        """Hand out these settings after all others, in parts, each while nothing else runs."""
         self.remaining += len(chunk)
         self._n_alone += len(chunk)
         self.n_again += len(chunk) if chunk.attempt > 1 else 0
@@ -112,7 +110,12 @@ class Backlog:
             self._alone.append(replace(part, is_alone=True))
 
     def try_again(self, chunk: Chunk, due: float = 0.0) -> None:
-        """Hand these out after all the others, when it is `due` or later."""
+        """Hand out these settings for another attempt, after all others.
+
+        Args:
+            chunk: The settings, with the number of that attempt.
+            due: The earliest time.
+        """
         if chunk.is_alone:
             self.set_apart(chunk)
             return
@@ -122,7 +125,7 @@ class Backlog:
         heapq.heappush(self._waiting, (due, next(self._order), chunk))
 
     def _wake(self, now: float) -> None:
-        """Take what has waited long enough among those to hand out."""
+        """Move settings that have waited long enough to those that may be handed out."""
         while self._waiting and self._waiting[0][0] <= now:
             chunk = heapq.heappop(self._waiting)[2]
             self._n_waiting -= len(chunk)

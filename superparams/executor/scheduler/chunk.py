@@ -10,9 +10,13 @@ from itertools import accumulate
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Settings handed out together: ranges of indices in any order, all at the same attempt.
+    """Settings that are handed out together.
 
-    is_alone: no other setting may run meanwhile, as each may be what ended all workers.
+    Attributes:
+        ranges: Their indices, as ranges in any order.
+        attempt: The number of the attempt, the same for all.
+        is_alone: Whether no other setting may run meanwhile, since one of these may have ended all
+            workers before.
     """
 
     ranges: tuple[range, ...]
@@ -58,16 +62,16 @@ class Chunk:
         return Chunk(ranges, self.attempt, self.is_alone)
 
     def around(self, index: int) -> tuple[Chunk, Chunk]:
-        """What comes before `index`, and what comes after it."""
+        """The settings before `index`, and those after it."""
         head, rest = self.split(self._position(index))
         return head, rest.split(1)[1]
 
     def through(self, index: int) -> tuple[Chunk, Chunk]:
-        """What comes up to `index`, itself included, and what comes after it."""
+        """The settings up to and including `index`, and those after it."""
         return self.split(self._position(index) + 1)
 
     def _position(self, index: int) -> int:
-        """How many settings come before `index`; all, if it is not there."""
+        """The number of settings before `index`; of all settings if it is not among them."""
         position = 0
         for part in self.ranges:
             if index in part:

@@ -1,10 +1,10 @@
-"""What engines tell the scheduler (events), and what the scheduler has them do (instructions).
+"""Events, from engines to the scheduler, and instructions, from the scheduler to engines.
 
-A place is where one setting runs at a time: a worker process, a thread, a slot of an executor. It
-is named by its rank, a number from 0.
+A place runs one setting at a time: it is a worker process, a thread, or a slot of an executor. Its
+rank, a number from 0, identifies it.
 
-Every worker process that starts imports this module, so the classes are written out: a dataclass
-takes twenty times as long to make.
+Every worker process imports this module when it starts, so the classes are written out: making a
+dataclass takes twenty times as long.
 """
 
 from __future__ import annotations
@@ -47,11 +47,14 @@ class PlaceReady(Message):
 
 
 class SettingsEnded(Message):
-    """The first `count` settings of the chunk of a place have ended.
+    """Settings of the chunk of a place have ended.
 
-    again: those of them that have no outcome, since they are to run again.
-    is_certain: whether the outcomes are safe; otherwise `OutcomesConfirmed` follows, or
-    `AllPlacesGone`.
+    Attributes:
+        rank: The place.
+        count: The number of settings of the chunk that have ended so far.
+        again: Settings of these that have no outcome, since they are to run again.
+        is_certain: Whether the outcomes count. Otherwise `OutcomesConfirmed` or `AllPlacesGone`
+            follows.
     """
 
     __slots__ = ("again", "count", "is_certain", "rank")
@@ -66,7 +69,7 @@ class SettingsEnded(Message):
 
 
 class StepMade(Message):
-    """The setting that runs in a place has told a step, a row, and waits for the answer."""
+    """The setting that runs in a place has made a step and waits for the answer."""
 
     __slots__ = ("index", "rank", "row")
 
@@ -88,7 +91,11 @@ class StepDecided(Message):
 
 
 class OutcomesConfirmed(Message):
-    """So many outcomes that were not certain are safe now."""
+    """Outcomes that were not certain count now.
+
+    Attributes:
+        count: The number of outcomes.
+    """
 
     __slots__ = ("count",)
 
@@ -97,7 +104,7 @@ class OutcomesConfirmed(Message):
 
 
 class RestReturned(Message):
-    """A place has given back the settings of its chunk that come after `last`, not begun."""
+    """A place has given back the settings of its chunk after `last`, which it has not begun."""
 
     __slots__ = ("last", "rank")
 
@@ -107,9 +114,13 @@ class RestReturned(Message):
 
 
 class ChunkOver(Message):
-    """A place is idle again, `seconds` after it was given its chunk; what it did not run is back.
+    """A place is idle again, and has given back the settings of its chunk that it did not run.
 
-    `SettingsEnded` has told before how many settings ended.
+    `SettingsEnded` with the number of settings that ended comes before.
+
+    Attributes:
+        rank: The place.
+        seconds: The time since it got the chunk.
     """
 
     __slots__ = ("rank", "seconds")
@@ -122,11 +133,13 @@ class ChunkOver(Message):
 class PlaceGone(Message):
     """A place has ended.
 
-    culprit: the setting that it surely ran then, which is to blame; None if that is not known.
-    status: of the culprit.
-    begun: how many settings of its chunk that have no outcome it may have begun; None: all of them.
-    is_blameless: no setting is to blame, as when a machine is taken away.
-    attempt: of the culprit; None for that of its chunk.
+    Attributes:
+        rank: The place.
+        culprit: The setting that it surely ran then, which is to blame; None if that is not known.
+        status: The status of the culprit.
+        begun: How many settings of its chunk without an outcome it may have begun; None for all.
+        is_blameless: Whether no setting is to blame, as when a machine is taken away.
+        attempt: The attempt of the culprit; None for the attempt of its chunk.
     """
 
     __slots__ = ("attempt", "begun", "culprit", "is_blameless", "rank", "status")
@@ -150,9 +163,10 @@ class PlaceGone(Message):
 
 
 class AllPlacesGone(Message):
-    """All places have ended at once, as one of `suspects` may have ended their parent.
+    """All places have ended at once, since a setting may have ended their parent.
 
-    suspects: settings that were running then, or whose outcomes were not certain.
+    Attributes:
+        suspects: The settings that were running then, or whose outcomes were not certain.
     """
 
     __slots__ = ("suspects",)
@@ -177,13 +191,13 @@ class NoMoreWork(Message):
 
 
 class Draining(Message):
-    """Hand out nothing more; what runs may finish."""
+    """No more settings are handed out; running settings may finish."""
 
     __slots__ = ()
 
 
 class TimePassed(Message):
-    """Time has passed."""
+    """Time has passed, so some settings may have waited long enough."""
 
     __slots__ = ()
 
@@ -240,7 +254,11 @@ class RetirePlace(Message):
 class RecordLoss(Message):
     """Record the outcome of a setting whose place has ended: no other attempt follows.
 
-    rank: of the place; None where all places ended at once.
+    Attributes:
+        rank: The place; None if all places ended at once.
+        index: The setting.
+        attempt: The number of the attempt.
+        status: The status of the outcome.
     """
 
     __slots__ = ("attempt", "index", "rank", "status")

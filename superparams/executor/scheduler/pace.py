@@ -1,16 +1,16 @@
-"""How many settings make a chunk."""
+"""The size of chunks."""
 
 from __future__ import annotations
 
 
 class Pace:
-    """Learns how long settings take: one makes a chunk when they are long, thousands when quick."""
+    """Learns how long settings take: chunks have one long setting, or thousands of quick ones."""
 
     TARGET = 0.04  # seconds of work in a chunk
-    # Below this, handing out costs more than the balance at the tail gains.
+    # Seconds of work in the smallest chunk. With smaller ones, handing out would cost more time
+    # than workers gain at the end of the run by finishing together.
     LEAST = 0.002
-    # A first guess from one setting may be far off.
-    GROWTH = 16
+    GROWTH = 16  # a chunk is at most so many times larger than any before: first times may mislead
 
     def __init__(self) -> None:
         """Start with single settings."""
@@ -22,13 +22,18 @@ class Pace:
         if not count:
             return
         each = max(seconds / count, 1e-9)
-        known = self._seconds_each
-        self._seconds_each = each if known is None else (known + each) / 2
+        before = self._seconds_each
+        self._seconds_each = each if before is None else (before + each) / 2
         if count >= self._most:
             self._most = count * self.GROWTH
 
     def size(self, remaining: int, n_workers: int) -> int:
-        """Settings for the next chunk, when so many remain for so many workers."""
+        """The number of settings for the next chunk.
+
+        Args:
+            remaining: The number of settings that are not handed out.
+            n_workers: The number of workers.
+        """
         if self._seconds_each is None:
             return 1
         fair = remaining // (2 * n_workers)

@@ -11,10 +11,12 @@ _LONGEST_WAIT = 3600.0  # seconds; a doubling wait grows no further
 
 @dataclass(frozen=True)
 class Retries:
-    """What of a setting's outcome calls for another attempt.
+    """The outcomes after which a setting runs again.
 
-    most: attempts after the first one; statuses: the outcomes after which there is one; wait:
-    seconds before the second attempt, twice as many before the third, and so on.
+    Attributes:
+        most: The highest number of attempts after the first one.
+        statuses: The statuses after which there is another attempt.
+        wait: Seconds before the second attempt, twice as many before the third, and so on.
     """
 
     most: int = 0
@@ -26,7 +28,7 @@ class Retries:
         return attempt <= self.most and status in self.statuses
 
     def allows_at_once(self, status: Status, attempt: int) -> bool:
-        """Whether that attempt may follow where the last one ended, since it need not wait."""
+        """Whether another attempt follows and need not wait, so the same place can run it now."""
         return not self.wait and self.allows(status, attempt)
 
     def delay(self, attempt: int) -> float:

@@ -20,7 +20,7 @@ MOST_BLAMELESS = 3
 
 
 class PlaceState(enum.Enum):
-    """Where a place is in its life."""
+    """The state of a place."""
 
     STARTING = enum.auto()
     IDLE = enum.auto()
@@ -31,8 +31,11 @@ class PlaceState(enum.Enum):
 class _Place:
     """What the scheduler knows of a place.
 
-    chunk: the settings it has; n_ended: how many of these have ended; is_used: whether it was ever
-    given settings; held: the setting that waits there for the answer to a step.
+    Attributes:
+        chunk: Its settings.
+        n_ended: The number of these that have ended.
+        is_used: Whether it has ever got settings.
+        held: The setting that waits for the answer to a step.
     """
 
     __slots__ = ("chunk", "held", "is_used", "n_ended", "state")
@@ -50,11 +53,11 @@ class _Place:
 
 
 class Limits:
-    """What a scheduler keeps to.
+    """The limits of a scheduler.
 
     Args:
-        n_places: How many places there are at most.
-        retries: Which outcomes call for another attempt.
+        n_places: The highest number of places.
+        retries: The outcomes after which a setting runs again.
         one_by_one: Whether each chunk is one setting.
         decides_steps: Whether `StepDecided` follows every `StepMade`; otherwise each setting goes
             on at once.
@@ -75,14 +78,14 @@ class Limits:
 
 
 class Scheduler:
-    """Decides which settings run where, and accounts for each exactly once.
+    """Decides which place runs which settings, and accounts for each setting exactly once.
 
-    A setting ends in one of two ways: an engine has its outcome (`SettingsEnded`), or a
-    `RecordLoss` says that the engine must make one. `handle` takes an event and gives the
-    instructions that follow from it, in the order in which they are to be carried out.
+    A setting ends in one of two ways: the engine has its outcome (`SettingsEnded`), or a
+    `RecordLoss` tells the engine to make one. `handle` takes an event and returns the instructions
+    that follow from it, in the order in which they are to be carried out.
 
     Args:
-        limits: What it keeps to.
+        limits: The number of places, the retries, and how settings are handed out.
         work: Ranges of indices to run; more may follow by `WorkAdded`, until `NoMoreWork`.
     """
 
@@ -101,32 +104,35 @@ class Scheduler:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing runs, and nothing will be handed out any more."""
+        """Whether nothing runs, and no more settings will be handed out."""
         if self._n_uncertain or self.busy():
             return False
         return self._is_draining or not (self._is_fed or self._backlog.remaining)
 
     @property
     def is_draining(self) -> bool:
-        """Whether nothing more is handed out."""
+        """Whether no more settings are handed out."""
         return self._is_draining
 
     @property
     def remaining(self) -> int:
-        """How many settings no place has."""
+        """The number of settings that no place has."""
         return self._backlog.remaining
 
     @property
     def n_again(self) -> int:
-        """How many of them are for another attempt."""
+        """The number of `remaining` settings that are for another attempt."""
         return self._backlog.n_again
 
     def next_due(self) -> float | None:
-        """When `TimePassed` may change something; None if it will not."""
+        """The time at which `TimePassed` may have an effect; None if it never will."""
         return None if self._is_draining else self._backlog.next_due()
 
     def wants_rest(self, now: float) -> bool:
-        """Whether others would run what busy places have not begun, or nobody should run it."""
+        """Whether busy places should give back settings that they have not begun.
+
+        That is so if other places are free for them, and if no more settings shall begin.
+        """
         if self._is_draining:
             return True
         if self._backlog.n_ready(now):
@@ -146,11 +152,14 @@ class Scheduler:
     # ---- events
 
     def handle(self, event: m.Event, now: float) -> list[m.Instruction]:
-        """What is to be done about an event.
+        """Take an event.
 
         Args:
             event: What happened.
             now: Seconds on a clock that never goes back.
+
+        Returns:
+            The instructions that follow from it, in order.
         """
         self._now = now
         self._take(event)
@@ -163,7 +172,7 @@ class Scheduler:
             case m.OutcomesConfirmed():
                 self._n_uncertain -= event.count
             case m.TimePassed():
-                pass  # some settings may have waited long enough
+                pass  # `_hand_out` takes settings that have waited long enough
             case m.WorkAdded():
                 self._backlog.add(event.ranges)
             case m.NoMoreWork():
@@ -272,7 +281,7 @@ class Scheduler:
             self._backlog.give_back(chunk)
 
     def _blame(self, rank: int | None, culprit: Chunk, status: Status) -> None:
-        """One setting is to blame: it runs again, if it may, or that was its outcome."""
+        """Blame one setting: it runs again, or gets an outcome if no attempt is left."""
         (index,), attempt = culprit, culprit.attempt
         if self.limits.retries.allows(status, attempt):
             again = replace(culprit, attempt=attempt + 1)
@@ -281,10 +290,10 @@ class Scheduler:
             self._instructions.append(m.RecordLoss(rank, index, attempt, status))
 
     def _suspect(self, rank: int, begun: Chunk, status: Status) -> None:
-        """A place has ended while no setting surely ran, as when it sends outcomes.
+        """Find the setting that ended a place, if it is not known which one ran, as between two.
 
-        Settings that were together run again one by one. One that was by itself runs once more in
-        a new place while nothing else runs, and is to blame if that happens again.
+        If there are several, they run again one by one. A single one runs once more in a new place
+        while nothing else runs, and is to blame if that place ends as well.
         """
         if len(begun) > 1:
             self._backlog.isolate(begun)
