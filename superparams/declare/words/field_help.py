@@ -62,23 +62,23 @@ def _fields(of: Any, path: tuple[type[Any], ...], known: Docs) -> Iterator[Descr
     scope = Scope(cls)
     if cls not in known:
         known[cls] = _docs_of(cls)
-    for name, one in fields_of(cls).items():
-        declared = current(of, one)
-        wanted = type_text(one.annotation, scope)
+    for name, field in fields_of(cls).items():
+        declared = current(of, field)
+        wanted = type_text(field.annotation, scope)
         yield Described(name, wanted, _default(declared), known[cls].get(name, ""))
-        groups = _groups(declared, one, scope, path)
+        groups = _groups(declared, field, scope, path)
         alternatives = [(_class_name(group), list(_fields(group, path, known))) for group in groups]
         for inner in _merged(alternatives):
             yield replace(inner, name=f"{name}.{inner.name}")
 
 
-def _groups(declared: Any, one: Field, scope: Scope, path: Sequence[type[Any]]) -> list[Any]:
+def _groups(declared: Any, field: Field, scope: Scope, path: Sequence[type[Any]]) -> list[Any]:
     """The groups that a field holds, else the classes of groups that it can hold."""
     points = points_of(declared)
     groups = [point for point in points[:MOST_GROUPS] if is_group(point)]
     if groups or not (declared is REQUIRED or (len(points) == 1 and points[0] is None)):
         return groups
-    classes = group_classes(one.annotation, scope)
+    classes = group_classes(field.annotation, scope)
     return [each for each in classes if each not in path]  # may be endless
 
 
@@ -151,9 +151,9 @@ def _docs_of(cls: type[Any]) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if FIELDS in vars(base):
-            owned = (one for one in fields_of(base).values() if one.owner is base)
+            owned = (field for field in fields_of(base).values() if field.owner is base)
             scope = Scope(base)
-            annotated = {one.name: _in_annotation(one.annotation, scope) for one in owned}
+            annotated = {field.name: _in_annotation(field.annotation, scope) for field in owned}
             docs.update({name: doc for name, doc in annotated.items() if doc})
         if not base.__module__.startswith(("superparams.", "builtins")):
             docs.update(_in_body(base))

@@ -245,14 +245,14 @@ def _written(bounds: Bounds) -> dict[str, Any]:
     return {"low": bounds.low, "high": bounds.high, "log": bounds.kind == "log", **step}
 
 
-def _meant_point(of: Any, one: Field, x: Any) -> Any:
+def _meant_point(of: Any, field: Field, x: Any) -> Any:
     """The float among the points of a field whose short form a word has; else the value itself.
 
     ``rate=0.3`` means 0.30000000000000004 where ``np.arange`` made that point.
     """
     if type(x) is not float:
         return x
-    points = (*points_of(current(of, one)), *points_of(one.declared))
+    points = (*points_of(current(of, field)), *points_of(field.declared))
     meant = meant_among([point for point in points if isinstance(point, float)], x)
     return x if meant is None else next(point for point in points if point == meant)
 
@@ -265,25 +265,25 @@ def _mark(point: Any) -> object:
         return repr(point)
 
 
-def _reader(of: Any, one: Field, word: Word, scope: Scope) -> _Reader:
+def _reader(of: Any, field: Field, word: Word, scope: Scope) -> _Reader:
     cls = scope.cls.__name__
     return _Reader(
         text=word.text,
-        annotation=one.annotation,
+        annotation=field.annotation,
         scope=scope,
-        where=f"{cls}.{one.name}",
-        name=f"{word.group}{one.name}",
-        call=f"{cls}({one.name}=...)",
-        choices=choices_of(of, one, scope),
+        where=f"{cls}.{field.name}",
+        name=f"{word.group}{field.name}",
+        call=f"{cls}({field.name}=...)",
+        choices=choices_of(of, field, scope),
     )
 
 
-def chosen_by(of: Any, one: Field, word: Word, scope: Scope) -> Chosen:
+def chosen_by(of: Any, field: Field, word: Word, scope: Scope) -> Chosen:
     """What a word chooses for a field.
 
     Args:
         of: The class that has the field, or an instance of it.
-        one: The field.
+        field: The field.
         word: The word.
         scope: Where annotations of the class are read.
 
@@ -291,7 +291,7 @@ def chosen_by(of: Any, one: Field, word: Word, scope: Scope) -> Chosen:
         FieldError: For a part of the text that is no value of the field's type, and for points
             that stand on the axis twice.
     """
-    reader = _reader(of, one, word, scope)
+    reader = _reader(of, field, word, scope)
     bounds = reader.bounds()
     if bounds is not None:
         return Chosen((), bounds=bounds)
@@ -300,19 +300,19 @@ def chosen_by(of: Any, one: Field, word: Word, scope: Scope) -> Chosen:
         return Chosen(parts[0].points)
     if sum(len(part.points) for part in parts) > MOST_POINTS:
         raise reader.wrong(word.text, f"it has more than {MOST_POINTS:,} points")
-    points = [_meant_point(of, one, point) for part in parts for point in part.points]
+    points = [_meant_point(of, field, point) for part in parts for point in part.points]
     is_named = any(label is not None for part in parts for label in part.labels)
     labels = [name for part in parts for name in part.names()] if is_named else []
     reader.refuse_twice(labels or points)
-    return Chosen(points, labels, len(parts) > 1, names=names_of(of, one) if labels else None)
+    return Chosen(points, labels, len(parts) > 1, names=names_of(of, field) if labels else None)
 
 
-def field_values(of: Any, one: Field, word: Word, scope: Scope) -> list[Any]:
+def field_values(of: Any, field: Field, word: Word, scope: Scope) -> list[Any]:
     """What a word means for a field, as a filter of results takes it.
 
     Args:
         of: The class that has the field, or an instance of it.
-        one: The field.
+        field: The field.
         word: The word.
         scope: Where annotations of the class are read.
 
@@ -322,7 +322,7 @@ def field_values(of: Any, one: Field, word: Word, scope: Scope) -> list[Any]:
     Raises:
         FieldError: For a part of the text that is no value of the field's type.
     """
-    reader = _reader(of, one, word, scope)
+    reader = _reader(of, field, word, scope)
     reader.is_filter = True
     return [x for part in reader.parts() for x in part.filters()]
 

@@ -42,12 +42,12 @@ class Choice:
     labels: list[str | None] = field(default_factory=list[str | None])
 
 
-def current(of: Any, one: Field) -> Any:
+def current(of: Any, field: Field) -> Any:
     """The axis, range or value of a field, or `REQUIRED`, on a class or an instance of it."""
     held: dict[str, Any] = {} if isinstance(of, type) else of.__dict__
-    if one.name not in held:
-        return declaration_on(of, one)
-    x = held[one.name]
+    if field.name not in held:
+        return declaration_on(of, field)
+    x = held[field.name]
     return x if isinstance(x, Axis | Range) else Value(x, plain=True)
 
 
@@ -67,15 +67,15 @@ def group_classes(annotation: Any, scope: Scope) -> Iterator[type[Any]]:
             yield member
 
 
-def choices_of(of: Any, one: Field, scope: Scope) -> dict[str, Choice]:
+def choices_of(of: Any, field: Field, scope: Scope) -> dict[str, Choice]:
     """The points that each name stands for, on a class or an instance of it.
 
     Names are those of named points, and those of the classes of groups. Several points of one class
     share its name. A class in the annotation that has no point stands for a new group.
     """
     choices: dict[str, Choice] = {}
-    points = points_of(current(of, one))
-    for declared in (current(of, one), one.declared):
+    points = points_of(current(of, field))
+    for declared in (current(of, field), field.declared):
         labels = (declared.labels if isinstance(declared, Axis) else None) or ()
         named = list(zip(labels, points_of(declared), strict=False))
         for label, point in named:
@@ -84,7 +84,7 @@ def choices_of(of: Any, one: Field, scope: Scope) -> dict[str, Choice]:
         _add(choices, groups)
     if not choices:
         _add(choices, [(name, None, x) for x in points if (name := own_name(x)) is not None])
-    for cls in group_classes(one.annotation, scope):
+    for cls in group_classes(field.annotation, scope):
         if not any(type(point) is cls for point in points):
             choices.setdefault(cls.__name__, Choice([NewGroup(cls)]))
     return choices
@@ -106,9 +106,9 @@ def _add(choices: dict[str, Choice], named: Iterable[tuple[str, str | None, Any]
         choices.setdefault(name, choice)
 
 
-def names_of(of: Any, one: Field) -> Axis | None:
+def names_of(of: Any, field: Field) -> Axis | None:
     """The axis whose named points name the values of a field in tables; None without names."""
-    known = (current(of, one), one.declared)
+    known = (current(of, field), field.declared)
     return next((x.names for x in known if isinstance(x, Axis) and x.names.labels), None)
 
 

@@ -52,9 +52,9 @@ def _arguments(cls: type[Any], words: Sequence[Word], group: str) -> dict[str, A
     """
     found = _changes(cls, words)
     scope = Scope(cls)
-    for name, one in fields_of(cls).items():
-        if one.is_required and name not in found:
-            samples = examples(one.annotation, scope)
+    for name, field in fields_of(cls).items():
+        if field.is_required and name not in found:
+            samples = examples(field.annotation, scope)
             remedy = f"{group}{name}={samples[0]}" if samples else f"{cls.__name__}({name}=...)"
             place = "" if samples else " in Python"
             raise FieldError(
@@ -75,43 +75,45 @@ def _changes(of: Any, words: Sequence[Word]) -> dict[str, Any]:
     }
 
 
-def _argument(of: Any, one: Field, words: FieldWords, scope: Scope) -> Any:
-    if isinstance(one.declared, Value) and one.declared.secret is not None:
+def _argument(of: Any, field: Field, words: FieldWords, scope: Scope) -> Any:
+    if isinstance(field.declared, Value) and field.declared.secret is not None:
         raise FieldError(
-            f"{one.where} is a secret, so it is no word of a command line, which others can "
-            f"read: set the environment variable {one.declared.secret}"
+            f"{field.where} is a secret, so it is no word of a command line, which others can "
+            f"read: set the environment variable {field.declared.secret}"
         )
     if words.whole is not None:
-        chosen = chosen_by(of, one, words.whole, scope)
+        chosen = chosen_by(of, field, words.whole, scope)
     else:
-        chosen = _as_it_is(of, one, scope)
-    _refuse_unknown(one, chosen.points, words.inside, scope)
+        chosen = _as_it_is(of, field, scope)
+    _refuse_unknown(field, chosen.points, words.inside, scope)
     if not isinstance(chosen.points, range):
         chosen.points = [_with(point, words.inside, words.group) for point in chosen.points]
     return chosen.argument()
 
 
-def _as_it_is(of: Any, one: Field, scope: Scope) -> Chosen:
+def _as_it_is(of: Any, field: Field, scope: Scope) -> Chosen:
     """The points of a field that no word changes as a whole."""
-    declared = current(of, one)
+    declared = current(of, field)
     points = points_of(declared)
     if isinstance(declared, Axis):
         return Chosen(points, axis=declared)
     is_empty = declared is REQUIRED or (isinstance(declared, Value) and declared.given is None)
-    new = [NewGroup(each) for each in group_classes(one.annotation, scope)] if is_empty else []
+    new = [NewGroup(each) for each in group_classes(field.annotation, scope)] if is_empty else []
     return Chosen(new if len(new) == 1 else points)
 
 
-def _refuse_unknown(one: Field, points: Sequence[Any], words: Sequence[Word], scope: Scope) -> None:
+def _refuse_unknown(
+    field: Field, points: Sequence[Any], words: Sequence[Word], scope: Scope
+) -> None:
     """Refuse words for fields that none of the points has."""
     groups = () if isinstance(points, range) else map(_group_class, points)
     classes = [cls for cls in groups if cls is not None]
-    where = f"{scope.cls.__name__}.{one.name}"
+    where = f"{scope.cls.__name__}.{field.name}"
     for word in words:
         head = word.name.partition(".")[0]
         if any(known_name(cls, head) for cls in classes):
             continue
-        names = [cls.__name__ for cls in group_classes(one.annotation, scope)]
+        names = [cls.__name__ for cls in group_classes(field.annotation, scope)]
         if names and not classes:
             raise FieldError(
                 f"{where} holds no group yet whose {shorten(head)} could be given; say which, as "
@@ -158,10 +160,10 @@ def filter_values(of: Any, name: str, text: str) -> list[Any]:
     """
     found: dict[tuple[type[Any], str], Any] = {}
     errors: list[FieldError] = []
-    for holder, one, group in _fields_named(of, name, ""):
+    for holder, field, group in _fields_named(of, name, ""):
         scope = Scope(holder if isinstance(holder, type) else type(holder))
         try:
-            values = field_values(holder, one, Word(one.name, text, group), scope)
+            values = field_values(holder, field, Word(field.name, text, group), scope)
         except FieldError as error:
             errors.append(error)
         else:
@@ -178,11 +180,11 @@ def _fields_named(of: Any, name: str, group: str) -> Iterator[tuple[Any, Field, 
     known = known_name(cls, head)
     if known is None:
         return
-    one = fields_of(cls)[known]
+    field = fields_of(cls)[known]
     if not dot:
-        yield of, one, group
+        yield of, field, group
         return
-    points = [*points_of(current(of, one)), *points_of(one.declared)]
+    points = [*points_of(current(of, field)), *points_of(field.declared)]
     groups = list(filter(is_group, points[:MOST_GROUPS]))
-    for inner in (*groups, *group_classes(one.annotation, Scope(cls))):
+    for inner in (*groups, *group_classes(field.annotation, Scope(cls))):
         yield from _fields_named(inner, rest, f"{group}{known}.")

@@ -1,7 +1,7 @@
 """Keeps what settings print in this process, and still shows it.
 
-The streams stay the objects that they are: they may be a terminal, an output of a notebook, or what
-a test captures, and handlers of `logging` hold them. Only their `write` also adds to the log of the
+The streams are not replaced, since other objects refer to them, such as handlers of `logging`, a
+notebook, or a test that captures output. Only their `write` also adds the text to the log of the
 setting that prints. A context variable tells which that is, so it is known in the thread or the
 task of a setting, and in what inherits their context. What C code and other programs print goes
 past it.
@@ -83,7 +83,7 @@ class OutputLog:
         return self._size
 
     def close(self) -> None:
-        """Keep no more, and leave the streams as they were; any thread may close it."""
+        """Stop keeping text, and restore the streams; any thread may call this."""
         if not self.is_open:
             return
         self.mark()
@@ -97,7 +97,7 @@ class OutputLog:
         self._fd = -1
 
     def renew_lock(self) -> None:
-        """In a fork: nobody holds the lock."""
+        """Make a new lock in a fork, where no thread could release the old one."""
         self._lock = threading.Lock()
 
     def add(self, text: str) -> None:
@@ -186,7 +186,7 @@ class PlaceLog:
         return start, self._end
 
     def close(self) -> None:
-        """Keep no more."""
+        """Stop keeping text."""
         if self._log is not None:
             self._log.close()
 
@@ -202,14 +202,14 @@ class _Streams:
         self._lock = threading.RLock()
 
     def add(self, log: OutputLog) -> None:
-        """Have a log, too."""
+        """Add a log."""
         with self._lock:
             self._logs = [*self._logs, log]
 
     def remove(self, log: OutputLog) -> None:
-        """Have a log no more; without any, the streams are as they were."""
+        """Remove a log; after the last one, restore the streams."""
         with self._lock:
-            self._logs = [one for one in self._logs if one is not log]
+            self._logs = [other for other in self._logs if other is not log]
             if not self._logs:
                 self._known = (None, None)
                 for stream in self._streams:
