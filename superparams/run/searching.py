@@ -178,21 +178,21 @@ class Searching:
 
     def _start(self) -> None:
         assert self.proposed is not None
-        strategy = self.strategy
-        given = budget_of(strategy)
-        before = self.records.seconds if "seconds" in given else 0.0
-        budget = Budget(**given, elapsed=lambda: before + time.monotonic() - self._begun)
+        given = budget_of(self.strategy)
+        since = self._begun - (self.records.seconds if "seconds" in given else 0.0)
+        budget = Budget(**given, elapsed=lambda: time.monotonic() - since)
         self.trials = Trials(
-            strategy,
+            self.strategy,
             self.proposed.points.space,
             self,
             goals=self.goals,
             budget=budget,
             seed=self.seed,
             ahead=self.ahead or AHEAD,
-            order=getattr(strategy, "order", "index"),
+            order=getattr(self.strategy, "order", "index"),
             enqueued=self._enqueued(),
             history=self._history_rows(),
+            points={} if has_valid(self._of) else self.records.points,
         )
         self.first = self._advance()
 

@@ -9,7 +9,7 @@ records.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -64,6 +64,8 @@ class Trials:
         order: ``"index"``, or ``"arrival"`` to tell outcomes as they come.
         enqueued: Points to try first.
         history: Outcomes from before the search.
+        points: The points of trials as far as they are recorded and ``valid`` refused none before;
+            a strategy with a method ``take`` gets them instead of being asked.
 
     Attributes:
         ending: Why the search has ended; None while it goes on.
@@ -84,11 +86,14 @@ class Trials:
         order: Literal["index", "arrival"] = "index",
         enqueued: Sequence[SearchPoint] = (),
         history: Iterable[HistoryRow] = (),
+        points: Mapping[int, SearchPoint] | None = None,
     ) -> None:
         self._strategy, self._space, self._records = strategy, space, records
         self._goals, self._budget, self._ahead, self._order = goals, budget, ahead, order
         self._enqueued = enqueued
         self._random = RandomBits(seed)
+        takes = order == "index" and hasattr(strategy, "take")
+        self._points = (points or {}) if takes else {}
         self._trials: list[_Trial] = []
         self._n_complete = 0  # trials from the first on without a gap
         self._told: list[int] = []
@@ -207,6 +212,9 @@ class Trials:
             return dict(self._enqueued[trial])
         if self._n_known >= MOST_KNOWN:
             return self._new_point(trial)
+        recorded = self._recorded(trial)
+        if recorded is not None and self._call("take", trial, trial, recorded):
+            return recorded
         for _ in range(MOST_ATTEMPTS):
             asked = self._call("ask", trial, trial)
             if asked is None:
@@ -223,6 +231,19 @@ class Trials:
             f"has proposed {MOST_ATTEMPTS:,} points for trial {trial} that valid() refuses; search "
             f"over ranges and points that it keeps, or derive the field that depends on others"
         )
+
+    def _recorded(self, trial: int) -> dict[str, Any] | None:
+        """The recorded point of a trial, so that a strategy need not make it again.
+
+        None for the last trials: that the strategy still proposes the same is seen from them.
+        """
+        if trial >= self._records.n_recorded - self._ahead or trial not in self._points:
+            return None
+        point = self._space.checked(self._points[trial])
+        keys = self._records.propose(trial, point)
+        own = [self._records.own(trial * len(keys) + n) for n in range(len(keys))]
+        is_own = all(one is not None and one[0] == key for one, key in zip(own, keys, strict=True))
+        return point if is_own else None
 
     def _new_point(self, trial: int) -> dict[str, Any] | None:
         """A random point without a known outcome; None if there seems to be none."""

@@ -151,3 +151,23 @@ def wait_for_settings(folder: Path, number: int) -> None:
 def n_ran(folder: Path) -> int:
     file = folder / "ran"
     return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def test_a_resumed_search_asks_for_the_last_trials_alone(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Counting(TPE):
+        def ask(self, trial: int) -> Any:
+            asked.append(trial)
+            return super().ask(trial)
+
+    def run(trials: int, folder: str) -> Results:
+        strategy = Counting(trials=trials, startup=5)
+        return Fit().run_all(strategy=strategy, results=tmp_path / folder, progress=False)
+
+    unbroken = run(36, "unbroken")
+    run(30, "resumed")
+    asked.clear()
+    assert table(run(36, "resumed")) == table(unbroken)
+    assert min(asked) >= 20
+    assert set(range(30, 36)) <= set(asked)
