@@ -129,7 +129,7 @@ class _Reader:
         match item:
             case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
                 if "ClassVar" not in ast.dump(annotation):
-                    self.fields[name] = self._declared(source, value)
+                    self.fields[name] = self._declared(source, value, annotation)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 if name in self.fields:
                     self.fields[name] = self._declared(source, value)
@@ -141,14 +141,16 @@ class _Reader:
             case _:
                 self.is_known = False
 
-    def _declared(self, source: Source, value: ast.expr | None) -> _Declared:
+    def _declared(
+        self, source: Source, value: ast.expr | None, annotation: ast.expr | None = None
+    ) -> _Declared:
         if value is None:
             return _Declared(is_required=True)
         if not isinstance(value, ast.Call):
             return _Declared(1 if _is_plain(value) else None)
         name = self._own_function(source, value)
         if name == "search":
-            return _searched(value)
+            return _searched(value, annotation)
         is_opaque = name != "value" or not all(map(_is_plain, value.args))
         return _Declared(None if is_opaque else 1)
 
@@ -161,8 +163,8 @@ class _Reader:
         return (targets[0].outside or "").rpartition(".")[2]
 
 
-def _searched(call: ast.Call) -> _Declared:
-    """The axis of ``search(...)``."""
+def _searched(call: ast.Call, annotation: ast.expr | None) -> _Declared:
+    """The axis of ``search(...)``, which without points has all values of its annotation."""
     given = {one.arg: one.value for one in call.keywords}
     zipped = given.get("zip")
     group = zipped.value if isinstance(zipped, ast.Constant) else None
@@ -170,7 +172,26 @@ def _searched(call: ast.Call) -> _Declared:
         return _Declared(None)
     if "low" in given or "high" in given:
         return _Declared(is_range=True)
-    return _Declared(_n_points(call.args), zip=group if isinstance(group, str) else None)
+    n_points = _n_points(call.args) if call.args else _n_values(annotation)
+    return _Declared(n_points, zip=group if isinstance(group, str) else None)
+
+
+def _n_values(annotation: ast.expr | None) -> int | None:
+    """The number of values of a bool, a Literal, None, and unions of these; else None."""
+    match annotation:
+        case ast.Name(id="bool"):
+            return 2
+        case ast.Constant(value=None):
+            return 1
+        case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal"), slice=x):
+            values = x.elts if isinstance(x, ast.Tuple) else [x]
+            is_told = all(isinstance(one, ast.Constant) for one in values)
+            return len({ast.dump(one) for one in values}) if is_told else None
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            counts = _n_values(left), _n_values(right)
+            return None if None in counts else sum(one for one in counts if one is not None)
+        case _:
+            return None
 
 
 def _n_points(points: list[ast.expr]) -> int | None:

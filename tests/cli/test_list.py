@@ -303,7 +303,8 @@ def test_at_a_terminal(project: Project) -> None:
 
 
 TEXTS = """
-import lab.base, superparams as sp
+import enum, lab.base, superparams as sp, typing
+from typing import Literal
 from shared import Common, RATES
 from superparams import Experiment, Params, search, value
 
@@ -311,6 +312,10 @@ open("imported", "w").close()
 
 class Opt(Params):
     rate: float = search([0.1, 0.2])
+
+class Kind(enum.Enum):
+    A = 1
+    B = 2
 
 class Written(Experiment):
     a: int = search(1, 2, 3)
@@ -344,6 +349,16 @@ class Points(Experiment):
     opt: Opt | None = search([Opt(), None])
     def run(self): ...
 
+class Allowed(Experiment):
+    a: Literal["x", "y", "x"] = search()
+    b: bool = search()
+    c: typing.Literal[1, True] | None = search()
+    def run(self): ...
+
+class Kinds(Experiment):
+    a: Kind = search()
+    def run(self): ...
+
 class Model(lab.base.Module):
     def run(self): ...
 
@@ -371,13 +386,14 @@ def test_what_the_text_tells_of_experiments_that_never_ran(project: Project) -> 
         "t.Inherits": 2 * 2 * 5 * 2 * 2,
         "t.Range": "2 ranges",
         "t.Unusual": 2,
+        "t.Allowed": 2 * 2 * 3,
     }
-    unknown = dict.fromkeys(["t.Names", "t.Groups", "t.Points"])
+    unknown = dict.fromkeys(["t.Names", "t.Groups", "t.Points", "t.Kinds"])
     assert sizes(project, env) == {**told, **unknown}
     assert not (project.folder / "imported").exists()
-    counted = {"t.Names": 2, "t.Groups": 2, "t.Points": 3}
+    counted = {"t.Names": 2, "t.Groups": 2, "t.Points": 3, "t.Kinds": 2}
     assert sizes(project, env, "--import") == {**told, **counted}
-    assert "3 more experiments" in project.run(env=env).out
+    assert "4 more experiments" in project.run(env=env).out
 
 
 def sizes(project: Project, env: dict[str, str], *words: str) -> dict[str, Any]:
