@@ -24,11 +24,10 @@ from superparams.store.ledger.reader import read
 from superparams.store.plain_files import read_plain
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder, has_records, run_folders
-from superparams.store.runs.run_records import Run
+from superparams.store.runs.run_records import SEARCH, Run
 from superparams.strategies.trial_records import Answer, HistoryRow
 
 __all__ = [
-    "SEARCH",
     "TRIALS",
     "SearchRecords",
     "TrialLog",
@@ -38,7 +37,6 @@ __all__ = [
     "runs_of_search",
 ]
 
-SEARCH: Final = "search"  # in run.json
 TRIALS: Final = "trials.jsonl"  # in the folder of a run
 _DONE: Final = ("done",)
 
@@ -100,6 +98,7 @@ class SearchRecords:
         rows: The key and the outcome of each setting of this search, by its index.
         points: The points of its trials.
         taken: Answers that it took from other runs, by key.
+        told: What was told just before a trial, if outcomes are told as they come.
         new: Answers that it has taken now, which no file has yet.
         runs: Its runs.
     """
@@ -111,6 +110,7 @@ class SearchRecords:
     rows: dict[int, tuple[str, Answer]] = field(default_factory=dict[int, tuple[str, Answer]])
     points: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
     taken: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    told: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     new: dict[str, Answer] = field(default_factory=dict[str, Answer])
     runs: list[RunFolder] = field(default_factory=list[RunFolder])
     _others: dict[str, Answer] | None = None
@@ -119,10 +119,11 @@ class SearchRecords:
         """Read what these runs have recorded by the code of now."""
         self.runs = list(runs)
         for run in self.runs:
-            for trial, point, taken in _logged(run):
-                if point is not None:
-                    self.points[trial] = point
+            for trial, entry, taken in _logged(run):
+                self.points[trial] = json_object(entry.get("point"))
                 self.taken.update(taken)
+                if "told" in entry:
+                    self.told[trial] = [x for x in json_list(entry["told"]) if isinstance(x, int)]
             self.rows.update(self._rows_of(run))
 
     def _rows_of(self, run: RunFolder) -> dict[int, tuple[str, Answer]]:
@@ -195,12 +196,18 @@ class TrialLog:
         self._path = run.path / TRIALS
 
     def add(
-        self, trial: int, point: Mapping[str, Any], to_run: int, taken: Mapping[str, Answer]
+        self,
+        trial: int,
+        point: Mapping[str, Any],
+        to_run: int,
+        taken: Mapping[str, Answer],
+        told: Sequence[int] | None = None,
     ) -> None:
-        """Note a trial, how many of its settings run, and what was taken from other runs."""
+        """Note a trial, how many of its settings run, and what was taken and told for it."""
         answers = {key: [one.status, *one.values] for key, one in taken.items()}
         line = {"trial": trial, "point": dict(point), "to_run": to_run}
         line |= {"taken": answers} if answers else {}
+        line |= {} if told is None else {"told": list(told)}
         self._lines.append(json.dumps(line) + "\n")
 
     def write(self) -> None:
@@ -211,8 +218,8 @@ class TrialLog:
             self._lines.clear()
 
 
-def _logged(run: RunFolder) -> Iterator[tuple[int, Mapping[str, Any] | None, dict[str, Answer]]]:
-    """The trials in the file of a run; a line that was cut off is left out."""
+def _logged(run: RunFolder) -> Iterator[tuple[int, Mapping[str, Any], dict[str, Answer]]]:
+    """The trials in the file of a run, with their lines; one that was cut off is left out."""
     try:
         text = read_plain(run.path / TRIALS).decode("utf-8", "replace")
     except OSError:
@@ -224,6 +231,6 @@ def _logged(run: RunFolder) -> Iterator[tuple[int, Mapping[str, Any] | None, dic
                 key: Answer(str(status), values)
                 for key, (status, *values) in json_object(entry.get("taken")).items()
             }
-            yield int(entry["trial"]), json_object(entry.get("point")), taken
+            yield int(entry["trial"]), entry, taken
         except (ValueError, KeyError, TypeError):
             continue

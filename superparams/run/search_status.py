@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from superparams.declare.goal import Goal
-from superparams.run.search_records import SEARCH, TRIALS, answers_in, generation_of, runs_of_search
-from superparams.store.json_values import json_list, json_object, json_text
+from superparams.run.search_records import TRIALS, answers_in, generation_of, runs_of_search
+from superparams.store.json_values import json_object, json_text
 from superparams.store.ledger.reader import read
 from superparams.store.plain_files import read_plain
 from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.runs.run_records import SEARCH, goals_of_search
 
 __all__ = ["SearchAccount", "newest_search"]
 
@@ -76,7 +77,7 @@ def newest_search(root: Path) -> SearchAccount | None:
         return None
     wanted = search.get("generation")
     runs = [one for one in runs_of_search(root, name) if generation_of(one) == wanted]
-    goals = list(_goals(search))
+    goals = goals_of_search(search)
     rows = {
         index: answer
         for run in runs
@@ -90,15 +91,6 @@ def newest_search(root: Path) -> SearchAccount | None:
     best = None if goal is None or not values else (max if goal.mode == "max" else min)(values)
     n_ended = _n_ended(runs, Counter(index // each for index in rows), each)
     return SearchAccount(strategy, n_ended, json_object(search.get("budget")), goal, best)
-
-
-def _goals(search: Mapping[str, Any]) -> list[Goal]:
-    found: list[Goal] = []
-    for one in json_list(search.get("goals")):
-        column, mode = (*json_list(one), None, None)[:2]
-        if isinstance(column, str) and mode in ("max", "min"):
-            found.append(Goal(column, mode))
-    return found
 
 
 def _n_ended(runs: list[RunFolder], rows: Counter[int], each: int) -> int:

@@ -31,7 +31,6 @@ from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.run.options import RunOptions
 from superparams.run.search_options import budget_of, goals_of, identity_of, point_to_try
 from superparams.run.search_records import (
-    SEARCH,
     SearchRecords,
     TrialLog,
     answers_in,
@@ -42,6 +41,7 @@ from superparams.run.search_records import (
 from superparams.space.groups import is_open
 from superparams.space.search_space import SearchPoint
 from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.runs.run_records import SEARCH
 from superparams.strategies.random_search import drawn_settings
 from superparams.strategies.stop_decisions import StopDecisions
 from superparams.strategies.stopper import Stopper
@@ -78,6 +78,7 @@ class Searching:
         self.space: Any = drawn if self.proposed is None else self.proposed.settings
         self._of = space
         self.ahead: int | None = getattr(strategy, "ahead", AHEAD)
+        self.seed = int(getattr(strategy, "seed", 0))
         self.differs: int | None = None
         self.notes: list[str] = []
         self.first: list[int] = []
@@ -105,24 +106,18 @@ class Searching:
             stop: The stopper of the run.
 
         Returns:
-            The id: the same for the same strategy, seed, goal, space and stopper, whatever the
-            budget is.
+            The id: the same for the same strategy, seed, goal, space and stopper.
         """
         space = "" if self.proposed is None else repr(self.proposed.points.space)
         axes = {name: "".join(parts) for name, _, parts in axes_of(self._of)}
         what = [
             *(identity_of(self.strategy), self.seed, [list(goal) for goal in self.goals]),
             *(space, axes, self._enqueued(), {name: str(x) for name, x in keys.digests.items()}),
-            *(self.ahead, getattr(self.strategy, "warm", False), stop and repr(stop)),
+            *(self.ahead, getattr(self.strategy, "order", "index"), stop and repr(stop)),
         ]
         text = json.dumps(what, sort_keys=True, default=str)
         self._id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         return self._id
-
-    @property
-    def seed(self) -> int:
-        """The seed of the strategy."""
-        return int(getattr(self.strategy, "seed", 0))
 
     def _enqueued(self) -> list[dict[str, Any]]:
         if self.proposed is None:
@@ -232,6 +227,10 @@ class Searching:
         """What this search has recorded of a setting."""
         return self.records.rows.get(index)
 
+    def told_before(self, trial: int) -> list[int] | None:
+        """The trials that were told just before one was asked for, if outcomes are told so."""
+        return self.records.told.get(trial)
+
     def known(self, trial: int, key: str) -> Answer | None:
         """What other runs have recorded of a setting."""
         return self.records.other(key) if self._resumes else None
@@ -271,7 +270,8 @@ class Searching:
         to_run = Counter(index // self.proposed.repetitions for index in todo)
         for trial in range(before, self.trials.n_trials):
             if trial >= self.n_recorded or to_run[trial]:
-                self.log.add(trial, self.proposed.point(trial), to_run[trial], taken)
+                told = self.trials.told_for.get(trial)
+                self.log.add(trial, self.proposed.point(trial), to_run[trial], taken, told)
                 taken = {}
         self._n_settings += len(todo)
         self._n_left += len(todo)

@@ -41,6 +41,7 @@ from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import column_of_filter, unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
 from superparams.store.table.merge import read_back
+from superparams.store.table.pareto_front import RowsWithFront
 from superparams.store.table.row import Row
 from superparams.store.table.schema import RESULT, source_of
 from superparams.store.table.whole_table import WholeTable, as_polars
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 WIDTH = 120  # characters, where there is no terminal
 
 
-class Results(WholeTable, RankedFields):
+class Results(WholeTable, RankedFields, RowsWithFront):
     """The newest outcome of every setting: one row, or the rows of the data frame it returned.
 
     Any library that reads Arrow accepts this object (`polars.DataFrame(results)`,

@@ -78,7 +78,7 @@ def drawn_settings(strategy: Any, space: Any) -> Any:
     if not isinstance(strategy, Random) or strategy.trials is None:
         return None
     others = (strategy.seconds, strategy.target, strategy.patience)
-    if others != (None, None, None) or strategy.enqueue or strategy.warm:
+    if others != (None, None, None) or strategy.enqueue:
         return None
     settings: Any = getattr(space.place, strategy.draws)(strategy.trials, strategy.seed)
     return settings.as_space()

@@ -73,7 +73,7 @@ class Strategy(Protocol):
 
     Other attributes are options of the search, if the object has them: `maximize` and `minimize`,
     the names of results (by default the goal of the experiment); `trials`, `seconds`, `target` and
-    `patience`, the budget; `seed`, by default 0; `ahead`, by default 8; `enqueue` and `warm`. See
+    `patience`, the budget; `seed`, by default 0; `ahead`, by default 8; and `enqueue`. See
     `GoalStrategy`.
     """
 
@@ -127,7 +127,6 @@ class GoalStrategy:
         order: ``"index"``: outcomes are told in the order of the trials, so that the proposals are
             the same for any number of workers. ``"arrival"``: they are told as they come.
         enqueue: Points to try first: settings, or mappings of fields to values.
-        warm: Whether to begin with earlier results of the same code.
     """
 
     maximize: str | Sequence[str] | None = None
@@ -140,7 +139,6 @@ class GoalStrategy:
     ahead: int | None = AHEAD
     order: Literal["index", "arrival"] = "index"
     enqueue: Sequence[Any] = ()
-    warm: bool = False
 
     most_goals: ClassVar[int | None] = 1  # None: any number
 

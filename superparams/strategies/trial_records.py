@@ -71,6 +71,13 @@ class TrialRecords(Protocol):
         """The key and the outcome that this search has recorded for a setting by its index."""
         ...
 
+    def told_before(self, trial: int) -> Sequence[int] | None:
+        """The trials that were told just before one was asked for; None if that is not recorded.
+
+        Only searches that tell outcomes as they come need this.
+        """
+        ...
+
     def known(self, trial: int, key: str) -> Answer | None:
         """What other runs of the same code have recorded of a setting."""
         ...

@@ -71,6 +71,7 @@ class Trials:
         ending: Why the search has ended; None while it goes on.
         best: The best trial so far and its score, among those that were told.
         n_scores: How many outcomes had a value of each goal.
+        told_for: The trials that were told just before each trial, if they are told as they come.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Trials:
         self._n_known = 0  # proposals in a row that cost no run
         self._worst = [-math.inf] * len(goals)
         self.n_scores = 0
+        self.told_for: dict[int, list[int]] = {}
         self.best: tuple[int, float] | None = None
         self.ending: str | None = None
         self._call("begin", None, space, seed)
@@ -178,7 +180,7 @@ class Trials:
     def _tell_before(self, trial: int | None) -> None:
         """Tell what may be known when a trial is asked for; None: all that is known."""
         if self._order == "arrival":
-            ready = self._arrived[len(self._told) :]
+            ready = self._arrived_before(trial)
         else:
             end = self._n_complete if trial is None else max(0, trial - self._ahead + 1)
             ready = list(range(len(self._told), end))
@@ -189,6 +191,17 @@ class Trials:
             if outcome.count and (self.best is None or outcome.score > self.best[1]):
                 self.best = number, outcome.score
             self._tell(number, outcome)
+
+    def _arrived_before(self, trial: int | None) -> list[int]:
+        """What has arrived and is not told; of a trial that was asked for before, what was then."""
+        told = set(self._told)
+        new = [number for number in self._arrived if number not in told]
+        recorded = None if trial is None else self._records.told_before(trial)
+        if recorded is not None and set(recorded) <= set(new):
+            new = list(recorded)
+        if trial is not None:
+            self.told_for[trial] = new
+        return new
 
     def _why_over(self, trial: int) -> str | None:
         """Why the search ends before a trial; None if it does not."""

@@ -133,3 +133,19 @@ def test_every_class_has_a_name() -> None:
         for name in names_in(group):
             assert find_named(group, name).__name__.lower() == name
             assert find_named(group, find_named(group, name).__name__) is find_named(group, name)
+
+
+def test_the_pareto_front(wave: Project) -> None:
+    run(wave, "RQ1", "--sample", "12")
+    words = ("results", "RQ1", "--pareto", "--sort", "loss,-size")
+    front = run(wave, *words, "--format", "json").document
+    every = run(wave, "results", "RQ1", "--format", "json").document
+    assert 0 < len(front) < len(every)
+    for row in front:
+        pairs = [(one["loss"], one["size"]) for one in every]
+        assert not any(x < row["loss"] and y > row["size"] for x, y in pairs)
+    assert f"{len(front)} of 12 rows" in run(wave, *words).out
+    ended = run(wave, "results", "RQ1", "--pareto", code=2)
+    assert "pareto() of Wave needs two goals" in ended.err
+    ended = run(wave, "results", "RQ1", "--pareto", "--average", code=2)
+    assert "--pareto and --average exclude each other" in ended.err

@@ -398,3 +398,15 @@ def test_changed_code_starts_again(tmp_path: Path) -> None:
     assert second.startswith("25 ")
     assert second.split()[2] != first.split()[2]
     assert output(tmp_path, CHANGED.format(best=0.5)).split()[2] == first.split()[2]
+
+
+def test_outcomes_may_be_told_as_they_come(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"results": tmp_path, "progress": False}
+    strategy = Cautious(trials=30, order="arrival")
+    first = Fit().run_all(4, strategy=strategy, **options)
+    again = Fit().run_all(2, strategy=strategy, **options)
+    assert table(again) == table(first)
+    assert n_runs(again) == 1
+    more = Fit().run_all(4, strategy=Cautious(trials=40, order="arrival"), **options)
+    assert table(more)[: len(first)] == table(first)
+    assert not [note for note in more.notes if "another point" in note]

@@ -47,6 +47,7 @@ class Memory:
         self.points: dict[int, SearchPoint] = {}
         self.rows: dict[int, tuple[str, Answer]] = {}
         self.others: dict[str, Answer] = {}
+        self.told: dict[int, list[int]] = {}
         self.valid: Callable[[SearchPoint], bool] = lambda _: True
 
     @property
@@ -66,6 +67,9 @@ class Memory:
 
     def own(self, index: int) -> tuple[str, Answer] | None:
         return self.rows.get(index)
+
+    def told_before(self, trial: int) -> Sequence[int] | None:
+        return self.told.get(trial)
 
     def known(self, trial: int, key: str) -> Answer | None:
         return self.others.get(key)
@@ -102,6 +106,7 @@ class Search:
         """Run on so many workers until a time; `timing` chooses how long settings take."""
         durations = random.Random(timing)
         waiting = self.trials.advance()
+        self.memory.told.update(self.trials.told_for)
         running: list[tuple[float, int]] = []
         now = 0.0
         while waiting or running:
@@ -118,6 +123,7 @@ class Search:
             self.memory.rows[index] = self.memory.key(index), answer
             self.trials.ended(index, answer)
             waiting += self.trials.advance()
+            self.memory.told.update(self.trials.told_for)
 
     @property
     def table(self) -> list[Any]:

@@ -384,3 +384,20 @@ def test_a_strategy_may_end_the_search() -> None:
     search.run(2, 0)
     assert search.trials.n_trials == 7
     assert search.trials.ending == "the strategy has nothing more to try"
+
+
+@each_strategy
+def test_outcomes_told_as_they_come_are_told_so_again(make: Callable[[], Strategy]) -> None:
+    memory, kills, n_run = Memory(), random.Random(2), 0
+    for timing in range(12):
+        search = Search(make(), SPACE, loss, memory, trials=100, order="arrival")
+        search.run(4, timing, until=kills.uniform(0.0, 15.0))
+        n_run += search.n_run
+    asked = Asked(make())
+    last = Search(asked, SPACE, loss, memory, trials=100, order="arrival", ahead=4)
+    last.run(4, 99)
+    assert n_run + last.n_run == len(memory.rows)  # what is recorded never reruns
+    assert last.trials.n_trials == 100
+    again = Asked(make())
+    Search(again, SPACE, loss, memory, trials=100, order="arrival", ahead=4).run(1, 0)
+    assert again.calls == asked.calls

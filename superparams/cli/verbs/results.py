@@ -40,6 +40,7 @@ class ResultsOptions:
     is_stale: bool = False
     is_average: bool = False
     are_steps: bool = False
+    is_pareto: bool = False
     key: str | None = None
 
 
@@ -80,6 +81,12 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
 @click.option(
     "--steps", "are_steps", is_flag=True, help="The steps of the settings, a row for each."
 )
+@click.option(
+    "--pareto",
+    "is_pareto",
+    is_flag=True,
+    help="Only rows that no other one beats in all goals of the search, or in all of --sort.",
+)
 @click.option("--key", metavar="KEY", help="Only the setting whose key begins with KEY.")
 @click.option(
     "--limit",
@@ -112,6 +119,7 @@ def command(
     is_stale: bool,
     is_average: bool,
     are_steps: bool,
+    is_pareto: bool,
     key: str | None,
     limit: int | None,
     form: str | None,
@@ -136,7 +144,11 @@ def command(
         other = "--failed" if is_failed else "--steps"
         why = "failures have no mean" if is_failed else "steps are of single settings"
         raise click.UsageError(f"--average and {other} exclude each other: {why}.")
-    options = ResultsOptions(sort, where, columns, is_failed, is_stale, is_average, are_steps, key)
+    if is_pareto and (is_average or are_steps or is_failed):
+        other = "--average" if is_average else "--steps" if are_steps else "--failed"
+        raise click.UsageError(f"--pareto and {other} exclude each other: give one.")
+    flags = is_failed, is_stale, is_average, are_steps, is_pareto
+    options = ResultsOptions(sort, where, columns, *flags, key)
     form = form or _form_of(file)
     found = session.recorded_by_text(target, results)
     if not any(one.has_records for one in found):
@@ -173,6 +185,7 @@ def _rows(found: RecordedExperiment, options: ResultsOptions) -> pa.Table:
     if (options.is_stale or by_code) and not found.codes:
         raise CommandError(f"which rows other code made is not known: {found.now.why}")
     rows = rows.stale if options.is_stale else rows
+    rows = _front(rows, options) if options.is_pareto else rows
     rows = (
         rows if options.key is None else rows.where(key=str(found.results.row(options.key)["key"]))
     )
@@ -184,6 +197,13 @@ def _rows(found: RecordedExperiment, options: ResultsOptions) -> pa.Table:
     if options.is_average:
         table = rows.averages_of_rows(table, stale=options.is_stale or by_code).to_arrow()
     return ordered(table, options.sort)
+
+
+def _front(rows: Results, options: ResultsOptions) -> Results:
+    """The Pareto front, by the goals of the newest search, or by the columns of --sort."""
+    large = [name[1:] for name in options.sort if name.startswith("-")]
+    small = [name for name in options.sort if not name.startswith("-")]
+    return rows.pareto(maximize=large or None, minimize=small or None)
 
 
 def _selected(

@@ -24,7 +24,7 @@ from superparams.declare.goal import Goal
 from superparams.errors import StoreError
 from superparams.errors.units import duration
 from superparams.outcomes.outcome import Status
-from superparams.store.json_values import json_object, json_text, texts_by_name
+from superparams.store.json_values import json_list, json_object, json_text, texts_by_name
 from superparams.store.provenance.kept_code import KeptCode
 from superparams.store.runs.folder import RunFolder, State, is_here, run_folders, safe_name
 
@@ -42,6 +42,7 @@ __all__ = [
     "unseen",
 ]
 
+SEARCH: Final = "search"  # the entry of run.json for a strategy
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
@@ -321,6 +322,25 @@ def recorded_schema(root: Path) -> Mapping[str, Any] | None:
 def recorded_goal(root: Path) -> Goal | None:
     """The goal that the class had when it ran last."""
     return goal_of_schema(recorded_schema(root) or {})
+
+
+def recorded_goals(root: Path) -> list[Goal]:
+    """The goals of the newest search; none if there was no search."""
+    for folder in reversed(run_folders(root)):
+        search = folder.manifest().get(SEARCH)
+        if search is not None:
+            return goals_of_search(json_object(search))
+    return []
+
+
+def goals_of_search(search: Mapping[str, Any]) -> list[Goal]:
+    """The goals of a search, as run.json has them."""
+    found: list[Goal] = []
+    for one in json_list(search.get("goals")):
+        column, mode = (*json_list(one), None, None)[:2]
+        if isinstance(column, str) and mode in ("max", "min"):
+            found.append(Goal(column, mode))
+    return found
 
 
 def recorded_repeats(root: Path) -> tuple[str, ...]:
