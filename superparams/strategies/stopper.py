@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import (
     TYPE_CHECKING,
@@ -18,12 +18,10 @@ from typing import (
     runtime_checkable,
 )
 
-from superparams.declare.goal import Goal
-from superparams.errors import StrategyError
-from superparams.errors.short_repr import shorten
+from superparams.strategies.goal_options import GoalOptions
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 __all__ = ["GoalStopper", "Reached", "Row", "Scores", "StepList", "Stopper", "folded", "or_worst"]
 
@@ -152,8 +150,8 @@ class Stopper(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class GoalStopper:
+@dataclass(frozen=True, repr=False)
+class GoalStopper(GoalOptions):
     """A stopper that reads one column of the steps.
 
     Attributes:
@@ -186,34 +184,6 @@ class GoalStopper:
                 raise self._refused(name, "give the name of a column of the steps")
         if self.order not in ("index", "arrival"):
             raise self._refused("order", 'give "index" or "arrival"')
-
-    def for_goal(self, goal: Goal | None, of: str) -> Self:
-        """This stopper if it names a column itself, else one for the goal of an experiment.
-
-        Args:
-            goal: The goal; None if the experiment has none.
-            of: The name of the experiment, for messages.
-
-        Raises:
-            StrategyError: When the stopper names no column and the experiment has no goal.
-        """
-        if self.maximize is not None or self.minimize is not None:
-            return self
-        if goal is None:
-            name = type(self).__name__
-            raise StrategyError(
-                f"{name}() does not say what is to be large or small, and {of} has no goal: give "
-                f'{name}(maximize="accuracy"), or write goal = maximize("accuracy") into {of}'
-            )
-        if goal.mode == "max":
-            return replace(self, maximize=goal.column)
-        return replace(self, minimize=goal.column)
-
-    def __repr__(self) -> str:
-        values = {option.name: repr(getattr(self, option.name)) for option in fields(self)}
-        defaults = {option.name: repr(option.default) for option in fields(self)}
-        changed = [f"{name}={x}" for name, x in values.items() if x != defaults[name]]
-        return f"{type(self).__name__}({', '.join(changed)})"
 
     @property
     def column(self) -> str:
@@ -248,18 +218,6 @@ class GoalStopper:
             has = ", ".join(map(repr, steps[-1 - back])) or "no columns"
             raise self._refused("resource", f"a step has no such number; it has {has}")
         return x
-
-    def _refused(self, name: str, remedy: str) -> StrategyError:
-        x = shorten(getattr(self, name))
-        return StrategyError(f"{type(self).__name__}.{name}={x}: {remedy}")
-
-    def _at_least(self, name: str, least: float, *, is_whole: bool = True) -> None:
-        """Refuse an option that is no number, or too small."""
-        x: object = getattr(self, name)
-        kinds = (int,) if is_whole else (int, float)
-        if not isinstance(x, kinds) or isinstance(x, bool) or not x >= least:
-            what = "a whole number" if is_whole else "a number"
-            raise self._refused(name, f"give {what}, {least:g} or more")
 
 
 def value_in(row: Row, column: str) -> Any:

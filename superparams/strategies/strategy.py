@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -22,12 +22,11 @@ from typing import (
 )
 
 from superparams.declare.goal import Goal
-from superparams.errors import StrategyError
-from superparams.errors.short_repr import shorten
 from superparams.space.search_space import SearchPoint, SearchSpace
+from superparams.strategies.goal_options import GoalOptions
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 __all__ = ["AHEAD", "BUDGET", "GoalStrategy", "Strategy", "TrialOutcome", "TrialStatus"]
 
@@ -110,8 +109,8 @@ class Strategy(Protocol):
         ...
 
 
-@dataclass(kw_only=True)
-class GoalStrategy:
+@dataclass(kw_only=True, repr=False)
+class GoalStrategy(GoalOptions):
     """The options of a strategy.
 
     Attributes:
@@ -155,9 +154,9 @@ class GoalStrategy:
             name = "minimize" if self.minimize is not None else "maximize"
             raise self._refused(name, "give one goal; NSGA2 takes several")
         for name in ("trials", "patience", "ahead"):
-            self._at_least(name, 1)
-        self._at_least("seconds", 0, is_whole=False)
-        self._at_least("target", -math.inf, is_whole=False)
+            self._at_least(name, 1, or_none=True)
+        self._at_least("seconds", 0, is_whole=False, or_none=True)
+        self._at_least("target", -math.inf, is_whole=False, or_none=True)
         seed = cast("object", self.seed)
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise self._refused("seed", "give an int, such as seed=0")
@@ -170,42 +169,11 @@ class GoalStrategy:
         large = [Goal(column, "max") for column in self._columns("maximize")]
         return large + [Goal(column, "min") for column in self._columns("minimize")]
 
-    def for_goal(self, goal: Goal | None, of: str) -> Self:
-        """The same strategy, with the goal of an experiment if it names none itself.
-
-        Args:
-            goal: The goal; None if the experiment has none.
-            of: The name of the experiment, for messages.
-
-        Raises:
-            StrategyError: When neither has a goal.
-        """
-        if self.goals:
-            return self
-        if goal is None:
-            name = type(self).__name__
-            raise StrategyError(
-                f"{name}() does not say what is to be large or small, and {of} has no goal: give "
-                f'{name}(maximize="accuracy"), or write goal = maximize("accuracy") into {of}'
-            )
-        if goal.mode == "max":
-            return replace(self, maximize=goal.column)
-        return replace(self, minimize=goal.column)
-
-    def __repr__(self) -> str:
-        said = [f"{name}={getattr(self, name)!r}" for name in self._changed()]
-        return f"{type(self).__name__}({', '.join(said)})"
-
     @property
     def identity(self) -> str:
         """The strategy as the record of a search names it: without its budget."""
-        said = [f"{name}={getattr(self, name)!r}" for name in self._changed() if name not in BUDGET]
-        return f"{type(self).__name__}({', '.join(said)})"
-
-    def _changed(self) -> list[str]:
-        """The names of the options that are not the default."""
-        known = [each for each in fields(self) if each.init]
-        return [each.name for each in known if getattr(self, each.name) != each.default]
+        changed = [text for name, text in self._changed().items() if name not in BUDGET]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def _columns(self, name: str) -> list[str]:
         given: object = getattr(self, name)
@@ -215,17 +183,3 @@ class GoalStrategy:
         if not all(isinstance(one, str) and one.strip() for one in names):
             raise self._refused(name, "give the name of a result")
         return cast("list[str]", names)
-
-    def _refused(self, name: str, remedy: str) -> StrategyError:
-        x = shorten(getattr(self, name))
-        return StrategyError(f"{type(self).__name__}.{name}={x}: {remedy}")
-
-    def _at_least(self, name: str, least: float, *, is_whole: bool = True) -> None:
-        """Refuse an option that is no number, or too small; None is no limit."""
-        x: object = getattr(self, name)
-        kinds = (int,) if is_whole else (int, float)
-        if x is None or (isinstance(x, kinds) and not isinstance(x, bool) and x >= least):
-            return
-        what = "a whole number" if is_whole else "a number"
-        which = f", {least:g} or more" if math.isfinite(least) else ""
-        raise self._refused(name, f"give {what}{which}, or None")
