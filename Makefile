@@ -53,7 +53,7 @@ types: setup ## mypy and pyright, both strict
 	$(BIN)/pyright --pythonpath $(RUN)
 
 docs: setup ## the pages, strict, into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tests: setup bytecode ## pytest: make tests PYTEST_ARGS="-k space"
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(PYTEST_ARGS)
