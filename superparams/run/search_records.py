@@ -25,6 +25,7 @@ from superparams.store.plain_files import read_plain
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder, has_records, run_folders
 from superparams.store.runs.run_records import SEARCH, Run
+from superparams.store.table.schema import column_of_result
 from superparams.strategies.trial_records import Answer, HistoryRow
 
 __all__ = [
@@ -163,9 +164,10 @@ class SearchRecords:
         }
 
     def _column(self, rows: Results, name: str) -> list[float | None]:
-        if name not in rows.columns:
+        column = column_of_result(rows.to_arrow().schema, name)
+        if column not in rows.results:
             return [None] * len(rows)
-        return [_number(x) for x in rows.column(name).to_pylist()]
+        return [_number(x) for x in rows.column(column).to_pylist()]
 
     def history(self, repetitions: int) -> list[HistoryRow]:
         """The trials whose points are known, as what another search begins with."""

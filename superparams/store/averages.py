@@ -31,8 +31,8 @@ class Averages(WholeTable):
 
     A numeric result ``loss`` has the columns ``loss``, its mean, and ``loss_std``, the standard
     deviation of a sample (divided by n - 1; null for one value), ``loss_count``, ``loss_min`` and
-    ``loss_max``. ``done`` counts the repetitions that gave a result, and ``failed`` the others,
-    which no average includes. Any library that reads Arrow accepts this object.
+    ``loss_max``. An average includes the repetitions that are done, which ``done`` counts. ``failed``
+    counts those that failed, and ``stopped``, if there are any, those that a stopper ended. Any library that reads Arrow accepts this object.
     """
 
     def __init__(
@@ -145,15 +145,22 @@ def averages_of(
     ]
     kept, groups = _grouped(table, [*kept, *extra], [*repeated, *extra], set(derived))
     numeric = [name for name in results if _is_number(table.schema.field(name).type)]
-    is_done = pc.equal(table.column("status"), plain_scalar("done", pa.string()))
+    is_done, is_stopped = (
+        pc.equal(table.column("status"), plain_scalar(status, pa.string()))
+        for status in ("done", "stopped")
+    )
     columns: dict[str, Any] = {
         "group": pa.array(groups, pa.int64()),
         _PLACE: pa.array(range(table.num_rows), pa.int64()),
         "done": pc.cast(is_done, pa.int64()),
+        "stopped": pc.cast(is_stopped, pa.int64()),
     }
-    wanted: list[Any] = [(_PLACE, "min", None), ("done", "sum", None), (_PLACE, "count", None)]
+    wanted: list[Any] = [(_PLACE, "min", None), (_PLACE, "count", None)]
+    wanted += [("done", "sum", None), ("stopped", "sum", None)]
     for n, name in enumerate(numeric):
-        columns[f"{n}"], columns[f"{n} float"] = _numbers(table.column(name))
+        column = table.column(name)
+        column = pc.if_else(is_done, column, plain_scalar(None, column.type))
+        columns[f"{n}"], columns[f"{n} float"] = _numbers(column)
         wanted += [(f"{n} float", "mean", None)]
         wanted += [(f"{n} float", "stddev", pc.VarianceOptions(ddof=1))]
         wanted += [(f"{n}", how, None) for how in ("count", "min", "max")]
@@ -204,9 +211,12 @@ def _named(rows: pa.Table, grouped: pa.Table, numeric: Sequence[str]) -> pa.Tabl
         add(name, grouped.column(f"{n} float_mean"))
         for statistic, column in zip(_STATISTICS, values, strict=True):
             add(_free(f"{name}_{statistic}", taken), column)
-    done = grouped.column("done_sum")
+    done, stopped = grouped.column("done_sum"), grouped.column("stopped_sum")
     add(_free("done", taken), done)
-    add(_free("failed", taken), pc.subtract(grouped.column(f"{_PLACE}_count"), done))
+    if pc.any(pc.greater(stopped, plain_scalar(0, pa.int64()))).as_py():
+        add(_free("stopped", taken), stopped)
+    ended = pc.add(done, stopped)
+    add(_free("failed", taken), pc.subtract(grouped.column(f"{_PLACE}_count"), ended))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 

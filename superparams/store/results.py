@@ -43,7 +43,7 @@ from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
 from superparams.store.table.merge import read_back
 from superparams.store.table.pareto_front import RowsWithFront
 from superparams.store.table.row import Row
-from superparams.store.table.schema import RESULT, source_of
+from superparams.store.table.schema import RESULT, column_of_result, source_of
 from superparams.store.table.whole_table import WholeTable, as_polars
 
 if TYPE_CHECKING:
@@ -227,9 +227,15 @@ class Results(WholeTable, RankedFields, RowsWithFront):
 
     @cached_property
     def goal(self) -> Goal | None:
-        """The goal of the experiment, `maximize(...)` or `minimize(...)`, if it has one."""
+        """The goal of the experiment, `maximize(...)` or `minimize(...)`, if it has one.
+
+        Its column is named as in this table: ``result.loss`` where ``loss`` is a parameter.
+        """
         cls = self.of if isinstance(self.of, type) or self.of is None else type(self.of)
-        return recorded_goal(self.root) if cls is None else goal_of(cls)
+        goal = recorded_goal(self.root) if cls is None else goal_of(cls)
+        if goal is None:
+            return None
+        return goal._replace(column=column_of_result(self._rows.schema, goal.column))
 
     def best(
         self, column: str | None = None, mode: Mode | None = None, *, stale: bool = False

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import (
     TYPE_CHECKING,
     Any,
+    Final,
     Literal,
     NamedTuple,
     Protocol,
@@ -27,6 +28,7 @@ __all__ = ["GoalStopper", "Reached", "Row", "Scores", "StepList", "Stopper", "fo
 
 Row = Mapping[str, Any]
 State = TypeVar("State")
+_RESULT: Final = "result."
 
 
 class Reached(NamedTuple):
@@ -221,12 +223,17 @@ class GoalStopper(GoalOptions):
 
 
 def value_in(row: Row, column: str) -> Any:
-    """The value of a row under the dotted name of a column; None if there is none."""
+    """The value of a row under the dotted name of a column; None if there is none.
+
+    The table calls a result ``result.loss`` where ``loss`` is a parameter; here both names mean it.
+    """
     x: Any = row.get(column)
     if x is None and "." in column:
         x = row
         for name in column.split("."):
             x = cast("Row", x).get(name) if isinstance(x, Mapping) else None
+    if x is None and column.startswith(_RESULT):
+        return value_in(row, column.removeprefix(_RESULT))
     return x
 
 

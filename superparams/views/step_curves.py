@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 
 from superparams.errors import StoreError
+from superparams.outcomes.step_batches import FIELD
 from superparams.store.step_table import StepTable
 from superparams.store.table.filters import unknown_column
+from superparams.store.table.schema import RESULT
 from superparams.views.plot_data import MeanPoint, means_by
 from superparams.views.result_tables import cell, is_alike
 
@@ -79,7 +81,8 @@ class StepCurves:
         if not len(steps) or not numbers:
             raise StoreError(f"plot.curves() of {name}: no setting recorded numbers in steps")
         if y is None:
-            y = goal.column if goal is not None and goal.column in numbers else numbers[0]
+            column = "" if goal is None else goal.column.removeprefix(RESULT)
+            y = next((one for one in (column, FIELD + column) if one in numbers), numbers[0])
         if x is None:
             x = "epoch" if "epoch" in numbers and y != "epoch" else "step"
         for one in (y, x, *([] if by is None else [by])):

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 
 from superparams.identity.code.syntax import FUNCTIONS, Chain, Uses, chain_of, normal, uses
 
-__all__ = ["ClassParts", "assigned_calls", "class_parts", "declared_names"]
+__all__ = [
+    "ClassParts",
+    "assigned_calls",
+    "class_parts",
+    "declared_names",
+    "name_of_statement",
+    "outside_settings",
+]
 
 # What settings of an experiment do not use, unless its methods do.
-_OUTSIDE_SETTINGS = {"goal", "report", "valid"}
+_OUTSIDE_SETTINGS = {"goal", "keep_checkpoints", "report", "valid"}
 
 
 @dataclass
@@ -48,8 +55,8 @@ def class_parts(node: ast.ClassDef, fields: frozenset[str], is_params: bool) -> 
         is_params: Whether it is a `Params`: then what runs outside of settings does not count.
     """
     declarations = [item for item in node.body if _is_declaration(item, fields)]
-    names = _outside_settings(node) if is_params else set[str]()
-    uncounted = [item for item in node.body if _name_of(item) in names]
+    names = outside_settings(node) if is_params else set[str]()
+    uncounted = [item for item in node.body if name_of_statement(item) in names]
     counted = [item for item in node.body if item not in declarations and item not in uncounted]
     inner = [item for item in counted if isinstance(item, ast.ClassDef)]
     methods = [item for item in counted if isinstance(item, FUNCTIONS)]
@@ -101,15 +108,15 @@ def _with_body(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:
     return ast.copy_location(new, node)
 
 
-def _name_of(item: ast.stmt) -> str:
+def name_of_statement(item: ast.stmt) -> str:
     """The name of a method, or of the one attribute that a statement assigns."""
     if isinstance(item, ast.Assign) and len(item.targets) == 1:
         return getattr(item.targets[0], "id", "")
     return getattr(item, "name", "")
 
 
-def _outside_settings(node: ast.ClassDef) -> set[str]:
+def outside_settings(node: ast.ClassDef) -> set[str]:
     """What settings do not use: no other method, and nothing else in the body, names it."""
-    others = [item for item in node.body if _name_of(item) not in _OUTSIDE_SETTINGS]
+    others = [item for item in node.body if name_of_statement(item) not in _OUTSIDE_SETTINGS]
     used = {x.attr for item in others for x in ast.walk(item) if isinstance(x, ast.Attribute)}
     return _OUTSIDE_SETTINGS - used

@@ -20,7 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from superparams.identity.code.class_parts import declared_names
+from superparams.identity.code.class_parts import (
+    declared_names,
+    name_of_statement,
+    outside_settings,
+)
 from superparams.identity.code.file_stamps import Stamps, stamps
 from superparams.identity.code.fingerprint import Code, code_of_reach
 from superparams.identity.code.module_source import Binding, Source
@@ -147,11 +151,12 @@ class _Declarations(Reach):
             return
         self.taken.add((source, node))
         around = [*binding.tests, *node.bases, *(keyword.value for keyword in node.keywords)]
-        is_declaring = (ast.Assign, ast.AnnAssign)
+        not_declared = outside_settings(node) - {"valid"}
         body = [
             item
             for item in node.body
-            if isinstance(item, is_declaring) or getattr(item, "name", "") == "valid"
+            if isinstance(item, (ast.Assign, ast.AnnAssign)) or name_of_statement(item) == "valid"
+            if name_of_statement(item) not in not_declared
         ]
         self._add(source, name, normal([*around, *body]), node)
         self.follow(source, uses(around))
@@ -209,7 +214,7 @@ def _gaps(
 
 def _gaps_of_body(node: ast.ClassDef) -> Iterator[str]:
     """Functions may have closed over values, which count for the class itself."""
-    fields = set(declared_names(node))
+    fields = set(declared_names(node)) | outside_settings(node)  # the latter do not count at all
     for item in node.body:
         if isinstance(item, FUNCTIONS):
             if not all(map(_is_plain_decorator, item.decorator_list)):

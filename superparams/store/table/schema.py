@@ -70,6 +70,16 @@ def source_of(field: pa.Field) -> str | None:
     return name if name.startswith((PARAM, RESULT)) else None
 
 
+def column_of_result(schema: pa.Schema, name: str) -> str:
+    """The column that holds a result; the name itself where there is no such column.
+
+    A result has the beginning ``result.`` where a parameter has its name.
+    """
+    columns = {source_of(field): field.name for field in schema}
+    sources = [one for one in (RESULT + name, name) if one in columns]
+    return str(columns[sources[0]]) if sources else name
+
+
 def field_of(schema: pa.Schema, column: str) -> str:
     """The field whose values stand in a column, by its dotted name.
 
