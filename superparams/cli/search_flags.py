@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
-__all__ = ["SEARCH_FLAGS", "SearchFlags", "search_of"]
+__all__ = ["SEARCH_FLAGS", "SearchFlags", "name_and_options", "search_of"]
 
 SEARCH_FLAGS: Final = (
     click.option(
         "--strategy",
         default=None,
         metavar="NAME",
-        help="Proposes settings from the outcomes so far, such as Evolution(trials=100).",
+        help="Proposes settings from the outcomes so far, such as evolution or tpe(seed=1).",
     ),
     click.option("--trials", type=click.IntRange(1), metavar="N", help="Search with N trials."),
     click.option("--maximize", metavar="COLUMN", help="The result that is to be large."),
@@ -24,7 +25,7 @@ SEARCH_FLAGS: Final = (
         "--stop",
         default=None,
         metavar="NAME",
-        help="Decides at the steps of settings whether they go on, such as ASHA().",
+        help="Ends settings early by their steps, such as asha or threshold(lower=0.1).",
     ),
 )
 
@@ -42,6 +43,29 @@ class SearchFlags:
     strategy: Any = None
     stop: Any = None
     note: str | None = None
+
+
+def name_and_options(text: str) -> tuple[str, dict[str, Any]]:
+    """The name in a text such as ``asha`` or ``threshold(lower=0.1)``, and its options.
+
+    Raises:
+        UsageError: For a text that is neither, and for an option that is no plain value.
+    """
+    if "(" not in text:
+        return text, {}
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            raise ValueError
+        options = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+        if any(one.arg is None for one in call.keywords):
+            raise ValueError
+    except (SyntaxError, ValueError):
+        raise click.UsageError(
+            f"{text!r}: give a name, or a name with options that are plain values, as in "
+            "threshold(lower=0.1)"
+        ) from None
+    return call.func.id, options
 
 
 def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
@@ -76,9 +100,11 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
 
     made = found = note = None
     if stop is not None:
-        made = find_named(STOPPERS, stop)(**goal)
+        stopper, options = name_and_options(stop)
+        made = find_named(STOPPERS, stopper)(**{**options, **goal})
     if is_search:
         chosen = name or default_strategy()
-        found = find_named(STRATEGIES, chosen)(trials=trials, **goal)
+        strategy, options = name_and_options(chosen)
+        found = find_named(STRATEGIES, strategy)(**{**options, "trials": trials, **goal})
         note = None if name is not None else f"strategy: {chosen} (--strategy names another one)"
     return SearchFlags(found, made, note)

@@ -8,13 +8,13 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from superparams.declare.descriptors import REQUIRED, Value, search
 from superparams.declare.field import Field, declared_of
-from superparams.declare.instance_state import declaration_on
+from superparams.declare.instance_state import declaration_on, open_fields
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.sequence import same_field
 from superparams.errors import SpaceError
 from superparams.space.groups import is_open
 
-__all__ = ["checked_settings", "on_joined_space", "space_of"]
+__all__ = ["checked_settings", "joined_fields", "on_joined_space", "space_of"]
 
 ZIP: Final = "settings"  # the name of the zip, in the text of the space
 
@@ -75,6 +75,11 @@ def space_of(settings: Sequence[P]) -> P:
         return settings[0]
     space: P = first.replace(**changes)
     return space
+
+
+def joined_fields(space: Any) -> list[str]:
+    """The fields of a space of listed settings whose values advance together."""
+    return [name for name, x in open_fields(space).items() if getattr(x, "zip", None) == ZIP]
 
 
 def _has_value(setting: Any, field: Field) -> bool:

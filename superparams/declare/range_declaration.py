@@ -56,8 +56,11 @@ def range_of(searched: Search, annotation: Any, where: str) -> Range:
 
 def _refuse_company(searched: Search, where: str) -> None:
     """Refuse points, ``zip=`` and ``repeat=`` beside a range: only an axis with points has them."""
-    bounds = ", ".join(f"{name}={shorten(x)}" for name, x in searched.bounds.items())
     if searched.given:
+        given = dict(searched.bounds)
+        if len(searched.given) == 2 and not {"low", "high"} & given.keys():  # low and high by place
+            given = {"low": searched.given[0], "high": searched.given[1], **given}
+        bounds = ", ".join(f"{name}={shorten(x)}" for name, x in given.items())
         points = ", ".join(map(shorten, searched.given))
         raise FieldError(
             f"{where}: {searched!r} has points and a range; write search({points}) for the points, "

@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from superparams.declare.experiment import Experiment
 from superparams.declare.goal import Goal, goal_of
+from superparams.declare.joined_space import joined_fields
+from superparams.declare.repeats import repeats_of
 from superparams.declare.search_points import SearchPoints
-from superparams.errors import SpaceError, StrategyError
+from superparams.errors import RunError, SpaceError, StrategyError
 from superparams.errors.short_repr import shorten
 from superparams.space.groups import is_open
 from superparams.strategies.strategy import BUDGET
 
-__all__ = ["budget_of", "goals_of", "identity_of", "point_to_try"]
+__all__ = ["budget_of", "check_space", "identity_of", "point_to_try", "with_goals"]
 
 _PLAIN: Final = (int, float, str, bool, type(None))
 
@@ -24,21 +26,51 @@ def budget_of(strategy: Any) -> dict[str, Any]:
     return {name: x for name, x in given.items() if x is not None}
 
 
-def goals_of(strategy: Any, cls: type[Experiment]) -> list[Goal]:
-    """The goals of any strategy."""
+def with_goals(strategy: Any, cls: type[Experiment]) -> tuple[Any, list[Goal]]:
+    """A strategy that knows its goals, and these: its own, or that of the experiment.
+
+    Raises:
+        StrategyError: When neither has a goal.
+    """
+    for_goal = getattr(strategy, "for_goal", None)
+    if for_goal is not None:
+        strategy = for_goal(goal_of(cls), cls.__name__)
+        return strategy, list(strategy.goals)
     found: list[Goal] = []
     for option, mode in (("maximize", "max"), ("minimize", "min")):
         given: Any = getattr(strategy, option, None)
         names = [] if given is None else [given] if isinstance(given, str) else list(given)
         found += [Goal(name, mode) for name in names]  # type: ignore[arg-type]
     goal = goal_of(cls)
-    if not found and goal is None and not hasattr(strategy, "for_goal"):
+    if not found and goal is None:
         name = type(strategy).__name__
         raise StrategyError(
             f"{name} does not say what is to be large or small, and {cls.__name__} has no goal: "
             f'set maximize = "accuracy" in {name}, or goal = maximize("accuracy") in {cls.__name__}'
         )
-    return found or ([] if goal is None else [goal])
+    return strategy, found or ([] if goal is None else [goal])
+
+
+def check_space(space: Experiment, strategy: Any) -> None:
+    """Refuse a space that no strategy can search.
+
+    Raises:
+        RunError: For one setting, and for a sample, a slice or a list of settings, in which each
+            repetition is an item of its own.
+    """
+    if not is_open(space):
+        raise RunError(
+            f"strategy={strategy!r}: {type(space).__name__} has no open axis, so there is one "
+            "setting and nothing to search; leave strategy= out"
+        )
+    cls, joined = type(space), joined_fields(space)
+    apart = [name for name in repeats_of(cls) if name in joined]
+    if apart:
+        raise RunError(
+            f"strategy={strategy!r} cannot search a sample, a slice or a list of settings: these "
+            f"take the repetitions of {cls.__name__}.{apart[0]} apart; search the space, as in "
+            f"{cls.__name__}().run_all(strategy=...)"
+        )
 
 
 def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]:

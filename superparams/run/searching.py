@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from superparams.declare.experiment import Experiment
-from superparams.declare.goal import Goal, goal_of
+from superparams.declare.goal import Goal
 from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.declare.proposed_space import ProposedSpace
@@ -29,7 +29,13 @@ from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.run.options import RunOptions
-from superparams.run.search_options import budget_of, goals_of, identity_of, point_to_try
+from superparams.run.search_options import (
+    budget_of,
+    check_space,
+    identity_of,
+    point_to_try,
+    with_goals,
+)
 from superparams.run.search_records import (
     SearchRecords,
     TrialLog,
@@ -38,7 +44,6 @@ from superparams.run.search_records import (
     history_of,
     runs_of_search,
 )
-from superparams.space.groups import is_open
 from superparams.space.search_space import SearchPoint
 from superparams.store.runs.folder import RunFolder, run_folders
 from superparams.store.runs.run_records import SEARCH
@@ -367,23 +372,14 @@ def searching_of(space: Experiment, options: RunOptions) -> Searching:
         StrategyError: Without a goal, or for a search that would never end.
     """
     strategy: Any = options.strategy
-    cls = type(space)
     name = type(strategy).__name__
     if options.only is not None:
         raise RunError(
             f"only={shorten(options.only)} cannot be used with strategy={strategy!r}, which "
             "chooses the settings itself: leave only= out"
         )
-    if not is_open(space):
-        raise RunError(
-            f"strategy={strategy!r}: {cls.__name__} has no open axis, so there is one setting and "
-            "nothing to search; leave strategy= out"
-        )
-    goals = goals_of(strategy, cls)
-    with_goal = getattr(strategy, "for_goal", None)
-    if with_goal is not None:
-        strategy = with_goal(goal_of(cls), cls.__name__)
-        goals = list(strategy.goals)
+    check_space(space, strategy)
+    strategy, goals = with_goals(strategy, type(space))
     found = Searching(space, strategy, goals, resumes=options.resume)
     ahead, num_proc = found.ahead, options.of_engine.num_proc
     if ahead is not None and num_proc > ahead and options.num_proc != "auto":

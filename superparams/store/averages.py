@@ -31,8 +31,9 @@ class Averages(WholeTable):
 
     A numeric result ``loss`` has the columns ``loss``, its mean, and ``loss_std``, the standard
     deviation of a sample (divided by n - 1; null for one value), ``loss_count``, ``loss_min`` and
-    ``loss_max``. An average includes the repetitions that are done, which ``done`` counts. ``failed``
-    counts those that failed, and ``stopped``, if there are any, those that a stopper ended. Any library that reads Arrow accepts this object.
+    ``loss_max``. An average includes the repetitions that are done, which ``done`` counts.
+    ``failed`` counts those that failed, and ``stopped``, if there are any, those that a stopper has
+    ended. Any library that reads Arrow accepts this object.
     """
 
     def __init__(

@@ -227,10 +227,7 @@ class Results(WholeTable, RankedFields, RowsWithFront):
 
     @cached_property
     def goal(self) -> Goal | None:
-        """The goal of the experiment, `maximize(...)` or `minimize(...)`, if it has one.
-
-        Its column is named as in this table: ``result.loss`` where ``loss`` is a parameter.
-        """
+        """The goal of the experiment, if it has one, with its column as this table names it."""
         cls = self.of if isinstance(self.of, type) or self.of is None else type(self.of)
         goal = recorded_goal(self.root) if cls is None else goal_of(cls)
         if goal is None:

@@ -449,3 +449,30 @@ def test_the_goal_is_that_of_the_text_and_else_of_the_last_run(tmp_path: Path) -
     assert "best y 3" in said(project, "m.Fit", [["results"]])["results"].out
     (project.folder / "experiments" / "m.py").unlink()
     assert "best loss 0" in said(project, "m.Fit", [["results"]])["results"].out
+
+
+GOAL = """
+from superparams import Experiment, maximize, minimize, search
+
+class Fit(Experiment):
+    a: int = search([1, 2])
+    goal = maximize("y")
+    def run(self):
+        return {"y": self.a}
+"""
+
+
+def test_a_goal_is_no_part_of_the_code_in_the_text_either(project: Project) -> None:
+    path = project.write({"experiments/RQ1.py": GOAL}).folder / "experiments/RQ1.py"
+    assert project.run("RQ1").code == 0
+    for text in (
+        f"{GOAL}# a comment\n",
+        GOAL.replace('maximize("y")', 'minimize("y")'),
+        GOAL.replace("    goal", "    keep_checkpoints = True\n    goal"),
+    ):
+        path.write_text(text)
+        assert "2 done, nothing to do" in project.run("status", "RQ1").out, text
+    path.write_text(GOAL.replace("self.a}", "self.a + 1}"))
+    told = project.run("status", "RQ1").out
+    assert "2 stale, 2 to do" in told
+    assert "changed experiments.RQ1.Fit.run" in told

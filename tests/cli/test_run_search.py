@@ -81,6 +81,13 @@ def test_another_goal_and_a_stopper(wave: Project) -> None:
     assert "ASHA(minimize='loss')" in {row["stopped_by"] for row in rows}
 
 
+def test_a_name_may_have_options(wave: Project) -> None:
+    words = ("RQ1", "--trials", "4", "--strategy", "Evolution(seed=3)")
+    run(wave, *words, "--stop", "threshold(upper=1e9, minimize='loss')")
+    (line,) = re.findall(r"^  search   (.*)$", run(wave, "status", "RQ1").out, re.MULTILINE)
+    assert line.startswith("Evolution(minimize='loss', trials=4, seed=3): 4 trials, 0 left")
+
+
 def test_without_a_name_a_line_says_which_strategy_it_is(wave: Project) -> None:
     ended = run(wave, "RQ1", "--trials", "3")
     assert re.match(r"strategy: (tpe|evolution) \(--strategy names another one\)\n", ended.err)
@@ -98,6 +105,8 @@ def test_without_a_name_a_line_says_which_strategy_it_is(wave: Project) -> None:
             ("--strategy", "x", "--trials", "3"),
             "'x' is no strategy: give one of random, sob",
         ),
+        (("--stop", "asha(open)"), "'asha(open)': give a name, or a name with options that are"),
+        (("--stop", "threshold"), "Threshold.lower=None: give lower=, upper= or both"),
         (("--stop", "ash"), "'ash' is no stopper: did you mean asha"),
         (("--strategy", "random"), "--strategy needs a budget: give --trials 100 or so."),
         (("--maximize", "y"), "--maximize is for --trials N and --stop NAME."),

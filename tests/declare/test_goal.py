@@ -10,6 +10,7 @@ import pytest
 from superparams import Experiment, Goal, Params, Results, maximize, minimize, search
 from superparams.errors import FieldError, StoreError
 from superparams.identity.code.fingerprint import fingerprint
+from superparams.strategies import ASHA, Evolution
 from tests.runs import script, tables
 
 WRONG_GOALS: dict[str, Any] = {"a text": "loss", "a number": 3, "a function": maximize}
@@ -161,3 +162,33 @@ def test_a_goal_counts_in_no_key() -> None:
     keys = [[one.key for one in cls()] for cls in (Other, Without)]
     assert keys[0] == keys[1]
     assert fingerprint(Other).parts.keys() >= {"tests.declare.test_goal.Fit.run"}
+
+
+class Named(Experiment):
+    """A parameter has the name of the goal, as the losses of a library have."""
+
+    lr: float = search([0.3, 0.1, 0.2])
+    loss: float = 7.0
+    goal = minimize("loss")
+
+    def run(self) -> Any:
+        for epoch in range(1, 10):
+            yield {"epoch": epoch, "loss": self.lr / epoch}
+
+
+class ByColumn(Named):
+    goal = minimize("result.loss")
+
+
+@pytest.mark.parametrize("cls", [Named, ByColumn])
+def test_a_goal_is_a_result_also_where_a_parameter_has_its_name(cls: Any, tmp_path: Path) -> None:
+    found = cls().run_all(stop=ASHA(), results=tmp_path, progress=False)
+    assert found.goal == Goal("result.loss", "min")
+    assert found.best()["lr"] == 0.1
+    assert f"best result.loss {0.1 / 9:.6g}" in found.summary
+    assert [row["status"] for row in found] == ["done", "done", "stopped"]
+    assert found.importance().to_arrow().num_rows == 1
+    searched = cls().run_all(strategy=Evolution(trials=3), results=tmp_path, progress=False)
+    assert searched.best()["lr"] == 0.1
+    assert not [note for note in searched.notes if "nothing to go by" in note]
+    assert Results.load(found.root).best()["lr"] == 0.1

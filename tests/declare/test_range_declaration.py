@@ -123,6 +123,11 @@ REFUSED: dict[str, tuple[Any, Callable[[], Any], str]] = {
         r"has points and a range; write search\(\[1, 2\]\) for the points, or "
         r"search\(low=0, high=1\)",
     ),
+    "low and high as points": (
+        float,
+        lambda: search(1e-4, 1.0, log=True),
+        r"write search\(0.0001, 1.0\) for the points, or search\(low=0.0001, high=1.0, log=True\)",
+    ),
     "points with step": (int, lambda: search([1, 2], step=2), r"has points and a range"),
     "low alone": (float, lambda: search(low=1), r"has no high; .*write search\(low=1, high=HIGH\)"),
     "high alone": (float, lambda: search(high=1), r"has no low; .*write search\(low=LOW, high=1\)"),

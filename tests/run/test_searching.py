@@ -256,6 +256,13 @@ def test_a_search_needs_a_goal_and_an_axis(tmp_path: Path) -> None:
         NoGoal().run_all(strategy=Plain())
     with pytest.raises(RunError, match="NoGoal has no open axis"):
         NoGoal(x=0.5).run_all(strategy=Evolution(trials=9))
+
+    class Repeated(NoGoal):
+        seed: int = search(range(2), repeat=True)
+
+    for settings in (Repeated().sample(3), Repeated(x=search([0.1, 0.2]))[0:3]):
+        with pytest.raises(RunError, match=r"take the repetitions of Repeated\.seed apart"):
+            settings.run_all(strategy=Evolution(maximize="y", trials=9))
     found = NoGoal().run_all(
         strategy=Evolution(maximize="z", trials=3), results=tmp_path, progress=False
     )

@@ -11,6 +11,7 @@ import pytest
 
 from superparams import Experiment, Params, Results, maximize, search, value
 from superparams.errors import StoreError
+from superparams.strategies import ASHA
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -190,3 +191,26 @@ def test_derived_fields_and_names_that_are_taken(tmp_path: Path) -> None:
     some = list(Named.results(tmp_path).where(path="a").average())
     assert [(row["y"], row["done_"]) for row in some] == [(1.5, 2)]
     assert len(Named.results(tmp_path).average()) == 4  # two of one row, and the two that are fixed
+
+
+class Stopped(Experiment):
+    lr: float = search([0.1, 0.2])  # 0.2 is better with both seeds
+    seed: int = search(range(2), repeat=True)  # seed 0 is the harder one
+    goal = maximize("accuracy")
+
+    def run(self) -> Any:
+        for epoch in range(1, 10):
+            yield {"accuracy": (0.6 + 0.4 * self.lr + 0.1 * self.seed) * (1 - 0.5**epoch)}
+
+
+def test_repetitions_that_a_stopper_ended_are_counted_and_not_averaged(tmp_path: Path) -> None:
+    whole = Stopped().run_all(results=tmp_path / "whole", progress=False).average()
+    assert "stopped" not in whole.columns
+    found = Stopped().run_all(stop=ASHA(), results=tmp_path, progress=False)
+    averages = found.average()
+    rows = [(row["lr"], row["done"], row["stopped"], row["failed"]) for row in averages]
+    assert rows == [(0.1, 2, 0, 0), (0.2, 1, 1, 0)]
+    (done,) = found.where(lr=0.2, status="done")
+    (row,) = [row for row in averages if row["lr"] == 0.2]
+    assert (row["accuracy"], row["accuracy_count"]) == (done["accuracy"], 1)
+    assert averages.best()["lr"] == whole.best()["lr"] == 0.2
