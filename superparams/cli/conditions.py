@@ -127,6 +127,11 @@ def matching(
     return table
 
 
+def column_of_condition(names: Iterable[str], text: str) -> str | None:
+    """The longest of some names of columns with which a condition begins; None for none."""
+    return max((name for name in names if _is_before(text, name)), key=len, default=None)
+
+
 def _parsed(table: pa.Table, text: str) -> _Condition:
     names = dict.fromkeys([*table.column_names, *(f"{OF_OUTCOMES}{name}" for name in OUTCOME)])
     for column in table.column_names:  # the fields that stand in several columns

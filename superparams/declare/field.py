@@ -169,7 +169,7 @@ class Field:
         self._refuse_open_secret(declared)
         if isinstance(declared, Search):
             if declared.bounds:
-                return range_of(declared, self.annotation, self.where)
+                return self._no_repetition(range_of(declared, self.annotation, self.where))
             return self._searched(axis_of(declared, self.annotation, self.where))
         if isinstance(declared, Field):  # Other.field, to use the declaration of another class
             return declared.declared
@@ -199,6 +199,15 @@ class Field:
         for point in axis.points[:MOST_CHECKED]:
             refuse_no_group(point, self.where, self.annotation, known)
         return self._repeated(axis)
+
+    def _no_repetition(self, x: Range) -> Range:
+        """A range, which no repetition can be: a repetition needs points."""
+        known = getattr(self, "declared", None)
+        if isinstance(known, Axis) and known.repeat:
+            raise FieldError(
+                f"{self.where}: {x!r}: a repetition needs points; write search(range(5)) or so"
+            )
+        return x
 
     def _repeated(self, axis: Axis) -> Axis:
         """The axis, which is a repetition if that of the class is one."""

@@ -31,6 +31,7 @@ class AsyncWorker(Worker):
     _is_async = True
     _own_loop: OwnLoop | None = None
     tasks: WeakSet[Any] = WeakSet()  # those that the setting has started
+    has_returned = False  # whether `run` of the setting has returned
 
     def run(self, index: int, attempt: int = 1) -> Outcome:
         """Run one setting in a loop of this worker; see `Worker.run`."""
@@ -68,6 +69,7 @@ class AsyncWorker(Worker):
                 self._hand_over(setting, point)
             self._fork_guard.check(self._run_label)
             steps.attempt = index, key, attempt, begun
+            self.has_returned = False
             try:
                 answer: Any = setting.run()
                 if inspect.isasyncgen(answer):
@@ -75,6 +77,7 @@ class AsyncWorker(Worker):
                     answer = None
                 else:
                     answer = await answer
+                self.has_returned = True
             finally:
                 tasks_of_setting.set(None)
             result = frozen(checked(type(setting), answer))

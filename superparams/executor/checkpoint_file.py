@@ -14,11 +14,13 @@ nothing back but what the caller asks for, after the digest was compared.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import pickle
 import secrets
+import stat
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -224,7 +226,11 @@ class SavedFile:
             Damaged: When it is not whole, or is another setting's.
             OSError: When it cannot be read.
         """
-        self._file: BinaryIO = open(path, "rb")  # noqa: SIM115  # `__exit__` closes it
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait
+        self._file: BinaryIO = os.fdopen(number, "rb")
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            self._file.close()
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
         try:
             self.saver, self._ends = _checked(self._file, key)
         except BaseException:

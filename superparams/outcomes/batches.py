@@ -22,8 +22,8 @@ from superparams.outcomes.arrow import (
     flatten,
     plain_array,
     plain_scalar,
-    python_values,
     text,
+    typed_values,
 )
 from superparams.outcomes.cell_rows import (
     arrays_of_cells,
@@ -108,7 +108,7 @@ def values_of(batch: pa.RecordBatch, column: str) -> list[Any]:
         column: The name, as in the table.
     """
     names = [name for name in (f"result.{column}", column) if name in batch.schema.names]
-    return python_values(batch.column(names[0])) if names else []
+    return typed_values(batch.column(names[0]), batch.schema.field(names[0])) if names else []
 
 
 class Returned:

@@ -189,7 +189,8 @@ def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFold
 
 def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitStack) -> _Started:
     """Have workers get ready; what fails there is raised when outcomes are asked for."""
-    carrier, options = job.carrier, dataclasses.replace(job.options.of_engine, folder=run.path)
+    carrier, decides = job.carrier, control.judge is not None
+    options = dataclasses.replace(job.options.of_engine, folder=run.path, decides_steps=decides)
     assert carrier is not None
     if job.options.debug:
         job.program.on_failure = post_mortem

@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from superparams.declare.goal import Goal
+from superparams.outcomes.arrow import typed_values
 from superparams.outcomes.batches import values_of
 from superparams.outcomes.columns import CODE
 from superparams.store.json_values import json_list, json_object
@@ -164,10 +165,12 @@ class SearchRecords:
         }
 
     def _column(self, rows: Results, name: str) -> list[float | None]:
-        column = column_of_result(rows.to_arrow().schema, name)
+        table = rows.to_arrow()
+        column = column_of_result(table.schema, name)
         if column not in rows.results:
             return [None] * len(rows)
-        return [_number(x) for x in rows.column(column).to_pylist()]
+        values = typed_values(table.column(column), table.schema.field(column))
+        return [_number(x) for x in values]
 
     def history(self, repetitions: int) -> list[HistoryRow]:
         """The trials whose points are known, as what another search begins with."""

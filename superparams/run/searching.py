@@ -335,13 +335,12 @@ class Searching:
             stopper: The stopper.
             steps: The recorded steps of settings, by key.
         """
-        ended = sorted(self.records.rows.items())
-        finished = [
-            (index, steps.get(key, []))
-            for index, (key, answer) in ended
-            if answer.status in ("done", "stopped")
-        ]
-        return StopDecisions(stopper, self.feed.first, finished=finished)
+        finished: list[Any] = []
+        failed: list[Any] = []
+        for index, (key, answer) in sorted(self.records.rows.items()):
+            into = finished if answer.status in ("done", "stopped") else failed
+            into.append((index, steps.get(key, [])))
+        return StopDecisions(stopper, self.feed.first, finished=finished, failed=failed)
 
     def notes_at_end(self) -> list[str]:
         """Notes when the run has ended."""

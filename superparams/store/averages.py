@@ -75,7 +75,9 @@ class Averages(WholeTable):
         column, mode = column_and_mode(column, mode, self._goal, name, self.columns)
         if column not in self.columns:
             raise StoreError(unknown_column(column, self.columns))
-        place = best_place(self._root, column, self._table.column(column), mode, None)
+        place = best_place(
+            self._root, self._table.field(column), self._table.column(column), mode, None
+        )
         (row,) = as_dicts(self._table.slice(place, 1))
         return row
 

@@ -255,7 +255,8 @@ class Results(WholeTable, RankedFields, RowsWithFront):
         is_stale: pa.ChunkedArray | None = None
         if self.is_code_known and not (stale or self._is_of_stale):
             is_stale = self._current_code.is_stale(self.column("code"))
-        return self._row_at(best_place(self.path, column, self.column(column), mode, is_stale))
+        values, field = self.column(column), self._rows.schema.field(column)
+        return self._row_at(best_place(self.path, field, values, mode, is_stale))
 
     def average(self, *over: str, stale: bool = False) -> Averages:
         """The mean, std, count, min and max of each numeric result over repetitions.

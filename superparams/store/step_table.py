@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from superparams.errors import StoreError
 from superparams.errors.units import counted
-from superparams.outcomes.arrow import plain_scalar
+from superparams.outcomes.arrow import plain_scalar, typed_values
 from superparams.outcomes.step_batches import FIELD
 from superparams.store.staleness.stale_rows import CurrentCode, stale_name
 from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import unknown_column
-from superparams.store.table.lazy_rows import Rows, as_dicts
+from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.recorded_steps import OWN, owners_of, steps_of_rows
 from superparams.store.table.schema import source_of
 from superparams.store.table.whole_table import WholeTable, as_polars
@@ -67,11 +67,18 @@ class StepTable(WholeTable):
         return StepTable(self._root, selected, self._code)
 
     def by_key(self) -> dict[str, list[dict[str, Any]]]:
-        """The steps of each setting by its key, as the setting gave them: without other columns."""
+        """The steps of each setting by its key, as the setting gave them: without other columns.
+
+        The rows of a data frame, which were recorded at one moment, are one step: the last of them.
+        """
         owners, steps = self._recorded
         keys: list[str] = owners.column("key").to_pylist()
         names = [name.removeprefix(FIELD) for name in steps.column_names[3:]]
-        rows = as_dicts(steps.drop_columns(["owner", "step", "seconds"]).rename_columns(names))
+        steps = steps.filter(_is_last_of_moment(steps))
+        columns = [typed_values(steps.column(n), steps.field(n)) for n in range(3, len(names) + 3)]
+        rows: list[dict[str, Any]] = [
+            dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
+        ] or [{} for _ in range(steps.num_rows)]
         found: dict[str, list[dict[str, Any]]] = {}
         places: list[int] = steps.column("owner").to_pylist()
         for owner, row in zip(places, rows, strict=True):
@@ -134,6 +141,15 @@ class StepTable(WholeTable):
     def __repr__(self) -> str:
         settings = counted(len(pc.unique(self._table.column("key"))), "setting")
         return f"{counted(len(self), 'step')} of {settings}: {', '.join(self.fields)}"
+
+
+def _is_last_of_moment(steps: pa.Table) -> pa.Array:
+    """A mask of the steps after which another setting, or another moment, follows."""
+    moments: list[Any] = list(
+        zip(steps.column("owner").to_pylist(), steps.column("seconds").to_pylist(), strict=True)
+    )
+    following = [*moments[1:], None]
+    return pa.array([x != y for x, y in zip(moments, following[: len(moments)], strict=True)])
 
 
 def _labels(params: Iterable[str], fields: Iterable[str]) -> list[str]:

@@ -11,6 +11,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from superparams.errors import StrategyError
+from superparams.errors.short_repr import shorten
 from superparams.strategies.stopper import Reached, Row, Scores, StepList, Stopper, or_worst
 
 __all__ = ["Decision", "StopDecisions"]
@@ -53,6 +55,7 @@ class StopDecisions:
         stopper: The stopper, which decides.
         indices: The settings of this run, as ascending ranges; more may follow by `add`.
         finished: Settings that ended in earlier runs: the index and the steps of each.
+        failed: The same for those that failed there and do not run again.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class StopDecisions:
         indices: Iterable[range] = (),
         *,
         finished: Iterable[tuple[int, Sequence[Row]]] = (),
+        failed: Iterable[tuple[int, Sequence[Row]]] = (),
     ) -> None:
         self._stopper = stopper
         self._is_by_index = getattr(stopper, "order", "index") != "arrival"
@@ -77,6 +81,9 @@ class StopDecisions:
         self.add(indices)
         for index, steps in finished:
             self._add_finished(index, [row for row in steps if self._reads(row)])
+        for index, steps in failed:
+            self._add_finished(index, [row for row in steps if self._reads(row)])
+            self._settings[index].is_lost = True
 
     def add(self, indices: Iterable[range]) -> None:
         """Add settings, after those that are there."""
@@ -97,7 +104,7 @@ class StopDecisions:
             return [(index, True)]
         setting, self._n_read = self._begun(index), self._n_read + 1
         setting.steps.append(row)
-        reached = self._stopper.reached(index, setting.steps)
+        reached = self._checked(self._stopper.reached(index, setting.steps))
         if reached is None:
             return [(index, True)]
         if reached.rung is None:
@@ -167,7 +174,29 @@ class StopDecisions:
         return decisions
 
     def _decided(self, index: int, reached: Reached, others: Sequence[Any]) -> Decision:
-        return index, bool(self._stopper.goes_on(reached, others))
+        goes_on: Any = self._stopper.goes_on(reached, others)  # of any type: it is the user's
+        if goes_on is None:
+            raise StrategyError(
+                f"{self._stopper!r}.goes_on() returned None: return True if the setting goes on, "
+                "and False if it stops"
+            )
+        return index, bool(goes_on)
+
+    def _checked(self, reached: Reached | None) -> Reached | None:
+        """What `reached` of a stopper returned.
+
+        Raises:
+            StrategyError: When it is no `Reached`, or its rung is no number.
+        """
+        returned: Any = reached  # of any type: it is the user's
+        if returned is None or (
+            isinstance(returned, Reached) and isinstance(returned.rung, (int, float, type(None)))  # pyright: ignore[reportUnnecessaryIsInstance]
+        ):
+            return returned
+        raise StrategyError(
+            f"{self._stopper!r}.reached() returned {shorten(returned)}: return "
+            "Reached(rung, score), whose rung is a number or None, or None"
+        )
 
     def _others(self, index: int, reached: Reached) -> Sequence[Any] | None:
         """The scores of the settings before this one; None while one of them may still come."""
@@ -233,7 +262,7 @@ class StopDecisions:
         so_far = StepList()
         for row in steps:
             so_far.append(row)
-            reached = self._stopper.reached(index, so_far)
+            reached = self._checked(self._stopper.reached(index, so_far))
             if reached is not None:
                 setting.note(reached)
         setting.is_over = True

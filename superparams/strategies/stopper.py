@@ -193,7 +193,9 @@ class GoalStopper(GoalOptions):
         return self.maximize or self.minimize or ""
 
     def reads(self, row: Row) -> bool:
-        """Whether a step counts: whether it has a number in the column."""
+        """Whether a step counts: whether it has a number in the column, and in the resource."""
+        if self.resource is not None and number_in(row, self.resource) is None:
+            return False
         return number_in(row, self.column) is not None
 
     def score(self, row: Row) -> float | None:

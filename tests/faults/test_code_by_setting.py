@@ -241,7 +241,7 @@ def test_50_a_script_and_the_command_agree(tmp_path: Path) -> None:
 # A run as superparams recorded it before settings had a code of their own.
 OLD = """
 import superparams.run.job as job
-job.setting_codes = lambda space, code: None
+job.setting_codes = lambda space, code, listed=None: None
 from fit import Fit
 print(Fit().run_all(progress=False).counts)
 """

@@ -30,6 +30,7 @@ def test_an_outcome_has_an_attribute_for_each_column_that_a_worker_fills() -> No
         "params",
         "result",
         "steps",
+        "carried_seconds",
         CODE,
     }
     assert fields == {column.name for column in WORKER_COLUMNS}

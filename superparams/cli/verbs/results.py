@@ -191,12 +191,37 @@ def _rows(found: RecordedExperiment, options: ResultsOptions) -> pa.Table:
     )
     table = rows.steps.to_arrow(stale=True) if options.are_steps else rows.to_arrow(stale=True)
     if options.where:
-        from superparams.cli.conditions import matching  # loads all that reads words
-
-        table = matching(table, options.where, schema=found.schema)
-    if options.is_average:
+        table = _filtered(rows, table, found, options, by_code=by_code)
+    elif options.is_average:
         table = rows.averages_of_rows(table, stale=options.is_stale or by_code).to_arrow()
     return ordered(table, options.sort)
+
+
+def _filtered(
+    rows: Results,
+    table: pa.Table,
+    found: RecordedExperiment,
+    options: ResultsOptions,
+    *,
+    by_code: bool,
+) -> pa.Table:
+    """The rows, or the averages, for which all conditions hold.
+
+    A condition on a column that averages do not have, such as the seed, selects rows before.
+    """
+    from superparams.cli.conditions import (  # loads all that reads words
+        column_of_condition,
+        matching,
+    )
+
+    if not options.is_average:
+        return matching(table, options.where, schema=found.schema)
+    names = rows.averages_of_rows(table, stale=True).columns
+    of_averages = [one for one in options.where if column_of_condition(names, one)]
+    before = [one for one in options.where if one not in of_averages]
+    table = matching(table, before, schema=found.schema)
+    table = rows.averages_of_rows(table, stale=options.is_stale or by_code).to_arrow()
+    return matching(table, of_averages, schema=found.schema)
 
 
 def _front(rows: Results, options: ResultsOptions) -> Results:

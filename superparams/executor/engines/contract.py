@@ -49,6 +49,7 @@ class Options:
         retry_on: The statuses after which a setting is tried again.
         retry_wait: Seconds before the second attempt, twice as many before the third, and so on.
         folder: The folder of the run, where logs/<rank>.log are written.
+        decides_steps: Whether a stopper decides at steps; it has to know of each failed attempt.
     """
 
     num_proc: int = option(1, check=count('give a whole number of workers, 1 or more, or "auto"'))
@@ -62,6 +63,7 @@ class Options:
     retry_on: frozenset[Status] = frozenset({"killed", "timeout"})
     retry_wait: float = option(0.0, check=seconds("give seconds, 0 or more", may_be_zero=True))
     folder: Path | None = None
+    decides_steps: bool = False
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -81,7 +83,7 @@ class Options:
     @property
     def retry_policy(self) -> Retries:
         """Which outcomes are followed by another attempt, and when."""
-        return Retries(self.retries, self.retry_on, self.retry_wait)
+        return Retries(self.retries, self.retry_on, self.retry_wait, not self.decides_steps)
 
 
 class Control:

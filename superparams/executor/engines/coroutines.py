@@ -174,6 +174,7 @@ class _LoopPlace:
         self._worker: AsyncWorker | None = None
         self._task: asyncio.Task[Any] | None = None
         self._is_stopped = False
+        self._was_in_run = False  # when its setting was cancelled
         self._held = HeldTime()
         self._in_setup = False
         self._ended = threading.Event()
@@ -310,7 +311,7 @@ class _LoopPlace:
             begun = time.monotonic()
         limit = self._options.timeout
         task, is_late = await self._limited(worker.run_async(index, attempt), limit)
-        if is_late and not _was_in_time(task, limit):
+        if is_late and (self._was_in_run or not _was_in_time(task, limit)):
             return self._late(task, index, attempt, begun, self.late_error)
         if self._is_stopped and (task.cancelled() or task.exception() or not _is_done(task)):
             return None
@@ -334,6 +335,7 @@ class _LoopPlace:
                 await asyncio.sleep(0)
         is_late = not task.done()
         if is_late:
+            self._was_in_run = self._worker is None or not self._worker.has_returned
             task.cancel()
             await asyncio.wait({task}, timeout=CANCEL_PATIENCE)
         self._task = None

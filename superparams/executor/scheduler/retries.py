@@ -17,11 +17,13 @@ class Retries:
         most: The highest number of attempts after the first one.
         statuses: The statuses after which there is another attempt.
         wait: Seconds before the second attempt, twice as many before the third, and so on.
+        in_place: Whether the place where an attempt failed may begin the next one by itself.
     """
 
     most: int = 0
     statuses: frozenset[Status] = frozenset({"killed", "timeout"})
     wait: float = 0.0
+    in_place: bool = True
 
     def allows(self, status: Status, attempt: int) -> bool:
         """Whether an outcome of this attempt is followed by another attempt."""
@@ -29,7 +31,7 @@ class Retries:
 
     def allows_at_once(self, status: Status, attempt: int) -> bool:
         """Whether another attempt follows and need not wait, so the same place can run it now."""
-        return not self.wait and self.allows(status, attempt)
+        return self.in_place and not self.wait and self.allows(status, attempt)
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait before this attempt, which is the second one or a later one."""

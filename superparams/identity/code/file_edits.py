@@ -21,7 +21,7 @@ from importlib.util import decode_source
 from pathlib import Path
 from typing import Any, cast
 
-from superparams.adapters.content import same
+from superparams.adapters.content import holds_mutable, same
 from superparams.identity.code.compiled_functions import (
     closure_values,
     code_form,
@@ -292,6 +292,7 @@ def _differing_constants(
         part = f"{source.name}.{name}"
         # Functions may fill a table: this is no constant either.
         is_constant = name not in assigned and class_of(x) in _CONSTANTS and name in values
+        is_constant = is_constant and not holds_mutable(x)
         if is_constant and part in reach.parts and len(source.bindings.get(name, ())) == 1:
             value = values[name]
             is_same = class_of(value) is class_of(x) and same(x, value)

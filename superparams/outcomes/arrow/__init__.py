@@ -32,6 +32,7 @@ from superparams.outcomes.arrow.cell_arrays import (
     plain_scalar,
     python_values,
     simple_type,
+    typed_values,
 )
 from superparams.outcomes.arrow.cells import (
     EXACT,
@@ -83,6 +84,7 @@ __all__ = [
     "simple_type",
     "text",
     "to_json",
+    "typed_values",
 ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -154,6 +155,24 @@ def kind_of(field: pa.Field) -> str | None:
     """
     found = metadata_of(field).get(KIND)
     return found.decode() if found else None
+
+
+def typed_values(column: Any, field: pa.Field) -> list[Any]:
+    """The values of a column as Python's own, also where it holds them as text.
+
+    A column of several types holds JSON text, and one of huge integers their digits.
+    """
+    kind, values = kind_of(field), python_values(column)
+    if kind == "json":
+        return [_from_text(json.loads, x) for x in values]
+    return [_from_text(int, x) for x in values] if kind == "int" else values
+
+
+def _from_text(read: Callable[[str], Any], x: Any) -> Any:
+    try:
+        return read(x) if isinstance(x, str) else x
+    except ValueError:
+        return x
 
 
 def metadata_of(owner: Any) -> dict[bytes, bytes]:

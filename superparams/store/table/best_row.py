@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.declare.goal import Goal
 from superparams.errors import StoreError
-from superparams.outcomes.arrow import plain_scalar, python_values
+from superparams.outcomes.arrow import plain_scalar, typed_values
 from superparams.store.table.filters import unknown_column
 
 __all__ = ["best_place", "column_and_mode"]
@@ -49,14 +50,19 @@ def column_and_mode(
 
 
 def best_place(
-    path: Path, name: str, column: pa.ChunkedArray, mode: str, is_stale: pa.ChunkedArray | None
+    path: Path,
+    field: pa.Field,
+    column: pa.ChunkedArray,
+    mode: str,
+    is_stale: pa.ChunkedArray | None,
 ) -> int:
     """The place of the largest (mode ``"max"``) or smallest (``"min"``) value of a column.
 
     Args:
         path: The file with the table, for messages.
-        name: The name of the column.
-        column: The values of the column; NaN and null do not count.
+        field: The column.
+        column: Its values; NaN and null do not count, and in a column that has numbers besides
+            other values, the other values do not.
         mode: ``"max"`` or ``"min"``.
         is_stale: A mask of rows that do not count since other code made them; None for no such
             rows.
@@ -69,7 +75,10 @@ def best_place(
     place = _place_of_number(column, mode, is_stale)
     if place is not None:
         return place
-    values = python_values(column)
+    name = field.name
+    values: list[Any] = typed_values(column, field)
+    if any(map(_is_number, values)):
+        values = [x if _is_number(x) else None for x in values]
     places = [place for place, x in enumerate(values) if x is not None and x == x]
     stale: list[bool] = [] if is_stale is None else is_stale.to_pylist()
     current = [place for place in places if not stale[place]] if stale else places
@@ -80,6 +89,10 @@ def best_place(
         return (max if mode == "max" else min)(current, key=values.__getitem__)
     except TypeError as error:
         raise StoreError(f"the values of {name!r} have no order: {error}") from error
+
+
+def _is_number(x: object) -> bool:
+    return isinstance(x, (int, float, Decimal))
 
 
 def _place_of_number(
