@@ -44,6 +44,15 @@ def test_the_command_averages(project: Project) -> None:
     assert csv.out.splitlines() == ["lr,loss", "1.0,1.0", "2.0,1.0"]
     some = project.run("results", "RQ1.Fit", "--average", "--where", "seed<2", "--json").document
     assert [row["done"] for row in some[0]["rows"]] == [2, 2]
+    words = ("results", "RQ1.Fit", "--average", "--json", "--where")
+    for condition, lrs in (("loss>1", []), ("loss_max>1.5", [1, 2]), ("loss_std<0.9", [2.0])):
+        rows = project.run(*words, condition).document[0]["rows"]
+        expected = [row for row in document["rows"] if row["lr"] in lrs]
+        if condition == "loss_std<0.9":
+            expected = [row for row in document["rows"] if row["loss_std"] < 0.9]
+        elif condition == "loss_max>1.5":
+            expected = [row for row in document["rows"] if row["loss_max"] > 1.5]
+        assert rows == expected, condition
     both = project.run("results", "RQ1.Fit", "--average", "--failed")
     assert both.code == 2
     assert "--average and --failed exclude each other" in both.err

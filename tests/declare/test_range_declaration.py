@@ -249,3 +249,15 @@ def test_points_of_a_zip_have_no_ranges() -> None:
 
     with pytest.raises(FieldError, match=r'Both\.optimizer: zip="z" goes from point to point'):
         Both()
+
+
+def test_a_repetition_of_the_class_takes_no_range_at_the_call() -> None:
+    class Repeated(Experiment):
+        x: float = search(low=0, high=1)
+        seed: int = search(range(3), repeat=True)
+
+        def run(self) -> None: ...
+
+    for make in (Repeated, Repeated().replace):
+        with pytest.raises(FieldError, match=r"Repeated\.seed: .*a repetition needs points"):
+            make(seed=search(low=0, high=99))

@@ -527,3 +527,20 @@ def test_in_a_notebook(kernel: Kernel) -> None:
     assert cell.of("stdout") == ["{'done': 49, 'timeout': 1}\n{'y': 3}\n{'done': 1}\n"], (
         cell.outputs
     )
+
+
+class Caught(Experiment):
+    x: int = search(range(12))
+
+    async def run(self) -> dict[str, int]:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            return {"y": 1}
+        return {"y": 0}
+
+
+def test_a_setting_that_catches_its_cancellation_took_too_long(tmp_path: Path) -> None:
+    for n in range(4):
+        found = Caught().run_all(12, timeout=0.2, results=tmp_path / str(n), progress=False)
+        assert found.counts == {"timeout": 12}

@@ -241,6 +241,23 @@ def write_uses(folder: Path, helper: str = HELPER) -> None:
     script(folder, USES, "uses.py")
 
 
+FILLED = """
+from superparams import Experiment, search
+cache = ([],)
+class Fit(Experiment):
+    a: int = search([1, 2])
+    def run(self):
+        cache[0].append(self.a)
+        return {"n": len(cache[0])}
+Fit(a=1).run()
+print(Fit().run_all(progress=False).counts)
+"""
+
+
+def test_47_a_list_in_a_tuple_is_filled_in_a_file_that_was_just_written(tmp_path: Path) -> None:
+    assert output(tmp_path, FILLED) == "{'done': 2}\n"
+
+
 def test_47_a_file_that_is_saved_again_was_not_edited(tmp_path: Path) -> None:
     write_uses(tmp_path)
     digest = output(tmp_path, SAVED_AGAIN)

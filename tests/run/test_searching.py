@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from superparams import Experiment, Params, Results, minimize, search
+from superparams import Experiment, Params, Results, maximize, minimize, search
 from superparams.errors import EngineError, RunError, SettingFailed, StrategyError
 from superparams.store.ledger.reader import read
 from superparams.strategies import ASHA, Evolution, Median, Random, Sobol, TrialOutcome
@@ -417,3 +417,63 @@ def test_outcomes_may_be_told_as_they_come(tmp_path: Path) -> None:
     more = Fit().run_all(4, strategy=Cautious(trials=40, order="arrival"), **options)
     assert table(more)[: len(first)] == table(first)
     assert not [note for note in more.notes if "another point" in note]
+
+
+class Fails(Experiment):
+    w: float = search(low=0.0, high=1.0)
+    goal = maximize("acc")
+
+    def run(self) -> Any:
+        for n in range(1, 10):
+            yield {"acc": self.w * n}
+            if n == 2 and self.w > 0.6:
+                raise ValueError("fails at the third step")
+
+
+def test_a_resumed_search_knows_the_settings_that_failed_for_its_stopper(tmp_path: Path) -> None:
+    def rows(folder: str, trials: int) -> list[Any]:
+        strategy = Evolution(trials=trials)
+        found = Fails().run_all(
+            strategy=strategy, stop=ASHA(), results=tmp_path / folder, progress=False
+        )
+        return [(row["w"], row["status"], row["n_steps"]) for row in found]
+
+    whole = rows("whole", 24)
+    assert {status for _, status, _ in whole} == {"done", "failed", "stopped"}
+    rows("parts", 10)
+    assert rows("parts", 24) == whole
+
+
+class Odd(Experiment):
+    a: int = search([1, 2, 3, 4])
+    odd: Any = "n/a"
+    goal = maximize("acc")
+
+    def run(self) -> dict[str, Any]:
+        return {"acc": self.odd if self.a == 1 else 5.0 * self.a}
+
+
+class Tells:
+    trials = 4
+
+    def begin(self, space: Any, seed: int) -> None:
+        self.scores: list[float] = []
+
+    def ask(self, trial: int) -> dict[str, Any]:
+        return {"a": trial}
+
+    def tell(self, trial: int, outcome: Any) -> None:
+        self.scores.append(outcome.score)
+
+
+@pytest.mark.parametrize("odd", ["n/a", 2**70, True], ids=["text", "huge", "bool"])
+def test_known_answers_are_those_of_a_run(odd: Any, tmp_path: Path) -> None:
+    """Also where a column has values of several types; and the best row is that of a number."""
+    fresh, known = Tells(), Tells()
+    found = Odd(odd=odd).run_all(strategy=fresh, results=tmp_path / "fresh", progress=False)
+    Odd(odd=odd).run_all(results=tmp_path / "grid", progress=False)
+    Odd(odd=odd).run_all(strategy=known, results=tmp_path / "grid", progress=False)
+    assert known.scores == fresh.scores
+    assert fresh.scores[1:] == [10.0, 15.0, 20.0]
+    assert found.best()["a"] == (1 if odd == 2**70 else 4)
+    assert found.best("acc", "min")["a"] == (1 if odd is True else 2)

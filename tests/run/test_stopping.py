@@ -443,3 +443,117 @@ def test_the_command_shows_stopped_settings(tmp_path: Path) -> None:
     shown = output(tmp_path, text)
     assert " stopped " in shown.splitlines()[0]
     assert "n_steps" not in shown.splitlines()[1]
+
+
+class Retried(Experiment):
+    """The first attempt at setting 0 fails after three steps."""
+
+    w: int = search(range(3))
+    goal = maximize("acc")
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        path = self.folder / "tried"
+        is_first = not path.exists()
+        path.write_text("")
+        for n in range(1, 7):
+            yield {"acc": 10 - n}
+            if n == 3 and self.w == 0 and is_first:
+                raise ValueError("the first attempt")
+
+
+@pytest.mark.parametrize("engine", ["serial", "threads", "processes"])
+def test_another_attempt_begins_with_no_steps(engine: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"retries": 1, "retry_on": ["failed"], "progress": False}
+    n = 1 if engine == "serial" else 2
+    stop = Patience(patience=5)
+    found = Retried().run_all(n, engine=engine, stop=stop, results=tmp_path, **options)
+    rows = [(row["w"], row["status"], row["attempt"], row["n_steps"]) for row in found]
+    assert rows == [(0, "stopped", 2, 6), (1, "stopped", 1, 6), (2, "stopped", 1, 6)]
+
+
+ODD_STEPS = """
+import json, os, signal, sys
+from decimal import Decimal
+import pyarrow as pa
+from superparams import Experiment, maximize, search
+from superparams.strategies import ASHA
+class Fit(Experiment):
+    w: int = search(range(12))
+    goal = maximize("acc")
+    def run(self):
+        kind, is_broken = sys.argv[1:3]
+        if self.w == 6 and is_broken == "broken":
+            os.kill(os.getpid(), signal.SIGKILL)  # with one worker: the driver
+        if self.w == 1 and kind == "text":
+            yield {"acc": "n/a"}
+        if self.w == 1 and kind == "huge":
+            yield {"acc": 2**70}
+        for e in range(6):
+            values = [(self.w * 7) % 12 + (self.w * (3 * e + k) * 5) % 11 for k in range(3)]
+            if kind == "frames":
+                yield pa.table({"acc": values})
+            else:
+                yield from ({"acc": x} for x in values)
+if __name__ == "__main__":
+    found = Fit().run_all(stop=ASHA(), progress=False, results=sys.argv[3])
+    print(json.dumps([[row["w"], row["status"], row["n_steps"]] for row in found]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["frames", "text", "huge"])
+def test_odd_steps_mean_the_same_after_a_crash(kind: str, tmp_path: Path) -> None:
+    path = str(script(tmp_path, ODD_STEPS))
+    (whole,) = tables(tmp_path, path, kind, "whole", "whole")
+    process = start(tmp_path, path, kind, "broken", "results")
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGKILL
+    (found,) = tables(tmp_path, path, kind, "whole", "results")
+    assert found == whole
+
+
+class WithValidation(Experiment):
+    w: int = search([9, 3, 4, 1])
+    goal = maximize("acc")
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        for n in range(1, 4):
+            yield {"epoch": n, "acc": self.w * n}
+            yield {"acc": 2.0, "validation": True}
+
+
+def test_steps_without_the_resource_do_not_count(tmp_path: Path) -> None:
+    stop = ASHA(resource="epoch")
+    found = WithValidation().run_all(stop=stop, results=tmp_path, progress=False)
+    assert [row["status"] for row in found] == ["done", "stopped", "stopped", "stopped"]
+    stop = ASHA(resource="epochs")
+    found = WithValidation().run_all(stop=stop, results=tmp_path / "typo", progress=False)
+    assert any("no step has a number in the column" in note for note in found.notes)
+
+
+class Nonsense:
+    def __init__(self, reached: Any, goes_on: Any) -> None:
+        self.answers = reached, goes_on
+
+    def reached(self, index: int, steps: Sequence[Any]) -> Any:
+        return self.answers[0]
+
+    def goes_on(self, reached: Reached, others: Sequence[Any]) -> Any:
+        return self.answers[1]
+
+    def __repr__(self) -> str:
+        return "Nonsense()"
+
+
+@pytest.mark.parametrize(
+    ("reached", "goes_on", "message"),
+    [
+        (True, True, r"Nonsense\(\).reached\(\) returned True: return Reached\(rung, score\)"),
+        (Reached("a", 1.0), True, r"Nonsense\(\).reached\(\) returned Reached\(rung='a'"),  # type: ignore[arg-type]
+        (Reached(1, 1.0), None, r"Nonsense\(\).goes_on\(\) returned None: return True if"),
+    ],
+)
+def test_what_a_stopper_must_return(
+    reached: Any, goes_on: Any, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StrategyError, match=message):
+        Fit().run_all(stop=Nonsense(reached, goes_on), results=tmp_path, progress=False)
