@@ -201,12 +201,10 @@ class Field:
         return self._repeated(axis)
 
     def _no_repetition(self, x: Range) -> Range:
-        """A range, which no repetition can be: a repetition needs points."""
+        """A range, which no repetition can be."""
         known = getattr(self, "declared", None)
         if isinstance(known, Axis) and known.repeat:
-            raise FieldError(
-                f"{self.where}: {x!r}: a repetition needs points; write search(range(5)) or so"
-            )
+            raise FieldError(f"{self.where}: {x!r}: a repetition needs points, as in range(5)")
         return x
 
     def _repeated(self, axis: Axis) -> Axis:
