@@ -44,17 +44,17 @@ class _Keys(Protocol):
 
 
 OnError = Literal["continue", "raise"]
-# What a run is limited to: what failed before, what has no outcome yet, or the settings with these
-# keys (32 hexadecimal digits each).
-Only = Literal["failed", "new"] | _Keys
+# What a run is limited to: what failed before, what a stopper has ended, what has no outcome yet,
+# or the settings with these keys (32 hexadecimal digits each).
+Only = Literal["failed", "stopped", "new"] | _Keys
 
 
 def _only(given: object) -> object:
-    """``"failed"``, ``"new"``, or keys as `key_text` writes them."""
-    if isinstance(given, str) and given in ("failed", "new"):
+    """``"failed"``, ``"stopped"``, ``"new"``, or keys as `key_text` writes them."""
+    if isinstance(given, str) and given in ("failed", "stopped", "new"):
         return given
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise BadValue('give "failed", "new", or a list of keys')
+        raise BadValue('give "failed", "stopped", "new", or a list of keys')
     from superparams.identity.digests.digest import key_of_text, key_text
 
     keys = map(str, cast("Iterable[object]", given))  # also a column of a table
@@ -124,7 +124,8 @@ class RunOptions:
     resume: bool = option(True, "Whether to skip settings that are done by the same code.")
     only: Only | None = option(
         None,
-        'Run only settings that "failed" before, that are "new", or a list of keys.',
+        'Run only settings that "failed" or were "stopped" before, that are "new", or a list of '
+        "keys.",
         check=_only,
     )
     timeout: float | None = option(

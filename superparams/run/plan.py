@@ -98,7 +98,7 @@ def plan(
             no setting of the space has.
     """
     is_new = index is None or len(index) == 0
-    if is_new and only == "failed":
+    if is_new and only in ("failed", "stopped"):
         return Plan([], size, others=size)
     is_large = size > LARGEST_PLAN and not is_sparse(keys, size, index)
     is_whole = only is None or (is_new and only == "new")
@@ -184,14 +184,18 @@ def _of_few(
 
 
 def _of_kind(keys: Keys, size: int, index: Index | None, codes: Sequence[str], only: str) -> Plan:
-    """The plan of a large space with ``only="failed"`` or ``only="new"``."""
+    """The plan of a large space with ``only="failed"``, ``only="stopped"`` or ``only="new"``."""
     states = _states_by_place(keys.find(_recorded_keys(index)), index, codes)
     if only == "new":
         left = [place for place, state in states.items() if state != NEW]
         return Plan(_without(size, left), size, others=len(left))
-    failed = [place for place, state in states.items() if state == FAILED]
-    todo = [range(place, place + 1) for place in failed]
-    return Plan(todo, size, again=len(failed), others=size - len(failed))
+    wanted = FAILED if only == "failed" else STOPPED
+    chosen = [place for place, state in states.items() if state == wanted]
+    todo = [range(place, place + 1) for place in chosen]
+    n, others = len(chosen), size - len(chosen)
+    if only == "failed":
+        return Plan(todo, size, again=n, others=others)
+    return Plan(todo, size, stopped=n, others=others)
 
 
 def _recorded_keys(index: Index | None) -> list[int]:
@@ -260,6 +264,8 @@ def _wanted(resume: bool, only: str | None) -> tuple[bool, ...]:
     """Whether to run a setting, by its state."""
     if only == "failed":
         return (False, False, False, True, False)
+    if only == "stopped":
+        return (False, False, False, False, True)
     if only == "new":
         return (True, False, False, False, False)
     return (True, not resume, True, True, True)

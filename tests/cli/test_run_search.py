@@ -76,6 +76,14 @@ def test_another_goal_and_a_stopper(wave: Project) -> None:
     rows = run(wave, "results", "RQ1", "--format", "json").document
     assert {row["status"] for row in rows} == {"done", "stopped"}
     assert {row["stopped_by"] for row in rows} == {None, "Median(maximize='size')"}
+    n_stopped = sum(row["status"] == "stopped" for row in rows)
+    run(wave, "RQ1", "--sample", "9", "--stop", "asha", "--results", "some")
+    before = run(wave, "results", "RQ1", "--format", "json", "--results", "some").document
+    run(wave, "RQ1", "--sample", "9", "--stopped", "--results", "some")
+    after = run(wave, "results", "RQ1", "--format", "json", "--results", "some").document
+    assert {row["status"] for row in before} == {"done", "stopped"}
+    assert {row["status"] for row in after} == {"done"}
+    assert n_stopped
     run(wave, "RQ1", "--sample", "9", "--stop", "asha", "--results", "other")
     rows = run(wave, "results", "RQ1", "--format", "json", "--results", "other").document
     assert "ASHA(minimize='loss')" in {row["stopped_by"] for row in rows}

@@ -119,6 +119,24 @@ def test_stopped_is_finished_for_the_same_stopper_alone(tmp_path: Path) -> None:
     assert n_done + n_stopped == 40
 
 
+def test_only_what_was_stopped_runs_to_its_end(tmp_path: Path) -> None:
+    first = Fit().run_all(2, stop=ASHA(), results=tmp_path, progress=False)
+    n_stopped = first.counts["stopped"]
+    assert Fit().run_all(only="stopped", stop=ASHA(), results=tmp_path, progress=False).counts == (
+        first.counts
+    )
+    some = Fit()[:20].run_all(2, only="stopped", results=tmp_path, progress=False)
+    assert some.counts == {"done": 20}
+    rest = Fit().run_all(2, only="stopped", results=tmp_path, progress=False)
+    assert rest.counts == {"done": 40}
+    todo = [
+        json.loads(path.read_text())["todo"] for path in sorted(first.root.glob("runs/*/run.json"))
+    ]
+    assert todo[0] == 40
+    assert sum(todo[1:]) == n_stopped
+    assert len(Fit().run_all(only="stopped", results=tmp_path / "no", progress=False)) == 0
+
+
 def test_slices_samples_and_lists(tmp_path: Path) -> None:
     alone = Fit()[5:25].run_all(stop=ASHA(), results=tmp_path / "1", progress=False)
     found = Fit()[5:25].run_all(3, stop=ASHA(), results=tmp_path / "2", progress=False)

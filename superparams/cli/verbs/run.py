@@ -62,6 +62,7 @@ OPTIONS: Final = (
     click.option("--plan", "is_plan", is_flag=True, help="Show what would run, and run nothing."),
     click.option("--rerun", is_flag=True, help="Run all settings, done or not."),
     click.option("--failed", is_flag=True, help="Run only settings that failed before."),
+    click.option("--stopped", is_flag=True, help="Run only settings that a stopper has ended."),
     click.option("--new", is_flag=True, help="Run only settings without an outcome."),
     click.option("--sample", type=click.IntRange(1), metavar="N", help="Run N random points."),
     click.option(
@@ -213,11 +214,11 @@ def _how(flags: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: For two that exclude each other.
     """
     how = dict(flags)
-    only = [name for name in ("rerun", "failed", "new") if how.pop(name)]
+    only = [name for name in ("rerun", "failed", "stopped", "new") if how.pop(name)]
     if len(only) > 1:
         raise click.UsageError(f"--{only[0]} and --{only[1]} exclude each other: give one.")
     how["resume"] = only != ["rerun"]
-    how["only"] = only[0] if only in (["failed"], ["new"]) else None
+    how["only"] = only[0] if only and only != ["rerun"] else None
     how["progress"] = not how.pop("no_progress")
     return how
 
@@ -242,7 +243,7 @@ def _draw(flags: dict[str, Any]) -> Draw:
 
 def _search(flags: dict[str, Any], draw: Draw) -> SearchFlags:
     """What the flags search, which this takes away."""
-    others = {f"--{name}": bool(flags[name]) for name in ("failed", "new")}
+    others = {f"--{name}": bool(flags[name]) for name in ("failed", "stopped", "new")}
     return search_of(flags, {f"--{draw.call}": draw.call is not None, **others})
 
 
