@@ -62,21 +62,21 @@ class GoalOptions:
         x = shorten(getattr(self, name))
         return StrategyError(f"{type(self).__name__}.{name}={x}: {remedy}")
 
-    def _at_least(
-        self, name: str, least: float, *, is_whole: bool = True, or_none: bool = False
-    ) -> None:
+    def _at_least(self, name: str, least: float, *, is_whole: bool = True) -> None:
         """Refuse an option that is no number, or too small.
+
+        An option whose default is None may be None.
 
         Args:
             name: The option.
             least: The smallest number that it may be.
             is_whole: Whether it has to be an int.
-            or_none: Whether it may be None, for no limit.
 
         Raises:
             StrategyError: Names the option, its value and the remedy.
         """
         x: object = getattr(self, name)
+        or_none = any(each.name == name and each.default is None for each in fields(self))
         kinds = (int,) if is_whole else (int, float)
         if (or_none and x is None) or (
             isinstance(x, kinds) and not isinstance(x, bool) and x >= least

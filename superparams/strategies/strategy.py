@@ -153,10 +153,10 @@ class GoalStrategy(GoalOptions):
         if most is not None and len(self._columns("maximize") + self._columns("minimize")) > most:
             name = "minimize" if self.minimize is not None else "maximize"
             raise self._refused(name, "give one goal; NSGA2 takes several")
-        for name in ("trials", "patience", "ahead"):
-            self._at_least(name, 1, or_none=True)
-        self._at_least("seconds", 0, is_whole=False, or_none=True)
-        self._at_least("target", -math.inf, is_whole=False, or_none=True)
+        for name in ("trials", "patience", *([] if self.ahead is None else ["ahead"])):
+            self._at_least(name, 1)
+        self._at_least("seconds", 0, is_whole=False)
+        self._at_least("target", -math.inf, is_whole=False)
         seed = cast("object", self.seed)
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise self._refused("seed", "give an int, such as seed=0")

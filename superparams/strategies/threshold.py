@@ -31,7 +31,7 @@ class Threshold(GoalStopper):
         super().__post_init__()
         self._at_least("warmup", 0, is_whole=False)
         for name in ("lower", "upper"):
-            self._at_least(name, -math.inf, is_whole=False, or_none=True)
+            self._at_least(name, -math.inf, is_whole=False)
         bounds = [x for x in (self.lower, self.upper) if x is not None]
         if not bounds or any(math.isnan(x) for x in bounds):
             raise self._refused("lower", "give lower=, upper= or both, as numbers")
