@@ -187,8 +187,7 @@ class Experiment(Params):
                 `superparams.executor.Processes(gpus=2)`, an executor of `concurrent.futures`, or an
                 engine of your own.
             resume: Whether to skip settings that are done by the same code.
-            only: Run only settings that ``"failed"`` or were ``"stopped"`` before, that are
-                ``"new"``, or a list of keys.
+            only: Run only settings that ``"failed"``, were ``"stopped"``, are ``"new"``, or keys.
             timeout: Seconds that run() of a setting may take before its worker is killed.
             setup_timeout: Seconds that setup() may take; by default 10 times timeout, at least 60.
             retries: Extra attempts for a setting whose status is in retry_on.

@@ -124,8 +124,7 @@ class RunOptions:
     resume: bool = option(True, "Whether to skip settings that are done by the same code.")
     only: Only | None = option(
         None,
-        'Run only settings that "failed" or were "stopped" before, that are "new", or a list of '
-        "keys.",
+        'Run only settings that "failed", were "stopped", are "new", or keys.',
         check=_only,
     )
     timeout: float | None = option(
