@@ -289,6 +289,48 @@ def test_60_a_setting_in_this_process_that_closes_files(engine: str, tmp_path: P
     assert {(tmp_path / f"own-{x}").read_text() for x in range(8)} == {"own"}
 
 
+WRITER = """
+import os, sys, threading
+from pathlib import Path
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
+from superparams.store.ledger.reader import read
+from superparams.store.ledger.writer import Ledger
+
+folder, ended, closed = Path("ledger"), threading.Event(), 0
+
+def close_files():
+    global closed
+    while not ended.is_set():
+        for number in range(3, 64):
+            try:
+                if os.readlink(f"/proc/self/fd/{number}").endswith(".arrows"):
+                    os.close(number)
+                    closed += 1
+            except OSError:
+                pass
+
+sys.setswitchinterval(1e-5)
+with Ledger(folder) as ledger:
+    thread = threading.Thread(target=close_files, daemon=True)
+    thread.start()
+    for index in range(300):
+        result = {"x": index} if index % 2 else {"y": str(index)}
+        ledger.append(encode([Outcome(index, f"{index:032x}", "done", {}, result)]))
+    ended.set()
+    thread.join()
+rows = [row for batch in read(folder) for row in batch.to_pylist()]
+assert closed > 20, closed
+assert sorted(row["index"] for row in rows) == list(range(300)), len(rows)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it finds the files in /proc")
+def test_60_a_thread_that_closes_the_ledger_while_it_is_written(tmp_path: Path) -> None:
+    """At whatever moment it is closed, each outcome is recorded once."""
+    subprocess.run([sys.executable, "-c", WRITER], cwd=tmp_path, timeout=100, check=True)
+
+
 IN_LOOP = (
     SERIAL.split("found =")[0].replace("def run", "async def run")
     + """

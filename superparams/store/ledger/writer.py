@@ -21,6 +21,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -51,6 +52,12 @@ class _File:
     identity: tuple[int, int] | None = None  # device and inode of the file
     size: int = 0
     is_dirty: bool = False
+
+    def is_open(self) -> bool:
+        """Whether the descriptor still is this file, and not closed or taken by a setting."""
+        if self.number is None or self.identity is None:
+            return False
+        return _identity(self.number) == self.identity
 
 
 class Ledger:
@@ -165,38 +172,46 @@ class Ledger:
             file.number = _beyond_standard(os.open(file.path, flags | extra, 0o666))
             file.identity = _identity(file.number)
         except OSError as error:
-            raise StoreError(f"cannot open {file.path}: {error}") from error
+            if error.errno != errno.EBADF:  # else `_write_once` opens it again
+                raise StoreError(f"cannot open {file.path}: {error}") from error
         self._has_new_name = self._has_new_name or bool(extra)
 
     def _write(self, file: _File, data: bytes) -> None:
         """Write all of the data, or none of it and raise an error."""
-        if file.number is not None and _identity(file.number) != file.identity:
-            file.number = None  # a setting in this process closed it, or opened another file
-        if file.number is None:
-            self._open(file, 0)
-        assert file.number is not None
-        rest = memoryview(data)
         try:
-            while rest:
-                rest = rest[os.write(file.number, rest) :]
-            file.is_dirty = True
-            file.size += len(data)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(file.number, file.size)
-            if not isinstance(error, OSError):
-                raise
+            _unless_closed(lambda: self._write_once(file, data))
+        except OSError as error:
             raise StoreError(
                 f"cannot append {len(data):,} bytes to {file.path} ({file.size:,} bytes so far): "
                 f"{error}; what was recorded is intact, and running again takes up from there"
             ) from error
+        file.is_dirty = True
+        file.size += len(data)
+
+    def _write_once(self, file: _File, data: bytes) -> None:
+        """Write the data, or raise EBADF if a setting in this process closed the file meanwhile."""
+        if not file.is_open():
+            file.number = None
+            self._open(file, 0)
+            if file.number is not None:
+                os.ftruncate(file.number, file.size)  # an earlier try may have written a part
+        rest = memoryview(data)
+        try:
+            while rest and file.number is not None:
+                rest = rest[os.write(file.number, rest) :]
+        except BaseException:
+            if file.number is not None and file.is_open():
+                with contextlib.suppress(OSError):
+                    os.ftruncate(file.number, file.size)
+            raise
+        if not file.is_open():  # the data may have gone elsewhere
+            raise OSError(errno.EBADF, "the file was closed by a setting in this process")
 
     def _close_files(self, keep: int) -> None:
         """Close descriptors, least recently used first, until at most `keep` are open."""
         files = [file for file in self._files.values() if file.number is not None]
         for file in files[: max(0, len(files) - keep)]:
-            assert file.number is not None
-            if _identity(file.number) == file.identity:
+            if file.number is not None and file.is_open():
                 os.close(file.number)
             file.number = None
 
@@ -208,9 +223,9 @@ class Ledger:
                 file.is_dirty = False
             has_new_name, self._has_new_name = self._has_new_name, False
         for path in dirty:
-            _sync_again(_sync_file, path)
+            _unless_closed(partial(_sync_file, path))
         if has_new_name:
-            _sync_again(sync_folder, self.folder)
+            _unless_closed(partial(sync_folder, self.folder))
 
 
 def _identity(number: int) -> tuple[int, int] | None:
@@ -232,15 +247,15 @@ def _beyond_standard(number: int) -> int:
     return number
 
 
-def _sync_again(sync: Callable[[Path], None], path: Path) -> None:
-    """Sync, and again if a setting in this process closed all files meanwhile."""
+def _unless_closed(action: Callable[[], None]) -> None:
+    """Act, and act again if a setting in this process closed all files meanwhile."""
     for _ in range(_TRIES):
         try:
-            return sync(path)
+            return action()
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-    return sync(path)
+    return action()
 
 
 def _sync_file(path: Path) -> None:
