@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook figures lock test-torch test-lowest \
+.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest \
 	test-python314 same-tables bench clean
 
 help: ## this list
@@ -75,6 +75,9 @@ serve: setup ## the pages on a local address, rebuilt as they change
 
 notebook: setup ## run docs/notebook.ipynb, and store what its cells show
 	$(RUN) tests/docs/notebooks.py
+
+page: ## build the page of results from web/, into superparams/views/page; needs node 20
+	cd web && npm ci --no-audit --no-fund && npm test && npm run build
 
 figures: setup ## draw the figures of the pages anew, into docs/images
 	$(RUN) tests/docs/figures.py

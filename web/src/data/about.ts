@@ -1,0 +1,150 @@
+/** The facts about an experiment that stand beside its table. */
+
+export type Direction = "maximize" | "minimize";
+
+export interface FieldFacts {
+  name: string;
+  kind: string;
+  varies: boolean;
+  log: boolean;
+  /** The field exists only where one of these holds; none: everywhere. */
+  owners: Record<string, unknown>[];
+}
+
+export interface Importance {
+  field: string;
+  share: number;
+  within: string | null;
+}
+
+export interface FailureFacts {
+  error: string;
+  count: number;
+  keys: string[];
+  common: Record<string, unknown>;
+}
+
+export interface RunFacts {
+  id: string;
+  started: string;
+  ended: string;
+  state: string;
+  counts: Record<string, unknown>;
+  code: string;
+  python: string;
+  versions: Record<string, unknown>;
+  git: Record<string, unknown> | null;
+  changes: string;
+}
+
+export interface About {
+  experiment: string;
+  title: string;
+  doc: string;
+  written: string;
+  superparams: string;
+  goal: { column: string; direction: Direction } | null;
+  fields: FieldFacts[];
+  results: string[];
+  repeats: string[];
+  counts: Record<string, number>;
+  /** All codes that count as current. */
+  codes: string[];
+  stale: number;
+  importance: Record<string, Importance[]>;
+  failures: FailureFacts[];
+  runs: RunFacts[];
+  logs: Record<string, string>;
+  rerun: string;
+  /** Columns whose text is JSON. */
+  json: string[];
+  live: { token: string } | null;
+}
+
+type Dict = Record<string, unknown>;
+
+const dict = (value: unknown): Dict =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Dict) : {};
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const text = (value: unknown): string => (value === null || value === undefined ? "" : String(value));
+const texts = (value: unknown): string[] => list(value).map(text);
+const number = (value: unknown): number => (typeof value === "number" ? value : 0);
+
+function fieldFacts(value: unknown): FieldFacts {
+  const each = dict(value);
+  return {
+    name: text(each.name),
+    kind: text(each.kind),
+    varies: each.varies !== false,
+    log: each.log === true,
+    owners: list(each.owners).map(dict),
+  };
+}
+
+function importance(value: unknown): Importance {
+  const each = dict(value);
+  const within = each.within === null || each.within === undefined ? null : text(each.within);
+  return { field: text(each.field), share: number(each.share), within };
+}
+
+function failureFacts(value: unknown): FailureFacts {
+  const each = dict(value);
+  return {
+    error: text(each.error),
+    count: number(each.count),
+    keys: texts(each.keys),
+    common: dict(each.common),
+  };
+}
+
+function runFacts(value: unknown): RunFacts {
+  const each = dict(value);
+  return {
+    id: text(each.id),
+    started: text(each.started),
+    ended: text(each.ended),
+    state: text(each.state),
+    counts: dict(each.counts),
+    code: text(each.code),
+    python: text(each.python),
+    versions: dict(each.versions),
+    git: each.git ? dict(each.git) : null,
+    changes: text(each.changes),
+  };
+}
+
+function goalOf(value: unknown): About["goal"] {
+  const goal = dict(value);
+  if (typeof goal.column !== "string") return null;
+  return { column: goal.column, direction: goal.direction === "minimize" ? "minimize" : "maximize" };
+}
+
+const mapped = <T>(value: unknown, each: (item: unknown) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(dict(value)).map(([name, item]) => [name, each(item)]));
+
+/** The facts in a parsed JSON value; what is missing is empty. */
+export function aboutOf(value: unknown): About {
+  const each = dict(value);
+  const live = dict(each.live);
+  return {
+    experiment: text(each.experiment),
+    title: text(each.title) || text(each.experiment) || "Results",
+    doc: text(each.doc),
+    written: text(each.written),
+    superparams: text(each.superparams),
+    goal: goalOf(each.goal),
+    fields: list(each.fields).map(fieldFacts),
+    results: texts(each.results),
+    repeats: texts(each.repeats),
+    counts: mapped(each.counts, number),
+    codes: texts(each.current_codes).concat(each.current_code ? [text(each.current_code)] : []),
+    stale: number(each.stale),
+    importance: mapped(each.importance, (items) => list(items).map(importance)),
+    failures: list(each.failures).map(failureFacts),
+    runs: list(each.runs).map(runFacts),
+    logs: mapped(each.logs, text),
+    rerun: text(each.rerun),
+    json: texts(each.json),
+    live: "token" in live ? { token: text(live.token) } : null,
+  };
+}

@@ -1,0 +1,119 @@
+/** The rows of an experiment: fields, results, and facts such as key, status and error. */
+
+import type { About } from "./about.ts";
+import { type Column, columnOf, distinct, Gap, type LabelColumn, type Role, ascending } from "./column.ts";
+import { markAbsent } from "./owners.ts";
+import type { ParquetFile } from "./parquet.ts";
+
+/** The facts that all panels need; others are read when a row is opened. */
+const FIRST_FACTS = ["status", "error", "code"];
+/** Columns that mean nothing outside the folder of results. */
+const HIDDEN = new Set(["log_start", "log_end"]);
+
+export class Table {
+  readonly length: number;
+  readonly fields: Column[] = [];
+  readonly results: Column[] = [];
+  private readonly columns = new Map<string, Column>();
+  private readonly orders = new Map<string, Uint32Array>();
+
+  private constructor(
+    readonly file: ParquetFile,
+    readonly about: About,
+  ) {
+    this.length = file.length;
+  }
+
+  /** The table in a file, with its fields and results read. */
+  static async of(file: ParquetFile, about: About): Promise<Table> {
+    const table = new Table(file, about);
+    const fields = about.fields.map((field) => field.name);
+    await table.load([...fields, ...about.results, ...FIRST_FACTS]);
+    for (const name of fields) table.columns.has(name) && table.fields.push(table.column(name));
+    for (const name of about.results) table.columns.has(name) && table.results.push(table.column(name));
+    markAbsent(table.fields, about.fields);
+    return table;
+  }
+
+  /** The names of facts that this table has beside fields and results. */
+  get facts(): string[] {
+    return this.file.names.filter((name) => this.role(name) === "fact" && !HIDDEN.has(name));
+  }
+
+  private role(name: string): Role {
+    if (this.about.fields.some((field) => field.name === name)) return "field";
+    return this.about.results.includes(name) ? "result" : "fact";
+  }
+
+  /** Read columns, unless they are read already. */
+  async load(names: string[]): Promise<void> {
+    const present = new Set(this.file.names);
+    const missing = names.filter((name) => present.has(name) && !this.columns.has(name));
+    if (!missing.length) return;
+    const values = await this.file.read(missing);
+    for (const name of missing) {
+      const json = this.about.json.includes(name);
+      this.columns.set(name, columnOf(values.get(name)!, { name, role: this.role(name), json }));
+    }
+  }
+
+  has(name: string): boolean {
+    return this.columns.has(name);
+  }
+
+  /** A column that was read. */
+  column(name: string): Column {
+    const column = this.columns.get(name);
+    if (!column) throw new Error(`the column ${name} was not read`);
+    return column;
+  }
+
+  /** The text of a fact in a row, or nothing. */
+  fact(name: string, row: number): string {
+    const column = this.columns.get(name);
+    if (!column || column.gaps[row]) return "";
+    return column.kind === "label" ? column.labels[column.codes[row]!]! : String(column.numbers[row]);
+  }
+
+  /** The statuses of all rows. */
+  get statuses(): LabelColumn {
+    const column = this.columns.get("status");
+    if (column?.kind === "label") return column;
+    const gaps = new Uint8Array(this.length);
+    const codes = new Int32Array(this.length);
+    return { name: "status", role: "fact", kind: "label", length: this.length, gaps, codes, labels: ["done"] };
+  }
+
+  /** The rows in ascending order of a column. */
+  order(name: string): Uint32Array {
+    let order = this.orders.get(name);
+    if (!order) this.orders.set(name, (order = ascending(this.column(name))));
+    return order;
+  }
+
+  /** Fields with more than one value, those that vary most within few values first. */
+  get varying(): Column[] {
+    return this.fields.filter((field) => distinct(field, 2) > 1);
+  }
+
+  /** Fields with one value in all rows. */
+  get constant(): Column[] {
+    return this.fields.filter((field) => distinct(field, 2) <= 1);
+  }
+
+  /** Results that are numbers in some rows. */
+  get measures(): Column[] {
+    return this.results.filter((result) => result.kind === "number");
+  }
+
+  /** The row was made by other code than the current one. */
+  isStale(row: number): boolean {
+    const { codes, stale } = this.about;
+    return stale > 0 && codes.length > 0 && !codes.includes(this.fact("code", row));
+  }
+
+  /** The row has a value of the column, which is a finite number. */
+  isMeasured(column: Column, row: number): boolean {
+    return column.kind === "number" && column.gaps[row] === Gap.no && Number.isFinite(column.numbers[row]);
+  }
+}

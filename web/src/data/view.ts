@@ -1,0 +1,196 @@
+/** What is looked at: the result, the filters, and the rows that they select. All panels follow it. */
+
+import type { About, Direction } from "./about.ts";
+import { type Axis, axisOf } from "./axis.ts";
+import type { Column } from "./column.ts";
+import type { Table } from "./table.ts";
+import { wordsOf } from "./words.ts";
+
+/** A part of an axis, by positions, both ends included. */
+export type Range = readonly [low: number, high: number];
+
+/** What has changed: the rows, what is selected, or which result is looked at. */
+export type Change = "rows" | "selection" | "measure";
+
+export type Listener = (change: Change) => void;
+
+const LOWER_IS_BETTER = /loss|error|err$|cost|time|seconds|rmse|mae|mse|perplexity|latency|regret/i;
+
+export class View {
+  /** 1 for each row that is selected. */
+  mask = new Uint8Array(0);
+  /** The rows that are selected. */
+  rows = new Uint32Array(0);
+  /** The rows that all filters but the one on statuses would select, by status. */
+  readonly brushes = new Map<string, readonly Range[]>();
+  readonly statuses = new Set<string>();
+  words = "";
+  problem = "";
+  error: string | null = null;
+  measure = "";
+  direction: Direction = "maximize";
+  private axes = new Map<string, Axis>();
+  private readonly listeners: Listener[] = [];
+
+  constructor(public table: Table) {
+    this.chooseMeasure();
+    this.select();
+  }
+
+  get about(): About {
+    return this.table.about;
+  }
+
+  private chooseMeasure(): void {
+    const goal = this.about.goal;
+    const names = this.table.measures.map((column) => column.name);
+    if (this.measure && names.includes(this.measure)) return;
+    this.setMeasure(goal && names.includes(goal.column) ? goal.column : (names[0] ?? ""));
+  }
+
+  private setMeasure(name: string): void {
+    this.measure = name;
+    const goal = this.about.goal;
+    if (goal?.column === name) this.direction = goal.direction;
+    else this.direction = LOWER_IS_BETTER.test(name) ? "minimize" : "maximize";
+  }
+
+  /** The result that colours and orders the rows; none where no result is a number. */
+  get measured(): Column | null {
+    return this.measure ? this.table.column(this.measure) : null;
+  }
+
+  /** The axis of a column that was read. */
+  axis(name: string): Axis {
+    let axis = this.axes.get(name);
+    if (!axis) {
+      const log = this.about.fields.some((field) => field.name === name && field.log);
+      this.axes.set(name, (axis = axisOf(this.table.column(name), log)));
+    }
+    return axis;
+  }
+
+  /** How good a row is by its result, from 0 to 1; NaN without a finite number. */
+  quality(row: number): number {
+    if (!this.measure) return NaN;
+    const at = this.axis(this.measure).positions[row]!;
+    if (at < 0) return NaN;
+    return this.direction === "maximize" ? at : 1 - at;
+  }
+
+  /** The selected rows with a result, the best ones first. */
+  ranked(): Uint32Array {
+    const column = this.measured;
+    if (!column) return new Uint32Array(0);
+    const order = this.table.order(column.name).filter(
+      (row) => this.mask[row] && this.table.isMeasured(column, row),
+    );
+    return this.direction === "maximize" ? order.reverse() : order;
+  }
+
+  /** Call a listener after every change. */
+  listen(listener: Listener): void {
+    this.listeners.push(listener);
+  }
+
+  private tell(change: Change): void {
+    for (const listener of this.listeners) listener(change);
+  }
+
+  lookAt(measure: string, direction?: Direction): void {
+    if (measure !== this.measure) this.setMeasure(measure);
+    if (direction) this.direction = direction;
+    this.tell("measure");
+  }
+
+  brush(name: string, ranges: readonly Range[]): void {
+    if (ranges.length) this.brushes.set(name, ranges);
+    else this.brushes.delete(name);
+    this.reselect();
+  }
+
+  toggleStatus(status: string): void {
+    if (!this.statuses.delete(status)) this.statuses.add(status);
+    this.reselect();
+  }
+
+  showError(error: string | null): void {
+    this.error = error;
+    this.reselect();
+  }
+
+  say(words: string): void {
+    this.words = words;
+    this.reselect();
+  }
+
+  clear(): void {
+    this.brushes.clear();
+    this.statuses.clear();
+    this.words = "";
+    this.error = null;
+    this.reselect();
+  }
+
+  get isFiltered(): boolean {
+    return this.rows.length < this.table.length || this.brushes.size > 0 || this.statuses.size > 0
+      || this.words !== "" || this.error !== null;
+  }
+
+  private reselect(): void {
+    performance.mark("page-filter-start");
+    this.select();
+    this.tell("selection");
+    performance.measure("page-filter", "page-filter-start");
+  }
+
+  /** Another table, with more or newer rows. */
+  replace(table: Table): void {
+    this.table = table;
+    this.axes = new Map();
+    this.chooseMeasure();
+    this.select();
+    this.tell("rows");
+  }
+
+  private select(): void {
+    const mask = new Uint8Array(this.table.length).fill(1);
+    for (const [name, ranges] of this.brushes) {
+      if (this.table.has(name)) keepWithin(mask, this.axis(name).positions, ranges);
+    }
+    if (this.statuses.size) keepLabels(mask, this.table.statuses, (label) => this.statuses.has(label));
+    if (this.error !== null && this.table.has("error")) {
+      keepLabels(mask, this.table.column("error"), (label) => label === this.error);
+    }
+    const { test, problem } = wordsOf(this.table, this.words);
+    this.problem = problem;
+    if (test) for (let row = 0; row < mask.length; row++) if (mask[row] && !test(row)) mask[row] = 0;
+    this.mask = mask;
+    this.rows = rowsOf(mask);
+  }
+}
+
+/** Half of a pixel or so, for positions that are rounded to 32 bits. */
+const NEAR = 1e-6;
+
+function keepWithin(mask: Uint8Array, positions: Float32Array, ranges: readonly Range[]): void {
+  for (let row = 0; row < mask.length; row++) {
+    const at = positions[row]!;
+    if (mask[row] && !ranges.some(([low, high]) => at >= low - NEAR && at <= high + NEAR)) mask[row] = 0;
+  }
+}
+
+function keepLabels(mask: Uint8Array, column: Column, keep: (label: string) => boolean): void {
+  if (column.kind !== "label") return;
+  const good = column.labels.map(keep);
+  for (let row = 0; row < mask.length; row++) if (!good[column.codes[row]!]) mask[row] = 0;
+}
+
+/** The rows that a mask marks. */
+export function rowsOf(mask: Uint8Array): Uint32Array<ArrayBuffer> {
+  let size = 0;
+  for (const each of mask) size += each;
+  const rows = new Uint32Array(size);
+  for (let row = 0, place = 0; row < mask.length; row++) if (mask[row]) rows[place++] = row;
+  return rows;
+}

@@ -1,0 +1,76 @@
+/** Which columns the table shows, and how wide they are. */
+
+import { cellText, type Column } from "../data/column.ts";
+import type { View } from "../data/view.ts";
+import { element, fill } from "../look/element.ts";
+
+const SAMPLE = 50; // rows that a width is taken from
+const WIDEST = 28; // characters
+
+export class ColumnChooser {
+  readonly element = element("details", { class: "chooser" });
+  private readonly chosen = new Map<string, boolean>();
+  private readonly list = element("div", { class: "checks", role: "group", "aria-label": "Columns of the table" });
+
+  constructor(
+    private readonly view: View,
+    private readonly changed: () => void,
+  ) {
+    this.element.append(element("summary", {}, "Columns"), this.list);
+    this.element.addEventListener("toggle", () => this.element.open && this.drawList());
+  }
+
+  /** The columns that are shown: key, status, what varies, results, and what was chosen. */
+  get shown(): Column[] {
+    const { table } = this.view;
+    return this.names.filter((name) => table.has(name) && this.isShown(name)).map((name) => table.column(name));
+  }
+
+  private get names(): string[] {
+    const { table } = this.view;
+    const facts = table.facts.filter((name) => name !== "key" && name !== "status");
+    const fields = [...table.varying, ...table.constant].map((field) => field.name);
+    const results = table.results.map((result) => result.name);
+    return ["key", "status", ...results, ...fields, ...facts];
+  }
+
+  private isShown(name: string): boolean {
+    const chosen = this.chosen.get(name);
+    if (chosen !== undefined) return chosen;
+    const { table } = this.view;
+    if (name === "key" || name === "error") return name === "key" || this.hasErrors;
+    if (name === "status") return table.statuses.labels.some((label) => label !== "done");
+    return table.results.some((each) => each.name === name) || table.varying.some((each) => each.name === name);
+  }
+
+  private get hasErrors(): boolean {
+    const { table } = this.view;
+    return table.has("error") && table.column("error").gaps.some((gap) => !gap);
+  }
+
+  /** The width of a column in pixels, from its name and some of its texts. */
+  width(column: Column): number {
+    if (column.name === "key") return 108;
+    if (column.name === "status") return 104;
+    let longest = column.name.length + 2;
+    const step = Math.max(1, Math.floor(column.length / SAMPLE));
+    for (let row = 0; row < column.length; row += step) longest = Math.max(longest, cellText(column, row).length);
+    return Math.round(Math.min(WIDEST, Math.max(column.kind === "number" ? 7 : 4, longest)) * 7.7 + 22);
+  }
+
+  private drawList(): void {
+    const boxes = this.names.map((name) => {
+      const box = element("input", { type: "checkbox", on: { change: () => void this.choose(name, box.checked) } });
+      box.checked = this.isShown(name);
+      box.disabled = name === "key";
+      return element("label", {}, box, name);
+    });
+    fill(this.list, ...boxes);
+  }
+
+  private async choose(name: string, shown: boolean): Promise<void> {
+    this.chosen.set(name, shown);
+    await this.view.table.load([name]);
+    this.changed();
+  }
+}

@@ -1,0 +1,85 @@
+/** The head of the page: what the experiment is, and how many settings came to what end. */
+
+import { wholeText } from "../data/column.ts";
+import { count, counted } from "../data/numbers.ts";
+import type { View } from "../data/view.ts";
+import { element, fill } from "../look/element.ts";
+import { switchTheme } from "../look/theme.ts";
+import type { Panel } from "./panel.ts";
+
+const ORDER = ["done", "stopped", "failed", "timeout", "killed"];
+
+/** The number of rows with each status, in the order in which they are shown. */
+export function countsOf(view: View): [status: string, rows: number][] {
+  const { codes, labels } = view.table.statuses;
+  const counts = labels.map(() => 0);
+  for (const code of codes) if (code >= 0) counts[code]!++;
+  const place = (status: string): number => (ORDER.includes(status) ? ORDER.indexOf(status) : ORDER.length);
+  return labels
+    .map((label, code): [string, number] => [label, counts[code]!])
+    .sort(([a], [b]) => place(a) - place(b));
+}
+
+export class Header implements Panel {
+  readonly element: HTMLElement;
+  private readonly statuses = element("div", { class: "statuses", role: "group", "aria-label": "Rows by status" });
+  private readonly same = element("p", { class: "quiet" });
+
+  constructor(
+    private readonly view: View,
+    download: () => void,
+  ) {
+    const { about } = view;
+    const tools = element(
+      "div",
+      { class: "tools" },
+      element("button", { type: "button", id: "download", on: { click: download } }, "Download table"),
+      element("button", { type: "button", id: "theme", on: { click: switchTheme } }, "Light or dark"),
+    );
+    const name = about.experiment === about.title ? "" : about.experiment;
+    this.element = element(
+      "header",
+      { class: "top" },
+      element("h1", {}, about.title),
+      tools,
+      about.doc && element("p", {}, about.doc),
+      element("p", { class: "quiet" }, [name, written(about.written), about.superparams && `superparams ${about.superparams}`].filter(Boolean).join(" · ")),
+      this.statuses,
+      this.same,
+    );
+  }
+
+  draw(): void {
+    const { view } = this;
+    const chips = countsOf(view).map(([status, rows]) => {
+      const pressed = view.statuses.has(status);
+      const name = element("span", { class: "status", "data-status": status }, `${count(rows)} ${status}`);
+      return element(
+        "button",
+        { type: "button", "aria-pressed": String(pressed), on: { click: () => view.toggleStatus(status) } },
+        name,
+      );
+    });
+    const { running = 0, todo = 0 } = view.about.counts;
+    fill(
+      this.statuses,
+      ...chips,
+      running > 0 && element("span", { class: "status", "data-status": "running" }, `${count(running)} running`),
+      todo > 0 && element("span", { class: "status", "data-status": "todo" }, `${count(todo)} to do`),
+      view.about.stale > 0 && element("span", { class: "stale" }, `${counted(view.about.stale, "row")} of other code`),
+    );
+    const constant = view.table.constant.filter((column) => column.length);
+    const same = constant.map((column) => `${column.name}=${textOfFirst(view, column.name)}`);
+    fill(this.same, same.length > 0 && `The same in all rows: ${same.join(", ")}`);
+  }
+}
+
+function textOfFirst(view: View, name: string): string {
+  const text = wholeText(view.table.column(name), 0);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+function written(time: string): string {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? time : `written ${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}

@@ -1,0 +1,199 @@
+/** The table of all selected rows. Only the rows in sight are in the document. */
+
+import { cellText, type Column } from "../data/column.ts";
+import type { Change, View } from "../data/view.ts";
+import { element, fill, panel } from "../look/element.ts";
+import { cellClass, sideOf } from "./best.ts";
+import { ColumnChooser } from "./column_chooser.ts";
+import type { Panel } from "./panel.ts";
+
+const HEIGHT = 29; // of a row, in pixels
+const TALLEST = 8_000_000; // pixels that browsers can scroll over
+
+interface Sorting {
+  name: string;
+  falling: boolean;
+}
+
+export class TablePanel implements Panel {
+  readonly element: HTMLElement;
+  private readonly scroller = element("div", {
+    class: "scroll",
+    role: "region",
+    "aria-label": "Table; arrow keys move from row to row",
+    tabindex: 0,
+    on: { scroll: () => this.drawRows() },
+  });
+  private readonly sizer = element("div", { class: "sizer" });
+  private readonly head = element("tr");
+  private readonly body = element("tbody");
+  private readonly grid = element("table", { "aria-label": "Rows" }, element("thead", {}, this.head), this.body);
+  private readonly columns: ColumnChooser;
+  private sorted: Sorting | null = null;
+  private order = new Uint32Array(0);
+  private active = 0;
+
+  constructor(
+    private readonly view: View,
+    private readonly open: (row: number) => void,
+  ) {
+    this.columns = new ColumnChooser(view, () => this.draw("rows"));
+    const title = element("div", { class: "row" }, element("h2", { id: "table-title" }, "Table"), this.columns.element);
+    this.element = panel("table", "Table", this.scroller);
+    this.element.firstElementChild!.replaceWith(title);
+    this.sizer.append(this.grid);
+    this.scroller.append(this.sizer);
+    this.body.addEventListener("keydown", (event) => this.key(event));
+    new ResizeObserver(() => this.drawRows()).observe(this.scroller);
+  }
+
+  draw(change: Change): void {
+    if (change === "measure") this.sorted = null;
+    if (change !== "selection") this.drawHead();
+    this.order = this.sortedRows();
+    this.active = Math.min(this.active, Math.max(0, this.order.length - 1));
+    this.grid.setAttribute("aria-rowcount", String(this.order.length + 1));
+    this.sizer.style.height = `${Math.min(TALLEST, (this.order.length + 1) * HEIGHT)}px`;
+    this.drawRows();
+  }
+
+  /** What the rows are sorted by; at first, the best rows come first. */
+  private get sorting(): Sorting | null {
+    const { measure, direction } = this.view;
+    return this.sorted ?? (measure ? { name: measure, falling: direction === "maximize" } : null);
+  }
+
+  private sortedRows(): Uint32Array<ArrayBuffer> {
+    const { view } = this;
+    const sorted = this.sorting;
+    if (!sorted || !view.table.has(sorted.name)) return view.rows;
+    const column = view.table.column(sorted.name);
+    const order = view.table.order(sorted.name).filter((row) => view.mask[row]);
+    if (!sorted.falling) return order;
+    const first = order.findIndex((row) => column.gaps[row] !== 0);
+    const values = first < 0 ? order : order.subarray(0, first);
+    values.reverse();
+    return order;
+  }
+
+  private sortBy(name: string): void {
+    const sorted = this.sorting;
+    if (sorted?.name !== name) this.sorted = { name, falling: name === this.view.measure && this.view.direction === "maximize" };
+    else this.sorted = { name, falling: !sorted.falling };
+    this.draw("rows");
+    this.scroller.scrollTop = 0;
+    const place = this.columns.shown.findIndex((column) => column.name === name);
+    this.head.querySelectorAll("button")[place]?.focus();
+  }
+
+  private drawHead(): void {
+    const sorting = this.sorting;
+    const heads = this.columns.shown.map((column) => {
+      const sorted = sorting?.name === column.name ? (sorting.falling ? "descending" : "ascending") : undefined;
+      const mark = sorted === "descending" ? " ↓" : sorted ? " ↑" : "";
+      const button = element("button", { type: "button", title: column.name, on: { click: () => this.sortBy(column.name) } }, column.name, mark);
+      const head = element("th", { scope: "col", class: sideOf(column), "aria-sort": sorted }, button);
+      head.style.width = `${this.columns.width(column)}px`;
+      return head;
+    });
+    fill(this.head, ...heads);
+    const width = this.columns.shown.reduce((sum, column) => sum + this.columns.width(column), 0);
+    this.grid.style.width = `${width}px`;
+    this.sizer.style.width = `${width}px`;
+  }
+
+  /** The first row in sight, as a place in the order; the last ones are in sight at the end. */
+  private get first(): number {
+    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
+    const most = scrollHeight - clientHeight;
+    const last = this.order.length - this.inSight + 1;
+    if (most <= 0 || last <= 0) return 0;
+    return Math.min(last, Math.round((scrollTop / most) * last));
+  }
+
+  private get inSight(): number {
+    return Math.max(1, Math.floor(this.scroller.clientHeight / HEIGHT) - 1);
+  }
+
+  private drawRows(): void {
+    const { first, inSight, order } = this;
+    const shown = order.subarray(first, first + inSight);
+    const columns = this.columns.shown;
+    const focused = this.body.contains(document.activeElement);
+    const lines = Array.from(shown, (row, place) => this.line(row, first + place, columns));
+    fill(this.body, ...lines);
+    if (!order.length) fill(this.body, element("tr", {}, element("td", { colspan: columns.length }, "No rows.")));
+    if (!this.body.querySelector('[tabindex="0"]')) this.body.querySelector("button")?.setAttribute("tabindex", "0");
+    if (focused) this.body.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
+  }
+
+  private line(row: number, place: number, columns: readonly Column[]): HTMLElement {
+    const { table } = this.view;
+    const status = table.fact("status", row);
+    const failed = status !== "" && status !== "done" && status !== "stopped";
+    const line = element("tr", {
+      "aria-rowindex": place + 2,
+      "data-row": row,
+      "data-failed": failed,
+      on: { click: () => this.open(row) },
+    });
+    for (const column of columns) {
+      const text = cellText(column, row);
+      const cell = element("td", { class: cellClass(column, row) });
+      if (column.name === "key") cell.append(this.keyButton(text.slice(0, 8), row, place), table.isStale(row) ? " of other code" : "");
+      else if (column.name === "status") cell.append(element("span", { class: "status", "data-status": text }, text));
+      else cell.append(element("span", text.length > 12 ? { title: text.slice(0, 500) } : {}, text.slice(0, 200)));
+      line.append(cell);
+    }
+    return line;
+  }
+
+  private keyButton(text: string, row: number, place: number): HTMLElement {
+    return element(
+      "button",
+      {
+        type: "button",
+        class: "key",
+        "aria-label": `Row ${text}`,
+        tabindex: place === this.active ? 0 : -1,
+        on: {
+          click: (event) => {
+            event.stopPropagation();
+            this.active = place;
+            this.open(row);
+          },
+          focus: () => (this.active = place),
+        },
+      },
+      text,
+    );
+  }
+
+  private key(event: KeyboardEvent): void {
+    const steps: Record<string, number> = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: this.inSight,
+      PageUp: -this.inSight,
+      Home: -Infinity,
+      End: Infinity,
+    };
+    const step = steps[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    this.active = Math.max(0, Math.min(this.order.length - 1, this.active + step));
+    this.reveal(this.active);
+  }
+
+  /** Scroll so that a row is in sight, and focus it. */
+  private reveal(place: number): void {
+    const { first, inSight, scroller } = this;
+    let wanted = first;
+    if (place < first) wanted = place;
+    if (place >= first + inSight) wanted = place - inSight + 1;
+    const last = Math.max(1, this.order.length - inSight + 1);
+    if (wanted !== first) scroller.scrollTop = (wanted / last) * (scroller.scrollHeight - scroller.clientHeight);
+    this.drawRows();
+    this.body.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
+  }
+}
