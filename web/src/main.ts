@@ -2,6 +2,7 @@
 
 import { aboutOf } from "./data/about.ts";
 import { bytesOfBase64, ParquetFile } from "./data/parquet.ts";
+import { Steps } from "./data/steps.ts";
 import { Table } from "./data/table.ts";
 import { View } from "./data/view.ts";
 import { element, fill } from "./look/element.ts";
@@ -26,7 +27,10 @@ async function start(): Promise<void> {
   }
   const table = await Table.of(new ParquetFile(bytesOfBase64(base64)), about);
   performance.mark("page-table");
-  await buildPage(new View(table));
+  const steps = takeText("steps").trim();
+  const fields = [...about.fields.map((field) => field.name)];
+  const curves = steps ? await Steps.of(new ParquetFile(bytesOfBase64(steps)), fields) : null;
+  await buildPage(new View(table, curves));
   performance.mark("page-ready");
   document.body.dataset.ready = "";
 }

@@ -48,13 +48,15 @@ test("distinct counts a gap as a value", () => {
   assert.equal(distinct(field(["a", "a"])), 1);
 });
 
-test("a conditional field is absent where no owner holds, and None where one does", () => {
-  const model = field(["Tree", "Tree", "Line"], "model");
+test("a field without a value is None where the table says so, and else absent", () => {
   const depth = field([null, 3, null], "model.depth");
-  markAbsent([model, depth], [
-    { name: "model", kind: "", varies: true, log: false, owners: [{}] },
-    { name: "model.depth", kind: "", varies: true, log: false, owners: [{ model: "Tree" }] },
-  ]);
+  markAbsent(depth, field([true, false, false], "none:model.depth"));
   assert.deepEqual([...depth.gaps], [Gap.none, Gap.no, Gap.absent]);
   assert.equal(wholeText(depth, 2), "does not have this field");
+});
+
+test("without that column, a field without a value is absent", () => {
+  const depth = field([null, 3]);
+  markAbsent(depth, null);
+  assert.deepEqual([...depth.gaps], [Gap.absent, Gap.no]);
 });

@@ -58,7 +58,27 @@ export interface About {
   rerun: string;
   /** Columns whose text is JSON. */
   json: string[];
-  live: { token: string } | null;
+  /** The column that marks rows of other code. */
+  staleColumn: string;
+  /** The table is a sample of so many rows. */
+  sampleOf: number;
+  running: RunningFacts[];
+  live: Live | null;
+}
+
+/** A setting that runs, and its newest step. */
+export interface RunningFacts {
+  key: string;
+  step: string;
+  seconds: number;
+  values: Record<string, unknown>;
+}
+
+/** How to follow the runs of an experiment. */
+export interface Live {
+  token: string;
+  version: string;
+  others: { name: string; href: string }[];
 }
 
 type Dict = Record<string, unknown>;
@@ -122,10 +142,25 @@ function goalOf(value: unknown): About["goal"] {
 const mapped = <T>(value: unknown, each: (item: unknown) => T): Record<string, T> =>
   Object.fromEntries(Object.entries(dict(value)).map(([name, item]) => [name, each(item)]));
 
+function runningFacts(value: unknown): RunningFacts {
+  const each = dict(value);
+  return { key: text(each.key), step: text(each.step), seconds: number(each.seconds), values: dict(each.values) };
+}
+
+function liveOf(value: unknown): Live | null {
+  const live = dict(value);
+  if (!("token" in live)) return null;
+  const others = list(live.others).map(dict);
+  return {
+    token: text(live.token),
+    version: text(live.version),
+    others: others.map((other) => ({ name: text(other.name), href: text(other.href) })),
+  };
+}
+
 /** The facts in a parsed JSON value; what is missing is empty. */
 export function aboutOf(value: unknown): About {
   const each = dict(value);
-  const live = dict(each.live);
   return {
     experiment: text(each.experiment),
     title: text(each.title) || text(each.experiment) || "Results",
@@ -145,6 +180,9 @@ export function aboutOf(value: unknown): About {
     logs: mapped(each.logs, text),
     rerun: text(each.rerun),
     json: texts(each.json),
-    live: "token" in live ? { token: text(live.token) } : null,
+    staleColumn: text(dict(each.columns).stale),
+    sampleOf: number(dict(each.sample).of),
+    running: list(each.running).map(runningFacts),
+    live: liveOf(each.live),
   };
 }

@@ -24,7 +24,7 @@ export interface Axis {
 }
 
 /** The distance between places below 0. */
-export const SLOT = 0.09;
+export const SLOT = 0.11;
 
 const MANY_TICKS = 12;
 

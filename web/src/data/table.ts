@@ -2,18 +2,22 @@
 
 import type { About } from "./about.ts";
 import { type Column, columnOf, distinct, Gap, type LabelColumn, type Role, ascending } from "./column.ts";
-import { markAbsent } from "./owners.ts";
+import { markAbsent, NONE_OF } from "./owners.ts";
 import type { ParquetFile } from "./parquet.ts";
 
 /** The facts that all panels need; others are read when a row is opened. */
 const FIRST_FACTS = ["status", "error", "code"];
+/** A column that tells how many rows of the whole table each row stands for. */
+const WEIGHTS = "represents";
 /** Columns that mean nothing outside the folder of results. */
-const HIDDEN = new Set(["log_start", "log_end"]);
+const HIDDEN = new Set(["log_start", "log_end", WEIGHTS]);
 
 export class Table {
   readonly length: number;
   readonly fields: Column[] = [];
   readonly results: Column[] = [];
+  /** How many rows of the whole table each row stands for. */
+  weights = new Float64Array(0);
   private readonly columns = new Map<string, Column>();
   private readonly orders = new Map<string, Uint32Array>();
 
@@ -28,16 +32,33 @@ export class Table {
   static async of(file: ParquetFile, about: About): Promise<Table> {
     const table = new Table(file, about);
     const fields = about.fields.map((field) => field.name);
-    await table.load([...fields, ...about.results, ...FIRST_FACTS]);
+    const none = fields.map((name) => NONE_OF + name);
+    await table.load([...fields, ...none, ...about.results, ...FIRST_FACTS, WEIGHTS, about.staleColumn]);
     for (const name of fields) table.columns.has(name) && table.fields.push(table.column(name));
     for (const name of about.results) table.columns.has(name) && table.results.push(table.column(name));
-    markAbsent(table.fields, about.fields);
+    for (const field of table.fields) markAbsent(field, table.columns.get(NONE_OF + field.name) ?? null);
+    table.weights = table.weightsOfRows();
     return table;
   }
 
   /** The names of facts that this table has beside fields and results. */
   get facts(): string[] {
-    return this.file.names.filter((name) => this.role(name) === "fact" && !HIDDEN.has(name));
+    const hidden = (name: string): boolean =>
+      HIDDEN.has(name) || name.startsWith(NONE_OF) || name === this.about.staleColumn;
+    return this.file.names.filter((name) => this.role(name) === "fact" && !hidden(name));
+  }
+
+  private weightsOfRows(): Float64Array<ArrayBuffer> {
+    const column = this.columns.get(WEIGHTS);
+    if (column?.kind === "number") return Float64Array.from(column.numbers);
+    return new Float64Array(this.length).fill(1);
+  }
+
+  /** How many rows of the whole table these rows stand for. */
+  total(rows: ArrayLike<number>): number {
+    let total = 0;
+    for (let place = 0; place < rows.length; place++) total += this.weights[rows[place]!]!;
+    return Math.round(total);
   }
 
   private role(name: string): Role {
@@ -75,6 +96,15 @@ export class Table {
     return column.kind === "label" ? column.labels[column.codes[row]!]! : String(column.numbers[row]);
   }
 
+  /** The first row of each key. */
+  get rowsByKey(): Map<string, number> {
+    const rows = new Map<string, number>();
+    const key = this.columns.get("key");
+    if (key?.kind !== "label") return rows;
+    for (let row = this.length - 1; row >= 0; row--) rows.set(key.labels[key.codes[row]!] ?? "", row);
+    return rows;
+  }
+
   /** The statuses of all rows. */
   get statuses(): LabelColumn {
     const column = this.columns.get("status");
@@ -108,7 +138,8 @@ export class Table {
 
   /** The row was made by other code than the current one. */
   isStale(row: number): boolean {
-    const { codes, stale } = this.about;
+    const { codes, stale, staleColumn } = this.about;
+    if (this.columns.has(staleColumn)) return this.fact(staleColumn, row) === "True";
     return stale > 0 && codes.length > 0 && !codes.includes(this.fact("code", row));
   }
 

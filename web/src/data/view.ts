@@ -3,6 +3,7 @@
 import type { About, Direction } from "./about.ts";
 import { type Axis, axisOf } from "./axis.ts";
 import type { Column } from "./column.ts";
+import type { Steps } from "./steps.ts";
 import type { Table } from "./table.ts";
 import { wordsOf } from "./words.ts";
 
@@ -32,7 +33,10 @@ export class View {
   private axes = new Map<string, Axis>();
   private readonly listeners: Listener[] = [];
 
-  constructor(public table: Table) {
+  constructor(
+    public table: Table,
+    public steps: Steps | null = null,
+  ) {
     this.chooseMeasure();
     this.select();
   }
@@ -144,9 +148,10 @@ export class View {
     performance.measure("page-filter", "page-filter-start");
   }
 
-  /** Another table, with more or newer rows. */
-  replace(table: Table): void {
+  /** Another table, with more or newer rows, and other steps. */
+  replace(table: Table, steps: Steps | null): void {
     this.table = table;
+    this.steps = steps;
     this.axes = new Map();
     this.chooseMeasure();
     this.select();

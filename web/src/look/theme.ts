@@ -39,7 +39,15 @@ export function onTheme(changed: () => void): void {
   new MutationObserver(changed).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 }
 
+const colours = new Map<string, string>();
+
 /** The value of a colour of the style sheet, such as `--ink`. */
 export function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const key = `${theme()} ${name}`;
+  let value = colours.get(key);
+  if (value === undefined) {
+    value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    colours.set(key, value);
+  }
+  return value;
 }

@@ -5,11 +5,20 @@ import type { View } from "../data/view.ts";
 import { element, fill } from "../look/element.ts";
 
 const SAMPLE = 50; // rows that a width is taken from
-const WIDEST = 28; // characters
+const WIDEST = 240; // pixels of text
+const pen = new OffscreenCanvas(1, 1).getContext("2d");
+
+/** The width of a text in the font of the page, in pixels. */
+function widthOf(text: string, weight = 400): number {
+  if (!pen) return text.length * 8;
+  pen.font = `${weight} 14px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif`;
+  return pen.measureText(text).width;
+}
 
 export class ColumnChooser {
   readonly element = element("details", { class: "chooser" });
   private readonly chosen = new Map<string, boolean>();
+  private readonly widths = new WeakMap<Column, number>();
   private readonly list = element("div", { class: "checks", role: "group", "aria-label": "Columns of the table" });
 
   constructor(
@@ -52,10 +61,14 @@ export class ColumnChooser {
   width(column: Column): number {
     if (column.name === "key") return 108;
     if (column.name === "status") return 104;
-    let longest = column.name.length + 2;
+    const known = this.widths.get(column);
+    if (known) return known;
+    let longest = Math.max(widthOf(`${column.name} ↓`, 600), column.kind === "number" ? widthOf("0.0000000") : 0);
     const step = Math.max(1, Math.floor(column.length / SAMPLE));
-    for (let row = 0; row < column.length; row += step) longest = Math.max(longest, cellText(column, row).length);
-    return Math.round(Math.min(WIDEST, Math.max(column.kind === "number" ? 7 : 4, longest)) * 7.7 + 22);
+    for (let row = 0; row < column.length; row += step) longest = Math.max(longest, widthOf(cellText(column, row)));
+    const width = Math.round(Math.min(WIDEST, longest) + 20);
+    this.widths.set(column, width);
+    return width;
   }
 
   private drawList(): void {

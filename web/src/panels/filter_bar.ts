@@ -1,7 +1,7 @@
 /** The bar that stays in sight: the result that is looked at, the filter box, and what is selected. */
 
 import { textAt } from "../data/axis.ts";
-import { count } from "../data/numbers.ts";
+import { count, counted } from "../data/numbers.ts";
 import type { Range, View } from "../data/view.ts";
 import { choice, element, fill } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
@@ -43,8 +43,8 @@ export class FilterBar implements Panel {
     if (change !== "selection") this.drawChoices();
     if (this.box.value !== view.words && document.activeElement !== this.box) this.box.value = view.words;
     if (!view.words && !view.isFiltered) this.box.value = "";
-    const all = count(view.table.length);
-    fill(this.shown, view.isFiltered ? `${count(view.rows.length)} of ${all} rows` : `${all} rows`);
+    const all = counted(Math.round(view.table.weights.reduce((sum, each) => sum + each, 0)), "row");
+    fill(this.shown, view.isFiltered ? `${count(view.table.total(view.rows))} of ${all}` : all);
     fill(this.problem, view.problem);
     fill(this.chosen, ...this.chips());
   }

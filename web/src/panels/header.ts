@@ -13,10 +13,10 @@ const ORDER = ["done", "stopped", "failed", "timeout", "killed"];
 export function countsOf(view: View): [status: string, rows: number][] {
   const { codes, labels } = view.table.statuses;
   const counts = labels.map(() => 0);
-  for (const code of codes) if (code >= 0) counts[code]!++;
+  codes.forEach((code, row) => code >= 0 && (counts[code]! += view.table.weights[row]!));
   const place = (status: string): number => (ORDER.includes(status) ? ORDER.indexOf(status) : ORDER.length);
   return labels
-    .map((label, code): [string, number] => [label, counts[code]!])
+    .map((label, code): [string, number] => [label, Math.round(counts[code]!)])
     .sort(([a], [b]) => place(a) - place(b));
 }
 
@@ -66,6 +66,8 @@ export class Header implements Panel {
       ...chips,
       running > 0 && element("span", { class: "status", "data-status": "running" }, `${count(running)} running`),
       todo > 0 && element("span", { class: "status", "data-status": "todo" }, `${count(todo)} to do`),
+      view.about.sampleOf > 0 &&
+        element("span", { class: "quiet" }, `this page has ${count(view.table.length)} of ${counted(view.about.sampleOf, "row")}`),
       view.about.stale > 0 && element("span", { class: "stale" }, `${counted(view.about.stale, "row")} of other code`),
     );
     const constant = view.table.constant.filter((column) => column.length);

@@ -97,7 +97,8 @@ export class TablePanel implements Panel {
       return head;
     });
     fill(this.head, ...heads);
-    const width = this.columns.shown.reduce((sum, column) => sum + this.columns.width(column), 0);
+    const wanted = this.columns.shown.reduce((sum, column) => sum + this.columns.width(column), 0);
+    const width = Math.max(wanted, this.scroller.clientWidth);
     this.grid.style.width = `${width}px`;
     this.sizer.style.width = `${width}px`;
   }

@@ -1,0 +1,90 @@
+/** The rows of two fields in cells, and the result in each cell. */
+
+import { type Axis, binsOf, valueAt } from "./axis.ts";
+import { short } from "./numbers.ts";
+import type { Range } from "./view.ts";
+
+export type Summary = "mean" | "best" | "rows";
+
+/** A bin of an axis: what it is called, and the positions that belong to it. */
+export interface Step {
+  label: string;
+  range: Range;
+}
+
+export interface HeatCell {
+  rows: number;
+  measured: number;
+  sum: number;
+  low: number;
+  high: number;
+}
+
+export interface Heat {
+  across: Step[];
+  down: Step[];
+  /** By rows from above, then by columns. */
+  cells: HeatCell[];
+}
+
+const MOST_BINS = 8;
+
+/** The bins of an axis from low to high, without those that no row is in. */
+function stepsOf(axis: Axis): { steps: Step[]; codes: Uint16Array } {
+  const bins = binsOf(axis, MOST_BINS);
+  const used = new Uint8Array(bins.middles.length);
+  for (const code of bins.codes) used[code] = 1;
+  const points = bins.middles.map((at) => [...axis.ticks, ...axis.slots].find((tick) => Math.abs(tick.at - at) < 1e-6));
+  const isRange = axis.scale !== "label" && bins.middles.length - axis.slots.length === MOST_BINS;
+  const half = 0.5 / MOST_BINS;
+  const steps = bins.middles.map((at, place): Step => {
+    const point = points[place];
+    if (point && (at < 0 || !isRange)) return { label: point.label, range: [at, at] };
+    const range: Range = [at - half, at + half >= 1 ? 1 : at + half - 2e-6];
+    if (axis.scale !== "label") return { label: `${brief(axis, range[0])} to ${brief(axis, at + half)}`, range };
+    const within = axis.ticks.filter((tick) => tick.at >= range[0] && tick.at <= range[1]);
+    return { label: `${within[0]?.label ?? ""} … ${within.at(-1)?.label ?? ""}`, range };
+  });
+  const places = Uint16Array.from(used);
+  const kept = steps.filter((_, place) => used[place]);
+  let next = 0;
+  used.forEach((each, place) => (places[place] = each ? next++ : 0));
+  return { steps: kept, codes: bins.codes.map((code) => places[code]!) };
+}
+
+const brief = (axis: Axis, at: number): string => short(Number(valueAt(axis, at).toPrecision(2)));
+
+/** The cells of two axes over the rows of a mask, from the results and weights of all rows. */
+export function heatOf(x: Axis, y: Axis, mask: Uint8Array, values: Float64Array, weights: Float64Array): Heat {
+  const across = stepsOf(x);
+  const down = stepsOf(y);
+  const width = across.steps.length;
+  const cells = Array.from({ length: width * down.steps.length }, () => ({
+    rows: 0,
+    measured: 0,
+    sum: 0,
+    low: Infinity,
+    high: -Infinity,
+  }));
+  for (let row = 0; row < mask.length; row++) {
+    if (!mask[row]) continue;
+    const cell = cells[down.codes[row]! * width + across.codes[row]!]!;
+    const weight = weights[row]!;
+    cell.rows += weight;
+    const value = values[row]!;
+    if (!Number.isFinite(value)) continue;
+    cell.measured += weight;
+    cell.sum += value * weight;
+    cell.low = Math.min(cell.low, value);
+    cell.high = Math.max(cell.high, value);
+  }
+  return { across: across.steps, down: down.steps, cells };
+}
+
+/** What a cell shows; NaN for nothing. */
+export function cellValue(cell: HeatCell, summary: Summary, isHigherBetter: boolean): number {
+  if (summary === "rows") return cell.rows || NaN;
+  if (!cell.measured) return NaN;
+  if (summary === "mean") return cell.sum / cell.measured;
+  return isHigherBetter ? cell.high : cell.low;
+}

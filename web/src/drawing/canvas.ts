@@ -1,0 +1,69 @@
+/** A canvas that is as sharp as the screen. */
+
+import { element } from "../look/element.ts";
+
+export class Surface {
+  readonly canvas: HTMLCanvasElement;
+  readonly pen: CanvasRenderingContext2D;
+  width = 0;
+  height = 0;
+
+  constructor(label: string) {
+    this.canvas = element("canvas", { role: "img", "aria-label": label });
+    const pen = this.canvas.getContext("2d");
+    if (!pen) throw new Error("this browser has no canvas");
+    this.pen = pen;
+  }
+
+  /** Say in words what is drawn. */
+  describe(text: string): void {
+    this.canvas.setAttribute("aria-label", text);
+  }
+
+  /** Empty the canvas, and give it a size in CSS pixels. */
+  clear(width: number, height: number): void {
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    this.width = width;
+    this.height = height;
+    this.canvas.width = Math.round(width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    this.canvas.style.width = `${width}px`;
+    this.canvas.style.height = `${height}px`;
+    this.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.pen.font = "12px system-ui, sans-serif";
+    this.pen.textBaseline = "middle";
+  }
+
+  /** Text that is cut so that it is at most so wide. */
+  fitted(text: string, width: number): string {
+    if (this.pen.measureText(text).width <= width) return text;
+    let low = 0;
+    let high = text.length;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.pen.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
+      else high = middle - 1;
+    }
+    return `${text.slice(0, low)}…`;
+  }
+
+  /** Text with a rim in the colour of the ground, so that it can be read on lines. */
+  write(text: string, x: number, y: number, ink: string, ground: string): void {
+    this.pen.lineWidth = 3;
+    this.pen.lineJoin = "round";
+    this.pen.strokeStyle = ground;
+    this.pen.strokeText(text, x, y);
+    this.pen.fillStyle = ink;
+    this.pen.fillText(text, x, y);
+  }
+}
+
+/** Call a function when an element has got another width. */
+export function onWidth(observed: Element, changed: () => void): void {
+  let width = observed.clientWidth;
+  new ResizeObserver(() => {
+    if (observed.clientWidth === width) return;
+    width = observed.clientWidth;
+    changed();
+  }).observe(observed);
+}

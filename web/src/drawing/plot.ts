@@ -1,0 +1,86 @@
+/** A small plot of a column against another: where its axes are, and how they are drawn. */
+
+import { type Axis, bottom } from "../data/axis.ts";
+import { colour } from "../look/theme.ts";
+import type { Surface } from "./canvas.ts";
+
+export interface Margins {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+const MARGINS: Margins = { left: 62, right: 12, top: 8, bottom: 24 };
+
+export class Plot {
+  private readonly lowX: number;
+  private readonly lowY: number;
+
+  constructor(
+    private readonly surface: Surface,
+    private readonly across: Axis,
+    private readonly up: Axis,
+    private readonly margins: Margins = MARGINS,
+  ) {
+    this.lowX = bottom(across);
+    this.lowY = bottom(up);
+  }
+
+  x(position: number): number {
+    const { left, right } = this.margins;
+    const width = this.surface.width - left - right - 8;
+    return left + 8 + ((position - this.lowX) / (1 - this.lowX)) * width;
+  }
+
+  y(position: number): number {
+    const { top, bottom: below } = this.margins;
+    const height = this.surface.height - top - below - 8;
+    return top + (1 - (position - this.lowY) / (1 - this.lowY)) * height;
+  }
+
+  /** The positions of a point of the canvas. */
+  positionX(x: number): number {
+    const { left, right } = this.margins;
+    return this.lowX + ((x - left - 8) / (this.surface.width - left - right - 8)) * (1 - this.lowX);
+  }
+
+  drawAxes(): void {
+    const { pen, width, height } = this.surface;
+    const { left, right, bottom: below } = this.margins;
+    pen.strokeStyle = colour("--line");
+    pen.lineWidth = 1;
+    pen.textAlign = "right";
+    let last = Infinity;
+    for (const tick of this.ticksOf(this.up)) {
+      const y = Math.round(this.y(tick.at)) + 0.5;
+      if (last - y < 13) continue;
+      last = y;
+      pen.beginPath();
+      pen.moveTo(left, y);
+      pen.lineTo(width - right, y);
+      pen.stroke();
+      pen.fillStyle = colour("--ink-2");
+      pen.fillText(this.surface.fitted(tick.label, left - 8), left - 6, y);
+    }
+    pen.textAlign = "center";
+    let end = -Infinity;
+    for (const tick of this.ticksOf(this.across)) {
+      const x = this.x(tick.at);
+      const label = this.surface.fitted(tick.label, 90);
+      const half = pen.measureText(label).width / 2;
+      const middle = Math.min(width - half - 1, Math.max(half + 1, x));
+      if (middle - half < end + 6) continue;
+      end = middle + half;
+      pen.fillStyle = colour("--ink-2");
+      pen.fillText(label, middle, height - below / 2 + 2);
+      pen.fillRect(x, height - below - 1, 1, 4);
+    }
+    pen.textAlign = "left";
+  }
+
+  private ticksOf(axis: Axis): { at: number; label: string }[] {
+    const slots = axis.slots.map((slot) => (slot.label.startsWith("does not") ? { ...slot, label: "–" } : slot));
+    return [...slots, ...axis.ticks].sort((a, b) => a.at - b.at);
+  }
+}

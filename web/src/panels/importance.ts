@@ -1,0 +1,34 @@
+/** How much of the variance of the result each field explains. */
+
+import { percent } from "../data/numbers.ts";
+import type { View } from "../data/view.ts";
+import { element, fill, panel } from "../look/element.ts";
+import type { Panel } from "./panel.ts";
+
+const MOST = 14;
+
+export class ImportancePanel implements Panel {
+  readonly element: HTMLElement;
+  private readonly text = element("p", { class: "quiet" });
+  private readonly list = element("ul", { class: "bars" });
+
+  constructor(private readonly view: View) {
+    this.element = panel("importance", "What matters", this.text, this.list);
+    this.element.classList.add("half");
+  }
+
+  draw(): void {
+    const { view } = this;
+    const shares = [...(view.about.importance[view.measure] ?? [])].sort((a, b) => b.share - a.share);
+    this.element.hidden = shares.length === 0;
+    fill(this.text, `The share of the variance of ${view.measure} that each field explains, over all rows.`);
+    const bars = shares.slice(0, MOST).map(({ field, share, within }) => {
+      const bar = element("span", { class: "bar-fill" });
+      bar.style.width = `${Math.min(100, Math.max(0.5, share * 100))}%`;
+      const name = element("span", { class: "bar-name", title: field }, field, within && element("span", { class: "quiet" }, ` within ${within}`));
+      return element("li", {}, name, element("span", { class: "bar-track", "aria-hidden": "true" }, bar), element("span", { class: "bar-share" }, percent(share)));
+    });
+    const rest = shares.length - bars.length;
+    fill(this.list, ...bars, rest > 0 && element("li", { class: "quiet" }, `${rest} more fields, with less.`));
+  }
+}
