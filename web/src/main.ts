@@ -2,9 +2,11 @@
 
 import { aboutOf } from "./data/about.ts";
 import { bytesOfBase64, ParquetFile } from "./data/parquet.ts";
-import { Steps } from "./data/steps.ts";
+import { RowStore, type Rows } from "./data/rows.ts";
+import { type StepRows, Steps } from "./data/steps.ts";
 import { Table } from "./data/table.ts";
 import { View } from "./data/view.ts";
+import { Follower } from "./live.ts";
 import { element, fill } from "./look/element.ts";
 import { buildPage } from "./page.ts";
 
@@ -13,26 +15,37 @@ function takeText(id: string): string {
   const data = document.getElementById(id);
   const text = data?.textContent ?? "";
   if (id !== "about") data?.replaceChildren();
-  return text;
+  return text.trim();
+}
+
+/** The parquet file in a data element, if it has one. */
+function takeFile(id: string): ParquetFile | null {
+  const base64 = takeText(id);
+  return base64 ? new ParquetFile(bytesOfBase64(base64)) : null;
 }
 
 async function start(): Promise<void> {
   const about = aboutOf(JSON.parse(takeText("about") || "{}"));
   document.title = `${about.title}: results`;
-  const base64 = takeText("table").trim();
-  if (!base64) {
-    fill(document.getElementById("page")!, element("h1", {}, about.title), element("p", {}, "There are no rows yet."));
-    document.body.dataset.ready = "";
-    return;
-  }
-  const table = await Table.of(new ParquetFile(bytesOfBase64(base64)), about);
+  const file = takeFile("table");
+  const rows: Rows = about.live && file ? await RowStore.of(file) : (file ?? RowStore.empty);
+  const view = new View(await Table.of(rows, about));
   performance.mark("page-table");
-  const steps = takeText("steps").trim();
-  const fields = [...about.fields.map((field) => field.name)];
-  const curves = steps ? await Steps.of(new ParquetFile(bytesOfBase64(steps)), fields) : null;
-  await buildPage(new View(table, curves));
+  const page = buildPage(view, about.live ? null : file);
+  await page.show("rows");
+  const steps = await readSteps();
+  if (steps.length) {
+    view.steps = Steps.merged(steps, about.fields.map((field) => field.name));
+    await page.show("rows");
+  }
   performance.mark("page-ready");
   document.body.dataset.ready = "";
+  if (about.live) new Follower(view, rows as RowStore, steps, page.tell).follow(about.live);
+}
+
+async function readSteps(): Promise<StepRows[]> {
+  const file = takeFile("steps");
+  return file ? [{ length: file.length, values: await file.read(file.names) }] : [];
 }
 
 start().catch((error: unknown) => {

@@ -1,6 +1,8 @@
 /** The panels of the page, and how they follow the view. */
 
+import type { ParquetFile } from "./data/parquet.ts";
 import type { Change, View } from "./data/view.ts";
+import type { State } from "./live.ts";
 import { element, fill } from "./look/element.ts";
 import { onTheme } from "./look/theme.ts";
 import { Painter } from "./painter.ts";
@@ -14,44 +16,57 @@ import { HeatPanel } from "./panels/heat.ts";
 import { ImportancePanel } from "./panels/importance.ts";
 import type { Panel } from "./panels/panel.ts";
 import { Parallel } from "./panels/parallel.ts";
+import { Repeats } from "./panels/repeats.ts";
+import { Running } from "./panels/running.ts";
+import { Runs } from "./panels/runs.ts";
 import { Slices } from "./panels/slices.ts";
 import { TablePanel } from "./panels/table_panel.ts";
 
+export interface Page {
+  /** Draw what has changed; resolves when all panels are drawn. */
+  show: (change: Change) => Promise<void>;
+  /** Say whether the page follows its server. */
+  tell: (state: State) => void;
+}
+
 /** Build all panels, and draw them again whenever the view changes. */
-export async function buildPage(view: View): Promise<void> {
+export function buildPage(view: View, file: ParquetFile | null): Page {
   const detail = new Detail(view);
   const open = (row: number): void => void detail.open(row);
-  const head = new Header(view, () => download(view));
+  const head = new Header(view, file && (() => download(file, view.about.experiment)));
   const panels: Panel[] = [
     new FilterBar(view),
+    new Running(view),
     new Best(view, open),
     new Parallel(view),
     new ImportancePanel(view),
     new HeatPanel(view),
     new Slices(view),
     new Curves(view),
+    new Repeats(view, open),
     new Failures(view, open),
     new TablePanel(view, open),
+    new Runs(view),
   ];
   const main = element("main", {}, ...panels.map((panel) => panel.element));
   fill(document.getElementById("page")!, head.element, main, detail.element);
   const painter = new Painter([head, ...panels]);
-  const draw = (change: Change): Promise<void> => {
+  const show = async (change: Change): Promise<void> => {
     document.body.dataset.rows = String(view.table.length);
     document.body.dataset.selected = String(view.rows.length);
+    if (!view.table.has("key")) await view.table.load(["key"]);
     return painter.draw(change);
   };
-  await view.table.load(["key"]);
-  view.listen((change) => void draw(change));
-  onTheme(() => void draw("measure"));
-  await draw("rows");
+  view.listen((change) => void show(change));
+  onTheme(() => void show("measure"));
+  return { show, tell: (state) => head.tell(state) };
 }
 
 /** Save the table as the parquet file that it came in. */
-function download(view: View): void {
-  const file = new Blob([view.table.file.buffer], { type: "application/vnd.apache.parquet" });
-  const link = element("a", { download: `${view.about.experiment || "results"}.parquet` });
-  link.href = URL.createObjectURL(file);
+function download(file: ParquetFile, experiment: string): void {
+  const blob = new Blob([file.buffer], { type: "application/vnd.apache.parquet" });
+  const link = element("a", { download: `${experiment || "results"}.parquet` });
+  link.href = URL.createObjectURL(blob);
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -1,5 +1,6 @@
 /** A parquet file in memory, read column by column. */
 
+import type { Rows } from "./rows.ts";
 import { decompress } from "fzstd";
 import { parquetMetadata, parquetRead, parquetReadObjects, type FileMetaData } from "hyparquet";
 
@@ -14,7 +15,7 @@ const parsers = {
   timestampFromNanoseconds: (value: bigint) => Number(value) / 1e6,
 };
 
-export class ParquetFile {
+export class ParquetFile implements Rows {
   readonly names: string[];
   readonly length: number;
   private readonly metadata: FileMetaData;

@@ -1,7 +1,6 @@
 /** The steps of settings: a curve for each setting. */
 
 import { type Column, columnOf } from "./column.ts";
-import type { ParquetFile } from "./parquet.ts";
 
 export interface Curve {
   key: string;
@@ -13,6 +12,11 @@ const FACTS = new Set(["key", "code", "run", "attempt", "seconds", "started", "r
 
 /** The names under which steps are counted, the most telling one first. */
 const COUNTERS = ["epoch", "step", "iteration", "round", "batch"];
+
+export interface StepRows {
+  length: number;
+  values: Map<string, unknown[]>;
+}
 
 export class Steps {
   readonly columns = new Map<string, Column>();
@@ -36,12 +40,8 @@ export class Steps {
     }
   }
 
-  static async of(file: ParquetFile, fields: readonly string[]): Promise<Steps> {
-    return new Steps(file.length, new Set(fields), await file.read(file.names));
-  }
-
-  /** The steps of some settings replaced by newer ones. */
-  static merged(steps: readonly { length: number; values: Map<string, unknown[]> }[], fields: readonly string[]): Steps {
+  /** Steps; newer ones of a setting come later, and replace those before. */
+  static merged(steps: readonly StepRows[], fields: readonly string[]): Steps {
     const names = new Set(steps.flatMap(({ values }) => [...values.keys()]));
     const newest = new Map<unknown, number>();
     steps.forEach(({ values }, place) => values.get("key")?.forEach((key) => newest.set(key, place)));

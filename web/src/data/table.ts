@@ -3,7 +3,7 @@
 import type { About } from "./about.ts";
 import { type Column, columnOf, distinct, Gap, type LabelColumn, type Role, ascending } from "./column.ts";
 import { markAbsent, NONE_OF } from "./owners.ts";
-import type { ParquetFile } from "./parquet.ts";
+import type { Rows } from "./rows.ts";
 
 /** The facts that all panels need; others are read when a row is opened. */
 const FIRST_FACTS = ["status", "error", "code"];
@@ -22,14 +22,14 @@ export class Table {
   private readonly orders = new Map<string, Uint32Array>();
 
   private constructor(
-    readonly file: ParquetFile,
+    readonly file: Rows,
     readonly about: About,
   ) {
     this.length = file.length;
   }
 
   /** The table in a file, with its fields and results read. */
-  static async of(file: ParquetFile, about: About): Promise<Table> {
+  static async of(file: Rows, about: About): Promise<Table> {
     const table = new Table(file, about);
     const fields = about.fields.map((field) => field.name);
     const none = fields.map((name) => NONE_OF + name);
@@ -76,6 +76,11 @@ export class Table {
       const json = this.about.json.includes(name);
       this.columns.set(name, columnOf(values.get(name)!, { name, role: this.role(name), json }));
     }
+  }
+
+  /** The names of the columns that were read. */
+  get loaded(): string[] {
+    return [...this.columns.keys()];
   }
 
   has(name: string): boolean {

@@ -1,9 +1,15 @@
 /** Everything that is known of one row. */
 
 import { type Column, Gap, wholeText } from "../data/column.ts";
-import { bytes, duration } from "../data/numbers.ts";
+import { bytes, counted, duration } from "../data/numbers.ts";
 import type { View } from "../data/view.ts";
+import { Surface } from "../drawing/canvas.ts";
+import { levelOf } from "../drawing/colours.ts";
+import { drawCurves } from "../drawing/curves.ts";
 import { type Child, copyButton, element, fill } from "../look/element.ts";
+import { changesOf, timeOf } from "./runs.ts";
+
+const CURVE_HEIGHT = 180;
 
 export class Detail {
   readonly element = element("dialog", { id: "detail", "aria-labelledby": "detail-title" });
@@ -20,6 +26,8 @@ export class Detail {
     fill(this.element, body);
     if (!this.element.open) this.element.showModal();
     this.element.scrollTop = 0;
+    this.drawCurve(row, body);
+    await this.fetchLog(row, body);
   }
 
   private parts(row: number): Child[] {
@@ -42,11 +50,51 @@ export class Detail {
       error && part("Error", element("pre", {}, error)),
       part("Results", values(table.results, row)),
       part("Fields", values(table.fields, row)),
-      traceback && part("Traceback", element("pre", {}, traceback), copyButton("traceback", () => traceback)),
-      log && part("End of the log", element("pre", {}, log)),
+      traceback && part("Traceback", element("pre", { tabindex: 0, "aria-label": "Traceback" }, traceback), copyButton("traceback", () => traceback)),
+      element("div", { id: "detail-curve" }),
+      element("div", { id: "detail-log" }, log && part("End of the log", element("pre", { tabindex: 0, "aria-label": "End of the log" }, log))),
       rerun && part("Run it again", element("pre", {}, rerun), copyButton("command", () => rerun)),
+      this.code(row),
       part("Record", this.facts(row), copyButton("key", () => key)),
     ];
+  }
+
+  /** The code of the row, and what changed in it since the run before. */
+  private code(row: number): Child {
+    const { table, about } = this.view;
+    const code = table.fact("code", row);
+    const run = about.runs.find(({ id }) => id === table.fact("run", row));
+    if (!code && !run) return null;
+    const words = table.isStale(row) ? "Other code than the current one." : about.codes.includes(code) ? "The current code." : "";
+    const changes = run ? changesOf(run) : [];
+    const title = changes.length ? "Changes since the run before:" : run ? "No changes since the run before, or no record of them." : "";
+    return part("Code", element("p", {}, `${words} ${title}`.trim()), ...changes);
+  }
+
+  /** What the setting recorded while it ran. */
+  private drawCurve(row: number, body: HTMLElement): void {
+    const { steps, table, measure } = this.view;
+    const key = table.fact("key", row);
+    if (!steps?.measures.length) return;
+    const up = steps.measures.includes(measure) ? measure : steps.measures[0]!;
+    const across = steps.counters[0] ?? "step";
+    const curve = steps.curve(key, across, up);
+    if (!curve) return;
+    const surface = new Surface(`${up} over ${across}, ${counted(curve.xs.length, "step")}`);
+    fill(body.querySelector("#detail-curve")!, part(`${up} over ${across}`, surface.canvas));
+    surface.clear(body.clientWidth - 40, CURVE_HEIGHT);
+    drawCurves(surface, [{ curve, level: levelOf(this.view.quality(row)), quiet: false }], up);
+  }
+
+  /** The board has the whole log. */
+  private async fetchLog(row: number, body: HTMLElement): Promise<void> {
+    const { about, table } = this.view;
+    const key = table.fact("key", row);
+    if (!about.live || !key) return;
+    const query = new URLSearchParams({ token: about.live.token, key });
+    const answer = await fetch(`log?${query}`).catch(() => null);
+    const text = answer?.ok ? await answer.text() : "";
+    if (text) fill(body.querySelector("#detail-log")!, part("Log", element("pre", { tabindex: 0, "aria-label": "Log" }, text)));
   }
 
   private facts(row: number): HTMLElement {
@@ -77,7 +125,7 @@ function values(columns: readonly Column[], row: number): HTMLElement {
 function factText(name: string, column: Column, row: number): string {
   if (column.gaps[row]) return "";
   const value = column.kind === "number" ? column.numbers[row]! : NaN;
-  if (name === "started") return `${new Date(value).toISOString().replace("T", " ").slice(0, 19)} UTC`;
+  if (name === "started") return timeOf(column.kind === "number" ? new Date(value).toISOString() : wholeText(column, row));
   if (name === "seconds") return duration(value);
   if (name === "peak_memory") return bytes(value);
   return wholeText(column, row);

@@ -5,6 +5,7 @@ import { count, counted } from "../data/numbers.ts";
 import type { View } from "../data/view.ts";
 import { element, fill } from "../look/element.ts";
 import { switchTheme } from "../look/theme.ts";
+import type { State } from "../live.ts";
 import type { Panel } from "./panel.ts";
 
 const ORDER = ["done", "stopped", "failed", "timeout", "killed"];
@@ -23,17 +24,19 @@ export function countsOf(view: View): [status: string, rows: number][] {
 export class Header implements Panel {
   readonly element: HTMLElement;
   private readonly statuses = element("div", { class: "statuses", role: "group", "aria-label": "Rows by status" });
+  private readonly state = element("span", { id: "live", role: "status" });
   private readonly same = element("p", { class: "quiet" });
 
   constructor(
     private readonly view: View,
-    download: () => void,
+    download: (() => void) | null,
   ) {
     const { about } = view;
     const tools = element(
       "div",
       { class: "tools" },
-      element("button", { type: "button", id: "download", on: { click: download } }, "Download table"),
+      this.state,
+      download && element("button", { type: "button", id: "download", on: { click: download } }, "Download table"),
       element("button", { type: "button", id: "theme", on: { click: switchTheme } }, "Light or dark"),
     );
     const name = about.experiment === about.title ? "" : about.experiment;
@@ -46,7 +49,14 @@ export class Header implements Panel {
       element("p", { class: "quiet" }, [name, written(about.written), about.superparams && `superparams ${about.superparams}`].filter(Boolean).join(" · ")),
       this.statuses,
       this.same,
+      about.live && about.live.others.length > 0 && others(about.live.others),
     );
+  }
+
+  /** Say whether the page follows its server. */
+  tell(state: State): void {
+    this.state.dataset.state = state;
+    fill(this.state, state === "connected" ? "following" : "not connected");
   }
 
   draw(): void {
@@ -79,6 +89,12 @@ export class Header implements Panel {
 function textOfFirst(view: View, name: string): string {
   const text = wholeText(view.table.column(name), 0);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+/** The other experiments of the board. The server names the addresses, which stay on this host. */
+function others(known: readonly { name: string; href: string }[]): HTMLElement {
+  const links = known.filter(({ href }) => /^(\.\.?\/|\/(?!\/))/.test(href)).map(({ name, href }) => element("a", { href }, name));
+  return element("nav", { class: "row", "aria-label": "Other experiments" }, ...links);
 }
 
 function written(time: string): string {

@@ -1,0 +1,80 @@
+/** Follows the runs of an experiment: the server sends new rows, steps and facts as they come. */
+
+import { aboutOf, type About, type Live } from "./data/about.ts";
+import { bytesOfBase64, ParquetFile } from "./data/parquet.ts";
+import { RowStore } from "./data/rows.ts";
+import { type StepRows, Steps } from "./data/steps.ts";
+import { Table } from "./data/table.ts";
+import type { View } from "./data/view.ts";
+
+const PAUSE = 150; // milliseconds in which events are collected
+const LONGEST = 3000;
+
+export type State = "connected" | "not connected";
+
+export class Follower {
+  private about: About | null = null;
+  private rows: Promise<RowStore>;
+  private steps: StepRows[];
+  private timer = 0;
+  private pause = PAUSE;
+
+  constructor(
+    private readonly view: View,
+    rows: RowStore,
+    steps: StepRows[],
+    private readonly told: (state: State) => void,
+  ) {
+    this.rows = Promise.resolve(rows);
+    this.steps = steps;
+  }
+
+  follow({ token, version }: Live): void {
+    const since = version ? `&since=${encodeURIComponent(version)}` : "";
+    const events = new EventSource(`events?token=${encodeURIComponent(token)}${since}`);
+    const on = (name: string, act: (data: string) => void): void =>
+      events.addEventListener(name, (event) => {
+        act((event as MessageEvent<string>).data);
+        this.later();
+      });
+    events.addEventListener("open", () => this.told("connected"));
+    events.addEventListener("error", () => this.told("not connected"));
+    on("about", (data) => (this.about = aboutOf(JSON.parse(data))));
+    on("rows", (data) => this.addRows(data));
+    on("steps", (data) => this.addSteps(data));
+    events.addEventListener("reset", () => location.reload());
+  }
+
+  private addRows(base64: string): void {
+    const newer = RowStore.of(new ParquetFile(bytesOfBase64(base64)));
+    this.rows = Promise.all([this.rows, newer]).then(([before, after]) => before.with(after));
+  }
+
+  private addSteps(base64: string): void {
+    const file = new ParquetFile(bytesOfBase64(base64));
+    const place = this.steps.push({ length: 0, values: new Map() }) - 1;
+    this.rows = Promise.all([this.rows, file.read(file.names)]).then(([rows, values]) => {
+      this.steps[place] = { length: file.length, values };
+      return rows;
+    });
+  }
+
+  private later(): void {
+    if (this.timer) return;
+    this.timer = window.setTimeout(() => void this.show(), this.pause);
+  }
+
+  /** Show what has come; the larger the table, the longer the pause before the next time. */
+  private async show(): Promise<void> {
+    const start = performance.now();
+    const rows = await this.rows;
+    const before = this.view.table;
+    const about = this.about ?? before.about;
+    const table = await Table.of(rows, about);
+    await table.load(before.loaded);
+    const steps = this.steps.length ? Steps.merged(this.steps, about.fields.map((field) => field.name)) : null;
+    this.view.replace(table, steps);
+    this.timer = 0;
+    this.pause = Math.min(LONGEST, Math.max(PAUSE, 3 * (performance.now() - start)));
+  }
+}
