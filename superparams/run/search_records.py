@@ -81,6 +81,10 @@ def _number(x: Any) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
+def _is_lost(answer: Answer, attempt: int) -> bool:
+    return answer.status in ("killed", "timeout") or (answer.status == "failed" and attempt > 1)
+
+
 def generation_of(run: RunFolder) -> int:
     """How often the search of a run had begun anew."""
     found = json_object(run.manifest().get(SEARCH)).get("generation", 0)
@@ -103,6 +107,7 @@ class SearchRecords:
         told: What was told just before a trial, if outcomes are told as they come.
         new: Answers that it has taken now, which no file has yet.
         runs: Its runs.
+        lost: The settings of which an attempt died, or was followed by another one.
     """
 
     root: Path
@@ -115,6 +120,7 @@ class SearchRecords:
     told: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     new: dict[str, Answer] = field(default_factory=dict[str, Answer])
     runs: list[RunFolder] = field(default_factory=list[RunFolder])
+    lost: set[int] = field(default_factory=set[int])
     _others: dict[str, Answer] | None = None
 
     def load(self, runs: Sequence[RunFolder]) -> None:
@@ -137,7 +143,11 @@ class SearchRecords:
                 codes = batch.column(CODE).to_pylist()
             answers = answers_in(batch, self.goals)
             by_index = dict(zip(batch.column("index").to_pylist(), codes, strict=True))
-            found.update({at: one for at, one in answers.items() if by_index[at] in ours})
+            new = {at: one for at, one in answers.items() if by_index[at] in ours}
+            found.update(new)
+            attempts = batch.column("attempt").to_pylist()
+            by_attempt = dict(zip(batch.column("index").to_pylist(), attempts, strict=True))
+            self.lost.update(at for at, (_, x) in new.items() if _is_lost(x, by_attempt[at]))
         return found
 
     def other(self, key: str) -> Answer | None:

@@ -336,11 +336,11 @@ class Searching:
             steps: The recorded steps of settings, by key.
         """
         finished: list[Any] = []
-        failed: list[Any] = []
-        for index, (key, answer) in sorted(self.records.rows.items()):
-            into = finished if answer.status in ("done", "stopped") else failed
+        lost: list[Any] = []
+        for index, (key, _) in sorted(self.records.rows.items()):
+            into = lost if index in self.records.lost else finished
             into.append((index, steps.get(key, [])))
-        return StopDecisions(stopper, self.feed.first, finished=finished, failed=failed)
+        return StopDecisions(stopper, self.feed.first, finished=finished, lost=lost)
 
     def notes_at_end(self) -> list[str]:
         """Notes when the run has ended."""

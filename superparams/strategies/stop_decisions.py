@@ -55,7 +55,7 @@ class StopDecisions:
         stopper: The stopper, which decides.
         indices: The settings of this run, as ascending ranges; more may follow by `add`.
         finished: Settings that ended in earlier runs: the index and the steps of each.
-        failed: The same for those that failed there and do not run again.
+        lost: The same for those whose attempt died there, see `lost`, and that do not run again.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class StopDecisions:
         indices: Iterable[range] = (),
         *,
         finished: Iterable[tuple[int, Sequence[Row]]] = (),
-        failed: Iterable[tuple[int, Sequence[Row]]] = (),
+        lost: Iterable[tuple[int, Sequence[Row]]] = (),
     ) -> None:
         self._stopper = stopper
         self._is_by_index = getattr(stopper, "order", "index") != "arrival"
@@ -81,7 +81,7 @@ class StopDecisions:
         self.add(indices)
         for index, steps in finished:
             self._add_finished(index, [row for row in steps if self._reads(row)])
-        for index, steps in failed:
+        for index, steps in lost:
             self._add_finished(index, [row for row in steps if self._reads(row)])
             self._settings[index].is_lost = True
 

@@ -1,10 +1,8 @@
-"""Runs with strategies of Optuna: equal tables, also after kills of driver and helper."""
+"""Runs with strategies of Optuna: equal tables, see also `test_killed_searches`."""
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,6 @@ import pytest
 from superparams import Experiment, Params, Results, minimize, search
 from superparams.strategies import ASHA, CMAES, NSGA2, TPE, Optuna
 from superparams.strategies.optuna_strategies import SamplerStrategy
-from tests.runs import family, output, script, start
-from tests.timing import wait_for
 
 pytest.importorskip("optuna", reason="Optuna is not installed")
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -88,69 +84,6 @@ def test_with_a_stopper(tmp_path: Path) -> None:
         results = tmp_path / f"{num_proc}"
         found = Curve().run_all(num_proc, strategy=strategy, results=results, **options)
         assert table(found) == table(alone)
-
-
-SCRIPT = """
-import random, time
-from superparams import Experiment, Params, minimize, search
-from superparams.strategies import CMAES, NSGA2, TPE
-
-class Fit(Experiment):
-    x: float = search(low=-2.0, high=2.0)
-    width: int = search(low=1, high=512, log=True)
-    kind: str = search(["a", "b", "c"])
-    goal = minimize("loss")
-
-    def run(self):
-        with open("ran", "a") as file:
-            file.write(self.key + "\\n")
-        time.sleep(random.SystemRandom().uniform(0, 0.02))
-        return {{"loss": (self.x - 0.3) ** 2 + abs(self.width - 64) / 99 + (self.kind != "b")}}
-
-if __name__ == "__main__":
-    strategy = {strategy}
-    rows = Fit().run_all(2, strategy=strategy, progress=False)
-    print([(row["key"], row["status"], row["loss"], row["index"]) for row in rows])
-"""
-SEARCHES = {
-    "TPE": "TPE(trials=60, startup=6)",
-    "CMAES": "CMAES(trials=60, population=5)",
-    "NSGA2": "NSGA2(trials=60, population=8)",
-}
-
-
-@pytest.mark.parametrize("kind", SEARCHES)
-def test_a_driver_and_a_helper_that_are_killed(kind: str, tmp_path: Path) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for folder in (whole, broken):
-        folder.mkdir()
-    text = SCRIPT.format(strategy=SEARCHES[kind])
-    expected = output(whole, text)
-    n_settings, lot = n_ran(whole), random.Random(kind)
-    script(broken, text)
-    for kill in range(2):
-        driver = start(broken, "script.py", start_new_session=True)
-        try:
-            wait_for_settings(broken, 12 + kill * 14 + lot.randrange(5))
-            for one in family(driver.pid):
-                if any("optuna_helper" in word for word in one.cmdline()):
-                    one.kill()
-            wait_for_settings(broken, n_ran(broken) + 6)
-        finally:
-            os.killpg(driver.pid, signal.SIGKILL)
-            driver.communicate()
-    assert output(broken, text) == expected
-    # Two workers run again what they ran, and what they had not sent yet.
-    assert n_ran(broken) <= n_settings + 2 * 2 * 2
-
-
-def wait_for_settings(folder: Path, number: int) -> None:
-    wait_for(lambda: n_ran(folder) >= number)
-
-
-def n_ran(folder: Path) -> int:
-    file = folder / "ran"
-    return len(file.read_text().splitlines()) if file.exists() else 0
 
 
 def test_a_resumed_search_asks_for_the_last_trials_alone(tmp_path: Path) -> None:
