@@ -93,6 +93,8 @@ class Interrupts:
         self._control.drain()
         how = "interrupt" if in_notebook() else "Ctrl-C"
         _say(f"finishing what runs ({how} again to stop now); run it again to go on from here")
+        if _is_in(frame, _strategies()):
+            raise KeyboardInterrupt  # the engine has nothing to do while a strategy thinks here
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         if self._is_elsewhere(number) or _FORKS.puts_off(number):
@@ -104,7 +106,7 @@ class Interrupts:
         self._control.stop()
         # Engines look at `Control`, so that no work is cut in two. Code that may take long in this
         # thread does not: a setting, a factory, or the packing of the payload.
-        if _is_in(frame, LONG | _own_loops()):
+        if _is_in(frame, LONG | _own_loops() | _strategies()):
             raise KeyboardInterrupt
 
     def _is_elsewhere(self, number: int) -> bool:
@@ -177,6 +179,12 @@ def _own_loops() -> set[CodeType]:
     """The code that waits for a setting whose `run` is a coroutine function; it loads asyncio."""
     module = sys.modules.get("superparams.executor.event_loop")
     return set() if module is None else {module.OwnLoop.run.__code__}
+
+
+def _strategies() -> set[CodeType]:
+    """The code that asks a strategy and tells it outcomes."""
+    module = sys.modules.get("superparams.strategies.trials")
+    return set() if module is None else {module.Trials.advance.__code__}
 
 
 def _is_in(frame: FrameType | None, codes: Collection[CodeType]) -> bool:

@@ -240,7 +240,7 @@ def _execute_in(
     asked, carrier, interrupts = job.options, job.carrier, started.interrupts
     search = job.proposing
     if search is not None:
-        search.open(run)
+        search.open(run, asked.of_engine.num_proc)
     goal = goal_of(type(job.space))
     assert carrier is not None
     _tell_others(job, run, control)

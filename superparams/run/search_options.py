@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from superparams.declare.experiment import Experiment
 from superparams.declare.goal import Goal, goal_of
 from superparams.declare.joined_space import joined_fields
+from superparams.declare.proposed_space import ProposedSpace
 from superparams.declare.repeats import repeats_of
 from superparams.declare.search_points import SearchPoints
 from superparams.errors import RunError, SpaceError, StrategyError
@@ -15,7 +18,7 @@ from superparams.errors.short_repr import shorten
 from superparams.space.groups import is_open
 from superparams.strategies.strategy import BUDGET
 
-__all__ = ["budget_of", "check_space", "identity_of", "point_to_try", "with_goals"]
+__all__ = ["budget_of", "check_end", "check_space", "id_of_search", "point_to_try", "with_goals"]
 
 _PLAIN: Final = (int, float, str, bool, type(None))
 
@@ -73,6 +76,25 @@ def check_space(space: Experiment, strategy: Any) -> None:
         )
 
 
+def check_end(strategy: Any, proposed: ProposedSpace | None) -> None:
+    """Refuse a search that would never end.
+
+    Args:
+        strategy: The strategy.
+        proposed: What it proposes; None where all settings are known beforehand.
+
+    Raises:
+        StrategyError: For a space without end and a strategy without a budget.
+    """
+    is_finite = proposed is None or proposed.points.space.size is not None
+    may_end = isinstance(getattr(strategy, "trials", 1), int) or budget_of(strategy)
+    if not may_end and not is_finite:
+        raise StrategyError(
+            f"{strategy!r} would never end: give it a budget, such as "
+            f"{type(strategy).__name__}(trials=100)"
+        )
+
+
 def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]:
     """The point of a setting, or of a mapping of fields to values.
 
@@ -90,6 +112,21 @@ def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]
         return points.point_of(setting)
     except SpaceError as error:
         raise StrategyError(f"enqueue: {shorten(given)} is no point to try: {error}") from None
+
+
+def id_of_search(strategy: Any, seed: int, *more: Any) -> str:
+    """A name that is the same for the same strategy, seed, goal, space and stopper.
+
+    Args:
+        strategy: The strategy.
+        seed: Chooses the random numbers.
+        more: What else makes it another search: goals, the space, `ahead`, the stopper.
+    """
+    *others, stop = more
+    order = getattr(strategy, "order", "index")
+    what = [identity_of(strategy), seed, *others, order, stop and repr(stop)]
+    text = json.dumps(what, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def identity_of(strategy: Any) -> str:

@@ -192,6 +192,26 @@ class SearchRecords:
                 found.append(HistoryRow(point, answers))
         return found
 
+    def steps_of(self, steps: Mapping[str, Sequence[Any]]) -> tuple[list[Any], list[Any]]:
+        """The index and the steps of settings that have ended, and of those that were lost.
+
+        Args:
+            steps: The recorded steps of settings, by key.
+        """
+        rows = [(at, steps.get(key, [])) for at, (key, _) in sorted(self.rows.items())]
+        finished = [row for row in rows if row[0] not in self.lost]
+        return finished, [row for row in rows if row[0] in self.lost]
+
+    def history_of_runs(self, names: Sequence[str], repetitions: int) -> list[HistoryRow]:
+        """The trials of other runs, those of one search after those of the one before it."""
+        found: list[HistoryRow] = []
+        runs = [run for run in run_folders(self.root) if run.name in set(names)] if names else []
+        for generation in sorted({generation_of(run) for run in runs}):
+            records = SearchRecords(self.root, self.goals, self.codes, {})
+            records.load([run for run in runs if generation_of(run) == generation])
+            found += records.history(repetitions)
+        return found
+
     @property
     def seconds(self) -> float:
         """How long its runs took together."""

@@ -2,6 +2,7 @@
 
 A strategy may think for long, and the outcomes that arrive meanwhile would be lost with the driver.
 A setting that runs in the main thread waits for the strategy anyway, so there is no thread then.
+Ctrl-C does not wait for a strategy: it is told the rest when the search is resumed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = ["SearchThread"]
 
 _TICK: Final = 0.05
 PATIENCE: Final = 5.0  # seconds for a strategy that thinks when the run is left
+HURRIED: Final = 0.5  # the same after Ctrl-C
 
 
 class SearchThread:
@@ -46,23 +48,29 @@ class SearchThread:
         self._is_inline = is_inline
         self._batches: SimpleQueue[pa.RecordBatch | None] = SimpleQueue()
         self._error: BaseException | None = None
-        self._is_left = False
+        self._is_left = self._is_cut = False
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> SearchThread:
         """Start the thread, if one is needed."""
         if self._search is not None and not self._is_inline:
             target = functools.partial(self._tell, self._search)
-            self._thread = threading.Thread(target=target, name="search", daemon=True)
+            self._thread = threading.Thread(target=target, name="superparams-search", daemon=True)
             self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the thread, whatever was not told yet."""
         self._is_left = True
-        if self._thread is not None:
+        if self._search is not None and self._thread is not None:
             self._batches.put(None)
-            self._thread.join(PATIENCE)
+            if self._is_interrupted:
+                self._search.close()  # a process that it waits for ends now
+            self._thread.join(HURRIED if self._is_interrupted else PATIENCE)
+
+    @property
+    def _is_interrupted(self) -> bool:
+        return self._control.interrupted or self._control.stopping
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Have outcomes told.
@@ -70,10 +78,15 @@ class SearchThread:
         Raises:
             StrategyError: When the strategy has raised an error.
         """
-        if self._search is None:
+        if self._search is None or self._is_cut:
             return
         if self._thread is None:
-            self._search.take(batch)
+            try:
+                self._search.take(batch)
+            except KeyboardInterrupt:
+                if not self._control.interrupted:
+                    raise  # the strategy has raised it
+                self._is_cut = True  # in the middle of a call
         else:
             self._check()
             self._batches.put(batch)

@@ -6,8 +6,6 @@ known beforehand: they run as drawn settings do.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,16 +21,19 @@ from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.declare.proposed_space import ProposedSpace
 from superparams.declare.sequence import has_valid, is_kept
-from superparams.errors import EngineError, RunError, StrategyError
+from superparams.errors import EngineError, RunError
 from superparams.errors.short_repr import shorten
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.identity.digests.digest import key_of_text, key_text
 from superparams.run.options import RunOptions
+from superparams.run.order_wait import OrderWait
+from superparams.run.proposal_watch import ProposalWatch
 from superparams.run.search_options import (
     budget_of,
+    check_end,
     check_space,
-    identity_of,
+    id_of_search,
     point_to_try,
     with_goals,
 )
@@ -45,14 +46,15 @@ from superparams.run.search_records import (
     runs_of_search,
 )
 from superparams.space.search_space import SearchPoint
-from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import SEARCH
 from superparams.strategies.random_search import drawn_settings
 from superparams.strategies.stop_decisions import StopDecisions
 from superparams.strategies.stopper import Stopper
 from superparams.strategies.strategy import AHEAD, Strategy
-from superparams.strategies.trial_records import Answer, Budget, HistoryRow, ReplayDiffers, turned
+from superparams.strategies.trial_records import Answer, Budget, ReplayDiffers, turned
 from superparams.strategies.trials import Trials
+from superparams.views.progress import say
 
 __all__ = ["Searching", "searching_of"]
 
@@ -65,6 +67,7 @@ class Searching:
         strategy: Proposes points; it has its goal.
         goals: What outcomes are told by.
         resumes: Whether to take what is recorded.
+        reports: Whether to say at once, on stderr, that the strategy takes long.
 
     Attributes:
         space: The space whose settings run, an `Experiment`.
@@ -75,7 +78,13 @@ class Searching:
     """
 
     def __init__(
-        self, space: Experiment, strategy: Strategy, goals: Sequence[Goal], *, resumes: bool = True
+        self,
+        space: Experiment,
+        strategy: Strategy,
+        goals: Sequence[Goal],
+        *,
+        resumes: bool = True,
+        reports: bool = False,
     ) -> None:
         self.strategy, self.goals = strategy, goals
         drawn = drawn_settings(strategy, space)
@@ -89,11 +98,13 @@ class Searching:
         self.first: list[int] = []
         self.log = TrialLog()
         self._resumes = resumes
-        self._generation = 0
-        self._id = ""
+        self._generation, self._id = 0, ""
         self._history: list[str] = []  # runs that it goes on from
         self._n_settings = self._n_left = self._n_recorded = 0
         self._begun = time.monotonic()
+        self._reports = reports
+        self._watch = ProposalWatch(self._report, self._doing)
+        self._wait = OrderWait(1)
 
     # ---- before the run
 
@@ -102,6 +113,16 @@ class Searching:
         if options.num_proc != "auto" or self.ahead is None:
             return options
         return replace(options, num_proc=min(self.ahead, options.of_engine.num_proc))
+
+    def _doing(self) -> str:
+        name = type(self.strategy).__name__
+        return self.trials.doing if hasattr(self, "trials") else f"{name} is in begin()"
+
+    def _report(self, text: str) -> None:
+        if self._reports:
+            say(f"note: {text}")
+        else:
+            self.notes.append(text)
 
     def identify(self, keys: Keys, stop: Stopper | None) -> str:
         """Find out which search it is.
@@ -115,13 +136,10 @@ class Searching:
         """
         space = "" if self.proposed is None else repr(self.proposed.points.space)
         axes = {name: "".join(parts) for name, _, parts in axes_of(self._of)}
-        what = [
-            *(identity_of(self.strategy), self.seed, [list(goal) for goal in self.goals]),
-            *(space, axes, self._enqueued(), {name: str(x) for name, x in keys.digests.items()}),
-            *(self.ahead, getattr(self.strategy, "order", "index"), stop and repr(stop)),
-        ]
-        text = json.dumps(what, sort_keys=True, default=str)
-        self._id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        digests = {name: str(x) for name, x in keys.digests.items()}
+        goals = [list(goal) for goal in self.goals]
+        more = space, axes, self._enqueued(), digests
+        self._id = id_of_search(self.strategy, self.seed, goals, *more, self.ahead, stop)
         return self._id
 
     def _enqueued(self) -> list[dict[str, Any]]:
@@ -181,32 +199,21 @@ class Searching:
         given = budget_of(self.strategy)
         since = self._begun - (self.records.seconds if "seconds" in given else 0.0)
         budget = Budget(**given, elapsed=lambda: time.monotonic() - since)
-        self.trials = Trials(
-            self.strategy,
-            self.proposed.points.space,
-            self,
-            goals=self.goals,
-            budget=budget,
-            seed=self.seed,
-            ahead=self.ahead or AHEAD,
-            order=getattr(self.strategy, "order", "index"),
-            enqueued=self._enqueued(),
-            history=self._history_rows(),
-            points={} if has_valid(self._of) else self.records.points,
-        )
+        with self._watch.thinking():
+            self.trials = Trials(
+                self.strategy,
+                self.proposed.points.space,
+                self,
+                goals=self.goals,
+                budget=budget,
+                seed=self.seed,
+                ahead=self.ahead or AHEAD,
+                order=getattr(self.strategy, "order", "index"),
+                enqueued=self._enqueued(),
+                history=self.records.history_of_runs(self._history, self.proposed.repetitions),
+                points={} if has_valid(self._of) else self.records.points,
+            )
         self.first = self._advance()
-
-    def _history_rows(self) -> list[HistoryRow]:
-        """The trials of the runs that this search goes on from."""
-        assert self.proposed is not None
-        found: list[HistoryRow] = []
-        wanted = set(self._history)
-        runs = [run for run in run_folders(self.records.root) if run.name in wanted]
-        for generation in sorted({generation_of(run) for run in runs}):
-            records = SearchRecords(self.records.root, self.goals, self.records.codes, {})
-            records.load([run for run in runs if generation_of(run) == generation])
-            found += records.history(self.proposed.repetitions)
-        return found
 
     # ---- what the trials need, see `TrialRecords`
 
@@ -242,15 +249,17 @@ class Searching:
 
     # ---- in the run
 
-    def open(self, run: RunFolder) -> None:
-        """Note trials in the folder of the run from now on."""
+    def open(self, run: RunFolder, n_workers: int) -> None:
+        """Note trials in the folder of the run from now on, which has so many workers."""
         self.log.open(run)
         self.log.write()
+        self._wait = OrderWait(n_workers)
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Tell the outcomes of a batch, and have the settings run that follow from it."""
         if self.proposed is None or self.differs is not None:
             return
+        self._wait.pause()
         answers = answers_in(batch, self.goals)
         self._n_left -= len(answers)
         for index, (_, answer) in answers.items():
@@ -266,11 +275,13 @@ class Searching:
             self.feed.add(Chunk.of(todo).ranges)
         if self.trials.ending is not None and self.feed.is_open:
             self.feed.close()
+        self._wait.go_on(self._n_left, is_over=self.trials.ending is not None)
 
     def _advance(self) -> list[int]:
         assert self.proposed is not None
         before = self.trials.n_trials if hasattr(self, "trials") else 0
-        todo = self.trials.advance()
+        with self._watch.thinking():
+            todo = self.trials.advance()
         taken, self.records.new = self.records.new, {}
         to_run = Counter(index // self.proposed.repetitions for index in todo)
         for trial in range(before, self.trials.n_trials):
@@ -335,11 +346,7 @@ class Searching:
             stopper: The stopper.
             steps: The recorded steps of settings, by key.
         """
-        finished: list[Any] = []
-        lost: list[Any] = []
-        for index, (key, _) in sorted(self.records.rows.items()):
-            into = lost if index in self.records.lost else finished
-            into.append((index, steps.get(key, [])))
+        finished, lost = self.records.steps_of(steps)
         return StopDecisions(stopper, self.feed.first, finished=finished, lost=lost)
 
     def notes_at_end(self) -> list[str]:
@@ -353,10 +360,13 @@ class Searching:
                 f"{type(self.strategy).__name__} had nothing to go by: no setting has a number as "
                 f"its result {goals}"
             )
+        if self.ahead is not None:
+            notes += self._wait.note(type(self.strategy).__name__, self.ahead)
         return notes
 
     def close(self) -> None:
         """Have the strategy end what it has started, if it has a `close`."""
+        self._watch.close()
         close = getattr(self.strategy, "close", None)
         if close is not None:
             close()
@@ -379,17 +389,12 @@ def searching_of(space: Experiment, options: RunOptions) -> Searching:
         )
     check_space(space, strategy)
     strategy, goals = with_goals(strategy, type(space))
-    found = Searching(space, strategy, goals, resumes=options.resume)
+    found = Searching(space, strategy, goals, resumes=options.resume, reports=options.progress)
     ahead, num_proc = found.ahead, options.of_engine.num_proc
     if ahead is not None and num_proc > ahead and options.num_proc != "auto":
         raise EngineError(
             f"num_proc={num_proc} workers would wait for each other: at most ahead={ahead} trials "
             f"of {name} run at once; give {name}(ahead={num_proc}), or num_proc={ahead}"
         )
-    is_finite = found.proposed is None or found.proposed.points.space.size is not None
-    may_end = isinstance(getattr(strategy, "trials", 1), int) or budget_of(strategy)
-    if not may_end and not is_finite:
-        raise StrategyError(
-            f"{strategy!r} would never end: give it a budget, such as {name}(trials=100)"
-        )
+    check_end(strategy, found.proposed)
     return found

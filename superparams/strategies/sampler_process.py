@@ -50,7 +50,7 @@ class SamplerProcess:
         self._replays_requests = replays_requests
         self._events: list[Event] = []
         self._n_sent = 0
-        self._n_deaths = 0
+        self._n_deaths = self._n_closed = 0
         self._process: _Process | None = None
         self._renew()
 
@@ -69,8 +69,11 @@ class SamplerProcess:
         Raises:
             StrategyError: When the sampler fails, or its process dies again and again.
         """
+        n_closed = self._n_closed
         answer = self._answer(request)
         while answer is None:
+            if self._n_closed > n_closed:  # by another thread, which needs no point any more
+                raise StrategyError("the process that asks the sampler was closed meanwhile")
             answer = self._answer(request)
         if isinstance(answer, SamplerProblem):
             self.close()
@@ -81,10 +84,17 @@ class SamplerProcess:
         return answer
 
     def close(self) -> None:
-        """End the process; the next request starts another."""
-        if self._process is not None:
-            self._process.end()
-            self._process = None
+        """End the process; the next request starts another, but one that waits now fails.
+
+        Any thread may call this.
+        """
+        self._n_closed += 1
+        self._end()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
 
     def _answer(self, request: PointRequest) -> SearchPoint | SamplerProblem | None:
         """The answer to a request; None if the process has died."""
@@ -92,14 +102,14 @@ class SamplerProcess:
             process = self._process or self._renew()
             process.send([*self._events[self._n_sent :], request])
             answer: Any = process.receive()
-        except (OSError, EOFError):
+        except (OSError, EOFError, ValueError):  # it has died, or its pipes were closed
             self._count_death()
             return None
         self._n_sent, self._n_deaths = len(self._events), 0
         return cast("SearchPoint | SamplerProblem", answer)
 
     def _renew(self) -> _Process:
-        self.close()
+        self._end()
         self._process, self._n_sent = _Process(), 0
         with contextlib.suppress(OSError):  # it has died, which the next request notices
             self._process.send(self._start)
@@ -108,7 +118,7 @@ class SamplerProcess:
     def _count_death(self) -> None:
         """Count a process that has died; an error if that happens again and again."""
         printed = "" if self._process is None else self._process.printed()
-        self.close()
+        self._end()
         self._n_deaths += 1
         if self._n_deaths >= MOST_DEATHS:
             self._n_deaths = 0

@@ -72,6 +72,7 @@ class Trials:
         best: The best trial so far and its score, among those that were told.
         n_scores: How many outcomes had a value of each goal.
         told_for: The trials that were told just before each trial, if they are told as they come.
+        doing: What the strategy does now, in words.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Trials:
         self.told_for: dict[int, list[int]] = {}
         self.best: tuple[int, float] | None = None
         self.ending: str | None = None
+        self.doing = ""
         self._call("begin", None, space, seed)
         rows = list(history)
         for number, row in enumerate(rows, -len(rows)):
@@ -359,10 +361,11 @@ class Trials:
 
     def _call(self, method: str, trial: int | None, *args: Any) -> Any:
         """Call a method of the strategy; its errors say which one it was."""
+        at = "" if trial is None else f" at trial {trial}"
+        self.doing = f"{type(self._strategy).__name__} is in {method}(){at}"
         try:
             return getattr(self._strategy, method)(*args)
         except Exception as error:
-            at = "" if trial is None else f" at trial {trial}"
             raise self._error(f"raised an error in {method}(){at}: {headline(error)}") from error
 
     def _error(self, what: str) -> StrategyError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from typing import Any
 
 from optuna.samplers import BaseSampler
@@ -41,3 +42,14 @@ class RaisingSampler(PlainSampler):
         self, study: Any, trial: Any, param_name: str, param_distribution: Any
     ) -> Any:
         raise ZeroDivisionError("by zero")
+
+
+class HangingSampler(PlainSampler):
+    """Never proposes trial 7."""
+
+    def sample_independent(
+        self, study: Any, trial: Any, param_name: str, param_distribution: Any
+    ) -> Any:
+        while trial.number == 7:
+            time.sleep(0.01)
+        return super().sample_independent(study, trial, param_name, param_distribution)

@@ -1,0 +1,66 @@
+"""How much of the workers' time goes by while a search waits for its oldest trials."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["OrderWait"]
+
+MOST_SHARE: Final = 0.1
+LEAST_SECONDS: Final = 1.0  # of all workers together; less is not worth a sentence
+
+
+class OrderWait:
+    """Adds up the time of workers that have nothing to do because of the order of trials.
+
+    Args:
+        n_workers: How many there are.
+        clock: The time in seconds.
+    """
+
+    def __init__(self, n_workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._n_workers, self._clock = n_workers, clock
+        self._begun = self._since = clock()
+        self._n_idle = 0
+        self._idle = 0.0
+
+    def pause(self) -> None:
+        """Outcomes have come; what passes until `go_on` is the time of the strategy."""
+        now = self._clock()
+        self._idle += self._n_idle * (now - self._since)
+        self._since, self._n_idle = now, 0
+
+    def go_on(self, n_running: int, *, is_over: bool) -> None:
+        """The strategy has proposed all that it may.
+
+        Args:
+            n_running: How many settings run or are to run.
+            is_over: Whether it proposes nothing more: then nothing is waited for.
+        """
+        self._since = self._clock()
+        self._n_idle = 0 if is_over else max(0, self._n_workers - n_running)
+
+    @property
+    def share(self) -> float:
+        """The part of the workers' time that they waited."""
+        total = self._n_workers * (self._clock() - self._begun)
+        return self._idle / total if total > 0 else 0.0
+
+    def note(self, strategy: str, ahead: int) -> list[str]:
+        """A note if that was much.
+
+        Args:
+            strategy: The name of the class.
+            ahead: How many trials may run at once.
+        """
+        share = self.share
+        if share <= MOST_SHARE or self._idle < LEAST_SECONDS:
+            return []
+        return [
+            f"workers waited for the oldest trials in {share:.0%} of their time: "
+            f"{strategy}(ahead={2 * ahead}) waits less, and is another search; "
+            f'{strategy}(order="arrival") does not wait, and its table depends on which setting '
+            "was quicker"
+        ]
