@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Final
 
 __all__ = ["ProposalWatch"]
@@ -29,7 +29,7 @@ class ProposalWatch:
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
-    def thinking(self) -> Iterator[None]:
+    def thinking(self) -> Generator[None]:
         """A context in which the strategy is called."""
         self._since = time.monotonic()
         if self._thread is None:

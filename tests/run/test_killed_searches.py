@@ -11,7 +11,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -124,7 +124,7 @@ def n_ran(folder: Path) -> int:
 
 
 @contextmanager
-def driver_in(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def driver_in(folder: Path) -> Generator[subprocess.Popen[str]]:
     """A driver that is killed at the end, at first alone, so that its workers have to notice."""
     driver = start(folder, "script.py", start_new_session=True)
     try:
