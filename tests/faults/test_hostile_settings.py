@@ -297,16 +297,21 @@ from superparams.outcomes.outcome import Outcome
 from superparams.store.ledger.reader import read
 from superparams.store.ledger.writer import Ledger
 
-folder, ended, closed = Path("ledger"), threading.Event(), 0
+folder, ended, closed, index = Path("ledger"), threading.Event(), 0, 0
 
 def close_files():
     global closed
+    last = -1
     while not ended.is_set():
+        if index == last:  # one close for each outcome
+            continue
         for number in range(3, 64):
             try:
                 if os.readlink(f"/proc/self/fd/{number}").endswith(".arrows"):
                     os.close(number)
                     closed += 1
+                    last = index
+                    break
             except OSError:
                 pass
 
@@ -314,8 +319,7 @@ sys.setswitchinterval(1e-5)
 with Ledger(folder) as ledger:
     thread = threading.Thread(target=close_files, daemon=True)
     thread.start()
-    index = 0
-    while closed < 50:
+    while closed < 100:
         result = {"x": index} if index % 2 else {"y": str(index)}
         ledger.append(encode([Outcome(index, f"{index:032x}", "done", {}, result)]))
         index += 1

@@ -40,7 +40,7 @@ from superparams.store.ledger.reader import (
 from superparams.store.runs.folder import sync_folder
 from superparams.store.table.text_columns import is_spilled, spill
 
-_TRIES = 3
+_TRIES = 5
 _STANDARD = 3  # descriptors below this are standard input, output and error
 MAX_STREAMS = 64  # files of one run; outcomes with yet another schema go, as text, into one more
 
@@ -170,7 +170,8 @@ class Ledger:
         flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
             file.number = _beyond_standard(os.open(file.path, flags | extra, 0o666))
-            file.identity = _identity(file.number)
+            # By its path: a setting in another thread may have taken the number by now.
+            file.identity = _identity(file.path)
         except OSError as error:
             if error.errno != errno.EBADF:  # else `_write_once` opens it again
                 raise StoreError(f"cannot open {file.path}: {error}") from error
@@ -193,16 +194,16 @@ class Ledger:
         if not file.is_open():
             file.number = None
             self._open(file, 0)
-            if file.number is not None:
-                os.ftruncate(file.number, file.size)  # an earlier try may have written a part
+            os.truncate(file.path, file.size)  # an earlier try may have written a part
         rest = memoryview(data)
         try:
             while rest and file.number is not None:
                 rest = rest[os.write(file.number, rest) :]
-        except BaseException:
-            if file.number is not None and file.is_open():
-                with contextlib.suppress(OSError):
-                    os.ftruncate(file.number, file.size)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.truncate(file.path, file.size)
+            if isinstance(error, OSError) and error.errno == errno.EBADF:
+                file.number = None  # closed, or taken by a descriptor of the same file to read
             raise
         if not file.is_open():  # the data may have gone elsewhere
             raise OSError(errno.EBADF, "the file was closed by a setting in this process")
@@ -228,9 +229,9 @@ class Ledger:
             _unless_closed(partial(sync_folder, self.folder))
 
 
-def _identity(number: int) -> tuple[int, int] | None:
+def _identity(file: int | Path) -> tuple[int, int] | None:
     try:
-        status = os.fstat(number)
+        status = os.stat(file)
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -259,8 +260,10 @@ def _unless_closed(action: Callable[[], None]) -> None:
 
 
 def _sync_file(path: Path) -> None:
-    # Any descriptor syncs what others wrote to the file; Windows needs a writable one.
-    number = os.open(path, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    # Any descriptor syncs what others wrote to the file; Windows needs a writable one. Elsewhere a
+    # write that a setting has led to this number must not reach the file.
+    way = os.O_WRONLY if os.name == "nt" else os.O_RDONLY
+    number = os.open(path, way | getattr(os, "O_CLOEXEC", 0))
     try:
         os.fsync(number)
     finally:
