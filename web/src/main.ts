@@ -33,6 +33,11 @@ async function start(): Promise<void> {
   performance.mark("page-table");
   const page = buildPage(view, about.live ? null : file);
   await page.show("rows");
+  performance.mark("page-shown");
+  if (!view.table.hasKeys) {
+    await view.table.load(["key"]);
+    await page.show("keys");
+  }
   const steps = await readSteps();
   if (steps.length) {
     view.steps = Steps.merged(steps, about.fields.map((field) => field.name));

@@ -54,8 +54,7 @@ export function buildPage(view: View, file: ParquetFile | null): Page {
   const show = async (change: Change): Promise<void> => {
     document.body.dataset.rows = String(view.table.length);
     document.body.dataset.selected = String(view.rows.length);
-    if (!view.table.has("key")) await view.table.load(["key"]);
-    return painter.draw(change);
+    await painter.draw(change);
   };
   view.listen((change) => void show(change));
   onTheme(() => void show("measure"));

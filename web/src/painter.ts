@@ -3,7 +3,7 @@
 import type { Change } from "./data/view.ts";
 import type { Panel } from "./panels/panel.ts";
 
-const RANK: Record<Change, number> = { selection: 0, measure: 1, rows: 2 };
+const RANK: Record<Change, number> = { keys: 0, selection: 1, measure: 2, rows: 3 };
 const NEAR = 200; // pixels below the window that count as in sight
 
 export class Painter {
@@ -18,6 +18,7 @@ export class Painter {
   /** Draw what has changed; resolves when all panels are drawn. */
   draw(change: Change): Promise<void> {
     for (const panel of this.panels) {
+      if (change === "keys" && !panel.showsKeys) continue;
       const before = this.due.get(panel);
       if (!before || RANK[before] < RANK[change]) this.due.set(panel, change);
     }

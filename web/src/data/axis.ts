@@ -16,6 +16,8 @@ export interface Axis {
   readonly scale: Scale;
   readonly positions: Float32Array;
   readonly ticks: Tick[];
+  /** Every value has a tick: a label, or one of few numbers. */
+  readonly isPoints: boolean;
   /** The places of rows that have no finite number: None, no such field, nan and so on. */
   readonly slots: Tick[];
   /** The smallest and the largest number. */
@@ -77,7 +79,7 @@ function labelAxis(column: LabelColumn): Axis {
   }
   const ticks = order.map((code) => ({ at: at[code]!, label: column.labels[code]! }));
   const slots = places.settle(positions);
-  return { column, scale: "label", positions, ticks, slots, low: 0, high: order.length - 1 };
+  return { column, scale: "label", isPoints: true, positions, ticks, slots, low: 0, high: order.length - 1 };
 }
 
 /** The numbers of a column that are finite: their range, and up to `MANY_TICKS` of them. */
@@ -111,7 +113,7 @@ function numberAxis(column: NumberColumn, declaredLog: boolean): Axis {
   const values = points.length ? points : log ? logTicks(low, high) : linearTicks(low, high);
   const ticks = values.map((value) => ({ at: place(value), label: short(value) }));
   const slots = places.settle(positions);
-  return { column, scale: log ? "log" : "linear", positions, ticks, slots, low, high };
+  return { column, scale: log ? "log" : "linear", isPoints: points.length > 0, positions, ticks, slots, low, high };
 }
 
 /** Numbers are spread over orders of magnitude: points in equal ratios, or a median near the low end. */
@@ -166,7 +168,7 @@ export interface Bins {
 
 /** The rows of an axis in bins: a bin for each label, point or place, else at most `most` bins. */
 export function binsOf(axis: Axis, most: number): Bins {
-  const few = axis.ticks.length <= most && (axis.scale === "label" || isPoints(axis));
+  const few = axis.ticks.length <= most && axis.isPoints;
   const size = few ? 0 : 1 / most;
   const middles = few ? axis.ticks.map((tick) => tick.at) : Array.from({ length: most }, (_, bin) => (bin + 0.5) * size);
   const places = new Map(axis.slots.map((slot, place) => [Math.fround(slot.at), middles.length + place]));
@@ -178,10 +180,4 @@ export function binsOf(axis: Axis, most: number): Bins {
     else codes[row] = few ? ticks.get(at)! : Math.min(most - 1, Math.floor(at * most));
   }
   return { codes, middles: [...middles, ...axis.slots.map((slot) => slot.at)] };
-}
-
-/** The ticks of a number axis are all its values. */
-function isPoints(axis: Axis): boolean {
-  const ticks = new Set(axis.ticks.map((tick) => Math.fround(tick.at)));
-  return axis.positions.every((at) => at < 0 || ticks.has(at));
 }

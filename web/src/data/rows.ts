@@ -23,6 +23,11 @@ export class RowStore implements Rows {
     return new RowStore(file.names, file.length, await file.read(file.names));
   }
 
+  static ofValues(values: Map<string, unknown[]>): RowStore {
+    const [first = []] = values.values();
+    return new RowStore([...values.keys()], first.length, values);
+  }
+
   async read(names: string[]): Promise<Map<string, unknown[]>> {
     return new Map(names.map((name) => [name, this.values.get(name)!]));
   }

@@ -7,6 +7,8 @@ import type { Rows } from "./rows.ts";
 
 /** The facts that all panels need; others are read when a row is opened. */
 const FIRST_FACTS = ["status", "error", "code"];
+/** From so many rows on, keys are read after the first panels were drawn. */
+const MANY = 20_000;
 /** A column that tells how many rows of the whole table each row stands for. */
 const WEIGHTS = "represents";
 /** Columns that mean nothing outside the folder of results. */
@@ -34,6 +36,8 @@ export class Table {
     const fields = about.fields.map((field) => field.name);
     const none = fields.map((name) => NONE_OF + name);
     await table.load([...fields, ...none, ...about.results, ...FIRST_FACTS, WEIGHTS, about.staleColumn]);
+    if (table.length < MANY) await table.load(["key"]);
+    else table.columns.set("key", columnOf(new Array<null>(table.length).fill(null), { name: "key", role: "fact" }));
     for (const name of fields) table.columns.has(name) && table.fields.push(table.column(name));
     for (const name of about.results) table.columns.has(name) && table.results.push(table.column(name));
     for (const field of table.fields) markAbsent(field, table.columns.get(NONE_OF + field.name) ?? null);
@@ -46,6 +50,12 @@ export class Table {
     const hidden = (name: string): boolean =>
       HIDDEN.has(name) || name.startsWith(NONE_OF) || name === this.about.staleColumn;
     return this.file.names.filter((name) => this.role(name) === "fact" && !hidden(name));
+  }
+
+  /** The names of fields, results and facts that were read. */
+  get names(): string[] {
+    const own = [...this.fields, ...this.results].map(({ name }) => name);
+    return [...own, ...this.facts.filter((name) => this.columns.has(name))];
   }
 
   private weightsOfRows(): Float64Array<ArrayBuffer> {
@@ -66,10 +76,17 @@ export class Table {
     return this.about.results.includes(name) ? "result" : "fact";
   }
 
+  /** The keys of the rows were read. */
+  get hasKeys(): boolean {
+    const key = this.columns.get("key");
+    return key?.kind === "label" && (key.labels.length > 0 || !this.length);
+  }
+
   /** Read columns, unless they are read already. */
   async load(names: string[]): Promise<void> {
     const present = new Set(this.file.names);
-    const missing = names.filter((name) => present.has(name) && !this.columns.has(name));
+    const isRead = (name: string): boolean => this.columns.has(name) && (name !== "key" || this.hasKeys);
+    const missing = names.filter((name) => present.has(name) && !isRead(name));
     if (!missing.length) return;
     const values = await this.file.read(missing);
     for (const name of missing) {

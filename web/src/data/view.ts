@@ -10,8 +10,8 @@ import { wordsOf } from "./words.ts";
 /** A part of an axis, by positions, both ends included. */
 export type Range = readonly [low: number, high: number];
 
-/** What has changed: the rows, what is selected, or which result is looked at. */
-export type Change = "rows" | "selection" | "measure";
+/** What has changed: the rows, what is selected, which result is looked at, or that keys were read. */
+export type Change = "rows" | "selection" | "measure" | "keys";
 
 export type Listener = (change: Change) => void;
 

@@ -58,7 +58,7 @@ export function wordsOf(table: Table, text: string): Words {
 /** A column by its name or the last parts of it, or what is wrong with the name. */
 function columnNamed(table: Table, name: string): Column | string {
   if (table.has(name)) return table.column(name);
-  const known = table.file.names.filter((each) => table.has(each));
+  const known = table.names;
   const ends = known.filter((each) => each.endsWith(`.${name}`));
   if (ends.length === 1) return table.column(ends[0]!);
   if (ends.length) return `${name} may mean ${ends.join(" or ")}`;
@@ -136,7 +136,7 @@ function compareLabel(operator: string, value: string): (label: string) => boole
 /** Tells whether some text of a row contains this text. */
 function contains(table: Table, text: string): Test {
   const small = text.toLowerCase();
-  const columns = table.file.names.filter((name) => table.has(name)).map((name) => table.column(name));
+  const columns = table.names.map((name) => table.column(name));
   const tests = columns.map((column): Test => {
     if (column.kind === "number") return (row) => !column.gaps[row] && labelOf(column.numbers[row]) === text;
     const good = column.labels.map((label) => label.toLowerCase().includes(small));

@@ -47,12 +47,12 @@ export class Surface {
     return `${text.slice(0, low)}…`;
   }
 
-  /** Text with a rim in the colour of the ground, so that it can be read on lines. */
+  /** Text on a ground of its own, so that it can be read on lines. */
   write(text: string, x: number, y: number, ink: string, ground: string): void {
-    this.pen.lineWidth = 3;
-    this.pen.lineJoin = "round";
-    this.pen.strokeStyle = ground;
-    this.pen.strokeText(text, x, y);
+    this.pen.globalAlpha = 0.8;
+    this.pen.fillStyle = ground;
+    this.pen.fillRect(x - 2, y - 7, this.pen.measureText(text).width + 4, 14);
+    this.pen.globalAlpha = 1;
     this.pen.fillStyle = ink;
     this.pen.fillText(text, x, y);
   }

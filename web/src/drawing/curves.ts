@@ -17,6 +17,12 @@ export interface Drawn {
   quiet: boolean;
 }
 
+/** Curves of repeats, drawn as one. */
+export interface DrawnGroup {
+  curves: readonly Curve[];
+  level: number;
+}
+
 const MOST_LINES = 400;
 const BEST_LINES = 40;
 
@@ -25,10 +31,7 @@ export function drawCurves(surface: Surface, drawn: readonly Drawn[], up: string
   const shown = selected.length ? selected : drawn;
   const ends = rangeOf(shown.map(({ curve }) => curve));
   if (!ends) return;
-  const across = axisOf(columnOf(ends.xs, { name: "x", role: "result" }));
-  const isCounted = shown.every(({ curve }) => curve.xs.every(Number.isInteger));
-  const upwards = axisOf(columnOf(ends.ys, { name: up, role: "result" }));
-  const plot = new Plot(surface, withTicks(across, isCounted), withTicks(upwards));
+  const plot = plotOf(surface, ends, shown.map(({ curve }) => curve), up);
   plot.drawAxes();
   const pen = surface.pen;
   pen.save();
@@ -46,6 +49,30 @@ export function drawCurves(surface: Surface, drawn: readonly Drawn[], up: string
   pen.globalAlpha = Math.min(0.95, Math.max(0.35, 5 / Math.sqrt(lines.length)));
   for (const each of lines) drawLine(pen, each, place);
   pen.restore();
+}
+
+/** Draw the median of each group, and the area from its lowest to its highest curve. */
+export function drawGroups(surface: Surface, groups: readonly DrawnGroup[], up: string): void {
+  const ends = rangeOf(groups.flatMap(({ curves }) => curves));
+  if (!ends) return;
+  const plot = plotOf(surface, ends, groups.flatMap(({ curves }) => curves), up);
+  plot.drawAxes();
+  const { pen } = surface;
+  const place = new Places(plot, ends);
+  for (const { curves, level } of [...groups].sort((a, b) => a.level - b.level)) {
+    const spread = spreadOf(curves);
+    const ink = colourOfLevel(level);
+    drawArea(pen, spread.xs, spread.low, spread.high, place, ink, 0.18);
+    drawPath(pen, spread.xs, spread.median, place, ink, 1.8);
+  }
+  pen.globalAlpha = 1;
+}
+
+function plotOf(surface: Surface, ends: Ends, curves: readonly Curve[], up: string): Plot {
+  const across = axisOf(columnOf(ends.xs, { name: "x", role: "result" }));
+  const isCounted = curves.every(({ xs }) => xs.every(Number.isInteger));
+  const upwards = axisOf(columnOf(ends.ys, { name: up, role: "result" }));
+  return new Plot(surface, withTicks(across, isCounted), withTicks(upwards));
 }
 
 interface Ends {
@@ -73,7 +100,7 @@ function withTicks(axis: Axis, isCounted = false): Axis {
   if (axis.high <= axis.low) return axis;
   const values = linearTicks(axis.low, axis.high, 6).filter((value) => !isCounted || Number.isInteger(value));
   const ticks = values.map((value) => ({ at: share(value, [axis.low, axis.high]), label: short(value) }));
-  return { ...axis, ticks };
+  return { ...axis, ticks, isPoints: false };
 }
 
 /** Pixels of values. */
@@ -106,22 +133,41 @@ function drawLine(pen: CanvasRenderingContext2D, { curve, level, quiet }: Drawn,
 }
 
 function drawSpread(pen: CanvasRenderingContext2D, spread: Spread, place: Places): void {
-  const area = (low: number[], high: number[], alpha: number): void => {
-    pen.globalAlpha = alpha;
-    pen.fillStyle = colour("--accent");
-    pen.beginPath();
-    spread.xs.forEach((x, point) => pen.lineTo(place.x(x), place.y(high[point]!)));
-    for (let point = spread.xs.length - 1; point >= 0; point--) {
-      pen.lineTo(place.x(spread.xs[point]!), place.y(low[point]!));
-    }
-    pen.fill();
-  };
-  area(spread.low, spread.high, 0.15);
-  area(spread.quarter, spread.threeQuarters, 0.3);
-  pen.globalAlpha = 1;
-  pen.strokeStyle = colour("--accent");
-  pen.lineWidth = 2;
+  const ink = colour("--accent");
+  drawArea(pen, spread.xs, spread.low, spread.high, place, ink, 0.15);
+  drawArea(pen, spread.xs, spread.quarter, spread.threeQuarters, place, ink, 0.3);
+  drawPath(pen, spread.xs, spread.median, place, ink, 2);
+}
+
+function drawArea(
+  pen: CanvasRenderingContext2D,
+  xs: readonly number[],
+  low: readonly number[],
+  high: readonly number[],
+  place: Places,
+  ink: string,
+  alpha: number,
+): void {
+  pen.globalAlpha = alpha;
+  pen.fillStyle = ink;
   pen.beginPath();
-  spread.xs.forEach((x, point) => pen.lineTo(place.x(x), place.y(spread.median[point]!)));
+  xs.forEach((x, point) => pen.lineTo(place.x(x), place.y(high[point]!)));
+  for (let point = xs.length - 1; point >= 0; point--) pen.lineTo(place.x(xs[point]!), place.y(low[point]!));
+  pen.fill();
+}
+
+function drawPath(
+  pen: CanvasRenderingContext2D,
+  xs: readonly number[],
+  ys: readonly number[],
+  place: Places,
+  ink: string,
+  width: number,
+): void {
+  pen.globalAlpha = 1;
+  pen.strokeStyle = ink;
+  pen.lineWidth = width;
+  pen.beginPath();
+  xs.forEach((x, point) => pen.lineTo(place.x(x), place.y(ys[point]!)));
   pen.stroke();
 }

@@ -43,10 +43,39 @@ function append(parent: Element, children: Child[]): void {
   }
 }
 
-/** Put other children into an element. */
+const FOCUSABLE = "button, input, select, summary, a[href], [tabindex]";
+
+/**
+ * Put other children into an element. What has the focus keeps it, as the element in the same
+ * place; parts that were opened stay open.
+ */
 export function fill(parent: Element, ...children: Child[]): void {
+  const focused = placeOfFocus(parent);
+  const opened = [...parent.querySelectorAll("details")].map((details) => details.open);
   parent.replaceChildren();
   append(parent, children);
+  if (opened.some(Boolean)) {
+    parent.querySelectorAll("details").forEach((details, place) => (details.open = opened[place] ?? false));
+  }
+  if (focused < 0) return;
+  const places = [...parent.querySelectorAll<HTMLElement>(FOCUSABLE)];
+  places[Math.min(focused, places.length - 1)]?.focus({ preventScroll: true });
+}
+
+function placeOfFocus(parent: Element): number {
+  const active = document.activeElement;
+  if (!active || active === parent || !parent.contains(active)) return -1;
+  return [...parent.querySelectorAll(FOCUSABLE)].indexOf(active);
+}
+
+const signatures = new WeakMap<Element, string>();
+
+/** Put other children into an element, unless they were made for the same facts before. */
+export function fillOnce(parent: Element, facts: unknown, make: () => Child[]): void {
+  const signature = JSON.stringify(facts);
+  if (signatures.get(parent) === signature) return;
+  signatures.set(parent, signature);
+  fill(parent, ...make());
 }
 
 /** A panel with a heading; it has its name as id. */
@@ -67,7 +96,7 @@ export function choice(
   chosen: string,
   change: (value: string) => void,
 ): HTMLLabelElement {
-  const list = element("select", { on: { change: () => change(list.value) } });
+  const list = element("select", { "aria-label": label, on: { change: () => change(list.value) } });
   for (const { value, label: text } of choices) {
     const option = element("option", {}, text);
     option.value = value;

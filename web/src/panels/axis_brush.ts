@@ -95,7 +95,7 @@ export class AxisBrush {
   /** Where an end of the selection may stand when it is moved with keys, in ascending order. */
   private get stops(): number[] {
     const { axis } = this;
-    const few = axis.scale === "label" && axis.ticks.length > 1;
+    const few = axis.isPoints && axis.ticks.length > 1;
     const steps = Array.from({ length: STEPS + 1 }, (_, step) => step / STEPS);
     const ticks = few ? axis.ticks.map((tick) => tick.at) : steps;
     return [...axis.slots.map((slot) => slot.at), ...ticks].sort((a, b) => a - b);
@@ -159,7 +159,7 @@ export class AxisBrush {
 
   /** Select the label that was clicked, or take it out; elsewhere, select everything. */
   private click(at: number): void {
-    const marks = this.axis.scale === "label" ? [...this.axis.ticks, ...this.axis.slots] : this.axis.slots;
+    const marks = this.axis.isPoints ? [...this.axis.ticks, ...this.axis.slots] : this.axis.slots;
     const hit = nearest(marks, at);
     if (!hit || Math.abs(hit.at - at) > SLOT / 2 + 0.02) return this.ranges.length ? this.changed([]) : undefined;
     const others = this.ranges.filter(([low, high]) => hit.at < low - 1e-6 || hit.at > high + 1e-6);

@@ -10,6 +10,7 @@ const SHOWN = 5;
 
 export class Best implements Panel {
   readonly element: HTMLElement;
+  readonly showsKeys = true;
   private readonly body = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of the best rows" });
 
   constructor(

@@ -1,15 +1,22 @@
 /** Learning curves: what settings recorded while they ran, failed and stopped ones included. */
 
 import { counted } from "../data/numbers.ts";
-import type { Steps } from "../data/steps.ts";
+import type { Curve, Steps } from "../data/steps.ts";
 import type { Change, View } from "../data/view.ts";
 import { onWidth, Surface } from "../drawing/canvas.ts";
 import { levelOf } from "../drawing/colours.ts";
-import { type Drawn, drawCurves } from "../drawing/curves.ts";
-import { choice, element, fill, panel } from "../look/element.ts";
+import { type Drawn, drawCurves, type DrawnGroup, drawGroups } from "../drawing/curves.ts";
+import { choice, element, fill, fillOnce, panel } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
+import { repeatNumbers } from "./repeats.ts";
 
 const HEIGHT = 300;
+
+const BEST_GROUPS = 12;
+
+type DrawnRow = Drawn & { row: number | undefined };
+
+const mean = (levels: readonly number[]): number => levels.reduce((sum, each) => sum + each, 0) / levels.length;
 
 export class Curves implements Panel {
   readonly element: HTMLElement;
@@ -17,6 +24,7 @@ export class Curves implements Panel {
   private readonly stage = element("div", {}, this.surface.canvas);
   private readonly choices = element("div", { class: "row" });
   private readonly text = element("p", { class: "quiet" });
+  private averaged = false;
   private across = "";
   private up = "";
 
@@ -32,8 +40,9 @@ export class Curves implements Panel {
     if (change !== "selection") this.drawChoices(steps, change);
     this.surface.clear(this.stage.clientWidth, HEIGHT);
     const drawn = this.drawn(steps);
-    drawCurves(this.surface, drawn, this.up);
     const shown = drawn.filter((each) => !each.quiet);
+    if (this.averaged) return this.drawAveraged(shown);
+    drawCurves(this.surface, drawn, this.up);
     const failed = shown.filter((each) => each.level < 0).length;
     const note = failed ? `, ${failed} of which without a result` : "";
     fill(this.text, `${counted(shown.length, "setting")} with steps${note}.${shown.length > 400 ? " The areas are all of them and the middle half, the lines the best 40." : ""}`);
@@ -47,8 +56,14 @@ export class Curves implements Panel {
     }
     if (!counters.includes(this.across)) this.across = counters[0] ?? "step";
     const asChoices = (names: string[]) => names.map((name) => ({ value: name, label: name }));
-    fill(
-      this.choices,
+    const box = element("input", { type: "checkbox" });
+    box.checked = this.averaged;
+    box.addEventListener("change", () => {
+      this.averaged = box.checked;
+      this.draw("selection");
+    });
+    const { repeats } = this.view.about;
+    fillOnce(this.choices, [measures, counters, this.up, this.across, repeats], () => [
       choice("Show", asChoices(measures), this.up, (name) => {
         this.up = name;
         this.draw("selection");
@@ -57,19 +72,41 @@ export class Curves implements Panel {
         this.across = name;
         this.draw("selection");
       }),
-    );
+      repeats.length > 0 && element("label", { class: "choice" }, box, `average over ${repeats.join(" and ")}`),
+    ]);
   }
 
-  private drawn(steps: Steps): Drawn[] {
+  /** The repeats of each setting as one curve: those of the best settings. */
+  private drawAveraged(shown: DrawnRow[]): void {
+    const { table } = this.view;
+    const numbers = repeatNumbers(this.view);
+    const groups = new Map<number, DrawnGroup & { curves: Curve[]; levels: number[] }>();
+    for (const { curve, row, level } of shown) {
+      if (row === undefined) continue;
+      const group = groups.get(numbers[row]!) ?? { curves: [], level: 0, levels: [] };
+      group.curves.push(curve);
+      group.levels.push(level);
+      groups.set(numbers[row]!, group);
+    }
+    const all = [...groups.values()];
+    for (const group of all) group.level = Math.round(group.levels.reduce((sum, each) => sum + each, 0) / group.levels.length);
+    const best = all.sort((a, b) => mean(b.levels) - mean(a.levels)).slice(0, BEST_GROUPS);
+    drawGroups(this.surface, best, this.up);
+    const words = best.length < all.length ? `the best ${best.length} of ${counted(all.length, "setting")}` : counted(all.length, "setting");
+    fill(this.text, `The median over ${this.view.about.repeats.join(" and ")}, and the area from the lowest to the highest, for ${words}.`);
+    this.surface.describe(`${this.up} over ${this.across}, repeats averaged, ${words} of ${counted(table.length, "row")}`);
+  }
+
+  private drawn(steps: Steps): DrawnRow[] {
     const { view } = this;
     const rows = view.table.rowsByKey;
-    const drawn: Drawn[] = [];
+    const drawn: DrawnRow[] = [];
     for (const key of steps.keys) {
       const curve = steps.curve(key, this.across, this.up);
       if (!curve) continue;
       const row = rows.get(key);
       const quiet = row === undefined ? view.isFiltered : !view.mask[row];
-      drawn.push({ curve, quiet, level: row === undefined ? 8 : levelOf(view.quality(row)) });
+      drawn.push({ curve, row, quiet, level: row === undefined ? 8 : levelOf(view.quality(row)) });
     }
     return drawn;
   }

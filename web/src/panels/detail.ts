@@ -37,7 +37,7 @@ export class Detail {
     const rerun = about.rerun.replace("{key}", key.slice(0, 12));
     const error = table.fact("error", row);
     const traceback = table.fact("traceback", row);
-    const log = about.logs[key];
+    const log = withoutEscapes(about.logs[key] ?? "");
     return [
       element(
         "header",
@@ -93,7 +93,7 @@ export class Detail {
     if (!about.live || !key) return;
     const query = new URLSearchParams({ token: about.live.token, key });
     const answer = await fetch(`log?${query}`).catch(() => null);
-    const text = answer?.ok ? await answer.text() : "";
+    const text = answer?.ok ? withoutEscapes(await answer.text()) : "";
     if (text) fill(body.querySelector("#detail-log")!, part("Log", element("pre", { tabindex: 0, "aria-label": "Log" }, text)));
   }
 
@@ -108,6 +108,9 @@ export class Detail {
     return list;
   }
 }
+
+/** A log without the colours that it has on a terminal. */
+const withoutEscapes = (text: string): string => text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, "");
 
 function part(title: string, ...children: Child[]): HTMLElement {
   return element("section", {}, element("h3", {}, title), ...children);

@@ -11,6 +11,7 @@ const MOST_ROWS = 12;
 
 export class Failures implements Panel {
   readonly element: HTMLElement;
+  readonly showsKeys = true;
   private readonly list = element("ul", { class: "failures" });
   private groups: FailureGroup[] = [];
 
@@ -26,11 +27,7 @@ export class Failures implements Panel {
     this.element.hidden = this.groups.length === 0;
     const shown = this.groups.slice(0, MOST_GROUPS).map((group) => this.item(group));
     const rest = this.groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.rows.length, 0);
-    const opened = [...this.list.querySelectorAll("details")].map((details) => details.open);
     fill(this.list, ...shown, rest > 0 && element("li", { class: "quiet" }, `${count(rest)} more, each with another error.`));
-    if (change !== "rows") {
-      this.list.querySelectorAll("details").forEach((details, place) => (details.open = opened[place] ?? false));
-    }
   }
 
   private item(group: FailureGroup): HTMLElement {

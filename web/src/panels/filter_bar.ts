@@ -3,7 +3,7 @@
 import { textAt } from "../data/axis.ts";
 import { count, counted } from "../data/numbers.ts";
 import type { Range, View } from "../data/view.ts";
-import { choice, element, fill } from "../look/element.ts";
+import { choice, element, fill, fillOnce } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
 
 const PAUSE = 120; // milliseconds after the last key
@@ -57,13 +57,12 @@ export class FilterBar implements Panel {
       { value: "maximize", label: "higher is better" },
       { value: "minimize", label: "lower is better" },
     ];
-    fill(
-      this.choices,
+    fillOnce(this.choices, [measures, view.measure, view.direction], () => [
       choice("Result", measures, view.measure, (name) => view.lookAt(name)),
       choice("where", directions, view.direction, (direction) =>
         view.lookAt(view.measure, direction === "minimize" ? "minimize" : "maximize"),
       ),
-    );
+    ]);
   }
 
   private chips(): HTMLElement[] {
@@ -96,7 +95,7 @@ export function textOfRanges(view: View, name: string, ranges: readonly Range[])
   const axis = view.axis(name);
   const texts = ranges.map(([low, high]) => {
     const within = [...axis.ticks, ...axis.slots].filter(({ at }) => at >= low - 1e-6 && at <= high + 1e-6);
-    if (axis.scale === "label" || high < 0) return within.map(({ label }) => label).join(", ");
+    if (axis.isPoints || high < 0) return within.map(({ label }) => label).join(", ");
     const numbers = [textAt(axis, Math.max(0, low)), textAt(axis, Math.min(1, high))];
     const slots = within.filter(({ at }) => at < 0).map(({ label }) => label);
     return [numbers[0] === numbers[1] ? numbers[0] : numbers.join(" to "), ...slots].join(", ");

@@ -4,7 +4,7 @@ import { counted, short } from "../data/numbers.ts";
 import { cellValue, type Heat, heatOf, type Summary } from "../data/heat.ts";
 import type { Change, View } from "../data/view.ts";
 import { inkOn, shade } from "../drawing/colours.ts";
-import { choice, element, fill, panel } from "../look/element.ts";
+import { choice, element, fill, fillOnce, panel } from "../look/element.ts";
 import { ranked } from "./field_order.ts";
 import type { Panel } from "./panel.ts";
 
@@ -43,8 +43,7 @@ export class HeatPanel implements Panel {
       { value: "best", label: `best ${this.view.measure}` },
       { value: "rows", label: "number of rows" },
     ];
-    fill(
-      this.choices,
+    fillOnce(this.choices, [choices, summaries, this.summary, this.across, this.down], () => [
       choice("Show", summaries, this.summary, (value) => {
         this.summary = value as Summary;
         redraw();
@@ -57,7 +56,7 @@ export class HeatPanel implements Panel {
         this.down = name;
         redraw();
       }),
-    );
+    ]);
   }
 
   private table(heat: Heat): HTMLElement {

@@ -10,6 +10,15 @@ import type { Panel } from "./panel.ts";
 
 const SHOWN = 12;
 
+/** The fields that vary and are no repeats. */
+function unrepeated(view: View): Column[] {
+  const repeats = new Set(view.about.repeats);
+  return view.table.varying.filter(({ name }) => !repeats.has(name));
+}
+
+/** A number for each row, which the repeats of a setting have in common. */
+export const repeatNumbers = (view: View): Uint32Array<ArrayBuffer> => groupNumbers(unrepeated(view), view.table.length);
+
 export class Repeats implements Panel {
   readonly element: HTMLElement;
   private readonly text = element("p", { class: "quiet" });
@@ -23,19 +32,14 @@ export class Repeats implements Panel {
     this.element = panel("repeats", "Repeats averaged", this.text, this.body);
   }
 
-  private get fields(): Column[] {
-    const repeats = new Set(this.view.about.repeats);
-    return this.view.table.varying.filter(({ name }) => !repeats.has(name));
-  }
-
   draw(change: Change): void {
     const { view } = this;
     const result = view.measured;
     const repeats = view.about.repeats.filter((name) => view.table.varying.some((field) => field.name === name));
     this.element.hidden = !result || !repeats.length;
     if (!result || this.element.hidden) return;
-    const fields = this.fields;
-    if (change === "rows" || !this.groups.length) this.groups = groupNumbers(fields, view.table.length);
+    const fields = unrepeated(view);
+    if (change === "rows" || !this.groups.length) this.groups = repeatNumbers(view);
     const sign = view.direction === "maximize" ? -1 : 1;
     const all = repeatGroups(this.groups, view.rows, result);
     const known = all.filter((group) => group.measured).sort((a, b) => sign * (a.mean - b.mean));

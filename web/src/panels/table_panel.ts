@@ -17,6 +17,7 @@ interface Sorting {
 
 export class TablePanel implements Panel {
   readonly element: HTMLElement;
+  readonly showsKeys = true;
   private readonly scroller = element("div", {
     class: "scroll",
     role: "region",
@@ -49,7 +50,7 @@ export class TablePanel implements Panel {
 
   draw(change: Change): void {
     if (change === "measure") this.sorted = null;
-    if (change !== "selection") this.drawHead();
+    if (change === "measure" || change === "rows") this.drawHead();
     this.order = this.sortedRows();
     this.active = Math.min(this.active, Math.max(0, this.order.length - 1));
     this.grid.setAttribute("aria-rowcount", String(this.order.length + 1));
@@ -82,8 +83,6 @@ export class TablePanel implements Panel {
     else this.sorted = { name, falling: !sorted.falling };
     this.draw("rows");
     this.scroller.scrollTop = 0;
-    const place = this.columns.shown.findIndex((column) => column.name === name);
-    this.head.querySelectorAll("button")[place]?.focus();
   }
 
   private drawHead(): void {
@@ -120,12 +119,10 @@ export class TablePanel implements Panel {
     const { first, inSight, order } = this;
     const shown = order.subarray(first, first + inSight);
     const columns = this.columns.shown;
-    const focused = this.body.contains(document.activeElement);
     const lines = Array.from(shown, (row, place) => this.line(row, first + place, columns));
     fill(this.body, ...lines);
     if (!order.length) fill(this.body, element("tr", {}, element("td", { colspan: columns.length }, "No rows.")));
     if (!this.body.querySelector('[tabindex="0"]')) this.body.querySelector("button")?.setAttribute("tabindex", "0");
-    if (focused) this.body.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
   }
 
   private line(row: number, place: number, columns: readonly Column[]): HTMLElement {
