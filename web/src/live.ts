@@ -3,7 +3,7 @@
 import { aboutOf, type About, type Live } from "./data/about.ts";
 import { bytesOfBase64, ParquetFile } from "./data/parquet.ts";
 import { RowStore } from "./data/rows.ts";
-import { type StepRows, Steps } from "./data/steps.ts";
+import { type StepRows, Steps, withNewer } from "./data/steps.ts";
 import { Table } from "./data/table.ts";
 import type { View } from "./data/view.ts";
 
@@ -15,18 +15,18 @@ export type State = "connected" | "not connected";
 export class Follower {
   private about: About | null = null;
   private rows: Promise<RowStore>;
-  private steps: StepRows[];
+  private steps: Promise<StepRows>;
   private timer = 0;
   private pause = PAUSE;
 
   constructor(
     private readonly view: View,
     rows: RowStore,
-    steps: StepRows[],
+    steps: StepRows,
     private readonly told: (state: State) => void,
   ) {
     this.rows = Promise.resolve(rows);
-    this.steps = steps;
+    this.steps = Promise.resolve(steps);
   }
 
   follow({ token, version }: Live): void {
@@ -52,11 +52,8 @@ export class Follower {
 
   private addSteps(base64: string): void {
     const file = new ParquetFile(bytesOfBase64(base64));
-    const place = this.steps.push({ length: 0, values: new Map() }) - 1;
-    this.rows = Promise.all([this.rows, file.read(file.names)]).then(([rows, values]) => {
-      this.steps[place] = { length: file.length, values };
-      return rows;
-    });
+    const newer = file.read(file.names).then((values) => ({ length: file.length, values }));
+    this.steps = Promise.all([this.steps, newer]).then(([before, after]) => withNewer(before, after));
   }
 
   private later(): void {
@@ -67,13 +64,13 @@ export class Follower {
   /** Show what has come; the larger the table, the longer the pause before the next time. */
   private async show(): Promise<void> {
     const start = performance.now();
-    const rows = await this.rows;
+    const [rows, steps] = await Promise.all([this.rows, this.steps]);
     const before = this.view.table;
     const about = this.about ?? before.about;
     const table = await Table.of(rows, about);
     await table.load(before.loaded);
-    const steps = this.steps.length ? Steps.merged(this.steps, about.fields.map((field) => field.name)) : null;
-    this.view.replace(table, steps);
+    const fields = about.fields.map((field) => field.name);
+    this.view.replace(table, steps.length ? new Steps(steps, fields) : null);
     this.timer = 0;
     this.pause = Math.min(LONGEST, Math.max(PAUSE, 3 * (performance.now() - start)));
   }

@@ -3,7 +3,7 @@
 import { aboutOf } from "./data/about.ts";
 import { bytesOfBase64, ParquetFile } from "./data/parquet.ts";
 import { RowStore, type Rows } from "./data/rows.ts";
-import { type StepRows, Steps } from "./data/steps.ts";
+import { NO_STEPS, type StepRows, Steps } from "./data/steps.ts";
 import { Table } from "./data/table.ts";
 import { View } from "./data/view.ts";
 import { Follower } from "./live.ts";
@@ -40,7 +40,7 @@ async function start(): Promise<void> {
   }
   const steps = await readSteps();
   if (steps.length) {
-    view.steps = Steps.merged(steps, about.fields.map((field) => field.name));
+    view.steps = new Steps(steps, about.fields.map((field) => field.name));
     await page.show("rows");
   }
   performance.mark("page-ready");
@@ -48,9 +48,9 @@ async function start(): Promise<void> {
   if (about.live) new Follower(view, rows as RowStore, steps, page.tell).follow(about.live);
 }
 
-async function readSteps(): Promise<StepRows[]> {
+async function readSteps(): Promise<StepRows> {
   const file = takeFile("steps");
-  return file ? [{ length: file.length, values: await file.read(file.names) }] : [];
+  return file ? { length: file.length, values: await file.read(file.names) } : NO_STEPS;
 }
 
 start().catch((error: unknown) => {

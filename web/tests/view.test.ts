@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { axisOf, binsOf } from "../src/data/axis.ts";
 import { cellValue, heatOf } from "../src/data/heat.ts";
-import { spreadOf, Steps } from "../src/data/steps.ts";
+import { spreadOf, Steps, withNewer } from "../src/data/steps.ts";
 import { trendOf } from "../src/data/trend.ts";
 import { rowsOf } from "../src/data/view.ts";
 import { conditionOf, quoted, split } from "../src/data/words.ts";
@@ -78,8 +78,7 @@ test("newer steps of a setting replace those before", () => {
     length: keys.length,
     values: new Map<string, unknown[]>([["key", keys], ["step", keys.map((_, place) => place)], ["loss", loss]]),
   });
-  const steps = Steps.merged([part(["a", "a", "b"], [3, 2, 9]), part(["a"], [5])], []);
-  assert.equal(steps.length, 2);
+  const steps = new Steps(withNewer(part(["a", "a", "b"], [3, 2, 9]), part(["a"], [5])), []);
   assert.deepEqual([...steps.curve("a", "step", "loss")!.ys], [5]);
   assert.deepEqual([...steps.curve("b", "step", "loss")!.ys], [9]);
   assert.deepEqual([steps.measures, steps.counters], [["loss"], ["step"]]);

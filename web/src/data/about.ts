@@ -15,6 +15,8 @@ export interface Importance {
   field: string;
   share: number;
   within: string | null;
+  settings: number;
+  exact: boolean;
 }
 
 export interface FailureFacts {
@@ -60,6 +62,12 @@ export interface About {
   json: string[];
   /** The column that marks rows of other code. */
   staleColumn: string;
+  /** The column that tells how many rows of the whole table each row stands for. */
+  weightColumn: string;
+  /** The column that tells where a field is None, by field. */
+  noneColumns: Record<string, string>;
+  /** What a reader of the table should know. */
+  notes: string[];
   /** The table is a sample of so many rows. */
   sampleOf: number;
   running: RunningFacts[];
@@ -104,7 +112,8 @@ function fieldFacts(value: unknown): FieldFacts {
 function importance(value: unknown): Importance {
   const each = dict(value);
   const within = each.within === null || each.within === undefined ? null : text(each.within);
-  return { field: text(each.field), share: number(each.share), within };
+  const { settings, exact } = each;
+  return { field: text(each.field), share: number(each.share), within, settings: number(settings), exact: exact === true };
 }
 
 function failureFacts(value: unknown): FailureFacts {
@@ -158,6 +167,16 @@ function liveOf(value: unknown): Live | null {
   };
 }
 
+/** The names of columns that mark rows; they differ from the usual ones where a field has these. */
+function markingColumns(value: unknown): Pick<About, "staleColumn" | "weightColumn" | "noneColumns"> {
+  const columns = dict(value);
+  return {
+    staleColumn: text(columns.stale),
+    weightColumn: text(columns.represents),
+    noneColumns: mapped(columns.none, text),
+  };
+}
+
 /** The facts in a parsed JSON value; what is missing is empty. */
 export function aboutOf(value: unknown): About {
   const each = dict(value);
@@ -180,7 +199,8 @@ export function aboutOf(value: unknown): About {
     logs: mapped(each.logs, text),
     rerun: text(each.rerun),
     json: texts(each.json),
-    staleColumn: text(dict(each.columns).stale),
+    ...markingColumns(each.columns),
+    notes: texts(each.notes),
     sampleOf: number(dict(each.sample).of),
     running: list(each.running).map(runningFacts),
     live: liveOf(each.live),

@@ -28,6 +28,7 @@ export interface Heat {
 }
 
 const MOST_BINS = 8;
+const LONGEST = 24; // characters of a label
 
 /** The bins of an axis from low to high, without those that no row is in. */
 function stepsOf(axis: Axis): { steps: Step[]; codes: Uint16Array } {
@@ -39,11 +40,12 @@ function stepsOf(axis: Axis): { steps: Step[]; codes: Uint16Array } {
   const half = 0.5 / MOST_BINS;
   const steps = bins.middles.map((at, place): Step => {
     const point = points[place];
-    if (point && (at < 0 || !isRange)) return { label: point.label, range: [at, at] };
+    if (point && (at < 0 || !isRange)) return { label: brief(point.label), range: [at, at] };
     const range: Range = [at - half, at + half >= 1 ? 1 : at + half - 2e-6];
-    if (axis.scale !== "label") return { label: `${brief(axis, range[0])} to ${brief(axis, at + half)}`, range };
+    if (axis.scale !== "label") return { label: `${rounded(axis, range[0])} to ${rounded(axis, at + half)}`, range };
     const within = axis.ticks.filter((tick) => tick.at >= range[0] && tick.at <= range[1]);
-    return { label: `${within[0]?.label ?? ""} … ${within.at(-1)?.label ?? ""}`, range };
+    const ends = [within[0], within.at(-1)].map((tick) => brief(tick?.label ?? ""));
+    return { label: within.length > 1 ? ends.join(" … ") : ends[0]!, range };
   });
   const places = Uint16Array.from(used);
   const kept = steps.filter((_, place) => used[place]);
@@ -52,7 +54,9 @@ function stepsOf(axis: Axis): { steps: Step[]; codes: Uint16Array } {
   return { steps: kept, codes: bins.codes.map((code) => places[code]!) };
 }
 
-const brief = (axis: Axis, at: number): string => short(Number(valueAt(axis, at).toPrecision(2)));
+const brief = (label: string): string => (label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label);
+
+const rounded = (axis: Axis, at: number): string => short(Number(valueAt(axis, at).toPrecision(2)));
 
 /** The cells of two axes over the rows of a mask, from the results and weights of all rows. */
 export function heatOf(x: Axis, y: Axis, mask: Uint8Array, values: Float64Array, weights: Float64Array): Heat {

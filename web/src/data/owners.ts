@@ -2,9 +2,6 @@
 
 import { type Column, Gap } from "./column.ts";
 
-/** What the name of a column begins with that tells where a field is None. */
-export const NONE_OF = "none:";
-
 /** A field without a value is None where another column says so; elsewhere the setting does not have it. */
 export function markAbsent(field: Column, none: Column | null): void {
   const yes = none?.kind === "label" ? none.labels.indexOf("True") : -1;

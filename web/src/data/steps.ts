@@ -18,18 +18,31 @@ export interface StepRows {
   values: Map<string, unknown[]>;
 }
 
+/** Steps, and newer ones in place of those of the same settings. */
+export function withNewer(before: StepRows, newer: StepRows): StepRows {
+  const replaced = new Set(newer.values.get("key") ?? []);
+  const keys = before.values.get("key") ?? [];
+  const kept: number[] = [];
+  for (let row = 0; row < before.length; row++) if (!replaced.has(keys[row])) kept.push(row);
+  const values = new Map<string, unknown[]>();
+  for (const name of new Set([...before.values.keys(), ...newer.values.keys()])) {
+    const old = before.values.get(name);
+    const cells = newer.values.get(name) ?? new Array<unknown>(newer.length).fill(null);
+    values.set(name, [...kept.map((row) => (old ? old[row] : null)), ...cells]);
+  }
+  return { length: kept.length + newer.length, values };
+}
+
+export const NO_STEPS: StepRows = { length: 0, values: new Map() };
+
 export class Steps {
   readonly columns = new Map<string, Column>();
   private readonly rowsByKey = new Map<string, number[]>();
 
-  private constructor(
-    readonly length: number,
-    fields: ReadonlySet<string>,
-    values: Map<string, unknown[]>,
-  ) {
+  constructor({ length, values }: StepRows, fields: readonly string[]) {
+    const isField = new Set(fields.filter((name) => !COUNTERS.includes(name)));
     for (const [name, cells] of values) {
-      if (fields.has(name) && !COUNTERS.includes(name)) continue;
-      this.columns.set(name, columnOf(cells, { name, role: "result" }));
+      if (!isField.has(name)) this.columns.set(name, columnOf(cells, { name, role: "result" }));
     }
     const key = this.columns.get("key");
     for (let row = 0; row < length; row++) {
@@ -38,22 +51,6 @@ export class Steps {
       if (rows) rows.push(row);
       else this.rowsByKey.set(name, [row]);
     }
-  }
-
-  /** Steps; newer ones of a setting come later, and replace those before. */
-  static merged(steps: readonly StepRows[], fields: readonly string[]): Steps {
-    const names = new Set(steps.flatMap(({ values }) => [...values.keys()]));
-    const newest = new Map<unknown, number>();
-    steps.forEach(({ values }, place) => values.get("key")?.forEach((key) => newest.set(key, place)));
-    const merged = new Map<string, unknown[]>();
-    for (const name of names) {
-      merged.set(name, steps.flatMap(({ length, values }, place) => {
-        const keys = values.get("key") ?? [];
-        const cells = values.get(name) ?? new Array<unknown>(length).fill(null);
-        return cells.filter((_, row) => newest.get(keys[row]) === place);
-      }));
-    }
-    return new Steps(merged.get("key")?.length ?? 0, new Set(fields), merged);
   }
 
   /** What may be drawn upwards: numbers that change, and are no counters. */

@@ -2,17 +2,19 @@
 
 import type { About } from "./about.ts";
 import { type Column, columnOf, distinct, Gap, type LabelColumn, type Role, ascending } from "./column.ts";
-import { markAbsent, NONE_OF } from "./owners.ts";
+import { markAbsent } from "./owners.ts";
 import type { Rows } from "./rows.ts";
 
 /** The facts that all panels need; others are read when a row is opened. */
 const FIRST_FACTS = ["status", "error", "code"];
 /** From so many rows on, keys are read after the first panels were drawn. */
 const MANY = 20_000;
-/** A column that tells how many rows of the whole table each row stands for. */
-const WEIGHTS = "represents";
 /** Columns that mean nothing outside the folder of results. */
-const HIDDEN = new Set(["log_start", "log_end", WEIGHTS]);
+const HIDDEN = ["log_start", "log_end"];
+
+/** The columns that only mark rows. */
+const marksOf = (about: About): string[] =>
+  [about.staleColumn, about.weightColumn, ...Object.values(about.noneColumns)].filter(Boolean);
 
 export class Table {
   readonly length: number;
@@ -34,22 +36,22 @@ export class Table {
   static async of(file: Rows, about: About): Promise<Table> {
     const table = new Table(file, about);
     const fields = about.fields.map((field) => field.name);
-    const none = fields.map((name) => NONE_OF + name);
-    await table.load([...fields, ...none, ...about.results, ...FIRST_FACTS, WEIGHTS, about.staleColumn]);
+    await table.load([...fields, ...about.results, ...FIRST_FACTS, ...marksOf(about)]);
     if (table.length < MANY) await table.load(["key"]);
     else table.columns.set("key", columnOf(new Array<null>(table.length).fill(null), { name: "key", role: "fact" }));
     for (const name of fields) table.columns.has(name) && table.fields.push(table.column(name));
     for (const name of about.results) table.columns.has(name) && table.results.push(table.column(name));
-    for (const field of table.fields) markAbsent(field, table.columns.get(NONE_OF + field.name) ?? null);
+    for (const field of table.fields) {
+      markAbsent(field, table.columns.get(about.noneColumns[field.name] ?? "") ?? null);
+    }
     table.weights = table.weightsOfRows();
     return table;
   }
 
   /** The names of facts that this table has beside fields and results. */
   get facts(): string[] {
-    const hidden = (name: string): boolean =>
-      HIDDEN.has(name) || name.startsWith(NONE_OF) || name === this.about.staleColumn;
-    return this.file.names.filter((name) => this.role(name) === "fact" && !hidden(name));
+    const hidden = new Set([...HIDDEN, ...marksOf(this.about)]);
+    return this.file.names.filter((name) => this.role(name) === "fact" && !hidden.has(name));
   }
 
   /** The names of fields, results and facts that were read. */
@@ -59,7 +61,7 @@ export class Table {
   }
 
   private weightsOfRows(): Float64Array<ArrayBuffer> {
-    const column = this.columns.get(WEIGHTS);
+    const column = this.columns.get(this.about.weightColumn);
     if (column?.kind === "number") return Float64Array.from(column.numbers);
     return new Float64Array(this.length).fill(1);
   }

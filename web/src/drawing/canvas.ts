@@ -1,6 +1,8 @@
 /** A canvas that is as sharp as the screen. */
 
-import { element } from "../look/element.ts";
+import { element, visible } from "../look/element.ts";
+
+const LONGEST = 200; // characters of a text on a canvas
 
 export class Surface {
   readonly canvas: HTMLCanvasElement;
@@ -35,7 +37,8 @@ export class Surface {
   }
 
   /** Text that is cut so that it is at most so wide. */
-  fitted(text: string, width: number): string {
+  fitted(whole: string, width: number): string {
+    const text = visible(whole.slice(0, LONGEST));
     if (this.pen.measureText(text).width <= width) return text;
     let low = 0;
     let high = text.length;

@@ -36,6 +36,9 @@ export function inkOn(share: number): string {
   return (light + 0.05) / 0.05 > 1.05 / (light + 0.05) ? "#000" : "#fff";
 }
 
+/** Colours of a few things that are told apart, in both themes. */
+export const KINDS = ["--kind-1", "--kind-2", "--kind-3", "--kind-4", "--kind-5", "--kind-6"];
+
 /** The level of a share, from 0 to `LEVELS` - 1; -1 for what has no share. */
 export const levelOf = (share: number): number =>
   Number.isNaN(share) ? -1 : Math.min(LEVELS - 1, Math.floor(share * LEVELS));

@@ -20,7 +20,7 @@ export interface Drawn {
 /** Curves of repeats, drawn as one. */
 export interface DrawnGroup {
   curves: readonly Curve[];
-  level: number;
+  ink: string;
 }
 
 const MOST_LINES = 400;
@@ -59,9 +59,8 @@ export function drawGroups(surface: Surface, groups: readonly DrawnGroup[], up: 
   plot.drawAxes();
   const { pen } = surface;
   const place = new Places(plot, ends);
-  for (const { curves, level } of [...groups].sort((a, b) => a.level - b.level)) {
+  for (const { curves, ink } of [...groups].reverse()) {
     const spread = spreadOf(curves);
-    const ink = colourOfLevel(level);
     drawArea(pen, spread.xs, spread.low, spread.high, place, ink, 0.18);
     drawPath(pen, spread.xs, spread.median, place, ink, 1.8);
   }

@@ -13,6 +13,8 @@ export interface Margins {
 
 const MARGINS: Margins = { left: 62, right: 12, top: 8, bottom: 24 };
 
+const MOST_TICKS = 40;
+
 export class Plot {
   private readonly lowX: number;
   private readonly lowY: number;
@@ -67,6 +69,7 @@ export class Plot {
     let end = -Infinity;
     for (const tick of this.ticksOf(this.across)) {
       const x = this.x(tick.at);
+      if (x < end + 6) continue;
       const label = this.surface.fitted(tick.label, 90);
       const half = pen.measureText(label).width / 2;
       const middle = Math.min(width - half - 1, Math.max(half + 1, x));
@@ -81,6 +84,8 @@ export class Plot {
 
   private ticksOf(axis: Axis): { at: number; label: string }[] {
     const slots = axis.slots.map((slot) => (slot.label.startsWith("does not") ? { ...slot, label: "–" } : slot));
-    return [...slots, ...axis.ticks].sort((a, b) => a.at - b.at);
+    const step = Math.ceil(axis.ticks.length / MOST_TICKS);
+    const ticks = axis.ticks.filter((_, place) => place % step === 0);
+    return [...slots, ...ticks].sort((a, b) => a.at - b.at);
   }
 }

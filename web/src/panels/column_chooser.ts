@@ -6,13 +6,14 @@ import { element, fill } from "../look/element.ts";
 
 const SAMPLE = 50; // rows that a width is taken from
 const WIDEST = 240; // pixels of text
+const LONGEST = 60; // characters that are measured
 const pen = new OffscreenCanvas(1, 1).getContext("2d");
 
 /** The width of a text in the font of the page, in pixels. */
 function widthOf(text: string, weight = 400): number {
   if (!pen) return text.length * 8;
   pen.font = `${weight} 14px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif`;
-  return pen.measureText(text).width;
+  return pen.measureText(text.slice(0, LONGEST)).width;
 }
 
 export class ColumnChooser {

@@ -1,22 +1,42 @@
 /** Learning curves: what settings recorded while they ran, failed and stopped ones included. */
 
+import { cellText, Gap, wholeText } from "../data/column.ts";
 import { counted } from "../data/numbers.ts";
 import type { Curve, Steps } from "../data/steps.ts";
 import type { Change, View } from "../data/view.ts";
 import { onWidth, Surface } from "../drawing/canvas.ts";
-import { levelOf } from "../drawing/colours.ts";
+import { KINDS, levelOf } from "../drawing/colours.ts";
 import { type Drawn, drawCurves, type DrawnGroup, drawGroups } from "../drawing/curves.ts";
 import { choice, element, fill, fillOnce, panel } from "../look/element.ts";
+import { colour } from "../look/theme.ts";
 import type { Panel } from "./panel.ts";
-import { repeatNumbers } from "./repeats.ts";
+import { repeatNumbers, unrepeated } from "./repeats.ts";
 
 const HEIGHT = 300;
 
-const BEST_GROUPS = 12;
-
 type DrawnRow = Drawn & { row: number | undefined };
 
-const mean = (levels: readonly number[]): number => levels.reduce((sum, each) => sum + each, 0) / levels.length;
+interface Group extends DrawnGroup {
+  curves: Curve[];
+  qualities: number[];
+  /** One of its rows. */
+  row: number;
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, each) => sum + each, 0) / values.length;
+
+function legendItem(ink: string, text: string): HTMLElement {
+  const swatch = element("span", { class: "swatch" });
+  swatch.style.background = ink;
+  return element("li", {}, swatch, text);
+}
+
+/** The values of a row in the fields in which some rows differ, repeats left out. */
+function differences(view: View, row: number, rows: readonly number[]): string {
+  const fields = unrepeated(view).filter((field) => rows.some((other) => wholeText(field, other) !== wholeText(field, rows[0]!)));
+  const present = fields.filter((field) => field.gaps[row] !== Gap.absent);
+  return present.map((field) => `${field.name}=${cellText(field, row)}`).join(", ") || "all";
+}
 
 export class Curves implements Panel {
   readonly element: HTMLElement;
@@ -24,12 +44,13 @@ export class Curves implements Panel {
   private readonly stage = element("div", {}, this.surface.canvas);
   private readonly choices = element("div", { class: "row" });
   private readonly text = element("p", { class: "quiet" });
+  private readonly legend = element("ul", { class: "legend" });
   private averaged = false;
   private across = "";
   private up = "";
 
   constructor(private readonly view: View) {
-    this.element = panel("curves", "Learning curves", this.choices, this.stage, this.text);
+    this.element = panel("curves", "Learning curves", this.choices, this.stage, this.legend, this.text);
     onWidth(this.stage, () => this.draw("selection"));
   }
 
@@ -42,6 +63,7 @@ export class Curves implements Panel {
     const drawn = this.drawn(steps);
     const shown = drawn.filter((each) => !each.quiet);
     if (this.averaged) return this.drawAveraged(shown);
+    fill(this.legend);
     drawCurves(this.surface, drawn, this.up);
     const failed = shown.filter((each) => each.level < 0).length;
     const note = failed ? `, ${failed} of which without a result` : "";
@@ -76,25 +98,31 @@ export class Curves implements Panel {
     ]);
   }
 
-  /** The repeats of each setting as one curve: those of the best settings. */
+  /** The repeats of each setting as one curve: those of the best settings, with a legend. */
   private drawAveraged(shown: DrawnRow[]): void {
-    const { table } = this.view;
-    const numbers = repeatNumbers(this.view);
-    const groups = new Map<number, DrawnGroup & { curves: Curve[]; levels: number[] }>();
-    for (const { curve, row, level } of shown) {
-      if (row === undefined) continue;
-      const group = groups.get(numbers[row]!) ?? { curves: [], level: 0, levels: [] };
-      group.curves.push(curve);
-      group.levels.push(level);
-      groups.set(numbers[row]!, group);
-    }
-    const all = [...groups.values()];
-    for (const group of all) group.level = Math.round(group.levels.reduce((sum, each) => sum + each, 0) / group.levels.length);
-    const best = all.sort((a, b) => mean(b.levels) - mean(a.levels)).slice(0, BEST_GROUPS);
+    const all = this.groups(shown);
+    const best = all.slice(0, KINDS.length);
     drawGroups(this.surface, best, this.up);
     const words = best.length < all.length ? `the best ${best.length} of ${counted(all.length, "setting")}` : counted(all.length, "setting");
     fill(this.text, `The median over ${this.view.about.repeats.join(" and ")}, and the area from the lowest to the highest, for ${words}.`);
-    this.surface.describe(`${this.up} over ${this.across}, repeats averaged, ${words} of ${counted(table.length, "row")}`);
+    this.surface.describe(`${this.up} over ${this.across}, repeats averaged, for ${words}`);
+    fill(this.legend, ...best.map((group) => legendItem(group.ink, differences(this.view, group.row, best.map(({ row }) => row)))));
+  }
+
+  /** Curves by setting, the best settings first. */
+  private groups(shown: DrawnRow[]): Group[] {
+    const numbers = repeatNumbers(this.view);
+    const groups = new Map<number, Group>();
+    for (const { curve, row } of shown) {
+      if (row === undefined) continue;
+      const group = groups.get(numbers[row]!) ?? { curves: [], qualities: [], row, ink: "" };
+      group.curves.push(curve);
+      group.qualities.push(this.view.quality(row) || 0);
+      groups.set(numbers[row]!, group);
+    }
+    const all = [...groups.values()].sort((a, b) => mean(b.qualities) - mean(a.qualities));
+    all.forEach((group, place) => (group.ink = colour(KINDS[place % KINDS.length]!)));
+    return all;
   }
 
   private drawn(steps: Steps): DrawnRow[] {

@@ -49,6 +49,7 @@ export class Header implements Panel {
       element("p", { class: "quiet" }, [name, written(about.written), about.superparams && `superparams ${about.superparams}`].filter(Boolean).join(" · ")),
       this.statuses,
       this.same,
+      about.notes.length > 0 && element("ul", { class: "quiet" }, ...about.notes.map((note) => element("li", {}, `Note: ${note}`))),
       about.live && about.live.others.length > 0 && others(about.live.others),
     );
   }

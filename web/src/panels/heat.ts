@@ -79,7 +79,7 @@ export class HeatPanel implements Panel {
         const cell = heat.cells[place * width + column]!;
         const value = values[place * width + column]!;
         const name = `${this.across} ${heat.across[column]!.label}, ${this.down} ${step.label}`;
-        const text = cell.rows ? (Number.isNaN(value) ? "no result" : short(Number(value.toPrecision(4)))) : "";
+        const text = cell.rows ? (Number.isNaN(value) ? "no result" : short(Number(value.toPrecision(3)))) : "";
         const button = element("button", {
           type: "button",
           title: `${name}: ${counted(Math.round(cell.rows), "row")}`,

@@ -1,6 +1,6 @@
 /** How much of the variance of the result each field explains. */
 
-import { percent } from "../data/numbers.ts";
+import { counted, percent } from "../data/numbers.ts";
 import type { View } from "../data/view.ts";
 import { element, fill, panel } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
@@ -21,7 +21,10 @@ export class ImportancePanel implements Panel {
     const { view } = this;
     const shares = [...(view.about.importance[view.measure] ?? [])].sort((a, b) => b.share - a.share);
     this.element.hidden = shares.length === 0;
-    fill(this.text, `The share of the variance of ${view.measure} that each field explains, over all rows.`);
+    const settings = Math.max(0, ...shares.map((each) => each.settings));
+    const over = settings ? `over ${counted(settings, "setting")}` : "over all settings";
+    const how = shares.every((each) => each.exact) ? "exact" : "estimated";
+    fill(this.text, `The share of the variance of ${view.measure} that each field explains, ${over}: ${how}. The selection does not change it.`);
     const bars = shares.slice(0, MOST).map(({ field, share, within }) => {
       const bar = element("span", { class: "bar-fill" });
       bar.style.width = `${Math.min(100, Math.max(0.5, share * 100))}%`;

@@ -108,7 +108,7 @@ export class Parallel implements Panel {
       pen.lineTo(Math.round(x) + 0.5, y(0) + 4);
       pen.stroke();
       let last = Infinity;
-      const ticks = [...axis.slots].reverse().concat([...axis.ticks].sort((a, b) => a.at - b.at));
+      const ticks = [...axis.slots].reverse().concat(axis.ticks);
       for (const tick of ticks) {
         const at = y(tick.at);
         if (last - at < 13) continue;

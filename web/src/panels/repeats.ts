@@ -11,7 +11,7 @@ import type { Panel } from "./panel.ts";
 const SHOWN = 12;
 
 /** The fields that vary and are no repeats. */
-function unrepeated(view: View): Column[] {
+export function unrepeated(view: View): Column[] {
   const repeats = new Set(view.about.repeats);
   return view.table.varying.filter(({ name }) => !repeats.has(name));
 }

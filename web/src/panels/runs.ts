@@ -42,8 +42,23 @@ export class Runs implements Panel {
         run.changes && element("span", { class: "quiet" }, "code has changed since the run before"),
       ),
       provenance(run, isCurrent),
+      this.codeButton(run.id),
       ...changesOf(run),
     );
+  }
+
+  /** The board has the code of a run. */
+  private codeButton(run: string): Child {
+    const { live } = this.view.about;
+    if (!live || !run) return null;
+    const code = element("pre", { tabindex: 0, "aria-label": "Code of the run", hidden: true });
+    const show = async (): Promise<void> => {
+      const answer = await fetch(`code?${new URLSearchParams({ token: live.token, run })}`).catch(() => null);
+      fill(code, answer?.ok ? await answer.text() : "The server does not answer.");
+      code.hidden = false;
+    };
+    const button = element("button", { type: "button", class: "small", on: { click: () => void show() } }, "Show the code");
+    return element("div", {}, button, code);
   }
 }
 

@@ -10,6 +10,10 @@ import type { Panel } from "./panel.ts";
 const HEIGHT = 29; // of a row, in pixels
 const TALLEST = 8_000_000; // pixels that browsers can scroll over
 
+/** The row has a value that is smaller or larger than others. */
+const hasOrder = (column: Column, row: number): boolean =>
+  !column.gaps[row] && !(column.kind === "number" && Number.isNaN(column.numbers[row]));
+
 interface Sorting {
   name: string;
   falling: boolean;
@@ -71,7 +75,7 @@ export class TablePanel implements Panel {
     const column = view.table.column(sorted.name);
     const order = view.table.order(sorted.name).filter((row) => view.mask[row]);
     if (!sorted.falling) return order;
-    const first = order.findIndex((row) => column.gaps[row] !== 0);
+    const first = order.findIndex((row) => !hasOrder(column, row));
     const values = first < 0 ? order : order.subarray(0, first);
     values.reverse();
     return order;
