@@ -56,7 +56,7 @@ docs: setup ## the pages, strict, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tests: setup bytecode ## pytest: make tests PYTEST_ARGS="-k space"
-	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(PYTEST_ARGS)
+	@sh tools/in_memory.sh $(RUN) -m pytest -n $(PYTEST_PROCESSES) $(PYTEST_ARGS)
 
 coverage: setup bytecode ## the tests with their coverage, which takes more than twice as long
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) --cov --cov-report=term $(PYTEST_ARGS)
