@@ -19,6 +19,11 @@ SEARCH_FLAGS: Final = (
         help="Proposes settings from the outcomes so far, such as evolution or tpe(seed=1).",
     ),
     click.option("--trials", type=click.IntRange(1), metavar="N", help="Search with N trials."),
+    click.option(
+        "--warm",
+        is_flag=True,
+        help="Tell the strategy first what other runs of the same code have recorded.",
+    ),
     click.option("--maximize", metavar="COLUMN", help="The result that is to be large."),
     click.option("--minimize", metavar="COLUMN", help="The result that is to be small."),
     click.option(
@@ -81,7 +86,9 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
     """
     name, trials, stop = (flags.pop(one) for one in ("strategy", "trials", "stop"))
     goal = {one: x for one in ("maximize", "minimize") if (x := flags.pop(one)) is not None}
-    is_search = name is not None or trials is not None
+    is_search, warm = name is not None or trials is not None, flags.pop("warm")
+    if warm and not is_search:
+        raise click.UsageError("--warm is for a search: give --trials 100 or so, too.")
     if goal and not is_search and stop is None:
         raise click.UsageError(f"--{next(iter(goal))} is for --trials N and --stop NAME.")
     for other in [one for one, is_given in others.items() if is_given and is_search]:
@@ -103,8 +110,8 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
         stopper, options = name_and_options(stop)
         made = find_named(STOPPERS, stopper)(**{**options, **goal})
     if is_search:
-        chosen = name or default_strategy()
+        chosen, told = name or default_strategy(), {"warm": True} if warm else {}
         strategy, options = name_and_options(chosen)
-        found = find_named(STRATEGIES, strategy)(**{**options, "trials": trials, **goal})
+        found = find_named(STRATEGIES, strategy)(**{**options, **told, "trials": trials, **goal})
         note = None if name is not None else f"strategy: {chosen} (--strategy names another one)"
     return SearchFlags(found, made, note)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.cli.recorded_draws import recorded_draws
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
 from superparams.declare.joined_space import space_of
 from superparams.declare.layout import has_range
 from superparams.errors import CommandError
 from superparams.identity.digests.digest import key_text
+from superparams.run.recorded_draws import recorded_draws
 from superparams.run.status import DeclaredSpace, ExperimentStatus, compared_space
 from superparams.store.table.arrow_arrays import keys_of
 from superparams.store.table.index import read_index

@@ -333,7 +333,7 @@ def _searching(space: Experiment, options: RunOptions) -> Searching | None:
     """The search, if there is a strategy."""
     if options.strategy is None:
         return None
-    from superparams.run.searching import searching_of  # most runs need none of it
+    from superparams.run.new_search import searching_of  # most runs need none of it
 
     return searching_of(space, options)
 

@@ -35,6 +35,7 @@ __all__ = [
     "TrialLog",
     "answers_in",
     "generation_of",
+    "goal_values",
     "history_of",
     "runs_of_search",
 ]
@@ -67,6 +68,16 @@ def answers_in(batch: pa.RecordBatch, goals: Sequence[Goal]) -> dict[int, tuple[
         index: (key, Answer(status, list(values)))
         for index, key, status, values in zip(*own, rows, strict=True)
     }
+
+
+def goal_values(rows: Results, name: str) -> list[float | None]:
+    """The values of a goal in each row; None where there is no number."""
+    table = rows.to_arrow()
+    column = column_of_result(table.schema, name)
+    if column not in rows.results:
+        return [None] * len(rows)
+    values = typed_values(table.column(column), table.schema.field(column))
+    return [_number(x) for x in values]
 
 
 def _numbers(values: Sequence[Any], size: int) -> list[float | None]:
@@ -165,7 +176,7 @@ class SearchRecords:
         if not has_records(self.root):
             return {}
         rows = Results.load(self.root, **self.known).where(stale=False)
-        columns = [self._column(rows, goal.column) for goal in self.goals]
+        columns = [goal_values(rows, goal.column) for goal in self.goals]
         values = zip(*columns, strict=True) if columns else iter([()] * len(rows))
         own = (rows.column(name).to_pylist() for name in ("key", "status"))
         return {
@@ -173,14 +184,6 @@ class SearchRecords:
             for key, status, row in zip(*own, values, strict=True)
             if status in _DONE
         }
-
-    def _column(self, rows: Results, name: str) -> list[float | None]:
-        table = rows.to_arrow()
-        column = column_of_result(table.schema, name)
-        if column not in rows.results:
-            return [None] * len(rows)
-        values = typed_values(table.column(column), table.schema.field(column))
-        return [_number(x) for x in values]
 
     def history(self, repetitions: int) -> list[HistoryRow]:
         """The trials whose points are known, as what another search begins with."""

@@ -21,8 +21,6 @@ from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.declare.proposed_space import ProposedSpace
 from superparams.declare.sequence import has_valid, is_kept
-from superparams.errors import EngineError, RunError
-from superparams.errors.short_repr import shorten
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.identity.digests.digest import key_of_text, key_text
@@ -31,11 +29,8 @@ from superparams.run.order_wait import OrderWait
 from superparams.run.proposal_watch import ProposalWatch
 from superparams.run.search_options import (
     budget_of,
-    check_end,
-    check_space,
     id_of_search,
     point_to_try,
-    with_goals,
 )
 from superparams.run.search_records import (
     SearchRecords,
@@ -45,6 +40,7 @@ from superparams.run.search_records import (
     history_of,
     runs_of_search,
 )
+from superparams.run.warm_start import WarmStart
 from superparams.space.search_space import SearchPoint
 from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import SEARCH
@@ -56,7 +52,7 @@ from superparams.strategies.trial_records import Answer, Budget, ReplayDiffers, 
 from superparams.strategies.trials import Trials
 from superparams.views.progress import say
 
-__all__ = ["Searching", "searching_of"]
+__all__ = ["Searching"]
 
 
 class Searching:
@@ -100,6 +96,7 @@ class Searching:
         self._resumes = resumes
         self._generation, self._id = 0, ""
         self._history: list[str] = []  # runs that it goes on from
+        self._warm = WarmStart(space, strategy, goals)
         self._n_settings = self._n_left = self._n_recorded = 0
         self._begun = time.monotonic()
         self._reports = reports
@@ -179,6 +176,8 @@ class Searching:
         self.records.load(own)
         self._n_recorded = (max(self.records.rows, default=-1)) // self.proposed.repetitions + 1
         self._history = history_of(own[0]) if own else []
+        if self._resumes and self.ahead is not None:
+            self.notes += self._warm.begin(own, self.records.root, self.records.known)
 
     def _go_on_as_new(self, trial: int, runs: Sequence[RunFolder]) -> None:
         """Begin a new search, which takes all that this one has recorded as its history."""
@@ -199,6 +198,7 @@ class Searching:
         given = budget_of(self.strategy)
         since = self._begun - (self.records.seconds if "seconds" in given else 0.0)
         budget = Budget(**given, elapsed=lambda: time.monotonic() - since)
+        before = self.records.history_of_runs(self._history, self.proposed.repetitions)
         with self._watch.thinking():
             self.trials = Trials(
                 self.strategy,
@@ -210,7 +210,7 @@ class Searching:
                 ahead=self.ahead or AHEAD,
                 order=getattr(self.strategy, "order", "index"),
                 enqueued=self._enqueued(),
-                history=self.records.history_of_runs(self._history, self.proposed.repetitions),
+                history=[*self._warm.rows, *before],
                 points={} if has_valid(self._of) else self.records.points,
             )
         self.first = self._advance()
@@ -333,6 +333,7 @@ class Searching:
             "is_reproducible": "seconds" not in budget_of(self.strategy),
             "history": self._history,
             "repetitions": 1 if self.proposed is None else self.proposed.repetitions,
+            **self._warm.manifest(),
         }
         if self.proposed is None:
             return {SEARCH: search}
@@ -370,31 +371,3 @@ class Searching:
         close = getattr(self.strategy, "close", None)
         if close is not None:
             close()
-
-
-def searching_of(space: Experiment, options: RunOptions) -> Searching:
-    """The search of a run.
-
-    Raises:
-        RunError: With an option that a search excludes, or without anything to search.
-        EngineError: For more workers than trials may run at once.
-        StrategyError: Without a goal, or for a search that would never end.
-    """
-    strategy: Any = options.strategy
-    name = type(strategy).__name__
-    if options.only is not None:
-        raise RunError(
-            f"only={shorten(options.only)} cannot be used with strategy={strategy!r}, which "
-            "chooses the settings itself: leave only= out"
-        )
-    check_space(space, strategy)
-    strategy, goals = with_goals(strategy, type(space))
-    found = Searching(space, strategy, goals, resumes=options.resume, reports=options.progress)
-    ahead, num_proc = found.ahead, options.of_engine.num_proc
-    if ahead is not None and num_proc > ahead and options.num_proc != "auto":
-        raise EngineError(
-            f"num_proc={num_proc} workers would wait for each other: at most ahead={ahead} trials "
-            f"of {name} run at once; give {name}(ahead={num_proc}), or num_proc={ahead}"
-        )
-    check_end(strategy, found.proposed)
-    return found

@@ -72,8 +72,8 @@ class Strategy(Protocol):
 
     Other attributes are options of the search, if the object has them: `maximize` and `minimize`,
     the names of results (by default the goal of the experiment); `trials`, `seconds`, `target` and
-    `patience`, the budget; `seed`, by default 0; `ahead`, by default 8; and `enqueue`. See
-    `GoalStrategy`.
+    `patience`, the budget; `seed`, by default 0; `ahead`, by default 8; `enqueue` and `warm`.
+    See `GoalStrategy`.
     """
 
     def begin(self, space: SearchSpace, seed: int) -> None:
@@ -126,6 +126,8 @@ class GoalStrategy(GoalOptions):
         order: ``"index"``: outcomes are told in the order of the trials, so that the proposals are
             the same for any number of workers. ``"arrival"``: they are told as they come.
         enqueue: Points to try first: settings, or mappings of fields to values.
+        warm: Whether the strategy is told at the start what other runs of the same code have
+            recorded of settings of the space. It is no trial.
     """
 
     maximize: str | Sequence[str] | None = None
@@ -138,6 +140,7 @@ class GoalStrategy(GoalOptions):
     ahead: int | None = AHEAD
     order: Literal["index", "arrival"] = "index"
     enqueue: Sequence[Any] = ()
+    warm: bool = False
 
     most_goals: ClassVar[int | None] = 1  # None: any number
 
@@ -160,6 +163,8 @@ class GoalStrategy(GoalOptions):
         seed = cast("object", self.seed)
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise self._refused("seed", "give an int, such as seed=0")
+        if not isinstance(cast("object", self.warm), bool):
+            raise self._refused("warm", "give True or False")
         if self.order not in ("index", "arrival"):
             raise self._refused("order", 'give "index" or "arrival"')
 

@@ -70,6 +70,18 @@ def test_status_tells_how_far_the_search_is(wave: Project) -> None:
     assert line.startswith("Random(minimize='loss', trials=5): 5 trials, 0 left, best loss ")
 
 
+def test_what_other_runs_have_recorded(wave: Project) -> None:
+    run(wave, "RQ1", "--sample", "15")
+    cold = run(wave, *SEARCH)
+    assert "warm=True" in cold.err
+    warm = run(wave, *SEARCH, "--warm")
+    assert "warm=True" not in warm.err
+    plan = run(wave, *SEARCH, "--warm", "--plan").out
+    assert plan.startswith("RQ1.Wave: Evolution(minimize='loss', trials=12, warm=True): 12 trials")
+    refused = run(wave, "RQ1", "--warm", code=2)
+    assert "--warm is for a search: give --trials 100 or so, too." in refused.err
+
+
 def test_another_goal_and_a_stopper(wave: Project) -> None:
     words = ("RQ1", "--maximize", "size", "--trials", "20", "--strategy", "evolution")
     run(wave, *words, "--stop", "median")

@@ -1,4 +1,4 @@
-"""Settings that were drawn from ranges, made again from the rows that are recorded of them."""
+"""Settings of a space, made again from the rows that are recorded of them, also of ranges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from superparams.declare.experiment import Experiment
     from superparams.store.results import Results
 
-__all__ = ["recorded_draws"]
+__all__ = ["field_columns", "recorded_draws", "settings_with"]
 
 MOST_COMPARED: Final = 10_000  # settings of the other axes whose keys are computed
 
@@ -36,24 +36,35 @@ def recorded_draws(space: Experiment, found: Results, starts: Sequence[str]) -> 
         found: The recorded results of its experiment.
         starts: The beginnings of the keys that are wanted.
     """
-    params = {
-        field.name: str(source_of(field)).removeprefix(PARAM)
-        for field in found.to_arrow().schema
-        if (source_of(field) or "").startswith(PARAM)
-    }
+    params = field_columns(found)
     settings: dict[str, Any] = {}
     for row in as_dicts(found.to_arrow()):
         key: str = row["key"]
         if key not in settings and key.startswith(tuple(starts)):
             values = {name: row[column] for column, name in params.items()}
-            setting = next(_settings_with(space, values, key), None)
+            setting = next(settings_with(space, values, key), None)
             if setting is not None:
                 settings[key] = setting
     return settings
 
 
-def _settings_with(space: Any, values: Mapping[str, Any], key: str) -> Iterator[Any]:
-    """The settings of a space with these values that have a key: one, or none."""
+def field_columns(found: Results) -> dict[str, str]:
+    """The dotted names of the recorded fields, by their columns."""
+    return {
+        field.name: str(source_of(field)).removeprefix(PARAM)
+        for field in found.to_arrow().schema
+        if (source_of(field) or "").startswith(PARAM)
+    }
+
+
+def settings_with(space: Any, values: Mapping[str, Any], key: str) -> Iterator[Any]:
+    """The settings of a space with these values that have a key: one, or none.
+
+    Args:
+        space: The space.
+        values: The recorded values, by the dotted names of the fields.
+        key: The key.
+    """
     number = key_of_text(key)
     for closed in _without_ranges(space, values, ""):
         keys, size = Keys(closed), size_of(closed)

@@ -1,0 +1,131 @@
+"""What a search is told at its start of outcomes from before it, if the user wants that.
+
+Each outcome is that of a setting of the same code, whose fixed fields are those of the search. What
+was told is pinned in run.json, so that a search that is resumed is told the same and nothing newer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from superparams.declare.experiment import Experiment
+from superparams.declare.goal import Goal
+from superparams.declare.search_points import SearchPoints
+from superparams.errors import SpaceError
+from superparams.run.recorded_draws import field_columns, settings_with
+from superparams.run.search_records import goal_values
+from superparams.space.search_space import SearchPoint
+from superparams.store.json_values import json_list, json_object
+from superparams.store.results import Results
+from superparams.store.runs.folder import RunFolder, has_records
+from superparams.store.runs.run_records import SEARCH
+from superparams.strategies.trial_records import Answer, HistoryRow, turned
+
+__all__ = ["WARM", "WarmStart"]
+
+WARM: Final = "warm"  # in the entry of the search in run.json
+MOST_POINTS: Final = 1000  # the newest ones
+_N_HINT: Final = 20  # rows that are looked at to see whether a hint is due
+
+
+class WarmStart:
+    """The outcomes from before a search that it is told.
+
+    Args:
+        space: What is searched.
+        strategy: Says by its attribute `warm` whether it is told some.
+        goals: What outcomes are told by.
+
+    Attributes:
+        rows: The outcomes, the best one last; none before `begin`.
+    """
+
+    def __init__(self, space: Experiment, strategy: Any, goals: Sequence[Goal]) -> None:
+        self._space, self._goals = space, goals
+        self._name = type(strategy).__name__
+        self._is_on = bool(getattr(strategy, "warm", False))
+        self.rows: list[HistoryRow] = []
+
+    def begin(self, runs: Sequence[RunFolder], root: Path, known: Mapping[str, Any]) -> list[str]:
+        """Take what the search was told before, else what is recorded now.
+
+        Args:
+            runs: The runs of the search, oldest first.
+            root: The folder of the experiment.
+            known: What `Results.load` is to know.
+
+        Returns:
+            A note, if something is recorded of which the search is not told.
+        """
+        if self._is_on:
+            pinned = next(filter(None, (_pinned_in(run, known["codes"]) for run in runs)), None)
+            self.rows = self._recorded(root, known) if pinned is None else pinned[0]
+        elif not runs and next(self._found(root, known, _N_HINT), None) is not None:
+            return [
+                "this search is not told what other runs of the same code have recorded: "
+                f"{self._name}(warm=True) begins with their outcomes"
+            ]
+        return []
+
+    def manifest(self) -> dict[str, Any]:
+        """The entry of run.json."""
+        rows = [[dict(row.point), list(map(_plain, row.answers))] for row in self.rows]
+        return {WARM: rows} if self._is_on else {}
+
+    def _recorded(self, root: Path, known: Mapping[str, Any]) -> list[HistoryRow]:
+        """What is recorded now, the best point last, whatever the order was in which it ran."""
+        answers: dict[str, HistoryRow] = {}
+        for point, answer in self._found(root, known, None):
+            name = json.dumps(point, sort_keys=True)
+            before = answers.pop(name, HistoryRow(point, ()))
+            answers[name] = HistoryRow(point, sorted([*before.answers, answer]))
+        newest = list(answers.items())[-MOST_POINTS:]
+        return [row for _, row in sorted(newest, key=lambda one: (self._score(one[1]), one[0]))]
+
+    def _score(self, row: HistoryRow) -> float:
+        values = [answer.values[0] or 0.0 for answer in row.answers]
+        return turned(math.fsum(values) / len(values), self._goals[0])
+
+    def _found(
+        self, root: Path, known: Mapping[str, Any], n_rows: int | None
+    ) -> Iterator[tuple[SearchPoint, Answer]]:
+        """The points and outcomes of recorded settings of the space, oldest first."""
+        if not has_records(root):
+            return
+        points = SearchPoints(self._space)
+        rows = Results.load(root, **known).where(stale=False)
+        scores = zip(*(goal_values(rows, goal.column) for goal in self._goals), strict=True)
+        own = (rows.column(name).to_pylist() for name in ("key", "status", "started"))
+        # Of a setting that returned a frame, the last row counts.
+        places = {row[0]: (row, at) for at, row in enumerate(zip(*own, scores, strict=True))}
+        done = [(row, at) for row, at in places.values() if row[1] == "done" and None not in row[3]]
+        done.sort(key=lambda one: one[0][2])
+        columns = [(name, rows.column(column)) for column, name in field_columns(rows).items()]
+        for (key, status, _, values), at in done if n_rows is None else done[-n_rows:]:
+            fields = {name: column[at].as_py() for name, column in columns}
+            setting = next(settings_with(self._space, fields, key), None)
+            with suppress(SpaceError):
+                if setting is not None:
+                    yield points.point_of(setting), Answer(status, list(values))
+
+
+def _pinned_in(run: RunFolder, codes: Sequence[str]) -> tuple[list[HistoryRow]] | None:
+    """What a run of a search was told at its start; None if it is none, or one of other code."""
+    search = json_object(run.manifest().get(SEARCH))
+    if WARM not in search or run.code() not in codes:
+        return None
+    return (list(map(_row_from, json_list(search[WARM]))),)
+
+
+def _plain(answer: Answer) -> list[Any]:
+    return [answer.status, *answer.values]
+
+
+def _row_from(entry: Any) -> HistoryRow:
+    point, answers = entry
+    return HistoryRow(point, [Answer(str(status), values) for status, *values in answers])
