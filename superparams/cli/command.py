@@ -27,6 +27,7 @@ VERBS: Final = {
     "list": "List all experiments, or those of NAME; the default without arguments.",
     "status": "Count settings that are done, failed, stale and to do.",
     "results": "Show the table of results.",
+    "report": "Write the page of results: one file to look at and to send.",
     "logs": "Show what a setting printed.",
     "show": "Show everything about one setting.",
     "runs": "List the runs of an experiment.",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +31,7 @@ from superparams.store.runs.run_records import (
     recorded_repeats,
 )
 from superparams.store.runs.setting_logs import log_of
+from superparams.store.shown_results import ShownResults
 from superparams.store.staleness.stale_rows import CurrentCode
 from superparams.store.step_table import StepTable
 from superparams.store.table.arrow_arrays import flat
@@ -46,13 +45,8 @@ from superparams.store.table.row import Row
 from superparams.store.table.schema import RESULT, column_of_result, source_of
 from superparams.store.table.whole_table import WholeTable, as_polars
 
-if TYPE_CHECKING:
-    from superparams.views.plots import Plots
 
-WIDTH = 120  # characters, where there is no terminal
-
-
-class Results(WholeTable, RankedFields, RowsWithFront):
+class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
     """The newest outcome of every setting: one row, or the rows of the data frame it returned.
 
     Any library that reads Arrow accepts this object (`polars.DataFrame(results)`,
@@ -95,18 +89,20 @@ class Results(WholeTable, RankedFields, RowsWithFront):
         codes: Sequence[str] = (),
         code: Code | None = None,
         of: Any = None,
+        writes: bool = True,
     ) -> Results:
         """Load the results in an experiment's folder (`results/<module>.<Class>`).
 
         Outcomes of crashed runs are included, also if the folder is read-only. Rows are read from
         the file on first use; later runs do not change them. Warns about rows that are no longer in
-        any ledger. codes, code, of: see `Results`. Raises StoreError when nothing is recorded.
+        any ledger. codes, code, of: see `Results`. writes: False reads new outcomes into memory and
+        leaves the file as it is. Raises StoreError when nothing is recorded.
         """
         remedy = "the folder of an experiment, such as results/module.Class"
         root = results_folder(root, remedy=remedy)
         if not has_records(root):
             raise StoreError(no_results(root))
-        recorded = read_back(root)
+        recorded = read_back(root, writes=writes)
         notes = [*recorded.notes, *recorded.lost]
         rows = renamed_rows(recorded.rows, of)
         results = cls(root, rows, notes=notes, codes=codes, code=code, of=of)
@@ -173,16 +169,6 @@ class Results(WholeTable, RankedFields, RowsWithFront):
         """
         return StepTable(self.root, self._rows, self._current_code)
 
-    @property
-    def plot(self) -> Plots:
-        """Pictures of these rows, as in ``results.plot.line()``; needs ``superparams[plot]``.
-
-        See `superparams.views.plots.Plots`.
-        """
-        from superparams.views.plots import Plots
-
-        return Plots(self)
-
     # ---- fewer rows
 
     @property
@@ -204,6 +190,10 @@ class Results(WholeTable, RankedFields, RowsWithFront):
     def of_keys(self, keys: pa.Array) -> Results:
         """The rows of these settings, in this order; keys: 16 bytes each."""
         return self._selected(lambda: places_of(self._rows, keys))
+
+    def at(self, places: pa.Array) -> Results:
+        """The rows at these places, in this order."""
+        return self._selected(lambda: places)
 
     def where(self, /, **params: Any) -> Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
@@ -372,28 +362,3 @@ class Results(WholeTable, RankedFields, RowsWithFront):
         """
         row = self.row(row) if isinstance(row, str) else row
         return read_provenance(existing_folder(self.root, str(row["run"])))
-
-    # ---- as people see it
-
-    @property
-    def summary(self) -> str:
-        """One line: `12 settings: 11 done, 1 failed · results/digits.Digits/results.parquet`."""
-        from superparams.views.result_tables import summary_of
-
-        return summary_of(self)
-
-    def __repr__(self) -> str:
-        return self._text(shutil.get_terminal_size((WIDTH, 24)).columns)
-
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        yield importlib.import_module("rich.text").Text(self._text(options.max_width))
-
-    def _text(self, room: int) -> str:
-        from superparams.views.result_tables import shown_of
-
-        return shown_of(self, self._rows, is_html=False).text(room, ".columns names all")
-
-    def _repr_html_(self) -> str:
-        from superparams.views.result_tables import shown_of
-
-        return shown_of(self, self._rows, is_html=True).html()

@@ -33,6 +33,7 @@ class Failures:
         key: The key of the first one.
         has_log: Whether the output of the first one was kept.
         common: The parameters that are the same in all of them, but not in all settings.
+        keys: The keys of all of them.
     """
 
     status: str
@@ -42,6 +43,7 @@ class Failures:
     key: str
     has_log: bool
     common: Mapping[str, str]
+    keys: Sequence[str]
 
     def __str__(self) -> str:
         like = "" if self.are_equal else ", and others like it"
@@ -91,6 +93,7 @@ def _group(rows: pa.Table, places: Sequence[int], params: Sequence[str]) -> Fail
         some.column("key")[0].as_py(),
         start is not None and start >= 0,
         dict(_common(some, params)),
+        some.column("key").to_pylist(),
     )
 
 

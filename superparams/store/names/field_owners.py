@@ -216,6 +216,18 @@ class FieldOwners:
             return plain_scalar(None, pa.bool_())
         return self.meets(fields.get(name, ()), size)
 
+    def conditions_of(self, column: str) -> list[Condition]:
+        """The conditions of which one holds for the settings that have a field.
+
+        Empty if all settings have it, or if no run recorded that.
+
+        Args:
+            column: The column of the field.
+        """
+        name = self._names.get(column, column)
+        found = [one for _, fields in self._fields for one in fields.get(name, ())]
+        return [] if {} in found else list({json.dumps(one): one for one in found}.values())
+
     def conditions(self, column: str) -> str:
         """The settings that have a field, in words, as in ``optimizer=Adam``.
 

@@ -122,23 +122,26 @@ def compact(
     return table
 
 
-def read_back(root: Path) -> RecordedRows:
-    """All rows that are recorded in the folder of an experiment.
-
-    The table is brought up to date, or made in memory if it cannot be written.
-    """
+def read_back(root: Path, *, writes: bool = True) -> RecordedRows:
+    """All rows of an experiment; the table is brought up to date if it may and can be written."""
     try:
+        if not writes:
+            return _in_memory(root)
         table = compact(root)
         recorded = RecordedRows(Rows.of_file(table.path), table.notes, table.lost)
     except NotWritten as error:
-        note = f"read from the ledgers into memory, since the table cannot be written: {error}"
-        with open_survey(root) as survey:
-            plan = _planned(survey)
-            rows = Rows.of_table(_whole_table(plan))
-            recorded = RecordedRows(rows, [*plan.notes, note], list(survey.lost.notes()))
+        why = f"read from the ledgers into memory, since the table cannot be written: {error}"
+        recorded = _in_memory(root, why)
     for note in recorded.lost:
         warn_user(f"{root}: {note}", LedgerWarning)
     return recorded
+
+
+def _in_memory(root: Path, *notes: str) -> RecordedRows:
+    with open_survey(root) as survey:
+        plan = _planned(survey)
+        rows, lost = Rows.of_table(_whole_table(plan)), list(survey.lost.notes())
+        return RecordedRows(rows, [*plan.notes, *notes], lost)
 
 
 def recorded_by(run: RunFolder) -> pa.Table:

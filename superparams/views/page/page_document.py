@@ -1,0 +1,123 @@
+"""The document of the page: the built `page.html`, and what is put into it."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from superparams.errors import StoreError
+from superparams.store.plain_files import is_plain
+from superparams.store.runs.folder import write_durably
+from superparams.store.runs.results_folder import full_path, short_path
+
+__all__ = ["PageContent", "filled", "json_for_script", "policy", "write_page"]
+
+TEMPLATE: Final = Path(__file__).with_name("page.html")
+DATA: Final = '<script type="application/octet-stream;base64" id="{}"></script>'
+SLOTS: Final = (
+    '<script type="application/json" id="about">{}</script>',
+    DATA.format("table"),
+    DATA.format("steps"),
+)
+OURS: Final = b'<meta name="generator" content="superparams">'
+HEAD: Final = 4000  # bytes of a file, among which that stands
+_POLICY: Final = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
+_CLOSED, _OPEN = "connect-src 'none'", "connect-src 'self'"
+# In a script, these would end it, or begin a comment; old browsers end lines at the last two.
+_ESCAPES: Final = {ord(x): f"\\u{ord(x):04x}" for x in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """What is put into the page.
+
+    Attributes:
+        about: Facts, in types of JSON.
+        table: The rows, as the bytes of a parquet file.
+        steps: The steps, as the bytes of a parquet file; empty without steps.
+    """
+
+    about: Mapping[str, Any]
+    table: bytes
+    steps: bytes
+
+
+def filled(content: PageContent, *, may_connect: bool = False) -> str:
+    """The document.
+
+    Args:
+        content: What is put into it.
+        may_connect: Whether the page may ask the server that it comes from.
+    """
+    head, after_about, after_table, end = _parts(may_connect)
+    about = SLOTS[0].replace("{}", json_for_script(content.about))
+    table, steps = (
+        slot.replace("></", f">{base64.b64encode(data).decode('ascii')}</")
+        for slot, data in zip(SLOTS[1:], (content.table, content.steps), strict=True)
+    )
+    return "".join((head, about, after_about, table, after_table, steps, end))
+
+
+@functools.cache
+def _parts(may_connect: bool) -> list[str]:
+    """The text of the template between the slots."""
+    text = TEMPLATE.read_text("utf-8")
+    parts: list[str] = []
+    for slot in SLOTS:
+        before, found, text = text.partition(slot)
+        if not found or slot in text:
+            raise StoreError(f"{TEMPLATE} is damaged: {slot} is not in it once; install again")
+        parts.append(before)
+    parts.append(text)
+    return [x.replace(_CLOSED, _OPEN) for x in parts] if may_connect else parts
+
+
+def policy() -> str:
+    """The Content-Security-Policy of a page that may ask the server that it comes from."""
+    found = _POLICY.search(_parts(True)[0])
+    if found is None:
+        raise StoreError(f"{TEMPLATE} is damaged: it has no Content-Security-Policy; install again")
+    return found[1].replace("&#39;", "'")
+
+
+def json_for_script(facts: object) -> str:
+    """Facts as JSON that may stand in a script element."""
+    return json.dumps(facts, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
+
+
+def write_page(path: Path | str, document: str, *, overwrite: bool = False) -> Path:
+    """Write a document to a file, and return the path of the file.
+
+    Args:
+        path: The file.
+        document: The document.
+        overwrite: Whether a file that is no page of superparams may be replaced.
+
+    Raises:
+        StoreError: When there is such a file, or the file cannot be written.
+    """
+    file = full_path(path)
+    if file.is_dir():
+        raise StoreError(f"{short_path(file)} is a folder: give the path of a file, as in x.html")
+    if not overwrite and file.exists() and not _is_ours(file):
+        raise StoreError(
+            f"{short_path(file)} exists, and is no page of superparams: give another path, or "
+            "allow it to be replaced (overwrite=True, or --force on the command line)"
+        )
+    if not file.parent.is_dir():
+        raise StoreError(f"{short_path(file)}: there is no folder {short_path(file.parent)}")
+    write_durably(file, document.encode())
+    return file
+
+
+def _is_ours(file: Path) -> bool:
+    if not is_plain(file):
+        return False
+    with open(file, "rb") as opened:
+        return OURS in opened.read(HEAD)

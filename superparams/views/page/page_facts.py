@@ -1,0 +1,161 @@
+"""Facts about results that the page shows beside the table: fields, importance, failures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.errors import StoreError
+from superparams.errors.safe_text import lines
+from superparams.outcomes.arrow import python_values
+from superparams.store.importance import ALL
+from superparams.store.json_values import json_object
+from superparams.store.names.field_owners import FieldOwners
+from superparams.store.runs.run_records import recorded_schema
+from superparams.store.table.arrow_arrays import flat
+from superparams.store.table.lazy_rows import Rows
+from superparams.views.failures import failures_of
+from superparams.views.page.private_paths import PrivatePaths
+from superparams.views.plot_data import spans_magnitudes
+from superparams.views.result_tables import full, is_alike
+
+if TYPE_CHECKING:
+    from superparams.store.results import Results
+
+__all__ = ["failure_facts", "field_facts", "goal_fact", "importance_facts"]
+
+MOST_POINTS: Final = 40  # different values of a field that are listed
+MOST_CATEGORIES: Final = 200  # different texts of a field that counts as a category
+MOST_RESULTS: Final = 6  # columns of which the importance of fields is told
+MOST_GROUPS: Final = 50  # of failures
+MOST_KEYS: Final = 200  # of a group of failures
+LONGEST: Final = 2000  # characters of an error
+
+
+def goal_fact(found: Results) -> dict[str, str] | None:
+    """The column of the goal, and its direction."""
+    goal = found.goal
+    if goal is None or goal.column not in found.columns:
+        return None
+    direction = "maximize" if goal.mode == "max" else "minimize"
+    return {"column": goal.column, "direction": direction}
+
+
+# ---- fields
+
+
+def field_facts(found: Results, table: pa.Table) -> list[dict[str, Any]]:
+    """The fields of the settings, in the order of the declaration.
+
+    Args:
+        found: The results.
+        table: Their columns as the page has them.
+    """
+    owners = FieldOwners(Rows.of_table(found.to_arrow()))
+    axes = _axes(recorded_schema(found.root) or {})
+    derived = set(found.derived)
+    facts: list[dict[str, Any]] = []
+    for name in found.params:
+        column = flat(table.column(name))
+        distinct = pc.unique(column).drop_null()
+        kind = _kind(column.type, distinct)
+        fact: dict[str, Any] = {
+            "name": name,
+            "kind": kind,
+            "varies": not is_alike(found.column(name)),
+        }
+        fact["log"] = kind == "number" and _is_log(distinct, axes.get(name, {}))
+        fact["owners"] = owners.conditions_of(name) or [{}]
+        if name in derived:
+            fact["derived"] = True
+        if kind != "other" and len(distinct) <= MOST_POINTS:
+            fact["points"] = [x for x in sorted(python_values(distinct)) if is_fact(x)]
+        facts.append(fact)
+    return facts
+
+
+def _kind(form: pa.DataType, distinct: pa.Array) -> str:
+    if pa.types.is_boolean(form):
+        return "bool"
+    if pa.types.is_integer(form) or pa.types.is_floating(form):
+        return "number"
+    if pa.types.is_string(form) or pa.types.is_large_string(form):
+        return "category" if len(distinct) <= MOST_CATEGORIES else "text"
+    return "other"
+
+
+def _is_log(distinct: pa.Array, axis: Mapping[str, Any]) -> bool:
+    """Whether a field is logarithmic: as its range says, or because its values span magnitudes."""
+    if "low" in axis:
+        return axis.get("log") is True
+    values = [x for x in python_values(distinct) if math.isfinite(x)]
+    return spans_magnitudes(values)
+
+
+def _axes(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The axes of a class by their names, as far as they are its own."""
+    fields = json_object(schema.get("fields"))
+    return {name: json_object(json_object(x).get("axis")) for name, x in fields.items()}
+
+
+def is_fact(x: object) -> bool:
+    """Whether a value is one that JSON has."""
+    return not isinstance(x, float) or math.isfinite(x)
+
+
+# ---- what matters
+
+
+def importance_facts(found: Results) -> dict[str, list[dict[str, Any]]]:
+    """How much each field matters for the columns of numbers, the goal first."""
+    facts: dict[str, list[dict[str, Any]]] = {}
+    for name in list(_numeric(found))[:MOST_RESULTS]:
+        with suppress(StoreError):
+            facts[name] = [
+                {
+                    "field": row["field"],
+                    "share": _finite(row["importance"]),
+                    "alone": _finite(row["alone"]),
+                    "within": None if row["of"] == ALL else row["of"],
+                    "settings": row["settings"],
+                    "exact": row["exact"],
+                }
+                for row in found.importance(name)
+            ]
+    return {name: fields for name, fields in facts.items() if fields}
+
+
+def _numeric(found: Results) -> Iterator[str]:
+    goal = found.goal
+    for name in sorted(found.results, key=lambda name: goal is None or name != goal.column):
+        form, is_a = found.column(name).type, pa.types
+        if is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form):
+            yield name
+
+
+def _finite(x: float | None) -> float | None:
+    return x if x is not None and math.isfinite(x) else None
+
+
+# ---- what failed
+
+
+def failure_facts(found: Results, paths: PrivatePaths) -> list[dict[str, Any]]:
+    """The groups of settings that failed with one error, the largest first."""
+    groups: Sequence[Any] = failures_of(found, MOST_GROUPS)
+    return [
+        {
+            "status": group.status,
+            "error": lines(paths.hidden(group.error[:LONGEST])),
+            "count": group.settings,
+            "equal": group.are_equal,
+            "keys": list(group.keys[:MOST_KEYS]),
+            "common": {name: full(name, x) for name, x in group.common.items()},
+        }
+        for group in groups
+    ]

@@ -1,0 +1,190 @@
+"""Facts about runs, their code and their output that the page shows."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.errors.safe_text import lines
+from superparams.identity.code.code_diff import changes_between
+from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.store.runs.run_records import Run
+from superparams.store.runs.running_steps import running_steps
+from superparams.store.runs.setting_logs import log_of
+from superparams.store.table.lazy_rows import as_dicts
+from superparams.views.page.private_paths import PrivatePaths
+from superparams.views.result_tables import full
+
+if TYPE_CHECKING:
+    from superparams.store.results import Results
+
+__all__ = ["doc_of", "log_facts", "run_facts", "running_facts"]
+
+MOST_RUNS: Final = 50  # the newest
+MOST_COMPARED: Final = 10  # of these: runs with the changes of their code
+LONGEST: Final = 20_000  # characters of a diff, and of the code of a run
+MOST_LOGS: Final = 300_000  # characters of all logs
+MOST_FILES: Final = 1000  # logs that are read
+LONGEST_LOG: Final = 4000
+LOG_LINES: Final = 60
+MOST_RUNNING: Final = 100
+_LOG: Final = ("key", "run", "rank", "log_start", "log_end")
+
+
+def run_facts(runs: Sequence[Run], paths: PrivatePaths) -> list[dict[str, Any]]:
+    """The newest runs, oldest first. Nothing of the machine is told but its versions of packages.
+
+    Args:
+        runs: The runs of an experiment, oldest first.
+        paths: What hides paths of the machine.
+    """
+    shown = runs[-MOST_RUNS:]
+    before = [None, *shown][: len(shown)]
+    facts: list[dict[str, Any]] = []
+    told: set[str | None] = set()
+    for place, (old, run) in enumerate(zip(before, shown, strict=True)):
+        fact = _run(run)
+        if place >= len(shown) - MOST_COMPARED:
+            fact["changes"] = lines(paths.hidden(_changes(old, run)))
+            if run.code not in told:
+                fact["source"] = lines(paths.hidden("\n\n".join(_source(run))))[:LONGEST]
+            told.add(run.code)
+        facts.append(fact)
+    return facts
+
+
+def _run(run: Run) -> dict[str, Any]:
+    git = {"commit": run.commit, "branch": run.git.get("branch"), "changed": run.is_dirty}
+    return {
+        "id": run.name,
+        "started": None if run.start is None else run.start.isoformat(),
+        "ended": None if run.end is None else run.end.isoformat(),
+        "seconds": run.seconds,
+        "state": run.state,
+        "counts": run.counts,
+        "todo": run.todo,
+        "code": run.code,
+        "engine": _line(run.engine),
+        "workers": run.num_proc,
+        "python": _line(run.text("python")),
+        "versions": {lines(name): lines(x) for name, x in run.versions.items()},
+        "git": {name: _line(x) for name, x in git.items()} if run.commit else None,
+    }
+
+
+def _line(x: Any) -> Any:
+    return lines(x) if isinstance(x, str) else x if isinstance(x, (bool, int)) else None
+
+
+def _changes(before: Run | None, run: Run) -> str:
+    """How the code, the space and the packages differ from those of the run before."""
+    if before is None:
+        return ""
+    parts: list[str] = []
+    if before.text("space") != run.text("space"):
+        parts.append(f"space then:\n{before.text('space')}\nspace now:\n{run.text('space')}")
+    names = sorted(before.versions.keys() | run.versions.keys())
+    for name in names:
+        old, new = before.versions.get(name), run.versions.get(name)
+        if old is not None and new is not None and old != new:
+            parts.append(f"{name} {old} -> {new}")
+    if before.code != run.code:
+        changes = changes_between(before.parts, run.parts, before.texts, run.texts)
+        parts += [change.diff or str(change) for change in changes]
+    return "\n".join(parts)[:LONGEST]
+
+
+def _source(run: Run) -> Iterator[str]:
+    """The text of each part of the code, without parts that only import something."""
+    for name, text in run.texts.items():
+        if not text.startswith(("import ", "from ")):
+            yield f"# {name}\n{text.rstrip()}"
+
+
+def doc_of(runs: Iterable[Run], name: str) -> str:
+    """The docstring of a class, in the code that the newest run kept; empty if there is none.
+
+    Args:
+        runs: The runs, newest first.
+        name: The class.
+    """
+    for run in runs:
+        for part, text in run.texts.items():
+            if part.rpartition(".")[2] == name and text.lstrip().startswith(("class ", "@")):
+                return _doc(text)
+    return ""
+
+
+def _doc(text: str) -> str:
+    try:
+        (node, *_) = ast.parse(f"{text.rstrip()}\n    ...").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    doc = ast.get_docstring(node) if isinstance(node, ast.ClassDef) else None
+    return lines(doc or "")
+
+
+# ---- output
+
+
+def log_facts(found: Results, rows: pa.Table, paths: PrivatePaths) -> dict[str, str]:
+    """The end of the output of settings, by key: first of those that failed, as far as it fits.
+
+    Args:
+        found: The results.
+        rows: Rows of them.
+        paths: What hides paths of the machine.
+    """
+    facts: dict[str, str] = {}
+    room = MOST_LOGS
+    for row in _by_need(rows):
+        if row["key"] in facts:
+            continue
+        text = log_text(found, row, paths)
+        if text:
+            facts[row["key"]] = text
+            room -= len(text)
+        if room <= 0:
+            break
+    return facts
+
+
+def _by_need(rows: pa.Table) -> list[dict[str, Any]]:
+    """What tells where the logs of the first rows are, those of rows that failed before others."""
+    is_done = pc.equal(rows.column("status"), plain_scalar("done", pa.string()))
+    order = [*_places(pc.invert(is_done)), *_places(is_done)][:MOST_FILES]
+    return as_dicts(rows.select(_LOG).take(plain_array(order, pa.int64())))
+
+
+def _places(mask: Any) -> list[int]:
+    """The first places of a mask."""
+    places: list[int] = pc.indices_nonzero(mask).slice(0, MOST_FILES).to_pylist()
+    return places
+
+
+def log_text(found: Results, row: Mapping[str, Any], paths: PrivatePaths) -> str:
+    """The end of the output of the setting of a row; empty if none was kept."""
+    log = log_of(found.root, row)
+    text, is_cut = ("", False) if log is None else log.tail(LOG_LINES)
+    text = lines(paths.hidden(text[-2 * LONGEST_LOG :]))
+    is_cut = is_cut or len(text) > LONGEST_LOG
+    return f"…\n{text[-LONGEST_LOG:]}" if is_cut and text else text
+
+
+# ---- what runs now
+
+
+def running_facts(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """The last step of each setting that runs now, if it has told one."""
+    facts: list[dict[str, Any]] = []
+    for run in runs:
+        if run.state == "running":
+            for last in running_steps(run.folder)[: MOST_RUNNING - len(facts)]:
+                values = {lines(name): full(name, x) for name, x in last.row.items()}
+                step = {"step": last.step, "seconds": last.seconds, "values": values}
+                facts.append({"key": last.key, **step})
+    return facts

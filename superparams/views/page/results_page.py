@@ -1,0 +1,225 @@
+"""The page of some results: for a file, for the output of a cell, and for the board."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.errors import StoreError
+from superparams.errors.safe_text import lines
+from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.store.names.field_owners import FieldOwners
+from superparams.store.runs.run_records import Run, runs
+from superparams.store.table.lazy_rows import Rows
+from superparams.store.table.table_file import outcome_column, superparams_version
+from superparams.views.page.page_columns import parquet_bytes, simple_column
+from superparams.views.page.page_document import PageContent, filled
+from superparams.views.page.page_facts import (
+    failure_facts,
+    field_facts,
+    goal_fact,
+    importance_facts,
+)
+from superparams.views.page.page_runs import doc_of, log_facts, run_facts, running_facts
+from superparams.views.page.page_sample import MOST_ROWS, Sample, sample_of
+from superparams.views.page.private_paths import PrivatePaths
+
+if TYPE_CHECKING:
+    from superparams.store.results import Results
+
+__all__ = ["PageView", "page_content", "page_of"]
+
+VERSION: Final = 1  # of the facts
+LEFT_OUT: Final = ("log_start", "log_end")
+MOST_STEPS: Final = 300_000
+MOST_IN_NOTEBOOK: Final = 20_000  # rows; the notebook keeps them
+_STEP: Final = ("key", "attempt", "step", "seconds")
+
+
+def page_of(found: Results, *, most: int = MOST_ROWS) -> str:
+    """The document with some results.
+
+    Args:
+        found: The results.
+        most: How many rows it holds at most; of more, it has a sample.
+    """
+    return filled(page_content(found, most=most))
+
+
+def page_content(
+    found: Results, *, most: int = MOST_ROWS, live: Mapping[str, Any] | None = None
+) -> PageContent:
+    """What the page of some results holds.
+
+    Args:
+        found: The results.
+        most: As for `page_of`.
+        live: What the page needs to follow a board.
+    """
+    paths = PrivatePaths.of(found.root)
+    sample = sample_of(found.column("status"), _best(found), most)
+    some = found if sample is None else found.at(sample.places)
+    table, columns = page_table(some, paths, sample)
+    every = runs(found.root)
+    about = {
+        **_head(found, every, paths),
+        "columns": columns,
+        "fields": field_facts(some, table),
+        "results": found.results,
+        "repeats": [name for name in found.repeats if name in found.columns],
+        **_counts(found, every, sample),
+        **_codes(found),
+        "importance": importance_facts(some),
+        "failures": failure_facts(found, paths),
+        "runs": run_facts(every, paths),
+        "running": running_facts(every),
+        "logs": log_facts(some, some.to_arrow(), paths),
+        "live": live,
+    }
+    return PageContent(about, parquet_bytes(table), steps_bytes(some, paths))
+
+
+def _best(found: Results) -> list[int]:
+    """The place of the best row, which a sample holds."""
+    try:
+        best = found.best() if found.goal is not None else None
+    except StoreError:
+        return []
+    if best is None:
+        return []
+    keys = found.column("key")
+    return [int(keys.index(plain_scalar(str(best["key"]), keys.type)).as_py())]
+
+
+def _head(found: Results, every: list[Run], paths: PrivatePaths) -> dict[str, Any]:
+    name = next((x for run in every[::-1] if (x := run.text("experiment"))), found.root.name)
+    title = name.rpartition(".")[2]
+    doc = getattr(found.of, "__doc__", None) if isinstance(found.of, type) else None
+    return {
+        "version": VERSION,
+        "experiment": lines(name),
+        "title": lines(title),
+        "doc": lines(doc or doc_of(reversed(every), title)),
+        "written": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        "superparams": superparams_version(),
+        "goal": goal_fact(found),
+        "notes": [lines(paths.hidden(note)) for note in found.notes],
+        "command": "experiment",
+        "rerun": f"experiment rerun {lines(name)} {{key}}",
+    }
+
+
+def _counts(found: Results, every: list[Run], sample: Sample | None) -> dict[str, Any]:
+    ended, stale = found.ended
+    counts = {name: n for name, n in ended.items() if n}
+    total = sum(counts.values())
+    running = [run for run in every if run.state == "running"]
+    left = [(run, max(0, (run.todo or 0) - sum(run.counts.values()))) for run in running]
+    now = sum(min(run.num_proc or 1, n) for run, n in left)
+    size = None if sample is None else {"rows": len(sample.places), "of": len(found)}
+    return {
+        "counts": {**counts, "running": now, "todo": sum(n for _, n in left) - now, "total": total},
+        "stale": sum(stale.values()),
+        "sample": size,
+    }
+
+
+def _codes(found: Results) -> dict[str, Any]:
+    """The codes of rows that count as current; None if the current code is not known."""
+    if not found.is_code_known:
+        return {"current_code": None, "current_codes": None}
+    codes: list[str] = [x for x in found.current.column("code").unique().to_pylist() if x]
+    return {"current_code": codes[0] if codes else None, "current_codes": codes}
+
+
+# ---- rows and steps
+
+
+def page_table(
+    found: Results, paths: PrivatePaths, sample: Sample | None = None
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The rows in simple types, and the names of the columns that only the page needs.
+
+    Args:
+        found: The results.
+        paths: What hides paths of the machine.
+        sample: How many rows each stands for, if these are not all.
+    """
+    every = found.to_arrow()
+    started = pc.cast(outcome_column(every, "started"), pa.timestamp("ms", "UTC"), safe=False)
+    arrays = {
+        field.name: simple_column(every.column(place), field, paths.hidden)
+        for place, field in enumerate(every.schema)
+        if field.name not in LEFT_OUT
+    }
+    arrays["started"] = simple_column(started, pa.field("started", started.type))
+    names: dict[str, Any] = {"stale": None, "represents": None, "none": {}}
+    if found.is_code_known:
+        names["stale"] = name = _free("stale", arrays)
+        marked = found.marked(every.select(["code"]))
+        arrays[name] = simple_column(marked.column(found.stale_name), pa.field(name, pa.bool_()))
+    if sample is not None:
+        names["represents"] = name = _free("represents", arrays)
+        arrays[name] = sample.represents
+    for column, mask in FieldOwners(Rows.of_table(every)).none_masks(found.params).items():
+        names["none"][column] = name = _free(f"none:{column}", arrays)
+        arrays[name] = mask
+    return pa.table(arrays), names
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name += "~"
+    return name
+
+
+def steps_bytes(found: Results, paths: PrivatePaths) -> bytes:
+    """The steps of the settings in a parquet file; empty if there are none."""
+    if not any(found.column("n_steps").unique().to_pylist()):
+        return b""
+    steps = found.steps
+    table = steps.to_arrow()
+    if not table.num_rows:
+        return b""
+    if table.num_rows > MOST_STEPS:
+        every = -(-table.num_rows // MOST_STEPS)
+        table = table.take(plain_array(list(range(0, table.num_rows, every)), pa.int64()))
+    arrays = {
+        name: simple_column(table.column(name), table.schema.field(name), paths.hidden)
+        for name in (*_STEP, *steps.fields)
+    }
+    return parquet_bytes(pa.table(arrays))
+
+
+# ---- notebooks
+
+
+@dataclass(frozen=True, repr=False)
+class PageView:
+    """The page in the output of a cell: a frame of its own, which cannot reach the notebook.
+
+    Attributes:
+        document: The page.
+        height: The height of the frame in pixels.
+        summary: One line about the results, where the output is text.
+    """
+
+    document: str
+    height: int
+    summary: str
+
+    def __repr__(self) -> str:
+        return f"page of {self.summary}"
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe title="page of results" sandbox="allow-scripts allow-downloads" '
+            f'style="width:100%;height:{self.height}px;border:0" '
+            f'srcdoc="{html.escape(self.document, quote=True)}"></iframe>'
+        )
