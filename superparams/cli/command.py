@@ -28,6 +28,7 @@ VERBS: Final = {
     "status": "Count settings that are done, failed, stale and to do.",
     "results": "Show the table of results.",
     "report": "Write the page of results: one file to look at and to send.",
+    "board": "Show the page of results in a browser, and follow runs.",
     "logs": "Show what a setting printed.",
     "show": "Show everything about one setting.",
     "runs": "List the runs of an experiment.",

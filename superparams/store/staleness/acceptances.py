@@ -30,7 +30,7 @@ __all__ = [
     "withdraw",
 ]
 
-_FILE = "accepted.jsonl"
+ACCEPTED = "accepted.jsonl"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _user() -> str:
 
 
 def _record(root: Path, entry: dict[str, Any]) -> None:
-    path = root / _FILE
+    path = root / ACCEPTED
     line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
     try:
         with open(path, "a+b") as file:
@@ -165,7 +165,7 @@ def _has_unfinished_line(file: BinaryIO) -> bool:
 
 def _entries(root: Path) -> Iterator[dict[str, Any]]:
     try:
-        lines = read_plain(root / _FILE).splitlines()
+        lines = read_plain(root / ACCEPTED).splitlines()
     except FileNotFoundError:
         return
     except OSError as error:

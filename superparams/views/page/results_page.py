@@ -33,7 +33,7 @@ from superparams.views.page.private_paths import PrivatePaths
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
-__all__ = ["PageView", "page_content", "page_of"]
+__all__ = ["PageView", "ResultsPage", "page_of", "page_table", "steps_bytes"]
 
 VERSION: Final = 1  # of the facts
 LEFT_OUT: Final = ("log_start", "log_end")
@@ -49,40 +49,50 @@ def page_of(found: Results, *, most: int = MOST_ROWS) -> str:
         found: The results.
         most: How many rows it holds at most; of more, it has a sample.
     """
-    return filled(page_content(found, most=most))
+    return filled(ResultsPage(found, most).content())
 
 
-def page_content(
-    found: Results, *, most: int = MOST_ROWS, live: Mapping[str, Any] | None = None
-) -> PageContent:
-    """What the page of some results holds.
+class ResultsPage:
+    """What the page of some results holds."""
 
-    Args:
-        found: The results.
-        most: As for `page_of`.
-        live: What the page needs to follow a board.
-    """
-    paths = PrivatePaths.of(found.root)
-    sample = sample_of(found.column("status"), _best(found), most)
-    some = found if sample is None else found.at(sample.places)
-    table, columns = page_table(some, paths, sample)
-    every = runs(found.root)
-    about = {
-        **_head(found, every, paths),
-        "columns": columns,
-        "fields": field_facts(some, table),
-        "results": found.results,
-        "repeats": [name for name in found.repeats if name in found.columns],
-        **_counts(found, every, sample),
-        **_codes(found),
-        "importance": importance_facts(some),
-        "failures": failure_facts(found, paths),
-        "runs": run_facts(every, paths),
-        "running": running_facts(every),
-        "logs": log_facts(some, some.to_arrow(), paths),
-        "live": live,
-    }
-    return PageContent(about, parquet_bytes(table), steps_bytes(some, paths))
+    def __init__(self, found: Results, most: int = MOST_ROWS) -> None:
+        """See `page_of`."""
+        self.found = found
+        self.paths = PrivatePaths.of(found.root)
+        self.sample = sample_of(found.column("status"), _best(found), most)
+        self._some = found if self.sample is None else found.at(self.sample.places)
+        self._table, self._columns = page_table(self._some, self.paths, self.sample)
+        self._runs = runs(found.root)
+
+    def content(self, live: Mapping[str, Any] | None = None) -> PageContent:
+        """All of it.
+
+        Args:
+            live: What the page needs to follow a board.
+        """
+        logs = log_facts(self._some, self._some.to_arrow(), self.paths)
+        about = {**self.about(self.importance()), "logs": logs, "live": live}
+        return PageContent(about, parquet_bytes(self._table), steps_bytes(self._some, self.paths))
+
+    def importance(self) -> dict[str, list[dict[str, Any]]]:
+        """How much each field matters; this takes longer than all other facts."""
+        return importance_facts(self._some)
+
+    def about(self, importance: Mapping[str, Any]) -> dict[str, Any]:
+        """The facts, without logs."""
+        return {
+            **_head(self.found, self._runs, self.paths),
+            "columns": self._columns,
+            "fields": field_facts(self._some, self._table),
+            "results": self.found.results,
+            "repeats": [name for name in self.found.repeats if name in self.found.columns],
+            **_counts(self.found, self._runs, self.sample),
+            **_codes(self.found),
+            "importance": importance,
+            "failures": failure_facts(self.found, self.paths),
+            "runs": run_facts(self._runs, self.paths),
+            "running": running_facts(self._runs),
+        }
 
 
 def _best(found: Results) -> list[int]:

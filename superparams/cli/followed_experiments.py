@@ -1,0 +1,88 @@
+"""The experiments of a board: their records are loaded again while runs go on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from superparams.cli.recorded_experiments import RecordedExperiment
+from superparams.errors import CommandError
+from superparams.store.results import Results
+from superparams.store.runs.folder import run_folders
+from superparams.views.board.record_stamp import RecordStamps
+
+if TYPE_CHECKING:
+    from superparams.cli.session import Session
+
+__all__ = ["ReloadedExperiment", "followed"]
+
+
+class ReloadedExperiment:
+    """An experiment by its name, whose records are loaded each time."""
+
+    def __init__(self, found: RecordedExperiment) -> None:
+        """Follow what a name means."""
+        files = [] if found.cls is None else [found.cls.file]
+        self._found = found
+        self._stamps = RecordStamps(found.root, files)
+        self._file_stamps = RecordStamps(found.root / "none", files)
+        self._known: Hashable = None
+
+    @property
+    def name(self) -> str:
+        """``module.Class``."""
+        return self._found.name
+
+    @property
+    def root(self) -> Path:
+        """The folder of its records."""
+        return self._found.root
+
+    def stamp(self) -> Hashable:
+        """What differs when records, decisions or the file of the class have changed."""
+        return self._stamps.stamp()
+
+    def load(self) -> Results:
+        """What is recorded now; no rows before the first run."""
+        self._look_at_code()
+        found = self._found
+        codes, code = found.codes, found.now.code
+        if not found.has_records:
+            return Results.empty(found.root, codes=codes, code=code)
+        results = Results.load(found.root, codes=codes, code=code, writes=False)
+        if found.cls is not None and found.cls.goal is not None:
+            results.goal = found.cls.goal
+        return results
+
+    def _look_at_code(self) -> None:
+        """Look at the code again, if the file of the class, a decision or the runs have changed."""
+        runs = tuple(run.name for run in run_folders(self.root))
+        known = (self._file_stamps.stamp(), runs)
+        if known != self._known:
+            self._found = dataclasses.replace(self._found)  # which forgets what it has read
+            self._known = known
+
+
+def followed(
+    session: Session, target: str | None, results: Path | None
+) -> list[ReloadedExperiment]:
+    """The experiments that a name means, or all that a results folder has.
+
+    Args:
+        session: The session.
+        target: The name or the path; None for the results folder.
+        results: The folder of ``--results``.
+
+    Raises:
+        CommandError: When the name has no meaning, and when nothing is recorded.
+    """
+    folder = session.results(results) if target is None else None
+    if folder is not None and not folder.is_dir():
+        raise CommandError(
+            f"there are no results in {folder}: run an experiment first, or give a NAME to wait "
+            "for its first run"
+        )
+    found = session.recorded_by_text(target or str(folder), results)
+    return [ReloadedExperiment(one) for one in found]

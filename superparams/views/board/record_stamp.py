@@ -1,0 +1,61 @@
+"""Whether the records of an experiment have changed, told from names, sizes and times of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.staleness.acceptances import ACCEPTED
+
+__all__ = ["RecordStamps"]
+
+_LEDGERS: Final = ("ledger", "steps")
+
+
+class RecordStamps:
+    """Stamps of the records in one folder; two that differ mean that something has changed.
+
+    Runs that have ended are looked at once, so that many of them cost nothing.
+    """
+
+    def __init__(self, root: Path, more: Iterable[Path] = ()) -> None:
+        """Take the folder of an experiment, and other files that count."""
+        self._root = root
+        self._more = tuple(more)
+        self._ended: dict[str, Hashable] = {}
+
+    def stamp(self) -> Hashable:
+        """The stamp of now."""
+        files = [self._root / ACCEPTED, *self._more]
+        return (*map(self._of_run, run_folders(self._root)), *map(_of_file, files))
+
+    def _of_run(self, run: RunFolder) -> Hashable:
+        known = self._ended.get(run.name)
+        if known is not None:
+            return known
+        written = _of_file(run.path / "run.json")
+        state = run.state()
+        stamp = (run.name, written, state, *_sizes(run.path))
+        if state != "running" and written is not None:
+            self._ended[run.name] = stamp
+        return stamp
+
+
+def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    for name in _LEDGERS:
+        try:
+            with os.scandir(folder / name) as entries:
+                yield from sorted((f"{name}/{x.name}", x.stat().st_size) for x in entries)
+        except OSError:  # it is not there yet, or is gone
+            continue
+
+
+def _of_file(path: Path) -> Hashable:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

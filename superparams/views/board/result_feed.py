@@ -1,0 +1,256 @@
+"""Follows the records of one experiment, and tells pages what has changed."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections import deque
+from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from superparams.errors import SuperparamsError
+from superparams.errors.safe_text import line
+from superparams.views.board.changed_rows import RowMarks, changed_places
+from superparams.views.page.page_columns import parquet_bytes
+from superparams.views.page.page_document import PageContent, json_for_script
+from superparams.views.page.page_sample import MOST_ROWS
+from superparams.views.page.private_paths import PrivatePaths
+from superparams.views.page.results_page import ResultsPage, page_table, steps_bytes
+
+if TYPE_CHECKING:
+    from superparams.store.results import Results
+
+__all__ = ["FollowedExperiment", "ResultFeed"]
+
+TICK: Final = 0.1  # seconds between two looks at the records
+REST: Final = 2.0  # the pause is at least so many times as long as the look was
+SLOW_REST: Final = 5.0  # the same for facts that take longer
+KEEP_ALIVE: Final = 10.0  # seconds without an event, after which a page is told that all is well
+MOST_CHANGES: Final = 500  # that are kept for pages that are behind
+MOST_BYTES: Final = 4_000_000
+RESET: Final = b"event: reset\ndata: \n\n"
+ALIVE: Final = b": alive\n\n"
+
+
+class FollowedExperiment(Protocol):
+    """An experiment whose records can be loaded again and again."""
+
+    @property
+    def name(self) -> str:
+        """``module.Class``."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """The folder of its records."""
+        ...
+
+    def stamp(self) -> Hashable:
+        """What differs when something has changed."""
+        ...
+
+    def load(self) -> Results:
+        """What is recorded now; nothing is written for that."""
+        ...
+
+
+class _Change(NamedTuple):
+    """What a page is told: the version that it then has, and events."""
+
+    version: int
+    events: bytes
+
+
+class _Seen(NamedTuple):
+    """Results as they were last told."""
+
+    found: Results
+    marks: RowMarks | None  # None where the page has only a sample of the rows
+
+
+class ResultFeed:
+    """The results of one experiment, in versions, for any number of pages."""
+
+    def __init__(self, experiment: FollowedExperiment) -> None:
+        """Follow this experiment, as soon as a page does."""
+        self.experiment = experiment
+        self._loading = threading.Lock()  # one thread looks at the records
+        self._changed = threading.Condition()  # guards what follows
+        self._changes: deque[_Change] = deque()
+        self._version = 0
+        self._n_pages = 0
+        self._is_ended = False
+        # These are of the thread that has `_loading`.
+        self._stamp: Hashable = None
+        self._seen: _Seen | None = None
+        self._slow: Mapping[str, Any] = {}
+        self._slow_at = 0.0
+        self._told: Mapping[str, Any] = {}
+        self._is_slow_behind = False
+        self._trouble = ""
+
+    # ---- for pages
+
+    def content(self, live: Mapping[str, Any]) -> PageContent:
+        """What a page begins with.
+
+        Args:
+            live: What the page needs to follow; the version is added.
+        """
+        with self._loading:
+            self._look()
+            found = self._experiment_results()
+            content = ResultsPage(found).content({**live, "version": self._version})
+        return content
+
+    def results(self) -> Results:
+        """The results as they are now."""
+        with self._loading:
+            self._look()
+            return self._experiment_results()
+
+    def events(self, since: int) -> Iterator[bytes]:
+        """Events for a page, until the board ends.
+
+        Args:
+            since: The version that the page has.
+        """
+        self._begin()
+        try:
+            while True:
+                events, since = self._next(since)
+                if events is None:
+                    return
+                yield events
+                if events == RESET:
+                    return
+        finally:
+            with self._changed:
+                self._n_pages -= 1
+
+    def _next(self, since: int) -> tuple[bytes | None, int]:
+        """The next events after a version, and the version after them; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_ended or since != self._version, KEEP_ALIVE)
+            if self._is_ended:
+                return None, since
+            changes = [x for x in self._changes if x.version > since]
+            is_whole = len(changes) == self._version - since
+            events = b"".join(x.events for x in changes) or ALIVE
+            return events if is_whole else RESET, self._version
+
+    def end(self) -> None:
+        """End all events."""
+        with self._changed:
+            self._is_ended = True
+            self._changed.notify_all()
+
+    def _begin(self) -> None:
+        with self._changed:
+            self._n_pages += 1
+            if self._n_pages > 1:
+                return
+        threading.Thread(target=self._follow, name="superparams-board", daemon=True).start()
+
+    # ---- following
+
+    def _follow(self) -> None:
+        """Look at the records again and again, as long as there is a page."""
+        while True:
+            begun = time.monotonic()
+            with self._loading:
+                self._look()
+            with self._changed:
+                if not self._n_pages or self._is_ended:
+                    return
+            time.sleep(max(TICK, REST * (time.monotonic() - begun)))
+
+    def _look(self) -> None:
+        """See whether something has changed, and tell it."""
+        stamp = self.experiment.stamp()
+        if stamp == self._stamp and not self._is_slow_behind:
+            return
+        try:
+            found = self.experiment.load()
+            events = list(self._news(found, is_same=stamp == self._stamp))
+            self._stamp, self._trouble = stamp, ""
+        except (SuperparamsError, OSError) as error:
+            events = [] if str(error) == self._trouble else [_event("gone", line(error))]
+            self._trouble = str(error)
+        self._tell(events)
+
+    def _tell(self, events: list[bytes]) -> None:
+        if not events:
+            return
+        with self._changed:
+            self._version += 1
+            made = f"id: {self._version}\n".encode().join([b"", *events])
+            self._changes.append(_Change(self._version, made))
+            while (
+                len(self._changes) > MOST_CHANGES
+                or sum(len(x.events) for x in self._changes) > MOST_BYTES
+            ):
+                self._changes.popleft()
+            self._changed.notify_all()
+
+    def _news(self, found: Results, *, is_same: bool) -> Iterator[bytes]:
+        """Events for what differs from the results that were told last."""
+        before, self._seen = self._seen, _seen(found)
+        after = self._seen.marks
+        if before is None or (before.marks is None) != (after is None):
+            if before is not None:
+                yield RESET
+            return
+        paths = PrivatePaths.of(found.root)
+        if before.marks is not None and after is not None and not is_same:
+            places = changed_places(before.marks, after)
+            if places is None:
+                yield RESET
+                return
+            if len(places):
+                yield from _of_rows(found.at(places), paths)
+        facts = self._facts(found)
+        known = {**facts, "written": ""}
+        if known != self._told:
+            self._told = known
+            yield _event("about", json_for_script(facts))
+
+    def _facts(self, found: Results) -> dict[str, Any]:
+        """The facts; those that take long are as old as they need to be."""
+        page, begun = ResultsPage(found), time.monotonic()
+        self._is_slow_behind = begun < self._slow_at
+        if not self._is_slow_behind:
+            self._slow = page.importance()
+            took = time.monotonic() - begun
+            self._slow_at = begun + max(1.0, SLOW_REST * took)
+        return page.about(self._slow)
+
+    def _experiment_results(self) -> Results:
+        if self._seen is None:
+            return self.experiment.load()  # raises what is wrong
+        return self._seen.found
+
+
+def _seen(found: Results) -> _Seen:
+    if len(found) > MOST_ROWS:
+        return _Seen(found, None)
+    rows = found.to_arrow(stale=found.is_code_known)
+    return _Seen(found, RowMarks.of(rows, found.stale_name if found.is_code_known else None))
+
+
+def _of_rows(found: Results, paths: PrivatePaths) -> Iterator[bytes]:
+    table, _ = page_table(found, paths)
+    yield _event("rows", _encoded(parquet_bytes(table)))
+    steps = steps_bytes(found, paths)
+    if steps:
+        yield _event("steps", _encoded(steps))
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _event(name: str, data: str) -> bytes:
+    return f"event: {name}\ndata: {data}\n\n".encode()
