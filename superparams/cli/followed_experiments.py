@@ -78,7 +78,7 @@ def followed(
     Raises:
         CommandError: When the name has no meaning, and when nothing is recorded.
     """
-    folder = session.results(results) if target is None else None
+    folder = results or session.project / "results" if target is None else None
     if folder is not None and not folder.is_dir():
         raise CommandError(
             f"there are no results in {folder}: run an experiment first, or give a NAME to wait "

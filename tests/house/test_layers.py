@@ -275,7 +275,9 @@ class TestTheTestsThemselves:
 
     def test_a_circle_through_a_door_is_none(self, tmp_path: Path) -> None:
         late = "def late():\n    import house.views.a"
-        modules = laid(tmp_path, store__shown_results=late, views__a="import house.store.shown_results")
+        modules = laid(
+            tmp_path, store__shown_results=late, views__a="import house.store.shown_results"
+        )
         assert cycle(modules) == []
 
     def test_an_optional_package_in_two_files(self, tmp_path: Path) -> None:

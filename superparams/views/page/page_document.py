@@ -25,7 +25,8 @@ SLOTS: Final = (
     DATA.format("table"),
     DATA.format("steps"),
 )
-OURS: Final = b'<meta name="generator" content="superparams">'
+FIRST: Final = '<meta charset="utf-8">'
+OURS: Final = '<meta name="generator" content="superparams">'
 HEAD: Final = 4000  # bytes of a file, among which that stands
 _POLICY: Final = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
 _CLOSED, _OPEN = "connect-src 'none'", "connect-src 'self'"
@@ -75,6 +76,8 @@ def _parts(may_connect: bool) -> list[str]:
             raise StoreError(f"{TEMPLATE} is damaged: {slot} is not in it once; install again")
         parts.append(before)
     parts.append(text)
+    if OURS not in parts[0]:
+        parts[0] = parts[0].replace(FIRST, f"{FIRST}\n{OURS}", 1)
     return [x.replace(_CLOSED, _OPEN) for x in parts] if may_connect else parts
 
 
@@ -120,4 +123,4 @@ def _is_ours(file: Path) -> bool:
     if not is_plain(file):
         return False
     with open(file, "rb") as opened:
-        return OURS in opened.read(HEAD)
+        return OURS.encode() in opened.read(HEAD)
