@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 from superparams.errors import SuperparamsError
@@ -122,7 +122,11 @@ class BoardRequest(BaseHTTPRequestHandler):
     server_version = "superparams"
     sys_version = ""
     timeout = 60.0
-    server: BoardServer
+
+    @property
+    def board(self) -> BoardServer:
+        """The server that got the request."""
+        return cast("BoardServer", self.server)
 
     def do_GET(self) -> None:
         """Answer a request."""
@@ -140,7 +144,7 @@ class BoardRequest(BaseHTTPRequestHandler):
     # ---- who may ask
 
     def _checked(self) -> None:
-        port = self.server.port
+        port = self.board.port
         hosts = [f"{ADDRESS}:{port}", f"localhost:{port}"]
         if self.headers.get_all("Host") not in [[x] for x in hosts]:
             raise Refused(403, "this board answers to its own address only")
@@ -150,7 +154,7 @@ class BoardRequest(BaseHTTPRequestHandler):
         site, mode = self.headers.get("Sec-Fetch-Site"), self.headers.get("Sec-Fetch-Mode")
         if site in ("cross-site", "same-site") and mode != "navigate":
             raise Refused(403, "this board answers to its own pages only")
-        if not hmac.compare_digest(self._word("token").encode(), self.server.token.encode()):
+        if not hmac.compare_digest(self._word("token").encode(), self.board.token.encode()):
             raise Refused(403, "the token is missing or wrong: open the address that was printed")
 
     def _word(self, name: str) -> str:
@@ -173,22 +177,22 @@ class BoardRequest(BaseHTTPRequestHandler):
                 raise Refused(404, "there is nothing of this name")
 
     def _index(self) -> None:
-        if len(self.server.feeds) == 1:
-            self._redirect(f"/e/0/?token={quote(self.server.token)}")
+        if len(self.board.feeds) == 1:
+            self._redirect(f"/e/0/?token={quote(self.board.token)}")
             return
         entries = "".join(
-            f'<li><a href="/e/{n}/?token={quote(self.server.token)}">'
+            f'<li><a href="/e/{n}/?token={quote(self.board.token)}">'
             f"{markup(feed.experiment.name)}</a></li>"
-            for n, feed in enumerate(self.server.feeds)
+            for n, feed in enumerate(self.board.feeds)
         )
         head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>superparams</title>'
         body = f"<main><h1>Experiments</h1><ul>{entries}</ul></main>"
         self._send(Answer(HTML, head + body))
 
     def _of_experiment(self, number: int, rest: Sequence[str]) -> None:
-        if number >= len(self.server.feeds):
+        if number >= len(self.board.feeds):
             raise Refused(404, "there is no such experiment")
-        feed = self.server.feeds[number]
+        feed = self.board.feeds[number]
         answers: Mapping[str, Callable[[ResultFeed], Answer]] = {
             "": self._page,
             "log": self._log,
@@ -203,11 +207,11 @@ class BoardRequest(BaseHTTPRequestHandler):
 
     def _page(self, feed: ResultFeed) -> Answer:
         others = [
-            {"name": lines(x.experiment.name), "href": self.server.place_of(n)}
-            for n, x in enumerate(self.server.feeds)
+            {"name": lines(x.experiment.name), "href": self.board.place_of(n)}
+            for n, x in enumerate(self.board.feeds)
             if x is not feed
         ]
-        content = feed.content({"token": self.server.token, "others": others})
+        content = feed.content({"token": self.board.token, "others": others})
         return Answer(HTML, filled(content, may_connect=True), policy())
 
     def _log(self, feed: ResultFeed) -> Answer:
@@ -258,7 +262,7 @@ class BoardRequest(BaseHTTPRequestHandler):
     @contextmanager
     def _counted(self) -> Generator[None]:
         """Count the pages that follow, and refuse too many."""
-        server = self.server
+        server = self.board
         with server.counting:
             if server.n_streams >= MOST_STREAMS:
                 raise Refused(503, f"{MOST_STREAMS} pages follow this board already: close some")
