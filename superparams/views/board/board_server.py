@@ -42,7 +42,7 @@ HEADERS: Final = {
 }
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """A request that is not answered; it has the status of the answer and a text."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -50,7 +50,7 @@ class Refused(Exception):
         self.status = status
 
 
-class Answer(NamedTuple):
+class SentAnswer(NamedTuple):
     """An answer that is sent as a whole."""
 
     kind: str
@@ -129,14 +129,14 @@ class BoardRequest(BaseHTTPRequestHandler):
         return cast("BoardServer", self.server)
 
     def do_GET(self) -> None:
-        """Answer a request."""
+        """SentAnswer a request."""
         try:
             self._checked()
             self._answered()
-        except Refused as refused:
-            self._send(Answer(TEXT, f"{refused}\n"), refused.status)
+        except RefusedRequest as refused:
+            self._send(SentAnswer(TEXT, f"{refused}\n"), refused.status)
         except SuperparamsError as error:
-            self._send(Answer(TEXT, f"{lines(error)}\n"), 404)
+            self._send(SentAnswer(TEXT, f"{lines(error)}\n"), 404)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep standard error for what matters; a request line has the token."""
@@ -147,15 +147,17 @@ class BoardRequest(BaseHTTPRequestHandler):
         port = self.board.port
         hosts = [f"{ADDRESS}:{port}", f"localhost:{port}"]
         if self.headers.get_all("Host") not in [[x] for x in hosts]:
-            raise Refused(403, "this board answers to its own address only")
+            raise RefusedRequest(403, "this board answers to its own address only")
         origin = self.headers.get("Origin")
         if origin is not None and origin not in [f"http://{x}" for x in hosts]:
-            raise Refused(403, "this board answers to its own pages only")
+            raise RefusedRequest(403, "this board answers to its own pages only")
         site, mode = self.headers.get("Sec-Fetch-Site"), self.headers.get("Sec-Fetch-Mode")
         if site in ("cross-site", "same-site") and mode != "navigate":
-            raise Refused(403, "this board answers to its own pages only")
+            raise RefusedRequest(403, "this board answers to its own pages only")
         if not hmac.compare_digest(self._word("token").encode(), self.board.token.encode()):
-            raise Refused(403, "the token is missing or wrong: open the address that was printed")
+            raise RefusedRequest(
+                403, "the token is missing or wrong: open the address that was printed"
+            )
 
     def _word(self, name: str) -> str:
         """The value of a name in the address; empty if it is not there once."""
@@ -174,7 +176,7 @@ class BoardRequest(BaseHTTPRequestHandler):
             case ["", "e", number, *rest] if number.isdecimal() and len(number) < 6:
                 self._of_experiment(int(number), rest)
             case _:
-                raise Refused(404, "there is nothing of this name")
+                raise RefusedRequest(404, "there is nothing of this name")
 
     def _index(self) -> None:
         if len(self.board.feeds) == 1:
@@ -187,13 +189,13 @@ class BoardRequest(BaseHTTPRequestHandler):
         )
         head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>superparams</title>'
         body = f"<main><h1>Experiments</h1><ul>{entries}</ul></main>"
-        self._send(Answer(HTML, head + body))
+        self._send(SentAnswer(HTML, head + body))
 
     def _of_experiment(self, number: int, rest: Sequence[str]) -> None:
         if number >= len(self.board.feeds):
-            raise Refused(404, "there is no such experiment")
+            raise RefusedRequest(404, "there is no such experiment")
         feed = self.board.feeds[number]
-        answers: Mapping[str, Callable[[ResultFeed], Answer]] = {
+        answers: Mapping[str, Callable[[ResultFeed], SentAnswer]] = {
             "": self._page,
             "log": self._log,
             "code": self._code,
@@ -203,29 +205,31 @@ class BoardRequest(BaseHTTPRequestHandler):
         elif len(rest) == 1 and rest[0] in answers:
             self._send(answers[rest[0]](feed))
         else:
-            raise Refused(404, "there is nothing of this name")
+            raise RefusedRequest(404, "there is nothing of this name")
 
-    def _page(self, feed: ResultFeed) -> Answer:
+    def _page(self, feed: ResultFeed) -> SentAnswer:
         others = [
             {"name": lines(x.experiment.name), "href": self.board.place_of(n)}
             for n, x in enumerate(self.board.feeds)
             if x is not feed
         ]
         content = feed.content({"token": self.board.token, "others": others})
-        return Answer(HTML, filled(content, may_connect=True), policy())
+        return SentAnswer(HTML, filled(content, may_connect=True), policy())
 
-    def _log(self, feed: ResultFeed) -> Answer:
+    def _log(self, feed: ResultFeed) -> SentAnswer:
         found = feed.results()
         log = log_of(found.root, found.row(self._word("key")))
-        return Answer(TEXT, "" if log is None else log.tail(LONGEST_LOG)[0])
+        return SentAnswer(TEXT, "" if log is None else log.tail(LONGEST_LOG)[0])
 
-    def _code(self, feed: ResultFeed) -> Answer:
+    def _code(self, feed: ResultFeed) -> SentAnswer:
         run = run_of_name(feed.experiment.root, self._word("run"))
-        return Answer(TEXT, "\n\n".join(f"# {name}\n{text}" for name, text in run.texts.items()))
+        return SentAnswer(
+            TEXT, "\n\n".join(f"# {name}\n{text}" for name, text in run.texts.items())
+        )
 
     # ---- how it is sent
 
-    def _send(self, answer: Answer, status: int = 200) -> None:
+    def _send(self, answer: SentAnswer, status: int = 200) -> None:
         data = answer.text.encode("utf-8", "replace")
         self.send_response(status)
         self._headers(answer.kind, answer.policy)
@@ -249,7 +253,7 @@ class BoardRequest(BaseHTTPRequestHandler):
     def _stream(self, feed: ResultFeed) -> None:
         since = self.headers.get("Last-Event-ID") or self._word("since")
         if since and not (since.isdecimal() and len(since) < 12):
-            raise Refused(400, "since is a version, as in since=3")
+            raise RefusedRequest(400, "since is a version, as in since=3")
         with self._counted():
             self.send_response(200)
             self._headers(STREAM, PLAIN_POLICY)
@@ -265,7 +269,9 @@ class BoardRequest(BaseHTTPRequestHandler):
         server = self.board
         with server.counting:
             if server.n_streams >= MOST_STREAMS:
-                raise Refused(503, f"{MOST_STREAMS} pages follow this board already: close some")
+                raise RefusedRequest(
+                    503, f"{MOST_STREAMS} pages follow this board already: close some"
+                )
             server.n_streams += 1
         try:
             yield
