@@ -44,7 +44,7 @@ class ReloadedExperiment:
         """What differs when records, decisions or the file of the class have changed."""
         return self._stamps.stamp()
 
-    def load(self) -> Results:
+    def read_again(self) -> Results:
         """What is recorded now; no rows before the first run."""
         self._look_at_code()
         found = self._found

@@ -51,7 +51,7 @@ class FollowedExperiment(Protocol):
         """What differs when something has changed."""
         ...
 
-    def load(self) -> Results:
+    def read_again(self) -> Results:
         """What is recorded now; nothing is written for that."""
         ...
 
@@ -173,7 +173,7 @@ class ResultFeed:
         if stamp == self._stamp and not self._is_slow_behind:
             return
         try:
-            found = self.experiment.load()
+            found = self.experiment.read_again()
             events = list(self._news(found, is_same=stamp == self._stamp))
             self._stamp, self._trouble = stamp, ""
         except (SuperparamsError, OSError) as error:
@@ -229,7 +229,7 @@ class ResultFeed:
 
     def _experiment_results(self) -> Results:
         if self._seen is None:
-            return self.experiment.load()  # raises what is wrong
+            return self.experiment.read_again()  # raises what is wrong
         return self._seen.found
 
 
