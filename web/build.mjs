@@ -43,7 +43,10 @@ const policy = [
 ].join("; ");
 
 const parts = { policy, theme, style, script };
-const page = readFileSync(join(here, "src/page.html"), "utf8").replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
+const page = readFileSync(join(here, "src/page.html"), "utf8").replace(
+  /\{\{(\w+)\}\}/g,
+  (_, name) => parts[name],
+);
 mkdirSync(dirname(target), { recursive: true });
 writeFileSync(target, page);
 console.log(`${target}: ${(Buffer.byteLength(page) / 1024).toFixed(0)} KB`);

@@ -40,7 +40,10 @@ async function start(): Promise<void> {
   }
   const steps = await readSteps();
   if (steps.length) {
-    view.steps = new Steps(steps, about.fields.map((field) => field.name));
+    view.steps = new Steps(
+      steps,
+      about.fields.map((field) => field.name),
+    );
     await page.show("rows");
   }
   performance.mark("page-ready");

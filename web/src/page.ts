@@ -41,7 +41,7 @@ export function buildPage(view: View, file: ParquetFile | null): Page {
     new Parallel(view),
     new ImportancePanel(view),
     new HeatPanel(view),
-    new Slices(view),
+    new Slices(view, open),
     new Curves(view),
     new Repeats(view, open),
     new Failures(view, open),

@@ -6,7 +6,10 @@ test("an empty object has all facts, empty", () => {
   const about = aboutOf({});
   assert.equal(about.title, "Results");
   assert.equal(about.goal, null);
-  assert.deepEqual([about.fields, about.results, about.failures, about.runs, about.logs], [[], [], [], [], {}]);
+  assert.deepEqual(
+    [about.fields, about.results, about.failures, about.runs, about.logs],
+    [[], [], [], [], {}],
+  );
   assert.equal(about.live, null);
 });
 

@@ -18,7 +18,10 @@ test("points in equal ratios make a log axis by itself", () => {
   const axis = axisOf(field([16, 32, 64, 128]));
   assert.equal(axis.scale, "log");
   near(axis.positions, [0, 1 / 3, 2 / 3, 1]);
-  assert.deepEqual(axis.ticks.map((tick) => tick.label), ["16", "32", "64", "128"]);
+  assert.deepEqual(
+    axis.ticks.map((tick) => tick.label),
+    ["16", "32", "64", "128"],
+  );
 });
 
 test("many numbers over orders of magnitude make a log axis, evenly spread ones do not", () => {
@@ -34,7 +37,10 @@ test("a declared log is kept, but not where a number is zero", () => {
 
 test("what is not a finite number has a place below the axis", () => {
   const axis = axisOf(result([1, NaN, null, Infinity, 3]));
-  assert.deepEqual(axis.slots.map((slot) => slot.label), ["nan", "inf", "no result"]);
+  assert.deepEqual(
+    axis.slots.map((slot) => slot.label),
+    ["nan", "inf", "no result"],
+  );
   near(axis.positions, [0, -SLOT, -3 * SLOT, -2 * SLOT, 1]);
   assert.ok(Math.abs(bottom(axis) + 3 * SLOT) < 1e-6);
   assert.equal(textAt(axis, -3 * SLOT), "no result");
@@ -53,7 +59,10 @@ test("a column without a number has only places", () => {
 
 test("labels stand in order, with numbers in them as numbers", () => {
   const axis = axisOf(field(["b10", "b9", "a", null]));
-  assert.deepEqual(axis.ticks.map((tick) => tick.label), ["a", "b9", "b10"]);
+  assert.deepEqual(
+    axis.ticks.map((tick) => tick.label),
+    ["a", "b9", "b10"],
+  );
   near(axis.positions, [1, 0.5, 0, -SLOT]);
 });
 

@@ -4,9 +4,22 @@ import { bytes, duration, exact, percent, short } from "../src/data/numbers.ts";
 
 test("short numbers are written as Python writes them", () => {
   const samples: [number, string][] = [
-    [0, "0"], [12, "12"], [0.1 + 0.2, "0.3"], [0.935801, "0.9358"], [1e-5, "1e-05"], [1.23456e-7, "1.2346e-07"],
-    [123456.78, "123456.8"], [1e20, "1e+20"], [-2.5, "-2.5"], [NaN, "nan"], [Infinity, "inf"], [-Infinity, "-inf"],
-    [100, "100"], [0.00012, "0.00012"], [9999.96, "10000"], [12345.96, "12346"],
+    [0, "0"],
+    [12, "12"],
+    [0.1 + 0.2, "0.3"],
+    [0.935801, "0.9358"],
+    [1e-5, "1e-05"],
+    [1.23456e-7, "1.2346e-07"],
+    [123456.78, "123456.8"],
+    [1e20, "1e+20"],
+    [-2.5, "-2.5"],
+    [NaN, "nan"],
+    [Infinity, "inf"],
+    [-Infinity, "-inf"],
+    [100, "100"],
+    [0.00012, "0.00012"],
+    [9999.96, "10000"],
+    [12345.96, "12346"],
   ];
   for (const [value, text] of samples) assert.equal(short(value), text);
 });

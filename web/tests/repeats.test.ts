@@ -12,11 +12,17 @@ test("rows have a number in common if they have all fields in common, gaps inclu
 test("a mean leaves out rows without a number, and counts them", () => {
   const groups = Uint32Array.of(0, 0, 0, 1);
   const [first, second] = repeatGroups(groups, Uint32Array.of(0, 1, 2, 3), result([1, 3, null, NaN]));
-  assert.deepEqual([first!.rows, first!.measured, first!.mean, first!.low, first!.high], [[0, 1, 2], 2, 2, 1, 3]);
+  assert.deepEqual(
+    [first!.rows, first!.measured, first!.mean, first!.low, first!.high],
+    [[0, 1, 2], 2, 2, 1, 3],
+  );
   assert.ok(Math.abs(first!.deviation - Math.SQRT2) < 1e-12);
   assert.equal(second!.measured, 0);
 });
 
 test("rows that are not selected belong to no group", () => {
-  assert.deepEqual(repeatGroups(Uint32Array.of(0, 0), Uint32Array.of(1), result([1, 5])).map((group) => group.mean), [5]);
+  assert.deepEqual(
+    repeatGroups(Uint32Array.of(0, 0), Uint32Array.of(1), result([1, 5])).map((group) => group.mean),
+    [5],
+  );
 });

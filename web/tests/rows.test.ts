@@ -13,23 +13,27 @@ const facts = about({
   goal: { column: "acc", direction: "maximize" },
   columns: { stale: null, represents: "represents", none: { "model.depth": "none:model.depth" } },
 });
-const store = (values: Record<string, unknown[]>): RowStore => RowStore.ofValues(new Map(Object.entries(values)));
+const store = (values: Record<string, unknown[]>): RowStore =>
+  RowStore.ofValues(new Map(Object.entries(values)));
 const sample = () =>
   store({
-    "model": ["Tree", "Line", "Tree", "Tree"],
+    model: ["Tree", "Line", "Tree", "Tree"],
     "model.depth": [3, null, null, 5],
     "none:model.depth": [false, false, true, false],
-    "width": [16, 16, 32, 64],
-    "acc": [0.5, 0.7, null, 0.9],
-    "key": ["aa", "bb", "cc", "dd"],
-    "status": ["done", "done", "failed", "done"],
-    "error": [null, null, "ValueError: <b>", null],
-    "represents": [1, 1, 1, 7],
+    width: [16, 16, 32, 64],
+    acc: [0.5, 0.7, null, 0.9],
+    key: ["aa", "bb", "cc", "dd"],
+    status: ["done", "done", "failed", "done"],
+    error: [null, null, "ValueError: <b>", null],
+    represents: [1, 1, 1, 7],
   });
 
 test("a table has fields, results and facts, and no columns that only mark", async () => {
   const table = await Table.of(sample(), facts);
-  assert.deepEqual(table.fields.map(({ name }) => name), ["model", "model.depth", "width"]);
+  assert.deepEqual(
+    table.fields.map(({ name }) => name),
+    ["model", "model.depth", "width"],
+  );
   assert.deepEqual(table.facts, ["key", "status", "error"]);
   assert.equal(table.total([0, 3]), 8);
 });
@@ -54,7 +58,10 @@ test("filters select rows: brushes, statuses, errors and words together", async 
 test("a brush below the axis selects rows that do not have the field", async () => {
   const view = new View(await Table.of(sample(), facts));
   const { slots } = view.axis("model.depth");
-  assert.deepEqual(slots.map(({ label }) => label), ["None", "does not have this field"]);
+  assert.deepEqual(
+    slots.map(({ label }) => label),
+    ["None", "does not have this field"],
+  );
   view.brush("model.depth", [[slots[1]!.at, slots[1]!.at]]);
   assert.deepEqual([...view.rows], [1]);
 });
@@ -81,7 +88,10 @@ test("words name columns by their last part, and say what they do not know", asy
 
 test("failures are grouped by error", async () => {
   const groups = failureGroups(await Table.of(sample(), facts));
-  assert.deepEqual(groups.map(({ error, status, rows }) => [error, status, rows]), [["ValueError: <b>", "failed", [2]]]);
+  assert.deepEqual(
+    groups.map(({ error, status, rows }) => [error, status, rows]),
+    [["ValueError: <b>", "failed", [2]]],
+  );
 });
 
 test("newer rows replace those with their key, and may have other columns", async () => {

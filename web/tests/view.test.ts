@@ -7,6 +7,7 @@ import { trendOf } from "../src/data/trend.ts";
 import { rowsOf } from "../src/data/view.ts";
 import { conditionOf, quoted, split } from "../src/data/words.ts";
 import { bandsOf } from "../src/drawing/bands.ts";
+import { nearestRow } from "../src/panels/slice_pointer.ts";
 import { field, result } from "./samples.ts";
 
 test("words are separated by spaces outside of quotes", () => {
@@ -38,20 +39,41 @@ test("bands have every row of the mask once, with their weights", () => {
   const weights = Float64Array.of(1, 1, 10, 1);
   const qualities = Float32Array.of(0, 1, NaN, 1);
   const bands = bandsOf(left, right, new Uint8Array(4).fill(1), { qualities, weights });
-  assert.equal(bands.reduce((sum, band) => sum + band.rows, 0), 13);
+  assert.equal(
+    bands.reduce((sum, band) => sum + band.rows, 0),
+    13,
+  );
   assert.equal(bands.length, 4);
   assert.ok(Number.isNaN(bands[0]!.quality), "bands without a result come first");
   const some = bandsOf(left, right, Uint8Array.of(1, 0, 0, 0), { qualities, weights });
-  assert.deepEqual(some.map((band) => band.rows), [1]);
+  assert.deepEqual(
+    some.map((band) => band.rows),
+    [1],
+  );
 });
 
 test("a heat map has every row in one cell, rows without a result included", () => {
   const x = axisOf(field(["a", "b", "a", null]));
   const y = axisOf(field([1, 1, 2, 2]));
-  const heat = heatOf(x, y, new Uint8Array(4).fill(1), Float64Array.of(3, NaN, 5, 7), new Float64Array(4).fill(1));
-  assert.deepEqual(heat.across.map((step) => step.label), ["a", "b", "None"]);
-  assert.deepEqual(heat.down.map((step) => step.label), ["1", "2"]);
-  assert.deepEqual(heat.cells.map((cell) => cell.rows), [1, 1, 0, 1, 0, 1]);
+  const heat = heatOf(
+    x,
+    y,
+    new Uint8Array(4).fill(1),
+    Float64Array.of(3, NaN, 5, 7),
+    new Float64Array(4).fill(1),
+  );
+  assert.deepEqual(
+    heat.across.map((step) => step.label),
+    ["a", "b", "None"],
+  );
+  assert.deepEqual(
+    heat.down.map((step) => step.label),
+    ["1", "2"],
+  );
+  assert.deepEqual(
+    heat.cells.map((cell) => cell.rows),
+    [1, 1, 0, 1, 0, 1],
+  );
   assert.equal(cellValue(heat.cells[0]!, "mean", true), 3);
   assert.ok(Number.isNaN(cellValue(heat.cells[1]!, "mean", true)));
   assert.equal(cellValue(heat.cells[1]!, "rows", true), 1);
@@ -69,14 +91,29 @@ test("many numbers of a heat map are in ranges that select exactly their rows", 
 });
 
 test("the trend is the mean of each bin, without rows that have no result", () => {
-  const points = trendOf(axisOf(field([1, 1, 2, 2])), axisOf(result([0, 10, 10, null])), new Uint8Array(4).fill(1), new Float64Array(4).fill(1));
-  assert.deepEqual(points.map(({ at, mean, rows }) => [at, mean, rows]), [[0, 0.5, 2], [1, 1, 1]]);
+  const points = trendOf(
+    axisOf(field([1, 1, 2, 2])),
+    axisOf(result([0, 10, 10, null])),
+    new Uint8Array(4).fill(1),
+    new Float64Array(4).fill(1),
+  );
+  assert.deepEqual(
+    points.map(({ at, mean, rows }) => [at, mean, rows]),
+    [
+      [0, 0.5, 2],
+      [1, 1, 1],
+    ],
+  );
 });
 
 test("newer steps of a setting replace those before", () => {
   const part = (keys: string[], loss: (number | null)[]) => ({
     length: keys.length,
-    values: new Map<string, unknown[]>([["key", keys], ["step", keys.map((_, place) => place)], ["loss", loss]]),
+    values: new Map<string, unknown[]>([
+      ["key", keys],
+      ["step", keys.map((_, place) => place)],
+      ["loss", loss],
+    ]),
   });
   const steps = new Steps(withNewer(part(["a", "a", "b"], [3, 2, 9]), part(["a"], [5])), []);
   assert.deepEqual([...steps.curve("a", "step", "loss")!.ys], [5]);
@@ -86,7 +123,32 @@ test("newer steps of a setting replace those before", () => {
 });
 
 test("the spread of curves has their quartiles at each x", () => {
-  const curve = (ys: number[]) => ({ key: "", xs: Float64Array.from(ys, (_, place) => place), ys: Float64Array.from(ys) });
+  const curve = (ys: number[]) => ({
+    key: "",
+    xs: Float64Array.from(ys, (_, place) => place),
+    ys: Float64Array.from(ys),
+  });
   const spread = spreadOf([curve([1, 5]), curve([2]), curve([3, 7])]);
-  assert.deepEqual([spread.xs, spread.low, spread.median, spread.high], [[0, 1], [1, 5], [2, 7], [3, 7]]);
+  assert.deepEqual(
+    [spread.xs, spread.low, spread.median, spread.high],
+    [
+      [0, 1],
+      [1, 5],
+      [2, 7],
+      [3, 7],
+    ],
+  );
+});
+
+test("a click opens the nearest selected row, if it is near", () => {
+  const xs = [0, 10, 11];
+  const at = (x: number) =>
+    nearestRow(
+      (row) => xs[row]!,
+      () => 0,
+      Uint8Array.of(1, 1, 0),
+      x,
+      0,
+    );
+  assert.deepEqual([at(12), at(4), at(30)], [1, 0, null]);
 });

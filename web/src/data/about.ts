@@ -113,7 +113,13 @@ function importance(value: unknown): Importance {
   const each = dict(value);
   const within = each.within === null || each.within === undefined ? null : text(each.within);
   const { settings, exact } = each;
-  return { field: text(each.field), share: number(each.share), within, settings: number(settings), exact: exact === true };
+  return {
+    field: text(each.field),
+    share: number(each.share),
+    within,
+    settings: number(settings),
+    exact: exact === true,
+  };
 }
 
 function failureFacts(value: unknown): FailureFacts {
@@ -153,7 +159,12 @@ const mapped = <T>(value: unknown, each: (item: unknown) => T): Record<string, T
 
 function runningFacts(value: unknown): RunningFacts {
   const each = dict(value);
-  return { key: text(each.key), step: text(each.step), seconds: number(each.seconds), values: dict(each.values) };
+  return {
+    key: text(each.key),
+    step: text(each.step),
+    seconds: number(each.seconds),
+    values: dict(each.values),
+  };
 }
 
 function liveOf(value: unknown): Live | null {

@@ -113,7 +113,16 @@ function numberAxis(column: NumberColumn, declaredLog: boolean): Axis {
   const values = points.length ? points : log ? logTicks(low, high) : linearTicks(low, high);
   const ticks = values.map((value) => ({ at: place(value), label: short(value) }));
   const slots = places.settle(positions);
-  return { column, scale: log ? "log" : "linear", isPoints: points.length > 0, positions, ticks, slots, low, high };
+  return {
+    column,
+    scale: log ? "log" : "linear",
+    isPoints: points.length > 0,
+    positions,
+    ticks,
+    slots,
+    low,
+    high,
+  };
 }
 
 /** Numbers are spread over orders of magnitude: points in equal ratios, or a median near the low end. */
@@ -170,7 +179,9 @@ export interface Bins {
 export function binsOf(axis: Axis, most: number): Bins {
   const few = axis.ticks.length <= most && axis.isPoints;
   const size = few ? 0 : 1 / most;
-  const middles = few ? axis.ticks.map((tick) => tick.at) : Array.from({ length: most }, (_, bin) => (bin + 0.5) * size);
+  const middles = few
+    ? axis.ticks.map((tick) => tick.at)
+    : Array.from({ length: most }, (_, bin) => (bin + 0.5) * size);
   const places = new Map(axis.slots.map((slot, place) => [Math.fround(slot.at), middles.length + place]));
   const ticks = new Map(axis.ticks.map((tick, place) => [Math.fround(tick.at), place]));
   const codes = new Uint16Array(axis.positions.length);

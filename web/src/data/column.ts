@@ -156,7 +156,9 @@ export function ascending(column: Column): Uint32Array {
     return gaps[row] ? 3 : Number.isNaN(value) ? 2 : 1;
   };
   const sizes = Uint8Array.from(rows, size);
-  return rows.sort((a, b) => sizes[a]! - sizes[b]! || (sizes[a] === 1 ? values[a]! - values[b]! : 0) || a - b);
+  return rows.sort(
+    (a, b) => sizes[a]! - sizes[b]! || (sizes[a] === 1 ? values[a]! - values[b]! : 0) || a - b,
+  );
 }
 
 /** The places of labels in alphabetical order, with numbers in them as numbers. */

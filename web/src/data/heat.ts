@@ -35,14 +35,17 @@ function stepsOf(axis: Axis): { steps: Step[]; codes: Uint16Array } {
   const bins = binsOf(axis, MOST_BINS);
   const used = new Uint8Array(bins.middles.length);
   for (const code of bins.codes) used[code] = 1;
-  const points = bins.middles.map((at) => [...axis.ticks, ...axis.slots].find((tick) => Math.abs(tick.at - at) < 1e-6));
+  const points = bins.middles.map((at) =>
+    [...axis.ticks, ...axis.slots].find((tick) => Math.abs(tick.at - at) < 1e-6),
+  );
   const isRange = axis.scale !== "label" && bins.middles.length - axis.slots.length === MOST_BINS;
   const half = 0.5 / MOST_BINS;
   const steps = bins.middles.map((at, place): Step => {
     const point = points[place];
     if (point && (at < 0 || !isRange)) return { label: brief(point.label), range: [at, at] };
     const range: Range = [at - half, at + half >= 1 ? 1 : at + half - 2e-6];
-    if (axis.scale !== "label") return { label: `${rounded(axis, range[0])} to ${rounded(axis, at + half)}`, range };
+    if (axis.scale !== "label")
+      return { label: `${rounded(axis, range[0])} to ${rounded(axis, at + half)}`, range };
     const within = axis.ticks.filter((tick) => tick.at >= range[0] && tick.at <= range[1]);
     const ends = [within[0], within.at(-1)].map((tick) => brief(tick?.label ?? ""));
     return { label: within.length > 1 ? ends.join(" … ") : ends[0]!, range };
@@ -59,7 +62,13 @@ const brief = (label: string): string => (label.length > LONGEST ? `${label.slic
 const rounded = (axis: Axis, at: number): string => short(Number(valueAt(axis, at).toPrecision(2)));
 
 /** The cells of two axes over the rows of a mask, from the results and weights of all rows. */
-export function heatOf(x: Axis, y: Axis, mask: Uint8Array, values: Float64Array, weights: Float64Array): Heat {
+export function heatOf(
+  x: Axis,
+  y: Axis,
+  mask: Uint8Array,
+  values: Float64Array,
+  weights: Float64Array,
+): Heat {
   const across = stepsOf(x);
   const down = stepsOf(y);
   const width = across.steps.length;

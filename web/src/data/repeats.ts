@@ -47,9 +47,17 @@ export function repeatGroups(groups: Uint32Array, rows: Uint32Array, result: Col
 }
 
 function summary(rows: number[], result: Column): RepeatGroup {
-  const values = result.kind === "number" ? rows.map((row) => result.numbers[row]!).filter(Number.isFinite) : [];
+  const values =
+    result.kind === "number" ? rows.map((row) => result.numbers[row]!).filter(Number.isFinite) : [];
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const deviation = values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : NaN;
-  return { rows, measured: values.length, mean, deviation, low: Math.min(...values), high: Math.max(...values) };
+  return {
+    rows,
+    measured: values.length,
+    mean,
+    deviation,
+    low: Math.min(...values),
+    high: Math.max(...values),
+  };
 }

@@ -82,7 +82,11 @@ export class Steps {
     });
     if (!points.length) return null;
     points.sort((a, b) => a[0] - b[0]);
-    return { key, xs: Float64Array.from(points, ([at]) => at), ys: Float64Array.from(points, ([, value]) => value) };
+    return {
+      key,
+      xs: Float64Array.from(points, ([at]) => at),
+      ys: Float64Array.from(points, ([, value]) => value),
+    };
   }
 }
 
@@ -118,6 +122,7 @@ export function spreadOf(curves: readonly Curve[]): Spread {
   }
   const xs = [...places.keys()].sort((a, b) => a - b);
   const sorted = xs.map((x) => places.get(x)!.sort((a, b) => a - b));
-  const at = (share: number): number[] => sorted.map((values) => values[Math.round(share * (values.length - 1))]!);
+  const at = (share: number): number[] =>
+    sorted.map((values) => values[Math.round(share * (values.length - 1))]!);
   return { xs, low: at(0), quarter: at(0.25), median: at(0.5), threeQuarters: at(0.75), high: at(1) };
 }

@@ -38,7 +38,11 @@ export class Table {
     const fields = about.fields.map((field) => field.name);
     await table.load([...fields, ...about.results, ...FIRST_FACTS, ...marksOf(about)]);
     if (table.length < MANY) await table.load(["key"]);
-    else table.columns.set("key", columnOf(new Array<null>(table.length).fill(null), { name: "key", role: "fact" }));
+    else
+      table.columns.set(
+        "key",
+        columnOf(new Array<null>(table.length).fill(null), { name: "key", role: "fact" }),
+      );
     for (const name of fields) table.columns.has(name) && table.fields.push(table.column(name));
     for (const name of about.results) table.columns.has(name) && table.results.push(table.column(name));
     for (const field of table.fields) {
@@ -135,7 +139,15 @@ export class Table {
     if (column?.kind === "label") return column;
     const gaps = new Uint8Array(this.length);
     const codes = new Int32Array(this.length);
-    return { name: "status", role: "fact", kind: "label", length: this.length, gaps, codes, labels: ["done"] };
+    return {
+      name: "status",
+      role: "fact",
+      kind: "label",
+      length: this.length,
+      gaps,
+      codes,
+      labels: ["done"],
+    };
   }
 
   /** The rows in ascending order of a column. */

@@ -10,7 +10,9 @@ export function linearTicks(low: number, high: number, wanted = 5): number[] {
   const step = STEPS.find((each) => each * power >= rough * 0.999)! * power;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
+  return Array.from({ length: last - first + 1 }, (_, place) =>
+    Number(((first + place) * step).toPrecision(12)),
+  );
 }
 
 /** Powers of ten from low to high; within few powers also 2 and 5 times these, or linear ticks. */

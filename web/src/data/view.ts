@@ -32,6 +32,7 @@ export class View {
   direction: Direction = "maximize";
   private axes = new Map<string, Axis>();
   private readonly listeners: Listener[] = [];
+  private readonly pointers: ((row: number | null) => void)[] = [];
 
   constructor(
     public table: Table,
@@ -86,9 +87,9 @@ export class View {
   ranked(): Uint32Array {
     const column = this.measured;
     if (!column) return new Uint32Array(0);
-    const order = this.table.order(column.name).filter(
-      (row) => this.mask[row] && this.table.isMeasured(column, row),
-    );
+    const order = this.table
+      .order(column.name)
+      .filter((row) => this.mask[row] && this.table.isMeasured(column, row));
     return this.direction === "maximize" ? order.reverse() : order;
   }
 
@@ -99,6 +100,15 @@ export class View {
 
   private tell(change: Change): void {
     for (const listener of this.listeners) listener(change);
+  }
+
+  /** Call a function with the row that is pointed at, or null. */
+  onPointed(listener: (row: number | null) => void): void {
+    this.pointers.push(listener);
+  }
+
+  point(row: number | null): void {
+    for (const listener of this.pointers) listener(row);
   }
 
   lookAt(measure: string, direction?: Direction): void {
@@ -137,8 +147,13 @@ export class View {
   }
 
   get isFiltered(): boolean {
-    return this.rows.length < this.table.length || this.brushes.size > 0 || this.statuses.size > 0
-      || this.words !== "" || this.error !== null;
+    return (
+      this.rows.length < this.table.length ||
+      this.brushes.size > 0 ||
+      this.statuses.size > 0 ||
+      this.words !== "" ||
+      this.error !== null
+    );
   }
 
   private reselect(): void {

@@ -63,7 +63,9 @@ function columnNamed(table: Table, name: string): Column | string {
   if (ends.length === 1) return table.column(ends[0]!);
   if (ends.length) return `${name} may mean ${ends.join(" or ")}`;
   const similar = known.filter((each) => each.toLowerCase().startsWith(name.toLowerCase().slice(0, 3)));
-  return `there is no column ${name}` + (similar.length ? `; similar: ${similar.slice(0, 3).join(", ")}` : "");
+  return (
+    `there is no column ${name}` + (similar.length ? `; similar: ${similar.slice(0, 3).join(", ")}` : "")
+  );
 }
 
 const GAP_WORDS: Record<string, number[]> = {

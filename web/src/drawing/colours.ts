@@ -20,7 +20,9 @@ function mixed(share: number): Triple {
   const stops = PARSED[theme()];
   const at = Math.min(1, Math.max(0, share)) * (stops.length - 1);
   const place = Math.min(stops.length - 2, Math.floor(at));
-  return stops[place]!.map((low, part) => Math.round(low + (stops[place + 1]![part]! - low) * (at - place))) as Triple;
+  return stops[place]!.map((low, part) =>
+    Math.round(low + (stops[place + 1]![part]! - low) * (at - place)),
+  ) as Triple;
 }
 
 /** The colour of a share between 0 and 1, where 1 is the best. */

@@ -31,7 +31,12 @@ export function drawCurves(surface: Surface, drawn: readonly Drawn[], up: string
   const shown = selected.length ? selected : drawn;
   const ends = rangeOf(shown.map(({ curve }) => curve));
   if (!ends) return;
-  const plot = plotOf(surface, ends, shown.map(({ curve }) => curve), up);
+  const plot = plotOf(
+    surface,
+    ends,
+    shown.map(({ curve }) => curve),
+    up,
+  );
   plot.drawAxes();
   const pen = surface.pen;
   pen.save();
@@ -55,7 +60,12 @@ export function drawCurves(surface: Surface, drawn: readonly Drawn[], up: string
 export function drawGroups(surface: Surface, groups: readonly DrawnGroup[], up: string): void {
   const ends = rangeOf(groups.flatMap(({ curves }) => curves));
   if (!ends) return;
-  const plot = plotOf(surface, ends, groups.flatMap(({ curves }) => curves), up);
+  const plot = plotOf(
+    surface,
+    ends,
+    groups.flatMap(({ curves }) => curves),
+    up,
+  );
   plot.drawAxes();
   const { pen } = surface;
   const place = new Places(plot, ends);
@@ -118,7 +128,8 @@ class Places {
   }
 }
 
-const share = (value: number, [low, high]: [number, number]): number => (high > low ? (value - low) / (high - low) : 0.5);
+const share = (value: number, [low, high]: [number, number]): number =>
+  high > low ? (value - low) / (high - low) : 0.5;
 
 function drawLine(pen: CanvasRenderingContext2D, { curve, level, quiet }: Drawn, place: Places): void {
   pen.strokeStyle = quiet ? colour("--mute") : colourOfLevel(level);

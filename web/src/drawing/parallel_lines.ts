@@ -55,7 +55,20 @@ export class ParallelLines {
     });
   }
 
-  private line({ axes, places: { xs, y } }: Lines, row: number): void {
+  /** Draw one row so that it stands out. */
+  drawOne(lines: Pick<Lines, "axes" | "places">, row: number): void {
+    const { pen } = this.surface;
+    for (const [width, ink] of [
+      [5, colour("--panel")],
+      [2.5, colour("--ink")],
+    ] as const) {
+      pen.lineWidth = width;
+      pen.strokeStyle = ink;
+      this.line(lines, row);
+    }
+  }
+
+  private line({ axes, places: { xs, y } }: Pick<Lines, "axes" | "places">, row: number): void {
     const { pen } = this.surface;
     pen.beginPath();
     for (let place = 0; place < axes.length; place++) {

@@ -83,7 +83,9 @@ export class Plot {
   }
 
   private ticksOf(axis: Axis): { at: number; label: string }[] {
-    const slots = axis.slots.map((slot) => (slot.label.startsWith("does not") ? { ...slot, label: "–" } : slot));
+    const slots = axis.slots.map((slot) =>
+      slot.label.startsWith("does not") ? { ...slot, label: "–" } : slot,
+    );
     const step = Math.ceil(axis.ticks.length / MOST_TICKS);
     const ticks = axis.ticks.filter((_, place) => place % step === 0);
     return [...slots, ...ticks].sort((a, b) => a.at - b.at);

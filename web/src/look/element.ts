@@ -81,7 +81,28 @@ export function fillOnce(parent: Element, facts: unknown, make: () => Child[]): 
 /** A panel with a heading; it has its name as id. */
 export function panel(name: string, title: string, ...children: Child[]): HTMLElement {
   const heading = element("h2", { id: `${name}-title` }, title);
-  return element("section", { id: name, class: "panel", "aria-labelledby": `${name}-title` }, heading, ...children);
+  return element(
+    "section",
+    { id: name, class: "panel", "aria-labelledby": `${name}-title` },
+    heading,
+    ...children,
+  );
+}
+
+/** A button that opens a part of the page over the others; Escape, or a click elsewhere, closes it. */
+export function popup(title: string, ...children: Child[]): HTMLDetailsElement {
+  const summary = element("summary", {}, title);
+  const opened = element("details", { class: "chooser" }, summary, ...children);
+  opened.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !opened.open) return;
+    event.preventDefault();
+    opened.open = false;
+    summary.focus();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target instanceof Node && !opened.contains(event.target)) opened.open = false;
+  });
+  return opened;
 }
 
 export interface Choice {

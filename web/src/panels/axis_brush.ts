@@ -123,9 +123,12 @@ export class AxisBrush {
     if (key === "Home") return stops[0]!;
     if (key === "End") return stops.at(-1)!;
     const large = Math.max(1, Math.round(stops.length / 5));
-    const step = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: large, PageDown: -large }[key];
+    const step = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: large, PageDown: -large }[
+      key
+    ];
     if (step === undefined) return null;
-    const passed = step > 0 ? stops.filter((stop) => stop > at + 1e-6) : stops.filter((stop) => stop < at - 1e-6);
+    const passed =
+      step > 0 ? stops.filter((stop) => stop > at + 1e-6) : stops.filter((stop) => stop < at - 1e-6);
     if (!passed.length) return at;
     return step > 0 ? passed[Math.min(step, passed.length) - 1]! : passed[Math.max(passed.length + step, 0)]!;
   }
@@ -161,7 +164,8 @@ export class AxisBrush {
   private click(at: number): void {
     const marks = this.axis.isPoints ? [...this.axis.ticks, ...this.axis.slots] : this.axis.slots;
     const hit = nearest(marks, at);
-    if (!hit || Math.abs(hit.at - at) > SLOT / 2 + 0.02) return this.ranges.length ? this.changed([]) : undefined;
+    if (!hit || Math.abs(hit.at - at) > SLOT / 2 + 0.02)
+      return this.ranges.length ? this.changed([]) : undefined;
     const others = this.ranges.filter(([low, high]) => hit.at < low - 1e-6 || hit.at > high + 1e-6);
     this.changed(others.length < this.ranges.length ? others : [...others, [hit.at, hit.at]]);
   }

@@ -11,7 +11,12 @@ const SHOWN = 5;
 export class Best implements Panel {
   readonly element: HTMLElement;
   readonly showsKeys = true;
-  private readonly body = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of the best rows" });
+  private readonly body = element("div", {
+    class: "scroll",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Table of the best rows",
+  });
 
   constructor(
     private readonly view: View,
@@ -26,7 +31,11 @@ export class Best implements Panel {
     this.element.hidden = measured === null;
     if (!measured) return;
     const rows = [...view.ranked().subarray(0, SHOWN)];
-    if (!rows.length) return fill(this.body, element("p", { class: "quiet" }, `No selected row has a number as ${measured.name}.`));
+    if (!rows.length)
+      return fill(
+        this.body,
+        element("p", { class: "quiet" }, `No selected row has a number as ${measured.name}.`),
+      );
     const fields = view.table.varying;
     const head = element(
       "tr",
@@ -36,19 +45,35 @@ export class Best implements Panel {
       ...fields.map((field) => element("th", { scope: "col", class: sideOf(field) }, field.name)),
     );
     const lines = rows.map((row) => this.line(row, measured, fields));
-    fill(this.body, element("table", { class: "list" }, element("thead", {}, head), element("tbody", {}, ...lines)));
+    fill(
+      this.body,
+      element("table", { class: "list" }, element("thead", {}, head), element("tbody", {}, ...lines)),
+    );
   }
 
   private line(row: number, measured: Column, fields: readonly Column[]): HTMLElement {
     const key = this.view.table.fact("key", row).slice(0, 8) || `row ${row}`;
-    const button = element("button", { type: "button", class: "key", on: { click: () => this.open(row) } }, key);
+    const button = element(
+      "button",
+      { type: "button", class: "key", on: { click: () => this.open(row) } },
+      key,
+    );
     const value = measured.kind === "number" ? short(measured.numbers[row]!) : cellText(measured, row);
     return element(
       "tr",
-      {},
+      {
+        on: {
+          pointerenter: () => this.view.point(row),
+          pointerleave: () => this.view.point(null),
+          focusin: () => this.view.point(row),
+          focusout: () => this.view.point(null),
+        },
+      },
       element("td", {}, button),
       element("td", { class: "number" }, element("strong", {}, value)),
-      ...fields.map((field) => element("td", { class: cellClass(field, row), title: wholeText(field, row) }, cellText(field, row))),
+      ...fields.map((field) =>
+        element("td", { class: cellClass(field, row), title: wholeText(field, row) }, cellText(field, row)),
+      ),
     );
   }
 }

@@ -2,7 +2,7 @@
 
 import { cellText, type Column } from "../data/column.ts";
 import type { View } from "../data/view.ts";
-import { element, fill } from "../look/element.ts";
+import { element, fill, popup } from "../look/element.ts";
 
 const SAMPLE = 50; // rows that a width is taken from
 const WIDEST = 240; // pixels of text
@@ -17,23 +17,28 @@ function widthOf(text: string, weight = 400): number {
 }
 
 export class ColumnChooser {
-  readonly element = element("details", { class: "chooser" });
   private readonly chosen = new Map<string, boolean>();
   private readonly widths = new WeakMap<Column, number>();
-  private readonly list = element("div", { class: "checks", role: "group", "aria-label": "Columns of the table" });
+  private readonly list = element("div", {
+    class: "checks",
+    role: "group",
+    "aria-label": "Columns of the table",
+  });
+  readonly element = popup("Columns", this.list);
 
   constructor(
     private readonly view: View,
     private readonly changed: () => void,
   ) {
-    this.element.append(element("summary", {}, "Columns"), this.list);
     this.element.addEventListener("toggle", () => this.element.open && this.drawList());
   }
 
   /** The columns that are shown: key, status, what varies, results, and what was chosen. */
   get shown(): Column[] {
     const { table } = this.view;
-    return this.names.filter((name) => table.has(name) && this.isShown(name)).map((name) => table.column(name));
+    return this.names
+      .filter((name) => table.has(name) && this.isShown(name))
+      .map((name) => table.column(name));
   }
 
   private get names(): string[] {
@@ -50,7 +55,9 @@ export class ColumnChooser {
     const { table } = this.view;
     if (name === "key" || name === "error") return name === "key" || this.hasErrors;
     if (name === "status") return table.statuses.labels.some((label) => label !== "done");
-    return table.results.some((each) => each.name === name) || table.varying.some((each) => each.name === name);
+    return (
+      table.results.some((each) => each.name === name) || table.varying.some((each) => each.name === name)
+    );
   }
 
   private get hasErrors(): boolean {
@@ -64,9 +71,13 @@ export class ColumnChooser {
     if (column.name === "status") return 104;
     const known = this.widths.get(column);
     if (known) return known;
-    let longest = Math.max(widthOf(`${column.name} ↓`, 600), column.kind === "number" ? widthOf("0.0000000") : 0);
+    let longest = Math.max(
+      widthOf(`${column.name} ↓`, 600),
+      column.kind === "number" ? widthOf("0.0000000") : 0,
+    );
     const step = Math.max(1, Math.floor(column.length / SAMPLE));
-    for (let row = 0; row < column.length; row += step) longest = Math.max(longest, widthOf(cellText(column, row)));
+    for (let row = 0; row < column.length; row += step)
+      longest = Math.max(longest, widthOf(cellText(column, row)));
     const width = Math.round(Math.min(WIDEST, longest) + 20);
     this.widths.set(column, width);
     return width;
@@ -74,7 +85,10 @@ export class ColumnChooser {
 
   private drawList(): void {
     const boxes = this.names.map((name) => {
-      const box = element("input", { type: "checkbox", on: { change: () => void this.choose(name, box.checked) } });
+      const box = element("input", {
+        type: "checkbox",
+        on: { change: () => void this.choose(name, box.checked) },
+      });
       box.checked = this.isShown(name);
       box.disabled = name === "key";
       return element("label", {}, box, name);

@@ -23,7 +23,8 @@ interface Group extends DrawnGroup {
   row: number;
 }
 
-const mean = (values: readonly number[]): number => values.reduce((sum, each) => sum + each, 0) / values.length;
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, each) => sum + each, 0) / values.length;
 
 function legendItem(ink: string, text: string): HTMLElement {
   const swatch = element("span", { class: "swatch" });
@@ -33,7 +34,9 @@ function legendItem(ink: string, text: string): HTMLElement {
 
 /** The values of a row in the fields in which some rows differ, repeats left out. */
 function differences(view: View, row: number, rows: readonly number[]): string {
-  const fields = unrepeated(view).filter((field) => rows.some((other) => wholeText(field, other) !== wholeText(field, rows[0]!)));
+  const fields = unrepeated(view).filter((field) =>
+    rows.some((other) => wholeText(field, other) !== wholeText(field, rows[0]!)),
+  );
   const present = fields.filter((field) => field.gaps[row] !== Gap.absent);
   return present.map((field) => `${field.name}=${cellText(field, row)}`).join(", ") || "all";
 }
@@ -67,7 +70,10 @@ export class Curves implements Panel {
     drawCurves(this.surface, drawn, this.up);
     const failed = shown.filter((each) => each.level < 0).length;
     const note = failed ? `, ${failed} of which without a result` : "";
-    fill(this.text, `${counted(shown.length, "setting")} with steps${note}.${shown.length > 400 ? " The areas are all of them and the middle half, the lines the best 40." : ""}`);
+    fill(
+      this.text,
+      `${counted(shown.length, "setting")} with steps${note}.${shown.length > 400 ? " The areas are all of them and the middle half, the lines the best 40." : ""}`,
+    );
     this.surface.describe(`${this.up} over ${this.across} for ${counted(shown.length, "setting")}`);
   }
 
@@ -94,7 +100,8 @@ export class Curves implements Panel {
         this.across = name;
         this.draw("selection");
       }),
-      repeats.length > 0 && element("label", { class: "choice" }, box, `average over ${repeats.join(" and ")}`),
+      repeats.length > 0 &&
+        element("label", { class: "choice" }, box, `average over ${repeats.join(" and ")}`),
     ]);
   }
 
@@ -103,10 +110,28 @@ export class Curves implements Panel {
     const all = this.groups(shown);
     const best = all.slice(0, KINDS.length);
     drawGroups(this.surface, best, this.up);
-    const words = best.length < all.length ? `the best ${best.length} of ${counted(all.length, "setting")}` : counted(all.length, "setting");
-    fill(this.text, `The median over ${this.view.about.repeats.join(" and ")}, and the area from the lowest to the highest, for ${words}.`);
+    const words =
+      best.length < all.length
+        ? `the best ${best.length} of ${counted(all.length, "setting")}`
+        : counted(all.length, "setting");
+    fill(
+      this.text,
+      `The median over ${this.view.about.repeats.join(" and ")}, and the area from the lowest to the highest, for ${words}.`,
+    );
     this.surface.describe(`${this.up} over ${this.across}, repeats averaged, for ${words}`);
-    fill(this.legend, ...best.map((group) => legendItem(group.ink, differences(this.view, group.row, best.map(({ row }) => row)))));
+    fill(
+      this.legend,
+      ...best.map((group) =>
+        legendItem(
+          group.ink,
+          differences(
+            this.view,
+            group.row,
+            best.map(({ row }) => row),
+          ),
+        ),
+      ),
+    );
   }
 
   /** Curves by setting, the best settings first. */

@@ -50,12 +50,30 @@ export class Detail {
       error && part("Error", element("pre", {}, error)),
       part("Results", values(table.results, row)),
       part("Fields", values(table.fields, row)),
-      traceback && part("Traceback", element("pre", { tabindex: 0, "aria-label": "Traceback" }, traceback), copyButton("traceback", () => traceback)),
+      traceback &&
+        part(
+          "Traceback",
+          element("pre", { tabindex: 0, "aria-label": "Traceback" }, traceback),
+          copyButton("traceback", () => traceback),
+        ),
       element("div", { id: "detail-curve" }),
-      element("div", { id: "detail-log" }, log && part("End of the log", element("pre", { tabindex: 0, "aria-label": "End of the log" }, log))),
-      rerun && part("Run it again", element("pre", {}, rerun), copyButton("command", () => rerun)),
+      element(
+        "div",
+        { id: "detail-log" },
+        log && part("End of the log", element("pre", { tabindex: 0, "aria-label": "End of the log" }, log)),
+      ),
+      rerun &&
+        part(
+          "Run it again",
+          element("pre", {}, rerun),
+          copyButton("command", () => rerun),
+        ),
       this.code(row),
-      part("Record", this.facts(row), copyButton("key", () => key)),
+      part(
+        "Record",
+        this.facts(row),
+        copyButton("key", () => key),
+      ),
     ];
   }
 
@@ -65,9 +83,17 @@ export class Detail {
     const code = table.fact("code", row);
     const run = about.runs.find(({ id }) => id === table.fact("run", row));
     if (!code && !run) return null;
-    const words = table.isStale(row) ? "Other code than the current one." : about.codes.includes(code) ? "The current code." : "";
+    const words = table.isStale(row)
+      ? "Other code than the current one."
+      : about.codes.includes(code)
+        ? "The current code."
+        : "";
     const changes = run ? changesOf(run) : [];
-    const title = changes.length ? "Changes since the run before:" : run ? "No changes since the run before, or no record of them." : "";
+    const title = changes.length
+      ? "Changes since the run before:"
+      : run
+        ? "No changes since the run before, or no record of them."
+        : "";
     return part("Code", element("p", {}, `${words} ${title}`.trim()), ...changes);
   }
 
@@ -94,7 +120,11 @@ export class Detail {
     const query = new URLSearchParams({ token: about.live.token, key });
     const answer = await fetch(`log?${query}`).catch(() => null);
     const text = answer?.ok ? withoutEscapes(await answer.text()) : "";
-    if (text) fill(body.querySelector("#detail-log")!, part("Log", element("pre", { tabindex: 0, "aria-label": "Log" }, text)));
+    if (text)
+      fill(
+        body.querySelector("#detail-log")!,
+        part("Log", element("pre", { tabindex: 0, "aria-label": "Log" }, text)),
+      );
   }
 
   private facts(row: number): HTMLElement {
@@ -128,7 +158,8 @@ function values(columns: readonly Column[], row: number): HTMLElement {
 function factText(name: string, column: Column, row: number): string {
   if (column.gaps[row]) return "";
   const value = column.kind === "number" ? column.numbers[row]! : NaN;
-  if (name === "started") return timeOf(column.kind === "number" ? new Date(value).toISOString() : wholeText(column, row));
+  if (name === "started")
+    return timeOf(column.kind === "number" ? new Date(value).toISOString() : wholeText(column, row));
   if (name === "seconds") return duration(value);
   if (name === "peak_memory") return bytes(value);
   return wholeText(column, row);

@@ -27,7 +27,11 @@ export class Failures implements Panel {
     this.element.hidden = this.groups.length === 0;
     const shown = this.groups.slice(0, MOST_GROUPS).map((group) => this.item(group));
     const rest = this.groups.slice(MOST_GROUPS).reduce((sum, group) => sum + group.rows.length, 0);
-    fill(this.list, ...shown, rest > 0 && element("li", { class: "quiet" }, `${count(rest)} more, each with another error.`));
+    fill(
+      this.list,
+      ...shown,
+      rest > 0 && element("li", { class: "quiet" }, `${count(rest)} more, each with another error.`),
+    );
   }
 
   private item(group: FailureGroup): HTMLElement {
@@ -47,7 +51,12 @@ export class Failures implements Panel {
     const pressed = this.view.error === group.error && group.error !== "";
     const only = element(
       "button",
-      { type: "button", class: "small", "aria-pressed": String(pressed), on: { click: () => this.view.showError(pressed ? null : group.error) } },
+      {
+        type: "button",
+        class: "small",
+        "aria-pressed": String(pressed),
+        on: { click: () => this.view.showError(pressed ? null : group.error) },
+      },
       "Select these rows",
     );
     const keys = group.rows.slice(0, MOST_ROWS).map((row) => this.key(row));
@@ -60,13 +69,23 @@ export class Failures implements Panel {
         {},
         summary,
         others.length > 0 && element("pre", {}, group.error),
-        element("p", { class: "row" }, group.error !== "" && only, ...keys, rest > 0 && `and ${count(rest)} more`),
+        element(
+          "p",
+          { class: "row" },
+          group.error !== "" && only,
+          ...keys,
+          rest > 0 && `and ${count(rest)} more`,
+        ),
       ),
     );
   }
 
   private key(row: number): HTMLElement {
     const text = this.view.table.fact("key", row).slice(0, 8) || `row ${row}`;
-    return element("button", { type: "button", class: "key", "aria-label": `Row ${text}`, on: { click: () => this.open(row) } }, text);
+    return element(
+      "button",
+      { type: "button", class: "key", "aria-label": `Row ${text}`, on: { click: () => this.open(row) } },
+      text,
+    );
   }
 }

@@ -16,7 +16,10 @@ export function sharesOf(view: View): Map<string, number> {
 export function fieldsByImportance(view: View, most: number): Column[] {
   const repeats = new Set(view.about.repeats);
   const varying = view.table.varying;
-  const fields = [...varying.filter(({ name }) => !repeats.has(name)), ...varying.filter(({ name }) => repeats.has(name))];
+  const fields = [
+    ...varying.filter(({ name }) => !repeats.has(name)),
+    ...varying.filter(({ name }) => repeats.has(name)),
+  ];
   if (fields.length <= most) return fields;
   const kept = new Set(ranked(view, fields).slice(0, most));
   return fields.filter((field) => kept.has(field));

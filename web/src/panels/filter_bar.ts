@@ -3,7 +3,7 @@
 import { textAt } from "../data/axis.ts";
 import { count, counted } from "../data/numbers.ts";
 import type { Range, View } from "../data/view.ts";
-import { choice, element, fill, fillOnce } from "../look/element.ts";
+import { choice, element, fill, fillOnce, popup } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
 
 const PAUSE = 120; // milliseconds after the last key
@@ -22,20 +22,32 @@ export class FilterBar implements Panel {
       type: "search",
       id: "filter",
       "aria-label": "Filter rows",
-      placeholder: 'Filter rows: width=64 accuracy>0.9 adam',
+      placeholder: "Filter rows: width=64 accuracy>0.9 adam",
       autocomplete: "off",
       spellcheck: "false",
       on: { input: () => this.typed() },
     });
-    this.element = element("div", { class: "bar" }, this.choices, this.box, this.shown, this.problem, this.chosen);
+    this.element = element(
+      "div",
+      { class: "bar" },
+      this.choices,
+      this.box,
+      help(),
+      this.shown,
+      this.problem,
+      this.chosen,
+    );
   }
 
   private typed(): void {
     clearTimeout(this.timer);
     const slow = this.view.table.length > 20_000;
-    this.timer = window.setTimeout(() => {
-      if (this.box.value !== this.view.words) this.view.say(this.box.value);
-    }, slow ? PAUSE : 0);
+    this.timer = window.setTimeout(
+      () => {
+        if (this.box.value !== this.view.words) this.view.say(this.box.value);
+      },
+      slow ? PAUSE : 0,
+    );
   }
 
   draw(change: string): void {
@@ -71,22 +83,55 @@ export class FilterBar implements Panel {
     for (const [name, ranges] of view.brushes) {
       chips.push(chip(`${name}: ${textOfRanges(view, name, ranges)}`, () => view.brush(name, [])));
     }
-    for (const status of view.statuses) chips.push(chip(`status: ${status}`, () => view.toggleStatus(status)));
-    if (view.error !== null) chips.push(chip(`error: ${view.error.split("\n")[0]}`, () => view.showError(null)));
+    for (const status of view.statuses)
+      chips.push(chip(`status: ${status}`, () => view.toggleStatus(status)));
+    if (view.error !== null)
+      chips.push(chip(`error: ${view.error.split("\n")[0]}`, () => view.showError(null)));
     if (view.isFiltered) {
       const clear = () => {
         view.clear();
         this.box.focus();
       };
-      chips.push(element("button", { type: "button", class: "small", id: "clear", on: { click: clear } }, "Show all rows"));
+      chips.push(
+        element(
+          "button",
+          { type: "button", class: "small", id: "clear", on: { click: clear } },
+          "Show all rows",
+        ),
+      );
     }
     return chips;
   }
 }
 
+const EXAMPLES: [string, string][] = [
+  ["width=64", "the field or result has this value"],
+  ["accuracy>0.9", "also <, <=, >=, !="],
+  ["lr=1e-4..1e-2", "within a range, both ends included"],
+  ["optimizer~ada", "contains this text"],
+  ["depth=None", "the value is None"],
+  ["depth=-", "the setting does not have this field"],
+  ["status=failed", "any column can be named"],
+  ['"two words"', "some text of the row contains this"],
+];
+
+/** What the filter box takes. */
+function help(): HTMLElement {
+  const list = element("dl", { class: "values" });
+  for (const [words, meaning] of EXAMPLES) {
+    list.append(element("dt", { class: "mono" }, words), element("dd", {}, meaning));
+  }
+  const text = element("p", {}, "All words must hold. A name may be the last part of it, such as rate.");
+  return popup("How to filter", element("div", { class: "checks help" }, list, text));
+}
+
 function chip(text: string, remove: () => void): HTMLElement {
   const label = `Remove the filter ${text}`;
-  return element("button", { type: "button", class: "chip", "aria-label": label, on: { click: remove } }, `${text} ×`);
+  return element(
+    "button",
+    { type: "button", class: "chip", "aria-label": label, on: { click: remove } },
+    `${text} ×`,
+  );
 }
 
 /** The selected parts of an axis in words. */

@@ -23,7 +23,11 @@ export function countsOf(view: View): [status: string, rows: number][] {
 
 export class Header implements Panel {
   readonly element: HTMLElement;
-  private readonly statuses = element("div", { class: "statuses", role: "group", "aria-label": "Rows by status" });
+  private readonly statuses = element("div", {
+    class: "statuses",
+    role: "group",
+    "aria-label": "Rows by status",
+  });
   private readonly state = element("span", { id: "live", role: "status" });
   private readonly same = element("p", { class: "quiet" });
 
@@ -36,7 +40,8 @@ export class Header implements Panel {
       "div",
       { class: "tools" },
       this.state,
-      download && element("button", { type: "button", id: "download", on: { click: download } }, "Download table"),
+      download &&
+        element("button", { type: "button", id: "download", on: { click: download } }, "Download table"),
       element("button", { type: "button", id: "theme", on: { click: switchTheme } }, "Light or dark"),
     );
     const name = about.experiment === about.title ? "" : about.experiment;
@@ -46,10 +51,17 @@ export class Header implements Panel {
       element("h1", {}, about.title),
       tools,
       about.doc && element("p", {}, about.doc),
-      element("p", { class: "quiet" }, [name, written(about.written), about.superparams && `superparams ${about.superparams}`].filter(Boolean).join(" · ")),
+      element(
+        "p",
+        { class: "quiet" },
+        [name, written(about.written), about.superparams && `superparams ${about.superparams}`]
+          .filter(Boolean)
+          .join(" · "),
+      ),
       this.statuses,
       this.same,
-      about.notes.length > 0 && element("ul", { class: "quiet" }, ...about.notes.map((note) => element("li", {}, `Note: ${note}`))),
+      about.notes.length > 0 &&
+        element("ul", { class: "quiet" }, ...about.notes.map((note) => element("li", {}, `Note: ${note}`))),
       about.live && about.live.others.length > 0 && others(about.live.others),
     );
   }
@@ -75,11 +87,17 @@ export class Header implements Panel {
     fill(
       this.statuses,
       ...chips,
-      running > 0 && element("span", { class: "status", "data-status": "running" }, `${count(running)} running`),
+      running > 0 &&
+        element("span", { class: "status", "data-status": "running" }, `${count(running)} running`),
       todo > 0 && element("span", { class: "status", "data-status": "todo" }, `${count(todo)} to do`),
       view.about.sampleOf > 0 &&
-        element("span", { class: "quiet" }, `this page has ${count(view.table.length)} of ${counted(view.about.sampleOf, "row")}`),
-      view.about.stale > 0 && element("span", { class: "stale" }, `${counted(view.about.stale, "row")} of other code`),
+        element(
+          "span",
+          { class: "quiet" },
+          `this page has ${count(view.table.length)} of ${counted(view.about.sampleOf, "row")}`,
+        ),
+      view.about.stale > 0 &&
+        element("span", { class: "stale" }, `${counted(view.about.stale, "row")} of other code`),
     );
     const constant = view.table.constant.filter((column) => column.length);
     const same = constant.map((column) => `${column.name}=${textOfFirst(view, column.name)}`);
@@ -94,11 +112,15 @@ function textOfFirst(view: View, name: string): string {
 
 /** The other experiments of the board. The server names the addresses, which stay on this host. */
 function others(known: readonly { name: string; href: string }[]): HTMLElement {
-  const links = known.filter(({ href }) => /^(\.\.?\/|\/(?!\/))/.test(href)).map(({ name, href }) => element("a", { href }, name));
+  const links = known
+    .filter(({ href }) => /^(\.\.?\/|\/(?!\/))/.test(href))
+    .map(({ name, href }) => element("a", { href }, name));
   return element("nav", { class: "row", "aria-label": "Other experiments" }, ...links);
 }
 
 function written(time: string): string {
   const date = new Date(time);
-  return Number.isNaN(date.getTime()) ? time : `written ${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  return Number.isNaN(date.getTime())
+    ? time
+    : `written ${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }

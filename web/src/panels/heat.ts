@@ -11,7 +11,12 @@ import type { Panel } from "./panel.ts";
 export class HeatPanel implements Panel {
   readonly element: HTMLElement;
   private readonly choices = element("div", { class: "row" });
-  private readonly body = element("div", { class: "scroll heat", tabindex: 0, role: "region", "aria-label": "Heat map of two fields" });
+  private readonly body = element("div", {
+    class: "scroll heat",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Heat map of two fields",
+  });
   private across = "";
   private down = "";
   private summary: Summary = "mean";
@@ -28,14 +33,21 @@ export class HeatPanel implements Panel {
     this.element.hidden = names.length < 2 || measured?.kind !== "number";
     if (this.element.hidden || measured?.kind !== "number") return;
     if (change !== "selection" || !this.across) this.drawChoices(names);
-    const heat = heatOf(view.axis(this.across), view.axis(this.down), view.mask, measured.numbers, view.table.weights);
+    const heat = heatOf(
+      view.axis(this.across),
+      view.axis(this.down),
+      view.mask,
+      measured.numbers,
+      view.table.weights,
+    );
     fill(this.body, this.table(heat));
   }
 
   private drawChoices(names: string[]): void {
     const best = ranked(this.view, this.view.table.varying).map(({ name }) => name);
     if (!names.includes(this.across)) this.across = best[0]!;
-    if (!names.includes(this.down) || this.down === this.across) this.down = best.find((name) => name !== this.across)!;
+    if (!names.includes(this.down) || this.down === this.across)
+      this.down = best.find((name) => name !== this.across)!;
     const choices = names.map((name) => ({ value: name, label: name }));
     const redraw = (): void => this.draw("selection");
     const summaries = [
@@ -79,13 +91,21 @@ export class HeatPanel implements Panel {
         const cell = heat.cells[place * width + column]!;
         const value = values[place * width + column]!;
         const name = `${this.across} ${heat.across[column]!.label}, ${this.down} ${step.label}`;
-        const text = cell.rows ? (Number.isNaN(value) ? "no result" : short(Number(value.toPrecision(3)))) : "";
-        const button = element("button", {
-          type: "button",
-          title: `${name}: ${counted(Math.round(cell.rows), "row")}`,
-          "aria-label": `${name}: ${text || "no rows"}`,
-          on: { click: () => this.pick(heat, column, place) },
-        }, text);
+        const text = cell.rows
+          ? Number.isNaN(value)
+            ? "no result"
+            : short(Number(value.toPrecision(3)))
+          : "";
+        const button = element(
+          "button",
+          {
+            type: "button",
+            title: `${name}: ${counted(Math.round(cell.rows), "row")}`,
+            "aria-label": `${name}: ${text || "no rows"}`,
+            on: { click: () => this.pick(heat, column, place) },
+          },
+          text,
+        );
         if (!Number.isNaN(value)) {
           button.style.background = shade(share(value));
           button.style.color = inkOn(share(value));
@@ -94,7 +114,12 @@ export class HeatPanel implements Panel {
       }
       return line;
     });
-    return element("table", {}, element("thead", {}, element("tr", {}, corner, ...head)), element("tbody", {}, ...lines));
+    return element(
+      "table",
+      {},
+      element("thead", {}, element("tr", {}, corner, ...head)),
+      element("tbody", {}, ...lines),
+    );
   }
 
   /** Select the rows of a cell. */

@@ -24,14 +24,32 @@ export class ImportancePanel implements Panel {
     const settings = Math.max(0, ...shares.map((each) => each.settings));
     const over = settings ? `over ${counted(settings, "setting")}` : "over all settings";
     const how = shares.every((each) => each.exact) ? "exact" : "estimated";
-    fill(this.text, `The share of the variance of ${view.measure} that each field explains, ${over}: ${how}. The selection does not change it.`);
+    fill(
+      this.text,
+      `The share of the variance of ${view.measure} that each field explains, ${over}: ${how}. The selection does not change it.`,
+    );
     const bars = shares.slice(0, MOST).map(({ field, share, within }) => {
       const bar = element("span", { class: "bar-fill" });
       bar.style.width = `${Math.min(100, Math.max(0.5, share * 100))}%`;
-      const name = element("span", { class: "bar-name", title: field }, field, within && element("span", { class: "quiet" }, ` within ${within}`));
-      return element("li", {}, name, element("span", { class: "bar-track", "aria-hidden": "true" }, bar), element("span", { class: "bar-share" }, percent(share)));
+      const name = element(
+        "span",
+        { class: "bar-name", title: field },
+        field,
+        within && element("span", { class: "quiet" }, ` within ${within}`),
+      );
+      return element(
+        "li",
+        {},
+        name,
+        element("span", { class: "bar-track", "aria-hidden": "true" }, bar),
+        element("span", { class: "bar-share" }, percent(share)),
+      );
     });
     const rest = shares.length - bars.length;
-    fill(this.list, ...bars, rest > 0 && element("li", { class: "quiet" }, `${rest} more fields, with less.`));
+    fill(
+      this.list,
+      ...bars,
+      rest > 0 && element("li", { class: "quiet" }, `${rest} more fields, with less.`),
+    );
   }
 }

@@ -3,7 +3,7 @@
 import { type Axis, bottom } from "../data/axis.ts";
 import type { Change, View } from "../data/view.ts";
 import { onWidth, Surface } from "../drawing/canvas.ts";
-import { ParallelLines } from "../drawing/parallel_lines.ts";
+import { ParallelLines, type Places } from "../drawing/parallel_lines.ts";
 import { element, fill, panel } from "../look/element.ts";
 import { colour } from "../look/theme.ts";
 import { AxisBrush, type Geometry } from "./axis_brush.ts";
@@ -21,6 +21,9 @@ export class Parallel implements Panel {
   readonly element: HTMLElement;
   private readonly surface = new Surface("");
   private readonly lines = new ParallelLines(this.surface);
+  private readonly over = new Surface("");
+  private readonly pointed = new ParallelLines(this.over);
+  private places: Places | null = null;
   private readonly stage = element("div", { class: "stage" });
   private readonly titles = element("div", { "aria-hidden": "true" });
   private readonly scroller = element("div", { class: "wide" }, this.stage);
@@ -32,7 +35,10 @@ export class Parallel implements Panel {
 
   constructor(private readonly view: View) {
     this.element = panel("parallel", "Parallel coordinates", this.hint, this.scroller);
-    this.stage.append(this.surface.canvas, this.titles);
+    this.over.canvas.classList.add("over");
+    this.over.canvas.setAttribute("aria-hidden", "true");
+    this.stage.append(this.surface.canvas, this.over.canvas, this.titles);
+    view.onPointed((row) => this.point(row));
     onWidth(this.scroller, () => this.draw("selection"));
   }
 
@@ -46,10 +52,23 @@ export class Parallel implements Panel {
     this.stage.style.width = `${width}px`;
     const geometry = this.geometryOf(width);
     const places = { xs: geometry.map(({ x }) => x), y: geometry[0]!.y, height: geometry[0]!.y(0) - TOP };
+    this.places = places;
     const { view } = this;
-    this.lines.draw({ axes: this.axes, places, qualities: this.qualities, weights: view.table.weights }, view.mask, this.all, view.isFiltered);
+    this.lines.draw(
+      { axes: this.axes, places, qualities: this.qualities, weights: view.table.weights },
+      view.mask,
+      this.all,
+      view.isFiltered,
+    );
     this.drawAxes(geometry);
     this.placeBrushes(geometry);
+  }
+
+  /** Make the line of a row stand out. */
+  private point(row: number | null): void {
+    this.over.clear(this.surface.width, this.surface.height);
+    if (row === null || !this.places || row >= this.view.table.length) return;
+    this.pointed.drawOne({ axes: this.axes, places: this.places }, row);
   }
 
   private takeAxes(): void {
@@ -61,7 +80,11 @@ export class Parallel implements Panel {
     for (let row = 0; row < this.qualities.length; row++) this.qualities[row] = view.quality(row);
     this.all = new Uint8Array(view.table.length).fill(1);
     const left = view.table.varying.length - fields.length;
-    fill(this.hint, "Drag along an axis to select rows; click on a label to select it. ", left > 0 && `${left} less important fields are left out.`);
+    fill(
+      this.hint,
+      "Drag along an axis to select rows; click on a label to select it. ",
+      left > 0 && `${left} less important fields are left out.`,
+    );
     this.surface.describe(`Parallel coordinates: ${names.join(", ")}. The table below has the same rows.`);
     this.takeBrushes(names);
   }
@@ -75,7 +98,8 @@ export class Parallel implements Panel {
       ]),
     );
     for (const [name, brush] of before) if (!this.brushes.has(name)) brush.element.remove();
-    for (const brush of this.brushes.values()) if (!brush.element.isConnected) this.stage.append(brush.element);
+    for (const brush of this.brushes.values())
+      if (!brush.element.isConnected) this.stage.append(brush.element);
     fill(this.titles, ...names.map((name) => element("div", { class: "axis-title", title: name }, name)));
   }
 
@@ -115,7 +139,10 @@ export class Parallel implements Panel {
         last = at;
         pen.fillStyle = colour("--line-strong");
         pen.fillRect(x - 2, at - 0.5, 5, 1);
-        const text = this.surface.fitted(tick.at < 0 && tick.label.startsWith("does not") ? "–" : tick.label, step - 16);
+        const text = this.surface.fitted(
+          tick.at < 0 && tick.label.startsWith("does not") ? "–" : tick.label,
+          step - 16,
+        );
         this.surface.write(text, x + 6, at, ink, ground);
       }
     });

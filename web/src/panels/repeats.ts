@@ -17,12 +17,18 @@ export function unrepeated(view: View): Column[] {
 }
 
 /** A number for each row, which the repeats of a setting have in common. */
-export const repeatNumbers = (view: View): Uint32Array<ArrayBuffer> => groupNumbers(unrepeated(view), view.table.length);
+export const repeatNumbers = (view: View): Uint32Array<ArrayBuffer> =>
+  groupNumbers(unrepeated(view), view.table.length);
 
 export class Repeats implements Panel {
   readonly element: HTMLElement;
   private readonly text = element("p", { class: "quiet" });
-  private readonly body = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of means" });
+  private readonly body = element("div", {
+    class: "scroll",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Table of means",
+  });
   private groups = new Uint32Array(0);
 
   constructor(
@@ -35,7 +41,9 @@ export class Repeats implements Panel {
   draw(change: Change): void {
     const { view } = this;
     const result = view.measured;
-    const repeats = view.about.repeats.filter((name) => view.table.varying.some((field) => field.name === name));
+    const repeats = view.about.repeats.filter((name) =>
+      view.table.varying.some((field) => field.name === name),
+    );
     this.element.hidden = !result || !repeats.length;
     if (!result || this.element.hidden) return;
     const fields = unrepeated(view);
@@ -44,7 +52,10 @@ export class Repeats implements Panel {
     const all = repeatGroups(this.groups, view.rows, result);
     const known = all.filter((group) => group.measured).sort((a, b) => sign * (a.mean - b.mean));
     const shown = known.slice(0, SHOWN);
-    fill(this.text, `The mean of ${result.name} over ${repeats.join(" and ")}, its standard deviation, and the range of ${counted(all.length, "setting")}${known.length > SHOWN ? `, the best ${SHOWN}` : ""}.`);
+    fill(
+      this.text,
+      `The mean of ${result.name} over ${repeats.join(" and ")}, its standard deviation, and the range of ${counted(all.length, "setting")}${known.length > SHOWN ? `, the best ${SHOWN}` : ""}.`,
+    );
     const low = Math.min(...shown.map((group) => group.low));
     const high = Math.max(...shown.map((group) => group.high));
     const names = [`mean ${result.name}`, "deviation", "repeats"];
@@ -56,7 +67,10 @@ export class Repeats implements Panel {
       ...fields.map((field) => element("th", { scope: "col", class: sideOf(field) }, field.name)),
     );
     const lines = shown.map((group) => this.line(group, fields, low, high));
-    fill(this.body, element("table", { class: "list" }, element("thead", {}, head), element("tbody", {}, ...lines)));
+    fill(
+      this.body,
+      element("table", { class: "list" }, element("thead", {}, head), element("tbody", {}, ...lines)),
+    );
   }
 
   private line(group: RepeatGroup, fields: readonly Column[], low: number, high: number): HTMLElement {
@@ -64,7 +78,11 @@ export class Repeats implements Panel {
     const place = (value: number): number => (high > low ? ((value - low) / (high - low)) * 100 : 50);
     const failed = group.rows.length - group.measured;
     const first = group.rows[0]!;
-    const strip = element("span", { class: "strip", role: "img", "aria-label": `from ${short(group.low)} to ${short(group.high)}` });
+    const strip = element("span", {
+      class: "strip",
+      role: "img",
+      "aria-label": `from ${short(group.low)} to ${short(group.high)}`,
+    });
     const range = element("span", { class: "strip-range" });
     range.style.left = `${place(group.low)}%`;
     range.style.width = `${Math.max(1, place(group.high) - place(group.low))}%`;
@@ -79,8 +97,20 @@ export class Repeats implements Panel {
     return element(
       "tr",
       {},
-      element("td", { class: "number" }, element("button", { type: "button", class: "key", on: { click: () => this.open(first) } }, short(group.mean))),
-      element("td", { class: "number" }, Number.isNaN(group.deviation) ? "" : `± ${short(Number(group.deviation.toPrecision(3)))}`),
+      element(
+        "td",
+        { class: "number" },
+        element(
+          "button",
+          { type: "button", class: "key", on: { click: () => this.open(first) } },
+          short(group.mean),
+        ),
+      ),
+      element(
+        "td",
+        { class: "number" },
+        Number.isNaN(group.deviation) ? "" : `± ${short(Number(group.deviation.toPrecision(3)))}`,
+      ),
       element("td", { class: "number" }, repeats),
       element("td", {}, strip),
       ...fields.map((field) => element("td", { class: cellClass(field, first) }, cellText(field, first))),

@@ -20,12 +20,18 @@ export class Running implements Panel {
     const { running } = this.view.about;
     this.element.hidden = running.length === 0;
     const items = running.slice(0, MOST).map(({ key, step, seconds, values }) => {
-      const shown = Object.entries(values).map(([name, value]) => `${name} ${labelOf(value)}`).join(", ");
+      const shown = Object.entries(values)
+        .map(([name, value]) => `${name} ${labelOf(value)}`)
+        .join(", ");
       return element(
         "li",
         {},
         element("span", { class: "mono" }, key.slice(0, 8)),
-        element("span", {}, [step && `step ${step}`, seconds > 0 && duration(seconds)].filter(Boolean).join(", ")),
+        element(
+          "span",
+          {},
+          [step && `step ${step}`, seconds > 0 && duration(seconds)].filter(Boolean).join(", "),
+        ),
         element("span", { class: "quiet" }, shown),
       );
     });

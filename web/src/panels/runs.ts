@@ -28,8 +28,14 @@ export class Runs implements Panel {
 
   private details(run: RunFacts): HTMLElement {
     const seconds = (Date.parse(run.ended) - Date.parse(run.started)) / 1000;
-    const counts = Object.entries(run.counts).filter(([, rows]) => rows).map(([status, rows]) => `${labelOf(rows)} ${status}`);
-    const about = [timeOf(run.started), Number.isFinite(seconds) && `took ${duration(seconds)}`, counts.join(", ")];
+    const counts = Object.entries(run.counts)
+      .filter(([, rows]) => rows)
+      .map(([status, rows]) => `${labelOf(rows)} ${status}`);
+    const about = [
+      timeOf(run.started),
+      Number.isFinite(seconds) && `took ${duration(seconds)}`,
+      counts.join(", "),
+    ];
     const isCurrent = this.view.about.codes.includes(run.code);
     return element(
       "details",
@@ -57,17 +63,33 @@ export class Runs implements Panel {
       fill(code, answer?.ok ? await answer.text() : "The server does not answer.");
       code.hidden = false;
     };
-    const button = element("button", { type: "button", class: "small", on: { click: () => void show() } }, "Show the code");
+    const button = element(
+      "button",
+      { type: "button", class: "small", on: { click: () => void show() } },
+      "Show the code",
+    );
     return element("div", {}, button, code);
   }
 }
 
 /** What is known of the program of a run. */
 function provenance(run: RunFacts, isCurrent: boolean): HTMLElement {
-  const git = run.git ? Object.entries(run.git).map(([name, value]) => `${name} ${labelOf(value)}`).join(", ") : "";
-  const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${labelOf(version)}`).join(", ");
+  const git = run.git
+    ? Object.entries(run.git)
+        .map(([name, value]) => `${name} ${labelOf(value)}`)
+        .join(", ")
+    : "";
+  const versions = Object.entries(run.versions)
+    .map(([name, version]) => `${name} ${labelOf(version)}`)
+    .join(", ");
   const code = run.code && `${run.code}${isCurrent ? " (current)" : ""}`;
-  const facts: [string, string][] = [["run", run.id], ["code", code], ["git", git], ["Python", run.python], ["packages", versions]];
+  const facts: [string, string][] = [
+    ["run", run.id],
+    ["code", code],
+    ["git", git],
+    ["Python", run.python],
+    ["packages", versions],
+  ];
   const list = element("dl", { class: "values" });
   for (const [name, text] of facts) if (text) list.append(element("dt", {}, name), element("dd", {}, text));
   return list;

@@ -10,6 +10,7 @@ import { element, fill, panel } from "../look/element.ts";
 import { colour } from "../look/theme.ts";
 import { ranked } from "./field_order.ts";
 import type { Panel } from "./panel.ts";
+import { followPointer, nearestRow } from "./slice_pointer.ts";
 
 const MOST = 12;
 const MOST_POINTS = 4000;
@@ -19,6 +20,7 @@ const CELL = 5; // pixels of a cell, where points are too many
 interface Slice {
   name: string;
   surface: Surface;
+  plot: Plot | null;
 }
 
 export class Slices implements Panel {
@@ -27,7 +29,10 @@ export class Slices implements Panel {
   private readonly text = element("p", { class: "quiet" });
   private slices: Slice[] = [];
 
-  constructor(private readonly view: View) {
+  constructor(
+    private readonly view: View,
+    private readonly open: (row: number) => void,
+  ) {
     this.element = panel("slices", "The result against each field", this.text, this.grid);
     onWidth(this.grid, () => this.draw("selection"));
   }
@@ -45,19 +50,47 @@ export class Slices implements Panel {
     const { view } = this;
     const fields = ranked(view, view.table.varying);
     const left = fields.length - MOST;
-    fill(this.text, `${view.measure}: a point for each row, a line for the mean. `, left > 0 && `${left} less important fields are left out.`);
-    this.slices = fields.slice(0, MOST).map(({ name }) => ({ name, surface: new Surface(`${view.measure} against ${name}`) }));
+    fill(
+      this.text,
+      `${view.measure}: a point for each row, a line for the mean. Drag to select a range, click on a point to open its row. `,
+      left > 0 && `${left} less important fields are left out.`,
+    );
+    this.slices = fields
+      .slice(0, MOST)
+      .map(({ name }) => ({ name, surface: new Surface(`${view.measure} against ${name}`), plot: null }));
+    for (const slice of this.slices) this.follow(slice);
     const figures = this.slices.map(({ name, surface }) =>
       element("figure", {}, element("figcaption", { title: name }, name), surface.canvas),
     );
     fill(this.grid, ...figures);
   }
 
-  private drawSlice({ surface }: Slice, across: Axis, up: Axis): void {
+  private follow(slice: Slice): void {
+    const click = (x: number, y: number): void => {
+      const { view } = this;
+      const { plot } = slice;
+      if (!plot || view.table.length > MOST_POINTS) return;
+      const across = view.axis(slice.name);
+      const up = view.axis(view.measure);
+      const xs = (row: number): number => plot.x(across.positions[row]!) + jitterOf(across) * spread(row);
+      const row = nearestRow(xs, (each) => plot.y(up.positions[each]!), view.mask, x, y);
+      if (row !== null) this.open(row);
+    };
+    followPointer(
+      slice.surface.canvas,
+      () => slice.plot,
+      (ranges) => this.view.brush(slice.name, ranges),
+      click,
+    );
+  }
+
+  private drawSlice(slice: Slice, across: Axis, up: Axis): void {
     const { view } = this;
+    const { surface } = slice;
     const width = surface.canvas.parentElement!.clientWidth;
     surface.clear(width, HEIGHT);
     const plot = new Plot(surface, across, up);
+    slice.plot = plot;
     plot.drawAxes();
     if (view.table.length > MOST_POINTS) this.drawCells(surface, plot, across, up);
     else this.drawPoints(surface, plot, across, up);
@@ -67,7 +100,7 @@ export class Slices implements Panel {
 
   private drawPoints({ pen }: Surface, plot: Plot, across: Axis, up: Axis): void {
     const { view } = this;
-    const jitter = across.scale === "label" || across.ticks.length < 12 ? 7 : 0;
+    const jitter = jitterOf(across);
     const size = view.table.length > 500 ? 1.6 : 2.4;
     const passes = view.isFiltered ? [0, 1] : [1];
     for (const pass of passes) {
@@ -125,5 +158,8 @@ export class Slices implements Panel {
   }
 }
 
+/** How far points of one value are spread, in pixels. */
+const jitterOf = (across: Axis): number => (across.isPoints ? 7 : 0);
+
 /** A number between -1 and 1 that is always the same for a row. */
-const spread = (row: number): number => (((row * 2654435761) >>> 0) / 2 ** 31) - 1;
+const spread = (row: number): number => ((row * 2654435761) >>> 0) / 2 ** 31 - 1;

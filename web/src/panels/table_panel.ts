@@ -32,7 +32,12 @@ export class TablePanel implements Panel {
   private readonly sizer = element("div", { class: "sizer" });
   private readonly head = element("tr");
   private readonly body = element("tbody");
-  private readonly grid = element("table", { "aria-label": "Rows" }, element("thead", {}, this.head), this.body);
+  private readonly grid = element(
+    "table",
+    { "aria-label": "Rows" },
+    element("thead", {}, this.head),
+    this.body,
+  );
   private readonly columns: ColumnChooser;
   private sorted: Sorting | null = null;
   private order = new Uint32Array(0);
@@ -43,7 +48,12 @@ export class TablePanel implements Panel {
     private readonly open: (row: number) => void,
   ) {
     this.columns = new ColumnChooser(view, () => this.draw("rows"));
-    const title = element("div", { class: "row" }, element("h2", { id: "table-title" }, "Table"), this.columns.element);
+    const title = element(
+      "div",
+      { class: "row" },
+      element("h2", { id: "table-title" }, "Table"),
+      this.columns.element,
+    );
     this.element = panel("table", "Table", this.scroller);
     this.element.firstElementChild!.replaceWith(title);
     this.sizer.append(this.grid);
@@ -83,7 +93,8 @@ export class TablePanel implements Panel {
 
   private sortBy(name: string): void {
     const sorted = this.sorting;
-    if (sorted?.name !== name) this.sorted = { name, falling: name === this.view.measure && this.view.direction === "maximize" };
+    if (sorted?.name !== name)
+      this.sorted = { name, falling: name === this.view.measure && this.view.direction === "maximize" };
     else this.sorted = { name, falling: !sorted.falling };
     this.draw("rows");
     this.scroller.scrollTop = 0;
@@ -92,9 +103,15 @@ export class TablePanel implements Panel {
   private drawHead(): void {
     const sorting = this.sorting;
     const heads = this.columns.shown.map((column) => {
-      const sorted = sorting?.name === column.name ? (sorting.falling ? "descending" : "ascending") : undefined;
+      const sorted =
+        sorting?.name === column.name ? (sorting.falling ? "descending" : "ascending") : undefined;
       const mark = sorted === "descending" ? " ↓" : sorted ? " ↑" : "";
-      const button = element("button", { type: "button", title: column.name, on: { click: () => this.sortBy(column.name) } }, column.name, mark);
+      const button = element(
+        "button",
+        { type: "button", title: column.name, on: { click: () => this.sortBy(column.name) } },
+        column.name,
+        mark,
+      );
       const head = element("th", { scope: "col", class: sideOf(column), "aria-sort": sorted }, button);
       head.style.width = `${this.columns.width(column)}px`;
       return head;
@@ -125,8 +142,10 @@ export class TablePanel implements Panel {
     const columns = this.columns.shown;
     const lines = Array.from(shown, (row, place) => this.line(row, first + place, columns));
     fill(this.body, ...lines);
-    if (!order.length) fill(this.body, element("tr", {}, element("td", { colspan: columns.length }, "No rows.")));
-    if (!this.body.querySelector('[tabindex="0"]')) this.body.querySelector("button")?.setAttribute("tabindex", "0");
+    if (!order.length)
+      fill(this.body, element("tr", {}, element("td", { colspan: columns.length }, "No rows.")));
+    if (!this.body.querySelector('[tabindex="0"]'))
+      this.body.querySelector("button")?.setAttribute("tabindex", "0");
   }
 
   private line(row: number, place: number, columns: readonly Column[]): HTMLElement {
@@ -137,14 +156,25 @@ export class TablePanel implements Panel {
       "aria-rowindex": place + 2,
       "data-row": row,
       "data-failed": failed,
-      on: { click: () => this.open(row) },
+      on: {
+        click: () => this.open(row),
+        pointerenter: () => this.view.point(row),
+        pointerleave: () => this.view.point(null),
+        focusin: () => this.view.point(row),
+        focusout: () => this.view.point(null),
+      },
     });
     for (const column of columns) {
       const text = cellText(column, row);
       const cell = element("td", { class: cellClass(column, row) });
-      if (column.name === "key") cell.append(this.keyButton(text.slice(0, 8), row, place), table.isStale(row) ? " of other code" : "");
-      else if (column.name === "status") cell.append(element("span", { class: "status", "data-status": text }, text));
-      else cell.append(element("span", text.length > 12 ? { title: text.slice(0, 500) } : {}, text.slice(0, 200)));
+      if (column.name === "key")
+        cell.append(this.keyButton(text.slice(0, 8), row, place), table.isStale(row) ? " of other code" : "");
+      else if (column.name === "status")
+        cell.append(element("span", { class: "status", "data-status": text }, text));
+      else
+        cell.append(
+          element("span", text.length > 12 ? { title: text.slice(0, 500) } : {}, text.slice(0, 200)),
+        );
       line.append(cell);
     }
     return line;
@@ -194,7 +224,8 @@ export class TablePanel implements Panel {
     if (place < first) wanted = place;
     if (place >= first + inSight) wanted = place - inSight + 1;
     const last = Math.max(1, this.order.length - inSight + 1);
-    if (wanted !== first) scroller.scrollTop = (wanted / last) * (scroller.scrollHeight - scroller.clientHeight);
+    if (wanted !== first)
+      scroller.scrollTop = (wanted / last) * (scroller.scrollHeight - scroller.clientHeight);
     this.drawRows();
     this.body.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
   }
