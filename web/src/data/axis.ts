@@ -151,6 +151,14 @@ export function valueAt(axis: Axis, position: number): number {
   return axis.low + (axis.high - axis.low) * share;
 }
 
+/** The position of a number on a number axis, at most at its ends. */
+export function positionOf(axis: Axis, value: number): number {
+  if (!(axis.high > axis.low)) return 0.5;
+  const forward = axis.scale === "log" ? Math.log : (each: number): number => each;
+  const share = (forward(value) - forward(axis.low)) / (forward(axis.high) - forward(axis.low));
+  return Math.min(1, Math.max(0, share));
+}
+
 /** What stands at a position: the nearest label, or the number. */
 export function textAt(axis: Axis, position: number): string {
   const slot = axis.slots.find((each) => Math.abs(each.at - position) < SLOT / 2);

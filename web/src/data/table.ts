@@ -157,14 +157,14 @@ export class Table {
     return order;
   }
 
-  /** Fields with more than one value, those that vary most within few values first. */
+  /** Fields with more than one value; all fields of a single row. */
   get varying(): Column[] {
-    return this.fields.filter((field) => distinct(field, 2) > 1);
+    return this.length < 2 ? this.fields : this.fields.filter((field) => distinct(field, 2) > 1);
   }
 
   /** Fields with one value in all rows. */
   get constant(): Column[] {
-    return this.fields.filter((field) => distinct(field, 2) <= 1);
+    return this.length < 2 ? [] : this.fields.filter((field) => distinct(field, 2) <= 1);
   }
 
   /** Results that are numbers in some rows. */

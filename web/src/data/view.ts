@@ -4,14 +4,14 @@ import type { About, Direction } from "./about.ts";
 import { type Axis, axisOf } from "./axis.ts";
 import type { Column } from "./column.ts";
 import type { Steps } from "./steps.ts";
+import { moved, NEAR, type Range } from "./ranges.ts";
 import type { Table } from "./table.ts";
 import { wordsOf } from "./words.ts";
 
-/** A part of an axis, by positions, both ends included. */
-export type Range = readonly [low: number, high: number];
-
 /** What has changed: the rows, what is selected, which result is looked at, or that keys were read. */
 export type Change = "rows" | "selection" | "measure" | "keys";
+
+export type { Range };
 
 export type Listener = (change: Change) => void;
 
@@ -167,7 +167,12 @@ export class View {
   replace(table: Table, steps: Steps | null): void {
     this.table = table;
     this.steps = steps;
+    const before = this.axes;
     this.axes = new Map();
+    for (const [name, ranges] of this.brushes) {
+      const axis = before.get(name);
+      if (axis && table.has(name)) this.brushes.set(name, moved(ranges, axis, this.axis(name)));
+    }
     this.chooseMeasure();
     this.select();
     this.tell("rows");
@@ -189,9 +194,6 @@ export class View {
     this.rows = rowsOf(mask);
   }
 }
-
-/** Half of a pixel or so, for positions that are rounded to 32 bits. */
-const NEAR = 1e-6;
 
 function keepWithin(mask: Uint8Array, positions: Float32Array, ranges: readonly Range[]): void {
   for (let row = 0; row < mask.length; row++) {

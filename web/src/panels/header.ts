@@ -3,11 +3,12 @@
 import { wholeText } from "../data/column.ts";
 import { count, counted } from "../data/numbers.ts";
 import type { View } from "../data/view.ts";
-import { element, fill } from "../look/element.ts";
+import { element, fill, fillOnce } from "../look/element.ts";
 import { switchTheme } from "../look/theme.ts";
 import type { State } from "../live.ts";
 import type { Panel } from "./panel.ts";
 
+const MOST_SAME = 16; // fields that are shown at once
 const ORDER = ["done", "stopped", "failed", "timeout", "killed"];
 
 /** The number of rows with each status, in the order in which they are shown. */
@@ -29,7 +30,7 @@ export class Header implements Panel {
     "aria-label": "Rows by status",
   });
   private readonly state = element("span", { id: "live", role: "status" });
-  private readonly same = element("p", { class: "quiet" });
+  private readonly same = element("div", { class: "quiet" });
 
   constructor(
     private readonly view: View,
@@ -50,7 +51,7 @@ export class Header implements Panel {
       { class: "top" },
       element("h1", {}, about.title),
       tools,
-      about.doc && element("p", {}, about.doc),
+      about.doc && element("p", { class: "doc" }, about.doc),
       element(
         "p",
         { class: "quiet" },
@@ -101,7 +102,10 @@ export class Header implements Panel {
     );
     const constant = view.table.constant.filter((column) => column.length);
     const same = constant.map((column) => `${column.name}=${textOfFirst(view, column.name)}`);
-    fill(this.same, same.length > 0 && `The same in all rows: ${same.join(", ")}`);
+    if (same.length > MOST_SAME) {
+      const summary = element("summary", {}, `${same.length} fields are the same in all rows`);
+      fillOnce(this.same, same, () => [element("details", {}, summary, same.join(", "))]);
+    } else fill(this.same, same.length > 0 && `The same in all rows: ${same.join(", ")}`);
   }
 }
 
