@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, duration, exact, percent, short } from "../src/data/numbers.ts";
+import { bytes, duration, exact, percent, short, tickText } from "../src/data/numbers.ts";
 
 test("short numbers are written as Python writes them", () => {
   const samples: [number, string][] = [
@@ -27,6 +27,16 @@ test("short numbers are written as Python writes them", () => {
 test("exact numbers have all digits", () => {
   assert.equal(exact(0.1 + 0.2), "0.30000000000000004");
   assert.equal(exact(1.5e-9), "1.5e-09");
+});
+
+test("large numbers beside an axis are short", () => {
+  assert.deepEqual([1e8, 1234567, 999999, -2e6, 0.5].map(tickText), [
+    "1e+08",
+    "1.235e+06",
+    "999999",
+    "-2e+06",
+    "0.5",
+  ]);
 });
 
 test("units", () => {

@@ -1,7 +1,7 @@
 /** A column along a line: each row has a position between 0 and 1, or one of the places below 0. */
 
 import { type Column, Gap, GAP_NAME, type LabelColumn, type NumberColumn, orderOfLabels } from "./column.ts";
-import { short } from "./numbers.ts";
+import { short, tickText } from "./numbers.ts";
 import { linearTicks, logTicks } from "./ticks.ts";
 
 export interface Tick {
@@ -111,7 +111,7 @@ function numberAxis(column: NumberColumn, declaredLog: boolean): Axis {
     else positions[row] = place(value);
   }
   const values = points.length ? points : log ? logTicks(low, high) : linearTicks(low, high);
-  const ticks = values.map((value) => ({ at: place(value), label: short(value) }));
+  const ticks = values.map((value) => ({ at: place(value), label: tickText(value) }));
   const slots = places.settle(positions);
   return {
     column,

@@ -13,6 +13,12 @@ export function short(value: number): string {
   return digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
 }
 
+/** A number beside an axis, where long ones have no room. */
+export function tickText(value: number): string {
+  if (Math.abs(value) < 1e6 || !Number.isFinite(value)) return short(value);
+  return exponent(value.toExponential(DIGITS - 2));
+}
+
 /** A number with all its digits. */
 export function exact(value: number): string {
   if (!Number.isFinite(value)) return short(value);

@@ -50,6 +50,15 @@ export class Surface {
     return `${text.slice(0, low)}…`;
   }
 
+  /** Text that is cut at its start, for names that end with what differs. */
+  fittedEnd(whole: string, width: number): string {
+    const text = visible(whole.slice(-LONGEST));
+    if (this.pen.measureText(text).width <= width) return text;
+    let start = 1;
+    while (start < text.length && this.pen.measureText(`…${text.slice(start)}`).width > width) start++;
+    return `…${text.slice(start).replace(/^[.]/, "")}`;
+  }
+
   /** Text on a ground of its own, so that it can be read on lines. */
   write(text: string, x: number, y: number, ink: string, ground: string): void {
     this.pen.globalAlpha = 0.8;

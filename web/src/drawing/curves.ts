@@ -2,7 +2,7 @@
 
 import { type Axis, axisOf } from "../data/axis.ts";
 import { columnOf } from "../data/column.ts";
-import { short } from "../data/numbers.ts";
+import { tickText } from "../data/numbers.ts";
 import { type Curve, type Spread, spreadOf } from "../data/steps.ts";
 import { linearTicks } from "../data/ticks.ts";
 import { colour } from "../look/theme.ts";
@@ -108,7 +108,7 @@ function rangeOf(curves: readonly Curve[]): Ends | null {
 function withTicks(axis: Axis, isCounted = false): Axis {
   if (axis.high <= axis.low) return axis;
   const values = linearTicks(axis.low, axis.high, 6).filter((value) => !isCounted || Number.isInteger(value));
-  const ticks = values.map((value) => ({ at: share(value, [axis.low, axis.high]), label: short(value) }));
+  const ticks = values.map((value) => ({ at: share(value, [axis.low, axis.high]), label: tickText(value) }));
   return { ...axis, ticks, isPoints: false };
 }
 

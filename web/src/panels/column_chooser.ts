@@ -16,6 +16,17 @@ function widthOf(text: string, weight = 400): number {
   return pen.measureText(text.slice(0, LONGEST)).width;
 }
 
+/** The longest of some texts of a column. */
+function longestText(column: Column): string {
+  let longest = "";
+  const step = Math.max(1, Math.floor(column.length / SAMPLE));
+  for (let row = 0; row < column.length; row += step) {
+    const text = cellText(column, row);
+    if (text.length > longest.length) longest = text;
+  }
+  return longest;
+}
+
 export class ColumnChooser {
   private readonly chosen = new Map<string, boolean>();
   private readonly widths = new WeakMap<Column, number>();
@@ -71,13 +82,9 @@ export class ColumnChooser {
     if (column.name === "status") return 104;
     const known = this.widths.get(column);
     if (known) return known;
-    let longest = Math.max(
-      widthOf(`${column.name} ↓`, 600),
-      column.kind === "number" ? widthOf("0.0000000") : 0,
-    );
-    const step = Math.max(1, Math.floor(column.length / SAMPLE));
-    for (let row = 0; row < column.length; row += step)
-      longest = Math.max(longest, widthOf(cellText(column, row)));
+    const text = longestText(column);
+    const least = column.kind === "number" ? widthOf("0.0000000") : 0;
+    const longest = Math.max(least, widthOf(`${column.name} ↓`, 600), widthOf(text) + 4);
     const width = Math.round(Math.min(WIDEST, longest) + 20);
     this.widths.set(column, width);
     return width;

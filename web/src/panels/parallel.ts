@@ -146,7 +146,9 @@ export class Parallel implements Panel {
         this.surface.write(text, x + 6, at, ink, ground);
       }
     });
+    pen.font = "600 12px system-ui, sans-serif";
     [...this.titles.children].forEach((title, place) => {
+      title.textContent = this.surface.fittedEnd(this.axes[place]!.column.name, step - 10);
       const style = (title as HTMLElement).style;
       style.left = `${geometry[place]!.x - (place ? 8 : 20)}px`;
       style.maxWidth = `${step - 6}px`;

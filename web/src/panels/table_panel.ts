@@ -8,6 +8,7 @@ import { ColumnChooser } from "./column_chooser.ts";
 import type { Panel } from "./panel.ts";
 
 const HEIGHT = 29; // of a row, in pixels
+const SCROLLBAR = 18; // its height, with some room
 const TALLEST = 8_000_000; // pixels that browsers can scroll over
 
 /** The row has a value that is smaller or larger than others. */
@@ -69,6 +70,7 @@ export class TablePanel implements Panel {
     this.active = Math.min(this.active, Math.max(0, this.order.length - 1));
     this.grid.setAttribute("aria-rowcount", String(this.order.length + 1));
     this.sizer.style.height = `${Math.min(TALLEST, (this.order.length + 1) * HEIGHT)}px`;
+    this.scroller.style.height = `min(34rem, 75vh, ${(Math.max(1, this.order.length) + 1) * HEIGHT + SCROLLBAR}px)`;
     this.drawRows();
   }
 
