@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from superparams.errors import StrategyError
 from superparams.errors.short_repr import shorten
@@ -87,8 +87,33 @@ class NumberRange:
         return Range(self.low, self.high, log=self.log, step=self.step)
 
 
+class _Sized(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+class _Places:
+    """A dimension whose value in a point is a place among `size` values."""
+
+    __slots__ = ()
+
+    def at(self: _Sized, bits: int) -> int:
+        """The place that random bits choose, ``0 <= bits < 2**64``."""
+        return bits * self.size >> _BITS
+
+    def checked(self: _Sized, x: object) -> int:
+        """The place as an int.
+
+        Raises:
+            StrategyError: When there is no such place.
+        """
+        return _place(self.name, x, self.size)
+
+
 @dataclass(frozen=True, slots=True)
-class OrderedNumbers:
+class OrderedNumbers(_Places):
     """Points that are numbers; the value in a point is the place among them in ascending order.
 
     Attributes:
@@ -104,21 +129,9 @@ class OrderedNumbers:
         """How many there are."""
         return len(self.numbers)
 
-    def at(self, bits: int) -> int:
-        """The place that random bits choose, ``0 <= bits < 2**64``."""
-        return bits * self.size >> _BITS
-
-    def checked(self, x: object) -> int:
-        """The place as an int.
-
-        Raises:
-            StrategyError: When there is no such place.
-        """
-        return _place(self.name, x, self.size)
-
 
 @dataclass(frozen=True, slots=True)
-class Categories:
+class Categories(_Places):
     """Values without an order; the value in a point is the place among them.
 
     Attributes:
@@ -129,21 +142,9 @@ class Categories:
     name: str
     size: int
 
-    def at(self, bits: int) -> int:
-        """The place that random bits choose, ``0 <= bits < 2**64``."""
-        return bits * self.size >> _BITS
-
-    def checked(self, x: object) -> int:
-        """The place as an int.
-
-        Raises:
-            StrategyError: When there is no such place.
-        """
-        return _place(self.name, x, self.size)
-
 
 @dataclass(frozen=True, slots=True)
-class ConditionalChoice:
+class ConditionalChoice(_Places):
     """Alternatives with fields of their own; the value in a point is the place of one of them.
 
     Attributes:
@@ -160,18 +161,6 @@ class ConditionalChoice:
     def size(self) -> int:
         """How many alternatives there are."""
         return len(self.alternatives)
-
-    def at(self, bits: int) -> int:
-        """The place that random bits choose, ``0 <= bits < 2**64``."""
-        return bits * self.size >> _BITS
-
-    def checked(self, x: object) -> int:
-        """The place as an int.
-
-        Raises:
-            StrategyError: When there is no such place.
-        """
-        return _place(self.name, x, self.size)
 
 
 SearchDimension: TypeAlias = NumberRange | OrderedNumbers | Categories | ConditionalChoice

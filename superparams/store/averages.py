@@ -16,7 +16,7 @@ from superparams.outcomes.arrow import plain_scalar, python_values
 from superparams.store.table.best_row import Mode, best_place, column_and_mode
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import as_dicts
-from superparams.store.table.whole_table import WholeTable, as_polars
+from superparams.store.table.whole_table import WholeTable
 
 __all__ = ["Averages", "averages_of", "refuse_no_repetition"]
 
@@ -52,14 +52,6 @@ class Averages(WholeTable):
     def to_arrow(self) -> pa.Table:
         """As a pyarrow.Table."""
         return self._table
-
-    def to_pandas(self) -> Any:
-        """As a pandas.DataFrame."""
-        return self._table.to_pandas()
-
-    def to_polars(self) -> Any:
-        """As a polars.DataFrame."""
-        return as_polars(self._table)
 
     def best(self, column: str | None = None, mode: Mode | None = None) -> dict[str, Any]:
         """The row with the largest or smallest average of a column; NaN and null do not count.

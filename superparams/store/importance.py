@@ -24,7 +24,7 @@ from superparams.store.staleness.rows_by_code import RowsByCode
 from superparams.store.table.arrow_arrays import first_places, flat
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows
-from superparams.store.table.whole_table import WholeTable, as_polars
+from superparams.store.table.whole_table import WholeTable
 from superparams.store.variance_shares import (
     Factor,
     Share,
@@ -62,14 +62,6 @@ class Importance(WholeTable):
     def to_arrow(self) -> pa.Table:
         """As a pyarrow.Table."""
         return self._table
-
-    def to_pandas(self) -> Any:
-        """As a pandas.DataFrame."""
-        return self._table.to_pandas()
-
-    def to_polars(self) -> Any:
-        """As a polars.DataFrame."""
-        return as_polars(self._table)
 
     @property
     def summary(self) -> str:

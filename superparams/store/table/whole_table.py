@@ -20,6 +20,14 @@ class WholeTable:
         """As a pyarrow.Table."""
         raise NotImplementedError
 
+    def to_pandas(self) -> Any:
+        """As a pandas.DataFrame."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """As a polars.DataFrame."""
+        return as_polars(self.to_arrow())
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
