@@ -39,7 +39,10 @@ export class Follower {
       });
     events.addEventListener("open", () => this.told("connected"));
     events.addEventListener("error", () => this.told("not connected"));
-    on("about", (data) => (this.about = aboutOf(JSON.parse(data))));
+    on("about", (data) => {
+      // The server says how to follow it in the document alone.
+      this.about = { ...aboutOf(JSON.parse(data)), live: this.view.about.live };
+    });
     on("rows", (data) => this.addRows(data));
     on("steps", (data) => this.addSteps(data));
     events.addEventListener("reset", () => location.reload());

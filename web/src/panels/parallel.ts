@@ -3,6 +3,7 @@
 import { type Axis, bottom } from "../data/axis.ts";
 import type { Change, View } from "../data/view.ts";
 import { onWidth, Surface } from "../drawing/canvas.ts";
+import { shade } from "../drawing/colours.ts";
 import { ParallelLines, type Places } from "../drawing/parallel_lines.ts";
 import { element, fill, panel } from "../look/element.ts";
 import { colour } from "../look/theme.ts";
@@ -16,6 +17,14 @@ const HEIGHT = 330;
 const SIDE = 26;
 const NARROWEST = 96; // pixels between axes
 const MOST_AXES = 24;
+
+/** The colours from the worst to the best row. */
+function ramp(): HTMLElement {
+  const shown = element("span", { class: "ramp", "aria-hidden": "true" });
+  const shades = Array.from({ length: 6 }, (_, place) => shade(place / 5));
+  shown.style.background = `linear-gradient(90deg, ${shades.join(", ")})`;
+  return shown;
+}
 
 export class Parallel implements Panel {
   readonly element: HTMLElement;
@@ -83,7 +92,10 @@ export class Parallel implements Panel {
     fill(
       this.hint,
       "Drag along an axis to select rows; click on a label to select it. ",
-      left > 0 && `${left} less important fields are left out.`,
+      left > 0 && `${left} less important fields are left out. `,
+      ...(view.measure
+        ? [`Coloured by ${view.measure}: `, ramp(), " the best is on the right, red has none."]
+        : []),
     );
     this.surface.describe(`Parallel coordinates: ${names.join(", ")}. The table below has the same rows.`);
     this.takeBrushes(names);
