@@ -55,7 +55,7 @@ export class Header implements Panel {
       element(
         "p",
         { class: "quiet" },
-        [name, written(about.written), about.superparams && `superparams ${about.superparams}`]
+        [name, !about.live && written(about.written), about.superparams && `superparams ${about.superparams}`]
           .filter(Boolean)
           .join(" · "),
       ),

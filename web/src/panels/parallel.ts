@@ -91,7 +91,7 @@ export class Parallel implements Panel {
     const left = view.table.varying.length - fields.length;
     fill(
       this.hint,
-      "Drag along an axis to select rows; click on a label to select it. ",
+      "Drag along an axis, or use Tab and the arrow keys, to select rows; click on a label to select it. ",
       left > 0 && `${left} less important fields are left out. `,
       ...(view.measure
         ? [`Coloured by ${view.measure}: `, ramp(), " the best is on the right, red has none."]

@@ -7,18 +7,24 @@ import { element, fill, panel } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
 
 const MOST = 24;
+const LINE = 1.45; // rem, the height of a line
 
 export class Running implements Panel {
   readonly element: HTMLElement;
   private readonly list = element("ul", { class: "running" });
+
+  private tallest = 0; // lines, since settings run
 
   constructor(private readonly view: View) {
     this.element = panel("running", "Running", this.list);
   }
 
   draw(): void {
-    const { running } = this.view.about;
-    this.element.hidden = running.length === 0;
+    const { running, counts, live } = this.view.about;
+    this.element.hidden = !running.length && !(live && counts.running);
+    // The panels below keep their places while settings end and begin.
+    this.tallest = this.element.hidden ? 0 : Math.max(this.tallest, Math.min(running.length, MOST));
+    this.list.style.minHeight = `${this.tallest * LINE}rem`;
     const items = running.slice(0, MOST).map(({ key, step, seconds, values }) => {
       const shown = Object.entries(values)
         .map(([name, value]) => `${name} ${labelOf(value)}`)
@@ -36,6 +42,7 @@ export class Running implements Panel {
       );
     });
     const rest = running.length - items.length;
+    if (!items.length) items.push(element("li", { class: "quiet" }, "No step yet."));
     fill(this.list, ...items, rest > 0 && element("li", { class: "quiet" }, `and ${count(rest)} more`));
   }
 }

@@ -140,7 +140,7 @@ export class TablePanel implements Panel {
 
   private drawRows(): void {
     const { first, inSight, order } = this;
-    const shown = order.subarray(first, first + inSight);
+    const shown = order.subarray(first, first + inSight + 1); // the last one in part
     const columns = this.columns.shown;
     const lines = Array.from(shown, (row, place) => this.line(row, first + place, columns));
     fill(this.body, ...lines);
