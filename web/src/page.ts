@@ -34,6 +34,8 @@ export function buildPage(view: View, file: ParquetFile | null): Page {
   const detail = new Detail(view);
   const open = (row: number): void => void detail.open(row);
   const head = new Header(view, file && (() => download(file, view.about.experiment)));
+  const table = new TablePanel(view, open);
+  detail.neighbour = (row, step) => table.neighbour(row, step);
   const panels: Panel[] = [
     new FilterBar(view),
     new Running(view),
@@ -45,7 +47,7 @@ export function buildPage(view: View, file: ParquetFile | null): Page {
     new Curves(view),
     new Repeats(view, open),
     new Failures(view, open),
-    new TablePanel(view, open),
+    table,
     new Runs(view),
   ];
   const main = element("main", {}, ...panels.map((panel) => panel.element));

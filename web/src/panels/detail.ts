@@ -14,6 +14,9 @@ const CURVE_HEIGHT = 180;
 export class Detail {
   readonly element = element("dialog", { id: "detail", "aria-labelledby": "detail-title" });
 
+  /** The row so many places after another one in the table, if there is one. */
+  neighbour: (row: number, step: number) => number | null = () => null;
+
   constructor(private readonly view: View) {
     this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
   }
@@ -45,6 +48,8 @@ export class Detail {
         element("h2", { id: "detail-title" }, "Row ", element("span", { class: "mono" }, key.slice(0, 8))),
         element("span", { class: "status", "data-status": status }, status),
         table.isStale(row) && element("span", { class: "stale" }, "of other code"),
+        this.stepButton("Previous", row, -1),
+        this.stepButton("Next", row, 1),
         element("button", { type: "button", on: { click: () => this.element.close() } }, "Close"),
       ),
       error && part("Error", element("pre", {}, error)),
@@ -75,6 +80,18 @@ export class Detail {
         copyButton("key", () => key),
       ),
     ];
+  }
+
+  private stepButton(name: string, row: number, step: number): HTMLElement {
+    const other = this.neighbour(row, step);
+    const click = (): void => {
+      if (other !== null) void this.open(other);
+    };
+    return element(
+      "button",
+      { type: "button", "aria-disabled": other === null ? "true" : undefined, on: { click } },
+      name,
+    );
   }
 
   /** The code of the row, and what changed in it since the run before. */

@@ -138,6 +138,12 @@ export class TablePanel implements Panel {
     return Math.max(1, Math.floor(this.scroller.clientHeight / HEIGHT) - 1);
   }
 
+  /** The row so many places after another one, if both are in the table. */
+  neighbour(row: number, step: number): number | null {
+    const place = this.order.indexOf(row);
+    return place < 0 ? null : (this.order[place + step] ?? null);
+  }
+
   private drawRows(): void {
     const { first, inSight, order } = this;
     const shown = order.subarray(first, first + inSight + 1); // the last one in part
