@@ -1,8 +1,9 @@
-"""What steps cost: how many a second two workers record, and what they cost beside no steps.
+"""What steps and stoppers cost: how many steps and decisions a second, beside no steps.
 
     python benchmarks/steps.py [--quick]
 
-The bar is 20,000 steps a second. Each number is the median of several tries.
+The bars are 20,000 steps and 2,000 decisions a second, and 3 seconds for ASHA over 1,000 settings.
+Each number is the median of several tries.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from superparams import Experiment, search
+from superparams.strategies import ASHA, Median
 
 BAR = 20_000  # steps a second
+DECISIONS = 2_000  # a second
+ASHA_SECONDS = 3.0
 
 
 class Long(Experiment):
@@ -49,13 +53,24 @@ class Without(Experiment):
         return {"epoch": 9, "loss": 4.5}
 
 
-def seconds(space: Experiment, tries: int) -> float:
+class Compared(Experiment):
+    """Settings that do nothing but tell 27 steps, and that a stopper compares."""
+
+    a: int = search(range(1_000))
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        quality = self.a * 7919 % 1_000
+        for n in range(27):
+            yield {"epoch": n, "score": quality * (1 - 0.9 ** (n + 1))}
+
+
+def seconds(space: Experiment, tries: int, stop: Any = None) -> float:
     """How long a run with two workers takes, the median of some tries."""
     taken: list[float] = []
     for _ in range(tries):
         with tempfile.TemporaryDirectory() as folder:
             begun = time.perf_counter()
-            space.run_all(2, engine="processes", results=folder, progress=False)
+            space.run_all(2, engine="processes", stop=stop, results=folder, progress=False)
             taken.append(time.perf_counter() - begun)
     return statistics.median(taken)
 
@@ -74,7 +89,13 @@ def main() -> int:
     for what, rate in rates.items():
         print(f"{what:30} {rate:12,.0f} steps/s   bar {BAR:,}")
     print(f"{'10,000 settings without steps':30} {without:12.2f} s        with ten: {short:.2f} s")
-    return int(any(rate < BAR for rate in rates.values()))
+    asha = seconds(Compared(), tries, ASHA(maximize="score"))
+    print(f"{'ASHA, 1,000 settings':30} {asha:12.2f} s        bar {ASHA_SECONDS:g} s")
+    each = seconds(Compared(a=search(range(200))), tries, Median(minimize="epoch"))
+    decided = 200 * 27 / max(1e-9, each - start)  # no setting is stopped: all epochs are equal
+    print(f"{'a decision at every step':30} {decided:12,.0f} /s       bar {DECISIONS:,}")
+    is_slow = any(rate < BAR for rate in rates.values())
+    return int(is_slow or asha > ASHA_SECONDS or decided < DECISIONS)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Draw:
             cls, first = type(space).__name__, next(ranges_of(space))
             raise SpaceError(
                 f"{cls}.{first} is a range, so {cls} has no list of settings to run: draw some, by "
-                f"--sample 100, --sobol 64 or --grid 5, or give {first} its values"
+                f"--sample 100, --sobol 64 or --grid 5, have them proposed, by --strategy random "
+                f"--trials 100, or give {first} its values"
             )
         return space

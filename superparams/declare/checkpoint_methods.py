@@ -10,7 +10,7 @@ from superparams.declare.instance_state import (
     keep_checkpoint,
     step_log_on,
 )
-from superparams.declare.saved_state import NOTHING, state_of
+from superparams.declare.saved_state import NOTHING, refuse_more, state_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def checkpoint_of(setting: Any) -> Path:
     return path
 
 
-def save_of(setting: Any, state: Any = NOTHING, /, **named: Any) -> None:
+def save_of(setting: Any, state: Any = NOTHING, /, *more: Any, **named: Any) -> None:
     """Save an object, with the steps so far, for `load` in a later attempt of this setting.
 
     What was saved before stays whole until the new object is on disk.
@@ -45,11 +45,14 @@ def save_of(setting: Any, state: Any = NOTHING, /, **named: Any) -> None:
         **named: Several objects by name, instead: `load` gives a dict.
 
     Raises:
+        TypeError: For several objects without a name.
         RunError: For what cannot be pickled, in a child process, and when the setting is not
             running.
         StoreError: When it cannot be written.
     """
-    state = state_of(f"{type(setting).__name__}.save()", state, named)
+    where = f"{type(setting).__name__}.save()"
+    refuse_more(where, [state, *more], "save(epoch=3, weights=w)")
+    state = state_of(where, state, named)
     log = step_log_on(setting)
     if log is None:
         _by_hand(setting).save(state)

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from superparams.declare.draws import (
     MOST_ATTEMPTS,
+    LeftOut,
     Trial,
     drawn,
     is_repeated,
+    leaves_repetitions_out,
     refused,
     repetitions,
 )
@@ -26,6 +28,7 @@ from superparams.declare.listed_ranges import without_ranges
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.sequence import (
     is_kept,
+    is_kept_in,
     layout_of,
     number_of_settings,
     same_field,
@@ -84,12 +87,13 @@ def sample(space: Any, n: int, seed: int = 0) -> ChosenSettings:
     Every value of a range is equally likely (every order of magnitude with ``log=True``), and so is
     every point of an axis, and every alternative. Point i depends on the seed, on i and on the
     dotted names of the fields alone. So ``sample(200)`` begins with ``sample(100)``, and another
-    axis leaves the values of the others as they are. What ``valid`` refuses is drawn again.
+    axis leaves the values of the others as they are. A point that ``valid`` refuses with all
+    repetitions is drawn again.
 
     Args:
         n: The number of points. Each is a setting, or as many as there are repetitions
-            (``repeat=True``). Settings may be equal where all axes have points; a run runs equal
-            ones once.
+            (``repeat=True``) that ``valid`` keeps. Settings may be equal where all axes have
+            points; a run runs equal ones once.
         seed: Another seed gives other points.
 
     Returns:
@@ -209,7 +213,7 @@ def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSet
     for change in ({}, *_changes(listed, base, "")):
         for repeat in repeats:
             setting = base.replace(**{**change, **repeat}) if change or repeat else base
-            if is_kept(setting):
+            if is_kept_in(listed, setting):
                 unique.setdefault(setting)
     settings = list(unique)
     recipe = (one_at_a_time, space, base, points)
@@ -296,19 +300,20 @@ def _drawn(
         if not is_kept(space):
             raise refused(type(space).__name__, 0)
         return ChosenSettings(n, lambda _: space, _not_joined, recipe)
-    points = _Points(space, method())
-    return ChosenSettings(n * points.repetitions, points.setting, points.joined, recipe)
+    points = (_PartsOfPoints if leaves_repetitions_out(space) else _Points)(space, method(), n)
+    return ChosenSettings(points.size, points.setting, points.joined, recipe)
 
 
 class _Points:
-    """The points that are drawn from a space, and their settings."""
+    """The points that are drawn from a space, and their settings: each with all repetitions."""
 
-    def __init__(self, space: Any, method: Method) -> None:
+    def __init__(self, space: Any, method: Method, n: int) -> None:
         self._space = space
         self._layout = layout_of(space)
         self._values = drawn(space, method)
         self._attempts: dict[int, int] = {}  # of points whose first draw `valid` has refused
         self.repetitions = repetitions(space)
+        self.size = n * self.repetitions
 
     def setting(self, index: int) -> Any:
         """The setting at an index."""
@@ -316,28 +321,35 @@ class _Points:
 
     def _point(self, index: int) -> tuple[Any, ...]:
         """The values of the open fields of the setting at an index."""
+        return self._values(self._trial(index))
+
+    def _trial(self, index: int) -> Trial:
         number, repetition = divmod(index, self.repetitions)
         attempt = 0 if self._layout.valid is None else self._attempt(number)
-        return self._values(Trial(number, attempt, repetition))
+        return Trial(number, attempt, repetition)
 
     def _attempt(self, number: int) -> int:
-        """The first attempt to draw a point that `valid` keeps with all of its repetitions."""
+        """The first attempt to draw a point that `valid` keeps."""
         attempt = self._attempts.get(number)
         if attempt is None:
-            attempt = next(filter(partial(self._is_kept, number), range(MOST_ATTEMPTS)), None)
-            if attempt is None:
-                raise refused(type(self._space).__name__, number)
-            self._attempts[number] = attempt
+            attempt = self._attempts[number] = self._first_kept(number)[0].attempt
         return attempt
 
-    def _is_kept(self, number: int, attempt: int) -> bool:
+    def _first_kept(self, number: int) -> list[Trial]:
+        """The repetitions of a point that `valid` keeps, in the first attempt that has some."""
+        for attempt in range(MOST_ATTEMPTS):
+            trials = [Trial(number, attempt, n) for n in range(self.repetitions)]
+            if kept := list(filter(self._is_kept, trials)):
+                return kept
+        raise refused(type(self._space).__name__, number)
+
+    def _is_kept(self, trial: Trial) -> bool:
         layout = self._layout
-        assert layout.valid is not None
-        for repetition in range(self.repetitions):
-            point = self._values(Trial(number, attempt, repetition))
-            if not keeps(layout.valid, layout.bare(point)):
-                return False
-        return True
+        try:
+            point = self._values(trial)
+        except LeftOut:
+            return False
+        return layout.valid is None or keeps(layout.valid, layout.bare(point))
 
     def joined(self, indices: range) -> Any:
         """A space of the settings at some indices; None for fewer than two indices."""
@@ -351,6 +363,18 @@ class _Points:
             columns.update(zip(group, parts, strict=True))
         axes = {name: _column(opened[name], columns[name]) for name in opened}
         return self._space.replace(**axes)
+
+
+class _PartsOfPoints(_Points):
+    """Points of which `valid` may refuse some repetitions: they are counted to know the size."""
+
+    def __init__(self, space: Any, method: Method, n: int) -> None:
+        super().__init__(space, method, n)
+        self._trials = [trial for number in range(n) for trial in self._first_kept(number)]
+        self.size = len(self._trials)
+
+    def _trial(self, index: int) -> Trial:
+        return self._trials[index]
 
 
 def _column(opened: Any, values: Sequence[Any]) -> Axis:

@@ -24,11 +24,13 @@ from superparams.space.ranges import Range
 
 __all__ = [
     "MOST_ATTEMPTS",
+    "LeftOut",
     "Repetition",
     "Strides",
     "Trial",
     "drawn",
     "is_repeated",
+    "leaves_repetitions_out",
     "names_of",
     "refused",
     "repetitions",
@@ -50,6 +52,10 @@ class Trial(NamedTuple):
     number: int
     attempt: int
     repetition: int
+
+
+class LeftOut(Exception):
+    """The ``valid`` of a group refuses a repetition of a point, and keeps another one."""
 
 
 class _Draw(Protocol):
@@ -84,6 +90,15 @@ def _repeated(space: Any) -> Iterator[Dimension]:
             yield zipped([dimension_of(opened[name]) for name in group])
 
 
+def leaves_repetitions_out(space: Any) -> bool:
+    """Whether a ``valid`` may keep one repetition of a point and refuse another one."""
+    layout, opened = layout_of(space), open_fields(space)
+    if repetitions(space) == 1:
+        return False
+    groups = [opened[group[0]] for group in layout.groups if is_group(opened[group[0]])]
+    return layout.valid is not None or any(map(leaves_repetitions_out, groups))
+
+
 def drawn(space: Any, method: Method) -> Callable[[Trial], tuple[Any, ...]]:
     """A function that draws the values of the open fields of a space.
 
@@ -92,7 +107,8 @@ def drawn(space: Any, method: Method) -> Callable[[Trial], tuple[Any, ...]]:
         method: Gives the bits of each axis.
 
     Returns:
-        A function from a `Trial` to the values, in the order of the layout of the space.
+        A function from a `Trial` to the values, in the order of the layout of the space. It raises
+        `LeftOut` for a repetition that the ``valid`` of a group refuses.
 
     Raises:
         SpaceError: For an alternative with a repetition, and from the method.
@@ -105,6 +121,12 @@ class Strides:
 
     def __init__(self) -> None:
         self._repetitions: list[Repetition] = []
+
+    @property
+    def size(self) -> int:
+        """The number of combinations."""
+        first = self._repetitions[:1]
+        return first[0].stride * first[0].size if first else 1
 
     @classmethod
     def added(
@@ -144,6 +166,11 @@ class Repetition:
     def __init__(self, dimension: Dimension) -> None:
         self._dimension = dimension
         self.stride = 1
+
+    @property
+    def size(self) -> int:
+        """The number of its values."""
+        return self._dimension.size
 
     def at(self, trial: Trial) -> Any:
         """The value for a trial."""
@@ -202,20 +229,44 @@ class _Space:
             for group in self._layout.groups
         ]
 
+        self._strides = strides if strides is not None and repetitions(space) > 1 else None
+        self._last: tuple[tuple[int, int], int] = (-1, -1), 0
+
     def values(self, trial: Trial) -> tuple[Any, ...]:
         return tuple([draw.at(trial) for draw in self._draws])
 
     def at(self, trial: Trial) -> Any:
-        layout, valid = self._layout, self._layout.valid
-        if valid is None:
+        layout = self._layout
+        if layout.valid is None:
             return layout.make(self.values(trial))
+        of, attempt = self._last
+        if of != trial[:2]:
+            attempt = self._attempt(trial)
+            self._last = trial[:2], attempt
+        point = self._kept(trial, attempt)
+        if point is None:
+            raise LeftOut
+        return layout.make(point)
+
+    def _attempt(self, trial: Trial) -> int:
+        """The first attempt of which `valid` keeps a repetition, whichever that is."""
+        among = [trial.repetition] if self._strides is None else range(self._strides.size)
         for attempt in range(MOST_ATTEMPTS):
-            # An attempt to draw a nested space has its own number in each attempt of the outer one.
-            inner = trial._replace(attempt=trial.attempt * MOST_ATTEMPTS + attempt)
-            point = self.values(inner)
-            if keeps(valid, layout.bare(point)):
-                return layout.make(point)
+            for repetition in among:
+                if self._kept(trial._replace(repetition=repetition), attempt) is not None:
+                    return attempt
         raise refused(self._where, trial.number)
+
+    def _kept(self, trial: Trial, attempt: int) -> tuple[Any, ...] | None:
+        """The values of an attempt, if `valid` keeps them."""
+        layout = self._layout
+        assert layout.valid is not None
+        # An attempt to draw a nested space has its own number in each attempt of the outer one.
+        try:
+            point = self.values(trial._replace(attempt=trial.attempt * MOST_ATTEMPTS + attempt))
+        except LeftOut:
+            return None
+        return point if keeps(layout.valid, layout.bare(point)) else None
 
 
 def _draw(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import MethodType
 from typing import (
     TYPE_CHECKING,
@@ -30,6 +31,8 @@ from superparams.declare.metaclass import fields_of
 from superparams.declare.place import ParamsPlace
 from superparams.declare.saved_state import NOTHING
 from superparams.declare.secrets import points_of
+from superparams.errors import SpaceError
+from superparams.errors.short_repr import shorten
 from superparams.space.groups import is_group
 
 if TYPE_CHECKING:
@@ -192,12 +195,26 @@ class OwnDraw(Generic[P]):
         self._function = function
         self.__doc__ = function.__doc__
 
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
     @overload
     def __get__(self, of: ExperimentPlace[E], cls: type[Any]) -> Callable[P, Settings[E]]: ...
     @overload
     def __get__(self, of: object, cls: type[E]) -> Callable[P, Settings[E]] | Any: ...
     def __get__(self, of: Any, cls: type[Any]) -> Any:
-        return self._choose if of is None else MethodType(self._choose, of)
+        return partial(self._of_class, cls) if of is None else MethodType(self._choose, of)
+
+    def _of_class(self, cls: type[Any], /, *args: Any, **options: Any) -> Settings[Any]:
+        """Called as a function of the class, which needs a space of it."""
+        if args and is_group(args[0]):
+            return self._choose(*args, **options)
+        call = self._name
+        given = ", ".join([*map(shorten, args), *(f"{x}={shorten(y)}" for x, y in options.items())])
+        raise SpaceError(
+            f"{cls.__name__}.{call}({given}): a class has no settings; call it for its space, "
+            f"{cls.__name__}().{call}({given})"
+        )
 
     def _choose(self, of: Any, /, *args: P.args, **options: P.kwargs) -> Settings[Any]:
         space: Any = of if is_group(of) else of._params
@@ -259,18 +276,18 @@ class ExperimentPlace(ParamsPlace[E]):
         """The directory of this setting, the same in every run; it is created on first use."""
         return folder_of(self._params)
 
-    def log(self, row: Any = None, /, **fields: Any) -> None:
+    def log(self, row: Any = None, /, *more: Any, **fields: Any) -> None:
         """Record a step of this setting, see `Experiment.log`."""
-        log_of(self._params, row, **fields)
+        log_of(self._params, row, *more, **fields)
 
     @property
     def checkpoint(self) -> Path:
         """The directory of this setting and its code, see `Experiment.checkpoint`."""
         return checkpoint_of(self._params)
 
-    def save(self, state: Any = NOTHING, /, **named: Any) -> None:
+    def save(self, state: Any = NOTHING, /, *more: Any, **named: Any) -> None:
         """Save an object for a later attempt of this setting, see `Experiment.save`."""
-        save_of(self._params, state, **named)
+        save_of(self._params, state, *more, **named)
 
     def load(self, default: Any = None) -> Any:
         """What was saved last of this setting, see `Experiment.load`."""

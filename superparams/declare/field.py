@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-import sys
 import threading
-from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from superparams.adapters.content import fresh, holds_mutable, snapshot
@@ -21,7 +19,12 @@ from superparams.declare.instance_state import (
     take_given_state,
     take_state_of,
 )
-from superparams.declare.mistakes import refuse_no_group, refuse_variable, takes_only_groups
+from superparams.declare.mistakes import (
+    refuse_class,
+    refuse_no_group,
+    refuse_variable,
+    takes_only_groups,
+)
 from superparams.declare.points import axis_of, refuse_hidden
 from superparams.declare.range_declaration import range_of
 from superparams.errors import FieldError, add_field_note
@@ -36,7 +39,6 @@ __all__ = [
     "copies_of",
     "declared_of",
     "pristine",
-    "resolve",
     "secrets_read",
 ]
 
@@ -116,6 +118,7 @@ class Field:
             raise AttributeError(f"{self.where} has no value on this {type(instance).__name__}")
         if declared.factory is not None:
             made = declared.made(self.where)
+            refuse_class(made, self.where, self.annotation)
             if not declared.mutable_made or is_open(instance):
                 return made
         if declared.secret is not None:
@@ -125,6 +128,7 @@ class Field:
         own = own_values_to_fill(instance)
         if self.name not in own:
             made = declared.own() if declared.derive is None else self._derived(instance, declared)
+            refuse_class(made, self.where, self.annotation)
             own.setdefault(self.name, made)  # another thread may have been first
         return own[self.name]
 
@@ -382,17 +386,6 @@ class _Here(threading.local):
 
 
 _here = _Here()
-
-
-def resolve(annotation: Any, module: str, names: Mapping[str, Any]) -> Any:
-    """A textual annotation as what it names, or unchanged where it names nothing yet."""
-    if not isinstance(annotation, str):
-        return annotation
-    namespace = getattr(sys.modules.get(module), "__dict__", {})
-    try:
-        return eval(annotation, namespace, dict(names))
-    except Exception:  # a name under TYPE_CHECKING, a syntax of a newer Python
-        return annotation
 
 
 def _own_name(point: Any) -> Any:

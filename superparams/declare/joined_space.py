@@ -9,9 +9,11 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from superparams.declare.descriptors import REQUIRED, Value, search
 from superparams.declare.field import Field, declared_of
 from superparams.declare.instance_state import declaration_on, open_fields
+from superparams.declare.layout import has_range
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.sequence import same_field
 from superparams.errors import SpaceError
+from superparams.errors.short_repr import shorten
 from superparams.space.groups import is_open
 
 __all__ = ["checked_settings", "joined_fields", "on_joined_space", "space_of"]
@@ -36,13 +38,14 @@ def checked_settings(settings: Sequence[P]) -> Sequence[P]:
     for place, setting in enumerate(settings):
         if not hasattr(type(setting), "__superparams_fields__"):
             raise SpaceError(
-                f"Settings: item {place} is no setting of an experiment: {setting!r}; give "
+                f"Settings: item {place} is no setting of an experiment: {shorten(setting)}; give "
                 "settings, as in Settings([space[0], space[3]])"
             )
         if is_open(setting):
+            remedy = "[*space.sample(100)]" if has_range(setting) else "[*space]"
             raise SpaceError(
-                f"Settings: item {place} is a space of several settings, {setting!r}; give the "
-                "settings, as in Settings([*space])"
+                f"Settings: item {place} is a space of several settings, {shorten(setting)}; give "
+                f"the settings, as in Settings({remedy})"
             )
     if len(classes) > 1:
         names = ", ".join(cls.__name__ for cls in classes)

@@ -18,6 +18,7 @@ from superparams.declare.instance_state import (
     open_fields,
     set_copies,
 )
+from superparams.declare.own_names import RESERVED
 from superparams.errors import FieldError, SpaceError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
@@ -242,10 +243,16 @@ def _ranges(opened: Mapping[str, Any]) -> Iterator[str]:
 def _why_uncounted(cls: type[Any], ranges: Sequence[str]) -> str:
     name = cls.__name__
     several = ", ".join(f"{name}.{one}" for one in ranges)
-    return (
+    why = (
         f"{name} has {'a range' if len(ranges) == 1 else 'ranges'} ({several}), so it has no list "
-        f"of settings to count, index or run; draw some, by sample(100), sobol(64) or "
-        f"latin_hypercube(50), or take grid(5), as in {name}().sample(100).run_all()"
+        f"of settings to count, index or run"
+    )
+    if "run_all" not in getattr(cls, RESERVED, ()):
+        return f"{why}; make it the value of a field of an experiment, and draw settings of that"
+    return (
+        f"{why}; draw some, by sample(100), sobol(64) or latin_hypercube(50), or take grid(5), as "
+        f"in {name}().sample(100).run_all(), or have them proposed one by one, as in "
+        f"{name}().run_all(strategy=Random(trials=100))"
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from superparams.declare.instance_state import open_fields
+from superparams.errors import SpaceError
 from superparams.space.axis import Axis
 from superparams.space.groups import has_groups, is_open
 from superparams.space.ranges import Range
 
 __all__ = ["without_ranges"]
+
+MOST_LISTED: Final = 1_000_000  # values of one range
 
 
 def without_ranges(space: Any, k: int) -> Any:
@@ -18,17 +21,25 @@ def without_ranges(space: Any, k: int) -> Any:
     Args:
         space: The space; groups and alternatives inside of it are changed as well.
         k: The most values of a range.
+
+    Raises:
+        SpaceError: For more values of one range than `MOST_LISTED`.
     """
     changes = {
         name: made
         for name, x in open_fields(space).items()
-        if (made := _with_points(x, k)) is not x
+        if (made := _with_points(x, k, f"{type(space).__name__}.{name}")) is not x
     }
     return space.replace(**changes) if changes else space
 
 
-def _with_points(x: Any, k: int) -> Any:
+def _with_points(x: Any, k: int, where: str) -> Any:
     if isinstance(x, Range):
+        if (n := x.n_listed(k)) > MOST_LISTED:
+            raise SpaceError(
+                f"{where}: {n:,} values of one range are more than the {MOST_LISTED:,} that can be "
+                f"listed; take fewer of them, as in grid(100), or draw some, as in sample(10_000)"
+            )
         return Axis(tuple(x.grid(k)))
     if is_open(x):
         return without_ranges(x, k)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from superparams.declare.instance_state import step_log_on
+from superparams.declare.saved_state import refuse_more
 
 __all__ = ["log_of"]
 
 
-def log_of(setting: Any, row: Any = None, /, **fields: Any) -> None:
+def log_of(setting: Any, row: Any = None, /, *more: Any, **fields: Any) -> None:
     """Record a step of this setting: a row with these fields, at once.
 
     It can be called by ``run`` and by all that ``run`` calls, also by callbacks and by threads that
@@ -23,9 +24,10 @@ def log_of(setting: Any, row: Any = None, /, **fields: Any) -> None:
 
     Raises:
         Stopped: When the setting is not to go on.
-        TypeError: For a value that no table can hold.
+        TypeError: For a value that no table can hold, and for several rows.
         RunError: In a child process, and when the setting is not running.
     """
+    refuse_more(f"{type(setting).__name__}.log()", [row, *more], "log(epoch=3, loss=0.2)")
     if (log := step_log_on(setting)) is not None:
         if row is None:
             row = fields

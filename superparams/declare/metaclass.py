@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
+from superparams.declare.annotation_texts import resolve
 from superparams.declare.descriptors import REQUIRED, Search, Value
-from superparams.declare.field import Field, resolve
+from superparams.declare.field import Field
 from superparams.declare.goal import GOAL, check_goal
 from superparams.declare.mistakes import is_method, refuse_slips
 from superparams.declare.own_names import RESERVED
@@ -299,6 +300,14 @@ def _is_field(cls: type[Any], name: str, annotation: Any) -> bool:
 def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> None:
     if name.startswith("__"):
         raise FieldError(f"{cls.__name__}.{name}: names that begin with __ are Python's own")
+    starts = tuple(f"_{base.__name__.lstrip('_')}__" for base in cls.__mro__)
+    if name.startswith(starts):
+        written = name[name.index("__") :]
+        raise FieldError(
+            f"{cls.__name__}.{written}: Python renames what begins with two underscores to {name}, "
+            f"so the column and the keyword would have that name; call the field "
+            f"{written.strip('_') or 'x'}"
+        )
     reserving = _reserving(cls, name)
     if reserving is not None:
         if name == GOAL:

@@ -5,14 +5,14 @@ Only `load` reads such a pickle, inside of `run`, since a pickle may execute any
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any, Final, Protocol, cast
 
 from superparams.declare.own_names import RESERVED
 from superparams.errors import RunError, headline
 from superparams.space.groups import is_group
 
-__all__ = ["ReadableFile", "WritableFile", "read_state", "state_of", "write_state"]
+__all__ = ["ReadableFile", "WritableFile", "read_state", "refuse_more", "state_of", "write_state"]
 
 NOTHING: Final = object()
 
@@ -35,6 +35,24 @@ class ReadableFile(Protocol):
     def readline(self, size: int = -1, /) -> bytes:
         """A line."""
         ...
+
+
+def refuse_more(where: str, given: Sequence[Any], example: str) -> None:
+    """Refuse several objects by place, where one is taken, or several by name.
+
+    Args:
+        where: The method, for errors: `Class.save()`.
+        given: What it was given by place.
+        example: A call that is right.
+
+    Raises:
+        TypeError: For more than one.
+    """
+    if len(given) > 1:
+        raise TypeError(
+            f"{where} takes one object, or names with values, and was given {len(given)} objects; "
+            f"name them, as in {example}"
+        )
 
 
 def state_of(where: str, state: Any, named: Mapping[str, Any]) -> Any:

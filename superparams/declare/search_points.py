@@ -7,7 +7,7 @@ point goes with all repetitions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from superparams.adapters.content import same
@@ -15,7 +15,7 @@ from superparams.declare.draws import Repetition, Strides, is_repeated, names_of
 from superparams.declare.field import declared_of
 from superparams.declare.instance_state import open_fields
 from superparams.declare.metaclass import recorded_fields
-from superparams.declare.sequence import layout_of, same_field
+from superparams.declare.sequence import has_valid, is_kept_in, layout_of, same_field
 from superparams.errors import SpaceError
 from superparams.errors.short_repr import shorten
 from superparams.space.algebra import Dimension, dimension_of, zipped
@@ -50,7 +50,7 @@ class SearchPoints:
     """
 
     def __init__(self, space: Any) -> None:
-        self._whole = space
+        self._whole, self._has_valid = space, has_valid(space)
         self.repetitions = repetitions(space) if is_open(space) else 1
         self._part = _Group(space, "", Strides()) if is_open(space) else None
         self.space = SearchSpace(() if self._part is None else tuple(self._part.dimensions))
@@ -69,6 +69,13 @@ class SearchPoints:
         if self._part is None:
             return self._whole
         return layout_of(self._whole).make(self.values(point, repetition))
+
+    def kept(self, point: SearchPoint) -> Collection[int]:
+        """The repetitions of a point that ``valid`` keeps."""
+        each = range(self.repetitions)
+        if not self._has_valid:
+            return each
+        return [n for n in each if is_kept_in(self._whole, self.setting(point, n))]
 
     def point_of(self, setting: Any) -> dict[str, Any]:
         """The point of a setting, whatever its repetition is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,12 +21,13 @@ from superparams.declare.metaclass import fields_of, is_ours
 from superparams.errors import SpaceError
 from superparams.errors.units import counted
 from superparams.space.algebra import Slice
-from superparams.space.groups import is_open
+from superparams.space.groups import is_group, is_open
 
 __all__ = [
     "has_valid",
     "index_of",
     "is_kept",
+    "is_kept_in",
     "layout_of",
     "number_of_settings",
     "out_of_range",
@@ -62,14 +63,37 @@ def _method_of_user(cls: type[Any], name: str) -> Callable[[Any], Any] | None:
 
 
 def has_valid(of: Any) -> bool:
-    """Whether the class of an instance has a ``valid``, which may leave settings out."""
-    return _method_of_user(of.__class__, "valid") is not None
+    """Whether the class of a space, or of a group that is open in it, has a ``valid``."""
+    if _method_of_user(of.__class__, "valid") is not None:
+        return True
+    opened = open_fields(of).values() if is_open(of) else ()
+    return any(has_valid(group) for x in opened for group in _open_groups(x))
 
 
 def is_kept(setting: Any) -> bool:
     """Whether ``valid`` keeps a setting."""
     valid = _method_of_user(setting.__class__, "valid")
     return valid is None or keeps(valid, setting)
+
+
+def is_kept_in(space: Any, setting: Any) -> bool:
+    """Whether ``valid`` keeps a setting of a space, and that of each group that is open in it."""
+    if not is_kept(setting):
+        return False
+    for name, x in open_fields(space).items() if is_open(space) else ():
+        held = declared_of(setting, name)
+        group = next((one for one in _open_groups(x) if type(one) is type(held)), None)
+        if group is not None and not is_kept_in(group, held):
+            return False
+    return True
+
+
+def _open_groups(opened: Any) -> Iterable[Any]:
+    """The open groups that an open field may hold: itself, or its alternatives."""
+    if is_group(opened):
+        return (opened,)
+    points = getattr(opened, "points", ())
+    return filter(is_open, () if isinstance(points, range) else points)
 
 
 def number_of_settings(space: Any) -> int:

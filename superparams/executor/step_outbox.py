@@ -1,4 +1,8 @@
-"""Steps on their way: they travel in batches, and none waits for long."""
+"""Steps on their way: they travel in batches if there are many, and none waits for long.
+
+A step that waits needs a thread of Python to send it, which cannot run while C code holds the GIL.
+So a step waits only if its setting has recorded many in the last second.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,14 @@ from superparams.outcomes.step import Step
 
 __all__ = ["StepOutbox"]
 
-_PAUSE: Final = 0.05  # seconds after a batch in which steps wait for company
+_AT_ONCE: Final = 20  # batches that may be sent at once, one after the other
+_PAUSE: Final = 0.05  # seconds after which one more may be sent at once
 _LONGEST: Final = 0.1  # seconds that a step waits at most
 _MOST: Final = 5_000  # steps that wait
 
 
 class StepOutbox:
-    """Sends steps at once if the last batch was sent some time ago; others wait a moment.
+    """Sends steps at once, up to 20 a second; where there are more, some wait for a moment.
 
     A thread sends the waiting steps where the setting is silent. It exists only as long as some
     wait. Any thread may call these methods.
@@ -31,7 +36,8 @@ class StepOutbox:
         self._steps: list[Step] = []
         self._lock = threading.Lock()
         self._sending = threading.Lock()
-        self._sent = float("-inf")
+        self._at_once = float(_AT_ONCE)  # batches that may be sent at once, at `_since`
+        self._since = time.monotonic()
         self._timer: threading.Thread | None = None
         self._wake = threading.Event()
 
@@ -42,15 +48,31 @@ class StepOutbox:
             is_full = len(self._steps) >= _MOST
             if self._timer is not None and not is_full:
                 return
-            is_due = is_full or time.monotonic() - self._sent >= _PAUSE
-            if not is_due:
-                self._wake = wake = threading.Event()
-                self._timer = threading.Thread(
-                    target=self._wait, args=(wake,), name="superparams-steps", daemon=True
-                )
-                self._timer.start()
+            is_due = is_full or self._may_send_at_once() or not self._start_timer()
         if is_due:
             self.flush()
+
+    def _may_send_at_once(self) -> bool:
+        now = time.monotonic()
+        self._at_once = min(_AT_ONCE, self._at_once + (now - self._since) / _PAUSE)
+        self._since = now
+        if self._at_once < 1:
+            return False
+        self._at_once -= 1
+        return True
+
+    def _start_timer(self) -> bool:
+        """Have a thread send what waits; False where the process may not start another."""
+        wake = threading.Event()
+        timer = threading.Thread(
+            target=self._wait, args=(wake,), name="superparams-steps", daemon=True
+        )
+        try:
+            timer.start()
+        except RuntimeError:
+            return False
+        self._timer, self._wake = timer, wake
+        return True
 
     def flush(self) -> None:
         """Send what waits; what was added before has been sent when this returns."""
@@ -59,7 +81,6 @@ class StepOutbox:
                 steps, self._steps = self._steps, []
             if steps:
                 self._send(steps)
-                self._sent = time.monotonic()
 
     def pause(self) -> None:
         """Send what waits, and end the thread; a later step may start another."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from superparams.declare.instance_state import key_on
 from superparams.errors import EngineError, RunError, Stopped
 from superparams.executor.carried_steps import CarriedStep, HeldSteps
+from superparams.executor.stopper_rows import row_of_stopper
 from superparams.identity.digests.digest import key_text
 from superparams.outcomes.outcome import Status
 from superparams.outcomes.step import Step, recorded_row, size_of_row, values_of_last
@@ -181,7 +182,7 @@ class StepLog:
         if self._teller is not None:
             asked = time.perf_counter()
             with self._asking:
-                goes_on = not self.is_stopped and _answer(self._teller, values)
+                goes_on = not self.is_stopped and _answer(self._teller, row_of_stopper(values))
             self._go_on(goes_on, asked, where)
 
     async def log_async(self, setting: Any, row: Any, where: str) -> None:
@@ -193,7 +194,7 @@ class StepLog:
 
     async def _ask_async(self, values: Row, where: str) -> None:
         if self._teller is not None:
-            asked, answer = time.perf_counter(), self._teller(values)
+            asked, answer = time.perf_counter(), self._teller(row_of_stopper(values))
             goes_on = answer if isinstance(answer, bool) else await answer
             self._go_on(goes_on, asked, where)
 
@@ -259,9 +260,11 @@ class StepLog:
 
     def _refuse_elsewhere(self, where: str) -> None:
         if os.getpid() != self._process:
+            is_of_steps = where in ("run()", "log()")
+            does = "records steps" if is_of_steps else "has its checkpoint"
             raise RunError(
                 f"{self._name}.{where} was called in a child process; only the process that runs "
-                "the setting records steps: hand the values to it, as by a queue or a return value"
+                f"the setting {does}: hand the values to it, as by a queue or a return value"
             )
 
     # ---- checkpoints

@@ -86,6 +86,7 @@ def checked(cls: type[Any], result: Any) -> Any:
     Raises:
         TypeError: For anything but a dict, None, or a frame.
     """
+    refuse_column(f"{cls.__name__}.run()", result)
     if result is None or type(result) is dict or hasattr(result, "__arrow_c_stream__"):
         return result  # pyright: ignore[reportUnknownVariableType]
     if isinstance(result, Mapping):
@@ -100,6 +101,25 @@ def checked(cls: type[Any], result: Any) -> Any:
     raise TypeError(
         f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "
         f'such as {{"score": ...}}, None, or a data frame'
+    )
+
+
+def refuse_column(where: str, x: object) -> None:
+    """Refuse a single column, such as a Series, where a row or a data frame belongs.
+
+    Raises:
+        TypeError: Names `where` and the remedy.
+    """
+    cls: type[Any] = type(x)
+    is_series = hasattr(cls, "to_frame")
+    is_column = is_series or hasattr(cls, "dictionary_encode")
+    if not is_column or not hasattr(cls, "__arrow_c_stream__"):
+        return
+    row = "series.to_dict() for a row with its labels as names, or " * hasattr(cls, "to_dict")
+    frame = "series.to_frame()" if is_series else "pyarrow.table({'x': column})"
+    raise TypeError(
+        f"{where} gave a {cls.__name__}, which is a single column, neither a row nor a data frame; "
+        f"give {row}{frame} for a row of each value"
     )
 
 

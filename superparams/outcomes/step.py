@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from superparams.outcomes.result_copies import Refused, frozen
+from superparams.outcomes.result_copies import Refused, frozen, refuse_column
 
 __all__ = [
     "Step",
@@ -67,6 +67,7 @@ def recorded_row(where: str, row: Any) -> Any:
     """
     if row is None:
         return {}
+    refuse_column(where, row)
     if not isinstance(row, Mapping) and not hasattr(row, "__arrow_c_stream__"):
         raise TypeError(
             f"{where} was given {row!r:.80}, a {type(row).__name__}; a step is a dict such as "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
 
 from superparams.declare.experiment import Experiment
 from superparams.declare.goal import Goal, goal_of
@@ -18,7 +18,14 @@ from superparams.errors.short_repr import shorten
 from superparams.space.groups import is_open
 from superparams.strategies.strategy import BUDGET
 
-__all__ = ["budget_of", "check_end", "check_space", "id_of_search", "point_to_try", "with_goals"]
+__all__ = [
+    "budget_of",
+    "check_end",
+    "check_space",
+    "id_of_search",
+    "point_to_try",
+    "with_goals",
+]
 
 _PLAIN: Final = (int, float, str, bool, type(None))
 
@@ -27,6 +34,49 @@ def budget_of(strategy: Any) -> dict[str, Any]:
     """The options of a strategy that say when its search ends, as far as they are given."""
     given = {name: getattr(strategy, name, None) for name in BUDGET}
     return {name: x for name, x in given.items() if x is not None}
+
+
+def _check_options(strategy: Any) -> None:
+    """Refuse attributes of a strategy that are no options of a search, see `Strategy`.
+
+    Raises:
+        StrategyError: Names the attribute, its value and the remedy.
+    """
+    for name, (is_right, remedy) in _OPTIONS.items():
+        x: object = getattr(strategy, name, None)
+        if x is not None and not is_right(x):
+            raise StrategyError(f"{type(strategy).__name__}.{name}={shorten(x)}: give {remedy}")
+
+
+def _is_count(x: object) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool) and x >= 1
+
+
+def _is_number(x: object) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and x == x
+
+
+def _are_names(x: object) -> bool:
+    several = cast("Sequence[object]", x) if isinstance(x, list | tuple) else [x]
+    return all(isinstance(one, str) and one.strip() for one in several)
+
+
+# How the attributes of any strategy look, and what to give instead; None is right for each.
+_OPTIONS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "maximize": (_are_names, "the name of a result, or a list of names"),
+    "minimize": (_are_names, "the name of a result, or a list of names"),
+    "trials": (_is_count, "a whole number, 1 or more, or None"),
+    "patience": (_is_count, "a whole number, 1 or more, or None"),
+    "ahead": (_is_count, "a whole number, 1 or more, or None where no outcome matters"),
+    "seconds": (lambda x: _is_number(x) and x >= 0, "a number, 0 or more, or None"),
+    "target": (_is_number, "a number, or None"),
+    "seed": (lambda x: isinstance(x, int) and not isinstance(x, bool), "an int, such as seed=0"),
+    "order": (lambda x: x in ("index", "arrival"), '"index" or "arrival"'),
+    "enqueue": (
+        lambda x: isinstance(x, Sequence) and not isinstance(x, str | bytes),
+        "a list of settings, or of mappings of fields to values",
+    ),
+}
 
 
 def with_goals(strategy: Any, cls: type[Experiment]) -> tuple[Any, list[Goal]]:
@@ -55,12 +105,14 @@ def with_goals(strategy: Any, cls: type[Experiment]) -> tuple[Any, list[Goal]]:
 
 
 def check_space(space: Experiment, strategy: Any) -> None:
-    """Refuse a space that no strategy can search.
+    """Refuse a space that no strategy can search, and wrong options of a strategy.
 
     Raises:
+        StrategyError: For an attribute of the strategy that is no option of a search.
         RunError: For one setting, and for a sample, a slice or a list of settings, in which each
             repetition is an item of its own.
     """
+    _check_options(strategy)
     if not is_open(space):
         raise RunError(
             f"strategy={strategy!r}: {type(space).__name__} has no open axis, so there is one "
@@ -106,10 +158,15 @@ def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]
         if isinstance(given, Mapping):
             setting = space.replace(**given)
             if is_open(setting) and not SearchPoints(setting).space.dimensions:
-                setting = setting[0]  # with any of its repetitions
+                setting = next(iter(setting), None)  # with any of its repetitions
+        if setting is None:
+            raise SpaceError("valid() refuses it")
         if is_open(setting):
             raise SpaceError("it leaves axes open: give a value for each")
-        return points.point_of(setting)
+        point = points.point_of(setting)
+        if not points.kept(point):
+            raise SpaceError("valid() refuses it")
+        return point
     except SpaceError as error:
         raise StrategyError(f"enqueue: {shorten(given)} is no point to try: {error}") from None
 
@@ -123,7 +180,7 @@ def id_of_search(strategy: Any, seed: int, *more: Any) -> str:
         more: What else makes it another search: goals, the space, `ahead`, the stopper.
     """
     *others, stop = more
-    order = getattr(strategy, "order", "index")
+    order = getattr(strategy, "order", None) or "index"
     what = [identity_of(strategy), seed, *others, order, stop and repr(stop)]
     text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from superparams.declare.goal import Goal
+from superparams.declare.search_points import SearchPoints
 from superparams.outcomes.arrow import typed_values
 from superparams.outcomes.batches import values_of
 from superparams.outcomes.columns import CODE
@@ -185,13 +186,17 @@ class SearchRecords:
             if status in _DONE
         }
 
-    def history(self, repetitions: int) -> list[HistoryRow]:
-        """The trials whose points are known, as what another search begins with."""
+    def history(self, points: SearchPoints) -> list[HistoryRow]:
+        """The trials whose points are known, as what another search begins with.
+
+        Args:
+            points: Tells how many settings a trial has, and which of them ``valid`` keeps.
+        """
         found: list[HistoryRow] = []
         for trial, point in sorted(self.points.items()):
-            indices = range(trial * repetitions, (trial + 1) * repetitions)
+            indices = [trial * points.repetitions + n for n in points.kept(point)]
             answers = [self.rows[index][1] for index in indices if index in self.rows]
-            if len(answers) == repetitions:
+            if len(answers) == len(indices):
                 found.append(HistoryRow(point, answers))
         return found
 
@@ -205,14 +210,14 @@ class SearchRecords:
         finished = [row for row in rows if row[0] not in self.lost]
         return finished, [row for row in rows if row[0] in self.lost]
 
-    def history_of_runs(self, names: Sequence[str], repetitions: int) -> list[HistoryRow]:
+    def history_of_runs(self, names: Sequence[str], points: SearchPoints) -> list[HistoryRow]:
         """The trials of other runs, those of one search after those of the one before it."""
         found: list[HistoryRow] = []
         runs = [run for run in run_folders(self.root) if run.name in set(names)] if names else []
         for generation in sorted({generation_of(run) for run in runs}):
             records = SearchRecords(self.root, self.goals, self.codes, {})
             records.load([run for run in runs if generation_of(run) == generation])
-            found += records.history(repetitions)
+            found += records.history(points)
         return found
 
     @property

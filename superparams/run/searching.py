@@ -20,7 +20,7 @@ from superparams.declare.goal import Goal
 from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.declare.proposed_space import ProposedSpace
-from superparams.declare.sequence import has_valid, is_kept
+from superparams.declare.sequence import has_valid
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.identity.digests.digest import key_of_text, key_text
@@ -88,7 +88,7 @@ class Searching:
         self.space: Any = drawn if self.proposed is None else self.proposed.settings
         self._of = space
         self.ahead: int | None = getattr(strategy, "ahead", AHEAD)
-        self.seed = int(getattr(strategy, "seed", 0))
+        self.seed = int(getattr(strategy, "seed", None) or 0)
         self.differs: int | None = None
         self.notes: list[str] = []
         self.first: list[int] = []
@@ -142,7 +142,7 @@ class Searching:
     def _enqueued(self) -> list[dict[str, Any]]:
         if self.proposed is None:
             return []
-        given: Iterable[Any] = getattr(self.strategy, "enqueue", ())
+        given: Iterable[Any] = getattr(self.strategy, "enqueue", None) or ()
         return [point_to_try(self._of, self.proposed.points, one) for one in given]
 
     def begin(self, root: Path, codes: Sequence[str], keys: Keys, known: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ class Searching:
         given = budget_of(self.strategy)
         since = self._begun - (self.records.seconds if "seconds" in given else 0.0)
         budget = Budget(**given, elapsed=lambda: time.monotonic() - since)
-        before = self.records.history_of_runs(self._history, self.proposed.repetitions)
+        before = self.records.history_of_runs(self._history, self.proposed.points)
         with self._watch.thinking():
             self.trials = Trials(
                 self.strategy,
@@ -208,7 +208,7 @@ class Searching:
                 budget=budget,
                 seed=self.seed,
                 ahead=self.ahead or AHEAD,
-                order=getattr(self.strategy, "order", "index"),
+                order=getattr(self.strategy, "order", None) or "index",
                 enqueued=self._enqueued(),
                 history=[*self._warm.rows, *before],
                 points={} if has_valid(self._of) else self.records.points,
@@ -223,17 +223,16 @@ class Searching:
         return self._n_recorded
 
     def propose(self, trial: int, point: SearchPoint) -> list[str]:
-        """Take the point of a trial; gives the keys of its settings."""
+        """Take the point of a trial; gives the keys of its settings, empty for those left out."""
         assert self.proposed is not None
-        return [key_text(self._keys[index]) for index in self.proposed.propose(trial, point)]
+        kept = self.proposed.points.kept(point)
+        indices = enumerate(self.proposed.propose(trial, point))
+        return [key_text(self._keys[index]) if n in kept else "" for n, index in indices]
 
     def is_kept(self, point: SearchPoint) -> bool:
-        """Whether ``valid`` keeps all settings of a point."""
+        """Whether ``valid`` keeps a setting of a point."""
         assert self.proposed is not None
-        if not has_valid(self._of):
-            return True
-        points = self.proposed.points
-        return all(is_kept(points.setting(point, at)) for at in range(points.repetitions))
+        return bool(self.proposed.points.kept(point))
 
     def own(self, index: int) -> tuple[str, Answer] | None:
         """What this search has recorded of a setting."""

@@ -11,7 +11,8 @@ from typing import Any, Final
 from superparams.declare.experiment import Experiment
 from superparams.declare.goal import goal_of
 from superparams.declare.keys import Keys
-from superparams.errors import EngineError, RunError
+from superparams.errors import EngineError, RunError, StrategyError
+from superparams.errors.short_repr import shorten
 from superparams.outcomes.arrow import plain_array
 from superparams.run.options import RunOptions
 from superparams.run.plan import LARGEST_PLAN, Plan, all_keys
@@ -78,7 +79,8 @@ def stopping_of(
         selection: Which settings they are, where they are not known beforehand.
 
     Raises:
-        StrategyError: When neither the stopper nor the experiment has a goal.
+        StrategyError: When neither the stopper nor the experiment has a goal, and for an attribute
+            of a stopper that means nothing.
         EngineError: When the engine carries no steps.
         RunError: For a space that is too large.
     """
@@ -97,6 +99,7 @@ def stopping_of(
             f"stop={stopper!r}: a space of {size:,} settings is too large to compare them (at most "
             f"{LARGEST_PLAN:,}); take a sample() or a slice of it"
         )
+    _check_options(stopper)
     with_goal = getattr(stopper, "for_goal", None)
     if with_goal is not None:
         stopper = with_goal(goal_of(cls), cls.__name__)
@@ -106,6 +109,24 @@ def stopping_of(
     digest = hashlib.blake2b(all_keys(keys, size).buffers()[1], digest_size=16)
     digest.update(b"" if only is None or isinstance(only, str) else "\n".join(only).encode())
     return Stopping(stopper, digest.hexdigest())
+
+
+def _check_options(stopper: Any) -> None:
+    """Refuse attributes of a stopper that mean nothing, see `Stopper`.
+
+    Raises:
+        StrategyError: Names the attribute, its value and the remedy.
+    """
+    name, order = type(stopper).__name__, getattr(stopper, "order", "index")
+    if order not in ("index", "arrival"):
+        raise StrategyError(f'{name}.order={shorten(order)}: give "index" or "arrival"')
+    for method, argument in (("reads", "row"), ("group", "index"), ("for_goal", "goal, of")):
+        x = getattr(stopper, method, None)
+        if x is not None and not callable(x):
+            raise StrategyError(
+                f"{name}.{method}={shorten(x)}: write a method, def {method}(self, {argument}), or "
+                f"call the attribute something else"
+            )
 
 
 def _finished(plan: Plan, found: Results) -> Iterator[tuple[int, Sequence[Row]]]:

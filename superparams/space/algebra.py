@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast, 
 
 from superparams.adapters.content import same
 from superparams.errors import SizeError, SpaceError
+from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
 from superparams.space.axis import Axis
 from superparams.space.groups import has_groups, index_in, is_group, size_of
@@ -327,6 +328,15 @@ class Slice(Sequence[S], Generic[S]):
 
     def __iter__(self) -> Iterator[S]:
         return map(self._at, self._indices)
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """The place of a setting, from `start` to before `stop`; raises ValueError without one."""
+        places = range(self._size)[start:stop]
+        found = next((place for place in places if same(value, self[place])), None)
+        if found is None:
+            size = counted(self._size, "setting")
+            raise ValueError(f"{shorten(value)} is none of the {size} here")
+        return found
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):

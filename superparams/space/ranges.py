@@ -17,6 +17,7 @@ from superparams.space.algebra import Product
 from superparams.space.decimals import as_decimal, exact
 
 if TYPE_CHECKING:
+    from decimal import Context, Decimal
     from fractions import Fraction
 
 __all__ = ["MOST_VALUES", "Range", "Uncounted", "why_uncounted"]
@@ -25,6 +26,7 @@ BITS: Final = 64  # that choose a value
 MOST_VALUES: Final = 1 << 63  # integers, or steps, of one range
 _HIGHEST: Final = float((1 << 53) - 1)  # the upper 53 bits, all of them 1
 _DIGITS: Final = 40  # of logarithms
+_MOST_EXACT: Final = 1 << 53  # floats have all integers up to here
 _POWERS: Final = tuple(math.log(2) ** n / math.factorial(n) for n in range(14, -1, -1))
 
 
@@ -72,6 +74,8 @@ class Range:
         """The value that random bits choose, ``0 <= bits < 2**64``."""
         if not self.log and self.size is not None:
             return self.value(bits * self.size >> BITS)
+        if self.is_int and self.high > _MOST_EXACT:
+            return self._at_exactly(bits)
         part = (bits >> 11) / _HIGHEST
         low, high = self._ends
         x = low * (1.0 - part) + high * part
@@ -80,6 +84,23 @@ class Range:
             if self.is_int and part < 1.0:
                 x = math.floor(x + 0.5)
         return min(max(x, self.low), self.high)
+
+    def _at_exactly(self, bits: int) -> int:
+        """An integer on a logarithmic scale, of which floats have not all digits."""
+        from decimal import ROUND_HALF_EVEN, Decimal
+
+        digits = self._digits()
+        low, high = self._natural_logarithms()
+        part = digits.divide(Decimal(bits), Decimal((1 << BITS) - 1))
+        x = digits.exp(digits.add(low, digits.multiply(digits.subtract(high, low), part)))
+        return min(max(int(x.to_integral_value(ROUND_HALF_EVEN)), int(self.low)), int(self.high))
+
+    def _digits(self) -> Context:
+        """A decimal arithmetic that tells all integers of the range apart."""
+        from decimal import Context
+
+        more = len(str(self.high)) if self.is_int and self.high > _MOST_EXACT else 0
+        return Context(prec=_DIGITS + more)
 
     def __contains__(self, x: object) -> bool:
         """Whether a number is one of the values."""
@@ -108,8 +129,21 @@ class Range:
         """
         from fractions import Fraction
 
-        parts = [Fraction(n, most - 1) for n in range(most)] if most > 1 else [Fraction(1, 2)]
+        if self._gives_all(most):
+            assert self.size is not None
+            return [self.value(place) for place in range(self.size)]
+        parts = (Fraction(n, most - 1) for n in range(most)) if most > 1 else [Fraction(1, 2)]
         return list(dict.fromkeys(map(self._between, parts)))
+
+    def n_listed(self, most: int) -> int:
+        """How many values `grid` looks at."""
+        return self.size if self.size is not None and self._gives_all(most) else most
+
+    def _gives_all(self, most: int) -> bool:
+        """Whether so many evenly spaced numbers are near enough to meet every value."""
+        if self.size is None or not self.log:
+            return self.size is not None and most >= self.size
+        return most > 2 + 2 * self.high * math.log(self.high / self.low)
 
     def _between(self, part: Fraction) -> Any:
         """The value at a part of the way from `low` to `high`."""
@@ -119,14 +153,15 @@ class Range:
             return self.value(round(part * (self.size - 1)))
         if not self.log:
             return float(exact(self.low) + part * (exact(self.high) - exact(self.low)))
-        from decimal import Context, Decimal
+        from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-        digits = Context(prec=_DIGITS)
+        digits = self._digits()
         low, high = (digits.ln(as_decimal(x)) for x in (self.low, self.high))
         share = digits.divide(Decimal(part.numerator), Decimal(part.denominator))
         power = digits.exp(digits.add(low, digits.multiply(digits.subtract(high, low), share)))
-        x = float(Context(prec=_DIGITS - 10).plus(power))  # 0.001, and not the float before it
-        return round(x) if self.is_int else x
+        if self.is_int:
+            return int(power.to_integral_value(ROUND_HALF_EVEN))
+        return float(Context(prec=_DIGITS - 10).plus(power))  # 0.001, and not the float before it
 
     def value(self, place: int) -> Any:
         """The value at a place in ascending order, where the number of values is known."""
@@ -138,13 +173,15 @@ class Range:
 
         Integers have half a unit more at each end, so that rounding makes no end less likely.
         """
-        from decimal import Context
-
-        digits = Context(prec=_DIGITS)
-        half, two = as_decimal(0.5 if self.is_int else 0), digits.ln(as_decimal(2))
-        low = digits.ln(digits.subtract(as_decimal(self.low), half))
-        high = digits.ln(digits.add(as_decimal(self.high), half))
+        digits = self._digits()
+        two = digits.ln(as_decimal(2))
+        low, high = self._natural_logarithms()
         return float(digits.divide(low, two)), float(digits.divide(high, two))
+
+    def _natural_logarithms(self) -> tuple[Decimal, Decimal]:
+        digits, half = self._digits(), as_decimal(0.5 if self.is_int else 0)
+        low = digits.ln(digits.subtract(as_decimal(self.low), half))
+        return low, digits.ln(digits.add(as_decimal(self.high), half))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Range):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.declare.goal import Goal
 from superparams.errors import StoreError
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted
 from superparams.outcomes.arrow import plain_scalar, python_values
 from superparams.store.table.best_row import Mode, best_place, column_and_mode
 from superparams.store.table.filters import unknown_column
@@ -37,13 +39,21 @@ class Averages(WholeTable):
     """
 
     def __init__(
-        self, table: pa.Table, over: Sequence[str], root: Path, goal: Goal | None = None
+        self,
+        table: pa.Table,
+        over: Sequence[str],
+        root: Path,
+        goal: Goal | None = None,
+        *,
+        n_stale: int = 0,
     ) -> None:
         """Use `Results.average()` instead of this constructor.
 
         table: the averages; over: the columns that are repetitions; root: the folder of the
-        experiment; goal: its goal, if it has one.
+        experiment; goal: its goal, if it has one; n_stale: how many rows of other code were left
+        out.
         """
+        self._n_stale = n_stale
         self.over = tuple(over)
         self._table = table
         self._root = root
@@ -63,6 +73,13 @@ class Averages(WholeTable):
         Raises:
             StoreError: When no row has a value, and without a column where there is no goal.
         """
+        if not len(self) and self._n_stale:
+            rows = counted(self._n_stale, "row")
+            raise StoreError(
+                f"there are no averages of rows of the code as it is now; {rows} of other code "
+                f"{'was' if self._n_stale == 1 else 'were'} left out: take average(stale=True), "
+                "run the experiment again, or accept_stale()"
+            )
         name = self._root.name.rpartition(".")[2]
         column, mode = column_and_mode(column, mode, self._goal, name, self.columns)
         if column not in self.columns:
@@ -76,9 +93,9 @@ class Averages(WholeTable):
     @property
     def summary(self) -> str:
         """One line: ``6 averages over seed``."""
-        from superparams.errors.units import counted
-
-        return f"{counted(len(self), 'average')} over {', '.join(self.over)}"
+        averages = f"{counted(len(self), 'average')} over {', '.join(self.over)}"
+        stale = f" · {counted(self._n_stale, 'row')} of other code left out" * bool(self._n_stale)
+        return averages + stale
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size((WIDTH, 24)).columns
@@ -105,6 +122,12 @@ def refuse_no_repetition(over: Sequence[str], params: Sequence[str]) -> None:
             f"repeat=True), or name columns, as in average({params[0] if params else 'seed'!r})"
         )
     for name in over:
+        if not isinstance(cast("object", name), str):
+            shown = shorten(name)
+            raise StoreError(
+                f"average({shown}): {shown} is no name of a column; name the columns of the "
+                f"repetitions, as in average({params[0] if params else 'seed'!r})"
+            )
         if name not in params and not any(one.startswith(f"{name}.") for one in params):
             raise StoreError(f"average({name!r}): {unknown_column(name, params)}")
 

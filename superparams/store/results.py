@@ -41,7 +41,7 @@ from superparams.store.table.filters import column_of_filter, unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts, places_of
 from superparams.store.table.merge import read_back
 from superparams.store.table.pareto_front import RowsWithFront
-from superparams.store.table.row import Row
+from superparams.store.table.row import Row, key_given
 from superparams.store.table.schema import RESULT, column_of_result, source_of
 from superparams.store.table.whole_table import WholeTable, as_polars
 
@@ -279,17 +279,17 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         columns = tuple(over) or self.repeats
         refuse_no_repetition(columns, self.params)
         is_current = self.is_code_known and not (stale or self._is_of_stale)
-        if is_current:
-            rows = rows.filter(pc.invert(rows.column(self.stale_name)))
+        kept = rows.filter(pc.invert(rows.column(self.stale_name))) if is_current else rows
         averages = averages_of(
-            rows,
+            kept,
             columns,
             params=self.params,
             results=self.results,
             derived=recorded_derived(self.root) if self.of is None else derived_of(self.of),
             by_code=not is_current and len(rows.column("code").unique()) > 1,
         )
-        return Averages(averages, columns, self.root, self.goal)
+        n_stale = rows.num_rows - kept.num_rows
+        return Averages(averages, columns, self.root, self.goal, n_stale=n_stale)
 
     @property
     def repeats(self) -> tuple[str, ...]:
@@ -335,6 +335,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
 
     def row(self, key: str) -> Row:
         """The (first) row of a setting, by its key or the beginning of its key."""
+        key = key_given("row", key)
         column = self.column("key")
         places: list[int] = pc.indices_nonzero(pc.starts_with(column, key)).to_pylist()
         keys = {column[place].as_py() for place in places}
@@ -360,5 +361,5 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
 
         Raises StoreError when the folder of its run is gone.
         """
-        row = self.row(row) if isinstance(row, str) else row
+        row = row if isinstance(row, dict) else self.row(key_given("provenance", row))
         return read_provenance(existing_folder(self.root, str(row["run"])))

@@ -19,6 +19,7 @@ from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.recorded_steps import OWN, owners_of, steps_of_rows
+from superparams.store.table.row import key_given
 from superparams.store.table.schema import source_of
 from superparams.store.table.whole_table import WholeTable, as_polars
 
@@ -55,7 +56,7 @@ class StepTable(WholeTable):
         Raises:
             StoreError: When no setting, or more than one, has such a key.
         """
-        key = row if isinstance(row, str) else str(row["key"])
+        key = key_given("steps", row)
         keys: list[str] = pc.unique(self._rows.columns("key").column(0)).to_pylist()
         found = [one for one in keys if one.startswith(key)]
         if len(found) != 1:

@@ -37,11 +37,11 @@ class ASHA(GoalStopper):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
-        if not self.min_resource > 0:
-            raise self._refused("min_resource", "give a number above 0")
+        self._above("min_resource", 0, "give a number above 0")
         self._at_least("reduction_factor", 2)
-        if self.max_resource is not None and not self.max_resource > self.min_resource:
-            raise self._refused("max_resource", "give a number above min_resource, or None")
+        if self.max_resource is not None:
+            remedy = "give a number above min_resource, or None"
+            self._above("max_resource", self.min_resource, remedy)
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
         """The highest rung that the last step has reached; None if it is no new one."""

@@ -85,3 +85,13 @@ class GoalOptions:
         what = "a whole number" if is_whole else "a number"
         which = f", {least:g} or more" if math.isfinite(least) else ""
         raise self._refused(name, f"give {what}{which}{', or None' if or_none else ''}")
+
+    def _above(self, name: str, bound: float, remedy: str) -> None:
+        """Refuse an option that is no number above a bound.
+
+        Raises:
+            StrategyError: Names the option, its value and the remedy.
+        """
+        x: object = getattr(self, name)
+        if isinstance(x, bool) or not isinstance(x, int | float) or not x > bound:
+            raise self._refused(name, remedy)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from superparams.declare.goal import Goal
 from superparams.space.search_space import SearchPoint
 
 __all__ = [
+    "LEFT_OUT",
     "Answer",
     "Budget",
     "HistoryRow",
@@ -30,6 +31,10 @@ class Answer(NamedTuple):
 
     status: str
     values: Sequence[float | None]
+
+
+LEFT_OUT: Final = Answer("", ())
+"""Stands for the outcome of a repetition that ``valid`` refuses."""
 
 
 class HistoryRow(NamedTuple):
@@ -60,11 +65,15 @@ class TrialRecords(Protocol):
         ...
 
     def propose(self, trial: int, point: SearchPoint) -> Sequence[str]:
-        """Take the point of a trial; gives the key of each of its settings."""
+        """Take the point of a trial.
+
+        Returns:
+            The key of each of its settings; an empty text for a repetition that ``valid`` refuses.
+        """
         ...
 
     def is_kept(self, point: SearchPoint) -> bool:
-        """Whether ``valid`` keeps all settings of a point."""
+        """Whether ``valid`` keeps a setting of a point."""
         ...
 
     def own(self, index: int) -> tuple[str, Answer] | None:

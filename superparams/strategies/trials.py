@@ -21,6 +21,7 @@ from superparams.space.random_bits import RandomBits
 from superparams.space.search_space import SearchPoint, SearchSpace
 from superparams.strategies.strategy import Strategy, TrialOutcome, TrialStatus
 from superparams.strategies.trial_records import (
+    LEFT_OUT,
     Answer,
     Budget,
     HistoryRow,
@@ -256,9 +257,8 @@ class Trials:
             return None
         point = self._space.checked(self._points[trial])
         keys = self._records.propose(trial, point)
-        own = [self._records.own(trial * len(keys) + n) for n in range(len(keys))]
-        is_own = all(one is not None and one[0] == key for one, key in zip(own, keys, strict=True))
-        return point if is_own else None
+        own = [self._records.own(trial * len(keys) + n) or ("",) for n in range(len(keys))]
+        return point if [one[0] for one in own] == list(keys) else None
 
     def _new_point(self, trial: int) -> dict[str, Any] | None:
         """A random point without a known outcome; None if there seems to be none."""
@@ -277,7 +277,8 @@ class Trials:
     def _is_new(self, trial: int, point: SearchPoint) -> bool:
         keys = self._records.propose(trial, point)
         return any(
-            key not in self._first_of and not self._records.known(trial, key) for key in keys
+            key and key not in self._first_of and not self._records.known(trial, key)
+            for key in keys
         )
 
     def _begin(self, trial: int, point: SearchPoint) -> list[int]:
@@ -288,6 +289,9 @@ class Trials:
         todo: list[int] = []
         is_known = True
         for repetition, key in enumerate(keys):
+            if not key:
+                made.answers[repetition] = LEFT_OUT
+                continue
             index = trial * len(keys) + repetition
             own = self._records.own(index)
             if own is not None and own[0] != key:
@@ -323,7 +327,7 @@ class Trials:
 
     def _outcome(self, point: SearchPoint, answers: Sequence[Answer]) -> TrialOutcome:
         """What became of the settings of a point."""
-        rows = [self._scores_of(answer) for answer in answers]
+        rows = [self._scores_of(answer) for answer in answers if answer is not LEFT_OUT]
         found = [row for row in rows if row is not None]
         if not found or len(found) < len(rows):
             return self._lost(point, "failed")
@@ -341,7 +345,7 @@ class Trials:
 
     def _mean(self, trial: _Trial) -> float | None:
         """The mean score of the first goal; None after a failure, or without a goal."""
-        rows = [self._scores_of(one) for one in trial.answers if one is not None]
+        rows = [self._scores_of(one) for one in trial.answers if one not in (None, LEFT_OUT)]
         firsts = [row[0] for row in rows if row]
         return math.fsum(firsts) / len(firsts) if firsts and len(firsts) == len(rows) else None
 

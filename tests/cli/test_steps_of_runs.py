@@ -57,6 +57,17 @@ def test_steps_of_results(project: Project) -> None:
     assert project.run("results", "train", "--key", first, *csv).out == "epoch,accuracy\n2,0.2\n"
 
 
+def test_no_steps_at_all_and_none_that_meet_a_condition(project: Project) -> None:
+    project.write({"experiments/train.py": TRAIN.replace("yield", "no_step =")})
+    project.run("train")
+    out = project.run("results", "train", "--steps").out
+    assert "\n0 steps: yield {...} in run(), or self.log(...), records one\n" in out
+    project.write({"experiments/train.py": TRAIN})
+    project.run("train")
+    out = project.run("results", "train", "--steps", "--where", "epoch>99").out
+    assert "\n0 of 6 steps\n" in out
+
+
 def test_status_shows_the_last_steps_of_what_runs(project: Project) -> None:
     project.write({"experiments/train.py": TRAIN})
     (project.folder / "wait").touch()

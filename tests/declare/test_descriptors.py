@@ -271,6 +271,23 @@ def test_a_factory_and_a_constant_can_be_fixed_at_the_call() -> None:
     assert len(X(other=search([1, 2]))) == 2
 
 
+@pytest.mark.parametrize("way", ["factory", "derive"])
+def test_a_class_that_is_made_in_place_of_an_instance(way: str) -> None:
+    class Net(Params):
+        width: int = 3
+
+    def made(*_: Any) -> Any:
+        return Net
+
+    class X(Experiment):
+        net: Net = value(factory=made) if way == "factory" else value(derive=made)
+        kind: type[Net] = value(factory=made) if way == "factory" else value(derive=made)
+
+    assert X().kind is Net
+    with pytest.raises(FieldError, match=r"X\.net: Net is a class.*write Net\(\)"):
+        print(X().net)
+
+
 def test_derived_values() -> None:
     class X(Experiment):
         dataset: str = search(["a", "b"])

@@ -229,6 +229,90 @@ def test_what_valid_refuses_is_drawn_again_but_not_for_ever() -> None:
             settings[3]
 
 
+class Once(Experiment):
+    """A low rate is tried with the first seed alone."""
+
+    rate: float = search([0.1, 0.4, 0.7])
+    seed: int = search(range(3), repeat=True)
+
+    def valid(self) -> bool:
+        return self.rate > 0.5 or self.seed == 0
+
+    def run(self) -> dict[str, float]:
+        return {"loss": self.rate + self.seed}
+
+
+class Folded(Params):
+    rate: float = search([0.1, 0.4, 0.7])
+    fold: int = search(range(3), repeat=True)
+
+    def valid(self) -> bool:
+        return self.rate > 0.5 or self.fold == 0
+
+
+class InGroup(Experiment):
+    part: Folded = Folded()
+    seed: int = search(range(2), repeat=True)
+
+
+@each_way
+@pytest.mark.parametrize("cls", [Once, InGroup])
+def test_valid_may_keep_one_repetition_of_a_point_and_refuse_another(
+    draw: Any, cls: type[Any]
+) -> None:
+    kept = list(cls())
+    assert len(kept) == (5 if cls is Once else 10)
+    assert list(cls().grid(9)) == kept
+    drawn = draw(cls(), 30, 0)
+    assert set(drawn) == set(kept)
+    assert len(drawn) == len(list(drawn))
+    if draw is not DRAWS["latin_hypercube"]:
+        assert list(draw(cls(), 50, 0))[: len(drawn)] == list(drawn)
+    by_rate = Counter(x.as_row()["rate" if cls is Once else "part.rate"] for x in drawn)
+    each = 1 if cls is Once else 2
+    assert set(by_rate) == {0.1, 0.4, 0.7}
+    assert by_rate[0.7] % (3 * each) == 0  # all repetitions
+    assert len(drawn) == by_rate.total() < 30 * 3 * each
+    assert list(pickle.loads(pickle.dumps(drawn))) == list(drawn)
+    for base in kept:
+        assert set(cls().one_at_a_time(base)) == set(kept)
+
+
+def test_a_drawn_point_differs_between_its_repetitions_in_nothing_else() -> None:
+    class Part(Params):
+        rate: float = search(low=0, high=1)
+        fold: int = search(range(3), repeat=True)
+
+        def valid(self) -> bool:
+            return self.rate > 0.5 or self.fold == 0
+
+    class Whole(Experiment):
+        part: Part = Part()
+
+    rates = [x.part.rate for x in Whole().sample(40)]
+    assert len(set(rates)) == 40
+    assert {rate > 0.5: count for rate, count in Counter(rates).items()} == {False: 1, True: 3}
+
+
+def test_one_at_a_time_asks_the_valid_of_groups() -> None:
+    class Small(Params):
+        a: int = search([1, 2, 3])
+        b: int = search([1, 2, 3])
+
+        def valid(self) -> bool:
+            return self.a <= self.b
+
+    class Outer(Experiment):
+        small: Small = Small()
+        other: Small | None = search([None, Small()])
+
+    base = Outer(small=Small(a=2, b=2), other=None)
+    settings = set(Outer().one_at_a_time(base))
+    assert settings <= set(Outer())
+    assert {(x.small.a, x.small.b) for x in settings} == {(2, 2), (1, 2), (2, 3)}
+    assert len([x for x in settings if x.other is not None]) == 6
+
+
 def test_a_space_of_points_is_drawn_with_replacement() -> None:
     settings = list(Finite().sample(120))
     met = Counter((x.a, x.b) for x in settings)
@@ -410,3 +494,51 @@ def test_the_schema_tells_of_ranges_and_repetitions() -> None:
     assert filter_values(read, "width", "1..3") == [range(1, 4)]
     assert repeats_of(Fit) == ()
     assert repeats_of(Fit(width=search([1, 2], repeat=True))) == ("width",)
+
+
+# -- what is no call -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sample", "sobol", "latin_hypercube", "grid"])
+def test_a_draw_that_is_called_on_the_class_names_the_space(name: str) -> None:
+    for of in (Fit, Fit.place):
+        with pytest.raises(SpaceError, match=rf"Fit\b.*Fit\(.*\)\.({name}\(3\)|place)"):
+            getattr(of, name)(3)
+    assert len(getattr(Fit, name)(Fit(), 2)) >= 2  # as Python calls any method
+
+
+def test_a_setting_that_is_not_there_is_named() -> None:
+    stranger = Finite(a=9, b=9)
+    for settings in (Finite().sample(3), Finite()[2:5], Settings([Finite(a=1, b=1)])):
+        n = len(settings)
+        with pytest.raises(ValueError, match=rf"Finite\(a=9, b=9\) is none of the {n} setting"):
+            settings.index(stranger)
+        assert settings.index(settings[n - 1]) == list(settings).index(settings[n - 1])
+        with pytest.raises(ValueError, match="is none of"):
+            settings.index(settings[0], 1, 1)
+    with pytest.raises(SpaceError, match=r"item 0 is a space .*\[\*space\.sample\(100\)\]"):
+        Settings([Fit()])
+    with pytest.raises(SpaceError, match=r"item 0 is a space .*\[\*space\]"):
+        Settings([Finite()])
+
+
+def test_a_grid_lists_no_more_values_than_there_are_and_refuses_too_many() -> None:
+    class Wide(Experiment):
+        lr: float = search(low=0, high=1)
+        n: int = search(low=1, high=9)
+        size: int = search(low=1, high=9, log=True)
+        share: float = search(low=0, high=1, step=0.1)
+
+    lots = 10**9
+    of = Wide(lr=0.5)
+    assert len(of.grid(lots)) == 9 * 9 * 11
+    assert list(of.grid(lots)) == list(of.grid(1000))
+    assert len(of.one_at_a_time(of.grid(1)[0], points=lots)) == 1 + 8 + 8 + 10
+    for ask in (
+        lambda: Wide().grid(lots),
+        lambda: Wide().one_at_a_time(Wide().sample(1)[0], points=lots),
+        lambda: Wide(n=search(low=1, high=lots), lr=0.5).grid(lots),
+        lambda: Wide(n=search(low=1, high=lots, log=True), lr=0.5).grid(lots),
+    ):
+        with pytest.raises(SpaceError, match=r"Wide\.\w+: 1,000,000,000 values .*sample\(10_000\)"):
+            ask()

@@ -461,6 +461,8 @@ WRONG: dict[str, tuple[str, str]] = {
         r"X\.fit: 'fit' is a method or attribute of Fitting.*another name, such as fit_",
     ),
     "dunder": ("__doc__: str = 'a'", r"X\.__doc__: names that begin with __ are Python's own"),
+    "two underscores": ("__a: int = 1", r"X\.__a: Python renames .* to _X__a, .*call the field a$"),
+    "renamed": ("_X__a_: int = 1", r"X\.__a_: Python renames .* to _X__a_, .*call the field a$"),
     "init": ("def __init__(self): pass", r"X\.__init__: the call takes.*write __post_init__"),
     "InitVar": ("a: InitVar[int] = 1", r"X\.a: InitVar is not recorded.*value\(derive=\.\.\.\)"),
     "bare InitVar": ("a: InitVar = 1", r"X\.a: InitVar is not recorded"),

@@ -181,7 +181,7 @@ def test_a_space_with_ranges_cannot_be_listed() -> None:
     says = (
         r"^Fit has ranges \(Fit\.lr, Fit\.width, Fit\.optimizer\.Adam\.rate\), so it has no list "
         r"of settings .*sample\(100\), sobol\(64\) or latin_hypercube\(50\), or take grid\(5\), "
-        r"as in Fit\(\)\.sample\(100\)\.run_all\(\)"
+        r"as in Fit\(\)\.sample\(100\)\.run_all\(\), .*run_all\(strategy=Random\(trials=100\)\)$"
     )
     setting = Fit(lr=0.1, width=20, optimizer=SGD(rate=0.1))
     asks: list[Callable[[], Any]] = [

@@ -443,6 +443,7 @@ def test_only_the_process_that_runs_the_setting_has_its_checkpoint(tmp_path: Pat
     assert len(row["told"]) == 9
     assert all("while its setting does not run; use it only in run()" in x for x in row["told"][:3])
     assert all("in a child process" in text for text in row["told"][3:])
+    assert all("has its checkpoint: hand the values" in text for text in row["told"][3:])
     for name, text in zip(["checkpoint", "save()", "load()"] * 3, row["told"], strict=True):
         assert text.startswith(f"Elsewhere.{name}")
 

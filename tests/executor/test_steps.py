@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from carriers import ENGINES, options
 
@@ -30,6 +32,7 @@ from superparams.run.loop import run_all
 from superparams.run.options import RunOptions
 from superparams.strategies import Threshold
 from tests.recorded_steps import curves, fields, recorded_steps
+from tests.runs import output
 from tests.timing import slowness, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -461,17 +464,43 @@ def test_a_step_waits_a_moment_for_company_and_no_longer() -> None:
     with within(0.02):
         outbox.add(step)
         assert [count for _, count in sent] == [1]  # at once
-    with within(0.2):
-        for _ in range(10):
+        for _ in range(9):
             outbox.add(step)
-        wait_for(lambda: sum(count for _, count in sent) == 11)
-    assert len(sent) <= 3
+        assert [count for _, count in sent] == [1] * 10
+    with within(0.2):
+        for _ in range(1_000):
+            outbox.add(step)
+        wait_for(lambda: sum(count for _, count in sent) == 1_010)
+    assert len(sent) <= 30
     wait_for(lambda: not [one for one in threading.enumerate() if one.name == "superparams-steps"])
     for _ in range(20_000):
         outbox.add(step)
     outbox.pause()
-    assert sum(count for _, count in sent) == 20_011
+    assert sum(count for _, count in sent) == 21_010
     assert not [one for one in threading.enumerate() if one.name == "superparams-steps"]
+
+
+NO_THREADS = """
+import resource, threading
+from superparams.executor.step_outbox import StepOutbox
+from superparams.outcomes.step import Step
+
+sent = []
+outbox = StepOutbox(lambda steps: sent.extend(steps))
+resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
+threading.stack_size(2**30)  # so no further thread can start
+try:
+    threading.Thread(target=print).start()
+except RuntimeError:
+    for n in range(100):
+        outbox.add(Step(0, "0" * 32, 1, n, 0.0, {}))
+        assert len(sent) == n + 1, (n, len(sent))
+    print("all sent")
+"""
+
+
+def test_steps_are_sent_where_no_thread_can_start(tmp_path: Path) -> None:
+    assert output(tmp_path, NO_THREADS) == "all sent\n"
 
 
 class Fast(Experiment):
@@ -498,3 +527,36 @@ def test_the_log_of_no_setting_costs_nothing_but_says_so() -> None:
     assert log.end("failed", None, 1.0) == ("failed", None, 1.0, 0, None, 0.0)
     with pytest.raises(RunError, match=r"Fit\.log\(\)"):
         log.log(Yields(a=1), {"x": 1})
+
+
+class OneColumn(Experiment):
+    how: str = search(["yielded", "logged", "returned", "polars", "array"])
+
+    def run(self) -> Any:
+        series = pd.Series({"loss": 1.0, "epoch": 3})
+        if self.how == "logged":
+            self.log(series)
+        if self.how == "yielded":
+            yield series
+        yield series.to_dict()
+        others = {"polars": pl.Series("loss", [1.0]), "array": pa.chunked_array([[1.0]])}
+        return others.get(self.how, series)
+
+
+def test_a_series_is_no_row_and_the_error_says_how_to_make_one(tmp_path: Path) -> None:
+    found = OneColumn().run_all(results=tmp_path, progress=False)
+    errors = {row["how"]: row["error"] for row in found}
+    for how, method in (("yielded", "run"), ("logged", "log"), ("returned", "run")):
+        assert f"OneColumn.{method}() gave a Series, which is a single column" in errors[how]
+        assert "give series.to_dict() for a row" in errors[how]
+    assert "give series.to_frame() for a row of each value" in errors["polars"]
+    assert "gave a ChunkedArray" in errors["array"]
+    assert {x["epoch"] for x in found.steps.to_arrow().to_pylist()} == {3.0}
+
+
+def test_several_objects_by_place_are_refused_with_the_remedy() -> None:
+    setting = OneColumn(how="logged")
+    with pytest.raises(TypeError, match=r"OneColumn\.save\(\) takes one object.*given 2 objects"):
+        setting.save(1, 2)
+    with pytest.raises(TypeError, match=r"OneColumn\.log\(\) .*log\(epoch=3, loss=0\.2\)"):
+        setting.place.log({"a": 1}, {"b": 2})

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,33 @@ def test_71_files_of_all_formats_have_one_order(tmp_path: Path) -> None:
     head = [one.strip() for one in written("markdown").splitlines()[0].strip("| ").split("|")]
     assert head == [name for name in with_stale if name in head]
     assert "key" in head
+
+
+class Curves(Experiment):
+    """Settings with ever other fields; the last ones end first."""
+
+    a: int = search(range(6))
+
+    def run(self) -> Any:
+        time.sleep(0.05 * (6 - self.a))
+        for n in range(3):
+            if n == self.a % 3:
+                yield {f"f{self.a}": 1, "late": n, "epoch": n}
+            else:
+                yield {"epoch": n, f"g{self.a % 2}": 2.0}
+        yield {"last": 7, "epoch": 4}
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_steps_have_their_columns_in_one_order_for_any_number_of_workers(
+    many: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if many:  # the steps of all but the first names are written as text
+        monkeypatch.setattr("superparams.store.ledger.writer.MAX_STREAMS", 2)
+    orders = {
+        (*found.steps.fields, "", *found.results)
+        for n in (1, 6)
+        if (found := Curves().run_all(n, results=tmp_path / str(n), progress=False))
+    }
+    (order,) = orders
+    assert order[:6] == ("f0", "late", "epoch", "g0", "last", "g1")

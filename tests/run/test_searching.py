@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -481,3 +483,147 @@ def test_known_answers_are_those_of_a_run(odd: Any, tmp_path: Path) -> None:
     assert fresh.scores[1:] == [10.0, 15.0, 20.0]
     assert found.best()["a"] == (1 if odd == 2**70 else 4)
     assert found.best("acc", "min")["a"] == (1 if odd is True else 2)
+
+
+# -- `valid` ---------------------------------------------------------------------------------------
+
+
+class Group(Params):
+    width: int = search(range(1, 9))
+    depth: int = search(range(1, 9))
+
+    def valid(self) -> bool:
+        return self.width < self.depth
+
+
+class Partly(Experiment):
+    """A low rate runs with the first seed alone."""
+
+    group: Group = Group()
+    rate: float = search(low=0.0, high=1.0)
+    seed_of_data: int = search(range(3), repeat=True)
+    goal = minimize("loss")
+
+    def valid(self) -> bool:
+        return self.rate > 0.3 or self.seed_of_data == 0
+
+    def run(self) -> dict[str, float]:
+        return {"loss": self.rate + self.seed_of_data / 100 + self.group.width}
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [Random(trials=30), Random(trials=30, target=-1.0), Evolution(trials=30, population=8)],
+    ids=["listed", "random", "evolution"],
+)
+def test_a_search_leaves_out_what_valid_refuses_and_goes_on(strategy: Any, tmp_path: Path) -> None:
+    half = dataclasses.replace(strategy, trials=15)
+    Partly().run_all(2, strategy=half, results=tmp_path / "two", progress=False)
+    resumed = Partly().run_all(2, strategy=strategy, results=tmp_path / "two", progress=False)
+    at_once = Partly().run_all(4, strategy=strategy, results=tmp_path / "one", progress=False)
+    rows = [(x["group.width"], x["group.depth"], x["rate"], x["seed_of_data"]) for x in at_once]
+    assert rows == [
+        (x["group.width"], x["group.depth"], x["rate"], x["seed_of_data"]) for x in resumed
+    ]
+    assert all(width < depth for width, depth, _, _ in rows)
+    seeds: dict[Any, set[int]] = {}
+    for *point, seed in rows:
+        seeds.setdefault(tuple(point), set()).add(seed)
+    assert 24 < len(seeds) <= 30  # Evolution may try a point twice
+    for (_, _, rate), found in seeds.items():
+        assert found == ({0, 1, 2} if rate > 0.3 else {0})
+    assert {len(found) for found in seeds.values()} == {1, 3}
+    again = Partly().run_all(2, strategy=strategy, results=tmp_path / "two", progress=False)
+    assert again.elapsed is None  # nothing ran
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"group.width": 5, "group.depth": 2, "rate": 0.5}, {"seed_of_data": 1, "rate": 0.1}]
+)
+def test_a_point_to_try_that_valid_refuses_is_an_error(wrong: dict[str, Any]) -> None:
+    if len(wrong) == 2:
+        wrong = {**wrong, "group": Group(width=1, depth=2)}
+
+    class Refused(Partly):
+        def valid(self) -> bool:
+            return self.rate > 0.3
+
+    strategy = Evolution(trials=5, enqueue=[wrong])
+    with pytest.raises(StrategyError, match=r"enqueue: .* valid\(\) refuses it"):
+        Refused().run_all(strategy=strategy, progress=False)
+
+
+# -- options of a strategy of one's own -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "remedy"),
+    [
+        ("trials", "5", "a whole number, 1 or more, or None"),
+        ("trials", 0, "a whole number"),
+        ("trials", True, "a whole number"),
+        ("patience", 2.5, "a whole number"),
+        ("ahead", 0, "a whole number"),
+        ("ahead", "x", "a whole number"),
+        ("order", "x", '"index" or "arrival"'),
+        ("order", ["index"], '"index" or "arrival"'),
+        ("seed", "a", "an int, such as seed=0"),
+        ("seconds", "1", "a number, 0 or more"),
+        ("seconds", -1, "a number, 0 or more"),
+        ("target", "z", "a number"),
+        ("target", float("nan"), "a number"),
+        ("maximize", 5, "the name of a result"),
+        ("minimize", ["loss", 3], "the name of a result"),
+        ("enqueue", 5, "a list of settings"),
+        ("enqueue", "abc", "a list of settings"),
+    ],
+)
+def test_wrong_options_of_any_strategy_are_refused(
+    option: str, wrong: Any, remedy: str, tmp_path: Path
+) -> None:
+    strategy = Plain()
+    setattr(strategy, option, wrong)
+    with pytest.raises(StrategyError) as refused:
+        Fit().run_all(strategy=strategy, results=tmp_path / "r", progress=False)
+    assert str(refused.value).startswith(f"Plain.{option}={wrong!r}: give {remedy}")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_strategy_without_options_has_the_defaults(tmp_path: Path) -> None:
+    nones = dict.fromkeys(["patience", "seconds", "target", "maximize", "order", "enqueue"])
+    found = Fit().run_all(2, strategy=Plain(), results=tmp_path / "1", progress=False)
+    other = Plain()
+    vars(other).update(nones)
+    again = Fit().run_all(2, strategy=other, results=tmp_path / "2", progress=False)
+    assert found.column("x").to_pylist() == again.column("x").to_pylist()
+    assert len(found) == 24
+
+
+class Exact(Experiment):
+    """The goal is a Decimal in some settings, and a float in others."""
+
+    x: int = search(range(1, 13))
+    goal = minimize("loss")
+
+    def run(self) -> dict[str, Any]:
+        return {"loss": Decimal(self.x) / 3 if self.x % 2 else self.x / 3}
+
+
+@pytest.mark.parametrize("ran_before", [False, True])
+def test_decimals_and_floats_are_one_goal_also_on_resume(ran_before: bool, tmp_path: Path) -> None:
+    strategy = Evolution(trials=12, population=3)
+    whole = Exact().run_all(strategy=strategy, results=tmp_path / "1", progress=False)
+    if ran_before:
+        Exact().run_all(results=tmp_path / "2", progress=False)
+    else:
+        half = Evolution(trials=6, population=3)
+        Exact().run_all(strategy=half, results=tmp_path / "2", progress=False)
+    found = Exact().run_all(strategy=strategy, results=tmp_path / "2", progress=False)
+    assert {row["x"] for row in found} == {row["x"] for row in whole}
+    assert found.best()["x"] == min(row["x"] for row in found)
+    every = Exact().run_all(results=tmp_path / "3", progress=False)
+    assert [row["x"] for row in every] == list(range(1, 13))
+    assert every.best()["x"] == 1
+    assert [row["x"] for row in every.where(loss=Decimal(5) / 3)] == [5]
+    assert [row["x"] for row in every.where(loss=2 / 3)] == [2]
+    assert "0.3333333333333333333333333333" in every.column("loss").to_pylist()

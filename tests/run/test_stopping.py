@@ -415,7 +415,16 @@ def test_what_waits_when_the_run_is_ended_has_no_outcome(engine: str, tmp_path: 
     assert process.returncode == 143
 
 
+def mean_with(**attributes: Any) -> Mean:
+    made = Mean()
+    vars(made).update(attributes)
+    return made
+
+
 REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    "order": (mean_with(order="x"), StrategyError, "^Mean.order='x': give \"index\" or"),
+    "group": (mean_with(group=5), StrategyError, r"^Mean.group=5: write a method, .*self, index"),
+    "reads": (mean_with(reads="y"), StrategyError, r"^Mean.reads='y': write a method"),
     "a class": (ASHA, RunError, r"stop=.*: give an instance, ASHA\(\)"),
     "no stopper": ("asha", RunError, "stop='asha': give a stopper of superparams.strategies"),
 }
@@ -575,3 +584,45 @@ def test_what_a_stopper_must_return(
 ) -> None:
     with pytest.raises(StrategyError, match=message):
         Fit().run_all(stop=Nonsense(reached, goes_on), results=tmp_path, progress=False)
+
+
+class Nested(Fit):
+    a: int = search(range(4))
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        for epoch in range(3):
+            row = {"y": float(self.a + epoch), "deep": {"list": [1, [2]]}, "array": np.zeros(2)}
+            yield row
+            self.log(row)
+
+
+class Meddling(Mean):
+    """It changes what it is given, in every way."""
+
+    def reads(self, row: Any) -> bool:
+        row["read"] = True
+        return True
+
+    def reached(self, index: int, steps: Sequence[Any]) -> Reached | None:
+        steps[-1]["deep"]["list"][1].append("more")
+        assert steps[-1]["array"] == [0.0, 0.0]  # the same under every engine
+        steps[-1]["array"][0] = 1.0
+        steps[-1]["y"] = -1.0
+        steps[-1].pop("deep")
+        return Reached(len(steps), 0)
+
+    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("engine", ["serial", "threads", "processes"])
+def test_what_a_stopper_does_to_steps_is_not_recorded(engine: Any, tmp_path: Path) -> None:
+    found = Nested().run_all(engine=engine, stop=Meddling(), results=tmp_path, progress=False)
+    columns = ("y", "deep.list", "array")
+    assert found.results == found.steps.fields == list(columns)
+    for row in found:
+        assert json.loads(row["deep.list"]) == [1, [2]]
+        assert (row["y"], list(row["array"])) == (row["a"] + 2.0, [0.0, 0.0])
+    steps = found.steps.to_arrow().to_pylist()
+    assert [step["y"] for step in steps] == [a + n for a in range(4) for n in (0, 0, 1, 1, 2, 2)]
+    assert {tuple(step["array"]) for step in steps} == {(0.0, 0.0)}

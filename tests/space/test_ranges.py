@@ -160,3 +160,21 @@ def test_a_space_with_ranges_has_no_product() -> None:
     ):
         with pytest.raises(SpaceError, match="take a sample"):
             ask()
+
+
+@pytest.mark.parametrize("low", [2**53 - 3, 2**60, 10**30])
+def test_every_large_integer_of_a_logarithmic_range_is_drawn_and_listed(low: int) -> None:
+    of = Range(low, low + 7, log=True)
+    met = Counter(map(of.at, spread(4001)))
+    assert set(met) == set(range(low, low + 8))
+    assert max(met.values()) < 1.2 * min(met.values())
+    assert of.grid(8) == of.grid(100) == list(range(low, low + 8))
+
+
+def test_large_integers_of_a_logarithmic_range_have_all_their_digits() -> None:
+    of = Range(1, 2**62, log=True)
+    values = [of.at(bits) for bits in spread(2001)]
+    assert values == sorted(values)
+    assert sum(x % 2 for x in values if x > 2**55) > 50  # a float of this size is even
+    middle = values[1000]
+    assert 2**31 * 0.7 < middle < 2**31 * 1.5

@@ -11,6 +11,7 @@ import pytest
 
 from superparams import Experiment, Params, Results, maximize, search, value
 from superparams.errors import StoreError
+from superparams.identity.code.fingerprint import Code
 from superparams.strategies import ASHA
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -86,6 +87,12 @@ def test_averages_over_columns_that_are_named(results: Results) -> None:
         results.average("sed")
     with pytest.raises(StoreError, match=r"average\('score'\): no column 'score'; there are lr,"):
         results.average("score")
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["seed"], 1.5])
+def test_what_names_no_column_is_told(results: Results, wrong: Any) -> None:
+    with pytest.raises(StoreError, match=r"average\(.*is no name of a column.*average\('"):
+        results.average(wrong)
 
 
 def test_the_best_of_averages(results: Results) -> None:
@@ -214,3 +221,17 @@ def test_repetitions_that_a_stopper_ended_are_counted_and_not_averaged(tmp_path:
     (row,) = [row for row in averages if row["lr"] == 0.2]
     assert (row["accuracy"], row["accuracy_count"]) == (done["accuracy"], 1)
     assert averages.best()["lr"] == whole.best()["lr"] == 0.2
+
+
+def test_averages_of_stale_rows_alone_say_what_was_left_out(results: Results) -> None:
+    other = Results.load(results.root, code=Code("now", {}, {}))
+    averages = other.average()
+    assert len(averages) == 0
+    rows = f"{len(results)} rows of other code"
+    assert averages.summary == f"0 averages over seed, fold · {rows} left out"
+    for ask in (lambda: averages.best("score"), averages.best, lambda: averages.best("nothing")):
+        with pytest.raises(StoreError, match=f"{rows} were left out: take"):
+            ask()
+    best = other.average(stale=True).best("score")
+    assert best["score"] == results.average().best("score")["score"]
+    assert "other code" not in results.average().summary

@@ -200,3 +200,17 @@ def test_parameters_with_the_names_of_columns(tmp_path: Path) -> None:
     assert table["step.seconds"].to_pylist() == [7, 7]
     assert table["step"].to_pylist() == [1, 1]
     assert isinstance(pa.table(found.steps), pa.Table)
+
+
+def test_what_is_no_key_is_told_with_the_remedy(tmp_path: Path) -> None:
+    run(tmp_path, [with_steps(1, {"loss": 1.0})])
+    found = Results.load(tmp_path)
+    (row,) = found
+    assert len(found.steps(row)) == len(found.steps(row["key"][:8])) == 1
+    assert found.row(row) == found.row(row["key"])  # type: ignore[arg-type]
+    for wrong in (3, None, [1], {"a": 1}, {"key": 7}):
+        for name in ("steps", "row", "provenance"):
+            if name == "provenance" and isinstance(wrong, dict):
+                continue
+            with pytest.raises(StoreError, match=rf"results\.{name}\(.*takes the key of a setting"):
+                getattr(found, name)(wrong)

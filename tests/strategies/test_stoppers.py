@@ -36,6 +36,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: Patience(min_delta=-1.0),
         r"Patience.min_delta=-1.0: give a number, 0 or more",
     ),
+    "text": (lambda: ASHA(min_resource="1"), "ASHA.min_resource='1': give a number above 0"),  # type: ignore[arg-type]
+    "text at the end": (
+        lambda: ASHA(max_resource="9"),  # type: ignore[arg-type]
+        "ASHA.max_resource='9': give a number above min_resource, or None",
+    ),
     "a truth value": (lambda: Median(interval=True), "Median.interval=True: give a whole number"),
 }
 

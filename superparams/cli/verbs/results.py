@@ -293,7 +293,8 @@ def _show(found: Sequence[RecordedExperiment], options: ResultsOptions, limit: i
             click.echo(safe_text.line(f"{counted(table.num_rows, 'average')} over {over}"))
         elif table.num_rows < n_rows or options.are_steps:
             of = counted(n_rows, "step" if options.are_steps else "row")
-            click.echo(of if table.num_rows == n_rows else f"{table.num_rows:,} of {of}")
+            none = ": yield {...} in run(), or self.log(...), records one" * (not n_rows)
+            click.echo(of + none if table.num_rows == n_rows else f"{table.num_rows:,} of {of}")
             if not table.num_rows:
                 continue
         shown = _table(results, table, every, options, most or None)

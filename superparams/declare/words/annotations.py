@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
-from superparams.declare.field import resolve
+from superparams.declare.annotation_texts import resolve
 from superparams.space.groups import FIELDS
 
 __all__ = ["Scope", "is_any", "is_group_class", "parts"]

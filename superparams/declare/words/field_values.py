@@ -165,13 +165,14 @@ class _Reader:
         try:
             range_of_search(search(**_written(found)), self.annotation, self.where)
         except FieldError as error:
-            kind = ":range" if self.has_ranges else ""
-            forms = (f"LOW..HIGH{kind}", "LOW..HIGH:log", f"LOW..HIGH..STEP{kind}")
-            words = [f"{self.name}={form}" for form in forms]
-            raise FieldError(
-                f"{error}. As a word, a range is {', '.join(words[:2])} or {words[2]}"
-            ) from None
+            raise FieldError(f"{error}. {self._form_of_ranges()}") from None
         return found
+
+    def _form_of_ranges(self) -> str:
+        kind = ":range" if self.has_ranges else ""
+        forms = (f"LOW..HIGH{kind}", "LOW..HIGH:log", f"LOW..HIGH..STEP{kind}")
+        words = [f"{self.name}={form}" for form in forms]
+        return f"As a word, a range is {', '.join(words[:2])} or {words[2]}"
 
     def part(self, item: str, *, has_others: bool) -> _Part:
         if has_others and not item:
@@ -236,6 +237,10 @@ class _Reader:
         purpose = " to search" if self.call else ""
         several = f", or {self.name}={','.join(samples)}{purpose}" if len(samples) > 1 else ""
         several = several if self.sign == "=" else ""
+        likely = Bounds(1, 2, None, "log", is_whole=True)
+        is_range = ".." in item and self.call and self.sign == "="
+        if is_range and takes_bounds(self.annotation, self.scope, likely):
+            several += f". {self._form_of_ranges()}"
         return FieldError(f"{found}; write {self.name}{self.sign}{samples[0]}{several}")
 
 

@@ -33,8 +33,10 @@ QUOTED_BYTES: Final = re.compile(rf"[bB]?{QUOTED.pattern}", re.DOTALL)
 WHOLE: Final = r"([+-]?[0-9]+(?:_[0-9]+)*)"
 RANGE: Final = re.compile(rf"{WHOLE}\.\.{WHOLE}(?:\.\.{WHOLE})?")
 NUMBER: Final = r"[+-]?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+# Without end or not a number, which no range may have, so that the error can say so.
+_END: Final = rf"(?:{NUMBER}|[+-]?(?:[iI]nf(?:inity)?|[nN]a[nN]))"
 BOUNDS: Final = re.compile(
-    rf"(?P<low>{NUMBER})\.\.(?P<high>{NUMBER})(?:\.\.(?P<step>{NUMBER}))?(?::(?P<kind>log|range))?"
+    rf"(?P<low>{_END})\.\.(?P<high>{_END})(?:\.\.(?P<step>{_END}))?(?::(?P<kind>log|range))?"
 )
 ESCAPE: Final = re.compile(
     r"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]*\}|.)", re.DOTALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 import types
 import typing
@@ -107,7 +108,7 @@ def takes_bounds(annotation: Any, scope: Scope, bounds: Bounds) -> bool:
     if any(map(takes_any_text, members)):
         return False
     has_ints, has_floats = (any(each is kind for each in members) for kind in (int, float))
-    if bounds.kind is not None:
+    if bounds.kind is not None or not all(map(math.isfinite, (bounds.low, bounds.high))):
         return has_ints or has_floats
     return has_floats and not (has_ints and bounds.is_whole)
 

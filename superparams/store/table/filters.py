@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
@@ -236,7 +237,8 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     if value is None:
         return pc.is_null(column)
     if kind_of(field) == "json":
-        wanted = json.loads(to_json(value))
+        is_decimal = isinstance(value, Decimal) and value.is_finite()
+        wanted = float(value) if is_decimal else json.loads(to_json(value))
         return _mask(
             text is not None and are_equal_json(json.loads(text), wanted)
             for text in texts(column, "json")

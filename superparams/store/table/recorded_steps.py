@@ -38,6 +38,7 @@ class StepRows(NamedTuple):
     step: pa.Array
     seconds: pa.Array
     fields: Cells
+    are_all_there: bool  # whether each step has all of the fields
 
 
 def owners_of(rows: pa.Table) -> pa.Table:
@@ -66,10 +67,10 @@ def steps_of_rows(root: Path, owners: pa.Table) -> pa.Table:
         owners: What `owners_of` gave.
     """
     found = [one for run in _runs(owners) for one in _of_run(root, run, owners)]
-    types: dict[str, list[tuple[pa.Array, ColumnType]]] = {}
+    types: dict[str, list[tuple[pa.Array, ColumnType]]] = {name: [] for name in _names(found)}
     for one in found:
         for name, column in one.fields.items():
-            types.setdefault(name, []).append(column)
+            types[name].append(column)
     chosen = {
         name: common_type(dict.fromkeys(form for _, form in columns), columns)
         for name, columns in types.items()
@@ -116,7 +117,23 @@ def _of_run(root: Path, name: str, owners: pa.Table) -> Iterator[StepRows]:
         if batch.num_rows:
             owner = pc.cast(places.take(place), pa.int64())
             step, seconds = batch.column("step"), batch.column("seconds")
-            yield StepRows(owner, step, seconds, _fields(batch))
+            are_all_there = text_columns.SPILLED not in batch.schema.names
+            yield StepRows(owner, step, seconds, _fields(batch), are_all_there)
+
+
+def _names(found: Sequence[StepRows]) -> list[str]:
+    """The names of the fields, in the order in which the settings gave them, whatever ran first."""
+    first: dict[str, tuple[int, int, int]] = {}
+    for rows in found:
+        places = list(zip(rows.owners.to_pylist(), rows.step.to_pylist(), strict=True))
+        for at, (name, (column, _)) in enumerate(rows.fields.items()):
+            having = places
+            if not rows.are_all_there and column.null_count < len(column):
+                given: list[bool] = pc.is_valid(column).to_pylist()
+                having = [place for place, is_given in zip(places, given, strict=True) if is_given]
+            place = *min(having), at
+            first[name] = min(place, first.get(name, place))
+    return sorted(first, key=first.__getitem__)
 
 
 def _counts(batch: pa.RecordBatch, attempt: pa.Array) -> pa.Array:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from superparams.errors import StoreError
 from superparams.errors.safe_text import line
+from superparams.errors.short_repr import shorten
 from superparams.errors.tables import Table, pair_lines
 
-__all__ = ["Row"]
+__all__ = ["Row", "key_given"]
 
 OUTCOME_SHOWN = ("error", "seconds", "started", "run", "code")  # beside the status
 
@@ -69,3 +71,19 @@ class Row(dict[str, Any]):
                 yield name, full(name, self[name])
             elif name in self._nones:
                 yield name, "None"
+
+
+def key_given(method: str, row: object) -> str:
+    """The key that a method of `Results` was given: a key, or a row that has one.
+
+    Raises:
+        StoreError: For anything else.
+    """
+    key = row["key"] if isinstance(row, dict) and "key" in row else row  # pyright: ignore
+    if isinstance(key, str):
+        return key
+    raise StoreError(
+        f"results.{method}({shorten(row)}) takes the key of a setting, as in "
+        f"results.{method}(setting.place.key), or a row of the results, as in "
+        f"results.{method}(results.best(...))"
+    )

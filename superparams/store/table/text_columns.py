@@ -80,6 +80,8 @@ def texts(column: pa.Array | pa.ChunkedArray, kind: str | None) -> list[str | No
         return [to_json(_from_json(x)) if isinstance(x, list) else x for x in values]
     if (kind == "int" and pa.types.is_string(column.type)) or pa.types.is_integer(column.type):
         return [None if x is None else str(x) for x in column.to_pylist()]
+    if pa.types.is_decimal(column.type):  # a number with all of its digits
+        return [None if x is None else str(x) for x in column.to_pylist()]
     if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
         column = column.cast(pa.string())  # Python's own types have no nanoseconds
     values = python_values(column)

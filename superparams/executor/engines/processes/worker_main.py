@@ -20,7 +20,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from superparams.declare.experiment_place import Place
 from superparams.errors import traceback_text
@@ -155,16 +155,6 @@ def _part_from_parent(boot: Boot) -> None:
     pools.forget_fork_server()
     if boot.method == "fork":
         resources.limit_loaded_libraries(boot.environ)
-
-
-def _plain(x: Any) -> Any:
-    """A decimal or a number of a library as a number of JSON; other values as text."""
-    with suppress(AttributeError, ValueError, TypeError):
-        return x.item()
-    with suppress(Exception):
-        if not hasattr(x, "numerator"):  # fractions are recorded as text
-            return float(x)
-    return repr(x)
 
 
 def _nothing() -> None:
@@ -325,8 +315,7 @@ class _WorkerProcess:
         """Send a step of the setting that runs, and wait for the answer: whether it goes on."""
         import json  # which most workers do not need
 
-        row = {str(name): x for name, x in row.items()}
-        body = json.dumps(row, default=_plain).encode()
+        body = json.dumps(row).encode()
         self.steps.is_busy = True  # nothing may be sent in the midst of it, so send that before
         try:
             if self._batch or self._again:
