@@ -19,13 +19,6 @@ export interface Importance {
   exact: boolean;
 }
 
-export interface FailureFacts {
-  error: string;
-  count: number;
-  keys: string[];
-  common: Record<string, unknown>;
-}
-
 export interface RunFacts {
   id: string;
   started: string;
@@ -54,7 +47,6 @@ export interface About {
   codes: string[];
   stale: number;
   importance: Record<string, Importance[]>;
-  failures: FailureFacts[];
   runs: RunFacts[];
   logs: Record<string, string>;
   rerun: string;
@@ -119,16 +111,6 @@ function importance(value: unknown): Importance {
     within,
     settings: number(settings),
     exact: exact === true,
-  };
-}
-
-function failureFacts(value: unknown): FailureFacts {
-  const each = dict(value);
-  return {
-    error: text(each.error),
-    count: number(each.count),
-    keys: texts(each.keys),
-    common: dict(each.common),
   };
 }
 
@@ -205,7 +187,6 @@ export function aboutOf(value: unknown): About {
     codes: texts(each.current_codes).concat(each.current_code ? [text(each.current_code)] : []),
     stale: number(each.stale),
     importance: mapped(each.importance, (items) => list(items).map(importance)),
-    failures: list(each.failures).map(failureFacts),
     runs: list(each.runs).map(runFacts),
     logs: mapped(each.logs, text),
     rerun: text(each.rerun),

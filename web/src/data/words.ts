@@ -27,10 +27,6 @@ export function split(text: string): string[] {
 const unquoted = (text: string): string =>
   text.replace(/"((?:[^"\\]|\\.)*)"?/g, (_, inner: string) => inner.replace(/\\(.)/g, "$1"));
 
-/** Text as a word of the filter box, in quotes if it needs them. */
-export const quoted = (text: string): string =>
-  /^[^\s"\\]+$/.test(text) ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
-
 /** A word as a condition on a column, or null if it is a text to look for. */
 export function conditionOf(word: string): Condition | null {
   const match = OPERATORS.exec(word);

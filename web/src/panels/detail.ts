@@ -1,6 +1,7 @@
 /** Everything that is known of one row. */
 
-import { type Column, Gap, wholeText } from "../data/column.ts";
+import type { About } from "../data/about.ts";
+import { type Column, Gap, labelOf, wholeText } from "../data/column.ts";
 import { bytes, counted, duration } from "../data/numbers.ts";
 import type { View } from "../data/view.ts";
 import { Surface } from "../drawing/canvas.ts";
@@ -50,11 +51,15 @@ export class Detail {
         table.isStale(row) && element("span", { class: "stale" }, "of other code"),
         this.stepButton("Previous", row, -1),
         this.stepButton("Next", row, 1),
-        element("button", { type: "button", on: { click: () => this.element.close() } }, "Close"),
+        element(
+          "button",
+          { type: "button", autofocus: true, on: { click: () => this.element.close() } },
+          "Close",
+        ),
       ),
       error && part("Error", element("pre", {}, error)),
       part("Results", values(table.results, row)),
-      part("Fields", values(table.fields, row)),
+      part("Fields", values(table.fields, row, about)),
       traceback &&
         part(
           "Traceback",
@@ -163,11 +168,24 @@ function part(title: string, ...children: Child[]): HTMLElement {
   return element("section", {}, element("h3", {}, title), ...children);
 }
 
-function values(columns: readonly Column[], row: number): HTMLElement {
+/** Which settings have a field, in words. */
+function ownersOf(about: About, name: string): string {
+  const owners = about.fields.find((field) => field.name === name)?.owners ?? [];
+  const words = owners.map((owner) =>
+    Object.entries(owner)
+      .map(([field, value]) => `${field}=${labelOf(value)}`)
+      .join(" and "),
+  );
+  return words.length && words.every(Boolean) ? `, which only settings with ${words.join(" or ")} have` : "";
+}
+
+function values(columns: readonly Column[], row: number, about: About | null = null): HTMLElement {
   const list = element("dl", { class: "values" });
   for (const column of columns) {
     const style = column.gaps[row] === Gap.no ? "" : "absent";
-    list.append(element("dt", {}, column.name), element("dd", { class: style }, wholeText(column, row)));
+    const owners = about && column.gaps[row] === Gap.absent ? ownersOf(about, column.name) : "";
+    const text = wholeText(column, row) + owners;
+    list.append(element("dt", {}, column.name), element("dd", { class: style }, text));
   }
   return columns.length ? list : element("p", { class: "quiet" }, "None.");
 }
