@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest \
+.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest test-browser bench-page \
 	test-python314 same-tables bench clean
 
 help: ## this list
@@ -94,6 +94,15 @@ TORCH ?= torch==2.13.0 keras==3.12.3
 
 test-torch: .venv-torch/.ready ## the tests that need PyTorch and Keras, in .venv-torch
 	.venv-torch/bin/python -m pytest -m torch $(PYTEST_ARGS)
+
+test-browser: setup ## the page and the board in a real Chromium, which it installs if it is root
+	sh tools/browser.sh $(RUN)
+	cd web && npm ci --silent --no-audit --no-fund
+	SUPERPARAMS_BROWSER=1 $(RUN) -m pytest tests/browser tests/house/test_page_source.py $(PYTEST_ARGS)
+
+bench-page: setup ## the page of results: its size, how fast it is shown, how soon the board is told
+	sh tools/browser.sh $(RUN)
+	$(RUN) -m benchmarks.page
 
 test-lowest: setup ## the tests with the oldest dependencies that are allowed, in .venv-lowest
 	$(RUN) -m pip install --quiet uv

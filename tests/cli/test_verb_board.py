@@ -32,6 +32,7 @@ class Waits(Experiment):
 
     def run(self):
         yield {"epoch": 1, "loss": 0.5}
+        open(f"at-{self.a}", "w").close()
         while not os.path.exists(f"go-{self.a}"):
             time.sleep(0.005)
         with open(f"went-{self.a}", "w") as file:

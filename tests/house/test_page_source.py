@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -90,7 +91,8 @@ def test_the_lock_file_names_no_place_to_load_from() -> None:
 def test_the_built_page_is_what_its_source_builds(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None or not (WEB / "node_modules" / "esbuild").is_dir():
-        pytest.skip("needs node, and `npm ci` in web/")
+        lack = "needs node, and `npm ci` in web/"
+        pytest.fail(lack) if os.environ.get("SUPERPARAMS_BROWSER") else pytest.skip(lack)
     page = tmp_path / "page.html"
     subprocess.run([node, WEB / "build.mjs", page], check=True, timeout=120, capture_output=True)
     assert page.read_bytes() == BUILT.read_bytes(), "run `make page`"
