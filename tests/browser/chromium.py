@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -119,6 +120,12 @@ class Browser:
     def n_rows(self) -> int:
         """How many rows the page has."""
         return int(self.run("return document.body.dataset.rows"))
+
+    @property
+    def n_represented(self) -> int:
+        """How many rows the page says that its rows represent."""
+        (found,) = re.findall(r"([\d,]+) rows", self.text(".bar [aria-live]"))
+        return int(found.replace(",", ""))
 
     @property
     def n_selected(self) -> int:

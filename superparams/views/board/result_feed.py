@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FollowedExperiment", "ResultFeed"]
 
-TICK: Final = 0.1  # seconds between two looks at the records
+TICK: Final = 0.05  # seconds between two looks at the records
 REST: Final = 2.0  # the pause is at least so many times as long as the look was
 SLOW_REST: Final = 5.0  # the same for facts that take longer
 KEEP_ALIVE: Final = 10.0  # seconds without an event, after which a page is told that all is well
