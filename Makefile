@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest test-browser bench-page \
+.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest test-browser pictures bench-page \
 	test-python314 same-tables bench clean
 
 help: ## this list
@@ -99,6 +99,10 @@ test-browser: setup ## the page and the board in a real Chromium, which it insta
 	sh tools/browser.sh $(RUN)
 	cd web && npm ci --silent --no-audit --no-fund
 	SUPERPARAMS_BROWSER=1 $(RUN) -m pytest tests/browser tests/house/test_page_source.py $(PYTEST_ARGS)
+
+pictures: setup ## photograph the page of the digits example, light and dark, into docs/images
+	sh tools/browser.sh $(RUN)
+	$(RUN) -m tools.pictures
 
 bench-page: setup ## the page of results: its size, how fast it is shown, how soon the board is told
 	sh tools/browser.sh $(RUN)
