@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from figures import COLORS, IMAGES, THEMES, figures_of, pages_with_figures, settings_of
+from snippets import PAGES as ALL_PAGES
 from snippets import ROOT
 
 PAGES = list(pages_with_figures())
@@ -25,7 +26,10 @@ def test_each_figure_is_shown_in_both_themes(path: Path) -> None:
 
 def test_every_image_is_shown() -> None:
     shown = {f"{name}-{theme}.svg" for path in PAGES for name, theme in figures_of(path)}
-    assert {path.name for path in IMAGES.iterdir()} == shown
+    assert {path.name for path in IMAGES.glob("*.svg")} == shown
+    pages = "".join(path.read_text("utf-8") for path in ALL_PAGES)
+    others = {path.name for path in IMAGES.iterdir()} - shown
+    assert {name for name in others if f"images/{name}" not in pages} == set()
     assert shown
 
 
