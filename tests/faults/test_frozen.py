@@ -140,8 +140,14 @@ def test_65_pyinstaller_is_told_of_all_modules() -> None:
     project = Path(__file__).parents[2] / "pyproject.toml"
     (place,) = re.findall(r'pyinstaller40\]\nhook-dirs = "(.+)"', project.read_text())
     (folder,) = pkgutil.resolve_name(place)()
-    told = runpy.run_path(str(Path(folder) / "hook-superparams.py"))["hiddenimports"]
+    hook = runpy.run_path(str(Path(folder) / "hook-superparams.py"))
+    told = hook["hiddenimports"]
     walked = pkgutil.walk_packages(superparams.__path__, "superparams.")
     names = [one.name for one in walked if "-" not in one.name]  # a hook is no module
     assert sorted(told) == sorted(["superparams", *names])
     assert "superparams.executor.engines.processes.engine" in told
+    kept = list(Path(superparams.__file__).parent.rglob("*.html"))
+    assert [Path(file) for file, _ in hook["datas"]] == kept
+    assert [Path(place, "page.html") for _, place in hook["datas"]] == [
+        Path("superparams", "views", "page", "page.html")
+    ]
