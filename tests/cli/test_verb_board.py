@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import time
@@ -322,6 +323,27 @@ def test_ctrl_c_ends_the_board_at_once_also_while_pages_follow(tmp_path: Path) -
     assert (code, err) == (0, "")
     assert "The board has ended." in out
     assert all(page.is_ended for page in pages)
+
+
+def test_a_program_gets_the_address_as_json(tmp_path: Path) -> None:
+    root = tmp_path / "results" / "m.X"
+    run(root, [done(0, {"y": 0})])
+    process = psutil.Popen(
+        [EXPERIMENT, "board", str(root), "--json"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=-1,
+        stderr=-1,
+        text=True,
+    )
+    told = ""
+    while not told.rstrip().endswith("}"):
+        told += process.stdout.readline()
+    document = json.loads(told)
+    assert document["experiments"] == ["m.X"]
+    assert document["address"].startswith("http://127.0.0.1:")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "\nThe board has ended.\n")
 
 
 def test_a_port_that_is_in_use_is_named(tmp_path: Path) -> None:

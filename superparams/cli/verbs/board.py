@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from superparams.cli import common_options
+from superparams.cli import common_options, json_document
 from superparams.cli.click_types import NAME
 from superparams.cli.session import Session
 from superparams.cli.terminal import is_terminal
@@ -29,9 +29,15 @@ __all__ = ["command"]
 )
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 @common_options.in_results
+@common_options.as_json
 @click.pass_obj
 def command(
-    session: Session, target: str | None, port: int, no_browser: bool, results: Path | None
+    session: Session,
+    target: str | None,
+    port: int,
+    no_browser: bool,
+    results: Path | None,
+    is_json: bool,
 ) -> None:
     """Show the page of results in a browser, and follow runs while they go on.
 
@@ -55,12 +61,16 @@ def command(
             f"--port {port}: {error.strerror or error}; give another, or none for any that is free"
         ) from error
     try:
-        _tell(server.url, [one.name for one in experiments])
-        if not no_browser:
+        names = [one.name for one in experiments]
+        if is_json:
+            json_document.write({"address": server.url, "experiments": names})
+        else:
+            _tell(server.url, names)
+        if not (no_browser or is_json):
             _open(server.url)
         server.serve_forever(poll_interval=0.2)
     except KeyboardInterrupt:
-        click.echo("\nThe board has ended.")
+        click.echo("\nThe board has ended.", err=is_json)
     finally:
         server.end()
 
