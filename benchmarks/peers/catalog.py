@@ -109,7 +109,13 @@ SIDES = (
         statement="import ray",
         command=script("ray"),
     ),
-    Side("tune", "Ray Tune", "tune", ("ray[tune]",), statement="from ray import tune"),
+    Side(
+        "tune",
+        "Ray Tune",
+        "tune",
+        ("ray[tune]", "optuna", "cmaes"),
+        statement="from ray import tune",
+    ),
     Side(
         "dask",
         "Dask",
@@ -122,12 +128,12 @@ SIDES = (
         "optuna-memory",
         "Optuna, memory",
         "optuna_",
-        ("optuna",),
+        ("optuna", "cmaes"),
         {"kind": "memory"},
         statement="import optuna",
         command=script("optuna"),
     ),
-    Side("optuna-journal", "Optuna, journal", "optuna_", ("optuna",), {"kind": "journal"}),
+    Side("optuna-journal", "Optuna, journal", "optuna_", ("optuna", "cmaes"), {"kind": "journal"}),
     Side("optuna-sqlite", "Optuna, SQLite", "optuna_", ("optuna",), {"kind": "sqlite"}),
     Side(
         "hydra",
@@ -216,6 +222,10 @@ EXPAND = (
 RESUME = ways("resume", *KEEPERS)
 READ = ways("read", *(name for name in KEEPERS if name != "joblib-memory"), "hydra", PLAIN)
 KILL = ways("kill", *(way.side for way in NOOP if way.side != PLAIN))
+SEARCHERS = ("superparams", "optuna-memory", "optuna-journal", "tune")
+SAMPLERS = (("random_search", "random"), ("tpe", "TPE"), ("cmaes", "CMA-ES"))
+SEARCH = tuple(Way(side, function, label) for function, label in SAMPLERS for side in SEARCHERS)
+ASHA = ways("asha", *SEARCHERS)
 IMPORT = ways("import", *(side.name for side in SIDES if side.statement))
 HELP = ways("help", *(side.name for side in SIDES if side.command))
 

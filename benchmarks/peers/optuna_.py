@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import alembic.command  # noqa: F401  # optuna imports these late; imports are counted on no side
+import cmaes as _cmaes  # noqa: F401
 import optuna
 import pandas  # noqa: F401
 import pyarrow  # noqa: F401
 import sqlalchemy.orm  # noqa: F401
 
-from benchmarks.peers import task
+from benchmarks.peers import curves, task
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 NAME = "points"
@@ -160,3 +161,104 @@ def kept(folder: Path, kind: str) -> int:
     if kind == "memory":
         return 0
     return len(complete(optuna.load_study(study_name=NAME, storage=storage(kind, folder))))
+
+
+Maker = Callable[[int], optuna.samplers.BaseSampler]
+ENDED = (COMPLETE, optuna.trial.TrialState.PRUNED)
+
+
+def distance(trial: optuna.Trial) -> float:
+    point = {name: trial.suggest_float(name, curves.LOW, curves.HIGH) for name in curves.NAMES}
+    return curves.loss(point)
+
+
+def curve(trial: optuna.Trial) -> float:
+    x, accuracy = trial.suggest_float("x", 0.0, 1.0), 0.0
+    for epoch in range(1, curves.EPOCHS + 1):
+        accuracy = curves.accuracy(x, epoch)
+        trial.report(accuracy, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return accuracy
+
+
+def searching(kind: str, folder: Path, make: Maker, seed: int, direction: str) -> optuna.Study:
+    pruner = optuna.pruners.SuccessiveHalvingPruner(1, curves.FACTOR)
+    return optuna.create_study(
+        storage=storage(kind, folder),
+        sampler=make(seed),
+        pruner=pruner,
+        study_name=NAME,
+        load_if_exists=True,
+        direction=direction,
+    )
+
+
+def searched(
+    kind: str,
+    folder: Path,
+    n: int,
+    workers: int,
+    make: Maker,
+    objective: Objective = distance,
+    direction: str = "minimize",
+) -> int:
+    """Trials of a sampler: in threads, or in processes that share a storage."""
+    one = searching(kind, folder, make, 0, direction)
+    if kind == "memory":
+        one.optimize(objective, n_trials=n, n_jobs=workers)
+        one.trials_dataframe().to_parquet(folder / "rows.parquet")
+    else:
+        share = n // workers
+        processes = [
+            multiprocessing.Process(
+                target=search_worker, args=(kind, folder, share, make, seed, objective, direction)
+            )
+            for seed in range(workers)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+    return len(one.get_trials(False, ENDED))
+
+
+def search_worker(
+    kind: str,
+    folder: Path,
+    n: int,
+    make: Maker,
+    seed: int,
+    objective: Objective,
+    direction: str,
+) -> None:
+    searching(kind, folder, make, seed, direction).optimize(objective, n_trials=n)
+
+
+def random_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.RandomSampler(seed)
+
+
+def tpe_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """As superparams has it, and as is advised for trials that run at once."""
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def cmaes_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.CmaEsSampler(seed=seed)
+
+
+def random_search(n: int, workers: int, folder: Path, kind: str) -> int:
+    return searched(kind, folder, n, workers, random_sampler)
+
+
+def tpe(n: int, workers: int, folder: Path, kind: str) -> int:
+    return searched(kind, folder, n, workers, tpe_sampler)
+
+
+def cmaes(n: int, workers: int, folder: Path, kind: str) -> int:
+    return searched(kind, folder, n, workers, cmaes_sampler)
+
+
+def asha(n: int, workers: int, folder: Path, kind: str) -> int:
+    return searched(kind, folder, n, workers, random_sampler, curve, "maximize")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import catalog, task
+from benchmarks.peers.scale import SEARCHES
 from benchmarks.peers.table import Number, Record, head, key, number, title, works
 
 # Readable on white and on black alike.
@@ -20,6 +21,8 @@ PANELS = {
     "memory": "Memory of that",
     "expand": "A space expanded",
     "read": "Results read back",
+    "search": "Trials of a sampler",
+    "asha": "ASHA",
     "import": "Import",
     "kill": "Kept of 20, one a killer (hollow: no end)",
 }
@@ -51,8 +54,8 @@ def draw(results: dict[str, Any], path: Path) -> bool:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    limit = results["limit"]
-    panels = {name: panel(works(results["cells"], name), limit) for name in PANELS}
+    limits = {name: results["limit"] * (2 if name in SEARCHES else 1) for name in PANELS}
+    panels = {name: panel(works(results["cells"], name), results["limit"]) for name in PANELS}
     panels = {name: ones for name, ones in panels.items() if ones[1]}
     pairs = [list(panels.items())[at : at + 2] for at in range(0, len(panels), 2)]
     heights = [max(len(ones) for _, (_, ones) in pair) * ROW + MARGIN for pair in pairs]
@@ -67,7 +70,7 @@ def draw(results: dict[str, Any], path: Path) -> bool:
         )
         for row, pair in zip(axes, pairs, strict=True):
             for place, (name, (where, ones)) in zip(row, pair, strict=False):
-                dots(place, ones, limit)
+                dots(place, ones, limits[name])
                 place.set_title(f"{PANELS[name]}: {where}" if where else PANELS[name], loc="left")
             for place in row[len(pair) :]:
                 place.axis("off")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from benchmarks.peers import catalog, task
+from benchmarks.peers import catalog, curves, task
 from benchmarks.peers.table import (
     Number,
     Record,
@@ -76,6 +76,26 @@ One of {settings} settings kills its own process, on two workers; a run that had
 """
 
 
+SEARCH = """\
+## Trials that a sampler proposes
+
+Points of five ranges, whose settings do nothing; two workers. A run that took longer than
+{slow:g} s was stopped. Ray Tune and superparams take the samplers of Optuna, with the same options,
+except for the random one of superparams. In superparams, points and table are the same for any
+number of workers; Optuna and Ray Tune tell the sampler what came out as it comes.
+"""
+ASHA = """\
+## ASHA
+
+Random settings of {epochs} steps that do nothing; a third goes on at 1, 3 and 9 steps. In
+superparams, settings wait for each other, so that any number of workers stops the same ones.
+"""
+ADDED = """\
+This table is of another day than the others: {date}, by `{command}`{machine}.
+{versions}.
+"""
+
+
 def report(results: dict[str, Any]) -> str:
     """The whole page."""
     records, limit = results["cells"], results["limit"]
@@ -84,6 +104,8 @@ def report(results: dict[str, Any]) -> str:
         plain=PLAIN,
         slices=task.SLICES,
         settings=task.SETTINGS,
+        epochs=curves.EPOCHS,
+        slow=2 * limit,
         command=f"`{results['command']}`",
     )
     timed = (
@@ -94,15 +116,37 @@ def report(results: dict[str, Any]) -> str:
         (START, ("import", "help")),
         (RESUME, "resume"),
         (READ, "read"),
+        (SEARCH, "search"),
+        (ASHA, "asha"),
     )
     parts = [HEAD]
     for text, names in timed:
-        found = works(records, *([names] if isinstance(names, str) else names))
-        parts += [text, grid(found, limit)] if found else []
+        every = [names] if isinstance(names, str) else names
+        found = works(records, *every)
+        parts += [text, *later(results, every[0]), *grids(found, limit)] if found else []
     if killed := works(records, "kill"):
         parts += [KILL, kills(killed, results["hang"])]
     filled = [part.format(**given) if "{" in part else part for part in parts]
     return "\n".join([*filled, ending(results)])
+
+
+def later(results: dict[str, Any], work: str) -> list[str]:
+    """When a work was measured, if it was not with the others."""
+    for one in results.get("added", []):
+        if work in one["works"]:
+            versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
+            same = one["machine"] == results["machine"]
+            machine = "" if same else f", on another machine: {one['machine']}"
+            return [ADDED.format(**{**one, "versions": versions, "machine": machine})]
+    return []
+
+
+def grids(records: list[Record], limit: float) -> list[str]:
+    """A table, or one for each sampler: they are no contest."""
+    if records[0]["work"] != "search":
+        return [grid(records, limit)]
+    labels = dict.fromkeys(one["label"] for one in records)
+    return [grid([one for one in records if one["label"] == label], limit) for label in labels]
 
 
 def grid(records: list[Record], limit: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from benchmarks.peers import catalog
 from benchmarks.peers.catalog import Way
 
+SEARCHES = ("search", "asha")  # works whose runs may take twice the limit
 MIB = 2**20
 GIB = 2**30
 
@@ -43,6 +44,7 @@ class Scale:
     arrays: tuple[tuple[int, int], ...] = ((256 * MIB, 2), (256 * MIB, 4), (GIB, 2), (GIB, 4))
     expand: tuple[int, ...] = (100, 1_000_000)
     read: tuple[int, ...] = (100, 1000, 10_000, 1_000_000)
+    search: tuple[int, ...] = (100, 1000)
     limit: float = 15.0
     hang: float = 30.0
     repeats: int = 5
@@ -50,8 +52,10 @@ class Scale:
     minutes: float = 26.0
 
     def patience(self, work: str) -> float:
-        """Seconds after which a run is stopped; one whose memory is watched is slow."""
-        return self.hang if work == "kill" else self.limit * (2 if work == "memory" else 1)
+        """Seconds after which a run is stopped; searches, and runs that are watched, are slow."""
+        if work == "kill":
+            return self.hang
+        return self.limit * (2 if work in ("memory", *SEARCHES) else 1)
 
     def cells(self) -> Iterator[Cell]:
         """All cells, in the order in which they take their turns."""
@@ -61,6 +65,8 @@ class Scale:
         yield from (Cell("noop", way, n) for n in self.noop for way in catalog.NOOP)
         yield from (Cell("read", way, n) for n in self.read for way in catalog.READ)
         yield from (Cell("resume", way, n) for n in self.noop for way in catalog.RESUME)
+        yield from (Cell("search", way, n) for n in self.search for way in catalog.SEARCH)
+        yield from (Cell("asha", way, n) for n in self.search for way in catalog.ASHA)
         yield from (Cell("kill", way) for way in catalog.KILL)
         yield from (
             Cell(work, way, size, workers)
@@ -76,6 +82,7 @@ QUICK = Scale(
     arrays=((64 * MIB, 2),),
     expand=(100, 10_000),
     read=(100, 1000),
+    search=(100,),
     limit=6.0,
     hang=15.0,
     repeats=3,
@@ -89,6 +96,7 @@ TINY = replace(
     arrays=((MIB, 2),),
     expand=(200,),
     read=(20, 200),
+    search=(20,),
     limit=60.0,
     hang=4.0,
     repeats=1,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import task
-from superparams import Experiment, search, value
+from benchmarks.peers import curves, task
+from superparams import Experiment, maximize, minimize, search, strategies, value
 from superparams.executor import Processes
 
 
@@ -93,3 +94,49 @@ class Deadly(Experiment):
 def kill(workers: int, folder: Path) -> int:
     results = Deadly().run_all(workers, results=folder, progress=False)
     return len(results) - len(results.failures)
+
+
+class Distance(Experiment):
+    """A point of five ranges."""
+
+    x0: float = search(low=curves.LOW, high=curves.HIGH)
+    x1: float = search(low=curves.LOW, high=curves.HIGH)
+    x2: float = search(low=curves.LOW, high=curves.HIGH)
+    x3: float = search(low=curves.LOW, high=curves.HIGH)
+    x4: float = search(low=curves.LOW, high=curves.HIGH)
+    goal = minimize("loss")
+
+    def run(self) -> dict[str, float]:
+        return {"loss": curves.loss({name: getattr(self, name) for name in curves.NAMES})}
+
+
+def proposed(strategy: Any, workers: int, folder: Path) -> int:
+    return len(Distance().run_all(workers, strategy=strategy, results=folder, progress=False))
+
+
+def random_search(n: int, workers: int, folder: Path) -> int:
+    return proposed(strategies.Random(trials=n), workers, folder)
+
+
+def tpe(n: int, workers: int, folder: Path) -> int:
+    return proposed(strategies.TPE(trials=n), workers, folder)
+
+
+def cmaes(n: int, workers: int, folder: Path) -> int:
+    return proposed(strategies.CMAES(trials=n), workers, folder)
+
+
+class Curve(Experiment):
+    """A setting that tells its accuracy after each epoch."""
+
+    x: float = search(low=0.0, high=1.0)
+    goal = maximize("accuracy")
+
+    def run(self) -> Iterator[dict[str, float]]:
+        for epoch in range(1, curves.EPOCHS + 1):
+            yield {"epoch": epoch, "accuracy": curves.accuracy(self.x, epoch)}
+
+
+def asha(n: int, workers: int, folder: Path) -> int:
+    stopper = strategies.ASHA(reduction_factor=curves.FACTOR, max_resource=curves.EPOCHS)
+    return len(Curve().sample(n).run_all(workers, stop=stopper, results=folder, progress=False))

@@ -6,14 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.variant_generator import generate_variants
 
-from benchmarks.peers import task
+from benchmarks.peers import curves, task
 from benchmarks.peers.ray_ import close, start
 
-__all__ = ["array", "close", "expand", "kill", "noop", "read", "resume"]
+__all__ = [
+    "ahead",
+    "array",
+    "asha",
+    "close",
+    "cmaes",
+    "expand",
+    "kill",
+    "noop",
+    "random_search",
+    "read",
+    "resume",
+    "tpe",
+]
 
 NAME = "tuned"
+
+
+def ahead() -> Any:
+    """Import what has the samplers."""
+    from benchmarks.peers import optuna_
+
+    return optuna_
 
 
 def nothing(config: dict[str, int]) -> None:
@@ -74,4 +96,64 @@ def read(folder: Path) -> int:
 
 def kill(workers: int, folder: Path) -> int:
     results = tuned(deadly, {"i": range(task.SETTINGS)}, workers, folder)
+    return len(results) - results.num_errors
+
+
+def distance(config: dict[str, float]) -> None:
+    tune.report({"loss": curves.loss(config)})
+
+
+def searched(name: str, n: int, workers: int, folder: Path) -> int:
+    """Trials of a sampler of Optuna, which is what Ray Tune has for these."""
+    optuna = ahead()
+    space = {name: tune.uniform(curves.LOW, curves.HIGH) for name in curves.NAMES}
+    start(workers)
+    results = tune.Tuner(
+        distance,
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric="loss",
+            mode="min",
+            search_alg=OptunaSearch(sampler=getattr(optuna, f"{name}_sampler")(0)),
+            num_samples=n,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(name=NAME, storage_path=str(folder), verbose=0),
+    ).fit()
+    return len(results) - results.num_errors
+
+
+def random_search(n: int, workers: int, folder: Path) -> int:
+    return searched("random", n, workers, folder)
+
+
+def tpe(n: int, workers: int, folder: Path) -> int:
+    return searched("tpe", n, workers, folder)
+
+
+def cmaes(n: int, workers: int, folder: Path) -> int:
+    return searched("cmaes", n, workers, folder)
+
+
+def curve(config: dict[str, float]) -> None:
+    for epoch in range(1, curves.EPOCHS + 1):
+        tune.report({"accuracy": curves.accuracy(config["x"], epoch)})
+
+
+def asha(n: int, workers: int, folder: Path) -> int:
+    start(workers)
+    results = tune.Tuner(
+        curve,
+        param_space={"x": tune.uniform(0.0, 1.0)},
+        tune_config=tune.TuneConfig(
+            metric="accuracy",
+            mode="max",
+            scheduler=ASHAScheduler(
+                max_t=curves.EPOCHS, grace_period=1, reduction_factor=curves.FACTOR
+            ),
+            num_samples=n,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(name=NAME, storage_path=str(folder), verbose=0),
+    ).fit()
     return len(results) - results.num_errors

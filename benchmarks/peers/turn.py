@@ -178,7 +178,7 @@ def arguments(cell: Cell) -> dict[str, Any]:
     """What a function is called with, beside its folder and what its side always gives."""
     if cell.work in ("array", "memory"):
         return {"size": cell.size, "workers": cell.workers}
-    if cell.work in ("noop", "resume"):
+    if cell.work in ("noop", "resume", "search", "asha"):
         return {"n": cell.size, "workers": cell.workers}
     if cell.work == "expand":
         return {"n": cell.size}
@@ -202,6 +202,8 @@ def fault(cell: Cell, value: Any) -> str:
         return f"the sum was {value}, not {cell.size // 8}"
     if cell.work == "expand" and value != cell.size:
         return f"there were {value} settings, not {cell.size}"
+    if cell.work in ("search", "asha") and value != cell.size:
+        return f"{value} trials ended, not {cell.size}"
     if cell.work == "read" and value < cell.size:
         return f"there were {value} rows, not {cell.size}"
     return ""

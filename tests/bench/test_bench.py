@@ -16,6 +16,7 @@ from runs import environment, output
 from benchmarks.peers import catalog, memory, process, report, summary, table
 from benchmarks.peers.rounds import easier
 from benchmarks.peers.scale import FULL, QUICK, Cell
+from benchmarks.peers.turn import Sample, checked
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -53,6 +54,48 @@ def test_all_kinds_of_work_are_measured(tmp_path: Path) -> None:
     assert min(held) > 2**20
     assert results["left"] == {}
     assert results["after"].startswith("nothing was left running")
+
+
+def test_searches_are_measured_with_the_same_samplers(tmp_path: Path) -> None:
+    cells = bench(
+        tmp_path, "--tiny", "--sides", "superparams,optuna-memory", "--works", "search,asha"
+    )
+    done = [
+        (one["label"], one["samples"][0]["fate"], one["samples"][0]["value"])
+        for one in cells["cells"]
+    ]
+    assert sorted(done) == sorted([(x, "done", 20) for x in ("random", "TPE", "CMA-ES", "")] * 2)
+    page = (tmp_path / "results.md").read_text()
+    tables = [part for part in page.split("\n\n") if part.startswith("|")]
+    assert [table.count("**") for table in tables] == [2] * 4, (
+        "one best for each sampler, and for ASHA"
+    )
+
+
+def test_a_search_that_lost_trials_is_a_failure() -> None:
+    cell = Cell("search", catalog.SEARCH[0], 100)
+    assert checked(cell, Sample("done", 1.0, 100)).fate == "done"
+    wrong = checked(cell, Sample("done", 1.0, 99))
+    assert (wrong.fate, wrong.reason) == ("failed", "99 trials ended, not 100")
+
+
+def test_works_are_added_to_what_was_measured(tmp_path: Path) -> None:
+    """They take the place of their own earlier cells, and keep their date; the rest stays."""
+    kept = given(noop("superparams", 2.0), cell("asha", "tune", [sample(9.0)], 100))
+    (tmp_path / "results.json").write_text(json.dumps(kept))
+    bench(tmp_path, "--tiny", "--sides", "superparams", "--works", "asha", "--add")
+    results = bench(tmp_path, "--tiny", "--sides", "superparams", "--works", "asha", "--add")
+    assert [(one["work"], one["side"], one["size"]) for one in results["cells"]] == [
+        ("noop", "superparams", 1000),
+        ("asha", "superparams", 20),
+    ]
+    assert (results["command"], results["date"]) == (kept["command"], kept["date"])
+    (later,) = results["added"]
+    assert later["works"] == ["asha"]
+    page = (tmp_path / "results.md").read_text()
+    assert f"`make bench` made this file, in 1 minutes on {kept['date']}" in page
+    shown = f"another day than the others: {later['date']}, by `{later['command']}`"
+    assert shown in " ".join(page.split())
 
 
 def test_what_is_written_names_no_place(tmp_path: Path) -> None:
