@@ -1,4 +1,4 @@
-"""What `make bench` and `make bench-quality` wrote, as pages of the site: a hook of mkdocs, named in mkdocs.yml.
+"""The pages that `make bench` and `make bench-quality` wrote: a hook of mkdocs, see mkdocs.yml.
 
 There is one copy of the tables and of the picture, in benchmarks/; the site takes them from there.
 """
