@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -193,7 +194,19 @@ def identity_of(strategy: Any) -> str:
         return found
     cls: type[Any] = strategy.__class__
     if "__repr__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
-        return repr(strategy)
+        return _repr_without_budget(strategy)
     held: dict[str, Any] = getattr(strategy, "__dict__", {})
-    plain = {name: x for name, x in sorted(held.items()) if isinstance(x, _PLAIN)}
+    plain = {
+        name: x for name, x in sorted(held.items()) if isinstance(x, _PLAIN) and name not in BUDGET
+    }
     return f"{cls.__module__}.{cls.__qualname__} {plain}"
+
+
+def _repr_without_budget(strategy: Any) -> str:
+    """The repr of a twin that has no budget, such as that of a dataclass with `trials`."""
+    try:
+        twin = copy.copy(strategy)
+        twin.__dict__.update({name: None for name in BUDGET if name in twin.__dict__})
+        return repr(twin)
+    except Exception:  # a repr that wants a number, or an object that cannot be copied
+        return repr(strategy)

@@ -180,6 +180,52 @@ def test_a_search_that_is_over_replays_and_a_larger_one_goes_on(tmp_path: Path) 
     assert n_runs(more) == 2
 
 
+class WithTrials(Plain):
+    """A strategy of one's own, whose budget is an attribute."""
+
+    def __init__(self, trials: int) -> None:
+        self.trials = trials  # type: ignore[misc]
+
+
+@dataclass
+class WithFields(Plain):
+    """The same as a dataclass: its repr has the budget."""
+
+    trials: int  # type: ignore[misc]
+
+
+class WithRepr(WithTrials):
+    """A repr that cannot do without the number."""
+
+    def __repr__(self) -> str:
+        return f"WithRepr with {self.trials:,} trials"
+
+
+@pytest.mark.parametrize("kind", [WithTrials, WithFields])
+def test_a_larger_budget_of_a_strategy_of_ones_own_goes_on(tmp_path: Path, kind: Any) -> None:
+    """As another search, it would try a random point after 20 that cost no run."""
+
+    class Line(Experiment):
+        x: float = search(low=-2.0, high=2.0)
+        goal = minimize("loss")
+
+        def run(self) -> dict[str, float]:
+            return {"loss": abs(self.x)}
+
+    first = Line().run_all(2, strategy=kind(24), results=tmp_path, progress=False)
+    keys = [row["key"] for row in first]
+    more = Line().run_all(2, strategy=kind(30), results=tmp_path, progress=False)
+    whole = Line().run_all(strategy=kind(30), results=tmp_path / "whole", progress=False)
+    assert [row["key"] for row in more] == [row["key"] for row in whole]
+    assert [row["key"] for row in more][: len(keys)] == keys
+
+
+def test_a_repr_that_needs_the_budget_is_taken_as_it_is(tmp_path: Path) -> None:
+    Fit().run_all(2, strategy=WithRepr(5), results=tmp_path, progress=False)
+    again = Fit().run_all(2, strategy=WithRepr(5), results=tmp_path, progress=False)
+    assert n_runs(again) == 1
+
+
 def test_random_trials_are_a_sample(tmp_path: Path) -> None:
     found = Fit().run_all(2, strategy=Random(trials=20, seed=7), results=tmp_path, progress=False)
     keys = [setting.key for setting in Fit().sample(20, seed=7)]
