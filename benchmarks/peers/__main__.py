@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -65,7 +66,7 @@ def some(text: str | None, known: list[str]) -> set[str]:
 def measured(scale: Scale, sides: set[str], works: set[str], command: str) -> dict[str, Any]:
     """Everything, as it is kept in results.json."""
     process.adopt()
-    before = shared()
+    before, load = shared(), os.getloadavg()[0]
     bench = Bench(scale)
     rounds = Rounds(scale, sides, works, bench)
     try:
@@ -79,6 +80,7 @@ def measured(scale: Scale, sides: set[str], works: set[str], command: str) -> di
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "minutes": rounds.elapsed / 60,
         "machine": machine.described(),
+        "load": load,
         "limit": scale.limit,
         "hang": scale.hang,
         "versions": versions(chosen),

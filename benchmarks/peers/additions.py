@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-HELD = ("command", "date", "minutes", "machine", "versions", "missing", "left")
+HELD = ("command", "date", "minutes", "machine", "load", "versions", "missing", "left")
 
 
 def added(kept: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

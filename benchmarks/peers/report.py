@@ -91,9 +91,11 @@ Random settings of {epochs} steps that do nothing; a third goes on at 1, 3 and 9
 superparams, settings wait for each other, so that any number of workers stops the same ones.
 """
 ADDED = """\
-This table is of another day than the others: {date}, by `{command}`{machine}.
+This table is of another day than the others: {date}, by `{command}`{machine}{busy}.
 {versions}.
 """
+BUSY = """; the machine was busy with other work ({load:.0f} processes wanted its \
+{cores} cores), so its times compare with each other, and with no other table"""
 
 
 def report(results: dict[str, Any]) -> str:
@@ -137,7 +139,10 @@ def later(results: dict[str, Any], work: str) -> list[str]:
             versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
             same = one["machine"] == results["machine"]
             machine = "" if same else f", on another machine: {one['machine']}"
-            return [ADDED.format(**{**one, "versions": versions, "machine": machine})]
+            cores = int(one["machine"].split()[0])
+            busy = BUSY.format(load=one["load"], cores=cores) if one["load"] > cores else ""
+            told = {**one, "versions": versions, "machine": machine, "busy": busy}
+            return [ADDED.format(**told)]
     return []
 
 

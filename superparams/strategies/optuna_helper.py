@@ -31,6 +31,9 @@ from superparams.space.search_space import (
     SearchDimension,
     SearchPoint,
 )
+from superparams.strategies.parallel_cmaes import BASE as CMAES
+from superparams.strategies.parallel_cmaes import NAME as PARALLEL_CMAES
+from superparams.strategies.parallel_cmaes import numbers_of, parallel_cmaes, population_of
 from superparams.strategies.sampler_events import (
     Event,
     FixedPoint,
@@ -363,9 +366,13 @@ def _sampler(start: SearchStart, of: tuple[int, ...]) -> BaseSampler:
     import optuna
 
     kind: Any = start.sampler
-    if isinstance(kind, str):
-        kind = getattr(optuna.samplers, kind)
     options = {**start.options}
+    if kind == PARALLEL_CMAES:
+        numbers = {name: _distributions(start)[name] for name in numbers_of(start.space)}
+        size = options.setdefault("popsize", population_of(len(numbers)))
+        kind = parallel_cmaes(getattr(optuna.samplers, CMAES), numbers, size)
+    elif isinstance(kind, str):
+        kind = getattr(optuna.samplers, kind)
     takes = signature(kind).parameters
     has_conditions = any(isinstance(one, ConditionalChoice) for one in start.space.dimensions)
     if options.get("multivariate") and "group" in takes:

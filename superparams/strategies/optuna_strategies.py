@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from superparams.errors import StrategyError
 from superparams.errors.short_repr import shorten
 from superparams.space.search_space import SearchPoint, SearchSpace
+from superparams.strategies.parallel_cmaes import NAME as PARALLEL_CMAES
 from superparams.strategies.sampler_events import FixedPoint, PointRequest, SearchStart, TrialEnd
 from superparams.strategies.strategy import GoalStrategy, TrialOutcome
 
@@ -205,17 +206,19 @@ class CMAES(SamplerStrategy):
     Texts, and fields of alternatives, are chosen at random.
 
     Source: Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772. By Optuna's
-    CmaEsSampler.
+    CmaEsSampler, which is changed such that trials that run at once are not wasted.
 
     Attributes:
+        startup: So many trials have a score before the sampler proposes points; it needs none.
         population: How many trials make a generation; None for a number that follows from the
             number of fields.
     """
 
-    startup: int = 1
+    startup: int = 0
     population: int | None = None
 
     packages: ClassVar[tuple[str, ...]] = ("optuna", "cmaes")
+    least_startup: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -225,13 +228,13 @@ class CMAES(SamplerStrategy):
     @property
     def sampler(self) -> str:
         """See `SamplerStrategy`."""
-        return "CmaEsSampler"
+        return PARALLEL_CMAES
 
     @property
     def sampler_options(self) -> Mapping[str, Any]:
         """See `SamplerStrategy`."""
         size = {} if self.population is None else {"popsize": self.population}
-        return {"n_startup_trials": 1, **size}
+        return {"n_startup_trials": 0, **size}
 
 
 @dataclass(kw_only=True, repr=False)

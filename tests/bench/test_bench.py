@@ -94,8 +94,25 @@ def test_works_are_added_to_what_was_measured(tmp_path: Path) -> None:
     assert later["works"] == ["asha"]
     page = (tmp_path / "results.md").read_text()
     assert f"`make bench` made this file, in 1 minutes on {kept['date']}" in page
+    assert later["load"] > 0
     shown = f"another day than the others: {later['date']}, by `{later['command']}`"
     assert shown in " ".join(page.split())
+
+
+@pytest.mark.parametrize(("load", "is_busy"), [(9.3, True), (1.5, False)])
+def test_a_busy_machine_is_told(load: float, is_busy: bool) -> None:
+    """Times of an idle and of a busy machine do not compare."""
+    later = {
+        "works": ["asha"],
+        "date": "2026-01-01",
+        "command": "x",
+        "machine": "2 cores",
+        "load": load,
+        "versions": {},
+    }
+    kept = {**given(cell("asha", "tune", [sample(9.0)], 100)), "added": [later]}
+    shown = "busy with other work (9 processes wanted its 2 cores)"
+    assert (shown in report.report(kept)) == is_busy
 
 
 def test_what_is_written_names_no_place(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""CMA-ES for trials that run at once: no trial is wasted, and none waits for a first outcome.
+
+CMA-ES goes by generations: it draws points from one distribution, and moves the distribution when
+enough of them have an outcome. While these outcomes are waited for, more points have to be drawn.
+The sampler of Optuna forgets what becomes of these: with 8 trials at once and 8 trials in a
+generation, that is nearly every second one. Here they count in the next generation. So does a point
+that was enqueued.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from superparams.space.search_space import NumberRange, OrderedNumbers, SearchSpace
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+__all__ = ["BASE", "NAME", "numbers_of", "parallel_cmaes", "population_of"]
+
+BASE: Final = "CmaEsSampler"
+NAME: Final = "ParallelCmaEs"  # among the names of samplers, which are those of Optuna otherwise
+
+
+def numbers_of(space: SearchSpace) -> list[str]:
+    """The dimensions that CMA-ES searches: numbers that every point has."""
+    return [
+        one.name
+        for one in space.dimensions
+        if isinstance(one, NumberRange | OrderedNumbers) and one.size != 1
+    ]
+
+
+def population_of(n_numbers: int) -> int:
+    """How many trials make a generation, by Hansen's rule."""
+    return 4 + math.floor(3 * math.log(max(1, n_numbers)))
+
+
+def parallel_cmaes(
+    base: type[Any], numbers: Mapping[str, BaseDistribution], population: int
+) -> type[Any]:
+    """The class of a sampler that is asked by one process, from trial 0 on.
+
+    Args:
+        base: The sampler of Optuna. If it has other methods than the ones that are changed here, as
+            a version to come may have, it is taken as it is.
+        numbers: The distribution of each number that is searched.
+        population: How many trials make a generation.
+    """
+
+    def infer_relative_search_space(self: Any, study: Any, trial: Any) -> dict[str, Any]:
+        """All numbers; Optuna would wait for a trial that has an outcome."""
+        return dict(numbers)
+
+    def restore_optimizer(self: Any, *_: Any) -> Any:
+        """The distribution; Optuna keeps it in a trial, and finds it when that has ended."""
+        return getattr(self, "_optimizer", None)
+
+    def init_optimizer(self: Any, *args: Any, **options: Any) -> Any:
+        self._optimizer = base.__dict__["_init_optimizer"](self, *args, **options)
+        return self._optimizer
+
+    def get_solution_trials(
+        self: Any, trials: Sequence[Any], generation: int, *_: Any
+    ) -> list[Any]:
+        """The trials of a generation: the next ones in order, whichever they were drawn for."""
+        drawn = [trial for trial in trials if any(map(_is_generation, trial.system_attrs))]
+        return drawn[generation * population : (generation + 1) * population]
+
+    changed = {
+        "_restore_optimizer": restore_optimizer,
+        "_init_optimizer": init_optimizer,
+        "_get_solution_trials": get_solution_trials,
+    }
+    if not base.__dict__.keys() >= changed.keys():
+        return base
+    changed["infer_relative_search_space"] = infer_relative_search_space
+    return type(NAME, (base,), changed)
+
+
+def _is_generation(attribute: str) -> bool:
+    return attribute.endswith(":generation")
