@@ -1,9 +1,11 @@
 """Run all searches, and write what came of them: `make bench-quality`.
 
     python -m benchmarks.quality [--seeds N] [--trials N] [--problems A,B] [--into FOLDER]
+    python -m benchmarks.quality --add --methods A,B [--into FOLDER]
     python -m benchmarks.quality --redraw [--into FOLDER]
 
-Writes quality.json and quality.md. All searches run one after the other in this process. They are
+Writes quality.json and quality.md. With --add, only these methods are measured again, and the page
+tells the day. All searches run one after the other in this process. They are
 settings of one experiment: if this is interrupted, call it again, and it goes on.
 """
 
@@ -46,6 +48,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--problems", default=",".join(problems.PROBLEMS), help="only these")
+    parser.add_argument("--methods", default=",".join(searches.METHODS), help="only these")
+    parser.add_argument("--add", action="store_true", help="to the results that are there")
     parser.add_argument("--into", type=Path, default=ROOT / "benchmarks", help="where to write")
     parser.add_argument("--records", type=Path, default=ROOT / "build" / "quality")
     parser.add_argument("--redraw", action="store_true", help="from quality.json, nothing is run")
@@ -64,13 +68,15 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     """All searches, as they are kept in quality.json."""
     space = Quality(
         problem=search(given.problems.split(",")),
+        method=search(given.methods.split(",")),
         instance=search(range(given.seeds)),
         trials=given.trials,
         library=sources(),
     )
     results = space.run_all(results=given.records, on_error="raise")
     names = ("problem", "method", "instance", "trials", "regret", "runs")
-    is_whole = (given.seeds, given.trials, given.problems) == (10, 100, ",".join(problems.PROBLEMS))
+    defaults = (10, 100, ",".join(problems.PROBLEMS), ",".join(searches.METHODS))
+    is_whole = (given.seeds, given.trials, given.problems, given.methods) == defaults
     command = "make bench-quality" if is_whole else "python -m benchmarks.quality, a part"
     return {
         "command": command,
@@ -80,6 +86,14 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def added(kept: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """What was kept, with the methods of a later measurement in place of their own rows."""
+    methods = {row["method"] for row in new["rows"]}
+    again = {**kept.get("again", {}), **dict.fromkeys(sorted(methods), new["date"])}
+    others = [row for row in kept["rows"] if row["method"] not in methods]
+    return {**kept, "again": again, "rows": [*others, *new["rows"]]}
+
+
 def main() -> None:
     given = options()
     kept = given.into / "quality.json"
@@ -87,6 +101,8 @@ def main() -> None:
         results = json.loads(kept.read_text())
     else:
         results = measured(given)
+        if given.add:
+            results = added(json.loads(kept.read_text()), results)
         given.into.mkdir(parents=True, exist_ok=True)
         rows = ",\n".join(json.dumps(row) for row in results.pop("rows"))
         head = json.dumps(results, indent=1)[:-2]

@@ -13,7 +13,7 @@ Rows = Sequence[Mapping[str, Any]]
 HEAD = """\
 # How good the strategies are
 
-`{command}` made this page on {date}. Do not edit it.
+`{command}` made this page on {date}. {again}Do not edit it.
 
 A strategy proposes trial i without the outcomes of the 7 trials before it, since these may still be
 running. What does that cost? Here each strategy is compared with the same sampler alone in Optuna,
@@ -65,6 +65,10 @@ def report(results: Mapping[str, Any]) -> str:
         trials=rows[0]["trials"],
         n_seeds=len({row["instance"] for row in rows}),
         versions=", ".join(f"{name} {version}" for name, version in results["versions"].items()),
+        again="".join(
+            f"`{method}` was measured again on {date}, after it was changed. "
+            for method, date in results.get("again", {}).items()
+        ),
     )
     return "\n".join([head, strategies(found), NOTE, limits(found), REGRETS, regrets(rows), ""])
 

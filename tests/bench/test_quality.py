@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from runs import environment
 
+from benchmarks.quality.__main__ import added
 from benchmarks.quality.figures import Figures, figures
 from benchmarks.quality.report import report
 
@@ -117,6 +118,15 @@ class TestReport:
         assert "| `TPE` to the sampler alone | 1.5 | 2.00 | **not held** |" in page
         assert "| `CMAES` to the sampler alone | 1.2 | 1.00 | held |" in page
         assert "| f1 | 0.400 | 0.200 | 0.200 | 0.200 |" in page
+
+    def test_what_was_measured_again_has_its_day(self) -> None:
+        of = {("f1", name): 1.0 for name in ("Random", "TPE", "Optuna TPE")}
+        kept = {**results(rows(of)), "again": {"Random": "2026-01-02"}}
+        new = {**results(rows({("f1", "TPE"): 0.5})), "date": "2026-03-04"}
+        page = report(added(kept, new))
+        assert "`TPE` was measured again on 2026-03-04" in page
+        assert "`Random` was measured again on 2026-01-02" in page
+        assert "| f1 | 0.500 | 1.000 |" in page
 
     def test_the_page_has_what_was_measured(self) -> None:
         kept = json.loads((ROOT / "benchmarks" / "quality.json").read_text())
