@@ -1,4 +1,4 @@
-"""What the workers of a run print, as they print it."""
+"""What a setting or the workers of a run print, as they print it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import codecs
 import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from superparams.cli.terminal import is_terminal
-from superparams.errors import safe_text
+from superparams.errors import safe_text, units
+from superparams.outcomes.outcome import FAILURES
 
 if TYPE_CHECKING:
+    from superparams.cli.running_lookup import RunningNow
+    from superparams.store.runs.folder import RunFolder
     from superparams.store.runs.run_records import Run
+    from superparams.store.runs.running_settings import RunningSetting
 
-__all__ = ["follow", "plain"]
+__all__ = ["conclude", "follow", "follow_setting", "plain"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _TICK: Final = 0.1  # seconds between two looks at the logs
@@ -51,6 +56,110 @@ def follow(run: Run, rank: int | None, tail: int | None) -> None:
             logs[one].show(is_last=not is_running)
         if is_running:
             time.sleep(_TICK)
+
+
+def follow_setting(now: RunningNow, tail: int | None) -> int:
+    """Print what a setting prints until it ends, and then how it ended.
+
+    Nothing of the setting that its worker runs next is printed. If the setting is tried again, the
+    output of that attempt follows.
+
+    Args:
+        now: The setting.
+        tail: How many lines to begin with; None for all.
+
+    Returns:
+        The exit code: 1 if it failed, was killed or timed out, and if its run ended first.
+    """
+    from superparams.store.ledger.reader import ledger_size
+
+    folder, setting = now.run.folder, now.setting
+    output = _AttemptOutput(folder, setting, tail)
+    size = -1  # of the ledger, when it was read last
+    while True:
+        is_running = folder.state() == "running"  # before the last look
+        found = _running_with(folder, setting.index)
+        if found is not None:
+            output.show(found)
+        elif (new := ledger_size(folder.ledger)) != size or not is_running:
+            size, row = new, _outcome_in(folder, setting.index)
+            if row is not None:
+                output.show_rest(row)
+                return conclude(row)
+            if not is_running:
+                click.echo(f"It has no outcome: its run is over ({folder.state()}).", err=True)
+                return 1
+        time.sleep(_TICK)
+
+
+def _running_with(folder: RunFolder, index: int) -> RunningSetting | None:
+    """The setting with an index, if the run still runs it."""
+    from superparams.store.runs.running_settings import running_settings
+
+    return next((one for one in running_settings(folder) if one.index == index), None)
+
+
+def _outcome_in(folder: RunFolder, index: int) -> dict[str, Any] | None:
+    """The outcome of the setting with an index in the ledger of a run, if there is one."""
+    import pyarrow.compute as pc
+
+    from superparams.store.ledger.reader import read
+
+    names = ["status", "error", "seconds", "rank", "log_start", "log_end"]
+    for batch in read(folder.ledger, growing=True):
+        place = pc.index(batch.column("index"), index).as_py()
+        if place >= 0:
+            row: dict[str, Any] = batch.select(names).slice(place, 1).to_pylist()[0]
+            return row
+    return None
+
+
+def conclude(row: Mapping[str, Any]) -> int:
+    """Say how a setting ended; returns the exit code."""
+    error = f": {safe_text.line(row['error'])}" if row["error"] else ""
+    lasted = units.duration(row["seconds"])
+    click.echo(f"{row['status']}{f' after {lasted}' if lasted else ''}{error}", err=True)
+    return int(row["status"] in FAILURES)
+
+
+class _AttemptOutput:
+    """The output of a setting, and how far it is printed."""
+
+    def __init__(self, folder: RunFolder, setting: RunningSetting, tail: int | None) -> None:
+        from superparams.store.runs.setting_logs import log_of_running
+
+        self._folder = folder
+        self._place = setting.rank, setting.log_start
+        self._attempt = setting.attempt
+        log = log_of_running(folder, setting)
+        self._at = log.start if tail is None else log.start_of_last(tail)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def show(self, setting: RunningSetting) -> None:
+        """Print what is new, up to where it is that of the setting for certain."""
+        if setting.attempt != self._attempt:
+            self._attempt = setting.attempt
+            click.echo(f"attempt {setting.attempt}:", err=True)
+        self._show(setting.rank, setting.log_start, setting.log_end)
+
+    def show_rest(self, row: Mapping[str, Any]) -> None:
+        """Print what is left of the output of the outcome in a row."""
+        rank, start, end = row["rank"], row["log_start"], row["log_end"]
+        if rank is not None and start is not None and end is not None:
+            self._show(rank, start, end)
+
+    def _show(self, rank: int, start: int, end: int) -> None:
+        from superparams.store.runs.setting_logs import Log
+
+        if (rank, start) != self._place:
+            self._place, self._at = (rank, start), start
+        for data in Log(self._folder.logs / f"{rank}.log", self._at, end).chunks():
+            if is_terminal():
+                click.echo(plain(self._decoder.decode(data)), nl=False)
+            else:
+                sys.stdout.buffer.write(data)
+        self._at = max(self._at, end)
+        sys.stdout.buffer.flush()
 
 
 def _ranks(run: Run) -> list[int]:

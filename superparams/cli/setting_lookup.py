@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from superparams.cli.session import Session
     from superparams.declare.params import Params
 
-__all__ = ["Setting", "find_setting"]
+__all__ = ["SHOWN", "Setting", "find_setting", "selected"]
 
 SHOWN = 5  # keys in an error
 
@@ -71,7 +71,7 @@ def find_setting(
     """
     every = session.recorded_by_text(target, results)
     recorded = [one for one in every if one.has_records] or every
-    found = [Setting(one, _matching(one.results, words, one.schema)) for one in recorded]
+    found = [Setting(one, selected(one.results.to_arrow(), words, one.schema)) for one in recorded]
     keys = [(key, one) for one in found for key in one.rows.column("key").unique().to_pylist()]
     if len(keys) == 1:
         return keys[0][1]
@@ -89,8 +89,14 @@ def find_setting(
     )
 
 
-def _matching(results: Results, words: Sequence[str], schema: type[Params] | None) -> pa.Table:
-    table = results.to_arrow()
+def selected(table: pa.Table, words: Sequence[str], schema: type[Params] | None) -> pa.Table:
+    """The rows for which all words hold.
+
+    Args:
+        table: The rows.
+        words: The start of a key, or conditions such as ``kernel=rbf``.
+        schema: A class that reads conditions as the class did when it ran.
+    """
     for word in words:
         if any(mark in word for mark in "=<>"):
             table = matching(table, [word], schema=schema)

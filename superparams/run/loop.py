@@ -32,6 +32,7 @@ from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan
 from superparams.run.run_results import results_of_run
+from superparams.run.running_record import RunningRecord
 from superparams.run.search_thread import SearchThread
 from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
@@ -183,7 +184,8 @@ def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFold
         record = CodeRecord(job)  # meanwhile, workers get ready
         run.begin(manifest)
         record.start(run, control.begun)
-        with Heartbeat(run):
+        recorded = RunningRecord(run, job.program, job.carrier.activity)
+        with recorded, Heartbeat(run, recorded.update):
             return _execute_in(run, record, job, control, fork_guard, started)
 
 

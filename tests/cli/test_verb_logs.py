@@ -172,7 +172,15 @@ def test_output_is_followed_until_the_run_ends(project: Project, num_proc: int) 
 
 
 def test_what_cannot_be_followed(ran: Project) -> None:
-    for words in (["a=1"], ["--json"]):
+    ended = ran.run("logs", "RQ1", "-f", "--json")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--follow" in ended.err
+    for words in (["zz"], ["C=7"], ["zz", "--worker", "0"]):
         ended = ran.run("logs", "RQ1", "-f", *words)
         assert (ended.code, ended.out) == (2, "")
-        assert "--follow" in ended.err
+
+
+def test_following_what_has_ended_shows_it_and_how_it_ended(ran: Project) -> None:
+    ended = ran.run("logs", "RQ1", "-f", "kernel=rbf", "C=1")
+    assert (ended.code, ended.out) == (0, "fitting rbf 1.0\n")
+    assert ended.err.startswith("done after ")

@@ -6,21 +6,23 @@ import codecs
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from superparams.cli import common_options, json_document
-from superparams.cli.followed_logs import follow, plain
+from superparams.cli.followed_logs import conclude, follow, follow_setting, plain
 from superparams.cli.session import Session, single
 from superparams.cli.terminal import is_terminal
-from superparams.errors import safe_text
+from superparams.errors import SuperparamsError, safe_text
 
 if TYPE_CHECKING:
     from superparams.store.runs.run_records import Run
     from superparams.store.runs.setting_logs import Log
 
 __all__ = ["command"]
+
+NOT_KEPT: Final = "It ran in the process of the run itself: what it printed was not kept."
 
 
 @click.command("logs")
@@ -40,13 +42,13 @@ __all__ = ["command"]
     "--follow",
     "follows",
     is_flag=True,
-    help="Show what the workers of a run print, until the run ends.",
+    help="Show what a setting or the workers of a run print, until it ends.",
 )
 @common_options.in_results
 @common_options.as_json
-@click.pass_obj
+@click.pass_context
 def command(
-    session: Session,
+    ctx: click.Context,
     target: str,
     words: Sequence[str],
     called: str | None,
@@ -61,8 +63,12 @@ def command(
     A file or a pipe gets the output unchanged. A terminal gets it without colours, and with other
     control characters written out, as in \\x1b.
 
-    KEY is the beginning of a key that `experiment results` shows, or conditions that hold for one
-    setting only. Without KEY, or with -, it shows the notes of the newest run.
+    KEY is the beginning of a key that `experiment results` or `experiment status` shows, or
+    conditions that hold for one setting only. Without KEY, or with -, it shows the notes of the
+    newest run.
+
+    With -f and a KEY, it follows a setting that runs now until that has ended. The exit code is 1
+    if the setting failed, was killed or timed out, or if its run ended first.
 
     \b
     Examples:
@@ -70,25 +76,45 @@ def command(
       experiment logs RQ1 kernel=rbf C=1
       experiment logs RQ1 --worker 0 --tail 20
       experiment logs RQ1 -f
+      experiment logs RQ1 -f C=1
     """
     is_of_run = tuple(words) in ((), ("-",))
-    if not is_of_run and (called is not None or rank is not None or follows):
-        raise click.UsageError("--run, --worker and --follow are of a run: leave out the KEY")
+    if not is_of_run and (called is not None or rank is not None):
+        raise click.UsageError("--run and --worker are of a run: leave out the KEY")
     if follows and is_json:
         raise click.UsageError("--follow cannot be used with --json")
-    if follows:
+    session: Session = ctx.obj
+    if follows and is_of_run:
         follow(_found_run(session, target, called, results), rank, tail)
         return
+    if follows:
+        ctx.exit(_follow_setting(session, target, words, results, tail))
     find = _of_run(session, target, called, rank, results) if is_of_run else None
     about, log = find or _of_setting(session, target, words, results)
     if is_json:
         json_document.write({**about, "log": None if log is None else _text(log, tail)})
     elif log is None:
-        click.echo(
-            "It ran in the process of the run itself: what it printed was not kept.", err=True
-        )
+        click.echo(NOT_KEPT, err=True)
     else:
         _print(log, tail)
+
+
+def _follow_setting(
+    session: Session, target: str, words: Sequence[str], results: Path | None, tail: int | None
+) -> int:
+    """Show what a setting prints until it has ended; returns the exit code."""
+    from superparams.cli.running_lookup import RunningNow, find_or_wait
+    from superparams.store.runs.setting_logs import log_of
+
+    found = find_or_wait(session, target, words, results)
+    if isinstance(found, RunningNow):
+        return follow_setting(found, tail)
+    log = log_of(found.results.root, found.row)
+    if log is None:
+        click.echo(NOT_KEPT, err=True)
+    else:
+        _print(log, tail)
+    return conclude(found.row)
 
 
 def _found_run(session: Session, target: str, called: str | None, results: Path | None) -> Run:
@@ -111,10 +137,18 @@ def _of_run(
 def _of_setting(
     session: Session, target: str, words: Sequence[str], results: Path | None
 ) -> tuple[dict[str, str], Log | None]:
+    from superparams.cli.running_lookup import find_running
     from superparams.cli.setting_lookup import find_setting
-    from superparams.store.runs.setting_logs import log_of
+    from superparams.store.runs.setting_logs import log_of, log_of_running
 
-    found = find_setting(session, target, words, results)
+    try:
+        found = find_setting(session, target, words, results)
+    except SuperparamsError:
+        now = find_running(session, target, words, results)
+        if now is None:
+            raise
+        about = {"experiment": now.of.name, "run": now.run.name, "key": now.setting.key}
+        return about, log_of_running(now.run.folder, now.setting)
     about = {"experiment": found.status.name, "run": found.row["run"], "key": found.key}
     return about, log_of(found.results.root, found.row)
 

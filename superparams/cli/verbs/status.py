@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from superparams.run.search_status import SearchAccount
     from superparams.run.status import ExperimentStatus
     from superparams.store.runs.run_records import Run
+    from superparams.store.runs.running_settings import RunningSetting
     from superparams.store.runs.running_steps import LastStep
     from superparams.store.staleness.stale_rows import Changes, CodeChange
 
 __all__ = ["command", "count_texts"]
 
-MOST_STEPS: Final = 16  # running settings that are shown with their last step
+MOST_SETTINGS: Final = 16  # running settings that are shown
 
 Status: TypeAlias = "ExperimentStatus | RecordedStatus"
 
@@ -48,7 +49,8 @@ def command(
     """Count settings that are done, failed, stale and to do.
 
     For each experiment of NAME, it shows the space, the number of settings in each state, the
-    newest run and, if results are stale, what changed in the code. Nothing is run.
+    newest run, the settings that run now and, if results are stale, what changed in the code.
+    Nothing is run.
 
     The file of the experiment is read and not imported. The space is known if a run was of it;
     otherwise --import counts it.
@@ -137,7 +139,7 @@ def _of_runs(found: Status) -> Iterator[str]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
         host = f" on {run.host}" if run.host and run.unseen is None else ""
         yield "  run      " + safe_text.line(f"{run.name}: {_state(run)}{host}{commit}")
-        yield from _of_steps(run)
+        yield from _of_settings(run)
     search = _search(found)
     if search is not None:
         yield f"  search   {safe_text.line(search.text)}"
@@ -161,15 +163,42 @@ def _steps(run: Run) -> list[LastStep]:
     return running_steps(run.folder) if run.state == "running" else []
 
 
-def _of_steps(run: Run) -> Iterator[str]:
+def _of_settings(run: Run) -> Iterator[str]:
+    """What a run runs now: each setting with its last step, its parameters, and its worker."""
+    from superparams.store.runs.running_settings import running_settings
+
+    running = {one.index: one for one in running_settings(run.folder)}
+    steps = {one.index: one for one in _steps(run)}
+    indices = sorted(running.keys() | steps.keys())
+    for index in indices[:MOST_SETTINGS]:
+        yield safe_text.line(f"           {_of_setting(run, running.get(index), steps.get(index))}")
+    if len(indices) > MOST_SETTINGS:
+        yield f"           and {counted(len(indices) - MOST_SETTINGS, 'more setting')}"
+
+
+def _of_setting(run: Run, running: RunningSetting | None, last: LastStep | None) -> str:
     from superparams.views.result_tables import cell
 
-    steps = _steps(run)
-    for last in steps[:MOST_STEPS]:
+    key = next((one.key for one in (running, last) if one is not None), "")
+    parts = [key[:8]]
+    if last is not None:
         values = ", ".join(f"{name}={cell(name, x)}" for name, x in last.row.items())
-        yield safe_text.line(f"           {last.key[:8]} at step {last.step:,}: {values}")
-    if len(steps) > MOST_STEPS:
-        yield f"           and {counted(len(steps) - MOST_STEPS, 'more setting')}"
+        parts.append(f"at step {last.step:,}: {values}")
+    if running is None:
+        return " ".join(parts)
+    shown = [f"{name}={cell(name, x)}" for name, x in _searched(run, running.values).items()]
+    shown.append(f"worker {running.rank}")
+    shown += [f"attempt {running.attempt}"] if running.attempt > 1 else []
+    shown.append(f"{'in setup ' * running.in_setup}for {units.duration(running.seconds)}")
+    return f"{' '.join(parts)} ({', '.join(shown)})"
+
+
+def _searched(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from setting to setting."""
+    axes = tuple(run.group("axes"))
+    inside = tuple(f"{name}." for name in axes)
+    found = {name: x for name, x in values.items() if name in axes or name.startswith(inside)}
+    return {name: "None" if x is None else x for name, x in found.items()}
 
 
 def _state(run: Run) -> str:
@@ -193,8 +222,15 @@ def _of_change(change: CodeChange) -> Iterator[str]:
         yield f"           {safe_text.line(part)}"
 
 
+def _account(running: RunningSetting) -> dict[str, Any]:
+    """A setting that runs now, for a program."""
+    names = ("index", "key", "rank", "attempt", "in_setup", "seconds")
+    return {**{name: getattr(running, name) for name in names}, "params": running.values}
+
+
 def _document(found: Status) -> dict[str, Any]:
     from superparams.store.runs.run_records import runs
+    from superparams.store.runs.running_settings import running_settings
 
     recorded = runs(found.root)
     changes, space, search = _changes(found) or (), _space(found), _search(found)
@@ -216,6 +252,11 @@ def _document(found: Status) -> dict[str, Any]:
             for one in recorded
             if one.state == "running"
             for last in _steps(one)
+        ],
+        "running_settings": [
+            {"run": one.name, **_account(setting)}
+            for one in recorded
+            for setting in running_settings(one.folder)
         ],
         "changes": [
             {

@@ -154,6 +154,8 @@ class Activity:
         seconds: How long it has run the setting, or `setup` before that.
         attempt: The number of the attempt.
         in_setup: Whether it calls `setup` before the setting.
+        log_start: Where the output of the setting begins in the log of the worker, in bytes; None
+            where the engine does not know, as an executor does not.
     """
 
     rank: int
@@ -161,6 +163,7 @@ class Activity:
     seconds: float
     attempt: int = 1
     in_setup: bool = False
+    log_start: int | None = None
 
 
 class Engine(Protocol):

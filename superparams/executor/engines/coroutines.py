@@ -24,6 +24,7 @@ from superparams.executor.engines.local_places import (
     LocalEngine,
     PlaceContext,
     Rounds,
+    Running,
     SettingEnded,
     with_log,
 )
@@ -185,8 +186,8 @@ class _LoopPlace:
         return not self._ended.is_set()
 
     @property
-    def running(self) -> tuple[int, float, int] | None:
-        """The index of the setting that runs, since when, and its attempt."""
+    def running(self) -> Running | None:
+        """The setting that runs, if one does."""
         return self._rounds.running
 
     @property

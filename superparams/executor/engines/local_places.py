@@ -42,6 +42,8 @@ PlaceMessage = (
     SettingEnded | m.PlaceReady | m.ChunkOver | m.PlaceGone | m.StepMade | BaseException | None
 )
 Messages = queue.SimpleQueue[PlaceMessage]
+# The index of a setting, since when it runs, its attempt, and where its output begins in the log.
+Running = tuple[int, float, int, int | None]
 
 
 def with_log(outcome: Outcome, log: PlaceLog) -> Outcome:
@@ -115,7 +117,8 @@ class Rounds:
         self._control = context.control
         self._lock = threading.Lock()
         self._rest: Iterator[int] = iter(())
-        self._running: tuple[int, float, int] | None = None  # index, since when, attempt
+        self._log = context.log
+        self._running: Running | None = None
         self._attempt = 1
         self._n_left = 0  # of the chunk, not begun
 
@@ -136,7 +139,7 @@ class Rounds:
 
     def note(self, index: int, attempt: int) -> None:
         """Note that an attempt begins now."""
-        self._running = index, time.monotonic(), attempt
+        self._running = index, time.monotonic(), attempt, self._log.end
 
     def end(self) -> None:
         """Hand out nothing more; a setting that waits for the answer to a step does not go on."""
@@ -168,8 +171,8 @@ class Rounds:
         self._answers.put(goes_on)
 
     @property
-    def running(self) -> tuple[int, float, int] | None:
-        """The index of the setting that runs, since when, and its attempt; or None."""
+    def running(self) -> Running | None:
+        """The setting that runs, if one does."""
         return self._running
 
     def activity(self, *, in_setup: bool = False) -> Activity:
@@ -181,8 +184,8 @@ class Rounds:
         running = self._running
         if running is None:
             return Activity(self._rank, None, 0.0)
-        index, begun, attempt = running
-        return Activity(self._rank, index, time.monotonic() - begun, attempt, in_setup)
+        index, begun, attempt, log = running
+        return Activity(self._rank, index, time.monotonic() - begun, attempt, in_setup, log)
 
     def return_rest(self) -> int | None:
         """Give back the rest of the chunk if the setting that runs is long; see `LocalPlace`."""

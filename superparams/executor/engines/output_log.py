@@ -22,6 +22,7 @@ from typing import Any, Final
 __all__ = ["OutputLog", "PlaceLog", "current_log", "log_path"]
 
 _MOST: Final = 1 << 13  # characters of a line that wait for its end
+_OUR_THREADS: Final = ("superparams-progress", "superparams-beat")
 _QUICK: Final = 1e-4  # seconds in which no other process can have started and written
 
 
@@ -158,6 +159,9 @@ class PlaceLog:
         folder: The folder of the run; None where nothing is kept.
         rank: The place.
         outer: The log of the setting that runs these, if one does.
+
+    Attributes:
+        end: Where the output of the setting begins that runs or comes next; None without a log.
     """
 
     def __init__(self, folder: Path | None, rank: int, outer: OutputLog | None) -> None:
@@ -165,14 +169,14 @@ class PlaceLog:
         self._rank = rank
         self._outer = outer
         self._log: OutputLog | None = None
-        self._end: int | None = None
+        self.end: int | None = None
 
     def open(self) -> None:
         """Keep what is printed from now on in this context, and in those that inherit it."""
         if self._folder is not None:
             path = log_path(self._folder, self._rank)
             self._log = OutputLog(path, is_alone=False, outer=self._outer)
-            self._end = self._log.mark()
+            self.end = self._log.mark()
 
     def take(self, seconds: float = 1.0) -> tuple[int | None, int | None]:
         """Where the output of the setting that has ended begins and ends.
@@ -180,10 +184,10 @@ class PlaceLog:
         Args:
             seconds: The time that it took.
         """
-        start = self._end
+        start = self.end
         if self._log is not None:
-            self._end = self._log.mark(seconds)
-        return start, self._end
+            self.end = self._log.mark(seconds)
+        return start, self.end
 
     def close(self) -> None:
         """Stop keeping text."""
@@ -262,13 +266,13 @@ class _Streams:
     def _logs_of_this(self) -> list[OutputLog]:
         """The logs of what prints now: of its setting, and of those that run that setting.
 
-        The line of progress has none.
+        The line of progress has none, nor has the thread that records what runs.
         """
         if not self._logs:
             return []
         thread = threading.current_thread()
         is_of_rich = type(thread).__module__.partition(".")[0] == "rich"
-        if is_of_rich or thread.name == "superparams-progress":
+        if is_of_rich or thread.name in _OUR_THREADS:
             return []
         of_setting = _OF_SETTING.get()
         known = [one for one in self._logs if one.is_alone] if of_setting is None else [of_setting]

@@ -65,8 +65,8 @@ class Serial:
         running = self._carrier.running if self._carrier else None
         if running is None:
             return [Activity(0, None, 0.0)]
-        index, begun, attempt = running
-        return [Activity(0, index, time.monotonic() - begun, attempt)]
+        index, begun, attempt, log = running
+        return [Activity(0, index, time.monotonic() - begun, attempt, log_start=log)]
 
     def execute(
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
@@ -83,7 +83,8 @@ class _SerialCarrier:
     """This process as the one place.
 
     Attributes:
-        running: The index of the setting that runs, since when, and its attempt.
+        running: The index of the setting that runs, since when, its attempt, and where its output
+            begins in the log.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class _SerialCarrier:
         control: Control,
         scheduler: Scheduler,
     ) -> None:
-        self.running: tuple[int, float, int] | None = None
+        self.running: tuple[int, float, int, int | None] | None = None
         self._scheduler = scheduler
         self._goes_on = True
         self._error: Exception | None = None  # of a step, while its setting ran
@@ -177,7 +178,7 @@ class _SerialCarrier:
         for index in chunk:
             if self._control.draining:  # the last outcome may have been the reason
                 break
-            self.running = index, now, attempt
+            self.running = index, now, attempt, self._log_end
             try:
                 outcome = run(index, attempt)
                 if outcome.status != "done":
@@ -201,6 +202,7 @@ class _SerialCarrier:
                     self._flushed = 0.0
             self._batch.append(outcome)
             if now - self._flushed > _FLUSH:
+                self.running = None
                 yield from self._flush()
                 now = time.monotonic()
         self.running = None
@@ -212,7 +214,7 @@ class _SerialCarrier:
         assert self._worker is not None
         while self._retries.allows_at_once(outcome.status, outcome.attempt):
             attempt = outcome.attempt + 1
-            self.running = index, time.monotonic(), attempt
+            self.running = index, time.monotonic(), attempt, self._log_end
             outcome = self._worker.run(index, attempt)
         return outcome
 

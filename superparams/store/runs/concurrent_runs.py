@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ __all__ = ["MOST_KEYS", "Heartbeat", "OtherRun", "runs_in_progress", "save_keys"
 MOST_KEYS: Final = 10_000  # settings of a run, for which it writes their keys
 _KEYS: Final = "todo.keys"
 _BEAT: Final = 15.0  # seconds between two heartbeats
+_TICK: Final = 0.5
 _SILENT: Final = 120.0  # seconds without a heartbeat after which a run counts as ended
 _NEW: Final = 0.5  # seconds after which a new run folder must have its run.json
 
@@ -36,10 +37,16 @@ _ended: set[str] = set()  # folders of runs that have ended, which are not read 
 
 
 class Heartbeat:
-    """A context in which a thread sends the heartbeat of a run."""
+    """A context in which a thread sends the heartbeat of a run.
 
-    def __init__(self, run: RunFolder) -> None:
+    Args:
+        run: The folder of the run.
+        on_tick: Is called by that thread every half second.
+    """
+
+    def __init__(self, run: RunFolder, on_tick: Callable[[], None] = lambda: None) -> None:
         self._path = run.path
+        self._on_tick = on_tick
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="superparams-beat", daemon=True)
 
@@ -53,9 +60,13 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._end.wait(_BEAT):
-            with suppress(OSError):
-                os.utime(self._path / "run.json")
+        due = time.monotonic() + _BEAT
+        while not self._end.wait(_TICK):
+            self._on_tick()
+            if time.monotonic() >= due:
+                due += _BEAT
+                with suppress(OSError):
+                    os.utime(self._path / "run.json")
 
 
 @dataclass(frozen=True)

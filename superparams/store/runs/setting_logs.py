@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 from superparams.store.plain_files import next_data
 from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import folder_of_run
+from superparams.store.runs.running_settings import RunningSetting
 
-__all__ = ["Log", "log_of", "log_of_run"]
+__all__ = ["Log", "log_of", "log_of_run", "log_of_running"]
 
 _CHUNK = 1 << 20
 
@@ -58,7 +59,7 @@ class Log:
 
     def start_of_last(self, lines: int) -> int:
         """The byte at which its last lines begin, of those in its last MiB."""
-        size = self.size()
+        size = self.size() if self.end is None else min(self.end, self.size())
         start = max(self.start, size - _CHUNK)
         data = b"".join(Log(self.path, start, size).chunks())
         at = len(data) - data.endswith(b"\n")
@@ -113,6 +114,11 @@ def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
     if start is None or start < 0 or rank is None:
         return None
     return Log(logs / f"{int(rank)}.log", start, None if end is None else max(start, end))
+
+
+def log_of_running(folder: RunFolder, setting: RunningSetting) -> Log:
+    """What a setting that runs now has printed so far, as far as that is certain."""
+    return Log(folder.logs / f"{setting.rank}.log", setting.log_start, setting.log_end)
 
 
 def log_of_run(folder: RunFolder, rank: int | None = None) -> Log:

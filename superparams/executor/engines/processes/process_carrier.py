@@ -92,7 +92,8 @@ class ProcessCarrier:
                 seconds = 0.0 if is_idle else (time.monotonic_ns() - mark.start) / 1e9
                 index = None if is_idle else mark.index
                 attempt = max(1, mark.attempt)
-                activities.append(Activity(rank, index, seconds, attempt, mark.in_setup))
+                log = None if mark.log < 0 else mark.log
+                activities.append(Activity(rank, index, seconds, attempt, mark.in_setup, log))
         return activities
 
     def explain(self, error: BaseException) -> BaseException:

@@ -1,0 +1,126 @@
+"""Finds a setting that runs now by the beginning of its key, or by conditions that hold for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from superparams.cli.setting_lookup import SHOWN, Setting, find_setting, selected
+from superparams.errors import CommandError, SuperparamsError
+from superparams.store.runs.folder import run_folders
+from superparams.store.runs.run_records import Run
+from superparams.store.runs.running_settings import RunningSetting, running_settings
+from superparams.store.table.running_rows import rows_of_running
+
+if TYPE_CHECKING:
+    from superparams.cli.recorded_experiments import RecordedExperiment
+    from superparams.cli.session import Session
+
+__all__ = ["RunningNow", "find_or_wait", "find_running"]
+
+_PATIENCE: Final = 2.0  # seconds until a setting that has just begun is recorded as running
+_TICK: Final = 0.1
+
+
+@dataclass(frozen=True)
+class RunningNow:
+    """A setting that runs now.
+
+    Attributes:
+        of: Its experiment.
+        run: Its run.
+        setting: The setting, as its run recorded it.
+    """
+
+    of: RecordedExperiment
+    run: Run
+    setting: RunningSetting
+
+
+def find_running(
+    session: Session, target: str, words: Sequence[str], results: Path | None
+) -> RunningNow | None:
+    """The only setting that runs now for which all words hold; None where there is none.
+
+    If several runs run the same setting, it is that of the newest run.
+
+    Args:
+        session: The session.
+        target: The name of experiments.
+        words: The start of a key, or conditions such as ``kernel=rbf``.
+        results: The folder of ``--results``; None without this option.
+
+    Raises:
+        CommandError: When the words hold for several settings.
+    """
+    found = {
+        one.setting.key: one
+        for experiment in session.recorded_by_text(target, results)
+        for run in _runs(experiment.root)
+        for one in _matching(experiment, run, words)
+    }
+    if len(found) > 1:
+        shown = ", ".join(list(found)[:SHOWN])
+        more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+        raise CommandError(
+            f"{len(found):,} settings of {target} that run now are {' '.join(words)!r}: "
+            f"{shown}{more}; give more of a key, or more conditions"
+        )
+    return next(iter(found.values()), None)
+
+
+def find_or_wait(
+    session: Session, target: str, words: Sequence[str], results: Path | None
+) -> RunningNow | Setting:
+    """The setting that runs now, or else the recorded setting, for which all words hold.
+
+    If there is neither but a run is in progress, it waits for a moment, since the setting may have
+    just begun.
+
+    Args:
+        session: The session.
+        target: The name of experiments.
+        words: The start of a key, or conditions such as ``kernel=rbf``.
+        results: The folder of ``--results``; None without this option.
+
+    Raises:
+        CommandError: When the words hold for no setting, or for several.
+        StoreError: When nothing is recorded.
+    """
+    limit = time.monotonic() + _PATIENCE
+    while True:
+        running = find_running(session, target, words, results)
+        if running is not None:
+            return running
+        try:
+            return find_setting(session, target, words, results)
+        except SuperparamsError:
+            is_running = any(
+                run.state == "running"
+                for one in session.recorded_by_text(target, results)
+                for run in _runs(one.root)
+            )
+            if not is_running or time.monotonic() > limit:
+                raise
+        time.sleep(_TICK)
+
+
+def _runs(root: Path) -> Iterator[Run]:
+    """The runs of an experiment that are in progress, oldest first."""
+    runs = map(Run.of, run_folders(root))
+    return (run for run in runs if run.state == "running")
+
+
+def _matching(of: RecordedExperiment, run: Run, words: Sequence[str]) -> Iterator[RunningNow]:
+    settings = running_settings(run.folder)
+    if not settings:
+        return
+    try:
+        table = selected(rows_of_running(run, settings), words, of.schema)
+    except SuperparamsError:  # a condition on a result, which nothing that runs has
+        return
+    indices = set(table.column("index").to_pylist())
+    yield from (RunningNow(of, run, one) for one in settings if one.index in indices)
