@@ -73,16 +73,16 @@ def follow_setting(now: RunningNow, tail: int | None) -> int:
     """
     from superparams.store.ledger.reader import ledger_size
 
-    folder, setting = now.run.folder, now.setting
-    output = _AttemptOutput(folder, setting, tail)
+    folder, running = now.run.folder, now.entry
+    output = _AttemptOutput(folder, running, tail)
     size = -1  # of the ledger, when it was read last
     while True:
         is_running = folder.state() == "running"  # before the last look
-        found = _running_with(folder, setting.index)
+        found = _running_with(folder, running.index)
         if found is not None:
             output.show(found)
         elif (new := ledger_size(folder.ledger)) != size or not is_running:
-            size, row = new, _outcome_in(folder, setting.index)
+            size, row = new, _outcome_in(folder, running.index)
             if row is not None:
                 output.show_rest(row)
                 return conclude(row)
@@ -125,22 +125,22 @@ def conclude(row: Mapping[str, Any]) -> int:
 class _AttemptOutput:
     """The output of a setting, and how far it is printed."""
 
-    def __init__(self, folder: RunFolder, setting: RunningSetting, tail: int | None) -> None:
+    def __init__(self, folder: RunFolder, running: RunningSetting, tail: int | None) -> None:
         from superparams.store.runs.setting_logs import log_of_running
 
         self._folder = folder
-        self._place = setting.rank, setting.log_start
-        self._attempt = setting.attempt
-        log = log_of_running(folder, setting)
+        self._place = running.rank, running.log_start
+        self._attempt = running.attempt
+        log = log_of_running(folder, running)
         self._at = log.start if tail is None else log.start_of_last(tail)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def show(self, setting: RunningSetting) -> None:
+    def show(self, running: RunningSetting) -> None:
         """Print what is new, up to where it is that of the setting for certain."""
-        if setting.attempt != self._attempt:
-            self._attempt = setting.attempt
-            click.echo(f"attempt {setting.attempt}:", err=True)
-        self._show(setting.rank, setting.log_start, setting.log_end)
+        if running.attempt != self._attempt:
+            self._attempt = running.attempt
+            click.echo(f"attempt {running.attempt}:", err=True)
+        self._show(running.rank, running.log_start, running.log_end)
 
     def show_rest(self, row: Mapping[str, Any]) -> None:
         """Print what is left of the output of the outcome in a row."""

@@ -32,12 +32,12 @@ class RunningNow:
     Attributes:
         of: Its experiment.
         run: Its run.
-        setting: The setting, as its run recorded it.
+        entry: The setting, as its run recorded it.
     """
 
     of: RecordedExperiment
     run: Run
-    setting: RunningSetting
+    entry: RunningSetting
 
 
 def find_running(
@@ -57,7 +57,7 @@ def find_running(
         CommandError: When the words hold for several settings.
     """
     found = {
-        one.setting.key: one
+        one.entry.key: one
         for experiment in session.recorded_by_text(target, results)
         for run in _runs(experiment.root)
         for one in _matching(experiment, run, words)

@@ -147,8 +147,8 @@ def _of_setting(
         now = find_running(session, target, words, results)
         if now is None:
             raise
-        about = {"experiment": now.of.name, "run": now.run.name, "key": now.setting.key}
-        return about, log_of_running(now.run.folder, now.setting)
+        about = {"experiment": now.of.name, "run": now.run.name, "key": now.entry.key}
+        return about, log_of_running(now.run.folder, now.entry)
     about = {"experiment": found.status.name, "run": found.row["run"], "key": found.key}
     return about, log_of(found.results.root, found.row)
 

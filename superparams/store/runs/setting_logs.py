@@ -116,9 +116,9 @@ def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
     return Log(logs / f"{int(rank)}.log", start, None if end is None else max(start, end))
 
 
-def log_of_running(folder: RunFolder, setting: RunningSetting) -> Log:
+def log_of_running(folder: RunFolder, entry: RunningSetting) -> Log:
     """What a setting that runs now has printed so far, as far as that is certain."""
-    return Log(folder.logs / f"{setting.rank}.log", setting.log_start, setting.log_end)
+    return Log(folder.logs / f"{entry.rank}.log", entry.log_start, entry.log_end)
 
 
 def log_of_run(folder: RunFolder, rank: int | None = None) -> Log:
