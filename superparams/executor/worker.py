@@ -95,6 +95,12 @@ class Worker:
         # Whether a setting gets copies of mutable values, or has a `__post_init__`.
         self._needs_hand_over = layout is None or layout.make is not layout.bare
 
+    def move_to(self, place: Place) -> None:
+        """Have another rank from now on, as the workers of executors have for each chunk."""
+        if place != self._place:
+            self._place = place
+            self._shared_attributes.update(state_of_place(place))
+
     def run(self, index: int, attempt: int = 1) -> Outcome:
         """Run one setting. An error of the setting becomes a part of its outcome.
 

@@ -179,7 +179,7 @@ class RunOptions:
         """The options that the engine gets."""
         is_auto = isinstance(self.num_proc, str) and self.num_proc == "auto"
         asked = Options(
-            cores() if is_auto else cast("int", self.num_proc),
+            self._most_at_once() if is_auto else cast("int", self.num_proc),
             self.timeout,
             self.setup_timeout,
             self.retries,
@@ -187,6 +187,14 @@ class RunOptions:
             self.retry_wait,
         )
         return Options() if self.debug else asked
+
+    def _most_at_once(self) -> int:
+        """The workers of the executor if one is given and it tells, else the cores of this one."""
+        if not hasattr(self.engine, "submit") or hasattr(self.engine, "execute"):
+            return cores()
+        from superparams.executor.engines.futures.executor_facts import n_workers
+
+        return n_workers(self.engine) or cores()
 
     def for_class(self, cls: type[Any]) -> RunOptions:
         """These options, with the event loop as the default for a ``run`` that is a coroutine."""

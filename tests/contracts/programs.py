@@ -116,6 +116,9 @@ class FunctionWorker:
             attempt,
         )
 
+    def move_to(self, place: Place) -> None:
+        self.place = place
+
     async def close_async(self) -> None:
         self.close()
 

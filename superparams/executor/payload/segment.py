@@ -40,6 +40,10 @@ _COUNT = struct.Struct("<Q")
 _REGION = struct.Struct("<IIQQ")
 
 
+class UnreachableError(PayloadError):
+    """The payload is in the memory of another process, and cannot be opened from here."""
+
+
 @dataclass(frozen=True)
 class Location:
     """Where another process finds a segment, and how it recognises it."""
@@ -165,8 +169,9 @@ def open_segment(location: Location) -> Segment:
     """Open a segment that this or another process has open.
 
     Raises:
-        PayloadError: If the segment cannot be reached (its process has ended, or runs on another
-            host or as another user), or a file of the user has changed.
+        UnreachableError: If the process of the segment has ended, or runs on another host, in
+            another container or as another user.
+        PayloadError: If a file of the user has changed, or cannot be opened.
     """
     if location.matches(location.fd):
         return Segment(os.dup(location.fd), location.path)
@@ -185,8 +190,8 @@ def open_segment(location: Location) -> Segment:
     return segment
 
 
-def _unreachable(location: Location, reason: str) -> PayloadError:
-    return PayloadError(
+def _unreachable(location: Location, reason: str) -> UnreachableError:
+    return UnreachableError(
         f"the payload of process {location.pid} cannot be reached from process {os.getpid()}: "
         f"{reason}. Workers must run on the same host, as the same user, while the payload is "
         "open; elsewhere send Payload.portable()"

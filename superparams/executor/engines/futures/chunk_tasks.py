@@ -1,0 +1,191 @@
+"""Chunks of settings as tasks of an executor, and how its workers run them."""
+
+from __future__ import annotations
+
+import atexit
+import pickle
+import threading
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from superparams.declare.experiment_place import Place
+from superparams.errors import EngineError
+from superparams.executor import payload
+from superparams.executor.engines.attempts import run_once
+from superparams.executor.engines.contract import Options
+from superparams.executor.payload import script
+from superparams.executor.payload.pools import forget_fork_server, pools_take
+from superparams.executor.process_state.random_generators import CANNOT_SEED
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.pace import Pace
+from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
+
+if TYPE_CHECKING:
+    from superparams.executor.program import Program
+    from superparams.executor.worker import Worker
+
+__all__ = ["Done", "Raised", "Task", "release", "run_chunk"]
+
+# Work after which a chunk returns what it has not begun, seconds: quick settings came first.
+_LONG = 2 * Pace.TARGET
+
+
+@dataclass(frozen=True)
+class Task:
+    """A chunk on its way to a worker of an executor.
+
+    Without settings, it only shows whether a worker can take a task at all.
+    """
+
+    handle: payload.Handle
+    place: Place
+    options: Options
+    chunk: Chunk
+    kept_names: frozenset[str] = frozenset()  # of the script, which the executor's initializer sets
+    points: bytes = b""  # of its settings, where these are proposed while the run goes on
+    number: int = 0  # of the task, so that no two tasks of a run are equal
+
+
+@dataclass(frozen=True)
+class Done:
+    """A chunk on its way back: encoded outcomes of its first `count` settings.
+
+    again: those of them that have no outcome, since they are to run again.
+    """
+
+    data: bytes
+    count: int
+    seconds: float
+    again: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What the worker itself raised, so that the chunk did not run.
+
+    It is returned, not raised: what a future raises is an error of the executor.
+    """
+
+    error: Exception
+    trace: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Raised:
+        """An error, in words if it cannot be pickled."""
+        trace = "".join(traceback.format_exception(error))
+        with suppress(Exception):
+            pickle.loads(pickle.dumps(error))
+            return cls(error, trace)
+        return cls(EngineError(f"{type(error).__name__}: {error}"), trace)
+
+    def again(self) -> Exception:
+        """The error, to be raised in the driver with the traceback of the worker as its cause."""
+        self.error.__cause__ = EngineError(f"in a worker of the executor:\n{self.trace}")
+        return self.error
+
+
+def run_chunk(task: Task) -> Done | Raised:
+    """Run a chunk here; the worker is entered at the first one that this thread sees of a run."""
+    begun = time.monotonic()
+    try:
+        entered = _enter(task)
+        return _run(entered, task, begun)
+    except Exception as error:
+        return Raised.of(error)
+
+
+def _run(entered: _Entered, task: Task, begun: float) -> Done:
+    if task.points and entered.program.proposed is not None:
+        entered.program.proposed.learn(task.points)
+    rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
+    count, batch, again = 0, list[Outcome](), list[int]()
+    with pools_take(lambda: _reachable(task.handle)):
+        for index in task.chunk:
+            if count and time.monotonic() - begun > _LONG:
+                break
+            outcome = run_once(entered.program, entered.worker, index, attempt, rank)
+            while retries.allows_at_once(outcome.status, outcome.attempt):
+                entered.attached.refresh()
+                again_at = outcome.attempt + 1
+                outcome = run_once(entered.program, entered.worker, index, again_at, rank)
+            count += 1
+            if retries.allows(outcome.status, outcome.attempt):
+                again.append(index)
+            else:
+                batch.append(outcome)
+            entered.attached.refresh()
+    notes = tuple(getattr(entered.program, "notes", ()))
+    data = encode(batch) if batch else b""
+    return Done(data, count, time.monotonic() - begun, tuple(again), notes)
+
+
+def _reachable(handle: payload.Handle) -> payload.Handle | None:
+    """The handle, if processes that are started here can use it: it is of this host."""
+    return None if handle.contents else handle
+
+
+# ---- workers of a run in this process
+
+
+@dataclass(frozen=True)
+class _Entered:
+    """A worker in this process, in the thread that made it; `place` is where it was made."""
+
+    attached: payload.Attached
+    program: Program
+    worker: Worker
+    place: Place
+
+    def close(self) -> None:
+        self.worker.move_to(self.place)  # `teardown` sees the rank that `setup` saw
+        self.worker.close()
+        self.attached.close()
+
+
+_entered: dict[tuple[str, int], _Entered] = {}
+_lock = threading.Lock()
+
+
+def _enter(task: Task) -> _Entered:
+    """The worker of this thread, with the rank of the task: no other task has it meanwhile."""
+    key = task.handle.uid, threading.get_ident()
+    if key not in _entered:
+        script.protect_names(task.kept_names)
+        forget_fork_server()
+        attached = payload.attach(task.handle)
+        program: Program = attached.load()
+        if threading.current_thread() is not threading.main_thread():
+            _leave_generators(program)
+        made = _Entered(attached, program, program.enter(task.place), task.place)
+        with _lock:
+            if not _entered:
+                atexit.register(release, None)
+            _entered[key] = made
+    _entered[key].worker.move_to(task.place)
+    return _entered[key]
+
+
+def _leave_generators(program: Program) -> None:
+    """Seed no global generators: other threads may draw from them."""
+    if getattr(program, "generators", None) is not None:
+        program.generators = None
+        program.notes.append(CANNOT_SEED)
+
+
+def release(uid: str | None, number: int = 0) -> None:
+    """Tear down the workers of a run in this process.
+
+    Args:
+        uid: Identifies the payload of the run; None for every run.
+        number: Of the call, so that no two calls of a run are equal.
+    """
+    with _lock:
+        mine = [key for key in _entered if uid in (None, key[0])]
+        closing = [_entered.pop(key) for key in mine]
+    for one in closing:
+        one.close()

@@ -1,0 +1,360 @@
+"""The engine around any executor of `concurrent.futures` that the user hands in.
+
+What an executor cannot do, this engine cannot: end a setting that hangs, or hand a worker's output
+over. An executor does not tell which setting a dead worker was at. If it replaces its workers, as
+those of clusters do, the suspects run one by one until one is to blame. If it is broken for good,
+as those of Python are, all settings that were out are `killed`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from superparams.declare.experiment_place import Place
+from superparams.errors import EngineError
+from superparams.errors.units import counted
+from superparams.executor import payload
+from superparams.executor.code_names import names_set_by
+from superparams.executor.engines.contract import (
+    Activity,
+    Control,
+    Options,
+    has_processes,
+    in_processes,
+    refuse,
+)
+from superparams.executor.engines.drive import drive, scheduler_of
+from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.engines.futures.chunk_tasks import (
+    Done,
+    Raised,
+    Task,
+    release,
+    run_chunk,
+)
+from superparams.executor.engines.futures.executor_facts import (
+    forks,
+    refuse_other_interfaces,
+    wrong_interface,
+)
+from superparams.executor.payload.segment import UnreachableError
+from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.chunk import Chunk
+from superparams.outcomes.batches import encode, warm_up
+from superparams.outcomes.outcome import Outcome
+
+if TYPE_CHECKING:
+    from superparams.executor.program import Program
+
+# How long an ended run waits for settings that no one can interrupt, seconds.
+_PATIENCE = 0.5
+# So often a slot is used again after the executor has cancelled its chunk, or has failed by itself,
+# before the executor counts as broken.
+_MOST_TRIES = 3
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """A chunk whose task ended with an error of the executor, as when its worker has died."""
+
+    task: Task
+    begun: float  # when it was submitted
+    error: BaseException
+    n_tries: int = 1  # of the executor since then
+
+
+class Futures:
+    """Runs settings on an executor, which stays the user's to shut down.
+
+    As many chunks are out at a time as `num_proc` says, each in a slot whose number is the rank of
+    its settings. So no two settings that run at the same time have the same rank, and a worker may
+    have another rank for each chunk. `setup` runs once a thread of each process.
+    """
+
+    name = "futures"
+
+    def __init__(self, executor: Executor) -> None:
+        """Submit to `executor`."""
+        self._executor = executor
+        self._carrier: _ExecutorCarrier | None = None
+
+    carries_steps = False  # while settings run
+
+    def check(self, options: Options) -> None:
+        """Refuse options that only the executor could honour; see `Engine.check`."""
+        refuse_other_interfaces(self._executor)
+        refuse(
+            self.name,
+            options,
+            timeout=in_processes("an executor cannot end a setting"),
+            setup_timeout=in_processes("an executor cannot end what it runs"),
+        )
+
+    def execute(
+        self, program: Program, todo: Todo | Feed, options: Options, control: Control
+    ) -> Iterator[bytes]:
+        """Yield encoded outcomes; see `Engine.execute`."""
+        feed = Feed.of(todo)
+        if control.judge is not None:
+            raise EngineError(
+                f"engine={self.name!r} carries no steps of settings that run: an executor hands "
+                "over nothing before a setting ends"
+            )
+        self._carrier = _ExecutorCarrier(self._executor, program, feed, options, control)
+        # Not in a thread of its own: executors that fork do so where settings are submitted.
+        yield from drive(self._carrier, self._carrier.scheduler, feed, control)
+
+    def activity(self) -> list[Activity]:
+        """The first setting of the chunk in each slot: an executor does not tell more."""
+        return self._carrier.activity() if self._carrier else []
+
+
+class _ExecutorCarrier:
+    """The slots of one run on an executor."""
+
+    def __init__(
+        self, executor: Executor, program: Program, feed: Feed, options: Options, control: Control
+    ) -> None:
+        self._executor = executor
+        self._program = program
+        self._feed = feed
+        self._options = options
+        self._control = control
+        self.scheduler = scheduler_of(feed.most_places(options.num_proc), feed, options, control)
+        self._submitted: dict[Future[Done | Raised], tuple[Task, float]] = {}
+        self._numbers = count()
+        self._suspected: dict[int, _Loss] = {}  # by rank, while the executor is tried
+        self._losses: dict[int, _Loss] = {}  # the last one of each rank
+        self._n_cancelled = 0  # tasks in a row that the executor has cancelled
+        self._tells_running = False
+        self._events: deque[m.Event] = deque()
+        self._broken: BaseException | None = None
+        self._kept_names = names_set_by(getattr(executor, "_initializer", None))
+        self._packed: payload.Payload | None = None
+        self._handle: Any = None
+        self._patience_end = float("inf")
+
+    def activity(self) -> list[Activity]:
+        now = time.monotonic()
+        submitted = sorted(self._submitted.copy().values(), key=lambda one: one[0].place.rank)
+        return [
+            Activity(t.place.rank, next(iter(t.chunk), None), now - begun) for t, begun in submitted
+        ]
+
+    def begin(self) -> None:
+        self._try_submit(self._executor)
+        warm_up()
+        self._program.prepare()
+        if forks(self._executor):
+            self._program.script_notes = []  # workers have all that the script has changed
+        self._packed = payload.pack(self._program)
+        self._packed.__enter__()
+        self._handle = self._packed.handle
+
+    def carry_out(self, instruction: m.Instruction) -> bytes:
+        match instruction:
+            case m.StartPlace():
+                self._events.append(m.PlaceReady(instruction.rank))
+            case m.RetirePlace():
+                self._events.append(m.PlaceGone(instruction.rank))
+            case m.SendChunk():
+                self._send(instruction.rank, instruction.chunk)
+            case m.RecordLoss():
+                return self._outcome_of_loss(instruction)
+            case _:
+                pass  # no setting waits for the answer to a step
+        return b""
+
+    def _send(self, rank: int, chunk: Chunk) -> None:
+        place = Place(rank, self._options.num_proc, self._options.folder)
+        proposed = getattr(self._program, "proposed", None)
+        points = b"" if proposed is None else proposed.packed(chunk)
+        task = Task(self._handle, place, self._options, chunk, self._kept_names, points)
+        if not self._submit(task):
+            self._events.append(m.ChunkOver(rank, 0.0))
+
+    def _submit(self, task: Task) -> bool:
+        """Submit a task; False if the executor is broken."""
+        # Dask takes two tasks that are equal for one, and returns the result that it has.
+        task = replace(task, number=next(self._numbers))
+        try:
+            future = self._executor.submit(run_chunk, task)
+        except BrokenExecutor as error:
+            self._note_broken(error)
+            return False
+        self._submitted[future] = task, time.monotonic()
+        return True
+
+    def _try_submit(self, executor: object) -> None:
+        """Submit a task without settings to what may be no executor."""
+        if not isinstance(executor, Executor):
+            submit: Callable[..., object] = self._executor.submit
+            future = submit(release, "")
+            if not isinstance(future, Future):
+                raise wrong_interface(executor, type(future).__qualname__)
+
+    def _note_broken(self, error: BaseException) -> None:
+        self._broken = error
+        self._events.append(m.Draining())
+
+    def poll(
+        self, seconds: float, *, wants_rest: bool, has_room: bool
+    ) -> Iterator[m.Event | bytes]:
+        yield from self._next_events()
+        if not self._submitted:
+            self._feed.wait(seconds)
+            return
+        ended = wait(self._submitted, timeout=0.1, return_when=FIRST_COMPLETED)
+        self._tells_running = self._tells_running or any(one.running() for one in ended.not_done)
+        for future in ended.done:
+            task, begun = self._submitted.pop(future)
+            yield from self._take(future, task, begun)
+        yield from self._next_events()
+
+    def _next_events(self) -> Iterator[m.Event]:
+        while self._events:
+            yield self._events.popleft()
+
+    def _take(
+        self, future: Future[Done | Raised], task: Task, begun: float
+    ) -> Iterator[m.Event | bytes]:
+        if future.cancelled():
+            yield from self._take_cancelled(task)
+            return
+        self._n_cancelled = 0
+        error = future.exception()
+        if error is None:
+            yield from self._take_answer(future.result(), task)
+        elif isinstance(error, BrokenExecutor):
+            yield from self._take_broken(error, task, begun)
+        elif isinstance(error, Exception):
+            yield from self._suspect(error, task, begun)
+        else:
+            raise error
+
+    def _take_answer(self, answer: Done | Raised, task: Task) -> Iterator[m.Event | bytes]:
+        rank = task.place.rank
+        if isinstance(answer, Done) and rank in self._suspected:
+            # The executor works, so the settings are to blame for the error.
+            self._losses[rank] = self._suspected.pop(rank)
+            yield m.PlaceGone(rank)
+        elif isinstance(answer, Done):
+            self._control.note(answer.notes)
+            if answer.data:
+                yield answer.data
+            yield m.SettingsEnded(rank, answer.count, answer.again)
+            yield m.ChunkOver(rank, answer.seconds)
+        elif isinstance(answer.error, UnreachableError) and not task.handle.contents:
+            # The worker may be on another host: from now on all bytes travel.
+            if self._packed is not None and not self._handle.contents:
+                self._handle = self._packed.portable()
+            self._suspected.pop(rank, None)
+            yield m.ChunkOver(rank, 0.0)
+        else:
+            raise answer.again()
+
+    def _take_broken(
+        self, error: BaseException, task: Task, begun: float
+    ) -> Iterator[m.Event | bytes]:
+        self._note_broken(error)
+        rank = task.place.rank
+        loss = self._suspected.pop(rank, None) or _Loss(task, begun, error)
+        yield encode(
+            [self._lost(loss, index, loss.task.chunk.attempt) for index in loss.task.chunk]
+        )
+        yield m.SettingsEnded(rank, len(loss.task.chunk))
+        yield m.ChunkOver(rank, 0.0)
+
+    def _take_cancelled(self, task: Task) -> Iterator[m.Event]:
+        """Submit settings again that the executor has cancelled, as when a machine is taken away.
+
+        If nothing else happens, the executor or its scheduler has been shut down.
+        """
+        rank = task.place.rank
+        self._suspected.pop(rank, None)
+        self._n_cancelled += 1
+        if self._n_cancelled > _MOST_TRIES * self._options.num_proc:
+            self._note_broken(EngineError("it cancels what is submitted"))
+        yield m.ChunkOver(rank, 0.0)
+
+    def _suspect(self, error: Exception, task: Task, begun: float) -> Iterator[m.Event]:
+        """Try whether the executor works: if not, no setting is to blame for its error."""
+        rank = task.place.rank
+        before = self._suspected.pop(rank, None)
+        loss = _Loss(task, begun, error) if before is None else before
+        loss = replace(loss, n_tries=loss.n_tries + (before is not None))
+        if loss.n_tries > _MOST_TRIES:
+            self._note_broken(error)
+        elif self._submit(replace(task, chunk=Chunk(()), points=b"")):
+            self._suspected[rank] = loss
+            return
+        yield m.ChunkOver(rank, 0.0)
+
+    def _outcome_of_loss(self, instruction: m.RecordLoss) -> bytes:
+        rank = instruction.rank
+        assert rank is not None  # since no `AllPlacesGone` is reported
+        return encode([self._lost(self._losses[rank], instruction.index, instruction.attempt)])
+
+    def _lost(self, loss: _Loss, index: int, attempt: int) -> Outcome:
+        seconds = time.monotonic() - loss.begun
+        return self._program.outcome_of_lost(
+            index,
+            status="killed",
+            error=f"{type(loss.error).__name__}: {loss.error}",
+            started=time.time() - seconds,
+            seconds=seconds,
+            rank=loss.task.place.rank,
+            attempt=attempt,
+        )
+
+    def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
+        """After a stop: outcomes of what ends within a moment."""
+        # Dask and Ray cancel tasks that run, and their outcomes would be lost.
+        if self._tells_running:
+            self._cancel()
+        while self._submitted and time.monotonic() < self._patience_ends():
+            items = list(self.poll(0.1, wants_rest=False, has_room=True))
+            yield from (item for item in items if isinstance(item, bytes))
+        if self._broken is not None and self.scheduler.remaining:
+            left = self.scheduler.remaining
+            other = ', or give engine="processes", which replaces workers'
+            raise EngineError(
+                f"the executor broke ({self._broken}); {counted(left, 'setting')} not run: "
+                f"resume with a new executor{other if has_processes() else ''}"
+            )
+
+    def _cancel(self) -> None:
+        """Take back what has not begun; what runs cannot be ended."""
+        for future in [one for one in self._submitted if one.cancel()]:
+            del self._submitted[future]
+
+    def _patience_ends(self) -> float:
+        """When workers are waited for no longer: half a second after it is first asked."""
+        self._patience_end = min(self._patience_end, time.monotonic() + _PATIENCE)
+        return self._patience_end
+
+    def explain(self, error: BaseException) -> BaseException:
+        return error
+
+    def close(self) -> None:
+        """Wait a little for what runs, then have workers torn down, as far as they can be met."""
+        if self._packed is None:
+            return
+        try:
+            self._cancel()
+            patience = max(0.0, self._patience_ends() - time.monotonic())
+            is_busy = bool(wait(self._submitted, timeout=patience).not_done)
+            self._submitted.clear()
+            if not is_busy and self._broken is None:
+                uid, submit = self._handle.uid, self._executor.submit
+                with suppress(Exception):  # the user may have shut the executor down
+                    wait([submit(release, uid, n) for n in range(self._options.num_proc)], 5)
+        finally:
+            self._packed.__exit__(None, None, None)
