@@ -11,6 +11,7 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from superparams.errors import PayloadError
@@ -18,10 +19,12 @@ from superparams.executor.payload.segment import (
     Location,
     Region,
     Segment,
+    UnreachableError,
     map_privately,
     open_segment,
     split,
 )
+from superparams.executor.payload.segment_files import SegmentFile, open_copy, write_copy
 
 # Libraries that write to arrays that are read-only for numpy, as after `torch.from_numpy`. Without
 # them, read-only memory is never changed.
@@ -45,6 +48,7 @@ class Handle:
         span: Segment, offset and size of the regions and the pickle, unless they are `inline`.
         inline: The regions and the pickle, if they are small.
         contents: The bytes of each segment, for a process that cannot open it; else nothing.
+        copies: A file with the bytes of each segment, for a process that cannot open it.
         held: Open files that came with the handle; they close with it.
     """
 
@@ -54,6 +58,7 @@ class Handle:
     inline: bytes | None = field(default=None, repr=False)
     contents: tuple[bytes | None, ...] = field(default=(), repr=False)
     held: tuple[Segment, ...] = field(default=(), repr=False, compare=False)
+    copies: tuple[SegmentFile | None, ...] = ()
 
     @property
     def fds(self) -> tuple[int, ...]:
@@ -65,9 +70,18 @@ class Handle:
         contents = tuple(one.content() if one.path is None else None for one in segments)
         return replace(self, contents=contents)
 
+    def with_copies(self, segments: Sequence[Segment], folder: Path) -> Handle:
+        """A copy with files that have the bytes of all segments that are not files of the user."""
+        folder.mkdir(parents=True)
+        copies = tuple(
+            write_copy(one, folder / str(number)) if one.path is None else None
+            for number, one in enumerate(segments)
+        )
+        return replace(self, copies=copies)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the open files as well, if `multiprocessing` is about to start a child."""
-        parts = self.uid, self.locations, self.span, self.inline, self.contents
+        parts = self.uid, self.locations, self.span, self.inline, self.contents, self.copies
         return _received, (parts, () if self.contents else _passed_on(self.fds))
 
 
@@ -81,9 +95,9 @@ def _passed_on(fds: Sequence[int]) -> tuple[Any, ...]:
 
 
 def _received(parts: tuple[Any, ...], passed: Sequence[Any]) -> Handle:
-    uid, locations, span, inline, contents = parts
+    uid, locations, span, inline, contents, copies = parts
     if not passed:
-        return Handle(uid, locations, span, inline, contents)
+        return Handle(uid, locations, span, inline, contents, copies=copies)
     held = tuple(
         Segment(copy.detach(), location.path)
         for copy, location in zip(passed, locations, strict=True)
@@ -92,7 +106,7 @@ def _received(parts: tuple[Any, ...], passed: Sequence[Any]) -> Handle:
         replace(location, pid=os.getpid(), fd=segment.fd)
         for location, segment in zip(locations, held, strict=True)
     )
-    return Handle(uid, here, span, inline, contents, held)
+    return Handle(uid, here, span, inline, contents, held, copies)
 
 
 class Attached:
@@ -184,6 +198,11 @@ class Attached:
         self._faults = page_faults()
         return bool(changed)
 
+    def handle_here(self, handle: Handle) -> Handle:
+        """The handle for processes on this host, until `close`; `handle` may be of another host."""
+        locations = tuple(segment.location() for segment in self._segments)
+        return replace(handle, locations=locations, contents=(), copies=(), held=())
+
     def close(self) -> None:
         """Detach. A second call does nothing; objects that were loaded stay valid."""
         # A mapping ends with its last reference, since arrays may still use it.
@@ -221,19 +240,25 @@ def attach(handle: Handle) -> Attached:
             of the user has changed, or there is no memory (the error names the size).
     """
     with contextlib.ExitStack() as opened:
-        contents = handle.contents or (None,) * len(handle.locations)
+        none = (None,) * len(handle.locations)
+        contents, copies = handle.contents or none, handle.copies or none
         segments = [
-            opened.enter_context(_segment(location, content))
-            for location, content in zip(handle.locations, contents, strict=True)
+            opened.enter_context(_segment(*parts))
+            for parts in zip(handle.locations, contents, copies, strict=True)
         ]
         attached = Attached(handle, segments)
         opened.pop_all()
         return attached
 
 
-def _segment(location: Location, content: bytes | None) -> Segment:
+def _segment(location: Location, content: bytes | None, copy: SegmentFile | None) -> Segment:
     if content is None:
-        return open_segment(location)
+        try:
+            return open_segment(location)
+        except UnreachableError:
+            if copy is None:
+                raise
+            return open_copy(copy)
     segment = Segment.create("superparams-payload")
     try:
         segment.write(0, memoryview(content))

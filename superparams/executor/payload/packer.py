@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from superparams.errors import PayloadError
@@ -59,6 +60,17 @@ class Payload:
         Files that were mapped by path are not included, and must exist there.
         """
         return self.handle.with_contents(self._segments)
+
+    def in_files(self, folder: Path) -> Handle:
+        """A handle with copies of all bytes in files, for processes that see the same folders.
+
+        Args:
+            folder: Is created for the files.
+
+        Raises:
+            OSError: If they cannot be written.
+        """
+        return self.handle.with_copies(self._segments, folder)
 
     def attach(self) -> Attached:
         """Attach in this process."""

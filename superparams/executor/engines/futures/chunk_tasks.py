@@ -104,7 +104,7 @@ def _run(entered: _Entered, task: Task, begun: float) -> Done:
         entered.program.proposed.learn(task.points)
     rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
     count, batch, again = 0, list[Outcome](), list[int]()
-    with pools_take(lambda: _reachable(task.handle)):
+    with pools_take(lambda: entered.handle):
         for index in task.chunk:
             if count and time.monotonic() - begun > _LONG:
                 break
@@ -124,18 +124,19 @@ def _run(entered: _Entered, task: Task, begun: float) -> Done:
     return Done(data, count, time.monotonic() - begun, tuple(again), notes)
 
 
-def _reachable(handle: payload.Handle) -> payload.Handle | None:
-    """The handle, if processes that are started here can use it: it is of this host."""
-    return None if handle.contents else handle
-
-
 # ---- workers of a run in this process
 
 
 @dataclass(frozen=True)
 class _Entered:
-    """A worker in this process, in the thread that made it; `place` is where it was made."""
+    """A worker in this process, in the thread that made it.
 
+    Attributes:
+        handle: The handle of the payload for processes on this host.
+        place: The place with which the worker was made.
+    """
+
+    handle: payload.Handle
     attached: payload.Attached
     program: Program
     worker: Worker
@@ -157,11 +158,14 @@ def _enter(task: Task) -> _Entered:
     if key not in _entered:
         script.protect_names(task.kept_names)
         forget_fork_server()
-        attached = payload.attach(task.handle)
+        # The bytes travel to a process once, whatever thread takes them.
+        known = next((x.handle for (uid, _), x in list(_entered.items()) if uid == key[0]), None)
+        attached = payload.attach(known or task.handle)
         program: Program = attached.load()
         if threading.current_thread() is not threading.main_thread():
             _leave_generators(program)
-        made = _Entered(attached, program, program.enter(task.place), task.place)
+        handle, worker = attached.handle_here(task.handle), program.enter(task.place)
+        made = _Entered(handle, attached, program, worker, task.place)
         with _lock:
             if not _entered:
                 atexit.register(release, None)

@@ -8,6 +8,7 @@ as those of Python are, all settings that were out are `killed`.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -134,6 +135,8 @@ class _ExecutorCarrier:
         self._losses: dict[int, _Loss] = {}  # the last one of each rank
         self._n_cancelled = 0  # tasks in a row that the executor has cancelled
         self._tells_running = False
+        self._needy: set[int] = set()  # slots whose worker cannot reach the payload
+        self._copies = None if options.folder is None else options.folder / "payload"
         self._events: deque[m.Event] = deque()
         self._broken: BaseException | None = None
         self._kept_names = names_set_by(getattr(executor, "_initializer", None))
@@ -176,7 +179,11 @@ class _ExecutorCarrier:
         place = Place(rank, self._options.num_proc, self._options.folder)
         proposed = getattr(self._program, "proposed", None)
         points = b"" if proposed is None else proposed.packed(chunk)
-        task = Task(self._handle, place, self._options, chunk, self._kept_names, points)
+        handle = self._handle
+        if rank in self._needy and self._packed is not None:
+            self._needy.remove(rank)
+            handle = self._packed.portable()
+        task = Task(handle, place, self._options, chunk, self._kept_names, points)
         if not self._submit(task):
             self._events.append(m.ChunkOver(rank, 0.0))
 
@@ -252,13 +259,24 @@ class _ExecutorCarrier:
             yield m.SettingsEnded(rank, answer.count, answer.again)
             yield m.ChunkOver(rank, answer.seconds)
         elif isinstance(answer.error, UnreachableError) and not task.handle.contents:
-            # The worker may be on another host: from now on all bytes travel.
-            if self._packed is not None and not self._handle.contents:
-                self._handle = self._packed.portable()
             self._suspected.pop(rank, None)
+            self._note_unreachable(task)
             yield m.ChunkOver(rank, 0.0)
         else:
             raise answer.again()
+
+    def _note_unreachable(self, task: Task) -> None:
+        """Have the bytes of the payload reach a worker of another host, or of a container.
+
+        From now on they are in the folder of the run. If the worker does not see that either, the
+        next task of the slot carries them: as a rule, the same worker takes it.
+        """
+        assert self._packed is not None
+        if not task.handle.copies and not self._handle.copies and self._copies is not None:
+            with suppress(OSError):
+                self._handle = self._packed.in_files(self._copies)
+        if task.handle.copies or not self._handle.copies:
+            self._needy.add(task.place.rank)
 
     def _take_broken(
         self, error: BaseException, task: Task, begun: float
@@ -358,3 +376,5 @@ class _ExecutorCarrier:
                     wait([submit(release, uid, n) for n in range(self._options.num_proc)], 5)
         finally:
             self._packed.__exit__(None, None, None)
+            if self._handle.copies and self._copies is not None:
+                shutil.rmtree(self._copies, ignore_errors=True)
