@@ -17,9 +17,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from superparams.identity.source_texts import unload_other_texts
+from superparams.identity.source_texts import INSTALLED, unload_other_texts
 
-__all__ = ["Snapshot", "import_from", "import_patching_modules", "importing_from"]
+__all__ = [
+    "Snapshot",
+    "import_from",
+    "import_patching_modules",
+    "importing_from",
+    "project_folders",
+]
 
 
 class Snapshot(NamedTuple):
@@ -32,19 +38,38 @@ class Snapshot(NamedTuple):
             find another one.
         patching_modules: Modules that change other modules when they are imported, in the order
             of their import.
+        search_path: The folders of the project in the `sys.path` of the driver.
     """
 
     texts: Mapping[str, bytes] = {}
     files: Mapping[str, tuple[str, str]] = {}
     patching_modules: Sequence[str] = ()
+    search_path: Sequence[str] = ()
+
+
+def project_folders() -> list[str]:
+    """The folders in `sys.path` that have neither Python itself nor installed packages."""
+    python = os.path.dirname(os.path.realpath(os.__file__))
+    folders = dict.fromkeys(os.path.abspath(folder) for folder in sys.path)
+    return [
+        folder
+        for folder in folders
+        if os.path.isdir(folder)
+        and INSTALLED.isdisjoint(Path(folder).parts)
+        and not Path(os.path.realpath(folder)).is_relative_to(python)
+    ]
 
 
 def import_from(snapshot: Snapshot) -> None:
     """Import the files of a snapshot from its texts, from now on.
 
+    A worker of an executor may know other folders than the driver: those of the driver come last.
+
     A module that this process has loaded from another text is unloaded, and imported again. In a
     fork of a process with the same snapshot, nothing is to be done.
     """
+    known = set(map(os.path.abspath, sys.path))
+    sys.path += [folder for folder in snapshot.search_path if folder not in known]
     finders = [one for one in sys.meta_path if isinstance(one, _SnapshotFinder)]
     if any(one.is_for_good and one.texts is snapshot.texts for one in finders):
         return

@@ -26,7 +26,7 @@ from superparams.declare.secrets import looks_secret
 from superparams.errors import EngineError, RunError
 from superparams.executor.checkpoint_folders import KEPT, CheckpointRules
 from superparams.executor.code_names import generators_of
-from superparams.executor.code_snapshot import Snapshot
+from superparams.executor.code_snapshot import Snapshot, project_folders
 from superparams.executor.engines.contract import Engine
 from superparams.executor.engines.registry import check, find
 from superparams.executor.payload.script_data import notes_of_data
@@ -314,7 +314,7 @@ def _snapshot_of(code: Code) -> Snapshot:
     texts = {str(path): text for path, text in code.texts.items()}
     changing = importable_modules(code.changing)
     in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()
-    return Snapshot(texts, importable_modules(code.texts), in_order)
+    return Snapshot(texts, importable_modules(code.texts), in_order, project_folders())
 
 
 def _codes(program: Program, root: Path, code: Code, *, is_resumed: bool) -> list[str]:

@@ -25,7 +25,7 @@ from superparams.executor.engines.registry import find
 from superparams.run.options import RunOptions
 from tests.contracts.engine import EngineContract
 from tests.contracts.programs import execute, rows, run, wait_for
-from tests.small_cluster import SmallCluster
+from tests.small_cluster import ROOT, SmallCluster
 
 N = 20
 CULPRIT = 7
@@ -115,6 +115,24 @@ def test_an_executor_that_cannot_run_anything_blames_no_setting(tmp_path: Path) 
     ):
         batches.extend(execute(find(executor), nothing, N, num_proc=2))
     assert rows(batches) == []
+
+
+@pytest.mark.parametrize("package", ["superparams", "cloudpickle", "pyarrow"])
+def test_workers_with_another_version_are_refused(tmp_path: Path, package: str) -> None:
+    about = tmp_path / f"{package}-0.0.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.0.1\n")
+    batches: list[bytes] = []
+
+    def nothing(index: int, place: Place) -> dict[str, int]:
+        return {}
+
+    with (
+        SmallCluster(2, python_path=[tmp_path, ROOT]) as executor,
+        pytest.raises(EngineError, match=rf"have {package} 0\.0\.1, and this process has \d"),
+    ):
+        batches.extend(execute(find(executor), nothing, N, num_proc=2))
+    assert batches == []
 
 
 class Cancelling(ThreadPoolExecutor):

@@ -7,8 +7,9 @@ import pickle
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from superparams.declare.experiment_place import Place
@@ -16,6 +17,10 @@ from superparams.errors import EngineError
 from superparams.executor import payload
 from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import Options
+from superparams.executor.engines.futures.worker_versions import (
+    refuse_other_versions,
+    versions_here,
+)
 from superparams.executor.payload import script
 from superparams.executor.payload.pools import forget_fork_server, pools_take
 from superparams.executor.process_state.random_generators import CANNOT_SEED
@@ -48,6 +53,7 @@ class Task:
     kept_names: frozenset[str] = frozenset()  # of the script, which the executor's initializer sets
     points: bytes = b""  # of its settings, where these are proposed while the run goes on
     number: int = 0  # of the task, so that no two tasks of a run are equal
+    versions: Mapping[str, str] = field(default_factory=versions_here)  # of the driver
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ def run_chunk(task: Task) -> Done | Raised:
     """Run a chunk here; the worker is entered at the first one that this thread sees of a run."""
     begun = time.monotonic()
     try:
+        refuse_other_versions(task.versions)
         entered = _enter(task)
         return _run(entered, task, begun)
     except Exception as error:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from superparams.declare.experiment_place import Place
 from superparams.errors import EngineError
@@ -202,8 +202,7 @@ class _ExecutorCarrier:
     def _try_submit(self, executor: object) -> None:
         """Submit a task without settings to what may be no executor."""
         if not isinstance(executor, Executor):
-            submit: Callable[..., object] = self._executor.submit
-            future = submit(release, "")
+            future = cast("object", self._executor.submit(release, ""))
             if not isinstance(future, Future):
                 raise wrong_interface(executor, type(future).__qualname__)
 
