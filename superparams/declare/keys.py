@@ -36,6 +36,7 @@ __all__ = ["Keys", "fixed_inside", "key_of"]
 
 LARGEST_CACHE: Final = 1 << 16
 MOST_GROUPS: Final = 50  # of one axis whose derived fields are tried beforehand
+_SCALARS: Final = frozenset({int, float, str})  # the types of most values, which are no groups
 UNDERIVED: Final = "derive failed"
 
 
@@ -290,7 +291,7 @@ def _of_derived(params: Params, field: Field) -> int:
 
 
 def _digest(field: Field, x: Any, digester: Callable[[object], int] | None = None) -> int:
-    if is_group(x):
+    if type(x) not in _SCALARS and is_group(x):
         # The class counts too: Adam(lr=1) is not SGD(lr=1). Its fields enter by their sum.
         return field_digest(f"{field.name}.{type(x).__qualname__}", key_of(x), where=field.where)
     if digester is not None:

@@ -80,7 +80,8 @@ def notes_of(params: Any) -> Iterator[str]:
         yield f"{cls.__name__}.resume is not called: run_all calls run, and skips what is done"
     fields = recorded_fields(cls)
     for name, field in fields.items():
-        for x in points_of(params.__dict__.get(name)):
+        points = points_of(params.__dict__.get(name))
+        for x in () if set(map(type, points)) <= {int, float} else points:
             if is_group(x):
                 yield from notes_of(x)
             used = [one for one in _placeholders(x) if one in fields and one != name]

@@ -290,7 +290,11 @@ def _is_split(x: Any, declared: Any) -> bool:
 def _is_plain_axis(axis: Axis) -> bool:
     if isinstance(axis.points, range):
         return True
-    return axis.labels is None and all(map(_is_plain_scalar, axis.points))
+    if axis.labels is not None:
+        return False
+    # Long axes mostly hold numbers, which need no look at each.
+    kinds = set(map(type, axis.points))
+    return kinds <= {int, float} or all(map(_is_plain_scalar, axis.points))
 
 
 def _is_plain_scalar(x: Any) -> bool:

@@ -35,7 +35,7 @@ from superparams.identity.module_names import main_name
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.return_checks import is_async
 from superparams.space.axis import Axis
-from superparams.space.groups import is_group
+from superparams.space.groups import has_groups, is_group
 
 __all__ = ["Program"]
 
@@ -245,7 +245,8 @@ def _declarations_on_demand(params: Params) -> Iterator[tuple[Owner, Value]]:
     for name, field in fields_of(type(params)).items():
         if name in held:
             points = held[name] if isinstance(held[name], Axis) else [held[name]]
-            if not isinstance(getattr(points, "points", None), range):
+            is_range = isinstance(getattr(points, "points", None), range)
+            if not is_range and has_groups(points):
                 for group in filter(is_group, points):
                     yield from _declarations_on_demand(group)
         elif name in of_call:

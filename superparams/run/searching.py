@@ -21,6 +21,7 @@ from superparams.declare.keys import Keys
 from superparams.declare.presentation import axes_of
 from superparams.declare.proposed_space import ProposedSpace
 from superparams.declare.sequence import has_valid
+from superparams.errors.units import counted
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.identity.digests.digest import key_of_text, key_text
@@ -49,7 +50,7 @@ from superparams.strategies.stop_decisions import StopDecisions
 from superparams.strategies.stopper import Stopper
 from superparams.strategies.strategy import AHEAD, Strategy
 from superparams.strategies.trial_records import Answer, Budget, ReplayDiffers, turned
-from superparams.strategies.trials import Trials
+from superparams.strategies.trials import NOTHING_MORE, Trials
 from superparams.views.progress import say
 
 __all__ = ["Searching"]
@@ -359,6 +360,12 @@ class Searching:
             notes.append(
                 f"{type(self.strategy).__name__} had nothing to go by: no setting has a number as "
                 f"its result {goals}"
+            )
+        wanted = int(budget_of(self.strategy).get("trials", 1))
+        if self.trials.ending == NOTHING_MORE and self.trials.n_trials < wanted:
+            notes.append(
+                f"{type(self.strategy).__name__}.ask({self.trials.n_trials}) returned None, so the "
+                f"search has ended with {self.trials.n_trials:,} of {counted(wanted, 'trial')}"
             )
         if self.ahead is not None:
             notes += self._wait.note(type(self.strategy).__name__, self.ahead)

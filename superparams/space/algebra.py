@@ -142,7 +142,7 @@ class Zipped(Dimension):
         self.size = parts[0].size
 
     def at(self, index: int) -> Any:
-        return tuple(part.at(index) for part in self.parts)
+        return tuple([part.at(index) for part in self.parts])
 
     def __iter__(self) -> Iterator[Any]:
         return zip(*self.parts, strict=True)

@@ -31,8 +31,9 @@ from superparams.strategies.trial_records import (
     turned,
 )
 
-__all__ = ["Trials"]
+__all__ = ["NOTHING_MORE", "Trials"]
 
+NOTHING_MORE: Final = "the strategy has nothing more to try"
 MOST_KNOWN: Final = 20  # proposals in a row that cost no run, before a random one is tried
 MOST_ATTEMPTS: Final = 1000  # to propose a point that `valid` keeps, or one that is new
 MOST_LISTED: Final = 100_000  # points of a small space that are gone through to find a new one
@@ -234,7 +235,7 @@ class Trials:
         for _ in range(MOST_ATTEMPTS):
             asked = self._call("ask", trial, trial)
             if asked is None:
-                self.ending = "the strategy has nothing more to try"
+                self.ending = NOTHING_MORE
                 return None
             try:
                 point = self._space.checked(asked)

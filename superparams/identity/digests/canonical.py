@@ -134,7 +134,7 @@ def _is_int(value: object) -> bool:
 
 
 def _to_float(value: Any) -> Any:
-    if not _is_int(value):
+    if type(value) is float or not _is_int(value):
         return value
     try:
         number = float(value)

@@ -25,7 +25,9 @@ from superparams.identity.digests.encoders import find_encoder
 from superparams.identity.digests.encoding import (
     Unstable,
     Walk,
+    encode_float,
     encode_int,
+    encode_str,
     finders,
     pack,
     show,
@@ -53,6 +55,11 @@ _CONTENT = b"superparams.val1"
 _FIELD = b"superparams.fld1"
 _SEED = b"superparams.sed1"
 _NO_WALK = Walk()
+_SCALARS: dict[type[Any], Callable[[Any, Walk], bytes]] = {
+    int: encode_int,
+    float: encode_float,
+    str: encode_str,
+}
 
 
 def _hash(data: bytes, person: bytes) -> int:
@@ -117,9 +124,9 @@ def field_digester(
     def digest_of(value: object) -> int:
         state = head.copy()
         value = value if convert is None else convert(value)
-        # Without a walk of its own an int is faster: axes of many ints are digested at every use.
-        content = encode_int(value, _NO_WALK) if type(value) is int else _encoded(value, field)
-        state.update(content)
+        # Without a walk of their own numbers and texts are faster: there may be many of them.
+        encode = _SCALARS.get(type(value))
+        state.update(_encoded(value, field) if encode is None else encode(value, _NO_WALK))
         return int.from_bytes(state.digest(), "little")
 
     return digest_of

@@ -144,7 +144,7 @@ def _points(value: Any) -> Iterable[Any]:
         return (value,)
     if isinstance(value.points, range):
         return ()
-    is_plain = all(isinstance(point, ATOMS) for point in value.points)
+    is_plain = all(issubclass(kind, ATOMS) for kind in set(map(type, value.points)))
     return () if is_plain else itertools.islice(value.points, MOST_POINTS + 1)
 
 
