@@ -103,6 +103,8 @@ def _run_here(
             run, shown = _execute(job, control, fork_guard)
         elif has_progress:
             _say_plan(job.plan)
+            if job.proposing is not None and job.proposing.is_over:
+                say(f"the search is over: {job.proposing.trials.ending}; a larger budget goes on")
     finally:
         job.close()
     if job.proposing is not None and job.proposing.differs is not None:

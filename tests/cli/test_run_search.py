@@ -45,6 +45,8 @@ def test_a_search_and_what_it_would_do_next(wave: Project) -> None:
     assert ended.err == ""
     again = run(wave, *SEARCH)
     assert again.out == ended.out
+    over = "the search is over: all 12 trials of the budget; a larger budget goes on"
+    assert again.err.strip() == over
     plan = run(wave, *SEARCH, "--plan").out
     assert "12 trials so far, best loss " in plan
     assert "the search is over: all 12 trials of the budget" in plan
