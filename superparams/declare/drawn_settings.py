@@ -6,6 +6,7 @@ from a given one in one axis.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
@@ -144,7 +145,7 @@ def latin_hypercube(space: Any, n: int, seed: int = 0) -> ChosenSettings:
     Raises:
         SpaceError: As ``sample``.
     """
-    return _drawn(space, "latin_hypercube", n, seed, lambda: LatinHypercube(seed, n))
+    return _drawn(space, "latin_hypercube", n, seed, lambda: LatinHypercube(seed, int(n)))
 
 
 def grid(space: Any, k: int) -> ChosenSettings:
@@ -163,7 +164,7 @@ def grid(space: Any, k: int) -> ChosenSettings:
     Raises:
         SpaceError: For a k that is no such int.
     """
-    _check_number(space, "grid", "k", k)
+    k = _checked_number(space, "grid", "k", k)
     listed = without_ranges(space, k)
     size = number_of_settings(listed)
 
@@ -201,7 +202,7 @@ def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSet
     ranges = layout_of(space).ranges if is_open(space) else ()
     listed = space
     if points is not None:
-        _check_number(space, "one_at_a_time", "points", points)
+        points = _checked_number(space, "one_at_a_time", "points", points)
         listed = without_ranges(space, points)
     elif ranges:
         raise SpaceError(
@@ -290,7 +291,7 @@ def _repeats(space: Any, prefix: str) -> list[dict[str, Any]]:
 def _drawn(
     space: Any, call: str, n: int, seed: Any, method: Callable[[], Method]
 ) -> ChosenSettings:
-    _check_number(space, call, "n", n)
+    n = _checked_number(space, call, "n", n)
     if isinstance(seed, bool) or not isinstance(seed, int) or len(str(abs(seed))) > LONGEST_SEED:
         raise SpaceError(
             f"{type(space).__name__}.{call}(seed={shorten(seed)}): a seed is an int, such as seed=0"
@@ -385,9 +386,15 @@ def _column(opened: Any, values: Sequence[Any]) -> Axis:
     return Axis(values, None, ZIP, names, opened.repeat)
 
 
-def _check_number(space: Any, call: str, name: str, x: object) -> None:
-    if isinstance(x, bool) or not isinstance(x, int) or not 1 <= x <= MOST_POINTS:
+def _checked_number(space: Any, call: str, name: str, x: Any) -> int:
+    """The number as an int, which may be one of numpy."""
+    try:
+        number = 0 if isinstance(x, bool) else operator.index(x)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= MOST_POINTS:
         raise SpaceError(
             f"{type(space).__name__}.{call}({name}={shorten(x)}): {name} must be an int from 1 to "
             f"{MOST_POINTS:,}, as in {call}({100 if name == 'n' else 5})"
         )
+    return number

@@ -351,7 +351,13 @@ class StepLog:
         except StopIteration as end:
             return end.value
         except Stopped:
-            generator.close()
+            try:
+                generator.close()
+            except RuntimeError as error:
+                raise RunError(
+                    f"{self._name}.{where} has yielded a step after it was stopped: let Stopped "
+                    "pass, which `except Exception` does not catch, and yield nothing in `finally`"
+                ) from error
             raise
 
     async def run_through_async(self, setting: Any, generator: AsyncGenerator[Any, Any]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import superparams
@@ -542,3 +543,13 @@ def test_a_grid_lists_no_more_values_than_there_are_and_refuses_too_many() -> No
     ):
         with pytest.raises(SpaceError, match=r"Wide\.\w+: 1,000,000,000 values .*sample\(10_000\)"):
             ask()
+
+
+def test_a_number_of_numpy_is_a_number() -> None:
+    for n in (np.int64(3), np.uint8(3)):
+        assert list(Fit().sample(n)) == list(Fit().sample(3))  # type: ignore[arg-type]
+        assert list(Fit().latin_hypercube(n)) == list(Fit().latin_hypercube(3))  # type: ignore[arg-type]
+        assert len(Finite().grid(n)) == 12  # type: ignore[arg-type]
+    for wrong in (np.bool_(True), True, 3.0, "3", np.float64(3), np.array([3, 4]), 0, -1):
+        with pytest.raises(SpaceError, match=r"Fit\.sample\(n=.*must be an int from 1"):
+            Fit().sample(wrong)  # type: ignore[arg-type]

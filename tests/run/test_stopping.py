@@ -626,3 +626,21 @@ def test_what_a_stopper_does_to_steps_is_not_recorded(engine: Any, tmp_path: Pat
     steps = found.steps.to_arrow().to_pylist()
     assert [step["y"] for step in steps] == [a + n for a in range(4) for n in (0, 0, 1, 1, 2, 2)]
     assert {tuple(step["array"]) for step in steps} == {(0.0, 0.0)}
+
+
+class Stubborn(Fit):
+    a: int = search(range(3))
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        try:
+            for n in range(9):
+                yield {"y": -n}
+        except BaseException:
+            yield {"y": 100}
+
+
+def test_a_setting_that_yields_after_it_was_stopped_is_told(tmp_path: Path) -> None:
+    found = Stubborn().run_all(stop=Patience(patience=2), results=tmp_path, progress=False)
+    for row in found:
+        assert row["status"] == "failed"
+        assert "Stubborn.run() has yielded a step after it was stopped: let Stopped" in row["error"]
