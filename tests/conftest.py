@@ -214,7 +214,11 @@ def new_segments(mark: str) -> Callable[[], list[str]]:
     others: list[psutil.Process] | None = None
 
     def names() -> set[str]:
-        return {path.name for path in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
+        if not SHARED_MEMORY.is_dir():
+            return set()
+        # `make tests` keeps its temporary folders here, that of another run too.
+        folders = "superparams-tests."
+        return {path.name for path in SHARED_MEMORY.iterdir() if not path.name.startswith(folders)}
 
     def of_other_tests(name: str) -> bool:
         nonlocal others

@@ -94,6 +94,8 @@ def test_an_axis(annotation: Any, text: str, expected: list[Any]) -> None:
         (int, "0..", "takes int, not '0..'"),
         (int, f"0..{sys.maxsize}", "it has more points than Python counts"),
         (int, f"0..{10**30}", "it has more points than Python counts"),
+        (int, f"0..{'9' * 400}", "it has more points than Python counts"),
+        (float, f"0..{'9' * 400}", "is too large for a float"),
         (int, f"0..{'9' * 5000}", "Python reads no number with so many digits"),
         (int, "0..10**18", "takes int, not '0..10**18'"),
         (int, "0..1000000,-1", "it has more than 1,000,000 points"),

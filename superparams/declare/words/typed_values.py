@@ -108,7 +108,8 @@ def takes_bounds(annotation: Any, scope: Scope, bounds: Bounds) -> bool:
     if any(map(takes_any_text, members)):
         return False
     has_ints, has_floats = (any(each is kind for each in members) for kind in (int, float))
-    if bounds.kind is not None or not all(map(math.isfinite, (bounds.low, bounds.high))):
+    is_endless = not bounds.is_whole and not all(map(math.isfinite, (bounds.low, bounds.high)))
+    if bounds.kind is not None or is_endless:
         return has_ints or has_floats
     return has_floats and not (has_ints and bounds.is_whole)
 
