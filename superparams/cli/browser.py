@@ -16,9 +16,9 @@ __all__ = ["open_browser"]
 def open_browser(url: str) -> bool:
     """Open a browser, and return whether there is one.
 
-    All users of a machine can see the words that a program is started with. So the browser is
-    given a file that only this user can read, which leads to the address. The file is removed when
-    this process ends.
+    All users of a machine can see the arguments of a program. So the browser is not given the
+    address, but the path of a file that only this user can read and that redirects to the address.
+    The file is removed when this process ends.
     """
     number, name = tempfile.mkstemp(prefix="superparams-", suffix=".html")
     atexit.register(_remove, name)

@@ -20,10 +20,10 @@ __all__ = ["ReloadedExperiment", "followed"]
 
 
 class ReloadedExperiment:
-    """An experiment by its name, whose records are loaded each time."""
+    """An experiment whose records are loaded again whenever they are asked for."""
 
     def __init__(self, found: RecordedExperiment) -> None:
-        """Follow what a name means."""
+        """Take the experiment that was found by its name."""
         files = [] if found.cls is None else [found.cls.file]
         self._found = found
         self._stamps = RecordStamps(found.root, files)
@@ -41,11 +41,11 @@ class ReloadedExperiment:
         return self._found.root
 
     def stamp(self) -> Hashable:
-        """What differs when records, decisions or the file of the class have changed."""
+        """A value that changes with the records, the decisions and the file of the class."""
         return self._stamps.stamp()
 
     def read_again(self) -> Results:
-        """What is recorded now; no rows before the first run."""
+        """The results as they are recorded now; without rows before the first run."""
         self._look_at_code()
         found = self._found
         codes, code = found.codes, found.now.code
@@ -61,7 +61,7 @@ class ReloadedExperiment:
         runs = tuple(run.name for run in run_folders(self.root))
         known = (self._file_stamps.stamp(), runs)
         if known != self._known:
-            self._found = dataclasses.replace(self._found)  # which forgets what it has read
+            self._found = dataclasses.replace(self._found)  # the copy has read nothing yet
             self._known = known
 
 

@@ -87,7 +87,8 @@ def follow_setting(now: RunningNow, tail: int | None) -> int:
                 output.show_rest(row)
                 return conclude(row)
             if not is_running:
-                click.echo(f"It has no outcome: its run is over ({folder.state()}).", err=True)
+                state = folder.state()
+                click.echo(f"The setting has no outcome: its run is over ({state}).", err=True)
                 return 1
         time.sleep(_TICK)
 

@@ -1,4 +1,4 @@
-"""Finds a setting that runs now by the beginning of its key, or by conditions that hold for it."""
+"""Finds a setting that runs now, by the beginning of its key or by conditions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find_running(
 ) -> RunningNow | None:
     """The only setting that runs now for which all words hold; None where there is none.
 
-    If several runs run the same setting, it is that of the newest run.
+    If several runs run the same setting, the newest run counts.
 
     Args:
         session: The session.
@@ -66,7 +66,7 @@ def find_running(
         shown = ", ".join(list(found)[:SHOWN])
         more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
         raise CommandError(
-            f"{len(found):,} settings of {target} that run now are {' '.join(words)!r}: "
+            f"{' '.join(words)!r} holds for {len(found):,} settings of {target} that run now: "
             f"{shown}{more}; give more of a key, or more conditions"
         )
     return next(iter(found.values()), None)
@@ -77,8 +77,8 @@ def find_or_wait(
 ) -> RunningNow | Setting:
     """The setting that runs now, or else the recorded setting, for which all words hold.
 
-    If there is neither but a run is in progress, it waits for a moment, since the setting may have
-    just begun.
+    If there is no such setting but a run is in progress, this waits for two seconds, since the
+    setting may have just begun.
 
     Args:
         session: The session.

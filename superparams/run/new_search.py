@@ -1,4 +1,4 @@
-"""The search that the options of a run ask for, and the options that a search excludes."""
+"""Makes the search of a run from the options of the run, and refuses options that do not fit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def searching_of(space: Experiment, options: RunOptions) -> Searching:
     """The search of a run.
 
     Raises:
-        RunError: With an option that a search excludes, or without anything to search.
+        RunError: With an option that a search cannot have, or without anything to search.
         EngineError: For more workers than trials may run at once.
         StrategyError: Without a goal, or for a search that would never end.
     """

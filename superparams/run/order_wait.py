@@ -1,4 +1,4 @@
-"""How much of the workers' time goes by while a search waits for its oldest trials."""
+"""Measures how long workers have nothing to do because a search waits for its oldest trials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 __all__ = ["OrderWait"]
 
 MOST_SHARE: Final = 0.1
-LEAST_SECONDS: Final = 1.0  # of all workers together; less is not worth a sentence
+LEAST_SECONDS: Final = 1.0  # of all workers together; a shorter wait is not worth a note
 
 
 class OrderWait:
@@ -27,29 +27,29 @@ class OrderWait:
         self._idle = 0.0
 
     def pause(self) -> None:
-        """Outcomes have come; what passes until `go_on` is the time of the strategy."""
+        """Take note that outcomes have come: the time until `go_on` is that of the strategy."""
         now = self._clock()
         self._idle += self._n_idle * (now - self._since)
         self._since, self._n_idle = now, 0
 
     def go_on(self, n_running: int, *, is_over: bool) -> None:
-        """The strategy has proposed all that it may.
+        """Take note that the strategy has proposed all trials that it may propose now.
 
         Args:
             n_running: How many settings run or are to run.
-            is_over: Whether it proposes nothing more: then nothing is waited for.
+            is_over: Whether the search has ended: then workers do not wait for trials.
         """
         self._since = self._clock()
         self._n_idle = 0 if is_over else max(0, self._n_workers - n_running)
 
     @property
     def share(self) -> float:
-        """The part of the workers' time that they waited."""
+        """The share of their time in which workers waited."""
         total = self._n_workers * (self._clock() - self._begun)
         return self._idle / total if total > 0 else 0.0
 
     def note(self, strategy: str, ahead: int) -> list[str]:
-        """A note if that was much.
+        """A note if workers waited for much of their time.
 
         Args:
             strategy: The name of the class.

@@ -1,4 +1,4 @@
-"""Says so when a strategy takes long to propose: the workers may have nothing to do."""
+"""Reports that a strategy takes long to propose: meanwhile, workers may have nothing to do."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ProposalWatch:
     """Watches calls of a strategy from a thread of its own.
 
     Args:
-        report: Is called with a sentence, once a call that takes long, in that thread.
-        what: What the strategy is doing now, in words.
+        report: Called in that thread with a sentence, once for each call that takes long.
+        what: Returns in words what the strategy is doing now.
     """
 
     def __init__(self, report: Callable[[str], object], what: Callable[[], str]) -> None:

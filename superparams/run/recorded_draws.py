@@ -1,4 +1,4 @@
-"""Settings of a space, made again from the rows that are recorded of them, also of ranges."""
+"""Makes settings of a space from their recorded rows, also where the space has ranges."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ MOST_COMPARED: Final = 10_000  # settings of the other axes whose keys are compu
 def recorded_draws(space: Experiment, found: Results, starts: Sequence[str]) -> dict[str, Any]:
     """The recorded settings of a space with ranges, by their keys.
 
-    A row is left out if the space does not have its setting any more, as where a range is narrower.
+    A row is left out if the space no longer has its setting, for example because a range is
+    narrower now.
 
     Args:
         space: The space.
@@ -70,7 +71,7 @@ def settings_with(space: Any, values: Mapping[str, Any], key: str) -> Iterator[A
         keys, size = Keys(closed), size_of(closed)
         if size > MOST_COMPARED:
             place = keys.find([number]).get(number)
-        else:  # also those that `find` does not know
+        else:  # `find` does not know all of these
             place = next((n for n in range(size) if keys[n] == number), None)
         if place is not None:
             yield closed[place] if is_open(closed) else closed

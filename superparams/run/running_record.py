@@ -30,7 +30,7 @@ MOST: Final = 1000  # settings that are recorded, those that have run longest
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What tells one attempt of a setting from all others of its run."""
+    """Identifies an attempt of a setting among all attempts of its run."""
 
     rank: int
     index: int
@@ -77,7 +77,7 @@ class RunningRecord:
     def update(self) -> None:
         """Record what runs now, if that has changed."""
         sizes = {one: self._log_size(one) for one in self._long_attempts()}
-        # Output up to these sizes is that of a setting for certain only if it still runs.
+        # A log up to its size is certainly the output of a setting only if the setting still runs.
         running = self._long_attempts() if sizes else {}
         before, self._known = self._known, {}
         for one, seconds in running.items():
@@ -91,10 +91,10 @@ class RunningRecord:
         self._write(found)
 
     def _long_attempts(self) -> dict[_Attempt, float]:
-        """What has been running for longer than a moment, and for how many seconds."""
+        """The attempts that have been running for half a second or more, with their seconds."""
         try:
             activity = self._activity()
-        except Exception:  # of an engine that somebody else wrote
+        except Exception:  # an error of an engine that somebody else wrote
             return {}
         long = [one for one in activity if one.index is not None and one.seconds > _LONG]
         if len(long) > MOST:

@@ -1,7 +1,8 @@
-"""What a search is told at its start of outcomes from before it, if the user wants that.
+"""Tells a search at its start what other runs have recorded, if the user wants that.
 
-Each outcome is that of a setting of the same code, whose fixed fields are those of the search. What
-was told is pinned in run.json, so that a search that is resumed is told the same and nothing newer.
+The outcomes are those of settings that ran with the same code and have the fixed fields of the
+search. They are written to run.json, so a search that is resumed is told the same outcomes, and
+nothing newer.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ __all__ = ["WARM", "WarmStart"]
 
 WARM: Final = "warm"  # in the entry of the search in run.json
 MOST_POINTS: Final = 1000  # the newest ones
-_N_HINT: Final = 20  # rows that are looked at to see whether a hint is due
+_N_HINT: Final = 20  # rows that are looked at to decide whether the user gets a note
 
 
 class WarmStart:
-    """The outcomes from before a search that it is told.
+    """The earlier outcomes that a search is told.
 
     Args:
         space: What is searched.
-        strategy: Says by its attribute `warm` whether it is told some.
-        goals: What outcomes are told by.
+        strategy: Has the attribute `warm` if it is to be told earlier outcomes.
+        goals: The results that the strategy is told.
 
     Attributes:
         rows: The outcomes, the best one last; none before `begin`.
@@ -52,22 +53,22 @@ class WarmStart:
         self.rows: list[HistoryRow] = []
 
     def begin(self, runs: Sequence[RunFolder], root: Path, known: Mapping[str, Any]) -> list[str]:
-        """Take what the search was told before, else what is recorded now.
+        """Take what the search was told when it began; a new search takes what is recorded now.
 
         Args:
             runs: The runs of the search, oldest first.
             root: The folder of the experiment.
-            known: What `Results.load` is to know.
+            known: The options of `Results.load`.
 
         Returns:
-            A note, if something is recorded of which the search is not told.
+            A note, if there are earlier outcomes that the search is not told.
         """
         if self._is_on:
             pinned = next(filter(None, (_pinned_in(run, known["codes"]) for run in runs)), None)
             self.rows = self._recorded(root, known) if pinned is None else pinned[0]
         elif not runs and next(self._found(root, known, _N_HINT), None) is not None:
             return [
-                "this search is not told what other runs of the same code have recorded: "
+                "other runs of the same code have recorded outcomes that this search is not told: "
                 f"{self._name}(warm=True) begins with their outcomes"
             ]
         return []
@@ -78,7 +79,7 @@ class WarmStart:
         return {WARM: rows} if self._is_on else {}
 
     def _recorded(self, root: Path, known: Mapping[str, Any]) -> list[HistoryRow]:
-        """What is recorded now, the best point last, whatever the order was in which it ran."""
+        """The recorded outcomes in the order of their scores, the best one last."""
         answers: dict[str, HistoryRow] = {}
         for point, answer in self._found(root, known, None):
             name = json.dumps(point, sort_keys=True)
@@ -101,7 +102,7 @@ class WarmStart:
         rows = Results.load(root, **known).where(stale=False)
         scores = zip(*(goal_values(rows, goal.column) for goal in self._goals), strict=True)
         own = (rows.column(name).to_pylist() for name in ("key", "status", "started"))
-        # Of a setting that returned a frame, the last row counts.
+        # If a setting returned a data frame, its last row counts.
         places = {row[0]: (row, at) for at, row in enumerate(zip(*own, scores, strict=True))}
         done = [(row, at) for row, at in places.values() if row[1] == "done" and None not in row[3]]
         done.sort(key=lambda one: one[0][2])
@@ -115,7 +116,7 @@ class WarmStart:
 
 
 def _pinned_in(run: RunFolder, codes: Sequence[str]) -> tuple[list[HistoryRow]] | None:
-    """What a run of a search was told at its start; None if it is none, or one of other code."""
+    """What a run was told at its start; None if it is no search, or ran with other code."""
     search = json_object(run.manifest().get(SEARCH))
     if WARM not in search or run.code() not in codes:
         return None

@@ -38,8 +38,8 @@ class ShownResults:
     def to_html(self, path: Path | str, *, overwrite: bool = False) -> Path:
         """Write the page of these results: one file, which needs no network and no server.
 
-        Of more than 100,000 rows, the page has a sample, and says so. Paths of this machine are
-        left out of errors and logs, and its name is not in the page.
+        If there are more than 100,000 rows, the page has a sample of them, and says so. Paths of
+        this machine are left out of errors and logs, and its name is not in the page.
 
         Args:
             path: The file, such as ``digits.html``. An older page is replaced.
@@ -60,8 +60,8 @@ class ShownResults:
     def view(self, height: int = 900) -> PageView:
         """The page of these results as the output of a cell in a notebook.
 
-        The notebook keeps the page, so that it also shows without a kernel. Of more than 20,000
-        rows, the page has a sample. Outside of notebooks, use `to_html`.
+        The notebook keeps the page, so you also see it without a kernel. If there are more than
+        20,000 rows, the page has a sample of them. Outside of notebooks, use `to_html`.
 
         Args:
             height: The height of the page in pixels.

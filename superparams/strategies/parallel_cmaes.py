@@ -1,10 +1,10 @@
-"""CMA-ES for trials that run at once: no trial is wasted, and none waits for a first outcome.
+"""CMA-ES for trials that run at the same time: the outcome of each trial counts.
 
-CMA-ES goes by generations: it draws points from one distribution, and moves the distribution when
-enough of them have an outcome. While these outcomes are waited for, more points have to be drawn.
-The sampler of Optuna forgets what becomes of these: with 8 trials at once and 8 trials in a
-generation, that is nearly every second one. Here they count in the next generation. So does a point
-that was enqueued.
+CMA-ES works in generations. It draws points from one distribution, and moves the distribution when
+enough of these points have an outcome. Until then, free workers need more points. The sampler of
+Optuna ignores the outcomes of these additional points: with 8 trials at once and 8 trials in a
+generation, it ignores nearly every second one. Here, additional points count in the next
+generation, and so do enqueued points. Also, no trial waits for the outcome of the first one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from superparams.space.search_space import NumberRange, OrderedNumbers, SearchSp
 __all__ = ["BASE", "NAME", "numbers_of", "parallel_cmaes", "population_of"]
 
 BASE: Final = "CmaEsSampler"
-NAME: Final = "ParallelCmaEs"  # among the names of samplers, which are those of Optuna otherwise
+NAME: Final = "ParallelCmaEs"  # the only name of a sampler that is not a name of Optuna
 
 
 def numbers_of(space: SearchSpace) -> list[str]:
@@ -33,8 +33,8 @@ def numbers_of(space: SearchSpace) -> list[str]:
 def population_of(n_numbers: int) -> int:
     """How many trials make a generation: three quarters of Hansen's rule, 4 at least.
 
-    Outcomes are known some trials late, and smaller generations make up for that: on bbob in five
-    dimensions, with 8 trials at once, the regret after 100 trials was 4 to 7 % smaller.
+    A sampler knows outcomes some trials late, and smaller generations make up for that. On bbob in
+    five dimensions, with 8 trials at once, the regret after 100 trials was 4 to 7 % smaller.
     """
     return max(4, (4 + math.floor(3 * math.log(max(1, n_numbers)))) * 3 // 4)
 
@@ -43,18 +43,18 @@ def parallel_cmaes(base: type[Any], numbers: Mapping[str, object], population: i
     """The class of a sampler that is asked by one process, from trial 0 on.
 
     Args:
-        base: The sampler of Optuna. If it has other methods than the ones that are changed here, as
-            a version to come may have, it is taken as it is.
+        base: The sampler of Optuna. If it lacks a method that is changed here, as in a later
+            version of Optuna, it is returned unchanged.
         numbers: The distribution of each number that is searched.
         population: How many trials make a generation.
     """
 
     def infer_relative_search_space(self: Any, study: Any, trial: Any) -> dict[str, Any]:
-        """All numbers; Optuna would wait for a trial that has an outcome."""
+        """All numbers; Optuna would wait for the first trial that has an outcome."""
         return dict(numbers)
 
     def restore_optimizer(self: Any, *_: Any) -> Any:
-        """The distribution; Optuna keeps it in a trial, and finds it when that has ended."""
+        """The distribution; Optuna keeps it in a trial, and finds it only after that trial."""
         return getattr(self, "_optimizer", None)
 
     def init_optimizer(self: Any, *args: Any, **options: Any) -> Any:
@@ -64,7 +64,7 @@ def parallel_cmaes(base: type[Any], numbers: Mapping[str, object], population: i
     def get_solution_trials(
         self: Any, trials: Sequence[Any], generation: int, *_: Any
     ) -> list[Any]:
-        """The trials of a generation: the next ones in order, whichever they were drawn for."""
+        """The next trials in order, although some were drawn for an earlier generation."""
         drawn = [trial for trial in trials if any(map(_is_generation, trial.system_attrs))]
         return drawn[generation * population : (generation + 1) * population]
 

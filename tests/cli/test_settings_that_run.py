@@ -199,7 +199,7 @@ def test_a_killed_driver_is_not_believed(project: Project) -> None:
         running.wait(PATIENCE)
         code, out, err = ended(follower)
         assert (code, out) == (1, "")
-        assert err == "It has no outcome: its run is over (crashed).\n"
+        assert err == "The setting has no outcome: its run is over (crashed).\n"
     (folder,) = run_folders(project.folder / "results" / "talk.Talk")
     assert (folder.path / "running.json").exists()
     assert running_settings(folder) == []

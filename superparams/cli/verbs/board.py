@@ -42,7 +42,7 @@ def command(
     """Show the page of results in a browser, and follow runs while they go on.
 
     The board is a server on this machine, for you alone: its address has a token. It writes
-    nothing, and goes on when a run ends or is killed; Ctrl-C ends it. Without NAME, it has all
+    nothing, and goes on when a run ends or is killed; Ctrl-C ends it. Without NAME, it shows all
     experiments in the results folder.
 
     \b
@@ -83,7 +83,7 @@ def _tell(url: str, names: Sequence[str]) -> None:
 
 
 def _open(url: str) -> None:
-    """Open a browser, if there is somebody at a terminal, and a screen."""
+    """Open a browser, if the command runs in a terminal and there is a screen."""
     has_screen = sys.platform != "linux" or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-NOT_KEPT: Final = "It ran in the process of the run itself: what it printed was not kept."
+NOT_KEPT: Final = "The setting ran in the process of the run itself, so its output was not kept."
 
 
 @click.command("logs")

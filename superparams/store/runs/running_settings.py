@@ -1,7 +1,7 @@
-"""The settings that a run runs now: `running.json` in its folder.
+"""The settings that run now, as `running.json` in the folder of a run lists them.
 
-The driver replaces the file while settings run that take longer than a moment, and removes it at
-the end. A driver that was killed leaves the file behind, which then counts for nothing, since the
+The driver replaces the file while settings run that take half a second or more, and removes the
+file at the end. A driver that was killed leaves the file behind. Such a file is ignored, since its
 run has crashed. `superparams.run.running_record` makes the entries.
 """
 
@@ -37,7 +37,7 @@ class RunningSetting:
         in_setup: Whether the worker calls `setup` before the setting.
         started: When the attempt began, in seconds since 1970 in UTC.
         log_start: Where its output begins in the log of the worker, in bytes.
-        log_end: Up to where the log holds its output for certain. What comes after it may be that
+        log_end: The log up to this byte is its output for certain. What follows may be the output
             of the next setting.
         params: The parameters by column, each as the type, the kind and the JSON text that
             `superparams.store.table.text_columns` reads.
@@ -65,7 +65,7 @@ class RunningSetting:
 
 
 def save_running(run: RunFolder, settings: Sequence[RunningSetting]) -> None:
-    """Replace the file. A reader sees the old one or the new one; a power cut may lose it.
+    """Replace the file. A reader sees the old or the new file; a power cut may lose both.
 
     Raises:
         OSError: When it cannot be written.
@@ -89,8 +89,8 @@ def forget_running(run: RunFolder) -> None:
 def running_settings(run: RunFolder) -> list[RunningSetting]:
     """The settings that a run has been running for half a second or more, by their index.
 
-    There are none if the run has ended or its driver is gone. Under an executor there are none
-    either, since it does not tell which settings have begun.
+    The list is empty if the run has ended or its driver is gone. If the engine is an executor, the
+    list is empty, too, since an executor does not tell which settings have begun.
     """
     try:
         read = json.loads(read_plain(run.path / _FILE))
@@ -103,7 +103,7 @@ def running_settings(run: RunFolder) -> list[RunningSetting]:
 
 
 def _setting(entry: object) -> RunningSetting | None:
-    """A setting as the file has it, which may come from somebody else; None if it is damaged."""
+    """A setting from an entry of the file; None if the entry is damaged or was made by others."""
     found = json_object(entry)
     names = ("index", "rank", "attempt", "log_start", "log_end")
     numbers = {name: x for name in names if type(x := found.get(name)) is int and x >= 0}

@@ -1,4 +1,4 @@
-"""Settings that run now as rows with the columns of the table, so that conditions select them."""
+"""Rows of settings that run now, with the columns of the table: conditions can select them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Cell = tuple[pa.Array, ColumnType]
 
 
 def rows_of_running(run: Run, settings: Sequence[RunningSetting]) -> pa.Table:
-    """A row for each setting: its parameters, and what is known of its outcome so far.
+    """A row for each setting, with its parameters and what is known of its outcome so far.
 
     Args:
         run: The run.
@@ -84,7 +84,7 @@ def _outcome(
 
 
 def _head(run: Run) -> dict[str, object]:
-    """What the metadata of a table says of the fields of this run."""
+    """The metadata of the table, about the fields of this run."""
     fields = fields_from_json(run.manifest.get(FIELDS_OF))
     names = names_from_json(run.manifest.get(MEANINGS))
     return {

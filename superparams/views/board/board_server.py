@@ -1,8 +1,8 @@
-"""Serves the board on this machine: pages, what has changed in them, logs and code.
+"""Serves the board on this machine: pages, changes to the pages, logs and code.
 
-A request counts only if it has the token of this board, which nobody else knows, and if it was
-made to this address: a page of another site, whose name was made to mean this machine, has another
-``Host``. Only the names here are served, and nothing can be changed.
+A request is answered only if it has the token of this board, which nobody else knows, and if its
+``Host`` is the address of this board. A page of another site has another ``Host``, even if the
+domain name of that site was made to point to this machine. A request can change nothing.
 """
 
 from __future__ import annotations
@@ -97,12 +97,12 @@ class BoardServer(socketserver.ThreadingMixIn, HTTPServer):
         return f"http://{ADDRESS}:{self.port}/?token={self.token}"
 
     def server_bind(self) -> None:
-        """Bind without a question for the name of this machine, which may take seconds."""
+        """Bind, but do not look up the name of this machine, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, self.port
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing where a browser has closed a connection."""
+        """Print nothing: as a rule, a browser has closed a connection."""
 
     def end(self) -> None:
         """End all pages that follow, and close."""
@@ -129,7 +129,7 @@ class BoardRequest(BaseHTTPRequestHandler):
         return cast("BoardServer", self.server)
 
     def do_GET(self) -> None:
-        """SentAnswer a request."""
+        """Answer a request."""
         try:
             self._checked()
             self._answered()
@@ -139,7 +139,7 @@ class BoardRequest(BaseHTTPRequestHandler):
             self._send(SentAnswer(TEXT, f"{lines(error)}\n"), 404)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep standard error for what matters; a request line has the token."""
+        """Print nothing: the line of a request has the token."""
 
     # ---- who may ask
 
@@ -160,7 +160,7 @@ class BoardRequest(BaseHTTPRequestHandler):
             )
 
     def _word(self, name: str) -> str:
-        """The value of a name in the address; empty if it is not there once."""
+        """The value of a name in the address; empty unless the name is there exactly once."""
         try:
             words = parse_qs(urlsplit(self.path).query, max_num_fields=10).get(name, [])
         except ValueError:  # there are more
@@ -265,7 +265,7 @@ class BoardRequest(BaseHTTPRequestHandler):
 
     @contextmanager
     def _counted(self) -> Generator[None]:
-        """Count the pages that follow, and refuse too many."""
+        """Count one more page that follows, and refuse it if there are too many."""
         server = self.board
         with server.counting:
             if server.n_streams >= MOST_STREAMS:

@@ -16,7 +16,7 @@ _OF_ROW: Final = ("row", "run", "attempt", "status")
 
 
 class RowMarks(NamedTuple):
-    """What tells the rows of a table apart: their keys, and texts that change with an outcome."""
+    """The keys of the rows of a table, and for each row a text that differs for another outcome."""
 
     keys: pa.Array
     marks: pa.Array
@@ -38,9 +38,10 @@ class RowMarks(NamedTuple):
 
 
 def changed_places(before: RowMarks, after: RowMarks) -> pa.Array | None:
-    """The places of rows whose settings have changed, in the later table.
+    """The places in the later table of the rows whose settings have changed.
 
-    A setting with one changed row counts with all of its rows. None if a setting is gone.
+    If one row of a setting has changed, all rows of the setting are among them. None if the later
+    table lacks a setting.
     """
     if not pc.all(pc.is_in(before.keys, value_set=after.keys)).as_py() and len(before.keys):
         return None

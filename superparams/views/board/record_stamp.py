@@ -1,4 +1,4 @@
-"""Whether the records of an experiment have changed, told from names, sizes and times of files."""
+"""Stamps that show from names, sizes and times of files whether records have changed."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LEDGERS: Final = ("ledger", "steps")
 
 
 class RecordStamps:
-    """Stamps of the records in one folder; two that differ mean that something has changed.
+    """Stamps of the records in one folder; two stamps differ if something has changed in between.
 
-    Runs that have ended are looked at once, so that many of them cost nothing.
+    A run that has ended is looked at only once, so many old runs cost nothing.
     """
 
     def __init__(self, root: Path, more: Iterable[Path] = ()) -> None:
-        """Take the folder of an experiment, and other files that count."""
+        """Take the folder of an experiment, and other files whose changes count."""
         self._root = root
         self._more = tuple(more)
         self._ended: dict[str, Hashable] = {}
 
     def stamp(self) -> Hashable:
-        """The stamp of now."""
+        """The stamp of the records as they are now."""
         files = [self._root / ACCEPTED, *self._more]
         return (*map(self._of_run, run_folders(self._root)), *map(_of_file, files))
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["FollowedExperiment", "ResultFeed"]
 
 TICK: Final = 0.05  # seconds between two looks at the records
-REST: Final = 2.0  # the pause is at least so many times as long as the look was
+REST: Final = 2.0  # the pause after a look is at least so many times as long as the look
 SLOW_REST: Final = 5.0  # the same for facts that take longer
-KEEP_ALIVE: Final = 10.0  # seconds without an event, after which a page is told that all is well
-MOST_CHANGES: Final = 500  # that are kept for pages that are behind
-MOST_BYTES: Final = 4_000_000
+KEEP_ALIVE: Final = 10.0  # seconds without an event, after which a page gets a sign of life
+MOST_CHANGES: Final = 500  # changes that are kept for pages that are behind
+MOST_BYTES: Final = 4_000_000  # of these changes together
 RESET: Final = b"event: reset\ndata: \n\n"
 ALIVE: Final = b": alive\n\n"
 
@@ -48,23 +48,23 @@ class FollowedExperiment(Protocol):
         ...
 
     def stamp(self) -> Hashable:
-        """What differs when something has changed."""
+        """A value that changes whenever something is recorded."""
         ...
 
     def read_again(self) -> Results:
-        """What is recorded now; nothing is written for that."""
+        """The results as they are recorded now; this writes nothing."""
         ...
 
 
 class _Change(NamedTuple):
-    """What a page is told: the version that it then has, and events."""
+    """Events for a page, and the version of the page after them."""
 
     version: int
     events: bytes
 
 
 class _Seen(NamedTuple):
-    """Results as they were last told."""
+    """The results that pages have been sent."""
 
     found: Results
     marks: RowMarks | None  # None where the page has only a sample of the rows
@@ -74,7 +74,7 @@ class ResultFeed:
     """The results of one experiment, in versions, for any number of pages."""
 
     def __init__(self, experiment: FollowedExperiment) -> None:
-        """Follow this experiment, as soon as a page does."""
+        """Take an experiment, and follow it as long as a page does."""
         self.experiment = experiment
         self._loading = threading.Lock()  # one thread looks at the records
         self._changed = threading.Condition()  # guards what follows
@@ -94,10 +94,10 @@ class ResultFeed:
     # ---- for pages
 
     def content(self, live: Mapping[str, Any]) -> PageContent:
-        """What a page begins with.
+        """The content of a new page.
 
         Args:
-            live: What the page needs to follow; the version is added.
+            live: What the page needs to follow the board; the version is added.
         """
         with self._loading:
             self._look()
@@ -168,7 +168,7 @@ class ResultFeed:
             time.sleep(max(TICK, REST * (time.monotonic() - begun)))
 
     def _look(self) -> None:
-        """See whether something has changed, and tell it."""
+        """See whether something has changed, and send events if so."""
         stamp = self.experiment.stamp()
         if stamp == self._stamp and not self._is_slow_behind:
             return
@@ -196,7 +196,7 @@ class ResultFeed:
             self._changed.notify_all()
 
     def _news(self, found: Results, *, is_same: bool) -> Iterator[bytes]:
-        """Events for what differs from the results that were told last."""
+        """Events for the differences to the results that pages have been sent."""
         before, self._seen = self._seen, _seen(found)
         after = self._seen.marks
         if before is None or (before.marks is None) != (after is None):
@@ -218,7 +218,7 @@ class ResultFeed:
             yield _event("about", json_for_script(facts))
 
     def _facts(self, found: Results) -> dict[str, Any]:
-        """The facts; those that take long are as old as they need to be."""
+        """The facts; those that take long to compute may be some seconds old."""
         page, begun = ResultsPage(found), time.monotonic()
         self._is_slow_behind = begun < self._slow_at
         if not self._is_slow_behind:

@@ -18,9 +18,9 @@ from superparams.store.table.arrow_arrays import flat
 __all__ = ["parquet_bytes", "simple_column"]
 
 LONGEST: Final = 2000  # characters of a text
-SHORTEST: Final = 100  # of a text, in the longest columns
+SHORTEST: Final = 100  # characters that a text keeps at least, however long the column is
 MOST_TEXT: Final = 20_000_000  # characters of a column
-LEVEL: Final = 9  # of the compression
+LEVEL: Final = 9  # of compression
 _EXACT: Final = 1 << 53  # whole numbers up to this are exact in a browser
 _INT32: Final = 1 << 31
 
@@ -32,7 +32,7 @@ def simple_column(
 
     Args:
         column: Its values.
-        field: Its field in the table, which may say what its text means.
+        field: Its field in the table. The metadata of a field may say what type its texts have.
         change: Applied to each text.
     """
     array = flat(column)

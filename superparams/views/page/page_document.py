@@ -27,10 +27,10 @@ SLOTS: Final = (
 )
 FIRST: Final = '<meta charset="utf-8">'
 OURS: Final = '<meta name="generator" content="superparams">'
-HEAD: Final = 4000  # bytes of a file, among which that stands
+HEAD: Final = 4000  # bytes of a file in which `OURS` is looked for
 _POLICY: Final = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
 _CLOSED, _OPEN = "connect-src 'none'", "connect-src 'self'"
-# In a script, these would end it, or begin a comment; old browsers end lines at the last two.
+# Characters that would end a script or begin a comment; old browsers end lines at the last two.
 _ESCAPES: Final = {ord(x): f"\\u{ord(x):04x}" for x in "<>&\u2028\u2029"}
 
 
@@ -103,7 +103,7 @@ def write_page(path: Path | str, document: str, *, overwrite: bool = False) -> P
         overwrite: Whether a file that is no page of superparams may be replaced.
 
     Raises:
-        StoreError: When there is such a file, or the file cannot be written.
+        StoreError: When such a file may not be replaced, or the file cannot be written.
     """
     file = full_path(path)
     if file.is_dir():

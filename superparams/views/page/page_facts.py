@@ -31,7 +31,7 @@ __all__ = ["failure_facts", "field_facts", "goal_fact", "importance_facts"]
 
 MOST_POINTS: Final = 40  # different values of a field that are listed
 MOST_CATEGORIES: Final = 200  # different texts of a field that counts as a category
-MOST_RESULTS: Final = 6  # columns of which the importance of fields is told
+MOST_RESULTS: Final = 6  # columns for which the page has the importance of fields
 MOST_GROUPS: Final = 50  # of failures
 MOST_KEYS: Final = 200  # of a group of failures
 LONGEST: Final = 2000  # characters of an error
@@ -90,7 +90,7 @@ def _kind(form: pa.DataType, distinct: pa.Array) -> str:
 
 
 def _is_log(distinct: pa.Array, axis: Mapping[str, Any]) -> bool:
-    """Whether a field is logarithmic: as its range says, or because its values span magnitudes."""
+    """Whether a field has a logarithmic axis: its range says so, or its values span magnitudes."""
     if "low" in axis:
         return axis.get("log") is True
     values = [x for x in python_values(distinct) if math.isfinite(x)]
@@ -98,13 +98,13 @@ def _is_log(distinct: pa.Array, axis: Mapping[str, Any]) -> bool:
 
 
 def _axes(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The axes of a class by their names, as far as they are its own."""
+    """The axes of a class by their names, without those of nested groups."""
     fields = json_object(schema.get("fields"))
     return {name: json_object(json_object(x).get("axis")) for name, x in fields.items()}
 
 
 def is_fact(x: object) -> bool:
-    """Whether a value is one that JSON has."""
+    """Whether JSON has this value: it has no NaN and no infinity."""
     return not isinstance(x, float) or math.isfinite(x)
 
 
@@ -112,7 +112,7 @@ def is_fact(x: object) -> bool:
 
 
 def importance_facts(found: Results) -> dict[str, list[dict[str, Any]]]:
-    """How much each field matters for the columns of numbers, the goal first."""
+    """How much each field matters for each numeric result, the goal first."""
     facts: dict[str, list[dict[str, Any]]] = {}
     for name in list(_numeric(found))[:MOST_RESULTS]:
         with suppress(StoreError):

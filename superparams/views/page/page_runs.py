@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["doc_of", "log_facts", "run_facts", "running_facts"]
 
 MOST_RUNS: Final = 50  # the newest
-MOST_COMPARED: Final = 10  # of these: runs with the changes of their code
+MOST_COMPARED: Final = 10  # the newest of these, with the changes of their code
 LONGEST: Final = 20_000  # characters of a diff, and of the code of a run
 MOST_LOGS: Final = 300_000  # characters of all logs
 MOST_FILES: Final = 1000  # logs that are read
@@ -36,11 +36,11 @@ _LOG: Final = ("key", "run", "rank", "log_start", "log_end")
 
 
 def run_facts(runs: Sequence[Run], paths: PrivatePaths) -> list[dict[str, Any]]:
-    """The newest runs, oldest first. Nothing of the machine is told but its versions of packages.
+    """The newest runs, oldest first. Of the machine, the page has only the versions of packages.
 
     Args:
         runs: The runs of an experiment, oldest first.
-        paths: What hides paths of the machine.
+        paths: Hides paths of the machine.
     """
     shown = runs[-MOST_RUNS:]
     before = [None, *shown][: len(shown)]
@@ -81,7 +81,7 @@ def _line(x: Any) -> Any:
 
 
 def _changes(before: Run | None, run: Run) -> str:
-    """How the code, the space and the packages differ from those of the run before."""
+    """How the code, the space and the packages differ from those of the previous run."""
     if before is None:
         return ""
     parts: list[str] = []
@@ -132,12 +132,12 @@ def _doc(text: str) -> str:
 
 
 def log_facts(found: Results, rows: pa.Table, paths: PrivatePaths) -> dict[str, str]:
-    """The end of the output of settings, by key: first of those that failed, as far as it fits.
+    """The last output of settings, by key; settings that failed come first, until the page is full.
 
     Args:
         found: The results.
         rows: Rows of them.
-        paths: What hides paths of the machine.
+        paths: Hides paths of the machine.
     """
     facts: dict[str, str] = {}
     room = MOST_LOGS
@@ -154,7 +154,7 @@ def log_facts(found: Results, rows: pa.Table, paths: PrivatePaths) -> dict[str, 
 
 
 def _by_need(rows: pa.Table) -> list[dict[str, Any]]:
-    """What tells where the logs of the first rows are, those of rows that failed before others."""
+    """Rows with the places of their logs; rows that failed come before others."""
     is_done = pc.equal(rows.column("status"), plain_scalar("done", pa.string()))
     order = [*_places(pc.invert(is_done)), *_places(is_done)][:MOST_FILES]
     return as_dicts(rows.select(_LOG).take(plain_array(order, pa.int64())))
@@ -179,7 +179,7 @@ def log_text(found: Results, row: Mapping[str, Any], paths: PrivatePaths) -> str
 
 
 def running_facts(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """The last step of each setting that runs now, if it has told one."""
+    """The last step of each setting that runs now, if it has recorded one."""
     facts: list[dict[str, Any]] = []
     for run in runs:
         if run.state == "running":

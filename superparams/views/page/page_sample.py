@@ -1,4 +1,4 @@
-"""Which rows a page holds of a table that is too large for it, and how many each stands for."""
+"""A sample of the rows of a table that is too large for a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from superparams.store.table.arrow_arrays import flat
 __all__ = ["MOST_ROWS", "Sample", "sample_of"]
 
 MOST_ROWS: Final = 100_000
-MOST_OTHERS: Final = 0.2  # of a sample: rows that are not done
+MOST_OTHERS: Final = 0.2  # the share of rows that are not done, if enough others are
 
 
 class Sample(NamedTuple):
@@ -22,7 +22,7 @@ class Sample(NamedTuple):
 
     Attributes:
         places: Their places in the table, in order.
-        represents: How many rows each stands for; together these are all rows.
+        represents: How many rows of the table each of them represents; the sum is all rows.
     """
 
     places: pa.Array
@@ -30,17 +30,17 @@ class Sample(NamedTuple):
 
 
 def sample_of(status: pa.ChunkedArray, wanted: Sequence[int], most: int) -> Sample | None:
-    """Rows at equal distances, those that are done apart from all others.
+    """Every n-th row of those that are done, and every m-th row of all others.
 
     Nothing is random, so the same table gives the same sample.
 
     Args:
         status: The status of each row.
         wanted: The places of rows that must be in the sample.
-        most: How many rows the sample has at most, without these.
+        most: How many rows the sample has at most, not counting the wanted ones.
 
     Returns:
-        None if the table is not larger than that.
+        The sample; None if the table has at most so many rows.
     """
     if len(status) <= most:
         return None
@@ -58,7 +58,7 @@ def sample_of(status: pa.ChunkedArray, wanted: Sequence[int], most: int) -> Samp
 
 
 def _part(places: pa.Array, most: int, wanted: Sequence[int]) -> tuple[pa.Array, pa.Array]:
-    """Some of these places, and how many each stands for: those up to the next."""
+    """Some of these places; each represents those up to the next chosen one."""
     size = len(places)
     chosen = set(range(size)) if most >= size else {n * size // most for n in range(most)}
     needed: Any = pc.index_in(plain_array(list(wanted), places.type), value_set=places)

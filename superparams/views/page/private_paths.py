@@ -13,7 +13,7 @@ from superparams.store.runs.folder import run_folders
 
 __all__ = ["PrivatePaths"]
 
-MOST_RUNS: Final = 50  # the newest runs, whose folders are known
+MOST_RUNS: Final = 50  # the newest runs, whose folders are left out
 _PACKAGES: Final = r"(?:site|dist)-packages/"
 _INSTALLED: Final = re.compile(
     rf"""(?<![\w.~-])/[^\s"'<>:|]*?/(?:lib/python3\.\d+/(?:{_PACKAGES})?|{_PACKAGES})"""
@@ -40,7 +40,7 @@ class PrivatePaths:
 
     @classmethod
     def of(cls, root: Path) -> PrivatePaths:
-        """With the folders that the runs of an experiment were started in.
+        """Leave out the folders in which the runs of an experiment were started.
 
         Args:
             root: The folder of the experiment.

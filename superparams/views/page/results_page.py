@@ -47,7 +47,7 @@ def page_of(found: Results, *, most: int = MOST_ROWS) -> str:
 
     Args:
         found: The results.
-        most: How many rows it holds at most; of more, it has a sample.
+        most: How many rows the document holds at most; it has a sample of a larger table.
     """
     return filled(ResultsPage(found, most).content())
 
@@ -65,10 +65,10 @@ class ResultsPage:
         self._runs = runs(found.root)
 
     def content(self, live: Mapping[str, Any] | None = None) -> PageContent:
-        """All of it.
+        """Everything that is put into the page.
 
         Args:
-            live: What the page needs to follow a board.
+            live: What the page needs to follow a board; None for a page without a server.
         """
         logs = log_facts(self._some, self._some.to_arrow(), self.paths)
         about = {**self.about(self.importance()), "logs": logs, "live": live}
@@ -96,7 +96,7 @@ class ResultsPage:
 
 
 def _best(found: Results) -> list[int]:
-    """The place of the best row, which a sample holds."""
+    """The place of the best row, which must be in a sample."""
     try:
         best = found.best() if found.goal is not None else None
     except StoreError:
@@ -158,8 +158,8 @@ def page_table(
 
     Args:
         found: The results.
-        paths: What hides paths of the machine.
-        sample: How many rows each stands for, if these are not all.
+        paths: Hides paths of the machine.
+        sample: How many rows each row represents; None if the results are all rows.
     """
     every = found.to_arrow()
     started = pc.cast(outcome_column(every, "started"), pa.timestamp("ms", "UTC"), safe=False)
@@ -217,7 +217,7 @@ class PageView:
     Attributes:
         document: The page.
         height: The height of the frame in pixels.
-        summary: One line about the results, where the output is text.
+        summary: One line about the results, for an output of text.
     """
 
     document: str

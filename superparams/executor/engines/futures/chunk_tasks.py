@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Done", "Raised", "Task", "release", "run_chunk"]
 
-# Work after which a chunk returns what it has not begun, seconds: quick settings came first.
+# Seconds after which a chunk returns the settings that it has not begun.
 _LONG = 2 * Pace.TARGET
 
 
@@ -43,7 +43,7 @@ _LONG = 2 * Pace.TARGET
 class Task:
     """A chunk on its way to a worker of an executor.
 
-    Without settings, it only shows whether a worker can take a task at all.
+    A task without settings only shows whether a worker can run tasks at all.
     """
 
     handle: payload.Handle
@@ -58,9 +58,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """A chunk on its way back: encoded outcomes of its first `count` settings.
+    """A chunk on its way back, with encoded outcomes of its first `count` settings.
 
-    again: those of them that have no outcome, since they are to run again.
+    Those settings that are to run again are in `again`, and have no outcome.
     """
 
     data: bytes
@@ -72,9 +72,9 @@ class Done:
 
 @dataclass(frozen=True)
 class Raised:
-    """What the worker itself raised, so that the chunk did not run.
+    """An error of the worker itself, so that the chunk did not run.
 
-    It is returned, not raised: what a future raises is an error of the executor.
+    The error is returned, not raised: if a future raises an error, the executor has failed.
     """
 
     error: Exception
@@ -82,7 +82,7 @@ class Raised:
 
     @classmethod
     def of(cls, error: Exception) -> Raised:
-        """An error, in words if it cannot be pickled."""
+        """The error; if it cannot be pickled, an error with its text."""
         trace = "".join(traceback.format_exception(error))
         with suppress(Exception):
             pickle.loads(pickle.dumps(error))
@@ -96,7 +96,7 @@ class Raised:
 
 
 def run_chunk(task: Task) -> Done | Raised:
-    """Run a chunk here; the worker is entered at the first one that this thread sees of a run."""
+    """Run a chunk here; the first chunk of a run makes the worker of this thread."""
     begun = time.monotonic()
     try:
         refuse_other_versions(task.versions)
@@ -160,12 +160,12 @@ _lock = threading.Lock()
 
 
 def _enter(task: Task) -> _Entered:
-    """The worker of this thread, with the rank of the task: no other task has it meanwhile."""
+    """The worker of this thread, with the rank of the task, which no other task has meanwhile."""
     key = task.handle.uid, threading.get_ident()
     if key not in _entered:
         script.protect_names(task.kept_names)
         forget_fork_server()
-        # The bytes travel to a process once, whatever thread takes them.
+        # The bytes travel to a process once, and all threads of the process use them.
         known = next((x.handle for (uid, _), x in list(_entered.items()) if uid == key[0]), None)
         attached = payload.attach(known or task.handle)
         program: Program = attached.load()
@@ -182,7 +182,7 @@ def _enter(task: Task) -> _Entered:
 
 
 def _leave_generators(program: Program) -> None:
-    """Seed no global generators: other threads may draw from them."""
+    """Leave the global random generators alone: other threads may draw from them."""
     if getattr(program, "generators", None) is not None:
         program.generators = None
         program.notes.append(CANNOT_SEED)
@@ -193,7 +193,7 @@ def release(uid: str | None, number: int = 0) -> None:
 
     Args:
         uid: Identifies the payload of the run; None for every run.
-        number: Of the call, so that no two calls of a run are equal.
+        number: The number of the call: executors may treat equal calls as one.
     """
     with _lock:
         mine = [key for key in _entered if uid in (None, key[0])]

@@ -1,9 +1,10 @@
-"""The engine around any executor of `concurrent.futures` that the user hands in.
+"""The engine around any executor of `concurrent.futures` that the user gives.
 
-What an executor cannot do, this engine cannot: end a setting that hangs, or hand a worker's output
-over. An executor does not tell which setting a dead worker was at. If it replaces its workers, as
-those of clusters do, the suspects run one by one until one is to blame. If it is broken for good,
-as those of Python are, all settings that were out are `killed`.
+An executor cannot end a setting that hangs, and cannot hand over the output of a worker. So this
+engine cannot do that either. An executor does not tell which setting has killed its worker. If the
+executor replaces its workers, as executors of clusters do, the settings that may be the cause run
+again one by one, until one of them kills its worker. If the executor is broken for good, as
+executors of Python are, all settings that were submitted are `killed`.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ from superparams.outcomes.outcome import Outcome
 if TYPE_CHECKING:
     from superparams.executor.program import Program
 
-# How long an ended run waits for settings that no one can interrupt, seconds.
+# Seconds for which an ended run waits for settings, which nobody can interrupt.
 _PATIENCE = 0.5
-# So often a slot is used again after the executor has cancelled its chunk, or has failed by itself,
-# before the executor counts as broken.
+# How many times a slot is used again after the executor has cancelled its chunk or has failed.
+# After that, the executor counts as broken.
 _MOST_TRIES = 3
 
 
@@ -72,11 +73,11 @@ class _Loss:
 
 
 class Futures:
-    """Runs settings on an executor, which stays the user's to shut down.
+    """Runs settings on an executor, which the user shuts down.
 
-    As many chunks are out at a time as `num_proc` says, each in a slot whose number is the rank of
-    its settings. So no two settings that run at the same time have the same rank, and a worker may
-    have another rank for each chunk. `setup` runs once a thread of each process.
+    `num_proc` chunks are submitted at a time, each in a slot whose number is the rank of the
+    settings. So no two settings that run at the same time have the same rank, and a worker may have
+    another rank for each chunk. `setup` runs once in each thread of each process.
     """
 
     name = "futures"
@@ -109,11 +110,11 @@ class Futures:
                 "over nothing before a setting ends"
             )
         self._carrier = _ExecutorCarrier(self._executor, program, feed, options, control)
-        # Not in a thread of its own: executors that fork do so where settings are submitted.
+        # In this thread: executors that fork do so in the thread that submits settings.
         yield from drive(self._carrier, self._carrier.scheduler, feed, control)
 
     def activity(self) -> list[Activity]:
-        """The first setting of the chunk in each slot: an executor does not tell more."""
+        """The first setting of the chunk in each slot: an executor does not tell which one runs."""
         return self._carrier.activity() if self._carrier else []
 
 
@@ -200,7 +201,7 @@ class _ExecutorCarrier:
         return True
 
     def _try_submit(self, executor: object) -> None:
-        """Submit a task without settings to what may be no executor."""
+        """Submit a task without settings, if the object may be no executor."""
         if not isinstance(executor, Executor):
             future = cast("object", self._executor.submit(release, ""))
             if not isinstance(future, Future):
@@ -267,8 +268,8 @@ class _ExecutorCarrier:
     def _note_unreachable(self, task: Task) -> None:
         """Have the bytes of the payload reach a worker of another host, or of a container.
 
-        From now on they are in the folder of the run. If the worker does not see that either, the
-        next task of the slot carries them: as a rule, the same worker takes it.
+        From now on, the bytes are in the folder of the run. If the worker does not see that folder
+        either, the next task of the slot carries the bytes. As a rule, the same worker takes it.
         """
         assert self._packed is not None
         if not task.handle.copies and not self._handle.copies and self._copies is not None:
@@ -302,7 +303,7 @@ class _ExecutorCarrier:
         yield m.ChunkOver(rank, 0.0)
 
     def _suspect(self, error: Exception, task: Task, begun: float) -> Iterator[m.Event]:
-        """Try whether the executor works: if not, no setting is to blame for its error."""
+        """Try whether the executor works: if it does not, no setting is to blame for the error."""
         rank = task.place.rank
         before = self._suspected.pop(rank, None)
         loss = _Loss(task, begun, error) if before is None else before
@@ -332,7 +333,7 @@ class _ExecutorCarrier:
         )
 
     def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
-        """After a stop: outcomes of what ends within a moment."""
+        """Yield the outcomes of settings that end soon after a stop."""
         # Dask and Ray cancel tasks that run, and their outcomes would be lost.
         if self._tells_running:
             self._cancel()
@@ -348,12 +349,12 @@ class _ExecutorCarrier:
             )
 
     def _cancel(self) -> None:
-        """Take back what has not begun; what runs cannot be ended."""
+        """Cancel tasks that have not begun; tasks that run cannot be ended."""
         for future in [one for one in self._submitted if one.cancel()]:
             del self._submitted[future]
 
     def _patience_ends(self) -> float:
-        """When workers are waited for no longer: half a second after it is first asked."""
+        """The time until which workers are waited for: half a second after the first call."""
         self._patience_end = min(self._patience_end, time.monotonic() + _PATIENCE)
         return self._patience_end
 
@@ -361,7 +362,7 @@ class _ExecutorCarrier:
         return error
 
     def close(self) -> None:
-        """Wait a little for what runs, then have workers torn down, as far as they can be met."""
+        """Wait a moment for settings that run, then tear down those workers that can be reached."""
         if self._packed is None:
             return
         try:

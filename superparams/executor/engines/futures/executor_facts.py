@@ -1,4 +1,4 @@
-"""What can be known of an executor before anything is submitted to it."""
+"""Tells what can be known about an executor before anything is submitted to it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _returned_by_submit(executor: object) -> str | None:
     try:
         try:
             kind: Any = inspect.signature(submit, eval_str=True).return_annotation
-        except Exception:  # a name in it is known to type checkers alone
+        except Exception:  # only type checkers know a name in the annotation
             kind = inspect.signature(submit).return_annotation
     except (TypeError, ValueError):
         return None

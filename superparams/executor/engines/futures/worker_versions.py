@@ -12,7 +12,7 @@ from superparams.errors import EngineError
 
 __all__ = ["refuse_other_versions", "versions_here"]
 
-# They write and read what travels: tasks, outcomes, and code by value.
+# These packages write and read tasks, outcomes, and code that is sent to workers.
 _PACKAGES: Final = ("superparams", "cloudpickle", "pyarrow")
 
 
@@ -23,7 +23,7 @@ def versions_here() -> Mapping[str, str]:
     for name in _PACKAGES:
         try:
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # it may be a folder without a version
+        except metadata.PackageNotFoundError:  # imported from a folder, so it has no version
             continue
     return versions
 
