@@ -69,10 +69,10 @@ export class Curves implements Panel {
     fill(this.legend);
     drawCurves(this.surface, drawn, this.up);
     const failed = shown.filter((each) => each.level < 0).length;
-    const note = failed ? `, ${failed} of which without a result` : "";
+    const note = failed ? `, ${failed} of them without a result` : "";
     fill(
       this.text,
-      `${counted(shown.length, "setting")} with steps${note}.${shown.length > 400 ? " The areas are all of them and the middle half, the lines the best 40." : ""}`,
+      `${counted(shown.length, "setting")} with steps${note}.${shown.length > 400 ? " The outer area covers all of them, the inner area the middle half. The lines are the best 40." : ""}`,
     );
     this.surface.describe(`${this.up} over ${this.across} for ${counted(shown.length, "setting")}`);
   }
@@ -116,9 +116,9 @@ export class Curves implements Panel {
         : counted(all.length, "setting");
     fill(
       this.text,
-      `The median over ${this.view.about.repeats.join(" and ")}, and the area from the lowest to the highest, for ${words}.`,
+      `A line is the median over ${this.view.about.repeats.join(" and ")}, and its area goes from the lowest to the highest value, for ${words}.`,
     );
-    this.surface.describe(`${this.up} over ${this.across}, repeats averaged, for ${words}`);
+    this.surface.describe(`${this.up} over ${this.across}, averaged over repetitions, for ${words}`);
     fill(
       this.legend,
       ...best.map((group) =>

@@ -106,15 +106,15 @@ export class Detail {
     const run = about.runs.find(({ id }) => id === table.fact("run", row));
     if (!code && !run) return null;
     const words = table.isStale(row)
-      ? "Other code than the current one."
+      ? "This row has other code than the current one."
       : about.codes.includes(code)
-        ? "The current code."
+        ? "This row has the current code."
         : "";
     const changes = run ? changesOf(run) : [];
     const title = changes.length
-      ? "Changes since the run before:"
+      ? "Changes since the previous run:"
       : run
-        ? "No changes since the run before, or no record of them."
+        ? "No changes since the previous run, or no record of them."
         : "";
     return part("Code", element("p", {}, `${words} ${title}`.trim()), ...changes);
   }

@@ -111,7 +111,7 @@ const EXAMPLES: [string, string][] = [
   ["optimizer~ada", "contains this text"],
   ["depth=None", "the value is None"],
   ["depth=-", "the setting does not have this field"],
-  ["status=failed", "any column can be named"],
+  ["status=failed", "any other column works, too"],
   ['"two words"', "some text of the row contains this"],
 ];
 
@@ -121,7 +121,11 @@ function help(): HTMLElement {
   for (const [words, meaning] of EXAMPLES) {
     list.append(element("dt", { class: "mono" }, words), element("dd", {}, meaning));
   }
-  const text = element("p", {}, "All words must hold. A name may be the last part of it, such as rate.");
+  const text = element(
+    "p",
+    {},
+    "A row must fulfil all conditions. The last part of a name is enough: rate finds optimizer.rate.",
+  );
   return popup("How to filter", element("div", { class: "checks help" }, list, text));
 }
 

@@ -26,7 +26,7 @@ export class ImportancePanel implements Panel {
     const how = shares.every((each) => each.exact) ? "exact" : "estimated";
     fill(
       this.text,
-      `The share of the variance of ${view.measure} that each field explains, ${over}: ${how}. The selection does not change it.`,
+      `The share of the variance of ${view.measure} that each field explains, ${over} (${how}). It does not change when you select rows.`,
     );
     const bars = shares.slice(0, MOST).map(({ field, share, within }) => {
       const bar = element("span", { class: "bar-fill" });
@@ -49,7 +49,7 @@ export class ImportancePanel implements Panel {
     fill(
       this.list,
       ...bars,
-      rest > 0 && element("li", { class: "quiet" }, `${rest} more fields, with less.`),
+      rest > 0 && element("li", { class: "quiet" }, `${counted(rest, "less important field")} left out.`),
     );
   }
 }

@@ -1,6 +1,7 @@
 /** Parallel coordinates: every row as a line through its fields, to its result. */
 
 import { type Axis, bottom } from "../data/axis.ts";
+import { counted } from "../data/numbers.ts";
 import type { Change, View } from "../data/view.ts";
 import { onWidth, Surface } from "../drawing/canvas.ts";
 import { shade } from "../drawing/colours.ts";
@@ -91,10 +92,14 @@ export class Parallel implements Panel {
     const left = view.table.varying.length - fields.length;
     fill(
       this.hint,
-      "Drag along an axis, or use Tab and the arrow keys, to select rows; click on a label to select it. ",
-      left > 0 && `${left} less important fields are left out. `,
+      "To select rows, drag along an axis, or use Tab and the arrow keys. Click on a label to select it. ",
+      left > 0 && `${counted(left, "less important field")} left out. `,
       ...(view.measure
-        ? [`Coloured by ${view.measure}: `, ramp(), " the best is on the right, red has none."]
+        ? [
+            `Coloured by ${view.measure}: `,
+            ramp(),
+            " with the best on the right. Rows without a value are red.",
+          ]
         : []),
     );
     this.surface.describe(`Parallel coordinates: ${names.join(", ")}. The table below has the same rows.`);

@@ -35,7 +35,7 @@ export class Repeats implements Panel {
     private readonly view: View,
     private readonly open: (row: number) => void,
   ) {
-    this.element = panel("repeats", "Repeats averaged", this.text, this.body);
+    this.element = panel("repeats", "Means over repetitions", this.text, this.body);
   }
 
   draw(change: Change): void {
@@ -54,11 +54,11 @@ export class Repeats implements Panel {
     const shown = known.slice(0, SHOWN);
     fill(
       this.text,
-      `The mean of ${result.name} over ${repeats.join(" and ")}, its standard deviation, and the range of ${counted(all.length, "setting")}${known.length > SHOWN ? `, the best ${SHOWN}` : ""}.`,
+      `The mean of ${result.name} over ${repeats.join(" and ")}, the standard deviation and the range, for each of ${counted(all.length, "setting")}${known.length > SHOWN ? `; the best ${SHOWN} are shown` : ""}.`,
     );
     const low = Math.min(...shown.map((group) => group.low));
     const high = Math.max(...shown.map((group) => group.high));
-    const names = [`mean ${result.name}`, "deviation", "repeats"];
+    const names = [`mean ${result.name}`, "deviation", "repetitions"];
     const head = element(
       "tr",
       {},

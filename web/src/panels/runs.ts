@@ -2,7 +2,7 @@
 
 import type { RunFacts } from "../data/about.ts";
 import { labelOf } from "../data/column.ts";
-import { count, duration } from "../data/numbers.ts";
+import { counted, duration } from "../data/numbers.ts";
 import type { Change, View } from "../data/view.ts";
 import { type Child, element, fill, panel } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
@@ -23,7 +23,11 @@ export class Runs implements Panel {
     this.element.hidden = runs.length === 0;
     const items = runs.slice(0, MOST).map((run) => element("li", {}, this.details(run)));
     const rest = runs.length - items.length;
-    fill(this.list, ...items, rest > 0 && element("li", { class: "quiet" }, `${count(rest)} older runs.`));
+    fill(
+      this.list,
+      ...items,
+      rest > 0 && element("li", { class: "quiet" }, `${counted(rest, "older run")} not shown.`),
+    );
   }
 
   private details(run: RunFacts): HTMLElement {
@@ -45,7 +49,7 @@ export class Runs implements Panel {
         {},
         element("strong", {}, run.state || "run"),
         element("span", {}, about.filter(Boolean).join(" · ")),
-        run.changes && element("span", { class: "quiet" }, "code has changed since the run before"),
+        run.changes && element("span", { class: "quiet" }, "code has changed since the previous run"),
       ),
       provenance(run, isCurrent),
       this.codeButton(run.id),

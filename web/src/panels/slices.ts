@@ -1,6 +1,7 @@
 /** The result against each field: a point for each row, and the mean. */
 
 import type { Axis } from "../data/axis.ts";
+import { counted } from "../data/numbers.ts";
 import { trendOf } from "../data/trend.ts";
 import type { Change, View } from "../data/view.ts";
 import { onWidth, Surface } from "../drawing/canvas.ts";
@@ -52,8 +53,8 @@ export class Slices implements Panel {
     const left = fields.length - MOST;
     fill(
       this.text,
-      `${view.measure}: a point for each row, a line for the mean. Drag to select a range, click on a point to open its row. `,
-      left > 0 && `${left} less important fields are left out.`,
+      `${view.measure}: a point for each row, a line for the mean. Drag to select a range. Click on a point to open its row. `,
+      left > 0 && `${counted(left, "less important field")} left out.`,
     );
     this.slices = fields
       .slice(0, MOST)
