@@ -150,7 +150,8 @@ def _is_last_of_moment(steps: pa.Table) -> pa.Array:
         zip(steps.column("owner").to_pylist(), steps.column("seconds").to_pylist(), strict=True)
     )
     following = [*moments[1:], None]
-    return pa.array([x != y for x, y in zip(moments, following[: len(moments)], strict=True)])
+    last = [x != y for x, y in zip(moments, following[: len(moments)], strict=True)]
+    return pa.array(last, pa.bool_())  # named: of no steps it would be null, which filters nothing
 
 
 def _labels(params: Iterable[str], fields: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ import pytest
 
 from superparams import Experiment, Results, maximize, search
 from superparams.errors import EngineError, RunError, Stopped, StrategyError
-from superparams.strategies import ASHA, Hyperband, Median, Patience, Reached, Threshold
+from superparams.strategies import ASHA, Hyperband, Median, Patience, Random, Reached, Threshold
 from tests.runs import output, recorded, script, start, tables
 from tests.timing import PATIENCE, wait_for
 
@@ -117,6 +117,32 @@ def test_stopped_is_finished_for_the_same_stopper_alone(tmp_path: Path) -> None:
     assert Fit().results(tmp_path).counts == {"done": 40}
     assert ran(stop=ASHA()) == 0, "what is done is done"
     assert n_done + n_stopped == 40
+
+
+class Silent(Experiment):
+    a: int = search(range(3))
+    goal = maximize("y")
+
+    def run(self) -> dict[str, int]:
+        if self.a == 2:
+            raise ValueError("nothing")
+        return {"y": self.a}
+
+
+@pytest.mark.parametrize("first", [None, ASHA()], ids=str)
+def test_earlier_settings_may_have_recorded_no_step(first: Any, tmp_path: Path) -> None:
+    Silent().run_all(stop=first, results=tmp_path, progress=False)
+    more: list[dict[str, Any]] = [
+        {},
+        {"only": "new"},
+        {"only": "failed"},
+        {"strategy": Random(trials=9)},
+    ]
+    for options in more:
+        wider = Silent(a=search(range(5 + len(options))))
+        found = wider.run_all(stop=ASHA(), results=tmp_path, progress=False, **options)
+        assert {row["n_steps"] for row in found} == {0}
+        assert found.counts["failed"] == 1
 
 
 def test_only_what_was_stopped_runs_to_its_end(tmp_path: Path) -> None:
