@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from superparams.cli.click_types import NAME
+from superparams.errors import CommandError
 
-__all__ = ["as_json", "from_here", "in_results", "named"]
+__all__ = ["as_json", "from_here", "in_results", "named", "output_file"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -27,6 +28,15 @@ def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path 
     from superparams.store.runs.results_folder import full_path  # loads the store
 
     return full_path(path)
+
+
+def output_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """The file to write. A ``-`` is refused: to other commands it is standard output."""
+    if str(path) == "-":
+        has_text = context.info_name == "results"
+        without = "; without -o, standard output is written" if has_text else ""
+        raise CommandError(f"-o -: give the path of a file{without}")
+    return from_here(context, option, path)
 
 
 def in_results(verb: _F) -> _F:

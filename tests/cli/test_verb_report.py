@@ -78,3 +78,16 @@ def test_what_cannot_be_written_is_said(project: Project) -> None:
     assert missing.code == 2
     assert "there is no folder none" in missing.err
     assert project.run("report", "nowhere").code == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["report", "RQ1"], ["results", "RQ1", "--format", "csv"]], ids=str
+)
+def test_a_dash_is_no_file(words: list[str], project: Project) -> None:
+    refused = project.run(*words, "-o", "-")
+    assert refused.code == 2
+    assert "-o -: give the path of a file" in refused.err
+    assert ("without -o" in refused.err) == (words[0] == "results")
+    assert not (project.folder / "-").exists()
+    assert project.run(*words, "-o", "-x").code == 0
+    assert (project.folder / "-x").is_file()

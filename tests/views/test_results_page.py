@@ -350,6 +350,35 @@ def test_an_older_page_is_replaced_and_another_file_is_not(fit: Results, tmp_pat
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_regular_file_is_never_replaced(
+    fit: Results, overwrite: bool, tmp_path: Path
+) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "to_device.html"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    for path in (pipe, link):
+        with pytest.raises(StoreError, match="is no regular file"):
+            fit.to_html(path, overwrite=overwrite)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+
+
+def test_a_link_stays_and_its_file_is_written(fit: Results, tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    file, link = folder / "page.html", tmp_path / "newest.html"
+    link.symlink_to(file)
+    for _ in range(2):  # a file that is not there yet, and one that is
+        assert fit.to_html(link) == link
+        assert link.readlink() == file
+        assert Page(file.read_text("utf-8")).table.num_rows == 10
+    file.write_text("mine")
+    with pytest.raises(StoreError, match="is no page of superparams"):
+        fit.to_html(link)
+    assert list(folder.iterdir()) == [file]
+
+
 def test_a_notebook_shows_the_page_in_a_frame_of_its_own(fit: Results, tmp_path: Path) -> None:
     view = fit.view(height=700)
     shown = view._repr_html_()

@@ -21,7 +21,7 @@ __all__ = ["command"]
     "file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    callback=common_options.from_here,
+    callback=common_options.output_file,
     help="The file; by default NAME.html in the working directory.",
 )
 @click.option("--force", "is_forced", is_flag=True, help="Replace the file, whatever it is.")

@@ -103,7 +103,7 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=common_options.from_here,
+    callback=common_options.output_file,
     help="Write to a file; the end of its name gives the format.",
 )
 @common_options.in_results

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ def json_for_script(facts: object) -> str:
 def write_page(path: Path | str, document: str, *, overwrite: bool = False) -> Path:
     """Write a document to a file, and return the path of the file.
 
+    A link stays, and the file that it names is written.
+
     Args:
         path: The file.
         document: The document.
@@ -108,19 +111,22 @@ def write_page(path: Path | str, document: str, *, overwrite: bool = False) -> P
     file = full_path(path)
     if file.is_dir():
         raise StoreError(f"{short_path(file)} is a folder: give the path of a file, as in x.html")
+    if file.exists() and not is_plain(file):  # renaming over a device would remove it
+        raise StoreError(
+            f"{short_path(file)} is no regular file: give the path of a file, as in x.html"
+        )
     if not overwrite and file.exists() and not _is_ours(file):
         raise StoreError(
             f"{short_path(file)} exists, and is no page of superparams: give another path, or "
             "allow it to be replaced (overwrite=True, or --force on the command line)"
         )
-    if not file.parent.is_dir():
-        raise StoreError(f"{short_path(file)}: there is no folder {short_path(file.parent)}")
-    write_durably(file, document.encode())
+    target = Path(os.path.realpath(file))
+    if not target.parent.is_dir():
+        raise StoreError(f"{short_path(file)}: there is no folder {short_path(target.parent)}")
+    write_durably(target, document.encode())
     return file
 
 
 def _is_ours(file: Path) -> bool:
-    if not is_plain(file):
-        return False
     with open(file, "rb") as opened:
         return OURS.encode() in opened.read(HEAD)
