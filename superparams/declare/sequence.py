@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ __all__ = [
     "is_kept",
     "is_kept_in",
     "layout_of",
+    "notes_of_size",
     "number_of_settings",
     "out_of_range",
     "same_field",
@@ -99,6 +100,17 @@ def _open_groups(opened: Any) -> Iterable[Any]:
 def number_of_settings(space: Any) -> int:
     """The number of settings, of any size; exact also with ``valid``."""
     return layout_of(space).size if is_open(space) else int(is_kept(space))
+
+
+def notes_of_size(space: Any) -> Iterator[str]:
+    """A note if ``valid`` leaves nothing of a space; none for a slice of it."""
+    if not is_group(space) or not has_valid(space) or number_of_settings(space):
+        return
+    refused = layout_of(space).product.size if is_open(space) else 1  # 0: a group refuses its own
+    what = {0: "all settings of a group", 1: "the only setting"}.get(
+        refused, f"all {counted(refused, 'setting')}"
+    )
+    yield f"{type(space).__name__}: valid() refuses {what}, so there is nothing to run"
 
 
 def setting_at(space: P, index: int) -> P:

@@ -23,6 +23,7 @@ from superparams.declare.keys import Keys, fixed_inside
 from superparams.declare.presentation import axes_of, given_fields, shown_fields
 from superparams.declare.repeats import repeats_of
 from superparams.declare.secrets import looks_secret
+from superparams.declare.sequence import notes_of_size
 from superparams.errors import EngineError, RunError
 from superparams.executor.checkpoint_folders import KEPT, CheckpointRules
 from superparams.executor.code_names import generators_of
@@ -285,6 +286,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         asked["same_stops"] = [] if stopping is None else stopping.same_runs(root)
         planned = plan(program.keys, size_of(space), recorded, codes, **asked)
     notes: list[str] = [] if about_root is None else [about_root]
+    notes += [] if planned.size or proposed is not None else notes_of_size(space)
     if recorded is not None:
         notes += note_of_other_file(root, _file_of(cls), code.digest)
     names, about_names = (None, []) if recorded is None else renamed_since(root, space)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams import Experiment, search, value
+from superparams import Experiment, Params, search, value
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.identity.digests.digest import key_text
@@ -227,3 +228,55 @@ def test_ranges_hold_what_is_marked(marks: list[bool]) -> None:
     assert [at for one in ranges for at in one] == [at for at, one in enumerate(marks) if one]
     assert all(one for one in ranges)
     assert all(a.stop < b.start for a, b in itertools.pairwise(ranges))
+
+
+class Refused(Experiment):
+    a: int = search(range(3))
+
+    def valid(self) -> bool:
+        return False
+
+    def run(self) -> dict[str, int]:
+        return {"a": self.a}
+
+
+class Group(Params):
+    b: int = search([1, 2])
+
+    def valid(self) -> bool:
+        return False
+
+
+class Outer(Experiment):
+    group: Group = Group()
+
+    def run(self) -> dict[str, int]:
+        return {"b": self.group.b}
+
+
+class Partly(Refused):
+    def valid(self) -> bool:
+        return self.a == 2
+
+
+@pytest.mark.parametrize(
+    ("space", "what"),
+    [
+        (Refused(), "Refused: valid() refuses all 3 settings"),
+        (Refused(a=1), "Refused: valid() refuses the only setting"),
+        (Outer(), "Outer: valid() refuses all settings of a group"),
+        (Partly(), None),
+    ],
+    ids=repr,
+)
+def test_a_note_says_why_there_is_nothing_to_run(
+    space: Experiment, what: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        found = space.run_all(results=tmp_path)
+        assert len(found) == (what is None)
+        said = capfd.readouterr().err
+        assert ("nothing to run" in said) == (what is not None)
+        if what is not None:
+            assert f"note: {what}, so there is nothing to run\n" in said
+            assert [note for note in found.notes if note.startswith(what)]
