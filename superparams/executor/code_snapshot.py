@@ -63,10 +63,11 @@ def project_folders() -> list[str]:
 def import_from(snapshot: Snapshot) -> None:
     """Import the files of a snapshot from its texts, from now on.
 
-    A worker of an executor may know other folders than the driver: those of the driver come last.
+    A worker of an executor may have other folders in `sys.path` than the driver. The folders of the
+    driver are added at the end.
 
     A module that this process has loaded from another text is unloaded, and imported again. In a
-    fork of a process with the same snapshot, nothing is to be done.
+    fork of a process with the same snapshot, this does nothing.
     """
     known = set(map(os.path.abspath, sys.path))
     sys.path += [folder for folder in snapshot.search_path if folder not in known]

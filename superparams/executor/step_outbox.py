@@ -1,7 +1,7 @@
-"""Steps on their way: they travel in batches if there are many, and none waits for long.
+"""Sends steps to the driver: many steps travel in batches, and no step waits for long.
 
-A step that waits needs a thread of Python to send it, which cannot run while C code holds the GIL.
-So a step waits only if its setting has recorded many in the last second.
+A step that waits is sent by a thread of Python, which cannot run while C code holds the GIL. So a
+step waits only if its setting has recorded many steps in the last second.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _MOST: Final = 5_000  # steps that wait
 
 
 class StepOutbox:
-    """Sends steps at once, up to 20 a second; where there are more, some wait for a moment.
+    """Sends up to 20 steps a second at once; of more steps, some wait for a moment.
 
-    A thread sends the waiting steps where the setting is silent. It exists only as long as some
-    wait. Any thread may call these methods.
+    A thread sends the waiting steps if the setting records no more. The thread exists only as long
+    as steps wait. Any thread may call these methods.
 
     Args:
         send: Called with the steps of a batch, in one thread at a time.
@@ -62,7 +62,7 @@ class StepOutbox:
         return True
 
     def _start_timer(self) -> bool:
-        """Have a thread send what waits; False where the process may not start another."""
+        """Start a thread that sends waiting steps; False if the process cannot start one."""
         wake = threading.Event()
         timer = threading.Thread(
             target=self._wait, args=(wake,), name="superparams-steps", daemon=True
@@ -75,7 +75,7 @@ class StepOutbox:
         return True
 
     def flush(self) -> None:
-        """Send what waits; what was added before has been sent when this returns."""
+        """Send all steps that wait; when this returns, all earlier steps have been sent."""
         with self._sending:
             with self._lock:
                 steps, self._steps = self._steps, []
@@ -83,7 +83,7 @@ class StepOutbox:
                 self._send(steps)
 
     def pause(self) -> None:
-        """Send what waits, and end the thread; a later step may start another."""
+        """Send all steps that wait, and end the thread; a later step may start another one."""
         with self._lock:
             timer, wake = self._timer, self._wake
         if timer is not None and timer is not threading.current_thread():

@@ -57,6 +57,6 @@ class ProposalWatch:
                 continue
             reported = since
             self._report(
-                f"{self._what()} for {SLOW:g} s and has not returned. Outcomes are recorded "
+                f"{self._what()} and has not returned for {SLOW:g} s. Outcomes are recorded "
                 "meanwhile, and Ctrl-C ends the run"
             )

@@ -1,4 +1,4 @@
-"""What any strategy says of its search by its attributes: goals, budget, and which one it is."""
+"""Reads and checks the attributes of a strategy: goals, budget, and the id of the search."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ _OPTIONS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 
 def with_goals(strategy: Any, cls: type[Experiment]) -> tuple[Any, list[Goal]]:
-    """A strategy that knows its goals, and these: its own, or that of the experiment.
+    """A strategy that knows its goals, and the goals: its own, or that of the experiment.
 
     Raises:
         StrategyError: When neither has a goal.
@@ -159,7 +159,7 @@ def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]
         if isinstance(given, Mapping):
             setting = space.replace(**given)
             if is_open(setting) and not SearchPoints(setting).space.dimensions:
-                setting = next(iter(setting), None)  # with any of its repetitions
+                setting = next(iter(setting), None)  # any repetition of the point will do
         if setting is None:
             raise SpaceError("valid() refuses it")
         if is_open(setting):
@@ -178,7 +178,7 @@ def id_of_search(strategy: Any, seed: int, *more: Any) -> str:
     Args:
         strategy: The strategy.
         seed: Chooses the random numbers.
-        more: What else makes it another search: goals, the space, `ahead`, the stopper.
+        more: Everything else that makes another search: goals, the space, `ahead`, the stopper.
     """
     *others, stop = more
     order = getattr(strategy, "order", None) or "index"
@@ -203,10 +203,10 @@ def identity_of(strategy: Any) -> str:
 
 
 def _repr_without_budget(strategy: Any) -> str:
-    """The repr of a twin that has no budget, such as that of a dataclass with `trials`."""
+    """The repr of a copy without a budget, for example of a dataclass with `trials`."""
     try:
         twin = copy.copy(strategy)
         twin.__dict__.update({name: None for name in BUDGET if name in twin.__dict__})
         return repr(twin)
-    except Exception:  # a repr that wants a number, or an object that cannot be copied
+    except Exception:  # the repr needs the budget, or the object cannot be copied
         return repr(strategy)

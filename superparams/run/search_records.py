@@ -1,8 +1,8 @@
-"""What is recorded of a search: its own outcomes, and the answers of other runs that it took.
+"""The records of a search: its own outcomes, and outcomes that it took from other runs.
 
-A search is named in run.json of each of its runs. Trial i has the settings from ``i * repetitions``
-on, so the index of a row tells its trial. What the search took from other runs stands in
-`trials.jsonl` of the run that took it, so that a replay finds the same.
+The run.json of each run of a search has the id of the search. Trial i has the settings from
+``i * repetitions`` on, so the index of a row tells its trial. Outcomes that the search took from
+other runs stand in `trials.jsonl` of the run that took them, so a replay finds the same outcomes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DONE: Final = ("done",)
 
 
 def runs_of_search(root: Path, name: str) -> list[RunFolder]:
-    """The runs of a search, oldest first, also those of searches that it went on from.
+    """The runs of a search and of the searches that it continues, oldest first.
 
     Args:
         root: The folder of the experiment.
@@ -59,7 +59,7 @@ def runs_of_search(root: Path, name: str) -> list[RunFolder]:
 def answers_in(batch: pa.RecordBatch, goals: Sequence[Goal]) -> dict[int, tuple[str, Answer]]:
     """The key and the outcome of each setting in a batch, by its index.
 
-    Of a setting that returned a frame, the last row counts.
+    If a setting returned a data frame, its last row counts.
     """
     columns = [_numbers(values_of(batch, goal.column), batch.num_rows) for goal in goals]
     rows = zip(*columns, strict=True) if columns else iter([()] * batch.num_rows)
@@ -98,13 +98,13 @@ def _is_lost(answer: Answer, attempt: int) -> bool:
 
 
 def generation_of(run: RunFolder) -> int:
-    """How often the search of a run had begun anew."""
+    """How many times the search of a run had begun anew."""
     found = json_object(run.manifest().get(SEARCH)).get("generation", 0)
     return found if isinstance(found, int) else 0
 
 
 def history_of(run: RunFolder) -> list[str]:
-    """The names of the runs that the search of a run went on from."""
+    """The names of the earlier runs that the search of a run continues."""
     return list(map(str, json_list(json_object(run.manifest().get(SEARCH)).get("history"))))
 
 
@@ -136,7 +136,7 @@ class SearchRecords:
     _others: dict[str, Answer] | None = None
 
     def load(self, runs: Sequence[RunFolder]) -> None:
-        """Read what these runs have recorded by the code of now."""
+        """Read what these runs have recorded with the current code."""
         self.runs = list(runs)
         for run in self.runs:
             for trial, entry, taken in _logged(run):
@@ -187,7 +187,7 @@ class SearchRecords:
         }
 
     def history(self, points: SearchPoints) -> list[HistoryRow]:
-        """The trials whose points are known, as what another search begins with.
+        """The trials whose points are known, as the history of another search.
 
         Args:
             points: Tells how many settings a trial has, and which of them ``valid`` keeps.
@@ -211,7 +211,7 @@ class SearchRecords:
         return finished, [row for row in rows if row[0] in self.lost]
 
     def history_of_runs(self, names: Sequence[str], points: SearchPoints) -> list[HistoryRow]:
-        """The trials of other runs, those of one search after those of the one before it."""
+        """The trials of other runs, in the order of their searches."""
         found: list[HistoryRow] = []
         runs = [run for run in run_folders(self.root) if run.name in set(names)] if names else []
         for generation in sorted({generation_of(run) for run in runs}):

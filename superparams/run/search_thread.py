@@ -1,8 +1,9 @@
-"""Tells outcomes to a search in a thread of its own: recording them never waits for a strategy.
+"""Tells a search outcomes in a thread of its own, so that recording never waits for a strategy.
 
-A strategy may think for long, and the outcomes that arrive meanwhile would be lost with the driver.
-A setting that runs in the main thread waits for the strategy anyway, so there is no thread then.
-Ctrl-C does not wait for a strategy: it is told the rest when the search is resumed.
+A strategy may take long to propose. Outcomes that arrive meanwhile would be lost if the driver were
+killed before they are recorded. If settings run in the main thread, they wait for the strategy
+anyway, so no thread is needed. Ctrl-C does not wait for a strategy: the strategy is told the other
+outcomes when the search is resumed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SearchThread"]
 
 _TICK: Final = 0.05
-PATIENCE: Final = 5.0  # seconds for a strategy that thinks when the run is left
+PATIENCE: Final = 5.0  # seconds that a run waits at its end for a strategy that has not returned
 HURRIED: Final = 0.5  # the same after Ctrl-C
 
 
@@ -31,9 +32,9 @@ class SearchThread:
 
     Args:
         search: The search; None for a run without one.
-        control: Of its run, which is drained when the strategy raises an error.
-        expect: Is told how many settings run, as far as is known.
-        is_inline: Whether to tell them in the thread that calls.
+        control: The control of the run; the run is drained when the strategy raises an error.
+        expect: Called with the number of settings that will run, as far as it is known.
+        is_inline: Whether to tell outcomes in the calling thread.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class SearchThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the thread, whatever was not told yet."""
+        """End the thread, also if some outcomes were not told yet."""
         self._is_left = True
         if self._search is not None and self._thread is not None:
             self._batches.put(None)

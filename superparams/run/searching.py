@@ -1,7 +1,7 @@
-"""The search of a run: what a strategy proposes is fed to the engine, and outcomes are told.
+"""The search of a run: it hands proposals to the engine, and tells the strategy outcomes.
 
-Where a strategy ignores outcomes and the number of its trials is all that ends it, its settings are
-known beforehand: they run as drawn settings do.
+If a strategy ignores outcomes and only the number of trials ends the search, its settings are known
+beforehand. They run as drawn settings do.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ class Searching:
 
     Args:
         space: What to search.
-        strategy: Proposes points; it has its goal.
-        goals: What outcomes are told by.
+        strategy: Proposes points; it knows its goals.
+        goals: The results that the strategy is told.
         resumes: Whether to take what is recorded.
         reports: Whether to say at once, on stderr, that the strategy takes long.
 
     Attributes:
         space: The space whose settings run, an `Experiment`.
         proposed: The settings that were proposed; None where all are known beforehand.
-        differs: The trial at which a replay was another one than the recorded search.
+        differs: The first trial whose point was another one in a replay than in the records.
         notes: Sentences for the user.
         first: The settings that run first.
     """
@@ -96,7 +96,7 @@ class Searching:
         self.log = TrialLog()
         self._resumes = resumes
         self._generation, self._id = 0, ""
-        self._history: list[str] = []  # runs that it goes on from
+        self._history: list[str] = []  # the earlier runs that this search continues
         self._warm = WarmStart(space, strategy, goals)
         self._n_settings = self._n_left = self._n_recorded = 0
         self._begun = time.monotonic()
@@ -153,7 +153,7 @@ class Searching:
             root: The folder of the experiment.
             codes: The codes that count as the current one.
             keys: The keys of the settings.
-            known: What `Results.load` is to know.
+            known: The options of `Results.load`.
         """
         if self.proposed is None:
             return
@@ -161,7 +161,7 @@ class Searching:
         self.records = SearchRecords(root, self.goals, codes, known)
         runs = runs_of_search(root, self._id)
         self._generation = max((generation_of(run) for run in runs), default=0)
-        if not self._resumes:  # as a search of its own, which knows nothing
+        if not self._resumes:  # a new search, which knows no records
             self._generation, runs = self._generation + bool(runs), []
         self._load(runs)
         try:
@@ -181,7 +181,7 @@ class Searching:
             self.notes += self._warm.begin(own, self.records.root, self.records.known)
 
     def _go_on_as_new(self, trial: int, runs: Sequence[RunFolder]) -> None:
-        """Begin a new search, which takes all that this one has recorded as its history."""
+        """Begin a new search, whose history is all that this search has recorded."""
         records = self.records
         self._history = [run.name for run in runs]
         self._generation += 1
@@ -224,7 +224,7 @@ class Searching:
         return self._n_recorded
 
     def propose(self, trial: int, point: SearchPoint) -> list[str]:
-        """Take the point of a trial; gives the keys of its settings, empty for those left out."""
+        """Take the point of a trial; return the keys of its settings, empty for those left out."""
         assert self.proposed is not None
         kept = self.proposed.points.kept(point)
         indices = enumerate(self.proposed.propose(trial, point))
@@ -240,7 +240,7 @@ class Searching:
         return self.records.rows.get(index)
 
     def told_before(self, trial: int) -> list[int] | None:
-        """The trials that were told just before one was asked for, if outcomes are told so."""
+        """The trials that were told just before one was asked for; see `TrialRecords`."""
         return self.records.told.get(trial)
 
     def known(self, trial: int, key: str) -> Answer | None:
@@ -250,13 +250,13 @@ class Searching:
     # ---- in the run
 
     def open(self, run: RunFolder, n_workers: int) -> None:
-        """Note trials in the folder of the run from now on, which has so many workers."""
+        """Note trials in the folder of the run from now on; the run has so many workers."""
         self.log.open(run)
         self.log.write()
         self._wait = OrderWait(n_workers)
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Tell the outcomes of a batch, and have the settings run that follow from it."""
+        """Tell the outcomes of a batch, and run the settings that are proposed next."""
         if self.proposed is None or self.differs is not None:
             return
         self._wait.pause()
@@ -341,7 +341,7 @@ class Searching:
         return {"settings": n, "todo": n, SEARCH: search}
 
     def judge(self, stopper: Stopper, steps: Mapping[str, Sequence[Any]]) -> StopDecisions:
-        """Decides at the steps of its settings.
+        """The decisions of a stopper about settings of this search.
 
         Args:
             stopper: The stopper.
@@ -372,7 +372,7 @@ class Searching:
         return notes
 
     def close(self) -> None:
-        """Have the strategy end what it has started, if it has a `close`."""
+        """Call `close` of the strategy, if it has that, to end what the strategy has started."""
         self._watch.close()
         close = getattr(self.strategy, "close", None)
         if close is not None:

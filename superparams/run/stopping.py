@@ -54,7 +54,7 @@ class Stopping:
         return [one.name for one in run_folders(root) if one.manifest().get(STOP) == wanted]
 
     def judge(self, plan: Plan, found: Results | None) -> StopDecisions:
-        """Decides in a run.
+        """The decisions of the stopper in a run.
 
         Args:
             plan: Which settings are to run.

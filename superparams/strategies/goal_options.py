@@ -1,4 +1,4 @@
-"""The options that stoppers and strategies share: the goal, and what they say of wrong options."""
+"""The goal options that stoppers and strategies share, and checks of options."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Asks samplers of Optuna for points, in a process of its own: ``python -m`` of this module.
 
 This is the only module that imports Optuna. The driver starts it and sends what happened in a
-search, as plain data; the answer is a point. Nothing is kept here that the driver could not send
-again, so this process may be killed at any time. It ends with the driver, and when it was not asked
-for a while.
+search, as plain data; the answer is a point. The driver can send everything again, so this process
+may be killed at any time. It ends with the driver, and when it was not asked for a while.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class _Searching(Protocol):
     """A search in this process."""
 
     def take(self, event: Event) -> SearchPoint | None:
-        """Take an event; gives the point if the event is `PointRequest`."""
+        """Take an event; return the point if the event is a `PointRequest`."""
         ...
 
 
@@ -70,7 +69,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this
     watch = _Watch(os.getppid())
     incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # answers go through stdout, so libraries must not print to it
     warnings.simplefilter("ignore")
     with contextlib.suppress(EOFError, BrokenPipeError):
         search = _begun(incoming)
@@ -160,7 +159,7 @@ class _Watch:
 class _Memoryless:
     """A search whose sampler is made anew for each point, with random numbers of its own.
 
-    So a point depends on what was told and on what is pending, and on no earlier call.
+    So a point depends only on the outcomes that were told and on the trials that still run.
     """
 
     def __init__(self, start: SearchStart) -> None:

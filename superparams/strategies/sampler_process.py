@@ -1,7 +1,7 @@
-"""The driver's end of the process that asks a sampler.
+"""Controls, from the driver, the process that asks a sampler.
 
-It sends what happened in a search, and reads points. A process that has died is replaced, and the
-new one is sent everything from the beginning, so that it proposes the same points.
+The driver sends events of a search, and reads points. If the process has died, a new one is started
+and gets all events from the beginning, so it proposes the same points.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class SamplerProcess:
         return None if self._process is None else self._process.pid
 
     def add(self, event: Event) -> None:
-        """Note what happened; it is sent with the next request."""
+        """Note an event, which is sent with the next request."""
         self._events.append(event)
 
     def point(self, request: PointRequest) -> SearchPoint:
@@ -72,7 +72,7 @@ class SamplerProcess:
         n_closed = self._n_closed
         answer = self._answer(request)
         while answer is None:
-            if self._n_closed > n_closed:  # by another thread, which needs no point any more
+            if self._n_closed > n_closed:  # another thread has called `close`
                 raise StrategyError("the process that asks the sampler was closed meanwhile")
             answer = self._answer(request)
         if isinstance(answer, SamplerProblem):
@@ -84,7 +84,7 @@ class SamplerProcess:
         return answer
 
     def close(self) -> None:
-        """End the process; the next request starts another, but one that waits now fails.
+        """End the process. The next request starts another one; a request that waits now fails.
 
         Any thread may call this.
         """

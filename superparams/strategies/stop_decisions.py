@@ -55,7 +55,8 @@ class StopDecisions:
         stopper: The stopper, which decides.
         indices: The settings of this run, as ascending ranges; more may follow by `add`.
         finished: Settings that ended in earlier runs: the index and the steps of each.
-        lost: The same for those whose attempt died there, see `lost`, and that do not run again.
+        lost: The same for settings whose attempt failed there (see `lost`), and that do not run
+            again.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class StopDecisions:
             self._settings[index].is_lost = True
 
     def add(self, indices: Iterable[range]) -> None:
-        """Add settings, after those that are there."""
+        """Add settings, behind those that were added before."""
         for part in indices:
             for index in part:
                 self._place_in_group(index)
@@ -161,7 +162,7 @@ class StopDecisions:
     def _decide(self) -> list[Decision]:
         """The decisions that can be made now, in the order of the settings.
 
-        Settings that wait for one that is stopped now are decided when it has ended.
+        If a setting is stopped now, others that wait for it are decided when it has ended.
         """
         decisions: list[Decision] = []
         for index in list(self._held):

@@ -127,7 +127,7 @@ class GoalStrategy(GoalOptions):
             the same for any number of workers. ``"arrival"``: they are told as they come.
         enqueue: Points to try first: settings, or mappings of fields to values.
         warm: Whether the strategy is told at the start what other runs of the same code have
-            recorded of settings of the space. It is no trial.
+            recorded of settings of the space. These outcomes are no trials.
     """
 
     maximize: str | Sequence[str] | None = None

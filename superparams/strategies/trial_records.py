@@ -1,4 +1,4 @@
-"""What a search knows of its settings, and what it needs of its surroundings for that."""
+"""The answers that a search has for its settings, and the records that they come from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Answer(NamedTuple):
-    """What is known of one setting.
+    """The outcome of one setting, as far as a search needs it.
 
     Attributes:
         status: That of its outcome.
@@ -57,7 +57,7 @@ class ReplayDiffers(Exception):
 
 
 class TrialRecords(Protocol):
-    """What a search needs of its surroundings."""
+    """The records that a search needs."""
 
     @property
     def n_recorded(self) -> int:
@@ -108,7 +108,7 @@ class Budget:
 
     @property
     def is_limited(self) -> bool:
-        """Whether it ends at all."""
+        """Whether the budget ends a search at all."""
         return not self.trials is self.seconds is self.target is self.patience is None
 
 

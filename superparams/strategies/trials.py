@@ -1,9 +1,9 @@
-"""The trials of a search: what is asked and told when, so that it does not depend on who is quick.
+"""The trials of a search: when a strategy is asked for a trial, and which outcomes it knows then.
 
-Trial i is asked for when the trials up to i - `ahead` have ended, and exactly their outcomes have
-been told then, in order. So the proposals are the same for any number of workers and any timing. A
-search that was interrupted is asked again from trial 0, and takes its own outcomes from the
-records.
+The strategy is asked for trial i when the trials up to i - `ahead` have ended. It has been told
+exactly the outcomes of these, in order. So the proposals are the same for any number of workers and
+any timing. If a search was interrupted, its strategy is asked again from trial 0, and is told the
+recorded outcomes.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ __all__ = ["NOTHING_MORE", "Trials"]
 NOTHING_MORE: Final = "the strategy has nothing more to try"
 MOST_KNOWN: Final = 20  # proposals in a row that cost no run, before a random one is tried
 MOST_ATTEMPTS: Final = 1000  # to propose a point that `valid` keeps, or one that is new
-MOST_LISTED: Final = 100_000  # points of a small space that are gone through to find a new one
+MOST_LISTED: Final = 100_000  # points of a small space that are searched for a new one
 
 
 @dataclass
 class _Trial:
-    """One proposal, and the answers of its settings; None for what is still to come."""
+    """One proposal, and the answers of its settings; None for a setting without an answer yet."""
 
     point: SearchPoint
     keys: Sequence[str]
@@ -59,9 +59,9 @@ class Trials:
         strategy: Proposes points.
         space: What it chooses from.
         records: What is known of settings.
-        goals: What outcomes are told by; at least one.
+        goals: The results that the strategy is told; at least one.
         budget: When the search ends.
-        seed: Of the strategy.
+        seed: The seed of the strategy.
         ahead: How many trials may run at once.
         order: ``"index"``, or ``"arrival"`` to tell outcomes as they come.
         enqueued: Points to try first.
@@ -99,7 +99,7 @@ class Trials:
         takes = order == "index" and hasattr(strategy, "take")
         self._points = (points or {}) if takes else {}
         self._trials: list[_Trial] = []
-        self._n_complete = 0  # trials from the first on without a gap
+        self._n_complete = 0  # all trials before this one are complete
         self._told: list[int] = []
         self._arrived: list[int] = []
         self._first_of: dict[str, int] = {}  # the index of the first setting with a key
@@ -182,7 +182,7 @@ class Trials:
         return self._n_complete > trial - self._ahead
 
     def _tell_before(self, trial: int | None) -> None:
-        """Tell what may be known when a trial is asked for; None: all that is known."""
+        """Tell the outcomes that may be known when a trial is asked for; None: all outcomes."""
         if self._order == "arrival":
             ready = self._arrived_before(trial)
         else:
@@ -197,7 +197,7 @@ class Trials:
             self._tell(number, outcome)
 
     def _arrived_before(self, trial: int | None) -> list[int]:
-        """What has arrived and is not told; of a trial that was asked for before, what was then."""
+        """The trials to tell now: new ones, or in a replay those that were told at this trial."""
         told = set(self._told)
         new = [number for number in self._arrived if number not in told]
         recorded = None if trial is None else self._records.told_before(trial)
@@ -252,7 +252,7 @@ class Trials:
     def _recorded(self, trial: int) -> dict[str, Any] | None:
         """The recorded point of a trial, so that a strategy need not make it again.
 
-        None for the last trials: that the strategy still proposes the same is seen from them.
+        None for the last trials: these show whether the strategy still proposes the same points.
         """
         if trial >= self._records.n_recorded - self._ahead or trial not in self._points:
             return None
@@ -283,7 +283,7 @@ class Trials:
         )
 
     def _begin(self, trial: int, point: SearchPoint) -> list[int]:
-        """Take a trial; gives the settings to run."""
+        """Take a trial, and return the settings to run."""
         keys = self._records.propose(trial, point)
         made = _Trial(point, keys, [None] * len(keys))
         self._trials.append(made)
@@ -365,7 +365,7 @@ class Trials:
         self._call("tell", trial, trial, outcome)
 
     def _call(self, method: str, trial: int | None, *args: Any) -> Any:
-        """Call a method of the strategy; its errors say which one it was."""
+        """Call a method of the strategy; errors name the method and the trial."""
         at = "" if trial is None else f" at trial {trial}"
         self.doing = f"{type(self._strategy).__name__} is in {method}(){at}"
         try:

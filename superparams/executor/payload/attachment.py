@@ -66,12 +66,12 @@ class Handle:
         return tuple(location.fd for location in self.locations)
 
     def with_contents(self, segments: Sequence[Segment]) -> Handle:
-        """A copy with the bytes of all segments that are not files of the user."""
+        """A copy of the handle that has the bytes of all segments except files of the user."""
         contents = tuple(one.content() if one.path is None else None for one in segments)
         return replace(self, contents=contents)
 
     def with_copies(self, segments: Sequence[Segment], folder: Path) -> Handle:
-        """A copy with files that have the bytes of all segments that are not files of the user."""
+        """A copy of the handle that names copies of all segments except files of the user."""
         folder.mkdir(parents=True)
         copies = tuple(
             write_copy(one, folder / str(number)) if one.path is None else None
@@ -199,7 +199,11 @@ class Attached:
         return bool(changed)
 
     def handle_here(self, handle: Handle) -> Handle:
-        """The handle for processes on this host, until `close`; `handle` may be of another host."""
+        """A handle for processes on this host, valid until `close`.
+
+        Args:
+            handle: The handle of the payload, which may come from another host.
+        """
         locations = tuple(segment.location() for segment in self._segments)
         return replace(handle, locations=locations, contents=(), copies=(), held=())
 

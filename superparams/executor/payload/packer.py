@@ -62,10 +62,10 @@ class Payload:
         return self.handle.with_contents(self._segments)
 
     def in_files(self, folder: Path) -> Handle:
-        """A handle with copies of all bytes in files, for processes that see the same folders.
+        """A handle that names files with all bytes, for processes that see the same folders.
 
         Args:
-            folder: Is created for the files.
+            folder: The folder of these files, which is created.
 
         Raises:
             OSError: If they cannot be written.
