@@ -26,7 +26,7 @@ OTHER_HELP = {"results", "strategy", "stop"}
 # Flags that are no options of `run_all`.
 OF_THE_COMMAND = {
     *("is_plan", "is_json", "is_help", "sample", "sobol", "grid", "draw_seed"),
-    *("trials", "maximize", "minimize"),
+    *("trials", "maximize", "minimize", "warm"),
 }
 
 
