@@ -129,7 +129,8 @@ class SamplerStrategy(GoalStrategy):
         scores = tuple(outcome.scores) or (outcome.score,)
         self._process.add(TrialEnd(trial, dict(outcome.point), scores))
         self._n_scored += outcome.count > 0
-        if self.trials is not None and trial >= self.trials - 1:
+        is_over = outcome.status != "refused"  # otherwise the same trial is asked for again
+        if is_over and self.trials is not None and trial >= self.trials - 1:
             self.close()
 
     def close(self) -> None:

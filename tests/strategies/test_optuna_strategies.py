@@ -438,6 +438,24 @@ def test_the_helper_ends_with_the_last_trial() -> None:
     assert strategy.helper_pid is None
 
 
+@pytest.mark.parametrize("kind", [TPE, CMAES])
+def test_one_helper_makes_all_points_of_the_last_trial(
+    kind: Callable[..., SamplerStrategy],
+) -> None:
+    strategy = kind(maximize="y", startup=1, trials=2)
+    strategy.begin(BOX, 0)
+    strategy.tell(0, TrialOutcome(dict(strategy.ask(0) or {}), 0.5, (0.5,)))
+    pids: set[int | None] = set()
+    for _ in range(3):  # `valid` refuses them
+        point = dict(strategy.ask(1) or {})
+        pids.add(strategy.helper_pid)
+        strategy.tell(1, TrialOutcome(point, 0.5, (0.5,), 0, "refused"))
+    assert len(pids) == 1
+    assert strategy.helper_pid in pids
+    strategy.tell(1, TrialOutcome(point, 0.5, (0.5,)))
+    assert strategy.helper_pid is None
+
+
 # ---- what goes wrong
 
 
