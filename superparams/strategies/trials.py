@@ -215,9 +215,10 @@ class Trials:
         target, patience, seconds = budget.target, budget.patience, budget.seconds
         if best is not None and target is not None and best[1] >= turned(target, self._goals[0]):
             return f"trial {best[0]} has reached the target {target:g}"
-        n_after = 0 if best is None else len(self._told) - 1 - self._told.index(best[0])
-        if best is not None and patience is not None and n_after >= patience:
-            return f"no better trial after trial {best[0]} (patience={patience:,})"
+        n_after = len(self._told) - (0 if best is None else 1 + self._told.index(best[0]))
+        if self._goals and patience is not None and n_after >= patience:
+            what = "with a value of the goal" if best is None else f"after trial {best[0]}"
+            return f"no {'better ' if best else ''}trial {what} (patience={patience:,})"
         is_new = trial >= self._records.n_recorded
         if seconds is not None and is_new and budget.elapsed() >= seconds:
             return f"{seconds:g} seconds are over"

@@ -280,6 +280,18 @@ def test_budgets_end_a_search_by_index(budget: Budget, ending: str) -> None:
     assert tables[0] == tables[1] == tables[2]
 
 
+def test_patience_ends_a_search_in_which_everything_fails() -> None:
+    tables: list[Any] = []
+    for num_proc, timing in ((1, 0), (4, 1)):
+        budget = Budget(patience=10, trials=100)
+        search = Search(Random(), SPACE, lambda point, _: None, budget=budget)
+        search.run(num_proc, timing)
+        assert search.trials.ending == "no trial with a value of the goal (patience=10)"
+        tables.append(search.table)
+    assert tables[0] == tables[1]
+    assert 10 <= len(tables[0]) < 20
+
+
 def test_seconds_end_a_search_but_not_its_replay() -> None:
     memory, elapsed = Memory(), [0.0]
     budget = Budget(seconds=5.0, elapsed=lambda: elapsed[0])
