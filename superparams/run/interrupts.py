@@ -183,8 +183,11 @@ def _own_loops() -> set[CodeType]:
 
 def _strategies() -> set[CodeType]:
     """The code that asks a strategy and tells it outcomes."""
-    module = sys.modules.get("superparams.strategies.trials")
-    return set() if module is None else {module.Trials.advance.__code__}
+    trials = sys.modules.get("superparams.strategies.trials")
+    searching = sys.modules.get("superparams.run.searching")
+    if trials is None or searching is None:
+        return set()
+    return {trials.Trials.advance.__code__, searching.Searching.take.__code__}
 
 
 def _is_in(frame: FrameType | None, codes: Collection[CodeType]) -> bool:

@@ -82,6 +82,8 @@ class SearchThread:
         if self._search is None or self._is_cut:
             return
         if self._thread is None:
+            if self._is_interrupted:  # it is told the rest when it is resumed
+                return
             try:
                 self._search.take(batch)
             except KeyboardInterrupt:
