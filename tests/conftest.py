@@ -217,7 +217,7 @@ def new_segments(mark: str) -> Callable[[], list[str]]:
         if not SHARED_MEMORY.is_dir():
             return set()
         # `make tests` keeps its temporary folders here, that of another run too.
-        folders = "superparams-tests."
+        folders = "pytest-superparams."
         return {path.name for path in SHARED_MEMORY.iterdir() if not path.name.startswith(folders)}
 
     def of_other_tests(name: str) -> bool:

@@ -3,7 +3,7 @@
 # spare. The tests sync thousands of files, and half of their time is waiting for a busy disk.
 # Where there is less, and with TESTS_ON_DISK=1, the folders are where pytest puts them.
 set -u
-folder=/dev/shm/superparams-tests.$$
+folder=/dev/shm/pytest-superparams.$$
 free=$(df -P -k /dev/shm 2>/dev/null | awk 'NR == 2 && $1 == "tmpfs" { print $4 }')
 if [ -n "${TESTS_ON_DISK:-}" ] || [ "${free:-0}" -lt 6000000 ] || ! mkdir -m 700 "$folder"; then
     exec "$@"

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,13 @@ NO_SHARED_MEMORY = {
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts another /dev/shm")
 @pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
 @pytest.mark.parametrize("size", NO_SHARED_MEMORY)
-def test_16_shared_memory_of_the_system_is_not_needed(
-    size: str, method: str, tmp_path: Path
-) -> None:
-    if in_shell(tmp_path, NO_SHARED_MEMORY[size], "-c", "").returncode:
-        pytest.skip("nothing can be mounted here")
-    path = script(tmp_path, SHARES)
-    done = in_shell(tmp_path, NO_SHARED_MEMORY[size], str(path), method)
+def test_16_shared_memory_of_the_system_is_not_needed(size: str, method: str) -> None:
+    with tempfile.TemporaryDirectory() as name:  # `tmp_path` may be in /dev/shm
+        folder = Path(name)
+        if in_shell(folder, NO_SHARED_MEMORY[size], "-c", "").returncode:
+            pytest.skip("nothing can be mounted here")
+        path = script(folder, SHARES)
+        done = in_shell(folder, NO_SHARED_MEMORY[size], str(path), method)
     assert (done.stdout, done.stderr) == (WHOLE, "")
 
 

@@ -155,5 +155,6 @@ def run(pytester: pytest.Pytester, text: str, patience: float, *words: str) -> p
     pytester.makeini("[pytest]\nmarkers = timed")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rE", *words)
     for path in Path("/dev/shm").glob("*superparams-test*"):
-        path.unlink()
+        if path.is_file():
+            path.unlink()
     return result
