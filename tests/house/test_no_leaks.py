@@ -153,7 +153,9 @@ def run(pytester: pytest.Pytester, text: str, patience: float, *words: str) -> p
     pytester.makeconftest(conftest.replace('"SUPERPARAMS_TEST"', '"SUPERPARAMS_INNER_TEST"'))
     pytester.makepyfile(text)
     pytester.makeini("[pytest]\nmarkers = timed")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rE", *words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "400")  # the summary is cut to the width of a terminal
+        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rE", *words)
     for path in Path("/dev/shm").glob("*superparams-test*"):
         if path.is_file():
             path.unlink()
