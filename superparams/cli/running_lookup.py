@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from superparams.cli.setting_lookup import SHOWN, Setting, find_setting, selected
 from superparams.errors import CommandError, SuperparamsError
+from superparams.errors.units import first_few
 from superparams.store.runs.folder import run_folders
 from superparams.store.runs.run_records import Run
 from superparams.store.runs.running_settings import RunningSetting, running_settings
@@ -63,11 +64,9 @@ def find_running(
         for one in _matching(experiment, run, words)
     }
     if len(found) > 1:
-        shown = ", ".join(list(found)[:SHOWN])
-        more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
         raise CommandError(
             f"{' '.join(words)!r} holds for {len(found):,} settings of {target} that run now: "
-            f"{shown}{more}; give more of a key, or more conditions"
+            f"{first_few(list(found), SHOWN)}; give more of a key, or more conditions"
         )
     return next(iter(found.values()), None)
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from superparams.cli.conditions import matching
 from superparams.cli.table_formats import rows
 from superparams.errors import CommandError
+from superparams.errors.units import first_few
 from superparams.store.results import Results
 
 if TYPE_CHECKING:
@@ -81,10 +82,9 @@ def find_setting(
             f"nothing is recorded of a setting {given!r} of {target}; "
             f"`experiment results {target}` shows the keys of all that is"
         )
-    shown = ", ".join(f"{key} ({one.status.name})" for key, one in keys[:SHOWN])
-    more = f" and {len(keys) - SHOWN:,} more" if len(keys) > SHOWN else ""
+    shown = first_few([f"{key} ({one.status.name})" for key, one in keys], SHOWN)
     raise CommandError(
-        f"{len(keys):,} settings of {target} are {given!r}: {shown}{more}; "
+        f"{len(keys):,} settings of {target} are {given!r}: {shown}; "
         f"give more of a key, or more conditions"
     )
 

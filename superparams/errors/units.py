@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 
-__all__ = ["counted", "duration", "local_time", "size"]
+__all__ = ["counted", "duration", "first_few", "local_time", "size"]
 
 _BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -14,6 +15,12 @@ def counted(number: float, noun: str) -> str:
     """``1 setting``, ``1,200 settings``, ``0.5 seconds``."""
     shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return f"{shown} {noun}{'s' * (number != 1)}"
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """``a, b, c``, or ``a, b, c and 1,200 more`` for more than `most` names."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def duration(seconds: float | None) -> str:

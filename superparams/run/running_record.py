@@ -65,7 +65,7 @@ class RunningRecord:
         self._run = run
         self._program = program
         self._activity = activity
-        self._known: dict[_Attempt, _Identity | None] = {}
+        self._identities: dict[_Attempt, _Identity | None] = {}
         self._written: list[RunningSetting] = []
 
     def __enter__(self) -> RunningRecord:
@@ -76,46 +76,50 @@ class RunningRecord:
 
     def update(self) -> None:
         """Record what runs now, if that has changed."""
-        sizes = {one: self._log_size(one) for one in self._long_attempts()}
+        sizes = {attempt: self._log_size(attempt) for attempt in self._long_attempts()}
         # A log up to its size is certainly the output of a setting only if the setting still runs.
         running = self._long_attempts() if sizes else {}
-        before, self._known = self._known, {}
-        for one, seconds in running.items():
-            if one in sizes:
-                self._known[one] = before[one] if one in before else self._identify(one, seconds)
-        found: list[RunningSetting] = []
-        for one, known in self._known.items():
+        before, self._identities = self._identities, {}
+        for attempt, seconds in running.items():
+            if attempt in sizes:
+                is_known = attempt in before
+                identity = before[attempt] if is_known else self._identify(attempt, seconds)
+                self._identities[attempt] = identity
+        settings: list[RunningSetting] = []
+        for attempt, known in self._identities.items():
             if known is not None:
-                log_end = max(one.log_start, sizes[one])
-                found.append(RunningSetting(**vars(known), **vars(one), log_end=log_end))
-        self._write(found)
+                log_end = max(attempt.log_start, sizes[attempt])
+                settings.append(RunningSetting(**vars(known), **vars(attempt), log_end=log_end))
+        self._write(settings)
 
     def _long_attempts(self) -> dict[_Attempt, float]:
         """The attempts that have been running for half a second or more, with their seconds."""
         try:
-            activity = self._activity()
+            activities = self._activity()
         except Exception:  # an error of an engine that somebody else wrote
             return {}
-        long = [one for one in activity if one.index is not None and one.seconds > _LONG]
+        long = [each for each in activities if each.index is not None and each.seconds > _LONG]
         if len(long) > MOST:
-            long = sorted(long, key=lambda one: -one.seconds)[:MOST]
+            long = sorted(long, key=lambda each: -each.seconds)[:MOST]
         return {
-            _Attempt(one.rank, one.index, one.attempt, one.in_setup, one.log_start): one.seconds
-            for one in long
-            if one.index is not None and one.log_start is not None
+            _Attempt(
+                each.rank, each.index, each.attempt, each.in_setup, each.log_start
+            ): each.seconds
+            for each in long
+            if each.index is not None and each.log_start is not None
         }
 
-    def _log_size(self, one: _Attempt) -> int:
+    def _log_size(self, attempt: _Attempt) -> int:
         try:
-            return log_path(self._run.path, one.rank).stat().st_size
+            return log_path(self._run.path, attempt.rank).stat().st_size
         except OSError:
             return 0
 
-    def _identify(self, one: _Attempt, seconds: float) -> _Identity | None:
+    def _identify(self, attempt: _Attempt, seconds: float) -> _Identity | None:
         started = time.time() - seconds
         try:
             status = cast("Status", "running")  # it has no outcome yet
-            outcome = self._program.outcome_of_lost(one.index, status=status)
+            outcome = self._program.outcome_of_lost(attempt.index, status=status)
             (batch,) = decode(encode([outcome]))
             return _Identity(outcome.key, _params(batch), started)
         except Exception:  # a repr or a derived field of the user's code fails
@@ -134,11 +138,11 @@ class RunningRecord:
 
 def _params(batch: Any) -> dict[str, dict[str, str | None]]:
     """The parameters of one row, by column."""
-    found: dict[str, dict[str, str | None]] = {}
+    params: dict[str, dict[str, str | None]] = {}
     for field, column in zip(batch.schema, batch.columns, strict=True):
         if field.name.startswith(PARAM):
             kind = kind_of(field)
             (text,) = texts(column, kind)
             cell = {"type": str(field.type), "kind": kind, "text": text}
-            found[field.name.removeprefix(PARAM)] = cell
-    return found
+            params[field.name.removeprefix(PARAM)] = cell
+    return params

@@ -94,6 +94,18 @@ class Project:
         )
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """The installed command at work in the project; the test ends it."""
+        return subprocess.Popen(
+            [EXPERIMENT, *words],
+            cwd=self.folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def recorded(self, results: str = "results") -> dict[str, int]:
         """The experiments that have been run, with the number of their runs."""
         folders = (self.folder / results).glob("*/runs")

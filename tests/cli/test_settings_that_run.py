@@ -13,7 +13,7 @@ import pytest
 
 from superparams.store.runs.folder import run_folders
 from superparams.store.runs.running_settings import running_settings
-from tests.cli.command import EXPERIMENT, Project, environment
+from tests.cli.command import Project
 from tests.timing import PATIENCE, wait_for
 
 # Each setting prints its lines one by one, as the test makes files that allow them to go on.
@@ -67,22 +67,10 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "project").write({"experiments/talk.py": TALK})
 
 
-def start(project: Project, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [EXPERIMENT, *words],
-        cwd=project.folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @contextmanager
 def driver(project: Project, *words: str) -> Iterator[subprocess.Popen[str]]:
     """A run, which is killed if the test fails."""
-    running = start(project, "run", *words)
+    running = project.begin("run", *words)
     try:
         yield running
     finally:
@@ -126,7 +114,7 @@ def test_a_running_setting_is_followed_until_it_ends(project: Project, engine: s
         now = until_listed(project, name, *((1,) if engine == "serial" else (1, 2)))
         assert [one["index"] for one in now] == [one["params"]["a"] - 1 for one in now]
         key = now[0]["key"]
-        first = start(project, "logs", name, key[:8], "-f")
+        first = project.begin("logs", name, key[:8], "-f")
         assert first.stdout is not None
         assert first.stdout.readline() == "begin 1\n"
         assert first.poll() is None
@@ -139,7 +127,7 @@ def test_a_running_setting_is_followed_until_it_ends(project: Project, engine: s
         assert (code, out) == (0, "line 2 of 1\n")
         assert err.startswith("done after ")
         now = until_listed(project, name, 2)
-        second = start(project, "logs", name, "a=2", "-f")
+        second = project.begin("logs", name, "a=2", "-f")
         assert second.stdout is not None
         assert second.stdout.readline() == "begin 2\n"
         go(project, (2, 1), (2, 2), (3, 1), (3, 2))
@@ -192,7 +180,7 @@ def test_the_status_names_what_runs(project: Project) -> None:
 def test_a_killed_driver_is_not_believed(project: Project) -> None:
     with driver(project, "talk.Talk", "-n", "2") as running:
         (one, _) = until_listed(project, "talk.Talk", 1, 2)
-        follower = start(project, "logs", "talk.Talk", "-f", one["key"])
+        follower = project.begin("logs", "talk.Talk", "-f", one["key"])
         assert follower.stdout is not None
         assert follower.stdout.readline() == "begin 1\n"
         running.send_signal(signal.SIGKILL)
@@ -233,7 +221,7 @@ def test_a_setting_that_runs_again_is_followed_to_its_last_attempt(project: Proj
     project.write({"experiments/again.py": AGAIN})
     with driver(project, "again", "-n", "2", "--retries", "1") as running:
         (one,) = until_listed(project, "again", 1)
-        follower = start(project, "logs", "again", "-f", one["key"][:6])
+        follower = project.begin("logs", "again", "-f", one["key"][:6])
         assert follower.stdout is not None
         assert follower.stdout.readline() == "attempt 1 begins\n"
         (project.folder / "go-1").touch()
@@ -251,7 +239,7 @@ def test_the_end_of_the_output_is_that_of_the_setting(project: Project) -> None:
     go(project, *((a, n) for a in (2, 3) for n in (1, 2)))
     with driver(project, "talk.Talk", "-n", "1", "a=1,3") as running:
         (one,) = until_listed(project, "talk.Talk", 1)
-        followers = [start(project, "logs", "talk.Talk", "-f", one["key"]) for _ in range(3)]
+        followers = [project.begin("logs", "talk.Talk", "-f", one["key"]) for _ in range(3)]
         for follower in followers:
             assert follower.stdout is not None
             assert follower.stdout.readline() == "begin 1\n"
@@ -271,7 +259,7 @@ def test_the_last_lines_of_what_runs(project: Project) -> None:
             return project.run("logs", "talk.Talk", "a=1", "--tail", "1").out
 
         wait_for(lambda: tail() == "line 1 of 1\n")
-        follower = start(project, "logs", "talk.Talk", "-f", "a=1", "--tail", "1")
+        follower = project.begin("logs", "talk.Talk", "-f", "a=1", "--tail", "1")
         assert follower.stdout is not None
         assert follower.stdout.readline() == "line 1 of 1\n"
         go(project, (1, 2))

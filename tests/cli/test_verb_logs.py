@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from superparams.store.runs.folder import run_folders
-from tests.cli.command import EXPERIMENT, Project, environment
+from tests.cli.command import Project
 from tests.cli.six_settings import fits, key, root
 from tests.runs import output
 from tests.timing import wait_for
@@ -131,24 +130,12 @@ class Slow(Experiment):
 """
 
 
-def start_command(project: Project, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [EXPERIMENT, *words],
-        cwd=project.folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize("num_proc", [1, 2])
 def test_output_is_followed_until_the_run_ends(project: Project, num_proc: int) -> None:
     project.write({"experiments/Slow.py": SLOW})
-    driver = start_command(project, "run", "Slow", "-n", str(num_proc))
+    driver = project.begin("run", "Slow", "-n", str(num_proc))
     wait_for(lambda: any(project.folder.glob("results/*/runs/*/logs/0.log")))
-    follower = start_command(project, "logs", "Slow", "-f")
+    follower = project.begin("logs", "Slow", "-f")
     assert follower.stdout is not None
     first = sorted(follower.stdout.readline() for _ in range(num_proc))
     if num_proc == 1:

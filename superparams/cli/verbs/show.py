@@ -13,7 +13,7 @@ from superparams.cli.click_types import KEY
 from superparams.cli.session import Session
 from superparams.cli.terminal import COLOURS, aligned, lines_of, room, styled
 from superparams.errors import safe_text, units
-from superparams.errors.units import counted
+from superparams.errors.units import counted, first_few
 
 if TYPE_CHECKING:
     from superparams.cli.setting_lookup import Setting
@@ -140,9 +140,7 @@ def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
     changes = ", with changes that were not committed" if run.is_dirty else ""
     branch = f" on {run.git.get('branch')}" if run.git.get("branch") else ""
     yield "commit", f"{run.commit}{branch}{changes}" if run.commit else ""
-    files = run.kept_code.project_files
-    more = f" and {len(files) - FILES:,} more" if len(files) > FILES else ""
-    yield "files", f"{', '.join(files[:FILES])}{more}"
+    yield "files", first_few(run.kept_code.project_files, FILES)
     why = run.kept_code.read_error
     yield "kept in", f"{run.folder.source}{f', which cannot be read ({why})' if why else ''}"
     yield "machine", ", ".join(filter(None, map(run.text, ("host", "platform", "cpu"))))

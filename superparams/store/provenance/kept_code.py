@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from superparams.errors import StoreError
+from superparams.errors.units import first_few
 from superparams.errors.user_lines import warn_user
 from superparams.store.json_values import json_list, json_object, json_text, texts_by_name
 from superparams.store.plain_files import is_plain, read_plain
@@ -222,8 +223,7 @@ class KeptCode:
         ):
             names = list(map(str, json_list(self.git.get(entry))))
             if names:
-                more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-                yield f"{what} {', '.join(names[:5])}{more}"
+                yield f"{what} {first_few(names, 5)}"
 
 
 # ---- at the start of a run

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from superparams.errors.units import first_few
 from superparams.outcomes.arrow import plain_scalar
 from superparams.store.table.table_file import TableFile
 
@@ -52,13 +53,11 @@ class LostRows:
             (self.beyond_ledger, "whose ledger is damaged or shorter than it was"),
         ):
             if rows:
-                names = sorted(rows)
-                more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-                shown = ", ".join(f"{name} ({rows[name]:,})" for name in names[:_SHOWN])
+                shown = first_few([f"{name} ({n:,})" for name, n in sorted(rows.items())], _SHOWN)
                 total = sum(rows.values())
                 yield (
                     f"{total:,} {'row stands' if total == 1 else 'rows stand'} in results.parquet "
-                    f"alone, of {'a run' if len(names) == 1 else 'runs'} {reason}: {shown}{more}"
+                    f"alone, of {'a run' if len(rows) == 1 else 'runs'} {reason}: {shown}"
                 )
 
 

@@ -85,11 +85,11 @@ class ResultFeed:
         # These are of the thread that has `_loading`.
         self._stamp: Hashable = None
         self._seen: _Seen | None = None
-        self._slow: Mapping[str, Any] = {}
-        self._slow_at = 0.0
-        self._told: Mapping[str, Any] = {}
+        self._slow_facts: Mapping[str, Any] = {}
+        self._slow_facts_due = 0.0
+        self._sent_facts: Mapping[str, Any] = {}
         self._is_slow_behind = False
-        self._trouble = ""
+        self._last_error = ""
 
     # ---- for pages
 
@@ -175,19 +175,19 @@ class ResultFeed:
         try:
             found = self.experiment.read_again()
             events = list(self._news(found, is_same=stamp == self._stamp))
-            self._stamp, self._trouble = stamp, ""
+            self._stamp, self._last_error = stamp, ""
         except (SuperparamsError, OSError) as error:
-            events = [] if str(error) == self._trouble else [_event("gone", line(error))]
-            self._trouble = str(error)
-        self._tell(events)
+            events = [] if str(error) == self._last_error else [_event("gone", line(error))]
+            self._last_error = str(error)
+        self._send(events)
 
-    def _tell(self, events: list[bytes]) -> None:
+    def _send(self, events: list[bytes]) -> None:
         if not events:
             return
         with self._changed:
             self._version += 1
-            made = f"id: {self._version}\n".encode().join([b"", *events])
-            self._changes.append(_Change(self._version, made))
+            numbered = f"id: {self._version}\n".encode().join([b"", *events])
+            self._changes.append(_Change(self._version, numbered))
             while (
                 len(self._changes) > MOST_CHANGES
                 or sum(len(x.events) for x in self._changes) > MOST_BYTES
@@ -213,19 +213,19 @@ class ResultFeed:
                 yield from _of_rows(found.at(places), paths)
         facts = self._facts(found)
         known = {**facts, "written": ""}
-        if known != self._told:
-            self._told = known
+        if known != self._sent_facts:
+            self._sent_facts = known
             yield _event("about", json_for_script(facts))
 
     def _facts(self, found: Results) -> dict[str, Any]:
         """The facts; those that take long to compute may be some seconds old."""
         page, begun = ResultsPage(found), time.monotonic()
-        self._is_slow_behind = begun < self._slow_at
+        self._is_slow_behind = begun < self._slow_facts_due
         if not self._is_slow_behind:
-            self._slow = page.importance()
+            self._slow_facts = page.importance()
             took = time.monotonic() - begun
-            self._slow_at = begun + max(1.0, SLOW_REST * took)
-        return page.about(self._slow)
+            self._slow_facts_due = begun + max(1.0, SLOW_REST * took)
+        return page.about(self._slow_facts)
 
     def _experiment_results(self) -> Results:
         if self._seen is None:
