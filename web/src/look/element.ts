@@ -89,6 +89,11 @@ export function panel(name: string, title: string, ...children: Child[]): HTMLEl
   );
 }
 
+/** A part that scrolls, also with the keyboard. */
+export function scrollRegion(label: string, properties: Properties = {}): HTMLDivElement {
+  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label, ...properties });
+}
+
 /** A button that opens a part of the page over the others; Escape, or a click elsewhere, closes it. */
 export function popup(title: string, ...children: Child[]): HTMLDetailsElement {
   const summary = element("summary", {}, title);

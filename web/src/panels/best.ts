@@ -3,7 +3,7 @@
 import { cellText, type Column, Gap, wholeText } from "../data/column.ts";
 import { short } from "../data/numbers.ts";
 import type { View } from "../data/view.ts";
-import { element, fill, panel } from "../look/element.ts";
+import { element, fill, panel, scrollRegion } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
 
 const SHOWN = 5;
@@ -11,12 +11,7 @@ const SHOWN = 5;
 export class Best implements Panel {
   readonly element: HTMLElement;
   readonly showsKeys = true;
-  private readonly body = element("div", {
-    class: "scroll",
-    tabindex: 0,
-    role: "region",
-    "aria-label": "Table of the best rows",
-  });
+  private readonly body = scrollRegion("Table of the best rows");
 
   constructor(
     private readonly view: View,

@@ -4,19 +4,14 @@ import { counted, short } from "../data/numbers.ts";
 import { cellValue, type Heat, heatOf, type Summary } from "../data/heat.ts";
 import type { Change, View } from "../data/view.ts";
 import { inkOn, shade } from "../drawing/colours.ts";
-import { choice, element, fill, fillOnce, panel } from "../look/element.ts";
+import { choice, element, fill, fillOnce, panel, scrollRegion } from "../look/element.ts";
 import { ranked } from "./field_order.ts";
 import type { Panel } from "./panel.ts";
 
 export class HeatPanel implements Panel {
   readonly element: HTMLElement;
   private readonly choices = element("div", { class: "row" });
-  private readonly body = element("div", {
-    class: "scroll heat",
-    tabindex: 0,
-    role: "region",
-    "aria-label": "Heat map of two fields",
-  });
+  private readonly body = scrollRegion("Heat map of two fields", { class: "scroll heat" });
   private across = "";
   private down = "";
   private summary: Summary = "mean";

@@ -4,7 +4,7 @@ import { cellText, type Column } from "../data/column.ts";
 import { count, counted, short } from "../data/numbers.ts";
 import { groupNumbers, type RepeatGroup, repeatGroups } from "../data/repeats.ts";
 import type { Change, View } from "../data/view.ts";
-import { element, fill, panel } from "../look/element.ts";
+import { element, fill, panel, scrollRegion } from "../look/element.ts";
 import { cellClass, sideOf } from "./best.ts";
 import type { Panel } from "./panel.ts";
 
@@ -23,12 +23,7 @@ export const repeatNumbers = (view: View): Uint32Array<ArrayBuffer> =>
 export class Repeats implements Panel {
   readonly element: HTMLElement;
   private readonly text = element("p", { class: "quiet" });
-  private readonly body = element("div", {
-    class: "scroll",
-    tabindex: 0,
-    role: "region",
-    "aria-label": "Table of means",
-  });
+  private readonly body = scrollRegion("Table of means");
   private groups = new Uint32Array(0);
 
   constructor(

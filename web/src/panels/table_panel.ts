@@ -2,7 +2,7 @@
 
 import { cellText, type Column } from "../data/column.ts";
 import type { Change, View } from "../data/view.ts";
-import { element, fill, panel } from "../look/element.ts";
+import { element, fill, panel, scrollRegion } from "../look/element.ts";
 import { cellClass, sideOf } from "./best.ts";
 import { ColumnChooser } from "./column_chooser.ts";
 import type { Panel } from "./panel.ts";
@@ -23,11 +23,7 @@ interface Sorting {
 export class TablePanel implements Panel {
   readonly element: HTMLElement;
   readonly showsKeys = true;
-  private readonly scroller = element("div", {
-    class: "scroll",
-    role: "region",
-    "aria-label": "Table; arrow keys move from row to row",
-    tabindex: 0,
+  private readonly scroller = scrollRegion("Table; arrow keys move from row to row", {
     on: { scroll: () => this.drawRows() },
   });
   private readonly sizer = element("div", { class: "sizer" });
