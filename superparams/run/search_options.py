@@ -28,6 +28,7 @@ __all__ = [
     "with_goals",
 ]
 
+MOST_POINTS: Final = 1_000_000  # of a space that is searched without a budget
 _PLAIN: Final = (int, float, str, bool, type(None))
 
 
@@ -130,22 +131,26 @@ def check_space(space: Experiment, strategy: Any) -> None:
 
 
 def check_end(strategy: Any, proposed: ProposedSpace | None) -> None:
-    """Refuse a search that would never end.
+    """Refuse a search that would never end, or only after millions of trials.
 
     Args:
         strategy: The strategy.
         proposed: What it proposes; None where all settings are known beforehand.
 
     Raises:
-        StrategyError: For a space without end and a strategy without a budget.
+        StrategyError: For a strategy without a budget, if the space has all floats of a range, or
+            more than a million points.
     """
-    is_finite = proposed is None or proposed.points.space.size is not None
-    may_end = isinstance(getattr(strategy, "trials", 1), int) or budget_of(strategy)
-    if not may_end and not is_finite:
-        raise StrategyError(
-            f"{strategy!r} would never end: give it a budget, such as "
-            f"{type(strategy).__name__}(trials=100)"
-        )
+    if isinstance(getattr(strategy, "trials", 1), int) or budget_of(strategy) or proposed is None:
+        return
+    size = proposed.points.space.size
+    if size is not None and size <= MOST_POINTS:
+        return
+    when = "never end" if size is None else f"end after {size:,} trials"
+    raise StrategyError(
+        f"{strategy!r} would {when}: give it a budget, such as "
+        f"{type(strategy).__name__}(trials=100)"
+    )
 
 
 def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]:

@@ -291,6 +291,31 @@ def test_refusals(options: dict[str, Any], error: type[Exception], message: str)
         Fit().run_all(**{"strategy": Evolution(trials=9), **options})
 
 
+class OnlyThree(Evolution):
+    def ask(self, trial: int) -> Any:
+        return super().ask(trial) if trial < 3 else None
+
+
+@pytest.mark.parametrize("size", [10**6, 10**6 + 1, 10**18])
+def test_a_space_of_more_than_a_million_points_needs_a_budget(size: int, tmp_path: Path) -> None:
+    class Wide(Experiment):
+        x: int = search(low=1, high=size)
+        goal = minimize("y")
+
+        def run(self) -> dict[str, int]:
+            return {"y": self.x}
+
+    def n_found(**budget: int) -> int:
+        return len(Wide().run_all(strategy=OnlyThree(**budget), results=tmp_path, progress=False))
+
+    if size <= 10**6:
+        assert n_found() == 3
+    else:
+        with pytest.raises(StrategyError, match=rf"would end after {size:,} trials: give it a bud"):
+            n_found()
+    assert n_found(trials=10) == 3
+
+
 def test_a_search_needs_a_goal_and_an_axis(tmp_path: Path) -> None:
     class NoGoal(Experiment):
         x: float = search(low=0.0, high=1.0)
