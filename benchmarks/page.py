@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from superparams.outcomes.batches import encode
+from superparams.outcomes.outcome import Outcome
 from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder
 from tests.boards import Board
 from tests.browser.chromium import Browser, missing
-from tests.recording import done, failed
+from tests.recording import done, key
 from tests.timing import wait_for
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -28,21 +29,33 @@ SHOWN = {1_000: 0.5, 100_000: 2.0}  # seconds until the first panels are drawn
 BESIDE, FACTOR = 400 << 10, 1.34  # bytes beside so many times the parquet file
 REFILTER, IMPORTANCE, ON_SCREEN = 0.1, 0.05, 0.3  # seconds
 BATCH = 10_000
+TYPED = ("kind=k3", "", "a", "ad", "adam", "adam k5", "adam k5 y>0.5", "", "failed", "", "0", "")
 
 
 def results_of(root: Path, size: int) -> Results:
-    """Recorded results of so many settings, of which one in fifty has failed."""
+    """Recorded results of so many settings."""
     folder = RunFolder.create(root, {"code": "c1"})
     with RunLedgers(folder) as ledgers:
         for start in range(0, size, BATCH):
             numbers = range(start, min(size, start + BATCH))
-            outcomes = [
-                failed(n) if n % 50 == 7 else done(n, {"y": math.sin(n), "kind": f"k{n % 7}"})
-                for n in numbers
-            ]
-            ledgers.append(encode(outcomes))
+            ledgers.append(encode(list(map(outcome, numbers))))
     folder.finish()
     return Results.load(root)
+
+
+def outcome(n: int) -> Outcome:
+    """The outcome of a setting with six fields, of which one in fifty has failed."""
+    params = {
+        "lr": 10.0 ** -(n % 4),
+        "width": 16 << n // 4 % 5,
+        "optimizer": ("adam", "sgd", "lion")[n // 20 % 3],
+        "depth": n // 60 % 10,
+        "dropout": n * 7919 % 1000 / 1000,
+        "seed": n // 600,
+    }
+    if n % 50 == 7:
+        return Outcome(n, key(n), "failed", params, error="ValueError: no")
+    return Outcome(n, key(n), "done", params, {"y": math.sin(n), "kind": f"k{n % 7}"})
 
 
 def figures(folder: Path, browser: Browser) -> Iterator[tuple[str, str, str, bool]]:
@@ -66,9 +79,11 @@ def figures(folder: Path, browser: Browser) -> Iterator[tuple[str, str, str, boo
         yield f"(b) {size:,} rows: shown", f"{shown:.2f} s", text, shown <= bar
         yield f"    {size:,} rows: written by Python", f"{written:.2f} s", "", True
         if size == 100_000:
-            took = refiltered(browser)
+            times = [refiltered(browser, words) for words in TYPED]
+            took = sorted(times)[len(times) // 2]
             name = f"(b) {size:,} rows: filtered again"
-            yield name, f"{took:.3f} s", f"{REFILTER} s", took <= REFILTER
+            figure = f"{took:.3f} s, at most {max(times):.3f} s"
+            yield name, figure, f"{REFILTER} s", took <= REFILTER
         represented = browser.n_represented
         yield (
             f"(c) {size:,} rows: represented",
@@ -84,17 +99,20 @@ def figures(folder: Path, browser: Browser) -> Iterator[tuple[str, str, str, boo
     yield "(f) width of the page at 390 px", f"{browser.width} px", "390 px", browser.width <= 390
 
 
-def refiltered(browser: Browser) -> float:
-    """Seconds from a change of the filter to the next frame."""
+def refiltered(browser: Browser, words: str) -> float:
+    """Seconds from the last key, which makes the filter these words, to the next frame."""
     script = """
     const [words, done] = arguments, box = document.querySelector('#filter');
+    const filters = () => performance.getEntriesByName('page-filter').length, before = filters();
     const start = performance.now();
     box.value = words;
     box.dispatchEvent(new Event('input'));
-    const look = () => Number(document.body.dataset.selected) < Number(document.body.dataset.rows)
+    const look = () => filters() > before
         ? requestAnimationFrame(() => done(performance.now() - start)) : setTimeout(look);
     look();"""
-    return float(browser.driver.execute_async_script(script, "kind=k3")) / 1000
+    took = float(browser.driver.execute_async_script(script, words)) / 1000
+    time.sleep(0.3)  # somebody looks at it, and types on
+    return took
 
 
 def importance(folder: Path) -> tuple[str, str, str, bool]:

@@ -10,6 +10,8 @@ import { Follower } from "./live.ts";
 import { element, fill } from "./look/element.ts";
 import { buildPage } from "./page.ts";
 
+const REST = 100; // milliseconds after all is drawn
+
 /** The text of a data element; it is let go of, since it may be large. */
 function takeText(id: string): string {
   const data = document.getElementById(id);
@@ -48,6 +50,7 @@ async function start(): Promise<void> {
   }
   performance.mark("page-ready");
   document.body.dataset.ready = "";
+  setTimeout(page.prepare, REST);
   if (about.live) new Follower(view, rows as RowStore, steps, page.tell).follow(about.live);
 }
 

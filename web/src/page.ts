@@ -25,6 +25,8 @@ import { TablePanel } from "./panels/table_panel.ts";
 export interface Page {
   /** Draw what has changed; resolves when all panels are drawn. */
   show: (change: Change) => Promise<void>;
+  /** Do ahead, when the browser has time, what makes the first filter slow. */
+  prepare: () => void;
   /** Say whether the page follows its server. */
   tell: (state: State) => void;
 }
@@ -60,7 +62,11 @@ export function buildPage(view: View, file: ParquetFile | null): Page {
   };
   view.listen((change) => void show(change));
   onTheme(() => void show("measure"));
-  return { show, tell: (state) => head.tell(state) };
+  const prepare = (): void => {
+    view.prepare();
+    for (const panel of panels) panel.prepare?.();
+  };
+  return { show, prepare, tell: (state) => head.tell(state) };
 }
 
 /** Save the table as the parquet file that it came in. */

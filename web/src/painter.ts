@@ -5,6 +5,7 @@ import type { Panel } from "./panels/panel.ts";
 
 const RANK: Record<Change, number> = { keys: 0, selection: 1, measure: 2, rows: 3 };
 const NEAR = 200; // pixels below the window that count as in sight
+const REST = 150; // milliseconds without another selection, after which panels out of sight are drawn
 
 export class Painter {
   private readonly due = new Map<Panel, Change>();
@@ -25,25 +26,25 @@ export class Painter {
     this.drawInSight();
     return new Promise((resolve) => {
       this.waiting.push(resolve);
-      this.later();
+      this.later(change === "selection" ? REST : 0);
     });
   }
 
   private drawInSight(): void {
     if (!this.due.size) return;
-    for (const panel of this.panels) {
-      if (this.due.has(panel) && isNear(panel.element)) this.paint(panel);
-    }
+    // Where the panels are is asked before the first one is drawn, so that the page is laid out once.
+    const near = this.panels.filter((panel) => this.due.has(panel) && isNear(panel.element));
+    for (const panel of near) this.paint(panel);
   }
 
-  private later(): void {
+  private later(rest = 0): void {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
       const [next] = this.due.keys();
       if (next) this.paint(next);
       if (this.due.size) return this.later();
       for (const resolve of this.waiting.splice(0)) resolve();
-    }, 0);
+    }, rest);
   }
 
   private paint(panel: Panel): void {

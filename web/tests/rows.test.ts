@@ -4,7 +4,7 @@ import { RowStore } from "../src/data/rows.ts";
 import { failureGroups } from "../src/data/failure_groups.ts";
 import { Table } from "../src/data/table.ts";
 import { View } from "../src/data/view.ts";
-import { wordsOf } from "../src/data/words.ts";
+import { WordFilter } from "../src/data/words.ts";
 import { about } from "./samples.ts";
 
 const facts = about({
@@ -68,14 +68,16 @@ test("a brush below the axis selects rows that do not have the field", async () 
 
 test("the best rows come first, in either direction, and only those with a result", async () => {
   const view = new View(await Table.of(sample(), facts));
-  assert.deepEqual([...view.ranked()], [3, 1, 0]);
+  assert.deepEqual(view.best(9), [3, 1, 0]);
   view.lookAt("acc", "minimize");
-  assert.deepEqual([...view.ranked()], [0, 1, 3]);
+  assert.deepEqual(view.best(9), [0, 1, 3]);
+  assert.deepEqual(view.best(2), [0, 1]);
 });
 
 test("words name columns by their last part, and say what they do not know", async () => {
   const table = await Table.of(sample(), facts);
-  const rows = (text: string) => [0, 1, 2, 3].filter(wordsOf(table, text).test ?? (() => true));
+  const filter = new WordFilter(table);
+  const rows = (text: string) => [0, 1, 2, 3].filter((row) => filter.read(text).mask?.[row] ?? true);
   assert.deepEqual(rows("depth=5"), [3]);
   assert.deepEqual(rows("depth=None"), [2]);
   assert.deepEqual(rows("depth=-"), [1]);
@@ -83,7 +85,39 @@ test("words name columns by their last part, and say what they do not know", asy
   assert.deepEqual(rows("valueerror"), [2]);
   assert.deepEqual(rows("status!=failed"), [0, 1, 3]);
   assert.deepEqual(rows("dd"), [3]);
-  assert.match(wordsOf(table, "widht=3").problem, /no column widht; similar: width/);
+  assert.match(filter.read("widht=3").problem, /no column widht; similar: width/);
+});
+
+test("a text finds the same rows, whatever was typed before it", async () => {
+  const table = await Table.of(sample(), facts);
+  const filter = new WordFilter(table);
+  const found = (text: string, by: WordFilter) => [...(by.read(text).mask ?? "all")].join("");
+  const typed = [
+    "",
+    "v",
+    "va",
+    "val",
+    "value",
+    "valu",
+    "d",
+    "dd",
+    "ddx",
+    "dd",
+    "DD",
+    "0.5",
+    "0.50",
+    "tree dd",
+  ];
+  const answers = typed.map((text) => found(text, filter));
+  assert.deepEqual(
+    answers,
+    typed.map((text) => found(text, new WordFilter(table))),
+  );
+  assert.equal(found("value", filter), "0010");
+  assert.equal(found("DD", filter), "0001");
+  assert.equal(found("0.50", filter), found("0.5", filter));
+  assert.ok(found("0.5", filter).includes("1"));
+  assert.equal(found("value dd", filter), "0000");
 });
 
 test("failures are grouped by error", async () => {

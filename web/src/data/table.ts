@@ -24,6 +24,7 @@ export class Table {
   weights = new Float64Array(0);
   private readonly columns = new Map<string, Column>();
   private readonly orders = new Map<string, Uint32Array>();
+  private splitFields: { varying: Column[]; constant: Column[] } | null = null;
 
   private constructor(
     readonly file: Rows,
@@ -70,9 +71,13 @@ export class Table {
     return new Float64Array(this.length).fill(1);
   }
 
-  /** How many rows of the whole table these rows stand for. */
-  total(rows: ArrayLike<number>): number {
+  /** How many rows of the whole table these rows stand for; all of them, unless rows are named. */
+  total(rows?: ArrayLike<number>): number {
     let total = 0;
+    if (!rows) {
+      for (const weight of this.weights) total += weight;
+      return Math.round(total);
+    }
     for (let place = 0; place < rows.length; place++) total += this.weights[rows[place]!]!;
     return Math.round(total);
   }
@@ -159,12 +164,21 @@ export class Table {
 
   /** Fields with more than one value; all fields of a single row. */
   get varying(): Column[] {
-    return this.length < 2 ? this.fields : this.fields.filter((field) => distinct(field, 2) > 1);
+    return this.split().varying;
   }
 
   /** Fields with one value in all rows. */
   get constant(): Column[] {
-    return this.length < 2 ? [] : this.fields.filter((field) => distinct(field, 2) <= 1);
+    return this.split().constant;
+  }
+
+  private split(): { varying: Column[]; constant: Column[] } {
+    if (!this.splitFields) {
+      const varies = (field: Column): boolean => this.length < 2 || distinct(field, 2) > 1;
+      const varying = this.fields.filter(varies);
+      this.splitFields = { varying, constant: this.fields.filter((field) => !varying.includes(field)) };
+    }
+    return this.splitFields;
   }
 
   /** Results that are numbers in some rows. */

@@ -6,7 +6,7 @@ import type { Column } from "./column.ts";
 import type { Steps } from "./steps.ts";
 import { moved, NEAR, type Range } from "./ranges.ts";
 import type { Table } from "./table.ts";
-import { wordsOf } from "./words.ts";
+import { WordFilter } from "./words.ts";
 
 /** What has changed: the rows, what is selected, which result is looked at, or that keys were read. */
 export type Change = "rows" | "selection" | "measure" | "keys";
@@ -31,6 +31,7 @@ export class View {
   measure = "";
   direction: Direction = "maximize";
   private axes = new Map<string, Axis>();
+  private filter: WordFilter;
   private readonly listeners: Listener[] = [];
   private readonly pointers: ((row: number | null) => void)[] = [];
 
@@ -38,6 +39,7 @@ export class View {
     public table: Table,
     public steps: Steps | null = null,
   ) {
+    this.filter = new WordFilter(table);
     this.chooseMeasure();
     this.select();
   }
@@ -83,14 +85,17 @@ export class View {
     return this.direction === "maximize" ? at : 1 - at;
   }
 
-  /** The selected rows with a result, the best ones first. */
-  ranked(): Uint32Array {
+  /** The selected rows with the best results, at most so many, the best one first. */
+  best(most: number): number[] {
     const column = this.measured;
-    if (!column) return new Uint32Array(0);
-    const order = this.table
-      .order(column.name)
-      .filter((row) => this.mask[row] && this.table.isMeasured(column, row));
-    return this.direction === "maximize" ? order.reverse() : order;
+    if (!column) return [];
+    const order = this.table.order(column.name);
+    const rows: number[] = [];
+    for (let place = 0; place < order.length && rows.length < most; place++) {
+      const row = order[this.direction === "maximize" ? order.length - 1 - place : place]!;
+      if (this.mask[row] && this.table.isMeasured(column, row)) rows.push(row);
+    }
+    return rows;
   }
 
   /** Call a listener after every change. */
@@ -138,6 +143,11 @@ export class View {
     this.reselect();
   }
 
+  /** Read texts ahead, so that the first letter finds its rows as fast as the next ones. */
+  prepare(): void {
+    this.filter.prepare();
+  }
+
   clear(): void {
     this.brushes.clear();
     this.statuses.clear();
@@ -167,6 +177,7 @@ export class View {
   replace(table: Table, steps: Steps | null): void {
     this.table = table;
     this.steps = steps;
+    this.filter = new WordFilter(table);
     const before = this.axes;
     this.axes = new Map();
     for (const [name, ranges] of this.brushes) {
@@ -187,9 +198,9 @@ export class View {
     if (this.error !== null && this.table.has("error")) {
       keepLabels(mask, this.table.column("error"), (label) => label === this.error);
     }
-    const { test, problem } = wordsOf(this.table, this.words);
+    const { mask: fulfilled, problem } = this.filter.read(this.words);
     this.problem = problem;
-    if (test) for (let row = 0; row < mask.length; row++) if (mask[row] && !test(row)) mask[row] = 0;
+    if (fulfilled) for (let row = 0; row < mask.length; row++) mask[row]! &= fulfilled[row]!;
     this.mask = mask;
     this.rows = rowsOf(mask);
   }

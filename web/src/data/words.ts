@@ -1,9 +1,10 @@
-/** The filter box: `width=64 accuracy>0.9 adam` as a test for rows. */
+/** The filter box: `width=64 accuracy>0.9 adam` as a mask of rows. */
 
-import { type Column, Gap, labelOf } from "./column.ts";
+import { type Column, Gap } from "./column.ts";
 import type { Table } from "./table.ts";
+import { TextSearch } from "./text_search.ts";
 
-export type Test = (row: number) => boolean;
+type Test = (row: number) => boolean;
 
 interface Condition {
   name: string;
@@ -11,8 +12,10 @@ interface Condition {
   value: string;
 }
 
+/** What the words of the filter box select. */
 export interface Words {
-  test: Test | null;
+  /** 1 for each row that fulfils all words; null if there is no word. */
+  mask: Uint8Array | null;
   /** Why a word could not be read. */
   problem: string;
 }
@@ -34,21 +37,68 @@ export function conditionOf(word: string): Condition | null {
   return { name: match[1]!, operator: match[2]!, value: unquoted(match[3]!) };
 }
 
-/** The test that all words of a text make. */
-export function wordsOf(table: Table, text: string): Words {
-  const tests: Test[] = [];
-  for (const word of split(text)) {
-    const condition = conditionOf(word);
-    if (!condition) {
-      tests.push(contains(table, unquoted(word)));
-      continue;
-    }
-    const column = columnNamed(table, condition.name);
-    if (typeof column === "string") return { test: null, problem: column };
-    if (condition.value !== "") tests.push(compare(column, condition));
+const MOST_MASKS = 24;
+
+/** Reads the filter box. What a word selects is computed once, while it stays in the box. */
+export class WordFilter {
+  private readonly masks = new Map<string, Uint8Array>();
+  private readonly search: TextSearch;
+  private columns = "";
+
+  constructor(private readonly table: Table) {
+    this.search = new TextSearch(table);
   }
-  if (!tests.length) return { test: null, problem: "" };
-  return { test: (row) => tests.every((test) => test(row)), problem: "" };
+
+  read(text: string): Words {
+    const words: [word: string, compute: () => Uint8Array][] = [];
+    for (const word of split(text)) {
+      const condition = conditionOf(word);
+      if (!condition) {
+        words.push([word, () => this.search.mask(unquoted(word))]);
+        continue;
+      }
+      const column = columnNamed(this.table, condition.name);
+      if (typeof column === "string") return { mask: null, problem: column };
+      if (condition.value !== "") words.push([word, () => maskOf(compare(column, condition), column.length)]);
+    }
+    const masks = words.map(([word, compute]) => this.mask(word, compute));
+    return { mask: masks.length ? masks.reduce(both) : null, problem: "" };
+  }
+
+  /** Read the texts of all columns, which the first text that is looked for needs. */
+  prepare(): void {
+    this.search.mask("\0"); // no row has it
+  }
+
+  private mask(word: string, compute: () => Uint8Array): Uint8Array {
+    this.forgetOld();
+    const mask = this.masks.get(word) ?? compute();
+    this.masks.delete(word); // the newest ones come last
+    this.masks.set(word, mask);
+    return mask;
+  }
+
+  /** Forget all masks when columns were read since, and otherwise the oldest ones. */
+  private forgetOld(): void {
+    const columns = this.table.names.join("\n") + this.table.hasKeys;
+    if (columns !== this.columns) this.masks.clear();
+    this.columns = columns;
+    for (const word of this.masks.keys()) {
+      if (this.masks.size < MOST_MASKS) return;
+      this.masks.delete(word);
+    }
+  }
+}
+
+function maskOf(test: Test, length: number): Uint8Array {
+  const mask = new Uint8Array(length);
+  for (let row = 0; row < length; row++) if (test(row)) mask[row] = 1;
+  return mask;
+}
+
+/** The rows that both masks have. */
+function both(mask: Uint8Array, other: Uint8Array): Uint8Array {
+  return mask.map((each, row) => each & other[row]!);
 }
 
 /** A column by its name or the last parts of it, or what is wrong with the name. */
@@ -129,16 +179,4 @@ function compareLabel(operator: string, value: string): (label: string) => boole
     default:
       return same;
   }
-}
-
-/** Tells whether some text of a row contains this text. */
-function contains(table: Table, text: string): Test {
-  const small = text.toLowerCase();
-  const columns = table.names.map((name) => table.column(name));
-  const tests = columns.map((column): Test => {
-    if (column.kind === "number") return (row) => !column.gaps[row] && labelOf(column.numbers[row]) === text;
-    const good = column.labels.map((label) => label.toLowerCase().includes(small));
-    return (row) => column.codes[row]! >= 0 && good[column.codes[row]!]!;
-  });
-  return (row) => tests.some((test) => test(row));
 }

@@ -70,6 +70,31 @@ export class Surface {
   }
 }
 
+/** What is first drawn on an empty canvas; it is kept as a picture until the facts change. */
+export class Ground {
+  private picture: HTMLCanvasElement | null = null;
+  private facts: readonly unknown[] = [];
+
+  constructor(private readonly surface: Surface) {}
+
+  draw(facts: readonly unknown[], make: () => void): void {
+    const { canvas, pen } = this.surface;
+    const wanted = [canvas.width, canvas.height, ...facts];
+    const isSame = wanted.length === this.facts.length && wanted.every((x, place) => x === this.facts[place]);
+    if (isSame && this.picture) {
+      pen.save();
+      pen.resetTransform();
+      pen.drawImage(this.picture, 0, 0);
+      pen.restore();
+      return;
+    }
+    make();
+    this.facts = wanted;
+    this.picture = element("canvas", { width: canvas.width, height: canvas.height });
+    this.picture.getContext("2d")?.drawImage(canvas, 0, 0);
+  }
+}
+
 /** Call a function when an element has got another width. */
 export function onWidth(observed: Element, changed: () => void): void {
   let width = observed.clientWidth;

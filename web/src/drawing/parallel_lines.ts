@@ -1,9 +1,9 @@
 /** The lines of parallel coordinates: a line for each row, or bands between axes if rows are many. */
 
 import { type Axis, type Bins, binsOf } from "../data/axis.ts";
-import { colour } from "../look/theme.ts";
+import { colour, theme } from "../look/theme.ts";
 import { type Band, bandsOf, type Weighed } from "./bands.ts";
-import type { Surface } from "./canvas.ts";
+import { Ground, type Surface } from "./canvas.ts";
 import { colourOfLevel, levelOf, LEVELS } from "./colours.ts";
 
 /** More rows than these are drawn as bands. */
@@ -28,12 +28,22 @@ export interface Lines extends Weighed {
 export class ParallelLines {
   private bins: Bins[] = [];
   private binned: readonly Axis[] = [];
+  /** All rows in a pale colour: what is behind the selected ones. */
+  private readonly ground: Ground;
 
-  constructor(private readonly surface: Surface) {}
+  constructor(private readonly surface: Surface) {
+    this.ground = new Ground(surface);
+  }
 
   draw(lines: Lines, selected: Uint8Array, all: Uint8Array, isFiltered: boolean): void {
     const draw = selected.length <= MOST_LINES ? this.drawLines : this.drawBands;
-    if (isFiltered) draw.call(this, lines, all, true);
+    if (isFiltered) {
+      const facts = [...lines.axes, lines.weights, theme(), lines.places.xs.join(" ")];
+      this.ground.draw(facts, () => {
+        draw.call(this, lines, all, true);
+        this.surface.pen.globalAlpha = 1;
+      });
+    }
     draw.call(this, lines, selected, false);
     this.surface.pen.globalAlpha = 1;
   }

@@ -25,7 +25,7 @@ export class Best implements Panel {
     const measured = view.measured;
     this.element.hidden = measured === null;
     if (!measured) return;
-    const rows = [...view.ranked().subarray(0, SHOWN)];
+    const rows = view.best(SHOWN);
     if (!rows.length)
       return fill(
         this.body,

@@ -6,8 +6,6 @@ import type { Range, View } from "../data/view.ts";
 import { choice, element, fill, fillOnce, popup } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
 
-const PAUSE = 120; // milliseconds after the last key
-
 export class FilterBar implements Panel {
   readonly element: HTMLElement;
   private readonly choices = element("div", { class: "row" });
@@ -15,7 +13,7 @@ export class FilterBar implements Panel {
   private readonly shown = element("span", { "aria-live": "polite" });
   private readonly chosen = element("div", { class: "chosen" });
   private readonly problem = element("p", { class: "problem", role: "status" });
-  private timer = 0;
+  private frame = 0;
 
   constructor(private readonly view: View) {
     this.box = element("input", {
@@ -39,15 +37,13 @@ export class FilterBar implements Panel {
     );
   }
 
+  /** Filter once in each frame, however many keys were pressed before it. */
   private typed(): void {
-    clearTimeout(this.timer);
-    const slow = this.view.table.length > 20_000;
-    this.timer = window.setTimeout(
-      () => {
-        if (this.box.value !== this.view.words) this.view.say(this.box.value);
-      },
-      slow ? PAUSE : 0,
-    );
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      if (this.box.value !== this.view.words) this.view.say(this.box.value);
+    });
   }
 
   draw(change: string): void {
@@ -55,7 +51,7 @@ export class FilterBar implements Panel {
     if (change !== "selection") this.drawChoices();
     if (this.box.value !== view.words && document.activeElement !== this.box) this.box.value = view.words;
     if (!view.words && !view.isFiltered) this.box.value = "";
-    const all = counted(Math.round(view.table.weights.reduce((sum, each) => sum + each, 0)), "row");
+    const all = counted(view.table.total(), "row");
     fill(this.shown, view.isFiltered ? `${count(view.table.total(view.rows))} of ${all}` : all);
     fill(this.problem, view.problem);
     fill(this.chosen, ...this.chips());

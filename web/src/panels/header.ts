@@ -2,7 +2,7 @@
 
 import { wholeText } from "../data/column.ts";
 import { count, counted } from "../data/numbers.ts";
-import type { View } from "../data/view.ts";
+import type { Change, View } from "../data/view.ts";
 import { element, fill, fillOnce } from "../look/element.ts";
 import { switchTheme } from "../look/theme.ts";
 import type { State } from "../live.ts";
@@ -31,6 +31,7 @@ export class Header implements Panel {
   });
   private readonly state = element("span", { id: "live", role: "status" });
   private readonly same = element("div", { class: "quiet" });
+  private counts: [status: string, rows: number][] = [];
 
   constructor(
     private readonly view: View,
@@ -73,9 +74,10 @@ export class Header implements Panel {
     fill(this.state, state === "connected" ? "following" : "not connected");
   }
 
-  draw(): void {
+  draw(change: Change): void {
     const { view } = this;
-    const chips = countsOf(view).map(([status, rows]) => {
+    if (change === "rows" || !this.counts.length) this.counts = countsOf(view);
+    const chips = this.counts.map(([status, rows]) => {
       const pressed = view.statuses.has(status);
       const name = element("span", { class: "status", "data-status": status }, `${count(rows)} ${status}`);
       return element(

@@ -8,4 +8,6 @@ export interface Panel {
   readonly showsKeys?: boolean;
   /** Draw what has changed; the first time, everything. */
   draw(change: Change): void;
+  /** Do ahead, when the browser has time, what makes the first filter slow. */
+  prepare?(): void;
 }

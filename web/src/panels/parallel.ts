@@ -63,15 +63,22 @@ export class Parallel implements Panel {
     const geometry = this.geometryOf(width);
     const places = { xs: geometry.map(({ x }) => x), y: geometry[0]!.y, height: geometry[0]!.y(0) - TOP };
     this.places = places;
-    const { view } = this;
-    this.lines.draw(
-      { axes: this.axes, places, qualities: this.qualities, weights: view.table.weights },
-      view.mask,
-      this.all,
-      view.isFiltered,
-    );
+    this.drawLines(places, this.view.isFiltered);
     this.drawAxes(geometry);
     this.placeBrushes(geometry);
+  }
+
+  private drawLines(places: Places, isFiltered: boolean): void {
+    const { mask, table } = this.view;
+    const lines = { axes: this.axes, places, qualities: this.qualities, weights: table.weights };
+    this.lines.draw(lines, mask, this.all, isFiltered);
+  }
+
+  /** Draw what stands behind selected rows, which takes longest; then draw all of it again. */
+  prepare(): void {
+    if (this.element.hidden || !this.places || this.view.isFiltered) return;
+    this.drawLines(this.places, true);
+    this.draw("selection");
   }
 
   /** Make the line of a row stand out. */

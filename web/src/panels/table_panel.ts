@@ -81,12 +81,17 @@ export class TablePanel implements Panel {
     const sorted = this.sorting;
     if (!sorted || !view.table.has(sorted.name)) return view.rows;
     const column = view.table.column(sorted.name);
-    const order = view.table.order(sorted.name).filter((row) => view.mask[row]);
-    if (!sorted.falling) return order;
-    const first = order.findIndex((row) => !hasOrder(column, row));
-    const values = first < 0 ? order : order.subarray(0, first);
-    values.reverse();
-    return order;
+    const order = view.table.order(sorted.name);
+    const rows = new Uint32Array(view.rows.length);
+    let size = 0;
+    let first = -1; // of the rows without an order, which are the last ones
+    for (const row of order) {
+      if (!view.mask[row]) continue;
+      if (first < 0 && !hasOrder(column, row)) first = size;
+      rows[size++] = row;
+    }
+    if (sorted.falling) rows.subarray(0, first < 0 ? size : first).reverse();
+    return rows;
   }
 
   private sortBy(name: string): void {
