@@ -7,15 +7,15 @@ from a given one in one axis.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
 from superparams.declare.draws import (
     MOST_ATTEMPTS,
+    Drawing,
     LeftOut,
     Trial,
-    drawn,
     is_repeated,
     leaves_repetitions_out,
     refused,
@@ -23,7 +23,7 @@ from superparams.declare.draws import (
 )
 from superparams.declare.field import declared_of
 from superparams.declare.instance_state import open_fields
-from superparams.declare.joined_space import ZIP
+from superparams.declare.joined_space import joined_axis
 from superparams.declare.layout import keeps
 from superparams.declare.listed_ranges import without_ranges
 from superparams.declare.metaclass import recorded_fields
@@ -311,7 +311,7 @@ class _Points:
     def __init__(self, space: Any, method: Method, n: int) -> None:
         self._space = space
         self._layout = layout_of(space)
-        self._values = drawn(space, method)
+        self._drawing = Drawing(space, method)
         self._attempts: dict[int, int] = {}  # of points whose first draw `valid` has refused
         self.repetitions = repetitions(space)
         self.size = n * self.repetitions
@@ -322,7 +322,7 @@ class _Points:
 
     def _point(self, index: int) -> tuple[Any, ...]:
         """The values of the open fields of the setting at an index."""
-        return self._values(self._trial(index))
+        return self._drawing.values(self._trial(index))
 
     def _trial(self, index: int) -> Trial:
         number, repetition = divmod(index, self.repetitions)
@@ -347,7 +347,7 @@ class _Points:
     def _is_kept(self, trial: Trial) -> bool:
         layout = self._layout
         try:
-            point = self._values(trial)
+            point = self._drawing.values(trial)
         except LeftOut:
             return False
         return layout.valid is None or keeps(layout.valid, layout.bare(point))
@@ -358,12 +358,17 @@ class _Points:
             return None
         opened = open_fields(self._space)
         columns: dict[str, Sequence[Any]] = {}
-        by_group = zip(*map(self._point, indices), strict=True)
-        for group, values in zip(self._layout.groups, by_group, strict=True):
+        for group, values in zip(self._layout.groups, self._by_group(indices), strict=True):
             parts = [values] if len(group) == 1 else list(zip(*values, strict=True))
             columns.update(zip(group, parts, strict=True))
-        axes = {name: _column(opened[name], columns[name]) for name in opened}
+        axes = {name: joined_axis(opened[name], columns[name]) for name in opened}
         return self._space.replace(**axes)
+
+    def _by_group(self, indices: range) -> Iterable[Sequence[Any]]:
+        """The values of each group of fields of the settings at some indices."""
+        if indices == range(self.size) and self._layout.valid is None:
+            return self._drawing.columns(self.size // self.repetitions, self.repetitions)
+        return zip(*map(self._point, indices), strict=True)
 
 
 class _PartsOfPoints(_Points):
@@ -377,13 +382,8 @@ class _PartsOfPoints(_Points):
     def _trial(self, index: int) -> Trial:
         return self._trials[index]
 
-
-def _column(opened: Any, values: Sequence[Any]) -> Axis:
-    """The drawn values of a field as an axis, with the names of the field's own axis."""
-    if not isinstance(opened, Axis):
-        return Axis(values, None, ZIP)
-    names = opened.names if opened.names.labels else None
-    return Axis(values, None, ZIP, names, opened.repeat)
+    def _by_group(self, indices: range) -> Iterable[Sequence[Any]]:
+        return zip(*map(self._point, indices), strict=True)
 
 
 def _checked_number(space: Any, call: str, name: str, x: Any) -> int:

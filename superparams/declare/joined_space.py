@@ -14,9 +14,10 @@ from superparams.declare.metaclass import recorded_fields
 from superparams.declare.sequence import same_field
 from superparams.errors import SpaceError
 from superparams.errors.short_repr import shorten
+from superparams.space.axis import Axis
 from superparams.space.groups import is_open
 
-__all__ = ["checked_settings", "joined_fields", "on_joined_space", "space_of"]
+__all__ = ["checked_settings", "joined_axis", "joined_fields", "on_joined_space", "space_of"]
 
 ZIP: Final = "settings"  # the name of the zip, in the text of the space
 
@@ -78,6 +79,14 @@ def space_of(settings: Sequence[P]) -> P:
         return settings[0]
     space: P = first.replace(**changes)
     return space
+
+
+def joined_axis(opened: Any, values: Sequence[Any]) -> Axis:
+    """The drawn values of a field as an axis, with the names of the field's own axis."""
+    if not isinstance(opened, Axis):
+        return Axis(values, None, ZIP)
+    names = opened.names if opened.names.labels else None
+    return Axis(values, None, ZIP, names, opened.repeat)
 
 
 def joined_fields(space: Any) -> list[str]:

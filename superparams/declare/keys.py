@@ -22,6 +22,7 @@ from superparams.declare.sequence import layout_of
 from superparams.errors import FieldError, IdentityError, SpaceError
 from superparams.identity.digests.digest import (
     MODULUS,
+    column_digests,
     combine,
     field_digest,
     field_digester,
@@ -76,7 +77,8 @@ def fixed_inside(space: Params, prefix: str = "") -> dict[str, int]:
 class Keys:
     """The keys of the settings of a space by index, each in about a microsecond.
 
-    An instance can be pickled. The digests of the constants are computed when it is made.
+    The digests of the constants are computed when an instance is made. It can be pickled, and takes
+    along the digests of all points of an axis if these were computed, as a plan does it.
 
     Attributes:
         digests: The digest of each constant, which is part of every key, by the name of the field.
@@ -86,6 +88,7 @@ class Keys:
         _refuse_reaching_out(space, {})
         self._space = space
         self._columns: list[_Column] | None = None
+        self._known: list[list[int] | None] = []  # the digests of columns, from another process
         opened = open_fields(space)
         fields = recorded_fields(type(space))
         # A derived field may differ from setting to setting, so each setting has to be built.
@@ -100,7 +103,8 @@ class Keys:
                 combine(_of_fixed(setting, fields[name]) for name in self._derived)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_columns": None}
+        known = [column.known for column in self._columns or ()]
+        return {**self.__dict__, "_columns": None, "_known": known}
 
     def __getitem__(self, index: int) -> int:
         layout = known_layout(self._space)
@@ -166,6 +170,8 @@ class Keys:
                 _Column([fields[name] for name in group], dimension)
                 for group, dimension in zip(layout.groups, layout.product.dimensions, strict=True)
             ][::-1]
+            for column, known in zip(self._columns, self._known, strict=False):
+                column.known = known
         return self._columns
 
 
@@ -209,13 +215,18 @@ def _refuse_outer_name(group: Params, field: Field, outer: Mapping[str, str]) ->
 
 
 class _Column:
-    """The digest of each place of a dimension, which is a part of the key."""
+    """The digest of each place of a dimension, which is a part of the key.
+
+    Attributes:
+        known: The digests of all places, once they were needed.
+    """
 
     def __init__(self, fields: list[Field], dimension: Dimension) -> None:
         self._fields = fields
         self._dimension = dimension
         self.names = [field.name for field in fields]
         self.size = dimension.size
+        self.known: list[int] | None = None
         self._cache: dict[int, int] | None = {} if self.size <= LARGEST_CACHE else None
         # A long axis has no cache, so all that its digests have in common is prepared here.
         self._digesters = [
@@ -226,6 +237,8 @@ class _Column:
         self._of_number = self._digesters[0] if isinstance(points, range) else None
 
     def __getitem__(self, place: int) -> int:
+        if self.known is not None:
+            return self.known[place]
         if self._cache is None:
             return self._digest(place)
         digest = self._cache.get(place)
@@ -247,7 +260,20 @@ class _Column:
             return True
         if self._cache is None:
             return False
-        return len({self[place] for place in range(self.size)}) == self.size
+        if self.known is None:
+            self.known = self._every_digest()
+        return len(set(self.known)) == self.size
+
+    def _every_digest(self) -> list[int]:
+        dimension = self._dimension
+        parts = dimension.parts if isinstance(dimension, Zipped) else [dimension]
+        columns: list[list[int]] = []
+        for field, part in zip(self._fields, parts, strict=True):
+            if not isinstance(part, Points) or not _SCALARS.issuperset(map(type, part)):
+                return [self[place] for place in range(self.size)]
+            values = part.axis.points
+            columns.append(column_digests(field.name, values, field.annotation, where=field.where))
+        return columns[0] if len(columns) == 1 else list(map(combine, zip(*columns, strict=True)))
 
     def _digest(self, place: int) -> int:
         x = self._dimension.at(place)

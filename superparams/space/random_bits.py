@@ -8,7 +8,7 @@ point, and of the number of the attempt where `valid` has refused earlier ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import chain, count
 from struct import Struct
 from typing import Final, Protocol
 
@@ -29,6 +29,10 @@ class BitSource(Protocol):
 
     def bits(self, index: int, attempt: int, /) -> int:
         """The bits of a point, ``0 <= bits < 2**64``; `attempt` counts its refused draws."""
+        ...
+
+    def first_bits(self, n: int, /) -> list[int]:
+        """The bits of the first n points, of which no draw was refused."""
         ...
 
 
@@ -68,6 +72,10 @@ class _Hashed:
             bits = self._bits(b"%d" % block)
             self._block = block, bits
         return bits[place]
+
+    def first_bits(self, n: int) -> list[int]:
+        blocks = map(self._bits, [b"%d" % block for block in range(-(-n // _AT_ONCE))])
+        return list(chain.from_iterable(blocks))[:n]
 
     def _bits(self, what: bytes) -> Sequence[int]:
         state = self._hash.copy()
@@ -113,6 +121,9 @@ class _Scrambled:
             return random
         upper = _scrambled(coordinate(index, self._axis), self._seed)
         return upper << BITS | random & _MASK
+
+    def first_bits(self, n: int) -> list[int]:
+        return [self.bits(index, 0) for index in range(n)]
 
 
 def _scrambled(x: int, seed: int) -> int:
@@ -164,3 +175,6 @@ class _Stratified:
         if self._parts is None:
             self._parts = sorted(range(self._n), key=lambda at: self._order.bits(at, 0))
         return ((self._parts[index] << 64) + random) // self._n
+
+    def first_bits(self, n: int) -> list[int]:
+        return [self.bits(index, 0) for index in range(n)]

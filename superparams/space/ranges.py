@@ -9,7 +9,7 @@ by a series, and the values of steps as fractions of integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from superparams.errors import SpaceError
@@ -84,6 +84,23 @@ class Range:
             if self.is_int and part < 1.0:
                 x = math.floor(x + 0.5)
         return min(max(x, self.low), self.high)
+
+    def every(self, bits: Iterable[int]) -> list[Any]:
+        """The value that `at` gives for each of these bits, in a fraction of the time."""
+        if not self.log and self.size is not None:
+            first, stride, size = self._first, self._stride, self.size
+            numerators = [first + (x * size >> BITS) * stride for x in bits]
+            return numerators if self.is_int else [x / self._denominator for x in numerators]
+        if self.size is not None:
+            return list(map(self.at, bits))
+        low, high = self._ends
+        parts = [(x >> 11) / _HIGHEST for x in bits]
+        numbers = [low * (1.0 - part) + high * part for part in parts]
+        if self.log:
+            powers = zip(_powers_of_two(numbers), parts, strict=True)
+            numbers = [x if part < 1.0 else math.inf for x, part in powers]
+        low, high = self.low, self.high
+        return [x if low <= x <= high else min(max(x, low), high) for x in numbers]
 
     def _at_exactly(self, bits: int) -> int:
         """An integer on a logarithmic scale, of which floats have not all digits."""
@@ -206,11 +223,20 @@ def _range(low: float, high: float, log: bool, step: float | None) -> Range:
 
 def _power_of_two(x: float) -> float:
     """``2.0 ** x``, the same on every machine: `math.pow` may differ in the last digit."""
-    whole = math.floor(x + 0.5)
-    rest, power = x - whole, 0.0
-    for factor in _POWERS:
-        power = power * rest + factor
-    return math.ldexp(power, whole)
+    return _powers_of_two((x,))[0]
+
+
+def _powers_of_two(numbers: Iterable[float]) -> list[float]:
+    """`_power_of_two` of each number. The polynomial has no loop: that takes half of the time."""
+    floor, ldexp, powers = math.floor, math.ldexp, list[float]()
+    a, b, c, d, e, f, g, h, i, j, k, m, n, o, p = _POWERS
+    for x in numbers:
+        whole = floor(x + 0.5)
+        r = x - whole
+        high = ((((((a * r + b) * r + c) * r + d) * r + e) * r + f) * r + g) * r + h
+        low = (((((high * r + i) * r + j) * r + k) * r + m) * r + n) * r + o
+        powers.append(ldexp(low * r + p, whole))
+    return powers
 
 
 def why_uncounted(ranges: Sequence[str]) -> str:

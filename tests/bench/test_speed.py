@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import iterate, ledger
+from benchmarks import iterate, ledger, searches
 from tests.timing import slowness
 
 # The bars hold for an idle machine: these tests run alone, and a busy machine gets more time.
@@ -65,3 +65,12 @@ def test_memory_of_a_driver_does_not_grow_with_its_settings(tmp_path: Path) -> N
     few = ledger.in_new_process("grown", tmp_path / "few", 1000)
     many = ledger.in_new_process("grown", tmp_path / "many", 100_000)
     assert many - few < 100e6, "half of a million's bar"
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_random_trials_take_at_most_half_as_long_again_as_a_grid(num_proc: int) -> None:
+    ratios: list[float] = []
+    while len(ratios) < TRIES and min(ratios, default=BAR) >= BAR:
+        ours, theirs = searches.random_to_grid(num_proc, 3)
+        ratios.append(ours / theirs)
+    assert min(ratios) < BAR, f"ratios of {len(ratios)} tries: {ratios}"

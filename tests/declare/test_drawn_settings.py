@@ -16,6 +16,7 @@ import pytest
 import superparams
 from superparams import Experiment, Params, Settings, search, value
 from superparams.declare.class_schema import schema_of
+from superparams.declare.keys import Keys, key_of
 from superparams.declare.repeats import repeats_of
 from superparams.declare.words import filter_values
 from superparams.declare.words.recorded_schema import class_of_schema
@@ -109,6 +110,51 @@ def test_len_index_slices_and_iteration_agree(draw: Any, cls: type[Fit]) -> None
     copy = pickle.loads(pickle.dumps(settings[3:9]))
     assert list(copy) == listed[3:9]
     assert settings.as_space()[7] == listed[7]
+
+
+class Seeded(Fit):
+    """Each point goes with six repetitions, and nothing is refused."""
+
+    large: int = search(low=1, high=10**18, log=True)
+    seed: int = search(range(3), repeat=True)
+    fold: int = search([0, 1], repeat=True)
+
+
+class Picky(Params):
+    depth: int = search(low=1, high=6)
+    part: int = search([0, 1], repeat=True)
+
+    def valid(self) -> bool:
+        return self.depth % 3 == 0 and (self.depth < 5 or self.part == 0)
+
+
+class Chosen(Fit):
+    """A group refuses points, and some repetitions of points."""
+
+    picky: Picky = Picky()
+
+
+class Kept(Fit):
+    """A group refuses points with all their repetitions."""
+
+    picky: Picky = Picky(part=0)
+
+
+@each_way
+@pytest.mark.parametrize("cls", [Fit, Few, Seeded, Chosen, Kept])
+def test_a_space_of_drawn_settings_has_the_same_settings_and_keys(
+    draw: Any, cls: type[Fit]
+) -> None:
+    fixed = cls(twice=2)  # keys of derived fields are not known beforehand
+    for settings in (draw(fixed, 40, 0), draw(fixed, 40, 0)[:33], draw(fixed, 40, 0)[::-2]):
+        space = settings.as_space()
+        listed = list(settings)
+        assert list(space) == listed
+        keys = Keys(space)
+        expected = [key_of(setting) for setting in listed]
+        assert keys.are_distinct == (len(set(expected)) == len(expected))
+        for each in (keys, pickle.loads(pickle.dumps(keys))):
+            assert [each[index] for index in range(len(listed))] == expected
 
 
 @each_way

@@ -38,6 +38,7 @@ from superparams.errors import IdentityError
 from superparams.identity.digests.buffers import LEAF, buffer_digest
 from superparams.identity.digests.canonical import canonical
 from superparams.identity.digests.digest import (
+    column_digests,
     combine,
     digest,
     field_digest,
@@ -489,6 +490,27 @@ def content(value: Any) -> Any:
 @given(plain_values, plain_values)
 def test_digests_are_equal_exactly_for_equal_content(left: Any, right: Any) -> None:
     assert (digest(left) == digest(right)) == (content(left) == content(right))
+
+
+FLOATS = [0.0, -0.0, 1.0, math.nan, -math.nan, math.inf, 5e-324, 0.1, 1e300, -1.5]
+
+
+@pytest.mark.parametrize("annotation", [float, Any, int, float | None, complex | str, list[float]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        FLOATS,
+        [*FLOATS, 1, True, "1", None, 10**400, b"1"],
+        ["a", "b", "a", 1, "a", 1.0, True, 1],
+        [[1], [1.0], (1,), {"a": 1}],
+        range(5),
+        [],
+    ],
+    ids=repr,
+)
+def test_the_digests_of_a_column_are_those_of_its_values(values: Any, annotation: Any) -> None:
+    expected = [field_digest("x", value, annotation) for value in values]
+    assert column_digests("x", values, annotation) == expected
 
 
 @given(st.dictionaries(st.text(), plain_values), st.randoms())

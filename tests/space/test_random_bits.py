@@ -54,6 +54,7 @@ def test_bits_depend_on_seed_name_and_index_alone(make: Callable[[int], Method])
     assert len(set(bits)) == 64
     assert all(0 <= one < 2**64 for one in bits)
     assert first(make(0)("lr"), 64) == bits  # not on the process or the object
+    assert [make(0)("lr").first_bits(n) for n in (0, 1, 9, 64)] == [bits[:n] for n in (0, 1, 9, 64)]
     backwards = make(0)("lr")
     assert [backwards.bits(index, 0) for index in reversed(range(64))] == bits[::-1]
     assert first(make(1)("lr"), 64) != bits

@@ -24,7 +24,7 @@ def spread(n: int) -> list[int]:
     return [LAST * place // (n - 1) for place in range(n)]
 
 
-@pytest.mark.parametrize(
+every_kind = pytest.mark.parametrize(
     "of",
     [
         Range(0.0, 1.0),
@@ -40,6 +40,9 @@ def spread(n: int) -> list[int]:
     ],
     ids=repr,
 )
+
+
+@every_kind
 def test_the_first_and_the_last_bits_choose_the_ends(of: Range) -> None:
     assert of.at(0) == of.low
     assert of.at(LAST) == of.high
@@ -47,6 +50,14 @@ def test_the_first_and_the_last_bits_choose_the_ends(of: Range) -> None:
     assert values == sorted(values)
     assert {type(x) for x in values} == {type(of.low)}
     assert all(x in of for x in values)
+
+
+@every_kind
+def test_many_values_at_once_are_those_of_one_at_a_time(of: Range) -> None:
+    bits = [*spread(1001), *(one + 1 for one in spread(500)[:-1]), LAST >> 1, 2048, 2047]
+    values = of.every(bits)
+    assert list(map(repr, values)) == [repr(of.at(one)) for one in bits]
+    assert of.every([]) == []
 
 
 @given(BITS, st.floats(-1e300, 1e300), st.floats(1e-3, 1e300))

@@ -15,7 +15,7 @@ that collide (D. Wagner, "A generalized birthday problem", CRYPTO 2002), and non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from superparams.identity.digests.encoding import (
     Unstable,
     Walk,
     encode_float,
+    encode_floats,
     encode_int,
     encode_str,
     finders,
@@ -35,6 +36,7 @@ from superparams.identity.digests.encoding import (
 )
 
 __all__ = [
+    "column_digests",
     "combine",
     "digest",
     "field_digest",
@@ -145,6 +147,39 @@ def range_digests(
         state = copy()
         state.update(encode_int(value, _NO_WALK))
         yield number(state.digest(), "little")
+
+
+def column_digests(
+    name: str, values: Sequence[object], annotation: object = Any, *, where: str | None = None
+) -> list[int]:
+    """`field_digest` of each of many values; floats take a third of the time."""
+    convert = converter(annotation)
+    found: list[Any] = list(values) if convert is None else list(map(convert, values))
+    if set(map(type, found)) == {float}:
+        head = blake2b(text(name), digest_size=16, person=_FIELD)
+        return _digests_after(head, encode_floats(found))
+    digest_of = field_digester(name, annotation, where=where)
+    digests: dict[tuple[type[Any], Any], int] = {}  # of numbers and texts, which may come often
+    column: list[int] = []
+    for x in values:
+        if type(x) not in _SCALARS:
+            column.append(digest_of(x))
+            continue
+        kind = type(x), x
+        if (known := digests.get(kind)) is None:
+            known = digests[kind] = digest_of(x)
+        column.append(known)
+    return column
+
+
+def _digests_after(head: Any, encoded: Iterable[bytes]) -> list[int]:
+    copy, number = head.copy, int.from_bytes
+    digests: list[int] = []
+    for data in encoded:
+        state = copy()
+        state.update(data)
+        digests.append(number(state.digest(), "little"))
+    return digests
 
 
 def keyed_digest(name: str, key: str) -> int:
