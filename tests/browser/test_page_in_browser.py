@@ -14,6 +14,7 @@ from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder
 from tests.browser.chromium import Browser
+from tests.cli.command import Project
 from tests.recording import done, run
 from tests.timing import wait_for
 
@@ -182,6 +183,47 @@ def test_the_theme_is_switched_by_hand(browser: Browser, page: Path) -> None:
     browser.run("document.querySelector('#theme').click()")
     wait_for(lambda: colour() != before)
     assert browser.violations() == []
+
+
+FACTOR = """
+from superparams import Experiment, search
+
+def factor():
+    return {}
+
+class Fit(Experiment):
+    a: int = search([1, 2])
+
+    def run(self):
+        return {{"y": self.a * factor()}}
+"""
+
+
+def test_any_two_runs_are_compared(browser: Browser, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    for number in (10, 20, 30):
+        project.write({"experiments/fit.py": FACTOR.format(number)})
+        assert project.run("fit", "-n", "1", "--no-progress").code == 0
+    assert project.run("report", "fit", "-o", "x.html").code == 0
+    browser.open(project.folder / "x.html")
+    panel = "#run-comparison"
+    assert "-    return 20" in browser.text(panel)
+    assert "+    return 30" in browser.text(panel)
+    oldest = "const list = document.querySelector('#run-comparison select');"
+    browser.run(f"{oldest} list.selectedIndex = 2; list.dispatchEvent(new Event('change'))")
+    wait_for(lambda: "-    return 10" in browser.text(panel))
+    assert "+    return 30" in browser.text(panel)
+    assert "return 20" not in browser.text(panel)
+    wait_for(lambda: "60" in browser.text(f"{panel} .best-of-runs"))
+    summary = browser.texts("#runs > ul > li summary")[0]
+    assert "the code changed since the previous run" in summary
+    browser.run("document.querySelector('#runs > ul > li details').open = true")
+    assert "+    return 30" in browser.text("#runs > ul > li")
+    browser.run("document.querySelector('#runs details.code').open = true")
+    assert "def factor():" in browser.text("#runs details.code")
+    assert browser.violations() == []
+    browser.open(project.folder / "x.html", 390)
+    assert browser.width <= 390
 
 
 def test_hostile_values_and_names_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:

@@ -40,8 +40,11 @@ export class Follower {
     events.addEventListener("open", () => this.told("connected"));
     events.addEventListener("error", () => this.told("not connected"));
     on("about", (data) => {
-      // The server says how to follow it in the document alone.
-      this.about = { ...aboutOf(JSON.parse(data)), live: this.view.about.live };
+      // The server says how to follow it in the document alone, and sends the code when it has changed.
+      const before = this.about ?? this.view.about;
+      const about = aboutOf(JSON.parse(data));
+      const code = Object.keys(about.code.parts).length ? about.code : before.code;
+      this.about = { ...about, code, live: before.live };
     });
     on("rows", (data) => this.addRows(data));
     on("steps", (data) => this.addSteps(data));

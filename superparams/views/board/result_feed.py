@@ -88,6 +88,8 @@ class ResultFeed:
         self._slow_facts: Mapping[str, Any] = {}
         self._slow_facts_due = 0.0
         self._sent_facts: Mapping[str, Any] = {}
+        self._code: Mapping[str, Any] = {}
+        self._sent_code: Mapping[str, Any] = {}
         self._is_slow_behind = False
         self._last_error = ""
 
@@ -213,16 +215,17 @@ class ResultFeed:
                 yield from _of_rows(found.at(places), paths)
         facts = self._facts(found)
         known = {**facts, "written": ""}
-        if known != self._sent_facts:
-            self._sent_facts = known
-            yield _event("about", json_for_script(facts))
+        if known != self._sent_facts or self._code != self._sent_code:
+            code = {} if self._code == self._sent_code else self._code  # pages keep what they have
+            self._sent_facts, self._sent_code = known, self._code
+            yield _event("about", json_for_script({**facts, **code}))
 
     def _facts(self, found: Results) -> dict[str, Any]:
         """The facts; those that take long to compute may be some seconds old."""
         page, begun = ResultsPage(found), time.monotonic()
         self._is_slow_behind = begun < self._slow_facts_due
         if not self._is_slow_behind:
-            self._slow_facts = page.importance()
+            self._slow_facts, self._code = page.importance(), page.code()
             took = time.monotonic() - begun
             self._slow_facts_due = begun + max(1.0, SLOW_REST * took)
         return page.about(self._slow_facts)

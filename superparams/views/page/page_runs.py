@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.errors.safe_text import lines
-from superparams.identity.code.code_diff import changes_between
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.runs.run_records import Run
 from superparams.store.runs.running_steps import running_steps
@@ -22,11 +21,10 @@ from superparams.views.result_tables import full
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
-__all__ = ["doc_of", "log_facts", "run_facts", "running_facts"]
+__all__ = ["MOST_RUNS", "doc_of", "log_facts", "run_facts", "running_facts"]
 
 MOST_RUNS: Final = 50  # the newest
-MOST_COMPARED: Final = 10  # the newest of these, with the changes of their code
-LONGEST: Final = 20_000  # characters of a diff, and of the code of a run
+LONGEST: Final = 2000  # characters of a space
 MOST_LOGS: Final = 300_000  # characters of all logs
 MOST_FILES: Final = 1000  # logs that are read
 LONGEST_LOG: Final = 4000
@@ -42,22 +40,10 @@ def run_facts(runs: Sequence[Run], paths: PrivatePaths) -> list[dict[str, Any]]:
         runs: The runs of an experiment, oldest first.
         paths: Hides paths of the machine.
     """
-    shown = runs[-MOST_RUNS:]
-    before = [None, *shown][: len(shown)]
-    facts: list[dict[str, Any]] = []
-    told: set[str | None] = set()
-    for place, (old, run) in enumerate(zip(before, shown, strict=True)):
-        fact = _run(run)
-        if place >= len(shown) - MOST_COMPARED:
-            fact["changes"] = lines(paths.hidden(_changes(old, run)))
-            if run.code not in told:
-                fact["source"] = lines(paths.hidden("\n\n".join(_source(run))))[:LONGEST]
-            told.add(run.code)
-        facts.append(fact)
-    return facts
+    return [_run(run, paths) for run in runs[-MOST_RUNS:]]
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run, paths: PrivatePaths) -> dict[str, Any]:
     git = {"commit": run.commit, "branch": run.git.get("branch"), "changed": run.is_dirty}
     return {
         "id": run.name,
@@ -68,6 +54,7 @@ def _run(run: Run) -> dict[str, Any]:
         "counts": run.counts,
         "todo": run.todo,
         "code": run.code,
+        "space": lines(paths.hidden(run.text("space") or ""))[:LONGEST],
         "engine": _line(run.engine),
         "workers": run.num_proc,
         "python": _line(run.text("python")),
@@ -78,31 +65,6 @@ def _run(run: Run) -> dict[str, Any]:
 
 def _line(x: Any) -> Any:
     return lines(x) if isinstance(x, str) else x if isinstance(x, (bool, int)) else None
-
-
-def _changes(before: Run | None, run: Run) -> str:
-    """How the code, the space and the packages differ from those of the previous run."""
-    if before is None:
-        return ""
-    parts: list[str] = []
-    if before.text("space") != run.text("space"):
-        parts.append(f"space then:\n{before.text('space')}\nspace now:\n{run.text('space')}")
-    names = sorted(before.versions.keys() | run.versions.keys())
-    for name in names:
-        old, new = before.versions.get(name), run.versions.get(name)
-        if old is not None and new is not None and old != new:
-            parts.append(f"{name} {old} -> {new}")
-    if before.code != run.code:
-        changes = changes_between(before.parts, run.parts, before.texts, run.texts)
-        parts += [change.diff or str(change) for change in changes]
-    return "\n".join(parts)[:LONGEST]
-
-
-def _source(run: Run) -> Iterator[str]:
-    """The text of each part of the code, without parts that only import something."""
-    for name, text in run.texts.items():
-        if not text.startswith(("import ", "from ")):
-            yield f"# {name}\n{text.rstrip()}"
 
 
 def doc_of(runs: Iterable[Run], name: str) -> str:

@@ -18,6 +18,7 @@ from superparams.store.names.field_owners import FieldOwners
 from superparams.store.runs.run_records import Run, runs
 from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.table_file import outcome_column, superparams_version
+from superparams.views.page.page_code import code_facts
 from superparams.views.page.page_columns import parquet_bytes, simple_column
 from superparams.views.page.page_document import PageContent, filled
 from superparams.views.page.page_facts import (
@@ -26,7 +27,13 @@ from superparams.views.page.page_facts import (
     goal_fact,
     importance_facts,
 )
-from superparams.views.page.page_runs import doc_of, log_facts, run_facts, running_facts
+from superparams.views.page.page_runs import (
+    MOST_RUNS,
+    doc_of,
+    log_facts,
+    run_facts,
+    running_facts,
+)
 from superparams.views.page.page_sample import MOST_ROWS, Sample, sample_of
 from superparams.views.page.private_paths import PrivatePaths
 
@@ -71,15 +78,19 @@ class ResultsPage:
             live: What the page needs to follow a board; None for a page without a server.
         """
         logs = log_facts(self._some, self._some.to_arrow(), self.paths)
-        about = {**self.about(self.importance()), "logs": logs, "live": live}
+        about = {**self.about(self.importance()), **self.code(), "logs": logs, "live": live}
         return PageContent(about, parquet_bytes(self._table), steps_bytes(self._some, self.paths))
 
     def importance(self) -> dict[str, list[dict[str, Any]]]:
         """How much each field matters; this takes longer than all other facts."""
         return importance_facts(self._some)
 
+    def code(self) -> dict[str, Any]:
+        """The code of the runs."""
+        return code_facts(self._runs[-MOST_RUNS:], self.paths)
+
     def about(self, importance: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts, without logs."""
+        """The facts, without logs and code."""
         return {
             **_head(self.found, self._runs, self.paths),
             "columns": self._columns,

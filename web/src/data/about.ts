@@ -29,7 +29,16 @@ export interface RunFacts {
   python: string;
   versions: Record<string, unknown>;
   git: Record<string, unknown> | null;
-  changes: string;
+  engine: string;
+  workers: number;
+  space: string;
+}
+
+/** The code of runs. */
+export interface CodeFacts {
+  /** The parts of each code by their names: the place of the text, or the digest of a part without text. */
+  parts: Record<string, Record<string, number | string>>;
+  texts: string[];
 }
 
 export interface About {
@@ -48,6 +57,7 @@ export interface About {
   stale: number;
   importance: Record<string, Importance[]>;
   runs: RunFacts[];
+  code: CodeFacts;
   logs: Record<string, string>;
   rerun: string;
   /** Columns whose text is JSON. */
@@ -126,9 +136,18 @@ function runFacts(value: unknown): RunFacts {
     python: text(each.python),
     versions: dict(each.versions),
     git: each.git ? dict(each.git) : null,
-    changes: text(each.changes),
+    engine: text(each.engine),
+    workers: number(each.workers),
+    space: text(each.space),
   };
 }
+
+const codeFacts = (each: Dict): CodeFacts => ({
+  parts: mapped(each.parts, (parts) =>
+    mapped(parts, (part) => (typeof part === "number" ? part : text(part))),
+  ),
+  texts: texts(each.texts),
+});
 
 function goalOf(value: unknown): About["goal"] {
   const goal = dict(value);
@@ -188,6 +207,7 @@ export function aboutOf(value: unknown): About {
     stale: number(each.stale),
     importance: mapped(each.importance, (items) => list(items).map(importance)),
     runs: list(each.runs).map(runFacts),
+    code: codeFacts(each),
     logs: mapped(each.logs, text),
     rerun: text(each.rerun),
     json: texts(each.json),

@@ -3,12 +3,14 @@
 import type { About } from "../data/about.ts";
 import { type Column, Gap, labelOf, wholeText } from "../data/column.ts";
 import { bytes, counted, duration } from "../data/numbers.ts";
+import { changesBetween, textOfCode } from "../data/run_changes.ts";
 import type { View } from "../data/view.ts";
 import { Surface } from "../drawing/canvas.ts";
 import { levelOf } from "../drawing/colours.ts";
 import { drawCurves } from "../drawing/curves.ts";
 import { type Child, copyButton, element, fill } from "../look/element.ts";
-import { changesOf, timeOf } from "./runs.ts";
+import { changesShown } from "./run_comparison.ts";
+import { codeShown, timeOf } from "./runs.ts";
 
 const CURVE_HEIGHT = 180;
 
@@ -99,24 +101,30 @@ export class Detail {
     );
   }
 
-  /** The code of the row, and what changed in it since the run before. */
+  /** The code of the row, and what changed in it since the previous run. */
   private code(row: number): Child {
     const { table, about } = this.view;
     const code = table.fact("code", row);
-    const run = about.runs.find(({ id }) => id === table.fact("run", row));
+    const runs = [...about.runs].sort((a, b) => (a.started < b.started ? 1 : -1));
+    const place = runs.findIndex(({ id }) => id === table.fact("run", row));
+    const run = runs[place];
     if (!code && !run) return null;
     const words = table.isStale(row)
       ? "This row has other code than the current one."
       : about.codes.includes(code)
         ? "This row has the current code."
         : "";
-    const changes = run ? changesOf(run) : [];
-    const title = changes.length
-      ? "Changes since the previous run:"
-      : run
-        ? "No changes since the previous run, or no record of them."
-        : "";
-    return part("Code", element("p", {}, `${words} ${title}`.trim()), ...changes);
+    const before = runs[place + 1];
+    const changes = run && before ? changesBetween(before, run, about.code) : [];
+    const text = run ? textOfCode(run.code, about.code) : "";
+    return part(
+      "Code",
+      words && element("p", {}, words),
+      text && codeShown(text),
+      ...(before && run
+        ? [element("p", {}, "Its run compared with the previous one:"), ...changesShown(changes)]
+        : []),
+    );
   }
 
   /** What the setting recorded while it ran. */

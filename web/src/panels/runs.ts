@@ -2,45 +2,61 @@
 
 import type { RunFacts } from "../data/about.ts";
 import { labelOf } from "../data/column.ts";
-import { counted, duration } from "../data/numbers.ts";
+import { counted } from "../data/numbers.ts";
+import { changesBetween, textOfCode } from "../data/run_changes.ts";
 import type { Change, View } from "../data/view.ts";
 import { type Child, element, fill, panel } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
+import { changesShown, countsOf, RunComparison, tookOf } from "./run_comparison.ts";
 
 const MOST = 50;
 
 export class Runs implements Panel {
   readonly element: HTMLElement;
   private readonly list = element("ul", { class: "failures" });
+  private readonly items = new Map<string, { facts: string; shown: HTMLElement }>();
+  private readonly comparison: RunComparison;
 
   constructor(private readonly view: View) {
-    this.element = panel("runs", "Runs", this.list);
+    this.comparison = new RunComparison(view);
+    this.element = panel("runs", "Runs", this.list, this.comparison.element);
   }
 
   draw(change: Change): void {
-    if (change !== "rows") return;
+    if (change !== "rows" && change !== "measure") return;
     const runs = [...this.view.about.runs].sort((a, b) => (a.started < b.started ? 1 : -1));
     this.element.hidden = runs.length === 0;
-    const items = runs.slice(0, MOST).map((run) => element("li", {}, this.details(run)));
-    const rest = runs.length - items.length;
-    fill(
-      this.list,
-      ...items,
-      rest > 0 && element("li", { class: "quiet" }, `${counted(rest, "older run")} not shown.`),
-    );
+    const shown = runs.slice(0, MOST);
+    const items = shown.map((run, place) => this.item(run, runs[place + 1]));
+    const rest = runs.length - shown.length;
+    if (rest > 0) items.push(element("li", { class: "quiet" }, `${counted(rest, "older run")} not shown.`));
+    keepInPlace(this.list, items);
+    this.comparison.draw(shown);
   }
 
-  private details(run: RunFacts): HTMLElement {
-    const seconds = (Date.parse(run.ended) - Date.parse(run.started)) / 1000;
-    const counts = Object.entries(run.counts)
-      .filter(([, rows]) => rows)
-      .map(([status, rows]) => `${labelOf(rows)} ${status}`);
-    const about = [
-      timeOf(run.started),
-      Number.isFinite(seconds) && `took ${duration(seconds)}`,
-      counts.join(", "),
-    ];
-    const isCurrent = this.view.about.codes.includes(run.code);
+  /** The item of a run, which is made again when something of it has changed. */
+  private item(run: RunFacts, before: RunFacts | undefined): HTMLElement {
+    const { codes, code } = this.view.about;
+    const known = [run, before].map((each) => each && code.parts[each.code] !== undefined);
+    const facts = JSON.stringify([run, before?.id, codes.includes(run.code), known]);
+    let item = this.items.get(run.id);
+    if (item?.facts !== facts) {
+      const shown = item?.shown ?? element("li");
+      fill(shown, this.details(run, before));
+      this.items.set(run.id, (item = { facts, shown }));
+    }
+    return item.shown;
+  }
+
+  private details(run: RunFacts, before: RunFacts | undefined): HTMLElement {
+    const took = tookOf(run);
+    const about = [timeOf(run.started), took && `took ${took}`, countsOf(run)];
+    const { codes, code } = this.view.about;
+    const changes = before ? changesBetween(before, run, code) : [];
+    const kinds = [
+      changes.some(({ isCode }) => isCode) && "code",
+      changes.some(({ what, isCode }) => what === "space" && !isCode) && "space",
+    ].filter(Boolean);
     return element(
       "details",
       {},
@@ -49,12 +65,23 @@ export class Runs implements Panel {
         {},
         element("strong", {}, run.state || "run"),
         element("span", {}, about.filter(Boolean).join(" · ")),
-        run.changes && element("span", { class: "quiet" }, "code has changed since the previous run"),
+        kinds.length > 0 &&
+          element(
+            "span",
+            { class: "quiet" },
+            `the ${kinds.join(" and the ")} changed since the previous run`,
+          ),
       ),
-      provenance(run, isCurrent),
-      this.codeButton(run.id),
-      ...changesOf(run),
+      provenance(run, codes.includes(run.code)),
+      this.code(run),
+      ...(before ? [element("h3", {}, "Compared with the previous run"), ...changesShown(changes)] : []),
     );
+  }
+
+  /** The code of a run: its text, or a button on the board, which has the code of all runs. */
+  private code(run: RunFacts): Child {
+    const text = textOfCode(run.code, this.view.about.code);
+    return text ? codeShown(text) : this.codeButton(run.id);
   }
 
   /** The board has the code of a run. */
@@ -74,6 +101,15 @@ export class Runs implements Panel {
     );
     return element("div", {}, button, code);
   }
+}
+
+/** Put these children into an element; those that are in their place already are not touched. */
+function keepInPlace(parent: Element, children: readonly Element[]): void {
+  const wanted = new Set(children);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, place) => {
+    if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
+  });
 }
 
 /** What is known of the program of a run. */
@@ -99,15 +135,14 @@ function provenance(run: RunFacts, isCurrent: boolean): HTMLElement {
   return list;
 }
 
-/** The difference to the code of the run before, line by line. */
-export function changesOf(run: RunFacts): Child[] {
-  if (!run.changes) return [];
-  const lines = run.changes.split("\n").map((line) => {
-    const isHead = line.startsWith("+++") || line.startsWith("---") || line.startsWith("@@");
-    const kind = isHead ? "quiet" : line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "";
-    return element("span", { class: kind }, `${line}\n`);
-  });
-  return [element("pre", { class: "diff", tabindex: 0, "aria-label": "Changes to the code" }, ...lines)];
+/** The text of some code, which is opened on demand. */
+export function codeShown(text: string): HTMLElement {
+  return element(
+    "details",
+    { class: "code" },
+    element("summary", {}, "The code"),
+    element("pre", { tabindex: 0, "aria-label": "The code" }, text),
+  );
 }
 
 export function timeOf(text: string): string {

@@ -1,0 +1,44 @@
+"""The code of runs on the page: the text of each part, once for all runs that have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from superparams.errors.safe_text import lines
+from superparams.store.runs.run_records import Run
+from superparams.views.page.private_paths import PrivatePaths
+
+__all__ = ["code_facts"]
+
+MOST_TEXT: Final = 150_000  # characters of all texts
+LONGEST: Final = 20_000  # characters of the text of a part
+
+
+def code_facts(runs: Sequence[Run], paths: PrivatePaths) -> dict[str, Any]:
+    """The code of runs, which the page compares.
+
+    Args:
+        runs: The runs that the page shows, oldest first. The texts of the newest ones come first,
+            until there is no room.
+        paths: Hides paths of the machine.
+
+    Returns:
+        `parts`, by fingerprint and by name: the place of the text in `texts`. It is the digest
+        where there is no text.
+    """
+    places: dict[str, int] = {}
+    room = MOST_TEXT
+    parts: dict[str, dict[str, int | str]] = {}
+    for run in reversed(runs):
+        if run.code is None or run.code in parts:
+            continue
+        parts[run.code] = known = {}
+        texts = run.texts
+        for name, digest in sorted(run.parts.items()):
+            text = lines(paths.hidden(texts.get(name, "").rstrip()))[:LONGEST]
+            if text and text not in places and len(text) <= room:
+                places[text] = len(places)
+                room -= len(text)
+            known[lines(name)] = places.get(text, digest)
+    return {"parts": parts, "texts": list(places)}
