@@ -89,7 +89,7 @@ class RunSteps:
             if place + 1 == len(indices) or indices[place + 1] != index:
                 known = self._newest.get(index)
                 last = batch.slice(place, 1)
-                if known is None or _age(known) < _age(last):
+                if known is None or _attempt_of(known) <= _attempt_of(last):
                     self._newest[index] = last
 
     def ended(self, outcomes: pa.RecordBatch) -> None:
@@ -116,5 +116,6 @@ class RunSteps:
         return NewestStep(own["attempt"], own["step"], own["seconds"], row)
 
 
-def _age(batch: pa.RecordBatch) -> tuple[int, int]:
-    return batch.column("attempt")[0].as_py(), batch.column("step")[0].as_py()
+def _attempt_of(step: pa.RecordBatch) -> int:
+    number: int = step.column("attempt")[0].as_py()
+    return number

@@ -25,11 +25,14 @@ from carriers import ENGINES, options
 from superparams import Experiment, search
 from superparams.errors import RunError
 from superparams.executor import Processes
+from superparams.executor.run_steps import RunSteps
 from superparams.executor.step_outbox import StepOutbox
 from superparams.executor.steps import StepLog
 from superparams.outcomes.step import Step
+from superparams.outcomes.step_batches import encode_steps
 from superparams.run.loop import run_all
 from superparams.run.options import RunOptions
+from superparams.store.ledger.reader import streams_of
 from superparams.strategies import Threshold
 from tests.recorded_steps import curves, fields, recorded_steps
 from tests.runs import output
@@ -289,6 +292,23 @@ class InChildren(Experiment):
         return {"forked": answer, "pooled": pooled}
 
 
+def test_the_newest_step_is_the_last_one_that_came_of_the_last_attempt() -> None:
+    steps = RunSteps()
+    steps.record_by(lambda data: [batch for one in streams_of(data) for batch in one.batches])
+    for attempt, numbers, newest in (
+        (1, [1, 2, 3], (1, 3)),
+        (1, [1, 2], (1, 2)),  # the setting ran again, since its outcome was lost
+        (2, [1], (2, 1)),
+        (1, [4], (2, 1)),
+    ):
+        made = [Step(0, "0" * 32, attempt, at, 0.0, {"x": at}) for at in numbers]
+        steps.record(encode_steps(made))
+        step = steps.newest(0)
+        assert step is not None
+        assert (step.attempt, step.step) == newest
+    assert (steps.count(0, 1), steps.count(0, 2)) == (0, 1)
+
+
 def test_a_child_process_is_told_that_it_cannot(tmp_path: Path) -> None:
     found = InChildren().run_all(2, engine=Processes(), results=tmp_path, progress=False)
     row = found.to_pandas().iloc[0]
@@ -482,8 +502,10 @@ def test_a_step_waits_a_moment_for_company_and_no_longer() -> None:
 
 NO_THREADS = """
 import resource, threading
+from superparams.executor.run_steps import RunSteps
 from superparams.executor.step_outbox import StepOutbox
 from superparams.outcomes.step import Step
+from superparams.outcomes.step_batches import encode_steps
 
 sent = []
 outbox = StepOutbox(lambda steps: sent.extend(steps))

@@ -37,7 +37,8 @@ def steps(number: int, rows: Sequence[Any], attempt: int = 1) -> list[Step]:
 
 def with_steps(number: int, *rows: Any, attempt: int = 1, **known: Any) -> Any:
     made = steps(number, rows, attempt)
-    return done(number, {"y": number}, steps=made, n_steps=len(rows), attempt=attempt, **known)
+    sizes = [1 if isinstance(one.row, dict) else one.row.num_rows for one in made]
+    return done(number, {"y": number}, steps=made, n_steps=sum(sizes), attempt=attempt, **known)
 
 
 def shown(found: Results, *names: str) -> list[tuple[Any, ...]]:
@@ -93,6 +94,23 @@ def test_superseded_steps_do_not_count(tmp_path: Path) -> None:
     run(tmp_path, [done(0)])
     assert len(Results.load(tmp_path).steps) == 0
     assert Results.load(tmp_path).steps.to_pandas().empty
+
+
+def test_of_a_setting_that_ran_twice_in_one_attempt_the_last_steps_count(tmp_path: Path) -> None:
+    """Its worker died before it sent the outcome; its steps, of two schemas, were there already."""
+    lost = [
+        *steps(0, [{"x": 1}, {"x": "a"}, {"x": 3}, {"x": 4}]),
+        *steps(1, [{"x": 1}, {"x": 2}]),
+    ]
+    again = steps(0, [{"x": "b"}, {"x": 6}])
+    known = {"steps": lost, "n_steps": 0}
+    with_more = with_steps(1, {"x": 7}, {"x": "c"}, {"x": 9})
+    run(tmp_path, [done(2, **known), done(0, steps=again, n_steps=2), with_more])
+    found = Results.load(tmp_path)
+    counting = [(0, 1, '"b"'), (0, 2, "6"), (1, 1, "7"), (1, 2, '"c"'), (1, 3, "9")]
+    assert sorted(shown(found, "a", "step", "x")) == counting
+    (row,) = found.where(a=0)
+    assert [step["step"] for step in found.steps(row)] == [1, 2]
 
 
 def test_values_of_several_types_and_names_of_ours(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The steps that belong to rows, out of the folders of their runs.
 
 A step belongs to a row if it was recorded in the attempt that made the row. Those of earlier
-attempts are superseded, and so are those of earlier runs.
+attempts are superseded, and so are those of earlier runs. A setting whose worker died before its
+outcome was sent runs again in the same attempt: of its steps, those recorded last count.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import pyarrow.compute as pc
 
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
-from superparams.outcomes.arrow import make_field, plain_array
+from superparams.outcomes.arrow import make_field, plain_array, plain_scalar
 from superparams.outcomes.step_batches import FIELD, STEP_META
-from superparams.store.ledger.reader import LedgerWarning, ledger_files, read
+from superparams.store.ledger.reader import LedgerWarning, ledger_files, read_file
 from superparams.store.runs.folder import RunFolder
 from superparams.store.table import text_columns
 from superparams.store.table.arrow_arrays import joined
@@ -35,6 +36,7 @@ class StepRows(NamedTuple):
     """Some steps: the places of the rows that they belong to, and their columns."""
 
     owners: pa.Array
+    order: pa.Array  # the sequence number of their batch
     step: pa.Array
     seconds: pa.Array
     fields: Cells
@@ -75,16 +77,33 @@ def steps_of_rows(root: Path, owners: pa.Table) -> pa.Table:
         name: common_type(dict.fromkeys(form for _, form in columns), columns)
         for name, columns in types.items()
     }
-    meta = [("owner", pa.int64()), ("step", STEP_META["step"]), ("seconds", STEP_META["seconds"])]
+    meta = [("owner", pa.int64()), ("order", pa.int64())]
+    meta += [(name, STEP_META[name]) for name in ("step", "seconds")]
     arrays = [joined([one[place] for one in found], form) for place, (_, form) in enumerate(meta)]
     arrays += [
         joined([_cells(one, name, x) for one in found], x.type) for name, x in chosen.items()
     ]
     fields = [pa.field(name, form) for name, form in meta]
     fields += [make_field(name, x.type, x.kind) for name, x in chosen.items()]
-    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    table = _without_repeated(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), owners)
     _warn_of_lost(root, owners, table.num_rows)
     return table.sort_by([("owner", "ascending"), ("step", "ascending")])
+
+
+def _without_repeated(table: pa.Table, owners: pa.Table) -> pa.Table:
+    """The steps without those of settings that ran once more in the same attempt."""
+    counts = pc.value_counts(table.column("owner"))
+    owner, n_found = counts.field("values"), counts.field("counts")
+    n_recorded = pc.coalesce(owners.column("n_steps").combine_chunks().take(owner), n_found)
+    if pc.any(pc.greater(n_found, n_recorded)).as_py():
+        table = table.sort_by([("owner", "ascending"), ("order", "ascending")])
+        n_left = dict(zip(owner.to_pylist(), n_recorded.to_pylist(), strict=True))
+        kept: list[bool] = []
+        for place in reversed(table.column("owner").to_pylist()):
+            n_left[place] -= 1
+            kept.append(n_left[place] >= 0)
+        table = table.filter(plain_array(kept[::-1], pa.bool_()))
+    return table.drop_columns(["order"])
 
 
 def _warn_of_lost(root: Path, owners: pa.Table, n_found: int) -> None:
@@ -105,12 +124,16 @@ def _runs(owners: pa.Table) -> Iterable[str]:
 def _of_run(root: Path, name: str, owners: pa.Table) -> Iterator[StepRows]:
     """The steps that one run recorded of these rows."""
     run = RunFolder(root / "runs" / name)
-    if not ledger_files(run.steps):
+    files = ledger_files(run.steps)
+    if not files:
         return
     places = pc.indices_nonzero(pc.equal(owners.column("run"), pa.scalar(name)))
     of_run = owners.select(["index", "attempt"]).take(places).combine_chunks()
     index, attempt = of_run.column("index").chunk(0), of_run.column("attempt").chunk(0)
-    for batch in read(run.steps, growing=run.state() == "running"):
+    is_growing = run.state() == "running"
+    entries = (one for path in files for one in read_file(path, growing=is_growing))
+    for entry in entries:
+        batch = entry.batch
         place = pc.index_in(batch.column("index"), value_set=index)
         counts = _counts(batch, attempt.take(place))
         batch, place = batch.filter(counts), place.filter(counts)
@@ -118,7 +141,8 @@ def _of_run(root: Path, name: str, owners: pa.Table) -> Iterator[StepRows]:
             owner = pc.cast(places.take(place), pa.int64())
             step, seconds = batch.column("step"), batch.column("seconds")
             are_all_there = text_columns.SPILLED not in batch.schema.names
-            yield StepRows(owner, step, seconds, _fields(batch), are_all_there)
+            order = pa.repeat(plain_scalar(entry.seq, pa.int64()), batch.num_rows)
+            yield StepRows(owner, order, step, seconds, _fields(batch), are_all_there)
 
 
 def _names(found: Sequence[StepRows]) -> list[str]:
