@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from superparams.adapters.adapter import Adapter, Library
-from superparams.adapters.entry_points import loaded, registered
 from superparams.errors import SuperparamsError
+
+if TYPE_CHECKING:  # loaded with the first library, since `import superparams` is to be quick
+    from superparams.adapters.adapter import Adapter, Library
 
 __all__ = ["GROUP", "adapter_for", "adapter_of", "library_named", "library_of"]
 
@@ -93,6 +94,9 @@ def _of_this_folder(name: str) -> Library | None:
 
 
 def _registered(name: str) -> Library | None:
+    from superparams.adapters.adapter import Library
+    from superparams.adapters.entry_points import loaded, registered
+
     if not _is_read:
         for library, target, owner in registered(GROUP):
             _entry_points.setdefault(library, (target, owner))

@@ -10,7 +10,6 @@ from superparams.declare.field import Field
 from superparams.declare.metaclass import fields_of
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
-from superparams.errors.suggestions import similar
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group
 
@@ -116,6 +115,8 @@ def unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
 
 def meant(name: str, known: Iterable[str], kind: str = "fields") -> str:
     """The end of an error for an unknown name: the most similar name, then all names."""
+    from superparams.errors.suggestions import similar
+
     close = similar(name, known, 1)
     guess = f"did you mean {close[0]}? Its" if close else "its"
     return f"{guess} {kind}: {', '.join(known) or 'none'}"

@@ -26,7 +26,6 @@ from superparams.declare.mistakes import (
     takes_only_groups,
 )
 from superparams.declare.points import axis_of, refuse_hidden
-from superparams.declare.range_declaration import range_of
 from superparams.errors import FieldError, add_field_note
 from superparams.errors.short_repr import shorten
 from superparams.space.axis import Axis
@@ -173,6 +172,8 @@ class Field:
         self._refuse_open_secret(declared)
         if isinstance(declared, Search):
             if declared.bounds:
+                from superparams.declare.range_declaration import range_of
+
                 return self._no_repetition(range_of(declared, self.annotation, self.where))
             return self._searched(axis_of(declared, self.annotation, self.where))
         if isinstance(declared, Field):  # Other.field, to use the declaration of another class

@@ -9,7 +9,6 @@ from typing import Any, Final, ParamSpec, TypeVar
 from superparams.declare.metaclass import recorded_fields
 from superparams.declare.secrets import points_of
 from superparams.errors import RunError
-from superparams.errors.user_lines import user_traceback
 from superparams.space.groups import is_group
 
 __all__ = ["OPTIONS", "notes_of", "refuse_old_hook", "with_new_names"]
@@ -51,6 +50,8 @@ def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
         try:
             return run_all(*args, **kwargs)
         except KeyboardInterrupt as error:  # where in this library it arrived says nothing
+            from superparams.errors.user_lines import user_traceback
+
             here = error.__traceback__
             error.__traceback__ = user_traceback(here)
             if here is not None:  # Python 3.10 shows this frame all the same

@@ -15,7 +15,6 @@ from typing import Any, Final
 from superparams.declare.descriptors import REQUIRED, Search, Value, search, value
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
-from superparams.errors.suggestions import similar
 from superparams.space.axis import Axis
 from superparams.space.groups import group_class, is_group
 
@@ -116,6 +115,8 @@ def unknown_annotation(text: str) -> str:
     Args:
         text: The annotation.
     """
+    from superparams.errors.suggestions import similar
+
     names: list[str] = re.findall(r"[A-Za-z_][\w.]*", text)
     known = {*vars(builtins), *vars(typing)}
     strange = [name for name in names if name not in known]

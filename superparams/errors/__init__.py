@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import traceback
 from collections.abc import Iterable
 from types import FrameType, TracebackType
 from typing import cast
@@ -161,6 +160,8 @@ def _notes(error: BaseException) -> list[object]:
 
 def traceback_text(error: BaseException) -> str:
     """The traceback of an exception, from the user's first frame on, with its notes."""
+    import traceback  # `import superparams` loads this module, and is to be quick
+
     trace = skip_library_frames(error.__traceback__)
     try:
         lines = traceback.format_exception(type(error), error, trace)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt  # not at run time, since `import superparams` loads this module
 
 __all__ = ["counted", "duration", "first_few", "local_time", "size"]
 

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,7 +52,6 @@ _numbers = itertools.count(1)
 _loaded_at = time.time()
 
 
-@dataclass(eq=False)
 class LoadedText:
     """The text of one loaded module.
 
@@ -68,13 +66,24 @@ class LoadedText:
         number: A number that differs for each kept text.
     """
 
-    text: bytes
-    is_sure: bool
-    stamp: tuple[int, ...]
-    module: ModuleType | None = field(default=None, repr=False)
-    spec: object = field(default=None, repr=False)
-    old_copy: str | None = None
-    number: int = field(default_factory=lambda: next(_numbers))
+    __slots__ = ("is_sure", "module", "number", "old_copy", "spec", "stamp", "text")
+
+    def __init__(
+        self,
+        text: bytes,
+        is_sure: bool,
+        stamp: tuple[int, ...],
+        module: ModuleType | None = None,
+        spec: object = None,
+        old_copy: str | None = None,
+    ) -> None:
+        self.text = text
+        self.is_sure = is_sure
+        self.stamp = stamp
+        self.module = module
+        self.spec = spec
+        self.old_copy = old_copy
+        self.number = next(_numbers)
 
 
 _texts: dict[str, LoadedText] = {}  # by the resolved path of the file
