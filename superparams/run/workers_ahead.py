@@ -2,7 +2,7 @@
 
 In a process that has not run anything yet, loading these modules takes longer than all the rest of
 a short run, and starting an interpreter for the workers takes about half as long. Both go on at the
-same time.
+same time. So does the start of the process of a sampler.
 """
 
 from __future__ import annotations
@@ -29,16 +29,27 @@ _LOOP: Final = "superparams.run.loop"
 def run_all(space: Experiment, options: RunOptions) -> Results:
     """Run the settings of a space that are not done yet; see `Experiment.run_all`."""
     start_ahead(options, type(space))
-    from superparams.run.loop import run_all
+    try:
+        from superparams.run.loop import run_all
 
-    return run_all(space, options)
+        return run_all(space, options)
+    finally:
+        _call(options.strategy, "end_unused")
+
+
+def _call(strategy: Any, name: str) -> None:
+    """Call a method of a strategy, if it has that."""
+    method = getattr(strategy, name, None)
+    if method is not None:
+        method()
 
 
 def start_ahead(options: RunOptions, cls: type[Experiment]) -> None:
     """Have the engine start the interpreter from which its workers come, if a run is likely.
 
     Nothing starts if the modules of a run are loaded already, or if the experiment has a folder of
-    results: perhaps all of its settings are done.
+    results: perhaps all of its settings are done. The process of a sampler starts then, too, since
+    it is needed to go on.
 
     Args:
         options: The options of the run.
@@ -46,6 +57,7 @@ def start_ahead(options: RunOptions, cls: type[Experiment]) -> None:
     """
     if _LOOP in sys.modules:
         return
+    _call(options.strategy, "start_ahead")
     options = options.for_class(cls)
     with suppress(OSError, ValueError):  # if this is an error of the run, the run raises it
         if options.carrier is None or _has_folder(Path(options.results), name_of(cls)):

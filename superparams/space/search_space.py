@@ -8,6 +8,7 @@ the values of its dimension. The fields of an alternative have its name in their
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,12 @@ class NumberRange:
         return self._range().nearest(number)
 
     def _range(self) -> Range:
-        return Range(self.low, self.high, log=self.log, step=self.step)
+        return _range_of(self.low, self.high, self.log, self.step)
+
+
+@functools.lru_cache(maxsize=256, typed=True)  # to make one takes longer than all else of a point
+def _range_of(low: float, high: float, log: bool, step: float | None) -> Range:
+    return Range(low, high, log=log, step=step)
 
 
 class _Sized(Protocol):

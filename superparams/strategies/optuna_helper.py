@@ -82,10 +82,10 @@ def main() -> None:
 
 def _begun(incoming: BinaryIO) -> _Searching | SamplerProblem:
     try:
-        start: SearchStart = _received(incoming)
-        import optuna
+        import optuna  # this may take longer than the driver needs to begin the search
 
         optuna.logging.disable_default_handler()
+        start: SearchStart = _received(incoming)
         return (_Memoryless if start.is_memoryless else _Replayed)(start)
     except EOFError:
         raise
@@ -185,9 +185,12 @@ class _Memoryless:
         directions = [optuna.study.StudyDirection.MAXIMIZE] * start.n_goals
         self._storage.create_new_study(directions, _STUDY)
         self._distributions = _distributions(start)
-        self._told: list[FrozenTrial] = []
+        self._n_told = 0
+        self._scored: list[FrozenTrial] = []  # those that were told, in order
         self._without_score: list[FrozenTrial] = []
         self._pending: dict[int, SearchPoint] = {}
+        self._has_conditions = _has_conditions(start)
+        self._together: dict[str, BaseDistribution] = {}  # once a trial has a score
 
     def take(self, event: Event) -> SearchPoint | None:
         """See `_Searching`."""
@@ -200,10 +203,9 @@ class _Memoryless:
                 self._pending[trial] = point
             case TrialEnd(trial, point, scores):
                 self._pending.pop(trial, None)
-                made = self._trial(len(self._told), TrialState.COMPLETE, point, scores)
-                self._told.append(made)
-                if not _is_finite(scores):
-                    self._without_score.append(made)
+                made = self._trial(self._n_told, TrialState.COMPLETE, point, scores)
+                self._n_told += 1
+                (self._scored if _is_finite(scores) else self._without_score).append(made)
         return None
 
     def _asked(self, trial: int, attempt: int) -> SearchPoint:
@@ -211,21 +213,21 @@ class _Memoryless:
         from optuna.trial import TrialState
 
         self._score_failures()
-        first = len(self._told)
         pending = [
-            self._trial(first + n, TrialState.RUNNING, point)
-            for n, point in enumerate(self._pending.values())
+            self._trial(number, TrialState.RUNNING, point)
+            for number, point in enumerate(self._pending.values(), self._n_told)
         ]
-        scored = [one for one in self._told if _is_finite(one.values or ())]
-        self._storage.trials = [*scored, *pending]
+        self._storage.trials = [*self._scored, *pending]
         sampler = _sampler(self._start, (trial, attempt))
         study = Study(_STUDY, self._storage, sampler=sampler)
-        made = self._trial(first + len(pending), TrialState.RUNNING, {})
+        made = self._trial(self._n_told + len(pending), TrialState.RUNNING, {})
         return self._sampled(study, sampler, made)
 
     def _sampled(self, study: Study, sampler: BaseSampler, trial: FrozenTrial) -> SearchPoint:
         sampler.before_trial(study, trial)
-        together = sampler.infer_relative_search_space(study, trial)
+        if self._has_conditions or not self._together:
+            self._together = sampler.infer_relative_search_space(study, trial)
+        together = self._together  # to find them, a sampler compares all trials
         relative = sampler.sample_relative(study, trial, together)
 
         def value(dimension: SearchDimension) -> Any:
@@ -243,11 +245,12 @@ class _Memoryless:
 
     def _score_failures(self) -> None:
         """Failures before the first score count as the worst one, as later failures do."""
-        scored = [one.values for one in self._told if _is_finite(one.values or ())]
-        if scored:
-            worst = [min(column) for column in zip(*filter(None, scored), strict=True)]
+        if self._scored and self._without_score:
+            scores = [one.values for one in self._scored]
+            worst = [min(column) for column in zip(*scores, strict=True)]
             for one in self._without_score:
                 one.values = worst
+            self._scored = sorted([*self._scored, *self._without_score], key=lambda x: x.number)
             self._without_score.clear()
 
     def _trial(
@@ -373,9 +376,8 @@ def _sampler(start: SearchStart, of: tuple[int, ...]) -> BaseSampler:
     elif isinstance(kind, str):
         kind = getattr(optuna.samplers, kind)
     takes = signature(kind).parameters
-    has_conditions = any(isinstance(one, ConditionalChoice) for one in start.space.dimensions)
     if options.get("multivariate") and "group" in takes:
-        options.setdefault("group", has_conditions)
+        options.setdefault("group", _has_conditions(start))
     if "warn_independent_sampling" in takes and start.sampler != "TPESampler":
         options.setdefault("warn_independent_sampling", False)
     if "seed" in takes:
@@ -384,6 +386,10 @@ def _sampler(start: SearchStart, of: tuple[int, ...]) -> BaseSampler:
         options.setdefault("seed", int.from_bytes(digest, "little"))
     made: BaseSampler = kind(**options)
     return made
+
+
+def _has_conditions(start: SearchStart) -> bool:
+    return any(isinstance(one, ConditionalChoice) for one in start.space.dimensions)
 
 
 def _is_finite(scores: Sequence[float]) -> bool:

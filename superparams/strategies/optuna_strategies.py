@@ -80,6 +80,18 @@ class SamplerStrategy(GoalStrategy):
         """The process that asks the sampler; None if there is none now."""
         return self._process.pid
 
+    def start_ahead(self) -> None:
+        """Start the process for a search that begins soon; `end_unused` ends it if none does."""
+        from superparams.strategies.sampler_process import start_spare
+
+        start_spare()
+
+    def end_unused(self) -> None:
+        """End the process that `start_ahead` has started, unless a search has taken it."""
+        from superparams.strategies.sampler_process import end_spare
+
+        end_spare()
+
     def begin(self, space: SearchSpace, seed: int) -> None:
         """Start a search; see `Strategy`."""
         from superparams.strategies.sampler_process import SamplerProcess

@@ -28,7 +28,7 @@ from superparams.strategies.sampler_events import (
     SearchStart,
 )
 
-__all__ = ["SamplerProcess"]
+__all__ = ["SamplerProcess", "end_spare", "start_spare"]
 
 MOST_DEATHS: Final = 5  # in a row without an answer
 _HELPER: Final = "superparams.strategies.optuna_helper"
@@ -110,7 +110,7 @@ class SamplerProcess:
 
     def _renew(self) -> _Process:
         self._end()
-        self._process, self._n_sent = _Process(), 0
+        self._process, self._n_sent = _spare_process() or _Process(), 0
         with contextlib.suppress(OSError):  # it has died, which the next request notices
             self._process.send(self._start)
         return self._process
@@ -133,6 +133,7 @@ class _Process:
     """One process, and messages to and from it."""
 
     def __init__(self) -> None:
+        self.driver = os.getpid()
         around = Path(__file__).resolve().parents[2]  # the folder that the package is in
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
@@ -183,6 +184,29 @@ class _Process:
                 raise EOFError
             data += more
         return data
+
+
+_spare: Final[list[_Process]] = []  # started by `start_spare`, and not used yet
+
+
+def start_spare() -> None:
+    """Start a process for the search that begins next, so that it loads Optuna meanwhile."""
+    if not _spare:
+        _spare.append(_Process())
+
+
+def end_spare() -> None:
+    """End the process that `start_spare` has started, unless a search has taken it."""
+    process = _spare_process()
+    if process is not None:
+        process.end()
+
+
+def _spare_process() -> _Process | None:
+    with contextlib.suppress(IndexError):  # another thread may have taken it
+        process = _spare.pop()
+        return process if process.driver == os.getpid() else None  # not in a fork
+    return None
 
 
 def _ended(popen: subprocess.Popen[bytes], errors: IO[bytes]) -> None:

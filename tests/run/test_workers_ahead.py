@@ -109,3 +109,40 @@ states = [json.loads(path.read_text())["state"] for path in runs]
 print(json.dumps([told, states]))
 """
     assert json.loads(output(tmp_path, text)) == ["PayloadError", ["interrupted"]]
+
+
+SEARCH = """
+from superparams import Experiment, minimize, search
+class One(Experiment):
+    x: float = search(low=-1.0, high=1.0)
+    goal = minimize("y")
+    def run(self):
+        return {"y": self.x}
+"""
+
+
+def test_the_process_of_a_sampler_starts_while_modules_load(tmp_path: Path) -> None:
+    """The search takes it; a run that is refused leaves none behind."""
+    pytest.importorskip("optuna")
+    script(tmp_path, SEARCH, "one.py")
+    driver = DRIVER.replace("interpreter_main", "optuna_helper")
+    lines = [
+        driver,
+        "from superparams.errors import EngineError",
+        "from superparams.strategies import TPE",
+        "helpers = lambda: [x.pid for x in psutil.Process().children()",
+        "                   if 'optuna_helper' in ' '.join(x.cmdline())]",
+        "strategy, started = TPE(trials=15), []",
+        "begin = TPE.begin",
+        "TPE.begin = lambda self, *of: [started.extend(helpers()), begin(self, *of),",
+        "                               started.append(self.helper_pid)][0]",
+        "try:",
+        "    One().run_all(9, strategy=strategy, progress=False)",
+        "except EngineError as error:",
+        "    print(json.dumps([Looks.found, helpers()]))",
+        "del sys.modules['superparams.run.loop']",
+        "table = One().run_all(1, strategy=strategy, progress=False)",
+        "print(json.dumps([Looks.found, started[0] == started[1], len(table), helpers()]))",
+    ]
+    shown = output(tmp_path, "\n".join(lines)).splitlines()[-2:]
+    assert [json.loads(line) for line in shown] == [[1, []], [1, True, 15, []]]

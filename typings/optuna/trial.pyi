@@ -20,6 +20,7 @@ class Trial:
     def suggest_categorical(self, name: str, choices: Sequence[int]) -> int: ...
 
 class FrozenTrial:
+    number: int
     state: TrialState
     params: dict[str, Any]
     distributions: dict[str, BaseDistribution]
