@@ -87,6 +87,18 @@ class Follower:
         return {row["key"]: row for row in told}
 
     @property
+    def steps(self) -> dict[str, list[dict[str, Any]]]:
+        """The newest steps of each key."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for event in self.events:
+            if event.name == "steps":
+                told = event.rows
+                found.update({row["key"]: [] for row in told})
+                for row in told:
+                    found[row["key"]].append(row)
+        return found
+
+    @property
     def about(self) -> dict[str, Any]:
         """The newest facts."""
         return next((x.about for x in self.events[::-1] if x.name == "about"), {})

@@ -28,6 +28,9 @@ def test_rows_appear_while_a_run_goes_on_and_after_its_driver_was_killed(
         assert browser.n_rows == 0
         driver = start(project, "-n", "1")
         wait_for(lambda: "loss" in browser.text("body"))
+        wait_for(lambda: "1 of them still running" in browser.text("section#curves"))
+        assert "1 running" in browser.text("header.top")
+        wait_for(lambda: "a=0" in browser.text("section#running"))
         go(project, 0)
         wait_for(lambda: browser.n_rows == 1)
         driver.send_signal(signal.SIGKILL)

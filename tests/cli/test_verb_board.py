@@ -198,10 +198,61 @@ def test_a_run_is_followed_from_its_first_outcome_to_its_end(project: Project) -
             driver.kill()
             driver.wait()
         assert page.about["counts"] == {"done": 3, "running": 0, "todo": 0, "total": 3}
-        assert [x["step"] for e in page.events if e.name == "steps" for x in e.rows] == [1, 1, 1]
+        told = {x["key"] for e in page.events if e.name == "steps" for x in e.rows}
+        assert told == set(page.rows)
         wait_for(lambda: len(late.rows) == 2)
         wait_for(lambda: page.about["importance"].get("y"))
         assert page.about["importance"]["y"][0]["field"] == "a"
+
+
+SPEAKS = """
+import os, time
+from superparams import Experiment, search
+
+class Speaks(Experiment):
+    a: int = search(range(5))
+
+    def run(self):
+        for epoch in range(700):
+            yield {"epoch": epoch, "loss": 1 / (self.a + epoch + 1)}
+        open(f"at-{self.a}", "w").close()
+        while not os.path.exists(f"more-{self.a}"):
+            time.sleep(0.005)
+        yield {"epoch": 700, "loss": 0.0}
+        while not os.path.exists(f"go-{self.a}"):
+            time.sleep(0.005)
+        return {"y": self.a}
+"""
+
+
+def test_curves_and_number_of_running_settings_are_told_while_they_run(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project").write({"experiments/waits.py": SPEAKS})
+    with Board(project.folder, "waits") as board:
+        board.page()
+        page = board.follow()
+        driver = start(project, "-n", "2")
+        try:
+            wait_for(lambda: len(page.steps) == 2)
+            wait_for(lambda: all(rows[-1]["epoch"] == 699 for rows in page.steps.values()))
+            for rows in page.steps.values():
+                assert [row["step"] for row in rows] == sorted(row["step"] for row in rows)
+                assert 200 < len(rows) <= 301  # thinned out, the last one included
+            wait_for(lambda: all(x.get("fields") for x in page.about["running"]))
+            assert {x["fields"]["a"] for x in page.about["running"]} == {"0", "1"}
+            assert page.about["counts"] == {"running": 2, "todo": 3, "total": 0}
+            late = board.follow(f"since={page.events[-1].version}")
+            wait_for(lambda: len(late.steps) == 2)  # what runs is told to each new page
+            (project.folder / "more-0").touch()
+            wait_for(lambda: any(x[-1]["loss"] == 0.0 for x in page.steps.values()))
+            go(project, 0)
+            wait_for(lambda: len(page.rows) == 1)
+            (key,) = page.rows
+            wait_for(lambda: len(page.steps[key]) == 701)  # all of them, once it has ended
+            wait_for(lambda: page.about["counts"]["running"] == 2)
+        finally:
+            driver.kill()
+            driver.wait()
+        wait_for(lambda: page.about["counts"]["running"] == 0)
 
 
 @pytest.mark.timed

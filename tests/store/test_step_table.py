@@ -12,14 +12,19 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from superparams import Experiment, Params, Results, search
 from superparams.errors import StoreError
+from superparams.outcomes.batches import encode
 from superparams.outcomes.step import Step, recorded_row
+from superparams.outcomes.step_batches import encode_steps
 from superparams.store.cleanup import plan_cleaning
 from superparams.store.ledger.reader import LedgerWarning
-from superparams.store.runs.running_steps import running_steps
+from superparams.store.ledger.run_ledgers import RunLedgers
+from superparams.store.runs.folder import RunFolder
+from superparams.store.runs.running_steps import RunningSteps, running_steps
 from tests.recorded_steps import recorded_steps
 from tests.recording import begun, done, failed, key, run
 
@@ -232,3 +237,42 @@ def test_what_is_no_key_is_told_with_the_remedy(tmp_path: Path) -> None:
                 continue
             with pytest.raises(StoreError, match=rf"results\.{name}\(.*takes the key of a setting"):
                 getattr(found, name)(wrong)
+
+
+def test_steps_of_running_settings_are_read_as_they_grow(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, {"code": "c1"})
+    followed = RunningSteps(folder)
+    assert not followed.update()
+    with RunLedgers(folder) as ledgers:
+        ledgers.append_steps(encode_steps(steps(0, [{"loss": 1.0}])))
+        ledgers.append_steps(encode_steps(steps(1, [{"loss": 3.0}, {"z": "x"}])))
+        assert followed.update()
+        assert not followed.update()
+        assert [(one.index, one.step, one.row) for one in followed.last] == [
+            (0, 1, {"loss": 1.0}),
+            (1, 2, {"z": "x"}),
+        ]
+        for n in range(2, 200):  # many small batches
+            made = steps(0, [{"loss": 1.0 / k} for k in range(1, n + 1)])[-1:]
+            ledgers.append_steps(encode_steps(made))
+            followed.update()
+        table = followed.table()
+        assert table.filter(pc.equal(table["owner"], 0))["step"].to_pylist() == list(range(1, 200))
+        ledgers.append_steps(encode_steps(steps(0, [{"loss": 9.0}], attempt=2)))
+        followed.update()
+        assert (followed.last[0].attempt, followed.last[0].row) == (2, {"loss": 9.0})
+        assert followed.table()["step.loss"].to_pylist()[0] == 9.0
+        assert followed.table().num_rows == 3
+        again = steps(0, [{"loss": 8.0}, {"loss": 7.0}], attempt=2)  # once more, in one attempt
+        for one in again:
+            ledgers.append_steps(encode_steps([one]))
+            followed.update()
+        assert followed.last[0].row == {"loss": 7.0}
+        assert followed.table()["step.loss"].to_pylist()[:2] == [8.0, 7.0]
+        ledgers.append(encode([done(1, {"y": 1})]))
+        assert followed.update()
+        assert [one.index for one in followed.last] == [0]
+        ledgers.append(encode([done(0, {"y": 1})]))
+        followed.update()
+        assert (followed.last, followed.table().num_rows) == ([], 0)
+    assert [one.index for one in running_steps(folder)] == []

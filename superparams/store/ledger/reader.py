@@ -126,11 +126,11 @@ def read(folder: Path, *, growing: bool = False) -> Iterator[pa.RecordBatch]:
 
 
 def read_file(
-    path: Path, *, growing: bool = False, damaged: set[Path] | None = None
+    path: Path, *, growing: bool = False, damaged: set[Path] | None = None, start: int = 0
 ) -> Iterator[Entry]:
     """The valid batches of one file, in the order in which they were written; see `read`.
 
-    damaged: Gets the path when something had to be left out.
+    damaged: Gets the path when something had to be left out; start: the end of an earlier entry.
     """
     try:
         file = open_plain(path)
@@ -141,7 +141,7 @@ def read_file(
         return
     with file:
         size = os.fstat(file.fileno()).st_size
-        yield from _FileReader(path, file, size, growing, damaged=damaged).entries()
+        yield from _FileReader(path, file, size, growing, damaged=damaged).entries(start)
 
 
 class LedgerReader:
@@ -190,8 +190,11 @@ class _FileReader:
     damaged: set[Path] | None = None
     bytes_read: int = 0  # of messages, whole or not
 
-    def entries(self) -> Iterator[Entry]:
-        offset = 0
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        offset = start
+        if start:
+            with contextlib.suppress(DamageError):
+                self._entry(self._message(0), 0)  # the schema
         while offset < self.size:
             try:
                 data = self._message(offset)

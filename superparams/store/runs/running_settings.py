@@ -19,9 +19,9 @@ from superparams.store.json_values import is_object, json_list, json_object
 from superparams.store.plain_files import read_plain
 from superparams.store.runs.folder import RunFolder, part_of
 
-__all__ = ["RunningSetting", "forget_running", "running_settings", "save_running"]
+__all__ = ["RUNNING_FILE", "RunningSetting", "forget_running", "running_settings", "save_running"]
 
-_FILE: Final = "running.json"
+RUNNING_FILE: Final = "running.json"
 _KEY_DIGITS: Final = 32
 
 
@@ -70,7 +70,7 @@ def save_running(run: RunFolder, settings: Sequence[RunningSetting]) -> None:
     Raises:
         OSError: When it cannot be written.
     """
-    path = run.path / _FILE
+    path = run.path / RUNNING_FILE
     unfinished = part_of(path)
     try:
         unfinished.write_text(json.dumps({"settings": [asdict(one) for one in settings]}), "utf-8")
@@ -83,7 +83,7 @@ def save_running(run: RunFolder, settings: Sequence[RunningSetting]) -> None:
 def forget_running(run: RunFolder) -> None:
     """Remove the file: no setting runs."""
     with suppress(OSError):
-        (run.path / _FILE).unlink()
+        (run.path / RUNNING_FILE).unlink()
 
 
 def running_settings(run: RunFolder) -> list[RunningSetting]:
@@ -93,7 +93,7 @@ def running_settings(run: RunFolder) -> list[RunningSetting]:
     list is empty, too, since an executor does not tell which settings have begun.
     """
     try:
-        read = json.loads(read_plain(run.path / _FILE))
+        read = json.loads(read_plain(run.path / RUNNING_FILE))
     except (OSError, ValueError, RecursionError, MemoryError):
         return []
     if run.state() != "running":

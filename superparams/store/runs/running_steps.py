@@ -1,18 +1,29 @@
-"""The last steps of the settings that a run has not ended yet."""
+"""The steps of the settings that a run has not ended yet."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from superparams.outcomes.arrow import plain_array
 from superparams.outcomes.step_batches import values_of_steps
-from superparams.store.ledger.reader import ledger_files, read
+from superparams.store.ledger.reader import Entry, ledger_files, read_file
 from superparams.store.runs.folder import RunFolder
 from superparams.store.table import text_columns
+from superparams.store.table.recorded_steps import (
+    StepBatch,
+    steps_in_order,
+    steps_of_settings,
+)
 
-__all__ = ["LastStep", "running_steps"]
+__all__ = ["LastStep", "RunningSteps", "running_steps"]
+
+_MANY: Final = 64  # batches, after which those of one schema are joined
 
 
 @dataclass(frozen=True)
@@ -29,19 +40,101 @@ class LastStep:
 
 def running_steps(run: RunFolder) -> list[LastStep]:
     """The last step of each setting without an outcome in this run, in the order of the space."""
-    if not ledger_files(run.steps):
-        return []
-    last: dict[int, tuple[tuple[int, int], pa.RecordBatch]] = {}
-    for batch in read(run.steps, growing=True):
-        names = ("index", "attempt", "step")
-        columns = [batch.column(name).to_pylist() for name in names]
-        for place, (index, *age) in enumerate(zip(*columns, strict=True)):
-            if index not in last or last[index][0] < tuple(age):
-                last[index] = (age[0], age[1]), batch.slice(place, 1)
-    for batch in read(run.ledger, growing=True):
-        for index in batch.column("index").to_pylist():
-            last.pop(index, None)
-    return [_of(last[index][1]) for index in sorted(last)]
+    steps = RunningSteps(run)
+    steps.update()
+    return steps.last
+
+
+class RunningSteps:
+    """The steps of the settings without an outcome in a run; the records are read as they grow."""
+
+    def __init__(self, run: RunFolder) -> None:
+        """Take a run. `update` reads its records."""
+        self._run = run
+        self._ends: dict[Path, int] = {}  # how far the files were read
+        self._batches: list[StepBatch] = []
+        self._last: dict[int, LastStep] = {}
+
+    @property
+    def last(self) -> list[LastStep]:
+        """The last step of each setting, in the order of the space."""
+        return [self._last[index] for index in sorted(self._last)]
+
+    def update(self) -> bool:
+        """Read what was recorded since the last time; whether something was."""
+        if not ledger_files(self._run.steps):
+            return False
+        # Outcomes first: the steps of a setting are recorded before its outcome.
+        ended = [entry.batch.column("index") for entry in self._recorded(self._run.ledger)]
+        new = sorted(self._recorded(self._run.steps), key=lambda entry: entry.seq)
+        for entry in new:
+            self._take(entry.batch)
+        self._batches += map(steps_in_order, new)
+        if ended:
+            self._leave_out(pa.concat_arrays(ended))
+        if len(self._batches) > _MANY:
+            self._batches = _joined(self._batches)
+        return bool(ended or new)
+
+    def _recorded(self, folder: Path) -> Iterator[Entry]:
+        for path in ledger_files(folder):
+            for entry in read_file(path, growing=True, start=self._ends.get(path, 0)):
+                self._ends[path] = entry.offset + entry.size
+                yield entry
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        """Take the last steps of settings in new steps. A setting may begin once more."""
+        columns = [batch.column(name).to_pylist() for name in ("index", "attempt")]
+        newest: dict[int, tuple[int, int]] = {}
+        for place, (index, attempt) in enumerate(zip(*columns, strict=True)):
+            newest[index] = max(newest.get(index, (0, 0)), (attempt, place))
+        for index, (attempt, place) in newest.items():
+            known = self._last.get(index)
+            if known is None or known.attempt <= attempt:
+                self._last[index] = _of(batch.slice(place, 1))
+
+    def _leave_out(self, indices: pa.Array) -> None:
+        """Leave out settings that have ended."""
+        left = [_without(batch, indices) for batch in self._batches]
+        self._batches = [one for one in left if one.batch.num_rows]
+        for index in indices.to_pylist():
+            self._last.pop(index, None)
+
+    def table(self) -> pa.Table:
+        """The steps of these settings in their newest attempts: `owner` is a place in `last`.
+
+        The other columns are those of `steps_of_settings`.
+        """
+        last = self.last
+        owners = {
+            "index": plain_array([one.index for one in last], pa.int64()),
+            "attempt": plain_array([one.attempt for one in last], pa.int64()),
+            "n_steps": plain_array([one.step for one in last], pa.int64()),
+        }
+        return steps_of_settings(self._batches, pa.table(owners))
+
+
+def _without(steps: StepBatch, indices: pa.Array) -> StepBatch:
+    is_left = pc.invert(pc.is_in(steps.batch.column("index"), value_set=indices))
+    return StepBatch(steps.order.filter(is_left), steps.batch.filter(is_left))
+
+
+def _joined(every: list[StepBatch]) -> list[StepBatch]:
+    """The same steps in few batches, one for each schema."""
+    by_schema: list[list[StepBatch]] = []
+    for one in every:
+        same = next((x for x in by_schema if x[0].batch.schema.equals(one.batch.schema)), None)
+        if same is None:
+            by_schema.append([one])
+        else:
+            same.append(one)
+    return [
+        StepBatch(
+            pa.concat_arrays([one.order for one in same]),
+            pa.Table.from_batches([one.batch for one in same]).combine_chunks().to_batches()[0],
+        )
+        for same in by_schema
+    ]
 
 
 def _of(batch: pa.RecordBatch) -> LastStep:

@@ -18,18 +18,33 @@ from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
 from superparams.outcomes.arrow import make_field, plain_array, plain_scalar
 from superparams.outcomes.step_batches import FIELD, STEP_META
-from superparams.store.ledger.reader import LedgerWarning, ledger_files, read_file
+from superparams.store.ledger.reader import Entry, LedgerWarning, ledger_files, read_file
 from superparams.store.runs.folder import RunFolder
 from superparams.store.table import text_columns
-from superparams.store.table.arrow_arrays import joined
+from superparams.store.table.arrow_arrays import flat, joined
 from superparams.store.table.schema import common_type, recast
 from superparams.store.table.text_columns import ColumnType
 
-__all__ = ["OWN", "StepRows", "owners_of", "steps_of_rows"]
+__all__ = [
+    "OWN",
+    "StepBatch",
+    "StepRows",
+    "owners_of",
+    "steps_in_order",
+    "steps_of_rows",
+    "steps_of_settings",
+]
 
 # The columns of every step in the table of steps, after the parameters and the fields.
 OWN: Final[tuple[str, ...]] = ("step", "seconds", "attempt", "key", "run", "code")
 Cells = dict[str, tuple[pa.Array, ColumnType]]  # the fields of some steps, by name
+
+
+class StepBatch(NamedTuple):
+    """Steps as a ledger has them, and for each of them the sequence number of its batch."""
+
+    order: pa.Array
+    batch: pa.RecordBatch
 
 
 class StepRows(NamedTuple):
@@ -68,7 +83,24 @@ def steps_of_rows(root: Path, owners: pa.Table) -> pa.Table:
         root: The folder of the experiment.
         owners: What `owners_of` gave.
     """
-    found = [one for run in _runs(owners) for one in _of_run(root, run, owners)]
+    table = _joined([one for run in _runs(owners) for one in _of_run(root, run, owners)], owners)
+    _warn_of_lost(root, owners, table.num_rows)
+    return table
+
+
+def steps_of_settings(batches: Iterable[StepBatch], owners: pa.Table) -> pa.Table:
+    """The steps of settings of one run, as `steps_of_rows` returns them.
+
+    Args:
+        batches: The steps of the run, as its ledger has them.
+        owners: The settings, with the columns `index`, `attempt` and `n_steps`.
+    """
+    places = plain_array(list(range(owners.num_rows)), pa.int64())
+    return _joined(list(_in_batches(batches, owners, places)), owners)
+
+
+def _joined(found: list[StepRows], owners: pa.Table) -> pa.Table:
+    """Steps as one table, in the order of the rows that they belong to."""
     types: dict[str, list[tuple[pa.Array, ColumnType]]] = {name: [] for name in _names(found)}
     for one in found:
         for name, column in one.fields.items():
@@ -86,7 +118,6 @@ def steps_of_rows(root: Path, owners: pa.Table) -> pa.Table:
     fields = [pa.field(name, form) for name, form in meta]
     fields += [make_field(name, x.type, x.kind) for name, x in chosen.items()]
     table = _without_repeated(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), owners)
-    _warn_of_lost(root, owners, table.num_rows)
     return table.sort_by([("owner", "ascending"), ("step", "ascending")])
 
 
@@ -128,20 +159,31 @@ def _of_run(root: Path, name: str, owners: pa.Table) -> Iterator[StepRows]:
     if not files:
         return
     places = pc.indices_nonzero(pc.equal(owners.column("run"), pa.scalar(name)))
-    of_run = owners.select(["index", "attempt"]).take(places).combine_chunks()
-    index, attempt = of_run.column("index").chunk(0), of_run.column("attempt").chunk(0)
     is_growing = run.state() == "running"
     entries = (one for path in files for one in read_file(path, growing=is_growing))
-    for entry in entries:
-        batch = entry.batch
+    yield from _in_batches(map(steps_in_order, entries), owners, places)
+
+
+def steps_in_order(entry: Entry) -> StepBatch:
+    """The steps of a batch of a ledger, with their order."""
+    order = pa.repeat(plain_scalar(entry.seq, pa.int64()), entry.batch.num_rows)
+    return StepBatch(order, entry.batch)
+
+
+def _in_batches(
+    batches: Iterable[StepBatch], owners: pa.Table, places: pa.Array
+) -> Iterator[StepRows]:
+    """The steps of some rows of one run."""
+    settings = owners.select(["index", "attempt"]).take(places).combine_chunks()
+    index, attempt = flat(settings.column("index")), flat(settings.column("attempt"))
+    for order, batch in batches:
         place = pc.index_in(batch.column("index"), value_set=index)
         counts = _counts(batch, attempt.take(place))
-        batch, place = batch.filter(counts), place.filter(counts)
+        batch, place, order = batch.filter(counts), place.filter(counts), order.filter(counts)
         if batch.num_rows:
             owner = pc.cast(places.take(place), pa.int64())
             step, seconds = batch.column("step"), batch.column("seconds")
             are_all_there = text_columns.SPILLED not in batch.schema.names
-            order = pa.repeat(plain_scalar(entry.seq, pa.int64()), batch.num_rows)
             yield StepRows(owner, order, step, seconds, _fields(batch), are_all_there)
 
 

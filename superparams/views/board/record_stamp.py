@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.runs.running_settings import RUNNING_FILE
 from superparams.store.staleness.acceptances import ACCEPTED
 
 __all__ = ["RecordStamps"]
@@ -38,7 +39,8 @@ class RecordStamps:
             return known
         written = _of_file(run.path / "run.json")
         state = run.state()
-        stamp = (run.name, written, state, *_sizes(run.path))
+        now = _of_file(run.path / RUNNING_FILE)
+        stamp = (run.name, written, state, now, *_sizes(run.path))
         if state != "running" and written is not None:
             self._ended[run.name] = stamp
         return stamp

@@ -6,15 +6,17 @@ import base64
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from superparams.errors import SuperparamsError
 from superparams.errors.safe_text import line
+from superparams.store.runs.run_records import runs
 from superparams.views.board.changed_rows import RowMarks, changed_places
 from superparams.views.page.page_columns import parquet_bytes
 from superparams.views.page.page_document import PageContent, json_for_script
+from superparams.views.page.page_running import SettingsNow
 from superparams.views.page.page_sample import MOST_ROWS
 from superparams.views.page.private_paths import PrivatePaths
 from superparams.views.page.results_page import ResultsPage, page_table, steps_bytes
@@ -27,6 +29,7 @@ __all__ = ["FollowedExperiment", "ResultFeed"]
 TICK: Final = 0.05  # seconds between two looks at the records
 REST: Final = 2.0  # the pause after a look is at least so many times as long as the look
 SLOW_REST: Final = 5.0  # the same for facts that take longer
+CURVES_REST: Final = 0.5  # seconds between two times that curves of running settings are sent
 KEEP_ALIVE: Final = 10.0  # seconds without an event, after which a page gets a sign of life
 MOST_CHANGES: Final = 500  # changes that are kept for pages that are behind
 MOST_BYTES: Final = 4_000_000  # of these changes together
@@ -91,6 +94,10 @@ class ResultFeed:
         self._code: Mapping[str, Any] = {}
         self._sent_code: Mapping[str, Any] = {}
         self._is_slow_behind = False
+        self._now = SettingsNow()
+        self._sent_steps: Mapping[str, int] = {}  # how many of each setting that runs, by its key
+        self._curves_due = 0.0
+        self._are_curves_behind = False
         self._last_error = ""
 
     # ---- for pages
@@ -104,7 +111,8 @@ class ResultFeed:
         with self._loading:
             self._look()
             found = self._experiment_results()
-            content = ResultsPage(found).content({**live, "version": self._version})
+            page = ResultsPage(found, now=self._now)
+            content = page.content({**live, "version": self._version})
         return content
 
     def results(self) -> Results:
@@ -121,6 +129,7 @@ class ResultFeed:
         """
         self._begin()
         try:
+            yield self._curves_now()
             while True:
                 events, since = self._next(since)
                 if events is None:
@@ -131,6 +140,13 @@ class ResultFeed:
         finally:
             with self._changed:
                 self._n_pages -= 1
+
+    def _curves_now(self) -> bytes:
+        """The curves of all settings that run, which a new page does not have."""
+        with self._loading:
+            found = self._experiment_results()
+            self._now.update(runs(found.root))
+            return b"".join(self._curves(found, self._now.n_steps)) or ALIVE
 
     def _next(self, since: int) -> tuple[bytes | None, int]:
         """The next events after a version, and the version after them; None at the end."""
@@ -172,7 +188,7 @@ class ResultFeed:
     def _look(self) -> None:
         """See whether something has changed, and send events if so."""
         stamp = self.experiment.stamp()
-        if stamp == self._stamp and not self._is_slow_behind:
+        if stamp == self._stamp and not self._is_slow_behind and not self._are_curves_behind:
             return
         try:
             found = self.experiment.read_again()
@@ -219,10 +235,24 @@ class ResultFeed:
             code = {} if self._code == self._sent_code else self._code  # pages keep what they have
             self._sent_facts, self._sent_code = known, self._code
             yield _event("about", json_for_script({**facts, **code}))
+        yield from self._new_curves(found)
+
+    def _new_curves(self, found: Results) -> Iterator[bytes]:
+        """The curves of settings that have recorded steps since, whole and so not too often."""
+        n_steps, now = self._now.n_steps, time.monotonic()
+        changed = {key for key, n in n_steps.items() if self._sent_steps.get(key) != n}
+        self._are_curves_behind = bool(changed) and now < self._curves_due
+        if changed and not self._are_curves_behind:
+            self._sent_steps, self._curves_due = n_steps, now + CURVES_REST
+            yield from self._curves(found, changed)
+
+    def _curves(self, found: Results, keys: Container[str]) -> Iterator[bytes]:
+        for table in self._now.curves(keys, found.params, PrivatePaths.of(found.root)):
+            yield _event("steps", _encoded(parquet_bytes(table)))
 
     def _facts(self, found: Results) -> dict[str, Any]:
         """The facts; those that take long to compute may be some seconds old."""
-        page, begun = ResultsPage(found), time.monotonic()
+        page, begun = ResultsPage(found, now=self._now), time.monotonic()
         self._is_slow_behind = begun < self._slow_facts_due
         if not self._is_slow_behind:
             self._slow_facts, self._code = page.importance(), page.code()

@@ -12,16 +12,14 @@ import pyarrow.compute as pc
 from superparams.errors.safe_text import lines
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.runs.run_records import Run
-from superparams.store.runs.running_steps import running_steps
 from superparams.store.runs.setting_logs import log_of
 from superparams.store.table.lazy_rows import as_dicts
 from superparams.views.page.private_paths import PrivatePaths
-from superparams.views.result_tables import full
 
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
-__all__ = ["MOST_RUNS", "doc_of", "log_facts", "run_facts", "running_facts"]
+__all__ = ["MOST_RUNS", "doc_of", "log_facts", "run_facts"]
 
 MOST_RUNS: Final = 50  # the newest
 LONGEST: Final = 2000  # characters of a space
@@ -29,7 +27,6 @@ MOST_LOGS: Final = 300_000  # characters of all logs
 MOST_FILES: Final = 1000  # logs that are read
 LONGEST_LOG: Final = 4000
 LOG_LINES: Final = 60
-MOST_RUNNING: Final = 100
 _LOG: Final = ("key", "run", "rank", "log_start", "log_end")
 
 
@@ -135,18 +132,3 @@ def log_text(found: Results, row: Mapping[str, Any], paths: PrivatePaths) -> str
     text = lines(paths.hidden(text[-2 * LONGEST_LOG :]))
     is_cut = is_cut or len(text) > LONGEST_LOG
     return f"…\n{text[-LONGEST_LOG:]}" if is_cut and text else text
-
-
-# ---- what runs now
-
-
-def running_facts(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """The last step of each setting that runs now, if it has recorded one."""
-    facts: list[dict[str, Any]] = []
-    for run in runs:
-        if run.state == "running":
-            for last in running_steps(run.folder)[: MOST_RUNNING - len(facts)]:
-                values = {lines(name): full(name, x) for name, x in last.row.items()}
-                step = {"step": last.step, "seconds": last.seconds, "values": values}
-                facts.append({"key": last.key, **step})
-    return facts

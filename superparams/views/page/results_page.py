@@ -27,13 +27,8 @@ from superparams.views.page.page_facts import (
     goal_fact,
     importance_facts,
 )
-from superparams.views.page.page_runs import (
-    MOST_RUNS,
-    doc_of,
-    log_facts,
-    run_facts,
-    running_facts,
-)
+from superparams.views.page.page_running import SettingsNow
+from superparams.views.page.page_runs import MOST_RUNS, doc_of, log_facts, run_facts
 from superparams.views.page.page_sample import MOST_ROWS, Sample, sample_of
 from superparams.views.page.private_paths import PrivatePaths
 
@@ -62,14 +57,24 @@ def page_of(found: Results, *, most: int = MOST_ROWS) -> str:
 class ResultsPage:
     """What the page of some results holds."""
 
-    def __init__(self, found: Results, most: int = MOST_ROWS) -> None:
-        """See `page_of`."""
+    def __init__(
+        self, found: Results, most: int = MOST_ROWS, now: SettingsNow | None = None
+    ) -> None:
+        """Take results.
+
+        Args:
+            found: The results.
+            most: How many rows the page holds at most; it has a sample of a larger table.
+            now: What runs now; a board keeps it from one page to the next.
+        """
         self.found = found
         self.paths = PrivatePaths.of(found.root)
         self.sample = sample_of(found.column("status"), _best(found), most)
         self._some = found if self.sample is None else found.at(self.sample.places)
         self._table, self._columns = page_table(self._some, self.paths, self.sample)
         self._runs = runs(found.root)
+        self._now = SettingsNow() if now is None else now
+        self._now.update(self._runs)
 
     def content(self, live: Mapping[str, Any] | None = None) -> PageContent:
         """Everything that is put into the page.
@@ -97,12 +102,12 @@ class ResultsPage:
             "fields": field_facts(self._some, self._table),
             "results": self.found.results,
             "repeats": [name for name in self.found.repeats if name in self.found.columns],
-            **_counts(self.found, self._runs, self.sample),
+            **_counts(self.found, self._now, self.sample),
             **_codes(self.found),
             "importance": importance,
             "failures": failure_facts(self.found, self.paths),
             "runs": run_facts(self._runs, self.paths),
-            "running": running_facts(self._runs),
+            "running": self._now.facts(self.paths),
         }
 
 
@@ -136,16 +141,13 @@ def _head(found: Results, every: list[Run], paths: PrivatePaths) -> dict[str, An
     }
 
 
-def _counts(found: Results, every: list[Run], sample: Sample | None) -> dict[str, Any]:
+def _counts(found: Results, now: SettingsNow, sample: Sample | None) -> dict[str, Any]:
     ended, stale = found.ended
     counts = {name: n for name, n in ended.items() if n}
     total = sum(counts.values())
-    running = [run for run in every if run.state == "running"]
-    left = [(run, max(0, (run.todo or 0) - sum(run.counts.values()))) for run in running]
-    now = sum(min(run.num_proc or 1, n) for run, n in left)
     size = None if sample is None else {"rows": len(sample.places), "of": len(found)}
     return {
-        "counts": {**counts, "running": now, "todo": sum(n for _, n in left) - now, "total": total},
+        "counts": {**counts, **now.counts(), "total": total},
         "stale": sum(stale.values()),
         "sample": size,
     }

@@ -79,6 +79,11 @@ export interface About {
 /** A setting that runs, and its newest step. */
 export interface RunningFacts {
   key: string;
+  /** Its fields as texts, by name; none if it has not run for half a second. */
+  fields: Record<string, string>;
+  /** When it began, in seconds since 1970; 0 if that is not known. */
+  started: number;
+  inSetup: boolean;
   step: string;
   seconds: number;
   values: Record<string, unknown>;
@@ -162,6 +167,9 @@ function runningFacts(value: unknown): RunningFacts {
   const each = dict(value);
   return {
     key: text(each.key),
+    fields: mapped(each.fields, text),
+    started: number(each.started),
+    inSetup: each.in_setup === true,
     step: text(each.step),
     seconds: number(each.seconds),
     values: dict(each.values),

@@ -45,6 +45,9 @@ export const KINDS = ["--kind-1", "--kind-2", "--kind-3", "--kind-4", "--kind-5"
 export const levelOf = (share: number): number =>
   Number.isNaN(share) ? -1 : Math.min(LEVELS - 1, Math.floor(share * LEVELS));
 
+/** The level of what still runs. */
+export const RUNNING = -2;
+
 /** The colour of a level; that of failures for -1. */
 export const colourOfLevel = (level: number): string =>
-  level < 0 ? colour("--failed") : shade(level / (LEVELS - 1));
+  level === RUNNING ? colour("--running") : level < 0 ? colour("--failed") : shade(level / (LEVELS - 1));

@@ -7,7 +7,7 @@ import { type Curve, type Spread, spreadOf } from "../data/steps.ts";
 import { linearTicks } from "../data/ticks.ts";
 import { colour } from "../look/theme.ts";
 import type { Surface } from "./canvas.ts";
-import { colourOfLevel } from "./colours.ts";
+import { colourOfLevel, RUNNING } from "./colours.ts";
 import { Plot } from "./plot.ts";
 
 /** A curve and how good its row is: a level, -1 for failures; quiet if the row is not selected. */
@@ -49,7 +49,8 @@ export function drawCurves(surface: Surface, drawn: readonly Drawn[], up: string
   if (quiet.length <= MOST_LINES) for (const each of quiet) drawLine(pen, each, place);
   pen.globalAlpha = 1;
   if (shown.length > MOST_LINES) drawSpread(pen, spreadOf(shown.map(({ curve }) => curve)), place);
-  const byLevel = [...shown].sort((a, b) => a.level - b.level);
+  const rank = ({ level }: Drawn): number => (level === RUNNING ? Infinity : level);
+  const byLevel = [...shown].sort((a, b) => rank(a) - rank(b) || 0); // what runs comes last
   const lines = shown.length > MOST_LINES ? byLevel.slice(-BEST_LINES) : byLevel;
   pen.globalAlpha = Math.min(0.95, Math.max(0.35, 5 / Math.sqrt(lines.length)));
   for (const each of lines) drawLine(pen, each, place);

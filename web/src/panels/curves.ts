@@ -5,7 +5,7 @@ import { counted } from "../data/numbers.ts";
 import type { Curve, Steps } from "../data/steps.ts";
 import type { Change, View } from "../data/view.ts";
 import { onWidth, Surface } from "../drawing/canvas.ts";
-import { KINDS, levelOf } from "../drawing/colours.ts";
+import { KINDS, levelOf, RUNNING } from "../drawing/colours.ts";
 import { type Drawn, drawCurves, type DrawnGroup, drawGroups } from "../drawing/curves.ts";
 import { choice, element, fill, fillOnce, panel } from "../look/element.ts";
 import { colour } from "../look/theme.ts";
@@ -68,8 +68,16 @@ export class Curves implements Panel {
     if (this.averaged) return this.drawAveraged(shown);
     fill(this.legend);
     drawCurves(this.surface, drawn, this.up);
-    const failed = shown.filter((each) => each.level < 0).length;
-    const note = failed ? `, ${failed} of them without a result` : "";
+    const failed = shown.filter((each) => each.level === -1).length;
+    const running = shown.filter((each) => each.level === RUNNING).length;
+    const notes = [
+      failed && `${failed} of them without a result`,
+      running && `${running} of them still running`,
+    ];
+    const note = notes
+      .map((each) => each && `, ${each}`)
+      .filter(Boolean)
+      .join("");
     fill(
       this.text,
       `${counted(shown.length, "setting")} with steps${note}.${shown.length > 400 ? " The outer area covers all of them, the inner area the middle half. The lines are the best 40." : ""}`,
@@ -153,13 +161,19 @@ export class Curves implements Panel {
   private drawn(steps: Steps): DrawnRow[] {
     const { view } = this;
     const rows = view.table.rowsByKey;
+    const running = new Set(view.about.running.map(({ key }) => key));
     const drawn: DrawnRow[] = [];
     for (const key of steps.keys) {
       const curve = steps.curve(key, this.across, this.up);
       if (!curve) continue;
       const row = rows.get(key);
       const quiet = row === undefined ? view.isFiltered : !view.mask[row];
-      drawn.push({ curve, row, quiet, level: row === undefined ? 8 : levelOf(view.quality(row)) });
+      drawn.push({
+        curve,
+        row,
+        quiet,
+        level: running.has(key) ? RUNNING : row === undefined ? 8 : levelOf(view.quality(row)),
+      });
     }
     return drawn;
   }
