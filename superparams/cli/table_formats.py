@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
 from superparams.cli import json_document
+from superparams.cli.output_file import output_file
 from superparams.cli.terminal import is_terminal
 from superparams.errors import CommandError, safe_text
 from superparams.errors.tables import Table
@@ -32,6 +33,8 @@ SUFFIXES: Final = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".md":
 def write(table: pa.Table, form: str, file: Path | None) -> None:
     """Write a table to a file, or to standard output.
 
+    A file that exists is replaced when the new one is whole.
+
     Args:
         table: The table.
         form: ``csv``, ``json``, ``markdown`` or ``parquet``.
@@ -47,23 +50,19 @@ def write(table: pa.Table, form: str, file: Path | None) -> None:
     if file is None:
         writer(table, sys.stdout)
         return
-    try:
-        with open(file, "w", encoding="utf-8", newline="") as opened:
-            writer(table, opened)
-    except OSError as error:
-        raise CommandError(f"cannot write {file}: {error}") from error
+    with output_file(file) as path, open(path, "w", encoding="utf-8", newline="") as opened:
+        writer(table, opened)
 
 
 def _parquet(table: pa.Table, file: Path | None) -> None:
     if file is None and is_terminal():
         raise CommandError("parquet is nothing to read at a terminal: give a file with -o FILE")
     table = table.replace_schema_metadata(None)  # it is no results.parquet
-    try:
-        parquet.write_table(table, sys.stdout.buffer if file is None else file)
-    except OSError as error:
-        if file is None:
-            raise
-        raise CommandError(f"cannot write {file}: {error}") from error
+    if file is None:
+        parquet.write_table(table, sys.stdout.buffer)
+        return
+    with output_file(file) as path:
+        parquet.write_table(table, path)
 
 
 def _csv(table: pa.Table, file: IO[str]) -> None:

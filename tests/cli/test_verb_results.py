@@ -5,17 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from superparams.outcomes.batches import encode
+from superparams.store.ledger.run_ledgers import RunLedgers
+from superparams.store.runs.folder import RunFolder
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.six_settings import edit, fits, key, record, root
+from tests.recording import done
 from tests.runs import Terminal
-from tests.timing import PATIENCE
+from tests.timing import PATIENCE, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +155,78 @@ class TestFormats:
         assert ended.code == 2
         assert "cannot write" in ended.err
         assert ran.run("results", "RQ1", "--format", "xml").code == 2
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with the results of 40,000 settings."""
+    project = Project(tmp_path_factory.mktemp("many") / "project")
+    root = project.folder / "results" / "m.X"
+    folder = RunFolder.create(root, {"code": "c1"})
+    with RunLedgers(folder) as ledgers:
+        ledgers.append(encode([done(n, {"y": n / 7, "t": f"row {n}"}) for n in range(40_000)]))
+    folder.finish()
+    assert project.run("results", str(root), "--limit", "1").code == 0
+    return project
+
+
+class TestFilesThatExist:
+    @pytest.mark.parametrize("ending", [".csv", ".json", ".md", ".parquet"])
+    def test_stay_whole_when_the_disk_is_full(
+        self, many: Project, tmp_path: Path, ending: str
+    ) -> None:
+        file = tmp_path / f"x{ending}"
+        file.write_text("old")
+        limited = f'ulimit -f 100; exec {EXPERIMENT} results results/m.X -o "{file}"'  # 100 KB
+        ended = many.start("bash", "-c", limited)
+        assert ended.code == 2, ended.err
+        assert f"cannot write {file}" in ended.err
+        assert "File too large" in ended.err
+        assert {x.name: x.read_text() for x in tmp_path.iterdir()} == {file.name: "old"}
+
+    def test_stay_whole_when_the_command_is_killed(self, many: Project, tmp_path: Path) -> None:
+        file = tmp_path / "x.json"
+        file.write_text("old")
+        command = many.begin("results", "results/m.X", "-o", str(file))
+        wait_for(lambda: any(x.stat().st_size for x in tmp_path.iterdir() if x != file))
+        assert file.read_text() == "old"
+        command.kill()
+        command.communicate()
+        assert command.returncode == -9
+        assert file.read_text() == "old"
+
+    def test_stay_whole_at_ctrl_c_and_nothing_is_left_beside_them(
+        self, many: Project, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "x.json"
+        file.write_text("old")
+        command = many.begin("results", "results/m.X", "-o", str(file))
+        wait_for(lambda: any(x.stat().st_size for x in tmp_path.iterdir() if x != file))
+        command.send_signal(signal.SIGINT)
+        command.communicate()
+        assert command.returncode != 0
+        assert {x.name: x.read_text() for x in tmp_path.iterdir()} == {file.name: "old"}
+
+    def test_keep_their_permissions_and_the_link_that_names_them(
+        self, ran: Project, tmp_path: Path
+    ) -> None:
+        file, link = tmp_path / "x.csv", tmp_path / "link.csv"
+        file.write_text("old")
+        file.chmod(0o640)
+        link.symlink_to(file)
+        assert ran.run("results", "RQ1", "-o", str(link)).code == 0
+        assert link.is_symlink()
+        assert file.read_text().startswith("kernel,")
+        assert file.stat().st_mode & 0o777 == 0o640
+
+    def test_that_are_pipes_are_written_as_such(self, ran: Project, tmp_path: Path) -> None:
+        pipe = tmp_path / "x.csv"
+        os.mkfifo(pipe)
+        command = ran.begin("results", "RQ1", "-o", str(pipe))
+        assert pipe.read_text().startswith("kernel,")
+        command.communicate()
+        assert command.returncode == 0
+        assert pipe.is_fifo()
 
 
 @pytest.fixture(scope="module")
