@@ -7,6 +7,7 @@ be meant.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class DynamicImports:
     has_unknown: bool = False
 
 
+@functools.lru_cache(maxsize=4096)
 def dynamic_imports(source: Source) -> DynamicImports:
     """The imports by name anywhere in a module."""
     has_unknown = "entry_points(" in source.text

@@ -14,7 +14,7 @@ import os
 import struct
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import decode_source
@@ -285,9 +285,7 @@ def _differing_constants(
     """The reached constants whose value in memory differs from the text, with that value."""
     values = vars(loaded.module) if loaded.module is not None else {}
     # A function may assign a global variable: this is no constant.
-    statements = (node for node in ast.walk(source.tree) if isinstance(node, ast.Global))
-    assigned = {name for node in statements for name in node.names}
-    assigned |= _set_by_others(source, reach)
+    assigned = source.globals_in_functions | _set_by_others(source, reach)
     for name, x in _constants(loaded.text).items():
         part = f"{source.name}.{name}"
         # Functions may fill a table: this is no constant either.
@@ -313,7 +311,8 @@ def _set_by_others(source: Source, reach: Reach) -> set[str]:
     return {target.name for target in targets if target.source is source and target.name}
 
 
-def _constants(text: bytes) -> dict[str, Any]:
+@functools.lru_cache(maxsize=1024)
+def _constants(text: bytes) -> Mapping[str, Any]:
     """The values of module-level names that are assigned once, from constants alone."""
     constants: dict[str, Any] = {}
     repeated: set[str] = set()

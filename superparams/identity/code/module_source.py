@@ -129,6 +129,12 @@ class Source:
     data: bytes = field(default=b"", repr=False)
 
     @functools.cached_property
+    def globals_in_functions(self) -> frozenset[str]:
+        """The names that ``global`` statements list."""
+        statements = (node for node in ast.walk(self.tree) if isinstance(node, ast.Global))
+        return frozenset(name for node in statements for name in node.names)
+
+    @functools.cached_property
     def lines(self) -> list[str]:
         """The lines of the text."""
         return self.text.splitlines()
@@ -301,6 +307,7 @@ def _changed_by_call(node: ast.Call, called: Chain) -> Chain | None:
     return called[:-1] if len(called) > 1 and called[-1] in FILLING else None
 
 
+@functools.lru_cache(maxsize=4096)
 def side_effects(node: ast.AST) -> SideEffects:
     """The changes of a function or class, functions inside it included."""
     body: list[ast.AST] = list(getattr(node, "body", ()))

@@ -42,6 +42,9 @@ class Project:
         self.unseen: dict[str, None] = {}
         self._owned: dict[Path, bool] = {}
         self._modules: dict[tuple[Source, Imported], Path | None] = {}
+        self._absolutes: dict[tuple[Path, str], Path | None] = {}
+        self._loaded_modules: dict[str, Path | None] = {}
+        self._outside: dict[Path, Path] = {}
         self._submodules: dict[tuple[Path, str], Path | None] = {}
         self._names: dict[Path, str] = {}
         self._sources: dict[Path, Source | None] = {}
@@ -90,8 +93,12 @@ class Project:
         """The location of the module that `source` imports (from); None if it is not own code."""
         key = (source, wanted)
         if key not in self._modules:
-            find = self._relative if wanted.level else self._absolute
-            self._modules[key] = find(source, wanted)
+            folder = source.path.parent
+            self._modules[key] = (
+                self._relative(folder, wanted)
+                if wanted.level
+                else self._absolute(self._outside_packages(folder), wanted.module)
+            )
         return self._modules[key]
 
     def submodule(self, location: Path, name: str) -> Path | None:
@@ -106,9 +113,8 @@ class Project:
             self._submodules[key] = inner
         return self._submodules[key]
 
-    def _relative(self, source: Source, wanted: Imported) -> Path | None:
-        folder = source.path
-        for _ in range(wanted.level):
+    def _relative(self, folder: Path, wanted: Imported) -> Path | None:
+        for _ in range(wanted.level - 1):
             folder = folder.parent
         return self._below(folder, wanted.module)
 
@@ -121,22 +127,33 @@ class Project:
                 return file if self.owns(file) else None
         return package if package.is_dir() and self.owns(package / "_") else None
 
-    def _absolute(self, source: Source, wanted: Imported) -> Path | None:
-        name = wanted.module
+    def _absolute(self, folder: Path, name: str) -> Path | None:
+        """The location of the module `name` for files whose own imports begin at `folder`."""
+        key = (folder, name)
+        if key not in self._absolutes:
+            self._absolutes[key] = self._find_absolute(folder, name)
+        return self._absolutes[key]
+
+    def _find_absolute(self, folder: Path, name: str) -> Path | None:
         top = name.partition(".")[0]
         # A loaded module is the one that the name means in this process.
         if _loaded_file(name) is not None:
             return self._loaded(name)
-        if _loaded_file(top) is not None and self.module(source, Imported(top)) is None:
+        if _loaded_file(top) is not None and self._absolute(folder, top) is None:
             return None
-        for folder in self._folders(source.path):
-            location = self._below(folder, name)
+        for entry in dict.fromkeys([folder, *self._path_in_project, self.root, self.root / "src"]):
+            location = self._below(entry, name)
             if location is not None:
                 return location
         return self._in_library(top, name)
 
     def _loaded(self, name: str) -> Path | None:
         """The file of a loaded module, if it is own code."""
+        if name not in self._loaded_modules:
+            self._loaded_modules[name] = self._find_loaded(name)
+        return self._loaded_modules[name]
+
+    def _find_loaded(self, name: str) -> Path | None:
         loaded = _loaded_file(name)
         file = Path(resolved_file(loaded)) if loaded is not None else None
         if file is None or not self.owns(file):
@@ -165,10 +182,10 @@ class Project:
                     return module
         return None
 
-    def _folders(self, file: Path) -> Iterable[Path]:
-        """The folders in which `file` may find the modules of the project."""
-        folder = _outside_packages(file.parent, self.root)
-        return dict.fromkeys([folder, *self._path_in_project, self.root, self.root / "src"])
+    def _outside_packages(self, folder: Path) -> Path:
+        if folder not in self._outside:
+            self._outside[folder] = _outside_packages(folder, self.root)
+        return self._outside[folder]
 
 
 def _outside_packages(folder: Path, last: Path | None = None) -> Path:
