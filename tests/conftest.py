@@ -75,6 +75,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(each)
 
 
+def pytest_sessionstart() -> None:
+    """Let programs of tests get Ctrl-C, also if a shell started the tests in its background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # which programs would inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def no_children() -> Iterator[None]:
     """No child of this process outlives the test, not even as a zombie.

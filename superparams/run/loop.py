@@ -26,6 +26,7 @@ from superparams.outcomes.batches import counts, seconds, values_of
 from superparams.outcomes.outcome import FAILURES
 from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
 from superparams.run.debugger import post_mortem
+from superparams.run.early_outcomes import EarlyOutcomes
 from superparams.run.ended_checkpoints import EndedCheckpoints
 from superparams.run.interrupts import Interrupts
 from superparams.run.job import Job, prepare
@@ -169,11 +170,18 @@ class _Started:
         batches: Its outcomes; settings begin when the first is asked for.
         interrupts: What signals ask for.
         context: Ends the workers, and the handling of signals.
+        early: Records outcomes before `batches` yields them.
     """
 
     batches: Iterator[bytes]
     interrupts: Interrupts
     context: contextlib.ExitStack
+    early: EarlyOutcomes
+
+    def tick(self, recorded: RunningRecord) -> None:
+        """Record what waits and what runs; called by the thread of the heartbeat."""
+        self.early.update()
+        recorded.update()
 
 
 def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFolder, Progress]:
@@ -187,7 +195,7 @@ def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFold
         run.begin(manifest)
         record.start(run, control.begun)
         recorded = RunningRecord(run, job.program, job.carrier.activity)
-        with recorded, Heartbeat(run, recorded.update):
+        with recorded, Heartbeat(run, lambda: started.tick(recorded)):
             return _execute_in(run, record, job, control, fork_guard, started)
 
 
@@ -208,7 +216,7 @@ def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitS
     except BaseException as error:
         batches = _raising(error)
     context.callback(_close, batches)
-    return _Started(batches, interrupts, context)
+    return _Started(batches, interrupts, context, EarlyOutcomes(control))
 
 
 def _raising(error: BaseException) -> Iterator[bytes]:
@@ -272,6 +280,7 @@ def _execute_in(
     try:
         with RunLedgers(run) as ledgers, started.context, shown, interrupts.expected(), telling:
             control.steps.record_by(ledgers.append_steps)
+            started.early.record_by(ledgers)
             for batch in _recorded(started.batches, ledgers, control, fork_guard):
                 met = counts(batch)
                 checkpoints.recorded(batch, met.get("done", 0))

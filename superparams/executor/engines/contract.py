@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -102,6 +102,9 @@ class Control:
         begun: The engine sets this event when it has started its workers. Other work of a run may
             wait for it, so that workers start sooner.
         steps: The steps that settings record while they run.
+        waiting_outcomes: Encodes the outcomes that wait in this process to be yielded together with
+            others, if the setting that runs meanwhile is long; no bytes if none wait. The same
+            bytes are yielded later. Another thread calls it. None for engines that keep none.
         judge: Decides at each step whether the setting goes on, in the thread that hands out
             settings. None: each goes on.
     """
@@ -116,6 +119,7 @@ class Control:
         "steps",
         "stopping",
         "waiting",
+        "waiting_outcomes",
     )
 
     def __init__(self) -> None:
@@ -128,6 +132,7 @@ class Control:
         self.begun = threading.Event()
         self.notes: dict[str, None] = {}
         self.steps = RunSteps()
+        self.waiting_outcomes: Callable[[], bytes] | None = None
         self.judge: StepJudge | None = None
 
     def note(self, sentences: Iterable[str]) -> None:

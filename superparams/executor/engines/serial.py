@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -114,7 +115,10 @@ class _SerialCarrier:
         self._log_end: int | None = None
         self._chunk: Chunk | None = None
         self._batch: list[Outcome] = []
+        self._early: tuple[bytes, int] | None = None  # the first of these outcomes, encoded
+        self._lock = threading.Lock()  # for what `waiting` and `_flush` share
         self._flushed, self._n_urgent = 0.0, _URGENT
+        control.waiting_outcomes = self.waiting
 
     def carry_out(self, instruction: m.Instruction) -> bytes:
         if isinstance(instruction, m.StartPlace):
@@ -219,11 +223,29 @@ class _SerialCarrier:
         return outcome
 
     def _flush(self) -> Iterator[bytes]:
-        batch, self._batch = self._batch, []
+        with self._lock:
+            batch, self._batch = self._batch, []
+            early, self._early = self._early, None
         self._flushed = time.monotonic()
+        if early is not None:
+            yield early[0]
+            batch = batch[early[1] :]
         if batch:
             self._control.steps.outbox.flush()
             yield encode(batch)
+
+    def waiting(self) -> bytes:
+        """The outcomes that wait while a long setting runs; see `Control.waiting_outcomes`."""
+        running = self.running
+        if running is None or time.monotonic() - running[1] < _FLUSH:
+            return b""
+        with self._lock:
+            batch = self._batch.copy()
+            if self._early is not None or not batch:
+                return b""
+            self._control.steps.outbox.flush()
+            self._early = encode(batch), len(batch)
+            return self._early[0]
 
     def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
         yield from self._flush()
@@ -232,7 +254,7 @@ class _SerialCarrier:
         return error
 
     def close(self) -> None:
-        self.running = None
+        self.running = self._control.waiting_outcomes = None
         step_teller.set(self._outer_teller)
         step_recorder.set(self._outer_recorder)
         self._control.steps.outbox.pause()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pyarrow as pa
@@ -28,6 +29,8 @@ class RunLedgers:
         self._outcomes = self._open.enter_context(Ledger(run.ledger))
         self._steps: Ledger | None = None
         self._lock = threading.Lock()
+        self._early: dict[bytes, list[pa.RecordBatch]] = {}
+        self._early_lock = threading.Lock()
         self._is_closed = False
 
     def __enter__(self) -> RunLedgers:
@@ -46,8 +49,24 @@ class RunLedgers:
         """Record encoded outcomes; see `Ledger.append`.
 
         An engine that does not send steps while settings run sends them with the outcomes; they
-        are written to the ledger of steps.
+        are written to the ledger of steps. What `append_early` has recorded is not recorded again.
         """
+        with self._early_lock:
+            recorded = self._early.pop(data, None)
+        return self._append(data) if recorded is None else recorded
+
+    def append_early(self, waiting: Callable[[], bytes]) -> None:
+        """Record outcomes before the engine yields them.
+
+        Args:
+            waiting: Returns the bytes that the engine will yield; none if no outcomes wait.
+        """
+        with self._early_lock:
+            data = waiting()
+            if data:
+                self._early[data] = self._append(data)
+
+    def _append(self, data: bytes) -> list[pa.RecordBatch]:
         if STEPS_KEY not in data:  # text of the user may have it, too
             return self._outcomes.append(data)
         steps: list[bytes] = []
