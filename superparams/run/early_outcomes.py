@@ -29,7 +29,8 @@ class EarlyOutcomes:
         self._ledgers: RunLedgers | None = None
 
     def record_by(self, ledgers: RunLedgers) -> None:
-        """Record outcomes in these ledgers from now on."""
+        """Record steps and outcomes in these ledgers from now on."""
+        self._control.steps.record_by(ledgers.append_steps)
         self._ledgers = ledgers
 
     def update(self) -> None:

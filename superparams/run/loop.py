@@ -279,7 +279,6 @@ def _execute_in(
     is_hurried = True
     try:
         with RunLedgers(run) as ledgers, started.context, shown, interrupts.expected(), telling:
-            control.steps.record_by(ledgers.append_steps)
             started.early.record_by(ledgers)
             for batch in _recorded(started.batches, ledgers, control, fork_guard):
                 met = counts(batch)
