@@ -22,6 +22,7 @@ from superparams.identity.source_texts import start_keeping_texts
 
 if TYPE_CHECKING:
     from superparams.cli import entrypoint as entrypoint
+    from superparams.declare.resources import Resources as Resources
     from superparams.executor.payload import shared_empty as shared_empty
     from superparams.store.results import Results as Results
 
@@ -30,6 +31,7 @@ __all__ = [
     "Goal",
     "GridSearch",
     "Params",
+    "Resources",
     "Results",
     "SearchMeta",
     "Settings",
@@ -45,6 +47,7 @@ start_keeping_texts()
 
 # What a class body does not need is imported when it is first asked for.
 _LATER = {
+    "Resources": "superparams.declare.resources",
     "Results": "superparams.store.results",
     "entrypoint": "superparams.cli",
     "shared_empty": "superparams.executor.payload",

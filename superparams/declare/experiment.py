@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from superparams.declare import drawn_settings
     from superparams.declare.drawn_settings import ChosenSettings
+    from superparams.declare.resources import Resources
     from superparams.executor.engines.contract import Engine, EngineName
     from superparams.outcomes.outcome import Status
     from superparams.run.options import OldOptions, OnError, Only
@@ -68,6 +69,8 @@ class Experiment(Params):
 
     goal: ClassVar[Goal | None] = None
     """The result that is to be large or small, `maximize(column)` or `minimize(column)`, if any."""
+    resources = cast("Resources | Any", None)
+    """What a setting needs of a machine; `Resources(...)`, or a method that returns them."""
 
     def run(self) -> Any:
         """Run one setting. Override this method; it may be ``async def``, and it may yield steps.

@@ -15,9 +15,9 @@ from weakref import WeakKeyDictionary
 from superparams.declare.annotation_texts import resolve
 from superparams.declare.descriptors import REQUIRED, Search, Value
 from superparams.declare.field import Field
-from superparams.declare.goal import GOAL, check_goal
 from superparams.declare.mistakes import is_method, refuse_slips
 from superparams.declare.own_names import RESERVED
+from superparams.declare.plain_attributes import NO_FIELDS, PLAIN_ATTRIBUTES, check_attribute
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.identity.source_texts import keep_texts
@@ -62,8 +62,9 @@ class SearchMeta(ABCMeta):
         type.__setattr__(cls, FIELDS, fields)
         for field in _owned(cls, fields):
             type.__setattr__(cls, field.name, field)
-        if _reserving(cls, GOAL) is not None:
-            check_goal(cls, namespace.get(GOAL))
+        for attribute in PLAIN_ATTRIBUTES:
+            if attribute in namespace and _reserving(cls, attribute) is not None:
+                check_attribute(cls, attribute, namespace[attribute])
         _take_over(cls)
         _as_dataclass(cls, fields)
         keep_texts(cls.__module__)
@@ -80,8 +81,8 @@ class SearchMeta(ABCMeta):
                 f"{cls.__name__}.{name} is a field and cannot be assigned on the class; fix it at "
                 f"the call, {cls.__name__}({name}={shorten(x)}), or in a subclass"
             )
-        if name == GOAL and _reserving(cls, GOAL) is not None:
-            check_goal(cls, x)
+        if name in PLAIN_ATTRIBUTES and _reserving(cls, name) is not None:
+            check_attribute(cls, name, x)
         super().__setattr__(name, x)
 
     def __delattr__(cls, name: str) -> None:
@@ -310,10 +311,10 @@ def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> N
         )
     reserving = _reserving(cls, name)
     if reserving is not None:
-        if name == GOAL:
+        if name in NO_FIELDS:
             raise FieldError(
-                f"{cls.__name__}.goal: a goal is no field; write it without an annotation, as in "
-                f'goal = maximize("accuracy"), or choose another name for a field, such as goal_'
+                f"{cls.__name__}.{name}: {NO_FIELDS[name]}, or choose another name for a field, "
+                f"such as {name}_"
             )
         raise FieldError(_is_reserved(cls, name, reserving))
     if name in inherited:

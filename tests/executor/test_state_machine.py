@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.machine import Share
 from superparams.executor.scheduler.retries import Retries
 from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.outcomes.outcome import Status
@@ -24,10 +25,11 @@ from superparams.outcomes.outcome import Status
 STATUSES: list[Status] = ["killed", "timeout", "failed"]
 
 
-class _ModelPlace:
+class ModelPlace:
     """A worker as an engine has it: it runs the settings of its chunk one after the other."""
 
-    def __init__(self, chunk: Chunk | None = None) -> None:
+    def __init__(self, share: Share | None = None, chunk: Chunk | None = None) -> None:
+        self.share = share
         self.is_ready = self.is_retiring = False
         self.chunk = chunk
         self.n_ended = 0  # of the chunk, as the scheduler knows
@@ -54,21 +56,27 @@ class Engine(RuleBasedStateMachine):
         wait: float,
         flags: tuple[bool, bool, bool],
     ) -> None:
+        self.start(n_places, n_settings, Retries(most, statuses, wait), flags)
+
+    def start(
+        self, n_places: int, n_settings: int, retries: Retries, flags: tuple[bool, bool, bool]
+    ) -> None:
         self.decides, one_by_one, self.confirms_later = flags
-        self.retries = Retries(most, statuses, wait)
-        self.scheduler = Scheduler(
-            Limits(n_places, self.retries, one_by_one=one_by_one, decides_steps=self.decides),
-            [range(n_settings)],
-        )
+        self.retries = retries
+        limits = Limits(n_places, self.retries, one_by_one=one_by_one, decides_steps=self.decides)
+        self.scheduler = self.scheduler_of(limits, [range(n_settings)])
         self.n_places, self.one_by_one = n_places, one_by_one
         self.expected = set(range(n_settings))
-        self.places: dict[int, _ModelPlace] = {}
+        self.places: dict[int, ModelPlace] = {}
         self.accounted: Counter[int] = Counter()
         self.uncertain: list[Chunk] = []
         self.attempts: dict[int, int] = {}
         self.now = 0.0
         self.is_draining = self.is_closed = False
         self.carry_out(m.TimePassed())
+
+    def scheduler_of(self, limits: Limits, work: list[range]) -> Scheduler:
+        return Scheduler(limits, work)
 
     # ---- carrying out
 
@@ -80,7 +88,7 @@ class Engine(RuleBasedStateMachine):
         if isinstance(instruction, m.StartPlace):
             assert instruction.rank not in self.places
             assert 0 <= instruction.rank < self.n_places
-            self.places[instruction.rank] = _ModelPlace()
+            self.places[instruction.rank] = ModelPlace(instruction.share)
         elif isinstance(instruction, m.SendChunk):
             self.receive(self.places[instruction.rank], instruction.chunk)
         elif isinstance(instruction, m.RetirePlace):
@@ -98,7 +106,7 @@ class Engine(RuleBasedStateMachine):
                 instruction.status == "killed"
             )
 
-    def receive(self, place: _ModelPlace, chunk: Chunk) -> None:
+    def receive(self, place: ModelPlace, chunk: Chunk) -> None:
         assert not self.is_draining
         assert place.is_ready
         assert place.chunk is None

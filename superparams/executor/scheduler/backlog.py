@@ -57,6 +57,14 @@ class Backlog:
         """Whether some settings are to run while nothing else runs."""
         return bool(self._alone)
 
+    def first(self, count: int) -> list[int]:
+        """The indices of the settings that come next of those that have not run."""
+        found = [index for part in self._new for index in part[:count]][:count]
+        while len(found) < count and (part := self._next_source()) is not None:
+            self._new.append(part)
+            found += part[: count - len(found)]
+        return found
+
     def take(self, size: int, now: float) -> Chunk | None:
         """At most `size` settings that may run while others do; None if there are none now."""
         ranges: list[range] = []
@@ -137,9 +145,12 @@ class Backlog:
         return chunk
 
     def _next(self) -> range | None:
-        while not self._new and self._sources:
+        return self._new.popleft() if self._new else self._next_source()
+
+    def _next_source(self) -> range | None:
+        while self._sources:
             part = next(self._sources[0], None)
             if part is not None:
                 return part
             self._sources.popleft()
-        return self._new.popleft() if self._new else None
+        return None

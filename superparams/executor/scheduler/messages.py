@@ -10,10 +10,13 @@ dataclass takes twenty times as long.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.outcomes.outcome import Status
+
+if TYPE_CHECKING:
+    from superparams.executor.scheduler.machine import Share
 
 
 class Message:
@@ -213,12 +216,19 @@ Event = (
 
 
 class StartPlace(Message):
-    """Start a place."""
+    """Start a place.
 
-    __slots__ = ("rank",)
+    Attributes:
+        rank: The place.
+        share: What it gets of the machine, for settings that need just this; None where the
+            settings of the run declare no resources.
+    """
 
-    def __init__(self, rank: int) -> None:
+    __slots__ = ("rank", "share")
+
+    def __init__(self, rank: int, share: Share | None = None) -> None:
         self.rank = rank
+        self.share = share
 
 
 class SendChunk(Message):

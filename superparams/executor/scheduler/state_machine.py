@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.backlog import Backlog
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.pace import Pace
+from superparams.executor.scheduler.place_state import NOTHING, Place, PlaceState
 from superparams.executor.scheduler.retries import Retries
 from superparams.outcomes.outcome import Status
 
-_NOTHING = Chunk(())
+if TYPE_CHECKING:
+    from superparams.executor.scheduler.grouped_backlog import GroupedBacklog, Needs
+    from superparams.executor.scheduler.machine import Machine, Share
+
 # So many blameless losses of its place make a setting `killed`: it may be the reason after all.
 MOST_BLAMELESS = 3
-
-
-class PlaceState(enum.Enum):
-    """The state of a place."""
-
-    STARTING = enum.auto()
-    IDLE = enum.auto()
-    BUSY = enum.auto()
-    RETIRING = enum.auto()
-
-
-class _Place:
-    """What the scheduler knows of a place.
-
-    Attributes:
-        chunk: Its settings.
-        n_ended: The number of these that have ended.
-        is_used: Whether it has ever got settings.
-        held: The setting that waits for the answer to a step.
-    """
-
-    __slots__ = ("chunk", "held", "is_used", "n_ended", "state")
-
-    def __init__(self) -> None:
-        self.state = PlaceState.STARTING
-        self.chunk = _NOTHING
-        self.n_ended = 0
-        self.is_used = False
-        self.held: int | None = None
-
-    @property
-    def unfinished(self) -> Chunk:
-        return self.chunk.split(self.n_ended)[1]
 
 
 class Limits:
@@ -61,6 +32,7 @@ class Limits:
         one_by_one: Whether each chunk is one setting.
         decides_steps: Whether `StepDecided` follows every `StepMade`; otherwise each setting goes
             on at once.
+        sharing: What settings need, and the machine; None where nothing is shared.
     """
 
     def __init__(
@@ -70,11 +42,13 @@ class Limits:
         *,
         one_by_one: bool = False,
         decides_steps: bool = False,
+        sharing: tuple[Needs, Machine] | None = None,
     ) -> None:
         self.n_places = n_places
         self.retries = retries or Retries()
         self.one_by_one = one_by_one
         self.decides_steps = decides_steps
+        self.sharing = sharing
 
 
 class Scheduler:
@@ -91,14 +65,17 @@ class Scheduler:
 
     def __init__(self, limits: Limits, work: Sequence[range] = ()) -> None:
         self.limits = limits
-        self._backlog = Backlog(work)
+        self._backlog = self._new_backlog(work)
         self._pace = Pace()
-        self._places: dict[int, _Place] = {}
+        self._places: dict[int, Place] = {}
         self._n_uncertain = 0
         self._is_fed = True
         self._is_draining = False
         self._blameless_losses: Counter[int] = Counter()
         self._instructions: list[m.Instruction] = []
+
+    def _new_backlog(self, work: Sequence[range]) -> Backlog | GroupedBacklog:
+        return Backlog(work)
 
     # ---- what an engine may ask
 
@@ -147,7 +124,7 @@ class Scheduler:
     def unfinished(self, rank: int) -> Chunk:
         """The settings of a place that have not ended."""
         place = self._places.get(rank)
-        return place.unfinished if place else _NOTHING
+        return place.unfinished if place else NOTHING
 
     # ---- events
 
@@ -204,7 +181,7 @@ class Scheduler:
                 raise TypeError(f"{event!r} is no event")
 
     def _place_ready(self, event: m.PlaceReady) -> None:
-        place = self._places.setdefault(event.rank, _Place())
+        place = self._places.setdefault(event.rank, Place())
         if place.state is PlaceState.STARTING:
             place.state = PlaceState.IDLE
 
@@ -226,10 +203,14 @@ class Scheduler:
 
     def _chunk_over(self, event: m.ChunkOver) -> None:
         place = self._places[event.rank]
-        self._pace.learn(place.n_ended, event.seconds)
+        self._pace_of(place).learn(place.n_ended, event.seconds)
         self._give_back(place.unfinished)
-        place.state, place.chunk, place.n_ended = PlaceState.IDLE, _NOTHING, 0
+        place.state, place.chunk, place.n_ended = PlaceState.IDLE, NOTHING, 0
         place.held = None
+
+    def _pace_of(self, place: Place) -> Pace:
+        """What is known of how long the settings of a place take."""
+        return self._pace
 
     def _step_made(self, event: m.StepMade) -> None:
         self._places[event.rank].held = event.index
@@ -237,7 +218,7 @@ class Scheduler:
             self._answer(event.rank, event.index, goes_on=True)
 
     def _place_gone(self, event: m.PlaceGone) -> None:
-        place = self._places.pop(event.rank, _Place())
+        place = self._places.pop(event.rank, Place())
         unfinished = place.unfinished
         if not unfinished:
             return
@@ -335,8 +316,7 @@ class Scheduler:
         used = [rank for rank, place in self._places.items() if place.is_used]
         for rank in used:
             if self._places[rank].state is PlaceState.IDLE:
-                self._places[rank].state = PlaceState.RETIRING
-                self._instructions.append(m.RetirePlace(rank))
+                self._retire(rank)
         if used:
             return
         if not self._places:
@@ -357,9 +337,13 @@ class Scheduler:
                 self._start(rank)
                 free += 1
 
-    def _start(self, rank: int) -> None:
-        self._places[rank] = _Place()
-        self._instructions.append(m.StartPlace(rank))
+    def _start(self, rank: int, share: Share | None = None) -> None:
+        self._places[rank] = Place(share)
+        self._instructions.append(m.StartPlace(rank, share))
+
+    def _retire(self, rank: int) -> None:
+        self._places[rank].state = PlaceState.RETIRING
+        self._instructions.append(m.RetirePlace(rank))
 
     def _send(self, rank: int, chunk: Chunk) -> None:
         place = self._places[rank]
@@ -380,7 +364,7 @@ def _begun_and_rest(unfinished: Chunk, event: m.PlaceGone) -> tuple[Chunk, Chunk
         assert event.culprit is not None
         return unfinished.through(event.culprit)
     if event.begun is None or not (event.begun or event.is_blameless):
-        return unfinished, _NOTHING
+        return unfinished, NOTHING
     return unfinished.split(event.begun)
 
 

@@ -48,7 +48,13 @@ class JudgingScheduler(Scheduler):
     """
 
     def __init__(self, limits: Limits, work: Sequence[range], judge: StepJudge) -> None:
-        of_steps = Limits(limits.n_places, limits.retries, one_by_one=True, decides_steps=True)
+        of_steps = Limits(
+            limits.n_places,
+            limits.retries,
+            one_by_one=True,
+            decides_steps=True,
+            sharing=limits.sharing,
+        )
         super().__init__(of_steps, work)
         self._judge = judge
 

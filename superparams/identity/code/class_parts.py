@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 # What settings of an experiment do not use, unless its methods do.
-_OUTSIDE_SETTINGS = {"goal", "keep_checkpoints", "report", "valid"}
+_OUTSIDE_SETTINGS = {"goal", "keep_checkpoints", "report", "resources", "valid"}
 
 
 @dataclass

@@ -10,7 +10,16 @@ from typing import Any, ClassVar, Generic, Literal, Optional, TypeVar
 
 from typing_extensions import assert_type
 
-from superparams import Experiment, GridSearch, Params, maximize, minimize, search, value
+from superparams import (
+    Experiment,
+    GridSearch,
+    Params,
+    Resources,
+    maximize,
+    minimize,
+    search,
+    value,
+)
 
 T = TypeVar("T")
 
@@ -215,3 +224,22 @@ class Aims(Experiment):
 
 class AimsElsewhere(Aims):
     goal = minimize("loss")
+
+
+class OnAMachine(Experiment):
+    width: int = search([8, 16])
+    resources = Resources(cpus=4, gpus=0.5, memory="16GB", timeout="2h")
+
+
+class OnTwoMachines(OnAMachine):
+    resources = Resources(nodes=2, tasks=4, memory=10**9, timeout=90)
+
+
+class ByMethod(Experiment):
+    width: int = search([8, 16])
+
+    def resources(self) -> Resources:
+        return Resources(cpus=self.width // 8)
+
+
+assert_type(Resources(memory="16GB").memory, int | None)

@@ -3,7 +3,7 @@
 import enum
 from typing import Literal
 
-from superparams import Experiment, Params, search, value
+from superparams import Experiment, Params, Resources, search, value
 
 
 class Color(enum.Enum):
@@ -65,3 +65,11 @@ class Wrong(Experiment):
     repeated: int = search([1, 2], repeat="yes")  # error
     repeated_texts: int = search(["a"], repeat=True)  # error
     unknown: int = search([1], name="z")  # error
+
+
+class OnAMachine(Experiment):
+    resources = Resources(cpus="four")  # error
+
+
+class OnAnother(Experiment):
+    resources = Resources(gpus="1")  # error

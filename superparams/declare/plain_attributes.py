@@ -1,0 +1,49 @@
+"""Attributes of an experiment class that declare something and are no fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from superparams.declare.goal import GOAL, check_goal
+
+__all__ = ["NO_FIELDS", "PLAIN_ATTRIBUTES", "check_attribute"]
+
+RESOURCES: Final = "resources"
+
+
+def _check_resources(cls: type[Any], x: object) -> None:
+    if x is None:
+        return
+    from superparams.declare.resources import check_resources  # most programs have none
+
+    check_resources(cls, x)
+
+
+_CHECKS: Final[Mapping[str, Callable[[type[Any], object], None]]] = {
+    GOAL: check_goal,
+    RESOURCES: _check_resources,
+}
+PLAIN_ATTRIBUTES: Final = tuple(_CHECKS)
+# What to write instead of an annotated attribute of such a name.
+NO_FIELDS: Final = {
+    GOAL: 'a goal is no field; write it without an annotation, as in goal = maximize("accuracy")',
+    RESOURCES: (
+        "resources are no field; write them without an annotation, as in "
+        "resources = Resources(cpus=4)"
+    ),
+}
+
+
+def check_attribute(cls: type[Any], name: str, x: object) -> None:
+    """Refuse a value that such an attribute cannot have.
+
+    Args:
+        cls: The experiment.
+        name: The name of the attribute, one of `PLAIN_ATTRIBUTES`.
+        x: The value.
+
+    Raises:
+        FieldError: Names the class, the attribute and what to write.
+    """
+    _CHECKS[name](cls, x)

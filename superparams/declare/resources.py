@@ -1,0 +1,252 @@
+"""The resources of a setting: what it needs of a machine while it runs."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any, Final, SupportsIndex, cast
+
+from superparams.declare.plain_attributes import RESOURCES
+from superparams.errors import FieldError
+from superparams.errors.short_repr import shorten
+from superparams.errors.units import counted, size
+
+__all__ = [
+    "Resources",
+    "check_resources",
+    "class_resources",
+    "has_resources",
+    "setting_resources",
+    "shown_bytes",
+]
+
+_BYTES: Final = {
+    **{unit: 1000**power for power, unit in enumerate(("B", "KB", "MB", "GB", "TB"))},
+    **{unit: 1024**power for power, unit in enumerate(("KIB", "MIB", "GIB", "TIB"), start=1)},
+}
+_SECONDS: Final = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
+_AMOUNT: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Resources:
+    """What a setting needs of a machine while it runs.
+
+    Write ``resources = Resources(cpus=4, gpus=1)`` in the body of an experiment, without an
+    annotation, or a method ``resources(self)`` that returns them for a setting. As many settings
+    run at once as the machine has resources for. They are no part of the key or the code of a
+    setting.
+
+    Attributes:
+        cpus: Processors, which limit the threads of its libraries; None for no count.
+        gpus: Devices, or a fraction of one that settings share; 0 hides all devices, None for no
+            count.
+        memory: Bytes; None for no limit.
+        timeout: Seconds that ``run`` may take; None for no limit.
+        nodes: Machines, on a cluster.
+        tasks: Processes on each machine, on a cluster.
+    """
+
+    cpus: int | None
+    gpus: float | None
+    memory: int | None
+    timeout: float | None
+    nodes: int
+    tasks: int
+
+    def __init__(
+        self,
+        *,
+        cpus: int | None = None,
+        gpus: float | None = None,
+        memory: int | str | None = None,
+        timeout: float | str | None = None,
+        nodes: int = 1,
+        tasks: int = 1,
+    ) -> None:
+        """Declare what a setting needs.
+
+        Args:
+            cpus: Processors, 1 or more.
+            gpus: Devices: 0, a whole number, or a fraction below 1 such as 0.5.
+            memory: Bytes, or text such as ``"16GB"`` or ``"512MiB"``.
+            timeout: Seconds, or text such as ``"2h"``, ``"90s"`` or ``"1h30min"``.
+            nodes: Machines, 1 or more; more than one needs a cluster.
+            tasks: Processes on each machine, 1 or more; more than one needs a cluster.
+
+        Raises:
+            FieldError: For an amount that cannot be.
+        """
+        keep = object.__setattr__
+        keep(self, "cpus", None if cpus is None else _whole("cpus", cpus))
+        keep(self, "gpus", None if gpus is None else _gpus(gpus))
+        keep(self, "memory", None if memory is None else _memory(memory))
+        keep(self, "timeout", None if timeout is None else _timeout(timeout))
+        keep(self, "nodes", _whole("nodes", nodes))
+        keep(self, "tasks", _whole("tasks", tasks))
+
+    def __repr__(self) -> str:
+        parts = [
+            f"{one.name}={self.shown(one.name)}"
+            for one in fields(self)
+            if getattr(self, one.name) != (1 if one.name in ("nodes", "tasks") else None)
+        ]
+        return f"Resources({', '.join(parts)})"
+
+    def shown(self, name: str) -> str:
+        """An amount as it is written: ``memory`` as ``'16GB'``, others as numbers."""
+        x = getattr(self, name)
+        if x is None:
+            return "None"
+        if name == "memory":
+            return repr(_in_units(x) or x)
+        return f"{x:g}"
+
+    def __str__(self) -> str:
+        """For people: ``4 cpus, 1 gpu, 16GB, 7200 seconds``."""
+        parts = [
+            "" if self.cpus is None else counted(self.cpus, "cpu"),
+            "" if self.gpus is None else counted(self.gpus, "gpu"),
+            "" if self.memory is None else shown_bytes(self.memory),
+            "" if self.timeout is None else counted(self.timeout, "second"),
+            "" if self.nodes == 1 else counted(self.nodes, "node"),
+            "" if self.tasks == 1 else counted(self.tasks, "task"),
+        ]
+        return ", ".join(filter(None, parts)) or "no resources"
+
+
+def check_resources(cls: type[Any], resources: object) -> None:
+    """Refuse an attribute ``resources`` of a class that tells no resources.
+
+    Args:
+        cls: The experiment.
+        resources: The attribute.
+
+    Raises:
+        FieldError: For anything but `Resources`, a method, a property and None.
+    """
+    is_method = callable(resources) and not isinstance(resources, type)
+    if resources is None or is_method or isinstance(resources, Resources | property):
+        return
+    raise FieldError(
+        f"{cls.__name__}.{RESOURCES} is {shorten(resources)}: write {RESOURCES} = "
+        f"Resources(cpus=4), without an annotation, or a method {RESOURCES}(self) that returns "
+        "Resources"
+    )
+
+
+def has_resources(cls: type[Any]) -> bool:
+    """Whether an experiment class declares resources, for all settings or for each of them."""
+    return getattr(cls, RESOURCES, None) is not None
+
+
+def class_resources(cls: type[Any]) -> Resources | None:
+    """The resources of all settings of a class; None if it has none, or if settings differ."""
+    found = getattr(cls, RESOURCES, None)
+    return found if isinstance(found, Resources) else None
+
+
+def setting_resources(setting: Any) -> Resources:
+    """The resources of a setting, by its method or property.
+
+    Raises:
+        FieldError: When that is anything but `Resources`, or None for no resources.
+    """
+    found = getattr(setting, RESOURCES)
+    found = cast("Callable[[], object]", found)() if callable(found) else found
+    if found is None:
+        return Resources()
+    if not isinstance(found, Resources):
+        name = type(setting).__name__
+        raise FieldError(
+            f"{name}.{RESOURCES}() returned {shorten(found)}: return Resources, such as "
+            "Resources(cpus=4)"
+        )
+    return found
+
+
+def _wrong(name: str, x: object, remedy: str) -> FieldError:
+    return FieldError(f"Resources({name}={shorten(x)}): {remedy}")
+
+
+def _whole(name: str, x: object) -> int:
+    """A whole number, also of numpy; `True` is a slip."""
+    is_truth = isinstance(x, bool) or type(x).__name__ in ("bool", "bool_")
+    if not is_truth and isinstance(x, SupportsIndex):
+        try:
+            number = operator.index(x)
+        except TypeError:  # an array of numpy has the method, and refuses
+            number = 0
+        if number >= 1:
+            return number
+    raise _wrong(name, x, "give a whole number, 1 or more")
+
+
+def _number(x: object) -> float | None:
+    """A finite number that is not below 0; None for anything else."""
+    if isinstance(x, bool) or not isinstance(x, Real):
+        return None
+    try:
+        number = float(x)
+    except OverflowError:  # an int beyond all floats
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _gpus(x: object) -> float:
+    number = _number(x)
+    if number is None or (number > 1 and number != int(number)):
+        remedy = "give a whole number of devices, or a fraction below 1 for a shared one"
+        raise _wrong("gpus", x, remedy)
+    return int(number) if number == int(number) else number
+
+
+def _memory(x: object) -> int:
+    remedy = 'give bytes above 0, or text such as "16GB", "512MB" or "2GiB"'
+    if isinstance(x, str):
+        found = _AMOUNT.fullmatch(x)
+        unit = _BYTES.get(found[2].upper()) if found else None
+        number = float(found[1]) * unit if found and unit else None
+    else:
+        number = _number(x)
+    if number is None or number < 1:
+        raise _wrong("memory", x, remedy)
+    return int(number)
+
+
+def _timeout(x: object) -> float:
+    remedy = 'give seconds above 0, or text such as "2h", "90s" or "1h30min"'
+    number = _seconds(x) if isinstance(x, str) else _number(x)
+    if not number:
+        raise _wrong("timeout", x, remedy)
+    return int(number) if number == int(number) else number
+
+
+def _seconds(text: str) -> float | None:
+    """The seconds of a text such as ``"1h30min"``; None for anything else."""
+    total, at = 0.0, 0
+    while at < len(text):
+        found = _AMOUNT.match(text, at)
+        if found is None or found[2].lower() not in _SECONDS:
+            return None
+        total, at = total + float(found[1]) * _SECONDS[found[2].lower()], found.end()
+    return total
+
+
+def shown_bytes(number: int) -> str:
+    """``16GB``, ``512MiB``; ``117 MiB`` for a number that no unit gives in short."""
+    return _in_units(number) or size(number)
+
+
+def _in_units(number: int) -> str | None:
+    """``16GB`` or ``512MiB``, if that is exact."""
+    units = {"TB": 1000**4, "TiB": 1024**4, "GB": 1000**3, "GiB": 1024**3}
+    units |= {"MB": 1000**2, "MiB": 1024**2}
+    for unit, factor in units.items():
+        if number * 100 % factor == 0 and number * 10 >= factor:
+            return f"{number / factor:g}{unit}"
+    return None

@@ -1,0 +1,93 @@
+"""What a machine has, and the shares of it that places get."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from superparams.declare.resources import Resources
+
+_EXACT = 1e-9  # fractions of devices are sums of binary numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a place gets of its machine.
+
+    Attributes:
+        need: What each of its settings needs.
+        devices: The names of its devices; None where the need does not count devices.
+    """
+
+    need: Resources
+    devices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a machine has for the settings of a run.
+
+    Attributes:
+        cpus: The number of processors.
+        memory: Bytes of memory.
+        devices: The names of the devices.
+    """
+
+    cpus: int
+    memory: int
+    devices: tuple[str, ...] = ()
+
+    def most(self, need: Resources) -> float:
+        """How many settings of this need fit at once; infinite if the need counts nothing."""
+        counts = [math.inf]
+        if need.cpus is not None:
+            counts.append(self.cpus // need.cpus)
+        if need.memory is not None:
+            counts.append(self.memory // need.memory)
+        if need.gpus:
+            counts.append(self._most_by_devices(need.gpus))
+        return min(counts)
+
+    def lacking(self, need: Resources) -> str | None:
+        """The first amount of which a setting needs more than there is: its name in `Resources`."""
+        if need.cpus is not None and need.cpus > self.cpus:
+            return "cpus"
+        if need.gpus and not self._most_by_devices(need.gpus):
+            return "gpus"
+        if need.memory is not None and need.memory > self.memory:
+            return "memory"
+        return next((name for name in ("nodes", "tasks") if getattr(need, name) > 1), None)
+
+    def size(self, need: Resources) -> float:
+        """The largest part of the machine that a setting takes, from 0 to 1."""
+        return 1 / max(self.most(need), 1)
+
+    def share(self, need: Resources, taken: Iterable[Share]) -> Share | None:
+        """The share of one more place; None if it does not fit beside those that are taken."""
+        shares = list(taken)
+        cpus = sum(one.need.cpus or 0 for one in shares)
+        memory = sum(one.need.memory or 0 for one in shares)
+        if cpus + (need.cpus or 0) > self.cpus or memory + (need.memory or 0) > self.memory:
+            return None
+        if need.gpus is None:
+            return Share(need)
+        devices = tuple(self._free(need.gpus, shares))
+        return Share(need, devices) if len(devices) == math.ceil(need.gpus) else None
+
+    def _most_by_devices(self, gpus: float) -> int:
+        if gpus < 1:
+            return len(self.devices) * int(1 / gpus + _EXACT)
+        return len(self.devices) // int(gpus)
+
+    def _free(self, gpus: float, shares: Iterable[Share]) -> Iterator[str]:
+        """Devices for `gpus`: whole ones are used by nobody, a fraction goes to the fullest."""
+        load = dict.fromkeys(self.devices, 0.0)
+        for one in shares:
+            for name in one.devices or ():
+                load[name] += min(1.0, one.need.gpus or 0)
+        if gpus >= 1:
+            yield from [name for name in self.devices if not load[name]][: int(gpus)]
+        elif gpus:
+            fitting = [name for name in self.devices if load[name] + gpus <= 1 + _EXACT]
+            yield from sorted(fitting, key=lambda name: -load[name])[:1]

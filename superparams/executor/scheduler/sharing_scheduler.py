@@ -1,0 +1,203 @@
+"""A scheduler whose places get shares of one machine: settings run as far as there is room."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from superparams.declare.resources import Resources
+from superparams.executor.scheduler.grouped_backlog import GroupedBacklog
+from superparams.executor.scheduler.machine import Share
+from superparams.executor.scheduler.pace import Pace
+from superparams.executor.scheduler.place_state import Place, PlaceState
+from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.step_decisions import JudgingScheduler
+
+__all__ = ["JudgingSharingScheduler", "SharingScheduler"]
+
+
+class SharingScheduler(Scheduler):
+    """Starts each place with a share of the machine, for settings that need just this share.
+
+    Settings are grouped by what they need. The group whose settings take the largest part of the
+    machine comes first, and the others get the room that it leaves. An idle place is retired when
+    another group has settings and no room. If chunks are single settings, these begin in order
+    instead: one that has no room keeps later ones waiting. So the first unfinished setting always
+    has a place, or gets the next one.
+
+    Args:
+        limits: What it keeps to; `sharing` has the needs and the machine.
+        work: Ranges of indices to run; see `Scheduler`.
+    """
+
+    _backlog: GroupedBacklog
+
+    def __init__(self, limits: Limits, work: Sequence[range] = ()) -> None:
+        assert limits.sharing is not None
+        self._needs, self._machine = limits.sharing
+        self._paces: defaultdict[Resources, Pace] = defaultdict(Pace)
+        super().__init__(limits, work)
+
+    def _new_backlog(self, work: Sequence[range]) -> GroupedBacklog:
+        return GroupedBacklog(self._needs, work)
+
+    def _pace_of(self, place: Place) -> Pace:
+        return self._paces[_need_of(place)]
+
+    def wants_rest(self, now: float) -> bool:
+        """Whether places should give back what they have not begun: a place is free for it."""
+        if self._is_draining:
+            return True
+        needs = {_need_of(self._places[rank]) for rank in self.busy()}
+        idle = [need for need in needs if not self._backlog.of(need).n_ready(now)]
+        return any(self._of(need, PlaceState.IDLE) or self._room(need) for need in idle)
+
+    def _of(self, need: Resources, *states: PlaceState) -> list[int]:
+        """The ranks of the places for a need in one of these states."""
+        return [
+            rank
+            for rank, place in self._places.items()
+            if place.state in states and _need_of(place) == need
+        ]
+
+    def _shares(self) -> list[Share]:
+        return [place.share for place in self._places.values() if place.share is not None]
+
+    def _room(self, need: Resources) -> Share | None:
+        """The share of one more place for a need; None if there is no room."""
+        if len(self._places) >= self.limits.n_places:
+            return None
+        return self._machine.share(need, self._shares())
+
+    # ---- handing out
+
+    def _hand_out(self) -> None:
+        if self._is_draining:
+            return
+        if self._backlog.n_ready(self._now):
+            short: Counter[Resources] = Counter()
+            for need, count in self._ready().items():
+                short[need] = self._serve(need, count)
+            self._make_room(+short)
+        elif self._backlog.has_alone and not self.busy() and not self._n_uncertain:
+            self._hand_out_alone()
+
+    def _ready(self) -> dict[Resources, int]:
+        """How many settings of each need may begin now, if there is room."""
+        if self.limits.one_by_one:
+            return self._ready_in_order()
+        ready = {need: self._backlog.of(need).n_ready(self._now) for need in self._backlog}
+        largest_first = sorted(ready, key=self._machine.size, reverse=True)
+        return {need: ready[need] for need in largest_first if ready[need]}
+
+    def _ready_in_order(self) -> dict[Resources, int]:
+        """The same where settings begin in order: up to the first one that has no room."""
+        states = PlaceState.IDLE, PlaceState.STARTING
+        free = Counter({need: len(self._of(need, *states)) for need in self._backlog})
+        shares, ready = self._shares(), Counter[Resources]()
+        most = self.limits.n_places - len(self._places)
+        for need in self._in_order():
+            ready[need] += 1
+            if ready[need] > free[need]:
+                share = self._machine.share(need, shares) if most else None
+                if share is None:
+                    break
+                shares.append(share)
+                most -= 1
+        return dict(ready)
+
+    def _in_order(self) -> list[Resources]:
+        """The needs of the settings that begin next: new ones by index, then further attempts."""
+        most = self.limits.n_places + 1
+        new: list[tuple[int, Resources]] = []
+        again: list[Resources] = []
+        for need in self._backlog:
+            backlog = self._backlog.of(need)
+            first = backlog.first(most)
+            new += [(index, need) for index in first]
+            n_again = backlog.n_ready(self._now) - len(first)
+            again += [need] * (min(n_again, most) if len(first) < most else 0)
+        return [need for _, need in sorted(new, key=lambda one: one[0])] + again
+
+    def _serve(self, need: Resources, count: int) -> int:
+        """Hand out at most `count` settings of a need, and start places for the rest.
+
+        Returns:
+            For how many of them there was no room.
+        """
+        idle = self._of(need, PlaceState.IDLE)
+        missing = count - len(idle) - len(self._of(need, PlaceState.STARTING))
+        missing = min(missing, self.limits.n_places)
+        while missing > 0 and (share := self._room(need)) is not None:
+            self._start(self._free_rank(), share)
+            missing -= 1
+        for rank in idle[:count]:
+            chunk = self._backlog.of(need).take(self._size_for(need), self._now)
+            if chunk is None:
+                break
+            self._send(rank, chunk)
+        return max(0, missing)
+
+    def _free_rank(self) -> int:
+        return next(r for r in range(self.limits.n_places) if r not in self._places)
+
+    def _size_for(self, need: Resources) -> int:
+        if self.limits.one_by_one:
+            return 1
+        states = PlaceState.IDLE, PlaceState.BUSY, PlaceState.STARTING
+        n_places = len(self._of(need, *states))
+        return self._paces[need].size(self._backlog.of(need).n_ready(self._now), n_places)
+
+    def _make_room(self, short: Counter[Resources]) -> None:
+        """Retire idle places, as far as that makes room for settings that have none."""
+        idle = self._in_state(PlaceState.IDLE)
+        going = set(self._in_state(PlaceState.RETIRING))
+        coming: list[Share] = []
+        for need in short.elements() if idle else ():
+            retiring: list[int] = []
+            while (share := self._share_without(going.union(retiring), need, coming)) is None:
+                if len(retiring) == len(idle):
+                    return  # settings that run have the room
+                retiring.append(idle[len(retiring)])
+            coming.append(share)
+            going.update(retiring)
+            idle = idle[len(retiring) :]
+            for rank in retiring:
+                self._retire(rank)
+
+    def _share_without(
+        self, going: set[int], need: Resources, coming: Sequence[Share]
+    ) -> Share | None:
+        """The share of one more place, once some places are gone and others have come."""
+        staying = [one for rank, one in self._places.items() if rank not in going]
+        if len(staying) + len(coming) >= self.limits.n_places:
+            return None
+        shares = [one.share for one in staying if one.share is not None]
+        return self._machine.share(need, [*shares, *coming])
+
+    def _hand_out_alone(self) -> None:
+        """One chunk to a new place of its need, while there is no other place."""
+        need = self._backlog.need_alone
+        assert need is not None
+        places = self._places.items()
+        old = [rank for rank, one in places if one.is_used or _need_of(one) != need]
+        for rank in old:
+            if self._places[rank].state is PlaceState.IDLE:
+                self._retire(rank)
+        if old:
+            return
+        if not self._places:
+            self._start(0, self._machine.share(need, ()))
+        for rank in self._in_state(PlaceState.IDLE)[:1]:
+            chunk = self._backlog.take_alone()
+            assert chunk is not None
+            self._send(rank, chunk)
+
+
+class JudgingSharingScheduler(JudgingScheduler, SharingScheduler):
+    """Shares a machine, and has a judge decide at steps."""
+
+
+def _need_of(place: Place) -> Resources:
+    assert place.share is not None
+    return place.share.need
