@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from superparams.declare.goal import GOAL, check_goal
 
-__all__ = ["NO_FIELDS", "PLAIN_ATTRIBUTES", "check_attribute"]
+__all__ = ["NO_FIELDS", "PLAIN_ATTRIBUTES", "RESOURCES", "check_attribute", "has_resources"]
 
 RESOURCES: Final = "resources"
 
@@ -33,6 +33,11 @@ NO_FIELDS: Final = {
         "resources = Resources(cpus=4)"
     ),
 }
+
+
+def has_resources(cls: type[Any]) -> bool:
+    """Whether an experiment class declares resources, for all settings or for each of them."""
+    return getattr(cls, RESOURCES, None) is not None
 
 
 def check_attribute(cls: type[Any], name: str, x: object) -> None:

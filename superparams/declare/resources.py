@@ -19,7 +19,6 @@ __all__ = [
     "Resources",
     "check_resources",
     "class_resources",
-    "has_resources",
     "setting_resources",
     "shown_bytes",
 ]
@@ -100,11 +99,9 @@ class Resources:
     def shown(self, name: str) -> str:
         """An amount as it is written: ``memory`` as ``'16GB'``, others as numbers."""
         x = getattr(self, name)
-        if x is None:
-            return "None"
-        if name == "memory":
+        if name == "memory" and x is not None:
             return repr(_in_units(x) or x)
-        return f"{x:g}"
+        return repr(x)
 
     def __str__(self) -> str:
         """For people: ``4 cpus, 1 gpu, 16GB, 7200 seconds``."""
@@ -137,11 +134,6 @@ def check_resources(cls: type[Any], resources: object) -> None:
         f"Resources(cpus=4), without an annotation, or a method {RESOURCES}(self) that returns "
         "Resources"
     )
-
-
-def has_resources(cls: type[Any]) -> bool:
-    """Whether an experiment class declares resources, for all settings or for each of them."""
-    return getattr(cls, RESOURCES, None) is not None
 
 
 def class_resources(cls: type[Any]) -> Resources | None:
@@ -247,6 +239,6 @@ def _in_units(number: int) -> str | None:
     units = {"TB": 1000**4, "TiB": 1024**4, "GB": 1000**3, "GiB": 1024**3}
     units |= {"MB": 1000**2, "MiB": 1024**2}
     for unit, factor in units.items():
-        if number * 100 % factor == 0 and number * 10 >= factor:
+        if number * 100 % factor == 0 and number >= factor:
             return f"{number / factor:g}{unit}"
     return None

@@ -29,6 +29,7 @@ from superparams.executor.pool_code import PoolCode, adopt_code
 from superparams.executor.process_state import ProcessState
 from superparams.executor.process_state.random_generators import Generators, aside
 from superparams.executor.setting_codes import SettingCodes
+from superparams.executor.setting_needs import SettingNeeds
 from superparams.executor.worker import Worker
 from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import main_name
@@ -64,6 +65,7 @@ class Program:
         stopper: The stopper of the run, as rows name it, if there is one.
         proposed: The points of the settings, if these are proposed while the run goes on.
         checkpoints: Which checkpoints settings take up; None where they have none.
+        needs: What each setting needs of a machine; None where the class declares no resources.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Program:
         self.stopper: str | None = None
         self.proposed: ProposedSpace | None = None
         self.checkpoints: CheckpointRules | None = None
+        self.needs: SettingNeeds | None = None
 
     def __len__(self) -> int:
         return len(self.space)

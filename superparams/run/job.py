@@ -46,6 +46,7 @@ from superparams.outcomes.batches import Returned
 from superparams.outcomes.return_checks import is_async
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
+from superparams.run.resource_limits import limited_by_resources
 from superparams.space.groups import is_open, size_of
 from superparams.store.names.field_owners import FIELDS_OF, field_conditions
 from superparams.store.names.meanings import MEANINGS, NamedPoints, declared_names, names_to_json
@@ -285,6 +286,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         asked: dict[str, Any] = {"resume": options.resume, "only": options.only}
         asked["same_stops"] = [] if stopping is None else stopping.same_runs(root)
         planned = plan(program.keys, size_of(space), recorded, codes, **asked)
+    options = limited_by_resources(program, planned, carrier, options)
     notes: list[str] = [] if about_root is None else [about_root]
     notes += [] if planned.size or proposed is not None else notes_of_size(space)
     if recorded is not None:

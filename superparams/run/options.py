@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypedDict, cast, get_args
 
 from superparams.adapters.processors import cores
+from superparams.declare.plain_attributes import has_resources
 from superparams.errors import EngineError, RunError
 from superparams.errors.user_lines import warn_user
 from superparams.executor.engines.contract import (
@@ -197,10 +198,19 @@ class RunOptions:
         return n_workers(self.engine) or cores()
 
     def for_class(self, cls: type[Any]) -> RunOptions:
-        """These options, with the event loop as the default for a ``run`` that is a coroutine."""
-        if self.engine is not None or self.debug or not is_async(cls):
+        """These options, with the default engine of a class.
+
+        That is an event loop for a ``run`` that is a coroutine, and worker processes for a class
+        that declares resources: only these can hold all of them.
+        """
+        if self.engine is not None or self.debug:
             return self
-        return replace(self, engine="asyncio")
+        if is_async(cls):
+            return replace(self, engine="asyncio")
+        return replace(self, engine="processes") if self._needs_processes(cls) else self
+
+    def _needs_processes(self, cls: type[Any]) -> bool:
+        return has_resources(cls) and has_processes()
 
     @cached_property
     def carrier(self) -> EngineName | Engine | Executor | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from superparams.declare.experiment_place import name_of
+from superparams.declare.plain_attributes import has_resources
 from superparams.executor.engines.registry import find
 from superparams.store.runs.folder import experiment_folder
 
@@ -55,7 +56,7 @@ def start_ahead(options: RunOptions, cls: type[Experiment]) -> None:
         options: The options of the run.
         cls: The class of the experiment.
     """
-    if _LOOP in sys.modules:
+    if _LOOP in sys.modules or has_resources(cls):  # the threads of its workers are not known yet
         return
     _call(options.strategy, "start_ahead")
     options = options.for_class(cls)

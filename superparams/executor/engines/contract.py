@@ -20,12 +20,14 @@ from superparams.outcomes.outcome import Status
 if TYPE_CHECKING:
     from superparams.executor.engines.feed import Feed, Todo
     from superparams.executor.program import Program
+    from superparams.executor.setting_needs import SettingNeeds
 
 __all__ = [
     "Activity",
     "Control",
     "Engine",
     "EngineName",
+    "HoldsResources",
     "Options",
     "has_processes",
     "in_processes",
@@ -206,6 +208,27 @@ class Engine(Protocol):
 
     def activity(self) -> list[Activity]:
         """What each worker does now; may be called from any thread."""
+        ...
+
+
+class HoldsResources(Protocol):
+    """An engine that runs settings with the resources that their class declares.
+
+    Its `execute` gives each setting what `program.needs` says. Settings with resources are refused
+    for other engines.
+    """
+
+    def places_for(self, needs: SettingNeeds, options: Options) -> int:
+        """The number of settings that may run at once.
+
+        Args:
+            needs: What settings need. Its attribute `known` has the needs so far; each one that
+                comes later is passed to its attribute `check`, which the engine may set.
+            options: Options that `check` has accepted; `num_proc` is the upper bound.
+
+        Raises:
+            EngineError: Names the resource, its value and the remedy.
+        """
         ...
 
 

@@ -6,13 +6,17 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from superparams.executor.engines.contract import Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.executor.scheduler.step_decisions import JudgingScheduler
+
+if TYPE_CHECKING:
+    from superparams.executor.scheduler.grouped_backlog import Needs
+    from superparams.executor.scheduler.machine import Machine
 
 TICK = 0.02  # the longest time between two looks at workers and at the feed, in seconds
 _MOST_BYTES = 64 << 20  # outcomes that wait for the reader before workers have to wait
@@ -225,7 +229,13 @@ def handle(carrier: Carrier, scheduler: Scheduler, event: m.Event) -> Iterator[b
             yield outcome
 
 
-def scheduler_of(n_places: int, feed: Feed, options: Options, control: Control) -> Scheduler:
+def scheduler_of(
+    n_places: int,
+    feed: Feed,
+    options: Options,
+    control: Control,
+    sharing: tuple[Needs, Machine] | None = None,
+) -> Scheduler:
     """The scheduler of a run.
 
     Args:
@@ -233,12 +243,23 @@ def scheduler_of(n_places: int, feed: Feed, options: Options, control: Control) 
         feed: The settings.
         options: The options of the run.
         control: Has the judge of steps, if there is one.
+        sharing: What settings need, and the machine that places share; None where nothing is said.
     """
     # If outcomes decide which settings are added, no outcome may wait for others of its chunk.
-    limits = Limits(n_places, options.retry_policy, one_by_one=feed.is_open)
+    limits = Limits(n_places, options.retry_policy, one_by_one=feed.is_open, sharing=sharing)
+    if sharing is not None:
+        return _sharing_scheduler(limits, feed, control)
     if control.judge is None:
         return Scheduler(limits, feed.first)
     return JudgingScheduler(limits, feed.first, control.judge)
+
+
+def _sharing_scheduler(limits: Limits, feed: Feed, control: Control) -> Scheduler:
+    from superparams.executor.scheduler import sharing_scheduler as sharing  # most runs need none
+
+    if control.judge is None:
+        return sharing.SharingScheduler(limits, feed.first)
+    return sharing.JudgingSharingScheduler(limits, feed.first, control.judge)
 
 
 def _until_due(scheduler: Scheduler) -> float:

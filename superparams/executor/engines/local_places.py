@@ -14,6 +14,7 @@ from superparams.declare.experiment_place import Place
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread, scheduler_of
 from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.engines.held_resources import MachineSharing, options_for
 from superparams.executor.engines.output_log import PlaceLog, current_log
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
@@ -268,7 +269,8 @@ class LocalCarrier:
         if isinstance(instruction, m.StartPlace):
             rank = instruction.rank
             log = self._logs[rank] = PlaceLog(self._options.folder, rank, self._outer_log)
-            parts = self._program, rank, self._options, self._control, self._messages, log
+            options = options_for(instruction.share, self._options)
+            parts = self._program, rank, options, self._control, self._messages, log
             self._places[rank] = self._make_place(PlaceContext(*parts))
             self._places[rank].start()
         elif isinstance(instruction, m.RetirePlace):
@@ -358,7 +360,7 @@ class LocalCarrier:
         self._control.steps.outbox.pause()
 
 
-class LocalEngine:
+class LocalEngine(MachineSharing):
     """What engines share whose places are in this process; see `Engine`."""
 
     def __init__(self) -> None:
@@ -381,7 +383,7 @@ class LocalEngine:
         """Yield encoded outcomes; see `Engine.execute`."""
         feed = Feed.of(todo)
         n_places = feed.most_places(options.num_proc)
-        scheduler = scheduler_of(n_places, feed, options, control)
+        scheduler = scheduler_of(n_places, feed, options, control, self.sharing(program))
         self._carrier = self.carrier(program, feed, options, control)
         with (
             pools_take_code(getattr(program, "pool_code", None)),

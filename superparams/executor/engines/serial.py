@@ -18,6 +18,7 @@ from superparams.executor.engines.contract import (
 )
 from superparams.executor.engines.drive import drive, handle, scheduler_of
 from superparams.executor.engines.feed import Feed, Todo
+from superparams.executor.engines.held_resources import OneMachine
 from superparams.executor.engines.output_log import OutputLog, log_path
 from superparams.executor.pool_code import pools_take_code
 from superparams.executor.scheduler import messages as m
@@ -29,6 +30,7 @@ from superparams.outcomes.outcome import Outcome
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
+    from superparams.executor.setting_needs import SettingNeeds
     from superparams.executor.worker import Worker
 
 # Seconds that outcomes wait at most, to be encoded together with others. The first failures do not
@@ -60,6 +62,11 @@ class Serial:
             timeout=in_processes("a setting in this process cannot be ended"),
             setup_timeout=in_processes("what runs in this process cannot be ended"),
         )
+
+    def places_for(self, needs: SettingNeeds, options: Options) -> int:
+        """One: a setting may use the whole machine. See `HoldsResources`."""
+        OneMachine(needs, {"timeout": in_processes("a setting in this process cannot be ended")})
+        return 1
 
     def activity(self) -> list[Activity]:
         """The one setting that runs, if any."""

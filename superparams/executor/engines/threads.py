@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import (
@@ -41,6 +42,10 @@ class Threads(LocalEngine):
     """
 
     name = "threads"
+    refused: ClassVar[Mapping[str, str]] = {
+        **LocalEngine.refused,
+        "timeout": in_processes("a thread cannot be ended"),
+    }
 
     def check(self, options: Options) -> None:
         """Refuse options that take other processes; see `Engine.check`."""

@@ -25,6 +25,8 @@ class Boot:
             long as the program is being packed.
         environ: The thread variables of BLAS and OpenMP.
         devices: `CUDA_VISIBLE_DEVICES` for each rank; None for no limit.
+        varies: Whether each worker has an environment of its own, which is set before it loads
+            anything.
         libraries: Packages that the program will need, to be loaded while it is packed.
         path: The `sys.path` of the driver.
         argv: The `sys.argv` of the driver.
@@ -40,6 +42,7 @@ class Boot:
     path: list[str]
     argv: list[str]
     decides_steps: bool = False
+    varies: bool = False
 
     def adopt(self) -> None:
         """Make modules importable here as they are in the driver."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from superparams.executor.engines.feed import Feed, Todo
     from superparams.executor.engines.processes.pool import Pool
     from superparams.executor.program import Program
+    from superparams.executor.setting_needs import SettingNeeds
 
 __all__ = ["Processes", "StartMethod"]
 
@@ -83,6 +84,14 @@ class Processes:
 
     def check(self, options: Options) -> None:
         """Worker processes support all options; see `Engine.check`."""
+
+    def places_for(self, needs: SettingNeeds, options: Options) -> int:
+        """How many settings may run at once; see `Engine.places_for`."""
+        from superparams.executor.engines.held_resources import OneMachine
+        from superparams.executor.engines.processes.resources import named_devices
+
+        gpus = cast("tuple[str | int, ...] | int | None", self.gpus)
+        return OneMachine(needs, devices=named_devices(gpus)).most_places(options.num_proc)
 
     def start_ahead(self, options: Options) -> None:
         """Start the interpreter that the workers of a run come from, before the run is known."""

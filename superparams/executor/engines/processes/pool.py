@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from superparams.errors import EngineError
@@ -13,6 +14,7 @@ from superparams.executor import payload
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread, scheduler_of
 from superparams.executor.engines.feed import Feed
+from superparams.executor.engines.held_resources import OneMachine, same_for_all
 from superparams.executor.engines.processes import (
     process_start,
     resources,
@@ -27,6 +29,7 @@ from superparams.executor.engines.processes.process_carrier import ProcessCarrie
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
+    from superparams.executor.setting_needs import SettingNeeds
 
 __all__ = ["Pool"]
 
@@ -84,12 +87,17 @@ class Pool:
         n_places = self._feed.most_places(self._options.num_proc)
         if not n_places:
             return
-        boot = self._boot()
-        is_forked = boot.method == "forkserver" and boot.devices is None
+        one = self._machine()
+        boot = self._boot(one)
+        is_forked = boot.method == "forkserver" and not boot.varies
         interpreter = warm_interpreter(boot.environ, boot.path) if is_forked else None
-        self._carrier = ProcessCarrier(program, self._feed, boot, control, interpreter)
-        scheduler = scheduler_of(n_places, self._feed, self._options, control)
-        if self._method != "forkserver" or self._gpus is not None:
+        shares = resources.ShareEnviron(n_threads=self._threads)
+        if one is not None:
+            shares = replace(shares, variable=one.devices.variable)
+        self._carrier = ProcessCarrier(program, self._feed, boot, control, interpreter, shares)
+        sharing = None if one is None else one.sharing
+        scheduler = scheduler_of(n_places, self._feed, self._options, control, sharing)
+        if not is_forked:
             program.prepare()  # there is no template to do it once for all workers
         loop = LoopThread(self._carrier, scheduler, self._feed, control)
         with ExitStack() as packed, loop as outcomes:
@@ -121,17 +129,33 @@ class Pool:
         self._control.payload = made.sizes
         return made
 
-    def _boot(self) -> Boot:
-        devices = None
+    def _machine(self) -> OneMachine | None:
+        """The machine, if settings declare what they need of it."""
+        needs: SettingNeeds | None = getattr(self._program, "needs", None)
+        if needs is None:
+            return None
+        one = OneMachine(needs, devices=resources.named_devices(self._gpus))
+        needs.split(self._feed.first)
+        return one
+
+    def _boot(self, one: OneMachine | None) -> Boot:
+        devices, n_threads, is_same = None, self._threads, True
         num_proc = self._options.num_proc
-        if self._gpus is not None:
+        environ = resources.threads(num_proc, n_threads, os.environ)
+        if one is not None:
+            is_same = not (self._feed.is_open and one.needs.of_class is None)
+            is_same = is_same and same_for_all(one.needs.known)
+            cpus = next(iter(one.needs.known)).cpus if is_same else None
+            environ |= {} if cpus is None or n_threads else resources.for_cpus(cpus)
+        if self._gpus is not None and not (one and one.counts_devices):
             devices = resources.devices(num_proc, self._gpus, os.environ)
         return Boot(
             method=self._method,
             options=self._options,
             handle=None,
-            environ=resources.threads(num_proc, self._threads, os.environ),
+            environ=environ,
             devices=devices,
+            varies=devices is not None or not is_same,
             libraries=self._libraries() if self._method == "forkserver" else (),
             path=process_start.search_path(),
             argv=list(getattr(sys, "argv", [""])),

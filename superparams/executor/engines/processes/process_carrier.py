@@ -26,6 +26,7 @@ from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.interpreter import WarmInterpreter
 from superparams.executor.engines.processes.pending_outcomes import PendingOutcomes
 from superparams.executor.engines.processes.protocol import Frame, Kind
+from superparams.executor.engines.processes.resources import ShareEnviron
 from superparams.executor.engines.processes.template_handle import Template, no_files, no_python
 from superparams.executor.engines.processes.transport import opened_steps
 from superparams.executor.engines.processes.waker import Waker
@@ -38,6 +39,7 @@ from superparams.executor.scheduler.chunk import Chunk
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
+    from superparams.executor.scheduler.machine import Share
 
 _LEAVING = 2.0  # seconds that torn down workers may take to end
 _MOST_FAILED_STARTS = 3
@@ -63,19 +65,22 @@ class ProcessCarrier:
         boot: Boot,
         control: Control,
         interpreter: WarmInterpreter | None,
+        shares: ShareEnviron,
     ) -> None:
         self.handles: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._program = program
         self._boot = boot
         self._interpreter = interpreter
         self._options = boot.options
+        self._shares = shares
         self._control = control
         self._n_places = feed.most_places(boot.options.num_proc)
         self._feed = feed
         self._handle: Any = None
         self._is_begun = False
         self._workers: dict[int, WorkerHandle] = {}
-        self._waiting_starts: dict[int, None] = {}  # ranks, until the template is ready
+        # Shares of the machine by rank, until the template is ready.
+        self._waiting_starts: dict[int, Share | None] = {}
         self._confirmed: deque[tuple[Chunk, bytes]] = deque()
         self._pending = PendingOutcomes(lambda chunk, body: self._confirmed.append((chunk, body)))
         self._n_failed_starts = self._n_failed_templates = 0
@@ -108,7 +113,7 @@ class ProcessCarrier:
         """Start the template process; it gets the payload once that is packed."""
         self._losses = Losses(self._program, self._options)
         self._cells = Cells.make(self._n_places)
-        self._watch = Watch(self._cells, self._options)
+        self._watch = Watch(self._cells)
         self._selector = selectors.DefaultSelector()
         self._waker = Waker()
         self._is_begun = True
@@ -175,7 +180,7 @@ class ProcessCarrier:
     def carry_out(self, instruction: m.Instruction) -> bytes:
         """Do it; see `Carrier`."""
         if isinstance(instruction, m.StartPlace):
-            self._waiting_starts[instruction.rank] = None
+            self._waiting_starts[instruction.rank] = instruction.share
             self._start_waiting()
         elif isinstance(instruction, m.RecordLoss):
             n_steps = self._control.steps.count(instruction.index, instruction.attempt)
@@ -195,9 +200,10 @@ class ProcessCarrier:
     def _start_waiting(self) -> None:
         while self._waiting_starts and self._forks is not None:
             rank = next(iter(self._waiting_starts))
-            del self._waiting_starts[rank]
+            share = self._waiting_starts.pop(rank)
             self._cells.reset(rank)
-            worker = WorkerHandle.make(rank, self._parent, boots=not self._forks)
+            options, changes = self._shares.changes(share, self._boot)
+            worker = WorkerHandle.make(rank, self._parent, options, changes, boots=not self._forks)
             self._workers[rank] = worker
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 

@@ -25,7 +25,7 @@ class Kind(enum.IntEnum):
     BOOT = 1  # driver to template or to a fresh worker: a pickled Boot
     HANDLE = 13  # driver to template: the pickled handle of the payload; the cells come along
     START = 2  # driver to template: make worker a, whose frames take the key b; its channel and
-    # its fault file come along
+    # its fault file come along; body: what its Boot has otherwise, pickled
     KILL = 3  # driver to template: kill worker a and all its descendants
     SIGNAL = 4  # driver to template: signal b for worker a
     CLOSE = 5  # to a worker or the template: end in an orderly way

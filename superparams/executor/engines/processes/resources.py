@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from superparams.adapters.processors import cores
+from superparams.adapters.visible_devices import CUDA, Devices
+from superparams.executor.engines.contract import Options
+from superparams.executor.engines.held_resources import options_for
+
+if TYPE_CHECKING:
+    from superparams.executor.engines.processes.boot import Boot
+    from superparams.executor.scheduler.machine import Share
 
 # Read by the libraries once, when they are loaded.
 THREAD_VARIABLES = (
@@ -18,7 +28,8 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-DEVICES = "CUDA_VISIBLE_DEVICES"
+# Read by joblib and loky for the number of their workers.
+_CPU_VARIABLES = (*THREAD_VARIABLES, "LOKY_MAX_CPU_COUNT")
 
 
 def threads(num_proc: int, n_threads: int | None, environ: Mapping[str, str]) -> dict[str, str]:
@@ -34,6 +45,21 @@ def threads(num_proc: int, n_threads: int | None, environ: Mapping[str, str]) ->
     return {name: str(share) for name in THREAD_VARIABLES if n_threads or not environ.get(name)}
 
 
+def named_devices(gpus: Sequence[str | int] | int | None) -> Devices | None:
+    """The devices of an option `gpus`, to hand them out; None for all that there are."""
+    if gpus is None:
+        return None
+    text = repr(gpus if isinstance(gpus, int) else list(gpus))
+    return Devices(tuple(_names(gpus, os.environ)), CUDA, f"Processes(gpus={text})")
+
+
+def _names(gpus: Sequence[str | int] | int, environ: Mapping[str, str]) -> list[str]:
+    if not isinstance(gpus, int):
+        return [str(device) for device in gpus]
+    visible = [name for name in environ.get(CUDA, "").split(",") if name]
+    return visible[:gpus] if visible else [str(number) for number in range(gpus)]
+
+
 def devices(
     num_proc: int, gpus: Sequence[str | int] | int, environ: Mapping[str, str]
 ) -> list[str]:
@@ -47,16 +73,43 @@ def devices(
         gpus: The devices, or how many of them to use.
         environ: The environment of the driver, which may limit the devices.
     """
-    if isinstance(gpus, int):
-        visible = [name for name in environ.get(DEVICES, "").split(",") if name]
-        names = visible[:gpus] if visible else [str(number) for number in range(gpus)]
-    else:
-        names = [str(device) for device in gpus]
+    names = _names(gpus, environ)
     if not names:
         return [""] * num_proc
     if len(names) < num_proc:
         return [names[rank % len(names)] for rank in range(num_proc)]
     return [",".join(names[rank::num_proc]) for rank in range(num_proc)]
+
+
+@dataclass(frozen=True)
+class ShareEnviron:
+    """What the boot of a worker has otherwise than the template, by the worker's share.
+
+    Attributes:
+        variable: The variable that limits a worker to its devices.
+        n_threads: The threads of each worker, if these do not follow from its processors.
+    """
+
+    variable: str = CUDA
+    n_threads: int | None = None
+
+    def changes(self, share: Share | None, boot: Boot) -> tuple[Options, dict[str, Any]]:
+        """The options of a worker, and what its boot has otherwise, by attribute."""
+        options = options_for(share, boot.options)
+        changes: dict[str, Any] = {} if options is boot.options else {"options": options}
+        if share is not None and boot.varies:
+            changes["environ"] = {**boot.environ, **self._of(share)}
+        return options, changes
+
+    def _of(self, share: Share) -> dict[str, str]:
+        cpus = None if self.n_threads else share.need.cpus
+        devices = {} if share.devices is None else {self.variable: ",".join(share.devices)}
+        return {**devices, **({} if cpus is None else for_cpus(cpus))}
+
+
+def for_cpus(cpus: int) -> dict[str, str]:
+    """The environment variables of a worker that has so many processors."""
+    return dict.fromkeys(_CPU_VARIABLES, str(cpus))
 
 
 def limit_loaded_libraries(variables: Mapping[str, str]) -> None:

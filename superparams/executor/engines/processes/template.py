@@ -127,7 +127,7 @@ def _loads_here(boot: Boot) -> bool:
 
     If devices are divided, each worker has to set its own before it imports anything.
     """
-    return boot.method == "forkserver" and boot.devices is None
+    return boot.method == "forkserver" and not boot.varies
 
 
 def _prepare(boot: Boot, program: Program | None) -> tuple[LoadedProgram | None, bool]:
@@ -203,7 +203,8 @@ class _Template:
 
     def _handle(self, frame: Frame, fds: list[int]) -> None:
         if frame.kind is Kind.START:
-            self._start(frame.a, frame.b, *fds)
+            changes = pickle.loads(frame.body) if frame.body else {}
+            self._start(replace(self._boot, **changes), frame.a, frame.b, *fds)
         elif frame.kind is Kind.PING:
             protocol.send(self._control, Frame(Kind.PONG, frame.a))
         elif frame.kind is Kind.CLOSE:
@@ -215,17 +216,17 @@ class _Template:
             elif frame.kind is Kind.SIGNAL:
                 process_tree.kill(pid, frame.b)
 
-    def _start(self, rank: int, key: int, channel: int, fault: int) -> None:
+    def _start(self, boot: Boot, rank: int, key: int, channel: int, fault: int) -> None:
         make = self._fork if self._forks else self._spawn
         try:
-            self._pids[rank] = make(rank, key, channel, fault)
+            self._pids[rank] = make(boot, rank, key, channel, fault)
         except OSError as error:  # no more processes, or no memory for one
             text = f"{type(error).__name__}: {error}; {remedy(error)}"
             protocol.send(self._control, Frame(Kind.BROKEN, body=text.encode(errors="replace")))
         os.close(channel)
         os.close(fault)
 
-    def _fork(self, rank: int, key: int, channel: int, fault: int) -> int:
+    def _fork(self, boot: Boot, rank: int, key: int, channel: int, fault: int) -> int:
         def serve(parent: int) -> int:
             process_tree.die_with_parent(parent, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
@@ -234,16 +235,16 @@ class _Template:
             connection = worker_main.Connection(
                 rank, key, socket.socket(fileno=channel), fault, self._cells
             )
-            return worker_main.serve(self._boot, self._loaded, connection, forked=True)
+            return worker_main.serve(boot, self._loaded, connection, forked=True)
 
         return process_tree.fork(serve)
 
-    def _spawn(self, rank: int, key: int, channel: int, fault: int) -> int:
+    def _spawn(self, boot: Boot, rank: int, key: int, channel: int, fault: int) -> int:
         shared = self._cells.fd
         for fd in (channel, fault, shared):
             os.set_inheritable(fd, True)
         numbers = channel, fault, shared, rank, key, os.getpid()
-        command = process_start.command("worker_main", self._boot.path, *numbers)
+        command = process_start.command("worker_main", boot.path, *numbers)
         role = process_start.environ("worker_main", *numbers)
         return os.posix_spawn(command[0], command, {**os.environ, **role})
 

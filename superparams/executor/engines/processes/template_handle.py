@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from superparams.errors import EngineError
@@ -54,7 +56,6 @@ class Template:
         self.control, template_end = socket.socketpair()
         self._boot = boot
         self._cells = cells
-        self._pickled_boot = b""
         try:
             with template_end:
                 if boot.method == "fork":
@@ -75,9 +76,17 @@ class Template:
 
     def change_handle(self, handle: Any) -> None:
         """Have workers that are fresh interpreters attach this payload from now on."""
-        self._pickled_boot = pickle.dumps(replace(self._boot, handle=handle))
+        self._boot = replace(self._boot, handle=handle)
 
-    def start(self, rank: int, fault: int, *, boots: bool, key: int = 0) -> socket.socket:
+    def start(
+        self,
+        rank: int,
+        fault: int,
+        *,
+        boots: bool,
+        key: int = 0,
+        changes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> socket.socket:
         """Have it start a worker.
 
         Args:
@@ -85,6 +94,7 @@ class Template:
             fault: The file into which the worker writes its stack.
             boots: Whether the worker is a fresh interpreter, and no fork of the template.
             key: The key of the worker's frames.
+            changes: What its `Boot` has otherwise than that of the template, by attribute.
 
         Returns:
             The driver's end of the channel to the worker.
@@ -94,10 +104,12 @@ class Template:
             with suppress(ConnectionError):  # the template has ended, as in `_send`
                 with worker_end:
                     files = [worker_end.fileno(), fault]
-                    protocol.send(self.control, Frame(Kind.START, rank, key), files)
+                    body = pickle.dumps(dict(changes)) if changes else b""
+                    protocol.send(self.control, Frame(Kind.START, rank, key, body), files)
                 # Only the worker has its end now, so if it is dead, this send does not wait.
                 if boots:
-                    protocol.send(driver_end, Frame(Kind.BOOT, body=self._pickled_boot))
+                    boot = pickle.dumps(replace(self._boot, **changes))
+                    protocol.send(driver_end, Frame(Kind.BOOT, body=boot))
         except BaseException:
             driver_end.close()
             raise

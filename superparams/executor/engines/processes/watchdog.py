@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Iterable
 
-from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import CUT, UNSENT, Cells, Mark
 from superparams.executor.engines.processes.worker_state import Since, WorkerHandle
@@ -22,13 +21,10 @@ class Watch:
 
     Args:
         cells: The cells of all workers.
-        options: Have the limits of `run` and `setup`.
     """
 
-    def __init__(self, cells: Cells, options: Options) -> None:
+    def __init__(self, cells: Cells) -> None:
         self._cells = cells
-        self._timeout = options.timeout
-        self._setup_limit = options.setup_limit
 
     def look(self, worker: WorkerHandle, template: Template, *, wants_rest: bool) -> Chunk | None:
         """Look at a busy worker: enforce its limit, and take back settings that it has not begun.
@@ -52,25 +48,21 @@ class Watch:
 
     def until_due(self, workers: Iterable[WorkerHandle], most: float) -> float:
         """Seconds until one of these busy workers has to be looked at, at most `most`."""
-        if self._timeout is None and self._setup_limit is None:
+        limited = [worker for worker in workers if worker.is_limited]
+        if not limited:
             return most
         now = time.monotonic_ns()
-        for worker in workers:
+        for worker in limited:
             mark = self._cells.mark(worker.rank)
             if worker.deadline_passed is not None:
                 most = min(most, 0.005)
-            elif mark.index >= 0 and (limit := self._limit_of(mark)) is not None:
+            elif mark.index >= 0 and (limit := _limit_of(worker, mark)) is not None:
                 most = min(most, limit - (now - mark.start) / 1e9)
         return max(most, 0.001)
 
-    def _limit_of(self, mark: Mark) -> float | None:
-        if mark.is_held:
-            return None
-        return self._setup_limit if mark.in_setup else self._timeout
-
     def _limit(self, worker: WorkerHandle, template: Template, mark: Mark, now: int) -> None:
         """Kill a worker whose setting has passed its limit, after it has written its stack."""
-        limit = self._limit_of(mark)
+        limit = _limit_of(worker, mark)
         if limit is None:
             return
         if worker.deadline_passed is not None and worker.deadline_passed.mark != mark:
@@ -101,3 +93,10 @@ class Watch:
             worker.chunk, rest = worker.chunk.through(mark.index)
             return rest
         return None
+
+
+def _limit_of(worker: WorkerHandle, mark: Mark) -> float | None:
+    """The seconds that the setting of a worker may take, or `setup` before it."""
+    if mark.is_held:
+        return None
+    return worker.options.setup_limit if mark.in_setup else worker.options.timeout

@@ -133,7 +133,7 @@ class Losses:
         late = worker.deadline_passed is not None
         return {
             "status": "timeout" if late else end.kind,
-            "error": self._late(mark) if late else self._error(worker, mark, end),
+            "error": self._late(worker, mark) if late else self._error(worker, mark, end),
             "traceback": end.stack or None,
             "started": time.time() - ran,
             "seconds": ran,
@@ -143,10 +143,10 @@ class Losses:
             "peak_memory": end.peak or None,
         }
 
-    def _late(self, mark: Mark) -> str:
+    def _late(self, worker: WorkerHandle, mark: Mark) -> str:
         if mark.in_setup:
-            return late_setup(self._program.name, self._options)
-        return late_error(self._options.timeout or 0)
+            return late_setup(self._program.name, worker.options)
+        return late_error(worker.options.timeout or 0)
 
     def _error(self, worker: WorkerHandle, mark: Mark, end: End) -> str:
         if worker.spoiled:

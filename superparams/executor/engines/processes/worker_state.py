@@ -7,9 +7,12 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
+from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes import protocol
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import Mark, anonymous_file
@@ -50,12 +53,14 @@ class WorkerHandle:
         channel_closed: Whether its channel has ended, at the time `ended`.
         used: Whether it was given a chunk.
         spoiled: What happened to its channel, if that is why it is killed.
+        options: The options of the run, with the limits of its settings.
     """
 
     rank: int
     channel: socket.socket
     fault: int
     reader: protocol.FrameReader
+    options: Options
     state: WorkerState = WorkerState.STARTING
     chunk: Chunk = field(default_factory=lambda: Chunk(()))
     sent: int = 0
@@ -70,15 +75,36 @@ class WorkerHandle:
     spoiled: str = ""
 
     @classmethod
-    def make(cls, rank: int, template: Template, *, boots: bool) -> WorkerHandle:
-        """Have the template start a worker; boots: as a fresh interpreter."""
+    def make(
+        cls,
+        rank: int,
+        template: Template,
+        options: Options,
+        changes: Mapping[str, Any],
+        *,
+        boots: bool,
+    ) -> WorkerHandle:
+        """Have the template start a worker.
+
+        Args:
+            rank: The number of the worker.
+            template: Starts it.
+            options: The options of the run, with the limits of its settings.
+            changes: See `Template.start`.
+            boots: Whether it is a fresh interpreter.
+        """
         fault, key = _fault_file(), secrets.randbits(32)
         try:
-            channel = template.start(rank, fault, boots=boots, key=key)
+            channel = template.start(rank, fault, boots=boots, key=key, changes=changes)
         except BaseException:
             os.close(fault)
             raise
-        return cls(rank, channel, fault, protocol.FrameReader(channel, key))
+        return cls(rank, channel, fault, protocol.FrameReader(channel, key), options)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether `run` or `setup` have a limit of time."""
+        return self.options.timeout is not None or self.options.setup_limit is not None
 
     @property
     def unsent(self) -> Chunk:

@@ -1,0 +1,146 @@
+"""What engines on one machine share: the resources that they hold, and those they refuse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from superparams.adapters.machine_memory import machine_memory
+from superparams.adapters.processors import cores
+from superparams.adapters.visible_devices import Devices, visible_devices
+from superparams.declare.resources import Resources, shown_bytes
+from superparams.errors import EngineError
+from superparams.executor.engines.contract import Engine, Options, in_processes
+from superparams.executor.scheduler.machine import Machine, Share
+
+if TYPE_CHECKING:
+    from superparams.executor.program import Program
+    from superparams.executor.setting_needs import SettingNeeds
+
+__all__ = ["MachineSharing", "OneMachine", "options_for", "places_for", "same_for_all"]
+
+
+class OneMachine:
+    """The machine of this process, for the needs of a run.
+
+    Args:
+        needs: What the settings of the run need.
+        refused: For each resource that the engine does not hold, why.
+        devices: The devices to hand out; by default those that this process may use.
+
+    Attributes:
+        needs: The same, which from now on refuse what this machine does not have.
+        machine: What it has.
+        devices: Its devices, and the variable that limits a worker to some of them.
+
+    Raises:
+        EngineError: When this machine has less than a setting needs.
+    """
+
+    def __init__(
+        self,
+        needs: SettingNeeds,
+        refused: Mapping[str, str] = MappingProxyType({}),
+        devices: Devices | None = None,
+    ) -> None:
+        self.needs = needs
+        self.devices = devices or visible_devices(os.environ)
+        self.machine = Machine(cores(), machine_memory(), self.devices.names)
+        self._refused = refused
+        for need, index in needs.known.items():
+            self._check(need, index)
+        needs.check = self._check
+
+    @property
+    def sharing(self) -> tuple[SettingNeeds, Machine]:
+        """For the scheduler."""
+        return self.needs, self.machine
+
+    @property
+    def counts_devices(self) -> bool:
+        """Whether settings say how many devices they need, so that these are handed out."""
+        is_open = self.needs.of_class is None and not self.needs.known
+        return is_open or any(need.gpus is not None for need in self.needs.known)
+
+    def most_places(self, num_proc: int) -> int:
+        """How many settings can run at once by the needs that are known, at most `num_proc`."""
+        most = sum(self.machine.most(need) for need in self.needs.known)
+        return num_proc if not most or most > num_proc else int(most)
+
+    def _check(self, need: Resources, index: int) -> None:
+        for name, reason in self._refused.items():
+            if getattr(need, name):
+                self._refuse(need, name, index, reason)
+        if (lacking := self.machine.lacking(need)) is not None:
+            self._refuse(need, lacking, index, self._why_lacking(lacking))
+
+    def _why_lacking(self, name: str) -> str:
+        machine = self.machine
+        if name in ("nodes", "tasks"):
+            return f"this run has one machine and one process a setting; give {name}=1"
+        there = {
+            "cpus": f"{machine.cpus} for this process",
+            "memory": f"{shown_bytes(machine.memory)} for this process",
+            "gpus": f"{len(machine.devices)} for this process ({self.devices.source})",
+        }[name]
+        return f"this machine has {there}; ask for less, or run it on another machine"
+
+    def _refuse(self, need: Resources, name: str, index: int, reason: str) -> None:
+        of = "" if self.needs.of_class is not None else f" for {self.needs.shown(index)}"
+        raise EngineError(f"{self.needs.name}: {name}={need.shown(name)}{of}: {reason}")
+
+
+class MachineSharing:
+    """The part of an engine whose settings share this process: what it holds of resources.
+
+    Attributes:
+        refused: For each resource that it does not hold, why.
+    """
+
+    refused: ClassVar[Mapping[str, str]] = {"gpus": in_processes("its settings share a process")}
+
+    def places_for(self, needs: SettingNeeds, options: Options) -> int:
+        """How many settings may run at once; see `HoldsResources`."""
+        return OneMachine(needs, self.refused).most_places(options.num_proc)
+
+    def sharing(self, program: Program) -> tuple[SettingNeeds, Machine] | None:
+        """For the scheduler; None where settings declare no resources."""
+        needs: SettingNeeds | None = getattr(program, "needs", None)
+        return None if needs is None else OneMachine(needs, self.refused).sharing
+
+
+def places_for(engine: Engine, needs: SettingNeeds, options: Options) -> int:
+    """How many settings an engine runs at once, by what they need.
+
+    Args:
+        engine: The engine; see `HoldsResources`.
+        needs: What the settings of the run need.
+        options: Have the upper bound, `num_proc`.
+
+    Raises:
+        EngineError: When the engine does not have what a setting needs, or knows no resources.
+    """
+    own: Any = getattr(engine, "places_for", None)
+    if own is not None:
+        return int(own(needs, options))
+    raise EngineError(
+        f"{needs.name} cannot be used with engine={engine.name!r}, which hands settings to workers "
+        f'that it does not know; give engine="processes", or remove the resources'
+    )
+
+
+def options_for(share: Share | None, options: Options) -> Options:
+    """The options of a run in a place with a share: the smaller one of two timeouts holds."""
+    own = None if share is None else share.need.timeout
+    if own is None or (options.timeout is not None and options.timeout <= own):
+        return options
+    return replace(options, timeout=own)
+
+
+def same_for_all(needs: Iterable[Resources]) -> bool:
+    """Whether all workers may have the same environment: same processors, and no devices."""
+    found = list(needs)
+    return len({one.cpus for one in found}) == 1 and all(one.gpus is None for one in found)

@@ -1,0 +1,372 @@
+"""Settings run as far as the machine has room for what they need, and see what they were given."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superparams import Experiment, Resources, Results, search
+from superparams.adapters.machine_memory import machine_memory
+from superparams.adapters.processors import cores
+from superparams.adapters.visible_devices import CUDA, visible_devices
+from superparams.errors import EngineError, RunError
+from superparams.executor import Processes
+from superparams.strategies import ASHA, Random
+from tests.timing import wait_for
+
+N_CPUS = cores()
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
+
+def seen(setting: Any) -> dict[str, Any]:
+    """What a setting sees of the machine, and when it ran."""
+    begun = time.monotonic()
+    time.sleep(0.05)
+    environ = {name.lower(): os.environ.get(name) for name in (CUDA, *THREADS)}
+    return {**environ, "worker": setting.rank, "begun": begun, "ended": time.monotonic()}
+
+
+class Trained(Experiment):
+    a: int = search(range(6))
+
+    def run(self) -> dict[str, Any]:
+        return seen(self)
+
+
+class OneDevice(Trained):
+    resources = Resources(gpus=1)
+
+
+class BySetting(Trained):
+    def resources(self) -> Resources:  # type: ignore[override]
+        return Resources(gpus=self.a % 3)
+
+
+class WaitingForEachOther(Experiment):
+    """So many of these settings have to run at the same time."""
+
+    marks: Path
+    n_marks: int
+
+    def run(self) -> dict[str, Any]:
+        (self.marks / self.key).touch()
+        wait_for(lambda: len(list(self.marks.iterdir())) == self.n_marks)
+        return {CUDA.lower(): os.environ[CUDA]}
+
+
+def column(found: Results, name: str) -> list[Any]:
+    return list(found.column(name).to_pylist())
+
+
+def most_at_once(found: Results) -> int:
+    """The most settings that ran at the same time."""
+    begun, ended = column(found, "begun"), column(found, "ended")
+    return max(sum(b <= at < e for b, e in zip(begun, ended, strict=True)) for at in begun)
+
+
+def most_on_a_device(found: Results) -> int:
+    """The most settings that had the same device at the same time."""
+    spans = list(zip(column(found, "begun"), column(found, "ended"), strict=True))
+    names = [set(filter(None, (text or "").split(","))) for text in column(found, CUDA.lower())]
+    return max(
+        sum(b <= at < e and name in own for (b, e), own in zip(spans, names, strict=True))
+        for at, _ in spans
+        for name in set().union(*names)
+    )
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CUDA, "GPU-a,7,9")
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    (tmp_path / "marks").mkdir()
+    return tmp_path / "marks"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    def run(space: Experiment, num_proc: int = 4, **options: Any) -> Results:
+        return space.run_all(num_proc, results=tmp_path, progress=False, **options)
+
+    return run
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_each_setting_has_a_device_of_its_own(
+    run: Any, devices: None, marks: Path, method: Any
+) -> None:
+    class Together(WaitingForEachOther):
+        a: int = search(range(3))
+        resources = Resources(gpus=1)
+
+    engine = Processes(start_method=method)
+    found = run(Together(marks=marks, n_marks=3), engine=engine)
+    assert sorted(column(found, CUDA.lower())) == ["7", "9", "GPU-a"]
+    found = run(OneDevice(), engine=engine)
+    assert most_on_a_device(found) == 1
+    assert set(column(found, "worker")) <= {0, 1, 2}, "as many workers as devices"
+
+
+def test_settings_with_several_devices_none_and_all(run: Any, devices: None) -> None:
+    found = run(BySetting())
+    n_devices = [len(list(filter(None, text.split(",")))) for text in column(found, CUDA.lower())]
+    assert n_devices == [0, 1, 2, 0, 1, 2]
+    assert most_on_a_device(found) == 1
+
+
+class HalfADevice(WaitingForEachOther):
+    a: int = search(range(4))
+    resources = Resources(gpus=0.5)
+
+
+def test_two_settings_share_a_device(run: Any, marks: Path) -> None:
+    space = HalfADevice(marks=marks, n_marks=4)
+    found = run(space, 8, engine=Processes(gpus=["x", "y"]))
+    assert sorted(column(found, CUDA.lower())) == ["x", "x", "y", "y"]
+
+
+def test_resources_need_no_engine_and_hold_with_one_worker(run: Any, devices: None) -> None:
+    """A run with resources is one in worker processes, which can hold them."""
+    found = run(OneDevice(), 1)
+    assert set(column(found, CUDA.lower())) == {"GPU-a"}
+    assert os.environ[CUDA] == "GPU-a,7,9"
+    assert set(column(found, "worker")) == {0}
+
+
+class AllProcessors(Trained):
+    resources = Resources(cpus=N_CPUS)
+
+
+class OneProcessor(Trained):
+    resources = Resources(cpus=1)
+
+
+class OneOrAll(Trained):
+    def resources(self) -> Resources:  # type: ignore[override]
+        return Resources(cpus=N_CPUS if self.a % 2 else 1)
+
+
+@pytest.mark.parametrize("engine", ["processes", "threads"])
+def test_processors_are_counted(run: Any, engine: Any) -> None:
+    assert most_at_once(run(AllProcessors(), 2 * N_CPUS, engine=engine)) == 1
+    assert most_at_once(run(OneProcessor(), 2 * N_CPUS, engine=engine)) <= N_CPUS
+    found = run(OneOrAll(), 2 * N_CPUS, engine=engine)
+    begun, ended = column(found, "begun"), column(found, "ended")
+    for at in (1, 3, 5) if N_CPUS > 1 else ():
+        others = [i for i in range(6) if i != at and begun[i] < ended[at] and begun[at] < ended[i]]
+        assert others == [], "it has all processors"
+
+
+def test_libraries_get_as_many_threads(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "77")
+    for space in (AllProcessors(), OneOrAll()):
+        found = run(space, 2)
+        expected = [
+            str(N_CPUS if space.resources is AllProcessors.resources or a % 2 else 1)
+            for a in range(6)
+        ]
+        for name in THREADS:
+            assert column(found, name.lower()) == expected
+    own = run(AllProcessors(), 2, engine=Processes(threads=3), resume=False)
+    assert set(column(own, "omp_num_threads")) == {"3"}, "an option of the engine wins"
+
+
+def test_a_class_without_resources_sees_what_it_saw(run: Any, devices: None) -> None:
+    found = run(Trained(), 2)
+    assert set(column(found, CUDA.lower())) == {"GPU-a,7,9"}
+    assert set(column(found, "loky_max_cpu_count")) == {os.environ.get("LOKY_MAX_CPU_COUNT")}
+
+
+TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
+    "processors": ({"cpus": 10**6}, rf"cpus=1000000: this machine has {N_CPUS} for this process"),
+    "devices": ({"gpus": 4}, r"gpus=4: this machine has 3 for this process \(CUDA_VISIBLE_DEVICES"),
+    "memory": ({"memory": "900TB"}, r"memory='900TB': this machine has .* for this process; ask"),
+    "nodes": ({"nodes": 2}, r"nodes=2: this run has one machine and one process a setting; give n"),
+    "tasks": ({"tasks": 3}, r"tasks=3: this run has one machine and one process a setting; give t"),
+}
+
+
+@pytest.mark.parametrize(("amounts", "error"), TOO_MUCH.values(), ids=TOO_MUCH)
+@pytest.mark.parametrize("engine", ["processes", "serial"])
+def test_more_than_there_is_is_refused_before_anything_runs(
+    run: Any, devices: None, tmp_path: Path, amounts: Any, error: str, engine: Any
+) -> None:
+    class Large(Trained):
+        resources = Resources(**amounts)
+
+    class LargeAtTheEnd(Trained):
+        def resources(self) -> Resources:  # type: ignore[override]
+            return Resources(**amounts) if self.a == 5 else Resources()
+
+    num_proc = 1 if engine == "serial" else 2
+    with pytest.raises(EngineError, match=rf"^Large\.resources: {error}"):
+        run(Large(), num_proc, engine=engine)
+    name, _, rest = error.partition(":")
+    with pytest.raises(EngineError, match=rf"^LargeAtTheEnd\.resources: {name} for .*a=5.*:{rest}"):
+        run(LargeAtTheEnd(), num_proc, engine=engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+NOT_HELD: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "serial, a time": ("serial", {"timeout": 9}, r"timeout=9: a setting in this process cannot be"),
+    "threads, a time": ("threads", {"timeout": 9}, r"timeout=9: a thread cannot be ended; give en"),
+    "threads, a device": ("threads", {"gpus": 1}, r"gpus=1: its settings share a process; give en"),
+    "an executor": (ThreadPoolExecutor(1), {"cpus": 1}, "which hands settings to workers that it"),
+}
+
+
+@pytest.mark.parametrize(("engine", "amounts", "error"), NOT_HELD.values(), ids=NOT_HELD)
+def test_what_an_engine_does_not_hold_is_refused(
+    run: Any, devices: None, engine: Any, amounts: Any, error: str
+) -> None:
+    class Needy(Trained):
+        resources = Resources(**amounts)
+
+    with pytest.raises(EngineError, match=rf"^Needy\.resources.*{error}"):
+        run(Needy(), 1, engine=engine)
+
+
+def test_done_settings_need_nothing(run: Any) -> None:
+    class Later(Trained):
+        resources = Resources(timeout=60)
+
+    first = run(Later())
+    Later.resources = Resources(gpus=64, nodes=2)
+    again = run(Later())
+    assert column(again, "begun") == column(first, "begun")
+
+
+def test_the_debugger_ignores_resources(run: Any) -> None:
+    class Large(Trained):
+        resources = Resources(gpus=64, timeout=1)
+
+    assert len(run(Large(), 1, debug=True)) == 6
+
+
+def test_a_method_that_fails_names_the_setting(run: Any, tmp_path: Path) -> None:
+    class Failing(Trained):
+        a: int = search([0, 1, 3])
+
+        def resources(self) -> Resources:  # type: ignore[override]
+            return Resources(cpus=6 // (3 - self.a))
+
+    error = r"^Failing\.resources\(\) failed for .*a=3.*: ZeroDivisionError: integer division"
+    with pytest.raises(RunError, match=error):
+        run(Failing())
+    assert list(tmp_path.iterdir()) == []
+
+
+class Waiting(Experiment):
+    a: int = search(range(4))
+
+    def resources(self) -> Resources:
+        return Resources(timeout=1 if self.a == 2 else None)
+
+    def run(self) -> dict[str, Any]:
+        time.sleep(600 if self.a > 2 else 60 if self.a == 2 else 0)
+        return {"y": self.a}
+
+
+def test_each_setting_has_its_own_limit_of_time(run: Any) -> None:
+    """The smaller one of two limits holds."""
+    found = run(Waiting()[:3], 2)
+    assert column(found, "status") == ["done", "done", "timeout"]
+    assert column(found, "error")[2] == "TimeoutError: it ran longer than timeout=1 second"
+    longer = run(Waiting()[2:3], 2, timeout=1000)
+    assert "timeout=1 second" in column(longer, "error")[0]
+    shorter = run(Waiting()[3:], 2, timeout=0.5)
+    assert "timeout=0.5 seconds" in column(shorter, "error")[0]
+
+
+class WaitingForOthers(Experiment):
+    a: int = search(range(3))
+
+    def resources(self) -> Resources:
+        return Resources(cpus=1, timeout=1 if self.a == 1 else 1000)
+
+    async def run(self) -> dict[str, Any]:
+        import asyncio
+
+        await asyncio.sleep(600 if self.a == 1 else 0)
+        return {"y": self.a}
+
+
+def test_an_event_loop_holds_limits_of_time(run: Any) -> None:
+    found = run(WaitingForOthers(), 8)
+    assert column(found, "status") == ["done", "timeout", "done"]
+
+
+class Searched(Experiment):
+    lr: float = search(low=0.0, high=1.0)
+    fold: int = search(range(2), repeat=True)
+
+    def resources(self) -> Resources:
+        return Resources(gpus=2 if self.fold else 1)
+
+    def run(self) -> Any:
+        for step in range(3):
+            yield {"step": step, "loss": self.lr + step}
+        return {**seen(self), "loss": self.lr}
+
+
+def test_trials_of_a_search_get_what_they_need(run: Any, devices: None) -> None:
+    searched = Searched()
+    found = run(searched, strategy=Random(minimize="loss", trials=5))
+    assert most_on_a_device(found) == 1
+    n_devices = [len(text.split(",")) for text in column(found, CUDA.lower())]
+    assert n_devices == [2 if fold else 1 for fold in column(found, "fold")]
+
+
+@pytest.mark.parametrize("num_proc", [1, 4])
+def test_a_stopper_decides_on_settings_of_different_needs(
+    run: Any, devices: None, num_proc: int
+) -> None:
+    found = run(Searched().sample(6), num_proc, stop=ASHA(minimize="loss"))
+    assert len(found) == 12
+    assert set(column(found, "status")) <= {"done", "stopped"}
+
+
+def test_a_proposal_that_needs_too_much_ends_the_run(run: Any, devices: None) -> None:
+    class Greedy(Searched):
+        def resources(self) -> Resources:
+            return Resources(gpus=9)
+
+    from superparams.strategies import Evolution
+
+    with pytest.raises(EngineError, match=r"^Greedy\.resources: gpus=9 for .*: this machine has 3"):
+        run(Greedy(), strategy=Evolution(minimize="loss", trials=5))
+
+
+def test_a_worker_that_dies_gives_its_devices_back(run: Any, devices: None) -> None:
+    class Dying(OneDevice):
+        def run(self) -> dict[str, Any]:
+            if self.a % 2:
+                os.kill(os.getpid(), 9)
+            return seen(self)
+
+    found = run(Dying())
+    assert column(found, "status") == ["done", "killed"] * 3
+
+
+def test_devices_are_found_without_loading_anything() -> None:
+    assert visible_devices({CUDA: "1, 0,-1,3"}).names == ("1", "0")
+    assert visible_devices({CUDA: ""}).names == ()
+    assert visible_devices({"HIP_VISIBLE_DEVICES": "2"})[:2] == (("2",), "HIP_VISIBLE_DEVICES")
+    names, variable, source = visible_devices({})
+    assert names == tuple(map(str, range(len(names))))
+    assert variable.endswith("_VISIBLE_DEVICES")
+    assert source
+
+
+def test_the_memory_of_the_machine_is_known() -> None:
+    import psutil
+
+    assert 2**26 < machine_memory() <= psutil.virtual_memory().total
