@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from superparams.declare.experiment import Experiment
+from superparams.declare.resources import Resources
 from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
@@ -18,6 +20,31 @@ from superparams.store.runs.folder import has_records
 from superparams.store.table.index import mean_seconds, read_index
 
 __all__ = ["Planned", "PlannedSearch", "planned"]
+
+
+@dataclass(frozen=True)
+class PlannedGroup:
+    """Settings to run that need the same resources.
+
+    Attributes:
+        need: What each of them needs.
+        count: How many they are.
+        at_once: How many of them fit at once.
+    """
+
+    need: Resources
+    count: int
+    at_once: int
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For a program."""
+        return {**vars(self.need), "settings": self.count, "at_once": self.at_once}
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        return f"{counted(self.count, 'setting')} with {self.need}: {self.at_once:,} at once"
 
 
 @dataclass(frozen=True)
@@ -42,6 +69,18 @@ class Planned:
         """The number of workers with something to do."""
         return max(1, min(self.job.options.of_engine.num_proc, self.job.plan.n_todo))
 
+    @cached_property
+    def groups(self) -> list[PlannedGroup]:
+        """The settings to run by the resources that they need; empty where they need none."""
+        needs = self.job.program.setting_needs
+        groups = {} if needs is None else needs.split(self.job.plan.todo)
+        found: list[PlannedGroup] = []
+        for need, ranges in groups.items():
+            most = math.inf if needs is None or needs.machine is None else needs.machine.most(need)
+            at_once = min(most, self.job.options.of_engine.num_proc)
+            found.append(PlannedGroup(need, sum(map(len, ranges)), int(at_once)))
+        return found
+
     @property
     def seconds(self) -> float | None:
         """The seconds that the run may take."""
@@ -64,6 +103,7 @@ class Planned:
             "repeated": self.repeated,
             "todo": self.job.plan.n_todo,
             "num_proc": self.job.options.of_engine.num_proc,
+            **({"resources": [one.document for one in self.groups]} if self.groups else {}),
             "seconds_each": self.each,
             "seconds": self.seconds,
         }
@@ -84,6 +124,8 @@ class Planned:
             yield f"  may take {units.duration(self.seconds)} with {workers} ({took})"
         elif plan.n_todo:
             yield "  how long that takes is not known: none has run yet"
+        for one in self.groups:
+            yield f"  {one.text}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, Final, SupportsIndex, cast
 
-from superparams.declare.plain_attributes import RESOURCES
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted, size
@@ -23,6 +22,7 @@ __all__ = [
     "shown_bytes",
 ]
 
+_NAME: Final = "resources"  # the attribute of a class
 _BYTES: Final = {
     **{unit: 1000**power for power, unit in enumerate(("B", "KB", "MB", "GB", "TB"))},
     **{unit: 1024**power for power, unit in enumerate(("KIB", "MIB", "GIB", "TIB"), start=1)},
@@ -130,15 +130,15 @@ def check_resources(cls: type[Any], resources: object) -> None:
     if resources is None or is_method or isinstance(resources, Resources | property):
         return
     raise FieldError(
-        f"{cls.__name__}.{RESOURCES} is {shorten(resources)}: write {RESOURCES} = "
-        f"Resources(cpus=4), without an annotation, or a method {RESOURCES}(self) that returns "
+        f"{cls.__name__}.{_NAME} is {shorten(resources)}: write {_NAME} = "
+        f"Resources(cpus=4), without an annotation, or a method {_NAME}(self) that returns "
         "Resources"
     )
 
 
 def class_resources(cls: type[Any]) -> Resources | None:
     """The resources of all settings of a class; None if it has none, or if settings differ."""
-    found = getattr(cls, RESOURCES, None)
+    found = getattr(cls, _NAME, None)
     return found if isinstance(found, Resources) else None
 
 
@@ -148,14 +148,14 @@ def setting_resources(setting: Any) -> Resources:
     Raises:
         FieldError: When that is anything but `Resources`, or None for no resources.
     """
-    found = getattr(setting, RESOURCES)
+    found = getattr(setting, _NAME)
     found = cast("Callable[[], object]", found)() if callable(found) else found
     if found is None:
         return Resources()
     if not isinstance(found, Resources):
         name = type(setting).__name__
         raise FieldError(
-            f"{name}.{RESOURCES}() returned {shorten(found)}: return Resources, such as "
+            f"{name}.{_NAME}() returned {shorten(found)}: return Resources, such as "
             "Resources(cpus=4)"
         )
     return found

@@ -65,7 +65,7 @@ class Program:
         stopper: The stopper of the run, as rows name it, if there is one.
         proposed: The points of the settings, if these are proposed while the run goes on.
         checkpoints: Which checkpoints settings take up; None where they have none.
-        needs: What each setting needs of a machine; None where the class declares no resources.
+        setting_needs: What each setting needs of a machine; None without declared resources.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Program:
         self.stopper: str | None = None
         self.proposed: ProposedSpace | None = None
         self.checkpoints: CheckpointRules | None = None
-        self.needs: SettingNeeds | None = None
+        self.setting_needs: SettingNeeds | None = None
 
     def __len__(self) -> int:
         return len(self.space)

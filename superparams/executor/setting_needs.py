@@ -15,6 +15,7 @@ from superparams.declare.resources import (
 )
 from superparams.errors import RunError
 from superparams.executor.fork_guard import ForkGuard
+from superparams.executor.scheduler.machine import Machine
 
 __all__ = ["SettingNeeds", "needs_of"]
 
@@ -30,6 +31,7 @@ class SettingNeeds:
     Attributes:
         check: Refuses a need that the engine cannot meet, by an error; called for each need once.
         of_class: The need of all settings; None if settings differ.
+        machine: The machine whose resources settings share; None if the engine does not tell.
         known: The needs that were met so far, each once, with the first setting that has it.
     """
 
@@ -37,6 +39,7 @@ class SettingNeeds:
         self._space = space
         self.of_class = class_resources(type(space))
         self.check: Callable[[Resources, int], None] | None = None
+        self.machine: Machine | None = None
         self.known: dict[Resources, int] = {}
         self._last: tuple[Ranges, dict[Resources, Ranges]] = ((), {})
         if self.of_class is not None:

@@ -259,9 +259,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         RunError: When there is no ``run``, when the text of code is not known, and as `plan`.
     """
     cls = type(space)
-    if cls.run is Experiment.run:
-        raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
-    legacy.refuse_old_hook(cls)
+    _refuse_without_run(cls)
     options = options.for_class(cls)
     searching, proposed = _searching(space, options), None
     if searching is not None:
@@ -368,6 +366,12 @@ def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
     if not changes:
         return []
     return [f"skipped settings ran with a different set-up: {'; '.join(changes)}"]
+
+
+def _refuse_without_run(cls: type[Experiment]) -> None:
+    if cls.run is Experiment.run:
+        raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
+    legacy.refuse_old_hook(cls)
 
 
 def _refuse_plain_run(cls: type[Experiment], engine: str) -> None:

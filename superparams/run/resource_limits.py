@@ -37,6 +37,6 @@ def limited_by_resources(
     if needs is None or engine is None:
         return options
     needs.split(planned.todo)
-    program.needs = needs
+    program.setting_needs = needs
     program.n_proc = places_for(engine, needs, options.of_engine)
     return replace(options, num_proc=program.n_proc)

@@ -158,3 +158,31 @@ def test_a_plan_of_a_huge_space_of_which_little_is_recorded(project: Project) ->
     assert (told["todo"], told["done"], told["new"]) == (10**12 - 1, 1, 10**12 - 1)
     (told,) = run(project, "RQ1", "--plan", "--rerun", "--json").document
     assert (told["todo"], told["repeated"]) == (10**12, 0)
+
+
+WITH_RESOURCES = """
+from superparams import Experiment, Resources, search
+class Fit(Experiment):
+    a: int = search(range(5))
+    def resources(self):
+        return Resources(gpus=2, timeout="1min") if self.a == 4 else Resources(gpus=0.5)
+    def run(self):
+        return {"y": self.a}
+"""
+
+
+def test_a_plan_has_the_groups_by_resources(fit: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    fit.write({"experiments/RQ1.py": WITH_RESOURCES})
+    out = run(fit, "RQ1", "--plan", "-n", "8").out
+    assert "\n  4 settings with 0.5 gpus: 6 at once\n" in out
+    assert "\n  1 setting with 2 gpus, 60 seconds: 1 at once\n" in out
+    told = plan(fit, "-n", "5")
+    assert told["num_proc"] == 5
+    found = [(one["gpus"], one["settings"], one["at_once"]) for one in told["resources"]]
+    assert found == [(0.5, 4, 5), (2, 1, 1)]
+    ran(fit)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert plan(fit, "a=1") == {**plan(fit, "a=1"), "todo": 1}
+    refused = run(fit, "RQ1", "--plan", code=2)
+    assert "Fit.resources: gpus=2 for Fit(a=4): this machine has 1" in refused.err

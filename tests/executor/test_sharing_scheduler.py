@@ -13,7 +13,7 @@ from hypothesis.stateful import initialize, invariant
 from superparams import Resources
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.machine import Machine, Share
+from superparams.executor.scheduler.machine import Machine, MachineShare
 from superparams.executor.scheduler.retries import Retries
 from superparams.executor.scheduler.sharing_scheduler import SharingScheduler
 from superparams.executor.scheduler.state_machine import Limits
@@ -51,7 +51,7 @@ class Pattern:
         return found
 
 
-def check_sums(machine: Machine, shares: Sequence[Share]) -> None:
+def check_sums(machine: Machine, shares: Sequence[MachineShare]) -> None:
     """No processor, byte or device is given out twice."""
     assert sum(one.need.cpus or 0 for one in shares) <= machine.cpus
     assert sum(one.need.memory or 0 for one in shares) <= machine.memory
@@ -114,14 +114,14 @@ TestSharedMachine.settings = settings(max_examples=150, stateful_step_count=30, 
 
 @given(needs=st.lists(st.sampled_from(NEEDS), max_size=12))
 def test_shares_are_given_while_they_fit_and_no_longer(needs: list[Resources]) -> None:
-    taken: list[Share] = []
+    taken: list[MachineShare] = []
     for need in needs:
         share = MACHINE.share(need, taken)
         if share is not None:
             taken.append(share)
             check_sums(MACHINE, taken)
     for need in NEEDS:
-        alone: list[Share] = []
+        alone: list[MachineShare] = []
         while len(alone) < 20 and (share := MACHINE.share(need, alone)) is not None:
             alone.append(share)
         assert len(alone) == min(20, MACHINE.most(need))
@@ -130,10 +130,10 @@ def test_shares_are_given_while_they_fit_and_no_longer(needs: list[Resources]) -
 def test_settings_share_a_device_before_another_one_is_begun() -> None:
     half, whole = Resources(gpus=0.5), Resources(gpus=2)
     first = MACHINE.share(half, ())
-    assert first == Share(half, ("0",))
+    assert first == MachineShare(half, ("0",))
     assert MACHINE.share(half, [first]) == first
-    assert MACHINE.share(half, [first, first]) == Share(half, ("1",))
-    assert MACHINE.share(whole, [first]) == Share(whole, ("1", "2"))
+    assert MACHINE.share(half, [first, first]) == MachineShare(half, ("1",))
+    assert MACHINE.share(whole, [first]) == MachineShare(whole, ("1", "2"))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ class _Run:
         self.scheduler = scheduler
         self.order: list[int] = []
         self.running: dict[int, int] = {}
-        self.shares: dict[int, Share] = {}
+        self.shares: dict[int, MachineShare] = {}
         self.tell(m.NoMoreWork())
 
     def tell(self, event: m.Event) -> None:
@@ -235,12 +235,12 @@ def test_a_setting_that_runs_alone_does_so_in_a_place_for_its_need() -> None:
     scheduler = SharingScheduler(Limits(3, sharing=(needs, MACHINE)), [range(3)])
     send(scheduler, m.NoMoreWork(), m.PlaceReady(0))
     started = send(scheduler, m.AllPlacesGone([Chunk((range(1),))]))
-    assert started == [m.StartPlace(rank, Share(Resources(cpus=1))) for rank in (0, 1)]
+    assert started == [m.StartPlace(rank, MachineShare(Resources(cpus=1))) for rank in (0, 1)]
     for event in (m.PlaceReady(0), m.SettingsEnded(0, 1), m.ChunkOver(0, 1.0), m.PlaceReady(1)):
         send(scheduler, event)
     ended = send(scheduler, m.SettingsEnded(0, 1), m.ChunkOver(0, 1.0))
     assert ended == [m.RetirePlace(0), m.RetirePlace(1)]
     gone = send(scheduler, m.PlaceGone(0), m.PlaceGone(1))
-    assert gone == [m.StartPlace(0, Share(Resources(cpus=2)))]
+    assert gone == [m.StartPlace(0, MachineShare(Resources(cpus=2)))]
     (sent,) = send(scheduler, m.PlaceReady(0))
     assert sent == m.SendChunk(0, Chunk((range(1),), is_alone=True))

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.machine import Share
+from superparams.executor.scheduler.machine import MachineShare
 from superparams.executor.scheduler.retries import Retries
 from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.outcomes.outcome import Status
@@ -28,7 +28,7 @@ STATUSES: list[Status] = ["killed", "timeout", "failed"]
 class ModelPlace:
     """A worker as an engine has it: it runs the settings of its chunk one after the other."""
 
-    def __init__(self, share: Share | None = None, chunk: Chunk | None = None) -> None:
+    def __init__(self, share: MachineShare | None = None, chunk: Chunk | None = None) -> None:
         self.share = share
         self.is_ready = self.is_retiring = False
         self.chunk = chunk

@@ -31,6 +31,7 @@ ENGINES = "executor.engines"
 REGISTRY = "registry"  # finds them by their names
 SHARED_BY_ENGINES = (
     "attempts",
+    "held_resources",
     "contract",
     "drive",
     "feed",

@@ -214,8 +214,8 @@ class Engine(Protocol):
 class HoldsResources(Protocol):
     """An engine that runs settings with the resources that their class declares.
 
-    Its `execute` gives each setting what `program.needs` says. Settings with resources are refused
-    for other engines.
+    Its `execute` gives each setting what `program.setting_needs` says. Other engines refuse a class
+    with resources.
     """
 
     def places_for(self, needs: SettingNeeds, options: Options) -> int:

@@ -14,7 +14,7 @@ from superparams.adapters.visible_devices import Devices, visible_devices
 from superparams.declare.resources import Resources, shown_bytes
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Engine, Options, in_processes
-from superparams.executor.scheduler.machine import Machine, Share
+from superparams.executor.scheduler.machine import Machine, MachineShare
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
@@ -52,7 +52,7 @@ class OneMachine:
         self._refused = refused
         for need, index in needs.known.items():
             self._check(need, index)
-        needs.check = self._check
+        needs.check, needs.machine = self._check, self.machine
 
     @property
     def sharing(self) -> tuple[SettingNeeds, Machine]:
@@ -108,7 +108,7 @@ class MachineSharing:
 
     def sharing(self, program: Program) -> tuple[SettingNeeds, Machine] | None:
         """For the scheduler; None where settings declare no resources."""
-        needs: SettingNeeds | None = getattr(program, "needs", None)
+        needs: SettingNeeds | None = getattr(program, "setting_needs", None)
         return None if needs is None else OneMachine(needs, self.refused).sharing
 
 
@@ -132,7 +132,7 @@ def places_for(engine: Engine, needs: SettingNeeds, options: Options) -> int:
     )
 
 
-def options_for(share: Share | None, options: Options) -> Options:
+def options_for(share: MachineShare | None, options: Options) -> Options:
     """The options of a run in a place with a share: the smaller one of two timeouts holds."""
     own = None if share is None else share.need.timeout
     if own is None or (options.timeout is not None and options.timeout <= own):

@@ -12,7 +12,7 @@ _EXACT = 1e-9  # fractions of devices are sums of binary numbers
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class MachineShare:
     """What a place gets of its machine.
 
     Attributes:
@@ -63,7 +63,7 @@ class Machine:
         """The largest part of the machine that a setting takes, from 0 to 1."""
         return 1 / max(self.most(need), 1)
 
-    def share(self, need: Resources, taken: Iterable[Share]) -> Share | None:
+    def share(self, need: Resources, taken: Iterable[MachineShare]) -> MachineShare | None:
         """The share of one more place; None if it does not fit beside those that are taken."""
         shares = list(taken)
         cpus = sum(one.need.cpus or 0 for one in shares)
@@ -71,16 +71,16 @@ class Machine:
         if cpus + (need.cpus or 0) > self.cpus or memory + (need.memory or 0) > self.memory:
             return None
         if need.gpus is None:
-            return Share(need)
+            return MachineShare(need)
         devices = tuple(self._free(need.gpus, shares))
-        return Share(need, devices) if len(devices) == math.ceil(need.gpus) else None
+        return MachineShare(need, devices) if len(devices) == math.ceil(need.gpus) else None
 
     def _most_by_devices(self, gpus: float) -> int:
         if gpus < 1:
             return len(self.devices) * int(1 / gpus + _EXACT)
         return len(self.devices) // int(gpus)
 
-    def _free(self, gpus: float, shares: Iterable[Share]) -> Iterator[str]:
+    def _free(self, gpus: float, shares: Iterable[MachineShare]) -> Iterator[str]:
         """Devices for `gpus`: whole ones are used by nobody, a fraction goes to the fullest."""
         load = dict.fromkeys(self.devices, 0.0)
         for one in shares:

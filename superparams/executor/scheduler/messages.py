@@ -16,7 +16,7 @@ from superparams.executor.scheduler.chunk import Chunk
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
-    from superparams.executor.scheduler.machine import Share
+    from superparams.executor.scheduler.machine import MachineShare
 
 
 class Message:
@@ -226,7 +226,7 @@ class StartPlace(Message):
 
     __slots__ = ("rank", "share")
 
-    def __init__(self, rank: int, share: Share | None = None) -> None:
+    def __init__(self, rank: int, share: MachineShare | None = None) -> None:
         self.rank = rank
         self.share = share
 

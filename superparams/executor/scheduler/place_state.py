@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from superparams.executor.scheduler.chunk import Chunk
 
 if TYPE_CHECKING:
-    from superparams.executor.scheduler.machine import Share
+    from superparams.executor.scheduler.machine import MachineShare
 
-__all__ = ["NOTHING", "Place", "PlaceState"]
+__all__ = ["NOTHING", "PlaceRecord", "PlaceState"]
 
 NOTHING: Final = Chunk(())
 
@@ -24,7 +24,7 @@ class PlaceState(enum.Enum):
     RETIRING = enum.auto()
 
 
-class Place:
+class PlaceRecord:
     """What the scheduler knows of a place.
 
     Attributes:
@@ -37,7 +37,7 @@ class Place:
 
     __slots__ = ("chunk", "held", "is_used", "n_ended", "share", "state")
 
-    def __init__(self, share: Share | None = None) -> None:
+    def __init__(self, share: MachineShare | None = None) -> None:
         self.share = share
         self.state = PlaceState.STARTING
         self.chunk = NOTHING

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from superparams.declare.resources import Resources
 from superparams.executor.scheduler.grouped_backlog import GroupedBacklog
-from superparams.executor.scheduler.machine import Share
+from superparams.executor.scheduler.machine import MachineShare
 from superparams.executor.scheduler.pace import Pace
-from superparams.executor.scheduler.place_state import Place, PlaceState
+from superparams.executor.scheduler.place_state import PlaceRecord, PlaceState
 from superparams.executor.scheduler.state_machine import Limits, Scheduler
 from superparams.executor.scheduler.step_decisions import JudgingScheduler
 
@@ -41,7 +41,7 @@ class SharingScheduler(Scheduler):
     def _new_backlog(self, work: Sequence[range]) -> GroupedBacklog:
         return GroupedBacklog(self._needs, work)
 
-    def _pace_of(self, place: Place) -> Pace:
+    def _pace_of(self, place: PlaceRecord) -> Pace:
         return self._paces[_need_of(place)]
 
     def wants_rest(self, now: float) -> bool:
@@ -60,10 +60,10 @@ class SharingScheduler(Scheduler):
             if place.state in states and _need_of(place) == need
         ]
 
-    def _shares(self) -> list[Share]:
+    def _shares(self) -> list[MachineShare]:
         return [place.share for place in self._places.values() if place.share is not None]
 
-    def _room(self, need: Resources) -> Share | None:
+    def _room(self, need: Resources) -> MachineShare | None:
         """The share of one more place for a need; None if there is no room."""
         if len(self._places) >= self.limits.n_places:
             return None
@@ -152,7 +152,7 @@ class SharingScheduler(Scheduler):
         """Retire idle places, as far as that makes room for settings that have none."""
         idle = self._in_state(PlaceState.IDLE)
         going = set(self._in_state(PlaceState.RETIRING))
-        coming: list[Share] = []
+        coming: list[MachineShare] = []
         for need in short.elements() if idle else ():
             retiring: list[int] = []
             while (share := self._share_without(going.union(retiring), need, coming)) is None:
@@ -166,8 +166,8 @@ class SharingScheduler(Scheduler):
                 self._retire(rank)
 
     def _share_without(
-        self, going: set[int], need: Resources, coming: Sequence[Share]
-    ) -> Share | None:
+        self, going: set[int], need: Resources, coming: Sequence[MachineShare]
+    ) -> MachineShare | None:
         """The share of one more place, once some places are gone and others have come."""
         staying = [one for rank, one in self._places.items() if rank not in going]
         if len(staying) + len(coming) >= self.limits.n_places:
@@ -198,6 +198,6 @@ class JudgingSharingScheduler(JudgingScheduler, SharingScheduler):
     """Shares a machine, and has a judge decide at steps."""
 
 
-def _need_of(place: Place) -> Resources:
+def _need_of(place: PlaceRecord) -> Resources:
     assert place.share is not None
     return place.share.need

@@ -11,13 +11,13 @@ from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.backlog import Backlog
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.pace import Pace
-from superparams.executor.scheduler.place_state import NOTHING, Place, PlaceState
+from superparams.executor.scheduler.place_state import NOTHING, PlaceRecord, PlaceState
 from superparams.executor.scheduler.retries import Retries
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
     from superparams.executor.scheduler.grouped_backlog import GroupedBacklog, Needs
-    from superparams.executor.scheduler.machine import Machine, Share
+    from superparams.executor.scheduler.machine import Machine, MachineShare
 
 # So many blameless losses of its place make a setting `killed`: it may be the reason after all.
 MOST_BLAMELESS = 3
@@ -67,7 +67,7 @@ class Scheduler:
         self.limits = limits
         self._backlog = self._new_backlog(work)
         self._pace = Pace()
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, PlaceRecord] = {}
         self._n_uncertain = 0
         self._is_fed = True
         self._is_draining = False
@@ -181,7 +181,7 @@ class Scheduler:
                 raise TypeError(f"{event!r} is no event")
 
     def _place_ready(self, event: m.PlaceReady) -> None:
-        place = self._places.setdefault(event.rank, Place())
+        place = self._places.setdefault(event.rank, PlaceRecord())
         if place.state is PlaceState.STARTING:
             place.state = PlaceState.IDLE
 
@@ -208,7 +208,7 @@ class Scheduler:
         place.state, place.chunk, place.n_ended = PlaceState.IDLE, NOTHING, 0
         place.held = None
 
-    def _pace_of(self, place: Place) -> Pace:
+    def _pace_of(self, place: PlaceRecord) -> Pace:
         """What is known of how long the settings of a place take."""
         return self._pace
 
@@ -218,7 +218,7 @@ class Scheduler:
             self._answer(event.rank, event.index, goes_on=True)
 
     def _place_gone(self, event: m.PlaceGone) -> None:
-        place = self._places.pop(event.rank, Place())
+        place = self._places.pop(event.rank, PlaceRecord())
         unfinished = place.unfinished
         if not unfinished:
             return
@@ -337,8 +337,8 @@ class Scheduler:
                 self._start(rank)
                 free += 1
 
-    def _start(self, rank: int, share: Share | None = None) -> None:
-        self._places[rank] = Place(share)
+    def _start(self, rank: int, share: MachineShare | None = None) -> None:
+        self._places[rank] = PlaceRecord(share)
         self._instructions.append(m.StartPlace(rank, share))
 
     def _retire(self, rank: int) -> None:

@@ -88,7 +88,7 @@ class Processes:
     def places_for(self, needs: SettingNeeds, options: Options) -> int:
         """How many settings may run at once; see `Engine.places_for`."""
         from superparams.executor.engines.held_resources import OneMachine
-        from superparams.executor.engines.processes.resources import named_devices
+        from superparams.executor.engines.processes.worker_environ import named_devices
 
         gpus = cast("tuple[str | int, ...] | int | None", self.gpus)
         return OneMachine(needs, devices=named_devices(gpus)).most_places(options.num_proc)
@@ -97,7 +97,7 @@ class Processes:
         """Start the interpreter that the workers of a run come from, before the run is known."""
         from superparams.executor.engines.processes.interpreter import warm_interpreter
         from superparams.executor.engines.processes.process_start import search_path
-        from superparams.executor.engines.processes.resources import threads
+        from superparams.executor.engines.processes.worker_environ import threads
 
         if self._has_interpreter:
             environ = threads(options.num_proc, self.threads, os.environ)

@@ -17,9 +17,9 @@ from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.held_resources import OneMachine, same_for_all
 from superparams.executor.engines.processes import (
     process_start,
-    resources,
     template_handle,
     transport,
+    worker_environ,
     worker_output,
 )
 from superparams.executor.engines.processes.boot import Boot
@@ -91,7 +91,7 @@ class Pool:
         boot = self._boot(one)
         is_forked = boot.method == "forkserver" and not boot.varies
         interpreter = warm_interpreter(boot.environ, boot.path) if is_forked else None
-        shares = resources.ShareEnviron(n_threads=self._threads)
+        shares = worker_environ.ShareEnviron(n_threads=self._threads)
         if one is not None:
             shares = replace(shares, variable=one.devices.variable)
         self._carrier = ProcessCarrier(program, self._feed, boot, control, interpreter, shares)
@@ -131,24 +131,24 @@ class Pool:
 
     def _machine(self) -> OneMachine | None:
         """The machine, if settings declare what they need of it."""
-        needs: SettingNeeds | None = getattr(self._program, "needs", None)
+        needs: SettingNeeds | None = getattr(self._program, "setting_needs", None)
         if needs is None:
             return None
-        one = OneMachine(needs, devices=resources.named_devices(self._gpus))
+        one = OneMachine(needs, devices=worker_environ.named_devices(self._gpus))
         needs.split(self._feed.first)
         return one
 
     def _boot(self, one: OneMachine | None) -> Boot:
         devices, n_threads, is_same = None, self._threads, True
         num_proc = self._options.num_proc
-        environ = resources.threads(num_proc, n_threads, os.environ)
+        environ = worker_environ.threads(num_proc, n_threads, os.environ)
         if one is not None:
             is_same = not (self._feed.is_open and one.needs.of_class is None)
             is_same = is_same and same_for_all(one.needs.known)
             cpus = next(iter(one.needs.known)).cpus if is_same else None
-            environ |= {} if cpus is None or n_threads else resources.for_cpus(cpus)
+            environ |= {} if cpus is None or n_threads else worker_environ.for_cpus(cpus)
         if self._gpus is not None and not (one and one.counts_devices):
-            devices = resources.devices(num_proc, self._gpus, os.environ)
+            devices = worker_environ.devices(num_proc, self._gpus, os.environ)
         return Boot(
             method=self._method,
             options=self._options,

@@ -26,12 +26,12 @@ from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.interpreter import WarmInterpreter
 from superparams.executor.engines.processes.pending_outcomes import PendingOutcomes
 from superparams.executor.engines.processes.protocol import Frame, Kind
-from superparams.executor.engines.processes.resources import ShareEnviron
 from superparams.executor.engines.processes.template_handle import Template, no_files, no_python
 from superparams.executor.engines.processes.transport import opened_steps
 from superparams.executor.engines.processes.waker import Waker
 from superparams.executor.engines.processes.watchdog import Watch
 from superparams.executor.engines.processes.worker_cells import CUT, Cells
+from superparams.executor.engines.processes.worker_environ import ShareEnviron
 from superparams.executor.engines.processes.worker_losses import End, Losses, begun_and_rest
 from superparams.executor.engines.processes.worker_state import WorkerHandle, WorkerState
 from superparams.executor.scheduler import messages as m
@@ -39,7 +39,7 @@ from superparams.executor.scheduler.chunk import Chunk
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
-    from superparams.executor.scheduler.machine import Share
+    from superparams.executor.scheduler.machine import MachineShare
 
 _LEAVING = 2.0  # seconds that torn down workers may take to end
 _MOST_FAILED_STARTS = 3
@@ -80,7 +80,7 @@ class ProcessCarrier:
         self._is_begun = False
         self._workers: dict[int, WorkerHandle] = {}
         # Shares of the machine by rank, until the template is ready.
-        self._waiting_starts: dict[int, Share | None] = {}
+        self._waiting_starts: dict[int, MachineShare | None] = {}
         self._confirmed: deque[tuple[Chunk, bytes]] = deque()
         self._pending = PendingOutcomes(lambda chunk, body: self._confirmed.append((chunk, body)))
         self._n_failed_starts = self._n_failed_templates = 0

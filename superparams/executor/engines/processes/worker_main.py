@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from superparams.declare.experiment_place import Place
 from superparams.errors import traceback_text
 from superparams.executor.engines.attempts import late, run_once
-from superparams.executor.engines.processes import process_tree, protocol, resources
+from superparams.executor.engines.processes import process_tree, protocol, worker_environ
 from superparams.executor.engines.processes import worker_cells as cells
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.fork_safety import seed_numpy_anew
@@ -154,7 +154,7 @@ def _part_from_parent(boot: Boot) -> None:
     seed_numpy_anew()
     pools.forget_fork_server()
     if boot.method == "fork":
-        resources.limit_loaded_libraries(boot.environ)
+        worker_environ.limit_loaded_libraries(boot.environ)
 
 
 def _nothing() -> None:

@@ -16,7 +16,7 @@ from superparams.executor.engines.held_resources import options_for
 
 if TYPE_CHECKING:
     from superparams.executor.engines.processes.boot import Boot
-    from superparams.executor.scheduler.machine import Share
+    from superparams.executor.scheduler.machine import MachineShare
 
 # Read by the libraries once, when they are loaded.
 THREAD_VARIABLES = (
@@ -93,7 +93,7 @@ class ShareEnviron:
     variable: str = CUDA
     n_threads: int | None = None
 
-    def changes(self, share: Share | None, boot: Boot) -> tuple[Options, dict[str, Any]]:
+    def changes(self, share: MachineShare | None, boot: Boot) -> tuple[Options, dict[str, Any]]:
         """The options of a worker, and what its boot has otherwise, by attribute."""
         options = options_for(share, boot.options)
         changes: dict[str, Any] = {} if options is boot.options else {"options": options}
@@ -101,7 +101,7 @@ class ShareEnviron:
             changes["environ"] = {**boot.environ, **self._of(share)}
         return options, changes
 
-    def _of(self, share: Share) -> dict[str, str]:
+    def _of(self, share: MachineShare) -> dict[str, str]:
         cpus = None if self.n_threads else share.need.cpus
         devices = {} if share.devices is None else {self.variable: ",".join(share.devices)}
         return {**devices, **({} if cpus is None else for_cpus(cpus))}
