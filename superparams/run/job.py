@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +22,6 @@ from superparams.declare.presentation import axes_of, given_fields, shown_fields
 from superparams.declare.repeats import repeats_of
 from superparams.declare.secrets import looks_secret
 from superparams.declare.sequence import notes_of_size
-from superparams.errors import EngineError, RunError
 from superparams.executor.checkpoint_folders import KEPT, CheckpointRules
 from superparams.executor.code_names import generators_of
 from superparams.executor.code_snapshot import Snapshot, project_folders
@@ -43,7 +40,7 @@ from superparams.identity.digests.digest import key_text
 from superparams.identity.module_names import module_file
 from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
-from superparams.outcomes.return_checks import is_async
+from superparams.run.class_checks import refuse_plain_run, refuse_unknown, refuse_without_run
 from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, inside, plan, runs_of_done
 from superparams.run.resource_limits import limited_by_resources
@@ -259,7 +256,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
         RunError: When there is no ``run``, when the text of code is not known, and as `plan`.
     """
     cls = type(space)
-    _refuse_without_run(cls)
+    refuse_without_run(cls)
     options = options.for_class(cls)
     searching, proposed = _searching(space, options), None
     if searching is not None:
@@ -267,10 +264,10 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     carrier = None if options.carrier is None else find(options.carrier)
     if carrier is not None:
         check(carrier, options.of_engine)
-        _refuse_plain_run(cls, carrier.name)
+        refuse_plain_run(cls, carrier.name)
     name = name_of(cls)
     code = fingerprint(cls)
-    _refuse_unknown(code)
+    refuse_unknown(code)
     root, about_root = home_of(results_folder(options.results), name, code.digest)
     program = Program(space, options.of_engine.num_proc, name, Keys(space), _snapshot_of(code))
     program.surroundings = ProcessState.here()
@@ -366,38 +363,3 @@ def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
     if not changes:
         return []
     return [f"skipped settings ran with a different set-up: {'; '.join(changes)}"]
-
-
-def _refuse_without_run(cls: type[Experiment]) -> None:
-    if cls.run is Experiment.run:
-        raise RunError(f"{cls.__name__} has no run() method; write one before run_all()")
-    legacy.refuse_old_hook(cls)
-
-
-def _refuse_plain_run(cls: type[Experiment], engine: str) -> None:
-    """Refuse an event loop for a ``run`` that would never let another setting run."""
-    if engine == "asyncio" and not is_async(cls):
-        raise EngineError(
-            f'engine="asyncio" runs coroutines, and {cls.__name__}.run() is none: write async def '
-            'run(self), or give engine="threads"'
-        )
-
-
-def _refuse_unknown(code: Code) -> None:
-    """Refuse code whose text is not known: it could neither be recorded nor sent to workers."""
-    if not code.unknown:
-        return
-    what = f"{', '.join(code.unknown)} in memory is not what the file holds: "
-    if code.old_copies:
-        for copy in code.old_copies:
-            with suppress(OSError):
-                os.unlink(copy)
-        raise RunError(
-            f"{what}the file was written twice within a second, and Python has loaded an outdated "
-            "compiled copy of it. This copy is deleted now. Start Python again"
-        )
-    raise RunError(
-        f"{what}the file was edited after this process imported it, and the imported text is not "
-        "known. Start Python again, or use importlib.reload() on the module and on all modules "
-        "that import from it"
-    )
