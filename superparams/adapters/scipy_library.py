@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from superparams.adapters.adapter import Adapter, Copy, Digests, Library, Same, TableCells
 from superparams.adapters.numpy_library import array_content
+from superparams.errors.short_repr import kind_of
 
 __all__ = ["LIBRARY"]
 
@@ -63,7 +64,7 @@ def _encoded(matrix: Any, digests: Digests) -> bytes:
 
 def _cell(matrix: Any, cells: TableCells) -> NoReturn:
     raise TypeError(
-        f"a table cannot hold a {type(matrix).__name__} of shape {matrix.shape}; return its "
+        f"a table cannot hold {kind_of(matrix)} of shape {matrix.shape}; return its "
         ".toarray(), or write it to a file in self.folder"
     )
 

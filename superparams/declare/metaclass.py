@@ -19,7 +19,7 @@ from superparams.declare.mistakes import is_method, refuse_slips
 from superparams.declare.own_names import RESERVED
 from superparams.declare.plain_attributes import NO_FIELDS, PLAIN_ATTRIBUTES, check_attribute
 from superparams.errors import FieldError
-from superparams.errors.short_repr import shorten
+from superparams.errors.short_repr import kind_of, shorten
 from superparams.identity.source_texts import keep_texts
 from superparams.space.axis import Axis
 from superparams.space.groups import FIELDS
@@ -330,7 +330,7 @@ def _refuse_name(cls: type[Any], name: str, inherited: Mapping[str, Field]) -> N
 def _refuse_method(cls: type[Any], name: str, x: Any) -> None:
     if is_method(x):
         raise FieldError(
-            f"{cls.__name__}.{name} replaces a field by a {type(x).__name__}; use "
+            f"{cls.__name__}.{name} replaces a field by {kind_of(x)}; use "
             f"value(derive=lambda s: ...) to compute it from other fields"
         )
 

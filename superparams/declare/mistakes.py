@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from superparams.declare.descriptors import REQUIRED, Search, Value, search, value
 from superparams.errors import FieldError
-from superparams.errors.short_repr import shorten
+from superparams.errors.short_repr import kind_of, shorten
 from superparams.space.axis import Axis
 from superparams.space.groups import group_class, is_group
 
@@ -67,7 +67,7 @@ def refuse_slips(where: str, annotation: Any, given: Any, owner: str) -> None:
         )
     if is_method(given) and _is_written_here(given, f"{owner}.{name}"):
         raise FieldError(
-            f"{where} is annotated as a field, and a {type(given).__name__} of that name hides it; "
+            f"{where} is annotated as a field, and {kind_of(given)} of that name hides it; "
             f"rename one of them, or use value(derive=lambda s: ...) to compute the field"
         )
     _refuse_comma(where, annotation, given)

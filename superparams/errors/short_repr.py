@@ -6,10 +6,16 @@ import math
 import reprlib
 from typing import Any, Final, cast
 
-__all__ = ["shorten"]
+__all__ = ["kind_of", "shorten"]
 
 _LONGEST: Final = 400
 _STANDARD: Final = {"builtins", "array", "collections"}  # modules of classes that reprlib knows
+
+
+def kind_of(value: object) -> str:
+    """The class of a value with its article: ``a list``, ``an int``."""
+    name = type(value).__name__
+    return f"{'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 class _Short(reprlib.Repr):

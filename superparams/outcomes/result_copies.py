@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from superparams.adapters.content import items_of
 from superparams.adapters.libraries import adapter_for, adapter_of
+from superparams.errors.short_repr import kind_of
 from superparams.identity.module_names import class_of
 from superparams.outcomes.return_checks import refuse_unrun
 
@@ -99,7 +100,7 @@ def checked(cls: type[Any], result: Any) -> Any:
         )
     refuse_unrun(f"{cls.__name__}.run()", result, ", and return a dict")
     raise TypeError(
-        f"{cls.__name__}.run() returned {result!r:.80}, a {type(result).__name__}; return a dict "
+        f"{cls.__name__}.run() returned {result!r:.80}, {kind_of(result)}; return a dict "
         f'such as {{"score": ...}}, None, or a data frame'
     )
 

@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from superparams.errors.short_repr import kind_of
 from superparams.outcomes.result_copies import Refused, frozen, refuse_column
 
 __all__ = [
@@ -70,7 +71,7 @@ def recorded_row(where: str, row: Any) -> Any:
     refuse_column(where, row)
     if not isinstance(row, Mapping) and not hasattr(row, "__arrow_c_stream__"):
         raise TypeError(
-            f"{where} was given {row!r:.80}, a {type(row).__name__}; a step is a dict such as "
+            f"{where} was given {row!r:.80}, {kind_of(row)}; a step is a dict such as "
             f'{{"loss": ...}}, or a data frame'
         )
     made = frozen(dict(row) if isinstance(row, Mapping) else row)  # pyright: ignore[reportUnknownArgumentType]

@@ -174,12 +174,12 @@ class TPE(SamplerStrategy):
 
     @property
     def sampler(self) -> str:
-        """See `SamplerStrategy`."""
+        """The name of the sampler in ``optuna.samplers``."""
         return "TPESampler"
 
     @property
     def sampler_options(self) -> Mapping[str, Any]:
-        """See `SamplerStrategy`."""
+        """The arguments with which the sampler is made."""
         return {
             "n_startup_trials": 1,
             "constant_liar": True,
@@ -202,12 +202,12 @@ class GP(SamplerStrategy):
 
     @property
     def sampler(self) -> str:
-        """See `SamplerStrategy`."""
+        """The name of the sampler in ``optuna.samplers``."""
         return "GPSampler"
 
     @property
     def sampler_options(self) -> Mapping[str, Any]:
-        """See `SamplerStrategy`."""
+        """The arguments with which the sampler is made."""
         return {"n_startup_trials": 1}
 
 
@@ -240,12 +240,12 @@ class CMAES(SamplerStrategy):
 
     @property
     def sampler(self) -> str:
-        """See `SamplerStrategy`."""
+        """The name of the sampler in ``optuna.samplers``."""
         return PARALLEL_CMAES
 
     @property
     def sampler_options(self) -> Mapping[str, Any]:
-        """See `SamplerStrategy`."""
+        """The arguments with which the sampler is made."""
         size = {} if self.population is None else {"popsize": self.population}
         return {"n_startup_trials": 0, **size}
 
@@ -277,17 +277,17 @@ class NSGA2(SamplerStrategy):
 
     @property
     def sampler(self) -> str:
-        """See `SamplerStrategy`."""
+        """The name of the sampler in ``optuna.samplers``."""
         return "NSGAIISampler"
 
     @property
     def sampler_options(self) -> Mapping[str, Any]:
-        """See `SamplerStrategy`."""
+        """The arguments with which the sampler is made."""
         return {"population_size": self.population}
 
     @property
     def n_random(self) -> int:
-        """See `SamplerStrategy`."""
+        """How many trials have a score before the sampler proposes points."""
         return self.startup or self.population
 
 
@@ -325,5 +325,5 @@ class Optuna(SamplerStrategy):
 
     @property
     def sampler_options(self) -> Mapping[str, Any]:
-        """See `SamplerStrategy`."""
+        """The arguments with which the sampler is made."""
         return self.options

@@ -224,7 +224,7 @@ def test_what_is_no_step_fails_at_the_line_that_yields(tmp_path: Path) -> None:
         "a name": "done",
         "nested": "failed",
     }
-    assert "Wrong.run() was given 3, a int" in found.error["a number"]
+    assert "Wrong.run() was given 3, an int" in found.error["a number"]
     assert "yield 3" in found.traceback["a number"]
     assert "Wrong.run(): the field 'lock' of a step" in found.error["a lock"]
     assert "Wrong.log(): the field 'deep.lock' of a step" in found.error["nested"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from superparams.errors import StoreError
+from superparams.errors.short_repr import kind_of
 from superparams.store.runs.folder import write_durably
 
 __all__ = ["save_report"]
@@ -37,7 +38,7 @@ def save_report(root: Path, value: Any) -> Path | None:
         write_durably(path, encode(value))
     except (TypeError, ValueError) as error:
         raise StoreError(
-            f"report() returned a {type(value).__name__}, which {path} cannot hold: {error}; "
+            f"report() returned {kind_of(value)}, which {path} cannot hold: {error}; "
             f"return text, a figure, a frame, or what JSON has"
         ) from error
     return path
@@ -72,4 +73,4 @@ def _plain(x: Any) -> Any:
     """A number or an array of a library as a value of Python."""
     if hasattr(x, "tolist"):
         return x.tolist()
-    raise TypeError(f"a {type(x).__name__} is not what JSON has")
+    raise TypeError(f"{kind_of(x)} is not what JSON has")
