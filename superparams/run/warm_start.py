@@ -86,7 +86,11 @@ class WarmStart:
             before = answers.pop(name, HistoryRow(point, ()))
             answers[name] = HistoryRow(point, sorted([*before.answers, answer]))
         newest = list(answers.items())[-MOST_POINTS:]
-        return [row for _, row in sorted(newest, key=lambda one: (self._score(one[1]), one[0]))]
+        return [row for _, row in sorted(newest, key=self._score_and_name)]
+
+    def _score_and_name(self, named: tuple[str, HistoryRow]) -> tuple[float, str]:
+        name, row = named
+        return self._score(row), name
 
     def _score(self, row: HistoryRow) -> float:
         values = [answer.values[0] or 0.0 for answer in row.answers]
@@ -105,7 +109,7 @@ class WarmStart:
         # If a setting returned a data frame, its last row counts.
         places = {row[0]: (row, at) for at, row in enumerate(zip(*own, scores, strict=True))}
         done = [(row, at) for row, at in places.values() if row[1] == "done" and None not in row[3]]
-        done.sort(key=lambda one: one[0][2])
+        done.sort(key=lambda row_and_place: row_and_place[0][2])  # when it started
         columns = [(name, rows.column(column)) for column, name in field_columns(rows).items()]
         for (key, status, _, values), at in done if n_rows is None else done[-n_rows:]:
             fields = {name: column[at].as_py() for name, column in columns}

@@ -131,7 +131,8 @@ class Trials:
     @property
     def standing(self) -> tuple[int, int | None, float | None]:
         """How many trials have ended, the best of them and its score."""
-        scored = [(self._mean(one), at) for at, one in enumerate(self._trials) if one.is_complete]
+        ended = [(at, trial) for at, trial in enumerate(self._trials) if trial.is_complete]
+        scored = [(self._mean(trial), at) for at, trial in ended]
         best = max(((x, -at) for x, at in scored if x is not None), default=None)
         return (len(scored), None, None) if best is None else (len(scored), -best[1], best[0])
 
@@ -189,8 +190,8 @@ class Trials:
             end = self._n_complete if trial is None else max(0, trial - self._ahead + 1)
             ready = list(range(len(self._told), end))
         for number in ready:
-            one = self._trials[number]
-            outcome = self._outcome(one.point, [x for x in one.answers if x is not None])
+            ended = self._trials[number]
+            outcome = self._outcome(ended.point, [x for x in ended.answers if x is not None])
             self._told.append(number)
             if outcome.count and (self.best is None or outcome.score > self.best[1]):
                 self.best = number, outcome.score
@@ -259,8 +260,8 @@ class Trials:
             return None
         point = self._space.checked(self._points[trial])
         keys = self._records.propose(trial, point)
-        own = [self._records.own(trial * len(keys) + n) or ("",) for n in range(len(keys))]
-        return point if [one[0] for one in own] == list(keys) else None
+        recorded = [self._records.own(trial * len(keys) + n) or ("",) for n in range(len(keys))]
+        return point if [key for key, *_ in recorded] == list(keys) else None
 
     def _new_point(self, trial: int) -> dict[str, Any] | None:
         """A random point without a known outcome; None if there seems to be none."""
@@ -286,13 +287,14 @@ class Trials:
     def _begin(self, trial: int, point: SearchPoint) -> list[int]:
         """Take a trial, and return the settings to run."""
         keys = self._records.propose(trial, point)
-        made = _Trial(point, keys, [None] * len(keys))
-        self._trials.append(made)
+        answers: list[Answer | None] = [None] * len(keys)
+        begun = _Trial(point, keys, answers)
+        self._trials.append(begun)
         todo: list[int] = []
         is_known = True
         for repetition, key in enumerate(keys):
             if not key:
-                made.answers[repetition] = LEFT_OUT
+                answers[repetition] = LEFT_OUT
                 continue
             index = trial * len(keys) + repetition
             own = self._records.own(index)
@@ -300,18 +302,18 @@ class Trials:
                 raise ReplayDiffers(trial)
             first = self._first_of.setdefault(key, index)
             if own is not None:
-                made.answers[repetition], is_known = own[1], False
+                answers[repetition], is_known = own[1], False
             elif first != index:
-                made.answers[repetition] = self._answer_at(first)
-                if made.answers[repetition] is None:
+                answers[repetition] = self._answer_at(first)
+                if answers[repetition] is None:
                     self._waiting.setdefault(first, []).append(index)
             else:
-                made.answers[repetition] = self._records.known(trial, key)
-                if made.answers[repetition] is None:
+                answers[repetition] = self._records.known(trial, key)
+                if answers[repetition] is None:
                     todo.append(index)
                     is_known = False
         self._n_known = self._n_known + 1 if is_known else 0
-        if made.is_complete:
+        if begun.is_complete:
             self._arrived.append(trial)
         self._look_for_complete()
         return todo
@@ -330,16 +332,16 @@ class Trials:
     def _outcome(self, point: SearchPoint, answers: Sequence[Answer]) -> TrialOutcome:
         """What became of the settings of a point."""
         rows = [self._scores_of(answer) for answer in answers if answer is not LEFT_OUT]
-        found = [row for row in rows if row is not None]
-        if not found or len(found) < len(rows):
+        scored = [row for row in rows if row is not None]
+        if not scored or len(scored) < len(rows):
             return self._lost(point, "failed")
-        scores = tuple(math.fsum(column) / len(column) for column in zip(*found, strict=True))
+        scores = tuple(math.fsum(column) / len(column) for column in zip(*scored, strict=True))
         worst = zip(self._worst, scores, strict=True)
         self._worst = [min(x, y) if self.n_scores else y for x, y in worst]
         self.n_scores += 1
         is_stopped = any(answer.status == "stopped" for answer in answers)
         status: TrialStatus = "stopped" if is_stopped else "done"
-        return TrialOutcome(point, first_of(scores), scores, len(found), status)
+        return TrialOutcome(point, first_of(scores), scores, len(scored), status)
 
     def _lost(self, point: SearchPoint, status: TrialStatus) -> TrialOutcome:
         """The outcome of a point without a score: the worst one."""
@@ -347,7 +349,7 @@ class Trials:
 
     def _mean(self, trial: _Trial) -> float | None:
         """The mean score of the first goal; None after a failure, or without a goal."""
-        rows = [self._scores_of(one) for one in trial.answers if one not in (None, LEFT_OUT)]
+        rows = [self._scores_of(x) for x in trial.answers if x not in (None, LEFT_OUT)]
         firsts = [row[0] for row in rows if row]
         return math.fsum(firsts) / len(firsts) if firsts and len(firsts) == len(rows) else None
 
