@@ -60,3 +60,9 @@ test("without that column, a field without a value is absent", () => {
   markAbsent(depth, null);
   assert.deepEqual([...depth.gaps], [Gap.absent, Gap.no]);
 });
+
+test("texts in JSON have no quotes, unless they look like other values", () => {
+  const given = ['"auto"', '"1"', "1", "true", '"true"', "null", "[1, 2]", '"none"', '"a b"'];
+  const column = columnOf(given, { name: "gamma", role: "field", json: true });
+  assert.deepEqual(texts(column), ["auto", '"1"', "1", "True", '"true"', "None", "[1,2]", '"none"', "a b"]);
+});

@@ -74,6 +74,13 @@ test("the best rows come first, in either direction, and only those with a resul
   assert.deepEqual(view.best(2), [0, 1]);
 });
 
+test("where no result is a number, rows that did not fail are alike", async () => {
+  const texts = store({ width: [1, 2], note: ["a", "b"], key: ["k", "l"], status: ["done", "failed"] });
+  const view = new View(await Table.of(texts, about({ fields: [{ name: "width" }], results: ["note"] })));
+  assert.equal(view.measure, "");
+  assert.deepEqual([view.quality(0), view.quality(1)], [0.5, NaN]);
+});
+
 test("words name columns by their last part, and say what they do not know", async () => {
   const table = await Table.of(sample(), facts);
   const filter = new WordFilter(table);

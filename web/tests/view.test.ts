@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { axisOf, binsOf } from "../src/data/axis.ts";
-import { cellValue, heatOf } from "../src/data/heat.ts";
+import { cellValue, heatOf, together } from "../src/data/heat.ts";
+import { markAbsent } from "../src/data/owners.ts";
 import { spreadOf, Steps, withNewer } from "../src/data/steps.ts";
 import { trendOf } from "../src/data/trend.ts";
 import { rowsOf } from "../src/data/view.ts";
@@ -74,6 +75,16 @@ test("a heat map has every row in one cell, rows without a result included", () 
   assert.equal(cellValue(heat.cells[0]!, "mean", true), 3);
   assert.ok(Number.isNaN(cellValue(heat.cells[1]!, "mean", true)));
   assert.equal(cellValue(heat.cells[1]!, "rows", true), 1);
+});
+
+test("fields that no setting has both of are told", () => {
+  const depth = field([3, null, 5, null], "depth");
+  const width = field([null, 1, null, 2], "width");
+  markAbsent(depth, null);
+  markAbsent(width, null);
+  assert.equal(together(depth, width), 0);
+  assert.equal(together(depth, depth), 2);
+  assert.equal(together(field([1, 2, 3, 4]), width), 2);
 });
 
 test("many numbers of a heat map are in ranges that select exactly their rows", () => {

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from superparams.errors import StoreError
 from superparams.errors.safe_text import lines
-from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.outcomes.arrow import kind_of, plain_array, plain_scalar
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.runs.run_records import Run, runs
 from superparams.store.table.lazy_rows import Rows
@@ -101,6 +101,7 @@ class ResultsPage:
             "columns": self._columns,
             "fields": field_facts(self._some, self._table),
             "results": self.found.results,
+            "json": [x.name for x in self._some.to_arrow().schema if kind_of(x) == "json"],
             "repeats": [name for name in self.found.repeats if name in self.found.columns],
             **_counts(self.found, self._now, self.sample),
             **_codes(self.found),

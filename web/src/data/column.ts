@@ -137,9 +137,13 @@ function codesOf(values: ArrayLike<unknown>, gaps: Uint8Array, json: boolean) {
   return { codes, labels };
 }
 
+/** Texts that would look like another value without their quotes. */
+const AMBIGUOUS = /^(-?[\d.]|[[{"]|true$|false$|none$|null$|nan$|-?inf$)/i;
+
 function labelOfJson(text: string): string {
   try {
-    return labelOf(JSON.parse(text));
+    const value: unknown = JSON.parse(text);
+    return typeof value === "string" && AMBIGUOUS.test(value) ? text : labelOf(value);
   } catch {
     return text;
   }

@@ -1,7 +1,8 @@
 /** The rows of two fields in cells, and the result in each cell. */
 
 import { type Axis, binsOf, valueAt } from "./axis.ts";
-import { short } from "./numbers.ts";
+import { type Column, Gap } from "./column.ts";
+import { tickText } from "./numbers.ts";
 import type { Range } from "./view.ts";
 
 export type Summary = "mean" | "best" | "rows";
@@ -59,7 +60,7 @@ function stepsOf(axis: Axis): { steps: Step[]; codes: Uint16Array } {
 
 const brief = (label: string): string => (label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label);
 
-const rounded = (axis: Axis, at: number): string => short(Number(valueAt(axis, at).toPrecision(2)));
+const rounded = (axis: Axis, at: number): string => tickText(Number(valueAt(axis, at).toPrecision(2)));
 
 /** The cells of two axes over the rows of a mask, from the results and weights of all rows. */
 export function heatOf(
@@ -92,6 +93,15 @@ export function heatOf(
     cell.high = Math.max(cell.high, value);
   }
   return { across: across.steps, down: down.steps, cells };
+}
+
+/** How many rows have both fields. */
+export function together(one: Column, other: Column): number {
+  let rows = 0;
+  for (let row = 0; row < one.length; row++) {
+    if (one.gaps[row] !== Gap.absent && other.gaps[row] !== Gap.absent) rows++;
+  }
+  return rows;
 }
 
 /** What a cell shows; NaN for nothing. */

@@ -186,6 +186,12 @@ export class Table {
     return this.results.filter((result) => result.kind === "number");
   }
 
+  /** The row has neither ended well nor been stopped. */
+  hasFailed(row: number): boolean {
+    const status = this.fact("status", row);
+    return status !== "" && status !== "done" && status !== "stopped";
+  }
+
   /** The row was made by other code than the current one. */
   isStale(row: number): boolean {
     const { codes, stale, staleColumn } = this.about;

@@ -77,9 +77,12 @@ export class View {
     return axis;
   }
 
-  /** How good a row is by its result, from 0 to 1; NaN without a finite number. */
+  /**
+   * How good a row is by its result, from 0 to 1; NaN without a finite number. Where no result is a
+   * number, rows that did not fail are all alike.
+   */
   quality(row: number): number {
-    if (!this.measure) return NaN;
+    if (!this.measure) return this.table.hasFailed(row) ? NaN : 0.5;
     const at = this.axis(this.measure).positions[row]!;
     if (at < 0) return NaN;
     return this.direction === "maximize" ? at : 1 - at;

@@ -14,19 +14,53 @@ export interface Margins {
 const MARGINS: Margins = { left: 62, right: 12, top: 8, bottom: 24 };
 
 const MOST_TICKS = 40;
+const FEW_TICKS = 12; // as many may have their labels in two lines
+const LINE = 13; // pixels of a line of labels
+
+/** The label of a tick of the lower axis: its middle, and 1 if it stands in a second line. */
+interface Label {
+  x: number;
+  middle: number;
+  text: string;
+  line: number;
+}
 
 export class Plot {
   private readonly lowX: number;
   private readonly lowY: number;
+  private readonly labels: Label[];
+  private readonly margins: Margins;
 
   constructor(
     private readonly surface: Surface,
     private readonly across: Axis,
     private readonly up: Axis,
-    private readonly margins: Margins = MARGINS,
   ) {
     this.lowX = bottom(across);
     this.lowY = bottom(up);
+    this.margins = MARGINS;
+    this.labels = this.labelsAcross();
+    const lines = Math.max(0, ...this.labels.map(({ line }) => line));
+    this.margins = { ...MARGINS, bottom: MARGINS.bottom + lines * LINE };
+  }
+
+  /** The labels of the lower axis that have room. */
+  private labelsAcross(): Label[] {
+    const { pen, width } = this.surface;
+    const ticks = this.ticksOf(this.across);
+    const ends = ticks.length <= FEW_TICKS ? [-Infinity, -Infinity] : [-Infinity];
+    const labels: Label[] = [];
+    for (const tick of ticks) {
+      const x = this.x(tick.at);
+      const text = this.surface.fitted(tick.label, 90);
+      const half = pen.measureText(text).width / 2;
+      const middle = Math.min(width - half - 1, Math.max(half + 1, x));
+      const line = ends.findIndex((end) => middle - half >= end + 6);
+      if (line < 0) continue;
+      ends[line] = middle + half;
+      labels.push({ x, middle, text, line });
+    }
+    return labels;
   }
 
   x(position: number): number {
@@ -56,7 +90,7 @@ export class Plot {
     let last = Infinity;
     for (const tick of this.ticksOf(this.up)) {
       const y = Math.round(this.y(tick.at)) + 0.5;
-      if (last - y < 13) continue;
+      if (last - y < (tick.at < 0 ? 9 : 13)) continue;
       last = y;
       pen.beginPath();
       pen.moveTo(left, y);
@@ -66,17 +100,9 @@ export class Plot {
       pen.fillText(this.surface.fitted(tick.label, left - 8), left - 6, y);
     }
     pen.textAlign = "center";
-    let end = -Infinity;
-    for (const tick of this.ticksOf(this.across)) {
-      const x = this.x(tick.at);
-      if (x < end + 6) continue;
-      const label = this.surface.fitted(tick.label, 90);
-      const half = pen.measureText(label).width / 2;
-      const middle = Math.min(width - half - 1, Math.max(half + 1, x));
-      if (middle - half < end + 6) continue;
-      end = middle + half;
-      pen.fillStyle = colour("--ink-2");
-      pen.fillText(label, middle, height - below / 2 + 2);
+    pen.fillStyle = colour("--ink-2");
+    for (const { x, middle, text, line } of this.labels) {
+      pen.fillText(text, middle, height - below + MARGINS.bottom / 2 + 2 + line * LINE);
       pen.fillRect(x, height - below - 1, 1, 4);
     }
     pen.textAlign = "left";

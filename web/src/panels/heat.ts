@@ -1,7 +1,7 @@
 /** The result over two fields. */
 
 import { counted, short } from "../data/numbers.ts";
-import { cellValue, type Heat, heatOf, type Summary } from "../data/heat.ts";
+import { cellValue, type Heat, heatOf, type Summary, together } from "../data/heat.ts";
 import type { Change, View } from "../data/view.ts";
 import { inkOn, shade } from "../drawing/colours.ts";
 import { choice, element, fill, fillOnce, panel, scrollRegion } from "../look/element.ts";
@@ -39,10 +39,8 @@ export class HeatPanel implements Panel {
   }
 
   private drawChoices(names: string[]): void {
-    const best = ranked(this.view, this.view.table.varying).map(({ name }) => name);
-    if (!names.includes(this.across)) this.across = best[0]!;
-    if (!names.includes(this.down) || this.down === this.across)
-      this.down = best.find((name) => name !== this.across)!;
+    if (!names.includes(this.across) || !names.includes(this.down) || this.down === this.across)
+      [this.across, this.down] = this.firstPair(names.includes(this.across) ? this.across : "");
     const choices = names.map((name) => ({ value: name, label: name }));
     const redraw = (): void => this.draw("selection");
     const summaries = [
@@ -64,6 +62,18 @@ export class HeatPanel implements Panel {
         redraw();
       }),
     ]);
+  }
+
+  /** The most important fields that some row has both of; the first one may be given. */
+  private firstPair(given: string): [string, string] {
+    const best = ranked(this.view, this.view.table.varying);
+    const firsts = best.filter(({ name }) => !given || name === given);
+    for (const first of firsts) {
+      const second = best.find((other) => other !== first && together(first, other) > 0);
+      if (second) return [first.name, second.name];
+    }
+    const [first, second] = best.map(({ name }) => name);
+    return [first!, second!];
   }
 
   private table(heat: Heat): HTMLElement {

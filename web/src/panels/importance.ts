@@ -6,6 +6,7 @@ import { element, fill, panel } from "../look/element.ts";
 import type { Panel } from "./panel.ts";
 
 const MOST = 14;
+const LONGEST = 32; // characters of a name
 
 export class ImportancePanel implements Panel {
   readonly element: HTMLElement;
@@ -34,7 +35,7 @@ export class ImportancePanel implements Panel {
       const name = element(
         "span",
         { class: "bar-name", title: field },
-        field,
+        field.length > LONGEST ? `…${field.slice(1 - LONGEST)}` : field, // its end tells it apart
         within && element("span", { class: "quiet" }, ` within ${within}`),
       );
       return element(

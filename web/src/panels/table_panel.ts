@@ -8,8 +8,21 @@ import { ColumnChooser } from "./column_chooser.ts";
 import type { Panel } from "./panel.ts";
 
 const HEIGHT = 29; // of a row, in pixels
-const SCROLLBAR = 18; // its height, with some room
+const BORDER = 2; // of the part that scrolls, above and below
 const TALLEST = 8_000_000; // pixels that browsers can scroll over
+
+let scrollbarHeight = -1;
+
+/** The height of a scroll bar; 0 where it lies over what it scrolls, as on phones. */
+function scrollbar(): number {
+  if (scrollbarHeight < 0) {
+    const probe = element("div", { class: "scroll-probe" });
+    document.body.append(probe);
+    scrollbarHeight = probe.offsetHeight - probe.clientHeight;
+    probe.remove();
+  }
+  return scrollbarHeight;
+}
 
 /** The row has a value that is smaller or larger than others. */
 const hasOrder = (column: Column, row: number): boolean =>
@@ -61,12 +74,14 @@ export class TablePanel implements Panel {
 
   draw(change: Change): void {
     if (change === "measure") this.sorted = null;
-    if (change === "measure" || change === "rows") this.drawHead();
     this.order = this.sortedRows();
     this.active = Math.min(this.active, Math.max(0, this.order.length - 1));
     this.grid.setAttribute("aria-rowcount", String(this.order.length + 1));
-    this.sizer.style.height = `${Math.min(TALLEST, (this.order.length + 1) * HEIGHT)}px`;
-    this.scroller.style.height = `min(34rem, 75vh, ${(Math.max(1, this.order.length) + 1) * HEIGHT + SCROLLBAR}px)`;
+    const height = (Math.max(1, this.order.length) + 1) * HEIGHT;
+    this.sizer.style.height = `${Math.min(TALLEST, height)}px`;
+    const isWide = this.wantedWidth > this.scroller.clientWidth;
+    this.scroller.style.height = `min(34rem, 75vh, ${height + BORDER + (isWide ? scrollbar() : 0)}px)`;
+    if (change === "measure" || change === "rows") this.drawHead(); // it fills the width that is left
     this.drawRows();
   }
 
@@ -103,6 +118,10 @@ export class TablePanel implements Panel {
     this.scroller.scrollTop = 0;
   }
 
+  private get wantedWidth(): number {
+    return this.columns.shown.reduce((sum, column) => sum + this.columns.width(column), 0);
+  }
+
   private drawHead(): void {
     const sorting = this.sorting;
     const heads = this.columns.shown.map((column) => {
@@ -120,8 +139,7 @@ export class TablePanel implements Panel {
       return head;
     });
     fill(this.head, ...heads);
-    const wanted = this.columns.shown.reduce((sum, column) => sum + this.columns.width(column), 0);
-    const width = Math.max(wanted, this.scroller.clientWidth);
+    const width = Math.max(this.wantedWidth, this.scroller.clientWidth);
     this.grid.style.width = `${width}px`;
     this.sizer.style.width = `${width}px`;
   }
@@ -159,12 +177,10 @@ export class TablePanel implements Panel {
 
   private line(row: number, place: number, columns: readonly Column[]): HTMLElement {
     const { table } = this.view;
-    const status = table.fact("status", row);
-    const failed = status !== "" && status !== "done" && status !== "stopped";
     const line = element("tr", {
       "aria-rowindex": place + 2,
       "data-row": row,
-      "data-failed": failed,
+      "data-failed": table.hasFailed(row),
       on: {
         click: () => this.open(row),
         pointerenter: () => this.view.point(row),
