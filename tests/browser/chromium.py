@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.timing import wait_for
+from tests.timing import PATIENCE, wait_for
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
 FLAGS = (
@@ -52,6 +52,7 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         self.driver = webdriver.Chrome(options, service.Service(shutil.which("chromedriver")))
+        self.driver.set_script_timeout(PATIENCE)
 
     def close(self) -> None:
         self.driver.quit()
