@@ -46,7 +46,7 @@ class Event(NamedTuple):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        if self.name not in ("rows", "steps"):
+        if self.name not in ("rows", "steps", "table"):
             return []
         return parquet.read_table(io.BytesIO(base64.b64decode(self.data))).to_pylist()
 

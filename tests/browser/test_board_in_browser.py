@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from superparams.outcomes.batches import encode
+from superparams.store.ledger.run_ledgers import RunLedgers
+from superparams.store.runs.folder import RunFolder
 from tests.boards import Board
 from tests.browser.chromium import Browser
 from tests.cli.command import Project
 from tests.cli.test_verb_board import WAITS, go, start
+from tests.recording import done
 from tests.timing import wait_for, within
 
 
@@ -44,6 +48,27 @@ def test_rows_appear_while_a_run_goes_on_and_after_its_driver_was_killed(
         assert browser.violations() == []
         own = f"http://127.0.0.1:{board.port}/"
         assert all(url.startswith(own) for url in browser.requests())
+        assert browser.complaints() == []
+        browser.driver.get("about:blank")
+
+
+def test_a_board_of_very_many_rows_follows_and_keeps_its_filter(
+    browser: Browser, tmp_path: Path
+) -> None:
+    root = tmp_path / "results" / "m.X"
+    folder = RunFolder.create(root, {"code": "c1"})
+    with RunLedgers(folder) as ledgers, Board(tmp_path, str(root)) as board:
+        ledgers.append(encode([done(n, {"y": n % 10}) for n in range(100_500)]))
+        browser.open(board.url)
+        assert browser.n_represented == 100_500
+        browser.run("document.querySelector('#filter').focus()")
+        browser.press(*"y=3")
+        wait_for(lambda: browser.n_selected < browser.n_rows)
+        ledgers.append(encode([done(n, {"y": n % 10}) for n in range(100_500, 101_500)]))
+        wait_for(lambda: "of 101,500 rows" in browser.text(".bar [aria-live]"))
+        assert browser.n_rows <= 100_010
+        assert browser.n_selected < browser.n_rows / 9
+        assert browser.run("return document.querySelector('#filter').value") == "y=3"
         assert browser.complaints() == []
         browser.driver.get("about:blank")
 

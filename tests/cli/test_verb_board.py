@@ -18,7 +18,7 @@ from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.runs.folder import RunFolder
 from tests.boards import Board
 from tests.cli.command import EXPERIMENT, Project
-from tests.recording import done, run
+from tests.recording import done, failed, run
 from tests.runs import environment
 from tests.timing import wait_for, within
 
@@ -323,6 +323,30 @@ def test_rows_that_are_gone_make_pages_load_again(tmp_path: Path) -> None:
         shutil.rmtree(kept.path)
         wait_for(lambda: [x.name for x in page.events][-1:] == ["reset"])
         assert board.page().table.num_rows == 1
+
+
+def test_more_rows_than_a_page_has_are_followed_by_new_samples(tmp_path: Path) -> None:
+    root = tmp_path / "results" / "m.X"
+    folder = RunFolder.create(root, {"code": "c1"})
+    with RunLedgers(folder) as ledgers, Board(tmp_path, str(root)) as board:
+        ledgers.append(encode([done(n, {"y": n}) for n in range(99_990)]))
+        board.page()
+        page = board.follow()
+        ledgers.append(encode([done(n, {"y": n}) for n in range(99_990, 120_000)]))
+        wait_for(lambda: page.about.get("counts", {}).get("done") == 120_000)
+        wait_for(lambda: page.events[-1].name == "table")
+        ledgers.append(encode([failed(n) for n in range(120_000, 120_007)]))
+        wait_for(lambda: page.about["counts"].get("failed") == 7)
+        wait_for(lambda: page.events[-1].name == "table" and page.events[-2].about["counts"])
+        rows = page.events[-1].rows
+        assert len(rows) <= 100_010
+        assert sum(row["represents"] for row in rows) == 120_007
+        assert sum(row["status"] == "failed" for row in rows) == 7
+        assert page.about["sample"]["of"] == 120_007
+        assert "reset" not in {event.name for event in page.events}
+        late = board.follow("since=0")  # the newest sample is enough
+        wait_for(lambda: "table" in {event.name for event in late.events})
+        assert "reset" not in {event.name for event in late.events}
 
 
 def test_several_experiments_have_a_page_each(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ export class Follower {
       this.about = { ...about, code, live: before.live };
     });
     on("rows", (data) => this.addRows(data));
+    on("table", (data) => (this.rows = RowStore.of(new ParquetFile(bytesOfBase64(data)))));
     on("steps", (data) => this.addSteps(data));
     events.addEventListener("reset", () => location.reload());
   }

@@ -33,6 +33,7 @@ CURVES_REST: Final = 0.5  # seconds between two times that curves of running set
 KEEP_ALIVE: Final = 10.0  # seconds without an event, after which a page gets a sign of life
 MOST_CHANGES: Final = 500  # changes that are kept for pages that are behind
 MOST_BYTES: Final = 4_000_000  # of these changes together
+WHOLE: Final = b"event: table\n"
 RESET: Final = b"event: reset\ndata: \n\n"
 ALIVE: Final = b": alive\n\n"
 
@@ -60,10 +61,14 @@ class FollowedExperiment(Protocol):
 
 
 class _Change(NamedTuple):
-    """Events for a page, and the version of the page after them."""
+    """Events for a page, and the version of the page after them.
+
+    A change is whole if it brings a page of any version up to date.
+    """
 
     version: int
     events: bytes
+    is_whole: bool
 
 
 class _Seen(NamedTuple):
@@ -155,9 +160,11 @@ class ResultFeed:
             if self._is_ended:
                 return None, since
             changes = [x for x in self._changes if x.version > since]
-            is_whole = len(changes) == self._version - since
+            is_all = len(changes) == self._version - since
+            if changes and changes[0].is_whole:
+                is_all = True
             events = b"".join(x.events for x in changes) or ALIVE
-            return events if is_whole else RESET, self._version
+            return events if is_all else RESET, self._version
 
     def end(self) -> None:
         """End all events."""
@@ -205,8 +212,11 @@ class ResultFeed:
         with self._changed:
             self._version += 1
             numbered = f"id: {self._version}\n".encode().join([b"", *events])
-            self._changes.append(_Change(self._version, numbered))
-            while (
+            is_whole = any(one.startswith(WHOLE) for one in events)
+            if is_whole:
+                self._changes.clear()  # nothing before it is needed
+            self._changes.append(_Change(self._version, numbered, is_whole))
+            while len(self._changes) > 1 and (
                 len(self._changes) > MOST_CHANGES
                 or sum(len(x.events) for x in self._changes) > MOST_BYTES
             ):
@@ -217,9 +227,13 @@ class ResultFeed:
         """Events for the differences to the results that pages have been sent."""
         before, self._seen = self._seen, _seen(found)
         after = self._seen.marks
-        if before is None or (before.marks is None) != (after is None):
-            if before is not None:
-                yield RESET
+        if before is None:
+            return
+        if after is None and not is_same:
+            yield from self._whole(found)
+            return
+        if before.marks is None and after is not None:
+            yield RESET
             return
         paths = PrivatePaths.of(found.root)
         if before.marks is not None and after is not None and not is_same:
@@ -229,12 +243,23 @@ class ResultFeed:
                 return
             if len(places):
                 yield from _of_rows(found.at(places), paths)
-        facts = self._facts(found)
+        _, facts = self._page(found)
         known = {**facts, "written": ""}
         if known != self._sent_facts or self._code != self._sent_code:
             code = {} if self._code == self._sent_code else self._code  # pages keep what they have
             self._sent_facts, self._sent_code = known, self._code
             yield _event("about", json_for_script({**facts, **code}))
+        yield from self._new_curves(found)
+
+    def _whole(self, found: Results) -> Iterator[bytes]:
+        """A new sample of many rows, and all facts: pages replace what they have."""
+        page, facts = self._page(found)
+        self._sent_facts, self._sent_code = {**facts, "written": ""}, self._code
+        table, steps = page.rows()
+        yield _event("about", json_for_script({**facts, **self._code}))
+        yield _event("table", _encoded(table))
+        if steps:
+            yield _event("steps", _encoded(steps))
         yield from self._new_curves(found)
 
     def _new_curves(self, found: Results) -> Iterator[bytes]:
@@ -250,15 +275,15 @@ class ResultFeed:
         for table in self._now.curves(keys, found.params, PrivatePaths.of(found.root)):
             yield _event("steps", _encoded(parquet_bytes(table)))
 
-    def _facts(self, found: Results) -> dict[str, Any]:
-        """The facts; those that take long to compute may be some seconds old."""
+    def _page(self, found: Results) -> tuple[ResultsPage, dict[str, Any]]:
+        """The page and its facts; those that take long to compute may be some seconds old."""
         page, begun = ResultsPage(found, now=self._now), time.monotonic()
         self._is_slow_behind = begun < self._slow_facts_due
         if not self._is_slow_behind:
             self._slow_facts, self._code = page.importance(), page.code()
             took = time.monotonic() - begun
             self._slow_facts_due = begun + max(1.0, SLOW_REST * took)
-        return page.about(self._slow_facts)
+        return page, page.about(self._slow_facts)
 
     def _experiment_results(self) -> Results:
         if self._seen is None:

@@ -84,7 +84,11 @@ class ResultsPage:
         """
         logs = log_facts(self._some, self._some.to_arrow(), self.paths)
         about = {**self.about(self.importance()), **self.code(), "logs": logs, "live": live}
-        return PageContent(about, parquet_bytes(self._table), steps_bytes(self._some, self.paths))
+        return PageContent(about, *self.rows())
+
+    def rows(self) -> tuple[bytes, bytes]:
+        """The rows and the steps, as parquet files."""
+        return parquet_bytes(self._table), steps_bytes(self._some, self.paths)
 
     def importance(self) -> dict[str, list[dict[str, Any]]]:
         """How much each field matters; this takes longer than all other facts."""
