@@ -37,8 +37,9 @@ from superparams.run.running_record import RunningRecord
 from superparams.run.search_thread import SearchThread
 from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
-from superparams.store.runs.concurrent_runs import MOST_KEYS, Heartbeat, runs_in_progress
+from superparams.store.runs.concurrent_runs import MOST_KEYS, runs_in_progress
 from superparams.store.runs.folder import RunFolder, State
+from superparams.store.runs.heartbeat import Heartbeat
 from superparams.store.runs.report import save_report
 from superparams.store.table.merge import compact
 from superparams.views.notebook import in_one_line
@@ -195,7 +196,7 @@ def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFold
         run.begin(manifest)
         record.start(run, control.begun)
         recorded = RunningRecord(run, job.program, job.carrier.activity)
-        with recorded, Heartbeat(run, lambda: started.tick(recorded)):
+        with recorded, Heartbeat(run.path, lambda: started.tick(recorded)):
             return _execute_in(run, record, job, control, fork_guard, started)
 
 

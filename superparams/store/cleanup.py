@@ -26,7 +26,7 @@ from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.checkpoint_cleanup import CheckpointCleanup
 from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_excluded
 from superparams.store.runs.folder import LEFT_OVER_SECONDS, RunFolder, sync_folder
-from superparams.store.runs.run_records import unseen
+from superparams.store.runs.run_records import place_elsewhere
 from superparams.store.table.arrow_arrays import keys_of
 from superparams.store.table.index import Index, read_index
 from superparams.store.table.merge import NotWritten, compact
@@ -313,20 +313,16 @@ def _run_names(root: Path) -> frozenset[str]:
 def _refuse_running(root: Path) -> None:
     for run in _running(root):
         process = run.manifest().get("process", {})
-        if unseen(run) is not None:
-            raise StoreError(f"{root}: run {run.name}: {_why_running(run)}")
+        where = place_elsewhere(run) or f"on {process.get('host')}"
         raise StoreError(
-            f"{root}: run {run.name} is going on (process {process.get('pid')} on "
-            f"{process.get('host')}): wait for it, or stop it, first"
+            f"{root}: run {run.name} is going on (process {process.get('pid')} {where}): wait for "
+            "it, or stop it, first"
         )
 
 
 def _why_running(run: RunFolder) -> str:
     """Why a run counts as running."""
-    where = unseen(run)
-    if where is None:
-        return "it is running"
-    return f'{where}; if it has ended, write "state": "crashed" into its run.json'
+    return f"it is running {place_elsewhere(run) or ''}".rstrip()
 
 
 def _refuse_link(root: Path) -> None:

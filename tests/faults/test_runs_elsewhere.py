@@ -37,35 +37,41 @@ class Axes(Experiment):
 
 
 def elsewhere(run: RunFolder, age: dt.timedelta) -> None:
-    """Have a run look as if it were driven on another host, and recorded something then."""
-    process = {**run.manifest()["process"], "host": "node\x1b[31m7"}
+    """Have a run look as if it were driven on another host, and gave its last sign then."""
+    process = {**run.manifest()["process"], "host": "node\x1b[31m7", "boot": "another"}
     run.update(process=process, state="running")
     then = (dt.datetime.now() - age).timestamp()
-    for path in run.ledger.glob("*.arrows"):
+    for path in [run.path / "run.json", *run.ledger.glob("*.arrows")]:
         os.utime(path, (then, then))
 
 
-def test_a_run_on_another_host_is_not_said_to_be_running(tmp_path: Path) -> None:
+def test_a_run_on_another_host_runs_as_long_as_its_heart_beats(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.write({"experiments/axes.py": AXES})
     assert project.run("run", "axes").code == 0
     (root,) = [path.parent for path in project.folder.rglob("results.parquet")]
     (run,) = [one.folder for one in runs(root)]
-    elsewhere(run, dt.timedelta(hours=3, minutes=1))
-    told = r"on node\x1b[31m7, cannot be seen from here; last record 3 h 01 min ago"
-    assert told in project.run("runs", "axes").out
+    elsewhere(run, dt.timedelta(seconds=100))
+    told = r"on node\x1b[31m7 (its last heartbeat was 1 min 4"
+    assert f"{run.name} is running {told}" in project.run("runs", "axes").out
     status = project.run("status", "axes").out
+    assert f"{run.name}: running now for " in status
     assert told in status
-    assert "running now" not in status
+    cleaned = project.run("clean", "axes", "--all", "--yes")
+    assert (cleaned.code, run.path.exists()) == (2, True)
+    assert "is going on (process" in cleaned.err
+    assert told in cleaned.err.replace("\n", " ")
+    elsewhere(run, dt.timedelta(minutes=4))
+    assert "running" not in project.run("runs", "axes").out
+    status = project.run("status", "axes").out
+    assert f"{run.name}: crashed after " in status
     # All parts of an axis stand behind its name.
     lines = [line for line in status.splitlines() if "search(" in line]
     assert len(lines) == 1
     assert lines[0].strip().startswith("optimizer: [Adam(")
     assert not any(line.strip().startswith(": ") for line in status.splitlines())
-    cleaned = project.run("clean", "axes", "--all", "--yes")
-    assert 'if it has ended, write "state": "crashed" into its run.json' in (
-        cleaned.out + cleaned.err
-    ).replace("\n", " ")
+    assert project.run("clean", "axes", "--all", "--yes").code == 0
+    assert not run.path.exists()
 
 
 class Small(Experiment):

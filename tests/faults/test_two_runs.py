@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from superparams.store.runs.folder import RunFolder, run_folders, this_process
+from superparams.store.runs.driver_process import this_process
+from superparams.store.runs.folder import RunFolder, run_folders
 from tests.contracts.programs import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -153,7 +154,9 @@ def test_63_heartbeats_count_if_the_process_is_not_visible() -> None:
     me = this_process()
     elsewhere = {**me, "host": "elsewhere", "pid": 77, "boot": "x"}
     contained = {**me, "space": "pid:[1]", "pid": 1}
-    for stranger, where in ((elsewhere, "elsewhere"), (contained, me["host"])):
+    of_same_name = {**me, "boot": "x"}
+    places = ((elsewhere, "elsewhere"), (contained, me["host"]), (of_same_name, me["host"]))
+    for stranger, where in places:
         run = left(stranger, 10)
         (note,) = notes(5)
         assert f"{run.name} (process {stranger['pid']} on {where}, its last heartbeat was" in note
@@ -167,7 +170,6 @@ def test_63_heartbeats_count_if_the_process_is_not_visible() -> None:
     "change",
     [
         lambda me: {**me, "started": "1"},  # another process has its number by now
-        lambda me: {**me, "boot": "x"},
         lambda me: {**me, "pid": 2**22 + 1},
         lambda me: {},
         lambda me: "nonsense",
@@ -181,9 +183,9 @@ def test_63_a_run_that_is_over_is_not_noted(change: Callable[[Any], Any]) -> Non
 
 
 def test_63_a_driver_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    from superparams.store.runs import concurrent_runs
+    from superparams.store.runs import concurrent_runs, heartbeat
 
-    monkeypatch.setattr(concurrent_runs, "_BEAT", 0.01)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.01)
     n_threads = threading.active_count()
     over, mine = left(this_process()), left(this_process())
     assert (
@@ -191,7 +193,7 @@ def test_63_a_driver_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # of this process, which lives, but over
     over.finish()
     run = left(this_process(), 500)
-    with concurrent_runs.Heartbeat(run):
+    with heartbeat.Heartbeat(run.path):
         wait_for(lambda: time.time() - (run.path / "run.json").stat().st_mtime < 100)
         (other,) = concurrent_runs.runs_in_progress(ROOT, left(this_process()))
         assert "(in this process; 0 of 7" in other.note("x", None)

@@ -20,13 +20,12 @@ from superparams.store.provenance import git_state
 from superparams.store.provenance import record as module
 from superparams.store.provenance.record import gather, gather_later, save_source
 from superparams.store.results import Results
+from superparams.store.runs.driver_process import is_alive, this_process
 from superparams.store.runs.folder import (
     RunFolder,
     experiment_folder,
-    is_alive,
     run_folders,
     safe_name,
-    this_process,
     write_all_durably,
     write_durably,
 )
@@ -423,7 +422,8 @@ class TestRunFolder:
 
     def test_a_process_that_ended_is_not_alive(self) -> None:
         code = (
-            "import json, superparams.store.runs.folder as f; print(json.dumps(f.this_process()))"
+            "import json, superparams.store.runs.driver_process as p\n"
+            "print(json.dumps(p.this_process()))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -496,7 +496,7 @@ FORKING = """
 import os, signal, sys, threading
 from pathlib import Path
 from superparams.store.provenance.git_commits import find_objects
-from superparams.store.runs.folder import _started_elsewhere
+from superparams.store.runs.driver_process import _started_elsewhere
 from superparams.store.provenance.record import gather
 where = Path(sys.argv[1])
 asks = {

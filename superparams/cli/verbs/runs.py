@@ -67,7 +67,8 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
             )
             continue
         table = _table(recorded).fitted(room())
-        elsewhere = [f"… {run.name} is {run.unseen}" for run in recorded if run.unseen is not None]
+        places = [(run.name, run.place_elsewhere) for run in recorded]
+        elsewhere = [f"… {name} is running {place}" for name, place in places if place is not None]
         for line in [*lines_of(table), *table.notes(room=room()), *map(safe_text.line, elsewhere)]:
             click.echo(line)
 

@@ -137,7 +137,7 @@ def _of_runs(found: Status) -> Iterator[str]:
         return
     for run in [one for one in recorded[:-1] if one.state == "running"] + recorded[-1:]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
-        host = f" on {run.host}" if run.host and run.unseen is None else ""
+        host = f" on {run.host}" if run.host and run.place_elsewhere is None else ""
         yield "  run      " + safe_text.line(f"{run.name}: {_state(run)}{host}{commit}")
         yield from _of_settings(run)
     search = _search(found)
@@ -202,10 +202,10 @@ def _searched(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _state(run: Run) -> str:
-    if run.unseen is not None:
-        return run.unseen
     if run.state == "running":
-        return f"running now for {units.duration(run.seconds)} (process {run.pid})"
+        where = run.place_elsewhere
+        now = f"running now for {units.duration(run.seconds)} (process {run.pid})"
+        return now if where is None else f"{now} {where}"
     lasted = f" after {units.duration(run.seconds)}" if run.seconds is not None else ""
     when = units.local_time(run.start)
     return f"{run.state}{lasted}{f', begun {when}' if when else ''}"

@@ -1,72 +1,28 @@
-"""Other runs of an experiment that are in progress; a run reports them at its start.
-
-A run on this machine is in progress as long as its process lives. For a run on another machine, or
-in a container that shares the folder, a heartbeat counts: its driver sets the modification time of
-its run.json every few seconds. Times are compared by the clock of the file system.
-"""
+"""Other runs of an experiment that are in progress; a run reports them at its start."""
 
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from superparams.errors import StoreError
 from superparams.errors.units import counted
-from superparams.store.ledger.reader import ledger_files
 from superparams.store.plain_files import read_plain
-from superparams.store.runs.folder import RunFolder, is_here, run_folders, this_process
+from superparams.store.runs.driver_process import is_alive, this_process
+from superparams.store.runs.folder import RunFolder, run_folders
+from superparams.store.runs.heartbeat import BEAT, is_of_this_process, silence
 from superparams.store.runs.run_records import Run
 
-__all__ = ["MOST_KEYS", "Heartbeat", "OtherRun", "runs_in_progress", "save_keys", "saved_keys"]
+__all__ = ["MOST_KEYS", "OtherRun", "runs_in_progress", "save_keys", "saved_keys"]
 
 MOST_KEYS: Final = 10_000  # settings of a run, for which it writes their keys
 _KEYS: Final = "todo.keys"
-_BEAT: Final = 15.0  # seconds between two heartbeats
-_TICK: Final = 0.5
-_SILENT: Final = 120.0  # seconds without a heartbeat after which a run counts as ended
 _NEW: Final = 0.5  # seconds after which a new run folder must have its run.json
 
-_active: set[str] = set()  # folders of the runs of this process that are in progress
 _ended: set[str] = set()  # folders of runs that have ended, which are not read again
-
-
-class Heartbeat:
-    """A context in which a thread sends the heartbeat of a run.
-
-    Args:
-        run: The folder of the run.
-        on_tick: Is called by that thread every half second.
-    """
-
-    def __init__(self, run: RunFolder, on_tick: Callable[[], None] = lambda: None) -> None:
-        self._path = run.path
-        self._on_tick = on_tick
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="superparams-beat", daemon=True)
-
-    def __enter__(self) -> None:
-        _active.add(str(self._path))
-        self._thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        self._end.set()
-        _active.discard(str(self._path))
-        self._thread.join()
-
-    def _beat(self) -> None:
-        due = time.monotonic() + _BEAT
-        while not self._end.wait(_TICK):
-            self._on_tick()
-            if time.monotonic() >= due:
-                due += _BEAT
-                with suppress(OSError):
-                    os.utime(self._path / "run.json")
 
 
 @dataclass(frozen=True)
@@ -75,7 +31,7 @@ class OtherRun:
 
     Attributes:
         run: The run.
-        silent: Seconds since its last heartbeat; None if its process is one of this machine.
+        silent: Seconds since its last heartbeat; None if its process can be seen from here.
     """
 
     run: Run
@@ -153,7 +109,7 @@ def runs_in_progress(root: Path, mine: RunFolder) -> Iterator[OtherRun]:
 def _in_progress(folder: RunFolder, now: float) -> OtherRun | None:
     text = _text(folder)
     limit = time.monotonic() + _NEW
-    while text is None and time.monotonic() < limit and _age(folder.path, now) < _BEAT:
+    while text is None and time.monotonic() < limit and _age(folder.path, now) < BEAT:
         time.sleep(0.01)  # it is just starting
         text = _text(folder)
     if text is None or b'"running"' not in text:
@@ -161,19 +117,11 @@ def _in_progress(folder: RunFolder, now: float) -> OtherRun | None:
     run = Run.of(folder)
     if run.state != "running":
         return None
-    if is_here(run.process):
-        process = this_process()
-        is_this = all(run.process.get(name) == process[name] for name in ("pid", "started"))
-        return None if is_this and str(folder.path) not in _active else OtherRun(run, None)
-    ages = [_age(path, now) for path in _written_files(folder)]
-    silent = max(0.0, min(ages, default=_SILENT))
-    return OtherRun(run, silent) if silent < _SILENT else None
-
-
-def _written_files(folder: RunFolder) -> Iterable[Path]:
-    yield folder.path / "run.json"
-    with suppress(OSError, StoreError):
-        yield from ledger_files(folder.ledger)
+    if is_alive(run.process) is None:
+        return OtherRun(run, silence(folder.path))
+    process = this_process()
+    is_this = all(run.process.get(name) == process[name] for name in ("pid", "started"))
+    return None if is_this and not is_of_this_process(folder.path) else OtherRun(run, None)
 
 
 def _age(path: Path, now: float) -> float:

@@ -17,18 +17,16 @@ import json
 import os
 import re
 import secrets
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from superparams.errors import StoreError
-from superparams.store import subprocesses
 from superparams.store.json_values import json_object, json_text
 from superparams.store.plain_files import read_plain
+from superparams.store.runs.driver_process import is_alive, this_process
+from superparams.store.runs.heartbeat import BEAT, HEARTBEAT, is_beating
 
 State = Literal["running", "finished", "interrupted", "crashed"]
 TABLE = "results.parquet"
@@ -134,9 +132,9 @@ class RunFolder:
 
     def begin(self, manifest: Mapping[str, Any] | None = None) -> None:
         """Write the manifest of a new folder, which says that this process runs it."""
-        process = {"state": "running", "process": this_process(), "start": utc_now()}
+        begun = {"state": "running", "process": this_process(), "start": utc_now()}
         with _as_store_error(self.path.parent):
-            self.update(**process, **(manifest or {}))
+            self.update(**begun, **{HEARTBEAT: BEAT}, **(manifest or {}))
             for parent in self._unsynced:
                 sync_folder(parent)
 
@@ -170,12 +168,19 @@ class RunFolder:
         self.update(state=state, end=utc_now(), **changes)
 
     def state(self) -> State:
-        """How the run ended. A run without an end whose driver does not exist has crashed."""
+        """How the run ended. A run without an end whose driver does not exist has crashed.
+
+        If the driver cannot be seen from here, it exists as long as it sends a heartbeat.
+        """
         manifest = self.manifest()
         state: State = manifest.get("state", "crashed")
-        if state == "running" and is_alive(json_object(manifest.get("process"))):
+        if state == "running" and self._has_driver(manifest):
             return "running"
         return state if state in get_args(State) and state != "running" else "crashed"
+
+    def _has_driver(self, manifest: Mapping[str, Any]) -> bool:
+        is_seen = is_alive(json_object(manifest.get("process")))
+        return is_beating(self.path, manifest) if is_seen is None else is_seen
 
     def code(self) -> str | None:
         """The fingerprint of its code."""
@@ -212,87 +217,6 @@ def _after(now: str, newest: str) -> str:
 def utc_now() -> str:
     """Now, as ISO 8601 text in UTC."""
     return dt.datetime.now(dt.timezone.utc).isoformat()
-
-
-# ---- processes
-
-
-def this_process() -> dict[str, Any]:
-    """The identity of this process: its host, boot and pid, and when it started."""
-    return {
-        "host": socket.gethostname(),
-        "boot": _boot(),
-        "space": _pid_space(),
-        "pid": os.getpid(),
-        "started": _started(os.getpid()),
-    }
-
-
-def is_here(process: Mapping[str, Any]) -> bool:
-    """Whether a process is one of this machine and container, where its pid means something."""
-    space = process.get("space")
-    is_of_host = process.get("host") == socket.gethostname()
-    return is_of_host and (space is None or space == _pid_space())
-
-
-def is_alive(process: Mapping[str, Any]) -> bool:
-    """Whether the process that `this_process` described still runs.
-
-    One of another host or container counts as alive.
-    """
-    if not is_here(process):
-        return bool(process)
-    if process.get("boot") != _boot():
-        return False
-    pid = process.get("pid")
-    return (
-        isinstance(pid, int)
-        and (started := _started(pid)) is not None
-        and started == process.get("started")
-    )
-
-
-def _pid_space() -> str | None:
-    """The namespace of the numbers of processes: a container has its own."""
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return None
-
-
-def _boot() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, in a unit of the system; None when there is no such process."""
-    if sys.platform == "linux":
-        try:
-            state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if state in "ZX" else rest[18]
-    return _started_elsewhere(pid)
-
-
-def _started_elsewhere(pid: int) -> str | None:
-    if os.name == "nt":
-        command = [
-            "powershell",
-            "-NoProfile",
-            "-Command",
-            f"(Get-Process -Id {pid}).StartTime.Ticks",
-        ]
-    else:
-        command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    try:
-        answer = subprocesses.run(command, seconds=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return os.fsdecode(answer.stdout).strip() or None
 
 
 # ---- files that are replaced in one step

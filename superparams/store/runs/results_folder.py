@@ -22,12 +22,12 @@ from typing import Final, NamedTuple
 from superparams.errors import StoreError
 from superparams.errors.safe_text import line
 from superparams.identity.code.main_script import in_notebook, notebook_file, notebook_name
+from superparams.store.runs.driver_process import this_process
 from superparams.store.runs.folder import (
     RunFolder,
     experiment_folder,
     has_records,
     run_folders,
-    this_process,
 )
 from superparams.store.staleness.acceptances import equivalent
 

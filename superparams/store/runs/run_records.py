@@ -26,20 +26,22 @@ from superparams.errors.units import duration
 from superparams.outcomes.outcome import Status
 from superparams.store.json_values import json_list, json_object, json_text, texts_by_name
 from superparams.store.provenance.kept_code import KeptCode
-from superparams.store.runs.folder import RunFolder, State, is_here, run_folders, safe_name
+from superparams.store.runs.driver_process import is_alive
+from superparams.store.runs.folder import RunFolder, State, run_folders, safe_name
+from superparams.store.runs.heartbeat import HEARTBEAT, silence
 
 __all__ = [
     "Run",
     "existing_folder",
     "find_run",
     "folder_of_run",
+    "place_elsewhere",
     "recorded_derived",
     "recorded_goal",
     "recorded_repeats",
     "recorded_schema",
     "run_of_name",
     "runs",
-    "unseen",
 ]
 
 SEARCH: Final = "search"  # the entry of run.json for a strategy
@@ -96,9 +98,9 @@ class Run:
         return None if end is None or self.start is None else _between(self.start, end)
 
     @property
-    def unseen(self) -> str | None:
-        """A text about a run on another host, which may have ended; None for other runs."""
-        return unseen(self.folder) if self.state == "running" else None
+    def place_elsewhere(self) -> str | None:
+        """Where a run of another host or container is in progress; None for other runs."""
+        return place_elsewhere(self.folder) if self.state == "running" else None
 
     @property
     def engine(self) -> str | None:
@@ -275,16 +277,14 @@ def existing_folder(root: Path, name: str) -> RunFolder:
     return folder
 
 
-def unseen(folder: RunFolder) -> str | None:
-    """The host of a run whose process cannot be seen from here, and the age of its last record."""
+def place_elsewhere(folder: RunFolder) -> str | None:
+    """The host of a run in progress whose process cannot be seen from here, and its last sign."""
     manifest = folder.manifest()
     process = json_object(manifest.get("process"))
-    if not process or is_here(process):
+    if is_alive(process) is not None:
         return None
-    last = _last_record(folder) or _time(manifest.get("start"))
-    now = dt.datetime.now(dt.timezone.utc)
-    age = "no record yet" if last is None else f"last record {duration(_between(last, now))} ago"
-    return f"on {process.get('host')}, cannot be seen from here; {age}"
+    sign = "heartbeat" if HEARTBEAT in manifest else "record"
+    return f"on {process.get('host')} (its last {sign} was {duration(silence(folder.path))} ago)"
 
 
 def _between(start: dt.datetime, end: dt.datetime) -> float:
