@@ -63,6 +63,7 @@ def run_account(run: Run) -> dict[str, Any]:
         "end": run.end,
         "seconds": run.seconds,
         "todo": run.todo,
+        "shard": run.shard,
         "counts": run.counts,
         "code": run.code,
         "commit": run.commit,

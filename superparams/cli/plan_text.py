@@ -14,8 +14,10 @@ from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
-from superparams.run.plan import COUNTED, inside, is_sparse, recorded
+from superparams.run.recorded_counts import COUNTED, recorded
 from superparams.run.searching import Searching
+from superparams.run.shards import shard_text
+from superparams.run.space_keys import inside, is_sparse
 from superparams.store.runs.folder import has_records
 from superparams.store.table.index import mean_seconds, read_index
 
@@ -91,7 +93,13 @@ class Planned:
     @property
     def repeated(self) -> int:
         """The number of settings that the space has twice, and that run once."""
-        return self.job.plan.size - sum(self.counts.values()) if self.counts else 0
+        return self.job.plan.n_settings - sum(self.counts.values()) if self.counts else 0
+
+    @property
+    def _shard(self) -> dict[str, Any]:
+        """The shard, and the number of its settings; the counts are those of the shard."""
+        plan = self.job.plan
+        return {} if plan.shard is None else {"shard": plan.shard, "in_shard": plan.n_settings}
 
     @property
     def document(self) -> dict[str, Any]:
@@ -99,6 +107,7 @@ class Planned:
         return {
             "experiment": self.job.program.name,
             "settings": self.job.plan.size,
+            **self._shard,
             **self.counts,
             "repeated": self.repeated,
             "todo": self.job.plan.n_todo,
@@ -117,7 +126,10 @@ class Planned:
         recorded = f" ({', '.join(parts)})" if parts else ""
         todo = f"{plan.n_todo:,} to run" if plan.n_todo else "nothing to run"
         name = safe_text.line(self.job.program.name)
-        yield f"{name}: {counted(plan.size, 'setting')}{recorded}; {todo}"
+        size = counted(plan.size, "setting")
+        if plan.shard is not None:
+            size = f"{shard_text(plan.shard)}, {plan.n_settings:,} of {size}"
+        yield f"{name}: {size}{recorded}; {todo}"
         if plan.n_todo and self.seconds is not None:
             took = f"{units.duration(self.each)} a setting so far"
             workers = counted(self.workers, "worker")
@@ -187,13 +199,12 @@ def planned(space: Experiment, options: RunOptions) -> Planned | PlannedSearch:
 
 
 def _counts(job: Job) -> dict[str, int]:
+    plan, keys = job.plan, job.program.keys
     index = read_index(job.root) if has_records(job.root) else None
-    if index is None and job.plan.keys is None:  # none is there twice
-        return dict.fromkeys(COUNTED, 0) | {"new": job.plan.size}
-    is_open = job.plan.keys is None and index is not None
-    if is_open and index is not None and is_sparse(job.program.keys, job.plan.size, index):
-        some = inside(job.program.keys, index.keys)
-        counts = recorded(some, index, job.codes)
-        return counts | {"new": job.plan.size - len(some)}
-    keys = job.plan.keys_of(job.program.keys)
-    return {} if keys is None else recorded(keys.unique(), index, job.codes)
+    if index is None and plan.keys is None:  # none is there twice
+        return dict.fromkeys(COUNTED, 0) | {"new": plan.n_settings}
+    if plan.keys is None and index is not None and is_sparse(keys, plan.size, index):
+        some = inside(keys, index.keys, plan.shard, plan.size)
+        return recorded(some, index, job.codes) | {"new": plan.n_settings - len(some)}
+    every = plan.keys_of_part(keys)
+    return {} if every is None else recorded(every.unique(), index, job.codes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from superparams.cli.recorded_experiments import RecordedExperiment
 from superparams.identity.code.text_fingerprint import declarations_of_text
-from superparams.run.plan import COUNTED, number_of_others, recorded
+from superparams.run.recorded_counts import COUNTED, number_of_others, recorded
 from superparams.space.ranges import why_uncounted
 from superparams.store.json_values import json_object
 from superparams.store.runs.folder import run_folders

@@ -13,6 +13,7 @@ from superparams.executor.engines.option_fields import BadValue
 from superparams.executor.engines.processes.engine import Processes, StartMethod
 from superparams.executor.engines.registry import registered_names
 from superparams.run.options import RunOptions, with_processes
+from superparams.run.shards import shard_of_word
 
 __all__ = ["Flag", "flag", "run_options"]
 
@@ -68,6 +69,21 @@ def _devices(word: str) -> int | tuple[str, ...]:
     return int(word) if word.isdecimal() else _names(word)
 
 
+class ShardWord(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
+    """The number of a shard and how many there are, such as ``3/16``."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The two numbers."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return shard_of_word(value)
+        except BadValue as why:
+            self.fail(f"{value[:SHOWN]!r}: {why}.", param, ctx)
+
+
 class EngineWord(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
     """The name of an engine: one of ours, or one that an installed package registers."""
 
@@ -96,6 +112,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
 _BY_NAME: Final[Mapping[str, dict[str, Any]]] = {
     "num_proc": {"type": OptionWord("num_proc", int), "metavar": "N|auto", "show_default": True},
     "engine": {"type": EngineWord(get_args(EngineName))},
+    "shard": {"type": ShardWord(), "metavar": "I/N"},
     "retry_on": {
         "type": OptionWord("retry_on", _names),
         "metavar": "STATUS,...",

@@ -25,6 +25,7 @@ from superparams.executor.engines.contract import Control
 from superparams.outcomes.outcome import FAILURES
 from superparams.run.loop import run_all
 from superparams.run.options import RunOptions
+from superparams.run.shards import Shard, shard_text
 from superparams.space.groups import size_of
 from superparams.store.results import Results
 from superparams.views.failures import Failures, failures_of
@@ -81,14 +82,16 @@ class Ended:
 
     Attributes:
         size: settings of the space.
-        results: what is recorded of them.
+        results: what is recorded of them, or of those of the shard.
         program: what the user typed to get here.
+        shard: the shard that ran; None for all settings.
     """
 
     name: str
     size: int
     results: Results
     program: str
+    shard: Shard | None = None
 
     @property
     def failed(self) -> int:
@@ -108,6 +111,7 @@ class Ended:
         return {
             "experiment": self.name,
             "settings": self.size,
+            **({} if self.shard is None else {"shard": self.shard}),
             "counts": self.results.counts,
             "failed": self.failed,
             "seconds": self.results.elapsed,
@@ -124,7 +128,8 @@ class Ended:
         yield from rows
         elapsed = self.results.elapsed or 0
         is_timed = is_terminal() or elapsed >= TOLD_SECONDS
-        yield summary_of(self.results, self.results.elapsed if is_timed else None)
+        summary = summary_of(self.results, self.results.elapsed if is_timed else None)
+        yield summary if self.shard is None else f"{shard_text(self.shard)}, {summary}"
         kinds = failures_of(self.results, MOST_KINDS + 1) if self.failed else []
         for one in kinds[:MOST_KINDS] if not rows else ():
             yield from safe_text.wrapped(
@@ -236,7 +241,7 @@ def run_each(
             yield found
         else:
             size = len(found) if options.strategy is not None else size_of(space)
-            yield Ended(name, size, found, program)
+            yield Ended(name, size, found, program, options.shard)
         left = len(spaces) - place - 1
         if control.interrupted and left:
             was = "experiment was" if left == 1 else "experiments were"

@@ -166,6 +166,7 @@ class Experiment(Params):
         engine: EngineName | Engine | Executor | None = None,
         resume: bool = True,
         only: Only | None = None,
+        shard: tuple[int, int] | None = None,
         timeout: float | None = None,
         setup_timeout: float | None = None,
         retries: int = 0,
@@ -185,17 +186,15 @@ class Experiment(Params):
         Args:
             num_proc: The number of workers; 1 runs in this process, ``"auto"`` takes all cores.
             engine: What runs settings; by default worker processes, this process with one worker,
-                or an event loop for async def run. ``"serial"``, ``"threads"``, ``"asyncio"``,
-                ``"processes"``, worker processes with options as in
-                `superparams.executor.Processes(gpus=2)`, an executor of `concurrent.futures`, or an
-                engine of your own.
+                or an event loop for async def run. The name of an engine, one with options as in
+                `superparams.executor.Processes(gpus=2)`, an executor, or an engine of your own.
             resume: Whether to skip settings that are done by the same code.
             only: Run only settings that ``"failed"``, were ``"stopped"``, are ``"new"``, or keys.
+            shard: Run only shard i of n, with i from 0 to n - 1, as one task of a job array.
             timeout: Seconds that run() of a setting may take before its worker is killed.
             setup_timeout: Seconds that setup() may take; by default 10 times timeout, at least 60.
             retries: Extra attempts for a setting whose status is in retry_on.
-            retry_on: Which statuses to try again: any of ``"failed"``, ``"killed"`` and
-                ``"timeout"``.
+            retry_on: Which statuses to try again: any of "failed", "killed" and "timeout".
             retry_wait: Seconds before a second attempt, twice as many before a third, and so on.
             on_error: Whether to ``"continue"`` after a failure, or to ``"raise"`` an error at the
                 first one.

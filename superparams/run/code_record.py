@@ -14,7 +14,7 @@ from superparams.run.job import Job
 from superparams.store.provenance.record import gather_later, save_source
 from superparams.store.runs.concurrent_runs import MOST_KEYS, save_keys
 from superparams.store.runs.folder import RunFolder
-from superparams.store.runs.recorded_space import FROM_TEXT, save_space
+from superparams.store.runs.recorded_space import FROM_TEXT, MOST_SAVED, save_space
 
 __all__ = ["HURRIED", "PATIENCE", "CodeRecord"]
 
@@ -53,8 +53,7 @@ class CodeRecord:
         try:
             if job.plan.n_todo <= MOST_KEYS:
                 save_keys(self._run, job.todo_keys())
-            if job.plan.keys is not None and job.plan.n_todo < job.plan.size:
-                save_space(self._run, job.plan.keys.buffers()[1])
+            self._save_space()
             # The texts of the files as they were when the run began.
             save_source(
                 self._run, job.project, [], job.code.source, job.code.texts, job.code.libraries
@@ -67,6 +66,15 @@ class CodeRecord:
                 raise TimeoutError("git did not list all uncommitted changes in time")
         except Exception as error:  # `finish` warns of it: a missing record must not cost results
             self._error = error
+
+    def _save_space(self) -> None:
+        """Keep the keys of the space, where those of the settings to run are not all."""
+        plan = self._job.plan
+        keys = plan.keys
+        if keys is None and plan.shard is not None and plan.size <= MOST_SAVED:
+            keys = plan.keys_of(self._job.program.keys)
+        if keys is not None and plan.n_todo < plan.size:
+            save_space(self._run, keys.buffers()[1])
 
     def finish(self, patience: float) -> None:
         """Wait for the thread, and warn if the record is incomplete.

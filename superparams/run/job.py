@@ -42,8 +42,10 @@ from superparams.identity.source_texts import importable_modules
 from superparams.outcomes.batches import Returned
 from superparams.run.class_checks import refuse_plain_run, refuse_unknown, refuse_without_run
 from superparams.run.options import RunOptions
-from superparams.run.plan import Plan, inside, plan, runs_of_done
+from superparams.run.plan import Plan, plan
+from superparams.run.recorded_counts import runs_of_done
 from superparams.run.resource_limits import limited_by_resources
+from superparams.run.space_keys import inside
 from superparams.space.groups import is_open, size_of
 from superparams.store.names.field_owners import FIELDS_OF, field_conditions
 from superparams.store.names.meanings import MEANINGS, NamedPoints, declared_names, names_to_json
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "prepare"]
 
 _BESIDE: Final = ("threads", "asyncio")  # engines that run settings side by side in this process
+_OF_PLAN: Final = ("resume", "only", "shard")  # options
 _MOST_RUNS: Final = 50  # the newest runs whose set-up is compared with that of now
 
 
@@ -210,8 +213,7 @@ class Job:
             FILE: None if file is None else relative_file(file, self.root.parent),
             "overrides": {name: shown[name] for name in given_fields(self.space)},
             "constants": self.constants(),
-            "settings": self.plan.size,
-            "todo": self.plan.n_todo,
+            **self.plan.manifest,
             "engine": engine,
             "num_proc": self.options.of_engine.num_proc,
             "code": self.code.digest,
@@ -278,7 +280,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     stopping = _stopping(program, options, carrier, searching)
     planned = Plan([], 0)
     if proposed is None:
-        asked: dict[str, Any] = {"resume": options.resume, "only": options.only}
+        asked: dict[str, Any] = {name: getattr(options, name) for name in _OF_PLAN}
         asked["same_stops"] = [] if stopping is None else stopping.same_runs(root)
         planned = plan(program.keys, size_of(space), recorded, codes, **asked)
     options = limited_by_resources(program, planned, carrier, options)
@@ -303,7 +305,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     if recorded is not None and planned.done:
         keys = planned.keys
         if keys is None:  # the space is so large that recorded keys were looked up in it
-            keys = inside(program.keys, recorded.keys)
+            keys = inside(program.keys, recorded.keys, planned.shard, planned.size)
         notes += _set_up_otherwise(job, runs_of_done(keys, recorded, codes))
     return job
 

@@ -35,6 +35,7 @@ from superparams.run.plan import Plan
 from superparams.run.run_results import results_of_run
 from superparams.run.running_record import RunningRecord
 from superparams.run.search_thread import SearchThread
+from superparams.run.shards import is_another_shard, shard_text
 from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.results import Results
 from superparams.store.runs.concurrent_runs import MOST_KEYS, runs_in_progress
@@ -118,7 +119,7 @@ def _run_here(
     notes = [note for note in found.notes if note not in found.lost]  # a warning had those
     for note in notes if has_progress else ():
         say(f"note: {note}")
-    if type(space).report is not Experiment.report:
+    if type(space).report is not Experiment.report and options.shard is None:
         found.report = _report(space, found)
     return found
 
@@ -159,8 +160,11 @@ def _say_plan(planned: Plan) -> None:
         (planned.repeated, "more than once in the space: run once"),
     ]
     text = "; ".join(f"{count:,} {what}" for count, what in parts if count)
-    if text:
-        say(f"{counted(planned.size, 'setting')}: {text}")
+    head = counted(planned.size, "setting")
+    if planned.shard is not None:
+        head = f"{shard_text(planned.shard)}, {planned.n_settings:,} of {head}"
+    if text or planned.shard is not None:
+        say(f"{head}: {text}" if text else head)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,6 +238,8 @@ def _close(batches: Iterator[bytes]) -> None:
 def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
     """Note which other runs of the experiment are in progress; without progress, in the results."""
     for other in runs_in_progress(job.root, run):
+        if is_another_shard(job.plan.shard, other.run.manifest):
+            continue  # it has other settings
         keys = job.todo_keys() if job.plan.n_todo <= MOST_KEYS else None
         note = other.note(job.program.name, keys)
         if job.options.progress:

@@ -26,6 +26,7 @@ from superparams.executor.engines.option_fields import BadValue, one_of, option,
 from superparams.executor.engines.registry import check, find
 from superparams.outcomes.outcome import FAILURES, Status
 from superparams.outcomes.return_checks import is_async
+from superparams.run.shards import checked_shard
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -105,6 +106,13 @@ def _statuses(given: object) -> frozenset[str]:
     return found
 
 
+# Options that a shard cannot have.
+_NEEDS_ALL: Final = {
+    "strategy": "a strategy proposes settings from the outcomes of all others",
+    "stop": "a stopper compares the steps of all settings",
+}
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """All options of a run.
@@ -127,6 +135,11 @@ class RunOptions:
         None,
         'Run only settings that "failed", were "stopped", are "new", or keys.',
         check=_only,
+    )
+    shard: tuple[int, int] | None = option(
+        None,
+        "Run only shard i of n, with i from 0 to n - 1, as one task of a job array.",
+        check=checked_shard,
     )
     timeout: float | None = option(
         None, "Seconds that run() of a setting may take before its worker is killed."
@@ -171,9 +184,19 @@ class RunOptions:
     def __post_init__(self) -> None:
         """Check the values, and ask an engine that is given by its name."""
         settle(self, RunError)
+        self._refuse_with_shard()
         _ = self.of_engine
         if isinstance(self.carrier, str):
             check(find(self.carrier), self.of_engine)
+
+    def _refuse_with_shard(self) -> None:
+        for name, why in _NEEDS_ALL.items() if self.shard is not None else ():
+            chosen = getattr(self, name)
+            if chosen is not None:
+                raise RunError(
+                    f"{name}={chosen!r} cannot be used with shard={self.shard}: {why}, and a shard "
+                    "knows only its own; leave one of the two out"
+                )
 
     @cached_property
     def of_engine(self) -> Options:

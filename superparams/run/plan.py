@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, compress, pairwise
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,22 +17,21 @@ from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.errors.units import counted
 from superparams.identity.digests.digest import key_of_text
-from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.outcomes.arrow import plain_array
 from superparams.run.options import Only
+from superparams.run.recorded_counts import places_of_codes, plain_number
+from superparams.run.shards import SHARD, Shard, ranges_of_shard
+from superparams.run.space_keys import (
+    LARGEST_PLAN,
+    all_keys,
+    is_sparse,
+    keys_as_bytes,
+    places_in_shard,
+)
 from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
 
-__all__ = ["COUNTED", "Plan", "number_of_others", "plan", "recorded"]
-
-# More keys than this are not compared with what is recorded: that alone would take minutes, and
-# gigabytes.
-LARGEST_PLAN: Final = 20_000_000
-# Of a space larger than this, only what is recorded or asked for is looked up, if that is little.
-SMALL: Final = 1 << 17
-MOST_LOOKED_UP: Final = 1 << 16
-# What can be recorded of a setting: done by the code as it is, done by other code, a failure, or
-# nothing.
-COUNTED: Final = ("done", "stale", *STATUSES[1:], "new")
+__all__ = ["Plan", "plan"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Plan:
         stopped: The number of settings to run again since another run has stopped them early.
         others: The number of settings left out by ``only=``.
         repeated: The number of settings left out since the space has them twice.
+        shard: The only shard that runs, if any; all numbers but `size` are those of its settings.
         keys: The keys of all settings in order, 16 bytes each; None if all settings run, whatever
             is recorded.
     """
@@ -59,6 +61,17 @@ class Plan:
     others: int = 0
     repeated: int = 0
     keys: Any = None
+    shard: Shard | None = None
+
+    @cached_property
+    def part(self) -> Sequence[range]:
+        """The indices of the settings of the shard; without a shard, of all settings."""
+        return ranges_of_shard(self.shard, self.size)
+
+    @property
+    def n_settings(self) -> int:
+        """The number of settings of the shard; without a shard, of the space."""
+        return sum(map(len, self.part))
 
     def keys_of(self, keys: Keys) -> Any:
         """The keys of all settings as in `keys`; None when they are too many."""
@@ -66,10 +79,23 @@ class Plan:
             return all_keys(keys, self.size)
         return self.keys
 
+    def keys_of_part(self, keys: Keys) -> Any:
+        """As `keys_of`, for the settings of the shard."""
+        every = self.keys_of(keys)
+        if every is None or self.shard is None:
+            return every
+        return every.take(plain_array(list(chain.from_iterable(self.part)), pa.int64()))
+
     @property
     def n_todo(self) -> int:
         """The number of settings to run."""
         return sum(map(len, self.todo))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The entries of run.json."""
+        shard = {} if self.shard is None else {SHARD: list(self.shard)}
+        return {"settings": self.size, "todo": self.n_todo, **shard}
 
 
 def plan(
@@ -81,6 +107,7 @@ def plan(
     resume: bool = True,
     only: Only | None = None,
     same_stops: Collection[str] = (),
+    shard: Shard | None = None,
 ) -> Plan:
     """Compare a space with what is recorded of its experiment.
 
@@ -92,6 +119,7 @@ def plan(
         resume: Whether to leave out settings that are done.
         only: Which settings to run, see `Only`.
         same_stops: The names of runs that stopped settings as this run would: these are done.
+        shard: The only shard to run. Which settings it has does not depend on what is recorded.
 
     Raises:
         RunError: For a space so large that the comparison would take minutes, and for a key that
@@ -99,11 +127,12 @@ def plan(
     """
     is_new = index is None or len(index) == 0
     if is_new and only in ("failed", "stopped"):
-        return Plan([], size, others=size)
+        n_others = sum(map(len, ranges_of_shard(shard, size)))
+        return Plan([], size, others=n_others, shard=shard)
     is_large = size > LARGEST_PLAN and not is_sparse(keys, size, index)
     is_whole = only is None or (is_new and only == "new")
     if (is_new or not resume) and is_whole and (size > LARGEST_PLAN or keys.are_distinct):
-        return Plan([range(size)], size)
+        return Plan(ranges_of_shard(shard, size), size, shard=shard)
     if is_large:
         raise RunError(
             f"a space of {size:,} settings is too large to be compared with what is recorded "
@@ -112,9 +141,9 @@ def plan(
         )
     if is_sparse(keys, size, index):
         if isinstance(only, str):
-            return _of_kind(keys, size, index, codes, only)
+            return _of_kind(keys, size, index, codes, only, shard)
         keys_asked = None if only is None else tuple(only)
-        return _of_few(keys, size, index, codes, resume, keys_asked)
+        return _of_few(keys, size, index, codes, resume, keys_asked, shard)
     every = all_keys(keys, size)
     state = _states(every, index, codes, same_stops)
     wanted = _wanted(resume, only if isinstance(only, str) else None)
@@ -125,27 +154,7 @@ def plan(
     elif only is not None:
         asked = _having(every, tuple(only))
         marks = [is_asked and is_wanted for is_asked, is_wanted in zip(asked, marks, strict=True)]
-    return _plan(every, state, asked, marks, keys)
-
-
-def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
-    """Whether a space is so much larger than its records that only these are looked up in it."""
-    recorded = 0 if index is None else len(index)
-    is_little = recorded * 16 < size and recorded <= MOST_LOOKED_UP
-    # One long axis would be digested place by place.
-    is_short = keys.longest <= LARGEST_PLAN
-    return size > SMALL and is_little and is_short and keys.are_distinct
-
-
-def inside(keys: Keys, every: Any) -> Any:
-    """The keys among `every`, 16 bytes each, that settings of a space have, in its order."""
-    found = keys.find([int.from_bytes(key, "big") for key in every.to_pylist()])
-    return _bytes_of(sorted(found, key=found.__getitem__))
-
-
-def _bytes_of(keys: Iterable[int]) -> Any:
-    data = b"".join(key.to_bytes(16, "big") for key in keys)
-    return pa.Array.from_buffers(pa.binary(16), len(data) // 16, [None, pa.py_buffer(data)])
+    return _plan(every, state, asked, marks, keys, shard)
 
 
 def _of_few(
@@ -155,6 +164,7 @@ def _of_few(
     codes: Sequence[str],
     resume: bool,
     only: Collection[str] | None,
+    shard: Shard | None,
 ) -> Plan:
     """The plan of a large space, in which only keys of `only` or of the records are looked up."""
     if only is not None:
@@ -166,12 +176,13 @@ def _of_few(
         for text, key in zip(only, wanted, strict=True):
             if key not in places:
                 raise _unknown_key(text, size)
-    states = _states_by_place(places, index, codes)
+    part = ranges_of_shard(shard, size)
+    states = _states_by_place(places_in_shard(places, shard, size), index, codes)
     runs = _wanted(resume, None)
     chosen = [place for place, state in states.items() if runs[state]]
     left = [place for place, state in states.items() if not runs[state]]
     met = Counter(state for state in states.values() if runs[state])
-    todo = _without(size, left) if only is None else [range(at, at + 1) for at in chosen]
+    todo = _without(part, left) if only is None else [range(at, at + 1) for at in chosen]
     return Plan(
         todo,
         size,
@@ -179,23 +190,32 @@ def _of_few(
         stale=met[STALE],
         again=met[FAILED],
         stopped=met[STOPPED],
-        others=0 if only is None else size - len(states),
+        others=0 if only is None else sum(map(len, part)) - len(states),
+        shard=shard,
     )
 
 
-def _of_kind(keys: Keys, size: int, index: Index | None, codes: Sequence[str], only: str) -> Plan:
+def _of_kind(
+    keys: Keys,
+    size: int,
+    index: Index | None,
+    codes: Sequence[str],
+    only: str,
+    shard: Shard | None,
+) -> Plan:
     """The plan of a large space with ``only="failed"``, ``only="stopped"`` or ``only="new"``."""
-    states = _states_by_place(keys.find(_recorded_keys(index)), index, codes)
+    places = places_in_shard(keys.find(_recorded_keys(index)), shard, size)
+    states, part = _states_by_place(places, index, codes), ranges_of_shard(shard, size)
     if only == "new":
         left = [place for place, state in states.items() if state != NEW]
-        return Plan(_without(size, left), size, others=len(left))
+        return Plan(_without(part, left), size, others=len(left), shard=shard)
     wanted = FAILED if only == "failed" else STOPPED
     chosen = [place for place, state in states.items() if state == wanted]
     todo = [range(place, place + 1) for place in chosen]
-    n, others = len(chosen), size - len(chosen)
+    n, others = len(chosen), sum(map(len, part)) - len(chosen)
     if only == "failed":
-        return Plan(todo, size, again=n, others=others)
-    return Plan(todo, size, stopped=n, others=others)
+        return Plan(todo, size, again=n, others=others, shard=shard)
+    return Plan(todo, size, stopped=n, others=others, shard=shard)
 
 
 def _recorded_keys(index: Index | None) -> list[int]:
@@ -214,14 +234,20 @@ def _states_by_place(
         codes: As for `plan`.
     """
     order = sorted(places, key=places.__getitem__)
-    states = _states(_bytes_of(order), index, codes)
+    states = _states(keys_as_bytes(order), index, codes)
     return {places[key]: state for key, state in zip(order, states, strict=True)}
 
 
-def _without(size: int, places: Sequence[int]) -> list[range]:
-    """All indices of a space except some ascending ones, as ranges."""
-    ends = [-1, *places, size]
-    return [range(end + 1, next_) for end, next_ in pairwise(ends) if end + 1 < next_]
+def _without(part: Sequence[range], places: Sequence[int]) -> list[range]:
+    """Ascending ranges without some ascending indices that they contain."""
+    found: list[range] = []
+    start = 0
+    for one in part:
+        end = bisect_left(places, one.stop, start)
+        ends = [one.start - 1, *places[start:end], one.stop]
+        found += [range(a + 1, b) for a, b in pairwise(ends) if a + 1 < b]
+        start = end
+    return found
 
 
 def _unknown_key(key: str, size: int) -> RunError:
@@ -231,7 +257,14 @@ def _unknown_key(key: str, size: int) -> RunError:
     )
 
 
-def _plan(every: Any, state: list[int], asked: list[bool], marks: list[bool], keys: Keys) -> Plan:
+def _plan(
+    every: Any,
+    state: list[int],
+    asked: list[bool],
+    marks: list[bool],
+    keys: Keys,
+    shard: Shard | None,
+) -> Plan:
     """The plan of a space whose keys are all known.
 
     Args:
@@ -240,21 +273,39 @@ def _plan(every: Any, state: list[int], asked: list[bool], marks: list[bool], ke
         asked: Whether `only` leaves it in.
         marks: Whether it is to run.
         keys: Makes the keys.
+        shard: The only shard to run.
     """
-    size = len(state)
-    met = Counter(zip(state, asked, marks, strict=True))
-    repeated = 0 if keys.are_distinct else _drop_repeated(every, marks)
-    return Plan(
-        ranges_of(marks),
-        size,
-        done=met[DONE, True, False],
-        stale=met[STALE, True, True],
-        again=met[FAILED, True, True],
-        stopped=met[STOPPED, True, True],
-        others=asked.count(False),
-        repeated=repeated,
-        keys=every,
+    plan = Plan([], len(state), keys=every, shard=shard)
+    # In the whole space, so that one shard alone runs a setting that the space has twice.
+    repeated = [False] * plan.size if keys.are_distinct else _repeated(every)
+    is_here = None if shard is None else _marks(plan.part, plan.size)
+    each = zip(state, asked, marks, repeated, strict=True)
+    met = Counter(each if is_here is None else compress(each, is_here))
+
+    def number(kind: int, *, is_marked: bool = True) -> int:
+        return sum(met[kind, True, is_marked, twice] for twice in (False, True))
+
+    runs = [marked and not twice for marked, twice in zip(marks, repeated, strict=True)]
+    if is_here is not None:
+        runs = [is_due and is_mine for is_due, is_mine in zip(runs, is_here, strict=True)]
+    return replace(
+        plan,
+        todo=ranges_of(runs),
+        done=number(DONE, is_marked=False),
+        stale=number(STALE),
+        again=number(FAILED),
+        stopped=number(STOPPED),
+        others=sum(n for (_, is_asked, _, _), n in met.items() if not is_asked),
+        repeated=sum(n for (_, _, _, twice), n in met.items() if twice),
     )
+
+
+def _marks(part: Iterable[range], size: int) -> list[bool]:
+    """Whether each index of a space is in some ranges."""
+    marks = [False] * size
+    for one in part:
+        marks[one.start : one.stop] = [True] * len(one)
+    return marks
 
 
 NEW, DONE, STALE, FAILED, STOPPED = range(5)
@@ -271,57 +322,6 @@ def _wanted(resume: bool, only: str | None) -> tuple[bool, ...]:
     return (True, not resume, True, True, True)
 
 
-def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[str, int]:
-    """How many settings there are of each kind in `COUNTED`.
-
-    Args:
-        keys: The keys of the settings, 16 bytes each, each once.
-        index: As for `plan`.
-        codes: As for `plan`.
-    """
-    if index is None or len(index) == 0:
-        return dict.fromkeys(COUNTED, 0) | {"new": len(keys)}
-    place = pc.index_in(keys, value_set=index.keys)
-    status, code = index.status.take(place), index.code.take(place)
-    met = {name: _true(pc.equal(status, _scalar(at))) for at, name in enumerate(STATUSES)}
-    is_ours = pc.is_in(code, value_set=_ours(index, codes))
-    done = _true(pc.and_(pc.equal(status, _scalar(0)), is_ours))
-    more = {"done": done, "stale": met["done"] - done, "new": int(status.null_count)}
-    return {name: (met | more)[name] for name in COUNTED}
-
-
-def number_of_others(index: Index | None, counts: Mapping[str, int]) -> int:
-    """How many settings are recorded that are not among those that `recorded` has counted."""
-    return 0 if index is None else len(index) - sum(counts.values()) + counts["new"]
-
-
-def runs_of_done(keys: pa.Array, index: Index, codes: Sequence[str]) -> list[str]:
-    """The names of the runs in which settings were done by these codes, oldest first.
-
-    Args:
-        keys: The keys of the settings, 16 bytes each.
-        index: As for `plan`.
-        codes: As for `plan`.
-    """
-    place = pc.index_in(keys, value_set=index.keys)
-    run = index.run.take(place)
-    is_done = pc.equal(index.status.take(place), _scalar(0))
-    is_ours = pc.is_in(index.code.take(place), value_set=_ours(index, codes))
-    found = run.filter(pc.and_(is_done, is_ours)).unique().to_pylist()
-    return [index.runs[at] for at in sorted(found)]
-
-
-def _true(mask: Any) -> int:
-    return int(mask.true_count)
-
-
-def _ours(index: Index, codes: Sequence[str]) -> Any:
-    """The places of these codes in the index."""
-    wanted = set(codes)
-    places = [at for at, code in enumerate(index.codes) if code in wanted]
-    return plain_array(places, index.code.type)
-
-
 def _having(every: Any, only: Collection[str]) -> list[bool]:
     """Whether each setting has one of these keys, which are all different."""
     wanted = list(only)
@@ -334,45 +334,31 @@ def _having(every: Any, only: Collection[str]) -> list[bool]:
     return having
 
 
-def all_keys(keys: Keys, size: int) -> Any:
-    """The keys of all settings in order, 16 bytes each."""
-    data = bytearray()
-    for index in range(size):
-        data += keys[index].to_bytes(16, "big")
-    return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(data)])
-
-
 def _states(
     every: Any, index: Index | None, codes: Sequence[str], same_stops: Collection[str] = ()
 ) -> list[int]:
     if index is None or len(index) == 0:
         return [NEW] * len(every)
     place = pc.index_in(every, value_set=index.keys)
-    is_done = pc.equal(index.status, _scalar(0))
-    is_ours = pc.is_in(index.code, _ours(index, codes))
-    is_stopped = pc.equal(index.status, _scalar(STATUSES.index("stopped")))
+    is_done = pc.equal(index.status, plain_number(0))
+    is_ours = pc.is_in(index.code, places_of_codes(index, codes))
+    is_stopped = pc.equal(index.status, plain_number(STATUSES.index("stopped")))
     if same_stops:
         runs = [at for at, name in enumerate(index.runs) if name in same_stops]
         is_same = pc.is_in(index.run, plain_array(runs, index.run.type))
         is_done = pc.or_(is_done, pc.and_(is_stopped, is_same))
-    other = pc.if_else(is_stopped, _scalar(STOPPED), _scalar(FAILED))
-    state = pc.if_else(is_done, pc.if_else(is_ours, _scalar(DONE), _scalar(STALE)), other)
-    found: list[int] = pc.fill_null(state.take(place), _scalar(NEW)).to_pylist()
+    other = pc.if_else(is_stopped, plain_number(STOPPED), plain_number(FAILED))
+    state = pc.if_else(is_done, pc.if_else(is_ours, plain_number(DONE), plain_number(STALE)), other)
+    found: list[int] = pc.fill_null(state.take(place), plain_number(NEW)).to_pylist()
     return found
 
 
-def _scalar(number: int) -> Any:
-    return plain_scalar(number, pa.int8())
-
-
-def _drop_repeated(every: Any, marks: list[bool]) -> int:
-    """Unmark all but the first of the settings with the same key, and return their number."""
+def _repeated(every: Any) -> list[bool]:
+    """Whether each key stands at an earlier index, too."""
     seen: set[bytes] = set()
-    repeated = 0
-    for at, key in enumerate(every.to_pylist()):
-        if key in seen:
-            repeated += 1
-            marks[at] = False
+    repeated: list[bool] = []
+    for key in every.to_pylist():
+        repeated.append(key in seen)
         seen.add(key)
     return repeated
 

@@ -12,7 +12,7 @@ from superparams.declare.layout import has_range
 from superparams.errors import RunError, SpaceError
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.run.job import Job
-from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse
+from superparams.run.space_keys import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse
 from superparams.space.groups import size_of
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder, has_records
@@ -51,7 +51,7 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
 
 
 def results_of_run(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
-    """The rows of this space, in its order; none is read yet."""
+    """The rows of this space or shard, in the order of the space; none is read yet."""
     known = job.known
     if job.searching is not None:
         notes = [*notes, *job.searching.notes_at_end()]
@@ -69,13 +69,14 @@ def results_of_run(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Res
 def _of_space(found: Results, job: Job, run: str) -> Results:
     if job.proposing is not None:
         return found.of_keys(job.proposing.keys)
-    if job.plan.keys is None and set(found.runs) <= {run}:
+    plan, keys = job.plan, job.program.keys
+    if plan.keys is None and set(found.runs) <= {run}:
         return found
-    if job.plan.keys is None and job.plan.size > SMALL:
+    if plan.keys is None and plan.size > SMALL:
         index = read_index(job.root)
-        if is_sparse(job.program.keys, job.plan.size, index):
-            return found.of_keys(inside(job.program.keys, index.keys))
-    keys = job.plan.keys_of(job.program.keys)
+        if is_sparse(keys, plan.size, index):
+            return found.of_keys(inside(keys, index.keys, plan.shard, plan.size))
+    keys = plan.keys_of_part(keys)
     if keys is None:  # too many to be compared: the rows of this run
         return found.of_runs(run)
     return found.of_keys(keys)

@@ -84,7 +84,7 @@ class DeclaredSpace:
         """The recorded keys of a space with `lookup`."""
         import pyarrow as pa
 
-        from superparams.run.plan import inside
+        from superparams.run.space_keys import inside
 
         if index is None or self.lookup is None:
             return pa.nulls(0, pa.binary(16))
@@ -173,7 +173,7 @@ class ExperimentStatus:
         They are ``done``, ``stale`` (done by other code), ``failed``, ``killed``, ``timeout`` and
         ``new``. Where the space cannot be compared, all settings that are recorded.
         """
-        from superparams.run.plan import recorded
+        from superparams.run.recorded_counts import recorded
 
         declared, index = self.declared, self._index
         if declared.lookup is not None:
@@ -188,7 +188,7 @@ class ExperimentStatus:
     @property
     def others(self) -> int:
         """Settings that are recorded, but do not belong to the space."""
-        from superparams.run.plan import number_of_others
+        from superparams.run.recorded_counts import number_of_others
 
         return 0 if self.declared.why else number_of_others(self._index, self.counts)
 
@@ -265,7 +265,7 @@ def _compared(
 ) -> DeclaredSpace:
     """A space with its keys, or with the reason why they are not known."""
     from superparams.declare.keys import Keys
-    from superparams.run.plan import LARGEST_PLAN, SMALL, all_keys, is_sparse
+    from superparams.run.space_keys import LARGEST_PLAN, SMALL, all_keys, is_sparse
 
     space, size = declared.space, declared.size
     if space is None or size is None or declared.why:

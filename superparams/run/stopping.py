@@ -15,7 +15,8 @@ from superparams.errors import EngineError, RunError, StrategyError
 from superparams.errors.short_repr import shorten
 from superparams.outcomes.arrow import plain_array
 from superparams.run.options import RunOptions
-from superparams.run.plan import LARGEST_PLAN, Plan, all_keys
+from superparams.run.plan import Plan
+from superparams.run.space_keys import LARGEST_PLAN, all_keys
 from superparams.space.groups import size_of
 from superparams.store.results import Results
 from superparams.store.runs.folder import run_folders

@@ -12,7 +12,8 @@ from superparams import Experiment, search
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.outcomes.outcome import Outcome
-from superparams.run.plan import inside, is_sparse, plan
+from superparams.run.plan import plan
+from superparams.run.space_keys import inside, is_sparse
 from superparams.store.table.arrow_arrays import keys_of
 from superparams.store.table.index import read_index
 from tests.recording import run

@@ -15,7 +15,9 @@ from superparams import Experiment, Params, search, value
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.identity.digests.digest import key_text
-from superparams.run.plan import COUNTED, LARGEST_PLAN, plan, ranges_of, recorded
+from superparams.run.plan import plan, ranges_of
+from superparams.run.recorded_counts import COUNTED, recorded
+from superparams.run.space_keys import LARGEST_PLAN
 from superparams.store.table.index import Index
 from tests.timing import within
 

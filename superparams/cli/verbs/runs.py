@@ -76,9 +76,14 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
 def _table(recorded: list[Run]) -> Table:
     from superparams.errors.tables import Table
 
-    rows = [[safe_text.line(cell) for cell in _cells(run)] for run in recorded]
-    order = [NAMES.index(name) for name in ("outcomes", "state", *NAMES[5:])]
-    return Table(NAMES, rows, frozenset({2, 9}), frozenset({0, 1, 2}), order)
+    shards = [run.shard or "" for run in recorded]
+    names = (*NAMES, *(["shard"] if any(shards) else []))
+    rows = [
+        [safe_text.line(cell) for cell in [*_cells(run), shard][: len(names)]]
+        for run, shard in zip(recorded, shards, strict=True)
+    ]
+    order = [names.index(name) for name in ("outcomes", "state", *names[10:], *NAMES[5:])]
+    return Table(names, rows, frozenset({2, 9}), frozenset({0, 1, 2}), order)
 
 
 def _cells(run: Run) -> list[str]:

@@ -138,7 +138,8 @@ def _of_runs(found: Status) -> Iterator[str]:
     for run in [one for one in recorded[:-1] if one.state == "running"] + recorded[-1:]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
         host = f" on {run.host}" if run.host and run.place_elsewhere is None else ""
-        yield "  run      " + safe_text.line(f"{run.name}: {_state(run)}{host}{commit}")
+        shard = f"shard {run.shard}, " if run.shard is not None else ""
+        yield "  run      " + safe_text.line(f"{run.name}: {shard}{_state(run)}{host}{commit}")
         yield from _of_settings(run)
     search = _search(found)
     if search is not None:

@@ -19,7 +19,15 @@ from superparams.store.runs.run_records import Run
 from superparams.store.table.arrow_arrays import keys_of
 from superparams.store.table.merge import recorded_by
 
-__all__ = ["AXES", "FROM_TEXT", "RecordedSpace", "declarations_of", "save_space", "space_of"]
+__all__ = [
+    "AXES",
+    "FROM_TEXT",
+    "MOST_SAVED",
+    "RecordedSpace",
+    "declarations_of",
+    "save_space",
+    "space_of",
+]
 
 AXES: Final = "axes"  # in run.json: the text of each axis
 FROM_TEXT: Final = "from_text"  # in run.json: what the text of the class tells without an import

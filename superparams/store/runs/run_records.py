@@ -118,6 +118,12 @@ class Run:
         return self.number("todo")
 
     @property
+    def shard(self) -> str | None:
+        """Which shard it was, such as ``3/16``; None for a run of all settings."""
+        numbers = [x for x in json_list(self.manifest.get("shard")) if isinstance(x, int)]
+        return "/".join(map(str, numbers)) if len(numbers) == 2 else None
+
+    @property
     def code(self) -> str | None:
         """The fingerprint of its code."""
         return self.text("code")

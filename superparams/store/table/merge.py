@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,6 +47,7 @@ from superparams.store.table import text_columns
 from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.column_order import ORDER_OF, checked_order, joined_orders
 from superparams.store.table.lazy_rows import Rows
+from superparams.store.table.missing_records import lacks_records
 from superparams.store.table.newest_outcomes import Piece, Survey, in_groups, open_survey
 from superparams.store.table.row_codes import code_places, codes_of_ledger
 from superparams.store.table.schema import Column, columns_of, is_repetitive, recast, source_of
@@ -56,7 +57,6 @@ from superparams.store.table.table_file import (
     HEAD,
     HELD,
     OUTCOME,
-    open_table,
     outcome_column,
     seal,
     superparams_version,
@@ -64,6 +64,7 @@ from superparams.store.table.table_file import (
 from superparams.store.table.text_columns import ColumnType
 
 DAMAGED = "results.damaged.parquet"
+_TRIES: Final = 10  # to bring the table up to date while other runs end, too
 
 
 class RecordedRows(NamedTuple):
@@ -102,8 +103,9 @@ def compact(
 ) -> TableOnDisk:
     """Bring `results.parquet` up to date with the ledgers of all runs in an experiment's folder.
 
-    Only ledgers that the table does not hold yet are read. Another run may do this at the same
-    time: the one that renames its table last checks again whether something is missing.
+    Only ledgers that the table does not hold yet are read. Other runs may do this at the same time.
+    The one that renames its table last checks whether the table has all of its own records, and
+    those of all runs that have ended.
 
     Args:
         root: The folder.
@@ -115,8 +117,8 @@ def compact(
         StoreError: With the path, when it cannot be written; the old table then remains.
     """
     sizes, table = _compact(root, rebuild, exclusions, names)
-    for _ in range(5):
-        if not _is_behind(root / TABLE, sizes):
+    for _ in range(_TRIES):
+        if sizes is None or not lacks_records(root, sizes, exclusions):
             break
         sizes, table = _compact(root, False, exclusions, names)
     return table
@@ -162,28 +164,16 @@ def _whole_table(plan: _Plan) -> pa.Table:
 
 def _compact(
     root: Path, rebuild: bool, exclusions: Exclusions, names: Sequence[NamedPoints] | None
-) -> tuple[Mapping[str, int], TableOnDisk]:
-    """The bytes of each run's ledger that the table holds now, and the table."""
+) -> tuple[Mapping[str, int] | None, TableOnDisk]:
+    """The table, and the bytes of each run's ledger that it holds, if it was written."""
     skip = names is None
     with open_survey(root, rebuild=rebuild, skip_current=skip, exclusions=exclusions) as survey:
         table = survey.table
         if table is not None and survey.is_table_current and not exclusions and names is None:
             survey.lost.count_in_table(table, survey.gone)
             lost = list(survey.lost.notes())
-            return table.runs, TableOnDisk(table.path, table.rows, table.notes, lost)
+            return None, TableOnDisk(table.path, table.rows, table.notes, lost)
         return survey.sizes, _write(survey, names)
-
-
-def _is_behind(path: Path, sizes: Mapping[str, int]) -> bool:
-    """Whether another process has replaced the table by one that lacks records of this process."""
-    try:
-        table = open_table(path, verify=False)
-    except OSError:
-        return False  # not something that writing again would mend
-    if table is None:
-        return True
-    table.close()
-    return any(table.runs.get(run, -1) < size for run, size in sizes.items())
 
 
 # ---- writing

@@ -1,0 +1,82 @@
+"""How many settings of a space are recorded, by what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.store.table.index import Index
+from superparams.store.table.newest_outcomes import STATUSES
+
+__all__ = [
+    "COUNTED",
+    "number_of_others",
+    "places_of_codes",
+    "plain_number",
+    "recorded",
+    "runs_of_done",
+]
+
+# What can be recorded of a setting: done by the code as it is, done by other code, a failure, or
+# nothing.
+COUNTED: Final = ("done", "stale", *STATUSES[1:], "new")
+
+
+def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[str, int]:
+    """How many settings there are of each kind in `COUNTED`.
+
+    Args:
+        keys: The keys of the settings, 16 bytes each, each once.
+        index: As for `plan`.
+        codes: As for `plan`.
+    """
+    if index is None or len(index) == 0:
+        return dict.fromkeys(COUNTED, 0) | {"new": len(keys)}
+    place = pc.index_in(keys, value_set=index.keys)
+    status, code = index.status.take(place), index.code.take(place)
+    met = {name: _true(pc.equal(status, plain_number(at))) for at, name in enumerate(STATUSES)}
+    is_ours = pc.is_in(code, value_set=places_of_codes(index, codes))
+    done = _true(pc.and_(pc.equal(status, plain_number(0)), is_ours))
+    more = {"done": done, "stale": met["done"] - done, "new": int(status.null_count)}
+    return {name: (met | more)[name] for name in COUNTED}
+
+
+def number_of_others(index: Index | None, counts: Mapping[str, int]) -> int:
+    """How many settings are recorded that are not among those that `recorded` has counted."""
+    return 0 if index is None else len(index) - sum(counts.values()) + counts["new"]
+
+
+def runs_of_done(keys: pa.Array, index: Index, codes: Sequence[str]) -> list[str]:
+    """The names of the runs in which settings were done by these codes, oldest first.
+
+    Args:
+        keys: The keys of the settings, 16 bytes each.
+        index: As for `plan`.
+        codes: As for `plan`.
+    """
+    place = pc.index_in(keys, value_set=index.keys)
+    run = index.run.take(place)
+    is_done = pc.equal(index.status.take(place), plain_number(0))
+    is_ours = pc.is_in(index.code.take(place), value_set=places_of_codes(index, codes))
+    found = run.filter(pc.and_(is_done, is_ours)).unique().to_pylist()
+    return [index.runs[at] for at in sorted(found)]
+
+
+def _true(mask: Any) -> int:
+    return int(mask.true_count)
+
+
+def places_of_codes(index: Index, codes: Sequence[str]) -> Any:
+    """The places of these codes in `index.codes`."""
+    wanted = set(codes)
+    places = [at for at, code in enumerate(index.codes) if code in wanted]
+    return plain_array(places, index.code.type)
+
+
+def plain_number(number: int) -> Any:
+    """A number as a scalar of a byte."""
+    return plain_scalar(number, pa.int8())

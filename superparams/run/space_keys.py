@@ -1,0 +1,73 @@
+"""The keys of the settings of a space: all of them, or those that are recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pyarrow as pa
+
+from superparams.declare.keys import Keys
+from superparams.run.shards import Shard, is_in_shard
+from superparams.store.table.index import Index
+
+__all__ = [
+    "LARGEST_PLAN",
+    "SMALL",
+    "all_keys",
+    "inside",
+    "is_sparse",
+    "keys_as_bytes",
+    "places_in_shard",
+]
+
+# More keys than this are not compared with what is recorded: that alone would take minutes, and
+# gigabytes.
+LARGEST_PLAN: Final = 20_000_000
+# Of a space larger than this, only what is recorded or asked for is looked up, if that is little.
+SMALL: Final = 1 << 17
+MOST_LOOKED_UP: Final = 1 << 16
+
+
+def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
+    """Whether a space is so much larger than its records that only these are looked up in it."""
+    recorded = 0 if index is None else len(index)
+    is_little = recorded * 16 < size and recorded <= MOST_LOOKED_UP
+    # One long axis would be digested place by place.
+    is_short = keys.longest <= LARGEST_PLAN
+    return size > SMALL and is_little and is_short and keys.are_distinct
+
+
+def all_keys(keys: Keys, size: int) -> Any:
+    """The keys of all settings in order, 16 bytes each."""
+    data = bytearray()
+    for index in range(size):
+        data += keys[index].to_bytes(16, "big")
+    return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(data)])
+
+
+def inside(keys: Keys, every: Any, shard: Shard | None = None, size: int = 0) -> Any:
+    """The keys among `every`, 16 bytes each, that settings of a space have, in its order.
+
+    Args:
+        keys: The keys of the space.
+        every: The keys to look up.
+        shard: Only those of settings of this shard; None for all.
+        size: The number of settings of the space, for a shard.
+    """
+    found = keys.find([int.from_bytes(key, "big") for key in every.to_pylist()])
+    found = places_in_shard(found, shard, size)
+    return keys_as_bytes(sorted(found, key=found.__getitem__))
+
+
+def places_in_shard(places: dict[int, int], shard: Shard | None, size: int) -> dict[int, int]:
+    """The indices by key of the settings that a shard has."""
+    if shard is None:
+        return places
+    return {key: place for key, place in places.items() if is_in_shard(shard, size, place)}
+
+
+def keys_as_bytes(keys: Iterable[int]) -> Any:
+    """Keys as an Arrow array, 16 bytes each."""
+    data = b"".join(key.to_bytes(16, "big") for key in keys)
+    return pa.Array.from_buffers(pa.binary(16), len(data) // 16, [None, pa.py_buffer(data)])
