@@ -56,7 +56,7 @@ def test_no_shard_has_all_slow_settings(shape: tuple[int, ...], count: int) -> N
         for axis, n in enumerate(shape):
             met = Counter(point[axis] for point in mine)
             fair = len(mine) / n
-            assert all(abs(met[x] - fair) <= max(2, 0.35 * fair) for x in range(n)), (axis, met)
+            assert max(met.values()) <= max(fair + 4, 1.6 * fair), (axis, met)
 
 
 def test_a_shard_of_a_huge_space_is_some_thousands_of_ranges() -> None:
@@ -261,7 +261,7 @@ def test_a_shard_has_the_rows_of_its_settings_alone(tmp_path: Path) -> None:
     again = Fit().run_all(shard=(0, 2), results=tmp_path, progress=False)
     assert set(again.to_arrow()["key"].to_pylist()) == keys[0]
     assert again.counts == first.counts
-    manifest = json.loads(next(first.root.glob("runs/*/run.json")).read_text())
+    manifest = json.loads(min(first.root.glob("runs/*/run.json")).read_text())
     assert (manifest["shard"], manifest["settings"], manifest["todo"]) == ([0, 2], 36, 18)
 
 
@@ -300,9 +300,6 @@ from superparams import Experiment, search
 class Task(Experiment):
     a: int = search(range(40))
     b: str = search(["x", "y"])
-
-    def setup(self):
-        (self.folder if False else None)
 
     def run(self):
         with open("ran.txt", "a") as file:
@@ -353,16 +350,14 @@ def test_eight_shards_that_start_at_the_same_instant(tmp_path: Path, workers: in
     assert len(ran) == len(set(ran)) == 80
     root = tmp_path / "results" / "task.Task"
     on_disk = rows_of_file(root)  # before anybody calls results()
-    (tmp_path / "alone").mkdir()
-    script(tmp_path / "alone", TASK, "task.py")
-    alone = begin(tmp_path / "alone", 0, 1)
-    assert alone.wait(240) == 0, alone.communicate()
-    alone.communicate()
-    expected = rows_of_file(tmp_path / "alone" / "results" / "task.Task")
+    sharded = (tmp_path / "results").rename(tmp_path / "sharded") / "task.Task"
+    alone = begin(tmp_path, 0, 1)
+    assert (alone.communicate(timeout=240)[1], alone.returncode) == ("", 0)
+    expected = rows_of_file(root)
     assert len(expected) == 80
     assert on_disk == expected
-    assert len([*root.glob("runs/*/run.json")]) == 8
-    assert [*root.glob(".*")] == []
+    assert len([*sharded.glob("runs/*/run.json")]) == 8
+    assert [*sharded.glob(".*")] == []
 
 
 def test_a_shard_that_was_killed_runs_the_rest_of_its_own_settings(tmp_path: Path) -> None:
@@ -401,17 +396,19 @@ def ran_in(folder: Path) -> list[str]:
 def test_the_same_shard_twice_at_once_says_so(tmp_path: Path) -> None:
     script(tmp_path, TASK, "task.py")
     (tmp_path / "hold").touch()
-    shards = [0 if is_in_shard((0, 2), 80, at) else 1 for at in range(80)]
-    number = shards[78]
+    number = next(number for number in range(2) if is_in_shard((number, 2), 80, 78))
     first = begin(tmp_path, number, 2)
     wait_for(lambda: "39x" in ran_in(tmp_path))
-    told = ""
-    for shard, is_told in ((1 - number, False), (number, True)):
-        second = begin(tmp_path, shard, 2, 1, "loud")
-        if is_told:
-            wait_for(lambda: len([x for x in ran_in(tmp_path) if x == "39x"]) == 2)
-            (tmp_path / "hold").unlink()
-        _, told = second.communicate(timeout=240)
-        assert ("another run of task.Task is in progress" in told) is is_told, told
-    assert first.wait(240) == 0
-    first.communicate()
+    other = begin(tmp_path, 1 - number, 2, 1, "loud")
+    wait_for(lambda: "39y" in ran_in(tmp_path) or other.poll() is not None)
+    twin = begin(tmp_path, number, 2, 1, "loud")
+    wait_for(lambda: ran_in(tmp_path).count("39x") == 2)
+    (tmp_path / "hold").unlink()
+    told = [task.communicate(timeout=240)[1] for task in (other, twin, first)]
+    assert ["another run of task.Task is in progress" in text for text in told] == [
+        False,
+        True,
+        False,
+    ]
+    ran = Counter(ran_in(tmp_path))
+    assert len(ran) == 80
