@@ -18,7 +18,7 @@ from tests.docs.snippets import ROOT
 from tests.sharding import rows_of_file
 from tests.timing import wait_for
 
-pytestmark = needs_slurm
+pytestmark = [needs_slurm, pytest.mark.slow]
 
 PAGE = (ROOT / "docs" / "schedulers.md").read_text("utf-8")
 WAITS = """
