@@ -6,9 +6,12 @@ import shutil
 from pathlib import Path
 
 import pyarrow.parquet as parquet
+import pytest
 
+from superparams import Results
 from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions
 from superparams.store.runs.folder import RunFolder
+from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.merge import compact
 from superparams.store.table.missing_records import lacks_records
 from tests.recording import begun, done, run
@@ -44,3 +47,22 @@ def test_a_run_that_goes_on_brings_the_table_up_to_date_itself(tmp_path: Path) -
     assert lacks_records(tmp_path, {going_on.name: 1}, NO_EXCLUSIONS)
     going_on.finish()
     assert lacks_records(tmp_path, {first.name: 1}, NO_EXCLUSIONS)
+
+
+def test_results_are_complete_if_the_table_is_replaced_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by another process, which made an older table and renames it late."""
+    run(tmp_path, [done(0)])
+    compact(tmp_path)
+    table = tmp_path / "results.parquet"
+    shutil.copy(table, tmp_path / "older")
+    run(tmp_path, [done(1), done(2)])
+    opened = Rows.of_file
+
+    def replaced(path: Path) -> Rows:
+        shutil.copy(tmp_path / "older", table)
+        return opened(path)
+
+    monkeypatch.setattr(Rows, "of_file", replaced)
+    assert len(Results.load(tmp_path)) == 3

@@ -47,7 +47,7 @@ from superparams.store.table import text_columns
 from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.column_order import ORDER_OF, checked_order, joined_orders
 from superparams.store.table.lazy_rows import Rows
-from superparams.store.table.missing_records import lacks_records
+from superparams.store.table.missing_records import holds, lacks_records
 from superparams.store.table.newest_outcomes import Piece, Survey, in_groups, open_survey
 from superparams.store.table.row_codes import code_places, codes_of_ledger
 from superparams.store.table.schema import Column, columns_of, is_repetitive, recast, source_of
@@ -82,12 +82,23 @@ class RecordedRows(NamedTuple):
 
 
 class TableOnDisk(NamedTuple):
-    """A table that is up to date: its path, its number of rows, and notes as in `RecordedRows`."""
+    """A table that is up to date.
+
+    Attributes:
+        path: The file.
+        rows: The number of its rows.
+        notes: As in `RecordedRows`.
+        lost: As in `RecordedRows`.
+        runs: The bytes of each run's ledger that it holds.
+        is_new: Whether it was written for this.
+    """
 
     path: Path
     rows: int
     notes: list[str]
     lost: list[str]
+    runs: Mapping[str, int]
+    is_new: bool
 
 
 class NotWritten(StoreError):
@@ -116,11 +127,11 @@ def compact(
     Raises:
         StoreError: With the path, when it cannot be written; the old table then remains.
     """
-    sizes, table = _compact(root, rebuild, exclusions, names)
+    table = _compact(root, rebuild, exclusions, names)
     for _ in range(_TRIES):
-        if sizes is None or not lacks_records(root, sizes, exclusions):
+        if not table.is_new or not lacks_records(root, table.runs, exclusions):
             break
-        sizes, table = _compact(root, False, exclusions, names)
+        table = _compact(root, False, exclusions, names)
     return table
 
 
@@ -131,6 +142,8 @@ def read_back(root: Path, *, writes: bool = True) -> RecordedRows:
             return _in_memory(root)
         table = compact(root)
         recorded = RecordedRows(Rows.of_file(table.path), table.notes, table.lost)
+        if not holds(recorded.rows.schema, table.runs):  # another process has replaced the file
+            recorded = _in_memory(root)
     except NotWritten as error:
         why = f"read from the ledgers into memory, since the table cannot be written: {error}"
         recorded = _in_memory(root, why)
@@ -164,16 +177,15 @@ def _whole_table(plan: _Plan) -> pa.Table:
 
 def _compact(
     root: Path, rebuild: bool, exclusions: Exclusions, names: Sequence[NamedPoints] | None
-) -> tuple[Mapping[str, int] | None, TableOnDisk]:
-    """The table, and the bytes of each run's ledger that it holds, if it was written."""
+) -> TableOnDisk:
     skip = names is None
     with open_survey(root, rebuild=rebuild, skip_current=skip, exclusions=exclusions) as survey:
         table = survey.table
         if table is not None and survey.is_table_current and not exclusions and names is None:
             survey.lost.count_in_table(table, survey.gone)
             lost = list(survey.lost.notes())
-            return None, TableOnDisk(table.path, table.rows, table.notes, lost)
-        return survey.sizes, _write(survey, names)
+            return TableOnDisk(table.path, table.rows, table.notes, lost, survey.sizes, False)
+        return _write(survey, names)
 
 
 # ---- writing
@@ -274,7 +286,7 @@ def _write(survey: Survey, names: Sequence[NamedPoints] | None) -> TableOnDisk:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-    return TableOnDisk(path, rows, plan.notes, list(survey.lost.notes()))
+    return TableOnDisk(path, rows, plan.notes, list(survey.lost.notes()), survey.sizes, True)
 
 
 def _remove_left_over(path: Path) -> None:

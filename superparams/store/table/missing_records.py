@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+
+from superparams.outcomes.arrow import metadata_of
+from superparams.store.json_values import json_object
 from superparams.store.ledger.exclusions import Exclusions
 from superparams.store.ledger.reader import ledger_size
 from superparams.store.runs.folder import TABLE, run_folders
-from superparams.store.table.table_file import open_table
+from superparams.store.table.table_file import HEAD, open_table
 
-__all__ = ["lacks_records"]
+__all__ = ["holds", "lacks_records"]
 
 
 def lacks_records(root: Path, sizes: Mapping[str, int], exclusions: Exclusions) -> bool:
@@ -32,8 +38,18 @@ def lacks_records(root: Path, sizes: Mapping[str, int], exclusions: Exclusions) 
         return True
     table.close()
     held = table.runs
-    if any(held.get(run, -1) < size for run, size in sizes.items()):
+    if _is_less(held, sizes):
         return True
     others = (run for run in run_folders(root) if run.name not in exclusions.runs)
     new = (run for run in others if held.get(run.name, 0) < ledger_size(run.ledger))
     return any(run.state() != "running" for run in new)
+
+
+def holds(schema: pa.Schema, sizes: Mapping[str, int]) -> bool:
+    """Whether the schema of a table says that it holds so many bytes of each run's ledger."""
+    held = json_object(json.loads(metadata_of(schema).get(HEAD, b"null"))).get("runs")
+    return not _is_less(json_object(held), sizes)
+
+
+def _is_less(held: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
+    return any(not isinstance(x := held.get(run), int) or x < n for run, n in sizes.items())
