@@ -24,6 +24,7 @@ from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.processes import protocol, template
 from superparams.executor.engines.processes.boot import Boot
 from superparams.executor.engines.processes.interpreter import WarmInterpreter
+from superparams.executor.engines.processes.memory_watch import MemoryWatch
 from superparams.executor.engines.processes.pending_outcomes import PendingOutcomes
 from superparams.executor.engines.processes.protocol import Frame, Kind
 from superparams.executor.engines.processes.template_handle import Template, no_files, no_python
@@ -114,6 +115,7 @@ class ProcessCarrier:
         self._losses = Losses(self._program, self._options)
         self._cells = Cells.make(self._n_places)
         self._watch = Watch(self._cells)
+        self._memory = MemoryWatch(self._cells)
         self._selector = selectors.DefaultSelector()
         self._waker = Waker()
         self._is_begun = True
@@ -204,6 +206,7 @@ class ProcessCarrier:
             self._cells.reset(rank)
             options, changes = self._shares.changes(share, self._boot)
             worker = WorkerHandle.make(rank, self._parent, options, changes, boots=not self._forks)
+            worker.memory_limit = None if share is None else share.need.memory
             self._workers[rank] = worker
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
@@ -221,6 +224,7 @@ class ProcessCarrier:
             if self._watch.look(worker, self._parent, wants_rest=wants_rest):
                 *_, last = worker.chunk
                 yield m.RestReturned(worker.rank, last)
+        self._memory.look(self._in_state(WorkerState.BUSY), self._parent)
         for worker in self._workers.values():
             if worker.channel_closed and time.monotonic() - worker.ended > _CHANNEL_CLOSED:
                 self._spoil(worker, "the channel of its worker was closed")
@@ -288,6 +292,7 @@ class ProcessCarrier:
             self._torn_down = time.monotonic()
         elif frame.kind is Kind.READY:
             self._n_failed_starts = 0
+            worker.note_pid(frame.a)
             self._control.note(frame.body.decode(errors="replace").splitlines())
             if worker.state is WorkerState.STARTING:
                 worker.state = WorkerState.IDLE

@@ -30,7 +30,8 @@ class Kind(enum.IntEnum):
     SIGNAL = 4  # driver to template: signal b for worker a
     CLOSE = 5  # to a worker or the template: end in an orderly way
     RUN = 6  # driver to worker: run the ranges in the body; a: attempt, b: cut
-    READY = 7  # from a template (a: 1 when it forks workers, else a new handle) or a worker
+    READY = 7  # from a template (a: 1 when it forks workers, else a new handle) or a worker (a:
+    # its process id)
     BROKEN = 8  # the same, but starting raised: a traceback
     DATA = 9  # worker: a parcel of outcomes; a: how many settings of the chunk have been sent
     AGAIN = 17  # worker: settings, in the body, that the next parcel counts but has no outcome of,

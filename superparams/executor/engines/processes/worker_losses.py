@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from superparams.declare.resources import shown_bytes
 from superparams.errors.units import size
 from superparams.executor.engines.attempts import late as late_error
 from superparams.executor.engines.attempts import late_setup
@@ -84,8 +85,9 @@ class Losses:
             end: How it ended.
         """
         rest = worker.unsent
-        if worker.deadline_passed is not None and worker.deadline_passed.mark != mark:
-            # The setting that was late ended just before its worker was killed.
+        late, large = worker.deadline_passed, worker.memory_exceeded
+        if (late is not None and late.mark != mark) or (large is not None and large[0] != mark):
+            # The setting that was late or too large ended just before its worker was killed.
             return m.PlaceGone(worker.rank, begun=0, is_blameless=True)
         self._evidence = self._evidence_of(worker, mark, end)
         status = self._evidence["status"]
@@ -151,11 +153,18 @@ class Losses:
     def _error(self, worker: WorkerHandle, mark: Mark, end: End) -> str:
         if worker.spoiled:
             return f"killed: {worker.spoiled}; a setting may close and use only files of its own"
+        if worker.memory_exceeded is not None and end.by_kill:
+            return self._too_large(worker.memory_exceeded[1], worker.memory_limit or 0)
         is_in_setup = mark.in_setup and end.kind == "killed"
         where = f" in {self._program.name.rpartition('.')[2]}.setup()" if is_in_setup else ""
         if mark.index < 0 and end.kind == "failed":
             where = " right after it, as where a setting closes files that are not its own"
         return f"{end.error}{where}{self._out_of_memory(end)}"
+
+    def _too_large(self, used: int, limit: int) -> str:
+        name = self._program.name.rpartition(".")[2]
+        grants = f"{name}.resources grants memory={shown_bytes(limit)!r}"
+        return f"killed: it used {shown_bytes(used)} of memory, and {grants}"
 
     def _out_of_memory(self, end: End) -> str:
         if not end.by_kill or not self._memory.has_risen():

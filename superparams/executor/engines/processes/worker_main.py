@@ -112,7 +112,7 @@ def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, f
     step_recorder.set(process.steps.record)
     step_teller.set(process.tell_step if boot.decides_steps else None)
     notes = "\n".join(getattr(loaded.program, "notes", ()))
-    connection.say(Frame(Kind.READY, body=notes.encode(errors="replace")))
+    connection.say(Frame(Kind.READY, os.getpid(), body=notes.encode(errors="replace")))
     return process.serve()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes import protocol
+from superparams.executor.engines.processes.process_memory import anonymous_memory
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import Mark, anonymous_file
 from superparams.executor.scheduler.chunk import Chunk
@@ -54,6 +55,10 @@ class WorkerHandle:
         used: Whether it was given a chunk.
         spoiled: What happened to its channel, if that is why it is killed.
         options: The options of the run, with the limits of its settings.
+        memory_limit: Bytes that its settings may use; None for no limit.
+        pid: Its process id, once it is ready.
+        first_memory: The bytes of memory that it had then.
+        memory_exceeded: The setting for which it is killed since that used more, and how many bytes.
     """
 
     rank: int
@@ -73,6 +78,10 @@ class WorkerHandle:
     used: bool = False
     asked_to_leave: float = 0.0
     spoiled: str = ""
+    memory_limit: int | None = None
+    pid: int = 0
+    first_memory: int = 0
+    memory_exceeded: tuple[Mark, int] | None = None
 
     @classmethod
     def make(
@@ -124,6 +133,12 @@ class WorkerHandle:
                 protocol.Kind.RUN, chunk.attempt, cut, protocol.pack_ranges(chunk.ranges)
             )
         )
+
+    def note_pid(self, pid: int) -> None:
+        """It is ready; pid: its process id."""
+        self.pid = pid
+        if self.memory_limit is not None:
+            self.first_memory = anonymous_memory(pid)
 
     def rest(self) -> None:
         """Its chunk is over."""
