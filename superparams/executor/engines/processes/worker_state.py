@@ -58,7 +58,7 @@ class WorkerHandle:
         memory_limit: Bytes that its settings may use; None for no limit.
         pid: Its process id, once it is ready.
         first_memory: The bytes of memory that it had then.
-        memory_exceeded: The setting for which it is killed since that used more, and how many bytes.
+        memory_exceeded: The setting that used more than its limit, and how many bytes.
     """
 
     rank: int
