@@ -75,10 +75,11 @@ class Planned:
     def groups(self) -> list[PlannedGroup]:
         """The settings to run by the resources that they need; empty where they need none."""
         needs = self.job.program.setting_needs
-        groups = {} if needs is None else needs.split(self.job.plan.todo)
         found: list[PlannedGroup] = []
-        for need, ranges in groups.items():
-            most = math.inf if needs is None or needs.machine is None else needs.machine.most(need)
+        if needs is None:
+            return found
+        for need, ranges in needs.split(self.job.plan.todo).items():
+            most = math.inf if needs.machine is None else needs.machine.most(need)
             at_once = min(most, self.job.options.of_engine.num_proc)
             found.append(PlannedGroup(need, sum(map(len, ranges)), int(at_once)))
         return found

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from superparams.errors import traceback_text
 from superparams.executor import payload
@@ -203,7 +203,7 @@ class _Template:
 
     def _handle(self, frame: Frame, fds: list[int]) -> None:
         if frame.kind is Kind.START:
-            changes = pickle.loads(frame.body) if frame.body else {}
+            changes: dict[str, Any] = pickle.loads(frame.body) if frame.body else {}
             self._start(replace(self._boot, **changes), frame.a, frame.b, *fds)
         elif frame.kind is Kind.PING:
             protocol.send(self._control, Frame(Kind.PONG, frame.a))

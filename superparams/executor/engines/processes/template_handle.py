@@ -56,6 +56,7 @@ class Template:
         self.control, template_end = socket.socketpair()
         self._boot = boot
         self._cells = cells
+        self._pickled_boot = b""
         try:
             with template_end:
                 if boot.method == "fork":
@@ -77,6 +78,7 @@ class Template:
     def change_handle(self, handle: Any) -> None:
         """Have workers that are fresh interpreters attach this payload from now on."""
         self._boot = replace(self._boot, handle=handle)
+        self._pickled_boot = pickle.dumps(self._boot)
 
     def start(
         self,
@@ -108,8 +110,8 @@ class Template:
                     protocol.send(self.control, Frame(Kind.START, rank, key, body), files)
                 # Only the worker has its end now, so if it is dead, this send does not wait.
                 if boots:
-                    boot = pickle.dumps(replace(self._boot, **changes))
-                    protocol.send(driver_end, Frame(Kind.BOOT, body=boot))
+                    own = pickle.dumps(replace(self._boot, **changes)) if changes else None
+                    protocol.send(driver_end, Frame(Kind.BOOT, body=own or self._pickled_boot))
         except BaseException:
             driver_end.close()
             raise
