@@ -5,8 +5,8 @@ import { colour, theme } from "../look/theme.ts";
 export const LEVELS = 16;
 
 const STOPS = {
-  light: ["#c3d0df", "#8dbcc4", "#409aa0", "#1c6c8c", "#1d437c", "#2a1a5e"],
-  dark: ["#39455c", "#31618a", "#258a8f", "#43b47b", "#a2d64a", "#fde725"],
+  light: ["#9cb0c7", "#77b0bb", "#409aa0", "#1c6c8c", "#1d437c", "#2a1a5e"],
+  dark: ["#5b6b8e", "#3d76a2", "#2a999b", "#43b47b", "#a2d64a", "#fde725"],
 };
 
 type Triple = [number, number, number];
