@@ -49,8 +49,10 @@ export function drawCurves(surface: Surface, drawn: readonly Drawn[], up: string
   if (quiet.length <= MOST_LINES) for (const each of quiet) drawLine(pen, each, place);
   pen.globalAlpha = 1;
   if (shown.length > MOST_LINES) drawSpread(pen, spreadOf(shown.map(({ curve }) => curve)), place);
-  const rank = ({ level }: Drawn): number => (level === RUNNING ? Infinity : level);
-  const byLevel = [...shown].sort((a, b) => rank(a) - rank(b) || 0); // what runs comes last
+  const few = shown.length <= MOST_LINES;
+  // What runs comes last, and before it what failed, whose ends would be hidden.
+  const rank = ({ level }: Drawn): number => (level === RUNNING ? 2e3 : level < 0 && few ? 1e3 : level);
+  const byLevel = [...shown].sort((a, b) => rank(a) - rank(b));
   const lines = shown.length > MOST_LINES ? byLevel.slice(-BEST_LINES) : byLevel;
   pen.globalAlpha = Math.min(0.95, Math.max(0.35, 5 / Math.sqrt(lines.length)));
   for (const each of lines) drawLine(pen, each, place);
