@@ -9,6 +9,7 @@ import io
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import pytest
 
 from superparams import Experiment, search, value
 from superparams.executor.engines.output_log import OutputLog
-from tests.runs import Terminal, script
+from tests.runs import Terminal, script, start
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -414,3 +415,44 @@ def test_a_run_of_threads_within_a_setting(tmp_path: Path, engine: Any) -> None:
     found = space.run_all(1, engine=engine, results=tmp_path / "outer", progress=False)
     inner = "".join(f"out {a}\nerr {a}\nno end of line" for a in (1, 2, 3))
     assert [found.log(row["key"]) for row in found] == [inner] * 3
+
+
+INTERRUPTED = """
+import contextlib, signal, sys
+from superparams import Experiment, search
+
+def tick(*_):
+    with contextlib.suppress(RuntimeError):  # in the middle of another print to the same stream
+        print("tick", file=sys.stderr)
+
+class Fit(Experiment):
+    at: int = search(range(4000))
+
+    def run(self):
+        print(f"setting {self.at}")
+        return {}
+
+signal.signal(signal.SIGALRM, tick)
+signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+results = Fit().run_all(1, progress=False, results="kept")
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(len(results), file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX")
+def test_a_handler_of_a_signal_may_print_at_any_time(tmp_path: Path) -> None:
+    """Ctrl-C says what happens now: with a lock that is not reentrant, it waited for itself."""
+    driver = start(tmp_path, str(script(tmp_path, INTERRUPTED)))
+    try:
+        printed, said = driver.communicate(timeout=120)
+    finally:
+        driver.kill()
+        driver.communicate()
+    assert said.splitlines()[-1] == "4000"
+    expected = [f"setting {at}" for at in range(4000)]
+    assert printed.split("\n")[:-1] == expected
+    (log,) = tmp_path.glob("kept/*/runs/*/logs/0.log")
+    kept = log.read_text()
+    assert "tick" in kept
+    assert kept.replace("tick", "").split() == " ".join(expected).split()

@@ -61,8 +61,9 @@ class OutputLog:
         self._waiting: list[str] = []  # the beginning of a line
         self._n_waiting = 0  # characters of it
         self._size = self._file.st_size
-        self._is_written = False
-        self._lock = threading.Lock()
+        self._is_written = self._is_flushing = False
+        # A handler of a signal, or a destructor, may print in the middle of `mark` and `add`.
+        self._lock = threading.RLock()
         self.outer = outer or current_log()
         _OF_SETTING.set(self)
         _STREAMS.add(self)
@@ -77,10 +78,9 @@ class OutputLog:
         _STREAMS.listen()
         if seconds < _QUICK and not self._is_written:
             return self._size
-        with self._lock, suppress(OSError), self._descriptor() as fd:
-            self._flush(fd)
-            self._size = os.fstat(fd).st_size
+        with self._lock:
             self._is_written = False
+            self._flush()
         return self._size
 
     def close(self) -> None:
@@ -99,7 +99,8 @@ class OutputLog:
 
     def renew_lock(self) -> None:
         """Make a new lock in a fork, where no thread could release the old one."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_flushing = False
 
     def add(self, text: str) -> None:
         """Add what a setting has printed."""
@@ -108,16 +109,24 @@ class OutputLog:
             self._n_waiting += len(text)
             self._is_written = True
             if "\n" in text or "\r" in text or self._n_waiting > _MOST:
-                with suppress(OSError), self._descriptor() as fd:
-                    self._flush(fd)
+                self._flush()
 
-    def _flush(self, fd: int) -> None:
-        data = "".join(self._waiting).encode("utf-8", "backslashreplace")
-        self._waiting.clear()
-        self._n_waiting = 0
-        with suppress(OSError):  # the disk is full; the setting goes on
-            while data:
-                data = data[os.write(fd, data) :]
+    def _flush(self) -> None:
+        """Write what waits, and note the size of the file."""
+        if self._is_flushing:  # in the middle of this: the outer call writes what was added
+            return
+        self._is_flushing = True
+        try:
+            with suppress(OSError), self._descriptor() as fd:
+                while self._waiting:
+                    waiting, self._waiting, self._n_waiting = self._waiting, [], 0
+                    data = "".join(waiting).encode("utf-8", "backslashreplace")
+                    with suppress(OSError):  # the disk is full; the setting goes on
+                        while data:
+                            data = data[os.write(fd, data) :]
+                self._size = os.fstat(fd).st_size
+        finally:
+            self._is_flushing = False
 
     @contextmanager
     def _descriptor(self) -> Generator[int]:
