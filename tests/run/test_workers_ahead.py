@@ -146,3 +146,22 @@ def test_the_process_of_a_sampler_starts_while_modules_load(tmp_path: Path) -> N
     ]
     shown = output(tmp_path, "\n".join(lines)).splitlines()[-2:]
     assert [json.loads(line) for line in shown] == [[1, []], [1, True, 15, []]]
+
+
+@pytest.mark.parametrize("before", ["", "gc.disable()", "gc.freeze()"])
+def test_the_garbage_collector_is_left_as_it_was(before: str, tmp_path: Path) -> None:
+    script(tmp_path, EXPERIMENT, "one.py")
+    lines = [
+        "import gc, json, weakref",
+        "from one import One",
+        before,
+        "state = lambda: [gc.isenabled(), gc.get_freeze_count()]",
+        "class Knot: pass",
+        "knot = Knot(); knot.itself = knot; left = weakref.ref(knot); del knot",
+        "was = state()",
+        "One().run_all(1, progress=False)",
+        "now = state()",
+        "gc.collect()",
+        "print(json.dumps([was == now or (was[0] == now[0] and was[1] > 0), left() is None]))",
+    ]
+    assert json.loads(output(tmp_path, "\n".join(lines)).splitlines()[-1]) == [True, True]
