@@ -31,8 +31,22 @@ export interface Heat {
 const MOST_BINS = 8;
 const LONGEST = 24; // characters of a label
 
-/** The bins of an axis from low to high, without those that no row is in. */
-function stepsOf(axis: Axis): { steps: Step[]; codes: Uint16Array } {
+interface Steps {
+  steps: Step[];
+  /** The step of each row. */
+  codes: Uint16Array;
+}
+
+const known = new WeakMap<Axis, Steps>();
+
+/** The bins of an axis from low to high, without those that no row is in; computed once. */
+function stepsOf(axis: Axis): Steps {
+  const steps = known.get(axis) ?? computedSteps(axis);
+  known.set(axis, steps);
+  return steps;
+}
+
+function computedSteps(axis: Axis): Steps {
   const bins = binsOf(axis, MOST_BINS);
   const used = new Uint8Array(bins.middles.length);
   for (const code of bins.codes) used[code] = 1;
