@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from superparams import Experiment, Resources, Results, search
+from superparams import Experiment, Params, Resources, Results, Settings, search
 from superparams.adapters.machine_memory import machine_memory
 from superparams.adapters.processors import cores
 from superparams.adapters.visible_devices import CUDA, visible_devices
@@ -354,6 +354,88 @@ def test_a_worker_that_dies_gives_its_devices_back(run: Any, devices: None) -> N
 
     found = run(Dying())
     assert column(found, "status") == ["done", "killed"] * 3
+
+
+class Kept(BySetting):
+    """Only odd settings, so that indices are not values."""
+
+    def valid(self) -> bool:
+        return self.a % 2 == 1
+
+
+class Inner(Params):
+    width: int = search([1, 3])
+
+
+class Outer(Trained):
+    a: int = 0
+    inner: Inner = search([Inner(width=2), Inner()])
+
+    def resources(self) -> Resources:
+        return Resources(gpus=self.inner.width)
+
+
+SELECTIONS: dict[str, Any] = {
+    "one setting": lambda: BySetting(a=2),
+    "a slice": lambda: BySetting()[2:5],
+    "a list": lambda: Settings([BySetting(a=5), BySetting(a=1), BySetting(a=3)]),
+    "what is valid": Kept,
+    "nested groups": Outer,
+}
+
+
+@pytest.mark.parametrize("select", SELECTIONS.values(), ids=SELECTIONS)
+def test_every_selection_of_settings_gets_what_it_needs(
+    run: Any, devices: None, select: Any
+) -> None:
+    selected = select()
+    found = run(selected)
+    every = [selected] if len(selected) == 1 else list(selected)
+    expected = {one.key: one.resources().gpus for one in every}
+    names = [list(filter(None, text.split(","))) for text in column(found, CUDA.lower())]
+    assert dict(zip(column(found, "key"), map(len, names), strict=True)) == expected
+
+
+class Mixed(Experiment):
+    """Settings of many needs, some of which kill their worker or take too long."""
+
+    a: int = search(range(60))
+
+    def resources(self) -> Resources:
+        return [
+            Resources(),
+            Resources(gpus=1),
+            Resources(gpus=2, cpus=1),
+            Resources(gpus=0.5),
+            Resources(gpus=0.25, memory="300MB"),
+            Resources(gpus=0),
+            Resources(cpus=N_CPUS, gpus=3),
+            Resources(gpus=1, timeout=0.3),
+        ][self.a * 7 % 8]
+
+    def run(self) -> dict[str, Any]:
+        if self.a % 13 == 5:
+            os.kill(os.getpid(), 9)
+        if self.resources().timeout:
+            time.sleep(60)
+        return seen(self)
+
+
+def test_many_settings_of_many_needs_with_deaths(run: Any, devices: None) -> None:
+    found = run(Mixed(), 6)
+    late = [Mixed(a=a).resources().timeout is not None for a in range(60)]
+    expected = ["killed" if a % 13 == 5 else "timeout" if late[a] else "done" for a in range(60)]
+    assert column(found, "status") == expected
+    rows = [row for row in found if row["status"] == "done"]
+    for row in rows:
+        load, cpus = dict.fromkeys(("GPU-a", "7", "9"), 0.0), 0
+        for other in (one for one in rows if one["begun"] <= row["begun"] < one["ended"]):
+            need = Mixed(a=other["a"]).resources()
+            cpus += need.cpus or 0
+            for name in (other[CUDA.lower()] or "").split(",") if need.gpus else ():
+                load[name] += min(1, need.gpus or 0)
+        assert max(load.values()) <= 1.001
+        assert cpus <= N_CPUS
 
 
 def test_devices_are_found_without_loading_anything() -> None:
