@@ -16,7 +16,7 @@ from superparams.adapters.processors import cores
 from superparams.adapters.visible_devices import CUDA, visible_devices
 from superparams.errors import EngineError, RunError
 from superparams.executor import Processes
-from superparams.strategies import ASHA, Random
+from superparams.strategies import ASHA, Evolution, Random
 from tests.timing import wait_for
 
 N_CPUS = cores()
@@ -317,9 +317,13 @@ class Searched(Experiment):
         return {**seen(self), "loss": self.lr}
 
 
-def test_trials_of_a_search_get_what_they_need(run: Any, devices: None) -> None:
-    searched = Searched()
-    found = run(searched, strategy=Random(minimize="loss", trials=5))
+@pytest.mark.parametrize(
+    "strategy",
+    [Random(minimize="loss", trials=5), Evolution(minimize="loss", trials=12)],
+    ids=["known beforehand", "proposed"],
+)
+def test_trials_of_a_search_get_what_they_need(run: Any, devices: None, strategy: Any) -> None:
+    found = run(Searched(), strategy=strategy)
     assert most_on_a_device(found) == 1
     n_devices = [len(text.split(",")) for text in column(found, CUDA.lower())]
     assert n_devices == [2 if fold else 1 for fold in column(found, "fold")]
@@ -334,15 +338,14 @@ def test_a_stopper_decides_on_settings_of_different_needs(
     assert set(column(found, "status")) <= {"done", "stopped"}
 
 
-def test_a_proposal_that_needs_too_much_ends_the_run(run: Any, devices: None) -> None:
+@pytest.mark.parametrize("engine", ["processes", "serial"])
+def test_a_proposal_that_needs_too_much_ends_the_run(run: Any, devices: None, engine: Any) -> None:
     class Greedy(Searched):
         def resources(self) -> Resources:
             return Resources(gpus=9)
 
-    from superparams.strategies import Evolution
-
     with pytest.raises(EngineError, match=r"^Greedy\.resources: gpus=9 for .*: this machine has 3"):
-        run(Greedy(), strategy=Evolution(minimize="loss", trials=5))
+        run(Greedy(), 1, strategy=Evolution(minimize="loss", trials=5), engine=engine)
 
 
 def test_a_worker_that_dies_gives_its_devices_back(run: Any, devices: None) -> None:

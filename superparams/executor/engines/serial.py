@@ -111,6 +111,7 @@ class _SerialCarrier:
         self._outer_teller, self._outer_recorder = step_teller.get(), step_recorder.get()
         self._program = program
         self._feed = feed
+        self._needs: SettingNeeds | None = getattr(program, "setting_needs", None)
         self._options = options
         self._control = control
         self._retries = options.retry_policy
@@ -132,6 +133,8 @@ class _SerialCarrier:
             self._enter()
         elif isinstance(instruction, m.SendChunk):
             self._chunk = instruction.chunk
+            if self._needs is not None:
+                self._needs.split(instruction.chunk.ranges)  # refuses what this machine lacks
         elif isinstance(instruction, m.AnswerStep):
             self._goes_on = instruction.goes_on
         return b""
