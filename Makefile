@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest test-browser pictures bench-page \
+.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest test-browser test-cluster pictures bench-page \
 	test-python314 same-tables bench bench-quality clean
 
 help: ## this list
@@ -99,6 +99,11 @@ test-browser: setup ## the page and the board in a real Chromium, which it insta
 	sh tools/browser.sh $(RUN)
 	cd web && npm ci --silent --no-audit --no-fund
 	SUPERPARAMS_BROWSER=1 $(RUN) -m pytest tests/browser tests/house/test_page_source.py $(PYTEST_ARGS)
+
+# Clusters bring dozens of packages, so they have an environment and a command of their own.
+test-cluster: ## our pools on Dask, on hosts that namespaces tell apart; takes root
+	sh tools/cluster.sh .venv-cluster $(PYTHON)
+	SUPERPARAMS_CLUSTER=1 .venv-cluster/bin/python -m pytest tests/cluster $(PYTEST_ARGS)
 
 pictures: setup ## photograph the page of the digits example, light and dark, into docs/images
 	sh tools/browser.sh $(RUN)

@@ -12,8 +12,8 @@ from itertools import count
 from typing import Any
 
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.retries import Retries
-from superparams.executor.scheduler.state_machine import Limits
 from superparams.executor.scheduler.step_decisions import JudgingScheduler, StepJudge
 
 Row = Mapping[str, Any]

@@ -89,7 +89,8 @@ class EngineWord(click.Choice):  # type: ignore[type-arg]  # generic from click 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The name."""
-        if value not in get_args(EngineName) and value in registered_names():
+        scheme = str(value).partition("://")[0]  # of an address, as in dask://host:8786
+        if scheme not in get_args(EngineName) and scheme in registered_names():
             return value
         return cast("str", super().convert(value, param, ctx))
 

@@ -161,7 +161,7 @@ class Experiment(Params):
     @with_new_names
     def run_all(
         self,
-        num_proc: int | Literal["auto"] = 1,
+        num_proc: int | Literal["auto"] | None = None,
         *,
         engine: EngineName | Engine | Executor | None = None,
         resume: bool = True,
@@ -184,7 +184,8 @@ class Experiment(Params):
         """Run every setting and return the table of results.
 
         Args:
-            num_proc: The number of workers; 1 runs in this process, ``"auto"`` takes all cores.
+            num_proc: The number of workers; by default 1, in this process, or all of a cluster.
+                ``"auto"`` takes all cores.
             engine: What runs settings; by default worker processes, this process with one worker,
                 or an event loop for async def run. The name of an engine, one with options as in
                 `superparams.executor.Processes(gpus=2)`, an executor, or an engine of your own.

@@ -4,18 +4,27 @@
 start workers and hand out settings, and `process_state` carries process-wide options of a script.
 `experiment_modules` and `code_snapshot` import code in workers, `code_names` reads which names code
 uses, and `fork_guard` ends forks that user code leaves behind. This room imports from the rooms up
-to `outcomes`. Users import `Processes` from here, the engine of worker processes with its options.
+to `outcomes`. Users import engines with options from here: `Processes`, `Dask`.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from superparams.executor.engines.clusters.dask_agents import Dask as Dask
     from superparams.executor.engines.processes import Processes as Processes
 
-__all__ = ["Processes", "close"]
+__all__ = ["Dask", "Processes", "close"]
+
+# The modules of the engines that users import from here. This module is loaded with any part of the
+# room, and most parts do without engines.
+_ENGINES: Final = {
+    "Dask": "superparams.executor.engines.clusters.dask_agents",
+    "Processes": "superparams.executor.engines.processes",
+}
 
 
 def close() -> None:
@@ -29,10 +38,7 @@ def close() -> None:
         module.close()
 
 
-def __getattr__(name: str) -> type[Processes]:
-    # This module is loaded with any part of the room, and most parts do without engines.
-    if name != "Processes":
+def __getattr__(name: str) -> Any:
+    if name not in _ENGINES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from superparams.executor.engines.processes import Processes
-
-    return Processes
+    return getattr(importlib.import_module(_ENGINES[name]), name)

@@ -109,6 +109,8 @@ class _SnapshotFinder:
         paths = list(map(Path, self.texts))
         self._names = {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
         self._names.update(name.rpartition(".")[2] for name in self._files)
+        self._folders = {os.fspath(folder) for path in paths for folder in path.parents}
+        self._names.update(map(os.path.basename, self._folders))
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -131,13 +133,18 @@ class _SnapshotFinder:
         return spec
 
     def _spec_of_deleted(self, name: str, folders: Sequence[str]) -> ModuleSpec | None:
-        """The module of a file that was deleted since the run began."""
+        """The module of a file or folder that is not here, or was deleted since the run began."""
         last = name.rpartition(".")[2]
         files = (os.path.join(last, "__init__.py"), f"{last}.py")
         for path in (os.path.join(folder, file) for folder in folders for file in files):
             # A file that exists is found by the other finders, unless they may not import it.
             if not os.path.exists(path) and os.path.realpath(path) in self.texts:
                 return spec_from_file_location(name, path)
+        for path in (os.path.join(folder, last) for folder in folders):
+            if not os.path.exists(path) and os.path.realpath(path) in self._folders:
+                spec = ModuleSpec(name, None, is_package=True)
+                spec.submodule_search_locations = [path]
+                return spec
         return None
 
 

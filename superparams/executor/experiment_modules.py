@@ -60,7 +60,8 @@ class _PackageFinder:
         file = folder.with_name(f"{folder.name}.py")
         if name != top and name not in broken and file.is_file():
             return _file_spec(name, file, folder)
-        return _folder_spec(name, folder) if folder.is_dir() else None
+        # The experiments folder itself may not be there: its modules then come as texts.
+        return _folder_spec(name, folder) if name == top or folder.is_dir() else None
 
 
 def _file_spec(name: str, file: Path, folder: Path) -> ModuleSpec | None:

@@ -122,8 +122,10 @@ class RunOptions:
         EngineError: The same for options of engines, and for what the engine cannot do.
     """
 
-    num_proc: int | Literal["auto"] = option(
-        1, 'The number of workers; 1 runs in this process, "auto" takes all cores.'
+    num_proc: int | Literal["auto"] | None = option(
+        None,
+        'The number of workers; by default 1, in this process, or all of a cluster. "auto" takes '
+        "all cores.",
     )
     engine: EngineName | Engine | Executor | None = option(
         None,
@@ -184,6 +186,8 @@ class RunOptions:
     def __post_init__(self) -> None:
         """Check the values, and ask an engine that is given by its name."""
         settle(self, RunError)
+        if isinstance(self.engine, str) and self.engine not in get_args(EngineName):
+            object.__setattr__(self, "engine", find(self.engine))  # of another package
         self._refuse_with_shard()
         _ = self.of_engine
         if isinstance(self.carrier, str):
@@ -201,19 +205,35 @@ class RunOptions:
     @cached_property
     def of_engine(self) -> Options:
         """The options that the engine gets."""
-        is_auto = isinstance(self.num_proc, str) and self.num_proc == "auto"
-        asked = Options(
-            self._most_at_once() if is_auto else cast("int", self.num_proc),
+        if self.debug:
+            return Options()
+        num_proc = 1 if self.num_proc is None else self.num_proc
+        return Options(
+            self._most_at_once() if self.is_auto else cast("int", num_proc),
             self.timeout,
             self.setup_timeout,
             self.retries,
             cast("frozenset[Status]", self.retry_on),
             self.retry_wait,
+            may_grow=self.is_auto and self._is_on_cluster,
         )
-        return Options() if self.debug else asked
+
+    @cached_property
+    def is_auto(self) -> bool:
+        """Whether the number of workers is that of this machine, or of the cluster."""
+        is_auto = isinstance(self.num_proc, str) and self.num_proc == "auto"
+        return is_auto or (self.num_proc is None and self._is_on_cluster)
+
+    @property
+    def _is_on_cluster(self) -> bool:
+        """Whether the engine knows how many workers it can have."""
+        return hasattr(self.engine, "most_at_once")
 
     def _most_at_once(self) -> int:
-        """The workers of the executor if one is given and it tells, else the cores of this one."""
+        """The workers that the engine or the executor tells, else the cores of this machine."""
+        if self._is_on_cluster:
+            engine: Any = self.engine
+            return cast("int", engine.most_at_once())
         if not hasattr(self.engine, "submit") or hasattr(self.engine, "execute"):
             return cores()
         from superparams.executor.engines.futures.executor_facts import n_workers

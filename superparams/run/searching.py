@@ -108,7 +108,7 @@ class Searching:
 
     def limited(self, options: RunOptions) -> RunOptions:
         """The options, with no more automatic workers than trials may run at once."""
-        if options.num_proc != "auto" or self.ahead is None:
+        if not options.is_auto or self.ahead is None:
             return options
         return replace(options, num_proc=min(self.ahead, options.of_engine.num_proc))
 

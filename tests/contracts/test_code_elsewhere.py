@@ -11,7 +11,9 @@ import pytest
 
 from tests.small_cluster import ROOT, needs_namespaces
 
-HELPERS = "RATE = 3\n\ndef times(x):\n    from lazily import plus\n    return plus(RATE * x)\n"
+HELPERS = (
+    "RATE = 3\n\ndef times(x):\n    from parts.lazily import plus\n    return plus(RATE * x)\n"
+)
 LAZILY = "def plus(x):\n    return x + 1\n"
 EXPERIMENT = """
 from superparams import Experiment, search
@@ -39,8 +41,8 @@ print(json.dumps([row["error"] or row["y"] for row in results.to_arrow().to_pyli
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
-    folder.mkdir()
-    for name, text in {"helpers": HELPERS, "lazily": LAZILY, "mine": EXPERIMENT}.items():
+    (folder / "parts").mkdir(parents=True)
+    for name, text in {"helpers": HELPERS, "parts/lazily": LAZILY, "mine": EXPERIMENT}.items():
         (folder / f"{name}.py").write_text(text)
     return folder
 

@@ -71,7 +71,7 @@ def test_a_package_gives_an_engine_its_name(
     found = Squares().run_all(2, engine=engine, progress=False)
     assert [row["y"] for row in found] == [0, 1, 4, 9]
     assert find("serial").name == "serial", "our names stay ours"
-    assert registered_names() == ["gone", "helpers", "none"]
+    assert {"gone", "helpers", "none"} <= set(registered_names())
     with pytest.raises(EngineError, match=r"timeout=1 .*engine='helpers': it cannot be ended"):
         Squares().run_all(2, engine=engine, timeout=1)
 

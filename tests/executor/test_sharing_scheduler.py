@@ -13,10 +13,10 @@ from hypothesis.stateful import initialize, invariant
 from superparams import Resources
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.machine import Machine, MachineShare
 from superparams.executor.scheduler.retries import Retries
 from superparams.executor.scheduler.sharing_scheduler import SharingScheduler
-from superparams.executor.scheduler.state_machine import Limits
 from superparams.outcomes.outcome import Status
 from tests.executor.test_state_machine import STATUSES, Engine, ModelPlace, send
 

@@ -17,9 +17,10 @@ from hypothesis.stateful import (
 
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.machine import MachineShare
 from superparams.executor.scheduler.retries import Retries
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.outcomes.outcome import Status
 
 STATUSES: list[Status] = ["killed", "timeout", "failed"]

@@ -133,6 +133,29 @@ def sentence_of(text: str) -> str:
     return " ".join(text.replace("`", "").split())
 
 
+class Small:
+    """An engine that knows how many workers it can have."""
+
+    name = "small"
+
+    def most_at_once(self) -> int:
+        return 5
+
+    def execute(self, *_: object) -> None:
+        """Nothing runs."""
+
+
+@pytest.mark.parametrize(
+    ("num_proc", "count", "may_grow"),
+    [(None, 5, True), ("auto", 5, True), (1, 1, False), (3, 3, False)],
+)
+def test_a_cluster_gives_all_that_it_has(num_proc: Any, count: int, may_grow: bool) -> None:
+    engine: Any = Small()
+    asked = RunOptions(num_proc, engine=engine).of_engine
+    assert (asked.num_proc, asked.may_grow) == (count, may_grow)
+    assert RunOptions(num_proc).of_engine.may_grow is False
+
+
 def test_at_most_twenty_options() -> None:
     assert len(fields(RunOptions)) <= 20
 
@@ -149,7 +172,8 @@ def test_run_all_has_the_options_with_their_types_and_defaults() -> None:
 
 def test_what_an_engine_gets_has_the_same_defaults() -> None:
     run, engine = RunOptions(), Options()
-    filled_in = {"folder", "decides_steps"}  # by the run
+    filled_in = {"folder", "decides_steps", "may_grow", "num_proc"}  # by the run and the engine
+    assert run.of_engine == engine
     names = [one.name for one in fields(Options) if one.name not in filled_in]
     assert {name: getattr(run, name) for name in names} == {
         name: getattr(engine, name) for name in names

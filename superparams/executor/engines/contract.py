@@ -52,6 +52,7 @@ class Options:
         retry_wait: Seconds before the second attempt, twice as many before the third, and so on.
         folder: The folder of the run, where logs/<rank>.log are written.
         decides_steps: Whether a stopper decides at steps; it has to know of each failed attempt.
+        may_grow: Whether there may be more workers, if a cluster has more processors later.
     """
 
     num_proc: int = option(1, check=count('give a whole number of workers, 1 or more, or "auto"'))
@@ -66,6 +67,7 @@ class Options:
     retry_wait: float = option(0.0, check=seconds("give seconds, 0 or more", may_be_zero=True))
     folder: Path | None = None
     decides_steps: bool = False
+    may_grow: bool = False
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from superparams.executor.engines.contract import Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.scheduler import messages as m
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.limits import Limits
+from superparams.executor.scheduler.pace import Pace
+from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.executor.scheduler.step_decisions import JudgingScheduler
 
 if TYPE_CHECKING:
@@ -235,6 +237,8 @@ def scheduler_of(
     options: Options,
     control: Control,
     sharing: tuple[Needs, Machine] | None = None,
+    *,
+    chunk_seconds: float = Pace.TARGET,
 ) -> Scheduler:
     """The scheduler of a run.
 
@@ -244,9 +248,16 @@ def scheduler_of(
         options: The options of the run.
         control: Has the judge of steps, if there is one.
         sharing: What settings need, and the machine that places share; None where nothing is said.
+        chunk_seconds: Seconds of work in a chunk.
     """
     # If outcomes decide which settings are added, no outcome may wait for others of its chunk.
-    limits = Limits(n_places, options.retry_policy, one_by_one=feed.is_open, sharing=sharing)
+    limits = Limits(
+        n_places,
+        options.retry_policy,
+        one_by_one=feed.is_open,
+        sharing=sharing,
+        chunk_seconds=chunk_seconds,
+    )
     if sharing is not None:
         return _sharing_scheduler(limits, feed, control)
     if control.judge is None:

@@ -61,6 +61,10 @@ class Feed:
         """Have `wake` called after each change, in the thread that makes the change."""
         self._wake = wake
 
+    def wake(self) -> None:
+        """Wake the engine as after a change."""
+        self._wake()
+
     def news(self) -> list[m.Event]:
         """The changes since the last call, as events for the scheduler."""
         self._changed.clear()

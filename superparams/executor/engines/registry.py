@@ -73,14 +73,20 @@ def registered_names() -> list[str]:
 
 
 def _registered(name: str) -> Engine:
-    """The engine that an installed package registers: the object, or what a call of it gives."""
-    found = next((one for one in registered(GROUP) if one.name == name), None)
+    """The engine that an installed package registers: the object, or what a call of it gives.
+
+    name: may be an address, as in ``dask://host:8786``, with which the engine `dask` is called.
+    """
+    scheme, is_address, _ = name.partition("://")
+    found = next((one for one in registered(GROUP) if one.name == scheme), None)
     if found is None:
         known = ", ".join(map(repr, [*get_args(EngineName), *registered_names()]))
         raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
     try:
         made: Any = loaded(found.target)
-        if isinstance(made, type) or not hasattr(made, "execute"):
+        if is_address:
+            made = made(name)
+        elif isinstance(made, type) or not hasattr(made, "execute"):
             made = made()
     except Exception as error:
         raise EngineError(

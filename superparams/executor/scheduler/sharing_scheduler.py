@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from superparams.declare.resources import Resources
 from superparams.executor.scheduler.grouped_backlog import GroupedBacklog
+from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.machine import MachineShare
 from superparams.executor.scheduler.pace import Pace
 from superparams.executor.scheduler.place_state import PlaceRecord, PlaceState
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.executor.scheduler.step_decisions import JudgingScheduler
 
 __all__ = ["JudgingSharingScheduler", "SharingScheduler"]

@@ -10,45 +10,17 @@ from typing import TYPE_CHECKING
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.backlog import Backlog
 from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.pace import Pace
 from superparams.executor.scheduler.place_state import NOTHING, PlaceRecord, PlaceState
-from superparams.executor.scheduler.retries import Retries
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
-    from superparams.executor.scheduler.grouped_backlog import GroupedBacklog, Needs
-    from superparams.executor.scheduler.machine import Machine, MachineShare
+    from superparams.executor.scheduler.grouped_backlog import GroupedBacklog
+    from superparams.executor.scheduler.machine import MachineShare
 
 # So many blameless losses of its place make a setting `killed`: it may be the reason after all.
 MOST_BLAMELESS = 3
-
-
-class Limits:
-    """The limits of a scheduler.
-
-    Args:
-        n_places: The highest number of places.
-        retries: The outcomes after which a setting runs again.
-        one_by_one: Whether each chunk is one setting.
-        decides_steps: Whether `StepDecided` follows every `StepMade`; otherwise each setting goes
-            on at once.
-        sharing: What settings need, and the machine; None where nothing is shared.
-    """
-
-    def __init__(
-        self,
-        n_places: int,
-        retries: Retries | None = None,
-        *,
-        one_by_one: bool = False,
-        decides_steps: bool = False,
-        sharing: tuple[Needs, Machine] | None = None,
-    ) -> None:
-        self.n_places = n_places
-        self.retries = retries or Retries()
-        self.one_by_one = one_by_one
-        self.decides_steps = decides_steps
-        self.sharing = sharing
 
 
 class Scheduler:
@@ -66,7 +38,7 @@ class Scheduler:
     def __init__(self, limits: Limits, work: Sequence[range] = ()) -> None:
         self.limits = limits
         self._backlog = self._new_backlog(work)
-        self._pace = Pace()
+        self._pace = Pace(limits.chunk_seconds)
         self._places: dict[int, PlaceRecord] = {}
         self._n_uncertain = 0
         self._is_fed = True
@@ -284,12 +256,23 @@ class Scheduler:
             self._blame(rank, begun, status)
 
     def _lose_blameless(self, rank: int, begun: Chunk) -> None:
+        """Hand out settings again that were lost with their place.
+
+        One of them may be the reason after all. So the next time they run one by one, and the last
+        time, before they count as `killed`, each runs while nothing else does.
+        """
         for index in begun:
             self._blameless_losses[index] += 1
-            if self._blameless_losses[index] < MOST_BLAMELESS:
-                self._give_back(replace(begun, ranges=(_only(index),)))
-            else:
+            again = replace(begun, ranges=(_only(index),))
+            n_left = MOST_BLAMELESS - self._blameless_losses[index]
+            if n_left <= 0:
                 self._instructions.append(m.RecordLoss(rank, index, begun.attempt, "killed"))
+            elif n_left == 1 and not self.limits.decides_steps:
+                self._backlog.set_apart(again)
+            elif len(begun) > 1:
+                self._backlog.isolate(again)
+            else:
+                self._give_back(again)
 
     # ---- handing out
 

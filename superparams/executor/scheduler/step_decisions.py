@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.executor.scheduler.state_machine import Limits, Scheduler
+from superparams.executor.scheduler.limits import Limits
+from superparams.executor.scheduler.state_machine import Scheduler
 
 
 class StepJudge(Protocol):

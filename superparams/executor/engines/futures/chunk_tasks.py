@@ -17,10 +17,7 @@ from superparams.errors import EngineError
 from superparams.executor import payload
 from superparams.executor.engines.attempts import run_once
 from superparams.executor.engines.contract import Options
-from superparams.executor.engines.futures.worker_versions import (
-    refuse_other_versions,
-    versions_here,
-)
+from superparams.executor.engines.worker_versions import refuse_other_versions, versions_here
 from superparams.executor.payload import script
 from superparams.executor.payload.pools import forget_fork_server, pools_take
 from superparams.executor.process_state.random_generators import CANNOT_SEED

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from superparams.executor.engines.contract import Options
@@ -31,6 +32,7 @@ class Boot:
         path: The `sys.path` of the driver.
         argv: The `sys.argv` of the driver.
         decides_steps: Whether settings wait for an answer to each step.
+        own_logs: The folder of logs on a node that does not see the folder of the run.
     """
 
     method: str
@@ -43,6 +45,12 @@ class Boot:
     argv: list[str]
     decides_steps: bool = False
     varies: bool = False
+    own_logs: Path | None = None
+
+    @property
+    def log_folder(self) -> Path | None:
+        """The folder whose `logs` has the output of workers; None to leave the output as it is."""
+        return self.own_logs or self.options.folder
 
     def adopt(self) -> None:
         """Make modules importable here as they are in the driver."""

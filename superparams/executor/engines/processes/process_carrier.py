@@ -102,6 +102,11 @@ class ProcessCarrier:
                 activities.append(Activity(rank, index, seconds, attempt, mark.in_setup, log))
         return activities
 
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What is known of the setting that was lost last, as fields of its outcome."""
+        return self._losses.evidence
+
     def explain(self, error: BaseException) -> BaseException:
         """An error of the system as the user should read it."""
         if isinstance(error, OSError):
@@ -112,7 +117,7 @@ class ProcessCarrier:
 
     def begin(self) -> None:
         """Start the template process; it gets the payload once that is packed."""
-        self._losses = Losses(self._program, self._options)
+        self._losses = Losses(self._program, self._options, self._boot.log_folder)
         self._cells = Cells.make(self._n_places)
         self._watch = Watch(self._cells)
         self._memory = MemoryWatch(self._cells)

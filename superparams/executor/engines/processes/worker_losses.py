@@ -70,11 +70,17 @@ class End:
 class Losses:
     """Explains the ends of workers, for the scheduler and in the outcomes of lost settings."""
 
-    def __init__(self, program: Program, options: Options) -> None:
+    def __init__(self, program: Program, options: Options, log_folder: Path | None) -> None:
         self._program = program
         self._options = options
+        self._log_folder = log_folder
         self._memory = OutOfMemory()
         self._evidence: dict[str, Any] = {}
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What is known of the setting that was lost last, as fields of its outcome."""
+        return self._evidence
 
     def of_worker(self, worker: WorkerHandle, mark: Mark, end: End) -> m.PlaceGone:
         """The event for a worker that has ended while it had settings.
@@ -131,7 +137,7 @@ class Losses:
         """What is known of the last setting of a worker, as fields of its outcome."""
         is_timed = mark.index >= 0 and not mark.in_setup
         ran = max(0.0, (time.monotonic_ns() - mark.start) / 1e9) if is_timed else 0.0
-        log_end = _log_size(self._options.folder, worker.rank) if mark.log >= 0 else None
+        log_end = _log_size(self._log_folder, worker.rank) if mark.log >= 0 else None
         late = worker.deadline_passed is not None
         return {
             "status": "timeout" if late else end.kind,

@@ -94,7 +94,7 @@ def main(channel: int, fault: int, shared: int, rank: int, key: int, parent: int
 def serve(boot: Boot, loaded: LoadedProgram | None, connection: Connection, *, forked: bool) -> int:
     """Be a worker until the driver ends it; gives the exit code."""
     _settle(connection)
-    output = WorkerOutput(boot.options.folder, connection.rank)
+    output = WorkerOutput(boot.log_folder, connection.rank)
     try:
         boot.set_environ(connection.rank)
         if forked:

@@ -1,0 +1,193 @@
+"""The engine of Dask: an agent in each worker process of a cluster of dask.distributed.
+
+An agent is an actor of Dask. Its methods are coroutines in the event loop of the worker process, so
+they need none of its threads. Messages go through the scheduler, as all of Dask does by default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from superparams.errors import EngineError
+from superparams.executor.engines.clusters.cluster import AgentLine, ClusterNode, NodeGone
+from superparams.executor.engines.clusters.cluster_engine import ClusterEngine
+from superparams.executor.engines.clusters.node_agent import NodeAgent
+
+__all__ = ["Dask"]
+
+_CONNECT = 5.0  # seconds for a connection to a worker; where there is none, bytes go another way
+
+
+class Dask(ClusterEngine):
+    """Worker processes on the nodes of a Dask cluster, for ``engine=``.
+
+    Each worker process of Dask gets an agent, which starts as many workers of ours as that has
+    threads. Dask does not know what these do: on a cluster that others use, give ``num_proc``.
+
+    Args:
+        client: A `distributed.Client`, the address of a scheduler such as ``"tcp://host:8786"``,
+            or None for the client that this process has.
+        threads: BLAS and OpenMP threads of each worker; by default the cores of its node divided.
+
+    Raises:
+        EngineError: If dask.distributed is not installed.
+    """
+
+    name = "dask"
+
+    def __init__(self, client: Any = None, *, threads: int | None = None) -> None:
+        super().__init__(threads)
+        self._client = client
+
+    def cluster(self) -> DaskCluster:
+        """The cluster; a client that is made from an address ends with the run."""
+        try:
+            import distributed
+        except ImportError as error:
+            raise EngineError(
+                "engine=Dask() needs dask.distributed: pip install 'superparams[dask]'"
+            ) from error
+        if self._client is not None and not isinstance(self._client, str):
+            return DaskCluster(self._client)
+        try:
+            if self._client is None:
+                return DaskCluster(distributed.get_client())
+            address = self._client.replace("dask://", "tcp://")
+            client = distributed.Client(address, set_as_default=False)
+            return DaskCluster(client, is_own=True)
+        except (OSError, ValueError) as error:
+            where = "no client" if self._client is None else repr(self._client)
+            raise EngineError(
+                f"engine=Dask({'' if self._client is None else where}): {error}; give a "
+                "distributed.Client, or the address of a scheduler that runs"
+            ) from error
+
+    def __repr__(self) -> str:
+        return "Dask()" if self._client is None else f"Dask({self._client!r})"
+
+
+class DaskCluster:
+    """The cluster of a client, for one run; see `Cluster`."""
+
+    def __init__(self, client: Any, *, is_own: bool = False) -> None:
+        self._client = client
+        self._is_own = is_own
+
+    def nodes(self) -> Sequence[ClusterNode]:
+        """The worker processes that the scheduler knows."""
+        try:
+            workers: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        except Exception as error:
+            raise EngineError(
+                f"the scheduler of {self._client!r} cannot be reached: {type(error).__name__}: "
+                f"{error}; start it, and run again: what has ended is kept"
+            ) from error
+        found: dict[str, ClusterNode] = {}
+        for address, about in workers.items():
+            # Several workers may be threads of one process, which gets one agent.
+            process = address.rpartition("/")[0] if address.startswith("inproc:") else address
+            known = found.get(process)
+            key, before = (address, 0) if known is None else (known.key, known.n_cpus)
+            found[process] = ClusterNode(key, str(about["name"]), before + about["nthreads"])
+        return list(found.values())
+
+    def start(self, node: ClusterNode, n_workers: int, versions: Mapping[str, str]) -> AgentLine:
+        """Start an actor; see `Cluster`."""
+        return _DaskLine(self._client, node, versions)
+
+    def close(self) -> None:
+        """Close the client if it is ours."""
+        if self._is_own:
+            self._client.close()
+
+
+class DaskAgent:
+    """An agent as an actor of Dask; it ends when Dask forgets the actor, as without its client."""
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self._agent = NodeAgent(versions)
+        weakref.finalize(self, self._agent.end)
+
+    async def tell(self, batches: list[bytes]) -> None:
+        """Take messages of the driver."""
+        self._agent.tell(batches)
+
+    async def bring(self, key: str) -> None:
+        """Take messages that were scattered to this worker."""
+        from distributed import get_worker
+
+        self._agent.tell([get_worker().data[key]])
+
+    async def listen(self, seconds: float) -> list[bytes]:
+        """Messages for the driver; waits for some, at most so long."""
+        loop, news, outbox = asyncio.get_running_loop(), asyncio.Event(), self._agent.outbox
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the worker process is about to end
+                loop.call_soon_threadsafe(news.set)
+
+        outbox.on_news(wake)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(news.wait(), seconds)
+        outbox.on_news(None)
+        return outbox.take()
+
+
+class _DaskLine:
+    """A line to an actor; see `AgentLine`."""
+
+    def __init__(self, client: Any, node: ClusterNode, versions: Mapping[str, str]) -> None:
+        self._client = client
+        self._address = node.key
+        self._future = client.submit(
+            DaskAgent,
+            dict(versions),
+            actor=True,
+            workers=[node.key],
+            allow_other_workers=False,
+            pure=False,
+        )
+        try:
+            self._actor = self._future.result()
+        except Exception as error:
+            if _is_of_system(error):
+                raise NodeGone(str(error)) from error
+            raise
+
+    def tell(self, batches: list[bytes]) -> None:
+        """Send batches of messages."""
+        with self._client.as_current():
+            self._actor.tell(batches).result()
+
+    def bring(self, batch: bytes) -> None:
+        """Send a large batch straight to the worker; through the scheduler where that fails."""
+        try:
+            future = self._client.scatter(
+                batch, workers=[self._address], direct=True, hash=False, timeout=_CONNECT
+            )
+        except (OSError, TimeoutError):
+            self.tell([batch])
+        else:
+            with self._client.as_current():
+                self._actor.bring(future.key).result()
+
+    def listen(self, seconds: float) -> list[bytes]:
+        """Batches of messages from the agent."""
+        with self._client.as_current():
+            batches: list[bytes] = self._actor.listen(seconds).result()
+        return batches
+
+    def close(self) -> None:
+        """Have Dask forget the actor."""
+        self._future.release()
+
+
+def _is_of_system(error: Exception) -> bool:
+    """Whether a worker is gone, and no agent was refused there."""
+    return isinstance(error, OSError | TimeoutError) or type(error).__module__.startswith(
+        ("distributed", "concurrent", "asyncio", "dask")
+    )

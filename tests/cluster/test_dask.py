@@ -1,0 +1,66 @@
+"""Our pools on the workers of a real Dask cluster, whose hosts share nothing but some folders."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superparams.errors import EngineError
+from superparams.executor import Dask
+from tests.cluster.dask_cluster import DaskServers
+from tests.cluster.real_cluster import RealCluster
+from tests.contracts.cluster import Counted
+
+
+class TestDask(RealCluster):
+    scheme = "dask"
+
+    @pytest.fixture
+    def engine(self, dask: DaskServers) -> Any:
+        dask.wait_for(2)
+        return Dask(dask.client)
+
+    @pytest.fixture
+    def address(self, dask: DaskServers) -> str:
+        return dask.address
+
+    @pytest.fixture
+    def later(self, dask: DaskServers) -> Iterator[Any]:
+        """Starts one more host, which is gone after the test."""
+        hosts: list[Any] = []
+        yield lambda: hosts.append(dask.add())
+        for host in hosts:
+            host.close()
+        dask.wait_for(2)
+
+
+@pytest.fixture
+def small(tmp_path: Path, dask: DaskServers) -> Iterator[DaskServers]:
+    servers = DaskServers(tmp_path)
+    yield servers
+    servers.close()
+
+
+def test_workers_with_another_version_are_refused(tmp_path: Path, small: DaskServers) -> None:
+    about = tmp_path / "more" / "superparams-0.0.1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: superparams\nVersion: 0.0.1\n")
+    small.start(1, python_path=[about.parent])
+    with pytest.raises(EngineError, match=r"host 0: .* have superparams 0\.0\.1, and this"):
+        Counted(folder_of_marks=str(tmp_path)).run_all(
+            engine=Dask(small.client), progress=False, results=tmp_path / "results"
+        )
+
+
+def test_where_there_is_no_scheduler_the_error_says_so(dask: DaskServers) -> None:
+    config = importlib.import_module("dask.config")
+    soon = {"distributed.comm.timeouts.connect": "1s"}
+    with (
+        config.set(soon),
+        pytest.raises(EngineError, match=r"Dask\('tcp://127\.0\.0\.1:9'\).* that runs"),
+    ):
+        Counted().run_all(engine=Dask("tcp://127.0.0.1:9"), progress=False)
