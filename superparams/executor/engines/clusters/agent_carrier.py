@@ -193,7 +193,7 @@ class AgentCarrier:
                 yield data
             case p.Happened(event, loss):
                 yield from self._hear_event(agent, event, loss)
-            case p.StepBatch(data):
+            case p.StepsMade(data):
                 self._control.steps.record(data)
             case p.WorkersNow(activities):
                 agent.note(activities)

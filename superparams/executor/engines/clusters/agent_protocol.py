@@ -25,7 +25,7 @@ __all__ = [
     "RunChunk",
     "StartWorker",
     "StepAnswer",
-    "StepBatch",
+    "StepsMade",
     "TakePayload",
     "UserNotes",
     "Wishes",
@@ -137,7 +137,7 @@ class OutcomeBatch(NamedTuple):
     data: bytes
 
 
-class StepBatch(NamedTuple):
+class StepsMade(NamedTuple):
     """Encoded steps."""
 
     data: bytes

@@ -135,7 +135,7 @@ class _StepsAway(RunSteps):
 
     def record(self, data: bytes) -> None:
         """Send encoded steps."""
-        self._reports.add(p.StepBatch(data))
+        self._reports.add(p.StepsMade(data))
 
 
 class _ControlAway(Control):
