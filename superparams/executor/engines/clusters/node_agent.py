@@ -217,9 +217,9 @@ class _AgentPool:
             if isinstance(item, bytes):
                 self._reports.confirm(item)
             elif isinstance(item, m.AllPlacesGone):
-                self._reports.all_gone(item, self._carrier.evidence)
+                self._reports.all_gone(item, self._carrier.losses.evidence)
             elif not isinstance(item, m.OutcomesConfirmed):
-                self._reports.event(cast("m.PlaceEvent", item), self._carrier.evidence)
+                self._reports.event(cast("m.PlaceEvent", item), self._carrier.losses.evidence)
         self._send()
 
     def _send(self) -> None:

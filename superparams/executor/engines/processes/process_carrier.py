@@ -57,6 +57,7 @@ class ProcessCarrier:
 
     Attributes:
         handles: Gets the handle of the payload, or None, from the thread that packs it.
+        losses: Knows what became of settings whose workers have died.
     """
 
     def __init__(
@@ -102,11 +103,6 @@ class ProcessCarrier:
                 activities.append(Activity(rank, index, seconds, attempt, mark.in_setup, log))
         return activities
 
-    @property
-    def evidence(self) -> dict[str, Any]:
-        """What is known of the setting that was lost last, as fields of its outcome."""
-        return self._losses.evidence
-
     def explain(self, error: BaseException) -> BaseException:
         """An error of the system as the user should read it."""
         if isinstance(error, OSError):
@@ -117,7 +113,7 @@ class ProcessCarrier:
 
     def begin(self) -> None:
         """Start the template process; it gets the payload once that is packed."""
-        self._losses = Losses(self._program, self._options, self._boot.log_folder)
+        self.losses = Losses(self._program, self._options, self._boot.log_folder)
         self._cells = Cells.make(self._n_places)
         self._watch = Watch(self._cells)
         self._memory = MemoryWatch(self._cells)
@@ -191,7 +187,7 @@ class ProcessCarrier:
             self._start_waiting()
         elif isinstance(instruction, m.RecordLoss):
             n_steps = self._control.steps.count(instruction.index, instruction.attempt)
-            return self._losses.outcome(instruction, n_steps)
+            return self.losses.outcome(instruction, n_steps)
         elif (worker := self._workers.get(instruction.rank)) is None:
             pass  # it has just ended, and the scheduler will hear of it
         elif isinstance(instruction, m.SendChunk):
@@ -361,7 +357,7 @@ class ProcessCarrier:
             if self._n_failed_starts >= _MOST_FAILED_STARTS:
                 raise EngineError(f"workers end before they start: {end.error}\n{end.stack}")
         if worker.state is WorkerState.BUSY:
-            yield self._losses.of_worker(worker, mark, end)
+            yield self.losses.of_worker(worker, mark, end)
         else:
             # What it was sent after its last word has not begun.
             yield m.PlaceGone(worker.rank, begun=0, is_blameless=True)
@@ -392,7 +388,7 @@ class ProcessCarrier:
         self._n_failed_templates = 0 if suspects else self._n_failed_templates + 1
         if self._n_failed_templates >= _MOST_TEMPLATES:
             raise EngineError("the template process died three times; is there enough memory?")
-        self._losses.of_template(suspects, marks)
+        self.losses.of_template(suspects, marks)
         self._end_template()
         yield from events
         self._waiting_starts.clear()
