@@ -117,8 +117,7 @@ class ProcessCarrier:
         self._cells = Cells.make(self._n_places)
         self._watch = Watch(self._cells)
         self._memory = MemoryWatch(self._cells)
-        self._selector = selectors.DefaultSelector()
-        self._waker = Waker()
+        self._selector, self._waker = selectors.DefaultSelector(), Waker()
         self._is_begun = True
         self._selector.register(self._waker.fileno(), selectors.EVENT_READ, self._waker)
         self._feed.on_change(self._waker.wake)
