@@ -147,6 +147,26 @@ class Keys:
             key += combine(_of_derived(setting, fields[name]) for name in self._derived)
         return key % MODULUS
 
+    def packed(self, size: int) -> bytearray:
+        """The keys of the first settings in order, 16 bytes each: faster than one by one."""
+        layout, data = known_layout(self._space), bytearray()
+        if layout is None or layout.kept is not None or self._derived:
+            for index in range(size):
+                data += self[index].to_bytes(16, "big")
+            return data
+        columns = self._columns_of(layout)  # the one that varies fastest comes first
+        inner, n_inner = [0], 0
+        while n_inner < len(columns) and len(inner) * columns[n_inner].size <= LARGEST_CACHE:
+            inner = [x + y for x in columns[n_inner].every() for y in inner]
+            n_inner += 1
+        for number in range(-(-size // len(inner))):
+            key, place = self._constant, number
+            for column in columns[n_inner:]:
+                place, at = divmod(place, column.size)
+                key += column[at]
+            data += b"".join([((key + x) % MODULUS).to_bytes(16, "big") for x in inner])
+        return data[: 16 * size]
+
     def find(self, keys: Collection[int]) -> dict[int, int]:
         """The index of each of these keys that a setting of the space has; see `places_of`.
 
@@ -260,9 +280,13 @@ class _Column:
             return True
         if self._cache is None:
             return False
+        return len(set(self.every())) == self.size
+
+    def every(self) -> list[int]:
+        """The digests of all places."""
         if self.known is None:
             self.known = self._every_digest()
-        return len(set(self.known)) == self.size
+        return self.known
 
     def _every_digest(self) -> list[int]:
         dimension = self._dimension

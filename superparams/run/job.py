@@ -174,6 +174,8 @@ class Job:
             data = self.plan.keys.buffers()[1]
             return b"".join(data[16 * one.start : 16 * one.stop] for one in self.plan.todo)
         keys = self.program.keys
+        if self.plan.todo == [range(self.plan.size)]:
+            return bytes(keys.packed(self.plan.size))
         return b"".join(keys[index].to_bytes(16, "big") for one in self.plan.todo for index in one)
 
     def label(self, index: int) -> str:

@@ -40,10 +40,7 @@ def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
 
 def all_keys(keys: Keys, size: int) -> Any:
     """The keys of all settings in order, 16 bytes each."""
-    data = bytearray()
-    for index in range(size):
-        data += keys[index].to_bytes(16, "big")
-    return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(data)])
+    return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(keys.packed(size))])
 
 
 def inside(keys: Keys, every: Any, shard: Shard | None = None, size: int = 0) -> Any:

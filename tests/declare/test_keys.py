@@ -49,6 +49,40 @@ def test_keys_by_index_are_those_of_the_settings() -> None:
         assert [again[i] for i in range(len(space))] == expected
 
 
+class Large(Experiment):
+    long: int = search(range(70_000))  # too many for their digests to be kept
+    few: str = search(["a", "b"])
+
+
+class Middle(Experiment):
+    first: int = search(range(300))
+    second: float = search([0.5, 1.5, 2.5])
+    third: int = search(range(300))
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        (Train(), 24),
+        (Valid(), 8),
+        (Train(path="p"), 24),
+        (Train(path="p"), 17),
+        (Train(path="p")[3], 1),
+        (Middle(), 100_001),
+        (Middle(second=1), 90_000),
+        (Large(), 33),
+    ],
+    ids=lambda one: one if isinstance(one, int) else type(one).__name__,
+)
+def test_many_keys_at_once_are_those_by_index(space: Experiment, size: int) -> None:
+    keys = Keys(space)
+    places = {*range(0, size, 997), size - 1} if size > 100 else set(range(size))
+    data = Keys(space).packed(size)
+    assert len(data) == 16 * size
+    for place in places:
+        assert data[16 * place : 16 * (place + 1)] == keys[place].to_bytes(16, "big")
+
+
 def test_the_key_of_a_setting_is_32_hexadecimal_digits() -> None:
     setting = Train()[0]
     assert len(setting.key) == 32
