@@ -272,6 +272,7 @@ def test_steps_of_running_settings_are_read_as_they_grow(tmp_path: Path) -> None
         ledgers.append(encode([done(1, {"y": 1})]))
         assert followed.update()
         assert [one.index for one in followed.last] == [0]
+        assert (followed.has_ended(1), followed.has_ended(0)) == (True, False)
         ledgers.append(encode([done(0, {"y": 1})]))
         followed.update()
         assert (followed.last, followed.table().num_rows) == ([], 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from superparams.store.table.recorded_steps import (
 __all__ = ["LastStep", "RunningSteps", "running_steps"]
 
 _MANY: Final = 64  # batches, after which those of one schema are joined
+_RECENT: Final = 5.0  # seconds for which ended settings are known
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class LastStep:
 def running_steps(run: RunFolder) -> list[LastStep]:
     """The last step of each setting without an outcome in this run, in the order of the space."""
     steps = RunningSteps(run)
-    steps.update()
+    if ledger_files(run.steps):
+        steps.update()
     return steps.last
 
 
@@ -54,6 +57,7 @@ class RunningSteps:
         self._ends: dict[Path, int] = {}  # how far the files were read
         self._batches: list[StepBatch] = []
         self._last: dict[int, LastStep] = {}
+        self._ended: list[tuple[float, set[int]]] = []  # when outcomes were read, and of what
 
     @property
     def last(self) -> list[LastStep]:
@@ -62,19 +66,25 @@ class RunningSteps:
 
     def update(self) -> bool:
         """Read what was recorded since the last time; whether something was."""
-        if not ledger_files(self._run.steps):
-            return False
         # Outcomes first: the steps of a setting are recorded before its outcome.
         ended = [entry.batch.column("index") for entry in self._recorded(self._run.ledger)]
         new = sorted(self._recorded(self._run.steps), key=lambda entry: entry.seq)
         for entry in new:
             self._take(entry.batch)
         self._batches += map(steps_in_order, new)
+        now = time.monotonic()
+        self._ended = [(at, indices) for at, indices in self._ended if now - at < _RECENT]
         if ended:
-            self._leave_out(pa.concat_arrays(ended))
+            indices = pa.concat_arrays(ended)
+            self._ended.append((now, set(indices.to_pylist())))
+            self._leave_out(indices)
         if len(self._batches) > _MANY:
             self._batches = _joined(self._batches)
         return bool(ended or new)
+
+    def has_ended(self, index: int) -> bool:
+        """Whether the outcome of a setting was recorded in the last seconds."""
+        return any(index in indices for _, indices in self._ended)
 
     def _recorded(self, folder: Path) -> Iterator[Entry]:
         for path in ledger_files(folder):

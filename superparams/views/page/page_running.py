@@ -59,7 +59,9 @@ class SettingsNow:
             if run.state == "running":
                 steps = known.get(run.name) or RunningSteps(run.folder)
                 steps.update()
-                self._runs.append(_RunNow(run, running_settings(run.folder), steps))
+                # The list may be half a second old.
+                settings = [x for x in running_settings(run.folder) if not steps.has_ended(x.index)]
+                self._runs.append(_RunNow(run, settings, steps))
 
     def counts(self) -> dict[str, int]:
         """How many settings run, and how many wait for a worker."""

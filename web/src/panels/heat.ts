@@ -14,6 +14,8 @@ export class HeatPanel implements Panel {
   private readonly body = scrollRegion("Heat map of two fields", { class: "scroll heat" });
   private across = "";
   private down = "";
+  private names: string[] = [];
+  private isChosen = false;
   private summary: Summary = "mean";
 
   constructor(private readonly view: View) {
@@ -39,6 +41,10 @@ export class HeatPanel implements Panel {
   }
 
   private drawChoices(names: string[]): void {
+    // On a board, more fields vary as rows come; the pair follows until somebody has chosen one.
+    const isOutdated = !this.isChosen && names.join() !== this.names.join();
+    this.names = names;
+    if (isOutdated) this.across = this.down = "";
     if (!names.includes(this.across) || !names.includes(this.down) || this.down === this.across)
       [this.across, this.down] = this.firstPair(names.includes(this.across) ? this.across : "");
     const choices = names.map((name) => ({ value: name, label: name }));
@@ -55,10 +61,12 @@ export class HeatPanel implements Panel {
       }),
       choice("across", choices, this.across, (name) => {
         this.across = name;
+        this.isChosen = true;
         redraw();
       }),
       choice("down", choices, this.down, (name) => {
         this.down = name;
+        this.isChosen = true;
         redraw();
       }),
     ]);
