@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ __all__ = ["output_file"]
 
 
 @contextmanager
-def output_file(file: Path) -> Iterator[Path]:
+def output_file(file: Path) -> Generator[Path]:
     """A context with the path to write; the file is replaced at its end, and kept after an error.
 
     A device or a pipe is written directly. A link stays, and the file that it names is written.

@@ -246,7 +246,7 @@ class ResultFeed:
         _, facts = self._page(found)
         known = {**facts, "written": ""}
         if known != self._sent_facts or self._code != self._sent_code:
-            code = {} if self._code == self._sent_code else self._code  # pages keep what they have
+            code = self._code if self._code != self._sent_code else dict[str, Any]()
             self._sent_facts, self._sent_code = known, self._code
             yield _event("about", json_for_script({**facts, **code}))
         yield from self._new_curves(found)
