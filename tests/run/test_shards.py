@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,10 +23,12 @@ from superparams.errors import RunError
 from superparams.run.options import RunOptions
 from superparams.run.plan import plan
 from superparams.run.shards import is_in_shard, ranges_of_shard
+from superparams.store.runs.run_records import runs
 from superparams.strategies import Random, Threshold
 from tests.run.test_plan import RECORDED, Toy, index_of, keys_of
-from tests.runs import environment, recorded, script
+from tests.runs import environment, family, recorded, script
 from tests.sharding import rows_of, rows_of_file
+from tests.small_cluster import OTHER_HOST, needs_namespaces
 from tests.timing import wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -322,9 +326,26 @@ if __name__ == "__main__":
 """
 
 
-def begin(folder: Path, number: int, count: int, workers: int = 1, *more: str) -> Any:
+def begin(
+    folder: Path,
+    number: int,
+    count: int,
+    workers: int = 1,
+    *more: str,
+    command: tuple[str, ...] = (),
+) -> Any:
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "task.py", str(number), str(count), str(workers), *more],
+        [
+            *command,
+            sys.executable,
+            "-W",
+            "error",
+            "task.py",
+            str(number),
+            str(count),
+            str(workers),
+            *more,
+        ],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -412,3 +433,36 @@ def test_the_same_shard_twice_at_once_says_so(tmp_path: Path) -> None:
     ]
     ran = Counter(ran_in(tmp_path))
     assert len(ran) == 80
+
+
+@needs_namespaces
+def test_shards_on_other_hosts_one_of_which_dies(tmp_path: Path) -> None:
+    """Each in a namespace of processes of its own: none can be seen from here."""
+    script(tmp_path, TASK, "task.py")
+    (tmp_path / "hold").touch()
+    number = next(number for number in range(3) if is_in_shard((number, 3), 80, 78))
+    tasks = [begin(tmp_path, at, 3, 1, command=OTHER_HOST) for at in range(3)]
+    root = tmp_path / "results" / "task.Task"
+
+    def states() -> dict[str | None, str]:
+        return {one.shard: one.state for one in runs(root)}
+
+    wait_for(lambda: "39x" in ran_in(tmp_path))
+    assert states()[f"{number}/3"] == "running"
+    (stuck,) = [one for one in runs(root) if one.shard == f"{number}/3"]
+    assert stuck.place_elsewhere is not None
+    for one in family(tasks[number].pid):
+        one.kill()
+    (tmp_path / "hold").unlink()
+    ended = [task.communicate(timeout=240) for task in tasks]
+    assert [task.returncode == 0 for task in tasks] == [at != number for at in range(3)], ended
+    then = time.time() - 200  # its last sign
+    for path in (stuck.folder.path, *stuck.folder.path.rglob("*")):
+        os.utime(path, (then, then))
+    assert states() == {f"{at}/3": "crashed" if at == number else "finished" for at in range(3)}
+    again = begin(tmp_path, number, 3, 1, "loud")
+    told = again.communicate(timeout=240)[1]
+    assert "another run" not in told
+    assert len(rows_of_file(root)) == 80
+    done = [row for row in rows_of_file(root) if row["status"] == "done"]
+    assert len(done) == 80 - len([a for a in range(40) if a % 7 == 3]) * 2

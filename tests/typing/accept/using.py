@@ -94,6 +94,8 @@ def run_everything() -> None:
     assert_type(space.run_all(2, timeout=3.0, retries=1), Results)
     assert_type(space.run_all(engine="threads", on_error="raise", only="new"), Results)
     assert_type(space.run_all(engine=ThreadPoolExecutor(2), on_error="continue"), Results)
+    assert_type(space.run_all("auto", shard=(0, 16)), Results)
+    assert_type(space[1:9].run_all(shard=(3, 4)), Results)
     space.run_all(engine="serial", only="failed")
     space.run_all(engine="processes", only=["ab"])
     space.run_all(only=("ab", "cd"))
