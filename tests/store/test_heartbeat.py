@@ -16,9 +16,11 @@ import psutil
 import pytest
 
 from superparams.store.runs import heartbeat
+from superparams.store.runs.concurrent_runs import runs_in_progress
 from superparams.store.runs.driver_process import is_alive, this_process
 from superparams.store.runs.folder import RunFolder, run_folders
 from superparams.store.runs.run_records import runs
+from superparams.views.board.record_stamp import RecordStamps
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.runs import alive, family
 from tests.small_cluster import OTHER_HOST, needs_namespaces
@@ -125,6 +127,22 @@ def test_a_sign_from_the_future_is_none(tmp_path: Path) -> None:
     assert run.state() == "crashed"
     os.utime(run.path / "run.json")
     assert run.state() == "running"
+
+
+def test_a_driver_that_was_suspended_is_looked_at_again(tmp_path: Path) -> None:
+    suspended, ended = left(tmp_path, boot="another"), left(tmp_path, started="1")
+    mine = RunFolder.create(tmp_path)
+    age(suspended, 200)
+    stamps = RecordStamps(tmp_path)
+    before = stamps.stamp()
+    assert list(runs_in_progress(tmp_path, mine)) == []
+    assert (suspended.is_over(), ended.is_over()) == (False, True)
+    os.utime(suspended.path / "run.json")
+    assert stamps.stamp() != before
+    (other,) = runs_in_progress(tmp_path, mine)
+    assert other.run.name == suspended.name
+    suspended.finish()
+    assert suspended.is_over()
 
 
 def test_a_run_without_heartbeats_has_a_day_between_two_records(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def runs_in_progress(root: Path, mine: RunFolder) -> Iterator[OtherRun]:
         other = _in_progress(folder, now)
         if other is not None:
             yield other
-        elif _text(folder) is not None:
+        elif _text(folder) is not None and folder.is_over():
             _ended.add(path)
 
 

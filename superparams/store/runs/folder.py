@@ -178,6 +178,15 @@ class RunFolder:
             return "running"
         return state if state in get_args(State) and state != "running" else "crashed"
 
+    def is_over(self) -> bool:
+        """Whether it has ended for certain.
+
+        A driver of another host that sends no heartbeat has crashed, or is suspended and may go on.
+        """
+        manifest = self.manifest()
+        is_seen = is_alive(json_object(manifest.get("process")))
+        return manifest.get("state") != "running" or is_seen is False
+
     def _has_driver(self, manifest: Mapping[str, Any]) -> bool:
         is_seen = is_alive(json_object(manifest.get("process")))
         return is_beating(self.path, manifest) if is_seen is None else is_seen

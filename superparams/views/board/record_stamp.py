@@ -41,7 +41,7 @@ class RecordStamps:
         state = run.state()
         now = _of_file(run.path / RUNNING_FILE)
         stamp = (run.name, written, state, now, *_sizes(run.path))
-        if state != "running" and written is not None:
+        if state != "running" and written is not None and run.is_over():
             self._ended[run.name] = stamp
         return stamp
 
