@@ -12,8 +12,11 @@ from itertools import count
 from typing import Any
 
 from superparams.executor.scheduler import messages as m
+from superparams.executor.scheduler.grouped_backlog import Needs
 from superparams.executor.scheduler.limits import Limits
+from superparams.executor.scheduler.machine import Machine
 from superparams.executor.scheduler.retries import Retries
+from superparams.executor.scheduler.sharing_scheduler import JudgingSharingScheduler
 from superparams.executor.scheduler.step_decisions import JudgingScheduler, StepJudge
 
 Row = Mapping[str, Any]
@@ -46,6 +49,7 @@ class Simulation:
         judge: Decides at steps.
         retries: When another attempt follows.
         start_up: Seconds until a place is ready.
+        sharing: What settings need, and the machine that places share.
 
     Attributes:
         statuses: How each setting ended.
@@ -61,6 +65,7 @@ class Simulation:
     judge: StepJudge
     retries: Retries = field(default_factory=Retries)
     start_up: float = 0.0
+    sharing: tuple[Needs, Machine] | None = None
     statuses: dict[int, str] = field(default_factory=dict[int, str])
     n_steps: dict[int, int] = field(default_factory=dict[int, int])
     clock: float = 0.0
@@ -73,8 +78,9 @@ class Simulation:
         self._events: list[tuple[float, int, int, Callable[[], Sequence[m.Event]]]] = []
         self._running: dict[int, tuple[int, Attempt, int, float]] = {}
         self._lives: dict[int, int] = {}
-        limits = Limits(self.n_places, self.retries)
-        self._scheduler = JudgingScheduler(limits, [range(self.n_settings)], self.judge)
+        limits = Limits(self.n_places, self.retries, sharing=self.sharing)
+        kind = JudgingScheduler if self.sharing is None else JudgingSharingScheduler
+        self._scheduler = kind(limits, [range(self.n_settings)], self.judge)
         self._handle(m.NoMoreWork())
         while not self._scheduler.is_over:
             due = self._scheduler.next_due()

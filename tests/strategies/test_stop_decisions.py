@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from superparams.executor.scheduler.retries import Retries
 from superparams.strategies import ASHA, Hyperband, Median, Patience, Reached, Threshold
 from superparams.strategies.stop_decisions import StopDecisions
+from tests.executor.test_sharing_scheduler import MACHINE, NEEDS, Pattern
 from tests.simulation import Attempt, Simulation
 from tests.timing import slowness
 
@@ -62,6 +63,7 @@ def with_order(stopper: Any, order: str) -> Any:
 
 def simulated(stopper: Any, n_places: int, timing: int, **more: Any) -> Simulation:
     """200 settings of 27 steps whose durations follow from `timing`."""
+    sharing = more.pop("sharing", None)
     options = {"n_settings": 200, "n_steps": 27, "order": "index", "sigma": 1.0, **more}
     draw = random.Random(timing)
     speeds = [math.exp(draw.gauss(0, options["sigma"])) for _ in range(options["n_settings"])]
@@ -72,7 +74,7 @@ def simulated(stopper: Any, n_places: int, timing: int, **more: Any) -> Simulati
 
     n_settings = options["n_settings"]
     judge = StopDecisions(with_order(stopper, options["order"]), [range(n_settings)])
-    return Simulation(n_settings, n_places, attempt, judge).run()
+    return Simulation(n_settings, n_places, attempt, judge, sharing=sharing).run()
 
 
 @pytest.mark.parametrize("stopper", [*STOPPERS, Worse()], ids=str)
@@ -82,6 +84,18 @@ def test_fates_are_those_of_one_worker(stopper: Any) -> None:
     assert {"stopped", "done"} >= set(alone.statuses.values()) >= {"stopped"}
     for n_places, timing in ((2, 1), (4, 2), (8, 3), (8, 4)):
         other = simulated(stopper, n_places, timing)
+        assert other.statuses == alone.statuses
+        assert other.n_steps == alone.n_steps
+
+
+@pytest.mark.parametrize("stopper", [*STOPPERS, Worse()], ids=str)
+def test_fates_do_not_depend_on_what_settings_need(stopper: Any) -> None:
+    """Those that wait have room of the machine, and the first unfinished one never lacks it."""
+    alone = simulated(stopper, 1, 0)
+    draw = random.Random(5)
+    for timing in range(1, 5):
+        needs = Pattern([draw.choice(NEEDS) for _ in range(7)])
+        other = simulated(stopper, 2 * timing, timing, sharing=(needs, MACHINE))
         assert other.statuses == alone.statuses
         assert other.n_steps == alone.n_steps
 
@@ -137,7 +151,9 @@ def test_whatever_fails_each_setting_ends_once(data: st.DataObject) -> None:
         return Attempt(steps, status, draw.random())
 
     judge = StopDecisions(with_order(stopper, order), [range(n_settings)])
-    ran = Simulation(n_settings, n_places, attempt, judge, retries).run()
+    needs = data.draw(st.lists(st.sampled_from(NEEDS), max_size=4))
+    sharing = (Pattern(needs), MACHINE) if needs else None
+    ran = Simulation(n_settings, n_places, attempt, judge, retries, sharing=sharing).run()
     assert sorted(ran.statuses) == list(range(n_settings))
 
 

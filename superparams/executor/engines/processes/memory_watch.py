@@ -18,10 +18,11 @@ from superparams.executor.engines.processes.worker_state import WorkerHandle
 __all__ = ["MemoryWatch"]
 
 _EVERY: Final = 0.1  # seconds between two looks
+_PAUSE: Final = 20  # times as long as a look takes, at least, until the next one
 
 
 class MemoryWatch:
-    """Looks at the memory of workers that have a limit, ten times a second.
+    """Looks at the memory of workers that have a limit, about ten times a second.
 
     The memory of a worker is what it and its descendants have for themselves: not files that they
     map, nor shared memory. What the worker had when it was ready does not count.
@@ -35,7 +36,7 @@ class MemoryWatch:
         self._due = 0.0
 
     def look(self, workers: Iterable[WorkerHandle], template: Template) -> None:
-        """Kill the workers that use more than their limit, at most one look each 0.1 seconds.
+        """Kill the workers that use more than their limit, if it is time to look.
 
         Args:
             workers: The workers that run settings.
@@ -45,7 +46,6 @@ class MemoryWatch:
         now = time.monotonic()
         if not limited or now < self._due:
             return
-        self._due = now + _EVERY
         for worker in limited:
             mark = self._cells.mark(worker.rank)
             if mark.index < 0 or worker.memory_exceeded is not None:
@@ -54,6 +54,8 @@ class MemoryWatch:
             if worker.memory_limit is not None and used > worker.memory_limit:
                 worker.memory_exceeded = mark, used
                 template.kill(worker.rank)
+        took = time.monotonic() - now
+        self._due = now + max(_EVERY, _PAUSE * took)
 
 
 def _used(worker: WorkerHandle) -> int:
