@@ -219,7 +219,7 @@ NOT_HELD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "serial, a time": ("serial", {"timeout": 9}, r"timeout=9: a setting in this process cannot be"),
     "threads, a time": ("threads", {"timeout": 9}, r"timeout=9: a thread cannot be ended; give en"),
     "threads, a device": ("threads", {"gpus": 1}, r"gpus=1: its settings share a process; give en"),
-    "an executor": (ThreadPoolExecutor(1), {"cpus": 1}, "which hands settings to workers that it"),
+    "an executor": (ThreadPoolExecutor(1), {"cpus": 1}, "which divides no resources; give engine="),
 }
 
 

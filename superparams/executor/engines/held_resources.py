@@ -126,9 +126,10 @@ def places_for(engine: Engine, needs: SettingNeeds, options: Options) -> int:
     own: Any = getattr(engine, "places_for", None)
     if own is not None:
         return int(own(needs, options))
+    name = needs.name
     raise EngineError(
-        f"{needs.name} cannot be used with engine={engine.name!r}, which hands settings to workers "
-        f'that it does not know; give engine="processes", or remove the resources'
+        f"{name} cannot be used with engine={engine.name!r}, which divides no resources; "
+        f'give engine="processes", or write {name.rpartition(".")[2]} = None in the class'
     )
 
 

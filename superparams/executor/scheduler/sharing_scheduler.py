@@ -36,7 +36,7 @@ class SharingScheduler(Scheduler):
     def __init__(self, limits: Limits, work: Sequence[range] = ()) -> None:
         assert limits.sharing is not None
         self._needs, self._machine = limits.sharing
-        self._paces: defaultdict[Resources, Pace] = defaultdict(Pace)
+        self._paces: defaultdict[Resources, Pace] = defaultdict(lambda: Pace(limits.chunk_seconds))
         super().__init__(limits, work)
 
     def _new_backlog(self, work: Sequence[range]) -> GroupedBacklog:
