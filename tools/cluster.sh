@@ -8,7 +8,7 @@ ready=$folder/.ready-cluster
 for part in pyproject.toml constraints.txt tools/environment.sh tools/cluster.sh; do
     if [ ! -e "$ready" ] || [ "$part" -nt "$ready" ]; then
         tests="pytest pytest-timeout pytest-rerunfailures pytest-xdist psutil hypothesis numpy"
-        MORE=$tests sh tools/environment.sh "$folder" dask "$wanted"
+        MORE=$tests sh tools/environment.sh "$folder" dask,ray "$wanted"
         touch "$ready"
         break
     fi

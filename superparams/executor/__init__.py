@@ -4,7 +4,7 @@
 start workers and hand out settings, and `process_state` carries process-wide options of a script.
 `experiment_modules` and `code_snapshot` import code in workers, `code_names` reads which names code
 uses, and `fork_guard` ends forks that user code leaves behind. This room imports from the rooms up
-to `outcomes`. Users import engines with options from here: `Processes`, `Dask`.
+to `outcomes`. Users import engines with options from here: `Processes`, `Dask`, `Ray`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from superparams.executor.engines.clusters.dask_agents import Dask as Dask
+    from superparams.executor.engines.clusters.ray_agents import Ray as Ray
     from superparams.executor.engines.processes import Processes as Processes
 
-__all__ = ["Dask", "Processes", "close"]
+__all__ = ["Dask", "Processes", "Ray", "close"]
 
 # The modules of the engines that users import from here. This module is loaded with any part of the
 # room, and most parts do without engines.
 _ENGINES: Final = {
     "Dask": "superparams.executor.engines.clusters.dask_agents",
     "Processes": "superparams.executor.engines.processes",
+    "Ray": "superparams.executor.engines.clusters.ray_agents",
 }
 
 

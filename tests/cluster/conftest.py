@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.dask_cluster import DaskServers
 from tests.cluster.hosts import missing
+from tests.cluster.ray_cluster import RayServers
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,17 @@ def needed(package: str) -> None:
 def dask(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[DaskServers]:
     needed("distributed")
     servers = DaskServers(tmp_path_factory.mktemp("dask"), hidden)
+    try:
+        servers.start(2)
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session")
+def ray_servers(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[RayServers]:
+    needed("ray")
+    servers = RayServers(tmp_path_factory.mktemp("ray"), hidden)
     try:
         servers.start(2)
         yield servers

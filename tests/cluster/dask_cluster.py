@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.hosts import Host
+from tests.cluster.hosts import Host, free_port
 from tests.timing import wait_for
 
 __all__ = ["DaskServers"]
@@ -69,10 +68,3 @@ class DaskServers:
             host.close()
         self._scheduler.kill()
         self._scheduler.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

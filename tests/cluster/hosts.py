@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ import psutil
 
 from tests.small_cluster import ROOT
 
-__all__ = ["Host", "lo_bytes", "missing"]
+__all__ = ["Host", "free_port", "lo_bytes", "missing"]
 
 
 def missing() -> str | None:
@@ -33,9 +34,11 @@ class Host:
 
     Args:
         arguments: Of python, which runs the first process.
+        log: The file that gets its output.
         hidden: A folder that the host does not see; None for none.
         python_path: Folders in which it looks for modules first.
-        log: The file that gets its output.
+        env: Further variables.
+        is_apart: Whether it has namespaces of its own.
     """
 
     def __init__(
@@ -46,10 +49,12 @@ class Host:
         hidden: Path | None = None,
         python_path: Sequence[Path] = (),
         env: Mapping[str, str] | None = None,
+        is_apart: bool = True,
     ) -> None:
         self.log = log
         hide = "" if hidden is None else f"mount -t tmpfs none {hidden} && "
-        command = ["unshare", "-m", "-p", "-f", "--mount-proc", "sh", "-c"]
+        command = ["unshare", "-m", "-p", "-f", "--mount-proc"] if is_apart else []
+        command += ["sh", "-c"]
         command += [f'{hide}"$@"; exit $?', "sh", sys.executable, *arguments]
         path = os.pathsep.join(map(str, [*python_path, ROOT]))
         with log.open("ab") as output:
@@ -66,11 +71,20 @@ class Host:
     def close(self) -> None:
         """Kill all of its processes, which end with the first one of their namespace."""
         with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children():
-                child.kill()
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
 
 
 def lo_bytes() -> int:

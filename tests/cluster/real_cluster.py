@@ -16,7 +16,6 @@ from superparams import Experiment, search, value
 from superparams.executor.engines.contract import Engine
 from tests.cluster.hosts import lo_bytes
 from tests.contracts.cluster import ClusterContract, N, Waits, attempts
-from tests.contracts.engine import EngineContract
 from tests.small_cluster import ROOT
 from tests.timing import wait_for
 
@@ -166,9 +165,3 @@ def _check(results: Any) -> None:
     assert {row["sum"] for row in results} == {BYTES / 8}
     assert max(row["own"] for row in results) < 0.05 * BYTES
     assert {results.log(key) for key in results.column("key").to_pylist()} == {"read\n"}
-
-
-class RealEngine(EngineContract):
-    """The contract of all engines, on a real cluster."""
-
-    options: ClassVar[dict[str, Any]] = {"num_proc": 2}

@@ -297,7 +297,7 @@ class Client(Submitting):
     [
         (Told, r"Told\.submit returns Job, and a concurrent\.futures\.Future is needed"),
         (ToldInWords, r"returns some_module\.Job"),
-        (Client, r"give engine=client\.get_executor\(\)"),
+        (Client, r"give engine=Dask\(client\)"),
     ],
 )
 def test_what_returns_no_futures_is_refused_before_anything_is_submitted(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from snippets import PAGES, ROOT, SnippetError, commands, matches, read_page, run_page
 
-# Pages that need more than the other tests have, which `make test-torch` installs.
-NEEDED = {"training.md": ("torch", "keras")}
+# Pages that need what only `make test-torch` and `make test-cluster` install.
+NEEDED = {"training.md": ("torch", "keras"), "dask.md": ("distributed",), "ray.md": ("ray",)}
 
 
 def is_installed(path: Path) -> bool:
@@ -21,7 +21,9 @@ def is_installed(path: Path) -> bool:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, marks=[pytest.mark.torch] if path.name in NEEDED else [])
+        pytest.param(
+            path, marks=[pytest.mark.torch] if "torch" in NEEDED.get(path.name, ()) else []
+        )
         for path in PAGES
     ],
     ids=lambda path: str(path.relative_to(ROOT)),

@@ -7,6 +7,7 @@ their settings is to blame for that. Agents come while the run goes on, as nodes
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -79,6 +80,7 @@ class AgentCarrier:
         self._evidence: dict[int, Mapping[str, Any]] = {}  # by rank, of what was lost last
         self._packed: payload.Payload | None = None
         self._copies: payload.Handle | None = None
+        self._brought = b""  # the payload as a message
         self._is_begun = False
 
     def activity(self) -> list[Activity]:
@@ -247,7 +249,8 @@ class AgentCarrier:
         if has_folder and self._copies is not None:
             agent.tell(p.TakePayload(self._copies))
         else:
-            agent.bring(self._packed)
+            self._brought = self._brought or p.packed([p.TakePayload(self._packed.portable())])
+            agent.bring(self._brought)
 
     # ---- the end
 
@@ -255,6 +258,7 @@ class AgentCarrier:
         """Have all workers tear down; see `Carrier`."""
         if not self._is_begun:
             return
+        self._agents.drop_late()
         self._agents.tell_all(p.EndPool(is_hurried))
         deadline = time.monotonic() + (_END if is_hurried else float("inf"))
         while self._agents.are_left and time.monotonic() < deadline:
@@ -277,15 +281,8 @@ class AgentCarrier:
             if self._packed is not None:
                 self._packed.close()
             if self._copies is not None and self._options.folder is not None:
-                remove_copies(self._options.folder)
+                shutil.rmtree(self._options.folder / "payload", ignore_errors=True)
 
     def explain(self, error: BaseException) -> BaseException:
         """An error as the user should read it."""
         return error
-
-
-def remove_copies(folder: Any) -> None:
-    """Remove the files of the payload."""
-    import shutil
-
-    shutil.rmtree(folder / "payload", ignore_errors=True)

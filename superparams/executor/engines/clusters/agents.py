@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from superparams.errors import EngineError
-from superparams.executor import payload
 from superparams.executor.engines.clusters import agent_protocol as p
 from superparams.executor.engines.clusters.cluster import (
     AgentLine,
@@ -86,10 +85,10 @@ class RemoteAgent:
             self._outgoing.put(p.packed(self._waiting))
             self._waiting = []
 
-    def bring(self, packed: payload.Payload) -> None:
-        """Send the bytes of the payload."""
+    def bring(self, batch: bytes) -> None:
+        """Send a large batch of messages, which other agents may get as well."""
         self.send()
-        self._outgoing.put((p.packed([p.TakePayload(packed.portable())]),))
+        self._outgoing.put((batch,))
 
     def free(self, rank: int) -> None:
         """A worker of the agent has ended."""
@@ -124,12 +123,14 @@ class RemoteAgent:
             self._hear(self, None if isinstance(error, NodeGone) else error)
             return
         self._listener.start()
-        with suppress(Exception):  # the listener notices that the agent is gone
+        try:
             while (item := self._outgoing.get()) is not None:
                 if isinstance(item, tuple):
                     line.bring(item[0])
                 else:
                     line.tell([item, *self._more()])
+        except Exception as error:
+            self._note_gone(error)
         self._listener.join(_JOIN)
         with suppress(Exception):
             line.close()
@@ -151,8 +152,11 @@ class RemoteAgent:
                     self._hear(self, data)
                 self.heard = time.monotonic()
         except Exception as error:
-            self.why_gone = f"{type(error).__name__}: {error}"
-            self._hear(self, None)
+            self._note_gone(error)
+
+    def _note_gone(self, error: Exception) -> None:
+        self.why_gone = self.why_gone or f"{type(error).__name__}: {error}"
+        self._hear(self, None)
 
 
 class Agents:
@@ -243,6 +247,13 @@ class Agents:
         before = self._limits.n_places
         self._limits.n_places = max(before, min(n_workers, self.plan.n_ranks))
         return self._limits.n_places > before
+
+    def drop_late(self) -> None:
+        """Forget agents that have not begun: the run is over."""
+        for agent in [one for one in self._agents.values() if not one.is_begun]:
+            del self._agents[agent.node.key]
+            self._gone.append(agent)
+            agent.close()
 
     def lose(self, agent: RemoteAgent) -> list[int]:
         """Forget an agent that is gone; gives the ranks of its workers."""

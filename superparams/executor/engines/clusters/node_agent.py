@@ -76,6 +76,11 @@ class NodeAgent:
         """Wait until all workers have ended, at most so long."""
         self._thread.join(seconds)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has workers, or may get some."""
+        return self._thread.is_alive()
+
     def _main(self) -> None:
         try:
             plan = self._inbox.plan(self.outbox)

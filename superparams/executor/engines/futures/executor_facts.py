@@ -51,8 +51,7 @@ def refuse_other_interfaces(executor: object) -> None:
     name = type(executor).__qualname__
     if hasattr(executor, "get_executor"):
         raise EngineError(
-            f"engine={name}(...) is a client, whose futures are its own: give "
-            "engine=client.get_executor()"
+            f"engine={name}(...) is a client: give engine=Dask(client), from superparams.executor"
         )
     returned = _returned_by_submit(executor)
     if returned is not None:
