@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,7 +37,6 @@ class Host:
         log: The file that gets its output.
         hidden: A folder that the host does not see; None for none.
         python_path: Folders in which it looks for modules first.
-        env: Further variables.
         is_apart: Whether it has namespaces of its own.
     """
 
@@ -48,7 +47,6 @@ class Host:
         *,
         hidden: Path | None = None,
         python_path: Sequence[Path] = (),
-        env: Mapping[str, str] | None = None,
         is_apart: bool = True,
     ) -> None:
         self.log = log
@@ -64,7 +62,7 @@ class Host:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env={**os.environ, "PYTHONPATH": path, **(env or {})},
+                env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )
 

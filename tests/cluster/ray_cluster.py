@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,12 @@ from tests.timing import wait_for
 
 __all__ = ["RayServers"]
 
-ENV = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONWARNINGS": "ignore"}
+# Also of this process, before it imports Ray: nobody else may use the cluster.
+ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
 
 
 class RayServers:
@@ -22,6 +29,7 @@ class RayServers:
     """
 
     def __init__(self, folder: Path, hidden: Path | None = None) -> None:
+        os.environ.update(ENV)
         self._folder = folder
         self._hidden = hidden
         self._hosts: list[Host] = []
@@ -36,16 +44,16 @@ class RayServers:
             more += ["--include-dashboard", "false"]
         command = ["-m", "ray.scripts.scripts", "start", *arguments, *more]
         log = self._folder / f"{name}.log"
-        return Host(command, log, hidden=hidden, env=ENV, is_apart=name != "head")
+        return Host(command, log, hidden=hidden, is_apart=name != "head")
 
     def start(self, n_nodes: int) -> None:
         """Start nodes, and wait until they are there."""
         import ray
 
-        for _ in range(n_nodes):
-            self.add()
         wait_for(self._connects)
-        self.wait_for(n_nodes)
+        for n in range(n_nodes):  # Ray cannot start two nodes of one machine at a time
+            self.add()
+            self.wait_for(n + 1)
         assert ray.is_initialized()
 
     def _connects(self) -> bool:
