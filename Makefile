@@ -103,9 +103,8 @@ test-browser: setup ## the page and the board in a real Chromium, which it insta
 # Clusters bring dozens of packages, so they have an environment and a command of their own.
 test-cluster: ## our pools on Dask and Ray, on hosts that namespaces tell apart; takes root
 	sh tools/cluster.sh .venv-cluster $(PYTHON)
-	SUPERPARAMS_CLUSTER=1 .venv-cluster/bin/python -m pytest tests/cluster \
-		"tests/docs/test_snippets.py::test_page[docs/dask.md]" \
-		"tests/docs/test_snippets.py::test_page[docs/ray.md]" $(PYTEST_ARGS)
+	SUPERPARAMS_CLUSTER=1 .venv-cluster/bin/python -m pytest tests/cluster/test_dask.py tests/cluster/test_ray.py \
+		tests/docs/test_snippets.py -k "dask or ray" $(PYTEST_ARGS)
 
 pictures: setup ## photograph the page of the digits example, light and dark, into docs/images
 	sh tools/browser.sh $(RUN)
