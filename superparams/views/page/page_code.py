@@ -11,7 +11,7 @@ from superparams.views.page.private_paths import PrivatePaths
 
 __all__ = ["code_facts"]
 
-MOST_TEXT: Final = 150_000  # characters of all texts
+MOST_TEXT: Final = 70_000  # characters of all texts
 LONGEST: Final = 20_000  # characters of the text of a part
 
 

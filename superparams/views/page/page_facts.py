@@ -1,9 +1,9 @@
-"""Facts about results that the page shows beside the table: fields, importance, failures."""
+"""Facts about results that the page shows beside the table: fields and importance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.errors import StoreError
-from superparams.errors.safe_text import lines
 from superparams.outcomes.arrow import python_values
 from superparams.store.importance import ALL
 from superparams.store.json_values import json_object
@@ -19,22 +18,17 @@ from superparams.store.names.field_owners import FieldOwners
 from superparams.store.runs.run_records import recorded_schema
 from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.lazy_rows import Rows
-from superparams.views.failures import failures_of
-from superparams.views.page.private_paths import PrivatePaths
 from superparams.views.plot_data import spans_magnitudes
-from superparams.views.result_tables import full, is_alike
+from superparams.views.result_tables import is_alike
 
 if TYPE_CHECKING:
     from superparams.store.results import Results
 
-__all__ = ["failure_facts", "field_facts", "goal_fact", "importance_facts"]
+__all__ = ["field_facts", "goal_fact", "importance_facts"]
 
 MOST_POINTS: Final = 40  # different values of a field that are listed
 MOST_CATEGORIES: Final = 200  # different texts of a field that counts as a category
 MOST_RESULTS: Final = 6  # columns for which the page has the importance of fields
-MOST_GROUPS: Final = 50  # of failures
-MOST_KEYS: Final = 200  # of a group of failures
-LONGEST: Final = 2000  # characters of an error
 
 
 def goal_fact(found: Results) -> dict[str, str] | None:
@@ -140,22 +134,3 @@ def _numeric(found: Results) -> Iterator[str]:
 
 def _finite(x: float | None) -> float | None:
     return x if x is not None and math.isfinite(x) else None
-
-
-# ---- what failed
-
-
-def failure_facts(found: Results, paths: PrivatePaths) -> list[dict[str, Any]]:
-    """The groups of settings that failed with one error, the largest first."""
-    groups: Sequence[Any] = failures_of(found, MOST_GROUPS)
-    return [
-        {
-            "status": group.status,
-            "error": lines(paths.hidden(group.error[:LONGEST])),
-            "count": group.settings,
-            "equal": group.are_equal,
-            "keys": list(group.keys[:MOST_KEYS]),
-            "common": {name: full(name, x) for name, x in group.common.items()},
-        }
-        for group in groups
-    ]

@@ -23,7 +23,7 @@ __all__ = ["MOST_RUNS", "doc_of", "log_facts", "run_facts"]
 
 MOST_RUNS: Final = 50  # the newest
 LONGEST: Final = 2000  # characters of a space
-MOST_LOGS: Final = 300_000  # characters of all logs
+MOST_LOGS: Final = 120_000  # characters of all logs
 MOST_FILES: Final = 1000  # logs that are read
 LONGEST_LOG: Final = 4000
 LOG_LINES: Final = 60

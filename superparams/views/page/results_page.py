@@ -22,7 +22,6 @@ from superparams.views.page.page_code import code_facts
 from superparams.views.page.page_columns import parquet_bytes, simple_column
 from superparams.views.page.page_document import PageContent, filled
 from superparams.views.page.page_facts import (
-    failure_facts,
     field_facts,
     goal_fact,
     importance_facts,
@@ -110,7 +109,6 @@ class ResultsPage:
             **_counts(self.found, self._now, self.sample),
             **_codes(self.found),
             "importance": importance,
-            "failures": failure_facts(self.found, self.paths),
             "runs": run_facts(self._runs, self.paths),
             "running": self._now.facts(self.paths),
         }
