@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -14,9 +15,11 @@ import numpy as np
 import psutil
 import pytest
 
-from superparams import Experiment, search, value
+from superparams import Experiment, executor, search, value
+from superparams.adapters.entry_points import loaded
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Engine
+from superparams.executor.engines.registry import find
 from tests.contracts.cluster import ClusterContract, Waits, attempts
 from tests.contracts.engine import EngineContract
 from tests.small_agents import OWN_HOST, SmallAgents
@@ -177,6 +180,44 @@ def test_agents_that_end_before_they_begin_end_the_run(tmp_path: Path) -> None:
     engine = SmallAgents(1, command=["sh", "-c", "exit 3"])
     with pytest.raises(EngineError, match=r"3 agents in a row have ended .* on node 0"):
         Sums().run_all(engine=engine, progress=False, results=tmp_path)
+
+
+# ---- how the clusters of others are found
+
+
+ENTRY_POINTS = re.findall(
+    r'^(\w+) = "(superparams\.executor\.engines\.clusters\.\w+:\w+)"$',
+    (ROOT / "pyproject.toml").read_text("utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("name", "target"), ENTRY_POINTS)
+def test_each_cluster_has_an_entry_point_and_a_public_name(name: str, target: str) -> None:
+    engine = loaded(target)
+    assert engine.name == name
+    assert getattr(executor, engine.__name__) is engine
+
+
+def test_an_address_names_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "more-1.0.dist-info").mkdir()
+    lines = [f"{name} = {target}" for name, target in ENTRY_POINTS]
+    text = "\n".join(["[superparams.engines]", *lines])
+    (tmp_path / "more-1.0.dist-info" / "entry_points.txt").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert repr(find("dask://host:8786")) == "Dask('dask://host:8786')"
+    assert repr(find("dask")) == "Dask()"
+    assert repr(find("ray://host:10001")) == "Ray('ray://host:10001')"
+    with pytest.raises(EngineError, match="'warp://host' is unknown"):
+        find("warp://host")
+
+
+@pytest.mark.parametrize("name", ["Dask", "Ray"])
+def test_a_library_that_is_missing_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("distributed", "ray"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EngineError, match=rf"pip install 'superparams\[{name.lower()}\]'"):
+        Sums().run_all(engine=getattr(executor, name)(), progress=False)
 
 
 # ---- the driver ends
