@@ -101,10 +101,10 @@ test-browser: setup ## the page and the board in a real Chromium, which it insta
 	SUPERPARAMS_BROWSER=1 $(RUN) -m pytest tests/browser tests/house/test_page_source.py $(PYTEST_ARGS)
 
 # Clusters bring dozens of packages, so they have an environment and a command of their own.
-test-cluster: ## our pools on Dask and Ray, on hosts that namespaces tell apart; takes root
+test-cluster: ## Dask and Ray, on hosts that namespaces tell apart, and job arrays of Slurm; takes root
 	sh tools/cluster.sh .venv-cluster $(PYTHON)
-	SUPERPARAMS_CLUSTER=1 .venv-cluster/bin/python -m pytest tests/cluster/test_dask.py tests/cluster/test_ray.py \
-		tests/docs/test_snippets.py -k "dask or ray" $(PYTEST_ARGS)
+	SUPERPARAMS_CLUSTER=1 .venv-cluster/bin/python -m pytest tests/cluster tests/docs/test_snippets.py \
+		-k "dask or ray or slurm" $(PYTEST_ARGS)
 
 pictures: setup ## photograph the page of the digits example, light and dark, into docs/images
 	sh tools/browser.sh $(RUN)
