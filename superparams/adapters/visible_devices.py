@@ -48,11 +48,11 @@ def visible_devices(environ: Mapping[str, str]) -> Devices:
     n_amd = _count_amd()
     if n_amd:
         return Devices(tuple(map(str, range(n_amd))), _HIP, "as the driver of AMD says")
-    return Devices((), CUDA, "none were found")
+    return Devices((), CUDA, "no driver of NVIDIA or AMD shows any")
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """The devices that a variable lists; the first one that is none ends the list, as in CUDA."""
+    """The devices that a variable lists; as in CUDA, it ends before the first invalid name."""
     names: list[str] = []
     for part in text.split(","):
         name = part.strip()

@@ -90,9 +90,9 @@ class Resources:
 
     def __repr__(self) -> str:
         parts = [
-            f"{one.name}={self.shown(one.name)}"
-            for one in fields(self)
-            if getattr(self, one.name) != (1 if one.name in ("nodes", "tasks") else None)
+            f"{field.name}={self.shown(field.name)}"
+            for field in fields(self)
+            if getattr(self, field.name) != (1 if field.name in ("nodes", "tasks") else None)
         ]
         return f"Resources({', '.join(parts)})"
 
@@ -117,7 +117,7 @@ class Resources:
 
 
 def check_resources(cls: type[Any], resources: object) -> None:
-    """Refuse an attribute ``resources`` of a class that tells no resources.
+    """Refuse a class whose attribute ``resources`` does not declare resources.
 
     Args:
         cls: The experiment.
@@ -138,8 +138,8 @@ def check_resources(cls: type[Any], resources: object) -> None:
 
 def class_resources(cls: type[Any]) -> Resources | None:
     """The resources of all settings of a class; None if it has none, or if settings differ."""
-    found = getattr(cls, _NAME, None)
-    return found if isinstance(found, Resources) else None
+    declared = getattr(cls, _NAME, None)
+    return declared if isinstance(declared, Resources) else None
 
 
 def setting_resources(setting: Any) -> Resources:
@@ -148,17 +148,19 @@ def setting_resources(setting: Any) -> Resources:
     Raises:
         FieldError: When that is anything but `Resources`, or None for no resources.
     """
-    found = getattr(setting, _NAME)
-    found = cast("Callable[[], object]", found)() if callable(found) else found
-    if found is None:
+    declared = getattr(setting, _NAME)
+    is_method = callable(declared)
+    resources = cast("Callable[[], object]", declared)() if is_method else declared
+    if resources is None:
         return Resources()
-    if not isinstance(found, Resources):
-        name = type(setting).__name__
-        raise FieldError(
-            f"{name}.{_NAME}() returned {shorten(found)}: return Resources, such as "
-            "Resources(cpus=4)"
-        )
-    return found
+    if isinstance(resources, Resources):
+        return resources
+    name = f"{type(setting).__name__}.{_NAME}"
+    raise FieldError(
+        f"{name}() returned {shorten(resources)}: return Resources, such as Resources(cpus=4)"
+        if is_method
+        else f"{name} is {shorten(resources)}: write {_NAME} = Resources(cpus=4)"
+    )
 
 
 def _wrong(name: str, x: object, remedy: str) -> FieldError:
@@ -192,17 +194,17 @@ def _number(x: object) -> float | None:
 def _gpus(x: object) -> float:
     number = _number(x)
     if number is None or (number > 1 and number != int(number)):
-        remedy = "give a whole number of devices, or a fraction below 1 for a shared one"
+        remedy = "give 0, 1, 2 or more devices, or a fraction of a shared one, such as 0.5"
         raise _wrong("gpus", x, remedy)
     return int(number) if number == int(number) else number
 
 
 def _memory(x: object) -> int:
-    remedy = 'give bytes above 0, or text such as "16GB", "512MB" or "2GiB"'
+    remedy = 'give bytes above 0, or text with a unit, such as "16GB", "512MB" or "2GiB"'
     if isinstance(x, str):
-        found = _AMOUNT.fullmatch(x)
-        unit = _BYTES.get(found[2].upper()) if found else None
-        number = float(found[1]) * unit if found and unit else None
+        amount = _AMOUNT.fullmatch(x)
+        unit = _BYTES.get(amount[2].upper()) if amount else None
+        number = float(amount[1]) * unit if amount and unit else None
     else:
         number = _number(x)
     if number is None or number < 1:
@@ -211,7 +213,7 @@ def _memory(x: object) -> int:
 
 
 def _timeout(x: object) -> float:
-    remedy = 'give seconds above 0, or text such as "2h", "90s" or "1h30min"'
+    remedy = 'give seconds above 0, or text with a unit, such as "2h", "90s" or "1h30min"'
     number = _seconds(x) if isinstance(x, str) else _number(x)
     if not number:
         raise _wrong("timeout", x, remedy)
@@ -222,10 +224,10 @@ def _seconds(text: str) -> float | None:
     """The seconds of a text such as ``"1h30min"``; None for anything else."""
     total, at = 0.0, 0
     while at < len(text):
-        found = _AMOUNT.match(text, at)
-        if found is None or found[2].lower() not in _SECONDS:
+        amount = _AMOUNT.match(text, at)
+        if amount is None or amount[2].lower() not in _SECONDS:
             return None
-        total, at = total + float(found[1]) * _SECONDS[found[2].lower()], found.end()
+        total, at = total + float(amount[1]) * _SECONDS[amount[2].lower()], amount.end()
     return total
 
 

@@ -185,4 +185,4 @@ def test_a_plan_has_the_groups_by_resources(fit: Project, monkeypatch: pytest.Mo
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert plan(fit, "a=1") == {**plan(fit, "a=1"), "todo": 1}
     refused = run(fit, "RQ1", "--plan", code=2)
-    assert "Fit.resources: gpus=2 for Fit(a=4): this machine has 1" in refused.err
+    assert "Fit.resources: gpus=2 for Fit(a=4): this process may use 1 device" in refused.err

@@ -21,9 +21,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a truth value": ({"cpus": True}, r"cpus=True\): give a whole number"),
     "half a processor": ({"cpus": 0.5}, r"cpus=0\.5\): give a whole number"),
     "processors as text": ({"cpus": "4"}, r"cpus='4'\): give a whole number"),
-    "negative devices": ({"gpus": -1}, r"gpus=-1\): give a whole number of devices, or a fracti"),
-    "one and a half": ({"gpus": 1.5}, r"gpus=1\.5\): give a whole number of devices"),
-    "not a number": ({"gpus": float("nan")}, r"gpus=nan\): give a whole number of devices"),
+    "negative devices": ({"gpus": -1}, r"gpus=-1\): give 0, 1, 2 or more devices, or a fraction"),
+    "one and a half": ({"gpus": 1.5}, r"gpus=1\.5\): give 0, 1, 2 or more devices"),
+    "not a number": ({"gpus": float("nan")}, r"gpus=nan\): give 0, 1, 2 or more devices"),
     "a unit that is none": ({"memory": "16 gigs"}, r"memory='16 gigs'\): give bytes above 0, or"),
     "a bare number as text": ({"memory": "16"}, r"memory='16'\): give bytes above 0, or text"),
     "no memory": ({"memory": 0}, r"memory=0\): give bytes above 0"),
@@ -204,3 +204,16 @@ def test_resources_count_in_no_key() -> None:
     assert keys[0] == keys[1] == keys[2]
     assert fingerprint(BySetting).parts.keys() >= {"tests.declare.test_resources.Train.run"}
     assert not [part for part in fingerprint(BySetting).parts if part.endswith("resources")]
+
+
+class NoResources:
+    resources = "4"
+
+
+class Mixed(NoResources, Experiment):
+    width: int = search([1, 2])
+
+
+def test_wrong_resources_of_a_mixin_are_not_called_a_return_value() -> None:
+    with pytest.raises(FieldError, match=r"^Mixed\.resources is '4': write resources = Resources"):
+        setting_resources(Mixed(width=1))

@@ -186,11 +186,11 @@ def test_a_class_without_resources_sees_what_it_saw(run: Any, devices: None) -> 
 
 
 TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
-    "processors": ({"cpus": 10**6}, rf"cpus=1000000: this machine has {N_CPUS} for this process"),
-    "devices": ({"gpus": 4}, r"gpus=4: this machine has 3 for this process \(CUDA_VISIBLE_DEVICES"),
-    "memory": ({"memory": "900TB"}, r"memory='900TB': this machine has .* for this process; ask"),
-    "nodes": ({"nodes": 2}, r"nodes=2: this run has one machine and one process a setting; give n"),
-    "tasks": ({"tasks": 3}, r"tasks=3: this run has one machine and one process a setting; give t"),
+    "processors": ({"cpus": 10**6}, rf"cpus=1000000: this process may use {N_CPUS} processor"),
+    "devices": ({"gpus": 4}, r"gpus=4: this process may use 3 devices \(CUDA_VISIBLE_DEVICES"),
+    "memory": ({"memory": "900TB"}, r"memory='900TB': this process may use .* of memory; declare"),
+    "nodes": ({"nodes": 2}, r"nodes=2: each setting runs in one process on one machine; give n"),
+    "tasks": ({"tasks": 3}, r"tasks=3: each setting runs in one process on one machine; give t"),
 }
 
 
@@ -218,7 +218,11 @@ def test_more_than_there_is_is_refused_before_anything_runs(
 NOT_HELD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "serial, a time": ("serial", {"timeout": 9}, r"timeout=9: a setting in this process cannot be"),
     "threads, a time": ("threads", {"timeout": 9}, r"timeout=9: a thread cannot be ended; give en"),
-    "threads, a device": ("threads", {"gpus": 1}, r"gpus=1: its settings share a process; give en"),
+    "threads, a device": (
+        "threads",
+        {"gpus": 1},
+        r"gpus=1: all settings share one process; give",
+    ),
     "an executor": (ThreadPoolExecutor(1), {"cpus": 1}, "which divides no resources; give engine="),
 }
 
@@ -344,7 +348,9 @@ def test_a_proposal_that_needs_too_much_ends_the_run(run: Any, devices: None, en
         def resources(self) -> Resources:
             return Resources(gpus=9)
 
-    with pytest.raises(EngineError, match=r"^Greedy\.resources: gpus=9 for .*: this machine has 3"):
+    with pytest.raises(
+        EngineError, match=r"^Greedy\.resources: gpus=9 for .*: this process may use 3"
+    ):
         run(Greedy(), 1, strategy=Evolution(minimize="loss", trials=5), engine=engine)
 
 

@@ -1,4 +1,4 @@
-"""What engines on one machine share: the resources that they hold, and those they refuse."""
+"""Resources for engines on one machine: which ones they hand out, and which ones they refuse."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from superparams.adapters.processors import cores
 from superparams.adapters.visible_devices import Devices, visible_devices
 from superparams.declare.resources import Resources, shown_bytes
 from superparams.errors import EngineError
+from superparams.errors.units import counted
 from superparams.executor.engines.contract import Engine, Options, in_processes
 from superparams.executor.scheduler.machine import Machine, MachineShare
 
@@ -28,12 +29,12 @@ class OneMachine:
 
     Args:
         needs: What the settings of the run need.
-        refused: For each resource that the engine does not hold, why.
+        refused: The reason for each resource that the engine cannot guarantee.
         devices: The devices to hand out; by default those that this process may use.
 
     Attributes:
-        needs: The same, which from now on refuse what this machine does not have.
-        machine: What it has.
+        needs: The same object. From now on, it refuses needs that this machine cannot meet.
+        machine: The processors, memory and devices of this machine.
         devices: Its devices, and the variable that limits a worker to some of them.
 
     Raises:
@@ -80,13 +81,13 @@ class OneMachine:
     def _why_lacking(self, name: str) -> str:
         machine = self.machine
         if name in ("nodes", "tasks"):
-            return f"this run has one machine and one process a setting; give {name}=1"
-        there = {
-            "cpus": f"{machine.cpus} for this process",
-            "memory": f"{shown_bytes(machine.memory)} for this process",
-            "gpus": f"{len(machine.devices)} for this process ({self.devices.source})",
+            return f"each setting runs in one process on one machine; give {name}=1"
+        available = {
+            "cpus": counted(machine.cpus, "processor"),
+            "memory": f"{shown_bytes(machine.memory)} of memory",
+            "gpus": f"{counted(len(machine.devices), 'device')} ({self.devices.source})",
         }[name]
-        return f"this machine has {there}; ask for less, or run it on another machine"
+        return f"this process may use {available}; declare less, or run it on another machine"
 
     def _refuse(self, need: Resources, name: str, index: int, reason: str) -> None:
         of = "" if self.needs.of_class is not None else f" for {self.needs.shown(index)}"
@@ -94,13 +95,13 @@ class OneMachine:
 
 
 class MachineSharing:
-    """The part of an engine whose settings share this process: what it holds of resources.
+    """Resources for an engine whose settings share this process.
 
     Attributes:
-        refused: For each resource that it does not hold, why.
+        refused: The reason for each resource that the engine cannot guarantee.
     """
 
-    refused: ClassVar[Mapping[str, str]] = {"gpus": in_processes("its settings share a process")}
+    refused: ClassVar[Mapping[str, str]] = {"gpus": in_processes("all settings share one process")}
 
     def places_for(self, needs: SettingNeeds, options: Options) -> int:
         """How many settings may run at once; see `HoldsResources`."""
