@@ -14,10 +14,10 @@ from superparams.errors import safe_text, units
 from superparams.errors.units import counted
 from superparams.run.job import Job, prepare
 from superparams.run.options import RunOptions
-from superparams.run.recorded_counts import COUNTED, recorded
+from superparams.run.recorded_counts import OUTCOME_KINDS, count_outcomes
 from superparams.run.searching import Searching
 from superparams.run.shards import shard_text
-from superparams.run.space_keys import inside, is_sparse
+from superparams.run.space_keys import is_sparse, keys_in_space
 from superparams.store.runs.folder import has_records
 from superparams.store.table.index import mean_seconds, read_index
 
@@ -79,7 +79,7 @@ class Planned:
         if needs is None:
             return found
         for need, ranges in needs.split(self.job.plan.todo).items():
-            most = math.inf if needs.machine is None else needs.machine.most(need)
+            most = math.inf if needs.machine is None else needs.machine.capacity(need)
             at_once = min(most, self.job.options.of_engine.num_proc)
             found.append(PlannedGroup(need, sum(map(len, ranges)), int(at_once)))
         return found
@@ -203,9 +203,9 @@ def _counts(job: Job) -> dict[str, int]:
     plan, keys = job.plan, job.program.keys
     index = read_index(job.root) if has_records(job.root) else None
     if index is None and plan.keys is None:  # none is there twice
-        return dict.fromkeys(COUNTED, 0) | {"new": plan.n_settings}
+        return dict.fromkeys(OUTCOME_KINDS, 0) | {"new": plan.n_settings}
     if plan.keys is None and index is not None and is_sparse(keys, plan.size, index):
-        some = inside(keys, index.keys, plan.shard, plan.size)
-        return recorded(some, index, job.codes) | {"new": plan.n_settings - len(some)}
+        some = keys_in_space(keys, index.keys, plan.shard, plan.size)
+        return count_outcomes(some, index, job.codes) | {"new": plan.n_settings - len(some)}
     every = plan.keys_of_part(keys)
-    return {} if every is None else recorded(every.unique(), index, job.codes)
+    return {} if every is None else count_outcomes(every.unique(), index, job.codes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from superparams.cli.recorded_experiments import RecordedExperiment
 from superparams.identity.code.text_fingerprint import declarations_of_text
-from superparams.run.recorded_counts import COUNTED, number_of_others, recorded
+from superparams.run.recorded_counts import OUTCOME_KINDS, count_outcomes, number_of_others
 from superparams.space.ranges import why_uncounted
 from superparams.store.json_values import json_object
 from superparams.store.runs.folder import run_folders
@@ -135,10 +135,10 @@ class RecordedStatus:
         """
         index, space = self._index, self._space
         if index is None:
-            return dict.fromkeys(COUNTED, 0)
+            return dict.fromkeys(OUTCOME_KINDS, 0)
         codes = self.of.codes or [code for code in index.codes if code is not None]
         keys = None if isinstance(space, str) else space.keys
-        counts = recorded(index.keys if keys is None else keys, index, codes)
+        counts = count_outcomes(index.keys if keys is None else keys, index, codes)
         if not self.of.codes:
             counts |= {"done": counts["done"] + counts["stale"], "stale": 0}
         return counts

@@ -70,7 +70,7 @@ def _devices(word: str) -> int | tuple[str, ...]:
 
 
 class ShardWord(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
-    """The number of a shard and how many there are, such as ``3/16``."""
+    """A shard, such as ``3/16``: its number, and how many shards there are."""
 
     name = "shard"
 

@@ -45,7 +45,7 @@ from superparams.run.options import RunOptions
 from superparams.run.plan import Plan, plan
 from superparams.run.recorded_counts import runs_of_done
 from superparams.run.resource_limits import limited_by_resources
-from superparams.run.space_keys import inside
+from superparams.run.space_keys import keys_in_space
 from superparams.space.groups import is_open, size_of
 from superparams.store.names.field_owners import FIELDS_OF, field_conditions
 from superparams.store.names.meanings import MEANINGS, NamedPoints, declared_names, names_to_json
@@ -307,7 +307,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     if recorded is not None and planned.done:
         keys = planned.keys
         if keys is None:  # the space is so large that recorded keys were looked up in it
-            keys = inside(program.keys, recorded.keys, planned.shard, planned.size)
+            keys = keys_in_space(program.keys, recorded.keys, planned.shard, planned.size)
         notes += _set_up_otherwise(job, runs_of_done(keys, recorded, codes))
     return job
 

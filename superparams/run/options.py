@@ -108,7 +108,7 @@ def _statuses(given: object) -> frozenset[str]:
 
 # Options that a shard cannot have.
 _NEEDS_ALL: Final = {
-    "strategy": "a strategy proposes settings from the outcomes of all others",
+    "strategy": "a strategy learns from the outcomes of all settings",
     "stop": "a stopper compares the steps of all settings",
 }
 
@@ -124,8 +124,8 @@ class RunOptions:
 
     num_proc: int | Literal["auto"] | None = option(
         None,
-        'The number of workers; by default 1, in this process, or all of a cluster. "auto" takes '
-        "all cores.",
+        'The number of workers. By default 1, in this process; on a cluster, all. "auto" takes all '
+        "cores.",
     )
     engine: EngineName | Engine | Executor | None = option(
         None,
@@ -140,7 +140,7 @@ class RunOptions:
     )
     shard: tuple[int, int] | None = option(
         None,
-        "Run only shard i of n, with i from 0 to n - 1, as one task of a job array.",
+        "Run only part i of n, with i from 0 to n - 1, as one task of a job array.",
         check=checked_shard,
     )
     timeout: float | None = option(
@@ -199,7 +199,7 @@ class RunOptions:
             if chosen is not None:
                 raise RunError(
                     f"{name}={chosen!r} cannot be used with shard={self.shard}: {why}, and a shard "
-                    "knows only its own; leave one of the two out"
+                    "has only some of them; leave one of the two out"
                 )
 
     @cached_property

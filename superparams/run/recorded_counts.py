@@ -13,21 +13,21 @@ from superparams.store.table.index import Index
 from superparams.store.table.newest_outcomes import STATUSES
 
 __all__ = [
-    "COUNTED",
+    "OUTCOME_KINDS",
+    "count_outcomes",
     "number_of_others",
     "places_of_codes",
     "plain_number",
-    "recorded",
     "runs_of_done",
 ]
 
 # What can be recorded of a setting: done by the code as it is, done by other code, a failure, or
 # nothing.
-COUNTED: Final = ("done", "stale", *STATUSES[1:], "new")
+OUTCOME_KINDS: Final = ("done", "stale", *STATUSES[1:], "new")
 
 
-def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[str, int]:
-    """How many settings there are of each kind in `COUNTED`.
+def count_outcomes(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[str, int]:
+    """How many settings there are of each kind in `OUTCOME_KINDS`.
 
     Args:
         keys: The keys of the settings, 16 bytes each, each once.
@@ -35,18 +35,18 @@ def recorded(keys: pa.Array, index: Index | None, codes: Sequence[str]) -> dict[
         codes: As for `plan`.
     """
     if index is None or len(index) == 0:
-        return dict.fromkeys(COUNTED, 0) | {"new": len(keys)}
+        return dict.fromkeys(OUTCOME_KINDS, 0) | {"new": len(keys)}
     place = pc.index_in(keys, value_set=index.keys)
     status, code = index.status.take(place), index.code.take(place)
     met = {name: _true(pc.equal(status, plain_number(at))) for at, name in enumerate(STATUSES)}
     is_ours = pc.is_in(code, value_set=places_of_codes(index, codes))
     done = _true(pc.and_(pc.equal(status, plain_number(0)), is_ours))
     more = {"done": done, "stale": met["done"] - done, "new": int(status.null_count)}
-    return {name: (met | more)[name] for name in COUNTED}
+    return {name: (met | more)[name] for name in OUTCOME_KINDS}
 
 
 def number_of_others(index: Index | None, counts: Mapping[str, int]) -> int:
-    """How many settings are recorded that are not among those that `recorded` has counted."""
+    """How many settings are recorded that are not among those that `count_outcomes` has counted."""
     return 0 if index is None else len(index) - sum(counts.values()) + counts["new"]
 
 

@@ -12,7 +12,7 @@ from superparams.declare.layout import has_range
 from superparams.errors import RunError, SpaceError
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.run.job import Job
-from superparams.run.space_keys import LARGEST_PLAN, SMALL, all_keys, inside, is_sparse
+from superparams.run.space_keys import LARGEST_PLAN, SMALL_SPACE, all_keys, is_sparse, keys_in_space
 from superparams.space.groups import size_of
 from superparams.store.results import Results
 from superparams.store.runs.folder import RunFolder, has_records
@@ -41,7 +41,7 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
         return found
     keys, index, size = Keys(space), read_index(root), size_of(space)
     if is_sparse(keys, size, index):
-        return found.of_keys(inside(keys, index.keys))
+        return found.of_keys(keys_in_space(keys, index.keys))
     if size > LARGEST_PLAN:
         raise RunError(
             f"a space of {size:,} settings is too large to be looked up (at most "
@@ -72,10 +72,10 @@ def _of_space(found: Results, job: Job, run: str) -> Results:
     plan, keys = job.plan, job.program.keys
     if plan.keys is None and set(found.runs) <= {run}:
         return found
-    if plan.keys is None and plan.size > SMALL:
+    if plan.keys is None and plan.size > SMALL_SPACE:
         index = read_index(job.root)
         if is_sparse(keys, plan.size, index):
-            return found.of_keys(inside(keys, index.keys, plan.shard, plan.size))
+            return found.of_keys(keys_in_space(keys, index.keys, plan.shard, plan.size))
     keys = plan.keys_of_part(keys)
     if keys is None:  # too many to be compared: the rows of this run
         return found.of_runs(run)

@@ -4,9 +4,9 @@ Which settings belong to a shard follows from the size of the space and the numb
 So shards may run at the same time or one after the other, and a shard that is resumed has the same
 settings as before.
 
-Settings are dealt in rounds: in each round, every shard gets one of the next n settings. Each round
-begins with another shard. If all rounds began with shard 0, then an axis of n points that varies
-fastest would give every shard one of its points, perhaps the slow one.
+Settings are dealt in rounds, as cards are: in each round, each of the n shards gets one of the next
+n settings. Each round begins with another shard. If all rounds began with shard 0, an axis of
+n points that varies fastest would give each shard only one of its points, perhaps the slow one.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _GOLDEN: Final = 0x9E3779B97F4A7C15
 _WORD: Final = (1 << 64) - 1
 
 
-def checked_shard(given: object) -> Shard:
-    """The number of a shard and how many there are, of any sequence of two whole numbers.
+def checked_shard(x: object) -> Shard:
+    """Check an option ``shard``, which may be any sequence of two whole numbers.
 
     Raises:
         BadValue: With the remedy, for anything else.
     """
     remedy = "give the number of the shard, from 0, and how many shards there are, as in (0, 4)"
-    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+    if isinstance(x, str | bytes) or not isinstance(x, Sequence):
         raise BadValue(remedy)
-    numbers = [cast("int", whole(0, remedy)(x)) for x in cast("Sequence[object]", given)]
+    numbers = [cast("int", whole(0, remedy)(part)) for part in cast("Sequence[object]", x)]
     if len(numbers) != 2 or not numbers[1]:
         raise BadValue(remedy)
     number, count = numbers
@@ -63,7 +63,7 @@ def shard_of_word(word: str) -> Shard:
     """The shard of a word of the command line, such as ``3/16``.
 
     Raises:
-        BadValue: With the remedy, for a word that is none.
+        BadValue: With the remedy, for a word that names no shard.
     """
     number, _, count = word.partition("/")
     remedy = "give the number of the shard, from 0, and how many shards there are, as in 0/4"
@@ -87,7 +87,7 @@ def shard_text(shard: Shard) -> str:
 
 
 def is_another_shard(shard: Shard | None, manifest: Mapping[str, Any]) -> bool:
-    """Whether a run is another shard of as many.
+    """Whether another run is a different shard of the same division, so that they share no setting.
 
     Args:
         shard: The shard; None for a run of all settings.
@@ -101,10 +101,10 @@ def is_another_shard(shard: Shard | None, manifest: Mapping[str, Any]) -> bool:
 
 
 def ranges_of_shard(shard: Shard | None, size: int) -> list[range]:
-    """The indices of the settings of a shard, as ascending ranges; of None, all of the space.
+    """The indices of the settings of a shard, as ascending ranges.
 
     Args:
-        shard: The shard.
+        shard: The shard; None for all settings.
         size: The number of settings of the space.
     """
     return [range(size)] if shard is None else list(_ranges(shard, size))

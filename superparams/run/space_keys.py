@@ -13,11 +13,11 @@ from superparams.store.table.index import Index
 
 __all__ = [
     "LARGEST_PLAN",
-    "SMALL",
+    "SMALL_SPACE",
     "all_keys",
-    "inside",
     "is_sparse",
     "keys_as_bytes",
+    "keys_in_space",
     "places_in_shard",
 ]
 
@@ -25,7 +25,7 @@ __all__ = [
 # gigabytes.
 LARGEST_PLAN: Final = 20_000_000
 # Of a space larger than this, only what is recorded or asked for is looked up, if that is little.
-SMALL: Final = 1 << 17
+SMALL_SPACE: Final = 1 << 17
 MOST_LOOKED_UP: Final = 1 << 16
 
 
@@ -35,7 +35,7 @@ def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
     is_little = recorded * 16 < size and recorded <= MOST_LOOKED_UP
     # One long axis would be digested place by place.
     is_short = keys.longest <= LARGEST_PLAN
-    return size > SMALL and is_little and is_short and keys.are_distinct
+    return size > SMALL_SPACE and is_little and is_short and keys.are_distinct
 
 
 def all_keys(keys: Keys, size: int) -> Any:
@@ -43,7 +43,7 @@ def all_keys(keys: Keys, size: int) -> Any:
     return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(keys.packed(size))])
 
 
-def inside(keys: Keys, every: Any, shard: Shard | None = None, size: int = 0) -> Any:
+def keys_in_space(keys: Keys, every: Any, shard: Shard | None = None, size: int = 0) -> Any:
     """The keys among `every`, 16 bytes each, that settings of a space have, in its order.
 
     Args:

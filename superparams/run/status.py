@@ -84,11 +84,11 @@ class DeclaredSpace:
         """The recorded keys of a space with `lookup`."""
         import pyarrow as pa
 
-        from superparams.run.space_keys import inside
+        from superparams.run.space_keys import keys_in_space
 
         if index is None or self.lookup is None:
             return pa.nulls(0, pa.binary(16))
-        return inside(self.lookup, index.keys)
+        return keys_in_space(self.lookup, index.keys)
 
     def has(self, keys: Sequence[str]) -> set[str]:
         """The keys, of these, that settings of the space have; all if that is not known."""
@@ -173,17 +173,17 @@ class ExperimentStatus:
         They are ``done``, ``stale`` (done by other code), ``failed``, ``killed``, ``timeout`` and
         ``new``. Where the space cannot be compared, all settings that are recorded.
         """
-        from superparams.run.recorded_counts import recorded
+        from superparams.run.recorded_counts import count_outcomes
 
         declared, index = self.declared, self._index
         if declared.lookup is not None:
             some = declared.recorded_keys(index)
             new = (declared.size or 0) - len(some)
-            return recorded(some, index, self.codes) | {"new": new}
+            return count_outcomes(some, index, self.codes) | {"new": new}
         if declared.keys is not None:
-            return recorded(declared.keys, index, self.codes)
+            return count_outcomes(declared.keys, index, self.codes)
         keys = declared.recorded_keys(None) if index is None else index.keys
-        return recorded(keys, index, self.codes)
+        return count_outcomes(keys, index, self.codes)
 
     @property
     def others(self) -> int:
@@ -265,7 +265,7 @@ def _compared(
 ) -> DeclaredSpace:
     """A space with its keys, or with the reason why they are not known."""
     from superparams.declare.keys import Keys
-    from superparams.run.space_keys import LARGEST_PLAN, SMALL, all_keys, is_sparse
+    from superparams.run.space_keys import LARGEST_PLAN, SMALL_SPACE, all_keys, is_sparse
 
     space, size = declared.space, declared.size
     if space is None or size is None or declared.why:
@@ -280,7 +280,7 @@ def _compared(
     most = MOST_KEYS if is_quick else LARGEST_PLAN
     try:
         keys = Keys(space)
-        if size > SMALL and is_sparse(keys, size, index):
+        if size > SMALL_SPACE and is_sparse(keys, size, index):
             return replace(declared, lookup=keys)
         if size > most:
             why = f"{size:,} settings are too many to be compared (at most {most:,})"

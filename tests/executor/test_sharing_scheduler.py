@@ -124,7 +124,7 @@ def test_shares_are_given_while_they_fit_and_no_longer(needs: list[Resources]) -
         alone: list[MachineShare] = []
         while len(alone) < 20 and (share := MACHINE.share(need, alone)) is not None:
             alone.append(share)
-        assert len(alone) == min(20, MACHINE.most(need))
+        assert len(alone) == min(20, MACHINE.capacity(need))
 
 
 def test_settings_share_a_device_before_another_one_is_begun() -> None:
@@ -148,8 +148,8 @@ def test_settings_share_a_device_before_another_one_is_begun() -> None:
     ],
 )
 def test_what_a_machine_lacks(need: Resources, name: str | None) -> None:
-    assert MACHINE.lacking(need) == name
-    assert (MACHINE.most(need) < 1) == (name in ("cpus", "gpus", "memory"))
+    assert MACHINE.shortage(need) == name
+    assert (MACHINE.capacity(need) < 1) == (name in ("cpus", "gpus", "memory"))
 
 
 def sharing(n_places: int, *needs: Resources, n: int = 8, one_by_one: bool = False) -> _Run:

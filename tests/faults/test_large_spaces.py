@@ -13,7 +13,7 @@ from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.outcomes.outcome import Outcome
 from superparams.run.plan import plan
-from superparams.run.space_keys import inside, is_sparse
+from superparams.run.space_keys import is_sparse, keys_in_space
 from superparams.store.table.arrow_arrays import keys_of
 from superparams.store.table.index import read_index
 from tests.recording import run
@@ -91,7 +91,7 @@ def test_73_a_plan_holds_no_key_of_the_space(tmp_path: Path) -> None:
     again = plan(keys, SIZE, index, ["c1"], only=(mine[0],), resume=False)
     failed = plan(keys, SIZE, index, ["c1"], only="failed")
     new = plan(keys, SIZE, index, ["c1"], only="new")
-    order = inside(keys, keys_of([*reversed(mine), "0" * 32]))
+    order = keys_in_space(keys, keys_of([*reversed(mine), "0" * 32]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20_000_000

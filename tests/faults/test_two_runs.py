@@ -185,7 +185,7 @@ def test_63_a_run_that_is_over_is_not_noted(change: Callable[[Any], Any]) -> Non
 def test_63_a_driver_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     from superparams.store.runs import concurrent_runs, heartbeat
 
-    monkeypatch.setattr(heartbeat, "BEAT", 0.01)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
     n_threads = threading.active_count()
     over, mine = left(this_process()), left(this_process())
     assert (

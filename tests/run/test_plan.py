@@ -16,7 +16,7 @@ from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.identity.digests.digest import key_text
 from superparams.run.plan import plan, ranges_of
-from superparams.run.recorded_counts import COUNTED, recorded
+from superparams.run.recorded_counts import OUTCOME_KINDS, count_outcomes
 from superparams.run.space_keys import LARGEST_PLAN
 from superparams.store.table.index import Index
 from tests.timing import within
@@ -128,16 +128,16 @@ def distinct(*places: int) -> pa.Array:
 
 def test_what_is_recorded_is_counted() -> None:
     index = index_of(**RECORDED, a6=("timeout", "now"), a7=("done", "before"))
-    nothing = dict.fromkeys(COUNTED, 0)
-    found = recorded(distinct(*range(8)), index, ["now"])
+    nothing = dict.fromkeys(OUTCOME_KINDS, 0)
+    found = count_outcomes(distinct(*range(8)), index, ["now"])
     expected = {"done": 2, "stale": 2, "failed": 1, "killed": 1, "timeout": 1, "new": 1}
     assert found == nothing | expected
-    both = recorded(distinct(*range(8)), index, ["now", "before"])
+    both = count_outcomes(distinct(*range(8)), index, ["now", "before"])
     assert (both["done"], both["stale"]) == (4, 0)
-    assert recorded(distinct(0, 1), index, ["now"]) == nothing | {"done": 1, "new": 1}
-    assert recorded(distinct(0, 1), None, ["now"]) == nothing | {"new": 2}
-    assert recorded(distinct(), index, ["now"]) == nothing
-    assert recorded(distinct(1), index, []) == nothing | {"stale": 1}
+    assert count_outcomes(distinct(0, 1), index, ["now"]) == nothing | {"done": 1, "new": 1}
+    assert count_outcomes(distinct(0, 1), None, ["now"]) == nothing | {"new": 2}
+    assert count_outcomes(distinct(), index, ["now"]) == nothing
+    assert count_outcomes(distinct(1), index, []) == nothing | {"stale": 1}
 
 
 @given(
@@ -151,7 +151,7 @@ def test_what_is_recorded_is_counted() -> None:
 )
 def test_what_is_counted_is_what_is_planned(known: dict[int, tuple[str, str]]) -> None:
     index = index_of(**{f"a{place}": what for place, what in known.items()}) if known else None
-    counts = recorded(distinct(*range(8)), index, ["now"])
+    counts = count_outcomes(distinct(*range(8)), index, ["now"])
     found = plan(Keys(Toy()), 8, index, ["now"])
     failed = counts["failed"] + counts["killed"] + counts["timeout"]
     assert (found.done, found.stale, found.again) == (counts["done"], counts["stale"], failed)

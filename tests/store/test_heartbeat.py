@@ -188,7 +188,7 @@ def test_the_clock_is_read_from_a_new_file_at_most_once_a_minute(
 def test_what_a_run_calls_half_a_second_apart_does_not_end_its_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "BEAT", 0.01)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
     run = RunFolder.create(tmp_path)
     calls: list[int] = []
 
@@ -199,7 +199,7 @@ def test_what_a_run_calls_half_a_second_apart_does_not_end_its_heartbeat(
     with heartbeat.Heartbeat(run.path, fails):
         for _ in range(2):
             age(run, 500)
-            wait_for(lambda: heartbeat.silence(run.path) < 100)
+            wait_for(lambda: heartbeat.seconds_silent(run.path) < 100)
     assert len(calls) >= 2
 
 

@@ -30,7 +30,7 @@ EXAMPLES: Final = (
     ("experiment RQ1 lr=1e-3,1e-4 seed=0..9", "another space"),
     ("experiment RQ1 lr=1e-5..0.1:log --sample 100", "100 random points of a range"),
     ("experiment RQ1 --minimize loss --trials 200", "what runs next follows from what came out"),
-    ("experiment RQ1 --shard 3/16", "one of 16 parts, 0/16 to 15/16, as a task of a job array"),
+    ("experiment RQ1 --shard 3/16", "one of the 16 parts 0/16 to 15/16, as a task of a job array"),
     ("experiment RQ1 --plan", "what is done, and what there is to do"),
 )
 CODES: Final = (

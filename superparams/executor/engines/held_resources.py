@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from superparams.executor.program import Program
     from superparams.executor.setting_needs import SettingNeeds
 
-__all__ = ["MachineSharing", "OneMachine", "options_for", "places_for", "same_for_all"]
+__all__ = ["MachineSharing", "OneMachine", "have_same_environment", "options_for", "places_for"]
 
 
 class OneMachine:
@@ -68,17 +68,17 @@ class OneMachine:
 
     def most_places(self, num_proc: int) -> int:
         """How many settings can run at once by the needs that are known, at most `num_proc`."""
-        most = sum(self.machine.most(need) for need in self.needs.known)
+        most = sum(self.machine.capacity(need) for need in self.needs.known)
         return num_proc if not most or most > num_proc else int(most)
 
     def _check(self, need: Resources, index: int) -> None:
         for name, reason in self._refused.items():
             if getattr(need, name):
                 self._refuse(need, name, index, reason)
-        if (lacking := self.machine.lacking(need)) is not None:
-            self._refuse(need, lacking, index, self._why_lacking(lacking))
+        if (shortage := self.machine.shortage(need)) is not None:
+            self._refuse(need, shortage, index, self._explain_shortage(shortage))
 
-    def _why_lacking(self, name: str) -> str:
+    def _explain_shortage(self, name: str) -> str:
         machine = self.machine
         if name in ("nodes", "tasks"):
             return f"each setting runs in one process on one machine; give {name}=1"
@@ -142,7 +142,7 @@ def options_for(share: MachineShare | None, options: Options) -> Options:
     return replace(options, timeout=own)
 
 
-def same_for_all(needs: Iterable[Resources]) -> bool:
+def have_same_environment(needs: Iterable[Resources]) -> bool:
     """Whether all workers may have the same environment: same processors, and no devices."""
     found = list(needs)
     return len({one.cpus for one in found}) == 1 and all(one.gpus is None for one in found)

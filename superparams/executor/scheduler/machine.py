@@ -38,7 +38,7 @@ class Machine:
     memory: int
     devices: tuple[str, ...] = ()
 
-    def most(self, need: Resources) -> float:
+    def capacity(self, need: Resources) -> float:
         """How many settings of this need fit at once; infinite if the need counts nothing."""
         counts = [math.inf]
         if need.cpus is not None:
@@ -49,7 +49,7 @@ class Machine:
             counts.append(self._most_by_devices(need.gpus))
         return min(counts)
 
-    def lacking(self, need: Resources) -> str | None:
+    def shortage(self, need: Resources) -> str | None:
         """The first amount of which a setting needs more than there is: its name in `Resources`."""
         if need.cpus is not None and need.cpus > self.cpus:
             return "cpus"
@@ -61,7 +61,7 @@ class Machine:
 
     def size(self, need: Resources) -> float:
         """The largest part of the machine that a setting takes, from 0 to 1."""
-        return 1 / max(self.most(need), 1)
+        return 1 / max(self.capacity(need), 1)
 
     def share(self, need: Resources, taken: Iterable[MachineShare]) -> MachineShare | None:
         """The share of one more place; None if it does not fit beside those that are taken."""

@@ -76,10 +76,10 @@ class SharingScheduler(Scheduler):
         if self._is_draining:
             return
         if self._backlog.n_ready(self._now):
-            short: Counter[Resources] = Counter()
+            without_room: Counter[Resources] = Counter()
             for need, count in self._ready().items():
-                short[need] = self._serve(need, count)
-            self._make_room(+short)
+                without_room[need] = self._serve(need, count)
+            self._make_room(+without_room)
         elif self._backlog.has_alone and not self.busy() and not self._n_uncertain:
             self._hand_out_alone()
 
@@ -149,32 +149,32 @@ class SharingScheduler(Scheduler):
         n_places = len(self._of(need, *states))
         return self._paces[need].size(self._backlog.of(need).n_ready(self._now), n_places)
 
-    def _make_room(self, short: Counter[Resources]) -> None:
+    def _make_room(self, without_room: Counter[Resources]) -> None:
         """Retire idle places, as far as that makes room for settings that have none."""
         idle = self._in_state(PlaceState.IDLE)
-        going = set(self._in_state(PlaceState.RETIRING))
-        coming: list[MachineShare] = []
-        for need in short.elements() if idle else ():
+        leaving = set(self._in_state(PlaceState.RETIRING))
+        arriving: list[MachineShare] = []
+        for need in without_room.elements() if idle else ():
             retiring: list[int] = []
-            while (share := self._share_without(going.union(retiring), need, coming)) is None:
+            while (share := self._share_without(leaving.union(retiring), need, arriving)) is None:
                 if len(retiring) == len(idle):
                     return  # settings that run have the room
                 retiring.append(idle[len(retiring)])
-            coming.append(share)
-            going.update(retiring)
+            arriving.append(share)
+            leaving.update(retiring)
             idle = idle[len(retiring) :]
             for rank in retiring:
                 self._retire(rank)
 
     def _share_without(
-        self, going: set[int], need: Resources, coming: Sequence[MachineShare]
+        self, leaving: set[int], need: Resources, arriving: Sequence[MachineShare]
     ) -> MachineShare | None:
         """The share of one more place, once some places are gone and others have come."""
-        staying = [one for rank, one in self._places.items() if rank not in going]
-        if len(staying) + len(coming) >= self.limits.n_places:
+        staying = [one for rank, one in self._places.items() if rank not in leaving]
+        if len(staying) + len(arriving) >= self.limits.n_places:
             return None
         shares = [one.share for one in staying if one.share is not None]
-        return self._machine.share(need, [*shares, *coming])
+        return self._machine.share(need, [*shares, *arriving])
 
     def _hand_out_alone(self) -> None:
         """One chunk to a new place of its need, while there is no other place."""

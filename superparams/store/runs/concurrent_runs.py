@@ -13,7 +13,7 @@ from superparams.errors.units import counted
 from superparams.store.plain_files import read_plain
 from superparams.store.runs.driver_process import is_alive, this_process
 from superparams.store.runs.folder import RunFolder, run_folders
-from superparams.store.runs.heartbeat import BEAT, is_of_this_process, silence
+from superparams.store.runs.heartbeat import BEAT_SECONDS, is_of_this_process, seconds_silent
 from superparams.store.runs.run_records import Run
 
 __all__ = ["MOST_KEYS", "OtherRun", "runs_in_progress", "save_keys", "saved_keys"]
@@ -109,7 +109,7 @@ def runs_in_progress(root: Path, mine: RunFolder) -> Iterator[OtherRun]:
 def _in_progress(folder: RunFolder, now: float) -> OtherRun | None:
     text = _text(folder)
     limit = time.monotonic() + _NEW
-    while text is None and time.monotonic() < limit and _age(folder.path, now) < BEAT:
+    while text is None and time.monotonic() < limit and _age(folder.path, now) < BEAT_SECONDS:
         time.sleep(0.01)  # it is just starting
         text = _text(folder)
     if text is None or b'"running"' not in text:
@@ -118,7 +118,7 @@ def _in_progress(folder: RunFolder, now: float) -> OtherRun | None:
     if run.state != "running":
         return None
     if is_alive(run.process) is None:
-        return OtherRun(run, silence(folder.path))
+        return OtherRun(run, seconds_silent(folder.path))
     process = this_process()
     is_this = all(run.process.get(name) == process[name] for name in ("pid", "started"))
     return None if is_this and not is_of_this_process(folder.path) else OtherRun(run, None)

@@ -1,8 +1,8 @@
 """The process of a driver: how `run.json` identifies it, and whether it still runs.
 
-The number of a process means something only on the machine, and in the namespace of processes, that
-gave it. These are told by the id of the boot and of the namespace. The name of the host may change,
-and containers may have the name of another host. Where a system has no such id, the name counts.
+A pid means something only on one machine, and there in one pid namespace. The ids of the boot and
+of the namespace identify these. The name of a host does not: it may change, and a container may
+have the name of another host. It is compared only where a system has no such ids.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from superparams.errors import StoreError
 from superparams.store.json_values import json_object, json_text
 from superparams.store.plain_files import read_plain
 from superparams.store.runs.driver_process import is_alive, this_process
-from superparams.store.runs.heartbeat import BEAT, HEARTBEAT, is_beating
+from superparams.store.runs.heartbeat import BEAT_SECONDS, HEARTBEAT, is_beating
 
 State = Literal["running", "finished", "interrupted", "crashed"]
 TABLE = "results.parquet"
@@ -134,7 +134,7 @@ class RunFolder:
         """Write the manifest of a new folder, which says that this process runs it."""
         begun = {"state": "running", "process": this_process(), "start": utc_now()}
         with _as_store_error(self.path.parent):
-            self.update(**begun, **{HEARTBEAT: BEAT}, **(manifest or {}))
+            self.update(**begun, **{HEARTBEAT: BEAT_SECONDS}, **(manifest or {}))
             for parent in self._unsynced:
                 sync_folder(parent)
 

@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any, Final
 
 __all__ = [
-    "BEAT",
+    "BEAT_SECONDS",
     "HEARTBEAT",
-    "SILENT",
+    "SILENT_SECONDS",
     "Heartbeat",
     "is_beating",
     "is_of_this_process",
-    "silence",
+    "seconds_silent",
 ]
 
 HEARTBEAT: Final = "heartbeat"  # in run.json: the seconds between two heartbeats
-BEAT: Final = 15.0
-SILENT: Final = 180.0  # seconds without a heartbeat after which a run has crashed
+BEAT_SECONDS: Final = 15.0
+SILENT_SECONDS: Final = 180.0  # seconds without a heartbeat after which a run has crashed
 # The same for a run of a version that sent none: a setting may take long until it is recorded.
 _SILENT_WITHOUT: Final = 86400.0
 _SLACK: Final = 600.0  # clocks of hosts differ by less, where that of the file system is not known
@@ -62,12 +62,12 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
-        due = time.monotonic() + BEAT
+        due = time.monotonic() + BEAT_SECONDS
         while not self._end.wait(_TICK):
             with suppress(Exception):  # other hosts would take a live run for a crashed one
                 self._on_tick()
             if time.monotonic() >= due:
-                due = time.monotonic() + BEAT
+                due = time.monotonic() + BEAT_SECONDS
                 with suppress(OSError):
                     os.utime(self._path / "run.json")
 
@@ -85,14 +85,14 @@ def is_beating(run: Path, manifest: Mapping[str, Any]) -> bool:
         manifest: The content of run.json.
     """
     has_heartbeat = isinstance(manifest.get(HEARTBEAT), int | float)
-    return silence(run) < (SILENT if has_heartbeat else _SILENT_WITHOUT)
+    return seconds_silent(run) < (SILENT_SECONDS if has_heartbeat else _SILENT_WITHOUT)
 
 
-def silence(run: Path) -> float:
+def seconds_silent(run: Path) -> float:
     """The seconds since the driver of a run gave its last sign: a heartbeat, or a record.
 
-    A sign from the future counts as one of so long ago: the clock was set back since then, and a
-    driver that lives soon gives another sign.
+    A sign that is some seconds in the future counts as one that is as many seconds old: the clock
+    was set back, and a living driver soon gives another sign.
 
     Args:
         run: The path of the folder of the run.

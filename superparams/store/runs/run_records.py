@@ -28,7 +28,7 @@ from superparams.store.json_values import json_list, json_object, json_text, tex
 from superparams.store.provenance.kept_code import KeptCode
 from superparams.store.runs.driver_process import is_alive
 from superparams.store.runs.folder import RunFolder, State, run_folders, safe_name
-from superparams.store.runs.heartbeat import HEARTBEAT, silence
+from superparams.store.runs.heartbeat import HEARTBEAT, seconds_silent
 
 __all__ = [
     "Run",
@@ -290,7 +290,8 @@ def place_elsewhere(folder: RunFolder) -> str | None:
     if is_alive(process) is not None:
         return None
     sign = "heartbeat" if HEARTBEAT in manifest else "record"
-    return f"on {process.get('host')} (its last {sign} was {duration(silence(folder.path))} ago)"
+    age = duration(seconds_silent(folder.path))
+    return f"on {process.get('host')} (its last {sign} was {age} ago)"
 
 
 def _between(start: dt.datetime, end: dt.datetime) -> float:

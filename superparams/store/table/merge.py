@@ -47,7 +47,7 @@ from superparams.store.table import text_columns
 from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.column_order import ORDER_OF, checked_order, joined_orders
 from superparams.store.table.lazy_rows import Rows
-from superparams.store.table.missing_records import holds, lacks_records
+from superparams.store.table.missing_records import lacks_records, table_holds
 from superparams.store.table.newest_outcomes import Piece, Survey, in_groups, open_survey
 from superparams.store.table.row_codes import code_places, codes_of_ledger
 from superparams.store.table.schema import Column, columns_of, is_repetitive, recast, source_of
@@ -142,7 +142,7 @@ def read_back(root: Path, *, writes: bool = True) -> RecordedRows:
             return _in_memory(root)
         table = compact(root)
         recorded = RecordedRows(Rows.of_file(table.path), table.notes, table.lost)
-        if not holds(recorded.rows.schema, table.runs):  # another process has replaced the file
+        if not table_holds(recorded.rows.schema, table.runs):  # it was replaced
             recorded = _in_memory(root)
     except NotWritten as error:
         why = f"read from the ledgers into memory, since the table cannot be written: {error}"

@@ -16,7 +16,7 @@ from superparams.store.ledger.reader import ledger_size
 from superparams.store.runs.folder import TABLE, run_folders
 from superparams.store.table.table_file import HEAD, open_table
 
-__all__ = ["holds", "lacks_records"]
+__all__ = ["lacks_records", "table_holds"]
 
 
 def lacks_records(root: Path, sizes: Mapping[str, int], exclusions: Exclusions) -> bool:
@@ -45,7 +45,7 @@ def lacks_records(root: Path, sizes: Mapping[str, int], exclusions: Exclusions) 
     return any(run.state() != "running" for run in new)
 
 
-def holds(schema: pa.Schema, sizes: Mapping[str, int]) -> bool:
+def table_holds(schema: pa.Schema, sizes: Mapping[str, int]) -> bool:
     """Whether the schema of a table says that it holds so many bytes of each run's ledger."""
     held = json_object(json.loads(metadata_of(schema).get(HEAD, b"null"))).get("runs")
     return not _is_less(json_object(held), sizes)

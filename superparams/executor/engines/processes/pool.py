@@ -14,7 +14,7 @@ from superparams.executor import payload
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread, scheduler_of
 from superparams.executor.engines.feed import Feed
-from superparams.executor.engines.held_resources import OneMachine, same_for_all
+from superparams.executor.engines.held_resources import OneMachine, have_same_environment
 from superparams.executor.engines.processes import (
     process_start,
     template_handle,
@@ -144,7 +144,7 @@ class Pool:
         environ = worker_environ.threads(num_proc, n_threads, os.environ)
         if one is not None:
             is_same = not (self._feed.is_open and one.needs.of_class is None)
-            is_same = is_same and same_for_all(one.needs.known)
+            is_same = is_same and have_same_environment(one.needs.known)
             cpus = next(iter(one.needs.known)).cpus if is_same else None
             environ |= {} if cpus is None or n_threads else worker_environ.for_cpus(cpus)
         if self._gpus is not None and not (one and one.counts_devices):
