@@ -257,11 +257,11 @@ def _declared(
 
 
 def _unannotated(cls: type[Any], name: str, x: Search | Value) -> FieldError:
-    kind = "search" if isinstance(x, Search) else "value"
-    return FieldError(
-        f"{cls.__name__}.{name} = {x!r} has no annotation; write the type of one value, "
-        f"as in {name}: float = {kind}(...)"
-    )
+    if name in PLAIN_ATTRIBUTES and _reserving(cls, name) is not None:
+        check_attribute(cls, name, x)
+    remedy = f"as in {name}: float = {'search' if isinstance(x, Search) else 'value'}(...)"
+    what = f"{cls.__name__}.{name} = {x!r} has no annotation"
+    return FieldError(f"{what}; write the type of one value, {remedy}")
 
 
 def _own_annotations(cls: type[Any]) -> dict[str, Any]:

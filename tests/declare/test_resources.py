@@ -217,3 +217,9 @@ class Mixed(NoResources, Experiment):
 def test_wrong_resources_of_a_mixin_are_not_called_a_return_value() -> None:
     with pytest.raises(FieldError, match=r"^Mixed\.resources is '4': write resources = Resources"):
         setting_resources(Mixed(width=1))
+
+
+def test_resources_cannot_be_searched() -> None:
+    body = {"resources": search([Resources(cpus=1), Resources(cpus=2)])}
+    with pytest.raises(FieldError, match=r"^Wrong\.resources is search\(.*or a method resources"):
+        type("Wrong", (Experiment,), body)

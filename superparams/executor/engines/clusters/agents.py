@@ -267,7 +267,7 @@ class Agents:
             if self._n_failed >= _MOST_FAILED:
                 raise EngineError(
                     f"{_MOST_FAILED} agents in a row have ended before they had the payload, the "
-                    f"last one on {agent.node.name}: {agent.why_gone or 'no reason told'}"
+                    f"last one on {agent.node.name}: {agent.why_gone or 'the reason is not known'}"
                 )
         ranks = sorted(agent.ranks)
         agent.ranks = set()
