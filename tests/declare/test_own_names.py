@@ -54,7 +54,8 @@ def test_a_reserved_name_of_every_class(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_EXPERIMENTS)
 def test_a_reserved_name_of_experiments(name: str) -> None:
-    why = "is no field; write it without" if name == "goal" else "reserved.*of Experiment;"
+    no_field = {"goal": "is no field; write it", "resources": "are no field; write them"}
+    why = no_field.get(name, "reserved.*of Experiment;")
     with pytest.raises(FieldError, match=rf"X\.{name}: .*{why}.* {name}_"):
         type(Experiment)("X", (Experiment,), {"__annotations__": {name: int}, name: 1})
     group: Any = type(Params)("X", (Params,), {"__annotations__": {name: int}, name: 1})
