@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["CUDA", "Devices", "visible_devices"]
+__all__ = ["CUDA", "Devices", "devices_of_variable", "visible_devices"]
 
 CUDA: Final = "CUDA_VISIBLE_DEVICES"
 _HIP: Final = "HIP_VISIBLE_DEVICES"
@@ -38,10 +38,9 @@ def visible_devices(environ: Mapping[str, str]) -> Devices:
     Args:
         environ: Its environment, which may limit them.
     """
-    for variable in _VARIABLES:
-        if variable in environ:
-            names = _names(environ[variable])
-            return Devices(names, variable, f"{variable}={environ[variable]}")
+    limit = devices_of_variable(environ)
+    if limit is not None:
+        return limit
     n_nvidia = _count_nvidia()
     if n_nvidia:
         return Devices(tuple(map(str, range(n_nvidia))), CUDA, "as the driver of NVIDIA says")
@@ -49,6 +48,15 @@ def visible_devices(environ: Mapping[str, str]) -> Devices:
     if n_amd:
         return Devices(tuple(map(str, range(n_amd))), _HIP, "as the driver of AMD says")
     return Devices((), CUDA, "no driver of NVIDIA or AMD shows any")
+
+
+def devices_of_variable(environ: Mapping[str, str]) -> Devices | None:
+    """The devices to which a variable limits a process; None without such a variable."""
+    for variable in _VARIABLES:
+        if variable in environ:
+            names = _names(environ[variable])
+            return Devices(names, variable, f"{variable}={environ[variable]}")
+    return None
 
 
 def _names(text: str) -> tuple[str, ...]:

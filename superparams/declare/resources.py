@@ -20,12 +20,21 @@ __all__ = [
     "class_resources",
     "setting_resources",
     "shown_bytes",
+    "shown_in_unit_of",
 ]
 
 _NAME: Final = "resources"  # the attribute of a class
 _BYTES: Final = {
     **{unit: 1000**power for power, unit in enumerate(("B", "KB", "MB", "GB", "TB"))},
     **{unit: 1024**power for power, unit in enumerate(("KIB", "MIB", "GIB", "TIB"), start=1)},
+}
+_UNITS: Final = {
+    "TB": 1000**4,
+    "TiB": 1024**4,
+    "GB": 1000**3,
+    "GiB": 1024**3,
+    "MB": 1000**2,
+    "MiB": 1024**2,
 }
 _SECONDS: Final = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
 _AMOUNT: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
@@ -236,11 +245,17 @@ def shown_bytes(number: int) -> str:
     return _in_units(number) or size(number)
 
 
+def shown_in_unit_of(number: int, limit: int) -> str:
+    """A number of bytes beside a limit, in its unit: ``153.2MB`` beside ``150MB``."""
+    for unit, factor in _UNITS.items():
+        if shown_bytes(limit).endswith(unit) and shown_bytes(limit)[: -len(unit)][-1:].isdigit():
+            return f"{number / factor:.4g}{unit}"
+    return size(number)
+
+
 def _in_units(number: int) -> str | None:
     """``16GB`` or ``512MiB``, if that is exact."""
-    units = {"TB": 1000**4, "TiB": 1024**4, "GB": 1000**3, "GiB": 1024**3}
-    units |= {"MB": 1000**2, "MiB": 1024**2}
-    for unit, factor in units.items():
+    for unit, factor in _UNITS.items():
         if number * 100 % factor == 0 and number >= factor:
             return f"{number / factor:g}{unit}"
     return None

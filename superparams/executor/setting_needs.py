@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from superparams.declare.experiment import Experiment
@@ -42,6 +43,7 @@ class SettingNeeds:
         self.machine: Machine | None = None
         self.known: dict[Resources, int] = {}
         self._last: tuple[Ranges, dict[Resources, Ranges]] = ((), {})
+        self._answers = _Answers()
         if self.of_class is not None:
             self.known[self.of_class] = 0
 
@@ -58,6 +60,10 @@ class SettingNeeds:
         """
         if self.of_class is not None:
             return self.of_class
+        answer = self._answers.at(index)
+        return self._asked(index) if answer is None else answer
+
+    def _asked(self, index: int) -> Resources:
         guard = ForkGuard()
         try:
             return setting_resources(self._setting(index))
@@ -96,6 +102,8 @@ class SettingNeeds:
                 parts[-1] = range(parts[-1].start, index + 1)
             else:
                 parts.append(range(index, index + 1))
+        for need, parts in found.items():
+            self._answers.add(parts, need)
         return dict(found)
 
     def shown(self, index: int) -> str:
@@ -108,6 +116,32 @@ class SettingNeeds:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SettingNeeds, (self._space,)
+
+
+class _Answers:
+    """What a method has returned for settings: it is not called again when they run again."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._parts: list[tuple[int, Resources]] = []  # the stop of each range, and its need
+        self._is_sorted = True
+
+    def add(self, parts: Iterable[range], need: Resources) -> None:
+        for part in parts:
+            self._is_sorted = self._is_sorted and part.start >= (self._starts or [0])[-1]
+            self._starts.append(part.start)
+            self._parts.append((part.stop, need))
+
+    def at(self, index: int) -> Resources | None:
+        if not self._is_sorted:
+            order = sorted(range(len(self._starts)), key=self._starts.__getitem__)
+            self._starts = [self._starts[place] for place in order]
+            self._parts = [self._parts[place] for place in order]
+            self._is_sorted = True
+        place = bisect_right(self._starts, index) - 1
+        if place < 0 or index >= self._parts[place][0]:
+            return None
+        return self._parts[place][1]
 
 
 def needs_of(space: Experiment) -> SettingNeeds | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,8 +15,11 @@ from superparams import Experiment, Params, Resources, Results, Settings, search
 from superparams.adapters.machine_memory import machine_memory
 from superparams.adapters.processors import cores
 from superparams.adapters.visible_devices import CUDA, visible_devices
+from superparams.declare.resources import shown_in_unit_of
 from superparams.errors import EngineError, RunError
 from superparams.executor import Processes
+from superparams.executor.engines.processes.worker_environ import devices as worker_devices
+from superparams.executor.engines.processes.worker_environ import named_devices
 from superparams.strategies import ASHA, Evolution, Random
 from tests.timing import wait_for
 
@@ -223,6 +227,7 @@ NOT_HELD: dict[str, tuple[Any, dict[str, Any], str]] = {
         {"gpus": 1},
         r"gpus=1: all settings share one process; give",
     ),
+    "no device": ("threads", {"gpus": 0}, r"gpus=0: all settings share one process; give"),
     "an executor": (ThreadPoolExecutor(1), {"cpus": 1}, "which divides no resources; give engine="),
 }
 
@@ -365,6 +370,41 @@ def test_a_worker_that_dies_gives_its_devices_back(run: Any, devices: None) -> N
     assert column(found, "status") == ["done", "killed"] * 3
 
 
+class ChangesItsMind(Experiment):
+    """Asked once more for a setting, it would need what no machine has, or fail."""
+
+    a: int = search(range(40))
+    fails: bool = False
+
+    def resources(self) -> Resources:
+        if (_asked := ASKED.setdefault((self.fails, self.a), [])) and self.fails:
+            raise OSError("busy")
+        _asked.append(self.a)
+        return Resources(cpus=1 if len(_asked) == 1 else 10**6)
+
+    def run(self) -> dict[str, Any]:
+        tries = self.folder / "tries"
+        with tries.open("a", encoding="ascii") as file:
+            file.write("x")
+        if self.a % 10 == 3 and tries.stat().st_size == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"b": self.a}
+
+
+ASKED: dict[tuple[bool, int], list[int]] = {}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_method_is_asked_once_for_each_setting_whatever_dies(
+    run: Any, fails: bool, retries: int
+) -> None:
+    ASKED.clear()
+    found = run(ChangesItsMind(fails=fails), 2, retries=retries)
+    assert found.counts == ({"done": 40} if retries else {"done": 36, "killed": 4})
+    assert {len(asked) for asked in ASKED.values()} == {1}
+
+
 class Kept(BySetting):
     """Only odd settings, so that indices are not values."""
 
@@ -455,6 +495,47 @@ def test_devices_are_found_without_loading_anything() -> None:
     assert names == tuple(map(str, range(len(names))))
     assert variable.endswith("_VISIBLE_DEVICES")
     assert source
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "gpus", "expected"),
+    [
+        (CUDA, "3, 3,5", 2, ("3", "5")),
+        (CUDA, "", 2, ()),
+        (CUDA, "-1", 1, ()),
+        (CUDA, "2,3", 1, ("2",)),
+        (CUDA, "2,3", ["0", "0", 7], ("0", "7")),
+        ("HIP_VISIBLE_DEVICES", "2,3", 2, ("2", "3")),
+        ("ROCR_VISIBLE_DEVICES", "1", ["0"], ("0",)),
+    ],
+)
+def test_devices_of_the_engine_are_among_those_of_the_variable(
+    variable: str, text: str, gpus: Any, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in (CUDA, "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(variable, text)
+    chosen = named_devices(gpus)
+    assert chosen is not None
+    assert (chosen.names, chosen.variable) == (expected, variable)
+    values = [one[variable] for one in worker_devices(2, gpus, os.environ)]
+    assert [name for value in dict.fromkeys(values) for name in value.split(",") if name] == list(
+        expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "text"),
+    [
+        (160_000_000, 150_000_000, "160MB"),
+        (153_250_000, 150_000_000, "153.2MB"),
+        (300 << 20, 256 << 20, "300MiB"),
+        (17 * 10**9, 16 * 10**9, "17GB"),
+        (5000, 4001, "4.88 KiB"),
+    ],
+)
+def test_memory_beside_a_limit_has_its_unit(used: int, limit: int, text: str) -> None:
+    assert shown_in_unit_of(used, limit) == text
 
 
 def test_the_memory_of_the_machine_is_known() -> None:

@@ -73,7 +73,7 @@ class OneMachine:
 
     def _check(self, need: Resources, index: int) -> None:
         for name, reason in self._refused.items():
-            if getattr(need, name):
+            if getattr(need, name) is not None:
                 self._refuse(need, name, index, reason)
         if (shortage := self.machine.shortage(need)) is not None:
             self._refuse(need, shortage, index, self._explain_shortage(shortage))

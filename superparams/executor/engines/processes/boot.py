@@ -25,7 +25,7 @@ class Boot:
         handle: The handle of the packed program; None if workers are forks of the driver, and as
             long as the program is being packed.
         environ: The thread variables of BLAS and OpenMP.
-        devices: `CUDA_VISIBLE_DEVICES` for each rank; None for no limit.
+        devices: The variable that limits each rank to its devices; None for no limit.
         varies: Whether each worker has an environment of its own, which is set before it loads
             anything.
         libraries: Packages that the program will need, to be loaded while it is packed.
@@ -39,7 +39,7 @@ class Boot:
     options: Options
     handle: Any
     environ: Mapping[str, str]
-    devices: list[str] | None
+    devices: Sequence[Mapping[str, str]] | None
     libraries: Sequence[str]
     path: list[str]
     argv: list[str]
@@ -62,7 +62,7 @@ class Boot:
         """Set the thread variables and, for a rank, its devices."""
         os.environ.update(self.environ)
         if rank is not None and self.devices is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.devices[rank]
+            os.environ.update(self.devices[rank])
 
 
 def load_modules(names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superparams.adapters.processors import cores
-from superparams.adapters.visible_devices import CUDA, Devices
+from superparams.adapters.visible_devices import CUDA, Devices, devices_of_variable
 from superparams.executor.engines.contract import Options
 from superparams.executor.engines.held_resources import options_for
 
@@ -49,21 +49,25 @@ def named_devices(gpus: Sequence[str | int] | int | None) -> Devices | None:
     """The devices of an option `gpus`, to hand them out; None for all that there are."""
     if gpus is None:
         return None
-    text = repr(gpus if isinstance(gpus, int) else list(gpus))
-    return Devices(tuple(_names(gpus, os.environ)), CUDA, f"Processes(gpus={text})")
+    return _chosen(gpus, os.environ)
 
 
-def _names(gpus: Sequence[str | int] | int, environ: Mapping[str, str]) -> list[str]:
+def _chosen(gpus: Sequence[str | int] | int, environ: Mapping[str, str]) -> Devices:
+    """Devices by name; or the first ones of those to which a variable limits this process."""
+    limit = devices_of_variable(environ)
+    variable = CUDA if limit is None else limit.variable
     if not isinstance(gpus, int):
-        return [str(device) for device in gpus]
-    visible = [name for name in environ.get(CUDA, "").split(",") if name]
-    return visible[:gpus] if visible else [str(number) for number in range(gpus)]
+        names = tuple(dict.fromkeys(map(str, gpus)))
+        return Devices(names, variable, f"Processes(gpus={list(gpus)!r})")
+    names = tuple(map(str, range(gpus))) if limit is None else limit.names[:gpus]
+    of = "" if limit is None else f" of {limit.source}"
+    return Devices(names, variable, f"Processes(gpus={gpus}){of}")
 
 
 def devices(
     num_proc: int, gpus: Sequence[str | int] | int, environ: Mapping[str, str]
-) -> list[str]:
-    """The devices of each rank, as values of `CUDA_VISIBLE_DEVICES`.
+) -> list[dict[str, str]]:
+    """The environment variable that limits each rank to its devices.
 
     If there are at most as many ranks as devices, each device belongs to one rank. Otherwise each
     rank gets one device, and several ranks share a device.
@@ -73,12 +77,10 @@ def devices(
         gpus: The devices, or how many of them to use.
         environ: The environment of the driver, which may limit the devices.
     """
-    names = _names(gpus, environ)
-    if not names:
-        return [""] * num_proc
-    if len(names) < num_proc:
-        return [names[rank % len(names)] for rank in range(num_proc)]
-    return [",".join(names[rank::num_proc]) for rank in range(num_proc)]
+    names, variable, _ = _chosen(gpus, environ)
+    if 0 < len(names) < num_proc:
+        return [{variable: names[rank % len(names)]} for rank in range(num_proc)]
+    return [{variable: ",".join(names[rank::num_proc])} for rank in range(num_proc)]
 
 
 @dataclass(frozen=True)

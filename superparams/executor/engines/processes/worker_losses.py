@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superparams.declare.resources import shown_bytes
+from superparams.declare.resources import shown_bytes, shown_in_unit_of
 from superparams.errors.units import size
 from superparams.executor.engines.attempts import late as late_error
 from superparams.executor.engines.attempts import late_setup
@@ -170,7 +170,8 @@ class Losses:
     def _too_large(self, used: int, limit: int) -> str:
         name = self._program.name.rpartition(".")[2]
         grants = f"{name}.resources grants memory={shown_bytes(limit)!r}"
-        return f"killed: it used {shown_bytes(used)} of memory, and {grants}"
+        used_text = shown_in_unit_of(used, limit)
+        return f"killed: it used {used_text} of memory, and {grants}"
 
     def _out_of_memory(self, end: End) -> str:
         if not end.by_kill or not self._memory.has_risen():
