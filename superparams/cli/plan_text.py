@@ -201,11 +201,12 @@ def planned(space: Experiment, options: RunOptions) -> Planned | PlannedSearch:
 
 def _counts(job: Job) -> dict[str, int]:
     plan, keys = job.plan, job.program.keys
+    n_settings = plan.n_settings
     index = read_index(job.root) if has_records(job.root) else None
     if index is None and plan.keys is None:  # none is there twice
-        return dict.fromkeys(OUTCOME_KINDS, 0) | {"new": plan.n_settings}
-    if plan.keys is None and index is not None and is_sparse(keys, plan.size, index):
+        return dict.fromkeys(OUTCOME_KINDS, 0) | {"new": n_settings}
+    if plan.keys is None and index is not None and is_sparse(keys, plan.size, index, n_settings):
         some = keys_in_space(keys, index.keys, plan.shard, plan.size)
-        return count_outcomes(some, index, job.codes) | {"new": plan.n_settings - len(some)}
-    every = plan.keys_of_part(keys)
+        return count_outcomes(some, index, job.codes) | {"new": n_settings - len(some)}
+    every = plan.keys_of(keys)
     return {} if every is None else count_outcomes(every.unique(), index, job.codes)

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 
 from superparams.identity.digests.digest import MODULUS
 
-__all__ = ["KeyColumn", "places_of"]
+__all__ = ["KeyColumn", "cost_of_places", "places_of"]
 
 MOST_AXES: Final = 12  # for so many axes, all ways to split them are tried
 LARGEST_REST: Final = 1 << 20  # differences in the table
@@ -85,6 +85,11 @@ def places_of(keys: Collection[int], columns: Sequence[KeyColumn]) -> dict[int, 
             indices |= _indices_of(rest, first)
     rest = [key for key in keys if key not in indices]
     return {**indices, **_indices_of(rest, whole)} if rest else indices
+
+
+def cost_of_places(n_keys: int, columns: Sequence[KeyColumn]) -> int:
+    """How many sums `places_of` computes to search the whole space for so many keys."""
+    return _split(_axes(columns, [column.size for column in columns]), n_keys).cost
 
 
 def _first_settings(sizes: Sequence[int], most: int) -> Iterator[int]:

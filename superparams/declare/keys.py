@@ -8,13 +8,13 @@ digests of its points.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from superparams.declare.descriptors import Value
 from superparams.declare.field import Field, declared_of
 from superparams.declare.instance_state import declaration_on, open_fields
-from superparams.declare.key_lookup import places_of
+from superparams.declare.key_lookup import cost_of_places, places_of
 from superparams.declare.layout import Layout, known_layout
 from superparams.declare.metaclass import fields_of, recorded_fields
 from superparams.declare.params import Params
@@ -149,23 +149,27 @@ class Keys:
 
     def packed(self, size: int) -> bytearray:
         """The keys of the first settings in order, 16 bytes each: faster than one by one."""
+        return self.packed_ranges([range(size)])
+
+    def packed_ranges(self, ranges: Collection[range]) -> bytearray:
+        """As `packed`, for the settings with the indices of some ranges."""
         layout, data = known_layout(self._space), bytearray()
         if layout is None or layout.kept is not None or self._derived:
-            for index in range(size):
+            for index in itertools.chain.from_iterable(ranges):
                 data += self[index].to_bytes(16, "big")
             return data
         columns = self._columns_of(layout)  # the one that varies fastest comes first
-        inner, n_inner = [0], 0
-        while n_inner < len(columns) and len(inner) * columns[n_inner].size <= LARGEST_CACHE:
+        inner, n_inner, most = [0], 0, min(LARGEST_CACHE, sum(map(len, ranges)))
+        while n_inner < len(columns) and len(inner) * columns[n_inner].size <= most:
             inner = [x + y for x in columns[n_inner].every() for y in inner]
             n_inner += 1
-        for number in range(-(-size // len(inner))):
+        for number, some in _parts_of_inner(ranges, inner):
             key, place = self._constant, number
             for column in columns[n_inner:]:
                 place, at = divmod(place, column.size)
                 key += column[at]
-            data += b"".join([((key + x) % MODULUS).to_bytes(16, "big") for x in inner])
-        return data[: 16 * size]
+            data += b"".join([((key + x) % MODULUS).to_bytes(16, "big") for x in some])
+        return data
 
     def find(self, keys: Collection[int]) -> dict[int, int]:
         """The index of each of these keys that a setting of the space has; see `places_of`.
@@ -183,6 +187,11 @@ class Keys:
         ranks = {key: layout.kept.rank(index) for key, index in indices.items()}
         return {key: rank for key, rank in ranks.items() if rank is not None}
 
+    def cost_of_find(self, n_keys: int) -> int:
+        """About how many sums `find` computes for so many keys."""
+        layout = known_layout(self._space)
+        return n_keys if layout is None else cost_of_places(n_keys, self._columns_of(layout))
+
     def _columns_of(self, layout: Layout) -> list[_Column]:
         if self._columns is None:
             fields = fields_of(type(self._space))
@@ -193,6 +202,19 @@ class Keys:
             for column, known in zip(self._columns, self._known, strict=False):
                 column.known = known
         return self._columns
+
+
+def _parts_of_inner(
+    ranges: Iterable[range], inner: Sequence[int]
+) -> Iterator[tuple[int, Sequence[int]]]:
+    """For the indices of ranges, how often `inner` was passed, and the part of it that follows."""
+    for one in ranges:
+        index = one.start
+        while index < one.stop:
+            number, first = divmod(index, len(inner))
+            some = inner[first : first + one.stop - index]
+            yield number, some
+            index += len(some)
 
 
 def _refuse_reaching_out(params: Params, outer: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from superparams.identity.code.main_script import in_notebook
 from superparams.identity.code.text_fingerprint import digests_of_loaded_text
 from superparams.identity.module_names import module_file
 from superparams.run.job import Job
+from superparams.run.space_keys import all_keys
 from superparams.store.provenance.record import gather_later, save_source
 from superparams.store.runs.concurrent_runs import MOST_KEYS, save_keys
 from superparams.store.runs.folder import RunFolder
@@ -70,9 +71,9 @@ class CodeRecord:
     def _save_space(self) -> None:
         """Keep the keys of the space, where those of the settings to run are not all."""
         plan = self._job.plan
-        keys = plan.keys
+        keys = plan.keys if plan.shard is None else plan.space_keys
         if keys is None and plan.shard is not None and plan.size <= MOST_SAVED:
-            keys = plan.keys_of(self._job.program.keys)
+            keys = all_keys(self._job.program.keys, plan.size)
         if keys is not None and plan.n_todo < plan.size:
             save_space(self._run, keys.buffers()[1])
 

@@ -170,13 +170,10 @@ class Job:
 
     def todo_keys(self) -> bytes:
         """The keys of all settings to run, 16 bytes each."""
-        if self.plan.keys is not None:
+        if self.plan.keys is not None and self.plan.shard is None:
             data = self.plan.keys.buffers()[1]
             return b"".join(data[16 * one.start : 16 * one.stop] for one in self.plan.todo)
-        keys = self.program.keys
-        if self.plan.todo == [range(self.plan.size)]:
-            return bytes(keys.packed(self.plan.size))
-        return b"".join(keys[index].to_bytes(16, "big") for one in self.plan.todo for index in one)
+        return bytes(self.program.keys.packed_ranges(self.plan.todo))
 
     def label(self, index: int) -> str:
         """A setting in one line."""

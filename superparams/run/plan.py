@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, compress, pairwise
+from itertools import compress
 from typing import Any
 
 import pyarrow as pa
@@ -18,14 +17,17 @@ from superparams.errors import RunError
 from superparams.errors.units import counted
 from superparams.identity.digests.digest import key_of_text
 from superparams.outcomes.arrow import plain_array
+from superparams.run.index_ranges import marked_indices, marks_of, ranges_without
 from superparams.run.options import Only
 from superparams.run.recorded_counts import places_of_codes, plain_number
-from superparams.run.shards import SHARD, Shard, ranges_of_shard
+from superparams.run.shards import SHARD, Shard, ranges_of_shard, shard_text
 from superparams.run.space_keys import (
     LARGEST_PLAN,
     all_keys,
+    can_find,
     is_sparse,
     keys_as_bytes,
+    keys_at,
     places_in_shard,
 )
 from superparams.store.table.index import Index
@@ -48,8 +50,9 @@ class Plan:
         others: The number of settings left out by ``only=``.
         repeated: The number of settings left out since the space has them twice.
         shard: The only shard that runs, if any; all numbers but `size` are those of its settings.
-        keys: The keys of all settings in order, 16 bytes each; None if all settings run, whatever
-            is recorded.
+        keys: The keys of the settings of the shard in order, without a shard of all settings, 16
+            bytes each; None if all of them run, whatever is recorded.
+        space_keys: With a shard, the keys of all settings, if all had to be compared.
     """
 
     todo: Sequence[range]
@@ -61,6 +64,7 @@ class Plan:
     others: int = 0
     repeated: int = 0
     keys: Any = None
+    space_keys: Any = None
     shard: Shard | None = None
 
     @cached_property
@@ -74,17 +78,10 @@ class Plan:
         return sum(map(len, self.part))
 
     def keys_of(self, keys: Keys) -> Any:
-        """The keys of all settings as in `keys`; None when they are too many."""
-        if self.keys is None and self.size <= LARGEST_PLAN:
-            return all_keys(keys, self.size)
+        """The keys of the settings of the shard as in `keys`; None when they are too many."""
+        if self.keys is None and self.n_settings <= LARGEST_PLAN:
+            return keys_at(keys, self.part)
         return self.keys
-
-    def keys_of_part(self, keys: Keys) -> Any:
-        """As `keys_of`, for the settings of the shard."""
-        every = self.keys_of(keys)
-        if every is None or self.shard is None:
-            return every
-        return every.take(plain_array(list(chain.from_iterable(self.part)), pa.int64()))
 
     @property
     def n_todo(self) -> int:
@@ -122,39 +119,48 @@ def plan(
         shard: The only shard to run. Which settings it has does not depend on what is recorded.
 
     Raises:
-        RunError: For a space so large that the comparison would take minutes, and for a key that
-            no setting of the space has.
+        RunError: For a space or a shard so large that the comparison would take minutes, and for a
+            key that no setting of the space has.
     """
     is_new = index is None or len(index) == 0
+    of_all = Plan(ranges_of_shard(shard, size), size, shard=shard)
     if is_new and only in ("failed", "stopped"):
-        n_others = sum(map(len, ranges_of_shard(shard, size)))
-        return Plan([], size, others=n_others, shard=shard)
-    is_large = size > LARGEST_PLAN and not is_sparse(keys, size, index)
+        return Plan([], size, others=of_all.n_settings, shard=shard)
     is_whole = only is None or (is_new and only == "new")
     if (is_new or not resume) and is_whole and (size > LARGEST_PLAN or keys.are_distinct):
-        return Plan(ranges_of_shard(shard, size), size, shard=shard)
-    if is_large:
-        raise RunError(
-            f"a space of {size:,} settings is too large to be compared with what is recorded "
-            f"(at most {LARGEST_PLAN:,}): fix some axes, give another results= folder, or run all "
-            f"of it again with resume=False"
-        )
-    if is_sparse(keys, size, index):
+        return of_all
+    if is_sparse(keys, size, index, of_all.n_settings):
         if isinstance(only, str):
             return _of_kind(keys, size, index, codes, only, shard)
         keys_asked = None if only is None else tuple(only)
         return _of_few(keys, size, index, codes, resume, keys_asked, shard)
-    every = all_keys(keys, size)
+    if of_all.n_settings > LARGEST_PLAN:
+        raise _too_large(of_all)
+    # Where a space may have a setting twice, all of its keys tell which shard runs it.
+    is_part = shard is not None and (size > LARGEST_PLAN or keys.are_distinct)
+    every = keys_at(keys, of_all.part) if is_part else all_keys(keys, size)
     state = _states(every, index, codes, same_stops)
     wanted = _wanted(resume, only if isinstance(only, str) else None)
     marks = [wanted[one] for one in state]
-    asked = [True] * size
+    asked = [True] * len(every)
     if isinstance(only, str):
         asked = marks
     elif only is not None:
-        asked = _having(every, tuple(only))
+        asked = _having(every, tuple(only), keys, of_all)
         marks = [is_asked and is_wanted for is_asked, is_wanted in zip(asked, marks, strict=True)]
-    return _plan(every, state, asked, marks, keys, shard)
+    return _plan(every, state, asked, marks, keys, of_all)
+
+
+def _too_large(plan: Plan) -> RunError:
+    what = f"a space of {plan.size:,} settings"
+    remedy = "fix some axes, give another results= folder, or run all of it again with resume=False"
+    if plan.shard is not None:
+        what = f"{shard_text(plan.shard)}, {plan.n_settings:,} settings of {what},"
+        remedy = f"make smaller shards, {remedy}"
+    return RunError(
+        f"{what} is too large to be compared with what is recorded (at most {LARGEST_PLAN:,}): "
+        f"{remedy}"
+    )
 
 
 def _of_few(
@@ -182,7 +188,7 @@ def _of_few(
     chosen = [place for place, state in states.items() if runs[state]]
     left = [place for place, state in states.items() if not runs[state]]
     met = Counter(state for state in states.values() if runs[state])
-    todo = _without(part, left) if only is None else [range(at, at + 1) for at in chosen]
+    todo = ranges_without(part, left) if only is None else [range(at, at + 1) for at in chosen]
     return Plan(
         todo,
         size,
@@ -208,7 +214,7 @@ def _of_kind(
     states, part = _states_by_place(places, index, codes), ranges_of_shard(shard, size)
     if only == "new":
         left = [place for place, state in states.items() if state != NEW]
-        return Plan(_without(part, left), size, others=len(left), shard=shard)
+        return Plan(ranges_without(part, left), size, others=len(left), shard=shard)
     wanted = FAILED if only == "failed" else STOPPED
     chosen = [place for place, state in states.items() if state == wanted]
     todo = [range(place, place + 1) for place in chosen]
@@ -238,18 +244,6 @@ def _states_by_place(
     return {places[key]: state for key, state in zip(order, states, strict=True)}
 
 
-def _without(part: Sequence[range], places: Sequence[int]) -> list[range]:
-    """Ascending ranges without some ascending indices that they contain."""
-    found: list[range] = []
-    start = 0
-    for one in part:
-        end = bisect_left(places, one.stop, start)
-        ends = [one.start - 1, *places[start:end], one.stop]
-        found += [range(a + 1, b) for a, b in pairwise(ends) if a + 1 < b]
-        start = end
-    return found
-
-
 def _unknown_key(key: str, size: int) -> RunError:
     return RunError(
         f"only={key!r}: no setting of this space has that key (it has {counted(size, 'setting')}); "
@@ -263,34 +257,37 @@ def _plan(
     asked: list[bool],
     marks: list[bool],
     keys: Keys,
-    shard: Shard | None,
+    of_all: Plan,
 ) -> Plan:
-    """The plan of a space whose keys are all known.
+    """The plan of a space or a shard whose keys are all known.
 
     Args:
-        every: The keys.
-        state: The state of each setting.
+        every: The keys: those of the shard, or those of all settings of the space.
+        state: The state of each of these settings.
         asked: Whether `only` leaves it in.
         marks: Whether it is to run.
         keys: Makes the keys.
-        shard: The only shard to run.
+        of_all: The plan if all settings of the shard were to run.
     """
-    plan = Plan([], len(state), keys=every, shard=shard)
-    # In the whole space, so that one shard alone runs a setting that the space has twice.
-    repeated = [False] * plan.size if keys.are_distinct else _repeated(every)
-    is_here = None if shard is None else _marks(plan.part, plan.size)
-    each = zip(state, asked, marks, repeated, strict=True)
-    met = Counter(each if is_here is None else compress(each, is_here))
+    part = of_all.part
+    repeated = [False] * len(every) if keys.are_distinct else _repeated(every)
+    space_keys = None
+    if len(every) > of_all.n_settings:
+        space_keys, is_here = every, marks_of(part, of_all.size)
+        every = every.filter(plain_array(is_here, pa.bool_()))
+        state = list(compress(state, is_here))
+        asked, marks, repeated = (list(compress(x, is_here)) for x in (asked, marks, repeated))
+    met = Counter(zip(state, asked, marks, repeated, strict=True))
 
     def number(kind: int, *, is_marked: bool = True) -> int:
         return sum(met[kind, True, is_marked, twice] for twice in (False, True))
 
     runs = [marked and not twice for marked, twice in zip(marks, repeated, strict=True)]
-    if is_here is not None:
-        runs = [is_due and is_mine for is_due, is_mine in zip(runs, is_here, strict=True)]
     return replace(
-        plan,
-        todo=ranges_of(runs),
+        of_all,
+        keys=every,
+        space_keys=space_keys,
+        todo=marked_indices(runs, part),
         done=number(DONE, is_marked=False),
         stale=number(STALE),
         again=number(FAILED),
@@ -298,14 +295,6 @@ def _plan(
         others=sum(n for (_, is_asked, _, _), n in met.items() if not is_asked),
         repeated=sum(n for (_, _, _, twice), n in met.items() if twice),
     )
-
-
-def _marks(part: Iterable[range], size: int) -> list[bool]:
-    """Whether each index of a space is in some ranges."""
-    marks = [False] * size
-    for one in part:
-        marks[one.start : one.stop] = [True] * len(one)
-    return marks
 
 
 NEW, DONE, STALE, FAILED, STOPPED = range(5)
@@ -322,15 +311,25 @@ def _wanted(resume: bool, only: str | None) -> tuple[bool, ...]:
     return (True, not resume, True, True, True)
 
 
-def _having(every: Any, only: Collection[str]) -> list[bool]:
-    """Whether each setting has one of these keys, which are all different."""
-    wanted = list(only)
-    keys = plain_array([key_of_text(one).to_bytes(16, "big") for one in wanted], every.type)
-    known = pc.is_in(keys, value_set=every).to_pylist()
-    for key, is_known in zip(wanted, known, strict=True):
-        if not is_known:
-            raise _unknown_key(key, len(every))
-    having: list[bool] = pc.is_in(every, value_set=keys).to_pylist()
+def _having(every: Any, only: Collection[str], keys: Keys, of_all: Plan) -> list[bool]:
+    """Whether each setting has one of these keys, which are all different.
+
+    Args:
+        every: The keys of the settings.
+        only: The wanted keys, each of some setting of the space.
+        keys: The keys of the space.
+        of_all: As for `_plan`.
+    """
+    wanted = keys_as_bytes(map(key_of_text, only))
+    known = pc.is_in(wanted, value_set=every).to_pylist()
+    others = [one for one, is_known in zip(only, known, strict=True) if not is_known]
+    if others and len(every) < of_all.size:  # they may belong to other shards
+        # Where that cannot be told in reasonable time, it is assumed.
+        found = keys.find(list(map(key_of_text, others))) if can_find(keys) else None
+        others = [] if found is None else [x for x in others if key_of_text(x) not in found]
+    for one in others:
+        raise _unknown_key(one, of_all.size)
+    having: list[bool] = pc.is_in(every, value_set=wanted).to_pylist()
     return having
 
 
@@ -361,17 +360,3 @@ def _repeated(every: Any) -> list[bool]:
         repeated.append(key in seen)
         seen.add(key)
     return repeated
-
-
-def ranges_of(marks: Iterable[bool]) -> list[range]:
-    """The indices of marks that are true, as ascending ranges."""
-    ranges: list[range] = []
-    start: int | None = None
-    at = -1
-    for at, marked in enumerate(marks):
-        if marked and start is None:
-            start = at
-        elif not marked and start is not None:
-            ranges.append(range(start, at))
-            start = None
-    return [*ranges, range(start, at + 1)] if start is not None else ranges

@@ -72,11 +72,11 @@ def _of_space(found: Results, job: Job, run: str) -> Results:
     plan, keys = job.plan, job.program.keys
     if plan.keys is None and set(found.runs) <= {run}:
         return found
-    if plan.keys is None and plan.size > SMALL_SPACE:
+    if plan.keys is None and plan.n_settings > SMALL_SPACE:
         index = read_index(job.root)
-        if is_sparse(keys, plan.size, index):
+        if is_sparse(keys, plan.size, index, plan.n_settings):
             return found.of_keys(keys_in_space(keys, index.keys, plan.shard, plan.size))
-    keys = plan.keys_of_part(keys)
+    keys = plan.keys_of(keys)
     if keys is None:  # too many to be compared: the rows of this run
         return found.of_runs(run)
     return found.of_keys(keys)

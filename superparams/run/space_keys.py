@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import pyarrow as pa
@@ -15,8 +15,10 @@ __all__ = [
     "LARGEST_PLAN",
     "SMALL_SPACE",
     "all_keys",
+    "can_find",
     "is_sparse",
     "keys_as_bytes",
+    "keys_at",
     "keys_in_space",
     "places_in_shard",
 ]
@@ -29,18 +31,38 @@ SMALL_SPACE: Final = 1 << 17
 MOST_LOOKED_UP: Final = 1 << 16
 
 
-def is_sparse(keys: Keys, size: int, index: Index | None) -> bool:
-    """Whether a space is so much larger than its records that only these are looked up in it."""
-    recorded = 0 if index is None else len(index)
-    is_little = recorded * 16 < size and recorded <= MOST_LOOKED_UP
-    # One long axis would be digested place by place.
-    is_short = keys.longest <= LARGEST_PLAN
-    return size > SMALL_SPACE and is_little and is_short and keys.are_distinct
+def is_sparse(keys: Keys, size: int, index: Index | None, part: int | None = None) -> bool:
+    """Whether a space is so much larger than its records that only these are looked up in it.
+
+    Args:
+        keys: The keys of the space.
+        size: The number of its settings.
+        index: What is recorded; None if nothing is.
+        part: The number of settings that are compared, where they are only those of a shard.
+    """
+    recorded, wanted = 0 if index is None else len(index), size if part is None else part
+    is_little = recorded * 16 < wanted and recorded <= MOST_LOOKED_UP
+    if wanted <= SMALL_SPACE or not is_little or not can_find(keys):
+        return False
+    # What all shards have recorded is searched in all of the space, so the keys of one shard may
+    # cost less.
+    return wanted == size or wanted > LARGEST_PLAN or keys.cost_of_find(recorded) < wanted
+
+
+def can_find(keys: Keys) -> bool:
+    """Whether keys can be looked up in a space; one long axis would be digested place by place."""
+    return keys.longest <= LARGEST_PLAN and keys.are_distinct
 
 
 def all_keys(keys: Keys, size: int) -> Any:
     """The keys of all settings in order, 16 bytes each."""
-    return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(keys.packed(size))])
+    return keys_at(keys, [range(size)])
+
+
+def keys_at(keys: Keys, ranges: Collection[range]) -> Any:
+    """The keys of the settings with the indices of some ranges, 16 bytes each."""
+    size, data = sum(map(len, ranges)), keys.packed_ranges(ranges)
+    return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(data)])
 
 
 def keys_in_space(keys: Keys, every: Any, shard: Shard | None = None, size: int = 0) -> Any:

@@ -83,6 +83,17 @@ def test_many_keys_at_once_are_those_by_index(space: Experiment, size: int) -> N
         assert data[16 * place : 16 * (place + 1)] == keys[place].to_bytes(16, "big")
 
 
+@pytest.mark.parametrize("step", [1, 3, 500])
+@pytest.mark.parametrize("space", [Train(), Valid(), Train(path="p")[3], Middle(), Large()])
+def test_keys_of_ranges_are_those_by_index(space: Experiment, step: int) -> None:
+    size = space.n_settings
+    starts = {0, 7, 300, 65_000, 90_000, size - 2, size - 1}
+    ranges = [range(at, min(at + step, size)) for at in sorted(starts) if 0 <= at < size]
+    expected = [Keys(space)[at].to_bytes(16, "big") for one in ranges for at in one]
+    assert Keys(space).packed_ranges(ranges) == b"".join(expected)
+    assert Keys(space).packed_ranges([]) == b""
+
+
 def test_the_key_of_a_setting_is_32_hexadecimal_digits() -> None:
     setting = Train()[0]
     assert len(setting.key) == 32

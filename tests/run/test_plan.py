@@ -15,7 +15,8 @@ from superparams import Experiment, Params, search, value
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.identity.digests.digest import key_text
-from superparams.run.plan import plan, ranges_of
+from superparams.run.index_ranges import ranges_of
+from superparams.run.plan import plan
 from superparams.run.recorded_counts import OUTCOME_KINDS, count_outcomes
 from superparams.run.space_keys import LARGEST_PLAN
 from superparams.store.table.index import Index

@@ -13,17 +13,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superparams import Experiment, Results, Settings, search
+from superparams import Experiment, Results, Settings, search, value
+from superparams.cli.plan_text import planned as planned_run
 from superparams.declare.keys import Keys
 from superparams.errors import RunError
 from superparams.run.options import RunOptions
 from superparams.run.plan import plan
 from superparams.run.shards import is_in_shard, ranges_of_shard
+from superparams.run.space_keys import LARGEST_PLAN, MOST_LOOKED_UP
 from superparams.store.runs.run_records import runs
+from superparams.store.table.index import Index
 from superparams.strategies import Random, Threshold
 from tests.run.test_plan import RECORDED, Toy, index_of, keys_of
 from tests.runs import environment, family, recorded, script
@@ -105,7 +109,7 @@ def test_counts_are_those_of_the_shard() -> None:
     for name in ("done", "stale", "again", "stopped", "others", "n_todo"):
         assert sum(getattr(one, name) for one in each) == getattr(whole, name)
     assert [one.n_settings for one in each] == [3, 3, 2]
-    keys = [key for one in each for key in one.keys_of_part(Keys(Toy())).to_pylist()]
+    keys = [key for one in each for key in one.keys_of(Keys(Toy())).to_pylist()]
     assert sorted(keys) == sorted(key.to_bytes(16, "big") for key in keys_of(Toy()))
 
 
@@ -135,20 +139,9 @@ class Wide(Experiment):
 
 @pytest.mark.parametrize("only", [None, "new", "failed"])
 def test_a_large_space_of_which_little_is_recorded(only: Any) -> None:
-    from superparams.store.table.index import Index
-
     places = [0, 5, 77, 500_000, 999_999]
     keys = Keys(Wide())
-    import pyarrow as pa
-
-    index = Index(
-        pa.array([keys[at].to_bytes(16, "big") for at in places], pa.binary(16)),
-        pa.array([0, 0, 1, 0, 1], pa.int8()),
-        pa.array([0] * 5, pa.int64()),
-        ["run"],
-        ["now"],
-        pa.array([0] * 5, pa.int64()),
-    )
+    index = index_at(keys, places, [0, 0, 1, 0, 1])
     each = [plan(keys, 10**6, index, ["now"], shard=(number, 7), only=only) for number in range(7)]
     expected = {None: 10**6 - 3, "new": 10**6 - 5, "failed": 2}
     assert sum(one.n_todo for one in each) == expected[only]
@@ -159,6 +152,131 @@ def test_a_large_space_of_which_little_is_recorded(only: Any) -> None:
     together = sorted(x for one in each for part in one.todo for x in (part.start, part.stop))
     assert together[0] >= 0
     assert together[-1] <= 10**6
+
+
+class Cube(Experiment):
+    """So large that it is not compared as a whole."""
+
+    a: int = search(range(300))
+    b: int = search(range(300))
+    c: int = search(range(400))
+
+    def run(self) -> dict[str, int]:
+        return {"p": self.a}
+
+
+class Doubled(Experiment):
+    """As large, but some of its settings are equal, and two fields move together."""
+
+    a: int = search([*range(299), 0])
+    b: int = search(range(300))
+    c: int = search(range(400), zip="c")
+    d: float = search([n / 4 for n in range(400)], zip="c")
+    e: int = value(derive=lambda s: s.a + 1)
+
+    def run(self) -> None: ...
+
+
+class Long(Experiment):
+    """One axis is so long that nothing is looked up in it."""
+
+    a: int = search(range(10**9))
+    b: int = search(range(3))
+
+    def run(self) -> None: ...
+
+
+def index_at(keys: Keys, places: list[int], status: list[int]) -> Index:
+    zeros = pa.array([0] * len(places), pa.int64())
+    return Index(
+        pa.array([keys[at].to_bytes(16, "big") for at in places], pa.binary(16)),
+        pa.array(status, pa.int8()),
+        zeros,
+        ["run"],
+        ["now"],
+        zeros,
+    )
+
+
+@pytest.mark.parametrize(("cls", "count"), [(Cube, 400), (Doubled, 3 * 10**5), (Long, 10**5)])
+def test_a_late_shard_is_compared_with_what_all_others_have_recorded(
+    cls: type[Experiment], count: int
+) -> None:
+    size, keys = cls().n_settings, Keys(cls())
+    assert size > LARGEST_PLAN
+    shards = [(0, count), (1, count), (2, count)]
+    parts = [[x for one in ranges_of_shard(shard, size) for x in one] for shard in shards]
+    failed = parts[0][7]
+    recorded = [*parts[0], *parts[1][:5]]
+    index = index_at(keys, recorded, [int(at == failed) for at in recorded])
+    if cls is Cube:
+        assert len(recorded) > MOST_LOOKED_UP
+    resumed, begun, late = (plan(keys, size, index, ["now"], shard=x) for x in shards)
+    assert [todo(x) for x in (resumed, begun, late)] == [[failed], parts[1][5:], parts[2]]
+    assert (resumed.done, resumed.again) == (len(parts[0]) - 1, 1)
+    assert (begun.done, late.done) == (5, 0)
+    assert late.n_settings == late.n_todo == len(parts[2])
+    assert late.keys.to_pylist() == [keys[at].to_bytes(16, "big") for at in parts[2]]
+    for only, expected in (("new", [[], parts[1][5:]]), ("failed", [[failed], []])):
+        each = [plan(keys, size, index, ["now"], shard=x, only=only) for x in shards[:2]]
+        assert list(map(todo, each)) == expected
+        assert [x.others for x in each] == [
+            len(part) - len(mine) for part, mine in zip(parts, expected, strict=False)
+        ]
+    asked = [f"{keys[at]:032x}" for at in (failed, parts[1][-1], parts[2][0])]
+    each = [plan(keys, size, index, ["now"], shard=x, only=asked) for x in shards]
+    assert list(map(todo, each)) == [[failed], [parts[1][-1]], [parts[2][0]]]
+    if cls is Cube:
+        with pytest.raises(RunError, match="no setting of this space has that key"):
+            plan(keys, size, index, ["now"], shard=shards[0], only=["0" * 32])
+
+
+def test_a_shard_that_is_too_large_to_be_compared_says_so() -> None:
+    keys, size = Keys(Long()), Long().n_settings
+    index = index_at(keys, [3], [0])
+    told = r"^shard 1/4, 75\d,.* of a space of 3,000,000,000 settings, .*make smaller shards"
+    with pytest.raises(RunError, match=told):
+        plan(keys, size, index, ["now"], shard=(1, 4))
+    assert plan(keys, size, index, ["now"], shard=(1, 4), resume=False).n_todo > size // 5
+
+
+class Huge(Experiment):
+    a: int = search(range(10**4))
+    b: int = search(range(10**4))
+    c: int = search(range(10**3))
+
+    def run(self) -> dict[str, int]:
+        return {"p": self.a}
+
+
+@pytest.mark.timed
+def test_a_small_shard_of_a_huge_space_ends_and_is_resumed_at_once(tmp_path: Path) -> None:
+    size = 10**11
+    for count, n in ((size // 5, 5), (size // 50, 50), (size // 500, 500)):
+        for number in (1, 1, 2):
+            shard = (number, count)
+            with within(3.0):
+                mine = Huge().run_all(shard=shard, results=tmp_path, progress=False)
+            expected = [x for one in ranges_of_shard(shard, size) for x in one]
+            assert mine.counts == {"done": n}
+            keys = mine.to_arrow()["key"].to_pylist()
+            assert keys == [Huge()[at].key for at in expected]
+    options = RunOptions(shard=(3, size // 500), results=str(tmp_path))
+    with within(3.0):
+        shown = planned_run(Huge(), options)
+    assert shown.document["todo"] == 500
+    assert len(list(mine.root.glob("runs/*"))) == 6  # what is done needs no run
+
+
+@pytest.mark.timed
+def test_what_is_recorded_is_searched_in_a_large_shard_if_that_costs_less() -> None:
+    size = 10**11
+    keys = Keys(Huge())
+    index = index_at(keys, [0, 5], [0, 0])
+    with within(3.0):
+        each = [plan(keys, size, index, ["now"], shard=(number, 3)) for number in range(3)]
+    assert [one.keys for one in each] == [None] * 3
+    assert sum(one.n_todo for one in each) == size - 2
 
 
 # ---- options
