@@ -28,7 +28,8 @@ def marked_indices(marks: Iterable[bool], part: Sequence[range]) -> list[range]:
     found: list[range] = []
     marks = iter(marks)
     for one in part:
-        found += [one[here.start : here.stop] for here in ranges_of(islice(marks, len(one)))]
+        inside = ranges_of(islice(marks, len(one)))
+        found += [one[x.start : x.stop] for x in inside] if one.start else inside
     return found
 
 
