@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 import time
@@ -156,6 +158,13 @@ class OneProcessor(Trained):
 class OneOrAll(Trained):
     def resources(self) -> Resources:  # type: ignore[override]
         return Resources(cpus=N_CPUS if self.a % 2 else 1)
+
+
+def test_places_that_retire_and_start_again_leave_the_streams_as_they_were(run: Any) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as stream:
+        found = run(OneOrAll(), 2 * N_CPUS, engine="threads")
+    assert found.counts == {"done": 6}
+    assert vars(stream) == {}
 
 
 @pytest.mark.parametrize("engine", ["processes", "threads"])

@@ -268,6 +268,8 @@ class LocalCarrier:
         """Start places, and give them chunks."""
         if isinstance(instruction, m.StartPlace):
             rank = instruction.rank
+            if rank in self._logs:  # of a place that has retired
+                self._logs[rank].close()
             log = self._logs[rank] = PlaceLog(self._options.folder, rank, self._outer_log)
             options = options_for(instruction.share, self._options)
             parts = self._program, rank, options, self._control, self._messages, log
