@@ -41,6 +41,7 @@ class TestRay(RealCluster):
 
 
 def test_where_there_is_no_cluster_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setattr("ray.init", _fails)
     with pytest.raises(EngineError, match=r"engine=Ray\('h:1'\): ConnectionError.*that runs"):

@@ -115,7 +115,9 @@ def test_a_training_that_is_killed_gives_the_row_of_an_unbroken_one(
     assert found.counts == {"done": len(space)}, found.column("error").to_pylist()
     for row in found:
         assert row["n_steps"] == EPOCHS
-        assert row["attempt"] == (1 if row["how"] == "never" else 2)
+        # An error is forgotten if its worker dies within 20 ms, before it is sent.
+        attempts = {"never": (1,), "error": (1, 2)}
+        assert row["attempt"] in attempts.get(row["how"], (2,)), row["how"]
         expected = _unbroken(Train(how=row["how"], when=row["when"]))
         told = [(one["epoch"], one["w"], one["drawn"]) for one in found.steps(row)]
         assert told == expected, (row["how"], row["when"])
