@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_right, insort
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from superparams.declare.experiment import Experiment
@@ -61,9 +61,12 @@ class SettingNeeds:
         if self.of_class is not None:
             return self.of_class
         answer = self._answers.at(index)
-        return self._asked(index) if answer is None else answer
+        if answer is None:
+            answer = self._ask(index)
+            self._answers.add(index, answer)
+        return answer
 
-    def _asked(self, index: int) -> Resources:
+    def _ask(self, index: int) -> Resources:
         guard = ForkGuard()
         try:
             return setting_resources(self._setting(index))
@@ -102,8 +105,6 @@ class SettingNeeds:
                 parts[-1] = range(parts[-1].start, index + 1)
             else:
                 parts.append(range(index, index + 1))
-        for need, parts in found.items():
-            self._answers.add(parts, need)
         return dict(found)
 
     def shown(self, index: int) -> str:
@@ -122,26 +123,24 @@ class _Answers:
     """What a method has returned for settings: it is not called again when they run again."""
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._parts: list[tuple[int, Resources]] = []  # the stop of each range, and its need
-        self._is_sorted = True
+        # Ranges of settings with the same need, by their start: start, stop, need.
+        self._parts: list[tuple[int, int, Resources]] = []
 
-    def add(self, parts: Iterable[range], need: Resources) -> None:
-        for part in parts:
-            self._is_sorted = self._is_sorted and part.start >= (self._starts or [0])[-1]
-            self._starts.append(part.start)
-            self._parts.append((part.stop, need))
+    def add(self, index: int, need: Resources) -> None:
+        start, stop, last = self._parts[-1] if self._parts else (0, -1, None)
+        if stop == index and last == need:
+            self._parts[-1] = start, index + 1, need
+        else:
+            insort(self._parts, (index, index + 1, need), key=_start)
 
     def at(self, index: int) -> Resources | None:
-        if not self._is_sorted:
-            order = sorted(range(len(self._starts)), key=self._starts.__getitem__)
-            self._starts = [self._starts[place] for place in order]
-            self._parts = [self._parts[place] for place in order]
-            self._is_sorted = True
-        place = bisect_right(self._starts, index) - 1
-        if place < 0 or index >= self._parts[place][0]:
-            return None
-        return self._parts[place][1]
+        place = bisect_right(self._parts, index, key=_start) - 1
+        is_known = place >= 0 and index < self._parts[place][1]
+        return self._parts[place][2] if is_known else None
+
+
+def _start(part: tuple[int, int, Resources]) -> int:
+    return part[0]
 
 
 def needs_of(space: Experiment) -> SettingNeeds | None:
