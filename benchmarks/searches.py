@@ -1,4 +1,4 @@
-"""What a search costs beside its settings: `python benchmarks/searches.py [--quick]`.
+"""What a search costs beside its settings: `python -m benchmarks.searches [--quick]`.
 
 Each row is a ratio to the least that the same work takes, or a time, and the bar that it must stay
 under. The sides of a ratio are measured in turn, so a busy machine slows both.
@@ -17,24 +17,10 @@ from dataclasses import replace
 from typing import Any
 
 import superparams.run.loop  # noqa: F401  # imports are counted on no side
-from superparams import Experiment, minimize, search
+from benchmarks.drawn_space import Drawn
+from superparams import Experiment, search
 from superparams.strategies import TPE, Random
 from superparams.strategies.strategy import GoalStrategy
-
-
-class Drawn(Experiment):
-    """Settings that do nothing, or sleep, of a space with ranges."""
-
-    x: float = search(low=-2.0, high=2.0)
-    y: float = search(low=1e-4, high=1.0, log=True)
-    kind: str = search(["a", "b", "c"])
-    seconds: float = 0.0
-    goal = minimize("loss")
-
-    def run(self) -> dict[str, float]:
-        if self.seconds:
-            time.sleep(self.seconds)
-        return {"loss": self.x**2 + self.y + (self.kind != "b")}
 
 
 class Grid(Drawn):

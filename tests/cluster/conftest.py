@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.cluster.dask_cluster import DaskServers
 from tests.cluster.hosts import missing
 from tests.cluster.ray_cluster import RayServers
+
+Servers = TypeVar("Servers", DaskServers, RayServers)
 
 
 @pytest.fixture(autouse=True)
@@ -35,23 +39,25 @@ def needed(package: str) -> None:
         pytest.skip(lack)
 
 
-@pytest.fixture(scope="session")
-def dask(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[DaskServers]:
-    needed("distributed")
-    servers = DaskServers(tmp_path_factory.mktemp("dask"), hidden)
+@contextmanager
+def started(servers: Servers) -> Generator[Servers]:
+    """Servers with two nodes."""
     try:
         servers.start(2)
         yield servers
     finally:
         servers.close()
+
+
+@pytest.fixture(scope="session")
+def dask(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[DaskServers]:
+    needed("distributed")
+    with started(DaskServers(tmp_path_factory.mktemp("dask"), hidden)) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
 def ray_servers(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[RayServers]:
     needed("ray")
-    servers = RayServers(tmp_path_factory.mktemp("ray"), hidden)
-    try:
-        servers.start(2)
+    with started(RayServers(tmp_path_factory.mktemp("ray"), hidden)) as servers:
         yield servers
-    finally:
-        servers.close()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from superparams import Experiment, Results, minimize, search
+from benchmarks.drawn_space import Drawn
+from superparams import Results
 from superparams.strategies import TPE, Random
 from tests.timing import stretch
 
@@ -17,22 +18,10 @@ pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.timed]
 LONG = pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW")
 
 
-class Quick(Experiment):
-    x: float = search(low=-2.0, high=2.0)
-    y: float = search(low=1e-4, high=1.0, log=True)
-    kind: str = search(["a", "b", "c"])
-    seconds: float = 0.0
-    goal = minimize("loss")
-
-    def run(self) -> dict[str, float]:
-        time.sleep(self.seconds)
-        return {"loss": (self.x - 0.3) ** 2 + self.y + (self.kind != "b")}
-
-
 def seconds_to_go_on(strategy: Any, results: Path) -> float:
     """Until the first setting that was not recorded begins."""
     begun = time.time()
-    found = Quick().run_all(2, strategy=strategy, results=results, progress=False)
+    found = Drawn().run_all(2, strategy=strategy, results=results, progress=False)
     new = found.of_runs(max(found.runs))
     assert len(new) < 20
     return float(min(row["started"].timestamp() for row in new) - begun)
@@ -40,7 +29,7 @@ def seconds_to_go_on(strategy: Any, results: Path) -> float:
 
 @LONG
 def test_ten_thousand_random_trials_go_on_at_once(tmp_path: Path) -> None:
-    Quick().run_all(2, strategy=Random(trials=10_000), results=tmp_path, progress=False)
+    Drawn().run_all(2, strategy=Random(trials=10_000), results=tmp_path, progress=False)
     with stretch() as machine:
         seconds = seconds_to_go_on(Random(trials=10_010), tmp_path)
     assert machine.allows(seconds, 0.3), f"{seconds:.2f} s: {machine}"
@@ -49,7 +38,7 @@ def test_ten_thousand_random_trials_go_on_at_once(tmp_path: Path) -> None:
 @LONG
 def test_a_thousand_trials_of_tpe_go_on_soon(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    Quick().run_all(2, strategy=TPE(trials=1000), results=tmp_path, progress=False)
+    Drawn().run_all(2, strategy=TPE(trials=1000), results=tmp_path, progress=False)
     with stretch() as machine:
         seconds = seconds_to_go_on(TPE(trials=1002), tmp_path)
     assert machine.allows(seconds, 2.0), f"{seconds:.2f} s: {machine}"
@@ -66,7 +55,7 @@ def span(found: Results) -> float:
 def test_the_next_proposal_is_ready_before_it_is_needed(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     with stretch() as machine:
-        found = Quick(seconds=0.05).run_all(
+        found = Drawn(seconds=0.05).run_all(
             2, strategy=TPE(trials=200), results=tmp_path, progress=False
         )
     ideal = len(found) * 0.05 / 2
