@@ -53,7 +53,7 @@ def _make_task(
 def _new_loop() -> asyncio.AbstractEventLoop:
     """An event loop that notes which setting started a task."""
     loop = asyncio.new_event_loop()
-    loop.set_task_factory(_make_task)  # type: ignore[arg-type]  # the protocol differs by version
+    loop.set_task_factory(cast(Any, _make_task))  # what a factory is differs by version of Python
     return loop
 
 

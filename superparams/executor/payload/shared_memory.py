@@ -76,7 +76,8 @@ def shared_empty(
         size *= n
     if size <= 0:
         return np.empty(dimensions, kind)
-    return np.ndarray(dimensions, kind, buffer=_new_mapping(size))
+    array: np.ndarray[Any, Any] = np.ndarray(dimensions, kind, buffer=_new_mapping(size))
+    return array
 
 
 def _new_mapping(size: int) -> mmap.mmap:

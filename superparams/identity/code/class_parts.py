@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -104,8 +105,9 @@ def _is_declaration(node: ast.stmt, fields: frozenset[str]) -> bool:
 
 
 def _with_body(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:
-    new = ast.ClassDef(node.name, node.bases, node.keywords, body, node.decorator_list)
-    return ast.copy_location(new, node)
+    new = copy.copy(node)
+    new.body = body
+    return new
 
 
 def name_of_statement(item: ast.stmt) -> str:

@@ -170,8 +170,9 @@ class _SettingReach(ReachWithHooks):
         self.names.add(f"{source.name}.{name}")
         self.names.update(f"{source.name}.{name}.{method.name}" for method, _ in parts.methods)
         self.follow(source, uses(binding.tests))
-        without_bases = ast.ClassDef(name, [], node.keywords, parts.used_body, node.decorator_list)
-        self.follow(source, uses([ast.copy_location(without_bases, node)]))
+        without_bases = copy.copy(node)
+        without_bases.bases, without_bases.body = [], parts.used_body
+        self.follow(source, uses([without_bases]))
         for base in node.bases:
             self._follow_base(source, base)
         for statement in parts.declarations:
