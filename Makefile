@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures lock test-torch test-lowest test-browser test-cluster pictures bench-page \
+.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures record lock test-torch test-lowest test-browser test-cluster pictures bench-page \
 	test-python314 same-tables bench bench-quality clean
 
 help: ## this list
@@ -78,6 +78,9 @@ notebook: setup ## run docs/notebook.ipynb, and store what its cells show
 
 page: ## build the page of results from web/, into superparams/views/page; needs node 20
 	cd web && npm ci --no-audit --no-fund && npm test && npm run build
+
+record: setup ## run the pages, and store the output that has changed: make record PAGES=docs/steps.md
+	$(RUN) tests/docs/record.py $(PAGES)
 
 figures: setup ## draw the figures of the pages anew, into docs/images
 	$(RUN) tests/docs/figures.py

@@ -14,12 +14,12 @@ from superparams.run.shards import ranges_of_shard
 from superparams.store.runs.run_records import runs
 from tests.cli.command import Project
 from tests.cluster.slurm import Slurm, needs_slurm, started_slurm
-from tests.docs.snippets import ROOT
 from tests.sharding import rows_of_file
 from tests.timing import wait_for
 
 pytestmark = [needs_slurm, pytest.mark.slow]
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "schedulers.md").read_text("utf-8")
 WAITS = """
 import time

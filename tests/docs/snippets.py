@@ -6,6 +6,7 @@ it. Between two blocks the script halts, so that the console blocks of the page 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import selectors
@@ -14,12 +15,16 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recorded_output import is_same, published, trimmed
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Pages that need what only `make test-torch` and `make test-cluster` install.
+NEEDED = {"training.md": ("torch", "keras"), "dask.md": ("distributed",), "ray.md": ("ray",)}
 PATIENCE = 120.0  # seconds for a block
 PYTHON, CONSOLE, TEXT = "python", "console", "text"
 # What would run, were it called by its name: a snippet must not get away untested.
@@ -33,6 +38,7 @@ FENCE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 SKIP = re.compile(r"<!--\s*not executed:\s*(?P<reason>.*?)\s*-->\s*\Z", re.DOTALL)
+VARIES = re.compile(r"<!--\s*varies:\s*(?P<names>[^>]*?)\s*-->\s*\Z")
 TITLE = re.compile(r"\btitle=\"([^\"]+)\"")
 FUTURE = "^from __future__ import "
 EXIT = re.compile(r"#\s*exit(?: status)? (\d+)\s*$")
@@ -53,6 +59,9 @@ class Block:
     title: str | None = None
     skip: str | None = None  # why it is not executed
     output: str | None = None  # what the page says that a Python block prints
+    shown: tuple[int, int] = (0, 0)  # the part of the page in which output stands
+    indent: str = ""
+    varying: frozenset[str] = frozenset()  # numbers in the output that differ from run to run
 
 
 @dataclass
@@ -81,13 +90,32 @@ def read_page(path: Path) -> Page:
             line=text.count("\n", 0, start) + 1,
             title=title[1] if (title := TITLE.search(info)) else None,
             skip=skip["reason"] if (skip := SKIP.search(between)) else None,
+            shown=found.span("body"),
+            indent=found["indent"],
         )
+        if varies := VARIES.search(between):
+            block.varying = frozenset(re.split(r",\s*", varies["names"]))
+            between = between[: varies.start()]
         if block.language == TEXT and last and last.language == PYTHON and not between.strip():
-            last.output = block.text
+            last.output, last.varying, last.shown = block.text, block.varying, block.shown
         elif block.language in (PYTHON, CONSOLE, *MISNAMED):
             page.blocks.append(block)
         last = block
     return page
+
+
+def is_installed(path: Path) -> bool:
+    """Whether all is here that a page needs."""
+    return all(importlib.util.find_spec(name) for name in NEEDED.get(path.name, ()))
+
+
+def recorded_outputs(path: Path) -> Iterator[tuple[Block, str]]:
+    """The outputs that a page shows, those of blocks that are not executed included."""
+    for block in read_page(path).blocks:
+        if block.language == CONSOLE:
+            yield from ((block, output) for _, output in commands(block.text) if output)
+        elif block.output:
+            yield block, block.output
 
 
 def not_executed() -> list[str]:
@@ -100,8 +128,17 @@ def not_executed() -> list[str]:
     ]
 
 
-def run_page(page: Page, folder: Path) -> None:
+Check = Callable[["Page", Block, "str | None", str], None]
+
+
+def run_page(page: Page, folder: Path, check: Check | None = None) -> None:
     """Run the blocks of a page, in order, in a folder.
+
+    Args:
+        page: The page.
+        folder: An empty folder.
+        check: Takes what the page says that a block or a command prints, and what it printed;
+            by default it raises where these differ.
 
     Raises:
         SnippetError: at the first block that fails or prints something else.
@@ -113,6 +150,7 @@ def run_page(page: Page, folder: Path) -> None:
                 f"{page.where(block)} is fenced as {block.language!r}: make it a {right!r} block, "
                 "or put <!-- not executed: reason --> before it"
             )
+    check = check or compare
     blocks = [block for block in page.blocks if block.skip is None]
     with Script(
         page, folder, [b for b in blocks if b.language == PYTHON and not b.title]
@@ -123,9 +161,9 @@ def run_page(page: Page, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(block.text, "utf-8")
             elif block.language == PYTHON:
-                compare(page, block, block.output, script.next_block(block))
+                check(page, block, block.output, published(script.next_block(block), folder))
             else:
-                run_console(page, block, folder)
+                run_console(page, block, folder, check)
 
 
 class Script:
@@ -225,8 +263,8 @@ def read_until(process: subprocess.Popen[bytes], deadline: float) -> Iterator[by
             yield part
 
 
-def run_console(page: Page, block: Block, folder: Path) -> None:
-    """Run each `$ command` of a block and compare what it prints, if the block says anything."""
+def run_console(page: Page, block: Block, folder: Path, check: Check) -> None:
+    """Run each `$ command` of a block and check what it prints."""
     for command, expected in commands(block.text):
         done = subprocess.run(
             command,
@@ -245,7 +283,7 @@ def run_console(page: Page, block: Block, folder: Path) -> None:
             raise SnippetError(
                 f"{page.where(block)}: `{command}` ended with status {done.returncode}\n{output}"
             )
-        compare(page, block, expected, output)
+        check(page, block, expected, published(output, folder))
 
 
 def commands(text: str) -> Iterator[tuple[str, str | None]]:
@@ -260,27 +298,13 @@ def commands(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def compare(page: Page, block: Block, expected: str | None, output: str) -> None:
-    """Raise where output is not as expected.
-
-    `...` stands for anything within a line; alone on a line, for any lines.
-    """
-    if expected is not None and not matches(expected, output):
+    """Raise where a page shows output that is not what was printed."""
+    if expected is not None and not is_same(expected, output, block.varying):
         raise SnippetError(
             f"{page.where(block)} prints\n{textwrap.indent(output, '    ')}\n"
-            f"but the page says\n{textwrap.indent(expected, '    ')}"
+            f"but the page says\n{textwrap.indent(trimmed(expected), '    ')}\n"
+            "`make record` stores what is printed now"
         )
-
-
-def matches(expected: str, output: str) -> bool:
-    """Whether output is as expected, spaces at the ends of lines aside."""
-    pattern = re.escape(trimmed(expected))
-    pattern = re.sub(r"(?m)^\\\.\\\.\\\.(\\\n|\n|\Z)", r"(?:.*(?:\\n|\\Z))*?", pattern)
-    pattern = pattern.replace(r"\.\.\.", r"[^\n]*?")
-    return re.fullmatch(pattern, trimmed(output)) is not None
-
-
-def trimmed(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
 
 def environment() -> dict[str, str]:

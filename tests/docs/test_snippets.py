@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
 
 import pytest
-from snippets import PAGES, ROOT, SnippetError, commands, matches, read_page, run_page
-
-# Pages that need what only `make test-torch` and `make test-cluster` install.
-NEEDED = {"training.md": ("torch", "keras"), "dask.md": ("distributed",), "ray.md": ("ray",)}
-
-
-def is_installed(path: Path) -> bool:
-    """Whether all is here that a page needs."""
-    return all(importlib.util.find_spec(name) for name in NEEDED.get(path.name, ()))
+from snippets import (
+    NEEDED,
+    PAGES,
+    ROOT,
+    SnippetError,
+    commands,
+    is_installed,
+    read_page,
+    run_page,
+)
 
 
 @pytest.mark.parametrize(
@@ -131,25 +131,6 @@ class TestWhatFails:
     def test_the_line_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(SnippetError, match=r"a page\.md:4 "):
             run(tmp_path, "# A\n\n'''python\n1 / 0\n'''\n")
-
-
-@pytest.mark.parametrize(
-    ("expected", "output", "same"),
-    [
-        ("a\n", "a  \n", True),
-        ("a\n...\nz", "a\nz", True),
-        ("a\n...\nz", "a\nb\nc\nz", True),
-        ("a\n...", "a\nb\nc", True),
-        ("...\nz", "a\nb\nz", True),
-        ("took ... s", "took 1.2 s", True),
-        ("took ... s", "took 1\n2 s", False),
-        ("a\n...\nz", "a\nb\ny", False),
-        ("a", "a\nb", False),
-        ("a.c", "abc", False),
-    ],
-)
-def test_matching(expected: str, output: str, same: bool) -> None:
-    assert matches(expected, output) is same
 
 
 def test_commands() -> None:
