@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures record lock test-torch test-lowest test-browser test-cluster pictures bench-page \
+.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures record lock test-torch test-lowest test-others test-browser test-cluster pictures bench-page \
 	test-python314 same-tables bench bench-quality clean
 
 help: ## this list
@@ -102,6 +102,17 @@ test-browser: setup ## the page and the board in a real Chromium, which it insta
 	sh tools/browser.sh $(RUN)
 	cd web && npm ci --silent --no-audit --no-fund
 	SUPERPARAMS_BROWSER=1 $(RUN) -m pytest tests/browser tests/house/test_page_source.py $(PYTEST_ARGS)
+
+# Pages for users of other tools run them, in an environment without this superparams.
+OTHERS ?= superparams==0.1.0 hydra-core==1.3.8 hydra-joblib-launcher==1.2.0 sacred==0.8.7
+.venv-others/.ready: Makefile
+	$(RUN) -m venv .venv-others
+	.venv-others/bin/pip install --quiet --disable-pip-version-check $(OTHERS)
+	@touch $@
+
+test-others: setup .venv-others/.ready ## the pages for users of superparams 0.1.0, Hydra and Sacred, with these
+	SUPERPARAMS_OTHERS=$(CURDIR)/.venv-others/bin $(RUN) -m pytest tests/docs/test_snippets.py \
+		-k "migrating or from_scripts" $(PYTEST_ARGS)
 
 # Clusters bring dozens of packages, so they have an environment and a command of their own.
 test-cluster: ## Dask and Ray, on hosts that namespaces tell apart, and job arrays of Slurm; takes root

@@ -38,6 +38,9 @@ FENCE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 SKIP = re.compile(r"<!--\s*not executed:\s*(?P<reason>.*?)\s*-->\s*\Z", re.DOTALL)
+# A console block whose programs come from an environment of other tools: `make test-others`.
+ELSEWHERE = re.compile(r"<!--\s*executed with other tools\s*-->\s*\Z")
+OTHERS = os.environ.get("SUPERPARAMS_OTHERS")  # the `bin` folder of that environment
 VARIES = re.compile(r"<!--\s*varies:\s*(?P<names>[^>]*?)\s*-->\s*\Z")
 TITLE = re.compile(r"\btitle=\"([^\"]+)\"")
 FUTURE = "^from __future__ import "
@@ -61,6 +64,7 @@ class Block:
     output: str | None = None  # what the page says that a Python block prints
     shown: tuple[int, int] = (0, 0)  # the part of the page in which output stands
     indent: str = ""
+    elsewhere: bool = False  # whether its programs come from the environment of other tools
     varying: frozenset[str] = frozenset()  # numbers in the output that differ from run to run
 
 
@@ -93,12 +97,15 @@ def read_page(path: Path) -> Page:
             shown=found.span("body"),
             indent=found["indent"],
         )
+        if ELSEWHERE.search(between):
+            block.elsewhere = True
+            block.skip = None if OTHERS else "`make test-others` runs it with the other tool"
         if varies := VARIES.search(between):
             block.varying = frozenset(re.split(r",\s*", varies["names"]))
             between = between[: varies.start()]
         if block.language == TEXT and last and last.language == PYTHON and not between.strip():
             last.output, last.varying, last.shown = block.text, block.varying, block.shown
-        elif block.language in (PYTHON, CONSOLE, *MISNAMED):
+        elif block.title or block.language in (PYTHON, CONSOLE, *MISNAMED):
             page.blocks.append(block)
         last = block
     return page
@@ -144,7 +151,7 @@ def run_page(page: Page, folder: Path, check: Check | None = None) -> None:
         SnippetError: at the first block that fails or prints something else.
     """
     for block in page.blocks:
-        if block.language in MISNAMED and block.skip is None:
+        if block.language in MISNAMED and block.skip is None and not block.title:
             right = MISNAMED[block.language]
             raise SnippetError(
                 f"{page.where(block)} is fenced as {block.language!r}: make it a {right!r} block, "
@@ -270,7 +277,7 @@ def run_console(page: Page, block: Block, folder: Path, check: Check) -> None:
             command,
             shell=True,
             cwd=folder,
-            env=environment(),
+            env=environment(OTHERS if block.elsewhere else None),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -307,9 +314,9 @@ def compare(page: Page, block: Block, expected: str | None, output: str) -> None
         )
 
 
-def environment() -> dict[str, str]:
-    """A plain terminal in which the tools of this environment come first."""
-    tools = str(Path(sys.executable).parent)
+def environment(tools: str | None = None) -> dict[str, str]:
+    """A plain terminal in which programs of a folder come first, by default of this environment."""
+    tools = tools or str(Path(sys.executable).parent)
     ours = {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST"))}
     return {
         **ours,
