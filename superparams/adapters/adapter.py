@@ -31,11 +31,11 @@ class Digests(Protocol):
     short: ClassVar[int]
     """Bytes up to this number stand in an encoding as they are; of more, their hash does."""
 
-    def encode(self, value: Any) -> bytes:
+    def encode(self, value: object) -> bytes:
         """The encoding of a value of any kind, such as a part."""
         ...
 
-    def items(self, values: Iterable[Any]) -> list[bytes]:
+    def items(self, values: Iterable[object]) -> list[bytes]:
         """The encodings of values, in their order."""
         ...
 
@@ -57,18 +57,18 @@ class Digests(Protocol):
         """
         ...
 
-    def whole(self, value: Any, encode: Callable[[Any, Any], bytes]) -> bytes:
+    def whole(self, value: object, encode: Callable[[Any, Any], bytes]) -> bytes:
         """``encode(value, self)`` for a value that holds others: it may be large or hold itself."""
         ...
 
-    def class_name(self, value: Any, library: str | None = None) -> str:
+    def class_name(self, value: object, library: str | None = None) -> str:
         """The name of the class of a value, the same in every process.
 
         Classes of `library` count without their module, since libraries move them.
         """
         ...
 
-    def unstable(self, value: Any, reason: str) -> Exception:
+    def unstable(self, value: object, reason: str) -> Exception:
         """The error to raise for a value without stable content."""
         ...
 
@@ -81,11 +81,11 @@ class TableCells(Protocol):
         """The cell of a missing value."""
         ...
 
-    def any(self, value: Any) -> Any:
+    def any(self, value: object) -> Any:
         """The cell of a value of any kind."""
         ...
 
-    def plain(self, arrow_type: Any, value: Any) -> Any:
+    def plain(self, arrow_type: object, value: object) -> Any:
         """The cell of a value that ``pyarrow.array`` takes for this type."""
         ...
 
@@ -93,15 +93,15 @@ class TableCells(Protocol):
         """The cell of a text; `kind` says what the text was, such as ``"datetime"``."""
         ...
 
-    def items(self, values: Iterable[Any]) -> Any:
+    def items(self, values: Iterable[object]) -> Any:
         """The cell of a list of values of any kind."""
         ...
 
-    def arrow(self, value: Any) -> Any:
+    def arrow(self, value: object) -> Any:
         """The cell of a value with Arrow's C interface, ``__arrow_c_stream__``."""
         ...
 
-    def column(self, values: Sequence[Any]) -> tuple[Any, str | None]:
+    def column(self, values: Sequence[object]) -> tuple[Any, str | None]:
         """An Arrow array of values of any kind, and what they were if they became text."""
         ...
 
@@ -134,7 +134,7 @@ class Buffers(Protocol):
         """A part of a file that this process has mapped; None if the file is gone."""
         ...
 
-    def add_pieces(self, pieces: Iterable[Any], *, writable: bool = False) -> PickleBuffer:
+    def add_pieces(self, pieces: Iterable[object], *, writable: bool = False) -> PickleBuffer:
         """Buffers one behind the other; each is written before the next one is made."""
         ...
 
@@ -142,11 +142,11 @@ class Buffers(Protocol):
         """A file to write to; afterwards its attribute `buffer` stands for what was written."""
         ...
 
-    def shared_array(self, source: Any) -> None:
+    def shared_array(self, source: object) -> None:
         """Note a numpy array whose memory is shared."""
         ...
 
-    def small_array(self, source: Any) -> Any:
+    def small_array(self, source: object) -> Any:
         """How to pickle a numpy array that is not shared, but may be a view of another one."""
         ...
 

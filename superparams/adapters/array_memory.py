@@ -133,12 +133,12 @@ def rebuild_array(
 
 
 def rebuild_memmap(
-    buffer: Any,
+    buffer: object,
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     strides: tuple[int, ...],
     offset: int,
-    filename: Any,
+    filename: object,
     file_offset: int,
 ) -> Array:
     """A `numpy.memmap` that knows its file; the mapping is that of the payload."""
@@ -153,7 +153,7 @@ def reduce_masked(source: Any, _: Buffers) -> Any:
     return rebuild_masked, (source.data, mask, source._fill_value, source.hardmask)
 
 
-def rebuild_masked(data: Array, mask: Array | None, fill_value: Any, hard: bool) -> Any:
+def rebuild_masked(data: Array, mask: Array | None, fill_value: object, hard: bool) -> Any:
     """What `reduce_masked` took apart."""
     made: Any = np.ma.MaskedArray(
         data, np.ma.nomask if mask is None else mask, copy=False, hard_mask=hard

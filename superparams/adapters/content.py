@@ -68,7 +68,7 @@ def comes_from(value: object, modules: set[str]) -> bool:
     return any(base.__module__ in modules for base in type(value).__mro__)
 
 
-def items_of(value: Any) -> Mapping[Any, Any] | None:
+def items_of(value: object) -> Mapping[Any, Any] | None:
     """The items of a mapping, or the fields of a dataclass or named tuple; None for others."""
     adapter = adapter_of(value)
     if adapter is not None and adapter.cell is not None:
@@ -134,7 +134,7 @@ def _is_container(value: object) -> bool:
     return isinstance(value, CONTAINERS)
 
 
-def _same_plain(a: Any, b: Any) -> bool:
+def _same_plain(a: object, b: object) -> bool:
     try:
         if a == b:
             return True
@@ -151,14 +151,14 @@ def _same_in_parts(a: Any, b: Any) -> bool:
         return type(a) is type(b) and _same_state(a, b)
 
 
-def _same_state(a: Any, b: Any) -> bool:
+def _same_state(a: object, b: object) -> bool:
     try:
         return same(_state(a), _state(b))
     except Exception:  # it has no state that could be carried, or one that refers to itself
         return False
 
 
-def _state(x: Any) -> Any:
+def _state(x: object) -> Any:
     reduced = x.__reduce_ex__(4)
     if isinstance(reduced, str):
         return reduced
@@ -177,7 +177,7 @@ def _same_container(a: Any, b: Any) -> bool:
     return all(map(same, a, b))
 
 
-def hash_of(value: Any) -> int:
+def hash_of(value: object) -> int:
     """A hash that agrees with `same`: what may change, or compare by its parts, hashes to 0."""
     if holds_mutable(value):
         return 0
@@ -233,11 +233,11 @@ def fresh(value: Any, *, share_objects: bool = False) -> Any:
     return value if share_objects else _deep(value)
 
 
-def _shared(value: Any) -> Any:
+def _shared(value: object) -> Any:
     return fresh(value, share_objects=True)
 
 
-def lazy_copy(value: Any) -> Any:
+def lazy_copy(value: object) -> Any:
     """A view of `value`, or a copy on write, if its adapter makes such; else the value itself."""
     adapter = adapter_of(value)
     if adapter is None or adapter.copy is None or not adapter.is_lazy:
@@ -245,7 +245,7 @@ def lazy_copy(value: Any) -> Any:
     return adapter.copy(value, _shared)
 
 
-def snapshot(value: Any) -> Any:
+def snapshot(value: object) -> Any:
     """`value` without its containers: what its owner appends to them later stays outside."""
     try:
         return _fresh_container(value, True) if type(value) in CONTAINERS else value
@@ -253,7 +253,7 @@ def snapshot(value: Any) -> Any:
         return value
 
 
-def is_container(value: Any) -> bool:
+def is_container(value: object) -> bool:
     """Whether `value` is a container of Python, or of a class that is one."""
     return isinstance(value, _GROWING) or (type(value) is tuple and holds_mutable(value))
 
@@ -271,7 +271,7 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
     return list(value.items())
 
 
-def _fresh_subclass(value: Any) -> Any:
+def _fresh_subclass(value: object) -> Any:
     """A container of a class of its own, whose objects are shared."""
     try:
         made: Any = copy.copy(value)
@@ -285,7 +285,7 @@ def _fresh_subclass(value: Any) -> Any:
     return made
 
 
-def _deep(value: Any) -> Any:
+def _deep(value: object) -> Any:
     try:
         return copy.deepcopy(value)
     except Exception:  # an object that cannot be copied (a lock, a connection) is shared

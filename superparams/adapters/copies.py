@@ -42,11 +42,11 @@ def own_of(value: Any) -> Any:
         return value
 
 
-def _is_dict(value: Any) -> bool:
+def _is_dict(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def is_copied(value: Any) -> bool:
+def is_copied(value: object) -> bool:
     """Whether `own_of` makes something new of a value."""
     return not is_atom(value) and (
         is_container(value)
@@ -63,7 +63,7 @@ class _Copier:
     def __init__(self) -> None:
         self._copies: dict[int, Any] = {}
 
-    def copy(self, value: Any) -> Any:
+    def copy(self, value: object) -> Any:
         """A copy of what is data, and the value itself of what is shared."""
         if is_atom(value):
             return value
@@ -91,7 +91,7 @@ class _Copier:
         self._copies[id(value)] = copied
         return copied
 
-    def _parts(self, value: Any) -> Any:
+    def _parts(self, value: object) -> Any:
         """A container or an object, with copies of what it holds."""
         try:
             made: Any = self._keep(value, copy.copy(value))
@@ -119,7 +119,7 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(sequence))
 
 
-def _is_sequence(value: Any) -> bool:
+def _is_sequence(value: object) -> bool:
     return isinstance(value, _SEQUENCES)
 
 
@@ -127,7 +127,7 @@ class _Unlike(Exception):
     """An object cannot be copied by its parts."""
 
 
-def _is_record(value: Any) -> bool:
+def _is_record(value: object) -> bool:
     """Whether an object is data, or holds such as an attribute."""
     kind: Any = value.__class__
     if isinstance(value, type) or kind.__module__ == "builtins":
@@ -150,13 +150,13 @@ def _is_named_tuple(value: Any) -> bool:
     return any(map(holds_mutable, value))
 
 
-def _has_copy(value: Any) -> bool:
+def _has_copy(value: object) -> bool:
     """Whether an adapter copies a value, so that each setting gets one of its own."""
     adapter = adapter_of(value)
     return adapter is not None and adapter.copy is not None
 
 
-def _state(value: Any) -> dict[str, Any]:
+def _state(value: object) -> dict[str, Any]:
     """The attributes of an object, those in slots included."""
     found: dict[str, Any] = dict(getattr(value, "__dict__", {}))
     for kind in value.__class__.__mro__:
@@ -169,6 +169,6 @@ def _state(value: Any) -> dict[str, Any]:
     return found
 
 
-def _slots(kind: Any) -> Iterable[str]:
+def _slots(kind: object) -> Iterable[str]:
     slots: Any = kind.__dict__.get("__slots__", ())
     return (slots,) if isinstance(slots, str) else slots

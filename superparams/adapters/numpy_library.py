@@ -92,7 +92,7 @@ def _own_objects(array: Array, copy_item: Callable[[Any], Any]) -> Array:
     return made
 
 
-def _deep_copy(value: Any, _: Callable[[Any], Any]) -> Any:
+def _deep_copy(value: object, _: Callable[[Any], Any]) -> Any:
     return copy.deepcopy(value)
 
 
@@ -146,7 +146,7 @@ def _doubles(array: Array) -> Iterator[Array]:
         yield (part - high).astype("<f8")
 
 
-def _encoded_elements(array: Array, little: Any, digests: Digests) -> bytes:
+def _encoded_elements(array: Array, little: object, digests: Digests) -> bytes:
     """The elements in C order, little endian. Contiguous ones are hashed where they lie."""
     if array.nbytes <= digests.short:
         return digests.encode(array.astype(little).tobytes())
@@ -221,7 +221,7 @@ def _digest_ufunc(value: Any, digests: Digests) -> bytes:
 # ---- to Arrow
 
 
-def array_cell(value: Any, cells: TableCells) -> Any:
+def array_cell(value: object, cells: TableCells) -> Any:
     """The cell of an array of any library that numpy can read; one without dimensions is a scalar.
 
     An array of numbers is a row of numpy, or nested lists, which Arrow takes without a Python loop.
@@ -315,7 +315,7 @@ def _share_masked(array: Array, buffers: Buffers) -> Any:
     return reduce_masked(array, buffers)
 
 
-def _share_generator(generator: Any, _: Buffers) -> Any:
+def _share_generator(generator: object, _: Buffers) -> Any:
     """The generator of the module by reference: functions such as `numpy.random.random` use it."""
     module: Any = sys.modules["numpy.random.mtrand"]
     return (getattr, (module, "_rand")) if generator is module._rand else NotImplemented

@@ -38,7 +38,7 @@ def _read_errors(notes: Notes) -> dict[str, Any]:
     return differing(modes, _ERRORS)
 
 
-def _apply_errors(values: Mapping[str, Any], _: Notes) -> None:
+def _apply_errors(values: Mapping[str, object], _: Notes) -> None:
     numpy: Any = sys.modules["numpy"]
     numpy.seterr(**{**_ERRORS, **values})
 
@@ -55,7 +55,7 @@ def _read_printed(notes: Notes) -> dict[str, Any]:
     return found
 
 
-def _apply_printed(values: Mapping[str, Any], _: Notes) -> None:
+def _apply_printed(values: Mapping[str, object], _: Notes) -> None:
     numpy: Any = sys.modules["numpy"]
     known = numpy.get_printoptions()
     wanted = {name: x for name, x in {**_PRINTED, **values}.items() if name in known}

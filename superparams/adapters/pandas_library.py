@@ -107,7 +107,7 @@ def _copy_array(value: Any, _: Copy) -> Any:
 # ---- digests
 
 
-def _digest_frame(value: Any, digests: Digests) -> bytes:
+def _digest_frame(value: object, digests: Digests) -> bytes:
     return digests.whole(value, _encoded_frame)
 
 
@@ -117,7 +117,7 @@ def _encoded_frame(value: Any, digests: Digests) -> bytes:
     return digests.pack("frame", _name(value, digests), *labels, *columns)
 
 
-def _digest_series(value: Any, digests: Digests) -> bytes:
+def _digest_series(value: object, digests: Digests) -> bytes:
     return digests.whole(value, _encoded_series)
 
 
@@ -127,15 +127,15 @@ def _encoded_series(value: Any, digests: Digests) -> bytes:
     return digests.pack("series", _name(value, digests), *labels, values)
 
 
-def _digest_index(value: Any, digests: Digests) -> bytes:
+def _digest_index(value: object, digests: Digests) -> bytes:
     return digests.whole(value, lambda x, _: digests.pack("pandas", _encoded_index(x, digests)))
 
 
-def _digest_array(value: Any, digests: Digests) -> bytes:
+def _digest_array(value: object, digests: Digests) -> bytes:
     return digests.whole(value, lambda x, _: digests.pack("pandas", _encoded_values(x, digests)))
 
 
-def _name(value: Any, digests: Digests) -> bytes:
+def _name(value: object, digests: Digests) -> bytes:
     return digests.text(digests.class_name(value, "pandas"))
 
 
@@ -189,7 +189,7 @@ def _time_cell(value: Any, cells: TableCells) -> Any:
     return cells.plain(form, int(utc.astype("int64")))
 
 
-def _missing_cell(_: Any, cells: TableCells) -> Any:
+def _missing_cell(_: object, cells: TableCells) -> Any:
     return cells.null
 
 
@@ -256,7 +256,7 @@ def _own_block(block: Any, threshold: int) -> Any:
     return block if is_large or not block.refs.has_reference() else block.copy(deep=True)
 
 
-def rebuild_manager(manager: Any) -> Any:
+def rebuild_manager(manager: object) -> Any:
     """What `_share_manager` copied."""
     return manager
 

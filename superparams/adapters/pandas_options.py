@@ -28,7 +28,7 @@ def _options() -> dict[str, Any]:
     }
 
 
-def _flat(tree: Mapping[str, Any], above: str) -> dict[str, Any]:
+def _flat(tree: Mapping[str, object], above: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, x in tree.items():
         found.update(_flat(x, f"{above}{name}.") if isinstance(x, dict) else {f"{above}{name}": x})  # pyright: ignore[reportUnknownArgumentType]
@@ -52,7 +52,7 @@ def _read_options(notes: Notes) -> dict[str, Any]:
     return found
 
 
-def _pickled(x: Any) -> _Pickled | None:
+def _pickled(x: object) -> _Pickled | None:
     import cloudpickle
 
     try:
@@ -62,7 +62,7 @@ def _pickled(x: Any) -> _Pickled | None:
     return made if len(made) <= _LARGEST else None
 
 
-def _apply_options(values: Mapping[str, Any], notes: Notes) -> None:
+def _apply_options(values: Mapping[str, object], notes: Notes) -> None:
     pandas: Any = sys.modules["pandas"]
     for name in _options().keys() - values.keys():
         pandas.reset_option(name)
@@ -73,7 +73,7 @@ def _apply_options(values: Mapping[str, Any], notes: Notes) -> None:
             notes.append(f"the option {name!r} of pandas cannot be set in workers: {error}")
 
 
-def _show_options(values: Mapping[str, Any], _: str) -> dict[str, Any]:
+def _show_options(values: Mapping[str, object], _: str) -> dict[str, Any]:
     return {name: "a function" if isinstance(x, _Pickled) else x for name, x in values.items()}
 
 

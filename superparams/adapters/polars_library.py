@@ -57,7 +57,7 @@ def _copy_series(series: Any, copy_item: Copy) -> Any:
 # ---- digests
 
 
-def _digest_frame(value: Any, digests: Digests) -> bytes:
+def _digest_frame(value: object, digests: Digests) -> bytes:
     return digests.whole(value, _encoded_frame)
 
 
@@ -66,15 +66,15 @@ def _encoded_frame(value: Any, digests: Digests) -> bytes:
     return digests.pack("frame", _name(value, digests), digests.encode(value.height), *columns)
 
 
-def _digest_series(value: Any, digests: Digests) -> bytes:
+def _digest_series(value: object, digests: Digests) -> bytes:
     return digests.whole(value, _encoded_series)
 
 
-def _encoded_series(value: Any, digests: Digests) -> bytes:
+def _encoded_series(value: object, digests: Digests) -> bytes:
     return digests.pack("series", _name(value, digests), _encoded_column(value, digests))
 
 
-def _name(value: Any, digests: Digests) -> bytes:
+def _name(value: object, digests: Digests) -> bytes:
     return digests.text(digests.class_name(value, "polars"))
 
 
@@ -140,14 +140,14 @@ def _lossless(source: Any, buffers: Buffers) -> Any:
     return table if back.schema == source.to_frame().schema else None
 
 
-def rebuild_series(table: Any) -> Any:
+def rebuild_series(table: object) -> Any:
     """What `_share_series` took apart."""
     pl: Any = importlib.import_module("polars")
     frame = pl.from_arrow(table, rechunk=False)
     return frame.to_series(0)
 
 
-def rebuild_objects(kind: type[Any], name: str, items: list[Any], dtype: Any) -> Any:
+def rebuild_objects(kind: type[Any], name: str, items: list[Any], dtype: object) -> Any:
     """A series of objects, which polars does not pickle."""
     return kind(name, items, dtype=dtype)
 

@@ -11,7 +11,7 @@ __all__ = ["Notes", "Part"]
 Notes = list[str]  # sentences for the user
 
 
-def _plain(values: Mapping[str, Any], project: str) -> dict[str, Any]:
+def _plain(values: Mapping[str, object], project: str) -> dict[str, Any]:
     return {name: x if isinstance(x, bool | int | float | str) else f"{x!s:.80}"
             for name, x in values.items()}  # fmt: skip
 
@@ -44,6 +44,6 @@ class Part:
     describe_change: Callable[[str, str], str] | None = None
 
 
-def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def differing(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, Any]:
     """The values that are not the defaults."""
     return {name: x for name, x in values.items() if name not in defaults or x != defaults[name]}

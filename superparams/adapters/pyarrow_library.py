@@ -43,7 +43,7 @@ def _equal_scalars(a: Any, b: Any, same: Same) -> bool:
 # ---- digests
 
 
-def _digest_table(value: Any, digests: Digests) -> bytes:
+def _digest_table(value: object, digests: Digests) -> bytes:
     return digests.whole(value, _encoded_table)
 
 
@@ -54,15 +54,15 @@ def _encoded_table(value: Any, digests: Digests) -> bytes:
     return digests.pack("frame", name, digests.encode(value.num_rows), *names, *columns)
 
 
-def _digest_array(value: Any, digests: Digests) -> bytes:
+def _digest_array(value: object, digests: Digests) -> bytes:
     return digests.whole(value, _encoded_array)
 
 
-def _encoded_array(value: Any, digests: Digests) -> bytes:
+def _encoded_array(value: object, digests: Digests) -> bytes:
     return digests.pack("arrow", digests.text("array"), arrow_values(value, digests))
 
 
-def _digest_scalar(value: Any, digests: Digests) -> bytes:
+def _digest_scalar(value: object, digests: Digests) -> bytes:
     return digests.whole(value, _encoded_scalar)
 
 
@@ -70,7 +70,7 @@ def _encoded_scalar(value: Any, digests: Digests) -> bytes:
     return digests.pack("arrow", digests.text(str(value.type)), digests.encode(value.as_py()))
 
 
-def _digest_type(value: Any, digests: Digests) -> bytes:
+def _digest_type(value: object, digests: Digests) -> bytes:
     return digests.pack("arrow type", digests.text(str(value)))
 
 
@@ -211,7 +211,7 @@ def _share(source: Any, buffers: Buffers) -> Any:
     return rebuild_arrow, (kind, buffer)
 
 
-def _as_table(source: Any) -> tuple[Any, str]:
+def _as_table(source: object) -> tuple[Any, str]:
     import pyarrow as pa
 
     if isinstance(source, pa.Table):
@@ -222,7 +222,7 @@ def _as_table(source: Any) -> tuple[Any, str]:
     return pa.Table.from_arrays([source], names=["0"]), kind
 
 
-def _written(table: Any, buffers: Buffers, *, small: bool) -> Any:
+def _written(table: object, buffers: Buffers, *, small: bool) -> Any:
     """The table as an IPC stream, which holds no more than the rows there are."""
     import pyarrow as pa
 
@@ -242,7 +242,7 @@ def _write(table: Any, sink: Any) -> None:
         ipc.write_table(table)
 
 
-def rebuild_arrow(kind: str, buffer: Any) -> Any:
+def rebuild_arrow(kind: str, buffer: object) -> Any:
     """What `_share` took apart."""
     import pyarrow as pa
 

@@ -11,11 +11,11 @@ from superparams.adapters.adapter import Adapter, Buffers, Copy, Library
 __all__ = ["LIBRARY"]
 
 
-def _copy(generator: Any, _: Copy) -> Any:
+def _copy(generator: object, _: Copy) -> Any:
     return copy.deepcopy(generator)
 
 
-def _share(generator: Any, _: Buffers) -> Any:
+def _share(generator: object, _: Buffers) -> Any:
     """The generator of the module by reference: functions such as `random.random` draw from it."""
     module: Any = sys.modules["random"]
     return (getattr, (module, "_inst")) if generator is module._inst else NotImplemented

@@ -51,7 +51,7 @@ def _copy(matrix: Any, copy_item: Copy) -> Any:
     return made
 
 
-def _digest(matrix: Any, digests: Digests) -> bytes:
+def _digest(matrix: object, digests: Digests) -> bytes:
     return digests.whole(matrix, _encoded)
 
 

@@ -36,7 +36,7 @@ def _equal_items(a: Any, b: Any) -> bool:
 # ---- digests and cells
 
 
-def _digest(tensor: Any, digests: Digests) -> bytes:
+def _digest(tensor: object, digests: Digests) -> bytes:
     return digests.whole(tensor, _encoded)
 
 
@@ -114,7 +114,11 @@ def _is_plain(source: Any) -> bool:
 
 
 def rebuild_tensor(
-    buffer: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], requires_grad: bool
+    buffer: Any,
+    dtype: object,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    requires_grad: bool,
 ) -> Any:
     """What `_share_tensor` took apart, on top of the buffer."""
     torch: Any = importlib.import_module("torch")
@@ -132,7 +136,7 @@ def _share_storage(source: Any, buffers: Buffers) -> Any:
     return rebuild_storage, (buffers.add(source.data_ptr(), source.nbytes(), writable=True),)
 
 
-def rebuild_storage(buffer: Any) -> Any:
+def rebuild_storage(buffer: object) -> Any:
     """What `_share_storage` took apart."""
     torch: Any = importlib.import_module("torch")
     return torch.frombuffer(buffer, dtype=torch.uint8).untyped_storage()
@@ -146,13 +150,13 @@ def _share_typed_storage(source: Any, buffers: Buffers) -> Any:
     return rebuild_typed_storage, (untyped, source.dtype)
 
 
-def rebuild_typed_storage(untyped: Any, dtype: Any) -> Any:
+def rebuild_typed_storage(untyped: object, dtype: object) -> Any:
     """What `_share_typed_storage` took apart."""
     torch: Any = importlib.import_module("torch")
     return torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
 
 
-def _share_generator(generator: Any, _: Buffers) -> Any:
+def _share_generator(generator: object, _: Buffers) -> Any:
     """The default generator by reference: functions such as `torch.rand` draw from it."""
     torch: Any = sys.modules["torch"]
     is_default = generator is torch.default_generator

@@ -44,7 +44,7 @@ def _read_defaults(_: Notes) -> dict[str, Any]:
     return differing(found, _TORCH)
 
 
-def _apply_defaults(values: Mapping[str, Any], notes: Notes) -> None:
+def _apply_defaults(values: Mapping[str, object], notes: Notes) -> None:
     torch: Any = sys.modules["torch"]
     now = {**_TORCH, **_read_defaults([])}
     wanted = {**_TORCH, **values}

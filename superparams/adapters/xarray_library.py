@@ -10,7 +10,7 @@ from superparams.adapters.adapter import Adapter, Copy, Library
 __all__ = ["LIBRARY"]
 
 
-def _copy(value: Any, _: Copy) -> Any:
+def _copy(value: object, _: Copy) -> Any:
     return copy.deepcopy(value)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["resolve"]
 
 
-def resolve(annotation: Any, module: str, names: Mapping[str, Any]) -> Any:
+def resolve(annotation: object, module: str, names: Mapping[str, object]) -> Any:
     """A textual annotation as what it names, or unchanged where it names nothing yet."""
     if not isinstance(annotation, str):
         return annotation

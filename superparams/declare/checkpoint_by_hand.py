@@ -43,7 +43,7 @@ class CheckpointByHand:
         write_state(f"{self._name}.save()", state, file)
         self._saved = file.getvalue()
 
-    def load(self, default: Any) -> Any:
+    def load(self, default: object) -> Any:
         """What was kept last, or the default."""
         if self._saved is None:
             return default

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["checkpoint_of", "keeps_checkpoints", "load_of", "save_of"]
 
 
-def checkpoint_of(setting: Any) -> Path:
+def checkpoint_of(setting: object) -> Path:
     """A folder for what a later attempt of this setting needs, such as the files of a framework.
 
     It goes by the key and by the code of the setting: it is empty for changed code. It is created
@@ -35,7 +35,7 @@ def checkpoint_of(setting: Any) -> Path:
     return path
 
 
-def save_of(setting: Any, state: Any = NOTHING, /, *more: Any, **named: Any) -> None:
+def save_of(setting: object, state: object = NOTHING, /, *more: object, **named: object) -> None:
     """Save an object, with the steps so far, for `load` in a later attempt of this setting.
 
     What was saved before stays whole until the new object is on disk.
@@ -60,7 +60,7 @@ def save_of(setting: Any, state: Any = NOTHING, /, *more: Any, **named: Any) -> 
         log.save(setting, state)
 
 
-def load_of(setting: Any, default: Any = None) -> Any:
+def load_of(setting: object, default: object = None) -> Any:
     """What `save` has saved last, in this attempt of the setting or in an earlier one.
 
     The steps of the earlier attempt count up to there, and further steps follow them.
@@ -87,7 +87,7 @@ def keeps_checkpoints(cls: type[Any]) -> bool:
     return bool(next((x for x in held if not isinstance(x, Field)), False))
 
 
-def _by_hand(setting: Any) -> CheckpointByHand:
+def _by_hand(setting: object) -> CheckpointByHand:
     known: CheckpointByHand | None = checkpoint_on(setting)
     if known is None:
         from superparams.declare.checkpoint_by_hand import CheckpointByHand  # runs need none of it

@@ -101,7 +101,7 @@ def schema_of(cls: type[Any], repeats: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def goal_of_schema(schema: Mapping[str, Any]) -> Goal | None:
+def goal_of_schema(schema: Mapping[str, object]) -> Goal | None:
     """The goal in a schema; None if the schema has none or is damaged."""
     goal = schema.get(GOAL)
     entry = cast("dict[str, Any]", goal) if isinstance(goal, dict) else {}
@@ -109,14 +109,14 @@ def goal_of_schema(schema: Mapping[str, Any]) -> Goal | None:
     return Goal(column, mode) if isinstance(column, str) and mode in ("max", "min") else None
 
 
-def repeats_of_schema(schema: Mapping[str, Any]) -> tuple[str, ...]:
+def repeats_of_schema(schema: Mapping[str, object]) -> tuple[str, ...]:
     """The dotted names of the repetitions in a schema; none if it is damaged."""
     repeats = schema.get(REPEATS)
     names = cast("list[object]", repeats) if isinstance(repeats, list) else []
     return tuple(name for name in names if isinstance(name, str))
 
 
-def derived_of_schema(schema: Mapping[str, Any]) -> tuple[str, ...]:
+def derived_of_schema(schema: Mapping[str, object]) -> tuple[str, ...]:
     """The fields of the class itself that are made or derived, by a schema."""
     fields = schema.get("fields")
     entries = cast("dict[str, object]", fields) if isinstance(fields, dict) else {}
@@ -164,7 +164,7 @@ def _range(declared: Range) -> dict[str, Any]:
     return entry if declared.step is None else entry | {"step": declared.step}
 
 
-def _point(x: Any, classes: dict[str, type[Any]]) -> Any:
+def _point(x: object, classes: dict[str, type[Any]]) -> Any:
     """A point as JSON: itself if it is plain, else its name or its text."""
     if is_group(x):
         cls: type[Any] = x.__class__
@@ -186,7 +186,7 @@ def _is_plain(x: object) -> bool:
 # ---- types
 
 
-def _type(annotation: Any, scope: Scope, depth: int) -> Any:
+def _type(annotation: object, scope: Scope, depth: int) -> Any:
     """An annotation: a text for a plain type, else an object that says what kind it is."""
     if depth > DEEPEST:
         return "Any"
@@ -194,7 +194,7 @@ def _type(annotation: Any, scope: Scope, depth: int) -> Any:
     return members[0] if len(members) == 1 else {"union": members}
 
 
-def _member(member: Any, scope: Scope, depth: int) -> Any:
+def _member(member: object, scope: Scope, depth: int) -> Any:
     if is_any(member):
         return "Any"
     if member is types.NoneType:
@@ -213,7 +213,7 @@ def _member(member: Any, scope: Scope, depth: int) -> Any:
     return _class(cls, inner, scope, depth)
 
 
-def _class(cls: type[Any], inner: Sequence[Any], scope: Scope, depth: int) -> Any:
+def _class(cls: type[Any], inner: Sequence[object], scope: Scope, depth: int) -> Any:
     if issubclass(cls, enum.Enum):
         name = next(name for name, x in ENUMS.items() if issubclass(cls, x))
         members = {name: _option(x.value) for name, x in cls.__members__.items()}
@@ -245,7 +245,7 @@ def _record(cls: Any, scope: Scope, depth: int) -> Any:
     return {"fields": types_by_name, "name": cls.__name__, "required": required}
 
 
-def _option(x: Any) -> Any:
+def _option(x: object) -> Any:
     """An option of a ``Literal``, or the value of a member of an enum."""
     if _is_plain(x):
         return x

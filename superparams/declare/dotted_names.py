@@ -16,7 +16,7 @@ from superparams.space.groups import is_group
 __all__ = ["has_inner", "inner", "meant", "positional_error", "unknown", "values_by_field"]
 
 
-def values_by_field(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def values_by_field(cls: type[Any], values: Mapping[str, object]) -> dict[str, Any]:
     """The value of each field that a call gives; dotted names become one value for their group.
 
     Args:
@@ -47,7 +47,7 @@ def positional_error(cls: type[Any], values: tuple[Any, ...]) -> FieldError:
     return FieldError(f"{cls.__name__}({shown}): fields are given by name, {remedy}")
 
 
-def inner(params: Any, name: str) -> Any:
+def inner(params: object, name: str) -> Any:
     """The value of a field of an instance, also of a field inside a group.
 
     Args:

@@ -62,7 +62,7 @@ class ChosenSettings:
         size: int,
         at: Callable[[int], Any],
         joined: Callable[[range], Any],
-        recipe: Sequence[Any],
+        recipe: Sequence[object],
     ) -> None:
         self.size = size
         self.joined = joined
@@ -82,7 +82,7 @@ def _not_joined(_: range) -> None:
     """Stands for `joined` of settings that no space holds."""
 
 
-def sample(space: Any, n: int, seed: int = 0) -> ChosenSettings:
+def sample(space: object, n: int, seed: int = 0) -> ChosenSettings:
     """Points that are drawn at random, each from the whole space: random search.
 
     Every value of a range is equally likely (every order of magnitude with ``log=True``), and so is
@@ -107,7 +107,7 @@ def sample(space: Any, n: int, seed: int = 0) -> ChosenSettings:
     return _drawn(space, "sample", n, seed, lambda: RandomBits(seed))
 
 
-def sobol(space: Any, n: int, seed: int = 0) -> ChosenSettings:
+def sobol(space: object, n: int, seed: int = 0) -> ChosenSettings:
     """Points of a Sobol sequence, which cover the space more evenly than random ones.
 
     It is scrambled by the seed and by the dotted names of the fields. ``sobol(256)`` begins with
@@ -128,7 +128,7 @@ def sobol(space: Any, n: int, seed: int = 0) -> ChosenSettings:
     return _drawn(space, "sobol", n, seed, lambda: SobolBits(seed))
 
 
-def latin_hypercube(space: Any, n: int, seed: int = 0) -> ChosenSettings:
+def latin_hypercube(space: object, n: int, seed: int = 0) -> ChosenSettings:
     """Points of a Latin hypercube: each of n equal parts of every axis has exactly one point.
 
     Another n gives other points: ``latin_hypercube(200)`` does not begin with
@@ -148,7 +148,7 @@ def latin_hypercube(space: Any, n: int, seed: int = 0) -> ChosenSettings:
     return _drawn(space, "latin_hypercube", n, seed, lambda: LatinHypercube(seed, int(n)))
 
 
-def grid(space: Any, k: int) -> ChosenSettings:
+def grid(space: object, k: int) -> ChosenSettings:
     """All combinations of at most k values of each range, and of all points of the other axes.
 
     The values of a range are evenly spaced, on its logarithmic scale if it has one, from its lowest
@@ -174,7 +174,7 @@ def grid(space: Any, k: int) -> ChosenSettings:
     return ChosenSettings(size, partial(setting_at, listed), joined, (grid, space, k))
 
 
-def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSettings:
+def one_at_a_time(space: object, base: Any, points: int | None = None) -> ChosenSettings:
     """A setting, and each setting of the space that differs from it in one axis: ablations.
 
     On an axis of alternatives, all settings of the other alternatives are taken; inside of the same
@@ -221,7 +221,7 @@ def one_at_a_time(space: Any, base: Any, points: int | None = None) -> ChosenSet
     return ChosenSettings(len(settings), settings.__getitem__, _not_joined, recipe)
 
 
-def _check_base(space: Any, base: Any) -> None:
+def _check_base(space: object, base: object) -> None:
     """Refuse a base with another value of a field that the space has fixed."""
     opened = open_fields(space)
     for name, field in recorded_fields(space.__class__).items():
@@ -232,7 +232,7 @@ def _check_base(space: Any, base: Any) -> None:
             )
 
 
-def _changes(space: Any, base: Any, prefix: str) -> Iterator[dict[str, Any]]:
+def _changes(space: object, base: object, prefix: str) -> Iterator[dict[str, Any]]:
     """The changes of a base in one axis, each as a dict from dotted names to values."""
     opened = open_fields(space)
     for names in layout_of(space).groups if is_open(space) else ():
@@ -244,7 +244,7 @@ def _changes(space: Any, base: Any, prefix: str) -> Iterator[dict[str, Any]]:
 
 
 def _other_points(
-    axes: Sequence[Axis], names: Sequence[str], prefix: str, base: Any
+    axes: Sequence[Axis], names: Sequence[str], prefix: str, base: object
 ) -> Iterator[dict[str, Any]]:
     values = [declared_of(base, name) for name in names]
     for points in zip(*axes, strict=True):
@@ -267,7 +267,7 @@ def _combined(points: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
             yield {names[0]: x, **rest}
 
 
-def _repeats(space: Any, prefix: str) -> list[dict[str, Any]]:
+def _repeats(space: object, prefix: str) -> list[dict[str, Any]]:
     """All repetitions of a space, each as a dict from dotted names to values."""
     combinations: list[dict[str, Any]] = [{}]
     opened = open_fields(space)
@@ -289,7 +289,7 @@ def _repeats(space: Any, prefix: str) -> list[dict[str, Any]]:
 
 
 def _drawn(
-    space: Any, call: str, n: int, seed: Any, method: Callable[[], Method]
+    space: object, call: str, n: int, seed: object, method: Callable[[], Method]
 ) -> ChosenSettings:
     n = _checked_number(space, call, "n", n)
     if isinstance(seed, bool) or not isinstance(seed, int) or len(str(abs(seed))) > LONGEST_SEED:
@@ -386,7 +386,7 @@ class _PartsOfPoints(_Points):
         return zip(*map(self._point, indices), strict=True)
 
 
-def _checked_number(space: Any, call: str, name: str, x: Any) -> int:
+def _checked_number(space: object, call: str, name: str, x: Any) -> int:
     """The number as an int, which may be one of numpy."""
     try:
         number = 0 if isinstance(x, bool) else operator.index(x)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol
 
 from superparams.declare.instance_state import open_fields
 from superparams.declare.layout import Layout, keeps
@@ -67,7 +67,7 @@ class _Draw(Protocol):
         ...
 
 
-def repetitions(space: Any) -> int:
+def repetitions(space: object) -> int:
     """How many settings each drawn point of a space has: all combinations of its repetitions."""
     size = 1
     for dimension in _repeated(space):
@@ -75,12 +75,12 @@ def repetitions(space: Any) -> int:
     return size
 
 
-def is_repeated(axes: Iterable[Any]) -> bool:
+def is_repeated(axes: Iterable[object]) -> bool:
     """Whether an axis, or every axis of a zip group, is a repetition."""
     return all(isinstance(axis, Axis) and axis.repeat for axis in axes)
 
 
-def _repeated(space: Any) -> Iterator[Dimension]:
+def _repeated(space: object) -> Iterator[Dimension]:
     """The dimensions of repetitions, also inside of nested spaces; one for each zip group."""
     layout, opened = layout_of(space), open_fields(space)
     for group in layout.groups:
@@ -91,7 +91,7 @@ def _repeated(space: Any) -> Iterator[Dimension]:
             yield zipped([dimension_of(opened[name]) for name in group])
 
 
-def leaves_repetitions_out(space: Any) -> bool:
+def leaves_repetitions_out(space: object) -> bool:
     """Whether a ``valid`` may keep one repetition of a point and refuse another one."""
     layout, opened = layout_of(space), open_fields(space)
     if repetitions(space) == 1:
@@ -111,7 +111,7 @@ class Drawing:
         SpaceError: For an alternative with a repetition, and from the method.
     """
 
-    def __init__(self, space: Any, method: Method) -> None:
+    def __init__(self, space: object, method: Method) -> None:
         self._fields = _Space(space, method, "", Strides())
 
     def values(self, trial: Trial) -> tuple[Any, ...]:
@@ -152,7 +152,7 @@ class Strides:
 
     @classmethod
     def added(
-        cls, strides: Strides | None, dimension: Dimension, space: Any, name: str, prefix: str
+        cls, strides: Strides | None, dimension: Dimension, space: object, name: str, prefix: str
     ) -> Repetition:
         """Add a repetition.
 
@@ -236,7 +236,7 @@ class _OfPoints:
 class _OfAlternatives:
     """An alternative, with equal weight, then the open fields of this alternative."""
 
-    def __init__(self, parts: Sequence[Any], bits: BitSource) -> None:
+    def __init__(self, parts: Sequence[object], bits: BitSource) -> None:
         self._parts = parts
         self._bits = bits
 
@@ -249,7 +249,7 @@ class _OfAlternatives:
 class _Space:
     """A setting of a space, whose open fields are drawn one by one."""
 
-    def __init__(self, space: Any, method: Method, prefix: str, strides: Strides | None) -> None:
+    def __init__(self, space: object, method: Method, prefix: str, strides: Strides | None) -> None:
         self._layout: Layout = layout_of(space)
         self._where = prefix.removesuffix(".") or type(space).__name__
         opened = open_fields(space)
@@ -349,7 +349,7 @@ def names_of(axis: Axis) -> list[str]:
     """The names of alternatives: those of the points, else those of their classes."""
     if axis.names.labels and len(axis.names.labels) == len(axis):
         return list(axis.names.labels)
-    names = [type(point).__name__ for point in cast("Sequence[object]", axis.points)]
+    names = [type(point).__name__ for point in axis.points]
     counts: Counter[str] = Counter()
     for place, name in enumerate(names):
         counts[name] += 1

@@ -82,18 +82,18 @@ def name_of(cls: type[Experiment]) -> str:
     return f"{module_name(cls.__module__)}.{cls.__qualname__.replace('<locals>.', '')}"
 
 
-def place_of(setting: Any) -> Place:
+def place_of(setting: object) -> Place:
     """Where a setting runs; outside of a run, alone."""
     place: Place | None = place_on(setting)
     return ALONE if place is None else place
 
 
-def rank_of(setting: Any) -> int:
+def rank_of(setting: object) -> int:
     """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
     return place_of(setting).rank
 
 
-def n_proc_of(setting: Any) -> int:
+def n_proc_of(setting: object) -> int:
     """The number of workers of the run."""
     return place_of(setting).n_proc
 
@@ -109,14 +109,14 @@ def _number_of(setting: Any) -> int:
     return key
 
 
-def text_of_key(setting: Any) -> str:
+def text_of_key(setting: object) -> str:
     """The identity of this setting in every run: 32 hexadecimal digits."""
     from superparams.identity.digests.digest import key_text
 
     return key_text(_number_of(setting))
 
 
-def seed_of_setting(setting: Any) -> int:
+def seed_of_setting(setting: object) -> int:
     """A seed that is computed from the key, so it is the same in every run."""
     from superparams.identity.digests.digest import seed_of
 
@@ -161,7 +161,7 @@ _SAID_OF_CLASSES: Final = (
 )
 
 
-def notes_of_fields(space: Any) -> Iterator[str]:
+def notes_of_fields(space: object) -> Iterator[str]:
     """Notes on fields with the name and the value of something that a class may say."""
     for name, said, otherwise in _SAID_OF_CLASSES:
         field = fields_of(space.__class__).get(name)
@@ -176,7 +176,7 @@ class _DrawnSettings:
     """Stands for `drawn_settings` of this room, which is imported when something is drawn."""
 
     def __getattr__(self, name: str) -> Any:
-        def draw(*args: Any, **options: Any) -> Any:
+        def draw(*args: object, **options: object) -> Any:
             from superparams.declare import drawn_settings as module
 
             return getattr(module, name)(*args, **options)
@@ -202,7 +202,7 @@ class OwnDraw(Generic[P]):
     def __get__(self, of: ExperimentPlace[E], cls: type[Any]) -> Callable[P, Settings[E]]: ...
     @overload
     def __get__(self, of: object, cls: type[E]) -> Callable[P, Settings[E]] | Any: ...
-    def __get__(self, of: Any, cls: type[Any]) -> Any:
+    def __get__(self, of: object, cls: type[Any]) -> Any:
         return partial(self._of_class, cls) if of is None else MethodType(self._choose, of)
 
     def _of_class(self, cls: type[Any], /, *args: Any, **options: Any) -> Settings[Any]:
@@ -276,7 +276,7 @@ class ExperimentPlace(ParamsPlace[E]):
         """The directory of this setting, the same in every run; it is created on first use."""
         return folder_of(self._params)
 
-    def log(self, row: Any = None, /, *more: Any, **fields: Any) -> None:
+    def log(self, row: object = None, /, *more: object, **fields: object) -> None:
         """Record a step of this setting, see `Experiment.log`."""
         log_of(self._params, row, *more, **fields)
 
@@ -285,11 +285,11 @@ class ExperimentPlace(ParamsPlace[E]):
         """The directory of this setting and its code, see `Experiment.checkpoint`."""
         return checkpoint_of(self._params)
 
-    def save(self, state: Any = NOTHING, /, *more: Any, **named: Any) -> None:
+    def save(self, state: object = NOTHING, /, *more: object, **named: object) -> None:
         """Save an object for a later attempt of this setting, see `Experiment.save`."""
         save_of(self._params, state, *more, **named)
 
-    def load(self, default: Any = None) -> Any:
+    def load(self, default: object = None) -> Any:
         """What was saved last of this setting, see `Experiment.load`."""
         return load_of(self._params, default)
 

@@ -64,7 +64,7 @@ class Field:
 
     __slots__ = ("annotation", "declared", "name", "owner")
 
-    def __init__(self, owner: type[Any], name: str, annotation: Any, declared: Any) -> None:
+    def __init__(self, owner: type[Any], name: str, annotation: Any, declared: object) -> None:
         self.owner = owner
         self.name = name
         self.annotation = annotation
@@ -95,14 +95,14 @@ class Field:
         declared = self.declared
         return isinstance(declared, Value) and declared.key is not None and declared.given is x
 
-    def key_on(self, instance: Any) -> str | None:
+    def key_on(self, instance: object) -> str | None:
         """The ``key`` that stands for the content of this field on an instance, if one does."""
         if self.name in instance.__dict__:
             return None
         declared = declaration_on(instance, self)
         return declared.key if isinstance(declared, Value) else None
 
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
         if instance is not None:
             return self.on_demand(instance)
         declared = self.declared
@@ -110,7 +110,7 @@ class Field:
             return declared.given
         return self  # hashable, so that a stray @dataclass takes it for a default
 
-    def on_demand(self, instance: Any) -> Any:
+    def on_demand(self, instance: object) -> Any:
         """The value of this field on a setting that does not hold it yet."""
         declared = declaration_on(instance, self)
         if not isinstance(declared, Value):
@@ -147,7 +147,7 @@ class Field:
             _read[variable] = dict.fromkeys([*known, found][-MOST_READ:])
         return found
 
-    def _derived(self, instance: Any, declared: Value) -> Any:
+    def _derived(self, instance: object, declared: Value) -> Any:
         """What follows from the fields as they were declared, whatever became of the copies."""
         assert declared.derive is not None
         instance = as_declared(instance)
@@ -163,7 +163,7 @@ class Field:
         finally:
             _here.deriving.discard(mark)
 
-    def bind(self, declared: Any) -> Declared:
+    def bind(self, declared: object) -> Declared:
         """What `declared` (a search, a value, a plain default) means for this field.
 
         Raises:
@@ -217,7 +217,7 @@ class Field:
         known = getattr(self, "declared", None)
         return axis.repeated() if isinstance(known, Axis) and known.repeat else axis
 
-    def point_named(self, axis: Axis, x: Any) -> Any:
+    def point_named(self, axis: Axis, x: object) -> Any:
         """The point of the axis that `x` is the name of, else `x`.
 
         A group is also meant by the name of its class, if it is the only one of that class and the
@@ -261,7 +261,7 @@ class Field:
                     f"tables have one name for it; write {self.name}=search([{shown}])"
                 )
 
-    def _refuse_open_secret(self, declared: Any) -> None:
+    def _refuse_open_secret(self, declared: object) -> None:
         """Refuse to be given what would be recorded in place of a secret, and the other way.
 
         The class is asked, so only for what a call gives.
@@ -325,7 +325,7 @@ class Field:
 # -- what was declared, whatever a setting did to its own copy ------------------------------------
 
 
-def declared_of(params: Any, name: str) -> Any:
+def declared_of(params: object, name: str) -> Any:
     """The value of a field as it was declared, not the copy that a setting may have changed since.
 
     Args:
@@ -348,7 +348,7 @@ def declared_of(params: Any, name: str) -> Any:
     return getattr(as_declared(params), name)
 
 
-def as_declared(params: Any) -> Any:
+def as_declared(params: object) -> Any:
     """The setting itself while it holds what was declared, else a twin of it that does.
 
     A setting that nobody has been given yet holds what was declared.
@@ -361,7 +361,7 @@ def as_declared(params: Any) -> Any:
     return twin
 
 
-def pristine(params: Any) -> Any:
+def pristine(params: object) -> Any:
     """A new setting with what was declared, before ``__post_init__``."""
     twin = object.__new__(params.__class__)
     take_given_state(twin, params)
@@ -372,7 +372,7 @@ def pristine(params: Any) -> Any:
     return twin
 
 
-def copies_of(params: Any, twin: Any) -> dict[str, Any]:
+def copies_of(params: object, twin: object) -> dict[str, Any]:
     """What was declared for the fields of which a `pristine` twin has copies, by name."""
     held: dict[str, Any] = twin.__dict__
     given = {name: declared_of(params, name) for name in getattr(twin, FIELDS) if name in held}
@@ -389,6 +389,6 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def _own_name(point: Any) -> Any:
+def _own_name(point: object) -> Any:
     """What tables show for a point without a name."""
     return type(point).__name__ if is_group(point) else point

@@ -67,7 +67,7 @@ def minimize(column: str) -> Goal:
     return _goal(column, "min")
 
 
-def _goal(column: Any, mode: Literal["max", "min"]) -> Goal:
+def _goal(column: object, mode: Literal["max", "min"]) -> Goal:
     if not isinstance(column, str) or not column.strip():
         raise FieldError(
             f"{mode}imize({shorten(column)}): give the name of a result, such as "

@@ -82,18 +82,18 @@ def is_name_of_state(name: str) -> bool:
 # -- what was declared ----------------------------------------------------------------------------
 
 
-def open_fields(params: Any) -> Mapping[str, Any]:
+def open_fields(params: object) -> Mapping[str, Any]:
     """The open fields by name, each an `Axis`, a `Range` or an open group; none for a setting."""
     found: Mapping[str, Any] = params.__dict__.get(OPEN_FIELDS, NOTHING)
     return found
 
 
-def set_open_fields(params: Any, opened: Mapping[str, Any]) -> None:
+def set_open_fields(params: object, opened: Mapping[str, object]) -> None:
     """Make an instance a space, which is open in these fields."""
     params.__dict__[OPEN_FIELDS] = opened
 
 
-def on_demand(params: Any) -> Mapping[str, Value]:
+def on_demand(params: object) -> Mapping[str, Value]:
     """The declarations, by name, that the call gave for fields whose values are made when read."""
     return on_demand_among(params.__dict__)
 
@@ -104,12 +104,12 @@ def on_demand_among(held: Mapping[str, Any]) -> Mapping[str, Value]:
     return found
 
 
-def set_on_demand(params: Any, name: str, declared: Value) -> None:
+def set_on_demand(params: object, name: str, declared: Value) -> None:
     """Have the value of a field made as the call says, when it is read."""
     params.__dict__.setdefault(ON_DEMAND, {})[name] = declared
 
 
-def declaration_on(params: Any, field: _Field) -> Axis | Range | Value | Required:
+def declaration_on(params: object, field: _Field) -> Axis | Range | Value | Required:
     """What a field is declared as on an instance: by the call, else by the class.
 
     If the call fixed the field to a plain value, the instance holds that value, and this returns
@@ -122,12 +122,12 @@ def declaration_on(params: Any, field: _Field) -> Axis | Range | Value | Require
     return on_demand(params).get(field.name, field.declared)
 
 
-def is_set_on(params: Any, name: str) -> bool:
+def is_set_on(params: object, name: str) -> bool:
     """Whether an instance holds the value of a field, or the call says how to make the value."""
     return name in params.__dict__ or name in on_demand(params)
 
 
-def named_axes(params: Any) -> Mapping[str, Axis]:
+def named_axes(params: object) -> Mapping[str, Axis]:
     """The axes, by the names of fields, that name the values of an instance and not of its class.
 
     The axes of a space itself are not among them.
@@ -136,7 +136,7 @@ def named_axes(params: Any) -> Mapping[str, Axis]:
     return found
 
 
-def set_named_axes(params: Any, axes: Mapping[str, Axis]) -> None:
+def set_named_axes(params: object, axes: Mapping[str, Axis]) -> None:
     """Have these axes name the values of an instance."""
     params.__dict__[NAMED_AXES] = axes
 
@@ -144,7 +144,7 @@ def set_named_axes(params: Any, axes: Mapping[str, Axis]) -> None:
 # -- copies, and values that were made -------------------------------------------------------------
 
 
-def copies_on(params: Any) -> Mapping[str, Any] | None:
+def copies_on(params: object) -> Mapping[str, Any] | None:
     """What was declared, by name, for the fields of which the instance holds a copy.
 
     None for a setting that no code of the user has seen yet.
@@ -153,7 +153,7 @@ def copies_on(params: Any) -> Mapping[str, Any] | None:
     return found
 
 
-def set_copies(params: Any, declared: Mapping[str, Any]) -> None:
+def set_copies(params: object, declared: Mapping[str, object]) -> None:
     """Note what was declared for the fields of which an instance holds a copy.
 
     From then on, code of the user may have the instance, and change the copies.
@@ -161,25 +161,25 @@ def set_copies(params: Any, declared: Mapping[str, Any]) -> None:
     params.__dict__[COPIES] = declared
 
 
-def original(params: Any, name: str) -> Any:
+def original(params: object, name: str) -> Any:
     """The value of a field that the instance holds, as it was declared if that is a copy."""
     held: dict[str, Any] = params.__dict__
     return held.get(COPIES, NOTHING).get(name, held[name])
 
 
-def own_values(params: Any) -> Mapping[str, Any]:
+def own_values(params: object) -> Mapping[str, Any]:
     """What was made for this instance alone, by the names of fields: derived values and copies."""
     found: Mapping[str, Any] = params.__dict__.get(OWN, NOTHING)
     return found
 
 
-def own_values_to_fill(params: Any) -> dict[str, Any]:
+def own_values_to_fill(params: object) -> dict[str, Any]:
     """As `own_values`, to put a value in."""
     found: dict[str, Any] = params.__dict__.setdefault(OWN, {})
     return found
 
 
-def identity_of(params: Any) -> int:
+def identity_of(params: object) -> int:
     """The `id` of an instance, or of the instance that it is a twin of."""
     found: int = params.__dict__.get(IDENTITY, id(params))
     return found
@@ -188,17 +188,17 @@ def identity_of(params: Any) -> int:
 # -- what belongs to a space, and to a run --------------------------------------------------------
 
 
-def layout_on(params: Any) -> Any:
+def layout_on(params: object) -> Any:
     """The layout of a space, if it was made already; see `known_layout`, which has its type."""
     return params.__dict__.get(LAYOUT)
 
 
-def set_layout(params: Any, layout: object | None) -> None:
+def set_layout(params: object, layout: object | None) -> None:
     """Keep the layout of a space; with None, it is made anew when it is needed."""
     params.__dict__[LAYOUT] = layout
 
 
-def place_on(params: Any) -> Any:
+def place_on(params: object) -> Any:
     """The `Place` where a setting runs; None outside of a run."""
     return params.__dict__.get(PLACE)
 
@@ -208,7 +208,7 @@ def state_of_place(place: object) -> dict[str, Any]:
     return {PLACE: place}
 
 
-def step_log_on(params: Any) -> Any:
+def step_log_on(params: object) -> Any:
     """What records the steps of a setting; None outside of a run."""
     return params.__dict__.get(STEP_LOG)
 
@@ -218,23 +218,23 @@ def state_of_log(log: object) -> dict[str, Any]:
     return {STEP_LOG: log}
 
 
-def checkpoint_on(params: Any) -> Any:
+def checkpoint_on(params: object) -> Any:
     """What keeps the checkpoint of a setting outside of a run; None before it is used."""
     return params.__dict__.get(CHECKPOINT)
 
 
-def keep_checkpoint(params: Any, checkpoint: object) -> None:
+def keep_checkpoint(params: object, checkpoint: object) -> None:
     """Have a setting that runs by hand hold what keeps its checkpoint."""
     params.__dict__[CHECKPOINT] = checkpoint
 
 
-def key_on(params: Any) -> int | None:
+def key_on(params: object) -> int | None:
     """The key of a setting, if it is known already."""
     found: int | None = params.__dict__.get(KEY)
     return found
 
 
-def set_key(params: Any, key: int) -> None:
+def set_key(params: object, key: int) -> None:
     """Keep the key of a setting."""
     params.__dict__[KEY] = key
 
@@ -242,7 +242,7 @@ def set_key(params: Any, key: int) -> None:
 # -- what another instance takes over -------------------------------------------------------------
 
 
-def shared_by_settings(space: Any, axes: Mapping[str, Axis]) -> dict[str, Any]:
+def shared_by_settings(space: object, axes: Mapping[str, Axis]) -> dict[str, Any]:
     """What the ``__dict__`` of every setting of a space holds: all but the open fields.
 
     Args:
@@ -255,13 +255,13 @@ def shared_by_settings(space: Any, axes: Mapping[str, Axis]) -> dict[str, Any]:
     return {**shared, NAMED_AXES: axes} if axes else shared
 
 
-def without_settings(space: Any) -> dict[str, Any]:
+def without_settings(space: object) -> dict[str, Any]:
     """What an instance holds besides its open fields, the layout, and what was made for it."""
     skipped = {*open_fields(space), OPEN_FIELDS, LAYOUT, OWN}
     return {name: x for name, x in space.__dict__.items() if name not in skipped}
 
 
-def state_to_pickle(params: Any) -> dict[str, Any]:
+def state_to_pickle(params: object) -> dict[str, Any]:
     """What an instance holds, without the layout, which is made anew where it arrives."""
     state = {name: x for name, x in params.__dict__.items() if name != LAYOUT}
     if OWN in state:
@@ -269,13 +269,13 @@ def state_to_pickle(params: Any) -> dict[str, Any]:
     return state
 
 
-def take_given_state(twin: Any, params: Any) -> None:
+def take_given_state(twin: object, params: object) -> None:
     """Give a twin what the call gave `params` besides values: declarations and named axes."""
     held: dict[str, Any] = params.__dict__
     twin.__dict__.update({name: held[name] for name in (ON_DEMAND, NAMED_AXES) if name in held})
 
 
-def take_state_of(twin: Any, params: Any) -> None:
+def take_state_of(twin: object, params: object) -> None:
     """Give a twin all that `params` holds but its fields, what was made for it, and its copies."""
     skipped = {*getattr(twin, FIELDS), OWN, COPIES}
     held: dict[str, Any] = params.__dict__.copy()

@@ -81,7 +81,7 @@ def space_of(settings: Sequence[P]) -> P:
     return space
 
 
-def joined_axis(opened: Any, values: Sequence[Any]) -> Axis:
+def joined_axis(opened: object, values: Sequence[object]) -> Axis:
     """The drawn values of a field as an axis, with the names of the field's own axis."""
     if not isinstance(opened, Axis):
         return Axis(values, None, ZIP)
@@ -89,12 +89,12 @@ def joined_axis(opened: Any, values: Sequence[Any]) -> Axis:
     return Axis(values, None, ZIP, names, opened.repeat)
 
 
-def joined_fields(space: Any) -> list[str]:
+def joined_fields(space: object) -> list[str]:
     """The fields of a space of listed settings whose values advance together."""
     return [name for name, x in open_fields(space).items() if getattr(x, "zip", None) == ZIP]
 
 
-def _has_value(setting: Any, field: Field) -> bool:
+def _has_value(setting: object, field: Field) -> bool:
     """Whether a setting holds a value of a field, which may be a point of an axis."""
     if field.name in setting.__dict__:
         return True

@@ -34,7 +34,7 @@ NOT_HELD: Final = object()
 PLAIN: Final = (bool, int, str, type(None))  # equal values of these are the same and hash so
 
 
-def naming(params: Any, field: Field) -> Axis | None:
+def naming(params: object, field: Field) -> Axis | None:
     """The axis whose named points give the names of a field's values; None without names."""
     name = field.name
     opened = open_fields(params).get(name)
@@ -44,14 +44,14 @@ def naming(params: Any, field: Field) -> Axis | None:
     return None
 
 
-def axes_with_names(params: Any) -> dict[str, Axis]:
+def axes_with_names(params: object) -> dict[str, Axis]:
     """The axes whose names belong to an instance and not to its class, by the names of fields."""
     opened = open_fields(params).items()
     axes = {name: x.names for name, x in opened if isinstance(x, Axis) and x.names.labels}
     return {**named_axes(params), **axes}
 
 
-def label_of(axis: Axis, x: Any) -> str | None:
+def label_of(axis: Axis, x: object) -> str | None:
     """The name of a value by the named points of an axis; None if it has none."""
     labels = axis.labels
     if not labels:
@@ -69,7 +69,7 @@ def label_of(axis: Axis, x: Any) -> str | None:
     return nearest
 
 
-def labels_of(axis: Axis, groups: Iterable[Any]) -> Iterator[str | None]:
+def labels_of(axis: Axis, groups: Iterable[object]) -> Iterator[str | None]:
     """The names of many groups, as `label_of` gives them.
 
     Each group is compared only with the points whose plain fields have the same values. Groups
@@ -90,7 +90,7 @@ def labels_of(axis: Axis, groups: Iterable[Any]) -> Iterator[str | None]:
         yield label_of(axis, x) if place is None or not labels else labels[place]
 
 
-def _plain_fields(points: Iterable[Any]) -> dict[type[Any], list[str]]:
+def _plain_fields(points: Iterable[object]) -> dict[type[Any], list[str]]:
     """The fields that hold a plain value in every group among some points, by class."""
     names: dict[type[Any], list[str]] = {}
     for point in filter(is_group, points):
@@ -102,11 +102,11 @@ def _plain_fields(points: Iterable[Any]) -> dict[type[Any], list[str]]:
     return names
 
 
-def _is_plain(x: Any) -> bool:
+def _is_plain(x: object) -> bool:
     return type(x) in PLAIN or (type(x) is float and x == x)
 
 
-def _plain_values(group: Any, fields: dict[type[Any], list[str]]) -> Any:
+def _plain_values(group: object, fields: dict[type[Any], list[str]]) -> Any:
     """What the plain fields of a group hold, hashable; None where one of them is not plain."""
     cls: type[Any] = group.__class__
     values = [getattr(group, name, NOT_HELD) for name in fields.get(cls, ())]
@@ -121,7 +121,7 @@ def labels_of_class(axis: Axis, name: str) -> list[str]:
     return [label for label, x in pairs if is_group(x) and type(x).__name__ == name]
 
 
-def leaves_class_open(field: Field, x: Any) -> bool:
+def leaves_class_open(field: Field, x: object) -> bool:
     """Whether a field may hold groups of other classes than that of the group `x`."""
     cls: type[Any] = x.__class__
     if field.annotation is not cls or SUBCLASSED in vars(cls):
@@ -134,14 +134,14 @@ def leaves_class_open(field: Field, x: Any) -> bool:
     return any(type(point) is not cls for point in declared.points)
 
 
-def _distance(point: Any, x: Any) -> int:
+def _distance(point: object, x: object) -> int:
     """The number of fields in which the group `x` has a value that the point does not allow."""
     if type(point) is not type(x):
         return FAR
     return sum(_differs(point, x, field) for field in recorded_fields(x.__class__).values())
 
 
-def _differs(point: Any, x: Any, field: Field) -> int:
+def _differs(point: object, x: object, field: Field) -> int:
     if _follows_on_both(point, x, field):
         return 0
     try:
@@ -152,7 +152,7 @@ def _differs(point: Any, x: Any, field: Field) -> int:
         return 1
 
 
-def _distances(allowed: Any, value: Any) -> Iterator[int]:
+def _distances(allowed: object, value: object) -> Iterator[int]:
     """The distance of a value from each value that a field of a named point allows."""
     if is_group(allowed):
         yield min(_distance(allowed, value), 1 + len(getattr(allowed.__class__, FIELDS)))
@@ -167,7 +167,7 @@ def _distances(allowed: Any, value: Any) -> Iterator[int]:
                 yield from _distances(one, value)
 
 
-def _follows_on_both(point: Any, x: Any, field: Field) -> bool:
+def _follows_on_both(point: object, x: object, field: Field) -> bool:
     """Whether the values of both come from a factory or ``derive``, not from the user."""
     if not _is_made(field):
         return False

@@ -55,8 +55,8 @@ class Layout:
     def __init__(
         self,
         cls: type[Any],
-        held: Mapping[str, Any],
-        opened: Mapping[str, Any],
+        held: Mapping[str, object],
+        opened: Mapping[str, object],
         *,
         after: Callable[[Any], None] | None,
         valid: Callable[[Any], bool] | None,
@@ -106,7 +106,7 @@ class Layout:
         """The values of the open fields of the setting at ``0 <= index < size``."""
         return self.product.at(self.kept.at(index) if self.kept else index)
 
-    def hand_over(self, setting: Any, point: tuple[Any, ...]) -> None:
+    def hand_over(self, setting: object, point: tuple[Any, ...]) -> None:
         """Finish a setting that `bare` has built, before code of the user gets it."""
         if self.declared is not None:
             set_copies(setting, self.declared(point))
@@ -130,7 +130,7 @@ class Layout:
                 self.hand_over(setting, point)
                 yield setting
 
-    def index(self, setting: Any) -> int:
+    def index(self, setting: object) -> int:
         """The index of a setting.
 
         Raises:
@@ -155,13 +155,13 @@ class Layout:
         return rank
 
 
-def known_layout(space: Any) -> Layout | None:
+def known_layout(space: object) -> Layout | None:
     """The layout of an open space if it was made already, else None, as for a setting."""
     layout: Layout | None = layout_on(space)
     return layout
 
 
-def keeps(valid: Callable[[Any], bool], setting: Any) -> bool:
+def keeps(valid: Callable[[Any], bool], setting: object) -> bool:
     """Whether the user's ``valid`` keeps a setting; an error in it gets a note with the setting."""
     cls = type(setting).__name__
     try:
@@ -182,12 +182,12 @@ def has_range(x: object) -> bool:
     return is_open(x) and any(ranges_of(x))
 
 
-def ranges_of(space: Any) -> Iterator[str]:
+def ranges_of(space: object) -> Iterator[str]:
     """The dotted names of the fields of a space that are ranges."""
     return _ranges(open_fields(space))
 
 
-def close_run(space: Any) -> None:
+def close_run(space: object) -> None:
     """Hide the user's ``run`` on an open space, which has no one setting to run."""
     if hasattr(space.__class__, "run") and "run" not in getattr(space.__class__, FIELDS):
         vars(space)["run"] = Refusal(space)
@@ -196,10 +196,10 @@ def close_run(space: Any) -> None:
 class Refusal:
     """Stands in for ``run`` on an open space."""
 
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: object) -> None:
         self._space = space
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
+    def __call__(self, *_: object, **__: object) -> Any:
         opened = ", ".join(open_fields(self._space))
         name = type(self._space).__name__
         layout = known_layout(self._space)
@@ -215,7 +215,7 @@ class Refusal:
         )
 
 
-def _stranger(setting: Any, group: Sequence[str]) -> SpaceError:
+def _stranger(setting: object, group: Sequence[str]) -> SpaceError:
     cls = type(setting).__name__
     named = " and ".join(f"{cls}.{name}={shorten(getattr(setting, name))}" for name in group)
     return SpaceError(f"{named} is not among the points of this space")
@@ -227,7 +227,7 @@ def _product(layout: Layout, opened: Mapping[str, Any]) -> Product:
     )
 
 
-def _ranges(opened: Mapping[str, Any]) -> Iterator[str]:
+def _ranges(opened: Mapping[str, object]) -> Iterator[str]:
     """The dotted names of the ranges among open fields, and inside of groups that are open."""
     for name, x in opened.items():
         if isinstance(x, Range):
@@ -277,7 +277,9 @@ def _groups(cls: type[Any], opened: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [tuple(names) for names in groups.values()]
 
 
-def _refuse_zip(cls: type[Any], zip_name: str, axes: Sequence[Any], names: Sequence[str]) -> None:
+def _refuse_zip(
+    cls: type[Any], zip_name: str, axes: Sequence[object], names: Sequence[str]
+) -> None:
     """Complain about points that cannot advance together, since one of them has a range."""
     for name, axis in zip(names, axes, strict=True):
         if any(_ranges({name: axis})):
@@ -289,8 +291,8 @@ def _refuse_zip(cls: type[Any], zip_name: str, axes: Sequence[Any], names: Seque
 
 def _compile(
     cls: type[Any],
-    held: Mapping[str, Any],
-    opened: Mapping[str, Any],
+    held: Mapping[str, object],
+    opened: Mapping[str, object],
     groups: Sequence[Sequence[str]],
 ) -> Make:
     """A function that builds a setting from a point."""
@@ -311,8 +313,8 @@ def _compile(
 
 def _declared(
     cls: type[Any],
-    held: Mapping[str, Any],
-    opened: Mapping[str, Any],
+    held: Mapping[str, object],
+    opened: Mapping[str, object],
     groups: Sequence[Sequence[str]],
 ) -> Make | None:
     """A function that gives the declared values that a setting copies; None if it copies none."""
@@ -342,7 +344,7 @@ def _executed(lines: list[str], names: dict[str, Any]) -> Make:
     return make
 
 
-def _needs_copy(field: Any) -> bool:
+def _needs_copy(field: object) -> bool:
     """Whether each setting needs its own copy of this dimension's values."""
     if isinstance(field, Range):
         return False

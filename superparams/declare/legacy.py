@@ -74,7 +74,7 @@ def refuse_old_hook(cls: type[Any]) -> None:
         )
 
 
-def notes_of(params: Any) -> Iterator[str]:
+def notes_of(params: object) -> Iterator[str]:
     """Notes on methods and values that had another meaning in superparams 0.1.0."""
     cls = params.__class__
     if _is_idle(cls, "resume"):

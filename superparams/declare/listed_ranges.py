@@ -33,7 +33,7 @@ def without_ranges(space: Any, k: int) -> Any:
     return space.replace(**changes) if changes else space
 
 
-def _with_points(x: Any, k: int, where: str) -> Any:
+def _with_points(x: object, k: int, where: str) -> Any:
     if isinstance(x, Range):
         if (n := x.n_listed(k)) > MOST_LISTED:
             raise SpaceError(

@@ -10,7 +10,7 @@ from superparams.declare.saved_state import refuse_more
 __all__ = ["log_of"]
 
 
-def log_of(setting: Any, row: Any = None, /, *more: Any, **fields: Any) -> None:
+def log_of(setting: object, row: Any = None, /, *more: object, **fields: Any) -> None:
     """Record a step of this setting: a row with these fields, at once.
 
     It can be called by ``run`` and by all that ``run`` calls, also by callbacks and by threads that

@@ -38,7 +38,7 @@ TOWER: Final[Mapping[Any, tuple[type[Any], ...]]] = {float: (float, int), comple
 CONSTANTS: Final = (*SCALARS[:3], list, dict, set, enum.Enum)
 
 
-def refuse_slips(where: str, annotation: Any, given: Any, owner: str) -> None:
+def refuse_slips(where: str, annotation: object, given: object, owner: str) -> None:
     """Refuse a field that is declared by a common mistake.
 
     Args:
@@ -99,7 +99,7 @@ def _refuse_comma(where: str, annotation: Any, given: Any) -> None:
         )
 
 
-def _is_scalar(annotation: Any) -> bool:
+def _is_scalar(annotation: object) -> bool:
     """Whether only numbers, texts, members of an Enum, groups and None are values of it."""
     origin = typing.get_origin(annotation)
     if origin in UNIONS:
@@ -130,7 +130,7 @@ def unknown_annotation(text: str) -> str:
     )
 
 
-def refuse_variable(where: str, name: Any, key: str | None) -> None:
+def refuse_variable(where: str, name: object, key: str | None) -> None:
     """Refuse what cannot be the name of an environment variable; it may be the secret.
 
     Args:
@@ -153,7 +153,7 @@ def refuse_variable(where: str, name: Any, key: str | None) -> None:
 # -- something else in the place of a group --------------------------------------------------------
 
 
-def takes_only_groups(annotation: Any) -> bool:
+def takes_only_groups(annotation: object) -> bool:
     """Whether an annotation allows groups and None, and no other values."""
     if typing.get_origin(annotation) in WRAPPERS:
         return takes_only_groups(typing.get_args(annotation)[0])
@@ -162,11 +162,11 @@ def takes_only_groups(annotation: Any) -> bool:
     return bool(groups) and None not in groups
 
 
-def _is_union(annotation: Any) -> bool:
+def _is_union(annotation: object) -> bool:
     return typing.get_origin(annotation) in UNIONS
 
 
-def refuse_no_group(x: object, where: str, annotation: Any, axis: Any) -> None:
+def refuse_no_group(x: object, where: str, annotation: object, axis: object) -> None:
     """Complain about a value that is no group where the annotation says that one belongs.
 
     None is allowed: many write ``net: Net = None``.
@@ -191,7 +191,7 @@ def refuse_no_group(x: object, where: str, annotation: Any, axis: Any) -> None:
     raise FieldError(f"{where}={shorten(x)}: the value must be a {' or '.join(wanted)}; {remedy}")
 
 
-def _names_of_points(axis: Any) -> tuple[list[str], list[str]]:
+def _names_of_points(axis: object) -> tuple[list[str], list[str]]:
     """The names by which points of an axis can be given, and the classes of its groups."""
     if not isinstance(axis, Axis) or isinstance(axis.names.points, range):
         return [], []
@@ -203,7 +203,7 @@ def _names_of_points(axis: Any) -> tuple[list[str], list[str]]:
 # -- a class in the place of an instance -----------------------------------------------------------
 
 
-def refuse_class(x: object, where: str, annotation: Any, depth: int = 0) -> None:
+def refuse_class(x: object, where: str, annotation: object, depth: int = 0) -> None:
     """Complain about a class where the annotation says that an instance of it belongs.
 
     A class of groups is refused under any annotation that does not ask for a class.
@@ -243,7 +243,7 @@ def _is_instance_meant(cls: type[Any], meant: list[Any]) -> bool:
     return True in found and None not in found
 
 
-def _is_for_instances(cls: type[Any], meant: Any) -> bool | None:
+def _is_for_instances(cls: type[Any], meant: object) -> bool | None:
     """Whether an annotation means instances of a class; None where it allows the class itself."""
     text = getattr(meant, "__forward_arg__", meant)
     if isinstance(text, str):  # a name under TYPE_CHECKING
@@ -262,7 +262,7 @@ def _is_for_instances(cls: type[Any], meant: Any) -> bool | None:
         return None
 
 
-def _meant_at(annotation: Any, depth: int) -> list[Any]:
+def _meant_at(annotation: object, depth: int) -> list[Any]:
     """What an annotation says of a value, or of what stands inside that many containers of it."""
     meant = list(alternatives(annotation))
     for _ in range(depth):
@@ -270,7 +270,7 @@ def _meant_at(annotation: Any, depth: int) -> list[Any]:
     return meant
 
 
-def _inside(annotation: Any) -> Iterator[Any]:
+def _inside(annotation: object) -> Iterator[Any]:
     """What a container holds by its annotation: Any where that does not say."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if _is_scalar(annotation) or origin is typing.Literal:
@@ -285,7 +285,7 @@ def _inside(annotation: Any) -> Iterator[Any]:
             yield from alternatives(one)
 
 
-def alternatives(annotation: Any) -> Iterator[Any]:
+def alternatives(annotation: object) -> Iterator[Any]:
     """The members of a union, without aliases and wrappers; else the annotation itself."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     aliased = next(
@@ -303,7 +303,7 @@ def alternatives(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _of(x: Any, name: str) -> Any:
+def _of(x: object, name: str) -> Any:
     return getattr(x, name, None)
 
 

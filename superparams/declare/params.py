@@ -69,7 +69,7 @@ class Params(metaclass=SearchMeta):
 
     __superparams_reserved__: ClassVar[tuple[str, ...]] = ("keys", "place", "replace", "valid")
 
-    def __init__(self, /, *unnamed: Any, **named: Any) -> None:
+    def __init__(self, /, *unnamed: object, **named: object) -> None:
         cls = type(self)
         if unnamed:
             raise positional_error(cls, unnamed)
@@ -184,7 +184,7 @@ class Params(metaclass=SearchMeta):
     inline_repr = OwnValue(inline)
     """The repr on one line, also of a space."""
 
-    def replace(self, /, **changes: Any) -> Self:
+    def replace(self, /, **changes: object) -> Self:
         """A new instance with some fields changed; derived fields are computed anew."""
         names = recorded_fields(type(self))
         kept = {name: declared_of(self, name) for name in names if name in self.__dict__}
@@ -197,7 +197,7 @@ class Params(metaclass=SearchMeta):
             _name_by(new, axes)
         return new
 
-    def __replace__(self, /, **changes: Any) -> Self:
+    def __replace__(self, /, **changes: object) -> Self:
         return self.replace(**changes)
 
     def __superparams_fresh__(self) -> Self:
@@ -233,7 +233,7 @@ class Params(metaclass=SearchMeta):
         fields = fields_of(type(self)).values()
         return hash((type(self), *(_field_hash(self, field) for field in fields)))
 
-    def __setattr__(self, name: str, x: Any) -> None:
+    def __setattr__(self, name: str, x: object) -> None:
         if name in fields_of(type(self)):
             raise ReadOnlyError(
                 f"{type(self).__name__}.{name} is read-only, since what is recorded must be what "

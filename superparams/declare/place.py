@@ -90,7 +90,7 @@ class ParamsPlace(Generic[P]):
         """
         return plain_data.as_dict(self._params)
 
-    def to_json(self, **options: Any) -> str:
+    def to_json(self, **options: object) -> str:
         """`as_dict` as JSON; `options` go to `json.dumps`.
 
         What JSON does not have stands as the text that it has in tables, unless ``default=`` says

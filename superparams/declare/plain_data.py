@@ -16,22 +16,22 @@ from superparams.space.groups import is_group
 __all__ = ["as_dict", "items_of", "to_json", "values_of"]
 
 
-def values_of(params: Any) -> list[Any]:
+def values_of(params: object) -> list[Any]:
     """The values of the fields, in order, without secrets."""
     return [getattr(params, name) for name in recorded_fields(params.__class__)]
 
 
-def items_of(params: Any) -> list[tuple[str, Any]]:
+def items_of(params: object) -> list[tuple[str, Any]]:
     """Names and values of the fields, in order, without secrets."""
     return [(name, getattr(params, name)) for name in recorded_fields(params.__class__)]
 
 
-def as_dict(params: Any) -> dict[str, Any]:
+def as_dict(params: object) -> dict[str, Any]:
     """Fields by name, nested groups as dicts that name their class where it is left open."""
     return {name: _nested_dict(params, name, x) for name, x in items_of(params)}
 
 
-def _nested_dict(params: Any, name: str, x: Any) -> Any:
+def _nested_dict(params: object, name: str, x: object) -> Any:
     if not is_group(x):
         return with_groups_as_dicts(x)
     field = fields_of(params.__class__)[name]
@@ -39,7 +39,7 @@ def _nested_dict(params: Any, name: str, x: Any) -> Any:
     return {**kind, **as_dict(x)}
 
 
-def to_json(params: Any, /, **options: Any) -> str:
+def to_json(params: object, /, **options: object) -> str:
     """`as_dict` as JSON; `options` are those of `json.dumps`.
 
     Raises:
@@ -63,7 +63,7 @@ def to_json(params: Any, /, **options: Any) -> str:
         raise
 
 
-def _json_value(x: Any) -> Any:
+def _json_value(x: object) -> Any:
     """What stands in JSON for a value that JSON does not have: a number, a list or a text."""
     made = table_value(x)
     if isinstance(made, enum.Enum):

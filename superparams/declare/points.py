@@ -42,7 +42,7 @@ SIMPLE: Final = {type(None), bool, int, float, complex, str, bytes}  # hold noth
 COPIED: Final = frozenset({list, tuple, dict, set})
 
 
-def axis_of(searched: Search, annotation: Any, where: str) -> Axis:
+def axis_of(searched: Search, annotation: object, where: str) -> Axis:
     """The axis that ``search(...)`` means for a field with this annotation.
 
     Raises:
@@ -96,7 +96,7 @@ def _refuse_spread(points: Sequence[Any], annotation: Any, where: str) -> None:
         )
 
 
-def _is_union(annotation: Any) -> bool:
+def _is_union(annotation: object) -> bool:
     return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 
@@ -110,7 +110,7 @@ def _refuse_uncountable(points: range, where: str) -> None:
         ) from None
 
 
-def _expand(given: Any, where: str) -> tuple[tuple[str, ...] | None, Sequence[Any]]:
+def _expand(given: object, where: str) -> tuple[tuple[str, ...] | None, Sequence[Any]]:
     """Labels and points of one argument."""
     if isinstance(given, str | bytes | bytearray) or is_group(given):
         return None, (given,)
@@ -163,7 +163,7 @@ def _elements(given: Any, where: str) -> Sequence[Any]:
     return tuple(elements) if isinstance(given, Sized) else _drain(elements, where)
 
 
-def _is_vector(given: Any) -> bool:
+def _is_vector(given: object) -> bool:
     """Whether `given` is a one-dimensional array whose elements Python has a type for."""
     if getattr(given, "ndim", None) != 1 or not hasattr(given, "tolist"):
         return False
@@ -171,7 +171,7 @@ def _is_vector(given: Any) -> bool:
     return getattr(getattr(given, "dtype", None), "kind", None) not in ("M", "m")
 
 
-def _drain(given: Iterable[Any], where: str) -> tuple[Any, ...]:
+def _drain(given: Iterable[object], where: str) -> tuple[Any, ...]:
     endless = isinstance(given, itertools.count | itertools.cycle | itertools.repeat)
     points = () if endless else tuple(itertools.islice(given, LONGEST_ITERATOR + 1))
     if endless or len(points) > LONGEST_ITERATOR:
@@ -182,7 +182,7 @@ def _drain(given: Iterable[Any], where: str) -> tuple[Any, ...]:
     return points
 
 
-def _ordered(points: Iterable[Any], where: str) -> tuple[Any, ...]:
+def _ordered(points: Iterable[object], where: str) -> tuple[Any, ...]:
     """The elements of a set, which has no order of its own, in one that every process finds."""
     several = list(points)
     # Of sets, < says which one holds the other; NaN is neither below nor above a number.
@@ -205,7 +205,7 @@ def _stable_text(x: object) -> str:
     return repr(x)
 
 
-def _all_values(annotation: Any, where: str) -> tuple[Any, ...]:
+def _all_values(annotation: object, where: str) -> tuple[Any, ...]:
     found = tuple(all_values(annotation))
     text = getattr(annotation, "__forward_arg__", annotation)
     if not found and isinstance(text, str):
@@ -244,7 +244,7 @@ def all_values(annotation: Any) -> Iterator[Any]:
         yield from all_values(aliased)
 
 
-def refuse_hidden(x: object, where: str, annotation: Any, *, is_shared: bool = False) -> None:
+def refuse_hidden(x: object, where: str, annotation: object, *, is_shared: bool = False) -> None:
     """Complain about what cannot be a value: a ``search``, an open space inside, a stray class.
 
     Args:
@@ -271,7 +271,7 @@ def refuse_hidden(x: object, where: str, annotation: Any, *, is_shared: bool = F
         ) from None
 
 
-def _refuse_inside(x: object, where: str, annotation: Any, depth: int) -> None:
+def _refuse_inside(x: object, where: str, annotation: object, depth: int) -> None:
     for item in _parts_of(x):
         if type(item) in SIMPLE:
             continue

@@ -42,13 +42,13 @@ LONGEST_LINE: Final = 100
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-def inline(params: Any) -> str:
+def inline(params: object) -> str:
     """The repr on one line, also of a space: ``Class(field=value, axis=search([...]))``."""
     fields = (f"{name}={x}" for name, x in shown_fields(params))
     return f"{type(params).__name__}({', '.join(fields)})"
 
 
-def shown_fields(params: Any) -> Iterator[tuple[str, str]]:
+def shown_fields(params: object) -> Iterator[tuple[str, str]]:
     """The name of each field and how it is shown; nothing is made for that."""
     for name, field in fields_of(params.__class__).items():
         held = params.__dict__
@@ -69,7 +69,7 @@ def _is_to_be_made(declared: Value) -> bool:
     return declared.factory is not None and not declared.is_made
 
 
-def given_fields(params: Any) -> Iterator[str]:
+def given_fields(params: object) -> Iterator[str]:
     """The names of the fields that are not what the class declares: the call gave them."""
     held = params.__dict__
     for name, field in fields_of(params.__class__).items():
@@ -83,27 +83,27 @@ def given_fields(params: Any) -> Iterator[str]:
             yield name
 
 
-def _content(x: Any) -> Any:
+def _content(x: object) -> Any:
     """What was declared as a constant, or the declaration of what is made."""
     if isinstance(x, Value) and x.secret is not None:
         return x.secret
     return x.given if isinstance(x, Value) and not (x.factory or x.derive) else x
 
 
-def _shown_derived(params: Any, name: str, declared: Any) -> str:
+def _shown_derived(params: object, name: str, declared: object) -> str:
     try:
         return _shown(getattr(params, name))
     except Exception:  # errors show settings too: the repr must not hide them behind another
         return repr(declared)
 
 
-def _shown(x: Any) -> str:
+def _shown(x: object) -> str:
     if isinstance(x, Axis) and x.repeat:
         return f"search({x!r}, repeat=True)"
     return f"search({x!r})" if isinstance(x, Axis | Range) else shorten(x)
 
 
-def summary(space: Any) -> str:
+def summary(space: object) -> str:
     """The size of a space, then one aligned line an axis; one an alternative, where it is long."""
     lines = {name: parts for name, _, parts in axes_of(space)}
     width = max(map(len, lines)) + 6
@@ -111,7 +111,7 @@ def summary(space: Any) -> str:
     return "\n".join([headline(space), *axes])
 
 
-def headline(space: Any) -> str:
+def headline(space: object) -> str:
     """The size of a space."""
     layout = known_layout(space)
     assert layout is not None
@@ -140,7 +140,7 @@ def _total(layout: Layout) -> str:
     return f"{kept} combination{'s' * (kept != 1)} (of {raw} before valid())"
 
 
-def _count_dimensions(space: Any) -> int:
+def _count_dimensions(space: object) -> int:
     opened, layout = open_fields(space), known_layout(space)
     assert layout is not None
     return sum(
@@ -149,7 +149,7 @@ def _count_dimensions(space: Any) -> int:
     )
 
 
-def axes_of(space: Any, prefix: str = "") -> Iterator[tuple[str, Axis | Range, list[str]]]:
+def axes_of(space: object, prefix: str = "") -> Iterator[tuple[str, Axis | Range, list[str]]]:
     """The name of each axis or range, itself, and its text in parts; a line may end after each."""
     for name, field in open_fields(space).items():
         if is_group(field):
@@ -194,7 +194,7 @@ def with_groups_as_dicts(x: Any) -> Any:
     return x
 
 
-def _is_factory(group: Any, name: str) -> bool:
+def _is_factory(group: object, name: str) -> bool:
     """Whether a field is made by a factory, so that no table holds it."""
     if name in group.__dict__:
         return False
@@ -202,13 +202,13 @@ def _is_factory(group: Any, name: str) -> bool:
     return isinstance(declared, Value) and declared.factory is not None
 
 
-def row_of(params: Any) -> dict[str, Any]:
+def row_of(params: object) -> dict[str, Any]:
     """The columns that a setting has in a table."""
     return dict(as_row(params))
 
 
 def as_row(
-    params: Any, prefix: str = "", cells: Mapping[str, Any] = _NOTHING
+    params: object, prefix: str = "", cells: Mapping[str, object] = _NOTHING
 ) -> Iterator[tuple[str, Any]]:
     """The columns of a setting as it was declared, dotted names first to last, as plain data.
 
@@ -224,7 +224,7 @@ def as_row(
             yield from row_of_field(params, field, prefix)
 
 
-def row_of_field(params: Any, field: Field, prefix: str) -> Iterator[tuple[str, Any]]:
+def row_of_field(params: object, field: Field, prefix: str) -> Iterator[tuple[str, Any]]:
     """The columns of one field of a setting; a group has its name, then its own fields."""
     name, declared = field.name, declaration_on(params, field)
     if name not in params.__dict__ and isinstance(declared, Value) and declared.factory:
@@ -249,7 +249,7 @@ class RowMaker:
     What all settings share is laid down when this is made, before the first of them runs.
     """
 
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: object) -> None:
         self._cells: dict[str, Any] = {}
         self._axes: list[str] = []
         self._is_plain = True
@@ -273,7 +273,7 @@ class RowMaker:
         """The function that gives the columns of a setting; it raises what a derived field does."""
         cells, axes = self._cells, self._axes
 
-        def plain(setting: Any) -> dict[str, Any]:
+        def plain(setting: object) -> dict[str, Any]:
             columns, held = cells.copy(), setting.__dict__
             for name in axes:
                 columns[name] = held[name]
@@ -282,7 +282,7 @@ class RowMaker:
         return plain if self._is_plain else lambda setting: dict(as_row(setting, cells=cells))
 
 
-def _is_split(x: Any, declared: Any) -> bool:
+def _is_split(x: object, declared: object) -> bool:
     """Whether a field has several columns, or another number of them from setting to setting."""
     return isinstance(x, Axis | Range) or is_group(x) or is_group(getattr(declared, "given", None))
 
@@ -297,13 +297,13 @@ def _is_plain_axis(axis: Axis) -> bool:
     return kinds <= {int, float} or all(map(_is_plain_scalar, axis.points))
 
 
-def _is_plain_scalar(x: Any) -> bool:
+def _is_plain_scalar(x: object) -> bool:
     if isinstance(x, str | bytes):
         return len(x) <= LONGEST_TEXT
     return x is None or isinstance(x, PLAIN)
 
 
-def cell_of(params: Any, field: Field, x: Any) -> Any:
+def cell_of(params: object, field: Field, x: object) -> Any:
     """A value of a field as a table holds it; its key where that stands for content without text.
 
     Args:
@@ -315,7 +315,7 @@ def cell_of(params: Any, field: Field, x: Any) -> Any:
     return key if key is not None and isinstance(made, str) and not isinstance(x, str) else made
 
 
-def text_beside(names: Collection[str], made: Any) -> Any:
+def text_beside(names: Collection[str], made: object) -> Any:
     """What stands in the table for a value that is none of the named points of an axis.
 
     It is a text, so that the column of names stays one of texts; None stays None.
@@ -336,7 +336,7 @@ LONGEST_TEXT: Final = 4096  # characters or bytes: it stands in every row
 PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
 
 
-def table_value(x: Any) -> Any:
+def table_value(x: object) -> Any:
     """A value as a table holds it: plain data as it is, everything else as a short text."""
     if _is_plain(x):
         return x if _is_plain_scalar(x) else fresh(x)
@@ -348,7 +348,7 @@ def table_value(x: Any) -> Any:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow
 
 
-def _is_plain(x: Any) -> bool:
+def _is_plain(x: object) -> bool:
     if isinstance(x, list | tuple | set | frozenset | dict):
         items = cast("Collection[object]", x.values() if isinstance(x, dict) else x)
         return len(items) <= LARGEST_CELL and all(map(_is_plain, items))

@@ -36,7 +36,7 @@ class ProposedSpace:
             ``i % repetitions`` of point ``i // repetitions``.
     """
 
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: object) -> None:
         self._space = space
         self.points = SearchPoints(space)
         self._proposed: dict[int, SearchPoint] = {}
@@ -109,7 +109,7 @@ class ProposedSpace:
         set_layout(self.settings, layout_of(self._space).with_points_of(zipped(parts)))
 
 
-def _copy_of(space: Any) -> Any:
+def _copy_of(space: object) -> Any:
     cls: type[Any] = space.__class__
     made: Any = object.__new__(cls)
     made.__dict__.update(state_to_pickle(space))
@@ -134,6 +134,6 @@ class _ProposedField(Dimension):
     def __iter__(self) -> Iterator[Any]:
         return iter(())
 
-    def find(self, value: Any) -> int | None:
+    def find(self, value: object) -> int | None:
         """None: a value may have any number of indices."""
         return None

@@ -16,7 +16,7 @@ from superparams.space.ranges import MOST_VALUES, Range
 __all__ = ["range_of"]
 
 
-def range_of(searched: Search, annotation: Any, where: str) -> Range:
+def range_of(searched: Search, annotation: object, where: str) -> Range:
     """The range that ``search(low=...)`` means for a field with this annotation.
 
     Raises:
@@ -77,7 +77,7 @@ def _refuse_company(searched: Search, where: str) -> None:
         )
 
 
-def _kind_of(annotation: Any, searched: Search, where: str) -> type[float]:
+def _kind_of(annotation: object, searched: Search, where: str) -> type[float]:
     """The type of the numbers: int or float."""
     members = [one for one in alternatives(annotation) if one not in (None, types.NoneType)]
     if members == [int]:

@@ -17,7 +17,7 @@ DEEPEST: Final = 10  # groups in groups
 MOST_POINTS: Final = 1000  # of an axis
 
 
-def range_scales_of(of: Any) -> dict[str, bool]:
+def range_scales_of(of: object) -> dict[str, bool]:
     """The ranges of a class by their dotted names, and whether each is logarithmic.
 
     Args:
@@ -27,7 +27,7 @@ def range_scales_of(of: Any) -> dict[str, bool]:
     return dict(_of_class(cls, "", DEEPEST))
 
 
-def _of_class(of: Any, prefix: str, deepest: int) -> Iterator[tuple[str, bool]]:
+def _of_class(of: object, prefix: str, deepest: int) -> Iterator[tuple[str, bool]]:
     cls: type[Any] = of if isinstance(of, type) else of.__class__
     for name, field in recorded_fields(cls).items():
         declared: Any = declaration_on(of, field)
@@ -40,7 +40,7 @@ def _of_class(of: Any, prefix: str, deepest: int) -> Iterator[tuple[str, bool]]:
             yield from _of_class(group, f"{prefix}{name}.", deepest - 1)
 
 
-def range_scales_of_schema(schema: Mapping[str, Any]) -> dict[str, bool]:
+def range_scales_of_schema(schema: Mapping[str, object]) -> dict[str, bool]:
     """The same by a schema that a run recorded; none where the file is damaged.
 
     Args:
@@ -50,7 +50,7 @@ def range_scales_of_schema(schema: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def _of_entries(
-    entries: Mapping[str, Any], schema: Mapping[str, Any], prefix: str, deepest: int
+    entries: Mapping[str, object], schema: Mapping[str, object], prefix: str, deepest: int
 ) -> Iterator[tuple[str, bool]]:
     for name, entry in entries.items():
         axis = _object(_object(entry).get("axis"))

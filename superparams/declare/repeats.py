@@ -17,7 +17,7 @@ __all__ = ["derived_of", "repeats_of"]
 _IsWanted = Callable[[Any, Field], bool]
 
 
-def repeats_of(of: Any) -> tuple[str, ...]:
+def repeats_of(of: object) -> tuple[str, ...]:
     """The dotted names of the axes that are repetitions, by the class and by the space.
 
     Args:
@@ -26,7 +26,7 @@ def repeats_of(of: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_fields(of, "", _is_repeat)))
 
 
-def derived_of(of: Any) -> tuple[str, ...]:
+def derived_of(of: object) -> tuple[str, ...]:
     """The dotted names of the fields that the class derives from others.
 
     Args:
@@ -35,12 +35,12 @@ def derived_of(of: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_fields(of, "", lambda _, field: field.is_derived)))
 
 
-def _is_repeat(of: Any, field: Field) -> bool:
+def _is_repeat(of: object, field: Field) -> bool:
     opened: Any = None if isinstance(of, type) else open_fields(of).get(field.name)
     return any(isinstance(x, Axis) and x.repeat for x in (opened, field.declared))
 
 
-def _fields(of: Any, prefix: str, is_wanted: _IsWanted) -> Iterator[str]:
+def _fields(of: object, prefix: str, is_wanted: _IsWanted) -> Iterator[str]:
     cls: type[Any] = of if isinstance(of, type) else of.__class__
     held: Mapping[str, Any] = {} if of is cls else of.__dict__
     for name, field in recorded_fields(cls).items():

@@ -151,7 +151,7 @@ def class_resources(cls: type[Any]) -> Resources | None:
     return declared if isinstance(declared, Resources) else None
 
 
-def setting_resources(setting: Any) -> Resources:
+def setting_resources(setting: object) -> Resources:
     """The resources of a setting, by its method or property.
 
     Raises:

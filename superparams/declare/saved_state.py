@@ -37,7 +37,7 @@ class ReadableFile(Protocol):
         ...
 
 
-def refuse_more(where: str, given: Sequence[Any], example: str) -> None:
+def refuse_more(where: str, given: Sequence[object], example: str) -> None:
     """Refuse several objects by place, where one is taken, or several by name.
 
     Args:
@@ -55,7 +55,7 @@ def refuse_more(where: str, given: Sequence[Any], example: str) -> None:
         )
 
 
-def state_of(where: str, state: Any, named: Mapping[str, Any]) -> Any:
+def state_of(where: str, state: object, named: Mapping[str, object]) -> Any:
     """The object that a call of `save` gave: one object, or a dict of names.
 
     Args:
@@ -76,7 +76,7 @@ def state_of(where: str, state: Any, named: Mapping[str, Any]) -> Any:
     return state
 
 
-def write_state(where: str, state: Any, file: WritableFile) -> None:
+def write_state(where: str, state: object, file: WritableFile) -> None:
     """Pickle an object into a file.
 
     Raises:
@@ -86,7 +86,7 @@ def write_state(where: str, state: Any, file: WritableFile) -> None:
     import cloudpickle
 
     class Pickler(cloudpickle.Pickler):
-        def reducer_override(self, obj: Any) -> Any:
+        def reducer_override(self, obj: object) -> Any:
             if is_group(obj):
                 _refuse_secrets(where, obj)
             return super().reducer_override(obj)
@@ -102,7 +102,7 @@ def write_state(where: str, state: Any, file: WritableFile) -> None:
         ) from error
 
 
-def _refuse_secrets(where: str, group: Any) -> None:
+def _refuse_secrets(where: str, group: object) -> None:
     """Refuse an experiment, and a group that has a secret."""
     from superparams.declare.secrets import variables_of
 

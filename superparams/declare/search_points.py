@@ -49,7 +49,7 @@ class SearchPoints:
         SpaceError: For an alternative with a repetition.
     """
 
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: object) -> None:
         self._whole, self._has_valid = space, has_valid(space)
         self.repetitions = repetitions(space) if is_open(space) else 1
         self._part = _Group(space, "", Strides()) if is_open(space) else None
@@ -77,7 +77,7 @@ class SearchPoints:
             return each
         return [n for n in each if is_kept_in(self._whole, self.setting(point, n))]
 
-    def point_of(self, setting: Any) -> dict[str, Any]:
+    def point_of(self, setting: object) -> dict[str, Any]:
         """The point of a setting, whatever its repetition is.
 
         Raises:
@@ -105,7 +105,7 @@ class _Part(Protocol):
         """The value."""
         ...
 
-    def point(self, value: Any, /) -> dict[str, Any] | None:
+    def point(self, value: object, /) -> dict[str, Any] | None:
         """The part of a point that means a value; None if there is none."""
         ...
 
@@ -119,7 +119,7 @@ class _OfRepetition:
     def at(self, _: SearchPoint, repetition: int) -> Any:
         return self._of.value(repetition)
 
-    def point(self, _: Any) -> dict[str, Any] | None:
+    def point(self, _: object) -> dict[str, Any] | None:
         return {}
 
 
@@ -135,7 +135,7 @@ class _OfNumbers:
     def at(self, point: SearchPoint, _: int) -> Any:
         return point[self._name]
 
-    def point(self, value: Any) -> dict[str, Any] | None:
+    def point(self, value: object) -> dict[str, Any] | None:
         return {self._name: value} if value in self._of else None
 
 
@@ -154,7 +154,7 @@ class _OfPlaces:
         place: int = point[self._name]
         return self._of.at(place if self._order is None else self._order[place])
 
-    def point(self, value: Any) -> dict[str, Any] | None:
+    def point(self, value: object) -> dict[str, Any] | None:
         place = self._of.find(value)
         if place is None:
             return None
@@ -164,7 +164,7 @@ class _OfPlaces:
 class _OfAlternatives:
     """Points of which some are open: the place of one, and its fields."""
 
-    def __init__(self, name: str, labels: Sequence[str], points: Sequence[Any]) -> None:
+    def __init__(self, name: str, labels: Sequence[str], points: Sequence[object]) -> None:
         self._name = name
         self._parts: list[Any] = [
             _Group(point, f"{name}.{label}.", None) if is_open(point) else point
@@ -179,7 +179,7 @@ class _OfAlternatives:
         part = self._parts[point[self._name]]
         return part.at(point, repetition) if isinstance(part, _Group) else part
 
-    def point(self, value: Any) -> dict[str, Any] | None:
+    def point(self, value: object) -> dict[str, Any] | None:
         for place, part in enumerate(self._parts):
             if not isinstance(part, _Group):
                 found: dict[str, Any] | None = {} if same(part, value) else None
@@ -193,7 +193,7 @@ class _OfAlternatives:
 class _Group:
     """The open fields of a space: the experiment, a nested group, or an alternative."""
 
-    def __init__(self, space: Any, prefix: str, strides: Strides | None) -> None:
+    def __init__(self, space: object, prefix: str, strides: Strides | None) -> None:
         self._space = space
         self._layout = layout_of(space)
         opened = open_fields(space)
@@ -210,7 +210,7 @@ class _Group:
     def at(self, point: SearchPoint, repetition: int) -> Any:
         return self._layout.make(self.values(point, repetition))
 
-    def point(self, value: Any) -> dict[str, Any] | None:
+    def point(self, value: object) -> dict[str, Any] | None:
         """The point of a group that holds the same fixed fields; None for another one."""
         cls: type[Any] = self._space.__class__
         if type(value) is not cls or is_open(value):
@@ -224,7 +224,7 @@ class _Group:
         except SpaceError:
             return None
 
-    def point_of(self, setting: Any) -> dict[str, Any]:
+    def point_of(self, setting: object) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for names, part in zip(self._layout.groups, self._parts, strict=True):
             held = [declared_of(setting, name) for name in names]

@@ -25,12 +25,12 @@ _SECRET_NAME: Final = (  # compiled when it is used: every import of superparams
 )
 
 
-def variables_of(params: Any) -> frozenset[str]:
+def variables_of(params: object) -> frozenset[str]:
     """The environment variables with the secrets of an instance and of its groups."""
     return frozenset(_variables(params))
 
 
-def _variables(params: Any) -> Iterator[str]:
+def _variables(params: object) -> Iterator[str]:
     for name, field in fields_of(params.__class__).items():
         declared = declaration_on(params, field)
         if isinstance(declared, Value) and declared.secret is not None:
@@ -39,7 +39,7 @@ def _variables(params: Any) -> Iterator[str]:
             yield from _variables(group)
 
 
-def points_of(x: Any) -> Iterable[Any]:
+def points_of(x: object) -> Iterable[Any]:
     """The first points of an axis, none of a range, or the value itself if it is no axis."""
     if isinstance(x, Axis):
         return () if isinstance(x.points, range) else x.points[:MOST]
@@ -82,7 +82,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield from (quote(data), quote(data, safe=""), quote_plus(data))
 
 
-def looks_secret(params: Any) -> Iterator[str]:
+def looks_secret(params: object) -> Iterator[str]:
     """Notes on fields that are recorded in plain text although their names suggest a secret."""
     for name, field in fields_of(params.__class__).items():
         points = points_of(params.__dict__.get(name))

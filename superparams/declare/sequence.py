@@ -40,7 +40,7 @@ __all__ = [
 P = TypeVar("P")
 
 
-def layout_of(space: Any) -> Layout:
+def layout_of(space: object) -> Layout:
     """The layout of an open space, made once."""
     layout = known_layout(space)
     if layout is None:
@@ -63,7 +63,7 @@ def _method_of_user(cls: type[Any], name: str) -> Callable[[Any], Any] | None:
     return None if is_ours(owner) else method
 
 
-def has_valid(of: Any) -> bool:
+def has_valid(of: object) -> bool:
     """Whether the class of a space, or of a group that is open in it, has a ``valid``."""
     if _method_of_user(of.__class__, "valid") is not None:
         return True
@@ -71,13 +71,13 @@ def has_valid(of: Any) -> bool:
     return any(has_valid(group) for x in opened for group in _open_groups(x))
 
 
-def is_kept(setting: Any) -> bool:
+def is_kept(setting: object) -> bool:
     """Whether ``valid`` keeps a setting."""
     valid = _method_of_user(setting.__class__, "valid")
     return valid is None or keeps(valid, setting)
 
 
-def is_kept_in(space: Any, setting: Any) -> bool:
+def is_kept_in(space: object, setting: object) -> bool:
     """Whether ``valid`` keeps a setting of a space, and that of each group that is open in it."""
     if not is_kept(setting):
         return False
@@ -89,7 +89,7 @@ def is_kept_in(space: Any, setting: Any) -> bool:
     return True
 
 
-def _open_groups(opened: Any) -> Iterable[Any]:
+def _open_groups(opened: object) -> Iterable[Any]:
     """The open groups that an open field may hold: itself, or its alternatives."""
     if is_group(opened):
         return (opened,)
@@ -97,12 +97,12 @@ def _open_groups(opened: Any) -> Iterable[Any]:
     return filter(is_open, () if isinstance(points, range) else points)
 
 
-def number_of_settings(space: Any) -> int:
+def number_of_settings(space: object) -> int:
     """The number of settings, of any size; exact also with ``valid``."""
     return layout_of(space).size if is_open(space) else int(is_kept(space))
 
 
-def notes_of_size(space: Any) -> Iterator[str]:
+def notes_of_size(space: object) -> Iterator[str]:
     """A note if ``valid`` leaves nothing of a space; none for a slice of it."""
     if not is_group(space) or not has_valid(space) or number_of_settings(space):
         return
@@ -133,7 +133,7 @@ def setting_at(space: P, index: int) -> P:
     return space
 
 
-def out_of_range(space: Any, index: int) -> IndexError:
+def out_of_range(space: object, index: int) -> IndexError:
     """The error for an index that the space does not have."""
     size = counted(number_of_settings(space), "setting")
     return IndexError(f"{type(space).__name__}[{index}]: the space has {size}")
@@ -144,7 +144,7 @@ def slice_of(space: P, indices: slice) -> Slice[P]:
     return Slice(partial(setting_at, space), range(_size_for(space, indices))[indices])
 
 
-def _size_for(space: Any, indices: slice) -> int:
+def _size_for(space: object, indices: slice) -> int:
     """The size of a space, or less if the slice ends before."""
     start, stop, step = indices.start or 0, indices.stop, indices.step or 1
     if not is_open(space) or stop is None or start < 0 or stop < 0 or step < 0:
@@ -152,7 +152,7 @@ def _size_for(space: Any, indices: slice) -> int:
     return layout_of(space).size_within(stop)
 
 
-def index_of(space: Any, setting: Any, /) -> int:
+def index_of(space: object, setting: object, /) -> int:
     """The index of `setting` in this space, the inverse of ``space[i]``.
 
     Raises:
@@ -171,7 +171,7 @@ def index_of(space: Any, setting: Any, /) -> int:
     return layout_of(space).index(setting) if opened else 0
 
 
-def same_field(a: Any, b: Any, name: str) -> bool:
+def same_field(a: object, b: object, name: str) -> bool:
     """Whether two instances of one class have the same value of a field."""
     field = fields_of(a.__class__)[name]
     declared, keys = field.declared, {field.key_on(a), field.key_on(b)}

@@ -50,7 +50,7 @@ class HeldSteps:
         return [CarriedStep(one.step, one.seconds, one.row) for one in self._held]
 
 
-def _size_of(row: Any) -> int:
+def _size_of(row: object) -> int:
     """The bytes of the arrays of a row, or of a frame."""
     known = dict_of(row)
     size = 0

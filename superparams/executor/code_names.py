@@ -182,7 +182,7 @@ def _packages_in_memory(cls: type[Any]) -> Iterator[str]:
                 yield _package_of(value)
 
 
-def _package_of(value: Any) -> str:
+def _package_of(value: object) -> str:
     """The package that a module, class, function or other object belongs to."""
     if isinstance(value, ModuleType):
         return value.__name__.partition(".")[0]

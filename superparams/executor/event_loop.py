@@ -181,7 +181,7 @@ class ThreadLoop:
         """Run a coroutine in the loop."""
         self.call(self._loop.create_task, coroutine)
 
-    def call(self, function: Callable[..., object], *args: Any) -> None:
+    def call(self, function: Callable[..., object], *args: object) -> None:
         """Call a function in the loop, unless that has ended."""
         if self._error is None:
             with suppress(RuntimeError):

@@ -226,7 +226,7 @@ def _program_with_code(*code: Any) -> Program:
     return Program.with_code(*code)
 
 
-def _computable_cells(params: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _computable_cells(params: object, prefix: str) -> Iterator[tuple[str, Any]]:
     """The columns of a setting, None for a derived field that cannot be computed."""
     for name, field in recorded_fields(params.__class__).items():
         try:

@@ -137,7 +137,7 @@ class SettingCheckpoint:
                     self._journal.carry(step)
         return self._folder.files
 
-    def carried_before(self, row: Any) -> list[CarriedStep]:
+    def carried_before(self, row: object) -> list[CarriedStep]:
         """The steps of an earlier attempt that count, where this is the first row of this one."""
         earlier, self._earlier = self._earlier, []
         return steps_before(earlier, row) if earlier else []
@@ -170,7 +170,7 @@ class SettingCheckpoint:
 
     # ---- what is saved
 
-    def save(self, state: Any, n_steps: int, seconds: float) -> None:
+    def save(self, state: object, n_steps: int, seconds: float) -> None:
         """Save an object, after so many steps and seconds."""
         owner, where = self._owner, f"{self._owner.name}.save()"
         self._pickle_steps()
@@ -181,7 +181,7 @@ class SettingCheckpoint:
         path = self._folder.saved
         write_checkpoint(path, saver, self._parts, states, partial(write_state, where, state))
 
-    def load(self, default: Any) -> Loaded:
+    def load(self, default: object) -> Loaded:
         """What was saved, or the default."""
         where = f"{self._owner.name}.load()"
         try:

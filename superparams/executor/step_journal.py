@@ -121,7 +121,7 @@ def read_steps(path: Path) -> list[CarriedStep]:
     return found
 
 
-def steps_before(earlier: list[CarriedStep], row: Any) -> list[CarriedStep]:
+def steps_before(earlier: list[CarriedStep], row: object) -> list[CarriedStep]:
     """The steps of an earlier attempt that count, by the first step of a later one.
 
     Those until the first one whose field ``step`` is not below that of the row; none where the row

@@ -136,7 +136,7 @@ class StepLog:
         self._recorder, self._teller = step_recorder.get(), step_teller.get()
 
     def end(
-        self, status: Status, result: Any, seconds: float, attempt: Attempt | None = None
+        self, status: Status, result: object, seconds: float, attempt: Attempt | None = None
     ) -> EndedSteps:
         """The attempt is over.
 
@@ -165,7 +165,7 @@ class StepLog:
             self._made = HeldSteps()
         return ended
 
-    def log(self, setting: Any, row: Any, where: str = "log()") -> None:
+    def log(self, setting: object, row: object, where: str = "log()") -> None:
         """Record a step of a setting, which has to be the one that runs.
 
         Raises:
@@ -185,7 +185,7 @@ class StepLog:
                 goes_on = not self.is_stopped and _answer(self._teller, row_of_stopper(values))
             self._go_on(goes_on, asked, where)
 
-    async def log_async(self, setting: Any, row: Any, where: str) -> None:
+    async def log_async(self, setting: object, row: object, where: str) -> None:
         """The same in a coroutine, while other settings run."""
         row = self._recordable(row, where)
         for step in self._carried_before(row):
@@ -204,13 +204,13 @@ class StepLog:
             self.is_stopped = True
             raise Stopped(f"{self._name}.{where}: this setting is not to go on")
 
-    def _recordable(self, row: Any, where: str) -> Any:
+    def _recordable(self, row: object, where: str) -> Any:
         self._refuse_elsewhere(where)
         self.is_used = True  # before `attempt` is read: who ends an attempt looks at it afterwards
         return recorded_row(f"{self._name}.{where}", row)
 
     def _record(
-        self, setting: Any, row: Any, where: str, carried: CarriedStep | None = None
+        self, setting: object, row: object, where: str, carried: CarriedStep | None = None
     ) -> dict[str, Any]:
         """Record a row as the next step, or a step that an earlier attempt has made."""
         now = time.perf_counter()
@@ -231,7 +231,7 @@ class StepLog:
         attempt: Attempt,
         number: int,
         seconds: float,
-        row: Any,
+        row: object,
         size: int,
         *,
         is_new: bool = True,
@@ -249,7 +249,7 @@ class StepLog:
         else:
             self._checkpoint.note(CarriedStep(number, seconds, row), is_new=is_new)
 
-    def _attempt_of(self, setting: Any, where: str, what: str, remedy: str) -> Attempt:
+    def _attempt_of(self, setting: object, where: str, what: str, remedy: str) -> Attempt:
         """The attempt that runs, which has to be one of this setting."""
         if self.attempt is None or self.attempt[1] != key_on(setting):
             raise RunError(
@@ -269,12 +269,12 @@ class StepLog:
 
     # ---- checkpoints
 
-    def folder(self, setting: Any) -> Path:
+    def folder(self, setting: object) -> Path:
         """The folder of a setting for the files of a framework; see `checkpoint_of`."""
         with self._lock:
             return self._checkpoint_of(setting, "checkpoint").folder()
 
-    def save(self, setting: Any, state: Any) -> None:
+    def save(self, setting: object, state: object) -> None:
         """Save an object with the steps so far; see `save_of`."""
         with self._lock:
             checkpoint = self._checkpoint_of(setting, "save()")
@@ -282,7 +282,7 @@ class StepLog:
             seconds = self.carried_seconds + time.perf_counter() - begun - self._waited
             checkpoint.save(state, self.n_steps, seconds)
 
-    def load(self, setting: Any, default: Any) -> Any:
+    def load(self, setting: object, default: object) -> Any:
         """What was saved, or the default; records the steps that led there; see `load_of`."""
         where = "load()"
         with self._lock:
@@ -295,7 +295,7 @@ class StepLog:
                 self._ask(self._record(setting, step.row, where, step), where)
         return loaded.state
 
-    def _checkpoint_of(self, setting: Any, where: str) -> SettingCheckpoint:
+    def _checkpoint_of(self, setting: object, where: str) -> SettingCheckpoint:
         self._refuse_elsewhere(where)
         self.is_used = True
         attempt = self._attempt_of(setting, where, "it was used", "use it")
@@ -310,7 +310,7 @@ class StepLog:
             self._checkpoint = self._open_checkpoint(attempt, self._made.steps)
         return self._checkpoint
 
-    def _carried_before(self, row: Any) -> list[CarriedStep]:
+    def _carried_before(self, row: object) -> list[CarriedStep]:
         """The steps of earlier attempts that are to be recorded before a row."""
         if self._carried:
             carried, self._carried = self._carried, []
@@ -336,7 +336,7 @@ class StepLog:
 
     # ---- generators
 
-    def run_through(self, setting: Any, generator: Steps) -> Any:
+    def run_through(self, setting: object, generator: Steps) -> Any:
         """Record what `run` yields, and give what it returns."""
         where = "run()"
         try:
@@ -360,7 +360,7 @@ class StepLog:
                 ) from error
             raise
 
-    async def run_through_async(self, setting: Any, generator: AsyncGenerator[Any, Any]) -> None:
+    async def run_through_async(self, setting: object, generator: AsyncGenerator[Any, Any]) -> None:
         """Record what an `async def run` yields."""
         where = "run()"
         try:

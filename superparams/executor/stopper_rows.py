@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["row_of_stopper"]
 
 
-def row_of_stopper(row: Mapping[str, Any]) -> dict[str, Any]:
+def row_of_stopper(row: Mapping[str, object]) -> dict[str, Any]:
     """A row as stoppers get it, the same under every engine: a copy of plain data.
 
     A stopper may change it, and what is recorded stays as it was.

@@ -155,7 +155,7 @@ class Worker:
         place: tuple[int, int, int, float, float, float],
         status: Status,
         params: dict[str, Any] | None,
-        result: Any,
+        result: object,
         error: str | None,
         trace: str | None,
         n_steps: int,

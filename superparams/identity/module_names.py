@@ -118,7 +118,7 @@ def class_name(cls: type[Any]) -> str:
     return f"{module_name(cls.__module__)}:{cls.__qualname__}"
 
 
-def object_name(value: Any) -> str | None:
+def object_name(value: object) -> str | None:
     """The name of an importable function or class, or None.
 
     There is none for a lambda, for what is made inside a function, and for a name to which the

@@ -271,7 +271,7 @@ def _resolved(folder: str) -> str:
     return os.path.realpath(folder).rstrip(os.sep)
 
 
-def _read_text(module: ModuleType, names: Mapping[str, Any], path: str) -> LoadedText | None:
+def _read_text(module: ModuleType, names: Mapping[str, object], path: str) -> LoadedText | None:
     spec = names.get("__spec__")
     text = getattr(names.get("__loader__"), "kept_text", None)
     if isinstance(text, bytes):  # imported in a run, from the texts that the run keeps

@@ -172,7 +172,7 @@ def _promise(cls: type[Any]) -> str | None:
     return "" if re.search(r"\b(None|NoneType|Optional|NoReturn|Never)\b", outside) else text
 
 
-def _schema(own: Mapping[str, Any], fields: Sequence[pa.Field]) -> Any:
+def _schema(own: Mapping[str, object], fields: Sequence[pa.Field]) -> Any:
     return pa.schema([*_META_FIELDS, *([_CODE_FIELD] if CODE in own else []), *fields])
 
 
@@ -236,7 +236,7 @@ def _batches(outcomes: Sequence[Outcome]) -> Iterator[pa.RecordBatch]:
         yield _batch([rows[place] for place in places])
 
 
-def _param_cells(params: Mapping[str, Any]) -> dict[str, Cell]:
+def _param_cells(params: Mapping[str, object]) -> dict[str, Cell]:
     return {f"param.{name}": cell_or_repr(value) for name, value in flatten(params).items()}
 
 
@@ -278,7 +278,7 @@ def _batch(rows: Sequence[_Row]) -> pa.RecordBatch:
 # ---- frames: many rows of one setting
 
 
-def _is_frame(result: Any) -> bool:
+def _is_frame(result: object) -> bool:
     return hasattr(result, "__arrow_c_stream__")
 
 

@@ -88,7 +88,7 @@ def arrays_of_cells(rows: Sequence[CellRow]) -> tuple[list[pa.Field], list[pa.Ar
     return fields, arrays
 
 
-def frame_columns(frame: Any, prefix: str) -> tuple[list[pa.Field], list[pa.Array], int]:
+def frame_columns(frame: object, prefix: str) -> tuple[list[pa.Field], list[pa.Array], int]:
     """The columns of a data frame under names with a prefix, and its number of rows."""
     table = table_of(frame)
     arrays = [flat_array(column).combine_chunks() for column in table.columns]

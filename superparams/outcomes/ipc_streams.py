@@ -6,7 +6,7 @@ ledger stamps on it.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
@@ -32,7 +32,7 @@ def encode_batch(batch: pa.RecordBatch) -> bytes:
     return bytes(sink.getvalue())
 
 
-def decode(data: Any) -> list[pa.RecordBatch]:
+def decode(data: object) -> list[pa.RecordBatch]:
     """The record batches of what `encode` made (bytes or any buffer)."""
     source = pa.BufferReader(data)
     batches: list[pa.RecordBatch] = []

@@ -81,7 +81,7 @@ class _HasNoCopy(Exception):
     """Raised for a value that is recorded by its cell instead."""
 
 
-def checked(cls: type[Any], result: Any) -> Any:
+def checked(cls: type[Any], result: object) -> Any:
     """Check what ``run`` returned, and convert a mapping to a dict.
 
     Raises:
@@ -145,7 +145,7 @@ def frozen(result: Any) -> Any:
     return items
 
 
-def _frozen_frame(frame: Any) -> Any:
+def _frozen_frame(frame: object) -> Any:
     try:
         from superparams.outcomes.arrow.frame_tables import copied_table
 
@@ -157,11 +157,11 @@ def _frozen_frame(frame: Any) -> Any:
         return Refused(f"the data frame that run() returned: {why}")
 
 
-def _frozen_items(items: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+def _frozen_items(items: Mapping[Any, object], depth: int) -> dict[Any, Any]:
     return {_name(name): _frozen_value(x, depth) for name, x in list(items.items())}
 
 
-def _name(name: Any) -> Any:
+def _name(name: object) -> Any:
     if type(name) in _FIXED:
         return name
     return _Name(str.__str__(name) if isinstance(name, str) else str(name))
@@ -221,7 +221,7 @@ def _copied(x: Any, depth: int) -> Any:
     return copied
 
 
-def _record(x: Any) -> Any:
+def _record(x: object) -> Any:
     """The copy that the adapter of a value makes; None if there is none."""
     adapter = adapter_of(x)
     return None if adapter is None or adapter.record is None else adapter.record(x)
@@ -260,7 +260,7 @@ def _is_fixed(x: Any, kind: type[Any]) -> bool:
 # ---- cells
 
 
-def _as_cell(x: Any) -> Frozen | Refused:
+def _as_cell(x: object) -> Frozen | Refused:
     try:
         from superparams.outcomes.arrow import cell
 

@@ -17,7 +17,7 @@ def is_async(cls: type[Any]) -> bool:
     return inspect.iscoroutinefunction(cls.run) or inspect.isasyncgenfunction(cls.run)
 
 
-def refuse_unrun(name: str, answer: Any, remedy: str = "") -> None:
+def refuse_unrun(name: str, answer: object, remedy: str = "") -> None:
     """Refuse a method that did not run when it was called.
 
     Args:
@@ -45,7 +45,7 @@ def called(name: str, method: Callable[[], Any]) -> None:
     heed_answer(name, method(), method)
 
 
-def heed_answer(name: str, answer: Any, method: Callable[[], Any]) -> None:
+def heed_answer(name: str, answer: object, method: Callable[[], Any]) -> None:
     """Refuse or warn of what ``setup`` or ``teardown`` returned; see `called`."""
     refuse_unrun(name, answer)
     if answer is not None:

@@ -56,7 +56,7 @@ class StepColumns(NamedTuple):
     fields: dict[str, list[Any]]
 
 
-def recorded_row(where: str, row: Any) -> Any:
+def recorded_row(where: str, row: object) -> Any:
     """A copy of a row as it is now, which does not change with the objects in it.
 
     Args:
@@ -86,7 +86,7 @@ def recorded_row(where: str, row: Any) -> Any:
     return made
 
 
-def _refused(row: Any, name: str) -> tuple[str, str] | None:
+def _refused(row: object, name: str) -> tuple[str, str] | None:
     """The first field that no table can hold, with the reason."""
     if isinstance(row, Refused):
         return name, row.why
@@ -98,7 +98,7 @@ def _refused(row: Any, name: str) -> tuple[str, str] | None:
     return None
 
 
-def dict_of(row: Any) -> dict[Any, Any] | None:
+def dict_of(row: object) -> dict[Any, Any] | None:
     """A row as a dict; None for a data frame."""
     return row if type(row) is dict else None  # pyright: ignore[reportUnknownVariableType]
 

@@ -94,11 +94,11 @@ def _own(step: Step, size: int) -> dict[str, list[Any]]:
     }
 
 
-def _cells(row: Mapping[Any, Any]) -> CellRow:
+def _cells(row: Mapping[Any, object]) -> CellRow:
     return {FIELD + name: _cell(value) for name, value in flatten(row).items()}
 
 
-def _cell(value: Any) -> Cell:
+def _cell(value: object) -> Cell:
     try:
         return recorded_cell(value)
     except Exception:  # whatever a foreign object's methods raise; `recorded_row` refused the rest

@@ -242,7 +242,7 @@ def _file_of(cls: type[Experiment]) -> Path | None:
     return module_file(cls.__module__)
 
 
-def _shown_inside(params: Any, name: str) -> str:
+def _shown_inside(params: object, name: str) -> str:
     """The text for the field with a dotted name."""
     head, _, rest = name.partition(".")
     return _shown_inside(params.__dict__[head], rest) if rest else dict(shown_fields(params))[head]

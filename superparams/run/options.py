@@ -292,7 +292,7 @@ class OldOptions(TypedDict, total=False):
 NEW_NAMES: Final = {"start_method": "start_method", "threads_per_worker": "threads", "gpus": "gpus"}
 
 
-def in_new_words(options: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+def in_new_words(options: Mapping[str, object], old: Mapping[str, object]) -> dict[str, Any]:
     """The options of a call of `run_all`, with deprecated ones moved to the engine.
 
     Args:

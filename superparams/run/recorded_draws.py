@@ -58,7 +58,7 @@ def field_columns(found: Results) -> dict[str, str]:
     }
 
 
-def settings_with(space: Any, values: Mapping[str, Any], key: str) -> Iterator[Any]:
+def settings_with(space: object, values: Mapping[str, object], key: str) -> Iterator[Any]:
     """The settings of a space with these values that have a key: one, or none.
 
     Args:

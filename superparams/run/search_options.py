@@ -32,13 +32,13 @@ MOST_POINTS: Final = 1_000_000  # of a space that is searched without a budget
 _PLAIN: Final = (int, float, str, bool, type(None))
 
 
-def budget_of(strategy: Any) -> dict[str, Any]:
+def budget_of(strategy: object) -> dict[str, Any]:
     """The options of a strategy that say when its search ends, as far as they are given."""
     given = {name: getattr(strategy, name, None) for name in BUDGET}
     return {name: x for name, x in given.items() if x is not None}
 
 
-def _check_options(strategy: Any) -> None:
+def _check_options(strategy: object) -> None:
     """Refuse attributes of a strategy that are no options of a search, see `Strategy`.
 
     Raises:
@@ -106,7 +106,7 @@ def with_goals(strategy: Any, cls: type[Experiment]) -> tuple[Any, list[Goal]]:
     return strategy, found or ([] if goal is None else [goal])
 
 
-def check_space(space: Experiment, strategy: Any) -> None:
+def check_space(space: Experiment, strategy: object) -> None:
     """Refuse a space that no strategy can search, and wrong options of a strategy.
 
     Raises:
@@ -130,7 +130,7 @@ def check_space(space: Experiment, strategy: Any) -> None:
         )
 
 
-def check_end(strategy: Any, proposed: ProposedSpace | None) -> None:
+def check_end(strategy: object, proposed: ProposedSpace | None) -> None:
     """Refuse a search that would never end, or only after millions of trials.
 
     Args:
@@ -177,7 +177,7 @@ def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]
         raise StrategyError(f"enqueue: {shorten(given)} is no point to try: {error}") from None
 
 
-def id_of_search(strategy: Any, seed: int, *more: Any) -> str:
+def id_of_search(strategy: object, seed: int, *more: object) -> str:
     """A name that is the same for the same strategy, seed, goal, space and stopper.
 
     Args:
@@ -192,7 +192,7 @@ def id_of_search(strategy: Any, seed: int, *more: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def identity_of(strategy: Any) -> str:
+def identity_of(strategy: object) -> str:
     """A text that is the same for the same strategy and options, without its budget."""
     found = getattr(strategy, "identity", None)
     if isinstance(found, str):
@@ -207,7 +207,7 @@ def identity_of(strategy: Any) -> str:
     return f"{cls.__module__}.{cls.__qualname__} {plain}"
 
 
-def _repr_without_budget(strategy: Any) -> str:
+def _repr_without_budget(strategy: object) -> str:
     """The repr of a copy without a budget, for example of a dataclass with `trials`."""
     try:
         twin = copy.copy(strategy)

@@ -81,7 +81,7 @@ def goal_values(rows: Results, name: str) -> list[float | None]:
     return [_number(x) for x in values]
 
 
-def _numbers(values: Sequence[Any], size: int) -> list[float | None]:
+def _numbers(values: Sequence[object], size: int) -> list[float | None]:
     return [_number(x) for x in values] if values else [None] * size
 
 
@@ -241,7 +241,7 @@ class TrialLog:
     def add(
         self,
         trial: int,
-        point: Mapping[str, Any],
+        point: Mapping[str, object],
         to_run: int,
         taken: Mapping[str, Answer],
         told: Sequence[int] | None = None,

@@ -12,7 +12,7 @@ n points that varies fastest would give each shard only one of its points, perha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from superparams.executor.engines.option_fields import BadValue, whole
 
@@ -86,7 +86,7 @@ def shard_text(shard: Shard) -> str:
     return f"shard {shard[0]}/{shard[1]}"
 
 
-def is_another_shard(shard: Shard | None, manifest: Mapping[str, Any]) -> bool:
+def is_another_shard(shard: Shard | None, manifest: Mapping[str, object]) -> bool:
     """Whether another run is a different shard of the same division, so that they share no setting.
 
     Args:

@@ -308,7 +308,7 @@ def _fields_made_for_keys(space: Params, group: str = "") -> Iterator[str]:
             yield f"{type(space).__name__}.{name}" if not group else here
 
 
-def _points(x: Any) -> Sequence[Any]:
+def _points(x: object) -> Sequence[Any]:
     if isinstance(x, Axis):
         return () if isinstance(x.points, range) else x.points
     return (x,)

@@ -68,7 +68,7 @@ class Stopping:
 
 
 def stopping_of(
-    space: Experiment, options: RunOptions, keys: Keys, engine: Any, selection: str | None = None
+    space: Experiment, options: RunOptions, keys: Keys, engine: object, selection: str | None = None
 ) -> Stopping | None:
     """The stopper of a run, if it has one that counts; ``debug`` stops nothing early.
 
@@ -112,7 +112,7 @@ def stopping_of(
     return Stopping(stopper, digest.hexdigest())
 
 
-def _check_options(stopper: Any) -> None:
+def _check_options(stopper: object) -> None:
     """Refuse attributes of a stopper that mean nothing, see `Stopper`.
 
     Raises:

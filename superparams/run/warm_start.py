@@ -46,7 +46,7 @@ class WarmStart:
         rows: The outcomes, the best one last; none before `begin`.
     """
 
-    def __init__(self, space: Experiment, strategy: Any, goals: Sequence[Goal]) -> None:
+    def __init__(self, space: Experiment, strategy: object, goals: Sequence[Goal]) -> None:
         self._space, self._goals = space, goals
         self._name = type(strategy).__name__
         self._is_on = bool(getattr(strategy, "warm", False))
@@ -78,7 +78,7 @@ class WarmStart:
         rows = [[dict(row.point), list(map(_plain, row.answers))] for row in self.rows]
         return {WARM: rows} if self._is_on else {}
 
-    def _recorded(self, root: Path, known: Mapping[str, Any]) -> list[HistoryRow]:
+    def _recorded(self, root: Path, known: Mapping[str, object]) -> list[HistoryRow]:
         """The recorded outcomes in the order of their scores, the best one last."""
         answers: dict[str, HistoryRow] = {}
         for point, answer in self._found(root, known, None):

@@ -60,7 +60,7 @@ def _collecting_later() -> Generator[None]:
         gc.enable()
 
 
-def _call(strategy: Any, name: str) -> None:
+def _call(strategy: object, name: str) -> None:
     """Call a method of a strategy, if it has that."""
     method = getattr(strategy, name, None)
     if method is not None:

@@ -46,7 +46,7 @@ class Dimension:
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError
 
-    def find(self, value: Any) -> int | None:
+    def find(self, value: object) -> int | None:
         """The first index of `value`, or None."""
         raise NotImplementedError
 
@@ -66,7 +66,7 @@ class Points(Dimension):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.axis.points)
 
-    def find(self, value: Any) -> int | None:
+    def find(self, value: object) -> int | None:
         """The first index of a point with the same content, or None."""
         return self.axis.find(value)
 
@@ -93,7 +93,7 @@ class Nested(Dimension):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.space)
 
-    def find(self, value: Any) -> int | None:
+    def find(self, value: object) -> int | None:
         """The index of a setting of the nested space, or None."""
         if type(value) is not type(self.space):
             return None
@@ -123,7 +123,7 @@ class Alternatives(Dimension):
     def __iter__(self) -> Iterator[Any]:
         return itertools.chain.from_iterable(self.parts)
 
-    def find(self, value: Any) -> int | None:
+    def find(self, value: object) -> int | None:
         """The first index of `value` in the first of the parts that has it, or None."""
         for part, end in zip(self.parts, self.ends, strict=True):
             index = part.find(value)
@@ -195,7 +195,7 @@ class Product:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return _combinations(self.dimensions)
 
-    def find(self, point: Sequence[Any]) -> tuple[int | None, int | None]:
+    def find(self, point: Sequence[object]) -> tuple[int | None, int | None]:
         """Finds a combination.
 
         Returns:
@@ -329,7 +329,7 @@ class Slice(Sequence[S], Generic[S]):
     def __iter__(self) -> Iterator[S]:
         return map(self._at, self._indices)
 
-    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+    def index(self, value: object, start: int = 0, stop: int | None = None) -> int:
         """The place of a setting, from `start` to before `stop`; raises ValueError without one."""
         places = range(self._size)[start:stop]
         found = next((place for place in places if same(value, self[place])), None)

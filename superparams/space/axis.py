@@ -29,7 +29,7 @@ class Axis:
 
     def __init__(
         self,
-        points: Sequence[Any],
+        points: Sequence[object],
         labels: tuple[str, ...] | None = None,
         zip: str | None = None,
         names: Axis | None = None,
@@ -67,7 +67,7 @@ class Axis:
         names = None if self.names is self else self.names
         return Axis, (self.points, self.labels, self.zip, names, self.repeat)
 
-    def having(self, points: Sequence[Any]) -> Axis:
+    def having(self, points: Sequence[object]) -> Axis:
         """The same axis with as many other points, which get the names of the old ones."""
         return Axis(points, self.labels, self.zip, self.names, self.repeat)
 
@@ -76,7 +76,7 @@ class Axis:
         names = None if self.names is self else self.names
         return self if self.repeat else Axis(self.points, self.labels, self.zip, names, True)
 
-    def find(self, point: Any) -> int | None:
+    def find(self, point: object) -> int | None:
         """The first index of `point`, or None."""
         if isinstance(self.points, range):
             return _index_in_range(self.points, point)
@@ -90,7 +90,7 @@ class Axis:
             return index
         return next((i for i, other in enumerate(self.points) if same(other, point)), None)
 
-    def named(self, x: Any) -> Any:
+    def named(self, x: object) -> Any:
         """The point whose name is `x`; `x` itself if it is a point, or if no point has the name."""
         labels = self.names.labels
         if not isinstance(x, str) or not labels or x not in labels or self.find(x) is not None:
@@ -119,7 +119,7 @@ def _index_in_range(points: range, point: Any) -> int | None:
     return points.index(whole) if whole in points else None
 
 
-def _index_table(points: Sequence[Any]) -> dict[Any, int]:
+def _index_table(points: Sequence[object]) -> dict[Any, int]:
     table: dict[Any, int] = {}
     for index, point in enumerate(points):
         with suppress(TypeError):  # an unhashable point

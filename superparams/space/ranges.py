@@ -281,6 +281,6 @@ class Uncounted(Product):
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         raise SpaceError(self._why)
 
-    def find(self, point: Any) -> tuple[int | None, int | None]:
+    def find(self, point: object) -> tuple[int | None, int | None]:
         """Raises SpaceError."""
         raise SpaceError(self._why)

@@ -251,7 +251,7 @@ class SearchSpace:
             self._refuse_unknown(given)
         return found
 
-    def _refuse_unknown(self, point: Mapping[Any, Any]) -> None:
+    def _refuse_unknown(self, point: Mapping[Any, object]) -> None:
         names = [dimension.name for dimension in self.every_dimension()]
         for name in point:
             if name not in names:

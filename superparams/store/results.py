@@ -62,7 +62,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         codes: Sequence[str] = (),
         notes: Sequence[str] = (),
         code: Code | None = None,
-        of: Any = None,
+        of: object = None,
     ) -> None:
         """Use `Results.load` or `Class.results()` instead of this constructor.
 
@@ -88,7 +88,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         *,
         codes: Sequence[str] = (),
         code: Code | None = None,
-        of: Any = None,
+        of: object = None,
         writes: bool = True,
     ) -> Results:
         """Load the results in an experiment's folder (`results/<module>.<Class>`).
@@ -195,7 +195,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         """The rows at these places, in this order."""
         return self._selected(lambda: places)
 
-    def where(self, /, **params: Any) -> Results:
+    def where(self, /, **params: object) -> Results:
         """The rows in which every named column has the value: `where(kernel="rbf", C=1)`.
 
         Write dotted names as `where(**{"optimizer.lr": 0.1})`. Give a named point by its name or

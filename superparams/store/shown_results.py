@@ -81,7 +81,7 @@ class ShownResults:
     def __repr__(self) -> str:
         return self._text(shutil.get_terminal_size((WIDTH, 24)).columns)
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+    def __rich_console__(self, console: object, options: Any) -> Iterator[Any]:
         yield importlib.import_module("rich.text").Text(self._text(options.max_width))
 
     def _text(self, room: int) -> str:

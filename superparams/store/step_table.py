@@ -47,7 +47,7 @@ class StepTable(WholeTable):
         self._rows = rows
         self._code = code
 
-    def __call__(self, row: Mapping[str, Any] | str) -> StepTable:
+    def __call__(self, row: Mapping[str, object] | str) -> StepTable:
         """The steps of one setting.
 
         Args:

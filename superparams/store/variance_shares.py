@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate, combinations
 from operator import mul
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,7 +62,7 @@ class Share(NamedTuple):
     alone: float | None
 
 
-def factor_of(column: Any) -> Factor:
+def factor_of(column: object) -> Factor:
     """The values of a column as numbers, in the order of their first appearance.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from superparams.strategies.stopper import GoalStopper, Reached, Row, Scores, or_worst
 
@@ -49,7 +48,7 @@ class ASHA(GoalStopper):
         before = -1 if len(steps) == 1 else self._rung_at(self.amount(steps, 1))
         return Reached(rung, self.score(steps[-1])) if rung > before else None
 
-    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+    def goes_on(self, reached: Reached, others: Sequence[object]) -> bool:
         """Whether the setting is among the best part of those that reached its rung."""
         scores = Scores.of(others).ordered
         n_better = len(scores) - bisect_right(scores, or_worst(reached.score))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from superparams.strategies.stopper import GoalStopper, Reached, Row, Scores, folded, or_worst
 
@@ -43,7 +42,7 @@ class Median(GoalStopper):
             return None
         return Reached(rung, self.score(steps[-1]), best)
 
-    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+    def goes_on(self, reached: Reached, others: Sequence[object]) -> bool:
         """Whether the best value of the setting is at least the median of the others' values."""
         if len(others) < self.min_settings:
             return True

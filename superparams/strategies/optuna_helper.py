@@ -177,7 +177,7 @@ class _Memoryless:
                     return self.trials
                 return [trial for trial in self.trials if trial.state in states]
 
-            def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+            def set_trial_system_attr(self, trial_id: int, key: str, value: object) -> None:
                 """What a sampler notes of the point that it makes: nobody else reads it."""
 
         self._start = start

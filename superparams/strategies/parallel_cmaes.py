@@ -49,11 +49,11 @@ def parallel_cmaes(base: type[Any], numbers: Mapping[str, object], population: i
         population: How many trials make a generation.
     """
 
-    def infer_relative_search_space(self: Any, study: Any, trial: Any) -> dict[str, Any]:
+    def infer_relative_search_space(self: object, study: object, trial: object) -> dict[str, Any]:
         """All numbers; Optuna would wait for the first trial that has an outcome."""
         return dict(numbers)
 
-    def restore_optimizer(self: Any, *_: Any) -> Any:
+    def restore_optimizer(self: object, *_: object) -> Any:
         """The distribution; Optuna keeps it in a trial, and finds it only after that trial."""
         return getattr(self, "_optimizer", None)
 
@@ -62,7 +62,7 @@ def parallel_cmaes(base: type[Any], numbers: Mapping[str, object], population: i
         return self._optimizer
 
     def get_solution_trials(
-        self: Any, trials: Sequence[Any], generation: int, *_: Any
+        self: object, trials: Sequence[Any], generation: int, *_: object
     ) -> list[Any]:
         """The next trials in order, although some were drawn for an earlier generation."""
         drawn = [trial for trial in trials if any(map(_is_generation, trial.system_attrs))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from superparams.strategies.stopper import GoalStopper, Reached, Row, folded
 
@@ -37,7 +36,7 @@ class Patience(GoalStopper):
         _, steps_since_best = folded(steps, _NO_BEST, self._after)
         return None if self.amount(steps) <= self.warmup else Reached(None, steps_since_best)
 
-    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+    def goes_on(self, reached: Reached, others: Sequence[object]) -> bool:
         """Whether the best value came less than `patience` steps ago."""
         return int(reached.score) < self.patience
 

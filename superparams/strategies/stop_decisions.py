@@ -174,7 +174,7 @@ class StopDecisions:
                 decisions.append(self._decided(index, reached, others))
         return decisions
 
-    def _decided(self, index: int, reached: Reached, others: Sequence[Any]) -> Decision:
+    def _decided(self, index: int, reached: Reached, others: Sequence[object]) -> Decision:
         goes_on: Any = self._stopper.goes_on(reached, others)  # of any type: it is the user's
         if goes_on is None:
             raise StrategyError(
@@ -287,7 +287,7 @@ class _Frontier:
         self.scores: list[Any] = []
         self.ordered: list[float] | None = []
 
-    def append(self, index: int, score: Any) -> None:
+    def append(self, index: int, score: object) -> None:
         """Add a setting that has reached the rung."""
         self.indices.append(index)
         self.scores.append(score)

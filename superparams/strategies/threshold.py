@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from superparams.strategies.stopper import GoalStopper, Reached, Row
 
@@ -45,7 +44,7 @@ class Threshold(GoalStopper):
         score = self.score(steps[-1])
         return Reached(None, score if score is None or self.maximize else -score)
 
-    def goes_on(self, reached: Reached, others: Sequence[Any]) -> bool:
+    def goes_on(self, reached: Reached, others: Sequence[object]) -> bool:
         """Whether the value is within the bounds."""
         value = reached.score
         if value is None or (self.lower is not None and value < self.lower):

@@ -367,7 +367,7 @@ class Trials:
     def _tell(self, trial: int, outcome: TrialOutcome) -> None:
         self._call("tell", trial, trial, outcome)
 
-    def _call(self, method: str, trial: int | None, *args: Any) -> Any:
+    def _call(self, method: str, trial: int | None, *args: object) -> Any:
         """Call a method of the strategy; errors name the method and the trial."""
         at = "" if trial is None else f" at trial {trial}"
         self.doing = f"{type(self._strategy).__name__} is in {method}(){at}"

@@ -83,7 +83,7 @@ def new_axes(number: int = 1, *, size: tuple[float, float], columns: int = 1) ->
 # ---- axes
 
 
-def set_scale(ax: Any, which: str, scale: AxisScale) -> None:
+def set_scale(ax: object, which: str, scale: AxisScale) -> None:
     """Give an axis the scale, the ticks and the name of a column.
 
     Args:

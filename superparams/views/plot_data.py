@@ -118,7 +118,7 @@ def placed(
     return PlacedColumn(found.scale, [next(own) if one else math.nan for one in has])
 
 
-def _categories(name: str, values: Sequence[Any], order: dict[str, int]) -> PlacedColumn:
+def _categories(name: str, values: Sequence[object], order: dict[str, int]) -> PlacedColumn:
     texts = ["None" if x is None else cell(name, x, LABEL) for x in values]
     places = [float(order.setdefault(text, len(order))) for text in texts]
     ticks = [float(n) for n in range(len(order))]
@@ -201,7 +201,7 @@ class MeanPoint(NamedTuple):
 
 
 def means_by(
-    groups: Iterable[Any], places: Iterable[float], values: Iterable[float]
+    groups: Iterable[object], places: Iterable[float], values: Iterable[float]
 ) -> dict[Any, list[MeanPoint]]:
     """For each group its points, in the order of their places; groups in order of appearance.
 

@@ -155,7 +155,7 @@ def is_number_column(results: Results, name: str) -> bool:
     return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))
 
 
-def order_of_places(column: PlacedColumn | None, found: Mapping[Any, Any]) -> list[Any]:
+def order_of_places(column: PlacedColumn | None, found: Mapping[Any, object]) -> list[Any]:
     """The places of a column in its order, by what was found for them."""
     places: Iterable[Any] = found
     return sorted(places) if column is not None else list(places)

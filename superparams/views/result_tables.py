@@ -282,12 +282,12 @@ def short_keys(keys: Sequence[str]) -> list[str]:
     return [key[:digits] for key in keys]
 
 
-def cell(name: str, value: Any, longest: int = CHARS) -> str:
+def cell(name: str, value: object, longest: int = CHARS) -> str:
     """A value of a column in one short line that is safe to show."""
     return shortened(full(name, value), longest)
 
 
-def full(name: str, value: Any) -> str:
+def full(name: str, value: object) -> str:
     """A value of a column in one line that is safe to show."""
     if value is None:
         return ""

@@ -30,7 +30,7 @@ class Scope:
         self.cls = cls
         self._variables: dict[Any, Any] | None = None
 
-    def plain(self, annotation: Any) -> Any:
+    def plain(self, annotation: object) -> Any:
         """An annotation without text, aliases, ``Annotated``, ``NewType`` and type variables.
 
         Its arguments (the ``T`` of ``list[T]``) stay as they are. So does a text without meaning.
@@ -105,7 +105,7 @@ def typing_parameters(x: object) -> tuple[Any, ...]:
     return getattr(x, "__parameters__", ())
 
 
-def parts(annotation: Any, plain: Callable[[Any], Any]) -> list[Any]:
+def parts(annotation: object, plain: Callable[[Any], Any]) -> list[Any]:
     """The members of a union and of unions in it, each made `plain`; of others, themselves."""
     members: list[Any] = []
     known: list[Any] = []  # an alias may contain itself
@@ -123,11 +123,11 @@ def parts(annotation: Any, plain: Callable[[Any], Any]) -> list[Any]:
     return members
 
 
-def is_any(annotation: Any) -> bool:
+def is_any(annotation: object) -> bool:
     """Whether a plain annotation allows every value."""
     return annotation is Any or annotation is object
 
 
-def is_group_class(annotation: Any) -> bool:
+def is_group_class(annotation: object) -> bool:
     """Whether a plain annotation is a class of ``Params``."""
     return isinstance(annotation, type) and FIELDS in vars(annotation)

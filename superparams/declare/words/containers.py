@@ -23,7 +23,9 @@ CONCRETE: Final[Mapping[str, type[Any]]] = {
 SET_CALL: Final = re.compile(r"(?:frozenset|set)\((.*)\)", re.DOTALL)
 
 
-def container(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading | None:
+def container(
+    cls: type[Any], inner: Sequence[object], text: str, item: Item
+) -> ScalarReading | None:
     """A list, tuple, set or dict from its text; None for a class that is none of them.
 
     Args:
@@ -93,7 +95,7 @@ def _joined(
 # -- tuples ----------------------------------------------------------------------------------------
 
 
-def _tuple(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading:
+def _tuple(cls: type[Any], inner: Sequence[object], text: str, item: Item) -> ScalarReading:
     parts, doubt = _parts(text, "([")
     kinds = _kinds(cls, inner, len(parts))
     if len(kinds) != len(parts):
@@ -102,11 +104,11 @@ def _tuple(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> Scala
     return _joined(lambda x: _as_tuple(cls, x), items, doubt)
 
 
-def _as_tuple(cls: type[Any], items: Sequence[Any]) -> Any:
+def _as_tuple(cls: type[Any], items: Sequence[object]) -> Any:
     return cls(*items) if hasattr(cls, "_fields") else constructed(cls, tuple(items))
 
 
-def _kinds(cls: type[Any], inner: Sequence[Any], size: int) -> list[Any]:
+def _kinds(cls: type[Any], inner: Sequence[object], size: int) -> list[Any]:
     """The annotation of each part of a tuple."""
     if hasattr(cls, "_fields"):  # a NamedTuple
         names: tuple[str, ...] = cls._fields

@@ -14,14 +14,14 @@ __all__ = ["enum_member", "literal", "name_of_option"]
 PLAIN: Final = (bool, int, float, str, bytes, type(None))
 
 
-def name_of_option(option: Any) -> str:
+def name_of_option(option: object) -> str:
     """How one writes an option of a ``Literal`` or a member of an enum."""
     if isinstance(option, str) and not isinstance(option, enum.Enum):
         return quoted(option)
     return str(option.name) if isinstance(option, enum.Enum) else str(option)
 
 
-def literal(options: Sequence[Any], text: str) -> ScalarReading:
+def literal(options: Sequence[object], text: str) -> ScalarReading:
     """The option of a ``Literal`` that a text means. A text in quotes means only a text.
 
     Raises:
@@ -38,7 +38,7 @@ def literal(options: Sequence[Any], text: str) -> ScalarReading:
     return ScalarReading(_only(each for each in words if each.lower() == text.lower()), WORD)
 
 
-def _is_written(option: Any, text: str) -> bool:
+def _is_written(option: object, text: str) -> bool:
     if isinstance(option, enum.Enum):
         return text in (option.name, f"{type(option).__name__}.{option.name}")
     if isinstance(option, bool):
@@ -71,7 +71,7 @@ def _by_name(cls: type[enum.Enum], name: str) -> Any:
     return cls.__members__.get(name.removeprefix(f"{cls.__name__}."))
 
 
-def _is_value(x: Any, text: str) -> bool:
+def _is_value(x: object, text: str) -> bool:
     return isinstance(x, PLAIN) and text in (str(x), repr(x))
 
 
@@ -91,7 +91,7 @@ def _joined(cls: type[enum.Flag], names: Sequence[str]) -> Any:
     return joined
 
 
-def _only(found: Iterable[Any]) -> Any:
+def _only(found: Iterable[object]) -> Any:
     """The only one.
 
     Raises:

@@ -55,7 +55,7 @@ def describe(cls: type[Any]) -> list[Described]:
     return list(_fields(cls, (), {}))
 
 
-def _fields(of: Any, path: tuple[type[Any], ...], known: Docs) -> Iterator[Described]:
+def _fields(of: object, path: tuple[type[Any], ...], known: Docs) -> Iterator[Described]:
     """The fields of a class, or of an instance; `path` has the classes around it."""
     cls: type[Any] = of if isinstance(of, type) else type(of)
     path = (*path, cls)
@@ -72,7 +72,7 @@ def _fields(of: Any, path: tuple[type[Any], ...], known: Docs) -> Iterator[Descr
             yield replace(inner, name=f"{name}.{inner.name}")
 
 
-def _groups(declared: Any, field: Field, scope: Scope, path: Sequence[type[Any]]) -> list[Any]:
+def _groups(declared: object, field: Field, scope: Scope, path: Sequence[type[Any]]) -> list[Any]:
     """The groups that a field holds, else the classes of groups that it can hold."""
     points = points_of(declared)
     groups = [point for point in points[:MOST_GROUPS] if is_group(point)]
@@ -82,7 +82,7 @@ def _groups(declared: Any, field: Field, scope: Scope, path: Sequence[type[Any]]
     return [each for each in classes if each not in path]  # may be endless
 
 
-def _class_name(group: Any) -> str:
+def _class_name(group: object) -> str:
     return group.__name__ if isinstance(group, type) else type(group).__name__
 
 
@@ -104,7 +104,7 @@ def _defaults(same: Sequence[tuple[str, Described]]) -> str:
     return _several([f"{each.default} ({group})" for group, each in same])
 
 
-def _default(declared: Any) -> str:
+def _default(declared: object) -> str:
     if isinstance(declared, Axis):
         zipped = f" (zip {declared.zip!r})" if declared.zip else ""
         repeated = " (repeat)" if declared.repeat else ""
@@ -129,7 +129,7 @@ def _points(axis: Axis) -> str:
     return f"[{_several([_point(point) for point in points])}]"
 
 
-def _point(point: Any) -> str:
+def _point(point: object) -> str:
     """The name of a point if a word can use one, else the point itself in short."""
     return name_of_option(point) if isinstance(point, Enum) else own_name(point) or shorten(point)
 
@@ -160,7 +160,7 @@ def _docs_of(cls: type[Any]) -> dict[str, str]:
     return {name: docs[name] for name in fields_of(cls) if name in docs}
 
 
-def _in_annotation(annotation: Any, scope: Scope) -> str:
+def _in_annotation(annotation: object, scope: Scope) -> str:
     annotation = scope.looked_up(annotation)
     for note in getattr(annotation, "__metadata__", ()):
         doc = getattr(note, "documentation", note)

@@ -190,7 +190,7 @@ class _Reader:
         is_text = isinstance(reading.value, str) and reading.doubt == BARE
         return _Part(item, [reading.value], is_bare_text=is_text)
 
-    def refuse_twice(self, points: Sequence[Any]) -> None:
+    def refuse_twice(self, points: Sequence[object]) -> None:
         seen: set[Any] = set()
         for point in points:
             mark = _mark(point)
@@ -250,7 +250,7 @@ def _written(bounds: Bounds) -> dict[str, Any]:
     return {"low": bounds.low, "high": bounds.high, "log": bounds.kind == "log", **step}
 
 
-def _meant_point(of: Any, field: Field, x: Any) -> Any:
+def _meant_point(of: object, field: Field, x: object) -> Any:
     """The float among the points of a field whose short form a word has; else the value itself.
 
     ``rate=0.3`` means 0.30000000000000004 where ``np.arange`` made that point.
@@ -262,7 +262,7 @@ def _meant_point(of: Any, field: Field, x: Any) -> Any:
     return x if meant is None else next(point for point in points if point == meant)
 
 
-def _mark(point: Any) -> object:
+def _mark(point: object) -> object:
     """The same object for points that are the same."""
     try:
         return isinstance(point, bool), point, hash(point)
@@ -270,7 +270,7 @@ def _mark(point: Any) -> object:
         return repr(point)
 
 
-def _reader(of: Any, field: Field, word: Word, scope: Scope) -> _Reader:
+def _reader(of: object, field: Field, word: Word, scope: Scope) -> _Reader:
     cls = scope.cls.__name__
     return _Reader(
         text=word.text,
@@ -283,7 +283,7 @@ def _reader(of: Any, field: Field, word: Word, scope: Scope) -> _Reader:
     )
 
 
-def chosen_by(of: Any, field: Field, word: Word, scope: Scope) -> Chosen:
+def chosen_by(of: object, field: Field, word: Word, scope: Scope) -> Chosen:
     """What a word chooses for a field.
 
     Args:
@@ -312,7 +312,7 @@ def chosen_by(of: Any, field: Field, word: Word, scope: Scope) -> Chosen:
     return Chosen(points, labels, len(parts) > 1, names=names_of(of, field) if labels else None)
 
 
-def field_values(of: Any, field: Field, word: Word, scope: Scope) -> list[Any]:
+def field_values(of: object, field: Field, word: Word, scope: Scope) -> list[Any]:
     """What a word means for a field, as a filter of results takes it.
 
     Args:
@@ -332,7 +332,7 @@ def field_values(of: Any, field: Field, word: Word, scope: Scope) -> list[Any]:
     return [x for part in reader.parts() for x in part.filters()]
 
 
-def column_values(annotation: Any, name: str, text: str, sign: str = "=") -> list[Any]:
+def column_values(annotation: object, name: str, text: str, sign: str = "=") -> list[Any]:
     """What a text means for a column that is no field of a known class.
 
     Args:

@@ -42,7 +42,7 @@ class Choice:
     labels: list[str | None] = field(default_factory=list[str | None])
 
 
-def current(of: Any, field: Field) -> Any:
+def current(of: object, field: Field) -> Any:
     """The axis, range or value of a field, or `REQUIRED`, on a class or an instance of it."""
     held: dict[str, Any] = {} if isinstance(of, type) else of.__dict__
     if field.name not in held:
@@ -51,14 +51,14 @@ def current(of: Any, field: Field) -> Any:
     return x if isinstance(x, Axis | Range) else Value(x, plain=True)
 
 
-def points_of(declared: Any) -> Sequence[Any]:
+def points_of(declared: object) -> Sequence[Any]:
     """The points of a field: those of an axis that is no range, or its only value."""
     if isinstance(declared, Axis):
         return () if isinstance(declared.points, range) else declared.points
     return (declared.given,) if isinstance(declared, Value) else ()
 
 
-def group_classes(annotation: Any, scope: Scope) -> Iterator[type[Any]]:
+def group_classes(annotation: object, scope: Scope) -> Iterator[type[Any]]:
     """The classes of groups in an annotation that can have instances."""
     for member in parts(annotation, scope.plain):
         member = getattr(member, "__origin__", member)  # of a generic class
@@ -67,7 +67,7 @@ def group_classes(annotation: Any, scope: Scope) -> Iterator[type[Any]]:
             yield member
 
 
-def choices_of(of: Any, field: Field, scope: Scope) -> dict[str, Choice]:
+def choices_of(of: object, field: Field, scope: Scope) -> dict[str, Choice]:
     """The points that each name stands for, on a class or an instance of it.
 
     Names are those of named points, and those of the classes of groups. Several points of one class
@@ -106,13 +106,13 @@ def _add(choices: dict[str, Choice], named: Iterable[tuple[str, str | None, Any]
         choices.setdefault(name, choice)
 
 
-def names_of(of: Any, field: Field) -> Axis | None:
+def names_of(of: object, field: Field) -> Axis | None:
     """The axis whose named points name the values of a field in tables; None without names."""
     known = (current(of, field), field.declared)
     return next((x.names for x in known if isinstance(x, Axis) and x.names.labels), None)
 
 
-def own_name(point: Any) -> str | None:
+def own_name(point: object) -> str | None:
     """The name of a group's class, of a class or of a function; None for other points."""
     if is_group(point):
         return type(point).__name__

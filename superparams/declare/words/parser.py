@@ -64,7 +64,7 @@ def _arguments(cls: type[Any], words: Sequence[Word], group: str) -> dict[str, A
     return found
 
 
-def _changes(of: Any, words: Sequence[Word]) -> dict[str, Any]:
+def _changes(of: object, words: Sequence[Word]) -> dict[str, Any]:
     """The arguments that words mean for a class, or for an instance of it."""
     cls = of if isinstance(of, type) else type(of)
     fields = fields_of(cls)
@@ -75,7 +75,7 @@ def _changes(of: Any, words: Sequence[Word]) -> dict[str, Any]:
     }
 
 
-def _argument(of: Any, field: Field, words: FieldWords, scope: Scope) -> Any:
+def _argument(of: object, field: Field, words: FieldWords, scope: Scope) -> Any:
     if isinstance(field.declared, Value) and field.declared.secret is not None:
         raise FieldError(
             f"{field.where} is a secret, so it is no word of a command line, which others can "
@@ -91,7 +91,7 @@ def _argument(of: Any, field: Field, words: FieldWords, scope: Scope) -> Any:
     return chosen.argument()
 
 
-def _as_it_is(of: Any, field: Field, scope: Scope) -> Chosen:
+def _as_it_is(of: object, field: Field, scope: Scope) -> Chosen:
     """The points of a field that no word changes as a whole."""
     declared = current(of, field)
     points = points_of(declared)
@@ -103,7 +103,7 @@ def _as_it_is(of: Any, field: Field, scope: Scope) -> Chosen:
 
 
 def _refuse_unknown(
-    field: Field, points: Sequence[Any], words: Sequence[Word], scope: Scope
+    field: Field, points: Sequence[object], words: Sequence[Word], scope: Scope
 ) -> None:
     """Refuse words for fields that none of the points has."""
     groups = () if isinstance(points, range) else map(_group_class, points)
@@ -126,7 +126,7 @@ def _refuse_unknown(
         )
 
 
-def _group_class(point: Any) -> type[Any] | None:
+def _group_class(point: object) -> type[Any] | None:
     if isinstance(point, NewGroup):
         return point.cls
     return point.__class__ if is_group(point) else None
@@ -143,7 +143,7 @@ def _with(point: Any, words: Sequence[Word], group: str) -> Any:
     return point.replace(**_changes(point, here)) if here else point
 
 
-def filter_values(of: Any, name: str, text: str) -> list[Any]:
+def filter_values(of: object, name: str, text: str) -> list[Any]:
     """What a word means as a filter of recorded settings: the values that such a run would have.
 
     Args:
@@ -173,7 +173,7 @@ def filter_values(of: Any, name: str, text: str) -> list[Any]:
     return list(found.values())
 
 
-def _fields_named(of: Any, name: str, group: str) -> Iterator[tuple[Any, Field, str]]:
+def _fields_named(of: object, name: str, group: str) -> Iterator[tuple[Any, Field, str]]:
     """The fields of a dotted name: the class or instance that has it, the field, the prefix."""
     cls = of if isinstance(of, type) else type(of)
     head, dot, rest = name.partition(".")

@@ -85,7 +85,7 @@ def class_of_schema(schema: object) -> type[Params] | None:
 class _Classes:
     """The classes of groups of a schema, each made when it is needed."""
 
-    def __init__(self, entries: Mapping[str, Any]) -> None:
+    def __init__(self, entries: Mapping[str, object]) -> None:
         self._entries = entries
         self._made: dict[str, type[Params] | None] = {}
 
@@ -96,7 +96,7 @@ class _Classes:
             self._made[name] = self.make(name, _object(self._entries.get(name)))
         return self._made[name] or Any
 
-    def make(self, name: str, fields: Mapping[str, Any]) -> type[Params]:
+    def make(self, name: str, fields: Mapping[str, object]) -> type[Params]:
         """A class with these fields."""
         annotations: dict[str, Any] = {}
         body: dict[str, Any] = {"__annotations__": annotations, "__module__": STAND_IN}
@@ -105,7 +105,7 @@ class _Classes:
             body[field] = self._declared(_object(entry))
         return _new_class(name, body)
 
-    def _declared(self, entry: Mapping[str, Any]) -> Any:
+    def _declared(self, entry: Mapping[str, object]) -> Any:
         """The points that have names; values without are read by the type alone."""
         axis = _object(entry.get("axis"))
         labels = _list(axis.get("labels"))
@@ -158,7 +158,7 @@ class _Classes:
             return base(str(entry["enum"]), values)
         return self._container(entry, lambda x: self._type(x, depth + 1))
 
-    def _container(self, entry: Mapping[str, Any], inner: Callable[[object], Any]) -> Any:
+    def _container(self, entry: Mapping[str, object], inner: Callable[[object], Any]) -> Any:
         for kind in ("items", "fields"):
             if kind in entry:
                 return _record(entry, kind, inner)
@@ -182,7 +182,7 @@ def _scalar(entry: Mapping[str, Any]) -> Any:
     return type(name, (cls,), {})
 
 
-def _record(entry: Mapping[str, Any], kind: str, inner: Callable[[object], Any]) -> Any:
+def _record(entry: Mapping[str, object], kind: str, inner: Callable[[object], Any]) -> Any:
     """A ``TypedDict`` or a ``NamedTuple``."""
     name = str(entry["name"])
     hints = {str(key): inner(x) for key, x in _object(entry[kind]).items()}

@@ -75,7 +75,7 @@ def is_any_text(cls: type[Any]) -> bool:
     return scalar is not None and scalar.read in (_text, _path)
 
 
-def constructed(cls: type[Any], x: Any) -> Any:
+def constructed(cls: type[Any], x: object) -> Any:
     """`x` as an instance of `cls`, which takes it.
 
     Raises:
@@ -201,7 +201,7 @@ def _iso(text: str) -> str:
     return re.sub("[zZ]$", "+00:00", written)
 
 
-def _span(cls: Any, text: str) -> ScalarReading:
+def _span(cls: object, text: str) -> ScalarReading:
     """``90s``, ``1h30m``, ``1:30:00``, ``2 days, 0:00:01``."""
     written = _some(text)
     clock = CLOCK.fullmatch(written)

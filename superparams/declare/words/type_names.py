@@ -20,7 +20,7 @@ DEEPEST: Final = 5
 MOST_OPTIONS: Final = 12
 
 
-def type_text(annotation: Any, scope: Scope, depth: int = 0) -> str:
+def type_text(annotation: object, scope: Scope, depth: int = 0) -> str:
     """An annotation in short: ``int | None``, ``red | blue`` for the options of a ``Literal``."""
     if depth > DEEPEST:
         return "..."
@@ -28,7 +28,7 @@ def type_text(annotation: Any, scope: Scope, depth: int = 0) -> str:
     return " | ".join(dict.fromkeys(names))
 
 
-def _member_text(member: Any, scope: Scope, depth: int) -> str:
+def _member_text(member: object, scope: Scope, depth: int) -> str:
     if is_any(member):
         return "Any"
     if member is types.NoneType:
@@ -48,16 +48,16 @@ def _member_text(member: Any, scope: Scope, depth: int) -> str:
     return f"{origin.__name__}[{', '.join(_inner_text(each, scope, depth) for each in inner)}]"
 
 
-def _inner_text(annotation: Any, scope: Scope, depth: int) -> str:
+def _inner_text(annotation: object, scope: Scope, depth: int) -> str:
     return "..." if annotation is ... else type_text(annotation, scope, depth + 1)
 
 
-def _options(options: Sequence[Any]) -> list[str]:
+def _options(options: Sequence[object]) -> list[str]:
     shown = [name_of_option(each) for each in options[:MOST_OPTIONS]]
     return [*shown, "..."] if len(options) > MOST_OPTIONS else shown
 
 
-def examples(annotation: Any, scope: Scope, depth: int = 0) -> list[str]:
+def examples(annotation: object, scope: Scope, depth: int = 0) -> list[str]:
     """Up to two texts for an annotation; none if no text is a value of it."""
     if depth > DEEPEST:
         return []
@@ -69,7 +69,7 @@ def examples(annotation: Any, scope: Scope, depth: int = 0) -> list[str]:
     return []
 
 
-def _member_examples(member: Any, scope: Scope, depth: int) -> list[str]:
+def _member_examples(member: object, scope: Scope, depth: int) -> list[str]:
     if is_any(member):
         return ["1", "a"]
     if member is types.NoneType:
@@ -81,7 +81,9 @@ def _member_examples(member: Any, scope: Scope, depth: int) -> list[str]:
     return _class_examples(origin, inner, scope, depth) if isinstance(origin, type) else []
 
 
-def _class_examples(origin: type[Any], inner: Sequence[Any], scope: Scope, depth: int) -> list[str]:
+def _class_examples(
+    origin: type[Any], inner: Sequence[object], scope: Scope, depth: int
+) -> list[str]:
     if is_group_class(origin):
         return [origin.__name__]
     if issubclass(origin, enum.Enum):
@@ -93,7 +95,7 @@ def _class_examples(origin: type[Any], inner: Sequence[Any], scope: Scope, depth
 
 
 def _container_examples(
-    origin: type[Any], inner: Sequence[Any], samples: Callable[[Any], list[str]]
+    origin: type[Any], inner: Sequence[object], samples: Callable[[Any], list[str]]
 ) -> list[str]:
     if typing.is_typeddict(origin):
         items = {name: samples(each) for name, each in hints_of(origin).items()}

@@ -51,7 +51,7 @@ class TooDeep(Unreadable):
     """There are too many brackets in brackets. This is an error for unions with texts, too."""
 
 
-def read(annotation: Any, text: str, scope: Scope, depth: int = 0) -> ScalarReading:
+def read(annotation: object, text: str, scope: Scope, depth: int = 0) -> ScalarReading:
     """The value that a text means for an annotation, and how doubtful that is.
 
     Args:
@@ -71,7 +71,9 @@ def read(annotation: Any, text: str, scope: Scope, depth: int = 0) -> ScalarRead
     return _read_as_one_of(members, text, scope, depth)
 
 
-def _read_as_one_of(members: Sequence[Any], text: str, scope: Scope, depth: int) -> ScalarReading:
+def _read_as_one_of(
+    members: Sequence[object], text: str, scope: Scope, depth: int
+) -> ScalarReading:
     """The least doubtful reading. Of equal ones the first, and what takes any text last."""
     found: list[ScalarReading] = []
     reasons: list[Unreadable] = []
@@ -88,18 +90,18 @@ def _read_as_one_of(members: Sequence[Any], text: str, scope: Scope, depth: int)
     raise explained[0] if len(explained) == 1 else Unreadable()
 
 
-def takes_any_text(member: Any) -> bool:
+def takes_any_text(member: object) -> bool:
     """Whether every text is a value of a member of a union."""
     return is_any(member) or (isinstance(member, type) and is_any_text(member))
 
 
-def takes_ranges(annotation: Any, scope: Scope) -> bool:
+def takes_ranges(annotation: object, scope: Scope) -> bool:
     """Whether ``0..9`` is a range for this annotation: it takes ints, and not every text."""
     members = parts(annotation, scope.plain)
     return any(each is int for each in members) and not any(map(takes_any_text, members))
 
 
-def takes_bounds(annotation: Any, scope: Scope, bounds: Bounds) -> bool:
+def takes_bounds(annotation: object, scope: Scope, bounds: Bounds) -> bool:
     """Whether a text is a range of numbers for this annotation, and no list of ints.
 
     ``0.1..0.5`` is a range for floats. For ints ``1..9`` is a list, and ``1..9:range`` a range.
@@ -114,8 +116,8 @@ def takes_bounds(annotation: Any, scope: Scope, bounds: Bounds) -> bool:
     return has_floats and not (has_ints and bounds.is_whole)
 
 
-def _read_as(member: Any, text: str, scope: Scope, depth: int) -> ScalarReading:
-    def item(annotation: Any, part: str) -> ScalarReading:
+def _read_as(member: object, text: str, scope: Scope, depth: int) -> ScalarReading:
+    def item(annotation: object, part: str) -> ScalarReading:
         try:
             return read(annotation, part, scope, depth + 1)
         except Unreadable as reason:
@@ -141,7 +143,9 @@ def _read_as(member: Any, text: str, scope: Scope, depth: int) -> ScalarReading:
     raise NotText(f"{type_text(member, scope)} cannot be given as text")
 
 
-def _as_class(cls: type[Any], inner: Sequence[Any], text: str, item: Item) -> ScalarReading | None:
+def _as_class(
+    cls: type[Any], inner: Sequence[object], text: str, item: Item
+) -> ScalarReading | None:
     if issubclass(cls, enum.Enum):
         return enum_member(cls, text)
     scalar = scalar_of(cls)

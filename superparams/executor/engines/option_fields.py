@@ -25,7 +25,7 @@ class BadValue(ValueError):
     """The value of an option is wrong; the message says what to give instead."""
 
 
-def option(default: Any, text: str = "", *, check: Check | None = None) -> Any:
+def option(default: object, text: str = "", *, check: Check | None = None) -> Any:
     """A field of a dataclass of options.
 
     Args:

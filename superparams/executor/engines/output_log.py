@@ -240,7 +240,7 @@ class _Streams:
                 for stream in self._known:
                     self._listen_to(stream)
 
-    def _listen_to(self, stream: Any) -> None:
+    def _listen_to(self, stream: object) -> None:
         if any(stream is known for known in self._streams):
             return
         with suppress(AttributeError, TypeError):  # a closed one, or one that takes no attributes
@@ -304,7 +304,7 @@ class _Streams:
 class _Method:
     """Stands for a method of a stream while logs are open."""
 
-    def __init__(self, stream: Any, name: str) -> None:
+    def __init__(self, stream: object, name: str) -> None:
         self.before: Any = _own(stream, name)  # of the user
         self._method: Any = getattr(stream, name)
 
@@ -324,7 +324,7 @@ def _own(stream: object, name: str) -> object:
     return getattr(stream, "__dict__", {}).get(name)
 
 
-def _leave(stream: Any, name: str) -> None:
+def _leave(stream: object, name: str) -> None:
     """Let a stream have the method that it had before."""
     before = method = _own(stream, name)
     while isinstance(before, _Method):

@@ -175,15 +175,15 @@ def _owner(source: Array) -> Any:
     return owner.obj if _is_view(owner) else owner
 
 
-def _is_array(owner: Any) -> bool:
+def _is_array(owner: object) -> bool:
     return isinstance(owner, np.ndarray)
 
 
-def _is_view(owner: Any) -> bool:
+def _is_view(owner: object) -> bool:
     return isinstance(owner, memoryview)
 
 
-def _is_python_array(owner: Any) -> bool:
+def _is_python_array(owner: object) -> bool:
     return isinstance(owner, (bytearray, array))
 
 

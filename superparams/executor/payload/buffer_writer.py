@@ -39,7 +39,7 @@ class Writer:
     """
 
     def __init__(
-        self, threshold: int, *, dry: bool = False, groups: Mapping[Any, Any] | None = None
+        self, threshold: int, *, dry: bool = False, groups: Mapping[Any, object] | None = None
     ) -> None:
         self.threshold = threshold
         self.dry = dry
@@ -102,13 +102,13 @@ class Writer:
         """The `size` bytes of this process at `address`."""
         return memory(address, size)
 
-    def shared_array(self, source: Any) -> None:
+    def shared_array(self, source: object) -> None:
         """Note a numpy array whose memory goes to a segment."""
         from superparams.executor.payload.array_aliases import note
 
         note(source, self.seen, is_shared=True)
 
-    def small_array(self, source: Any) -> Any:
+    def small_array(self, source: object) -> Any:
         """Pickle a numpy array on its own, or as a view of a block that others share."""
         from superparams.executor.payload.array_aliases import reduce_small
 

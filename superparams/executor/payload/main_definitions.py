@@ -88,7 +88,7 @@ def _into_main(value: Any, name: str | None, reduced: tuple[Any, ...]) -> tuple[
     return make, parts, (name, finish, content), None, None, finish_definition
 
 
-def _is_found_by_its_base(value: Any) -> bool:
+def _is_found_by_its_base(value: object) -> bool:
     """Whether other code can find it without its name, as by ``Base.__subclasses__()``."""
     bases = value.__mro__[1:] if isinstance(value, type) else ()
     return any(not is_library(str(base.__module__).partition(".")[0]) for base in bases)
@@ -118,7 +118,7 @@ def reduce_cached(function: Any, *_: object) -> Any:
 # ---- definitions that no setting uses by name
 
 
-def _definition(name: str, value: Any) -> Definition | None:
+def _definition(name: str, value: object) -> Definition | None:
     """A pickled definition; None if it cannot be pickled, or is large."""
     file = _Limited()
     try:
@@ -156,7 +156,7 @@ class _DefinitionPickler(Pickler):
         self._main = vars(sys.modules["__main__"])
         self.globals_ref[id(self._main)] = _ScriptGlobals()
 
-    def reducer_override(self, obj: Any) -> Any:
+    def reducer_override(self, obj: object) -> Any:
         """As in `pickle.Pickler`."""
         path = _path(obj)
         if path is not None and path.partition(".")[0] != self._name:
@@ -186,7 +186,7 @@ class _DefinitionPickler(Pickler):
         return attributes, {**slots, "__globals__": values}
 
 
-def _path(value: Any) -> str | None:
+def _path(value: object) -> str | None:
     """The dotted name of a class or function of the main module; None for other values."""
     if not isinstance(value, (type, types.FunctionType)) or value.__module__ != "__main__":
         return None

@@ -172,7 +172,7 @@ class _Chunks:
     def __init__(self) -> None:
         self._chunks: list[Any] = []
 
-    def write(self, data: Any) -> None:
+    def write(self, data: object) -> None:
         self._chunks.append(data)
 
     def views(self) -> list[memoryview]:

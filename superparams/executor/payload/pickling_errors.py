@@ -90,7 +90,7 @@ def _failure(obj: object) -> BaseException | None:
 
 
 class _Nowhere:
-    def write(self, data: Any) -> None:
+    def write(self, data: object) -> None:
         pass
 
 
@@ -163,7 +163,7 @@ def _kind_of(obj: object) -> type[Any]:
     return type(obj)
 
 
-def _described(obj: Any) -> str:
+def _described(obj: object) -> str:
     kind = _kind_of(obj)
     where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"an object of type {where}{kind.__qualname__}"

@@ -33,7 +33,7 @@ class ReducingPickler(Pickler):
         self._reducers: dict[type, Reducer | None] = {}
         self._script = ScriptReducer(self.globals_ref)
 
-    def reducer_override(self, obj: Any) -> Any:
+    def reducer_override(self, obj: object) -> Any:
         """As in `pickle.Pickler`."""
         kind: type[Any] = cast("Any", type(obj))
         try:
@@ -64,7 +64,7 @@ def _reducer_of(kind: type[Any]) -> Reducer | None:
     return None if adapter is None else adapter.share
 
 
-def reduce_environment(environment: Any, _: Writer) -> Any:
+def reduce_environment(environment: object, _: Writer) -> Any:
     """Pickle the environment by name: it has secrets, and every process has its own."""
     return _environment, (environment is getattr(os, "environb", None),)
 

@@ -24,7 +24,7 @@ __all__ = ["attribute_at", "by_name", "instance_by_name", "is_importable", "is_l
 _UNSEARCHED: Final = ("__main__", "__mp_main__", "builtins")
 
 
-def by_name(value: Any) -> tuple[Any, ...] | None:
+def by_name(value: object) -> tuple[Any, ...] | None:
     """How pickle looks up a class or function of a library; None if cloudpickle is to decide."""
     module: object = getattr(value, "__module__", None)
     path: object = getattr(value, "__qualname__", None)
@@ -85,7 +85,7 @@ def load_attribute(module: str, path: str) -> Any:
     return value
 
 
-def instance_by_name(value: Any) -> tuple[Any, ...] | None:
+def instance_by_name(value: object) -> tuple[Any, ...] | None:
     """How pickle looks up a value with the name of its class, such as `sys.version_info`."""
     kind: type[Any] = value.__class__
     module, name = kind.__module__, kind.__qualname__

@@ -75,7 +75,7 @@ def _main() -> dict[str, Any]:
     return vars(sys.modules["__main__"])
 
 
-def _attributes(main: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(main: Mapping[str, object]) -> dict[str, Any]:
     values = {name: main[name] for name in _ATTRIBUTES if name in main}
     return {name: x for name, x in values.items() if isinstance(x, str | list | None)}
 
@@ -165,7 +165,7 @@ def adopt_script(script: Script) -> None:
             del names[name]
 
 
-def _script_globals(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _script_globals(attributes: Mapping[str, object]) -> dict[str, Any]:
     """The globals of the script in this process: if it was run again, those of that run."""
     main = sys.modules["__main__"]
     if main.__name__ == "__mp_main__" and _state.rerun_globals is None:
@@ -191,7 +191,7 @@ def _globals_of_rerun(main: types.ModuleType) -> dict[str, Any]:
     return vars(main)
 
 
-def globals_for_functions(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def globals_for_functions(attributes: Mapping[str, object]) -> dict[str, Any]:
     """The globals for functions of the script in this process."""
     if _state.role == "worker":
         return _main()
@@ -206,7 +206,7 @@ def protect_names(names: frozenset[str]) -> None:
 
 
 def add_definitions(
-    unloaded: Mapping[str, Definition], at_once: list[str], data: Mapping[str, Any]
+    unloaded: Mapping[str, Definition], at_once: list[str], data: Mapping[str, object]
 ) -> None:
     """Keep definitions for later, load some of them now, and give the data its names."""
     if _state.role == "driver":
@@ -225,7 +225,7 @@ def add_definitions(
         _state.global_dicts.clear()
 
 
-def _add_data(data: Mapping[str, Any]) -> None:
+def _add_data(data: Mapping[str, object]) -> None:
     if is_worker():
         for name, x in data.items():
             _main().setdefault(name, x)
@@ -289,7 +289,7 @@ def value_at(path: str) -> Any:
     return functools.reduce(getattr, attributes, value)
 
 
-def make_function(name: str | None, make: Callable[..., Any], *parts: Any) -> Any:
+def make_function(name: str | None, make: Callable[..., Any], *parts: object) -> Any:
     """A function of the script: the existing one if the script is the main module here."""
     known = None if name is None or is_worker() else _main().get(name)
     if isinstance(known, types.FunctionType) and known.__code__ == parts[0]:
@@ -309,7 +309,7 @@ def make_cached(name: str, wrapped: Callable[..., Any], maxsize: int | None, typ
     return functools.lru_cache(maxsize, typed)(wrapped)
 
 
-def _takes_drivers_value(name: str, own_globals: Mapping[str, Any]) -> bool:
+def _takes_drivers_value(name: str, own_globals: Mapping[str, object]) -> bool:
     """Whether a global of the script is to get the driver's value."""
     is_unsettled = _state.role == "other" and name not in _state.settled
     _state.settled.add(name)

@@ -177,7 +177,7 @@ def script_data(without: Collection[str] = ()) -> ScriptData:
     return ScriptData(plain, objects, excluded)
 
 
-def _variables(main: Mapping[str, Any]) -> dict[str, Any]:
+def _variables(main: Mapping[str, object]) -> dict[str, Any]:
     in_ipython = "get_ipython" in main
     return {
         name: x

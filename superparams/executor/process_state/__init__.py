@@ -95,7 +95,7 @@ class ProcessState:
         }
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(then: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """The differences between two recorded set-ups: ``decimal: prec was 28, is 5``.
 
     Args:

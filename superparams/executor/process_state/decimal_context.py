@@ -38,7 +38,7 @@ def _context(context: Any) -> dict[str, Any]:
             "traps": traps}  # fmt: skip
 
 
-def _apply_decimal(values: Mapping[str, Any], _: Notes) -> None:
+def _apply_decimal(values: Mapping[str, object], _: Notes) -> None:
     decimal: Any = importlib.import_module("decimal")
     wanted = {**_DECIMAL, **values}
     context = decimal.Context()

@@ -51,7 +51,7 @@ def _filters() -> list[Filter]:
     ]
 
 
-def _text(pattern: Any) -> str:
+def _text(pattern: object) -> str:
     """The text of a pattern; empty for a filter without a pattern."""
     text = getattr(pattern, "pattern", pattern)
     return text if isinstance(text, str) else ""
@@ -147,7 +147,7 @@ _DEFAULT_LEVELS: Final = {
 _changed_loggers: set[str] = set()  # loggers whose level this module has set for a run
 
 
-def _show_levels(values: Mapping[str, Any], _: str) -> dict[str, Any]:
+def _show_levels(values: Mapping[str, object], _: str) -> dict[str, Any]:
     return {name: _level(x) for name, x in values.items()}
 
 
@@ -214,7 +214,7 @@ def _apply_locale(values: Mapping[str, Any], notes: Notes) -> None:
                 notes.append(f"the locale LC_{name}={x} cannot be set in workers")
 
 
-def _show_locale(values: Mapping[str, Any], _: str) -> dict[str, Any]:
+def _show_locale(values: Mapping[str, object], _: str) -> dict[str, Any]:
     """The locale without the values that Python takes from the environment."""
     return {name: x for name, x in values.items() if x != "C" and name != "CTYPE"}
 

@@ -89,7 +89,7 @@ class Generators:
                 with suppress(Exception):
                     (states.get(library) or self._seed_later(library))()
 
-    def add(self, held: Mapping[str, Any]) -> None:
+    def add(self, held: Mapping[str, object]) -> None:
         """Seed the generators among the attributes that `setup` made as well."""
         self._own.update({f"setup.{n}": x for n, x in held.items() if _seeder(x) is not None})
 
@@ -133,7 +133,7 @@ class Generators:
                 found[library] = _library_state(library)
         return found | {f"={label}": _instance_state(x) for label, x in self._own.items()}
 
-    def take_states(self, states: Mapping[str, Any]) -> None:
+    def take_states(self, states: Mapping[str, object]) -> None:
         """Set the generators to the states that `states` gave in another process."""
         for library in self.libraries:
             if library in states:
@@ -249,7 +249,7 @@ def _reset(library: str) -> None:
         module.seed()
 
 
-def _instance_restore(x: Any) -> Callable[[], object]:
+def _instance_restore(x: object) -> Callable[[], object]:
     state = _instance_state(x)
     return lambda: _set_instance_state(x, state)
 

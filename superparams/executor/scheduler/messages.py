@@ -10,7 +10,7 @@ dataclass takes twenty times as long.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.outcomes.outcome import Status
@@ -76,7 +76,7 @@ class StepMade(Message):
 
     __slots__ = ("index", "rank", "row")
 
-    def __init__(self, rank: int, index: int, row: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, rank: int, index: int, row: Mapping[str, object] | None = None) -> None:
         self.rank = rank
         self.index = index
         self.row = row or {}

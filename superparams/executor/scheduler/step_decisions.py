@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -26,7 +26,7 @@ class StepJudge(Protocol):
         """More settings are to run, after those that are there."""
         ...
 
-    def step(self, index: int, row: Mapping[str, Any]) -> Sequence[tuple[int, bool]]:
+    def step(self, index: int, row: Mapping[str, object]) -> Sequence[tuple[int, bool]]:
         """A setting has made a step, and waits."""
         ...
 

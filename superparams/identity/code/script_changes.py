@@ -137,7 +137,7 @@ class _ScriptChanges:
         items: list[object] = [*(table.values() if kind is dict else table)]
         return any(self._is_of_script(x) and not _registers_itself(x) for x in items)
 
-    def _differs(self, text: str, name: str, value: Any, module: types.ModuleType) -> bool:
+    def _differs(self, text: str, name: str, value: object, module: types.ModuleType) -> bool:
         """Whether a value differs from its text, and the script alone has set it."""
         if _is_own(value, module):
             return False
@@ -171,7 +171,7 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, methods) or not hasattr(class_of(value), "__get__")
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrapped(value: object) -> Any:
     """The function in a static method, class method or property."""
     if isinstance(value, (staticmethod, classmethod)):
         return cast("Any", value).__func__

@@ -106,7 +106,7 @@ def _write(node: Any, out: list[str], in_class: bool) -> None:
         _write_fields(node, out, in_class)
 
 
-def _write_fields(node: Any, out: list[str], in_class: bool) -> None:
+def _write_fields(node: object, out: list[str], in_class: bool) -> None:
     kind: type[Any] = node.__class__
     out.append(f"{kind.__name__}(")
     inner = kind is ast.ClassDef or (in_class and kind not in _SCOPES)
@@ -164,14 +164,14 @@ def _merged(values: list[ast.expr]) -> list[str | ast.expr]:
     return parts
 
 
-def _constant(value: Any) -> str:
+def _constant(value: object) -> str:
     if isinstance(value, str):
         return f"s{len(value)}:{value}"
     text = f"{value:x}" if type(value) is int else repr(value)
     return f"{type(value).__name__}:{text};"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return f"{value};" if isinstance(value, (str, int)) else _constant(value)
 
 
@@ -306,7 +306,7 @@ class Uses:
                 self._visit(getattr(node, name), False)
         self._leave()
 
-    def _visit_children(self, node: Any, kind: type[Any], in_class: bool) -> None:
+    def _visit_children(self, node: object, kind: type[Any], in_class: bool) -> None:
         for name in kind._fields:
             child: Any = getattr(node, name, None)
             if child.__class__ is list:

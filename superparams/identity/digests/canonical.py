@@ -32,7 +32,7 @@ _DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _WRAPPERS = (typing.Annotated, typing.Final, typing.ClassVar, dataclasses.InitVar)
 
 
-def canonical(value: Any, annotation: Any) -> Any:
+def canonical(value: object, annotation: object) -> Any:
     """`value` as a field with this annotation has it; `value` itself if nothing changes.
 
     Args:
@@ -50,14 +50,14 @@ def hints(kind: type[Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: object) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind)
     except Exception:  # a name that only type checkers know, or any other failure
         return dict(getattr(kind, "__annotations__", {}))
 
 
-def converter(annotation: Any) -> _Converter | None:
+def converter(annotation: object) -> _Converter | None:
     """The function that makes values canonical for `annotation`; None if nothing changes."""
     # list[int | float] equals list[float | int], and typing takes Literal[1] for Literal[True]: the
     # text distinguishes them.
@@ -69,11 +69,11 @@ def converter(annotation: Any) -> _Converter | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _cached_converter(annotation: Any, spelling: str) -> _Converter | None:
+def _cached_converter(annotation: object, spelling: str) -> _Converter | None:
     return _new_converter(annotation)
 
 
-def _new_converter(annotation: Any) -> _Converter | None:
+def _new_converter(annotation: object) -> _Converter | None:
     annotation = _bare(annotation)
     if annotation is float:
         return _to_float
@@ -143,7 +143,7 @@ def _to_float(value: Any) -> Any:
     return number if number == int(value) else value
 
 
-def _to_complex(value: Any) -> Any:
+def _to_complex(value: object) -> Any:
     number = _to_float(value)
     return complex(number) if isinstance(number, float) else value
 
@@ -156,7 +156,7 @@ def _union(arguments: tuple[Any, ...]) -> _Converter | None:
     kinds = tuple(kind for kind in map(_kind, members) if kind is not None)
     unchanged = tuple(k for k in kinds if k not in (float, complex) and _is_checkable(k))
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> Any:
         if _is_int(value) and int in kinds:
             return value
         kind = class_of(value)
@@ -172,7 +172,7 @@ def _union(arguments: tuple[Any, ...]) -> _Converter | None:
     return convert if converters else None
 
 
-def _kind(annotation: Any) -> type[Any] | None:
+def _kind(annotation: object) -> type[Any] | None:
     kind = typing.get_origin(annotation) or annotation
     return kind if isinstance(kind, type) else None
 
@@ -191,7 +191,7 @@ def _all(convert: _Converter | None, values: Any) -> list[Any]:
 
 
 def _sequence(item: _Converter | None, kind: type[Any] | None) -> _Converter:
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> Any:
         if type(value) not in (list, tuple):
             return value
         wanted = kind or class_of(value)
@@ -218,12 +218,12 @@ def _set(item: _Converter) -> _Converter:
     return lambda value: type(value)(map(item, value)) if type(value) in (set, frozenset) else value
 
 
-def _dict(key: Any, item: Any) -> _Converter | None:
+def _dict(key: object, item: object) -> _Converter | None:
     keys, items = converter(key), converter(item)
     if keys is None and items is None:
         return None
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> Any:
         if type(value) is not dict:
             return value
         return dict(zip(_all(keys, value), _all(items, value.values()), strict=True))

@@ -62,7 +62,7 @@ def find_encoder(kind: type[Any]) -> Encoder:
     return _object
 
 
-def _class_text(value: Any) -> bytes:
+def _class_text(value: object) -> bytes:
     kind = class_of(value)
     return text(class_name(kind))
 
@@ -106,20 +106,20 @@ def _module(value: types.ModuleType, walk: Walk) -> bytes:
     return pack("module", text(module_name(value.__name__)))
 
 
-def _class(value: Any, walk: Walk) -> bytes:
+def _class(value: object, walk: Walk) -> bytes:
     if value.__module__ == "typing":  # Any is a class since Python 3.11 only
         return pack("typing", text(repr(value)))
     return _named("class", value, "a class made inside a function")
 
 
-def _function(value: Any, walk: Walk) -> bytes:
+def _function(value: object, walk: Walk) -> bytes:
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, types.ModuleType):
         return _method(value, walk)
     return _named("function", value, "a lambda, or a function made inside another one or replaced")
 
 
-def _named(tag: str, value: Any, what: str) -> bytes:
+def _named(tag: str, value: object, what: str) -> bytes:
     name = object_name(value)
     if name is None:
         raise Unstable(value, f"{what}, has no name to import it by; define it in a module")
@@ -152,7 +152,7 @@ def _ordered(value: collections.OrderedDict[Any, Any], walk: Walk) -> bytes:
     return pack("ordered", _class_text(value), *encode_pairs(value, walk))
 
 
-def _set_subclass(value: Any, walk: Walk) -> bytes:
+def _set_subclass(value: object, walk: Walk) -> bytes:
     state = getattr(value, "__dict__", {})
     name = _class_text(value)
     return pack("set", name, encode_set(value, walk), encode_fields(state.items(), walk))
@@ -169,7 +169,7 @@ def _array(value: array.array[Any], walk: Walk) -> bytes:
 
 
 @compound
-def _alias(value: Any, walk: Walk) -> bytes:
+def _alias(value: object, walk: Walk) -> bytes:
     origin = typing.get_origin(value)
     if origin is None:
         return pack("typing", text(repr(value)))
@@ -183,7 +183,7 @@ def _is_record(kind: type[Any]) -> bool:
     return hasattr(kind, "__attrs_attrs__") or dataclasses.is_dataclass(kind)
 
 
-def _field_values(value: Any) -> Iterator[tuple[str, Any]]:
+def _field_values(value: object) -> Iterator[tuple[str, Any]]:
     """The fields of an instance of a dataclass or attrs class, with canonical values."""
     kind = class_of(value)
     declared = getattr(kind, "__attrs_attrs__", None) or dataclasses.fields(kind)
@@ -195,7 +195,7 @@ def _field_values(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 @compound
-def _record(value: Any, walk: Walk) -> bytes:
+def _record(value: object, walk: Walk) -> bytes:
     return pack("record", _class_text(value), encode_fields(_field_values(value), walk))
 
 
@@ -220,7 +220,7 @@ def _params(value: Any, walk: Walk) -> bytes:
 
 
 @compound
-def _object(value: Any, walk: Walk) -> bytes:
+def _object(value: object, walk: Walk) -> bytes:
     """An object by its class and its state (attributes, items), as ``__reduce_ex__`` returns them.
 
     An object counts by its name if a module binds this name to it, as for ``functools.lru_cache``.
@@ -245,7 +245,7 @@ def _object(value: Any, walk: Walk) -> bytes:
     return _encode_reduced(reduced, walk)
 
 
-def _module_of(value: Any, name: str) -> str:
+def _module_of(value: object, name: str) -> str:
     # The type stubs do not have it, but pickle has had it since Python 2, and cloudpickle uses it.
     return module_name(pickle.whichmodule(value, name))  # type: ignore[attr-defined]
 
@@ -281,7 +281,7 @@ def _attributes(state: Any) -> dict[str, Any] | None:
 
 
 def _refuse(reason: str) -> Encoder:
-    def refuse(value: Any, walk: Walk) -> NoReturn:
+    def refuse(value: object, walk: Walk) -> NoReturn:
         raise Unstable(value, reason)
 
     return refuse

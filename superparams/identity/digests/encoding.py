@@ -97,7 +97,7 @@ class Walk:
 
     short: ClassVar[int] = SHORT
 
-    def items(self, values: Iterable[Any]) -> list[bytes]:
+    def items(self, values: Iterable[object]) -> list[bytes]:
         """The encodings of `values` in their order."""
         return encode_items(values, self)
 
@@ -150,7 +150,7 @@ def encoder(*kinds: type[Any]) -> Callable[[Encoder], Encoder]:
 def compound(function: Encoder) -> Encoder:
     """Guard the encoder of a container against cycles, and shorten its encodings."""
 
-    def encode(value: Any, walk: Walk) -> bytes:
+    def encode(value: object, walk: Walk) -> bytes:
         mark = id(value)
         entry = walk.encoded.get(mark)
         if entry is not None:
@@ -179,7 +179,7 @@ def show(value: object) -> str:
     return f"{short[:100]} ({type(value).__name__})"
 
 
-def encode_items(values: Iterable[Any], walk: Walk) -> list[bytes]:
+def encode_items(values: Iterable[object], walk: Walk) -> list[bytes]:
     """The encodings of `values` in their order."""
     parts: list[bytes] = []
     encode = walk.encode
@@ -192,7 +192,7 @@ def encode_items(values: Iterable[Any], walk: Walk) -> list[bytes]:
     return parts
 
 
-def encode_pairs(mapping: Mapping[Any, Any], walk: Walk) -> list[bytes]:
+def encode_pairs(mapping: Mapping[Any, object], walk: Walk) -> list[bytes]:
     """The encodings of the pairs of `mapping`, in its order."""
     parts: list[bytes] = []
     encode = walk.encode
@@ -296,7 +296,7 @@ def encode_tuple(value: tuple[Any, ...], walk: Walk) -> bytes:
 
 @encoder(dict)
 @compound
-def encode_dict(value: Mapping[Any, Any], walk: Walk) -> bytes:
+def encode_dict(value: Mapping[Any, object], walk: Walk) -> bytes:
     """The pairs in no order."""
     parts = sorted(encode_pairs(value, walk))
     return b"{%x:%b" % (len(parts), b"".join(parts))
@@ -304,7 +304,7 @@ def encode_dict(value: Mapping[Any, Any], walk: Walk) -> bytes:
 
 @encoder(set, frozenset)
 @compound
-def encode_set(value: Iterable[Any], walk: Walk) -> bytes:
+def encode_set(value: Iterable[object], walk: Walk) -> bytes:
     """The members in no order."""
     parts = sorted(encode_items(value, walk))
     return b"<%x:%b" % (len(parts), b"".join(parts))

@@ -92,12 +92,12 @@ def _is_a(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds)
 
 
-def _is_named(value: Any) -> bool:
+def _is_named(value: object) -> bool:
     named = (type, types.FunctionType, types.BuiltinFunctionType)
     return isinstance(value, named) and "<" not in getattr(value, "__qualname__", "<")
 
 
-def _is_arrow(value: Any) -> bool:
+def _is_arrow(value: object) -> bool:
     """Whether a value of any library speaks Arrow's C interface."""
     return hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__")
 

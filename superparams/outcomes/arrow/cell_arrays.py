@@ -26,7 +26,7 @@ SIMPLE: dict[type, pa.DataType] = {
 # ---- columns
 
 
-def simple_type(values: Sequence[Any]) -> pa.DataType | None:
+def simple_type(values: Sequence[object]) -> pa.DataType | None:
     """The type of values that are all of one plain scalar type or None; None when they are not."""
     kinds = set(map(type, values))
     kinds.discard(type(None))
@@ -94,7 +94,7 @@ def plain_array(values: list[Any], form: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(form, count, [bitmap, *data])
 
 
-def plain_scalar(value: Any, form: pa.DataType) -> Any:
+def plain_scalar(value: object, form: pa.DataType) -> Any:
     """``pa.scalar`` in the way of `plain_array`: the compute functions take it without pandas."""
     return plain_array([value], form)[0]
 
@@ -157,7 +157,7 @@ def kind_of(field: pa.Field) -> str | None:
     return found.decode() if found else None
 
 
-def typed_values(column: Any, field: pa.Field) -> list[Any]:
+def typed_values(column: object, field: pa.Field) -> list[Any]:
     """The values of a column as Python's own, also where it holds them as text.
 
     A column of several types holds JSON text, and one of huge integers their digits.
@@ -168,7 +168,7 @@ def typed_values(column: Any, field: pa.Field) -> list[Any]:
     return [_from_text(int, x) for x in values] if kind == "int" else values
 
 
-def _from_text(read: Callable[[str], Any], x: Any) -> Any:
+def _from_text(read: Callable[[str], Any], x: object) -> Any:
     try:
         return read(x) if isinstance(x, str) else x
     except ValueError:

@@ -48,11 +48,11 @@ def text(value: str, kind: str | None = None) -> Cell:
     return Cell(TEXT, kind, value)
 
 
-def _type_of(value: Any) -> type[Any]:
+def _type_of(value: object) -> type[Any]:
     return type(value)  # pyright: ignore[reportUnknownVariableType]
 
 
-def cell(value: Any) -> Cell:
+def cell(value: object) -> Cell:
     """The Arrow form of any value.
 
     Raises TypeError where there is no readable one (a lock, an open file).
@@ -66,7 +66,7 @@ def cell(value: Any) -> Cell:
     return by_repr(value)
 
 
-def cell_or_repr(value: Any) -> Cell:
+def cell_or_repr(value: object) -> Cell:
     """As `cell`, for values that must have a form at all, such as parameters.
 
     Any text rather than an error.
@@ -77,7 +77,7 @@ def cell_or_repr(value: Any) -> Cell:
         return text(safe_repr(value), "repr")
 
 
-def safe_repr(value: Any) -> str:
+def safe_repr(value: object) -> str:
     """The repr of a value, also of one whose own repr raises."""
     try:
         return repr(value)
@@ -146,7 +146,7 @@ def name_cell(value: Any) -> Cell:
     return text(f"{value.__module__}.{value.__qualname__}", "name")
 
 
-def by_repr(value: Any) -> Cell:
+def by_repr(value: object) -> Cell:
     """An object by its repr, if that says more than where it is in memory."""
     shown = repr(value)
     if _UNSHOWN.search(shown):

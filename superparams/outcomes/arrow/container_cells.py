@@ -26,7 +26,7 @@ from superparams.outcomes.arrow.flat_arrays import flat_array
 # ---- containers
 
 
-def list_cell(value: Iterable[Any]) -> Cell:
+def list_cell(value: Iterable[object]) -> Cell:
     """A list, as JSON text where its elements have no one type."""
     items = list(value)
     form = simple_type(items)
@@ -47,7 +47,7 @@ def set_cell(value: Set[Any]) -> Cell:
         return list_cell(sorted(value, key=repr))
 
 
-def mapping_cell(value: Mapping[Any, Any]) -> Cell:
+def mapping_cell(value: Mapping[Any, object]) -> Cell:
     """A mapping inside a list. (One that stands by itself becomes dotted columns.)"""
     names = [str(name) for name in value]
     cells = [cell(item) for item in value.values()]
@@ -58,7 +58,7 @@ def mapping_cell(value: Mapping[Any, Any]) -> Cell:
     return Cell(form, None, {name: one.value for name, one in zip(names, cells, strict=True)})
 
 
-def flatten(values: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
+def flatten(values: Mapping[Any, object], prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """Nested mappings, dataclasses and named tuples as dotted names.
 
     A name met twice gets `~2`, so both are kept.
@@ -73,7 +73,7 @@ def flatten(values: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> dict
     return flat
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
+def _free(name: str, taken: Mapping[str, object]) -> str:
     if name not in taken:
         return name
     number = 2
@@ -90,11 +90,11 @@ class AdapterCells:
 
     null = NULL
 
-    def any(self, value: Any) -> Cell:
+    def any(self, value: object) -> Cell:
         """The cell of a value of any kind."""
         return cell(value)
 
-    def plain(self, arrow_type: Any, value: Any) -> Cell:
+    def plain(self, arrow_type: object, value: object) -> Cell:
         """The cell of a value that ``pyarrow.array`` takes for this type."""
         return Cell(arrow_type, None, value)
 
@@ -102,17 +102,17 @@ class AdapterCells:
         """The cell of a text; `kind` says what the text was."""
         return text(value, kind)
 
-    def items(self, values: Iterable[Any]) -> Cell:
+    def items(self, values: Iterable[object]) -> Cell:
         """The cell of a list."""
         return list_cell(values)
 
-    def arrow(self, value: Any) -> Cell:
+    def arrow(self, value: object) -> Cell:
         """The cell of a value with Arrow's C interface, as a list."""
         is_stream = hasattr(value, "__arrow_c_stream__")
         whole = pa.chunked_array(value if is_stream else [pa.array(value)])
         return list_cell(flat_array(whole).to_pylist())
 
-    def column(self, values: Sequence[Any]) -> tuple[pa.Array, str | None]:
+    def column(self, values: Sequence[object]) -> tuple[pa.Array, str | None]:
         """An Arrow array of values, as JSON text if they have no one type."""
         cells = [cell(value) for value in values]
         tag = common_tag(cells)
@@ -131,13 +131,13 @@ class AdapterCells:
 CELLS: Final = AdapterCells()
 
 
-def has_adapter_cell(value: Any) -> bool:
+def has_adapter_cell(value: object) -> bool:
     """Whether an adapter makes the cell of a value."""
     adapter = adapter_of(value)
     return adapter is not None and adapter.cell is not None
 
 
-def adapter_cell(value: Any) -> Cell:
+def adapter_cell(value: object) -> Cell:
     """The cell that the adapter of a value makes; the adapter is looked up once a class."""
     adapter = adapter_of(value)
     make = None if adapter is None else adapter.cell
@@ -150,12 +150,12 @@ def adapter_cell(value: Any) -> Cell:
 # ---- JSON text, for what has no one type
 
 
-def as_text(value: Any) -> Cell:
+def as_text(value: object) -> Cell:
     """Any value as JSON text (NaN and infinities as Python writes them)."""
     return Cell(TEXT, "json", to_json(value))
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """JSON of any value; what JSON has no form for stands as readable text."""
     plain = _jsonable(value, 0)
     shown = json.dumps(plain, ensure_ascii=False)
@@ -185,7 +185,7 @@ def _jsonable(value: Any, depth: int) -> Any:
     return _json_scalar(value, depth)
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> bool:
     """Whether a value is an n-dimensional array of any library."""
     return hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype")
 
@@ -196,7 +196,7 @@ def _json_list(value: Any, depth: int) -> Any:
     return [_jsonable(item, depth + 1) for item in value]
 
 
-def _json_scalar(value: Any, depth: int) -> Any:
+def _json_scalar(value: object, depth: int) -> Any:
     for plain in (str, int, float):
         if isinstance(value, plain) and not isinstance(value, enum.Enum):
             return _jsonable(plain(value), depth + 1)

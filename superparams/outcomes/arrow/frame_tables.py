@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 
 from superparams.adapters.libraries import adapter_of
@@ -11,7 +9,7 @@ from superparams.outcomes.arrow.container_cells import CELLS
 from superparams.outcomes.arrow.flat_arrays import flat_array
 
 
-def copied_table(frame: Any) -> pa.Table:
+def copied_table(frame: object) -> pa.Table:
     """A frame as a table of plain columns that shares no memory with it.
 
     Args:
@@ -31,7 +29,7 @@ def copied_table(frame: Any) -> pa.Table:
         return reader.read_all()
 
 
-def table_of(frame: Any) -> pa.Table:
+def table_of(frame: object) -> pa.Table:
     """A frame as a table, which may share its memory.
 
     Args:

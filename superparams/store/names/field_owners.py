@@ -73,7 +73,7 @@ NONE: Final = _None()
 # ---- the fields of a space
 
 
-def field_conditions(space: Any) -> dict[str, list[dict[str, str]]]:
+def field_conditions(space: object) -> dict[str, list[dict[str, str]]]:
     """The fields of a space, each with a list of conditions.
 
     A setting has a field if it satisfies one of the conditions. An empty condition always holds.
@@ -104,13 +104,13 @@ class FieldPlace(NamedTuple):
     naming_axis: Axis | None  # the axis that names its values, if any
 
 
-def field_places(of: Any) -> Iterator[FieldPlace]:
+def field_places(of: object) -> Iterator[FieldPlace]:
     """The fields of a space, or of a class as it is declared, those of groups included."""
     yield from _field_places(of, "", "", {})
 
 
 def _field_places(
-    of: Any, prefix: str, owner: str, condition: dict[str, str]
+    of: object, prefix: str, owner: str, condition: dict[str, str]
 ) -> Iterator[FieldPlace]:
     cls: type[Any] = of if isinstance(of, type) else of.__class__
     own: Mapping[str, Any] = {} if of is cls else of.__dict__
@@ -139,7 +139,7 @@ def _columns(place: FieldPlace) -> Iterator[str]:
         yield f"{place.column}.{INSIDE}"
 
 
-def _points(value: Any) -> Iterable[Any]:
+def _points(value: object) -> Iterable[Any]:
     if not isinstance(value, Axis):
         return (value,)
     if isinstance(value.points, range):
@@ -284,7 +284,7 @@ class FieldOwners:
         return masks
 
 
-def mask_of(rows: Rows, column: str, cell: Any, of: Any) -> pa.Array:
+def mask_of(rows: Rows, column: str, cell: object, of: object) -> pa.Array:
     """A mask of the rows that have a cell in a column.
 
     The cell None means a field that is None, and not a field that a setting does not have.

@@ -152,7 +152,7 @@ class NamedPoints:
 # ---- the names of a space or a class
 
 
-def declared_names(of: Any, digest_of: DigestOf | None = None) -> list[NamedPoints]:
+def declared_names(of: object, digest_of: DigestOf | None = None) -> list[NamedPoints]:
     """The names of a space or a class, also of fields without names, which have no points.
 
     Args:
@@ -189,7 +189,7 @@ def _points(
 
 def point_of(
     field: Field | str,
-    x: Any,
+    x: object,
     label: str = "",
     known_digest: Callable[[], int | None] | None = None,
 ) -> Point:
@@ -213,7 +213,7 @@ def point_of(
     return Point(label, label, _text(x), lambda: "", cls=type(x).__qualname__, fields=fields)
 
 
-def _digest(field: Field | str, x: Any) -> str:
+def _digest(field: Field | str, x: object) -> str:
     try:
         if isinstance(field, str):
             return key_text(field_digest(field, x))
@@ -231,18 +231,18 @@ def plain_or_not(x: Any) -> Any:
     return x if is_short else NOT_PLAIN
 
 
-def _shown(x: Any) -> str:
+def _shown(x: object) -> str:
     text = to_json(table_value(x))
     return text if len(text) <= LONGEST_VALUE else ""
 
 
-def _text(x: Any) -> str:
+def _text(x: object) -> str:
     text = str(table_value(x)) if callable(x) and not is_group(x) else shorten(x)
     text = " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", text).split())
     return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 3]}..."
 
 
-def _value_digests(group: Any, prefix: str) -> Iterator[tuple[str, set[str]]]:
+def _value_digests(group: object, prefix: str) -> Iterator[tuple[str, set[str]]]:
     """The digests of the values that each field of a group may have."""
     for name, field in recorded_fields(group.__class__).items():
         x = group.__dict__.get(name, declaration_on(group, field))
@@ -318,7 +318,7 @@ def names_from_json(value: object) -> list[NamedPoints] | None:
     return None if None in names else cast("list[NamedPoints]", names)
 
 
-def _named_points(entry: Mapping[str, Any]) -> NamedPoints | None:
+def _named_points(entry: Mapping[str, object]) -> NamedPoints | None:
     column, owner, conditions = (entry.get(name) for name in ("column", "of", "when"))
     is_whole = isinstance(column, str) and isinstance(owner, str) and are_conditions(conditions)
     if not is_whole or not isinstance(entry.get("points"), dict):
@@ -329,7 +329,7 @@ def _named_points(entry: Mapping[str, Any]) -> NamedPoints | None:
     return NamedPoints(str(column), str(owner), json_list(conditions), cast("list[Point]", points))
 
 
-def _point(label: str, entry: Mapping[str, Any]) -> Point | None:
+def _point(label: str, entry: Mapping[str, object]) -> Point | None:
     text, digest, name = entry.get("text"), entry.get("digest", ""), entry.get("name", label)
     if not (isinstance(text, str) and isinstance(digest, str) and isinstance(name, str)):
         return None

@@ -92,7 +92,7 @@ class RecordedPoints:
         """The labels of groups of a class of this name."""
         return self._labels(lambda point: point.class_name == name) if name else []
 
-    def of_value(self, x: Any) -> list[str]:
+    def of_value(self, x: object) -> list[str]:
         """The labels of a value."""
         value = json.loads(to_json(table_value(x)))
         return self._labels(
@@ -127,7 +127,7 @@ class RecordedPoints:
         return has_point, has_names
 
 
-def _has(rows: Rows, column: str, value: Any) -> pa.Array:
+def _has(rows: Rows, column: str, value: object) -> pa.Array:
     """As `matches`, but no row for a value that the column could not hold."""
     cells = rows.columns(column).column(0)
     try:
@@ -139,7 +139,7 @@ def _has(rows: Rows, column: str, value: Any) -> pa.Array:
 # ---- rows by the content of a point
 
 
-def mask_of_content(rows: Rows, column: str, cell: Any, x: Any, of: Any) -> pa.Array:
+def mask_of_content(rows: Rows, column: str, cell: object, x: object, of: object) -> pa.Array:
     """Which rows have a value, by the name that it had in each run.
 
     Args:
@@ -170,7 +170,7 @@ def mask_of_content(rows: Rows, column: str, cell: Any, x: Any, of: Any) -> pa.A
     return pc.or_(true_where_known(mask), has_value)
 
 
-def _has_value(recorded: RecordedPoints, rows: Rows, column: str, value: Any) -> pa.Array:
+def _has_value(recorded: RecordedPoints, rows: Rows, column: str, value: object) -> pa.Array:
     """Which rows have a value itself, or its text beside the names of points."""
     mask = _has(rows, column, value)
     if isinstance(value, str) and value in recorded.by_label:  # it is the name of another point
@@ -182,7 +182,7 @@ def _has_value(recorded: RecordedPoints, rows: Rows, column: str, value: Any) ->
     return pc.or_(mask, _has(rows, column, beside))
 
 
-def _value_of_point(of: Any, name: str, x: Any) -> Any:
+def _value_of_point(of: object, name: str, x: object) -> Any:
     """The plain value of a named point, or of its name; else `NOT_PLAIN`."""
     for _, axis in declared_fields(of, name):
         if axis is None or is_group(x) or isinstance(x, type):
@@ -195,7 +195,7 @@ def _value_of_point(of: Any, name: str, x: Any) -> Any:
 
 
 def _mask_by_run(
-    recorded: RecordedPoints, rows: Rows, column: str, cell: Any, x: Any, of: Any
+    recorded: RecordedPoints, rows: Rows, column: str, cell: object, x: object, of: object
 ) -> pa.Array | None:
     """As `mask_of_content`; None if no run recorded a name for the value."""
     points = recorded.points
@@ -224,7 +224,7 @@ def _is_of_class(recorded: RecordedPoints, name: object) -> IsPoint | None:
     return lambda point: point.class_name == name
 
 
-def _is_value(points: Sequence[Point], x: Any, name: str, of: Any) -> IsPoint | None:
+def _is_value(points: Sequence[Point], x: object, name: str, of: object) -> IsPoint | None:
     """A function that says whether a point is this value; None if no point is."""
     if isinstance(x, type):
         return None
@@ -271,7 +271,7 @@ def _has_text(point: Point, text: str) -> bool:
 # ---- cells by which a table shows a value
 
 
-def cells_of_filter(of: Any, schema: pa.Schema, name: str, x: Any) -> dict[str, Any]:
+def cells_of_filter(of: object, schema: pa.Schema, name: str, x: object) -> dict[str, Any]:
     """The cells by which a table shows that a field has a value, by column.
 
     Args:
@@ -298,7 +298,7 @@ def cells_of_filter(of: Any, schema: pa.Schema, name: str, x: Any) -> dict[str, 
     return {**cells, name: OneOf([*labels, *([] if labels else [beside, table_value(x)])])}
 
 
-def _declared_cells(of: Any, schema: pa.Schema, name: str, x: Any) -> dict[str, Any]:
+def _declared_cells(of: object, schema: pa.Schema, name: str, x: object) -> dict[str, Any]:
     """The cells of a value, as far as the declared class tells."""
     field = field_of(schema, name)
     if not field:
@@ -310,7 +310,7 @@ def _declared_cells(of: Any, schema: pa.Schema, name: str, x: Any) -> dict[str, 
     return {columns.get(y, y): x for y, x in cells.items() if y != field or y in columns}
 
 
-def _class_of(x: Any) -> type[Any] | None:
+def _class_of(x: object) -> type[Any] | None:
     """The class of groups that a filter means: a class of groups, or that of a group."""
     cls: type[Any] = x.__class__
     return cls if is_group(x) else group_class(x)
@@ -335,7 +335,7 @@ def texts_of_filter(schema: pa.Schema, name: str, text: str) -> list[str]:
     return labels or [text]
 
 
-def refuse_unknown(of: Any, rows: Rows, name: str, x: Any, cell: Any) -> None:
+def refuse_unknown(of: object, rows: Rows, name: str, x: object, cell: object) -> None:
     """Refuse a filter that can select no row, whatever the rows are.
 
     Args:

@@ -218,7 +218,7 @@ def _by_run(groups: object) -> dict[str, list[NamedPoints]]:
 # ---- rows as they are read
 
 
-def renamed_rows(rows: Rows, of: Any = None) -> Rows:
+def renamed_rows(rows: Rows, of: object = None) -> Rows:
     """Rows with the present names of the class, if the class is known.
 
     Args:
@@ -272,7 +272,7 @@ def _renamed(rows: Rows, head: Mapping[str, object], renaming: Renaming) -> Rows
 # ---- names that changed since the last run
 
 
-def renamed_since(root: Path, space: Any) -> tuple[list[NamedPoints] | None, list[str]]:
+def renamed_since(root: Path, space: object) -> tuple[list[NamedPoints] | None, list[str]]:
     """The names of the class if they differ from those of the table, and a note about that.
 
     Args:

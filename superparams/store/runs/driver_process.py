@@ -32,7 +32,7 @@ def this_process() -> dict[str, Any]:
     }
 
 
-def is_here(process: Mapping[str, Any]) -> bool:
+def is_here(process: Mapping[str, object]) -> bool:
     """Whether a process is one of this machine and container, where its pid means something."""
     boot, space = process.get("boot"), process.get("space")
     if boot is None or _boot() is None:
@@ -40,7 +40,7 @@ def is_here(process: Mapping[str, Any]) -> bool:
     return boot == _boot() and (space is None or (space == _pid_space() and _sees_itself()))
 
 
-def is_alive(process: Mapping[str, Any]) -> bool | None:
+def is_alive(process: Mapping[str, object]) -> bool | None:
     """Whether the process that `this_process` described still runs.
 
     None if it cannot be seen from here: it is one of another machine or container, or of another

@@ -130,7 +130,7 @@ class RunFolder:
                 inner.mkdir()
         return folder
 
-    def begin(self, manifest: Mapping[str, Any] | None = None) -> None:
+    def begin(self, manifest: Mapping[str, object] | None = None) -> None:
         """Write the manifest of a new folder, which says that this process runs it."""
         begun = {"state": "running", "process": this_process(), "start": utc_now()}
         with _as_store_error(self.path.parent):
@@ -139,7 +139,7 @@ class RunFolder:
                 sync_folder(parent)
 
     @classmethod
-    def create(cls, root: Path, manifest: Mapping[str, Any] | None = None) -> RunFolder:
+    def create(cls, root: Path, manifest: Mapping[str, object] | None = None) -> RunFolder:
         """A new folder in `root/runs` with its manifest."""
         folder = cls.reserve(root)
         folder.begin(manifest)
@@ -156,14 +156,14 @@ class RunFolder:
         """The version of superparams that made the run; None if run.json does not have it."""
         return json_text(json_object(self.manifest().get("versions")).get("superparams"))
 
-    def update(self, **changes: Any) -> None:
+    def update(self, **changes: object) -> None:
         """Change some entries of run.json; the file is replaced in one step."""
         with _updating:
             manifest = self.manifest() | changes
             data = json.dumps(manifest, indent=1, default=str).encode("utf-8", "backslashreplace")
             write_durably(self.path / "run.json", data)
 
-    def finish(self, state: State = "finished", **changes: Any) -> None:
+    def finish(self, state: State = "finished", **changes: object) -> None:
         """Record in the manifest how the run ended."""
         self.update(state=state, end=utc_now(), **changes)
 
@@ -187,7 +187,7 @@ class RunFolder:
         is_seen = is_alive(json_object(manifest.get("process")))
         return manifest.get("state") != "running" or is_seen is False
 
-    def _has_driver(self, manifest: Mapping[str, Any]) -> bool:
+    def _has_driver(self, manifest: Mapping[str, object]) -> bool:
         is_seen = is_alive(json_object(manifest.get("process")))
         return is_beating(self.path, manifest) if is_seen is None else is_seen
 

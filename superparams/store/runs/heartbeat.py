@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 __all__ = [
     "BEAT_SECONDS",
@@ -77,7 +77,7 @@ def is_of_this_process(run: Path) -> bool:
     return str(run) in _active
 
 
-def is_beating(run: Path, manifest: Mapping[str, Any]) -> bool:
+def is_beating(run: Path, manifest: Mapping[str, object]) -> bool:
     """Whether a run that cannot be seen from here gave a sign of life lately.
 
     Args:

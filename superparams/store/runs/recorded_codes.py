@@ -15,7 +15,7 @@ not hold. Its fingerprint is that of these parts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from superparams.store.json_values import is_list, json_object
 
@@ -25,13 +25,13 @@ ALTERNATIVES: Final = "alternatives"
 CODES: Final = "codes"
 
 
-def held_by_code(manifest: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def held_by_code(manifest: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     """The alternatives that the settings of each code hold; empty if the run has only one code."""
     entries = json_object(manifest.get(CODES)).items()
     return {code: tuple(map(str, names)) for code, names in entries if is_list(names)}
 
 
-def parts_of_others(manifest: Mapping[str, Any], code: str) -> set[str]:
+def parts_of_others(manifest: Mapping[str, object], code: str) -> set[str]:
     """The names of the parts that settings of a code do not run; empty if that is not known."""
     held = held_by_code(manifest).get(code)
     parts = json_object(manifest.get(ALTERNATIVES))

@@ -15,7 +15,7 @@ from superparams.store.runs.folder import write_durably
 __all__ = ["save_report"]
 
 
-def save_report(root: Path, value: Any) -> Path | None:
+def save_report(root: Path, value: object) -> Path | None:
     """Write the value of a report into a file.
 
     Args:
@@ -44,7 +44,7 @@ def save_report(root: Path, value: Any) -> Path | None:
     return path
 
 
-def _format(value: Any) -> tuple[str, Callable[[Any], bytes]]:
+def _format(value: object) -> tuple[str, Callable[[Any], bytes]]:
     if isinstance(value, str):
         return "md", lambda text: text.encode("utf-8", "backslashreplace")
     if hasattr(value, "savefig"):
@@ -60,7 +60,7 @@ def _figure(figure: Any) -> bytes:
     return data.getvalue()
 
 
-def _frame(frame: Any) -> bytes:
+def _frame(frame: object) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

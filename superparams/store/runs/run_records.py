@@ -340,7 +340,7 @@ def recorded_goals(root: Path) -> list[Goal]:
     return []
 
 
-def goals_of_search(search: Mapping[str, Any]) -> list[Goal]:
+def goals_of_search(search: Mapping[str, object]) -> list[Goal]:
     """The goals of a search, as run.json has them."""
     found: list[Goal] = []
     for one in json_list(search.get("goals")):

@@ -139,7 +139,7 @@ def _surroundings(run: Run) -> dict[str, Any]:
     return {"commit": commit, "branch": run.git.get("branch"), "host": run.host, **others}
 
 
-def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Two]:
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, Two]:
     pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -293,7 +293,7 @@ def _row_ids(table: pa.Table) -> pa.Array:
     return flat(pc.binary_join_element_wise(table.column("key"), row, _DASH))
 
 
-def _keys(table: pa.Table, mask: Any) -> set[str]:
+def _keys(table: pa.Table, mask: object) -> set[str]:
     return set(table.column("key").filter(mask).to_pylist())
 
 

@@ -44,7 +44,7 @@ def constant(value: bool, size: int) -> pa.Array:
     return pa.repeat(plain_scalar(value, pa.bool_()), size)
 
 
-def true_where_known(mask: Any) -> pa.Array:
+def true_where_known(mask: object) -> pa.Array:
     """A mask with False for null."""
     return pc.fill_null(flat(mask), plain_scalar(False, pa.bool_()))
 

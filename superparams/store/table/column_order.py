@@ -23,7 +23,7 @@ MOST_POINTS: Final = 1000  # groups on one axis that are searched
 PARAM: Final = "param."  # the beginning of the source of a column of parameters
 
 
-def declared_order(space: Any) -> list[str]:
+def declared_order(space: object) -> list[str]:
     """The columns of parameters in the order of the declaration.
 
     The fields of a group follow it: those of the declared alternatives, then of the values.
@@ -34,7 +34,7 @@ def declared_order(space: Any) -> list[str]:
     return list(dict.fromkeys(_columns(space, "")))
 
 
-def _columns(params: Any, prefix: str) -> Iterator[str]:
+def _columns(params: object, prefix: str) -> Iterator[str]:
     values: dict[str, Any] = params.__dict__
     for name, field in recorded_fields(params.__class__).items():
         yield prefix + name
@@ -47,13 +47,13 @@ def _columns(params: Any, prefix: str) -> Iterator[str]:
                     yield from _columns(point, f"{prefix}{name}.")
 
 
-def _points(x: Any) -> Sequence[Any]:
+def _points(x: object) -> Sequence[Any]:
     if isinstance(x, Axis):
         return () if isinstance(x.points, range) else x.points[:MOST_POINTS]
     return (x.given,) if isinstance(x, Value) else (x,)
 
 
-def _has_groups(group: Any) -> bool:
+def _has_groups(group: object) -> bool:
     return any(is_group(y) for x in group.__dict__.values() for y in _points(x))
 
 

@@ -55,7 +55,7 @@ class OneOf(tuple[Any, ...]):
 # ---- the cells of a value
 
 
-def cells_of_field(of: Any, name: str, x: Any) -> dict[str, Any]:
+def cells_of_field(of: object, name: str, x: object) -> dict[str, Any]:
     """The cells by which a table shows that a field has a value, by column.
 
     Args:
@@ -77,7 +77,7 @@ def cells_of_field(of: Any, name: str, x: Any) -> dict[str, Any]:
     return _cells_of_group(None, None, name, x) or {name: table_value(x)}
 
 
-def _constant_of_key(of: Any, name: str, x: Any) -> Any:
+def _constant_of_key(of: object, name: str, x: object) -> Any:
     """The cell of the constant that has a key; else `x`."""
     if isinstance(x, Value) and x.key is not None and x.given is not REQUIRED:
         return x.given if is_group(x.given) else OneOf((x.key, table_value(x.given)))
@@ -90,7 +90,7 @@ def _constant_of_key(of: Any, name: str, x: Any) -> Any:
     return x
 
 
-def _label_or_text(axis: Axis, x: Any) -> Any:
+def _label_or_text(axis: Axis, x: object) -> Any:
     """The name of a value among the named points of an axis, or the cell of another value."""
     label = label_of(axis, x)
     if label is not None or x is None:
@@ -107,7 +107,7 @@ def _constant_or_key(declared: Value, key: str) -> Any:
     return key if is_text_of_it and not is_group(declared.given) else declared.given
 
 
-def _declared_constants(of: Any, name: str) -> Iterator[Value]:
+def _declared_constants(of: object, name: str) -> Iterator[Value]:
     """The constants that the class and the instance declare for a dotted name."""
     declared: list[object] = [field.declared for field, _ in declared_fields(of, name)]
     if "." not in name and is_group(of):
@@ -115,7 +115,7 @@ def _declared_constants(of: Any, name: str) -> Iterator[Value]:
     yield from (x for x in declared if isinstance(x, Value))
 
 
-def declared_fields(of: Any, name: str) -> Iterator[tuple[Field, Axis | None]]:
+def declared_fields(of: object, name: str) -> Iterator[tuple[Field, Axis | None]]:
     """The fields of a dotted name on a class or an instance, with the axis that names values."""
     head, _, rest = name.partition(".")
     field = getattr(of, FIELDS, {}).get(head)
@@ -147,7 +147,7 @@ def _cells_of_text(field: Field, axis: Axis | None, name: str, text: str) -> dic
 
 
 def _cells_of_group(
-    field: Field | None, axis: Axis | None, name: str, x: Any
+    field: Field | None, axis: Axis | None, name: str, x: object
 ) -> dict[str, Any] | None:
     """The cells of a group, one for each field, or of a class of groups; None for anything else."""
     if isinstance(x, type) and hasattr(x, FIELDS):
@@ -171,7 +171,7 @@ def _class_cell(field: Field | None, axis: Axis | None, name: str) -> Any:
     return names[0] if len(names) == 1 else OneOf(names)
 
 
-def _allowed_cells(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _allowed_cells(group: object, prefix: str) -> Iterator[tuple[str, Any]]:
     """The columns of a group, with all cells that an open axis of it allows."""
     for name, field in recorded_fields(group.__class__).items():
         x = getattr(group, name)
@@ -190,7 +190,7 @@ def _allowed_cells(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 # ---- the texts of the command line
 
 
-def refuse_no_name(of: Any, name: str, text: object, column: pa.ChunkedArray) -> None:
+def refuse_no_name(of: object, name: str, text: object, column: pa.ChunkedArray) -> None:
     """Refuse a text that is no name of a point or alternative, and does not stand in the column.
 
     Args:
@@ -311,11 +311,11 @@ def are_equal_json(left: Any, right: Any) -> bool:
     return all(name in right and are_equal_json(left[name], right[name]) for name in left)
 
 
-def _mask(bits: Iterable[Any]) -> pa.Array:
+def _mask(bits: Iterable[object]) -> pa.Array:
     return pa.array(list(map(bool, bits)), pa.bool_())
 
 
-def _never(column: pa.ChunkedArray, field: pa.Field, value: Any) -> StoreError:
+def _never(column: pa.ChunkedArray, field: pa.Field, value: object) -> StoreError:
     values = python_values(column.drop_null().slice(0, MOST_POINTS))
     examples = list(dict.fromkeys(map(repr, values)))[:3]
     return StoreError(

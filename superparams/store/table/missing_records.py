@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -51,5 +50,5 @@ def table_holds(schema: pa.Schema, sizes: Mapping[str, int]) -> bool:
     return not _is_less(json_object(held), sizes)
 
 
-def _is_less(held: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
+def _is_less(held: Mapping[str, object], sizes: Mapping[str, int]) -> bool:
     return any(not isinstance(x := held.get(run), int) or x < n for run, n in sizes.items())

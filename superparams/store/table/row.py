@@ -24,7 +24,7 @@ class Row(dict[str, Any]):
 
     def __init__(
         self,
-        row: Mapping[str, Any],
+        row: Mapping[str, object],
         *,
         params: Sequence[str] = (),
         results: Sequence[str] = (),

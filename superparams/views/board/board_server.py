@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 from superparams.errors import SuperparamsError
@@ -101,7 +101,7 @@ class BoardServer(socketserver.ThreadingMixIn, HTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, self.port
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """Print nothing: as a rule, a browser has closed a connection."""
 
     def end(self) -> None:
@@ -138,7 +138,7 @@ class BoardRequest(BaseHTTPRequestHandler):
         except SuperparamsError as error:
             self._send(SentAnswer(TEXT, f"{lines(error)}\n"), 404)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Print nothing: the line of a request has the token."""
 
     # ---- who may ask

@@ -107,7 +107,7 @@ class ResultFeed:
 
     # ---- for pages
 
-    def content(self, live: Mapping[str, Any]) -> PageContent:
+    def content(self, live: Mapping[str, object]) -> PageContent:
         """The content of a new page.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -64,7 +64,7 @@ def _numbers(array: pa.Array) -> pa.Array:
     return pc.cast(array, pa.string())
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     """A value that is neither a number nor text."""
     if isinstance(value, (dt.date, dt.time)):
         return value.isoformat()

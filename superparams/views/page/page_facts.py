@@ -83,7 +83,7 @@ def _kind(form: pa.DataType, distinct: pa.Array) -> str:
     return "other"
 
 
-def _is_log(distinct: pa.Array, axis: Mapping[str, Any]) -> bool:
+def _is_log(distinct: pa.Array, axis: Mapping[str, object]) -> bool:
     """Whether a field has a logarithmic axis: its range says so, or its values span magnitudes."""
     if "low" in axis:
         return axis.get("log") is True
@@ -91,7 +91,7 @@ def _is_log(distinct: pa.Array, axis: Mapping[str, Any]) -> bool:
     return spans_magnitudes(values)
 
 
-def _axes(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _axes(schema: Mapping[str, object]) -> dict[str, Mapping[str, Any]]:
     """The axes of a class by their names, without those of nested groups."""
     fields = json_object(schema.get("fields"))
     return {name: json_object(json_object(x).get("axis")) for name, x in fields.items()}

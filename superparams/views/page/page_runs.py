@@ -60,7 +60,7 @@ def _run(run: Run, paths: PrivatePaths) -> dict[str, Any]:
     }
 
 
-def _line(x: Any) -> Any:
+def _line(x: object) -> Any:
     return lines(x) if isinstance(x, str) else x if isinstance(x, (bool, int)) else None
 
 
@@ -119,13 +119,13 @@ def _by_need(rows: pa.Table) -> list[dict[str, Any]]:
     return as_dicts(rows.select(_LOG).take(plain_array(order, pa.int64())))
 
 
-def _places(mask: Any) -> list[int]:
+def _places(mask: object) -> list[int]:
     """The first places of a mask."""
     places: list[int] = pc.indices_nonzero(mask).slice(0, MOST_FILES).to_pylist()
     return places
 
 
-def log_text(found: Results, row: Mapping[str, Any], paths: PrivatePaths) -> str:
+def log_text(found: Results, row: Mapping[str, object], paths: PrivatePaths) -> str:
     """The end of the output of the setting of a row; empty if none was kept."""
     log = log_of(found.root, row)
     text, is_cut = ("", False) if log is None else log.tail(LOG_LINES)

@@ -75,7 +75,7 @@ class ResultsPage:
         self._now = SettingsNow() if now is None else now
         self._now.update(self._runs)
 
-    def content(self, live: Mapping[str, Any] | None = None) -> PageContent:
+    def content(self, live: Mapping[str, object] | None = None) -> PageContent:
         """Everything that is put into the page.
 
         Args:
@@ -97,7 +97,7 @@ class ResultsPage:
         """The code of the runs."""
         return code_facts(self._runs[-MOST_RUNS:], self.paths)
 
-    def about(self, importance: Mapping[str, Any]) -> dict[str, Any]:
+    def about(self, importance: Mapping[str, object]) -> dict[str, Any]:
         """The facts, without logs and code."""
         return {
             **_head(self.found, self._runs, self.paths),
@@ -199,7 +199,7 @@ def page_table(
     return pa.table(arrays), names
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
+def _free(name: str, taken: Mapping[str, object]) -> str:
     while name in taken:
         name += "~"
     return name

@@ -140,7 +140,7 @@ class Progress:
             self._durations.add(*seconds)
         self._recent.append((time.monotonic(), self.n_ended))
 
-    def add_values(self, values: Iterable[Any]) -> None:
+    def add_values(self, values: Iterable[object]) -> None:
         """Look for the best among new values of the goal; what is no number does not count."""
         if self._goal is not None:
             numbers = [x for x in values if isinstance(x, (int, float, Decimal)) and x == x]

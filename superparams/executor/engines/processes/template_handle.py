@@ -70,12 +70,12 @@ class Template:
             self.control.close()
             raise
 
-    def boot(self, handle: Any) -> None:
+    def boot(self, handle: object) -> None:
         """Send it the handle of the payload; it answers `READY` or `BROKEN` on `control`."""
         self.change_handle(handle)
         self._send(Kind.HANDLE, handle, self._cells.fd)
 
-    def change_handle(self, handle: Any) -> None:
+    def change_handle(self, handle: object) -> None:
         """Have workers that are fresh interpreters attach this payload from now on."""
         self._boot = replace(self._boot, handle=handle)
         self._pickled_boot = pickle.dumps(self._boot)
@@ -159,7 +159,7 @@ class Template:
         self.control.close()
         self._process.close()
 
-    def _send(self, kind: Kind, content: Any, *fds: int) -> None:
+    def _send(self, kind: Kind, content: object, *fds: int) -> None:
         with suppress(ConnectionError):  # it has ended; the driver notices by the end of `control`
             protocol.send(self.control, Frame(kind, body=pickle.dumps(content)), fds)
 

@@ -28,7 +28,7 @@ _LARGEST: Final = 1 << 20
 _MANY: Final = 256
 
 
-def loaded_ahead(params: Mapping[str, Any]) -> list[str]:
+def loaded_ahead(params: Mapping[str, object]) -> list[str]:
     """The modules to load before workers are forked, for settings with such parameters."""
     return [] if _is_known(dict(params)) else ["superparams.outcomes.batches"]
 
@@ -120,7 +120,7 @@ def opened_steps(parcel: bytes) -> bytes:
     return encode_step_parts(pickle.loads(parcel))
 
 
-def _is_plain_row(row: Any) -> bool:
+def _is_plain_row(row: object) -> bool:
     """Whether a row of a step has numbers and text alone, under names that are text."""
     values = dict_of(row)
     if values is None:
@@ -165,7 +165,7 @@ def _is_flat(part: Columns) -> bool:
     return all(kind in _SCALARS or _is_number(kind) for kind in kinds)
 
 
-def _are_known(values: Iterable[Any], deepest: int = _DEEPEST) -> bool:
+def _are_known(values: Iterable[object], deepest: int = _DEEPEST) -> bool:
     return _SCALARS.issuperset(map(type, values)) or all(_is_known(x, deepest) for x in values)
 
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes import protocol
@@ -89,7 +88,7 @@ class WorkerHandle:
         rank: int,
         template: Template,
         options: Options,
-        changes: Mapping[str, Any],
+        changes: Mapping[str, object],
         *,
         boots: bool,
     ) -> WorkerHandle:
