@@ -8,10 +8,10 @@ from typing import Any, Final, cast, get_args
 
 import click
 
-from superparams.executor.engines.contract import EngineName, Options
+from superparams.executor.engines.contract import Options
 from superparams.executor.engines.option_fields import BadValue
 from superparams.executor.engines.processes.engine import Processes, StartMethod
-from superparams.executor.engines.registry import registered_names
+from superparams.executor.engines.registry import EngineName, registered_names
 from superparams.run.options import RunOptions, with_processes
 from superparams.run.shards import shard_of_word
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from superparams.declare import drawn_settings
     from superparams.declare.drawn_settings import ChosenSettings
     from superparams.declare.resources import Resources
-    from superparams.executor.engines.contract import Engine, EngineName
+    from superparams.executor.engines.contract import Engine
+    from superparams.executor.engines.registry import EngineName
     from superparams.outcomes.outcome import Status
     from superparams.run.options import OldOptions, OnError, Only
     from superparams.store.results import Results

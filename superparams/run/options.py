@@ -18,12 +18,11 @@ from superparams.errors import EngineError, RunError
 from superparams.errors.user_lines import warn_user
 from superparams.executor.engines.contract import (
     Engine,
-    EngineName,
     Options,
     has_processes,
 )
 from superparams.executor.engines.option_fields import BadValue, one_of, option, settle, whole
-from superparams.executor.engines.registry import check, find
+from superparams.executor.engines.registry import EngineName, check, find
 from superparams.outcomes.outcome import FAILURES, Status
 from superparams.outcomes.return_checks import is_async
 from superparams.run.shards import checked_shard

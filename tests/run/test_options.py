@@ -21,9 +21,9 @@ import superparams
 from superparams import Experiment, search
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError, RunError, SuperparamsError
-from superparams.executor.engines.contract import EngineName, Options
+from superparams.executor.engines.contract import Options
 from superparams.executor.engines.processes.engine import Processes
-from superparams.executor.engines.registry import find
+from superparams.executor.engines.registry import EngineName, find
 from superparams.run.options import NEW_NAMES, OldOptions, RunOptions, in_new_words
 
 KEYS = [f"{number:032x}" for number in (1, 2)]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from superparams.errors import EngineError
 from superparams.executor.engines.option_fields import count, option, seconds, settle, whole
@@ -26,7 +26,6 @@ __all__ = [
     "Activity",
     "Control",
     "Engine",
-    "EngineName",
     "HoldsResources",
     "Options",
     "has_processes",
@@ -34,8 +33,6 @@ __all__ = [
     "refuse",
 ]
 
-# The engines that `run_all` knows by name.
-EngineName = Literal["serial", "threads", "asyncio", "processes"]
 LEAST_SETUP = 60.0  # seconds: the smallest limit of `setup` that follows from `timeout`
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from superparams.adapters.entry_points import loaded, registered
 from superparams.errors import EngineError
-from superparams.executor.engines.contract import Engine, EngineName, Options
+from superparams.executor.engines.contract import Engine, Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["GROUP", "check", "find", "registered_names"]
+__all__ = ["GROUP", "EngineName", "check", "find", "registered_names"]
 
-# The module and the class of each engine that has a name; it is loaded when it is asked for.
+# The engines that `run_all` knows by name.
+EngineName = Literal["serial", "threads", "asyncio", "processes"]
+# The module and the class of each; it is loaded when it is asked for.
 _BUILT_IN: Final[dict[EngineName, tuple[str, str]]] = {
     "serial": ("serial", "Serial"),
     "threads": ("threads", "Threads"),
