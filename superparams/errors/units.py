@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import datetime as dt  # not at run time, since `import superparams` loads this module
 
-__all__ = ["counted", "duration", "first_few", "local_time", "size"]
+__all__ = ["clock", "counted", "duration", "first_few", "local_time", "size"]
 
 _BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -42,6 +42,13 @@ def duration(seconds: float | None) -> str:
         return f"{hours} h {minutes:02d} min"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours:02d} h"
+
+
+def clock(seconds: float) -> str:
+    """``0:42``, ``3:07``, ``2:05:00``: a duration that is shown while it grows."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def local_time(time: dt.datetime | None) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final, get_args
 
 from superparams.declare.goal import Goal
 from superparams.errors import safe_text
+from superparams.errors.units import clock
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.outcomes.outcome import FAILURES, Status
 from superparams.views.notebook import CellOutput, in_notebook
@@ -27,7 +28,6 @@ from superparams.views.progress.displays import (
     say,
 )
 from superparams.views.progress.progress_text import (
-    clock,
     fitted,
     rate_text,
     short_value,

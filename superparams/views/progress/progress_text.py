@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-__all__ = ["clock", "fitted", "rate_text", "short_value", "shortened"]
+__all__ = ["fitted", "rate_text", "short_value", "shortened"]
 
 BAR: Final = 30  # characters, where there is room
 SHORTEST_BAR: Final = 8
@@ -61,13 +61,6 @@ def rate_text(rate: float) -> str:
     if rate >= 10:
         return f"{rate:,.0f}/s"
     return f"{rate:.1f}/s" if rate >= 0.1 else f"{rate * 60:.1f}/min"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds, with hours if there are any."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def short_value(x: object) -> str:
