@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from superparams.errors.units import size
+
 
 class OutOfMemory:
     """The count of processes that the kernel killed in this control group."""
@@ -17,6 +19,14 @@ class OutOfMemory:
         """Whether the count has risen since the last call, or since this was made."""
         before, self._count = self._count, self._read()
         return self._count > before
+
+    def explain(self, peak: int) -> str:
+        """What the error of a killed worker says of memory; empty if memory did not run out.
+
+        Args:
+            peak: The peak of its memory, in bytes.
+        """
+        return f": out of memory, at a peak of {size(peak)}" if self.has_risen() else ""
 
     def _read(self) -> int:
         if self._path is None:

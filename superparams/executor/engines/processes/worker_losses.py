@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superparams.declare.resources import shown_bytes, shown_in_unit_of
-from superparams.errors.units import size
 from superparams.executor.engines.attempts import late as late_error
 from superparams.executor.engines.attempts import late_setup
 from superparams.executor.engines.contract import Options
@@ -165,18 +164,13 @@ class Losses:
         where = f" in {self._program.name.rpartition('.')[2]}.setup()" if is_in_setup else ""
         if mark.index < 0 and end.kind == "failed":
             where = " right after it, as where a setting closes files that are not its own"
-        return f"{end.error}{where}{self._out_of_memory(end)}"
+        return f"{end.error}{where}{self._memory.explain(end.peak) if end.by_kill else ''}"
 
     def _too_large(self, used: int, limit: int) -> str:
         name = self._program.name.rpartition(".")[2]
         grants = f"{name}.resources grants memory={shown_bytes(limit)!r}"
         used_text = shown_in_unit_of(used, limit)
         return f"killed: it used {used_text} of memory, and {grants}"
-
-    def _out_of_memory(self, end: End) -> str:
-        if not end.by_kill or not self._memory.has_risen():
-            return ""
-        return f": out of memory, at a peak of {size(end.peak)}"
 
 
 def begun_and_rest(chunk: Chunk, mark: Mark) -> tuple[Chunk, Chunk]:
