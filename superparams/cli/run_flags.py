@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, Final, cast, get_args
 
@@ -15,7 +15,7 @@ from superparams.executor.engines.registry import EngineName, registered_names
 from superparams.run.options import RunOptions, with_processes
 from superparams.run.shards import shard_of_word
 
-__all__ = ["Flag", "flag", "run_options"]
+__all__ = ["Flag", "flag", "flags_of_options", "run_options"]
 
 SHOWN: Final = 40  # characters of a word that is wrong
 Flag = Callable[[Any], Any]  # decorates the function of a verb
@@ -147,6 +147,27 @@ def flag(name: str, *flags: str) -> Flag:
         how["type"] = OptionWord(name, _READERS[written])
     how |= {**_BY_TYPE.get(written, {}), **_BY_NAME.get(name, {})}
     return click.option(name, *(flags or (f"--{name.replace('_', '-')}",)), **how)
+
+
+# Options that have no flag of their name: the verbs ask for them in words of their own.
+_ASKED_OTHERWISE: Final = {
+    "num_proc",
+    "engine",
+    "resume",
+    "only",
+    "on_error",
+    "stop",
+    "strategy",
+    "results",
+    "progress",
+}
+
+
+def flags_of_options() -> Iterator[Flag]:
+    """A flag for each option of `run_all` whose name, type and help say enough."""
+    for one in fields(RunOptions):
+        if one.name not in _ASKED_OTHERWISE:
+            yield flag(one.name)
 
 
 def run_options(flags: Mapping[str, Any]) -> RunOptions:

@@ -22,7 +22,6 @@ from superparams.errors.user_lines import warn_user
 from superparams.executor.code_snapshot import importing_from
 from superparams.executor.engines.contract import Control
 from superparams.executor.fork_guard import ForkGuard
-from superparams.outcomes.batches import counts, seconds, values_of
 from superparams.outcomes.outcome import FAILURES
 from superparams.run.code_record import HURRIED, PATIENCE, CodeRecord
 from superparams.run.debugger import post_mortem
@@ -260,7 +259,6 @@ def _execute_in(
     search = job.proposing
     if search is not None:
         search.open(run, asked.of_engine.num_proc)
-    goal = goal_of(type(job.space))
     assert carrier is not None
     _tell_others(job, run, control)
     if asked.progress:
@@ -274,7 +272,7 @@ def _execute_in(
         style=Progress.style_for(
             asked.progress and not asked.debug, in_process=carrier.name == "serial"
         ),
-        goal=goal,
+        goal=goal_of(type(job.space)),
         options=asked.of_engine,
         control=control,
     )
@@ -288,12 +286,9 @@ def _execute_in(
         with RunLedgers(run) as ledgers, started.context, shown, interrupts.expected(), telling:
             started.early.record_by(ledgers)
             for batch in _recorded(started.batches, ledgers, control, fork_guard):
-                met = counts(batch)
-                checkpoints.recorded(batch, met.get("done", 0))
-                shown.add(met, seconds(batch) if asked.progress else None)
-                if goal is not None and asked.progress:
-                    shown.add_values(values_of(batch, goal.column))
-                job.returned.add(batch, met.get("done", 0))
+                n_done = shown.take(batch).get("done", 0)
+                checkpoints.recorded(batch, n_done)
+                job.returned.add(batch, n_done)
                 telling.take(batch)
                 _heed_failures(batch, shown, asked, control)
             telling.finish()

@@ -13,7 +13,7 @@ import click
 from superparams.cli import common_options
 from superparams.cli.click_types import NAME, OVERRIDE
 from superparams.cli.draw_flags import Draw
-from superparams.cli.run_flags import flag, run_options
+from superparams.cli.run_flags import flag, flags_of_options, run_options
 from superparams.cli.search_flags import SEARCH_FLAGS, SearchFlags, search_of
 from superparams.cli.session import Session
 
@@ -81,14 +81,7 @@ OPTIONS: Final = (
         help="Another seed draws other points.",
     ),
     *SEARCH_FLAGS,
-    flag("shard"),
-    flag("timeout"),
-    flag("setup_timeout"),
-    flag("retries"),
-    flag("retry_on"),
-    flag("retry_wait"),
-    flag("max_failures"),
-    flag("debug"),
+    *flags_of_options(),
     flag("gpus"),
     flag("threads", "--threads-per-worker"),
     flag("start_method"),

@@ -6,12 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from superparams.declare.goal import Goal
 from superparams.errors import safe_text
 from superparams.errors.units import clock
 from superparams.executor.engines.contract import Activity, Control, Options
+from superparams.outcomes.batches import counts, seconds, values_of
 from superparams.outcomes.outcome import FAILURES, Status
 from superparams.views.notebook import CellOutput, in_notebook
 from superparams.views.progress.displays import (
@@ -29,6 +30,9 @@ from superparams.views.progress.progress_text import (
     shortened,
 )
 from superparams.views.progress.time_left import Durations, time_left
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Progress", "conclude"]
 
@@ -79,6 +83,7 @@ class Progress:
         self._durations = Durations()
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=200)
         self.output = CellOutput()
+        self._is_shown = style != "none"
         self._display = self._displays().get(style, Display)()
 
     def _displays(self) -> dict[str, Callable[[], Display]]:
@@ -134,6 +139,21 @@ class Progress:
         if seconds is not None:
             self._durations.add(*seconds)
         self._recent.append((time.monotonic(), self.n_ended))
+
+    def take(self, batch: pa.RecordBatch) -> dict[str, int]:
+        """Count the outcomes of a batch, and look at what the lines show of them.
+
+        Args:
+            batch: Outcomes, as they are recorded.
+
+        Returns:
+            The number of settings in each status.
+        """
+        met = counts(batch)
+        self.add(met, seconds(batch) if self._is_shown else None)
+        if self._goal is not None and self._is_shown:
+            self.add_values(values_of(batch, self._goal.column))
+        return met
 
     def add_values(self, values: Iterable[object]) -> None:
         """Look for the best among new values of the goal; what is no number does not count."""
