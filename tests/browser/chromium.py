@@ -59,7 +59,13 @@ class Browser:
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def open(self, page: Path | str, width: int = 1280, *, is_dark: bool = False) -> None:
-        """Open a page, and wait until all of it is drawn."""
+        """Open a page of results, and wait until all of it is drawn."""
+        self.visit(page, width, is_dark=is_dark)
+        wait_for(lambda: self.run("return document.body?.dataset.ready") is not None)
+        assert self.run("return document.body.dataset.ready") == "", self.text("main, body")
+
+    def visit(self, page: Path | str, width: int = 1280, *, is_dark: bool = False) -> None:
+        """Open any page, in a window of this width, and wait until it is loaded."""
         self.driver.get("about:blank")
         self._forget()
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
@@ -67,8 +73,6 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
         self.tell("Emulation.setEmulatedMedia", features=[scheme])
         self.driver.get(page.as_uri() if isinstance(page, Path) else page)
-        wait_for(lambda: self.run("return document.body?.dataset.ready") is not None)
-        assert self.run("return document.body.dataset.ready") == "", self.text("main, body")
 
     def tell(self, command: str, **words: Any) -> Any:
         """A command of the protocol of developers' tools."""
@@ -156,12 +160,21 @@ class Browser:
         self.driver.get_log("performance")
         self.driver.get_log("browser")
 
-    def violations(self) -> list[str]:
-        """What axe-core finds, each as its rule, the number of elements and the first of them."""
+    def violations(self, within: str = "html", *, but: tuple[str, ...] = ()) -> list[str]:
+        """What axe-core finds, each as its rule, the number of elements and the first of them.
+
+        Args:
+            within: The selector of the part that is judged.
+            but: Rules that are left out.
+        """
         self.tell("Runtime.evaluate", expression=AXE.read_text("utf-8"))
+        rules = {rule: {"enabled": False} for rule in but}
         found = self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run().then((x) => done(x.violations.map((v) =>"
-            " `${v.id}: ${v.nodes.length}, ${v.nodes[0].html} ${v.nodes[0].failureSummary}`)))"
+            "const [within, rules, done] = arguments;"
+            "axe.run({include: [[within]]}, {rules}).then((x) => done(x.violations.map((v) =>"
+            " `${v.id}: ${v.nodes.length}, ${v.nodes[0].html} ${v.nodes[0].failureSummary}`)))",
+            within,
+            rules,
         )
         assert self.run("return axe.version")
         return list(found)

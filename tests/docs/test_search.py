@@ -1,0 +1,101 @@
+"""The index of the site's search has the words that people type, on the page that they need.
+
+`tests/browser/test_site_in_browser.py` types them into the search itself.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from search_queries import QUERIES
+from snippets import ROOT
+
+from tools.narrow_screens import on_page_content
+from tools.search_words import WORDS
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site."""
+    if importlib.util.find_spec("mkdocs") is None:
+        pytest.skip("mkdocs is not here: `make setup` installs it")
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir"]
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    subprocess.run([*build, str(folder)], cwd=ROOT, env=quiet, check=True)
+    return folder
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text as the search tells them apart, in lower case."""
+    return re.split(r"[\s\-]+", html.unescape(re.sub(r"<[^>]+>", " ", text)).lower())
+
+
+def has_all(query: str, section: dict[str, Any]) -> bool:
+    """Whether a section of a page has each word of a query, or a word that begins with it."""
+    words = tokens(" ".join([section["title"], section["text"], *section.get("tags", ())]))
+    return all(any(word.strip("(\"'`").startswith(q) for word in words) for q in tokens(query))
+
+
+def test_the_index_has_each_query_on_its_page(site: Path) -> None:
+    index = json.loads((site / "search" / "search_index.json").read_text("utf-8"))
+    pages = {page: "" if page == "index" else f"{page}/" for page in set(QUERIES.values())}
+    lost = [
+        f"{query}: {page}"
+        for query, page in QUERIES.items()
+        if not any(
+            has_all(query, section)
+            for section in index["docs"]
+            if section["location"].partition("#")[0] == pages[page]
+        )
+    ]
+    assert lost == []
+    assert not any(has_all("zebra crossing", section) for section in index["docs"])
+
+
+def test_each_page_with_other_words_is_a_page(site: Path) -> None:
+    names = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")}
+    assert set(WORDS) - {"index"} <= names
+
+
+LONG = "a sentence that is much too long to stand beside two other columns on a phone"
+
+
+def table(*rows: tuple[str, ...]) -> str:
+    """A table as Markdown makes it; the first row is its head."""
+    head, *body = [
+        "".join(f'<{tag} style="x">{cell}</{tag}>' if cell else f"<{tag}></{tag}>" for cell in row)
+        for row, tag in zip(rows, ["th", *["td"] * len(rows)], strict=False)
+    ]
+    lines = "".join(f"<tr>{row}</tr>" for row in body)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def test_sentences_are_stacked_with_the_heads_of_their_columns() -> None:
+    made = on_page_content(f"a {table(('name', 'd & e', 'c'), ('x', LONG, '<b>2</b>'))} b")
+    assert made.startswith('a <table data-narrow="stack"><thead>')
+    assert '<td style="x" data-label="">x</td>' in made
+    assert f'<td style="x" data-label="d &amp; e">{LONG}</td>' in made
+    assert '<td style="x" data-label="c"><b>2</b></td>' in made
+
+
+def test_two_columns_are_stacked_without_labels_where_the_first_is_wide() -> None:
+    made = on_page_content(table(("written", "meaning"), ("search(low=1e-5, high=1)", LONG)))
+    assert 'data-narrow="stack"' in made
+    assert f'data-label="">{LONG}' in made
+
+
+@pytest.mark.parametrize("row", [("1.5 s", "2", "3"), ("a", LONG)], ids=["numbers", "short names"])
+def test_other_tables_keep_their_columns(row: tuple[str, ...]) -> None:
+    made = on_page_content(table(("", *row[1:]), row))
+    assert made.startswith('<table data-narrow="scroll"><thead><tr><td></td><th')
+    assert "data-label" not in made
