@@ -236,7 +236,7 @@ def scheduler_of(
     feed: Feed,
     options: Options,
     control: Control,
-    sharing: tuple[Needs, Machine] | None = None,
+    sharing: tuple[Needs, Machine | None] | None = None,
     *,
     chunk_seconds: float = Pace.TARGET,
 ) -> Scheduler:
@@ -247,7 +247,8 @@ def scheduler_of(
         feed: The settings.
         options: The options of the run.
         control: Has the judge of steps, if there is one.
-        sharing: What settings need, and the machine that places share; None where nothing is said.
+        sharing: What settings need, and the machine that places share, see `Limits`; None where
+            settings declare no resources.
         chunk_seconds: Seconds of work in a chunk.
     """
     # If outcomes decide which settings are added, no outcome may wait for others of its chunk.

@@ -23,7 +23,8 @@ class Limits:
         one_by_one: Whether each chunk is one setting.
         decides_steps: Whether `StepDecided` follows every `StepMade`; otherwise each setting goes
             on at once.
-        sharing: What settings need, and the machine; None where nothing is shared.
+        sharing: What settings need, and the machine, or None for machines that come and go; None
+            where nothing is shared.
         chunk_seconds: Seconds of work in a chunk.
     """
 
@@ -34,7 +35,7 @@ class Limits:
         *,
         one_by_one: bool = False,
         decides_steps: bool = False,
-        sharing: tuple[Needs, Machine] | None = None,
+        sharing: tuple[Needs, Machine | None] | None = None,
         chunk_seconds: float = Pace.TARGET,
     ) -> None:
         self.n_places = n_places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from superparams.declare.resources import Resources
 
@@ -18,10 +18,16 @@ class MachineShare:
     Attributes:
         need: What each of its settings needs.
         devices: The names of its devices; None where the need does not count devices.
+        machine: Identifies the machine, if there are several.
     """
 
     need: Resources
     devices: tuple[str, ...] | None = None
+    machine: str = ""
+
+    def of(self, machine: str) -> MachineShare:
+        """The same share of the machine with this key."""
+        return replace(self, machine=machine) if machine else self
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,6 @@ class Machine:
         if need.memory is not None and need.memory > self.memory:
             return "memory"
         return next((name for name in ("nodes", "tasks") if getattr(need, name) > 1), None)
-
-    def size(self, need: Resources) -> float:
-        """The largest part of the machine that a setting takes, from 0 to 1."""
-        return 1 / max(self.capacity(need), 1)
 
     def share(self, need: Resources, taken: Iterable[MachineShare]) -> MachineShare | None:
         """The share of one more place; None if it does not fit beside those that are taken."""

@@ -16,7 +16,7 @@ from superparams.executor.scheduler.chunk import Chunk
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
-    from superparams.executor.scheduler.machine import MachineShare
+    from superparams.executor.scheduler.machine import Machine, MachineShare
 
 
 class Message:
@@ -178,6 +178,26 @@ class AllPlacesGone(Message):
         self.suspects = suspects
 
 
+class MachineReady(Message):
+    """A machine has joined the run, or has other resources now; see `Machines.add`."""
+
+    __slots__ = ("key", "machine", "most_places")
+
+    def __init__(self, key: str, machine: Machine, most_places: int | None = None) -> None:
+        self.key = key
+        self.machine = machine
+        self.most_places = most_places
+
+
+class MachineGone(Message):
+    """A machine has left the run. `PlaceGone` follows for each place that it had."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
 class WorkAdded(Message):
     """There are more settings to run: ranges of step 1, in any order."""
 
@@ -209,7 +229,15 @@ PlaceEvent = (
     PlaceReady | SettingsEnded | StepMade | StepDecided | RestReturned | ChunkOver | PlaceGone
 )
 Event = (
-    PlaceEvent | OutcomesConfirmed | AllPlacesGone | WorkAdded | NoMoreWork | Draining | TimePassed
+    PlaceEvent
+    | OutcomesConfirmed
+    | AllPlacesGone
+    | MachineReady
+    | MachineGone
+    | WorkAdded
+    | NoMoreWork
+    | Draining
+    | TimePassed
 )
 
 # ---- instructions

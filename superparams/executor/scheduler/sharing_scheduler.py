@@ -1,4 +1,4 @@
-"""A scheduler whose places get shares of one machine: settings run as far as there is room."""
+"""A scheduler whose places get shares of machines: settings run as far as there is room."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from superparams.declare.resources import Resources
+from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.grouped_backlog import GroupedBacklog
 from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.machine import MachineShare
+from superparams.executor.scheduler.machines import Machines
 from superparams.executor.scheduler.pace import Pace
 from superparams.executor.scheduler.place_state import PlaceRecord, PlaceState
 from superparams.executor.scheduler.state_machine import Scheduler
@@ -18,16 +20,17 @@ __all__ = ["JudgingSharingScheduler", "SharingScheduler"]
 
 
 class SharingScheduler(Scheduler):
-    """Starts each place with a share of the machine, for settings that need just this share.
+    """Starts each place with a share of a machine, for settings that need just this share.
 
     Settings are grouped by what they need. The group whose settings take the largest part of the
-    machine comes first, and the others get the room that it leaves. An idle place is retired when
+    machines comes first, and the others get the room that it leaves. An idle place is retired when
     another group has settings and no room. If chunks are single settings, these begin in order
     instead: one that has no room keeps later ones waiting. So the first unfinished setting always
-    has a place, or gets the next one.
+    has a place, or gets the next one. Settings that no machine has room for wait for one that has.
 
     Args:
-        limits: What it keeps to; `sharing` has the needs and the machine.
+        limits: What it keeps to; `sharing` has the needs, and the machine if there is only one.
+            Otherwise `MachineReady` tells of machines as they come.
         work: Ranges of indices to run; see `Scheduler`.
     """
 
@@ -35,12 +38,24 @@ class SharingScheduler(Scheduler):
 
     def __init__(self, limits: Limits, work: Sequence[range] = ()) -> None:
         assert limits.sharing is not None
-        self._needs, self._machine = limits.sharing
+        self._needs, machine = limits.sharing
+        self._machines = Machines()
+        if machine is not None:
+            self._machines.add("", machine)
         self._paces: defaultdict[Resources, Pace] = defaultdict(lambda: Pace(limits.chunk_seconds))
         super().__init__(limits, work)
 
     def _new_backlog(self, work: Sequence[range]) -> GroupedBacklog:
         return GroupedBacklog(self._needs, work)
+
+    def _take(self, event: m.Event) -> None:
+        match event:
+            case m.MachineReady():
+                self._machines.add(event.key, event.machine, event.most_places)
+            case m.MachineGone():
+                self._machines.remove(event.key)
+            case _:
+                super()._take(event)
 
     def _pace_of(self, place: PlaceRecord) -> Pace:
         return self._paces[_need_of(place)]
@@ -68,7 +83,7 @@ class SharingScheduler(Scheduler):
         """The share of one more place for a need; None if there is no room."""
         if len(self._places) >= self.limits.n_places:
             return None
-        return self._machine.share(need, self._shares())
+        return self._machines.share(need, self._shares())
 
     # ---- handing out
 
@@ -88,7 +103,7 @@ class SharingScheduler(Scheduler):
         if self.limits.one_by_one:
             return self._ready_in_order()
         ready = {need: self._backlog.of(need).n_ready(self._now) for need in self._backlog}
-        largest_first = sorted(ready, key=self._machine.size, reverse=True)
+        largest_first = sorted(ready, key=self._machines.size, reverse=True)
         return {need: ready[need] for need in largest_first if ready[need]}
 
     def _ready_in_order(self) -> dict[Resources, int]:
@@ -100,7 +115,7 @@ class SharingScheduler(Scheduler):
         for need in self._in_order():
             ready[need] += 1
             if ready[need] > free[need]:
-                share = self._machine.share(need, shares) if most else None
+                share = self._machines.share(need, shares) if most else None
                 if share is None:
                     break
                 shares.append(share)
@@ -154,27 +169,48 @@ class SharingScheduler(Scheduler):
         idle = self._in_state(PlaceState.IDLE)
         leaving = set(self._in_state(PlaceState.RETIRING))
         arriving: list[MachineShare] = []
-        for need in without_room.elements() if idle else ():
-            retiring: list[int] = []
-            while (share := self._share_without(leaving.union(retiring), need, arriving)) is None:
-                if len(retiring) == len(idle):
-                    return  # settings that run have the room
-                retiring.append(idle[len(retiring)])
+        for need in without_room.elements():
+            if not idle:
+                return
+            retiring, share = self._room_without(idle, leaving, need, arriving)
+            if share is None:
+                # Settings that run have the room. What is idle beside them stays for this need.
+                able = set(self._machines.able(need))
+                idle = [rank for rank in idle if self._machine_of(rank) not in able]
+                continue
             arriving.append(share)
             leaving.update(retiring)
-            idle = idle[len(retiring) :]
+            idle = [rank for rank in idle if rank not in leaving]
             for rank in retiring:
                 self._retire(rank)
 
+    def _room_without(
+        self, idle: list[int], leaving: set[int], need: Resources, arriving: Sequence[MachineShare]
+    ) -> tuple[list[int], MachineShare | None]:
+        """The fewest idle places without which there is room, and the share that fits then."""
+        found: list[tuple[list[int], MachineShare | None]] = []
+        for key in self._machines.able(need):
+            ranks = sorted(idle, key=lambda rank: self._machine_of(rank) != key)
+            for count in range(len(ranks) + 1):
+                without = leaving.union(ranks[:count])
+                if (share := self._share_without(without, need, arriving, key)) is not None:
+                    found.append((ranks[:count], share))
+                    break
+        return min(found, key=lambda one: len(one[0]), default=([], None))
+
+    def _machine_of(self, rank: int) -> str:
+        share = self._places[rank].share
+        return "" if share is None else share.machine
+
     def _share_without(
-        self, leaving: set[int], need: Resources, arriving: Sequence[MachineShare]
+        self, leaving: set[int], need: Resources, arriving: Sequence[MachineShare], key: str
     ) -> MachineShare | None:
-        """The share of one more place, once some places are gone and others have come."""
+        """The share of a machine, once some places are gone and others have come."""
         staying = [one for rank, one in self._places.items() if rank not in leaving]
         if len(staying) + len(arriving) >= self.limits.n_places:
             return None
         shares = [one.share for one in staying if one.share is not None]
-        return self._machine.share(need, [*shares, *arriving])
+        return self._machines.share(need, [*shares, *arriving], key)
 
     def _hand_out_alone(self) -> None:
         """One chunk to a new place of its need, while there is no other place."""
@@ -187,8 +223,8 @@ class SharingScheduler(Scheduler):
                 self._retire(rank)
         if old:
             return
-        if not self._places:
-            self._start(0, self._machine.share(need, ()))
+        if not self._places and (share := self._machines.share(need, ())) is not None:
+            self._start(0, share)
         for rank in self._in_state(PlaceState.IDLE)[:1]:
             chunk = self._backlog.take_alone()
             assert chunk is not None
@@ -196,7 +232,7 @@ class SharingScheduler(Scheduler):
 
 
 class JudgingSharingScheduler(JudgingScheduler, SharingScheduler):
-    """Shares a machine, and has a judge decide at steps."""
+    """Shares machines, and has a judge decide at steps."""
 
 
 def _need_of(place: PlaceRecord) -> Resources:
