@@ -182,7 +182,7 @@ class SmallAgents(ClusterEngine):
     def nodes(self) -> Sequence[ClusterNode]:
         return [ClusterNode(str(n), f"node {n}", cpus) for n, cpus in enumerate(self.cpus)]
 
-    def start(self, node: ClusterNode, n_workers: int, versions: Mapping[str, str]) -> AgentLine:
+    def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
         started = SmallNode(self._command, self._env, self._folder)
         self.started.append(started)
         try:

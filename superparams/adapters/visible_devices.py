@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["CUDA", "Devices", "devices_of_variable", "visible_devices"]
+__all__ = ["CUDA", "NO_DEVICES", "Devices", "devices_of_variable", "visible_devices"]
 
 CUDA: Final = "CUDA_VISIBLE_DEVICES"
 _HIP: Final = "HIP_VISIBLE_DEVICES"
@@ -32,6 +32,9 @@ class Devices(NamedTuple):
     source: str
 
 
+NO_DEVICES: Final = Devices((), CUDA, "no driver of NVIDIA or AMD shows any")
+
+
 def visible_devices(environ: Mapping[str, str]) -> Devices:
     """The devices of a process.
 
@@ -47,7 +50,7 @@ def visible_devices(environ: Mapping[str, str]) -> Devices:
     n_amd = _count_amd()
     if n_amd:
         return Devices(tuple(map(str, range(n_amd))), _HIP, "as the driver of AMD says")
-    return Devices((), CUDA, "no driver of NVIDIA or AMD shows any")
+    return NO_DEVICES
 
 
 def devices_of_variable(environ: Mapping[str, str]) -> Devices | None:

@@ -79,7 +79,7 @@ class Planned:
         if needs is None:
             return found
         for need, ranges in needs.split(self.job.plan.todo).items():
-            most = math.inf if needs.machine is None else needs.machine.capacity(need)
+            most = math.inf if needs.capacity is None else needs.capacity(need)
             at_once = min(most, self.job.options.of_engine.num_proc)
             found.append(PlannedGroup(need, sum(map(len, ranges)), int(at_once)))
         return found

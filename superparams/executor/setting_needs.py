@@ -16,7 +16,6 @@ from superparams.declare.resources import (
 )
 from superparams.errors import RunError
 from superparams.executor.fork_guard import ForkGuard
-from superparams.executor.scheduler.machine import Machine
 
 __all__ = ["SettingNeeds", "needs_of"]
 
@@ -32,7 +31,8 @@ class SettingNeeds:
     Attributes:
         check: Refuses a need that the engine cannot meet, by an error; called for each need once.
         of_class: The need of all settings; None if settings differ.
-        machine: The machine whose resources settings share; None if the engine does not tell.
+        capacity: Tells how many settings of a need can run at once; None if the engine does not
+            tell.
         known: The needs that were met so far, each once, with the first setting that has it.
     """
 
@@ -40,7 +40,7 @@ class SettingNeeds:
         self._space = space
         self.of_class = class_resources(type(space))
         self.check: Callable[[Resources, int], None] | None = None
-        self.machine: Machine | None = None
+        self.capacity: Callable[[Resources], float] | None = None
         self.known: dict[Resources, int] = {}
         self._last: tuple[Ranges, dict[Resources, Ranges]] = ((), {})
         self._answers = _Answers()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from superparams.adapters.machine_memory import machine_memory
 from superparams.adapters.processors import cores
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     from superparams.executor.program import Program
     from superparams.executor.setting_needs import SettingNeeds
 
-__all__ = ["MachineSharing", "OneMachine", "have_same_environment", "options_for", "places_for"]
+__all__ = [
+    "MachineSharing",
+    "OneMachine",
+    "WorkerEnviron",
+    "most_places",
+    "options_for",
+    "places_for",
+    "refuse_need",
+]
 
 
 class OneMachine:
@@ -53,7 +62,7 @@ class OneMachine:
         self._refused = refused
         for need, index in needs.known.items():
             self._check(need, index)
-        needs.check, needs.machine = self._check, self.machine
+        needs.check, needs.capacity = self._check, self.machine.capacity
 
     @property
     def sharing(self) -> tuple[SettingNeeds, Machine]:
@@ -68,15 +77,14 @@ class OneMachine:
 
     def most_places(self, num_proc: int) -> int:
         """How many settings can run at once by the needs that are known, at most `num_proc`."""
-        most = sum(self.machine.capacity(need) for need in self.needs.known)
-        return num_proc if not most or most > num_proc else int(most)
+        return most_places(self.needs, num_proc)
 
     def _check(self, need: Resources, index: int) -> None:
         for name, reason in self._refused.items():
             if getattr(need, name) is not None:
-                self._refuse(need, name, index, reason)
+                refuse_need(self.needs, need, (name,), index, reason)
         if (shortage := self.machine.shortage(need)) is not None:
-            self._refuse(need, shortage, index, self._explain_shortage(shortage))
+            refuse_need(self.needs, need, (shortage,), index, self._explain_shortage(shortage))
 
     def _explain_shortage(self, name: str) -> str:
         machine = self.machine
@@ -89,9 +97,32 @@ class OneMachine:
         }[name]
         return f"this process may use {available}; declare less, or run it on another machine"
 
-    def _refuse(self, need: Resources, name: str, index: int, reason: str) -> None:
-        of = "" if self.needs.of_class is not None else f" for {self.needs.shown(index)}"
-        raise EngineError(f"{self.needs.name}: {name}={need.shown(name)}{of}: {reason}")
+
+def refuse_need(
+    needs: SettingNeeds, need: Resources, names: Sequence[str], index: int, reason: str
+) -> NoReturn:
+    """Refuse what a setting needs.
+
+    Args:
+        needs: The needs of all settings.
+        need: That of the setting.
+        names: The amounts that are refused.
+        index: The setting.
+        reason: Why, with the remedy.
+
+    Raises:
+        EngineError: Names the class, the setting if others need something else, and the amounts.
+    """
+    of = "" if needs.of_class is not None else f" for {needs.shown(index)}"
+    amounts = ", ".join(f"{name}={need.shown(name)}" for name in names)
+    raise EngineError(f"{needs.name}: {amounts}{of}: {reason}")
+
+
+def most_places(needs: SettingNeeds, num_proc: int) -> int:
+    """How many settings can run at once by the needs that are known, at most `num_proc`."""
+    capacity = needs.capacity
+    most = math.inf if capacity is None else sum(map(capacity, needs.known))
+    return num_proc if not most or most > num_proc else int(most)
 
 
 class MachineSharing:
@@ -142,7 +173,26 @@ def options_for(share: MachineShare | None, options: Options) -> Options:
     return replace(options, timeout=own)
 
 
-def have_same_environment(needs: Iterable[Resources]) -> bool:
-    """Whether all workers may have the same environment: same processors, and no devices."""
-    found = list(needs)
-    return len({one.cpus for one in found}) == 1 and all(one.gpus is None for one in found)
+class WorkerEnviron(NamedTuple):
+    """How the environments of workers follow from what settings need.
+
+    Attributes:
+        varies: Whether workers have different ones: other processors, or devices of their own.
+        cpus: The processors of each worker, if all have the same and the need counts them.
+        counts_devices: Whether settings say how many devices they need.
+    """
+
+    varies: bool
+    cpus: int | None
+    counts_devices: bool
+
+    @classmethod
+    def of(cls, needs: SettingNeeds, *, is_open: bool) -> WorkerEnviron:
+        """That of a run; is_open: whether more settings may come, with needs of their own."""
+        counts_devices = any(need.gpus is not None for need in needs.known)
+        cpus = {need.cpus for need in needs.known}
+        if is_open and needs.of_class is None:
+            return cls(varies=True, cpus=None, counts_devices=True)
+        if counts_devices or len(cpus) != 1:
+            return cls(varies=True, cpus=None, counts_devices=counts_devices)
+        return cls(varies=False, cpus=cpus.pop(), counts_devices=False)

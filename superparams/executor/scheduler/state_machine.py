@@ -133,7 +133,7 @@ class Scheduler:
             case _:
                 self._take_of_place(event)
 
-    def _take_of_place(self, event: m.PlaceEvent) -> None:
+    def _take_of_place(self, event: m.PlaceEvent | m.MachineReady | m.MachineGone) -> None:
         match event:
             case m.SettingsEnded():
                 self._settings_ended(event)

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 from superparams.errors import EngineError
 from superparams.executor import payload
 from superparams.executor.engines.clusters import agent_protocol as p
-from superparams.executor.engines.clusters.agents import Agents, RemoteAgent
+from superparams.executor.engines.clusters.agents import Agents
 from superparams.executor.engines.clusters.cluster import Cluster
+from superparams.executor.engines.clusters.cluster_machines import ClusterMachines
 from superparams.executor.engines.clusters.node_logs import add_part
+from superparams.executor.engines.clusters.remote_agent import RemoteAgent
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import scheduler_of
 from superparams.executor.engines.feed import Feed
+from superparams.executor.engines.held_resources import WorkerEnviron
 from superparams.executor.engines.output_log import log_path
 from superparams.executor.engines.processes import transport
 from superparams.executor.scheduler import messages as m
@@ -53,6 +56,7 @@ class AgentCarrier:
         options: The options of the run.
         control: Ends the run early.
         threads: BLAS and OpenMP threads of each worker; None to divide the cores of a node.
+        machines: What nodes have, if settings declare what they need.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class AgentCarrier:
         options: Options,
         control: Control,
         threads: int | None,
+        machines: ClusterMachines | None,
     ) -> None:
         self._cluster = cluster
         self._program = program
@@ -70,11 +75,21 @@ class AgentCarrier:
         self._options = options
         self._control = control
         self._threads = threads
+        self._machines = machines
+        self._environ: WorkerEnviron | None = None
+        if machines is not None:
+            self._environ = WorkerEnviron.of(machines.needs, is_open=feed.is_open)
         n_places = feed.most_places(options.num_proc)
         self.scheduler = scheduler_of(
-            n_places, feed, options, control, chunk_seconds=_CHUNK_SECONDS
+            n_places,
+            feed,
+            options,
+            control,
+            None if machines is None else (machines.needs, None),
+            chunk_seconds=_CHUNK_SECONDS,
         )
-        self._agents = Agents(cluster, self.scheduler.limits, options)
+        limits = self.scheduler.limits
+        self._agents = Agents(cluster, limits, options, machines, is_open=feed.is_open)
         self._events: list[m.Event] = []
         self._wishes = p.Wishes(wants_rest=False, has_room=True)
         self._evidence: dict[int, Mapping[str, Any]] = {}  # by rank, of what was lost last
@@ -91,6 +106,8 @@ class AgentCarrier:
         """Pack the payload, and start agents."""
         self._is_begun = True
         self._feed.on_change(self._agents.wake)
+        if self._environ is not None and self._environ.varies:
+            self._program.prepare()  # there is no template to do it once for all workers
         self._packed = payload.pack(self._program)
         self._control.payload = self._packed.sizes
         self._control.note(getattr(self._program, "script_notes", []))
@@ -113,6 +130,7 @@ class AgentCarrier:
             libraries=libraries,
             argv=list(getattr(sys, "argv", [""])),
             decides_steps=self._control.judge is not None,
+            environ=self._environ,
         )
 
     # ---- what the scheduler says
@@ -120,8 +138,7 @@ class AgentCarrier:
     def carry_out(self, instruction: m.Instruction) -> bytes:
         """Tell the agent of the rank; see `Carrier`."""
         if isinstance(instruction, m.StartPlace):
-            self._agents.want(instruction.rank)
-            self._start_waiting()
+            self._start_place(instruction)
         elif isinstance(instruction, m.RecordLoss):
             return self._outcome_of_loss(instruction)
         elif (agent := self._agents.of_rank(instruction.rank)) is not None:
@@ -143,6 +160,16 @@ class AgentCarrier:
                 return p.RetireWorker(instruction.rank)
             case _:
                 raise TypeError(f"{instruction!r} is for no worker")
+
+    def _start_place(self, instruction: m.StartPlace) -> None:
+        rank, share = instruction.rank, instruction.share
+        if share is None:
+            self._agents.want(rank)
+            self._start_waiting()
+        elif (agent := self._agents.place_on(share.machine, rank)) is not None:
+            agent.tell(p.StartWorker(rank, self._log_size(rank), share))
+        else:
+            self._events.append(m.PlaceGone(rank))
 
     def _start_waiting(self) -> None:
         """Start workers where agents have room for them."""
@@ -203,9 +230,12 @@ class AgentCarrier:
                 add_part(self._options.folder, message)
             case p.UserNotes(sentences):
                 self._control.note(sentences)
-            case p.AgentBegun():
+            case p.AgentBegun(facts):
                 self._agents.begun(agent)
                 agent.tell(self._wishes)
+                if self._machines is not None and facts is not None:
+                    machine = self._machines.machine_of(agent.node, facts)
+                    yield m.MachineReady(agent.node.key, machine, agent.n_workers)
             case p.NeedsPayload(has_folder):
                 self._bring_payload(agent, has_folder)
             case p.AgentFailed(error):
@@ -228,8 +258,10 @@ class AgentCarrier:
 
     def _lose(self, agent: RemoteAgent) -> Iterator[m.Event]:
         """Account for an agent that is gone: nobody is to blame for that."""
-        ranks = self._agents.lose(agent)
-        for rank in ranks:
+        if self._machines is not None:
+            self._machines.drop(agent.node)
+            yield m.MachineGone(agent.node.key)
+        for rank in self._agents.lose(agent):
             self._evidence[rank] = {
                 "error": f"killed: the agent on {agent.node.name} ended while this setting ran, as "
                 "agents had before: it may be too large for a node",

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from superparams.executor.engines.contract import Activity, Options
+from superparams.executor.engines.held_resources import WorkerEnviron
 from superparams.executor.payload import Handle
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
+from superparams.executor.scheduler.machine import MachineShare
 
 __all__ = [
     "AgentBegun",
@@ -20,6 +22,7 @@ __all__ = [
     "Happened",
     "LogPart",
     "NeedsPayload",
+    "NodeFacts",
     "OutcomeBatch",
     "RetireWorker",
     "RunChunk",
@@ -50,6 +53,8 @@ class AgentPlan(NamedTuple):
         libraries: Installed packages that the program will need.
         argv: The `sys.argv` of the driver.
         decides_steps: Whether settings wait for an answer to each step.
+        environ: How the environments of workers follow from their shares of the node; None where
+            settings declare no resources.
     """
 
     handle: Handle
@@ -61,6 +66,7 @@ class AgentPlan(NamedTuple):
     libraries: Sequence[str]
     argv: list[str]
     decides_steps: bool
+    environ: WorkerEnviron | None = None
 
 
 class TakePayload(NamedTuple):
@@ -70,10 +76,17 @@ class TakePayload(NamedTuple):
 
 
 class StartWorker(NamedTuple):
-    """Start the worker of a rank; log_size: the bytes that its log has so far."""
+    """Start the worker of a rank.
+
+    Attributes:
+        rank: The rank.
+        log_size: The bytes that its log has so far.
+        share: What the worker gets of the node; None where settings declare no resources.
+    """
 
     rank: int
     log_size: int
+    share: MachineShare | None = None
 
 
 class RunChunk(NamedTuple):
@@ -114,8 +127,22 @@ class EndPool(NamedTuple):
 # ---- from an agent to the driver
 
 
+class NodeFacts(NamedTuple):
+    """What an agent sees of its node.
+
+    Attributes:
+        memory: Bytes that the processes of the node may use.
+        devices: The names of the devices that its process may use.
+    """
+
+    memory: int
+    devices: tuple[str, ...]
+
+
 class AgentBegun(NamedTuple):
-    """The agent has the payload, and starts workers."""
+    """The agent has the payload, and starts workers; facts: if settings declare resources."""
+
+    facts: NodeFacts | None = None
 
 
 class NeedsPayload(NamedTuple):

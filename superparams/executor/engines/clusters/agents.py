@@ -3,160 +3,26 @@
 from __future__ import annotations
 
 import queue
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from superparams.errors import EngineError
 from superparams.executor.engines.clusters import agent_protocol as p
-from superparams.executor.engines.clusters.cluster import (
-    AgentLine,
-    Cluster,
-    ClusterNode,
-    NodeGone,
-)
+from superparams.executor.engines.clusters.cluster import AgentLine, Cluster, ClusterNode
+from superparams.executor.engines.clusters.cluster_machines import ClusterMachines
+from superparams.executor.engines.clusters.remote_agent import Heard, RemoteAgent
 from superparams.executor.engines.contract import Activity, Options
 from superparams.executor.engines.worker_versions import versions_here
 from superparams.executor.scheduler.limits import Limits
 
-__all__ = ["Agents", "RemoteAgent"]
+__all__ = ["Agents"]
 
-_LISTEN: Final = 1.0  # seconds that an agent may take to say that there is nothing new
 _SILENCE: Final = 60.0  # seconds without an answer after which an agent counts as gone
 _LOOK: Final = 1.0  # seconds between two looks at the nodes of the cluster
 _MOST_FAILED: Final = 3  # agents in a row that end before they have begun
 _JOIN: Final = 5.0  # seconds that the threads of a line may take to end
-
-# A batch of messages of an agent; None if the agent is gone, or why no agent can run there.
-Heard = bytes | Exception | None
-
-
-class RemoteAgent:
-    """An agent, as the driver sees it. Two threads talk with it, one for each direction.
-
-    Attributes:
-        node: Where it is.
-        n_workers: The number of workers that it may have.
-        ranks: Those of the workers that it has.
-        is_begun: Whether it has the payload.
-        heard: The monotonic time when it has answered last.
-        why_gone: The error that told that it is gone.
-    """
-
-    def __init__(
-        self,
-        node: ClusterNode,
-        n_workers: int,
-        start: Callable[[], AgentLine],
-        hear: Callable[[RemoteAgent, Heard], object],
-    ) -> None:
-        self.node = node
-        self.n_workers = n_workers
-        self.ranks: set[int] = set()
-        self.is_begun = False
-        self.heard = time.monotonic()
-        self.why_gone = ""
-        self._start = start
-        self._hear = hear
-        self._is_over = False
-        self._line: AgentLine | None = None
-        self._waiting: list[Any] = []
-        self._running: dict[int, tuple[Activity, float]] = {}
-        self._outgoing: queue.SimpleQueue[bytes | tuple[bytes] | None] = queue.SimpleQueue()
-        name = f"superparams-agent-{node.name}"
-        self._talker = threading.Thread(target=self._talk, name=name, daemon=True)
-        self._listener = threading.Thread(target=self._listen, name=name, daemon=True)
-        self._talker.start()
-
-    @property
-    def n_free(self) -> int:
-        """How many more workers it may have."""
-        return self.n_workers - len(self.ranks) if self.is_begun else 0
-
-    def tell(self, message: Any) -> None:
-        """Have a message sent by the next `send`."""
-        self._waiting.append(message)
-
-    def send(self) -> None:
-        """Send the messages that wait."""
-        if self._waiting:
-            self._outgoing.put(p.packed(self._waiting))
-            self._waiting = []
-
-    def bring(self, batch: bytes) -> None:
-        """Send a large batch of messages, which other agents may get as well."""
-        self.send()
-        self._outgoing.put((batch,))
-
-    def free(self, rank: int) -> None:
-        """A worker of the agent has ended."""
-        self.ranks.discard(rank)
-        self._running.pop(rank, None)
-
-    def note(self, activities: Sequence[Activity]) -> None:
-        """Note what its workers do now."""
-        now = time.monotonic()
-        self._running = {one.rank: (one, now) for one in activities}
-
-    def activity(self) -> list[Activity]:
-        """What its workers do; any thread may ask."""
-        now, running = time.monotonic(), self._running
-        idle = [Activity(rank, None, 0.0) for rank in self.ranks.copy() if rank not in running]
-        return idle + [_later(one, now - since) for one, since in list(running.values())]
-
-    def close(self) -> None:
-        """Stop talking, and end the agent."""
-        self._is_over = True
-        self._outgoing.put(None)
-
-    def join(self, seconds: float) -> None:
-        """Wait until its threads have ended, at most so long."""
-        self._talker.join(seconds)
-
-    def _talk(self) -> None:
-        try:
-            self._line = line = self._start()
-        except Exception as error:
-            self.why_gone = f"{type(error).__name__}: {error}"
-            self._hear(self, None if isinstance(error, NodeGone) else error)
-            return
-        self._listener.start()
-        try:
-            while (item := self._outgoing.get()) is not None:
-                if isinstance(item, tuple):
-                    line.bring(item[0])
-                else:
-                    line.tell([item, *self._more()])
-        except Exception as error:
-            self._note_gone(error)
-        self._listener.join(_JOIN)
-        with suppress(Exception):
-            line.close()
-
-    def _more(self) -> list[bytes]:
-        """Messages that have been added while others were on the way."""
-        more: list[bytes] = []
-        with suppress(queue.Empty):
-            while isinstance(item := self._outgoing.get_nowait(), bytes):
-                more.append(item)
-            self._outgoing.put(item)
-        return more
-
-    def _listen(self) -> None:
-        line = cast("AgentLine", self._line)
-        try:
-            while not self._is_over:
-                for data in line.listen(_LISTEN):
-                    self._hear(self, data)
-                self.heard = time.monotonic()
-        except Exception as error:
-            self._note_gone(error)
-
-    def _note_gone(self, error: Exception) -> None:
-        self.why_gone = self.why_gone or f"{type(error).__name__}: {error}"
-        self._hear(self, None)
 
 
 class Agents:
@@ -166,6 +32,8 @@ class Agents:
         cluster: Starts them.
         limits: Have the number of ranks, which may grow.
         options: The options of the run.
+        machines: What nodes have, if settings declare what they need.
+        is_open: Whether settings may follow that need something else.
 
     Attributes:
         plan: The first message to each.
@@ -173,7 +41,17 @@ class Agents:
 
     plan: p.AgentPlan
 
-    def __init__(self, cluster: Cluster, limits: Limits, options: Options) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        limits: Limits,
+        options: Options,
+        machines: ClusterMachines | None,
+        *,
+        is_open: bool,
+    ) -> None:
+        self._machines = machines
+        self._is_open = is_open
         self._cluster = cluster
         self._limits = limits
         self._options = options
@@ -211,17 +89,44 @@ class Agents:
         if now - self._looked < _LOOK:
             return
         self._looked = now
-        missing = self._limits.n_places - sum(one.n_workers for one in self._agents.values())
-        for node in self._cluster.nodes() if missing > 0 or self._options.may_grow else ():
-            if node.key in self._agents or (missing <= 0 and not self._options.may_grow):
-                continue
-            n_workers = node.n_cpus if self._options.may_grow else min(node.n_cpus, missing)
-            missing -= n_workers
-            self._start(node, n_workers)
+        if self._are_missing():
+            nodes = self._cluster.nodes()
+            if self._machines is not None:
+                self._machines.see(nodes)
+            for node in nodes:
+                if node.key not in self._agents and (n_workers := self._n_workers_on(node)):
+                    self._start(self._part_of(node, n_workers), n_workers)
+
+    def _are_missing(self) -> bool:
+        """Whether the run could use more nodes."""
+        if self._options.may_grow:
+            return True
+        if self._machines is not None:
+            return bool(self._machines.lacking(self._nodes(), self._limits.n_places))
+        return self._limits.n_places > sum(one.n_workers for one in self._agents.values())
+
+    def _n_workers_on(self, node: ClusterNode) -> int:
+        """The workers that the run could use on a node that has no agent."""
+        n_places = float("inf") if self._options.may_grow else self._limits.n_places
+        if self._machines is not None:
+            needs = self._machines.lacking(self._nodes(), n_places)
+            is_wanted = any(node.capacity(need) >= 1 for need in needs)
+            return int(min(node.n_cpus, n_places)) if is_wanted else 0
+        taken = sum(one.n_workers for one in self._agents.values())
+        return int(max(0, min(node.n_cpus, n_places - taken)))
+
+    def _part_of(self, node: ClusterNode, n_workers: int) -> ClusterNode:
+        """What the run takes of a node."""
+        if self._machines is None:
+            return node._replace(n_cpus=n_workers, n_devices=0, memory=None)
+        return self._machines.part_of(node, n_workers, is_open=self._is_open)
+
+    def _nodes(self) -> list[ClusterNode]:
+        return [one.node for one in self._agents.values()]
 
     def _start(self, node: ClusterNode, n_workers: int) -> None:
         def start() -> AgentLine:
-            return self._cluster.start(node, n_workers, versions_here())
+            return self._cluster.start(node, versions_here())
 
         def hear(agent: RemoteAgent, heard: Heard) -> None:
             self._heard.put((agent, heard))
@@ -296,9 +201,19 @@ class Agents:
                 return
             rank = next(iter(self._wanted))
             del self._wanted[rank]
-            agent.ranks.add(rank)
-            self._by_rank[rank] = agent
+            self._place(rank, agent)
             yield rank, agent
+
+    def place_on(self, key: str, rank: int) -> RemoteAgent | None:
+        """Place a rank at the agent of a node; None if that is gone."""
+        agent = self._agents.get(key)
+        if agent is not None:
+            self._place(rank, agent)
+        return agent
+
+    def _place(self, rank: int, agent: RemoteAgent) -> None:
+        agent.ranks.add(rank)
+        self._by_rank[rank] = agent
 
     # ---- messages
 
@@ -342,14 +257,6 @@ class Agents:
         for agent in agents:
             agent.join(max(0.0, deadline - time.monotonic()))
         self._cluster.close()
-
-
-def _later(one: Activity, seconds: float) -> Activity:
-    if one.index is None:
-        return one
-    return Activity(
-        one.rank, one.index, one.seconds + seconds, one.attempt, one.in_setup, one.log_start
-    )
 
 
 def _no_agent(node: ClusterNode, error: Exception) -> EngineError:

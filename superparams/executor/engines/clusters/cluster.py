@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from superparams.declare.resources import Resources
+from superparams.executor.scheduler.machine import Machine
 
 __all__ = ["AgentLine", "Cluster", "ClusterNode", "NodeGone"]
+
+_UNKNOWN: Final = 1 << 60  # bytes of memory, where nobody says how many
 
 
 class NodeGone(Exception):
@@ -13,17 +18,33 @@ class NodeGone(Exception):
 
 
 class ClusterNode(NamedTuple):
-    """A place for an agent.
+    """A place for an agent, or the part of it that a run takes.
 
     Attributes:
         key: Identifies it; another node never has the same one.
         name: How messages call it.
-        n_cpus: The number of workers that it may have.
+        n_cpus: Its processors, and the number of workers that it may have.
+        n_devices: Its devices, as far as the cluster knows of them.
+        memory: Bytes for settings; None where the cluster does not say.
+        host: Nodes on one host have devices in common.
     """
 
     key: str
     name: str
     n_cpus: int
+    n_devices: int = 0
+    memory: int | None = None
+    host: str = ""
+
+    @property
+    def machine(self) -> Machine:
+        """What it has, for settings; the names of devices are known once it has an agent."""
+        names = tuple(map(str, range(self.n_devices)))
+        return Machine(self.n_cpus, _UNKNOWN if self.memory is None else self.memory, names)
+
+    def capacity(self, need: Resources) -> float:
+        """How many settings of a need may run here at once."""
+        return min(self.n_cpus, self.machine.capacity(need))
 
 
 class AgentLine(Protocol):
@@ -56,12 +77,11 @@ class Cluster(Protocol):
         """The nodes that there are now; asked about once a second."""
         ...
 
-    def start(self, node: ClusterNode, n_workers: int, versions: Mapping[str, str]) -> AgentLine:
+    def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
         """Start an agent, which is a `NodeAgent`; called in a thread of its own.
 
         Args:
-            node: Where.
-            n_workers: The number of workers that it will have at most.
+            node: Where, and what the run takes of it: no devices where these are not counted.
             versions: Those of the driver, for the agent to compare.
 
         Raises:

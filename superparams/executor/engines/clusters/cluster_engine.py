@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from superparams.executor.engines.clusters.cluster import Cluster
 from superparams.executor.engines.contract import Activity, Control, Options
@@ -12,7 +12,9 @@ from superparams.executor.engines.feed import Feed, Todo
 
 if TYPE_CHECKING:
     from superparams.executor.engines.clusters.agent_carrier import AgentCarrier
+    from superparams.executor.engines.clusters.cluster_machines import ClusterMachines
     from superparams.executor.program import Program
+    from superparams.executor.setting_needs import SettingNeeds
 
 __all__ = ["ClusterEngine"]
 
@@ -24,9 +26,13 @@ class ClusterEngine:
 
     Args:
         threads: BLAS and OpenMP threads of each worker; by default the cores of its node divided.
+
+    Attributes:
+        device_source: What says how many devices a node has, for errors.
     """
 
     name = "cluster"
+    device_source: ClassVar[str] = "as the cluster says"
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
@@ -49,6 +55,22 @@ class ClusterEngine:
             self._counted = time.monotonic(), count
         return count
 
+    def places_for(self, needs: SettingNeeds, options: Options) -> int:
+        """How many settings the nodes can run at once; see `HoldsResources`."""
+        from superparams.executor.engines.held_resources import most_places
+
+        cluster = self.cluster()
+        try:
+            self._machines(cluster, needs)
+        finally:
+            cluster.close()
+        return most_places(needs, options.num_proc)
+
+    def _machines(self, cluster: Cluster, needs: SettingNeeds) -> ClusterMachines:
+        from superparams.executor.engines.clusters.cluster_machines import ClusterMachines
+
+        return ClusterMachines(needs, cluster.nodes(), self.device_source)
+
     def check(self, options: Options) -> None:
         """Agents support all options; see `Engine.check`."""
 
@@ -61,7 +83,11 @@ class ClusterEngine:
         from superparams.executor.engines.processes.transport import opened
 
         feed = Feed.of(todo)
-        carrier = AgentCarrier(self.cluster(), program, feed, options, control, self._threads)
+        cluster = self.cluster()
+        needs: SettingNeeds | None = getattr(program, "setting_needs", None)
+        machines = None if needs is None else self._machines(cluster, needs)
+        threads = self._threads
+        carrier = AgentCarrier(cluster, program, feed, options, control, threads, machines)
         self._carrier = carrier
         with LoopThread(carrier, carrier.scheduler, feed, control) as outcomes:
             yield from map(opened, outcomes)

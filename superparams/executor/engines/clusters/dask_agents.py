@@ -38,6 +38,7 @@ class Dask(ClusterEngine):
     """
 
     name = "dask"
+    device_source = "as `dask worker --resources GPU=` says"
 
     def __init__(self, client: Any = None, *, threads: int | None = None) -> None:
         super().__init__(threads)
@@ -90,12 +91,11 @@ class DaskCluster:
         for address, about in workers.items():
             # Several workers may be threads of one process, which gets one agent.
             process = address.rpartition("/")[0] if address.startswith("inproc:") else address
-            known = found.get(process)
-            key, before = (address, 0) if known is None else (known.key, known.n_cpus)
-            found[process] = ClusterNode(key, str(about["name"]), before + about["nthreads"])
+            node = _node(address, about)
+            found[process] = _together(found[process], node) if process in found else node
         return list(found.values())
 
-    def start(self, node: ClusterNode, n_workers: int, versions: Mapping[str, str]) -> AgentLine:
+    def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
         """Start an actor; see `Cluster`."""
         return _DaskLine(self._client, node, versions)
 
@@ -103,6 +103,27 @@ class DaskCluster:
         """Close the client if it is ours."""
         if self._is_own:
             self._client.close()
+
+
+def _node(address: str, about: Mapping[str, Any]) -> ClusterNode:
+    """A worker process, as the scheduler describes it."""
+    return ClusterNode(
+        address,
+        str(about["name"]),
+        about["nthreads"],
+        int(about["resources"].get("GPU", 0)),
+        int(about["memory_limit"] or 0) or None,
+        about["host"],
+    )
+
+
+def _together(one: ClusterNode, other: ClusterNode) -> ClusterNode:
+    """Two workers of one process."""
+    return one._replace(
+        n_cpus=one.n_cpus + other.n_cpus,
+        n_devices=one.n_devices + other.n_devices,
+        memory=one.memory and other.memory and one.memory + other.memory,
+    )
 
 
 class DaskAgent:

@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from superparams.adapters.machine_memory import machine_memory
+from superparams.adapters.visible_devices import NO_DEVICES, visible_devices
 from superparams.errors import SuperparamsError
 from superparams.executor import payload
 from superparams.executor.engines.clusters import agent_protocol as p
@@ -184,14 +186,19 @@ class _AgentPool:
         inbox.n_places = plan.n_ranks
         control = _ControlAway(self._reports)
         inbox.on_hurry = control.stop
-        is_forked = boot.method == "forkserver"
+        is_forked = boot.method == "forkserver" and not boot.varies
+        self._facts, shares = None, worker_environ.ShareEnviron(n_threads=plan.threads)
+        if plan.environ is not None:
+            devices = visible_devices(os.environ) if plan.environ.counts_devices else NO_DEVICES
+            self._facts = p.NodeFacts(machine_memory(), devices.names)
+            shares = replace(shares, variable=devices.variable)
         self._carrier = ProcessCarrier(
             cast("Program", self._program),
             inbox,
             boot,
             control,
             warm_interpreter(boot.environ, boot.path) if is_forked else None,
-            worker_environ.ShareEnviron(n_threads=plan.threads),
+            shares,
         )
         self._carrier.handles.put(handle)
 
@@ -200,7 +207,7 @@ class _AgentPool:
         carrier = self._carrier
         try:
             carrier.begin()
-            self._outbox.put([p.AgentBegun()])
+            self._outbox.put([p.AgentBegun(self._facts)])
             while self._ending is None and self._outbox.seconds_unread() < SILENCE:
                 for message in self._inbox.take():
                     self._obey(message)
@@ -251,10 +258,10 @@ class _AgentPool:
                 carrier.carry_out(m.SendChunk(rank, chunk))
             case p.StepAnswer(rank, setting, goes_on):
                 carrier.carry_out(m.AnswerStep(rank, setting, goes_on))
-            case p.StartWorker(rank, log_size):
+            case p.StartWorker(rank, log_size, share):
                 self._reports.started(rank)
                 self._logs.begin(rank, log_size)
-                carrier.carry_out(m.StartPlace(rank))
+                carrier.carry_out(m.StartPlace(rank, share))
             case p.RetireWorker(rank):
                 carrier.carry_out(m.RetirePlace(rank))
             case p.Wishes():
@@ -267,12 +274,16 @@ class _AgentPool:
 
 def _boot(plan: p.AgentPlan, logs: NodeLogs) -> Boot:
     method = default_method()
+    environ = worker_environ.threads(plan.n_workers, plan.threads, os.environ)
+    varies, cpus, _ = plan.environ or (False, None, False)
+    environ |= {} if cpus is None or plan.threads else worker_environ.for_cpus(cpus)
     return Boot(
         method=method,
         options=plan.options,
         handle=None,
-        environ=worker_environ.threads(plan.n_workers, plan.threads, os.environ),
+        environ=environ,
         devices=None,
+        varies=varies,
         libraries=plan.libraries if method == "forkserver" else (),
         path=process_start.search_path(),
         argv=plan.argv,

@@ -22,8 +22,8 @@ __all__ = ["Ray"]
 _N_CALLS: Final = 3  # of an actor at once: it listens while it is told something
 _KEEP: Final = 10.0  # seconds that an actor stays after a run
 _END: Final = 5.0  # seconds that an agent may take to end before its process is ended
-# An actor on a node, by what it has: the node, processors, devices.
-_Key = tuple[str, int, int]
+# An actor on a node, by what it has: the node, processors, devices, bytes of memory.
+_Key = tuple[str, int, int, int]
 
 
 class Ray(ClusterEngine):
@@ -37,7 +37,9 @@ class Ray(ClusterEngine):
         address: As for `ray.init`, such as ``"auto"`` or ``"ray://host:10001"``. None for the
             cluster that Ray finds, or else for this machine. If this process is connected to Ray
             already, that is the cluster.
-        gpus: The devices to take on each node, which all workers of the node see.
+        gpus: The most devices to take on each node. If settings declare how many they need, these
+            devices are shared out, by default all of a node. Otherwise all workers of the node see
+            them, by default none.
         threads: BLAS and OpenMP threads of each worker; by default the cores of its node divided.
 
     Raises:
@@ -45,9 +47,10 @@ class Ray(ClusterEngine):
     """
 
     name = "ray"
+    device_source = "as Ray says"
 
     def __init__(
-        self, address: str | None = None, *, gpus: int = 0, threads: int | None = None
+        self, address: str | None = None, *, gpus: int | None = None, threads: int | None = None
     ) -> None:
         super().__init__(threads)
         self._address = address
@@ -76,9 +79,10 @@ class Ray(ClusterEngine):
 class RayCluster:
     """The cluster to which this process is connected, for one run; see `Cluster`."""
 
-    def __init__(self, ray: Any, gpus: int) -> None:
+    def __init__(self, ray: Any, gpus: int | None) -> None:
         self.ray = ray
         self._gpus = gpus
+        self._n_devices: dict[str, int] = {}  # that may be taken, by the key of the node
         self._put: tuple[bytes, Any] | None = None
 
     def nodes(self) -> Sequence[ClusterNode]:
@@ -90,17 +94,16 @@ class RayCluster:
                 f"the Ray cluster cannot be reached: {type(error).__name__}: {error}; start it, "
                 "and run again: what has ended is kept"
             ) from error
-        counted = [(one, int(one["Resources"].get("CPU", 0))) for one in nodes if one["Alive"]]
-        return [
-            ClusterNode(one["NodeID"], f"{one['NodeManagerHostname']} ({one['NodeID'][:6]})", count)
-            for one, count in counted
-            if count
-        ]
+        found = [_node(one, self._gpus) for one in nodes if one["Alive"]]
+        self._n_devices = {node.key: node.n_devices for node in found}
+        return [node for node in found if node.n_cpus]
 
-    def start(self, node: ClusterNode, n_workers: int, versions: Mapping[str, str]) -> AgentLine:
+    def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
         """Start an actor; see `Cluster`."""
-        key = node.key, n_workers, self._gpus
-        actor = _KEPT.take(key)
+        # Without resources, all workers of a node see the devices of `Ray(gpus=)`.
+        n_devices = node.n_devices or (self._gpus and self._n_devices[node.key]) or 0
+        key = node.key, node.n_cpus, n_devices, node.memory or 0
+        actor = _KEPT.take(key, self.ray)
         if actor is not None:
             with suppress(NodeGone):  # it has died since
                 return _RayLine(self, actor, key, versions)
@@ -109,10 +112,11 @@ class RayCluster:
     def _new_actor(self, key: _Key) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        node, num_cpus, num_gpus = key
+        node, num_cpus, num_gpus, memory = key
         made = self.ray.remote(_RayAgent).options(
             num_cpus=num_cpus,
             num_gpus=num_gpus,
+            memory=memory or None,
             max_concurrency=_N_CALLS,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )
@@ -127,6 +131,20 @@ class RayCluster:
     def close(self) -> None:
         """Forget what was put into the store."""
         self._put = None
+
+
+def _node(about: Mapping[str, Any], gpus: int | None) -> ClusterNode:
+    """A node, as Ray describes it."""
+    key, amounts = about["NodeID"], about["Resources"]
+    n_devices = int(amounts.get("GPU", 0))
+    return ClusterNode(
+        key,
+        f"{about['NodeManagerHostname']} ({key[:6]})",
+        int(amounts.get("CPU", 0)),
+        n_devices if gpus is None else min(gpus, n_devices),
+        int(amounts.get("memory", 0)) or None,
+        host=key,  # Ray gives no device to two nodes
+    )
 
 
 class _RayAgent:
@@ -230,13 +248,15 @@ class _KeptActors:
                 return
         _kill(ray, actor)
 
-    def take(self, key: _Key) -> Any:
-        """An actor that was kept; None if there is none."""
+    def take(self, key: _Key, ray: Any) -> Any:
+        """An actor that was kept; None if there is none. Others of its node make room for it."""
         with self._lock:
-            actor, timer = self._actors.pop(key, (None, None))
-        if timer is not None:
+            found = {one: self._actors.pop(one) for one in list(self._actors) if one[0] == key[0]}
+        for one, (actor, timer) in found.items():
             timer.cancel()
-        return actor
+            if one != key:
+                _kill(ray, actor)
+        return found[key][0] if key in found else None
 
     def _end(self, key: _Key, actor: Any, ray: Any) -> None:
         with self._lock:

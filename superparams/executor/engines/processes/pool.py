@@ -14,7 +14,7 @@ from superparams.executor import payload
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import LoopThread, scheduler_of
 from superparams.executor.engines.feed import Feed
-from superparams.executor.engines.held_resources import OneMachine, have_same_environment
+from superparams.executor.engines.held_resources import OneMachine, WorkerEnviron
 from superparams.executor.engines.processes import (
     process_start,
     template_handle,
@@ -139,13 +139,11 @@ class Pool:
         return one
 
     def _boot(self, one: OneMachine | None) -> Boot:
-        devices, n_threads, is_same = None, self._threads, True
+        devices, n_threads, varies = None, self._threads, False
         num_proc = self._options.num_proc
         environ = worker_environ.threads(num_proc, n_threads, os.environ)
         if one is not None:
-            is_same = not (self._feed.is_open and one.needs.of_class is None)
-            is_same = is_same and have_same_environment(one.needs.known)
-            cpus = next(iter(one.needs.known)).cpus if is_same else None
+            varies, cpus, _ = WorkerEnviron.of(one.needs, is_open=self._feed.is_open)
             environ |= {} if cpus is None or n_threads else worker_environ.for_cpus(cpus)
         if self._gpus is not None and not (one and one.counts_devices):
             devices = worker_environ.devices(num_proc, self._gpus, os.environ)
@@ -155,7 +153,7 @@ class Pool:
             handle=None,
             environ=environ,
             devices=devices,
-            varies=devices is not None or not is_same,
+            varies=devices is not None or varies,
             libraries=self._libraries() if self._method == "forkserver" else (),
             path=process_start.search_path(),
             argv=list(getattr(sys, "argv", [""])),

@@ -1,0 +1,137 @@
+"""What the nodes of a cluster have for the settings of a run, and which of them it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from superparams.declare.resources import Resources, shown_bytes
+from superparams.errors.units import counted
+from superparams.executor.engines.clusters.agent_protocol import NodeFacts
+from superparams.executor.engines.clusters.cluster import ClusterNode
+from superparams.executor.engines.held_resources import refuse_need
+from superparams.executor.scheduler.machine import Machine
+
+if TYPE_CHECKING:
+    from superparams.executor.setting_needs import SettingNeeds
+
+__all__ = ["ClusterMachines"]
+
+_ON_ONE_NODE: Final = "each setting runs in one process on one node; give {name}=1"
+_AMOUNTS: Final = "cpus", "gpus", "memory"
+
+
+class ClusterMachines:
+    """The nodes of a cluster, for what the settings of a run need.
+
+    Args:
+        needs: What settings need. From now on, they refuse what no node has that was seen.
+        nodes: The nodes that there are.
+        source: What says how many devices a node has, for errors.
+
+    Raises:
+        EngineError: When no node has what a setting needs.
+    """
+
+    def __init__(self, needs: SettingNeeds, nodes: Sequence[ClusterNode], source: str) -> None:
+        self.needs = needs
+        self._source = source
+        self._seen: dict[str, tuple[ClusterNode, Machine]] = {}
+        self._devices: dict[str, tuple[str, tuple[str, ...]]] = {}  # host and names, by node
+        needs.check, needs.capacity = self._check, self._capacity
+        self.see(nodes)
+        self._check_all()
+
+    def see(self, nodes: Iterable[ClusterNode]) -> None:
+        """Nodes are there. Those that have left may come again, so they count as well."""
+        for node in nodes:
+            if node.key not in self._seen:
+                self._seen[node.key] = node, node.machine
+
+    def _capacity(self, need: Resources) -> float:
+        seen = self._seen.values()
+        counts = [min(node.n_cpus, machine.capacity(need)) for node, machine in seen]
+        return sum(counts) if counts else math.inf
+
+    # ---- what a run takes
+
+    def lacking(self, taken: Sequence[ClusterNode], n_places: float) -> list[Resources]:
+        """The needs that more nodes would help.
+
+        Args:
+            taken: Nodes that have agents.
+            n_places: The number of settings that may run at once.
+        """
+        needs = list(self.needs.known) or [Resources()]
+        return [x for x in needs if sum(one.capacity(x) for one in taken) < n_places]
+
+    def part_of(self, node: ClusterNode, n_workers: int, *, is_open: bool) -> ClusterNode:
+        """What so many workers can use of a node; is_open: whether other needs may follow."""
+        needs = [] if is_open and self.needs.of_class is None else list(self.needs.known)
+        if not needs:
+            return node
+        gpus = max(need.gpus or 0 for need in needs)
+        memory = n_workers * max(need.memory or 0 for need in needs)
+        return node._replace(
+            n_cpus=min(node.n_cpus, n_workers * max(need.cpus or 1 for need in needs)),
+            n_devices=min(node.n_devices, math.ceil(n_workers * gpus)),
+            memory=None if node.memory is None else min(node.memory, memory) or None,
+        )
+
+    def machine_of(self, node: ClusterNode, facts: NodeFacts) -> Machine:
+        """What a node has, now that its agent has told more.
+
+        Args:
+            node: What the run takes of the node.
+            facts: What its agent sees.
+
+        Raises:
+            EngineError: When no node has what a setting needs.
+        """
+        others = [one for key, one in self._devices.items() if key != node.key]
+        in_use = {name for host, names in others if host == node.host for name in names}
+        names = tuple(name for name in facts.devices if name not in in_use)[: node.n_devices]
+        self._devices[node.key] = node.host, names
+        machine = Machine(node.n_cpus, node.memory or facts.memory, names)
+        self._seen[node.key] = node, machine
+        self._check_all()
+        return machine
+
+    def drop(self, node: ClusterNode) -> None:
+        """A node is gone, and its devices with it."""
+        self._devices.pop(node.key, None)
+
+    # ---- what no node has
+
+    def _check_all(self) -> None:
+        for need, index in self.needs.known.items():
+            self._check(need, index)
+
+    def _check(self, need: Resources, index: int) -> None:
+        for name in ("nodes", "tasks"):
+            if getattr(need, name) > 1:
+                refuse_need(self.needs, need, (name,), index, _ON_ONE_NODE.format(name=name))
+        if self._capacity(need) >= 1:
+            return
+        machines = [machine for _, machine in self._seen.values()]
+        lacking = [machine.shortage(need) for machine in machines]
+        names = tuple(name for name in _AMOUNTS if all(one == name for one in lacking))
+        if names:
+            refuse_need(self.needs, need, names, index, self._most_of(names[0], machines))
+        counts = tuple(name for name in _AMOUNTS if getattr(need, name) is not None)
+        reason = "no node of the cluster has all of this; declare less, or add such a node"
+        refuse_need(self.needs, need, counts, index, reason)
+
+    def _most_of(self, name: str, machines: Sequence[Machine]) -> str:
+        most: dict[str, Callable[[], str]] = {
+            "cpus": lambda: counted(max(one.cpus for one in machines), "processor"),
+            "memory": lambda: f"{shown_bytes(max(one.memory for one in machines))} of memory",
+            "gpus": lambda: (
+                f"{counted(max(len(one.devices) for one in machines), 'device')} ({self._source})"
+            ),
+        }
+        return (
+            f"no node of the cluster has so much, and the most is {most[name]()}; declare less, or "
+            "add such a node"
+        )
