@@ -16,6 +16,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from superparams.executor.engines.clusters.cluster import AgentLine, ClusterNode, NodeGone
@@ -154,6 +155,9 @@ class SmallAgents(ClusterEngine):
         command: A command before that of a node, such as `OTHER_HOST`.
         python_path: The folders in which nodes look for modules first.
         folder: The working directory of nodes.
+        devices: The names of the devices of each node that has some, by its number.
+        memory: Bytes of each node of which that is told, by its number.
+        names: The names of nodes; by default their numbers.
 
     Attributes:
         cpus: As given; a node that is added here later joins the run.
@@ -168,8 +172,13 @@ class SmallAgents(ClusterEngine):
         command: Sequence[str] = (),
         python_path: Sequence[Path] = (ROOT, ROOT / "tests" / "contracts"),
         folder: Path = Path("/"),
+        devices: Mapping[int, Sequence[str]] = MappingProxyType({}),
+        memory: Mapping[int, int] = MappingProxyType({}),
+        names: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        self._names = names
+        self._devices, self._memory = devices, memory
         self.cpus = list(cpus)
         self.started: list[SmallNode] = []
         self._command, self._folder = command, folder
@@ -180,10 +189,16 @@ class SmallAgents(ClusterEngine):
         return self
 
     def nodes(self) -> Sequence[ClusterNode]:
-        return [ClusterNode(str(n), f"node {n}", cpus) for n, cpus in enumerate(self.cpus)]
+        return [self._node(n, cpus) for n, cpus in enumerate(self.cpus)]
+
+    def _node(self, n: int, cpus: int) -> ClusterNode:
+        name = self._names[n] if self._names else f"node {n}"
+        return ClusterNode(str(n), name, cpus, len(self._devices.get(n, ())), self._memory.get(n))
 
     def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
-        started = SmallNode(self._command, self._env, self._folder)
+        devices = ",".join(self._devices.get(int(node.key), ()))
+        env = {**self._env, "CUDA_VISIBLE_DEVICES": devices, "NODE_NAME": node.name}
+        started = SmallNode(self._command, env, self._folder)
         self.started.append(started)
         try:
             return SmallLine(started, versions)

@@ -214,23 +214,23 @@ class RunOptions:
             self.retries,
             cast("frozenset[Status]", self.retry_on),
             self.retry_wait,
-            may_grow=self.is_auto and self._is_on_cluster,
+            may_grow=self.is_auto and self.is_on_cluster,
         )
 
     @cached_property
     def is_auto(self) -> bool:
         """Whether the number of workers is that of this machine, or of the cluster."""
         is_auto = isinstance(self.num_proc, str) and self.num_proc == "auto"
-        return is_auto or (self.num_proc is None and self._is_on_cluster)
+        return is_auto or (self.num_proc is None and self.is_on_cluster)
 
     @property
-    def _is_on_cluster(self) -> bool:
+    def is_on_cluster(self) -> bool:
         """Whether the engine knows how many workers it can have."""
         return hasattr(self.engine, "most_at_once")
 
     def _most_at_once(self) -> int:
         """The workers that the engine or the executor tells, else the cores of this machine."""
-        if self._is_on_cluster:
+        if self.is_on_cluster:
             engine: Any = self.engine
             return cast("int", engine.most_at_once())
         if not hasattr(self.engine, "submit") or hasattr(self.engine, "execute"):

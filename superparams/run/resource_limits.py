@@ -39,6 +39,6 @@ def limited_by_resources(
     needs.split(planned.todo)
     program.setting_needs = needs
     program.n_proc = places_for(engine, needs, options.of_engine)
-    if options.of_engine.may_grow:  # nodes that come later give more room
+    if options.is_on_cluster:  # nodes that come later give more room
         return options
     return replace(options, num_proc=program.n_proc)

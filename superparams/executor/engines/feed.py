@@ -57,6 +57,11 @@ class Feed:
 
     # ---- the engine's side
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there are settings beside the first ones, or may be."""
+        return self.is_open or any(isinstance(event, m.WorkAdded) for event in self._events)
+
     def on_change(self, wake: Callable[[], object]) -> None:
         """Have `wake` called after each change, in the thread that makes the change."""
         self._wake = wake

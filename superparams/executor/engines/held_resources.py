@@ -187,11 +187,11 @@ class WorkerEnviron(NamedTuple):
     counts_devices: bool
 
     @classmethod
-    def of(cls, needs: SettingNeeds, *, is_open: bool) -> WorkerEnviron:
-        """That of a run; is_open: whether more settings may come, with needs of their own."""
+    def of(cls, needs: SettingNeeds, *, has_more: bool) -> WorkerEnviron:
+        """That of a run; has_more: whether settings may follow, with needs of their own."""
         counts_devices = any(need.gpus is not None for need in needs.known)
         cpus = {need.cpus for need in needs.known}
-        if is_open and needs.of_class is None:
+        if has_more and needs.of_class is None:
             return cls(varies=True, cpus=None, counts_devices=True)
         if counts_devices or len(cpus) != 1:
             return cls(varies=True, cpus=None, counts_devices=counts_devices)

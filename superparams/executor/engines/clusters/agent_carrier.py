@@ -78,7 +78,7 @@ class AgentCarrier:
         self._machines = machines
         self._environ: WorkerEnviron | None = None
         if machines is not None:
-            self._environ = WorkerEnviron.of(machines.needs, is_open=feed.is_open)
+            self._environ = WorkerEnviron.of(machines.needs, has_more=feed.has_more)
         n_places = feed.most_places(options.num_proc)
         self.scheduler = scheduler_of(
             n_places,
@@ -89,7 +89,7 @@ class AgentCarrier:
             chunk_seconds=_CHUNK_SECONDS,
         )
         limits = self.scheduler.limits
-        self._agents = Agents(cluster, limits, options, machines, is_open=feed.is_open)
+        self._agents = Agents(cluster, limits, options, machines, has_more=feed.has_more)
         self._events: list[m.Event] = []
         self._wishes = p.Wishes(wants_rest=False, has_room=True)
         self._evidence: dict[int, Mapping[str, Any]] = {}  # by rank, of what was lost last

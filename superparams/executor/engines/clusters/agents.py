@@ -33,7 +33,7 @@ class Agents:
         limits: Have the number of ranks, which may grow.
         options: The options of the run.
         machines: What nodes have, if settings declare what they need.
-        is_open: Whether settings may follow that need something else.
+        has_more: Whether settings may follow that need something else.
 
     Attributes:
         plan: The first message to each.
@@ -48,10 +48,10 @@ class Agents:
         options: Options,
         machines: ClusterMachines | None,
         *,
-        is_open: bool,
+        has_more: bool,
     ) -> None:
         self._machines = machines
-        self._is_open = is_open
+        self._has_more = has_more
         self._cluster = cluster
         self._limits = limits
         self._options = options
@@ -119,7 +119,7 @@ class Agents:
         """What the run takes of a node."""
         if self._machines is None:
             return node._replace(n_cpus=n_workers, n_devices=0, memory=None)
-        return self._machines.part_of(node, n_workers, is_open=self._is_open)
+        return self._machines.part_of(node, n_workers, has_more=self._has_more)
 
     def _nodes(self) -> list[ClusterNode]:
         return [one.node for one in self._agents.values()]

@@ -66,9 +66,9 @@ class ClusterMachines:
         needs = list(self.needs.known) or [Resources()]
         return [x for x in needs if sum(one.capacity(x) for one in taken) < n_places]
 
-    def part_of(self, node: ClusterNode, n_workers: int, *, is_open: bool) -> ClusterNode:
-        """What so many workers can use of a node; is_open: whether other needs may follow."""
-        needs = [] if is_open and self.needs.of_class is None else list(self.needs.known)
+    def part_of(self, node: ClusterNode, n_workers: int, *, has_more: bool) -> ClusterNode:
+        """What so many workers can use of a node; has_more: whether other needs may follow."""
+        needs = [] if has_more and self.needs.of_class is None else list(self.needs.known)
         if not needs:
             return node
         gpus = max(need.gpus or 0 for need in needs)

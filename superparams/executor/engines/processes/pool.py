@@ -143,7 +143,7 @@ class Pool:
         num_proc = self._options.num_proc
         environ = worker_environ.threads(num_proc, n_threads, os.environ)
         if one is not None:
-            varies, cpus, _ = WorkerEnviron.of(one.needs, is_open=self._feed.is_open)
+            varies, cpus, _ = WorkerEnviron.of(one.needs, has_more=self._feed.has_more)
             environ |= {} if cpus is None or n_threads else worker_environ.for_cpus(cpus)
         if self._gpus is not None and not (one and one.counts_devices):
             devices = worker_environ.devices(num_proc, self._gpus, os.environ)
