@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.cluster.hosts import Host, free_port
@@ -46,15 +47,21 @@ class DaskServers:
         self.client = Client(self.address, timeout=60, set_as_default=False)
         self.client.wait_for_workers(n_workers, timeout=120)
 
-    def add(self, python_path: Sequence[Path] = ()) -> Host:
-        """Start a worker on one more host."""
+    def add(
+        self,
+        python_path: Sequence[Path] = (),
+        amounts: Sequence[str] = ("--nthreads", "1"),
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Host:
+        """Start a worker on one more host, by default with one thread."""
         number = len(self._hosts)
-        arguments = ["-m", "distributed.cli.dask_worker", self.address, "--nthreads", "1"]
+        arguments = ["-m", "distributed.cli.dask_worker", self.address, *amounts]
         arguments += ["--host", "127.0.0.1", "--no-dashboard", "--name", f"host {number}"]
         arguments += ["--local-directory", str(self._folder / f"space-{number}")]
         log = self._folder / f"worker-{number}.log"
-        self._hosts.append(Host(arguments, log, hidden=self._hidden, python_path=python_path))
-        return self._hosts[-1]
+        host = Host(arguments, log, hidden=self._hidden, python_path=python_path, environ=environ)
+        self._hosts.append(host)
+        return host
 
     def wait_for(self, n_workers: int) -> None:
         """Wait until there are so many workers, as after some were killed."""

@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -38,6 +39,7 @@ class Host:
         hidden: A folder that the host does not see; None for none.
         python_path: Folders in which it looks for modules first.
         is_apart: Whether it has namespaces of its own.
+        environ: Variables that its processes have.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Host:
         hidden: Path | None = None,
         python_path: Sequence[Path] = (),
         is_apart: bool = True,
+        environ: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.log = log
         hide = "" if hidden is None else f"mount -t tmpfs none {hidden} && "
@@ -62,7 +65,7 @@ class Host:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, **environ},
                 start_new_session=True,
             )
 

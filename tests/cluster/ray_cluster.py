@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.cluster.hosts import Host, free_port
@@ -37,14 +38,28 @@ class RayServers:
         self.address = f"127.0.0.1:{port}"
         self._head = self._host("head", ["--head", "--port", str(port), "--num-cpus", "0"], None)
 
-    def _host(self, name: str, arguments: Sequence[str], hidden: Path | None) -> Host:
+    def _host(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        hidden: Path | None,
+        python_path: Sequence[Path] = (),
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Host:
         more = ["--node-ip-address", "127.0.0.1", "--block", "--disable-usage-stats"]
         more += ["--object-store-memory", str(1 << 29)]
         if "--head" in arguments:
             more += ["--include-dashboard", "false"]
         command = ["-m", "ray.scripts.scripts", "start", *arguments, *more]
         log = self._folder / f"{name}.log"
-        return Host(command, log, hidden=hidden, is_apart=name != "head")
+        return Host(
+            command,
+            log,
+            hidden=hidden,
+            python_path=python_path,
+            is_apart=name != "head",
+            environ=environ,
+        )
 
     def start(self, n_nodes: int) -> None:
         """Start nodes, and wait until they are there."""
@@ -70,11 +85,16 @@ class RayServers:
             return False
         return True
 
-    def add(self) -> Host:
-        """Start one more node on a host of its own."""
+    def add(
+        self,
+        python_path: Sequence[Path] = (),
+        amounts: Sequence[str] = ("--num-cpus", "1"),
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Host:
+        """Start one more node on a host of its own, by default with one processor."""
         name = f"node-{len(self._hosts)}"
-        arguments = ["--address", self.address, "--num-cpus", "1"]
-        self._hosts.append(self._host(name, arguments, self._hidden))
+        arguments = ["--address", self.address, *amounts]
+        self._hosts.append(self._host(name, arguments, self._hidden, python_path, environ))
         return self._hosts[-1]
 
     def wait_for(self, n_nodes: int) -> None:

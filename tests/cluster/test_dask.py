@@ -14,6 +14,7 @@ from superparams.executor import Dask
 from tests.cluster.dask_cluster import DaskServers
 from tests.cluster.real_cluster import RealCluster
 from tests.contracts.cluster import Counted
+from tests.contracts.cluster_resources import LARGE, SMALL, ResourceContract
 
 
 class TestDask(RealCluster):
@@ -36,6 +37,30 @@ class TestDask(RealCluster):
         for host in hosts:
             host.close()
         dask.wait_for(2)
+
+
+@pytest.fixture(scope="class")
+def uneven(dask: DaskServers) -> Iterator[Any]:
+    """An engine whose cluster has a large node and a small one; see `ResourceContract`."""
+    dask.wait_for(2)
+    devices = {"CUDA_VISIBLE_DEVICES": "GPU-a,7", "NODE_NAME": LARGE}
+    amounts = ["--nthreads", "2", "--resources", "GPU=2", "--memory-limit", "900MB"]
+    hosts = [dask.add(amounts=amounts, environ=devices)]
+    amounts = ["--nthreads", "1", "--memory-limit", "600MB"]
+    hosts.append(dask.add(amounts=amounts, environ={"NODE_NAME": SMALL}))
+    dask.wait_for(4)
+    yield Dask(dask.client)
+    for host in hosts:
+        host.close()
+    dask.wait_for(2)
+
+
+class TestDaskResources(ResourceContract):
+    """Beside the nodes of one processor that are there."""
+
+    @pytest.fixture
+    def engine(self, uneven: Any) -> Any:
+        return uneven
 
 
 @pytest.fixture

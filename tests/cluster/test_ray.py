@@ -11,6 +11,7 @@ from superparams.errors import EngineError
 from superparams.executor import Ray
 from tests.cluster.ray_cluster import RayServers
 from tests.cluster.real_cluster import RealCluster
+from tests.contracts.cluster_resources import LARGE, SMALL, ResourceContract
 
 
 class TestRay(RealCluster):
@@ -38,6 +39,31 @@ class TestRay(RealCluster):
         yield lambda: hosts.append(ray_servers.add())
         for host in hosts:
             host.close()
+
+
+@pytest.fixture(scope="class")
+def uneven(ray_servers: RayServers) -> Iterator[Any]:
+    """An engine whose cluster has a large node and a small one; see `ResourceContract`."""
+    ray_servers.wait_for(2)
+    devices = {"CUDA_VISIBLE_DEVICES": "GPU-a,7", "NODE_NAME": LARGE}
+    amounts = ["--num-cpus", "2", "--num-gpus", "2", "--memory", "900000000"]
+    hosts = [ray_servers.add(amounts=amounts, environ=devices)]
+    ray_servers.wait_for(3)  # Ray cannot start two nodes of one machine at a time
+    amounts = ["--num-cpus", "1", "--memory", "600000000"]
+    hosts.append(ray_servers.add(amounts=amounts, environ={"NODE_NAME": SMALL}))
+    ray_servers.wait_for(4)
+    yield Ray(ray_servers.address)
+    for host in hosts:
+        host.close()
+    ray_servers.wait_for(2)
+
+
+class TestRayResources(ResourceContract):
+    """Beside the nodes of one processor that are there."""
+
+    @pytest.fixture
+    def engine(self, uneven: Any) -> Any:
+        return uneven
 
 
 def test_where_there_is_no_cluster_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,9 +85,13 @@ class ClusterEngine:
         feed = Feed.of(todo)
         cluster = self.cluster()
         needs: SettingNeeds | None = getattr(program, "setting_needs", None)
-        machines = None if needs is None else self._machines(cluster, needs)
-        if needs is not None:
-            needs.split(feed.first)  # so that the needs of these are known
+        try:
+            machines = None if needs is None else self._machines(cluster, needs)
+            if needs is not None:
+                needs.split(feed.first)  # so that the needs of these are known
+        except BaseException:
+            cluster.close()
+            raise
         threads = self._threads
         carrier = AgentCarrier(cluster, program, feed, options, control, threads, machines)
         self._carrier = carrier
