@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from superparams import search
+from superparams.adapters.processors import cores
 from superparams.errors import EngineError
 from superparams.executor import Ray
 from tests.cluster.ray_cluster import RayServers
 from tests.cluster.real_cluster import RealCluster
-from tests.contracts.cluster_resources import LARGE, SMALL, ResourceContract
+from tests.contracts.cluster_resources import LARGE, SMALL, ResourceContract, Trained
 
 
 class TestRay(RealCluster):
@@ -41,6 +43,10 @@ class TestRay(RealCluster):
             host.close()
 
 
+class ManyTrained(Trained):
+    a: int = search(range(60))
+
+
 @pytest.fixture(scope="class")
 def uneven(ray_servers: RayServers) -> Iterator[Any]:
     """An engine whose cluster has a large node and a small one; see `ResourceContract`."""
@@ -64,6 +70,11 @@ class TestRayResources(ResourceContract):
     @pytest.fixture
     def engine(self, uneven: Any) -> Any:
         return uneven
+
+    def test_workers_divide_the_cores_of_a_node(self, run: Callable[..., Any]) -> None:
+        """Ray gives its actor a thread for each processor of it."""
+        rows = [row for row in run(ManyTrained()) if row["node_name"] == LARGE]
+        assert {row["omp_num_threads"] for row in rows} == {str(max(1, cores() // 2))}
 
 
 def test_where_there_is_no_cluster_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

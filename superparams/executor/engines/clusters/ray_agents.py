@@ -7,9 +7,11 @@ the next one. Data that no file can carry goes into Ray's store of objects, once
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from superparams.errors import EngineError, SuperparamsError
@@ -154,6 +156,7 @@ class _RayAgent:
 
     def begin(self, versions: Mapping[str, str]) -> None:
         """Start the agent."""
+        _forget_threads_of_ray()
         self._agent = NodeAgent(versions)
 
     def end(self, seconds: float) -> None:
@@ -178,6 +181,17 @@ class _RayAgent:
     def listen(self, seconds: float) -> list[bytes]:
         """Messages for the driver; waits for some, at most so long."""
         return self._agent.listen(seconds)
+
+
+def _forget_threads_of_ray() -> None:
+    """Remove the number of threads that Ray sets in an actor: all of its processors.
+
+    The workers of the agent divide these. A number that this process was started with stays.
+    """
+    with suppress(OSError):  # there is no /proc
+        variables = Path("/proc/self/environ").read_bytes().split(b"\0")
+        if not any(one.startswith(b"OMP_NUM_THREADS=") for one in variables):
+            os.environ.pop("OMP_NUM_THREADS", None)
 
 
 class _RayLine:
