@@ -1,4 +1,4 @@
-"""The sides that are compared, and what each of them can be asked."""
+"""The sides that are compared: each tool, in each way of using it that has results of its own."""
 
 from __future__ import annotations
 
@@ -154,6 +154,54 @@ SIDES = (
     Side("labtech", "labtech", "labtech_", ("labtech",), statement="import labtech"),
     Side("sklearn", "scikit-learn ParameterGrid", "sklearn_", ("scikit-learn",)),
     Side(
+        "hyperopt",
+        "Hyperopt",
+        "hyperopt_",
+        ("hyperopt",),
+        statement="import hyperopt",
+    ),
+    Side("orion", "Orion", "orion_", ("orion",), statement="import orion.client"),
+    Side("mlflow", "MLflow, files", "mlflow_", ("mlflow-skinny",), statement="import mlflow"),
+    Side("wandb", "Weights & Biases, offline", "wandb_", ("wandb",), statement="import wandb"),
+    Side(
+        "tensorboardx",
+        "TensorBoard",
+        "tensorboard_",
+        ("tensorboardX",),
+        statement="import tensorboardX",
+    ),
+    Side("jsonl", "lines of JSON by hand", "jsonl"),
+    Side("plotly", "Plotly", "plotly_", ("plotly", "pandas"), statement="import plotly.express"),
+    Side("hiplot", "HiPlot", "hiplot_", ("hiplot", "pandas"), statement="import hiplot"),
+    Side(
+        "superparams-dask",
+        "superparams, on Dask",
+        "running_cluster",
+        ("distributed", "dask"),
+        {"kind": "dask", "is_bare": False},
+    ),
+    Side(
+        "dask-tasks",
+        "Dask, bare tasks",
+        "running_cluster",
+        ("distributed", "dask"),
+        {"kind": "dask", "is_bare": True},
+    ),
+    Side(
+        "superparams-ray",
+        "superparams, on Ray",
+        "running_cluster",
+        ("ray[tune]",),
+        {"kind": "ray", "is_bare": False},
+    ),
+    Side(
+        "ray-tasks",
+        "Ray, bare tasks",
+        "running_cluster",
+        ("ray[tune]",),
+        {"kind": "ray", "is_bare": True},
+    ),
+    Side(
         PLAIN,
         "no tool",
         "plain",
@@ -161,73 +209,6 @@ SIDES = (
         command=(sys.executable, "-c", "import click; click.command()(lambda: None)(['--help'])"),
     ),
 )
-
-
-@dataclass(frozen=True)
-class Way:
-    """A side at one kind of work, in one way if there are several: a function of its file."""
-
-    side: str
-    function: str
-    label: str = ""
-
-
-def ways(function: str, *sides: str) -> tuple[Way, ...]:
-    return tuple(Way(side, function) for side in sides)
-
-
-KEEPERS = (
-    "superparams",
-    "superparams-0.1.0",
-    "joblib-memory",
-    "tune",
-    "optuna-journal",
-    "optuna-sqlite",
-    "labtech",
-)
-NOOP = ways(
-    "noop",
-    *(side.name for side in SIDES if side.name != "sklearn"),
-)
-ARRAY = (
-    Way("superparams", "array", "array given, its content digested"),
-    Way("superparams", "array_with_key", "array given with a key"),
-    Way("superparams", "array_of_factory", "made by a factory"),
-    Way("superparams", "array_forked", "array given with a key, start method fork"),
-    Way("superparams-0.1.0", "array", "made by each setting"),
-    Way("joblib", "array", "an argument"),
-    Way("pool", "array_as_argument", "an argument"),
-    Way("pool", "array_of_initializer", "forked, by an initializer"),
-    Way("futures", "array", "forked, by an initializer"),
-    Way("ray", "array", "ray.put"),
-    Way("tune", "array", "with_parameters"),
-    Way("dask", "array", "scatter"),
-    Way("optuna-memory", "array", "threads"),
-    Way("hydra-joblib", "array", "joblib launcher, cached in each process"),
-    Way("labtech", "array", "forked, in the context"),
-    Way(PLAIN, "array", "a loop in one process"),
-)
-EXPAND = (
-    Way("superparams", "expand"),
-    Way("superparams-0.1.0", "expand"),
-    Way("tune", "expand", "generate_variants"),
-    Way("optuna-memory", "expand", "GridSampler, tuples"),
-    Way("hydra", "expand", "sweeper, overrides"),
-    Way("hydra", "expand_composed", "configurations"),
-    Way("labtech", "expand", "list of tasks"),
-    Way("sklearn", "expand"),
-    Way(PLAIN, "expand", "itertools.product, dict"),
-    Way(PLAIN, "expand_into_dataclass", "itertools.product, dataclass"),
-)
-RESUME = ways("resume", *KEEPERS)
-READ = ways("read", *(name for name in KEEPERS if name != "joblib-memory"), "hydra", PLAIN)
-KILL = ways("kill", *(way.side for way in NOOP if way.side != PLAIN))
-SEARCHERS = ("superparams", "optuna-memory", "optuna-journal", "tune")
-SAMPLERS = (("random_search", "random"), ("tpe", "TPE"), ("cmaes", "CMA-ES"))
-SEARCH = tuple(Way(side, function, label) for function, label in SAMPLERS for side in SEARCHERS)
-ASHA = ways("asha", *SEARCHERS)
-IMPORT = ways("import", *(side.name for side in SIDES if side.statement))
-HELP = ways("help", *(side.name for side in SIDES if side.command))
 
 
 def side(name: str) -> Side:

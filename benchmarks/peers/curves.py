@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,3 +20,15 @@ def loss(point: Mapping[str, Any]) -> float:
 def accuracy(x: float, epoch: int) -> float:
     """How good a setting is after some epochs; the largest x is the best in the end."""
     return x * epoch / (epoch + 2.0)
+
+
+def slow_accuracy(x: float, epoch: int) -> float:
+    """The same after 1 to 4 ms: settings differ in how quick they are."""
+    time.sleep(0.001 + 0.003 * (97 * x % 1))
+    return accuracy(x, epoch)
+
+
+def slow_loss(point: Mapping[str, Any]) -> float:
+    """The same after 1 to 20 ms."""
+    time.sleep(0.001 + 0.019 * (97 * abs(float(point["x0"])) % 1))
+    return loss(point)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-from collections.abc import Callable, Iterator
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,13 @@ import pandas  # noqa: F401
 import pyarrow  # noqa: F401
 import sqlalchemy.orm  # noqa: F401
 
-from benchmarks.peers import curves, task
+from benchmarks.peers import curves, pages, task
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 NAME = "points"
 COMPLETE, RUNNING = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.RUNNING
 Objective = Callable[[optuna.Trial], float]
+prepared: list[optuna.Study] = []
 Axes = dict[str, range]
 
 
@@ -79,7 +82,7 @@ def optimized(
         one.optimize(objective, n_trials=count, n_jobs=workers)
     else:
         each = count if callbacks or count is None else -(-count // workers)
-        in_processes(workers, kind, folder, axes, objective, each, callbacks)
+        in_processes(worker, [(kind, folder, axes, objective, each, callbacks)] * workers)
     return one
 
 
@@ -88,8 +91,8 @@ def enqueued(one: optuna.Study, axes: Axes) -> int:
     return sum(1 for point in points(axes) if one.enqueue_trial(point) is None)
 
 
-def in_processes(workers: int, *arguments: Any) -> None:
-    processes = [multiprocessing.Process(target=worker, args=arguments) for _ in range(workers)]
+def in_processes(target: Callable[..., None], many: Iterable[tuple[Any, ...]]) -> None:
+    processes = [multiprocessing.Process(target=target, args=arguments) for arguments in many]
     for process in processes:
         process.start()
     for process in processes:
@@ -203,24 +206,29 @@ def searched(
     objective: Objective = distance,
     direction: str = "minimize",
 ) -> int:
-    """Trials of a sampler: in threads, or in processes that share a storage."""
+    """How many trials there are at the end."""
+    one = study_of(kind, folder, n, workers, make, objective, direction)
+    return len(one.get_trials(False, ENDED))
+
+
+def study_of(
+    kind: str,
+    folder: Path,
+    n: int,
+    workers: int,
+    make: Maker,
+    objective: Objective,
+    direction: str = "minimize",
+) -> optuna.Study:
+    """More trials of a sampler: in threads, or in processes that share a storage."""
     one = searching(kind, folder, make, 0, direction)
     if kind == "memory":
         one.optimize(objective, n_trials=n, n_jobs=workers)
         one.trials_dataframe().to_parquet(folder / "rows.parquet")
-    else:
-        share = n // workers
-        processes = [
-            multiprocessing.Process(
-                target=search_worker, args=(kind, folder, share, make, seed, objective, direction)
-            )
-            for seed in range(workers)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-    return len(one.get_trials(False, ENDED))
+        return one
+    shared = kind, folder, n // workers, make, objective, direction
+    in_processes(search_worker, ((*shared, seed) for seed in range(workers)))
+    return one
 
 
 def search_worker(
@@ -228,9 +236,9 @@ def search_worker(
     folder: Path,
     n: int,
     make: Maker,
-    seed: int,
     objective: Objective,
     direction: str,
+    seed: int,
 ) -> None:
     searching(kind, folder, make, seed, direction).optimize(objective, n_trials=n)
 
@@ -262,3 +270,127 @@ def cmaes(n: int, workers: int, folder: Path, kind: str) -> int:
 
 def asha(n: int, workers: int, folder: Path, kind: str) -> int:
     return searched(kind, folder, n, workers, random_sampler, curve, "maximize")
+
+
+def napping(folder: Path) -> Objective:
+    def objective(trial: optuna.Trial) -> float:
+        task.nap(folder)
+        return distance(trial)
+
+    return objective
+
+
+def noting(folder: Path) -> Objective:
+    def objective(trial: optuna.Trial) -> float:
+        task.noted(folder)
+        return distance(trial)
+
+    return objective
+
+
+def naps(n: int, workers: int, folder: Path, kind: str) -> int:
+    return searched(kind, folder, n, workers, tpe_sampler, napping(folder))
+
+
+def after_naps(value: int, n: int, workers: int, folder: Path, kind: str) -> dict[str, float]:
+    return task.rested(value, n, workers, folder)
+
+
+def with_trials(kind: str, folder: Path, n: int) -> optuna.Study:
+    """A study of n trials that are added at once: the time to make them does not count."""
+    draw = random.Random(0)
+    span = optuna.distributions.FloatDistribution(curves.LOW, curves.HIGH)
+    points = [
+        {name: draw.uniform(curves.LOW, curves.HIGH) for name in curves.NAMES} for _ in range(n)
+    ]
+    spans = dict.fromkeys(curves.NAMES, span)
+    one = searching(kind, folder, random_sampler, 0, "minimize")
+    one.add_trials(
+        optuna.trial.create_trial(params=point, distributions=spans, value=curves.loss(point))
+        for point in points
+    )
+    return one
+
+
+def keep_random(n: int, workers: int, folder: Path, kind: str) -> int:
+    return len(with_trials(kind, folder, n).get_trials(False, ENDED))
+
+
+keep_tpe = keep_random
+
+
+def gone_on(make: Maker, workers: int, folder: Path, kind: str) -> dict[str, float]:
+    called = time.time()
+    searched(kind, folder, workers, workers, make, noting(folder))
+    return task.until_new(called, folder)
+
+
+def go_on_random(n: int, workers: int, folder: Path, kind: str) -> dict[str, float]:
+    return gone_on(random_sampler, workers, folder, kind)
+
+
+def go_on_tpe(n: int, workers: int, folder: Path, kind: str) -> dict[str, float]:
+    return gone_on(tpe_sampler, workers, folder, kind)
+
+
+def slow_curve(trial: optuna.Trial) -> float:
+    x, accuracy = trial.suggest_float("x", 0.0, 1.0), 0.0
+    for epoch in range(1, curves.EPOCHS + 1):
+        accuracy = curves.slow_accuracy(x, epoch)
+        trial.report(accuracy, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return accuracy
+
+
+def slow_distance(trial: optuna.Trial) -> float:
+    point = {name: trial.suggest_float(name, curves.LOW, curves.HIGH) for name in curves.NAMES}
+    return curves.slow_loss(point)
+
+
+def rows(one: optuna.Study) -> list[Any]:
+    ended = one.get_trials(False, ENDED)
+    return sorted((*each.params.values(), each.last_step or 0, each.value) for each in ended)
+
+
+def equal_asha(n: int, workers: int, folder: Path, kind: str) -> dict[str, bool]:
+    def made(n: int, workers: int, folder: Path) -> list[Any]:
+        return rows(study_of(kind, folder, n, workers, random_sampler, slow_curve, "maximize"))
+
+    return task.equal(made, n, workers, folder)
+
+
+def equal_tpe(n: int, workers: int, folder: Path, kind: str) -> dict[str, bool]:
+    def made(n: int, workers: int, folder: Path) -> list[Any]:
+        return rows(study_of(kind, folder, n, workers, tpe_sampler, slow_distance))
+
+    return task.equal(made, n, workers, folder)
+
+
+def stepping(n: int) -> Objective:
+    def objective(trial: optuna.Trial) -> float:
+        for epoch in range(n):
+            trial.report(epoch * 0.5, epoch)
+        return n * 0.5
+
+    return objective
+
+
+def steps(n: int, workers: int, folder: Path, kind: str) -> int:
+    one = study_of(kind, folder, workers, workers, random_sampler, stepping(n // workers))
+    return sum(len(each.intermediate_values) for each in one.get_trials(False, ENDED))
+
+
+def before_page(n: int, folder: Path, kind: str) -> None:
+    prepared.append(with_trials(kind, folder, n))
+
+
+def page(n: int, folder: Path, kind: str) -> int:
+    (one,) = prepared
+    figure = optuna.visualization.plot_parallel_coordinate(one, params=[*curves.NAMES])
+    figure.write_html(folder / pages.NAME)
+    return len(one.get_trials(False, ENDED))
+
+
+def after_page(value: int, n: int, folder: Path, kind: str) -> dict[str, Any]:
+    return pages.looked_at(folder, value, "document.querySelector('.parcoords-line-layers')")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import catalog, task
-from benchmarks.peers.scale import SEARCHES
+from benchmarks.peers.scale import SLOW
 from benchmarks.peers.table import Number, Record, head, key, number, title, works
 
 # Readable on white and on black alike.
@@ -23,12 +23,17 @@ PANELS = {
     "read": "Results read back",
     "search": "Trials of a sampler",
     "asha": "ASHA",
+    "naps": "TPE, trials of 50 ms, to ideal",
+    "go-on": "A search that goes on",
+    "steps": "Steps recorded",
     "import": "Import",
     "kill": "Kept of 20, one a killer (hollow: no end)",
 }
 WIDTH, ROW, MARGIN = 13.0, 0.2, 0.75  # inches
 MEASURES = {
     "": (("", 1),),
+    "x": (("", 1),),
+    "/s": (("/s", 1), ("k/s", 1e3)),
     "s": (("us", 1e-6), ("ms", 1e-3), ("s", 1.0)),
     "B": (("MiB", 2**20), ("GiB", 2**30)),
 }
@@ -54,7 +59,7 @@ def draw(results: dict[str, Any], path: Path) -> bool:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    limits = {name: results["limit"] * (2 if name in SEARCHES else 1) for name in PANELS}
+    limits = {name: results["limit"] * (2 if name in SLOW else 1) for name in PANELS}
     panels = {name: panel(works(results["cells"], name), results["limit"]) for name in PANELS}
     panels = {name: ones for name, ones in panels.items() if ones[1]}
     pairs = [list(panels.items())[at : at + 2] for at in range(0, len(panels), 2)]
@@ -94,8 +99,8 @@ def panel(records: list[Record], limit: float) -> tuple[str, list[tuple[str, Num
 
 
 def order(one: Number) -> tuple[float, bool]:
-    """Least first; of results that are kept, most first."""
-    return one.median * (1 if one.unit else -1), bool(one.note)
+    """The best first."""
+    return one.rank, bool(one.note)
 
 
 def is_over(one: Number) -> bool:
@@ -117,7 +122,7 @@ def dots(axes: Any, ones: list[tuple[str, Number]], limit: float) -> None:
             axes.plot(one.median, at, "o", color=colour, markerfacecolor=face, markersize=5)
         else:
             axes.plot(limit, at, ">", color=colour, markerfacecolor="none", markersize=5)
-    axes.set_xscale("log" if ones[0][1].unit else "linear")
+    axes.set_xscale("linear" if ones[0][1].unit in ("", "x") else "log")
     axes.set_yticks(range(len(ones)), [name for name, _ in ones])
     axes.set_ylim(len(ones) - 0.5, -0.5)
     axes.grid(axis="x", color=TEXT, alpha=0.25, linewidth=0.5)
@@ -135,7 +140,10 @@ def scaled(axes: Any, ones: list[tuple[str, Number]]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     units = MEASURES[ones[0][1].unit]
-    if units == MEASURES[""]:
+    if ones[0][1].unit == "x":
+        axes.set_xlim(0.9)
+        return
+    if ones[0][1].unit == "":
         axes.set_xlim(-0.5, task.SETTINGS + 0.5)
         axes.set_xticks(range(0, task.SETTINGS + 1, 5))
         return

@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from benchmarks.peers import catalog, curves, task
+from benchmarks.peers.scale import FULL
 from benchmarks.peers.table import (
     Number,
     Record,
@@ -15,6 +16,7 @@ from benchmarks.peers.table import (
     reason,
     rows,
     title,
+    viewed,
     works,
 )
 
@@ -90,6 +92,43 @@ ASHA = """\
 Random settings of {epochs} steps that do nothing; a third goes on at 1, 3 and 9 steps. In
 superparams, settings wait for each other, so that any number of workers stops the same ones.
 """
+NAPS = """\
+## Trials of a sampler that take time
+
+{naps:,} trials of TPE that sleep for 50 ms each, on two workers. A figure is the time in relation
+to what is ideal, which is {ideal:g} s; a run that took longer than {slow:g} s was stopped.
+Hyperopt has one worker.
+"""
+GO_ON = """\
+## A search that goes on
+
+After so many trials were recorded by an earlier process: the time from the call that asks for two
+more until the first of these begins. "No results": so many trials could not be made in the time.
+"""
+EQUAL = """\
+## Equal results for any number of workers
+
+{equal:,} trials, whose settings differ in how quick they are, run by one worker and then by two:
+are parameters, results and numbers of steps the same? "Yes" means in each run.
+"""
+STEPS = """\
+## Steps
+
+Values that two workers record while their settings run, each with one number: so many a second,
+starting the workers included.
+"""
+CLUSTER = """\
+## Settings on a cluster that runs already
+
+Two workers of Dask or Ray on this machine. Bare tasks are functions that the cluster itself runs, a
+task a setting. The second call of a process finds loaded what the first one has loaded.
+"""
+PAGE = """\
+## A page of results
+
+A file that shows parallel coordinates without a network. "Shown" is the time until a browser
+(Chromium) has drawn it and has nothing more to do.
+"""
 ADDED = """\
 This table is of another day than the others: {date}, by `{command}`{machine}{busy}.
 {versions}.
@@ -108,6 +147,7 @@ def report(results: dict[str, Any]) -> str:
         settings=task.SETTINGS,
         epochs=curves.EPOCHS,
         slow=2 * limit,
+        **trials(records),
         command=f"`{results['command']}`",
     )
     timed = (
@@ -119,7 +159,13 @@ def report(results: dict[str, Any]) -> str:
         (RESUME, "resume"),
         (READ, "read"),
         (SEARCH, "search"),
+        (NAPS, "naps"),
+        (GO_ON, "go-on"),
         (ASHA, "asha"),
+        (EQUAL, "equal"),
+        (STEPS, "steps"),
+        (CLUSTER, ("cluster", "cluster-naps")),
+        (PAGE, "page"),
     )
     parts = [HEAD]
     for text, names in timed:
@@ -130,6 +176,13 @@ def report(results: dict[str, Any]) -> str:
         parts += [KILL, kills(killed, results["hang"])]
     filled = [part.format(**given) if "{" in part else part for part in parts]
     return "\n".join([*filled, ending(results)])
+
+
+def trials(records: list[Record]) -> dict[str, float]:
+    """How many trials of some works there are, and how long they take at least."""
+    sizes = {one["work"]: one["size"] for one in records}
+    naps = sizes.get("naps", FULL.naps)
+    return {"naps": naps, "equal": sizes.get("equal", FULL.equal), "ideal": naps * task.NAP / 2}
 
 
 def later(results: dict[str, Any], work: str) -> list[str]:
@@ -147,11 +200,47 @@ def later(results: dict[str, Any], work: str) -> list[str]:
 
 
 def grids(records: list[Record], limit: float) -> list[str]:
-    """A table, or one for each sampler: they are no contest."""
-    if records[0]["work"] != "search":
-        return [grid(records, limit)]
+    """A table, or one for each sampler or cluster: these are no contest."""
+    work = records[0]["work"]
+    if work == "equal":
+        return [equality(records, limit)]
+    if work in ("search", "go-on"):
+        apart = [one["label"] for one in records]
+    elif work == "cluster":
+        apart = [catalog.side(one["side"]).given["kind"] for one in records]
+    else:
+        return [grid(viewed(records), limit)]
+    return [
+        grid([one for one, name in zip(records, apart, strict=True) if name == each], limit)
+        for each in dict.fromkeys(apart)
+    ]
+
+
+def equality(records: list[Record], limit: float) -> str:
+    """Yes or no: a row for each side, a column for each kind of search."""
     labels = dict.fromkeys(one["label"] for one in records)
-    return [grid([one for one in records if one["label"] == label], limit) for label in labels]
+    sides: dict[str, dict[str, str]] = {}
+    for one in records:
+        name = catalog.side(one["side"]).title
+        sides.setdefault(name, {})[one["label"]] = said(one, limit)
+    lines = [line(name, [ones.get(label, "-") for label in labels]) for name, ones in sides.items()]
+    return "\n".join([line("", labels), rule(len(labels)), *lines, ""])
+
+
+def said(one: Record, limit: float) -> str:
+    """Whether tables were equal in each run, and in how many runs."""
+    runs = len(one["samples"])
+    if (is_same := is_equal(one)) is None:
+        return reason(one, limit)
+    return f"{'**yes**' if is_same else 'no'} ({runs} run{'s' * (runs > 1)})"
+
+
+def is_equal(one: Record) -> bool | None:
+    """Whether tables were equal in each run; None if a run has not ended."""
+    good = [sample for sample in one["samples"] if sample["fate"] == "done"]
+    if not good or len(good) < len(one["samples"]):
+        return None
+    return all(sample["value"]["equal"] for sample in good)
 
 
 def grid(records: list[Record], limit: float) -> str:
@@ -161,7 +250,7 @@ def grid(records: list[Record], limit: float) -> str:
         name: {at: number(one, limit) for at, one in cells.items()} for name, cells in rows(records)
     }
     best = {
-        at: min((ones[at].median for name, ones in contest(numbers) if at in ones), default=0.0)
+        at: min((ones[at].rank for name, ones in contest(numbers) if at in ones), default=0.0)
         for at in heads
     }
     lines = [
@@ -178,7 +267,7 @@ def contest(numbers: dict[str, Any]) -> list[tuple[str, Any]]:
 def told(one: Number | None, best: float, name: str) -> str:
     if one is None:
         return "-"
-    return one.text(best=one.median == best and not name.startswith(PLAIN))
+    return one.text(best=one.rank == best and not name.startswith(PLAIN))
 
 
 def line(name: str, cells: Any) -> str:

@@ -13,7 +13,7 @@ from benchmarks.peers.scale import Cell, Scale
 from benchmarks.peers.turn import Bench, Sample, preparing
 
 ONCE = ("memory",)  # a run that is watched is slow, and its memory much the same each time
-FROM_RESULTS = ("read", "resume")
+FROM_RESULTS = ("read", "resume", "go-on")
 BEARABLE = 4.0  # seconds of the largest run of settings, of which a tenfold is prepared for reading
 
 
@@ -77,7 +77,8 @@ class Rounds:
         """Why a cell cannot be measured at all, or nothing."""
         for smaller, tally in self.tallies.items():
             if smaller.way == cell.way and easier(smaller, cell) and (bad := tally.bad):
-                return bad.reason or bad.fate
+                over = f"over {self.scale.patience(smaller.work):g} s"
+                return bad.reason or (over if bad.fate == "over" else bad.fate)
         if cell.work in FROM_RESULTS and not self.prepared(cell):
             return "no results"
         return "" if self.elapsed < self.scale.minutes * 60 else "no time left"
@@ -85,9 +86,19 @@ class Rounds:
     def prepared(self, cell: Cell) -> bool:
         """Whether there are results of this size to read; those of a large run are made for it."""
         run = preparing(cell)
-        if run not in self.rooms and run not in self.tallies and self.bears(run):
+        bears = self.bears_trials if cell.work == "go-on" else self.bears
+        if run not in self.rooms and run not in self.tallies and bears(run):
             self.make(run)
         return run in self.rooms
+
+    def bears_trials(self, run: Cell) -> bool:
+        """Whether the tool ended its searches in time, as far as they were measured."""
+        return not any(
+            tally.bad
+            for cell, tally in self.tallies.items()
+            if cell.way.side == run.way.side
+            and (cell.work == "naps" or (cell.work == "search" and cell.way.label == run.way.label))
+        )
 
     def bears(self, run: Cell) -> bool:
         """Whether the largest run of settings was short enough to make many more of them."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from benchmarks.peers import catalog
-from benchmarks.peers.catalog import Way
+from benchmarks.peers import ways
+from benchmarks.peers.ways import Way
 
-SEARCHES = ("search", "asha")  # works whose runs may take twice the limit
+# Works whose runs may take twice the limit: searches, and those that are watched or have browsers.
+SLOW = ("memory", "search", "asha", "naps", "equal", "page")
+KEEPING = 60.0  # seconds that it may take to make what another run goes on from
 MIB = 2**20
 GIB = 2**30
 
@@ -17,7 +19,7 @@ GIB = 2**30
 class Cell:
     """One work of one side at one size, which is measured several times.
 
-    size: settings, bytes of an array, or rows; 0 where there is no size.
+    size: settings, steps, rows, or bytes of an array; 0 where there is no size.
     """
 
     work: str
@@ -41,10 +43,18 @@ class Scale:
     """
 
     noop: tuple[int, ...] = (100, 1000, 10_000, 100_000)
-    arrays: tuple[tuple[int, int], ...] = ((256 * MIB, 2), (256 * MIB, 4), (GIB, 2), (GIB, 4))
+    arrays: tuple[tuple[int, int], ...] = ((256 * MIB, 2), (GIB, 2), (GIB, 4))
     expand: tuple[int, ...] = (100, 1_000_000)
     read: tuple[int, ...] = (100, 1000, 10_000, 1_000_000)
     search: tuple[int, ...] = (100, 1000)
+    naps: int = 200
+    go_on_random: tuple[int, ...] = (1000, 10_000)
+    go_on_tpe: tuple[int, ...] = (1000,)
+    equal: int = 30
+    steps: tuple[int, ...] = (1000, 20_000, 200_000)
+    cluster: int = 2000
+    cluster_naps: int = 100
+    page: tuple[int, ...] = (1000, 100_000)
     limit: float = 15.0
     hang: float = 30.0
     repeats: int = 5
@@ -52,28 +62,36 @@ class Scale:
     minutes: float = 26.0
 
     def patience(self, work: str) -> float:
-        """Seconds after which a run is stopped; searches, and runs that are watched, are slow."""
+        """Seconds after which a run is stopped."""
         if work == "kill":
             return self.hang
-        return self.limit * (2 if work in ("memory", *SEARCHES) else 1)
+        if work == "keep":
+            return KEEPING
+        return self.limit * (2 if work in SLOW else 1)
 
     def cells(self) -> Iterator[Cell]:
         """All cells, in the order in which they take their turns."""
-        yield from (Cell("import", way) for way in catalog.IMPORT)
-        yield from (Cell("help", way) for way in catalog.HELP)
-        yield from (Cell("expand", way, n) for n in self.expand for way in catalog.EXPAND)
-        yield from (Cell("noop", way, n) for n in self.noop for way in catalog.NOOP)
-        yield from (Cell("read", way, n) for n in self.read for way in catalog.READ)
-        yield from (Cell("resume", way, n) for n in self.noop for way in catalog.RESUME)
-        yield from (Cell("search", way, n) for n in self.search for way in catalog.SEARCH)
-        yield from (Cell("asha", way, n) for n in self.search for way in catalog.ASHA)
-        yield from (Cell("kill", way) for way in catalog.KILL)
-        yield from (
-            Cell(work, way, size, workers)
-            for work in ("array", "memory")
-            for size, workers in self.arrays
-            for way in catalog.ARRAY
-        )
+        yield from (Cell("import", way) for way in ways.IMPORT)
+        yield from (Cell("help", way) for way in ways.HELP)
+        yield from (Cell("noop", way, n) for n in self.noop for way in ways.NOOP)
+        yield from (Cell("read", way, n) for n in self.read for way in ways.READ)
+        yield from (Cell("resume", way, n) for n in self.noop for way in ways.RESUME)
+        yield from (Cell("kill", way) for way in ways.KILL)
+        yield from (Cell("search", way, n) for n in self.search for way in ways.SEARCH)
+        yield from (Cell("naps", way, self.naps) for way in ways.NAPS)
+        yield from (Cell("go-on", way, n) for n in self.go_on_random for way in ways.GO_ON_RANDOM)
+        yield from (Cell("go-on", way, n) for n in self.go_on_tpe for way in ways.GO_ON_TPE)
+        yield from (Cell("asha", way, n) for n in self.search for way in ways.ASHA)
+        yield from (Cell("equal", way, self.equal) for way in ways.EQUAL)
+        for size, workers in self.arrays:
+            yield from (Cell("array", way, size, workers) for way in ways.ARRAY)
+        yield from (Cell("steps", way, n) for n in self.steps for way in ways.STEPS)
+        yield from (Cell("cluster", way, self.cluster) for way in ways.CLUSTER)
+        yield from (Cell("cluster-naps", way, self.cluster_naps) for way in ways.CLUSTER_NAPS)
+        yield from (Cell("page", way, n) for n in self.page for way in ways.PAGE)
+        yield from (Cell("expand", way, n) for n in self.expand for way in ways.EXPAND)
+        for size, workers in self.arrays:
+            yield from (Cell("memory", way, size, workers) for way in ways.ARRAY)
 
 
 FULL = Scale()
@@ -83,11 +101,19 @@ QUICK = Scale(
     expand=(100, 10_000),
     read=(100, 1000),
     search=(100,),
+    naps=40,
+    go_on_random=(100,),
+    go_on_tpe=(100,),
+    equal=10,
+    steps=(200, 20_000),
+    cluster=200,
+    cluster_naps=20,
+    page=(1000,),
     limit=6.0,
     hang=15.0,
     repeats=3,
     budget=2.0,
-    minutes=6.0,
+    minutes=5.0,
 )
 # What the tests run, so that none of this is ever broken.
 TINY = replace(
@@ -97,6 +123,14 @@ TINY = replace(
     expand=(200,),
     read=(20, 200),
     search=(20,),
+    naps=10,
+    go_on_random=(20,),
+    go_on_tpe=(20,),
+    equal=6,
+    steps=(20,),
+    cluster=20,
+    cluster_naps=4,
+    page=(20,),
     limit=60.0,
     hang=4.0,
     repeats=1,

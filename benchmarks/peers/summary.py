@@ -2,73 +2,124 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from benchmarks.peers import catalog
-from benchmarks.peers.report import fate, kept, rule, span
-from benchmarks.peers.scale import GIB
+from benchmarks.peers import catalog, task
+from benchmarks.peers.report import fate, is_equal, kept, rule, span
+from benchmarks.peers.scale import FULL, GIB
 from benchmarks.peers.table import Record, amount, number
 
 BEGIN, END = "<!-- made by `make bench` -->\n", "<!-- up to here -->\n"
-# What is timed or weighed: its head, the work, and its size and workers.
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is timed or weighed: its head, the work, its size and workers, and which way of it."""
+
+    head: str
+    work: str
+    size: int
+    workers: int = 2
+    label: str | None = None
+
+    def has(self, one: Record) -> bool:
+        is_way = self.label in (None, one["label"])
+        wanted = self.work, self.size, self.workers
+        return is_way and (one["work"], one["size"], one["workers"]) == wanted
+
+
 COLUMNS = (
-    ("10,000 settings that do nothing", "noop", 10_000, 2),
-    ("the same call again", "resume", 10_000, 2),
-    ("1 GiB for 2 workers", "array", GIB, 2),
-    ("memory of that", "memory", GIB, 2),
-    ("import", "import", 0, 2),
+    Column("10,000 settings that do nothing", "noop", 10_000),
+    Column("the same call again", "resume", 10_000),
+    Column("two more trials after 10,000", "go-on", 10_000, label="random"),
+    Column("ASHA over 1,000", "asha", 1000),
+    Column("200 TPE trials of 50 ms, to ideal", "naps", FULL.naps),
+    Column("1 GiB for 2 workers", "array", GIB),
 )
 KILL = "kept, when 1 of 20 kills its worker"
+EQUAL = "equal for 1 and 2 workers"
 NOTE = """\
-`make bench` printed this on {date}: {machine}. Versions: {versions}. All figures are medians. Where
-a tool was used in several ways, each column has its best one; the best of all tools is bold. A dash
-means that a tool has no such function. All ways and sizes, with their spread, are in
-[benchmarks/results.md](benchmarks/results.md); how each tool is used is in
-[benchmarks/README.md](benchmarks/README.md)."""
+`make bench` printed this on {date}: {machine}{later}. Versions: {versions}.
+All figures are medians. Where a tool was used in several ways, each column has its best one; the
+best of all tools is bold. A dash means that a tool has no such function. All ways and sizes, with
+their spread and the number of runs, are in [benchmarks/results.md](benchmarks/results.md); how each
+tool is used is in [benchmarks/README.md](benchmarks/README.md)."""
 WIDTH = 105
 
 
 def summary(results: dict[str, Any]) -> str:
-    """The table, and what it was made with."""
-    by_tool: dict[str, list[Record]] = {}
-    for one in results["cells"]:
-        side = catalog.side(one["side"])
-        if side.name not in (catalog.PLAIN, "sklearn"):
-            by_tool.setdefault(side.tool.split(" + ")[0], []).append(one)
-    columns = [
-        column(by_tool, work, size, workers, results["limit"]) for _, work, size, workers in COLUMNS
+    """The table, and what it was made with.
+
+    Works that were not measured, or only on a busy machine, have no column. Tools without a cell
+    have no row.
+    """
+    busy = {work for one in results.get("added", []) if is_busy(one) for work in one["works"]}
+    cells = [one for one in results["cells"] if one["work"] not in busy]
+    by_tool = tools(cells)
+    columns = {
+        column.head: cells_of(by_tool, column, results["limit"])
+        for column in COLUMNS
+        if any(column.has(one) for one in cells)
+    }
+    if any(one["work"] == "kill" for one in cells):
+        columns[KILL] = {tool: survivors(records) for tool, records in by_tool.items()}
+    if any(one["work"] == "equal" for one in cells):
+        columns[EQUAL] = {tool: equal(records) for tool, records in by_tool.items()}
+    shown = [tool for tool in by_tool if any(one[tool] != "-" for one in columns.values())]
+    lines = [f"| {' | '.join(['', *columns])} |", rule(len(columns))]
+    lines += [
+        f"| {' | '.join([tool, *(one[tool] for one in columns.values())])} |" for tool in shown
     ]
-    columns.append({tool: survivors(records) for tool, records in by_tool.items()})
-    heads = [*(head for head, *_ in COLUMNS), KILL]
-    lines = [f"| {' | '.join(['', *heads])} |", rule(len(heads))]
-    lines += [f"| {' | '.join([tool, *(one[tool] for one in columns)])} |" for tool in by_tool]
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    note = NOTE.format(**{**results, "versions": versions})
-    return "\n".join([*lines, "", fill(note.replace("\n", " "), WIDTH, break_on_hyphens=False), ""])
+    note = fill(noted(results, busy).replace("\n", " "), WIDTH, break_on_hyphens=False)
+    return "\n".join([*lines, "", note, ""])
 
 
-def column(
-    by_tool: dict[str, list[Record]], work: str, size: int, workers: int, limit: float
-) -> dict[str, str]:
+def is_busy(later: dict[str, Any]) -> bool:
+    """Whether more processes wanted processors than there are."""
+    return bool(later["load"] > int(later["machine"].split()[0]))
+
+
+def tools(cells: list[Record]) -> dict[str, list[Record]]:
+    """The cells of each tool, whichever way it was used."""
+    found: dict[str, list[Record]] = {}
+    for one in cells:
+        side = catalog.side(one["side"])
+        if side.name not in (catalog.PLAIN, "sklearn", "jsonl"):
+            found.setdefault(side.tool.split(" + ")[0], []).append(one)
+    return found
+
+
+def noted(results: dict[str, Any], busy: set[str]) -> str:
+    """When, where and with what it was measured."""
+    versions = dict(results["versions"])
+    later = ""
+    for one in results.get("added", []):
+        heads = [column.head for column in COLUMNS if column.work in {*one["works"]} - busy]
+        heads += [head for work, head in (("kill", KILL), ("equal", EQUAL)) if work in one["works"]]
+        if heads and not is_busy(one):
+            later += f"; on {one['date']}: {', '.join(heads)}"
+            versions = {**one["versions"], **versions}
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return NOTE.format(**{**results, "versions": told, "later": later})
+
+
+def cells_of(by_tool: dict[str, list[Record]], column: Column, limit: float) -> dict[str, str]:
     """The cells of a column: the least median of a tool's ways, or why there is none."""
     found: dict[str, float] = {}
     told: dict[str, str] = {}
     for tool, records in by_tool.items():
-        ones = [
-            number(one, limit)
-            for one in records
-            if (one["work"], one["size"], one["workers"]) == (work, size, workers)
-        ]
-        best = min(ones, key=lambda one: one.median, default=None)
+        ones = [number(one, limit) for one in records if column.has(one)]
+        best = min(ones, key=lambda one: one.rank, default=None)
         told[tool] = "-"
         if best is not None and best.values:
-            found[tool], told[tool] = best.median, amount(best.median, best.unit)
+            found[tool], told[tool] = best.rank, amount(best.median, best.unit)
         elif best is not None:
             told[tool] = best.note
     least = min(found.values(), default=0.0)
-    best_of = {tool for tool, median in found.items() if median == least}
+    best_of = {tool for tool, rank in found.items() if rank == least}
     return {tool: f"**{text}**" if tool in best_of else text for tool, text in told.items()}
 
 
@@ -79,7 +130,21 @@ def survivors(records: list[Record]) -> str:
         return "-"
     best = max(ones, key=lambda one: (fate(one) == "ends", min(kept(one))))
     told = span(kept(best))
-    return told if fate(best) == "ends" else f"{told}, {fate(best)}"
+    if fate(best) != "ends":
+        return f"{told}, {fate(best)}"
+    return f"**{told}**" if min(kept(best)) == task.SETTINGS - 1 else told
+
+
+def equal(records: list[Record]) -> str:
+    """Whether the results of all searches of one way of a tool were equal in each run."""
+    sides: dict[str, list[bool | None]] = {}
+    for one in records:
+        if one["work"] == "equal":
+            sides.setdefault(one["side"], []).append(is_equal(one))
+    known = [ones for ones in sides.values() if None not in ones]
+    if not known:
+        return "not ended" if sides else "-"
+    return "**yes**" if any(all(ones) for ones in known) else "no"
 
 
 def put(made: str, readme: Path) -> None:

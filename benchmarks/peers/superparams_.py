@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import curves, task
+from benchmarks.peers import curves, pages, task
 from superparams import Experiment, maximize, minimize, search, strategies, value
 from superparams.executor import Processes
 
@@ -106,8 +107,12 @@ class Distance(Experiment):
     x4: float = search(low=curves.LOW, high=curves.HIGH)
     goal = minimize("loss")
 
+    @property
+    def point(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in curves.NAMES}
+
     def run(self) -> dict[str, float]:
-        return {"loss": curves.loss({name: getattr(self, name) for name in curves.NAMES})}
+        return {"loss": curves.loss(self.point)}
 
 
 def proposed(strategy: Any, workers: int, folder: Path) -> int:
@@ -140,3 +145,133 @@ class Curve(Experiment):
 def asha(n: int, workers: int, folder: Path) -> int:
     stopper = strategies.ASHA(reduction_factor=curves.FACTOR, max_resource=curves.EPOCHS)
     return len(Curve().sample(n).run_all(workers, stop=stopper, results=folder, progress=False))
+
+
+class Nap(Distance):
+    """Trials of 50 ms."""
+
+    notes: str
+
+    def run(self) -> dict[str, float]:
+        task.nap(self.notes)
+        return super().run()
+
+
+def naps(n: int, workers: int, folder: Path) -> int:
+    space, strategy = Nap(notes=str(folder)), strategies.TPE(trials=n)
+    return len(space.run_all(workers, strategy=strategy, results=folder, progress=False))
+
+
+after_naps = task.rested
+
+
+class Noted(Distance):
+    """Trials that note when they begin, and do nothing."""
+
+    notes: str
+
+    def run(self) -> dict[str, float]:
+        task.noted(self.notes)
+        return super().run()
+
+
+def kept_trials(strategy: Any, workers: int, folder: Path) -> int:
+    space = Noted(notes=str(folder))
+    return len(space.run_all(workers, strategy=strategy, results=folder, progress=False))
+
+
+def keep_random(n: int, workers: int, folder: Path) -> int:
+    return kept_trials(strategies.Random(trials=n), workers, folder)
+
+
+def keep_tpe(n: int, workers: int, folder: Path) -> int:
+    return kept_trials(strategies.TPE(trials=n), workers, folder)
+
+
+def go_on_random(n: int, workers: int, folder: Path) -> dict[str, float]:
+    more, called = len(task.begun(folder)) + workers, time.time()
+    keep_random(more, workers, folder)
+    return task.until_new(called, folder)
+
+
+def go_on_tpe(n: int, workers: int, folder: Path) -> dict[str, float]:
+    more, called = len(task.begun(folder)) + workers, time.time()
+    keep_tpe(more, workers, folder)
+    return task.until_new(called, folder)
+
+
+class SlowCurve(Curve):
+    """Settings that differ in how quick they are."""
+
+    def run(self) -> Iterator[dict[str, float]]:
+        for epoch in range(1, curves.EPOCHS + 1):
+            yield {"epoch": epoch, "accuracy": curves.slow_accuracy(self.x, epoch)}
+
+
+class SlowDistance(Distance):
+    """Settings that differ in how quick they are."""
+
+    def run(self) -> dict[str, float]:
+        return {"loss": curves.slow_loss(self.point)}
+
+
+def asha_rows(n: int, workers: int, folder: Path) -> list[Any]:
+    stopper = strategies.ASHA(reduction_factor=curves.FACTOR, max_resource=curves.EPOCHS)
+    space = SlowCurve().sample(n)
+    rows = space.run_all(workers, stop=stopper, results=folder, progress=False)
+    return sorted((row["x"], row["n_steps"], row["accuracy"]) for row in rows)
+
+
+def tpe_rows(n: int, workers: int, folder: Path) -> list[Any]:
+    strategy = strategies.TPE(trials=n)
+    rows = SlowDistance().run_all(workers, strategy=strategy, results=folder, progress=False)
+    return sorted((*(row[name] for name in curves.NAMES), row["loss"]) for row in rows)
+
+
+def equal_asha(n: int, workers: int, folder: Path) -> dict[str, bool]:
+    return task.equal(asha_rows, n, workers, folder)
+
+
+def equal_tpe(n: int, workers: int, folder: Path) -> dict[str, bool]:
+    return task.equal(tpe_rows, n, workers, folder)
+
+
+class Steps(Experiment):
+    """Settings that do nothing but record steps."""
+
+    at: int = search(range(2))
+    n: int
+
+    def run(self) -> Iterator[dict[str, float]]:
+        for epoch in range(self.n):
+            yield {"loss": epoch * 0.5}
+
+
+def steps(n: int, workers: int, folder: Path) -> None:
+    space = Steps(at=search(range(workers)), n=n // workers)
+    assert len(space.run_all(workers, results=folder, progress=False)) == workers
+
+
+def after_steps(value: None, n: int, workers: int, folder: Path) -> int:
+    from superparams import Results
+
+    (place,) = (path for path in folder.iterdir() if path.is_dir())
+    return len(Results.load(place).steps)
+
+
+def before_page(n: int, folder: Path) -> None:
+    Distance().sample(n).run_all(2, results=folder, progress=False)
+
+
+def page(n: int, folder: Path) -> int:
+    from superparams import Results
+
+    (place,) = folder.iterdir()
+    results = Results.load(place)
+    results.to_html(folder / pages.NAME)
+    return len(results)
+
+
+def after_page(value: int, n: int, folder: Path) -> dict[str, Any]:
+    """The page says itself when all of it is drawn."""
+    return pages.looked_at(folder, value, "document.body?.dataset.ready !== undefined")

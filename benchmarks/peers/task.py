@@ -9,13 +9,16 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 SLICES = 64  # settings that sum a slice each
 SETTINGS = 20  # settings of which one kills its worker
 KILLER = 6  # and which one it is
 PAUSE = 0.02  # seconds that each of these takes
+NAP = 0.05  # seconds that a trial takes which is compared with what is ideal
+NOTES = "notes"  # a file with a line for each trial: when it began
 
 
 def axes(n: int) -> tuple[range, range]:
@@ -64,3 +67,45 @@ def part(array: Any, place: int) -> dict[str, float]:
 def total(rows: list[dict[str, Any]]) -> float:
     """What the sums of all slices come to."""
     return sum(row["sum"] for row in rows)
+
+
+def noted(folder: Path | str) -> None:
+    """Note that a trial begins; any number of processes do so at once."""
+    file = os.open(Path(folder, NOTES), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, f"{time.time():.6f}\n".encode())
+    os.close(file)
+
+
+def nap(folder: Path | str) -> None:
+    noted(folder)
+    time.sleep(NAP)
+
+
+def begun(folder: Path) -> list[float]:
+    """When trials began, in order."""
+    return sorted(map(float, (folder / NOTES).read_text().split()))
+
+
+def rested(count: int, n: int, workers: int, folder: Path) -> dict[str, float]:
+    """How many trials ended, and the time from the first one on as a ratio to what is ideal."""
+    began = begun(folder)
+    steady = (began[-1] + NAP - began[0]) / (n * NAP / workers)
+    return {"count": count, "steady": steady}
+
+
+def until_new(called: float, folder: Path) -> dict[str, float]:
+    """Seconds from a call until the first trial that began after it."""
+    return {"seconds": min(began for began in begun(folder) if began > called) - called}
+
+
+def equal(
+    rows: Callable[[int, int, Path], list[Any]], n: int, workers: int, folder: Path
+) -> dict[str, bool]:
+    """Whether one worker and several make the same rows."""
+    tables = []
+    for count in (1, workers):
+        place = folder / str(count)
+        place.mkdir()
+        tables.append(rows(n, count, place))
+    assert len(tables[0]) == n, f"{len(tables[0])} rows, not {n}"
+    return {"equal": tables[0] == tables[1]}

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.variant_generator import generate_variants
 
 from benchmarks.peers import curves, task
-from benchmarks.peers.ray_ import close, start
-
-__all__ = [
-    "ahead",
-    "array",
-    "asha",
-    "close",
-    "cmaes",
-    "expand",
-    "kill",
-    "noop",
-    "random_search",
-    "read",
-    "resume",
-    "tpe",
-]
+from benchmarks.peers.ray_ import close as close
+from benchmarks.peers.ray_ import start as start
 
 NAME = "tuned"
 
@@ -103,36 +92,48 @@ def distance(config: dict[str, float]) -> None:
     tune.report({"loss": curves.loss(config)})
 
 
-def searched(name: str, n: int, workers: int, folder: Path) -> int:
-    """Trials of a sampler of Optuna, which is what Ray Tune has for these."""
+def searched(
+    name: str, n: int, workers: int, folder: Path, trainable: Any = distance, *, kept: str = ""
+) -> tune.ResultGrid:
+    """Trials of a sampler of Optuna, which is what Ray Tune has for these.
+
+    kept: the name of an experiment in the folder whose searcher is restored, and goes on.
+    """
     optuna = ahead()
-    space = {name: tune.uniform(curves.LOW, curves.HIGH) for name in curves.NAMES}
+    searcher = OptunaSearch(sampler=getattr(optuna, f"{name}_sampler")(0))
+    if kept:
+        searcher.restore_from_dir(str(folder / kept))
     start(workers)
-    results = tune.Tuner(
-        distance,
-        param_space=space,
+    return tune.Tuner(
+        trainable,
+        param_space={name: tune.uniform(curves.LOW, curves.HIGH) for name in curves.NAMES},
         tune_config=tune.TuneConfig(
             metric="loss",
             mode="min",
-            search_alg=OptunaSearch(sampler=getattr(optuna, f"{name}_sampler")(0)),
+            search_alg=searcher,
             num_samples=n,
             reuse_actors=True,
         ),
-        run_config=tune.RunConfig(name=NAME, storage_path=str(folder), verbose=0),
+        run_config=tune.RunConfig(
+            name=f"{NAME} on" if kept else NAME, storage_path=str(folder), verbose=0
+        ),
     ).fit()
+
+
+def ended(results: tune.ResultGrid) -> int:
     return len(results) - results.num_errors
 
 
 def random_search(n: int, workers: int, folder: Path) -> int:
-    return searched("random", n, workers, folder)
+    return ended(searched("random", n, workers, folder))
 
 
 def tpe(n: int, workers: int, folder: Path) -> int:
-    return searched("tpe", n, workers, folder)
+    return ended(searched("tpe", n, workers, folder))
 
 
 def cmaes(n: int, workers: int, folder: Path) -> int:
-    return searched("cmaes", n, workers, folder)
+    return ended(searched("cmaes", n, workers, folder))
 
 
 def curve(config: dict[str, float]) -> None:
@@ -140,10 +141,10 @@ def curve(config: dict[str, float]) -> None:
         tune.report({"accuracy": curves.accuracy(config["x"], epoch)})
 
 
-def asha(n: int, workers: int, folder: Path) -> int:
+def raced(trainable: Any, n: int, workers: int, folder: Path) -> tune.ResultGrid:
     start(workers)
-    results = tune.Tuner(
-        curve,
+    return tune.Tuner(
+        trainable,
         param_space={"x": tune.uniform(0.0, 1.0)},
         tune_config=tune.TuneConfig(
             metric="accuracy",
@@ -151,9 +152,116 @@ def asha(n: int, workers: int, folder: Path) -> int:
             scheduler=ASHAScheduler(
                 max_t=curves.EPOCHS, grace_period=1, reduction_factor=curves.FACTOR
             ),
+            search_alg=BasicVariantGenerator(random_state=0),
             num_samples=n,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(name=NAME, storage_path=str(folder), verbose=0),
     ).fit()
-    return len(results) - results.num_errors
+
+
+def asha(n: int, workers: int, folder: Path) -> int:
+    return ended(raced(curve, n, workers, folder))
+
+
+def napping(folder: Path) -> Callable[[dict[str, float]], None]:
+    def trainable(config: dict[str, float]) -> None:
+        task.nap(folder)
+        distance(config)
+
+    return trainable
+
+
+def noting(folder: Path) -> Callable[[dict[str, float]], None]:
+    def trainable(config: dict[str, float]) -> None:
+        task.noted(folder)
+        distance(config)
+
+    return trainable
+
+
+def naps(n: int, workers: int, folder: Path) -> int:
+    return ended(searched("tpe", n, workers, folder, napping(folder)))
+
+
+after_naps = task.rested
+
+
+def keep_random(n: int, workers: int, folder: Path) -> int:
+    return ended(searched("random", n, workers, folder))
+
+
+def keep_tpe(n: int, workers: int, folder: Path) -> int:
+    return ended(searched("tpe", n, workers, folder))
+
+
+def go_on_random(n: int, workers: int, folder: Path) -> dict[str, float]:
+    called = time.time()
+    searched("random", workers, workers, folder, noting(folder), kept=NAME)
+    return task.until_new(called, folder)
+
+
+def go_on_tpe(n: int, workers: int, folder: Path) -> dict[str, float]:
+    called = time.time()
+    searched("tpe", workers, workers, folder, noting(folder), kept=NAME)
+    return task.until_new(called, folder)
+
+
+def slow_curve(config: dict[str, float]) -> None:
+    for epoch in range(1, curves.EPOCHS + 1):
+        tune.report({"accuracy": curves.slow_accuracy(config["x"], epoch)})
+
+
+def slow_distance(config: dict[str, float]) -> None:
+    tune.report({"loss": curves.slow_loss(config)})
+
+
+def rows(results: tune.ResultGrid, goal: str) -> list[Any]:
+    """Parameters, steps and result of all trials."""
+    close()
+    return sorted(
+        (
+            *(result.config or {}).values(),
+            result.metrics["training_iteration"],
+            result.metrics[goal],
+        )
+        for result in results
+        if result.metrics
+    )
+
+
+def asha_rows(n: int, workers: int, folder: Path) -> list[Any]:
+    return rows(raced(slow_curve, n, workers, folder), "accuracy")
+
+
+def tpe_rows(n: int, workers: int, folder: Path) -> list[Any]:
+    return rows(searched("tpe", n, workers, folder, slow_distance), "loss")
+
+
+def equal_asha(n: int, workers: int, folder: Path) -> dict[str, bool]:
+    return task.equal(asha_rows, n, workers, folder)
+
+
+def equal_tpe(n: int, workers: int, folder: Path) -> dict[str, bool]:
+    return task.equal(tpe_rows, n, workers, folder)
+
+
+def stepping(config: dict[str, int]) -> None:
+    for epoch in range(config["n"]):
+        tune.report({"loss": epoch * 0.5})
+
+
+def steps(n: int, workers: int, folder: Path) -> None:
+    start(workers)
+    results = tune.Tuner(
+        stepping,
+        param_space={"place": tune.grid_search(list(range(workers))), "n": n // workers},
+        run_config=tune.RunConfig(name=NAME, storage_path=str(folder), verbose=0),
+    ).fit()
+    assert len(results) == workers
+
+
+def after_steps(value: None, n: int, workers: int, folder: Path) -> int:
+    """A line for each step in the folder of a trial."""
+    paths = (folder / NAME).glob("*/result.json")
+    return sum(len(path.read_text().splitlines()) for path in paths)

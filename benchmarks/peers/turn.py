@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import catalog, process
-from benchmarks.peers.catalog import Side, Way
+from benchmarks.peers.catalog import Side
 from benchmarks.peers.scale import Cell, Scale
+from benchmarks.peers.ways import Way
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_MEMORY = Path("/dev/shm")
@@ -23,6 +24,19 @@ SHARED_MEMORY = Path("/dev/shm")
 # touched, if it takes enough to matter.
 ENOUGH = 2**24
 TOUCH = "import numpy; numpy.ones({bytes} // 8)"
+# What there must be exactly as many of as a cell has settings, trials, steps or rows.
+COUNTED = {
+    "expand": "settings",
+    "search": "trials that ended",
+    "asha": "trials that ended",
+    "keep": "trials that ended",
+    "naps": "trials that ended",
+    "steps": "steps",
+    "cluster": "settings",
+    "cluster-naps": "settings",
+    "page": "rows",
+}
+COUNTED_INSIDE = ("naps", "page")  # their values have a count among other things
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
@@ -178,11 +192,16 @@ def arguments(cell: Cell) -> dict[str, Any]:
     """What a function is called with, beside its folder and what its side always gives."""
     if cell.work in ("array", "memory"):
         return {"size": cell.size, "workers": cell.workers}
-    if cell.work in ("noop", "resume", "search", "asha"):
-        return {"n": cell.size, "workers": cell.workers}
-    if cell.work == "expand":
+    if cell.work in ("expand", "page"):
         return {"n": cell.size}
-    return {"workers": cell.workers} if cell.work == "kill" else {}
+    if cell.work in ("read", "import", "help"):
+        return {}
+    return {"workers": cell.workers} if cell.work == "kill" else sized(cell)
+
+
+def sized(cell: Cell) -> dict[str, Any]:
+    """So many settings, trials or steps on so many workers."""
+    return {"n": cell.size, "workers": cell.workers}
 
 
 def answer(room: Path) -> dict[str, Any]:
@@ -200,15 +219,18 @@ def checked(cell: Cell, sample: Sample) -> Sample:
 def fault(cell: Cell, value: Any) -> str:
     if cell.work in ("array", "memory") and value != cell.size // 8:
         return f"the sum was {value}, not {cell.size // 8}"
-    if cell.work == "expand" and value != cell.size:
-        return f"there were {value} settings, not {cell.size}"
-    if cell.work in ("search", "asha") and value != cell.size:
-        return f"{value} trials ended, not {cell.size}"
     if cell.work == "read" and value < cell.size:
         return f"there were {value} rows, not {cell.size}"
+    count = value["count"] if cell.work in COUNTED_INSIDE else value
+    if cell.work in COUNTED and count != cell.size:
+        return f"there were {count} {COUNTED[cell.work]}, not {cell.size}"
     return ""
 
 
 def preparing(cell: Cell) -> Cell:
-    """The run whose results a cell reads, or finds done."""
+    """The run whose results a cell reads, finds done, or goes on from."""
+    if cell.work == "go-on":
+        function = cell.way.function.replace("go_on", "keep")
+        way = Way(cell.way.side, function, cell.way.label)
+        return Cell("keep", way, cell.size, cell.workers)
     return Cell("noop", Way(cell.way.side, "noop"), cell.size, cell.workers)
