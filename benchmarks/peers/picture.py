@@ -16,7 +16,7 @@ OURS = "#e8590c"
 OTHERS = "#4c8dd6"
 PANELS = {
     "noop": "Settings that do nothing",
-    "resume": "A run that is all done",
+    "resume": "The same call again",
     "array": "An array for all settings",
     "memory": "Memory of that",
     "expand": "A space expanded",

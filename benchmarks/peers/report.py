@@ -22,7 +22,7 @@ from benchmarks.peers.table import (
 
 PLAIN = catalog.side(catalog.PLAIN).title
 HEAD = """\
-# superparams beside what one would pick instead
+# superparams compared with other tools
 
 {command} made this file, in {minutes:.0f} minutes on {date}. Do not edit it.
 
@@ -30,8 +30,8 @@ HEAD = """\
 
 Each number is a median, with the least and the most in brackets. A run that took longer than
 {limit:g} s was stopped; larger ones were then not tried. In each column the best median is bold,
-whoever has it; *{plain}* is there for scale and not in the contest. A dash is work that a tool does
-not have. `benchmarks/README.md` says how each tool is used and what is counted.
+whoever has it; *{plain}* is shown for scale and is no competitor. A dash means that a tool has no
+such function. `benchmarks/README.md` says how each tool is used and what is counted.
 """
 NOOP = """\
 ## Settings that do nothing
@@ -41,7 +41,7 @@ Two workers; results are kept as the tool keeps them, or written to one parquet 
 ARRAY = """\
 ## An array that all settings need
 
-{slices} settings each sum a slice. The time has everything in it, from making the array on.
+{slices} settings each sum a slice. The time includes everything, from making the array on.
 """
 MEMORY = """\
 The most memory that all processes of a tool held at once, shared memory counted once, in a run of
@@ -50,19 +50,19 @@ its own:
 EXPAND = """\
 ## A space expanded
 
-All settings made, one after the other, and none run.
+All settings are made, one after the other. None is run.
 """
 START = """\
 ## Start
 
-A Python process that imports the tool, and its command's help. *{plain}*: a Python that imports
-nothing, and a command of click without options.
+A Python process that imports the tool, and one that prints the help of its command. *{plain}*: a
+Python that imports nothing, and a command of click without options.
 """
 RESUME = """\
-## A run that is all done
+## The same call again
 
-The same call again, in a new process: nothing is left to run. "No results": so many settings could
-not be run in the time.
+The same call in a new process, when all settings have been run. "No results": so many settings
+could not be run in the time.
 """
 READ = """\
 ## Results read back
@@ -127,7 +127,7 @@ PAGE = """\
 ## A page of results
 
 A file that shows parallel coordinates without a network. "Shown" is the time until a browser
-(Chromium) has drawn it and has nothing more to do.
+(Chromium, without a graphics processor) has drawn it and has nothing more to do.
 """
 ADDED = """\
 This table is of another day than the others: {date}, by `{command}`{machine}{busy}.

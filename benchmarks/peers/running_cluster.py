@@ -52,7 +52,8 @@ def before_later_naps(n: int, workers: int, folder: Path, kind: str, is_bare: bo
 
 
 before_first_naps = before_first
-later, later_naps = first, first_naps
+later = first
+later_naps = first_naps
 
 
 def called(space: Any, task: Any, n: int, folder: Path, is_bare: bool) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from runs import environment, output
 
-from benchmarks.peers import catalog, memory, process, report, summary, table
+from benchmarks.peers import catalog, memory, process, report, summary, table, task, ways
 from benchmarks.peers.rounds import easier
 from benchmarks.peers.scale import FULL, QUICK, Cell
 from benchmarks.peers.turn import Sample, checked
@@ -41,7 +41,8 @@ def test_all_kinds_of_work_are_measured(tmp_path: Path) -> None:
     results = bench(tmp_path, "--tiny", "--sides", ",".join(SIDES))
     cells = results["cells"]
     assert {one["side"] for one in cells} == set(SIDES)
-    assert {one["work"] for one in cells} == {cell.work for cell in FULL.cells()}
+    on_clusters = {"cluster", "cluster-naps"}
+    assert {one["work"] for one in cells} == {cell.work for cell in FULL.cells()} - on_clusters
     killed = {one["side"]: one["samples"][0] for one in cells if one["work"] == "kill"}
     others = [one for one in cells if one["work"] != "kill"]
     wrong = [one for one in others if [each["fate"] for each in one["samples"]] != ["done"]]
@@ -73,10 +74,68 @@ def test_searches_are_measured_with_the_same_samplers(tmp_path: Path) -> None:
 
 
 def test_a_search_that_lost_trials_is_a_failure() -> None:
-    cell = Cell("search", catalog.SEARCH[0], 100)
+    cell = Cell("search", ways.SEARCH[0], 100)
     assert checked(cell, Sample("done", 1.0, 100)).fate == "done"
     wrong = checked(cell, Sample("done", 1.0, 99))
-    assert (wrong.fate, wrong.reason) == ("failed", "99 trials ended, not 100")
+    assert (wrong.fate, wrong.reason) == ("failed", "there were 99 trials that ended, not 100")
+
+
+def test_searches_of_two_tools_do_the_same_work(tmp_path: Path) -> None:
+    """Each kind of work ends well for another tool, too, and what it recorded is counted."""
+    sides, works = "superparams,optuna-journal,jsonl", "naps,go-on,equal,steps"
+    cells = bench(tmp_path, "--tiny", "--sides", sides, "--works", works)["cells"]
+    found = {
+        (one["work"], one["side"], one["label"]): (one["note"], one["samples"][0]["value"])
+        for one in cells
+        if [each["fate"] for each in one["samples"]] == ["done"]
+    }
+    assert len(found) == len(cells) == 13
+    assert found["steps", "jsonl", ""] == found["steps", "superparams", ""] == ("", 20)
+    assert found["equal", "superparams", "ASHA"] == ("", {"equal": True})
+    assert found["equal", "superparams", "TPE"] == ("", {"equal": True})
+    for side in ("superparams", "optuna-journal"):
+        _, naps = found["naps", side, ""]
+        assert naps["count"] == 10
+        assert naps["steady"] > 1 - 1 / 10, "two workers have ten naps: one may be alone"
+        _, waited = found["go-on", side, "random"]
+        assert 0 < waited["seconds"] < 60
+    page = (tmp_path / "results.md").read_text()
+    assert "| superparams | **yes** (1 run) | **yes** (1 run) |" in page
+    assert "10 trials of TPE that sleep for 50 ms each" in page
+
+
+@pytest.mark.parametrize(("work", "value"), [("steps", 19), ("naps", {"count": 9}), ("keep", 21)])
+def test_a_wrong_number_of_trials_or_steps_is_a_failure(work: str, value: Any) -> None:
+    way = next(iter(ways.STEPS))
+    wrong = checked(Cell(work, way, 20), Sample("done", 1.0, value))
+    assert wrong.fate == "failed"
+    assert wrong.reason.startswith("there were ")
+    right = {"count": 20} if isinstance(value, dict) else 20
+    assert checked(Cell(work, way, 20), Sample("done", 1.0, right)).fate == "done"
+
+
+def test_tables_are_compared_of_one_and_of_two_workers(tmp_path: Path) -> None:
+    def rows(n: int, workers: int, folder: Path) -> list[Any]:
+        return list(range(n)) if folder.is_dir() else []
+
+    def others(n: int, workers: int, folder: Path) -> list[Any]:
+        return [workers] * n
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert task.equal(rows, 3, 2, tmp_path / "a") == {"equal": True}
+    assert task.equal(others, 3, 2, tmp_path / "b") == {"equal": False}
+    with pytest.raises(FileExistsError):
+        task.equal(rows, 3, 2, tmp_path / "a")
+
+
+def test_the_wait_for_a_trial_is_not_that_for_an_earlier_one(tmp_path: Path) -> None:
+    task.noted(tmp_path)
+    called = time.time()
+    with pytest.raises(ValueError, match="empty"):
+        task.until_new(called, tmp_path)
+    task.noted(tmp_path)
+    assert 0 < task.until_new(called, tmp_path)["seconds"] < 60
 
 
 def test_works_are_added_to_what_was_measured(tmp_path: Path) -> None:
@@ -162,6 +221,36 @@ class TestSummary:
         assert rows["joblib"][-1] == "6 to 7 of 20, fails |"
         assert rows["multiprocessing.Pool"][-1] == "19 of 20, does not end |"
 
+    def test_columns_are_those_that_were_measured_on_an_idle_machine(self) -> None:
+        naps = [sample(7.5, value={"count": 200, "steady": 1.2})]
+        same, other = ([sample(1.0, value={"equal": value})] for value in (True, False))
+        cells = (
+            noop("superparams", 2.0, size=10_000),
+            cell("naps", "hyperopt", naps, 200),
+            cell("asha", "tune", [sample(9.0)], 1000),
+            cell("equal", "superparams", same, 30),
+            cell("equal", "tune", same, 30),
+            cell("equal", "tune", other, 30),
+            cell("steps", "wandb", [sample(1.0, value=20)], 20),
+        )
+        later = {"date": "2026-01-01", "machine": "2 cores", "versions": {"hyperopt": "0.3"}}
+        added = [
+            {**later, "works": ["naps"], "load": 1.0},
+            {**later, "works": ["asha"], "load": 9.0},
+        ]
+        text = summary.summary({**given(*cells), "added": added})
+        lines = text.splitlines()
+        heads = "10,000 settings that do nothing | 200 TPE trials of 50 ms, to ideal"
+        assert lines[0] == f"|  | {heads} | equal for 1 and 2 workers |"
+        assert lines[2:6] == [
+            "| superparams | **2.00 s** | - | **yes** |",
+            "| Hyperopt | - | **1.50** | - |",
+            "| Ray Tune | - | - | no |",
+            "",
+        ]
+        assert "on 2026-01-01: 200 TPE trials of 50 ms, to ideal." in " ".join(text.split())
+        assert "hyperopt 0.3" in text
+
     def test_the_readme_has_what_make_bench_wrote(self, tmp_path: Path) -> None:
         root = Path(__file__).parents[2]
         results = json.loads((root / "benchmarks" / "results.json").read_text())
@@ -207,6 +296,38 @@ class TestReport:
         page = report.report(given(noop("superparams", 2.0), slow))
         assert "| joblib | over 20 s |" in page
 
+    def test_of_rates_the_largest_is_best(self) -> None:
+        ours = cell("steps", "superparams", [sample(2.0, value=20_000)], 20_000)
+        theirs = cell("steps", "jsonl", [sample(0.5, value=20_000)], 20_000)
+        page = report.report(given(ours, theirs))
+        assert "| superparams | 10,000/s (1 run) |" in page
+        assert "| lines of JSON by hand | **40,000/s** (1 run) |" in page
+
+    def test_tables_that_differ_once_are_not_equal(self) -> None:
+        values = [sample(1.0, value={"equal": value}) for value in (True, False)]
+        once = cell("equal", "tune", values, 30)
+        slow = cell("equal", "orion", [sample(40.0, "over")], 30)
+        page = report.report(given(once, slow))
+        assert "| Ray Tune | no (2 runs) |" in page
+        assert "| Orion | over 40 s |" in page
+
+    def test_a_page_has_three_numbers_for_each_size(self) -> None:
+        value = {"count": 20, "bytes": 2**19, "shown": 0.25}
+        ours = cell("page", "superparams", [sample(2.0, value=value)], 20)
+        blind = cell("page", "hiplot", [sample(1.0, value={**value, "shown": None})], 20)
+        page = report.report(given(ours, blind))
+        assert "|  | 20 rows: written | size | shown |" in page
+        assert "| superparams | 2.00 s (1 run) | **512 KiB** (1 run) | **250 ms** (1 run) |" in page
+        assert "| HiPlot | **1.00 s** (1 run) | **512 KiB** (1 run) | no browser |" in page
+
+    def test_clusters_are_no_contest(self) -> None:
+        sides = ("superparams-dask", "dask-tasks", "ray-tasks")
+        ones = [cell("cluster", side, [sample(at + 1.0)], 20) for at, side in enumerate(sides)]
+        page = report.report(given(*ones))
+        assert "| superparams, on Dask | **1.00 s** (1 run) |" in page
+        assert "| Dask, bare tasks | 2.00 s (1 run) |" in page
+        assert "| Ray, bare tasks | **3.00 s** (1 run) |" in page
+
     def test_kept(self) -> None:
         ours = cell("kill", "superparams", [sample(1.0, value=19)])
         pool = cell("kill", "pool", [sample(30.0, "over", value=6), sample(30.0, "over", value=7)])
@@ -216,7 +337,7 @@ class TestReport:
 
 
 def test_what_was_too_much_is_not_tried_larger() -> None:
-    way = catalog.NOOP[0]
+    way = ways.NOOP[0]
     small, large = Cell("noop", way, 100), Cell("noop", way, 1000)
     assert easier(small, large)
     assert not easier(large, small)
