@@ -393,4 +393,4 @@ def page(n: int, folder: Path, kind: str) -> int:
 
 
 def after_page(value: int, n: int, folder: Path, kind: str) -> dict[str, Any]:
-    return pages.looked_at(folder, value, "document.querySelector('g.parcoords')")
+    return pages.looked_at(folder, value, "document.querySelector('.scatterlayer .trace')")

@@ -101,12 +101,13 @@ def searched(
     """
     optuna = ahead()
     searcher = OptunaSearch(sampler=getattr(optuna, f"{name}_sampler")(0))
-    if kept:
+    space = {name: tune.uniform(curves.LOW, curves.HIGH) for name in curves.NAMES}
+    if kept:  # a searcher that is restored has its space
         searcher.restore_from_dir(str(folder / kept))
     start(workers)
     return tune.Tuner(
         trainable,
-        param_space={name: tune.uniform(curves.LOW, curves.HIGH) for name in curves.NAMES},
+        param_space=None if kept else space,
         tune_config=tune.TuneConfig(
             metric="loss",
             mode="min",
