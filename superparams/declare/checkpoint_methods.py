@@ -88,10 +88,10 @@ def keeps_checkpoints(cls: type[Any]) -> bool:
 
 
 def _by_hand(setting: object) -> CheckpointByHand:
-    known: CheckpointByHand | None = checkpoint_on(setting)
-    if known is None:
+    checkpoint: CheckpointByHand | None = checkpoint_on(setting)
+    if checkpoint is None:
         from superparams.declare.checkpoint_by_hand import CheckpointByHand  # runs need none of it
 
-        known = CheckpointByHand(type(setting).__name__)
-        keep_checkpoint(setting, known)
-    return known
+        checkpoint = CheckpointByHand(type(setting).__name__)
+        keep_checkpoint(setting, checkpoint)
+    return checkpoint

@@ -85,17 +85,17 @@ def schema_of(cls: type[Any], repeats: Sequence[str] = ()) -> dict[str, Any]:
     """
     classes: dict[str, type[Any]] = {}
     fields = _fields(cls, classes)
-    known: dict[str, Any] = {}
-    while len(known) < min(len(classes), MOST_CLASSES):
+    schemas: dict[str, Any] = {}
+    while len(schemas) < min(len(classes), MOST_CLASSES):
         for name, group in list(classes.items()):
-            if name not in known:
-                known[name] = _fields(group, classes)
+            if name not in schemas:
+                schemas[name] = _fields(group, classes)
     goal = goal_of(cls)
     return {
         "version": VERSION,
         "class": cls.__qualname__,
         "fields": fields,
-        "classes": known,
+        "classes": schemas,
         **({REPEATS: list(repeats)} if repeats else {}),
         **({GOAL: {"column": goal.column, "mode": goal.mode}} if goal is not None else {}),
     }

@@ -51,7 +51,7 @@ class Search:
     `superparams.declare.range_declaration.range_of` makes a range a `Range`.
 
     Attributes:
-        given: The points.
+        points: The points.
         zip: The name of the zip group, if any.
         bounds: The arguments ``low``, ``high``, ``log`` and ``step``, as far as they were written.
         repeat: Whether the axis is a repetition.
@@ -61,12 +61,12 @@ class Search:
 
     def __init__(
         self,
-        given: tuple[Any, ...],
+        points: tuple[Any, ...],
         zip: str | None,
         bounds: Mapping[str, Any] = NO_BOUNDS,
         repeat: bool = False,
     ) -> None:
-        self.given = given
+        self.given = points
         self.zip = zip
         self.bounds = bounds
         self.repeat = repeat
@@ -143,15 +143,15 @@ def search(
             points with an annotation that does not list its values; for a range that is no range of
             the numbers in the annotation, or that stands together with points, `zip` or `repeat`.
     """
-    written = (("low", low), ("high", high), ("log", log or None), ("step", step))
-    return Search(points, zip, {name: x for name, x in written if x is not None}, repeat)
+    bounds = (("low", low), ("high", high), ("log", log or None), ("step", step))
+    return Search(points, zip, {name: x for name, x in bounds if x is not None}, repeat)
 
 
 class Value:
     """A constant of a class: given, made by a factory, or derived from the other fields.
 
     Attributes:
-        given: The constant; `REQUIRED` if it is made or derived.
+        constant: The constant; `REQUIRED` if it is made or derived.
         plain: Whether it is a default such as ``epochs: int = 5``, without ``value(...)``.
         mutable: Whether each setting needs a copy of its own.
     """
@@ -171,7 +171,7 @@ class Value:
 
     def __init__(
         self,
-        given: Any = REQUIRED,
+        constant: Any = REQUIRED,
         *,
         factory: Callable[[], Any] | None = None,
         derive: Callable[[Any], Any] | None = None,
@@ -179,13 +179,13 @@ class Value:
         secret: str | None = None,
         plain: bool = False,
     ) -> None:
-        self.given = snapshot(given)
+        self.given = snapshot(constant)
         self.factory = factory
         self.derive = derive
         self.key = key
         self.secret = secret
         self.plain = plain
-        self.mutable = given is not REQUIRED and holds_mutable(given)
+        self.mutable = constant is not REQUIRED and holds_mutable(constant)
         self._start()
 
     def _start(self) -> None:
@@ -222,13 +222,13 @@ class Value:
             )
         self._is_making = True
         try:
-            made = self.factory()
+            new_value = self.factory()
         except Exception as error:
             add_field_note(error, f"{where}: value(factory={name_of(self.factory)}) failed")
             raise
         finally:
             self._is_making = False
-        self.put(made)
+        self.put(new_value)
 
     def put(self, content: Any) -> None:
         """Set the result of the factory: a worker gets that of the driver, and calls no factory."""
@@ -281,8 +281,8 @@ class Value:
 
     def __repr__(self) -> str:
         if self.factory is not None:
-            made = shorten(self._made) if self.is_made else "not made yet"
-            return f"value(factory={name_of(self.factory)}: {made})"
+            text = shorten(self._made) if self.is_made else "not made yet"
+            return f"value(factory={name_of(self.factory)}: {text})"
         if self.derive is not None:
             return f"value(derive={name_of(self.derive)})"
         if self.secret is not None:

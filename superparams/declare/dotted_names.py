@@ -41,10 +41,10 @@ def values_by_field(cls: type[Any], values: Mapping[str, object]) -> dict[str, A
 
 def positional_error(cls: type[Any], values: tuple[Any, ...]) -> FieldError:
     """The error for a call with positional arguments."""
-    shown = ", ".join(map(shorten, values))
+    arguments = ", ".join(map(shorten, values))
     name = next(iter(fields_of(cls)), None)
     remedy = f"as in {cls.__name__}({name}={shorten(values[0])})" if name else "and it has none"
-    return FieldError(f"{cls.__name__}({shown}): fields are given by name, {remedy}")
+    return FieldError(f"{cls.__name__}({arguments}): fields are given by name, {remedy}")
 
 
 def inner(params: object, name: str) -> Any:
@@ -108,15 +108,15 @@ def _may_hold_groups(axis: Axis) -> bool:
     return not isinstance(axis.points, range)
 
 
-def unknown(cls: type[Any], name: str, known: Iterable[str]) -> FieldError:
+def unknown(cls: type[Any], name: str, names: Iterable[str]) -> FieldError:
     """The error for an unknown name of a field, with the most similar known name."""
-    return FieldError(f"{cls.__name__} has no field {shorten(name)}; {meant(name, known)}")
+    return FieldError(f"{cls.__name__} has no field {shorten(name)}; {meant(name, names)}")
 
 
-def meant(name: str, known: Iterable[str], kind: str = "fields") -> str:
+def meant(name: str, names: Iterable[str], kind: str = "fields") -> str:
     """The end of an error for an unknown name: the most similar name, then all names."""
     from superparams.errors.suggestions import similar
 
-    close = similar(name, known, 1)
+    close = similar(name, names, 1)
     guess = f"did you mean {close[0]}? Its" if close else "its"
-    return f"{guess} {kind}: {', '.join(known) or 'none'}"
+    return f"{guess} {kind}: {', '.join(names) or 'none'}"

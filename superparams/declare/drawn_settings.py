@@ -52,7 +52,7 @@ class ChosenSettings:
 
     Args:
         size: The number of settings.
-        at: Returns the setting at an index.
+        make_setting: Returns the setting at an index.
         joined: Returns a space of the settings at some indices, in this order; None without one.
         recipe: The function that has chosen the settings, and its arguments, for pickles.
     """
@@ -60,13 +60,13 @@ class ChosenSettings:
     def __init__(
         self,
         size: int,
-        at: Callable[[int], Any],
+        make_setting: Callable[[int], Any],
         joined: Callable[[range], Any],
         recipe: Sequence[object],
     ) -> None:
         self.size = size
         self.joined = joined
-        self._at = at
+        self._at = make_setting
         self._recipe = recipe
 
     def __call__(self, index: int) -> Any:
@@ -340,8 +340,8 @@ class _Points:
         """The repetitions of a point that `valid` keeps, in the first attempt that has some."""
         for attempt in range(MOST_ATTEMPTS):
             trials = [Trial(number, attempt, n) for n in range(self.repetitions)]
-            if kept := list(filter(self._is_kept, trials)):
-                return kept
+            if valid_trials := list(filter(self._is_kept, trials)):
+                return valid_trials
         raise refused(type(self._space).__name__, number)
 
     def _is_kept(self, trial: Trial) -> bool:

@@ -229,8 +229,8 @@ class _OfPoints:
         return self._dimension.at(bits * self._dimension.size >> _BITS)
 
     def first(self, n: int) -> list[Any]:
-        at, size = self._dimension.at, self._dimension.size
-        return [at(bits * size >> _BITS) for bits in self._bits.first_bits(n)]
+        value_at, size = self._dimension.at, self._dimension.size
+        return [value_at(bits * size >> _BITS) for bits in self._bits.first_bits(n)]
 
 
 class _OfAlternatives:
@@ -268,8 +268,8 @@ class _Space:
         layout = self._layout
         if layout.valid is None:
             return layout.make(self.values(trial))
-        of, attempt = self._last
-        if of != trial[:2]:
+        last_trial, attempt = self._last
+        if last_trial != trial[:2]:
             attempt = self._attempt(trial)
             self._last = trial[:2], attempt
         point = self._kept(trial, attempt)
@@ -351,9 +351,9 @@ def names_of(axis: Axis) -> list[str]:
         return list(axis.names.labels)
     names = [type(point).__name__ for point in axis.points]
     counts: Counter[str] = Counter()
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         counts[name] += 1
-        names[place] = name if counts[name] == 1 else f"{name} {counts[name]}"
+        names[index] = name if counts[name] == 1 else f"{name} {counts[name]}"
     return names
 
 

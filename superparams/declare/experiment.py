@@ -153,8 +153,8 @@ class Experiment(Params):
     def __getitem__(  # pyright: ignore[reportIncompatibleMethodOverride]  # a slice is more
         self, index: int | slice | str, /
     ) -> Any:
-        found: Any = super().__getitem__(index)
-        return Settings(found) if isinstance(index, slice) else found
+        selection: Any = super().__getitem__(index)
+        return Settings(selection) if isinstance(index, slice) else selection
 
     def __superparams_chosen__(self, chosen: ChosenSettings) -> Settings[Self]:
         return Settings.of(chosen)
@@ -242,16 +242,18 @@ class Settings(Slice[E]):
     @classmethod
     def of(cls, chosen: ChosenSettings, /) -> Settings[Any]:
         """Settings that are made when they are needed."""
-        made: Settings[Any] = cls(())
-        made._at, made._indices = chosen, range(chosen.size)
-        return made
+        settings: Settings[Any] = cls(())
+        settings._at, settings._indices = chosen, range(chosen.size)
+        return settings
 
     def as_space(self) -> E:
         """A space of these settings, in this order: their fields advance together."""
         from superparams.declare.drawn_settings import ChosenSettings
 
-        at: Any = self._at
-        joined: E | None = at.joined(self._indices) if isinstance(at, ChosenSettings) else None
+        source: Any = self._at
+        joined: E | None = (
+            source.joined(self._indices) if isinstance(source, ChosenSettings) else None
+        )
         return space_of(list(self)) if joined is None else joined
 
     @on_joined_space(Experiment.run_all)

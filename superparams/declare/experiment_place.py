@@ -138,11 +138,11 @@ def folder_of(setting: Any) -> Path:
     return folder
 
 
-def recorded_results(of: Any, results: str | Path = "results") -> Results:
+def recorded_results(owner: Any, results: str | Path = "results") -> Results:
     """Load the recorded results of a class or a space, without running anything."""
     from superparams.run.run_results import results_of
 
-    return results_of(of, results)
+    return results_of(owner, results)
 
 
 def seeds_globals(cls: type[Any]) -> bool:
@@ -163,11 +163,11 @@ _SAID_OF_CLASSES: Final = (
 
 def notes_of_fields(space: object) -> Iterator[str]:
     """Notes on fields with the name and the value of something that a class may say."""
-    for name, said, otherwise in _SAID_OF_CLASSES:
+    for name, usual, otherwise in _SAID_OF_CLASSES:
         field = fields_of(space.__class__).get(name)
-        if field is not None and any(x is said for x in points_of(space.__dict__.get(name))):
+        if field is not None and any(x is usual for x in points_of(space.__dict__.get(name))):
             yield (
-                f"{field.where} is a parameter, so {otherwise}, write {name} = {said} without an "
+                f"{field.where} is a parameter, so {otherwise}, write {name} = {usual} without an "
                 "annotation"
             )
 
@@ -199,25 +199,29 @@ class OwnDraw(Generic[P]):
         self._name = name
 
     @overload
-    def __get__(self, of: ExperimentPlace[E], cls: type[Any]) -> Callable[P, Settings[E]]: ...
+    def __get__(self, instance: ExperimentPlace[E], cls: type[Any]) -> Callable[P, Settings[E]]: ...
     @overload
-    def __get__(self, of: object, cls: type[E]) -> Callable[P, Settings[E]] | Any: ...
-    def __get__(self, of: object, cls: type[Any]) -> Any:
-        return partial(self._of_class, cls) if of is None else MethodType(self._choose, of)
+    def __get__(self, instance: object, cls: type[E]) -> Callable[P, Settings[E]] | Any: ...
+    def __get__(self, instance: object, cls: type[Any]) -> Any:
+        return (
+            partial(self._of_class, cls) if instance is None else MethodType(self._choose, instance)
+        )
 
     def _of_class(self, cls: type[Any], /, *args: Any, **options: Any) -> Settings[Any]:
         """Called as a function of the class, which needs a space of it."""
         if args and is_group(args[0]):
             return self._choose(*args, **options)
         call = self._name
-        given = ", ".join([*map(shorten, args), *(f"{x}={shorten(y)}" for x, y in options.items())])
+        arguments = ", ".join(
+            [*map(shorten, args), *(f"{x}={shorten(y)}" for x, y in options.items())]
+        )
         raise SpaceError(
-            f"{cls.__name__}.{call}({given}): a class has no settings; call it for its space, "
-            f"{cls.__name__}().{call}({given})"
+            f"{cls.__name__}.{call}({arguments}): a class has no settings; call it for its space, "
+            f"{cls.__name__}().{call}({arguments})"
         )
 
-    def _choose(self, of: Any, /, *args: P.args, **options: P.kwargs) -> Settings[Any]:
-        space: Any = of if is_group(of) else of._params
+    def _choose(self, space_or_place: Any, /, *args: P.args, **options: P.kwargs) -> Settings[Any]:
+        space: Any = space_or_place if is_group(space_or_place) else space_or_place._params
         chosen: Settings[Any] = space.__superparams_chosen__(
             self._function(space, *args, **options)
         )

@@ -116,19 +116,19 @@ class Field:
         if not isinstance(declared, Value):
             raise AttributeError(f"{self.where} has no value on this {type(instance).__name__}")
         if declared.factory is not None:
-            made = declared.made(self.where)
-            refuse_class(made, self.where, self.annotation)
+            x = declared.made(self.where)
+            refuse_class(x, self.where, self.annotation)
             if not declared.mutable_made or is_open(instance):
-                return made
+                return x
         if declared.secret is not None:
             return self._secret(declared.secret)
         if declared.derive is not None and is_open(instance):
             return declared
         own = own_values_to_fill(instance)
         if self.name not in own:
-            made = declared.own() if declared.derive is None else self._derived(instance, declared)
-            refuse_class(made, self.where, self.annotation)
-            own.setdefault(self.name, made)  # another thread may have been first
+            x = declared.own() if declared.derive is None else self._derived(instance, declared)
+            refuse_class(x, self.where, self.annotation)
+            own.setdefault(self.name, x)  # another thread may have been first
         return own[self.name]
 
     def _secret(self, variable: str) -> str:
@@ -136,16 +136,16 @@ class Field:
             raise FieldError(
                 f"{self.where} is a secret, and a derived field is recorded: read the secret in run"
             )
-        found = os.environ.get(variable)
-        if found is None:
+        secret = os.environ.get(variable)
+        if secret is None:
             raise FieldError(
                 f"{self.where} is read from the environment variable {variable}, which is not set "
                 f"where the setting runs; set {variable} before the run starts"
             )
-        known = _read.setdefault(variable, {})
-        if found not in known:
-            _read[variable] = dict.fromkeys([*known, found][-MOST_READ:])
-        return found
+        values = _read.setdefault(variable, {})
+        if secret not in values:
+            _read[variable] = dict.fromkeys([*values, secret][-MOST_READ:])
+        return secret
 
     def _derived(self, instance: object, declared: Value) -> Any:
         """What follows from the fields as they were declared, whatever became of the copies."""
@@ -189,33 +189,33 @@ class Field:
         axis = getattr(self, "declared", None)
         if isinstance(axis, Axis):
             self._refuse_names(axis, declared)
-        given = self.point_named(axis, declared) if isinstance(axis, Axis) else declared
-        refuse_no_group(given, self.where, self.annotation, axis)
-        return Value(snapshot(given), plain=True)
+        constant = self.point_named(axis, declared) if isinstance(axis, Axis) else declared
+        refuse_no_group(constant, self.where, self.annotation, axis)
+        return Value(snapshot(constant), plain=True)
 
     def _searched(self, axis: Axis) -> Axis:
         """An axis whose points may be given by the names that the axis of the class has."""
-        known = getattr(self, "declared", None)
-        if isinstance(known, Axis) and axis.labels is None and not isinstance(axis.points, range):
-            points = tuple(self.point_named(known, x) for x in axis.points)
+        default = getattr(self, "declared", None)
+        if isinstance(default, Axis) and axis.labels is None and not isinstance(axis.points, range):
+            points = tuple(self.point_named(default, x) for x in axis.points)
             if any(map(operator.is_not, points, axis.points)):
                 axis = axis.having(points)
         self._refuse_second_names(axis)
         for point in axis.points[:MOST_CHECKED]:
-            refuse_no_group(point, self.where, self.annotation, known)
+            refuse_no_group(point, self.where, self.annotation, default)
         return self._repeated(axis)
 
     def _no_repetition(self, x: Range) -> Range:
         """A range, which no repetition can be."""
-        known = getattr(self, "declared", None)
-        if isinstance(known, Axis) and known.repeat:
+        default = getattr(self, "declared", None)
+        if isinstance(default, Axis) and default.repeat:
             raise FieldError(f"{self.where}: {x!r}: a repetition needs points, as in range(5)")
         return x
 
     def _repeated(self, axis: Axis) -> Axis:
         """The axis, which is a repetition if that of the class is one."""
-        known = getattr(self, "declared", None)
-        return axis.repeated() if isinstance(known, Axis) and known.repeat else axis
+        default = getattr(self, "declared", None)
+        return axis.repeated() if isinstance(default, Axis) and default.repeat else axis
 
     def point_named(self, axis: Axis, x: object) -> Any:
         """The point of the axis that `x` is the name of, else `x`.
@@ -223,42 +223,42 @@ class Field:
         A group is also meant by the name of its class, if it is the only one of that class and the
         annotation allows groups and None alone.
         """
-        given = axis.named(x)
-        if not isinstance(given, str) or not takes_only_groups(self.annotation):
-            return given
+        value = axis.named(x)
+        if not isinstance(value, str) or not takes_only_groups(self.annotation):
+            return value
         points = axis.points if axis.names.labels is None else axis.names.points
         if isinstance(points, range):
-            return given
-        groups = [one for one in points if is_group(one) and type(one).__name__ == given]
-        return groups[0] if len(groups) == 1 else given
+            return value
+        groups = [point for point in points if is_group(point) and type(point).__name__ == value]
+        return groups[0] if len(groups) == 1 else value
 
     def _refuse_names(self, axis: Axis, x: object) -> None:
         """Complain about names of points in a plain list, which would be one value."""
         labels = axis.names.labels or ()
-        given = list(cast("list[object]", x)) if isinstance(x, list | tuple) else []
-        named = [one for one in given if isinstance(one, str) and one in labels]
+        items = list(cast("list[object]", x)) if isinstance(x, list | tuple) else []
+        named = [item for item in items if isinstance(item, str) and item in labels]
         if named and not any(isinstance(x, list | tuple) for x in axis.names.points):
             raise FieldError(
-                f"{self.where}={shorten(given)}: {shorten(named[0])} is the name of a point, and a "
-                f"list is one value; write {self.name}=search({shorten(given)}) for an axis"
+                f"{self.where}={shorten(items)}: {shorten(named[0])} is the name of a point, and a "
+                f"list is one value; write {self.name}=search({shorten(items)}) for an axis"
             )
 
     def _refuse_second_names(self, axis: Axis) -> None:
         """Complain about a point that has another name in the class: a setting has one name."""
-        known = getattr(self, "declared", None)
-        if not isinstance(known, Axis):
+        default = getattr(self, "declared", None)
+        if not isinstance(default, Axis):
             return
-        names = known.names
+        names = default.names
         for label, point in zip(axis.labels or (), axis.points, strict=False):
-            place = None if is_open(point) else names.find(point)
-            if place is None:
+            index = None if is_open(point) else names.find(point)
+            if index is None:
                 continue
-            name = names.labels[place] if names.labels else _own_name(names.points[place])
+            name = names.labels[index] if names.labels else _own_name(names.points[index])
             if label != name:
-                shown = repr(name) if names.labels else shorten(names.points[place])
+                point_text = repr(name) if names.labels else shorten(names.points[index])
                 raise FieldError(
                     f"{self.where}: {shorten(label)} and {shorten(name)} name the same point, and "
-                    f"tables have one name for it; write {self.name}=search([{shown}])"
+                    f"tables have one name for it; write {self.name}=search([{point_text}])"
                 )
 
     def _refuse_open_secret(self, declared: object) -> None:
@@ -266,18 +266,18 @@ class Field:
 
         The class is asked, so only for what a call gives.
         """
-        known = getattr(self, "declared", None)
+        default = getattr(self, "declared", None)
         if isinstance(declared, Field):  # Other.field
             declared = declared.declared
-        if known is None or declared is known:
+        if default is None or declared is default:
             return
         is_named = isinstance(declared, Value) and declared.secret is not None
-        if isinstance(known, Value) and known.secret is not None and not is_named:
+        if isinstance(default, Value) and default.secret is not None and not is_named:
             raise FieldError(
                 f"{self.where} is a secret, so it cannot be given here: set the environment "
-                f'variable {known.secret}, or name another, {self.name}=value(secret="...")'
+                f'variable {default.secret}, or name another, {self.name}=value(secret="...")'
             )
-        if is_named and not (isinstance(known, Value) and known.secret is not None):
+        if is_named and not (isinstance(default, Value) and default.secret is not None):
             raise FieldError(
                 f"{self.where} is recorded, so it cannot be a secret: declare it in the class, "
                 f"{self.name}: str = {declared!r}"
@@ -286,11 +286,11 @@ class Field:
     def _refuse_unclear(self, declared: Value) -> None:
         ways = {"factory": declared.factory, "derive": declared.derive}
         every = (*ways.values(), declared.secret)
-        given = sum(way is not None for way in every) + (declared.given is not REQUIRED)
-        if given != 1:
+        n_sources = sum(way is not None for way in every) + (declared.given is not REQUIRED)
+        if n_sources != 1:
             raise FieldError(
                 f"{self.where}: value() takes exactly one of a constant, factory=, derive= and "
-                f"secret=; got {given} of them: write value(x), value(factory=f), "
+                f"secret=; got {n_sources} of them: write value(x), value(factory=f), "
                 f'value(derive=f) or value(secret="NAME")'
             )
         if declared.secret is not None:
@@ -375,8 +375,8 @@ def pristine(params: object) -> Any:
 def copies_of(params: object, twin: object) -> dict[str, Any]:
     """What was declared for the fields of which a `pristine` twin has copies, by name."""
     held: dict[str, Any] = twin.__dict__
-    given = {name: declared_of(params, name) for name in getattr(twin, FIELDS) if name in held}
-    return {name: x for name, x in given.items() if held[name] is not x}
+    declared = {name: declared_of(params, name) for name in getattr(twin, FIELDS) if name in held}
+    return {name: x for name, x in declared.items() if held[name] is not x}
 
 
 class _Here(threading.local):

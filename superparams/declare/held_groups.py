@@ -49,22 +49,22 @@ class HeldGroups:
 
     def __init__(self, space: Params) -> None:
         self._space = space
-        opened, given = open_fields(space), set(given_fields(space))
+        opened, given_names = open_fields(space), set(given_fields(space))
         constant = _NONE
         for name, field in fields_of(type(space)).items():
             if name in opened:
                 continue
             declared = declaration_on(space, field)
             if name in space.__dict__:
-                constant |= _classes_in(declared_of(space, name), is_given=name in given)
+                constant |= _classes_in(declared_of(space, name), is_given=name in given_names)
             elif isinstance(declared, Value) and declared.secret is not None:
                 continue  # a text, which may not be there yet
             elif isinstance(declared, Value) and (declared.factory or declared.derive):
                 constant |= _UNKNOWN if name in on_demand(space) else _NONE
             else:
-                constant |= _classes_in(declared_of(space, name), is_given=name in given)
+                constant |= _classes_in(declared_of(space, name), is_given=name in given_names)
         self._constant = constant
-        self._given = given
+        self._given = given_names
         self._columns: list[_Column] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -75,11 +75,11 @@ class HeldGroups:
         if not is_open(self._space):
             return self._constant
         layout = layout_of(self._space)
-        place = index if layout.kept is None else layout.kept.at(index)
+        rest = index if layout.kept is None else layout.kept.at(index)
         classes = self._constant
         for column in self._columns_of(layout):
-            place, at = divmod(place, column.size)
-            classes |= column[at]
+            rest, position = divmod(rest, column.size)
+            classes |= column[position]
         return classes
 
     def combinations(self, most: int) -> set[Classes] | None:
@@ -113,39 +113,39 @@ class _Column:
         self._cache: dict[int, Classes] = {}
         self._nested: dict[int, HeldGroups] = {}
 
-    def __getitem__(self, place: int) -> Classes:
+    def __getitem__(self, index: int) -> Classes:
         if self._is_plain:
             return _NONE
-        classes = self._cache.get(place)
+        classes = self._cache.get(index)
         if classes is None:
-            classes = self._classes_at(self._dimension, place)
+            classes = self._classes_at(self._dimension, index)
             if len(self._cache) < MOST_PLACES:
-                self._cache[place] = classes
+                self._cache[index] = classes
         return classes
 
     def all(self) -> set[Classes] | None:
         """The classes at every place; None if there are too many places to look at."""
         if self._is_plain:
             return {_NONE}
-        return {self[place] for place in range(self.size)} if self.size <= MOST_PLACES else None
+        return {self[index] for index in range(self.size)} if self.size <= MOST_PLACES else None
 
-    def _classes_at(self, dimension: Dimension, place: int) -> Classes:
+    def _classes_at(self, dimension: Dimension, index: int) -> Classes:
         if isinstance(dimension, Zipped):
-            return _NONE.union(*(self._classes_at(part, place) for part in dimension.parts))
+            return _NONE.union(*(self._classes_at(part, index) for part in dimension.parts))
         if isinstance(dimension, Alternatives):
-            number = bisect_right(dimension.ends, place)
+            number = bisect_right(dimension.ends, index)
             part = dimension.parts[number]
-            return self._classes_at(part, place - dimension.ends[number] + part.size)
+            return self._classes_at(part, index - dimension.ends[number] + part.size)
         if isinstance(dimension, Nested):
-            return self._classes_of_nested(cast("Params", dimension.space), place)
-        return _classes_in(dimension.at(place), is_given=self._is_given)
+            return self._classes_of_nested(cast("Params", dimension.space), index)
+        return _classes_in(dimension.at(index), is_given=self._is_given)
 
-    def _classes_of_nested(self, space: Params, place: int) -> Classes:
+    def _classes_of_nested(self, space: Params, index: int) -> Classes:
         if self._is_given and _classes_in(space, is_given=True) >= _UNKNOWN:
             return _UNKNOWN
         if id(space) not in self._nested:
             self._nested[id(space)] = HeldGroups(space)
-        return self._nested[id(space)].at(place) | {type(space)}
+        return self._nested[id(space)].at(index) | {type(space)}
 
 
 def _has_no_groups(dimension: Dimension) -> bool:

@@ -84,8 +84,8 @@ def is_name_of_state(name: str) -> bool:
 
 def open_fields(params: object) -> Mapping[str, Any]:
     """The open fields by name, each an `Axis`, a `Range` or an open group; none for a setting."""
-    found: Mapping[str, Any] = params.__dict__.get(OPEN_FIELDS, NOTHING)
-    return found
+    fields: Mapping[str, Any] = params.__dict__.get(OPEN_FIELDS, NOTHING)
+    return fields
 
 
 def set_open_fields(params: object, opened: Mapping[str, object]) -> None:
@@ -100,8 +100,8 @@ def on_demand(params: object) -> Mapping[str, Value]:
 
 def on_demand_among(held: Mapping[str, Any]) -> Mapping[str, Value]:
     """As `on_demand`, from the ``__dict__`` of an instance or from `shared_by_settings`."""
-    found: Mapping[str, Value] = held.get(ON_DEMAND, NOTHING)
-    return found
+    values: Mapping[str, Value] = held.get(ON_DEMAND, NOTHING)
+    return values
 
 
 def set_on_demand(params: object, name: str, declared: Value) -> None:
@@ -132,8 +132,8 @@ def named_axes(params: object) -> Mapping[str, Axis]:
 
     The axes of a space itself are not among them.
     """
-    found: Mapping[str, Axis] = params.__dict__.get(NAMED_AXES, NOTHING)
-    return found
+    axes: Mapping[str, Axis] = params.__dict__.get(NAMED_AXES, NOTHING)
+    return axes
 
 
 def set_named_axes(params: object, axes: Mapping[str, Axis]) -> None:
@@ -149,8 +149,8 @@ def copies_on(params: object) -> Mapping[str, Any] | None:
 
     None for a setting that no code of the user has seen yet.
     """
-    found: Mapping[str, Any] | None = params.__dict__.get(COPIES)
-    return found
+    declarations: Mapping[str, Any] | None = params.__dict__.get(COPIES)
+    return declarations
 
 
 def set_copies(params: object, declared: Mapping[str, object]) -> None:
@@ -169,20 +169,20 @@ def original(params: object, name: str) -> Any:
 
 def own_values(params: object) -> Mapping[str, Any]:
     """What was made for this instance alone, by the names of fields: derived values and copies."""
-    found: Mapping[str, Any] = params.__dict__.get(OWN, NOTHING)
-    return found
+    values: Mapping[str, Any] = params.__dict__.get(OWN, NOTHING)
+    return values
 
 
 def own_values_to_fill(params: object) -> dict[str, Any]:
     """As `own_values`, to put a value in."""
-    found: dict[str, Any] = params.__dict__.setdefault(OWN, {})
-    return found
+    values: dict[str, Any] = params.__dict__.setdefault(OWN, {})
+    return values
 
 
 def identity_of(params: object) -> int:
     """The `id` of an instance, or of the instance that it is a twin of."""
-    found: int = params.__dict__.get(IDENTITY, id(params))
-    return found
+    identity: int = params.__dict__.get(IDENTITY, id(params))
+    return identity
 
 
 # -- what belongs to a space, and to a run --------------------------------------------------------
@@ -230,8 +230,8 @@ def keep_checkpoint(params: object, checkpoint: object) -> None:
 
 def key_on(params: object) -> int | None:
     """The key of a setting, if it is known already."""
-    found: int | None = params.__dict__.get(KEY)
-    return found
+    key: int | None = params.__dict__.get(KEY)
+    return key
 
 
 def set_key(params: object, key: int) -> None:

@@ -36,16 +36,16 @@ def checked_settings(settings: Sequence[P]) -> Sequence[P]:
         SpaceError: For an item that is no setting, and for settings of two classes.
     """
     classes = dict.fromkeys(map(type, settings))
-    for place, setting in enumerate(settings):
+    for index, setting in enumerate(settings):
         if not hasattr(type(setting), "__superparams_fields__"):
             raise SpaceError(
-                f"Settings: item {place} is no setting of an experiment: {shorten(setting)}; give "
+                f"Settings: item {index} is no setting of an experiment: {shorten(setting)}; give "
                 "settings, as in Settings([space[0], space[3]])"
             )
         if is_open(setting):
             remedy = "[*space.sample(100)]" if has_range(setting) else "[*space]"
             raise SpaceError(
-                f"Settings: item {place} is a space of several settings, {shorten(setting)}; give "
+                f"Settings: item {index} is a space of several settings, {shorten(setting)}; give "
                 f"the settings, as in Settings({remedy})"
             )
     if len(classes) > 1:

@@ -113,12 +113,12 @@ def _split(axes: Sequence[_Axis], n_keys: int) -> _Split:
     total, candidates = math.prod(sizes), range(min(len(axes), MOST_AXES))
     best, least = 0, total + n_keys
     for chosen in range(1 << len(candidates)):  # a bit for each axis
-        n_subtracted = math.prod(sizes[at] for at in candidates if chosen >> at & 1)
+        n_subtracted = math.prod(sizes[index] for index in candidates if chosen >> index & 1)
         n_batches = -(-n_keys * n_subtracted // LARGEST_REST)
         cost = n_subtracted * n_keys + n_batches * (total // n_subtracted)
         if n_subtracted <= LARGEST_REST and cost < least:
             best, least = chosen, cost
-    subtracted = [axes[at] for at in candidates if best >> at & 1]
+    subtracted = [axes[index] for index in candidates if best >> index & 1]
     looked_up = [axis for axis in axes if axis not in subtracted]
     return _Split(subtracted, sorted(looked_up, key=lambda axis: -axis.size), least)
 
@@ -143,10 +143,10 @@ def _indices_of(keys: Sequence[int], split: _Split) -> dict[int, int]:
                 else:
                     table[difference] = key, offset
         n_left = len(batch)
-        for total, place in looked_up or _sums(split.looked_up):
+        for total, index in looked_up or _sums(split.looked_up):
             if (difference := total % MODULUS) in table:
                 for key, offset in (table[difference], *more.get(difference, ())):
-                    indices[key] = place + offset
+                    indices[key] = index + offset
                     n_left -= 1
                 if not n_left:
                     break
@@ -169,5 +169,5 @@ def _sums(axes: Sequence[_Axis]) -> Iterator[tuple[int, int]]:
 
 
 def _batches(keys: Sequence[int], most: int) -> Iterator[Sequence[int]]:
-    for at in range(0, len(keys), most):
-        yield keys[at : at + most]
+    for start in range(0, len(keys), most):
+        yield keys[start : start + most]

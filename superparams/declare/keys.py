@@ -62,16 +62,16 @@ def fixed_inside(space: Params, prefix: str = "") -> dict[str, int]:
         space: A space; groups that are points of an axis are not looked into.
         prefix: What the names begin with.
     """
-    found: dict[str, int] = {}
+    digests: dict[str, int] = {}
     for name, x in open_fields(space).items():
         if is_group(x):
-            found |= fixed_inside(x, f"{prefix}{name}.")
+            digests |= fixed_inside(x, f"{prefix}{name}.")
     if prefix:
         opened = open_fields(space)
         for name, field in recorded_fields(type(space)).items():
             if name not in opened and not _is_derived(space, field):
-                found[prefix + name] = _of_fixed(space, field)
-    return found
+                digests[prefix + name] = _of_fixed(space, field)
+    return digests
 
 
 class Keys:
@@ -103,8 +103,8 @@ class Keys:
                 combine(_of_fixed(setting, fields[name]) for name in self._derived)
 
     def __getstate__(self) -> dict[str, Any]:
-        known = [column.known for column in self._columns or ()]
-        return {**self.__dict__, "_columns": None, "_known": known}
+        known_digests = [column.known for column in self._columns or ()]
+        return {**self.__dict__, "_columns": None, "_known": known_digests}
 
     def __getitem__(self, index: int) -> int:
         layout = known_layout(self._space)
@@ -114,12 +114,12 @@ class Keys:
             index = layout.kept.at(index)
         return self.at(index, layout)
 
-    def of_point(self, name: str, place: int) -> int | None:
+    def of_point(self, name: str, index: int) -> int | None:
         """The digest of a point of an axis; None for a field that is no axis of its own."""
         layout = known_layout(self._space)
         columns = [] if layout is None else self._columns_of(layout)
         column = next((column for column in columns if column.names == [name]), None)
-        return None if column is None or place >= column.size else column[place]
+        return None if column is None or index >= column.size else column[index]
 
     @property
     def longest(self) -> int:
@@ -137,10 +137,10 @@ class Keys:
 
     def at(self, index: int, layout: Layout) -> int:
         """The key of the point `index` of the product, whether ``valid`` keeps it or not."""
-        key, place = self._constant, index
+        key, rest = self._constant, index
         for column in self._columns or self._columns_of(layout):
-            place, at = divmod(place, column.size)
-            key += column[at]
+            rest, position = divmod(rest, column.size)
+            key += column[position]
         if self._derived:
             setting = layout.bare(layout.product.at(index))
             fields = fields_of(setting.__class__)
@@ -164,10 +164,10 @@ class Keys:
             inner = [x + y for x in columns[n_inner].every() for y in inner]
             n_inner += 1
         for number, some in _parts_of_inner(ranges, inner):
-            key, place = self._constant, number
+            key, rest = self._constant, number
             for column in columns[n_inner:]:
-                place, at = divmod(place, column.size)
-                key += column[at]
+                rest, position = divmod(rest, column.size)
+                key += column[position]
             data += b"".join([((key + x) % MODULUS).to_bytes(16, "big") for x in some])
         return data
 
@@ -181,7 +181,7 @@ class Keys:
             return {key: 0 for key in keys if key == self._constant}
         sums = [(key - self._constant) % MODULUS for key in keys]
         places = places_of(sums, self._columns_of(layout))
-        indices = {(total + self._constant) % MODULUS: place for total, place in places.items()}
+        indices = {(total + self._constant) % MODULUS: index for total, index in places.items()}
         if layout.kept is None:
             return indices
         ranks = {key: layout.kept.rank(index) for key, index in indices.items()}
@@ -199,8 +199,8 @@ class Keys:
                 _Column([fields[name] for name in group], dimension)
                 for group, dimension in zip(layout.groups, layout.product.dimensions, strict=True)
             ][::-1]
-            for column, known in zip(self._columns, self._known, strict=False):
-                column.known = known
+            for column, digests in zip(self._columns, self._known, strict=False):
+                column.known = digests
         return self._columns
 
 
@@ -208,11 +208,11 @@ def _parts_of_inner(
     ranges: Iterable[range], inner: Sequence[int]
 ) -> Iterator[tuple[int, Sequence[int]]]:
     """For the indices of ranges, how often `inner` was passed, and the part of it that follows."""
-    for one in ranges:
-        index = one.start
-        while index < one.stop:
+    for indices in ranges:
+        index = indices.start
+        while index < indices.stop:
             number, first = divmod(index, len(inner))
-            some = inner[first : first + one.stop - index]
+            some = inner[first : first + indices.stop - index]
             yield number, some
             index += len(some)
 
@@ -278,14 +278,14 @@ class _Column:
         self._points = points if isinstance(points, range) else range(0)
         self._of_number = self._digesters[0] if isinstance(points, range) else None
 
-    def __getitem__(self, place: int) -> int:
+    def __getitem__(self, index: int) -> int:
         if self.known is not None:
-            return self.known[place]
+            return self.known[index]
         if self._cache is None:
-            return self._digest(place)
-        digest = self._cache.get(place)
+            return self._digest(index)
+        digest = self._cache.get(index)
         if digest is None:
-            digest = self._cache[place] = self._digest(place)
+            digest = self._cache[index] = self._digest(index)
         return digest
 
     def digests(self, n_places: int) -> Iterator[int]:
@@ -316,13 +316,13 @@ class _Column:
         columns: list[list[int]] = []
         for field, part in zip(self._fields, parts, strict=True):
             if not isinstance(part, Points) or not _SCALARS.issuperset(map(type, part)):
-                return [self[place] for place in range(self.size)]
+                return [self[index] for index in range(self.size)]
             values = part.axis.points
             columns.append(column_digests(field.name, values, field.annotation, where=field.where))
         return columns[0] if len(columns) == 1 else list(map(combine, zip(*columns, strict=True)))
 
-    def _digest(self, place: int) -> int:
-        x = self._dimension.at(place)
+    def _digest(self, index: int) -> int:
+        x = self._dimension.at(index)
         if self._of_number is not None:
             return self._of_number(x)
         values = x if isinstance(self._dimension, Zipped) else (x,)

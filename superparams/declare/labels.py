@@ -56,9 +56,9 @@ def label_of(axis: Axis, x: object) -> str | None:
     labels = axis.labels
     if not labels:
         return None
-    place = axis.find(x)
-    if not is_group(x) or (place is not None and not any(map(is_open, axis.points[:place]))):
-        return None if place is None else labels[place]
+    index = axis.find(x)
+    if not is_group(x) or (index is not None and not any(map(is_open, axis.points[:index]))):
+        return None if index is None else labels[index]
     nearest, least = None, FAR
     for label, point in zip(labels, axis.points, strict=True):
         distance = _distance(point, x)
@@ -76,18 +76,22 @@ def labels_of(axis: Axis, groups: Iterable[object]) -> Iterator[str | None]:
     without such a point are compared with all points.
     """
     points, labels = axis.points, axis.labels or ()
-    first_open = next((at for at, point in enumerate(points) if is_open(point)), len(points))
+    first_open = next(
+        (number for number, point in enumerate(points) if is_open(point)), len(points)
+    )
     fields = _plain_fields(points)
     alike: dict[Any, list[int]] = {}
-    for at, point in enumerate(points):
+    for number, point in enumerate(points):
         if is_group(point):
-            alike.setdefault(_plain_values(point, fields), []).append(at)
+            alike.setdefault(_plain_values(point, fields), []).append(number)
     for x in groups:
-        place = None if is_open(x) else axis.find(x)
-        if place is None or place > first_open:
+        index = None if is_open(x) else axis.find(x)
+        if index is None or index > first_open:
             candidates = alike.get(_plain_values(x, fields), ())
-            place = next((at for at in candidates if not _distance(points[at], x)), None)
-        yield label_of(axis, x) if place is None or not labels else labels[place]
+            index = next(
+                (number for number in candidates if not _distance(points[number], x)), None
+            )
+        yield label_of(axis, x) if index is None or not labels else labels[index]
 
 
 def _plain_fields(points: Iterable[object]) -> dict[type[Any], list[str]]:
@@ -163,15 +167,15 @@ def _distances(allowed: object, value: object) -> Iterator[int]:
     else:
         yield int(allowed.find(value) is None)
         if is_group(value) and not isinstance(allowed.points, range):
-            for one in filter(is_group, allowed.points):
-                yield from _distances(one, value)
+            for group in filter(is_group, allowed.points):
+                yield from _distances(group, value)
 
 
 def _follows_on_both(point: object, x: object, field: Field) -> bool:
     """Whether the values of both come from a factory or ``derive``, not from the user."""
     if not _is_made(field):
         return False
-    return not any(is_set_on(one, field.name) for one in (point, x))
+    return not any(is_set_on(group, field.name) for group in (point, x))
 
 
 def _is_made(field: Field) -> bool:

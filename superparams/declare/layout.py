@@ -242,7 +242,7 @@ def _ranges(opened: Mapping[str, object]) -> Iterator[str]:
 
 def _why_uncounted(cls: type[Any], ranges: Sequence[str]) -> str:
     name = cls.__name__
-    several = ", ".join(f"{name}.{one}" for one in ranges)
+    several = ", ".join(f"{name}.{field_name}" for field_name in ranges)
     why = (
         f"{name} has {'a range' if len(ranges) == 1 else 'ranges'} ({several}), so it has no list "
         f"of settings to count, index or run"
@@ -302,12 +302,12 @@ def _compile(
     fields: Mapping[str, Field] = getattr(cls, FIELDS)
     for number, name in enumerate([*fields, *(k for k in held if k not in fields)]):
         if name in slots:
-            made = f"fresh({slots[name]})" if _needs_copy(opened[name]) else slots[name]
-            lines.append(f"    d[{name!r}] = {made}")
+            code = f"fresh({slots[name]})" if _needs_copy(opened[name]) else slots[name]
+            lines.append(f"    d[{name!r}] = {code}")
         elif name in held:
             names[f"c{number}"] = held[name]
-            made = f"fresh(c{number})" if is_group(held[name]) else f"c{number}"
-            lines.append(f"    d[{name!r}] = {made}")
+            code = f"fresh(c{number})" if is_group(held[name]) else f"c{number}"
+            lines.append(f"    d[{name!r}] = {code}")
     return _executed([*lines, "    return s"], names)
 
 
@@ -323,10 +323,10 @@ def _declared(
     names = {f"c{number}": held[name] for number, name in enumerate(held) if is_group(held[name])}
     copies = {name: f"c{number}" for number, name in enumerate(held) if f"c{number}" in names}
     copies.update({name: slots[name] for name in opened if _needs_copy(opened[name])})
-    given = [*on_demand_among(held).values(), *(field.declared for field in fields.values())]
-    if not copies and not any(isinstance(x, Value) and x.derive for x in given):
+    declarations = [*on_demand_among(held).values(), *(field.declared for field in fields.values())]
+    if not copies and not any(isinstance(x, Value) and x.derive for x in declarations):
         return None
-    items = ", ".join(f"{name!r}: {made}" for name, made in copies.items())
+    items = ", ".join(f"{name!r}: {code}" for name, code in copies.items())
     return _executed([*_unpacked(slots, groups), f"    return {{{items}}}"], names)
 
 

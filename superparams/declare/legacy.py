@@ -85,7 +85,11 @@ def notes_of(params: object) -> Iterator[str]:
         for x in () if set(map(type, points)) <= {int, float} else points:
             if is_group(x):
                 yield from notes_of(x)
-            used = [one for one in _placeholders(x) if one in fields and one != name]
+            used = [
+                placeholder
+                for placeholder in _placeholders(x)
+                if placeholder in fields and placeholder != name
+            ]
             if used:
                 yield (
                     f"{field.where} holds {{{used[0]}}}, which is not filled in as it was in "
@@ -107,8 +111,8 @@ def _placeholders(text: object) -> list[str]:
 
 def _is_idle(cls: type[Any], name: str) -> bool:
     """Whether a class has a method `name` that none of its own methods uses."""
-    found = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
-    if not callable(found) or not _has(cls, name):  # a field is not callable, whatever it holds
+    attribute = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+    if not callable(attribute) or not _has(cls, name):  # a field is not callable, whatever it holds
         return False
     methods = [x for base in _own_classes(cls) for x in vars(base).values()]
     codes = [getattr(method, "__code__", None) for method in methods]

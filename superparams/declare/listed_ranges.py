@@ -26,9 +26,9 @@ def without_ranges(space: Any, k: int) -> Any:
         SpaceError: For more values of one range than `MOST_LISTED`.
     """
     changes = {
-        name: made
+        name: replacement
         for name, x in open_fields(space).items()
-        if (made := _with_points(x, k, f"{type(space).__name__}.{name}")) is not x
+        if (replacement := _with_points(x, k, f"{type(space).__name__}.{name}")) is not x
     }
     return space.replace(**changes) if changes else space
 
@@ -44,5 +44,7 @@ def _with_points(x: object, k: int, where: str) -> Any:
     if is_open(x):
         return without_ranges(x, k)
     if isinstance(x, Axis) and not isinstance(x.points, range) and has_groups(x.points):
-        return x.having(tuple(without_ranges(one, k) if is_open(one) else one for one in x.points))
+        return x.having(
+            tuple(without_ranges(point, k) if is_open(point) else point for point in x.points)
+        )
     return x

@@ -122,18 +122,18 @@ def _shown_default(field: Field) -> Any:
 
 def fields_of(cls: type[Any]) -> dict[str, Field]:
     """The fields of a class, in order, by name."""
-    found: dict[str, Field] = cls.__dict__[FIELDS]
-    return found
+    fields: dict[str, Field] = cls.__dict__[FIELDS]
+    return fields
 
 
 def recorded_fields(cls: type[Any]) -> dict[str, Field]:
     """The fields of a class without its secrets: what stands in keys, tables and files."""
-    found = _recorded.get(cls)
-    if found is None:
+    recorded = _recorded.get(cls)
+    if recorded is None:
         fields = fields_of(cls)
-        found = {name: field for name, field in fields.items() if not field.is_secret}
-        _recorded[cls] = found = fields if len(found) == len(fields) else found
-    return found
+        recorded = {name: field for name, field in fields.items() if not field.is_secret}
+        _recorded[cls] = recorded = fields if len(recorded) == len(fields) else recorded
+    return recorded
 
 
 _recorded: WeakKeyDictionary[type[Any], dict[str, Field]] = WeakKeyDictionary()
@@ -194,14 +194,14 @@ def is_ours(base: type[Any]) -> bool:
 
 def _of_mixin(cls: type[Any], base: type[Any]) -> Iterator[tuple[str, Field]]:
     """The fields that a plain class among the bases brings: all of a dataclass, else the axes."""
-    known: Mapping[str, dataclasses.Field[Any]] = vars(base).get(DATACLASS, {})
+    fields: Mapping[str, dataclasses.Field[Any]] = vars(base).get(DATACLASS, {})
     annotations = _own_annotations(base)
     for name, annotation in annotations.items():
-        given = known[name] if name in known else vars(base).get(name, REQUIRED)
-        is_meant = name in known or isinstance(given, Search | Value)
+        default = fields[name] if name in fields else vars(base).get(name, REQUIRED)
+        is_meant = name in fields or isinstance(default, Search | Value)
         annotation = resolve(annotation, base.__module__, vars(base))
         if is_meant and _is_field(base, name, annotation):
-            yield name, Field(cls, name, annotation, _default(base, name, given))
+            yield name, Field(cls, name, annotation, _default(base, name, default))
     for name, x in vars(base).items():
         if isinstance(x, Search | Value) and name not in annotations:
             raise _unannotated(base, name, x)
@@ -232,13 +232,13 @@ def _declared(
     """The fields of this class body."""
     annotations = _own_annotations(cls)
     local = {**_enclosing_names(cls.__module__), **namespace}
-    for name, written in annotations.items():
-        annotation = resolve(written, cls.__module__, local)
+    for name, raw_annotation in annotations.items():
+        annotation = resolve(raw_annotation, cls.__module__, local)
         if _is_field(cls, name, annotation):
             _refuse_name(cls, name, inherited)
-            given = _default(cls, name, namespace.get(name, REQUIRED))
-            refuse_slips(f"{cls.__name__}.{name}", annotation, given, cls.__qualname__)
-            yield name, Field(cls, name, annotation, given)
+            default = _default(cls, name, namespace.get(name, REQUIRED))
+            refuse_slips(f"{cls.__name__}.{name}", annotation, default, cls.__qualname__)
+            yield name, Field(cls, name, annotation, default)
         elif isinstance(x := namespace.get(name), Search | Value):
             raise FieldError(
                 f"{cls.__name__}.{name} = {x!r} is a ClassVar, and so no field; write the type of "
@@ -249,9 +249,9 @@ def _declared(
             continue
         if name in inherited:
             _refuse_method(cls, name, x)
-            one = inherited[name]
-            given = one.point_named(one.declared, x) if isinstance(one.declared, Axis) else x
-            yield name, Field(cls, name, one.annotation, _default(cls, name, given))
+            field = inherited[name]
+            value = field.point_named(field.declared, x) if isinstance(field.declared, Axis) else x
+            yield name, Field(cls, name, field.annotation, _default(cls, name, value))
         elif isinstance(x, Search | Value):
             raise _unannotated(cls, name, x)
 
@@ -370,18 +370,18 @@ def _as_dataclass(cls: type[Any], fields: Mapping[str, Field]) -> None:
     """Let `dataclasses.fields`, ``replace`` and ``is_dataclass`` know the class."""
     own = _own_annotations(cls)
     owned = {field.name: field for field in _owned(cls, fields)}
-    taken = {name: field.annotation for name, field in owned.items() if name not in own}
+    missing = {name: field.annotation for name, field in owned.items() if name not in own}
     is_known = cls.__module__ in sys.modules  # where dataclasses looks up what a text means
     if not is_known:
         own = {name: _untexted(x, owned.get(name)) for name, x in own.items()}
-    if taken or not is_known:
-        type.__setattr__(cls, "__annotations__", {**own, **taken})
+    if missing or not is_known:
+        type.__setattr__(cls, "__annotations__", {**own, **missing})
     dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=True)(cls)
     for name, field in owned.items():
-        known = vars(cls)[DATACLASS][name]
+        dataclass_field = vars(cls)[DATACLASS][name]
         if field.is_required:
-            known.default = dataclasses.MISSING
-        known.init = not field.is_derived  # dataclasses.replace computes it anew
+            dataclass_field.default = dataclasses.MISSING
+        dataclass_field.init = not field.is_derived  # dataclasses.replace computes it anew
         if field.is_secret:  # no field for `dataclasses.asdict`, and for what records a dataclass
             del vars(cls)[DATACLASS][name]
 

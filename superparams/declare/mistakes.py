@@ -38,13 +38,13 @@ TOWER: Final[Mapping[Any, tuple[type[Any], ...]]] = {float: (float, int), comple
 CONSTANTS: Final = (*SCALARS[:3], list, dict, set, enum.Enum)
 
 
-def refuse_slips(where: str, annotation: object, given: object, owner: str) -> None:
+def refuse_slips(where: str, annotation: object, default: object, owner: str) -> None:
     """Refuse a field that is declared by a common mistake.
 
     Args:
         where: ``"Class.field"``.
         annotation: The annotation, as what it names.
-        given: The default.
+        default: The default.
         owner: The qualified name of the class.
 
     Raises:
@@ -52,25 +52,25 @@ def refuse_slips(where: str, annotation: object, given: object, owner: str) -> N
     """
     name = where.rpartition(".")[2]
     is_constant = _is_a(annotation, CONSTANTS) or is_group(annotation)
-    shown = {id(search): "search(...)", id(value): "value(...)"}.get(id(annotation))
+    text = {id(search): "search(...)", id(value): "value(...)"}.get(id(annotation))
     if _is_a(annotation, (Search, Value)):
-        shown = repr(annotation)
-    if shown is not None:
+        text = repr(annotation)
+    if text is not None:
         raise FieldError(
-            f"{where}: {shown} stands where the type belongs; write {name}: float = {shown}"
+            f"{where}: {text} stands where the type belongs; write {name}: float = {text}"
         )
-    if given is REQUIRED and is_constant:
+    if default is REQUIRED and is_constant:
         kind = annotation.__class__.__name__
         raise FieldError(
             f"{where}: {shorten(annotation)} stands where the type belongs; write "
             f"{name}: {kind} = {shorten(annotation)}"
         )
-    if is_method(given) and _is_written_here(given, f"{owner}.{name}"):
+    if is_method(default) and _is_written_here(default, f"{owner}.{name}"):
         raise FieldError(
-            f"{where} is annotated as a field, and {kind_of(given)} of that name hides it; "
+            f"{where} is annotated as a field, and {kind_of(default)} of that name hides it; "
             f"rename one of them, or use value(derive=lambda s: ...) to compute the field"
         )
-    _refuse_comma(where, annotation, given)
+    _refuse_comma(where, annotation, default)
 
 
 def _is_a(x: object, kinds: tuple[type[Any], ...]) -> bool:
@@ -88,10 +88,10 @@ def _is_written_here(x: object, qualified: str) -> bool:
     return isinstance(x, KINDS) or is_function
 
 
-def _refuse_comma(where: str, annotation: Any, given: Any) -> None:
-    if not _is_a(given, (tuple,)) or len(given) != 1 or hasattr(given, "_fields"):
+def _refuse_comma(where: str, annotation: Any, default: Any) -> None:
+    if not _is_a(default, (tuple,)) or len(default) != 1 or hasattr(default, "_fields"):
         return
-    only: Any = given[0]
+    only: Any = default[0]
     if _is_a(only, (Search, Value)) or (_is_scalar(annotation) and not inspect.isclass(only)):
         raise FieldError(
             f"{where}: ({shorten(only)},) is a tuple, since a comma stands at its end; write "
@@ -118,10 +118,10 @@ def unknown_annotation(text: str) -> str:
     from superparams.errors.suggestions import similar
 
     names: list[str] = re.findall(r"[A-Za-z_][\w.]*", text)
-    known = {*vars(builtins), *vars(typing)}
-    strange = [name for name in names if name not in known]
+    known_names = {*vars(builtins), *vars(typing)}
+    strange = [name for name in names if name not in known_names]
     types_known = [name for name, x in vars(builtins).items() if isinstance(x, type)]
-    near = [one for name in strange for one in similar(name, types_known, 1)]
+    near = [suggestion for name in strange for suggestion in similar(name, types_known, 1)]
     guess = f"did you mean {near[0]}? Correct it" if near else "correct it"
     what = ", ".join(strange) or "it"
     return (
@@ -158,7 +158,7 @@ def takes_only_groups(annotation: object) -> bool:
     if typing.get_origin(annotation) in WRAPPERS:
         return takes_only_groups(typing.get_args(annotation)[0])
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-    groups = [group_class(one) for one in members if one is not types.NoneType]
+    groups = [group_class(member) for member in members if member is not types.NoneType]
     return bool(groups) and None not in groups
 
 
@@ -183,19 +183,19 @@ def refuse_no_group(x: object, where: str, annotation: object, axis: object) -> 
     if x is None or is_group(x) or not takes_only_groups(annotation):
         return
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-    wanted = [cls.__name__ for cls in map(group_class, members) if cls is not None]
+    groups = [cls.__name__ for cls in map(group_class, members) if cls is not None]
     names, classes = _names_of_points(axis)
-    remedy = f"give an instance, such as {classes[0] if classes else wanted[0]}()"
+    remedy = f"give an instance, such as {classes[0] if classes else groups[0]}()"
     if names:
         remedy += f", or one of the names {', '.join(map(repr, names))}"
-    raise FieldError(f"{where}={shorten(x)}: the value must be a {' or '.join(wanted)}; {remedy}")
+    raise FieldError(f"{where}={shorten(x)}: the value must be a {' or '.join(groups)}; {remedy}")
 
 
 def _names_of_points(axis: object) -> tuple[list[str], list[str]]:
     """The names by which points of an axis can be given, and the classes of its groups."""
     if not isinstance(axis, Axis) or isinstance(axis.names.points, range):
         return [], []
-    classes = [type(one).__name__ for one in axis.names.points if is_group(one)]
+    classes = [type(point).__name__ for point in axis.names.points if is_group(point)]
     single = [name for name in classes if classes.count(name) == 1]
     return list(dict.fromkeys([*(axis.names.labels or ()), *single])), classes
 
@@ -222,52 +222,52 @@ def refuse_class(x: object, where: str, annotation: object, depth: int = 0) -> N
         return
     if group_class(x) is None and not _is_instance_meant(cls, _meant_at(annotation, depth)):
         return
-    shown = cls.__name__ if x is cls else re.sub(r"(\w+\.)+", "", str(x))
+    name = cls.__name__ if x is cls else re.sub(r"(\w+\.)+", "", str(x))
     raise FieldError(
-        f"{where}: {shown} is a class, where an instance of it is meant; write "
-        f"{_instance_of(cls, shown)}, or annotate the field with type[{shown}] where the class "
+        f"{where}: {name} is a class, where an instance of it is meant; write "
+        f"{_instance_of(cls, name)}, or annotate the field with type[{name}] where the class "
         f"itself is meant"
     )
 
 
-def _instance_of(cls: type[Any], shown: str) -> str:
+def _instance_of(cls: type[Any], name: str) -> str:
     """How an instance of a class is written."""
     if issubclass(cls, enum.Enum):
-        return f"{shown}.{next(iter(cls)).name}" if len(cls) else "one of its members"
-    return repr(cls()) if cls in SCALARS or cls is bool else f"{shown}()"
+        return f"{name}.{next(iter(cls)).name}" if len(cls) else "one of its members"
+    return repr(cls()) if cls in SCALARS or cls is bool else f"{name}()"
 
 
-def _is_instance_meant(cls: type[Any], meant: list[Any]) -> bool:
+def _is_instance_meant(cls: type[Any], members: list[Any]) -> bool:
     """Whether a class is no value of any of several annotations, and its instances are of one."""
-    found = [_is_for_instances(cls, one) for one in meant]
-    return True in found and None not in found
+    answers = [_is_for_instances(cls, annotation) for annotation in members]
+    return True in answers and None not in answers
 
 
-def _is_for_instances(cls: type[Any], meant: object) -> bool | None:
+def _is_for_instances(cls: type[Any], annotation: object) -> bool | None:
     """Whether an annotation means instances of a class; None where it allows the class itself."""
-    text = getattr(meant, "__forward_arg__", meant)
+    text = getattr(annotation, "__forward_arg__", annotation)
     if isinstance(text, str):  # a name under TYPE_CHECKING
         names = [part.strip().rpartition(".")[2] for part in text.split("|")]
         return any(base.__name__ in names for base in cls.__mro__[:-1]) or None
-    wanted: Any = typing.get_origin(meant) or meant
-    if wanted is typing.Literal or meant is None:
+    origin: Any = typing.get_origin(annotation) or annotation
+    if origin is typing.Literal or annotation is None:
         return False
-    if not isinstance(wanted, type) or getattr(wanted, "_is_protocol", False) or wanted is Any:
+    if not isinstance(origin, type) or getattr(origin, "_is_protocol", False) or origin is Any:
         return None
     try:
-        if isinstance(cls, wanted):
+        if isinstance(cls, origin):
             return None
-        return issubclass(cls, TOWER.get(wanted, wanted))
+        return issubclass(cls, TOWER.get(origin, origin))
     except TypeError:  # a class that cannot be asked
         return None
 
 
 def _meant_at(annotation: object, depth: int) -> list[Any]:
     """What an annotation says of a value, or of what stands inside that many containers of it."""
-    meant = list(alternatives(annotation))
+    members = list(alternatives(annotation))
     for _ in range(depth):
-        meant = [inner for one in meant for inner in _inside(one)]
-    return meant
+        members = [inner for outer in members for inner in _inside(outer)]
+    return members
 
 
 def _inside(annotation: object) -> Iterator[Any]:
@@ -280,23 +280,23 @@ def _inside(annotation: object) -> Iterator[Any]:
         return
     if issubclass(origin, Mapping):
         arguments = arguments[-1:]
-    for one in arguments:
-        if one is not Ellipsis:
-            yield from alternatives(one)
+    for argument in arguments:
+        if argument is not Ellipsis:
+            yield from alternatives(argument)
 
 
 def alternatives(annotation: object) -> Iterator[Any]:
     """The members of a union, without aliases and wrappers; else the annotation itself."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     aliased = next(
-        (found for name in ("__value__", "__supertype__") if (found := _of(annotation, name))), None
+        (alias for name in ("__value__", "__supertype__") if (alias := _of(annotation, name))), None
     )
     if origin in UNIONS or origin in WRAPPERS:
-        for one in arguments[:1] if origin in WRAPPERS else arguments:
-            yield from alternatives(one)
+        for member in arguments[:1] if origin in WRAPPERS else arguments:
+            yield from alternatives(member)
     elif isinstance(annotation, typing.TypeVar):
-        for one in annotation.__constraints__ or (_of(annotation, "__bound__") or Any,):
-            yield from alternatives(one)
+        for bound in annotation.__constraints__ or (_of(annotation, "__bound__") or Any,):
+            yield from alternatives(bound)
     elif aliased is not None:
         yield from alternatives(aliased)
     else:

@@ -187,12 +187,12 @@ class Params(metaclass=SearchMeta):
     def replace(self, /, **changes: object) -> Self:
         """A new instance with some fields changed; derived fields are computed anew."""
         names = recorded_fields(type(self))
-        kept = {name: declared_of(self, name) for name in names if name in self.__dict__}
+        values = {name: declared_of(self, name) for name in names if name in self.__dict__}
         axes = axes_with_names(self)
         fields, opened = fields_of(type(self)), {**open_fields(self), **axes}
         some = [(n, x) for n, x in opened.items() if n in changes and isinstance(x, Axis)]
         named = {n: fields[n].point_named(x, changes[n]) for n, x in some}
-        new = type(self)(**{**kept, **on_demand(self), **changes, **named})
+        new = type(self)(**{**values, **on_demand(self), **changes, **named})
         if axes:
             _name_by(new, axes)
         return new
@@ -250,16 +250,20 @@ class Params(metaclass=SearchMeta):
     def __reduce__(self) -> tuple[Any, ...]:
         held = state_to_pickle(self).items()
         state = {name: x for name, x in held if not isinstance(x, Refusal)}
-        kept = layout_of(self).kept if is_open(self) else None
-        return _restore, (type(self),), (state, None if kept is None else kept.state())
+        kept_indices = layout_of(self).kept if is_open(self) else None
+        return (
+            _restore,
+            (type(self),),
+            (state, None if kept_indices is None else kept_indices.state()),
+        )
 
     def __setstate__(self, state: tuple[dict[str, Any], Any]) -> None:
         vars(self).update(state[0])
         if is_open(self):
             close_run(self)
-            kept = layout_of(self).kept
-            if kept is not None and state[1] is not None:
-                kept.resume(*state[1])
+            kept_indices = layout_of(self).kept
+            if kept_indices is not None and state[1] is not None:
+                kept_indices.resume(*state[1])
 
 
 def _restore(cls: type[P]) -> P:

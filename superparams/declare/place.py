@@ -30,8 +30,8 @@ class ParamsPlace(Generic[P]):
 
     __slots__ = ("_of",)
 
-    def __init__(self, of: P | type[P]) -> None:
-        self._of = of
+    def __init__(self, owner: P | type[P]) -> None:
+        self._of = owner
 
     @property
     def _params(self) -> P:
@@ -114,8 +114,8 @@ class ParamsPlace(Generic[P]):
         return presentation.inline(self._params)
 
     def __repr__(self) -> str:
-        shown = self._of.__name__ if isinstance(self._of, type) else shorten(self._of)
-        return f"{shown}.place"
+        text = self._of.__name__ if isinstance(self._of, type) else shorten(self._of)
+        return f"{text}.place"
 
 
 class ParamsPlaceOf:

@@ -47,12 +47,12 @@ def to_json(params: object, /, **options: object) -> str:
     """
     import json
 
-    given = as_dict(params)
+    data = as_dict(params)
     how: dict[str, Any] = {"default": _json_value, **options}
     try:
-        return json.dumps(given, **how)
+        return json.dumps(data, **how)
     except TypeError as error:
-        for name, x in given.items():
+        for name, x in data.items():
             try:
                 json.dumps(x, **how)
             except TypeError:
@@ -65,11 +65,11 @@ def to_json(params: object, /, **options: object) -> str:
 
 def _json_value(x: object) -> Any:
     """What stands in JSON for a value that JSON does not have: a number, a list or a text."""
-    made = table_value(x)
-    if isinstance(made, enum.Enum):
-        return made.name
-    if isinstance(made, set | frozenset):
-        return sorted(cast("Collection[object]", made), key=repr)
-    if hasattr(made, "dtype") and hasattr(made, "item"):
-        return made.item()
-    return str(made)
+    cell = table_value(x)
+    if isinstance(cell, enum.Enum):
+        return cell.name
+    if isinstance(cell, set | frozenset):
+        return sorted(cast("Collection[object]", cell), key=repr)
+    if hasattr(cell, "dtype") and hasattr(cell, "item"):
+        return cell.item()
+    return str(cell)

@@ -81,17 +81,17 @@ def axis_of(searched: Search, annotation: object, where: str) -> Axis:
 def _refuse_spread(points: Sequence[Any], annotation: Any, where: str) -> None:
     """Complain about the elements of one container as points of a field that holds containers."""
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-    kinds = [typing.get_origin(one) or one for one in members if one is not type(None)]
+    kinds = [typing.get_origin(member) or member for member in members if member is not type(None)]
     if not kinds or not all(kind in CONTAINERS for kind in kinds) or isinstance(points, range):
         return
     if points and all(type(point) in SIMPLE and point is not None for point in points):
         kind = kinds[0].__name__
-        shown = ", ".join(shorten(point) for point in points[:3])
+        text = ", ".join(shorten(point) for point in points[:3])
         more = ", ..." if len(points) > 3 else ""
         count = counted(len(points), "point")
         raise FieldError(
-            f"{where}: search([{shown}{more}]) has {count} of which none is a "
-            f"{kind}, as the annotation says; write search([[{shown}{more}]]) for one point that "
+            f"{where}: search([{text}{more}]) has {count} of which none is a "
+            f"{kind}, as the annotation says; write search([[{text}{more}]]) for one point that "
             f"holds them all"
         )
 
@@ -110,12 +110,12 @@ def _refuse_uncountable(points: range, where: str) -> None:
         ) from None
 
 
-def _expand(given: object, where: str) -> tuple[tuple[str, ...] | None, Sequence[Any]]:
+def _expand(argument: object, where: str) -> tuple[tuple[str, ...] | None, Sequence[Any]]:
     """Labels and points of one argument."""
-    if isinstance(given, str | bytes | bytearray) or is_group(given):
-        return None, (given,)
-    if isinstance(given, Mapping):
-        named = cast("Mapping[object, Any]", given)
+    if isinstance(argument, str | bytes | bytearray) or is_group(argument):
+        return None, (argument,)
+    if isinstance(argument, Mapping):
+        named = cast("Mapping[object, Any]", argument)
         labels = tuple(name for name in named if isinstance(name, str))
         for name in named:
             if not isinstance(name, str):
@@ -124,59 +124,65 @@ def _expand(given: object, where: str) -> tuple[tuple[str, ...] | None, Sequence
                     f"text, as in search({{'small': 1, 'large': 2}})"
                 )
         return labels, tuple(named.values())
-    return None, _elements(given, where)
+    return None, _elements(argument, where)
 
 
-def _refuse_pointless(given: Any, annotation: Any, where: str) -> None:
+def _refuse_pointless(argument: Any, annotation: Any, where: str) -> None:
     """Complain about one argument from which no points can be taken."""
-    cls: type[Any] = given.__class__
+    cls: type[Any] = argument.__class__
     root, name = cls.__module__.partition(".")[0], cls.__name__
     remedy = ""
-    if hasattr(given, "rvs") and not isinstance(given, type):
+    if hasattr(argument, "rvs") and not isinstance(argument, type):
         remedy = "a distribution, which has no list of points; draw some: search(x.rvs(10))"
-    elif cls.__module__.startswith(("numpy.random", "random")) and hasattr(given, "shuffle"):
+    elif cls.__module__.startswith(("numpy.random", "random")) and hasattr(argument, "shuffle"):
         remedy = "a random generator, which has no points; search seeds: search(range(10))"
     elif root in FRAMES and name in ("DataFrame", "LazyFrame", "Table", "RecordBatch"):
         remedy = "a table; search([x]) is one point, search(rows) with a list of dicts one a row"
-    elif isinstance(given, FUNCTIONS) and annotation in NO_FUNCTIONS:
+    elif isinstance(argument, FUNCTIONS) and annotation in NO_FUNCTIONS:
         remedy = "a function; search takes the points themselves, as in search(f())"
     if remedy:
-        raise FieldError(f"{where}: search({' '.join(shorten(given).split())}) is given {remedy}")
+        raise FieldError(
+            f"{where}: search({' '.join(shorten(argument).split())}) is given {remedy}"
+        )
 
 
-def _elements(given: Any, where: str) -> Sequence[Any]:
-    if isinstance(given, range | tuple):
-        return cast("Sequence[Any]", given)
-    if _is_vector(given):
-        return tuple(given.tolist())  # Python numbers: they print, compare and store plainly
-    if isinstance(given, set | frozenset):
-        return _ordered(cast("Iterable[Any]", given), where)
-    if given is bool or typing.get_origin(given) is typing.Literal:
-        return tuple(all_values(given))
-    if type(given).__module__.startswith("pyarrow.") and hasattr(given, "to_pylist"):
-        return tuple(given.to_pylist())
+def _elements(argument: Any, where: str) -> Sequence[Any]:
+    if isinstance(argument, range | tuple):
+        return cast("Sequence[Any]", argument)
+    if _is_vector(argument):
+        return tuple(argument.tolist())  # Python numbers: they print, compare and store plainly
+    if isinstance(argument, set | frozenset):
+        return _ordered(cast("Iterable[Any]", argument), where)
+    if argument is bool or typing.get_origin(argument) is typing.Literal:
+        return tuple(all_values(argument))
+    if type(argument).__module__.startswith("pyarrow.") and hasattr(argument, "to_pylist"):
+        return tuple(argument.to_pylist())
     # A class whose instances can be iterated cannot be itself; list[int] could, to no purpose.
-    is_iterable = isinstance(cast("object", given), Iterable)
-    if not is_iterable or typing.get_origin(given) is not None or getattr(given, "ndim", 1) == 0:
-        return (given,)
-    elements: Iterable[Any] = given
-    return tuple(elements) if isinstance(given, Sized) else _drain(elements, where)
+    is_iterable = isinstance(cast("object", argument), Iterable)
+    if (
+        not is_iterable
+        or typing.get_origin(argument) is not None
+        or getattr(argument, "ndim", 1) == 0
+    ):
+        return (argument,)
+    elements: Iterable[Any] = argument
+    return tuple(elements) if isinstance(argument, Sized) else _drain(elements, where)
 
 
-def _is_vector(given: object) -> bool:
-    """Whether `given` is a one-dimensional array whose elements Python has a type for."""
-    if getattr(given, "ndim", None) != 1 or not hasattr(given, "tolist"):
+def _is_vector(argument: object) -> bool:
+    """Whether `argument` is a one-dimensional array whose elements Python has a type for."""
+    if getattr(argument, "ndim", None) != 1 or not hasattr(argument, "tolist"):
         return False
     # numpy writes times of nanoseconds as bare ints.
-    return getattr(getattr(given, "dtype", None), "kind", None) not in ("M", "m")
+    return getattr(getattr(argument, "dtype", None), "kind", None) not in ("M", "m")
 
 
-def _drain(given: Iterable[object], where: str) -> tuple[Any, ...]:
-    endless = isinstance(given, itertools.count | itertools.cycle | itertools.repeat)
-    points = () if endless else tuple(itertools.islice(given, LONGEST_ITERATOR + 1))
+def _drain(items: Iterable[object], where: str) -> tuple[Any, ...]:
+    endless = isinstance(items, itertools.count | itertools.cycle | itertools.repeat)
+    points = () if endless else tuple(itertools.islice(items, LONGEST_ITERATOR + 1))
     if endless or len(points) > LONGEST_ITERATOR:
         raise FieldError(
-            f"{where}: search({given!r}) does not end within {LONGEST_ITERATOR:,} points; give a "
+            f"{where}: search({items!r}) does not end within {LONGEST_ITERATOR:,} points; give a "
             f"range, a list, or itertools.islice(..., n)"
         )
     return points
@@ -186,17 +192,17 @@ def _ordered(points: Iterable[object], where: str) -> tuple[Any, ...]:
     """The elements of a set, which has no order of its own, in one that every process finds."""
     several = list(points)
     # Of sets, < says which one holds the other; NaN is neither below nor above a number.
-    if all(not isinstance(one, frozenset) and one == one for one in several):
+    if all(not isinstance(element, frozenset) and element == element for element in several):
         with contextlib.suppress(TypeError):  # numbers and texts together
             return tuple(sorted(several))
-    shown = [(type(one).__name__, _stable_text(one)) for one in several]
-    if any(" at 0x" in text for _, text in shown):
+    sort_keys = [(type(element).__name__, _stable_text(element)) for element in several]
+    if any(" at 0x" in text for _, text in sort_keys):
         raise FieldError(
             f"{where}: a set has no order, and its elements cannot be put into an order; give "
             f"search a list"
         )
-    order = sorted(range(len(several)), key=shown.__getitem__)
-    return tuple(several[at] for at in order)
+    order = sorted(range(len(several)), key=sort_keys.__getitem__)
+    return tuple(several[index] for index in order)
 
 
 def _stable_text(x: object) -> str:
@@ -206,20 +212,20 @@ def _stable_text(x: object) -> str:
 
 
 def _all_values(annotation: object, where: str) -> tuple[Any, ...]:
-    found = tuple(all_values(annotation))
+    values = tuple(all_values(annotation))
     text = getattr(annotation, "__forward_arg__", annotation)
-    if not found and isinstance(text, str):
+    if not values and isinstance(text, str):
         raise FieldError(
             f"{where}: search() without points needs a type whose values it can list, not {text}: "
             f"{unknown_annotation(text)}; or give the points, as in search([1, 2, 3])"
         )
-    if not found:
+    if not values:
         text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         raise FieldError(
             f"{where}: search() without points needs a bool, Enum or Literal annotation whose "
             f"values it can list, not {text}; give the points, as in search([1, 2, 3])"
         )
-    return found
+    return values
 
 
 def all_values(annotation: Any) -> Iterator[Any]:
@@ -306,15 +312,15 @@ def _refuse_used_up(x: object, where: str) -> None:
 
 
 def _hidden(x: object, where: str) -> FieldError:
-    shown = shorten(x)
+    text = shorten(x)
     if is_open(x):
         return FieldError(
-            f"{where}: {shown} is an open space inside another value; fix its axes, or let it be "
+            f"{where}: {text} is an open space inside another value; fix its axes, or let it be "
             f"the whole of a field"
         )
     kind = "search" if isinstance(x, Search) else "value"
     return FieldError(
-        f"{where}: {shown} stands inside another value; {kind}() must be the whole of a field: "
+        f"{where}: {text} stands inside another value; {kind}() must be the whole of a field: "
         f"{_remedy(x)}"
     )
 

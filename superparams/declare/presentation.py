@@ -136,8 +136,8 @@ def _total(layout: Layout) -> str:
         return f"{raw} combination{'s' * (raw != 1)}"
     if raw > 100_000 and not layout.kept.is_counted:  # counting would take too long for a repr
         return f"at most {raw} combinations before valid()"
-    kept = layout.size
-    return f"{kept} combination{'s' * (kept != 1)} (of {raw} before valid())"
+    n_kept = layout.size
+    return f"{n_kept} combination{'s' * (n_kept != 1)} (of {raw} before valid())"
 
 
 def _count_dimensions(space: object) -> int:
@@ -185,10 +185,10 @@ def with_groups_as_dicts(x: Any) -> Any:
         return {"class": type(x).__name__, **fields}
     kind: type[Any] = x.__class__
     if kind is dict:
-        made = {name: with_groups_as_dicts(one) for name, one in x.items()}
-        return made if any(made[name] is not x[name] for name in made) else x
+        entries = {name: with_groups_as_dicts(entry) for name, entry in x.items()}
+        return entries if any(entries[name] is not x[name] for name in entries) else x
     if kind is list or kind is tuple:
-        parts: list[Any] = [with_groups_as_dicts(one) for one in x]
+        parts: list[Any] = [with_groups_as_dicts(item) for item in x]
         is_same = all(map(operator.is_, parts, x))
         return x if is_same else kind(parts)  # pyright: ignore[reportUnknownVariableType]
     return x
@@ -235,8 +235,8 @@ def row_of_field(params: object, field: Field, prefix: str) -> Iterator[tuple[st
     if label is not None:
         yield prefix + name, label
     elif not is_group(x):
-        made = cell_of(params, field, x)
-        yield prefix + name, made if axis is None else text_beside(axis.labels or (), made)
+        cell = cell_of(params, field, x)
+        yield prefix + name, cell if axis is None else text_beside(axis.labels or (), cell)
     elif axis is not None or leaves_class_open(field, x):
         yield prefix + name, type(x).__name__
     if is_group(x):
@@ -311,24 +311,24 @@ def cell_of(params: object, field: Field, x: object) -> Any:
         field: The field.
         x: The value.
     """
-    made, key = table_value(x), field.key_on(params)
-    return key if key is not None and isinstance(made, str) and not isinstance(x, str) else made
+    cell, key = table_value(x), field.key_on(params)
+    return key if key is not None and isinstance(cell, str) and not isinstance(x, str) else cell
 
 
-def text_beside(names: Collection[str], made: object) -> Any:
+def text_beside(names: Collection[str], cell: object) -> Any:
     """What stands in the table for a value that is none of the named points of an axis.
 
     It is a text, so that the column of names stays one of texts; None stays None.
 
     Args:
         names: Those of the points.
-        made: The value as `table_value` gives it.
+        cell: The value as `table_value` gives it.
     """
-    if made is None:
+    if cell is None:
         return None
-    text = made.name if isinstance(made, enum.Enum) else str(made)
+    text = cell.name if isinstance(cell, enum.Enum) else str(cell)
     # A text that is a name, too, would be taken for the point of that name.
-    return f"{text} ({type(made).__name__})" if text in names else text
+    return f"{text} ({type(cell).__name__})" if text in names else text
 
 
 LARGEST_CELL: Final = 64  # elements

@@ -69,12 +69,12 @@ class ProposedSpace:
 
     def values(self, index: int) -> tuple[Any, ...]:
         """The values of the open fields of a setting, in the order of its class."""
-        known, values = self._last
-        if known != index:
+        last_index, values = self._last
+        if last_index != index:
             number, repetition = divmod(index, self.repetitions)
             by_name: dict[str, Any] = {}
-            found = self.points.values(self._proposed[number], repetition)
-            for group, x in zip(layout_of(self._space).groups, found, strict=True):
+            group_values = self.points.values(self._proposed[number], repetition)
+            for group, x in zip(layout_of(self._space).groups, group_values, strict=True):
                 by_name.update({group[0]: x} if len(group) == 1 else zip(group, x, strict=True))
             values = tuple([by_name[name] for name in open_fields(self._space)])
             self._last = index, values
@@ -105,17 +105,19 @@ class ProposedSpace:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        parts = [_ProposedField(self, place) for place in range(len(open_fields(self._space)))]
+        parts = [
+            _ProposedField(self, position) for position in range(len(open_fields(self._space)))
+        ]
         set_layout(self.settings, layout_of(self._space).with_points_of(zipped(parts)))
 
 
 def _copy_of(space: object) -> Any:
     cls: type[Any] = space.__class__
-    made: Any = object.__new__(cls)
-    made.__dict__.update(state_to_pickle(space))
-    if is_open(made):
-        close_run(made)
-    return made
+    instance: Any = object.__new__(cls)
+    instance.__dict__.update(state_to_pickle(space))
+    if is_open(instance):
+        close_run(instance)
+    return instance
 
 
 class _ProposedField(Dimension):
@@ -123,9 +125,9 @@ class _ProposedField(Dimension):
 
     __slots__ = ("_of", "_place")
 
-    def __init__(self, of: ProposedSpace, place: int) -> None:
-        self._of = of
-        self._place = place
+    def __init__(self, space: ProposedSpace, position: int) -> None:
+        self._of = space
+        self._place = position
         self.size = MOST
 
     def at(self, index: int) -> Any:

@@ -29,10 +29,10 @@ def range_of(searched: Search, annotation: object, where: str) -> Range:
     for name in ("low", "high"):
         if name not in bounds:
             ends = {"low": "LOW", "high": "HIGH", **{n: shorten(x) for n, x in bounds.items()}}
-            shown = ", ".join(f"{each}={x}" for each, x in ends.items())
+            example = ", ".join(f"{each}={x}" for each, x in ends.items())
             raise FieldError(
                 f"{where}: {searched!r} has no {name}; a range needs both ends: write "
-                f"search({shown})"
+                f"search({example})"
             )
     low, high = (_number(bounds[name], name, kind, where) for name in ("low", "high"))
     step = _number(bounds["step"], "step", kind, where) if "step" in bounds else None
@@ -57,10 +57,10 @@ def range_of(searched: Search, annotation: object, where: str) -> Range:
 def _refuse_company(searched: Search, where: str) -> None:
     """Refuse points, ``zip=`` and ``repeat=`` beside a range: only an axis with points has them."""
     if searched.given:
-        given = dict(searched.bounds)
-        if len(searched.given) == 2 and not {"low", "high"} & given.keys():  # low and high by place
-            given = {"low": searched.given[0], "high": searched.given[1], **given}
-        bounds = ", ".join(f"{name}={shorten(x)}" for name, x in given.items())
+        ends = dict(searched.bounds)
+        if len(searched.given) == 2 and not {"low", "high"} & ends.keys():  # low and high by place
+            ends = {"low": searched.given[0], "high": searched.given[1], **ends}
+        bounds = ", ".join(f"{name}={shorten(x)}" for name, x in ends.items())
         points = ", ".join(map(shorten, searched.given))
         raise FieldError(
             f"{where}: {searched!r} has points and a range; write search({points}) for the points, "
@@ -79,14 +79,16 @@ def _refuse_company(searched: Search, where: str) -> None:
 
 def _kind_of(annotation: object, searched: Search, where: str) -> type[float]:
     """The type of the numbers: int or float."""
-    members = [one for one in alternatives(annotation) if one not in (None, types.NoneType)]
+    members = [
+        member for member in alternatives(annotation) if member not in (None, types.NoneType)
+    ]
     if members == [int]:
         return int
     if members in ([float], [int, float], [float, int]):
         return float
-    shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    type_name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     raise FieldError(
-        f"{where}: {searched!r} is a range of numbers, and {shown} is neither int nor float; "
+        f"{where}: {searched!r} is a range of numbers, and {type_name} is neither int nor float; "
         f"annotate it, as in {where.rpartition('.')[2]}: float = {searched!r}, or give the points, "
         f"as in search([...])"
     )

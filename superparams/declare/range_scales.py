@@ -17,20 +17,20 @@ DEEPEST: Final = 10  # groups in groups
 MOST_POINTS: Final = 1000  # of an axis
 
 
-def range_scales_of(of: object) -> dict[str, bool]:
+def range_scales_of(owner: object) -> dict[str, bool]:
     """The ranges of a class by their dotted names, and whether each is logarithmic.
 
     Args:
-        of: A class, or a space of it.
+        owner: A class, or a space of it.
     """
-    cls: type[Any] = of if isinstance(of, type) else of.__class__
+    cls: type[Any] = owner if isinstance(owner, type) else owner.__class__
     return dict(_of_class(cls, "", DEEPEST))
 
 
-def _of_class(of: object, prefix: str, deepest: int) -> Iterator[tuple[str, bool]]:
-    cls: type[Any] = of if isinstance(of, type) else of.__class__
+def _of_class(owner: object, prefix: str, deepest: int) -> Iterator[tuple[str, bool]]:
+    cls: type[Any] = owner if isinstance(owner, type) else owner.__class__
     for name, field in recorded_fields(cls).items():
-        declared: Any = declaration_on(of, field)
+        declared: Any = declaration_on(owner, field)
         if isinstance(declared, Range):
             yield prefix + name, declared.log
             continue

@@ -17,34 +17,34 @@ __all__ = ["derived_of", "repeats_of"]
 _IsWanted = Callable[[Any, Field], bool]
 
 
-def repeats_of(of: object) -> tuple[str, ...]:
+def repeats_of(owner: object) -> tuple[str, ...]:
     """The dotted names of the axes that are repetitions, by the class and by the space.
 
     Args:
-        of: A class or a space.
+        owner: A class or a space.
     """
-    return tuple(dict.fromkeys(_fields(of, "", _is_repeat)))
+    return tuple(dict.fromkeys(_fields(owner, "", _is_repeat)))
 
 
-def derived_of(of: object) -> tuple[str, ...]:
+def derived_of(owner: object) -> tuple[str, ...]:
     """The dotted names of the fields that the class derives from others.
 
     Args:
-        of: A class or a space.
+        owner: A class or a space.
     """
-    return tuple(dict.fromkeys(_fields(of, "", lambda _, field: field.is_derived)))
+    return tuple(dict.fromkeys(_fields(owner, "", lambda _, field: field.is_derived)))
 
 
-def _is_repeat(of: object, field: Field) -> bool:
-    opened: Any = None if isinstance(of, type) else open_fields(of).get(field.name)
+def _is_repeat(owner: object, field: Field) -> bool:
+    opened: Any = None if isinstance(owner, type) else open_fields(owner).get(field.name)
     return any(isinstance(x, Axis) and x.repeat for x in (opened, field.declared))
 
 
-def _fields(of: object, prefix: str, is_wanted: _IsWanted) -> Iterator[str]:
-    cls: type[Any] = of if isinstance(of, type) else of.__class__
-    held: Mapping[str, Any] = {} if of is cls else of.__dict__
+def _fields(owner: object, prefix: str, is_wanted: _IsWanted) -> Iterator[str]:
+    cls: type[Any] = owner if isinstance(owner, type) else owner.__class__
+    held: Mapping[str, Any] = {} if owner is cls else owner.__dict__
     for name, field in recorded_fields(cls).items():
-        if is_wanted(of, field):
+        if is_wanted(owner, field):
             yield prefix + name
         default = field.declared.given if isinstance(field.declared, Value) else None
         for group in filter(is_group, (held.get(name), default)):

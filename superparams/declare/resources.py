@@ -231,12 +231,12 @@ def _timeout(x: object) -> float:
 
 def _seconds(text: str) -> float | None:
     """The seconds of a text such as ``"1h30min"``; None for anything else."""
-    total, at = 0.0, 0
-    while at < len(text):
-        amount = _AMOUNT.match(text, at)
+    total, position = 0.0, 0
+    while position < len(text):
+        amount = _AMOUNT.match(text, position)
         if amount is None or amount[2].lower() not in _SECONDS:
             return None
-        total, at = total + float(amount[1]) * _SECONDS[amount[2].lower()], amount.end()
+        total, position = total + float(amount[1]) * _SECONDS[amount[2].lower()], amount.end()
     return total
 
 

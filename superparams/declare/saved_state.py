@@ -37,20 +37,20 @@ class ReadableFile(Protocol):
         ...
 
 
-def refuse_more(where: str, given: Sequence[object], example: str) -> None:
+def refuse_more(where: str, values: Sequence[object], example: str) -> None:
     """Refuse several objects by place, where one is taken, or several by name.
 
     Args:
         where: The method, for errors: `Class.save()`.
-        given: What it was given by place.
+        values: What it was given by place.
         example: A call that is right.
 
     Raises:
         TypeError: For more than one.
     """
-    if len(given) > 1:
+    if len(values) > 1:
         raise TypeError(
-            f"{where} takes one object, or names with values, and was given {len(given)} objects; "
+            f"{where} takes one object, or names with values, and was given {len(values)} objects; "
             f"name them, as in {example}"
         )
 

@@ -113,8 +113,8 @@ class _Part(Protocol):
 class _OfRepetition:
     dimensions: Sequence[SearchDimension] = ()
 
-    def __init__(self, of: Repetition) -> None:
-        self._of = of
+    def __init__(self, repetition: Repetition) -> None:
+        self._of = repetition
 
     def at(self, _: SearchPoint, repetition: int) -> Any:
         return self._of.value(repetition)
@@ -126,11 +126,13 @@ class _OfRepetition:
 class _OfNumbers:
     """A range, or a range of integers that was given as points: a point has the value itself."""
 
-    def __init__(self, name: str, of: Range) -> None:
+    def __init__(self, name: str, field_range: Range) -> None:
         self._name = name
-        self._of = of
-        made = NumberRange(name, of.low, of.high, log=of.log, step=of.step)
-        self.dimensions: Sequence[SearchDimension] = (made,)
+        self._of = field_range
+        dimension = NumberRange(
+            name, field_range.low, field_range.high, log=field_range.log, step=field_range.step
+        )
+        self.dimensions: Sequence[SearchDimension] = (dimension,)
 
     def at(self, point: SearchPoint, _: int) -> Any:
         return point[self._name]
@@ -143,22 +145,25 @@ class _OfPlaces:
     """Points of which a search point has the place, perhaps in another order."""
 
     def __init__(
-        self, dimension: SearchDimension, of: Dimension, order: Sequence[int] | None = None
+        self,
+        dimension: SearchDimension,
+        field_dimension: Dimension,
+        order: Sequence[int] | None = None,
     ) -> None:
         self.dimensions: Sequence[SearchDimension] = (dimension,)
         self._name = dimension.name
-        self._of = of
+        self._of = field_dimension
         self._order = order
 
     def at(self, point: SearchPoint, _: int) -> Any:
-        place: int = point[self._name]
-        return self._of.at(place if self._order is None else self._order[place])
+        index: int = point[self._name]
+        return self._of.at(index if self._order is None else self._order[index])
 
     def point(self, value: object) -> dict[str, Any] | None:
-        place = self._of.find(value)
-        if place is None:
+        index = self._of.find(value)
+        if index is None:
             return None
-        return {self._name: place if self._order is None else self._order.index(place)}
+        return {self._name: index if self._order is None else self._order.index(index)}
 
 
 class _OfAlternatives:
@@ -180,13 +185,13 @@ class _OfAlternatives:
         return part.at(point, repetition) if isinstance(part, _Group) else part
 
     def point(self, value: object) -> dict[str, Any] | None:
-        for place, part in enumerate(self._parts):
+        for index, part in enumerate(self._parts):
             if not isinstance(part, _Group):
-                found: dict[str, Any] | None = {} if same(part, value) else None
+                inner: dict[str, Any] | None = {} if same(part, value) else None
             else:
-                found = part.point(value)
-            if found is not None:
-                return {self._name: place, **found}
+                inner = part.point(value)
+            if inner is not None:
+                return {self._name: index, **inner}
         return None
 
 
@@ -201,8 +206,8 @@ class _Group:
             _part(space, group, [opened[name] for name in group], prefix, strides)
             for group in self._layout.groups
         ]
-        found = [one for part in self._parts for one in part.dimensions]
-        self.dimensions: Sequence[SearchDimension] = found
+        dimensions = [dimension for part in self._parts for dimension in part.dimensions]
+        self.dimensions: Sequence[SearchDimension] = dimensions
 
     def values(self, point: SearchPoint, repetition: int) -> tuple[Any, ...]:
         return tuple([part.at(point, repetition) for part in self._parts])
@@ -225,18 +230,18 @@ class _Group:
             return None
 
     def point_of(self, setting: object) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        point: dict[str, Any] = {}
         for names, part in zip(self._layout.groups, self._parts, strict=True):
             held = [declared_of(setting, name) for name in names]
             inner = part.point(held[0] if len(names) == 1 else tuple(held))
             if inner is None:
                 cls = type(setting).__name__
-                shown = " and ".join(
+                assignments = " and ".join(
                     f"{cls}.{name}={shorten(x)}" for name, x in zip(names, held, strict=True)
                 )
-                raise SpaceError(f"{shown} is not among the values of this space")
-            found.update(inner)
-        return found
+                raise SpaceError(f"{assignments} is not among the values of this space")
+            point.update(inner)
+        return point
 
 
 def _part(
@@ -261,7 +266,7 @@ def _part(
     if numbers is None:
         return _OfPlaces(Categories(name, dimension.size), dimension)
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
-    ascending = OrderedNumbers(name, tuple(numbers[place] for place in order))
+    ascending = OrderedNumbers(name, tuple(numbers[index] for index in order))
     return _OfPlaces(ascending, dimension, order)
 
 

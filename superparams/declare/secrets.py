@@ -63,7 +63,7 @@ def hide(text: str | None, variables: frozenset[str]) -> str | None:
             names.update(dict.fromkeys(_forms(secret), f"<{name}>"))
     # The longest come first: a secret may begin as another one does.
     every = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    return re.sub(every, lambda found: names[found[0]], text) if every else text
+    return re.sub(every, lambda match: names[match[0]], text) if every else text
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -74,11 +74,11 @@ def _forms(secret: str) -> Iterator[str]:
     if len(secret) < SHORTEST:
         return
     lines = secret.splitlines()  # a traceback may indent each line of a private key
-    for one in {secret, *(line for line in lines if len(line) >= LONG_LINE)}:
-        data = one.encode(errors="surrogateescape")
-        yield from (one, repr(one)[1:-1], ascii(one)[1:-1], repr(data)[2:-1])
-        yield from (repr("'\"" + one)[4:-1], repr(b"'\"" + data)[5:-1])  # both quotes in a text
-        yield from (json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1])
+    for form in {secret, *(line for line in lines if len(line) >= LONG_LINE)}:
+        data = form.encode(errors="surrogateescape")
+        yield from (form, repr(form)[1:-1], ascii(form)[1:-1], repr(data)[2:-1])
+        yield from (repr("'\"" + form)[4:-1], repr(b"'\"" + data)[5:-1])  # both quotes in a text
+        yield from (json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1])
         yield from (quote(data), quote(data, safe=""), quote_plus(data))
 
 

@@ -63,11 +63,11 @@ def _method_of_user(cls: type[Any], name: str) -> Callable[[Any], Any] | None:
     return None if is_ours(owner) else method
 
 
-def has_valid(of: object) -> bool:
+def has_valid(space: object) -> bool:
     """Whether the class of a space, or of a group that is open in it, has a ``valid``."""
-    if _method_of_user(of.__class__, "valid") is not None:
+    if _method_of_user(space.__class__, "valid") is not None:
         return True
-    opened = open_fields(of).values() if is_open(of) else ()
+    opened = open_fields(space).values() if is_open(space) else ()
     return any(has_valid(group) for x in opened for group in _open_groups(x))
 
 
@@ -83,7 +83,9 @@ def is_kept_in(space: object, setting: object) -> bool:
         return False
     for name, x in open_fields(space).items() if is_open(space) else ():
         held = declared_of(setting, name)
-        group = next((one for one in _open_groups(x) if type(one) is type(held)), None)
+        group = next(
+            (candidate for candidate in _open_groups(x) if type(candidate) is type(held)), None
+        )
         if group is not None and not is_kept_in(group, held):
             return False
     return True

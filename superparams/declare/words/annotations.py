@@ -51,9 +51,9 @@ class Scope:
             with contextlib.suppress(Exception):
                 return annotation.evaluate()
         for base in self.cls.__mro__:
-            found = resolve(text, base.__module__, vars(base))
-            if not isinstance(found, str):
-                return found
+            meaning = resolve(text, base.__module__, vars(base))
+            if not isinstance(meaning, str):
+                return meaning
         return text
 
     def _unwrapped(self, annotation: Any) -> Any:
@@ -69,9 +69,9 @@ class Scope:
         if isinstance(annotation, typing.TypeVar):
             return self._value_of(annotation)
         for name in ("__supertype__", "__value__"):  # a NewType, a `type` statement
-            meant = getattr(cast("object", annotation), name, None)
-            if meant is not None:
-                return meant[arguments] if arguments and typing_parameters(meant) else meant
+            target = getattr(cast("object", annotation), name, None)
+            if target is not None:
+                return target[arguments] if arguments and typing_parameters(target) else target
         if isinstance(annotation, type) and annotation.__module__ == "numbers":
             return NUMBERS.get(annotation.__name__, annotation)
         return annotation
@@ -92,10 +92,10 @@ class Scope:
 def _type_arguments(cls: type[Any]) -> Iterator[tuple[Any, Any]]:
     """Type variables and their values: ``T`` and ``int`` for ``class Sub(Base[int])``."""
     for base in reversed(cls.__mro__):
-        for written in vars(base).get("__orig_bases__", ()):
-            origin = typing.get_origin(written)
+        for generic_base in vars(base).get("__orig_bases__", ()):
+            origin = typing.get_origin(generic_base)
             variables = typing_parameters(origin)
-            for variable, argument in zip(variables, typing.get_args(written), strict=False):
+            for variable, argument in zip(variables, typing.get_args(generic_base), strict=False):
                 if argument is not variable:
                     yield variable, argument
 
@@ -108,13 +108,13 @@ def typing_parameters(x: object) -> tuple[Any, ...]:
 def parts(annotation: object, plain: Callable[[Any], Any]) -> list[Any]:
     """The members of a union and of unions in it, each made `plain`; of others, themselves."""
     members: list[Any] = []
-    known: list[Any] = []  # an alias may contain itself
+    visited: list[Any] = []  # an alias may contain itself
     todo = [annotation]
     while todo:
         member = plain(todo.pop(0))
-        if any(member is each for each in known):
+        if any(member is each for each in visited):
             continue
-        known.append(member)
+        visited.append(member)
         origin = typing.get_origin(member)
         if origin is typing.Union or origin is types.UnionType:
             todo[:0] = typing.get_args(member)

@@ -135,26 +135,26 @@ def hints_of(cls: type[Any]) -> dict[str, Any]:
 def _pairs(text: str) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for part in _parts(text, "{")[0]:
-        found = pair(part)
-        if found is None or not all(found):
+        entry = pair(part)
+        if entry is None or not all(entry):
             raise Unreadable(f"{shorten(part)} in it is no key: value")
-        pairs.append(found)
+        pairs.append(entry)
     return pairs
 
 
 def _joined_pairs(
     make: Callable[[Any], Any], pairs: Sequence[tuple[ScalarReading, ScalarReading]]
 ) -> ScalarReading:
-    known: dict[Any, Any] = {}
+    entries: dict[Any, Any] = {}
     for key, x in pairs:
         try:
-            if key.value in known:
+            if key.value in entries:
                 raise Unreadable(f"{shorten(key.value)} stands in it twice")
-            known[key.value] = x.value
+            entries[key.value] = x.value
         except TypeError:
             raise Unreadable(f"{shorten(key.value)} cannot be a key") from None
     return ScalarReading(
-        make(known), max([each.doubt for both in pairs for each in both], default=EXACT)
+        make(entries), max([each.doubt for both in pairs for each in both], default=EXACT)
     )
 
 

@@ -91,13 +91,13 @@ def _joined(cls: type[enum.Flag], names: Sequence[str]) -> Any:
     return joined
 
 
-def _only(found: Iterable[object]) -> Any:
+def _only(candidates: Iterable[object]) -> Any:
     """The only one.
 
     Raises:
         Unreadable: When there is none, or several.
     """
-    several = list(found)
+    several = list(candidates)
     if len(several) > 1:
         names = ", ".join(map(name_of_option, several))
         raise Unreadable(f"it may be any of {names}; write the name of one")

@@ -55,19 +55,19 @@ def describe(cls: type[Any]) -> list[Described]:
     return list(_fields(cls, (), {}))
 
 
-def _fields(of: object, path: tuple[type[Any], ...], known: Docs) -> Iterator[Described]:
+def _fields(owner: object, path: tuple[type[Any], ...], docs: Docs) -> Iterator[Described]:
     """The fields of a class, or of an instance; `path` has the classes around it."""
-    cls: type[Any] = of if isinstance(of, type) else type(of)
+    cls: type[Any] = owner if isinstance(owner, type) else type(owner)
     path = (*path, cls)
     scope = Scope(cls)
-    if cls not in known:
-        known[cls] = _docs_of(cls)
+    if cls not in docs:
+        docs[cls] = _docs_of(cls)
     for name, field in fields_of(cls).items():
-        declared = current(of, field)
-        wanted = type_text(field.annotation, scope)
-        yield Described(name, wanted, _default(declared), known[cls].get(name, ""))
+        declared = current(owner, field)
+        type_name = type_text(field.annotation, scope)
+        yield Described(name, type_name, _default(declared), docs[cls].get(name, ""))
         groups = _groups(declared, field, scope, path)
-        alternatives = [(_class_name(group), list(_fields(group, path, known))) for group in groups]
+        alternatives = [(_class_name(group), list(_fields(group, path, docs))) for group in groups]
         for inner in _merged(alternatives):
             yield replace(inner, name=f"{name}.{inner.name}")
 
@@ -135,8 +135,8 @@ def _point(point: object) -> str:
 
 
 def _several(texts: Sequence[str]) -> str:
-    shown = list(dict.fromkeys(texts))
-    return ", ".join(shown[:MOST_SHOWN] + ["..."] * (len(shown) > MOST_SHOWN))
+    unique_texts = list(dict.fromkeys(texts))
+    return ", ".join(unique_texts[:MOST_SHOWN] + ["..."] * (len(unique_texts) > MOST_SHOWN))
 
 
 # -- docs ------------------------------------------------------------------------------------------

@@ -159,14 +159,14 @@ class _Reader:
         Raises:
             FieldError: For what is no range of this field.
         """
-        found = bounds_of(self.text)
-        if found is None or not takes_bounds(self.annotation, self.scope, found):
+        bounds = bounds_of(self.text)
+        if bounds is None or not takes_bounds(self.annotation, self.scope, bounds):
             return None
         try:
-            range_of_search(search(**_written(found)), self.annotation, self.where)
+            range_of_search(search(**_written(bounds)), self.annotation, self.where)
         except FieldError as error:
             raise FieldError(f"{error}. {self._form_of_ranges()}") from None
-        return found
+        return bounds
 
     def _form_of_ranges(self) -> str:
         kind = ":range" if self.has_ranges else ""
@@ -191,15 +191,15 @@ class _Reader:
         return _Part(item, [reading.value], is_bare_text=is_text)
 
     def refuse_twice(self, points: Sequence[object]) -> None:
-        seen: set[Any] = set()
+        marks: set[Any] = set()
         for point in points:
             mark = _mark(point)
-            if mark in seen:
+            if mark in marks:
                 raise FieldError(
                     f"{self.where} is given {shorten(point)} twice in {shorten(self.text)}; "
                     f"a point stands on an axis once"
                 )
-            seen.add(mark)
+            marks.add(mark)
 
     def refuse_prose(self, items: Sequence[str], parts: Sequence[_Part]) -> None:
         """Refuse ``name=a, b``, which may be one text with a comma in it."""
@@ -211,10 +211,10 @@ class _Reader:
                 )
 
     def explained(self, item: str, reason: Unreadable) -> str:
-        found = bounds_of(item)
-        if found is not None and self.sign != "=":
+        bounds = bounds_of(item)
+        if bounds is not None and self.sign != "=":
             return "a range has no order"
-        if found is not None and takes_bounds(self.annotation, self.scope, found):
+        if bounds is not None and takes_bounds(self.annotation, self.scope, bounds):
             if self.is_filter:
                 two = f"{self.name}>=LOW and {self.name}<=HIGH"
                 return f"a range of floats is two conditions, {two}"
@@ -227,13 +227,13 @@ class _Reader:
         return str(reason)
 
     def wrong(self, item: str, reason: str = "") -> FieldError:
-        wanted = type_text(self.annotation, self.scope)
-        found = f"{self.where} takes {wanted}, not {shorten(item)}{reason and f': {reason}'}"
+        type_name = type_text(self.annotation, self.scope)
+        problem = f"{self.where} takes {type_name}, not {shorten(item)}{reason and f': {reason}'}"
         if self.choices:
-            return FieldError(f"{found}; {meant(item, [*map(quoted, self.choices)], 'names')}")
+            return FieldError(f"{problem}; {meant(item, [*map(quoted, self.choices)], 'names')}")
         samples = list(dict.fromkeys(examples(self.annotation, self.scope)))
         if not samples:
-            return FieldError(found)
+            return FieldError(problem)
         purpose = " to search" if self.call else ""
         several = f", or {self.name}={','.join(samples)}{purpose}" if len(samples) > 1 else ""
         several = several if self.sign == "=" else ""
@@ -241,7 +241,7 @@ class _Reader:
         is_range = ".." in item and self.call and self.sign == "="
         if is_range and takes_bounds(self.annotation, self.scope, likely):
             several += f". {self._form_of_ranges()}"
-        return FieldError(f"{found}; write {self.name}{self.sign}{samples[0]}{several}")
+        return FieldError(f"{problem}; write {self.name}{self.sign}{samples[0]}{several}")
 
 
 def _written(bounds: Bounds) -> dict[str, Any]:
@@ -250,16 +250,18 @@ def _written(bounds: Bounds) -> dict[str, Any]:
     return {"low": bounds.low, "high": bounds.high, "log": bounds.kind == "log", **step}
 
 
-def _meant_point(of: object, field: Field, x: object) -> Any:
+def _meant_point(owner: object, field: Field, x: object) -> Any:
     """The float among the points of a field whose short form a word has; else the value itself.
 
     ``rate=0.3`` means 0.30000000000000004 where ``np.arange`` made that point.
     """
     if type(x) is not float:
         return x
-    points = (*points_of(current(of, field)), *points_of(field.declared))
-    meant = meant_among([point for point in points if isinstance(point, float)], x)
-    return x if meant is None else next(point for point in points if point == meant)
+    points = (*points_of(current(owner, field)), *points_of(field.declared))
+    matching_point = meant_among([point for point in points if isinstance(point, float)], x)
+    return (
+        x if matching_point is None else next(point for point in points if point == matching_point)
+    )
 
 
 def _mark(point: object) -> object:
@@ -270,7 +272,7 @@ def _mark(point: object) -> object:
         return repr(point)
 
 
-def _reader(of: object, field: Field, word: Word, scope: Scope) -> _Reader:
+def _reader(owner: object, field: Field, word: Word, scope: Scope) -> _Reader:
     cls = scope.cls.__name__
     return _Reader(
         text=word.text,
@@ -279,15 +281,15 @@ def _reader(of: object, field: Field, word: Word, scope: Scope) -> _Reader:
         where=f"{cls}.{field.name}",
         name=f"{word.group}{field.name}",
         call=f"{cls}({field.name}=...)",
-        choices=choices_of(of, field, scope),
+        choices=choices_of(owner, field, scope),
     )
 
 
-def chosen_by(of: object, field: Field, word: Word, scope: Scope) -> Chosen:
+def chosen_by(owner: object, field: Field, word: Word, scope: Scope) -> Chosen:
     """What a word chooses for a field.
 
     Args:
-        of: The class that has the field, or an instance of it.
+        owner: The class that has the field, or an instance of it.
         field: The field.
         word: The word.
         scope: Where annotations of the class are read.
@@ -296,7 +298,7 @@ def chosen_by(of: object, field: Field, word: Word, scope: Scope) -> Chosen:
         FieldError: For a part of the text that is no value of the field's type, and for points
             that stand on the axis twice.
     """
-    reader = _reader(of, field, word, scope)
+    reader = _reader(owner, field, word, scope)
     bounds = reader.bounds()
     if bounds is not None:
         return Chosen((), bounds=bounds)
@@ -305,18 +307,18 @@ def chosen_by(of: object, field: Field, word: Word, scope: Scope) -> Chosen:
         return Chosen(parts[0].points)
     if sum(len(part.points) for part in parts) > MOST_POINTS:
         raise reader.wrong(word.text, f"it has more than {MOST_POINTS:,} points")
-    points = [_meant_point(of, field, point) for part in parts for point in part.points]
+    points = [_meant_point(owner, field, point) for part in parts for point in part.points]
     is_named = any(label is not None for part in parts for label in part.labels)
     labels = [name for part in parts for name in part.names()] if is_named else []
     reader.refuse_twice(labels or points)
-    return Chosen(points, labels, len(parts) > 1, names=names_of(of, field) if labels else None)
+    return Chosen(points, labels, len(parts) > 1, names=names_of(owner, field) if labels else None)
 
 
-def field_values(of: object, field: Field, word: Word, scope: Scope) -> list[Any]:
+def field_values(owner: object, field: Field, word: Word, scope: Scope) -> list[Any]:
     """What a word means for a field, as a filter of results takes it.
 
     Args:
-        of: The class that has the field, or an instance of it.
+        owner: The class that has the field, or an instance of it.
         field: The field.
         word: The word.
         scope: Where annotations of the class are read.
@@ -327,7 +329,7 @@ def field_values(of: object, field: Field, word: Word, scope: Scope) -> list[Any
     Raises:
         FieldError: For a part of the text that is no value of the field's type.
     """
-    reader = _reader(of, field, word, scope)
+    reader = _reader(owner, field, word, scope)
     reader.is_filter = True
     return [x for part in reader.parts() for x in part.filters()]
 

@@ -81,14 +81,14 @@ def split(text: str) -> list[str]:
     """
     parts: list[str] = []
     start = depth = 0
-    for at, mark in _marks(text):
+    for index, mark in _marks(text):
         if mark in OPENING:
             depth += 1
         elif mark in CLOSING:
             depth -= depth > 0
         elif mark == "," and not depth:
-            parts.append(text[start:at])
-            start = at + 1
+            parts.append(text[start:index])
+            start = index + 1
     if depth and "," in text[start:]:
         raise Unreadable("a bracket is never closed; text with brackets of its own needs quotes")
     return [*parts, text[start:]]
@@ -97,10 +97,10 @@ def split(text: str) -> list[str]:
 def pair(text: str) -> tuple[str, str] | None:
     """The texts before and after the first colon outside of quotes and brackets."""
     depth = 0
-    for at, mark in _marks(text):
+    for index, mark in _marks(text):
         depth += (mark in OPENING) - (mark in CLOSING)
         if mark == ":" and not depth:
-            return text[:at].strip(), text[at + 1 :].strip()
+            return text[:index].strip(), text[index + 1 :].strip()
     return None
 
 
@@ -131,26 +131,26 @@ def between_brackets(text: str, kinds: str) -> list[str] | None:
 def _end_of_brackets(text: str) -> int:
     """The index where the first bracket of a text is closed; -1 if it is not."""
     depth = 0
-    for at, mark in _marks(text):
+    for index, mark in _marks(text):
         depth += (mark in OPENING) - (mark in CLOSING)
         if not depth and mark in CLOSING:
-            return at
+            return index
     return -1
 
 
 def _marks(text: str) -> Iterator[tuple[int, str]]:
     """The index of each bracket, comma and colon outside of quotes, with the character."""
-    at, is_start = 0, True
-    while at < len(text):
-        quoted = QUOTED_BYTES.match(text, at) if is_start and text[at] in "\"'bB" else None
+    index, is_start = 0, True
+    while index < len(text):
+        quoted = QUOTED_BYTES.match(text, index) if is_start and text[index] in "\"'bB" else None
         if quoted:
-            at, is_start = quoted.end(), False
+            index, is_start = quoted.end(), False
             continue
-        character = text[at]
+        character = text[index]
         if character in "()[]{},:":
-            yield at, character
+            yield index, character
         is_start = character in "([{,:" or (is_start and character.isspace())
-        at += 1
+        index += 1
 
 
 # -- quotes ----------------------------------------------------------------------------------------
@@ -200,12 +200,12 @@ def unquote_bytes(text: str) -> bytes | None:
 
 
 def _in_quotes(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.match(text)
-    if found is None:
+    match = pattern.match(text)
+    if match is None:
         raise Unreadable("the quote is never closed; put the text in quotes of the other kind")
-    if found.end() != len(text):
+    if match.end() != len(text):
         raise Unreadable("the quote is closed before the end; put the whole text in quotes")
-    return found[1][1:-1]
+    return match[1][1:-1]
 
 
 def _unescaped(escape: re.Match[str]) -> str:
@@ -238,10 +238,10 @@ def looks_like_range(text: str) -> bool:
 
 def bounds_of(text: str) -> Bounds | None:
     """The ends of a range of numbers that a text means; None for any other text."""
-    found = BOUNDS.fullmatch(text)
-    if found is None:
+    match = BOUNDS.fullmatch(text)
+    if match is None:
         return None
-    low, high, step, kind = found.group("low", "high", "step", "kind")
+    low, high, step, kind = match.group("low", "high", "step", "kind")
     is_whole = RANGE.match(text) is not None and not set(".e").intersection(low + high)
     distance = None if step is None else _number(step)
     return Bounds(_number(low), _number(high), distance, kind, is_whole)
@@ -260,11 +260,11 @@ def range_of(text: str) -> range | None:
     Raises:
         Unreadable: For a range without points, or with more points than a sequence can have.
     """
-    found = RANGE.fullmatch(text)
-    if found is None:
+    match = RANGE.fullmatch(text)
+    if match is None:
         return None
     try:
-        first, last, step = (None if each is None else int(each) for each in found.groups())
+        first, last, step = (None if each is None else int(each) for each in match.groups())
     except ValueError:
         raise Unreadable("Python reads no number with so many digits") from None
     assert first is not None

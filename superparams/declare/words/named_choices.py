@@ -42,11 +42,11 @@ class Choice:
     labels: list[str | None] = field(default_factory=list[str | None])
 
 
-def current(of: object, field: Field) -> Any:
+def current(owner: object, field: Field) -> Any:
     """The axis, range or value of a field, or `REQUIRED`, on a class or an instance of it."""
-    held: dict[str, Any] = {} if isinstance(of, type) else of.__dict__
+    held: dict[str, Any] = {} if isinstance(owner, type) else owner.__dict__
     if field.name not in held:
-        return declaration_on(of, field)
+        return declaration_on(owner, field)
     x = held[field.name]
     return x if isinstance(x, Axis | Range) else Value(x, plain=True)
 
@@ -67,15 +67,15 @@ def group_classes(annotation: object, scope: Scope) -> Iterator[type[Any]]:
             yield member
 
 
-def choices_of(of: object, field: Field, scope: Scope) -> dict[str, Choice]:
+def choices_of(owner: object, field: Field, scope: Scope) -> dict[str, Choice]:
     """The points that each name stands for, on a class or an instance of it.
 
     Names are those of named points, and those of the classes of groups. Several points of one class
     share its name. A class in the annotation that has no point stands for a new group.
     """
     choices: dict[str, Choice] = {}
-    points = points_of(current(of, field))
-    for declared in (current(of, field), field.declared):
+    points = points_of(current(owner, field))
+    for declared in (current(owner, field), field.declared):
         labels = (declared.labels if isinstance(declared, Axis) else None) or ()
         named = list(zip(labels, points_of(declared), strict=False))
         for label, point in named:
@@ -97,19 +97,19 @@ def _add(choices: dict[str, Choice], named: Iterable[tuple[str, str | None, Any]
         choices: The names, which this changes.
         named: The shared name, the name of the point itself or None, and the point.
     """
-    found: dict[str, Choice] = {}
+    new_choices: dict[str, Choice] = {}
     for name, label, point in named:
-        choice = found.setdefault(name, Choice())
+        choice = new_choices.setdefault(name, Choice())
         choice.points.append(point)
         choice.labels.append(label)
-    for name, choice in found.items():
+    for name, choice in new_choices.items():
         choices.setdefault(name, choice)
 
 
-def names_of(of: object, field: Field) -> Axis | None:
+def names_of(owner: object, field: Field) -> Axis | None:
     """The axis whose named points name the values of a field in tables; None without names."""
-    known = (current(of, field), field.declared)
-    return next((x.names for x in known if isinstance(x, Axis) and x.names.labels), None)
+    declarations = (current(owner, field), field.declared)
+    return next((x.names for x in declarations if isinstance(x, Axis) and x.names.labels), None)
 
 
 def own_name(point: object) -> str | None:

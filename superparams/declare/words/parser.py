@@ -50,50 +50,50 @@ def _arguments(cls: type[Any], words: Sequence[Word], group: str) -> dict[str, A
         words: Words whose names are relative to `cls`.
         group: The dotted name of the new group, with a dot at its end.
     """
-    found = _changes(cls, words)
+    arguments = _changes(cls, words)
     scope = Scope(cls)
     for name, field in fields_of(cls).items():
-        if field.is_required and name not in found:
+        if field.is_required and name not in arguments:
             samples = examples(field.annotation, scope)
             remedy = f"{group}{name}={samples[0]}" if samples else f"{cls.__name__}({name}=...)"
-            place = "" if samples else " in Python"
+            where = "" if samples else " in Python"
             raise FieldError(
-                f"{cls.__name__}.{name} is required: give it{place}, as in {remedy}, or give it a "
+                f"{cls.__name__}.{name} is required: give it{where}, as in {remedy}, or give it a "
                 f"default in the class"
             )
-    return found
+    return arguments
 
 
-def _changes(of: object, words: Sequence[Word]) -> dict[str, Any]:
+def _changes(owner: object, words: Sequence[Word]) -> dict[str, Any]:
     """The arguments that words mean for a class, or for an instance of it."""
-    cls = of if isinstance(of, type) else type(of)
+    cls = owner if isinstance(owner, type) else type(owner)
     fields = fields_of(cls)
     scope = Scope(cls)
     return {
-        name: _argument(of, fields[name], found, scope)
-        for name, found in sorted_words(cls, words).items()
+        name: _argument(owner, fields[name], field_words, scope)
+        for name, field_words in sorted_words(cls, words).items()
     }
 
 
-def _argument(of: object, field: Field, words: FieldWords, scope: Scope) -> Any:
+def _argument(owner: object, field: Field, words: FieldWords, scope: Scope) -> Any:
     if isinstance(field.declared, Value) and field.declared.secret is not None:
         raise FieldError(
             f"{field.where} is a secret, so it is no word of a command line, which others can "
             f"read: set the environment variable {field.declared.secret}"
         )
     if words.whole is not None:
-        chosen = chosen_by(of, field, words.whole, scope)
+        chosen = chosen_by(owner, field, words.whole, scope)
     else:
-        chosen = _as_it_is(of, field, scope)
+        chosen = _as_it_is(owner, field, scope)
     _refuse_unknown(field, chosen.points, words.inside, scope)
     if not isinstance(chosen.points, range):
         chosen.points = [_with(point, words.inside, words.group) for point in chosen.points]
     return chosen.argument()
 
 
-def _as_it_is(of: object, field: Field, scope: Scope) -> Chosen:
+def _as_it_is(owner: object, field: Field, scope: Scope) -> Chosen:
     """The points of a field that no word changes as a whole."""
-    declared = current(of, field)
+    declared = current(owner, field)
     points = points_of(declared)
     if isinstance(declared, Axis):
         return Chosen(points, axis=declared)
@@ -119,10 +119,10 @@ def _refuse_unknown(
                 f"{where} holds no group yet whose {shorten(head)} could be given; say which, as "
                 f"in {word.group.removesuffix('.')}={names[0]}"
             )
-        known = dict.fromkeys(name for cls in classes for name in fields_of(cls))
+        field_names = dict.fromkeys(name for cls in classes for name in fields_of(cls))
         raise FieldError(
             f"{where} has no field {shorten(head)} to set to {shorten(word.text)}; "
-            f"{meant(head, known)}"
+            f"{meant(head, field_names)}"
         )
 
 
@@ -143,11 +143,11 @@ def _with(point: Any, words: Sequence[Word], group: str) -> Any:
     return point.replace(**_changes(point, here)) if here else point
 
 
-def filter_values(of: object, name: str, text: str) -> list[Any]:
+def filter_values(owner: object, name: str, text: str) -> list[Any]:
     """What a word means as a filter of recorded settings: the values that such a run would have.
 
     Args:
-        of: A class of `Params`, or an instance of it.
+        owner: A class of `Params`, or an instance of it.
         name: A field. A dotted name reaches into groups.
         text: The text of the word.
 
@@ -158,33 +158,33 @@ def filter_values(of: object, name: str, text: str) -> list[Any]:
     Raises:
         FieldError: For a text that is a value for none of the fields of that name.
     """
-    found: dict[tuple[type[Any], str], Any] = {}
+    value_by_text: dict[tuple[type[Any], str], Any] = {}
     errors: list[FieldError] = []
-    for holder, field, group in _fields_named(of, name, ""):
+    for holder, field, group in _fields_named(owner, name, ""):
         scope = Scope(holder if isinstance(holder, type) else type(holder))
         try:
             values = field_values(holder, field, Word(field.name, text, group), scope)
         except FieldError as error:
             errors.append(error)
         else:
-            found.update({(type(x), repr(x)): x for x in values})
-    if errors and not found:
+            value_by_text.update({(type(x), repr(x)): x for x in values})
+    if errors and not value_by_text:
         raise errors[0]
-    return list(found.values())
+    return list(value_by_text.values())
 
 
-def _fields_named(of: object, name: str, group: str) -> Iterator[tuple[Any, Field, str]]:
+def _fields_named(owner: object, name: str, group: str) -> Iterator[tuple[Any, Field, str]]:
     """The fields of a dotted name: the class or instance that has it, the field, the prefix."""
-    cls = of if isinstance(of, type) else type(of)
+    cls = owner if isinstance(owner, type) else type(owner)
     head, dot, rest = name.partition(".")
-    known = known_name(cls, head)
-    if known is None:
+    field_name = known_name(cls, head)
+    if field_name is None:
         return
-    field = fields_of(cls)[known]
+    field = fields_of(cls)[field_name]
     if not dot:
-        yield of, field, group
+        yield owner, field, group
         return
-    points = [*points_of(current(of, field)), *points_of(field.declared)]
+    points = [*points_of(current(owner, field)), *points_of(field.declared)]
     groups = list(filter(is_group, points[:MOST_GROUPS]))
     for inner in (*groups, *group_classes(field.annotation, Scope(cls))):
-        yield from _fields_named(inner, rest, f"{group}{known}.")
+        yield from _fields_named(inner, rest, f"{group}{field_name}.")

@@ -57,9 +57,9 @@ class _Unknown:
 class _NamedPoint:
     """Stands for a function or class of the user, which words give by its name."""
 
-    def __init__(self, name: str, shown: str) -> None:
+    def __init__(self, name: str, qualified_name: str) -> None:
         self.__name__ = self.__qualname__ = name
-        self.__module__ = shown.removesuffix(f".{name}")
+        self.__module__ = qualified_name.removesuffix(f".{name}")
 
     def __call__(self) -> None:
         raise TypeError(f"{self.__name__} is known by its name alone")
@@ -132,13 +132,13 @@ class _Classes:
 
     # -- types
 
-    def _type(self, written: object, depth: int) -> Any:
+    def _type(self, description: object, depth: int) -> Any:
         """The type for what the schema has; raises ValueError for anything else."""
         if depth > DEEPEST:
             raise ValueError("too deep")
-        if written in ("Any", "None"):
-            return Any if written == "Any" else None
-        entry = _object(written)
+        if description in ("Any", "None"):
+            return Any if description == "Any" else None
+        entry = _object(description)
         if "union" in entry:
             members = tuple(self._type(x, depth + 1) for x in _list(entry["union"]))
             return typing.Union[members]  # noqa: UP007
@@ -169,8 +169,8 @@ class _Classes:
         origin: Any = plain.get(name) or collections.deque
         if name not in plain and name != "deque":
             origin = getattr(collections.abc, name)
-        made = tuple(... if x is None else inner(x) for x in _list(arguments))
-        return types.GenericAlias(origin, made) if made else origin
+        members = tuple(... if x is None else inner(x) for x in _list(arguments))
+        return types.GenericAlias(origin, members) if members else origin
 
 
 def _scalar(entry: Mapping[str, Any]) -> Any:
@@ -203,8 +203,8 @@ def _option(x: object) -> Any:
 
 def _new_class(name: str, body: dict[str, Any]) -> type[Params]:
     metaclass: Any = type(Params)
-    made: type[Params] = metaclass(name, (Params,), body)
-    return made
+    new_class: type[Params] = metaclass(name, (Params,), body)
+    return new_class
 
 
 def _nothing() -> None: ...

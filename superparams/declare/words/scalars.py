@@ -63,9 +63,9 @@ class ScalarReading(NamedTuple):
 def scalar_of(cls: type[Any]) -> Scalar | None:
     """How a text is read as an instance of `cls`; None if no text is one."""
     for base in cls.__mro__:
-        found = SCALARS.get(f"{base.__module__.partition('._')[0]}.{base.__qualname__}")
-        if found is not None:
-            return found
+        scalar = SCALARS.get(f"{base.__module__.partition('._')[0]}.{base.__qualname__}")
+        if scalar is not None:
+            return scalar
     return None
 
 
@@ -158,9 +158,9 @@ def _text(cls: type[Any], text: str) -> ScalarReading:
 
 
 def _bytes(cls: type[Any], text: str) -> ScalarReading:
-    written = unquote_bytes(text)
-    if written is not None:
-        return ScalarReading(constructed(cls, written))
+    data = unquote_bytes(text)
+    if data is not None:
+        return ScalarReading(constructed(cls, data))
     try:
         encoded = _some(text).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -184,8 +184,8 @@ def _some(text: str) -> str:
 
 
 def _moment(cls: Any, text: str) -> ScalarReading:
-    written = _iso(text)
-    return ScalarReading(_attempt(cls.fromisoformat, written), EXACT if ":" in written else LOOSE)
+    moment = _iso(text)
+    return ScalarReading(_attempt(cls.fromisoformat, moment), EXACT if ":" in moment else LOOSE)
 
 
 def _date_or_time(cls: Any, text: str) -> ScalarReading:
@@ -194,21 +194,21 @@ def _date_or_time(cls: Any, text: str) -> ScalarReading:
 
 def _iso(text: str) -> str:
     """A date or time as all Pythons read it: 3.10 reads neither Z nor tenths of seconds."""
-    written = _some(text)
-    if ":" not in written:
-        return written
-    written = re.sub(r"(\.[0-9]{1,6})(?![0-9])", lambda part: part[1].ljust(7, "0"), written)
-    return re.sub("[zZ]$", "+00:00", written)
+    moment = _some(text)
+    if ":" not in moment:
+        return moment
+    moment = re.sub(r"(\.[0-9]{1,6})(?![0-9])", lambda part: part[1].ljust(7, "0"), moment)
+    return re.sub("[zZ]$", "+00:00", moment)
 
 
 def _span(cls: object, text: str) -> ScalarReading:
     """``90s``, ``1h30m``, ``1:30:00``, ``2 days, 0:00:01``."""
-    written = _some(text)
-    clock = CLOCK.fullmatch(written)
+    span_text = _some(text)
+    clock = CLOCK.fullmatch(span_text)
     try:
         if clock:
             return ScalarReading(_clock_span(cls, clock))
-        return ScalarReading(_unit_span(cls, written))
+        return ScalarReading(_unit_span(cls, span_text))
     except (ValueError, OverflowError):
         raise Unreadable from None
 
@@ -219,15 +219,15 @@ def _clock_span(cls: Any, clock: re.Match[str]) -> Any:
     return cls(days=int(clock["days"] or 0)) + (-time if clock["sign"] == "-" else time)
 
 
-def _unit_span(cls: Any, written: str) -> Any:
-    unsigned = written.lstrip("+-")
-    if len(written) - len(unsigned) > 1 or not re.fullmatch(f"(?:{SPAN.pattern})+", unsigned):
+def _unit_span(cls: Any, span_text: str) -> Any:
+    unsigned = span_text.lstrip("+-")
+    if len(span_text) - len(unsigned) > 1 or not re.fullmatch(f"(?:{SPAN.pattern})+", unsigned):
         raise ValueError
     amounts: dict[str, float] = {}
     for amount, unit in SPAN.findall(unsigned):
         amounts[UNITS[unit]] = amounts.get(UNITS[unit], 0.0) + float(amount)
     total = cls(**amounts)
-    return -total if written[0] == "-" else total
+    return -total if span_text[0] == "-" else total
 
 
 def _unique(cls: type[Any], text: str) -> ScalarReading:

@@ -53,8 +53,8 @@ def _inner_text(annotation: object, scope: Scope, depth: int) -> str:
 
 
 def _options(options: Sequence[object]) -> list[str]:
-    shown = [name_of_option(each) for each in options[:MOST_OPTIONS]]
-    return [*shown, "..."] if len(options) > MOST_OPTIONS else shown
+    names = [name_of_option(each) for each in options[:MOST_OPTIONS]]
+    return [*names, "..."] if len(options) > MOST_OPTIONS else names
 
 
 def examples(annotation: object, scope: Scope, depth: int = 0) -> list[str]:
@@ -63,9 +63,9 @@ def examples(annotation: object, scope: Scope, depth: int = 0) -> list[str]:
         return []
     members = parts(annotation, scope.plain)
     for member in sorted(members, key=lambda each: each is types.NoneType):
-        found = _member_examples(member, scope, depth)
-        if found:
-            return found
+        texts = _member_examples(member, scope, depth)
+        if texts:
+            return texts
     return []
 
 

@@ -75,17 +75,17 @@ def _read_as_one_of(
     members: Sequence[object], text: str, scope: Scope, depth: int
 ) -> ScalarReading:
     """The least doubtful reading. Of equal ones the first, and what takes any text last."""
-    found: list[ScalarReading] = []
+    readings: list[ScalarReading] = []
     reasons: list[Unreadable] = []
     for member in sorted(members, key=takes_any_text):
         try:
-            found.append(_read_as(member, text, scope, depth))
+            readings.append(_read_as(member, text, scope, depth))
         except TooDeep:
             raise
         except Unreadable as reason:
             reasons.append(reason)
-    if found:
-        return min(found, key=lambda reading: reading.doubt)
+    if readings:
+        return min(readings, key=lambda reading: reading.doubt)
     explained = [reason for reason in reasons if reason.args]
     raise explained[0] if len(explained) == 1 else Unreadable()
 
@@ -135,9 +135,9 @@ def _read_as(member: object, text: str, scope: Scope, depth: int) -> ScalarReadi
     if origin is types.NoneType:
         return _none(text)
     if isinstance(origin, type):
-        found = _as_class(origin, typing.get_args(member), text, item)
-        if found is not None:
-            return found
+        reading = _as_class(origin, typing.get_args(member), text, item)
+        if reading is not None:
+            return reading
     if isinstance(member, str):
         raise NotText(unknown_annotation(member))
     raise NotText(f"{type_text(member, scope)} cannot be given as text")
@@ -206,6 +206,6 @@ def _in_brackets(text: str, item: Item) -> ScalarReading:
     if text[0] == "{":
         parts = between_brackets(text, "{") or []
         kind = dict if not parts or any(map(pair, parts)) else set
-    found = container(kind, (), text, item)
-    assert found is not None
-    return found
+    result = container(kind, (), text, item)
+    assert result is not None
+    return result

@@ -93,23 +93,23 @@ def sorted_words(cls: type[Any], words: Sequence[Word]) -> dict[str, FieldWords]
     Raises:
         FieldError: For a name that no field has, and for two words for one field.
     """
-    found: dict[str, FieldWords] = {}
+    words_by_field: dict[str, FieldWords] = {}
     for word in words:
         head, dot, rest = word.name.partition(".")
         name = known_name(cls, head)
         if name is None:
             raise _unknown(cls, word, head)
-        known = found.setdefault(name, FieldWords(f"{word.group}{name}."))
+        entry = words_by_field.setdefault(name, FieldWords(f"{word.group}{name}."))
         if dot:
-            known.inside.append(Word(rest, word.text, known.group))
-        elif known.whole is None:
-            known.whole = Word(name, word.text, word.group)
+            entry.inside.append(Word(rest, word.text, entry.group))
+        elif entry.whole is None:
+            entry.whole = Word(name, word.text, word.group)
         else:
             raise FieldError(
-                f"{cls.__name__}.{name} is given twice, as {shorten(known.whole.text)} and as "
+                f"{cls.__name__}.{name} is given twice, as {shorten(entry.whole.text)} and as "
                 f"{shorten(word.text)}; write {word.group}{name}=a,b to search both"
             )
-    return found
+    return words_by_field
 
 
 def known_name(cls: type[Any], name: str) -> str | None:
@@ -137,16 +137,18 @@ def _unknown(cls: type[Any], word: Word, head: str) -> FieldError:
 def _dotted(cls: type[Any], name: str) -> str | None:
     """The dotted name of the nearest field of this name in a group; None if there is none."""
     todo: list[tuple[str, type[Any]]] = [("", cls)]
-    seen = {cls}
+    visited = {cls}
     while todo:
         prefix, group = todo.pop(0)
-        known = known_name(group, name)
-        if known is not None:
-            return f"{prefix}{known}"
-        for one in fields_of(group).values():
-            points = [point.__class__ for point in points_of(one.declared) if is_group(point)]
-            for inner in (*points, *group_classes(one.annotation, Scope(group))):
-                if inner not in seen:
-                    seen.add(inner)
-                    todo.append((f"{prefix}{one.name}.", inner))
+        field_name = known_name(group, name)
+        if field_name is not None:
+            return f"{prefix}{field_name}"
+        for group_field in fields_of(group).values():
+            points = [
+                point.__class__ for point in points_of(group_field.declared) if is_group(point)
+            ]
+            for inner in (*points, *group_classes(group_field.annotation, Scope(group))):
+                if inner not in visited:
+                    visited.add(inner)
+                    todo.append((f"{prefix}{group_field.name}.", inner))
     return None
