@@ -192,7 +192,11 @@ def project_modules() -> list[str]:
     """The names of the loaded modules that are neither installed nor of Python itself."""
     keep_texts()
     loaded = [text.module for text in _texts.values() if not _is_main(text.module)]
-    return [one.__name__ for one in loaded if one and sys.modules.get(one.__name__) is one]
+    return [
+        module.__name__
+        for module in loaded
+        if module and sys.modules.get(module.__name__) is module
+    ]
 
 
 def is_of_project(file: str) -> bool:

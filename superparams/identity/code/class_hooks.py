@@ -77,10 +77,10 @@ class ReachWithHooks(Reach):
 
     def _with_bases(self, source: Source, node: ast.ClassDef) -> list[Group]:
         """A class and its bases, as far as they are the user's own."""
-        found = [(source, node)]
-        for inner, cls in found:  # grows
-            found += [base for base in self._bases(inner, cls) if base not in found]
-        return found
+        classes = [(source, node)]
+        for inner, cls in classes:  # grows
+            classes += [base for base in self._bases(inner, cls) if base not in classes]
+        return classes
 
     def _decorators(self, source: Source, node: ast.ClassDef) -> Iterator[Target]:
         for decorator in node.decorator_list:

@@ -81,7 +81,7 @@ def take_new_texts(reach: Reach, classes: Iterable[type[Any]]) -> bool:
     Returns:
         Whether there was such a module.
     """
-    taken = False
+    has_changed = False
     functions: _Functions | None = None
     for source, loaded in _possibly_edited(reach):
         new = _read(source.path)
@@ -92,8 +92,8 @@ def take_new_texts(reach: Reach, classes: Iterable[type[Any]]) -> bool:
         own = functions.get(source.path, [])
         if not _differing_functions(own, source, new) and _is_closer(source, own, loaded, new):
             replace_loaded_text(source.path, new)
-            taken = True
-    return taken
+            has_changed = True
+    return has_changed
 
 
 def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[], Reach]) -> Edits:
@@ -144,8 +144,8 @@ def _of_outdated_copy(source: Source, copy: str, text: bytes) -> Iterator[tuple[
     with suppress(OSError, ValueError, EOFError, TypeError, SyntaxError):
         status, data = os.stat(source.path), Path(copy).read_bytes()
         flags, seconds, size = _HEADER_OF_COPY.unpack_from(data)
-        written = int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF
-        if flags or (seconds, size) != written:
+        stamp = int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF
+        if flags or (seconds, size) != stamp:
             return  # Python has not taken it, and has compiled the text
         code = marshal.loads(data[_HEADER_OF_COPY.size :])
         now = compile(text, str(source.path), "exec", dont_inherit=True)

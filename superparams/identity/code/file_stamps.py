@@ -21,12 +21,12 @@ def stamps(paths: Iterable[Path]) -> Stamps:
     That of a file changes with the file, and with the text that was loaded from it. That of a
     folder changes with the names in it: a new file can change the meaning of an import.
     """
-    found: Stamps = {}
+    stamp_of_path: Stamps = {}
     for path in paths:
         stamp, loaded = file_stamp(str(path)), loaded_text(path)
         names = _names_in(str(path), stamp) if path.suffix != ".py" else None
-        found[path] = hash((names or stamp, loaded.number if loaded else 0))
-    return found
+        stamp_of_path[path] = hash((names or stamp, loaded.number if loaded else 0))
+    return stamp_of_path
 
 
 @functools.lru_cache(maxsize=1024)

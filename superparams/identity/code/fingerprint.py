@@ -115,7 +115,7 @@ class Code:
         own = {
             n for name in names & self.alternatives.keys() for n in self.alternatives[name].parts
         }
-        others = {n for one in self.alternatives.values() for n in one.parts} - own
+        others = {n for alternative in self.alternatives.values() for n in alternative.parts} - own
         return {name: part for name, part in self.parts.items() if name not in others}
 
     def digest_of(self, held: Iterable[str] | None) -> str:
@@ -231,7 +231,7 @@ def _code(
     parts = {name: _hex(*form) for name, form in forms.items()}
     files = sorted(reach.files)
     libraries = {path: reach.project.library(path) for path in files}
-    imports = (wanted for source in reach.files.values() for wanted in source.visits)
+    imports = (imported for source in reach.files.values() for imported in source.visits)
     return Code(
         digest=digest_of_parts(parts),
         parts=parts,

@@ -59,10 +59,10 @@ def notebook_name() -> str | None:
 def notebook_file() -> Path | None:
     """The path of this notebook; None if it is not known, or no file of this machine."""
     name = notebook_name()
-    for told in _possible_paths():
-        if name is not None and PurePath(told.replace("\\", "/")).name == name:
+    for server_path in _possible_paths():
+        if name is not None and PurePath(server_path.replace("\\", "/")).name == name:
             # A server may tell a path from its own root; a kernel begins in the notebook's folder.
-            for path in (Path(told), Path(name)):
+            for path in (Path(server_path), Path(name)):
                 with suppress(OSError):
                     if path.is_file():
                         return path.resolve()

@@ -67,7 +67,7 @@ def loads_objects(source: Source, used: Uses) -> bool:
     names = {chain[0] for chain in used.chains}
     bindings = (binding for name in names for binding in source.bindings.get(name, ()))
     modules = [binding.imported.module for binding in bindings if binding.imported is not None]
-    modules += [wanted.module for wanted, _ in used.imports]
+    modules += [imported.module for imported, _ in used.imports]
     return any(module.partition(".")[0] in _LOADING for module in modules)
 
 

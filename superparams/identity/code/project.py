@@ -89,15 +89,15 @@ class Project:
         above = [entry for entry in self._path if folder.is_relative_to(entry)]
         return max(above, key=lambda entry: len(entry.parts), default=folder)
 
-    def module(self, source: Source, wanted: Imported) -> Path | None:
+    def module(self, source: Source, imported: Imported) -> Path | None:
         """The location of the module that `source` imports (from); None if it is not own code."""
-        key = (source, wanted)
+        key = (source, imported)
         if key not in self._modules:
             folder = source.path.parent
             self._modules[key] = (
-                self._relative(folder, wanted)
-                if wanted.level
-                else self._absolute(self._outside_packages(folder), wanted.module)
+                self._relative(folder, imported)
+                if imported.level
+                else self._absolute(self._outside_packages(folder), imported.module)
             )
         return self._modules[key]
 
@@ -113,10 +113,10 @@ class Project:
             self._submodules[key] = inner
         return self._submodules[key]
 
-    def _relative(self, folder: Path, wanted: Imported) -> Path | None:
-        for _ in range(wanted.level - 1):
+    def _relative(self, folder: Path, imported: Imported) -> Path | None:
+        for _ in range(imported.level - 1):
             folder = folder.parent
-        return self._below(folder, wanted.module)
+        return self._below(folder, imported.module)
 
     def _below(self, folder: Path, name: str) -> Path | None:
         """The location of the dotted `name` below `folder`; `folder` itself for an empty name."""

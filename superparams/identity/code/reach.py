@@ -121,12 +121,12 @@ class Reach(ReachByName):
 
     def _imported_by_name(self, source: Source) -> Iterator[Path]:
         dynamic = self._dynamic_imports(source)
-        for wanted in dynamic.modules:
-            location = self.project.module(source, wanted)
+        for imported in dynamic.modules:
+            location = self.project.module(source, imported)
             if location is not None:
                 yield location
-        for wanted in dynamic.packages:
-            location = self.project.module(source, wanted)
+        for imported in dynamic.packages:
+            location = self.project.module(source, imported)
             if location is not None:
                 yield from modules_below(self.project, location)
         if dynamic.walks_package and source.path.name == "__init__.py":
@@ -301,10 +301,12 @@ class Reach(ReachByName):
         todo = list(self.files.values())
         for source in todo:
             locations = [*self._imported_by_name(source)]
-            for wanted in source.visits:
-                location = self.project.module(source, wanted)
+            for imported in source.visits:
+                location = self.project.module(source, imported)
                 if location is not None:
-                    below = self.project.submodule(location, wanted.name) if wanted.name else None
+                    below = (
+                        self.project.submodule(location, imported.name) if imported.name else None
+                    )
                     locations += filter(None, (location, below))
             if self._dynamic_imports(source).has_unknown:
                 locations += self._loaded

@@ -120,17 +120,17 @@ class _Lookup:
                 yield from self._imported(source, binding.imported, rest, visited)
 
     def _imported(
-        self, source: Source, wanted: Imported, rest: Chain, visited: set[tuple[Source, Chain]]
+        self, source: Source, imported: Imported, rest: Chain, visited: set[tuple[Source, Chain]]
     ) -> Iterator[Target]:
-        """The targets of `rest`, as attributes of the import `wanted` of `source`."""
-        location = self.project.module(source, wanted)
+        """The targets of `rest`, as attributes of the import `imported` of `source`."""
+        location = self.project.module(source, imported)
         if location is None:
-            names = (wanted.module, wanted.name or "", *rest)
+            names = (imported.module, imported.name or "", *rest)
             yield Target(outside=".".join(filter(None, names)))
-        elif wanted.name in (None, "*"):
+        elif imported.name in (None, "*"):
             yield from self._attribute(location, rest, visited)
         else:
-            yield from self._attribute(location, (wanted.name or "", *rest), visited)
+            yield from self._attribute(location, (imported.name or "", *rest), visited)
 
     def _attribute(
         self, location: Path, chain: Chain, visited: set[tuple[Source, Chain]]
@@ -199,8 +199,8 @@ class ReachByName(_Lookup):
         """Reach what a piece of code in `source` uses."""
         for chain in used.chains:
             self._follow_chain(source, chain, full)
-        for wanted, rest in used.imports:
-            self._take_targets(self._imported(source, wanted, rest, set()), full)
+        for imported, rest in used.imports:
+            self._take_targets(self._imported(source, imported, rest, set()), full)
         if full:
             self.use(source, used)
 
@@ -222,11 +222,11 @@ class ReachByName(_Lookup):
             return
         self._noted_imports.add((source, name))
         for binding in source.bindings.get(name, ()):
-            wanted = binding.imported
-            if wanted is not None:
-                location = self.project.module(source, wanted)
-                module = wanted.module if location is None else self.project.name(location)
-                form = f"import {module} {wanted.name or ''}".encode()
+            imported = binding.imported
+            if imported is not None:
+                location = self.project.module(source, imported)
+                module = imported.module if location is None else self.project.name(location)
+                form = f"import {module} {imported.name or ''}".encode()
                 self._add(source, name, form, binding.node)
 
     def _take_targets(self, targets: Iterable[Target], full: bool) -> None:

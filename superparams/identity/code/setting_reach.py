@@ -83,18 +83,18 @@ def _alternatives(
     common.finish()
     if common.is_opaque:
         return
-    found: dict[_Name, frozenset[str]] = {}
+    parts_by_name: dict[_Name, frozenset[str]] = {}
     todo = list(common.found)
     for source, name in todo:  # grows: alternatives have alternatives inside
-        if (source, name) in found:
+        if (source, name) in parts_by_name:
             continue
         reach = common.continued()
         reach.inherit(Target(source, name))
         reach.finish()
         names = whole.parts.keys() if reach.is_opaque else reach.names
-        found[source, name] = frozenset(names & whole.parts.keys() - common.names)
+        parts_by_name[source, name] = frozenset(names & whole.parts.keys() - common.names)
         todo += reach.found
-    for (source, name), parts in found.items():
+    for (source, name), parts in parts_by_name.items():
         if parts:
             yield f"{source.name}.{name}", Alternative(source.path, parts)
 

@@ -122,14 +122,14 @@ def digests_of_loaded_text(file: Path, qualname: str) -> LoadedDigests:
         return entry[1]
     project, path = _project(file, None, as_on_disk=False), file.resolve()
     whole, declared = Reach(project), _Declarations(project)
-    found = LoadedDigests(
+    digests = LoadedDigests(
         _reached(whole, path, qualname, has_closures=True).digest,
         _reached(declared, path, qualname, has_closures=False).digest,
     )
     files = [path, *whole.files, *declared.files]
-    folders = (one.parent for one in files)
-    _known[file, qualname] = stamps([*files, project.root, *folders]), found
-    return found
+    folders = (source_file.parent for source_file in files)
+    _known[file, qualname] = stamps([*files, project.root, *folders]), digests
+    return digests
 
 
 def _project(file: Path, root: Path | None, *, as_on_disk: bool) -> Project:
@@ -254,12 +254,12 @@ def _later_changes(reach: Reach, source: Source, node: ast.ClassDef) -> Iterator
 
 
 def _gaps_of_bases(
-    reach: Reach, source: Source, node: ast.ClassDef, known: dict[ast.ClassDef, Source]
+    reach: Reach, source: Source, node: ast.ClassDef, visited: dict[ast.ClassDef, Source]
 ) -> Iterator[str]:
     """All bases count, whatever name each of them has."""
-    if node in known:
+    if node in visited:
         return
-    known[node] = source
+    visited[node] = source
     if node.keywords:
         yield f"{node.name} has arguments beside its bases"
     for base in node.bases:
@@ -277,7 +277,7 @@ def _gaps_of_bases(
             names = {getattr(item, "name", "") for item in cls.body}
             if cls.decorator_list or not _HOOKS.isdisjoint(names):
                 yield f"{cls.name}, a base of {node.name}, may change the class"
-            yield from _gaps_of_bases(reach, target.source, cls, known)
+            yield from _gaps_of_bases(reach, target.source, cls, visited)
 
 
 def _gaps_of_modules(reach: Reach) -> Iterator[str]:
@@ -285,8 +285,8 @@ def _gaps_of_modules(reach: Reach) -> Iterator[str]:
     for source in reach.files.values():
         if _OTHER_PATHS.search(source.text):
             yield f"{source.path.name} may change where modules are imported from"
-        for wanted in source.visits:
-            top = wanted.module.partition(".")[0]
-            is_standard = not wanted.level and top in sys.stdlib_module_names
-            if is_standard and reach.project.module(source, wanted) is not None:
+        for imported in source.visits:
+            top = imported.module.partition(".")[0]
+            is_standard = not imported.level and top in sys.stdlib_module_names
+            if is_standard and reach.project.module(source, imported) is not None:
                 yield f"a module of the project has the name of {top} of Python"

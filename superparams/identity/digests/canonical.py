@@ -194,8 +194,8 @@ def _sequence(item: _Converter | None, kind: type[Any] | None) -> _Converter:
     def convert(value: object) -> Any:
         if type(value) not in (list, tuple):
             return value
-        wanted = kind or class_of(value)
-        return value if item is None and type(value) is wanted else wanted(_all(item, value))
+        target = kind or class_of(value)
+        return value if item is None and type(value) is target else target(_all(item, value))
 
     return convert
 

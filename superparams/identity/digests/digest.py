@@ -154,10 +154,10 @@ def column_digests(
 ) -> list[int]:
     """`field_digest` of each of many values; floats take a third of the time."""
     convert = converter(annotation)
-    found: list[Any] = list(values) if convert is None else list(map(convert, values))
-    if set(map(type, found)) == {float}:
+    canonical_values: list[Any] = list(values) if convert is None else list(map(convert, values))
+    if set(map(type, canonical_values)) == {float}:
         head = blake2b(text(name), digest_size=16, person=_FIELD)
-        return _digests_after(head, encode_floats(found))
+        return _digests_after(head, encode_floats(canonical_values))
     digest_of = field_digester(name, annotation, where=where)
     digests: dict[tuple[type[Any], Any], int] = {}  # of numbers and texts, which may come often
     column: list[int] = []
@@ -166,9 +166,9 @@ def column_digests(
             column.append(digest_of(x))
             continue
         kind = type(x), x
-        if (known := digests.get(kind)) is None:
-            known = digests[kind] = digest_of(x)
-        column.append(known)
+        if (value_digest := digests.get(kind)) is None:
+            value_digest = digests[kind] = digest_of(x)
+        column.append(value_digest)
     return column
 
 
