@@ -62,9 +62,11 @@ def _memory_of(
     low, high, first = array_bounds(data)
     in_place = buffers.locate(low, high)
     if in_place is None and sys.platform != "linux":
-        found = _mapped_file(source)
-        if found is not None:
-            in_place = buffers.file(found[0], found[1] + low - first, high - low)
+        file_and_offset = _mapped_file(source)
+        if file_and_offset is not None:
+            in_place = buffers.file(
+                file_and_offset[0], file_and_offset[1] + low - first, high - low
+            )
     if in_place is not None:
         return in_place, first - low, data.strides
     # Dense in whatever order, or items that share memory as in a broadcast or sliding windows.
@@ -155,8 +157,8 @@ def reduce_masked(source: Any, _: Buffers) -> Any:
 
 def rebuild_masked(data: Array, mask: Array | None, fill_value: object, hard: bool) -> Any:
     """What `reduce_masked` took apart."""
-    made: Any = np.ma.MaskedArray(
+    array: Any = np.ma.MaskedArray(
         data, np.ma.nomask if mask is None else mask, copy=False, hard_mask=hard
     )
-    made._fill_value = fill_value
-    return made
+    array._fill_value = fill_value
+    return array

@@ -274,15 +274,15 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
 def _fresh_subclass(value: object) -> Any:
     """A container of a class of its own, whose objects are shared."""
     try:
-        made: Any = copy.copy(value)
-        if isinstance(cast("object", made), dict):
-            for key, item in _items(made):
-                made[key] = fresh(item, share_objects=True)
-        elif isinstance(cast("object", made), list):
-            made[:] = [fresh(item, share_objects=True) for item in list(made)]
+        container: Any = copy.copy(value)
+        if isinstance(cast("object", container), dict):
+            for key, item in _items(container):
+                container[key] = fresh(item, share_objects=True)
+        elif isinstance(cast("object", container), list):
+            container[:] = [fresh(item, share_objects=True) for item in list(container)]
     except Exception:  # a class whose own methods do not allow it
         return value
-    return made
+    return container
 
 
 def _deep(value: object) -> Any:

@@ -67,8 +67,8 @@ class _Copier:
         """A copy of what is data, and the value itself of what is shared."""
         if is_atom(value):
             return value
-        found = self._copies.get(id(value), _MISSING)
-        return self._new(value) if found is _MISSING else found
+        earlier_copy = self._copies.get(id(value), _MISSING)
+        return self._new(value) if earlier_copy is _MISSING else earlier_copy
 
     def _new(self, value: Any) -> Any:
         adapter = adapter_of(value)
@@ -79,9 +79,9 @@ class _Copier:
         if hasattr(value.__class__, "__superparams_fields__"):
             return self._keep(value, value.__superparams_fresh__())
         if _is_named_tuple(value):
-            return self._keep(value, value._make([self.copy(one) for one in value]))
+            return self._keep(value, value._make([self.copy(item) for item in value]))
         if type(value) in (tuple, set):
-            return self._keep(value, type(value)([self.copy(one) for one in value]))
+            return self._keep(value, type(value)([self.copy(item) for item in value]))
         if is_container(value) or _is_record(value):
             with suppress(_Unlike):
                 return self._parts(value)
@@ -94,21 +94,21 @@ class _Copier:
     def _parts(self, value: object) -> Any:
         """A container or an object, with copies of what it holds."""
         try:
-            made: Any = self._keep(value, copy.copy(value))
-            for name, one in _items(made):
-                copied = self.copy(one)
-                if copied is not one:
-                    made[name] = copied
-            for name, one in _state(made).items():
-                copied = self.copy(one)
-                if copied is not one:
-                    object.__setattr__(made, name, copied)
+            duplicate: Any = self._keep(value, copy.copy(value))
+            for name, part in _items(duplicate):
+                copied = self.copy(part)
+                if copied is not part:
+                    duplicate[name] = copied
+            for name, part in _state(duplicate).items():
+                copied = self.copy(part)
+                if copied is not part:
+                    object.__setattr__(duplicate, name, copied)
         except RecursionError:
             raise
         except Exception as error:  # a class whose own methods do not allow it
             self._copies[id(value)] = value
             raise _Unlike from error
-        return made
+        return duplicate
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
@@ -158,15 +158,15 @@ def _has_copy(value: object) -> bool:
 
 def _state(value: object) -> dict[str, Any]:
     """The attributes of an object, those in slots included."""
-    found: dict[str, Any] = dict(getattr(value, "__dict__", {}))
+    attributes: dict[str, Any] = dict(getattr(value, "__dict__", {}))
     for kind in value.__class__.__mro__:
         for name in _slots(kind):
             if name not in ("__dict__", "__weakref__"):
                 hidden = name.startswith("__") and not name.endswith("__")
                 full = f"_{kind.__name__.lstrip('_')}{name}" if hidden else name
                 with suppress(AttributeError):
-                    found[full] = getattr(value, full)
-    return found
+                    attributes[full] = getattr(value, full)
+    return attributes
 
 
 def _slots(kind: object) -> Iterable[str]:

@@ -40,17 +40,17 @@ def registered(group: str) -> Iterator[EntryPoint]:
                 with suppress(OSError, ValueError):
                     path = os.path.join(folder, name, "entry_points.txt")
                     with open(path, encoding="utf-8") as file:
-                        for found, target in _in_group(group, file.read()):
-                            yield EntryPoint(found, target, name.partition("-")[0])
+                        for entry_name, target in _in_group(group, file.read()):
+                            yield EntryPoint(entry_name, target, name.partition("-")[0])
 
 
 def loaded(target: str) -> Any:
     """The object of an entry point; raises whatever its import raises."""
     module, _, path = target.partition(":")
-    found: Any = importlib.import_module(module.strip())
+    target_object: Any = importlib.import_module(module.strip())
     for part in filter(None, path.strip().split(".")):
-        found = getattr(found, part)
-    return found
+        target_object = getattr(target_object, part)
+    return target_object
 
 
 def _in_group(group: str, text: str) -> Iterator[tuple[str, str]]:

@@ -76,11 +76,11 @@ def library_named(name: str) -> Library | None:
         return _libraries[name]
     except KeyError:
         pass
-    found = _of_this_folder(name) if name.isidentifier() else None
-    if found is None and name not in _NO_LIBRARIES:
-        found = _registered(name)
-    _libraries[name] = found
-    return found
+    library = _of_this_folder(name) if name.isidentifier() else None
+    if library is None and name not in _NO_LIBRARIES:
+        library = _registered(name)
+    _libraries[name] = library
+    return library
 
 
 def _of_this_folder(name: str) -> Library | None:
@@ -89,8 +89,8 @@ def _of_this_folder(name: str) -> Library | None:
     module = f"{__package__}.{name}_library"
     if find_spec(module) is None:
         return None
-    found: Library = importlib.import_module(module).LIBRARY
-    return found
+    library: Library = importlib.import_module(module).LIBRARY
+    return library
 
 
 def _registered(name: str) -> Library | None:
@@ -105,15 +105,15 @@ def _registered(name: str) -> Library | None:
         return None
     target, owner = _entry_points[name]
     try:
-        found = loaded(target)
+        adapter = loaded(target)
     except Exception as error:
         raise SuperparamsError(
             f"the adapter for {name}, {target!r} of {owner}, cannot be loaded: "
             f"{type(error).__name__}: {error}. Mend or uninstall {owner}"
         ) from error
-    if not isinstance(found, Library):
+    if not isinstance(adapter, Library):
         raise SuperparamsError(
-            f"the adapter for {name}, {target!r} of {owner}, is {found!r:.80}; "
+            f"the adapter for {name}, {target!r} of {owner}, is {adapter!r:.80}; "
             "it must be a superparams.adapters.adapter.Library"
         )
-    return found
+    return adapter

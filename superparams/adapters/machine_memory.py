@@ -45,7 +45,7 @@ def _files(root: str, paths: list[str], name: str) -> list[Path]:
     folders = [Path(root)]
     for path in paths:
         group = Path(root, path.lstrip("/"))
-        folders += [group, *(one for one in group.parents if one.is_relative_to(root))]
+        folders += [group, *(parent for parent in group.parents if parent.is_relative_to(root))]
     return [folder / name for folder in dict.fromkeys(folders)]
 
 

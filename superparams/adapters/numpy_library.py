@@ -86,10 +86,10 @@ def _own_objects(array: Array, copy_item: Callable[[Any], Any]) -> Array:
     copies = [copy_item(item) for item in items]
     if all(own is item for own, item in zip(copies, items, strict=True)):
         return array.view()
-    made = array.copy()
-    for place, own in enumerate(copies):
-        made.flat[place] = own
-    return made
+    own_array = array.copy()
+    for index, own in enumerate(copies):
+        own_array.flat[index] = own
+    return own_array
 
 
 def _deep_copy(value: object, _: Callable[[Any], Any]) -> Any:

@@ -45,21 +45,21 @@ def _apply_errors(values: Mapping[str, object], _: Notes) -> None:
 
 def _read_printed(notes: Notes) -> dict[str, Any]:
     numpy: Any = sys.modules["numpy"]
-    found = differing(numpy.get_printoptions(), _PRINTED)
-    for name in [name for name, x in found.items() if x is None]:
-        del found[name]
-    functions = sorted(name for name in ("formatter", "override_repr") if name in found)
+    options = differing(numpy.get_printoptions(), _PRINTED)
+    for name in [name for name, x in options.items() if x is None]:
+        del options[name]
+    functions = sorted(name for name in ("formatter", "override_repr") if name in options)
     for name in functions:
-        del found[name]
+        del options[name]
         notes.append(f"{name} of numpy.set_printoptions() does not reach workers")
-    return found
+    return options
 
 
 def _apply_printed(values: Mapping[str, object], _: Notes) -> None:
     numpy: Any = sys.modules["numpy"]
-    known = numpy.get_printoptions()
-    wanted = {name: x for name, x in {**_PRINTED, **values}.items() if name in known}
-    changed = {name: x for name, x in wanted.items() if known[name] != x}
+    current = numpy.get_printoptions()
+    options = {name: x for name, x in {**_PRINTED, **values}.items() if name in current}
+    changed = {name: x for name, x in options.items() if current[name] != x}
     if changed:
         numpy.set_printoptions(**changed)
 

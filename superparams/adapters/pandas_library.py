@@ -65,13 +65,13 @@ def _equal_values(a: Any, b: Any, same: Same) -> bool:
 
 def _copy_frame(frame: Any, copy_item: Copy) -> Any:
     """A lazy copy, with own objects in columns of lists, dicts and arrays."""
-    made: Any = frame.copy(deep=not _copies_lazily())
-    for place, dtype in enumerate(frame.dtypes):
-        column: Any = frame.iloc[:, place] if _holds_objects(dtype) else None
+    own_frame: Any = frame.copy(deep=not _copies_lazily())
+    for position, dtype in enumerate(frame.dtypes):
+        column: Any = frame.iloc[:, position] if _holds_objects(dtype) else None
         own = None if column is None else _own_items(column, copy_item)
         if own is not None:
-            made.isetitem(place, own)
-    return made
+            own_frame.isetitem(position, own)
+    return own_frame
 
 
 def _copy_series(series: Any, copy_item: Copy) -> Any:
@@ -89,10 +89,10 @@ def _own_items(series: Any, copy_item: Copy) -> Any:
     copies = [copy_item(item) for item in items]
     if all(own is item for own, item in zip(copies, items, strict=True)):
         return None
-    made = series.copy()
-    for place, own in enumerate(copies):
-        made.array[place] = own
-    return made
+    own_series = series.copy()
+    for index, own in enumerate(copies):
+        own_series.array[index] = own
+    return own_series
 
 
 def _copies_lazily() -> bool:
@@ -211,7 +211,7 @@ def _table(frame: Any, cells: TableCells) -> Any:
     try:
         return pa.table(frame)
     except (ValueError, TypeError, NotImplementedError):
-        columns = [_column(frame.iloc[:, place], cells) for place in range(frame.shape[1])]
+        columns = [_column(frame.iloc[:, position], cells) for position in range(frame.shape[1])]
         return cells.table([str(name) for name in frame.columns], columns)
 
 
@@ -237,7 +237,7 @@ def _share_manager(source: Any, buffers: Buffers) -> Any:
         return NotImplemented
     try:
         blocks = tuple(_own_block(block, buffers.threshold) for block in source.blocks)
-        if all(one is block for one, block in zip(blocks, source.blocks, strict=True)):
+        if all(own is block for own, block in zip(blocks, source.blocks, strict=True)):
             return NotImplemented
         if len(source.axes) == 1:
             return rebuild_manager, (type(source)(blocks[0], source.axes[0]),)

@@ -29,10 +29,12 @@ def _options() -> dict[str, Any]:
 
 
 def _flat(tree: Mapping[str, object], above: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for name, x in tree.items():
-        found.update(_flat(x, f"{above}{name}.") if isinstance(x, dict) else {f"{above}{name}": x})  # pyright: ignore[reportUnknownArgumentType]
-    return found
+        options.update(
+            _flat(x, f"{above}{name}.") if isinstance(x, dict) else {f"{above}{name}": x}  # pyright: ignore[reportUnknownArgumentType]
+        )
+    return options
 
 
 class _Pickled(bytes):
@@ -40,26 +42,26 @@ class _Pickled(bytes):
 
 
 def _read_options(notes: Notes) -> dict[str, Any]:
-    found = _options()
-    for name, x in list(found.items()):
+    options = _options()
+    for name, x in list(options.items()):
         if not isinstance(x, bool | int | float | str | None):
-            made = _pickled(x)
-            if made is None:
+            pickled = _pickled(x)
+            if pickled is None:
                 notes.append(f"the option {name!r} of pandas does not reach workers")
-                del found[name]
+                del options[name]
             else:
-                found[name] = made
-    return found
+                options[name] = pickled
+    return options
 
 
 def _pickled(x: object) -> _Pickled | None:
     import cloudpickle
 
     try:
-        made = _Pickled(cloudpickle.dumps(x))
+        pickled = _Pickled(cloudpickle.dumps(x))
     except Exception:  # whatever the user's objects do
         return None
-    return made if len(made) <= _LARGEST else None
+    return pickled if len(pickled) <= _LARGEST else None
 
 
 def _apply_options(values: Mapping[str, object], notes: Notes) -> None:

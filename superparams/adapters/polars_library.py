@@ -39,11 +39,11 @@ def _equal_series(a: Any, b: Any, same: Same) -> bool:
 
 
 def _copy_frame(frame: Any, copy_item: Copy) -> Any:
-    made = frame.clone()
-    for place, column in enumerate(frame.get_columns()):
+    own_frame = frame.clone()
+    for index, column in enumerate(frame.get_columns()):
         if _holds_objects(column):
-            made.replace_column(place, _copy_series(column, copy_item))
-    return made
+            own_frame.replace_column(index, _copy_series(column, copy_item))
+    return own_frame
 
 
 def _copy_series(series: Any, copy_item: Copy) -> Any:

@@ -35,7 +35,7 @@ def _elements(matrix: Any) -> list[Any]:
         places = [rows.indptr, rows.indices]
     else:
         places = list(getattr(rows, "coords", None) or (rows.row, rows.col))
-    return [*(place.astype("<i8") for place in places), rows.data]
+    return [*(indices.astype("<i8") for indices in places), rows.data]
 
 
 def _copy(matrix: Any, copy_item: Copy) -> Any:
@@ -44,11 +44,11 @@ def _copy(matrix: Any, copy_item: Copy) -> Any:
     arrays = [x for x in held.values() if hasattr(x, "nbytes") and not x.dtype.hasobject]
     if sum(x.nbytes for x in arrays) < _LARGE:
         return matrix.copy()
-    made: Any = copy.copy(matrix)
-    attributes: dict[str, Any] = made.__dict__
-    for name, one in list(attributes.items()):
-        attributes[name] = copy_item(one)
-    return made
+    own_matrix: Any = copy.copy(matrix)
+    attributes: dict[str, Any] = own_matrix.__dict__
+    for name, attribute in list(attributes.items()):
+        attributes[name] = copy_item(attribute)
+    return own_matrix
 
 
 def _digest(matrix: object, digests: Digests) -> bytes:

@@ -27,7 +27,7 @@ _TORCH: Final[dict[str, Any]] = {
 
 def _read_defaults(_: Notes) -> dict[str, Any]:
     torch: Any = sys.modules["torch"]
-    found = {
+    options = {
         "default dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "default device": str(getattr(torch, "get_default_device", lambda: "cpu")()),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
@@ -40,31 +40,31 @@ def _read_defaults(_: Notes) -> dict[str, Any]:
     }
     cudnn = torch.backends.cudnn
     switches = ("benchmark", "deterministic", "enabled", "allow_tf32")
-    found.update({f"cudnn.{name}": getattr(cudnn, name) for name in switches})
-    return differing(found, _TORCH)
+    options.update({f"cudnn.{name}": getattr(cudnn, name) for name in switches})
+    return differing(options, _TORCH)
 
 
 def _apply_defaults(values: Mapping[str, object], notes: Notes) -> None:
     torch: Any = sys.modules["torch"]
     now = {**_TORCH, **_read_defaults([])}
-    wanted = {**_TORCH, **values}
-    for name in [name for name in _TORCH if wanted[name] != now[name]]:
+    options = {**_TORCH, **values}
+    for name in [name for name in _TORCH if options[name] != now[name]]:
         try:
-            _set_torch(torch, name, wanted)
+            _set_torch(torch, name, options)
         except Exception as error:
             notes.append(f"the {name} of torch cannot be set in workers: {error}")
 
 
-def _set_torch(torch: Any, name: str, wanted: Mapping[str, Any]) -> None:
-    x = wanted[name]
+def _set_torch(torch: Any, name: str, options: Mapping[str, Any]) -> None:
+    x = options[name]
     if name == "default dtype":
         torch.set_default_dtype(getattr(torch, x))
     elif name == "default device":
         torch.set_default_device(x)
     elif name.startswith("deterministic"):
         torch.use_deterministic_algorithms(
-            wanted["deterministic algorithms"],
-            warn_only=wanted["deterministic algorithms only warn"],
+            options["deterministic algorithms"],
+            warn_only=options["deterministic algorithms only warn"],
         )
     elif name == "float32 matmul precision":
         torch.set_float32_matmul_precision(x)

@@ -76,7 +76,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _count_nvidia() -> int:
     """The device files of its kernel driver; without any, what nvidia-smi lists, as on WSL."""
     with suppress(OSError):
-        files = [one for one in Path("/dev").iterdir() if re.fullmatch(r"nvidia\d+", one.name)]
+        files = [path for path in Path("/dev").iterdir() if re.fullmatch(r"nvidia\d+", path.name)]
         if files:
             return len(files)
     with suppress(OSError, subprocess.SubprocessError):
