@@ -293,8 +293,8 @@ class Slice(Sequence[S], Generic[S]):
 
     __slots__ = ("_at", "_indices")
 
-    def __init__(self, at: Callable[[int], S], indices: range) -> None:
-        self._at = at
+    def __init__(self, item_at: Callable[[int], S], indices: range) -> None:
+        self._at = item_at
         self._indices = indices
 
     def __len__(self) -> int:
@@ -332,11 +332,11 @@ class Slice(Sequence[S], Generic[S]):
     def index(self, value: object, start: int = 0, stop: int | None = None) -> int:
         """The place of a setting, from `start` to before `stop`; raises ValueError without one."""
         places = range(self._size)[start:stop]
-        found = next((place for place in places if same(value, self[place])), None)
-        if found is None:
+        position = next((index for index in places if same(value, self[index])), None)
+        if position is None:
             size = counted(self._size, "setting")
             raise ValueError(f"{shorten(value)} is none of the {size} here")
-        return found
+        return position
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):

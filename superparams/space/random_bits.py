@@ -64,14 +64,14 @@ class _Hashed:
         self._block: tuple[int, Sequence[int]] = (-1, ())  # the last one
 
     def bits(self, index: int, attempt: int) -> int:
-        block, place = divmod(index, _AT_ONCE)
+        block, position = divmod(index, _AT_ONCE)
         if attempt:
             return self._bits(b"%d.%d" % (index, attempt))[0]
-        known, bits = self._block
-        if known != block:
+        last_block, bits = self._block
+        if last_block != block:
             bits = self._bits(b"%d" % block)
             self._block = block, bits
-        return bits[place]
+        return bits[position]
 
     def first_bits(self, n: int) -> list[int]:
         blocks = map(self._bits, [b"%d" % block for block in range(-(-n // _AT_ONCE))])
@@ -173,7 +173,7 @@ class _Stratified:
         if attempt:
             return random
         if self._parts is None:
-            self._parts = sorted(range(self._n), key=lambda at: self._order.bits(at, 0))
+            self._parts = sorted(range(self._n), key=lambda number: self._order.bits(number, 0))
         return ((self._parts[index] << 64) + random) // self._n
 
     def first_bits(self, n: int) -> list[int]:

@@ -135,8 +135,8 @@ class Range:
             return float(x)
         if self.is_int and self.step is None:
             return round(x)
-        place = (exact(x) * self._denominator - self._first) / self._stride
-        return self.value(round(place))
+        position = (exact(x) * self._denominator - self._first) / self._stride
+        return self.value(round(position))
 
     def grid(self, most: int) -> list[Any]:
         """At most so many values from `low` to `high`, evenly spaced on the scale of the range.
@@ -148,7 +148,7 @@ class Range:
 
         if self._gives_all(most):
             assert self.size is not None
-            return [self.value(place) for place in range(self.size)]
+            return [self.value(index) for index in range(self.size)]
         parts = (Fraction(n, most - 1) for n in range(most)) if most > 1 else [Fraction(1, 2)]
         return list(dict.fromkeys(map(self._between, parts)))
 
@@ -245,10 +245,10 @@ def why_uncounted(ranges: Sequence[str]) -> str:
     Args:
         ranges: The dotted names of the fields that are ranges.
     """
-    one = len(ranges) == 1
+    is_single = len(ranges) == 1
     return (
-        f"{', '.join(ranges)} {'is a range' if one else 'are ranges'}, so there is no list of "
-        f"settings to count; a run draws some, as with --sample 100"
+        f"{', '.join(ranges)} {'is a range' if is_single else 'are ranges'}, so there is no list "
+        f"of settings to count; a run draws some, as with --sample 100"
     )
 
 

@@ -207,7 +207,9 @@ class SearchSpace:
             index: The number of the point.
             attempt: How many points with this number were refused.
         """
-        return self.made(lambda one: one.at(method(one.name).bits(index, attempt)))
+        return self.made(
+            lambda dimension: dimension.at(method(dimension.name).bits(index, attempt))
+        )
 
     def made(self, value_of: Callable[[SearchDimension], Any]) -> dict[str, Any]:
         """A point that has the value of a function for each dimension that it needs."""
@@ -238,18 +240,18 @@ class SearchSpace:
         if not isinstance(point, Mapping):
             raise StrategyError(f"{shorten(point)} is no mapping of names to values")
 
-        given = cast("Mapping[object, object]", point)
+        values = cast("Mapping[object, object]", point)
 
         def value(dimension: SearchDimension) -> Any:
-            if dimension.name not in given:
-                names = ", ".join(map(repr, given)) or "no values"
+            if dimension.name not in values:
+                names = ", ".join(map(repr, values)) or "no values"
                 raise StrategyError(f"a value for {dimension.name!r} is missing; there are {names}")
-            return dimension.checked(given[dimension.name])
+            return dimension.checked(values[dimension.name])
 
-        found = self.made(value)
-        if len(found) < len(given):
-            self._refuse_unknown(given)
-        return found
+        valid_point = self.made(value)
+        if len(valid_point) < len(values):
+            self._refuse_unknown(values)
+        return valid_point
 
     def _refuse_unknown(self, point: Mapping[Any, object]) -> None:
         names = [dimension.name for dimension in self.every_dimension()]
@@ -266,8 +268,8 @@ def _used(
         x = value_of(dimension)
         yield dimension
         if isinstance(dimension, ConditionalChoice):
-            place: int = x
-            yield from _used(dimension.alternatives[place], value_of)
+            index: int = x
+            yield from _used(dimension.alternatives[index], value_of)
 
 
 def _every(dimensions: Sequence[SearchDimension]) -> Iterator[SearchDimension]:
@@ -284,9 +286,9 @@ def _listed(dimensions: Sequence[SearchDimension]) -> Iterator[dict[str, Any]]:
         return
     first, *rest = dimensions
     inner = first.alternatives if isinstance(first, ConditionalChoice) else None
-    for place in range(first.size or 0):
-        x = first.value(place) if isinstance(first, NumberRange) else place
-        for more in _listed((*(inner[place] if inner else ()), *rest)):
+    for index in range(first.size or 0):
+        x = first.value(index) if isinstance(first, NumberRange) else index
+        for more in _listed((*(inner[index] if inner else ()), *rest)):
             yield {first.name: x, **more}
 
 
@@ -296,10 +298,10 @@ def _size(dimensions: Sequence[SearchDimension]) -> int | None:
         sizes: list[int | None] = [dimension.size]
         if isinstance(dimension, ConditionalChoice):
             sizes = [_size(inner) for inner in dimension.alternatives]
-        known = [size for size in sizes if size is not None]
-        if len(known) < len(sizes):
+        finite_sizes = [size for size in sizes if size is not None]
+        if len(finite_sizes) < len(sizes):
             return None
-        total *= sum(known)
+        total *= sum(finite_sizes)
     return total
 
 

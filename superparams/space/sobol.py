@@ -23,28 +23,28 @@ def directions(axis: int) -> tuple[int, ...]:
     if not axis:
         return tuple(1 << bit for bit in range(BITS - 1, -1, -1))
     polynomial, _, text = _TABLE.split()[axis - 1].partition(":")
-    coefficients, first = int(polynomial), [int(one) for one in text.split(",")]
+    coefficients, first = int(polynomial), [int(part) for part in text.split(",")]
     degree = len(first)
-    numbers = [m << (BITS - 1 - place) for place, m in enumerate(first)]
-    for place in range(degree, BITS):
-        number = numbers[place - degree] ^ (numbers[place - degree] >> degree)
+    numbers = [m << (BITS - 1 - position) for position, m in enumerate(first)]
+    for position in range(degree, BITS):
+        number = numbers[position - degree] ^ (numbers[position - degree] >> degree)
         for back in range(1, degree):
             if coefficients >> (degree - back) & 1:
-                number ^= numbers[place - back]
+                number ^= numbers[position - back]
         numbers.append(number)
     return tuple(numbers)
 
 
 def coordinate(index: int, axis: int) -> int:
     """A coordinate of a point, of `BITS` bits, without any scrambling."""
-    found, numbers, place = 0, directions(axis), 0
+    bits, numbers, position = 0, directions(axis), 0
     gray = index ^ (index >> 1)
     while gray:
         if gray & 1:
-            found ^= numbers[place]
+            bits ^= numbers[position]
         gray >>= 1
-        place += 1
-    return found
+        position += 1
+    return bits
 
 
 # For each axis after the first: the primitive polynomial as bits, then the first direction numbers.
