@@ -20,11 +20,11 @@ def similar(name: str, candidates: Iterable[str], most: int = 3) -> list[str]:
     """
     import difflib  # for errors only: every import of superparams would pay for it
 
-    wanted = name.lower()
+    lower_name = name.lower()
     lower = {candidate: candidate.lower() for candidate in candidates}
     ends = {candidate: text.rpartition(".")[2] for candidate, text in lower.items()}
-    matches = [candidate for candidate, end in ends.items() if end == wanted.rpartition(".")[2]]
+    matches = [candidate for candidate, end in ends.items() if end == lower_name.rpartition(".")[2]]
     for texts in (lower, ends):  # a long name is not similar to its own end
-        close = difflib.get_close_matches(wanted, set(texts.values()), n=most, cutoff=0.65)
+        close = difflib.get_close_matches(lower_name, set(texts.values()), n=most, cutoff=0.65)
         matches += [candidate for text in close for candidate in texts if texts[candidate] == text]
     return list(dict.fromkeys(matches))[:most]

@@ -128,7 +128,7 @@ class Table:
         ``stale`` are pale. A row has its marks as classes, for pages with styles of their own.
         """
         head = "".join(
-            f"<th{self._side(at)}>{markup(name)}</th>" for at, name in enumerate(self.names)
+            f"<th{self._side(column)}>{markup(name)}</th>" for column, name in enumerate(self.names)
         )
         marks = [*self.marks, *[""] * (len(self.rows) - len(self.marks))]
         rows = [self._html_row(row, mark) for row, mark in zip(self.rows, marks, strict=True)]
@@ -142,11 +142,11 @@ class Table:
 
     def _html_row(self, row: Sequence[str], mark: str) -> str:
         cells: list[str] = []
-        for at, text in enumerate(row):
+        for column, text in enumerate(row):
             inner = "<br>".join(map(markup, text.split("\n")))
-            if text and "failed" in mark and self.names[at] in LOUD:
+            if text and "failed" in mark and self.names[column] in LOUD:
                 inner = f"<strong>{inner}</strong>"
-            cells.append(f"<td{self._side(at)}>{inner}</td>")
+            cells.append(f"<td{self._side(column)}>{inner}</td>")
         pale = ' style="opacity:0.6"' if "stale" in mark else ""
         start = f'<tr class="{mark}"{pale}>' if mark else "<tr>"
         return f"{start}{''.join(cells)}</tr>"
@@ -181,9 +181,11 @@ class Table:
         same = alike - self.whole
         order = from_ends(len(self.names)) if self.order is None else self.order
         alike_last = sorted(order, key=lambda column: column in alike)
-        table = replace(self, order=alike_last)._of([one for one in columns if one not in same])
+        table = replace(self, order=alike_last)._of(
+            [column for column in columns if column not in same]
+        )
         first = self.rows[0]
-        return replace(table, folded={self.names[one]: first[one] for one in sorted(same)})
+        return replace(table, folded={self.names[column]: first[column] for column in sorted(same)})
 
     def _alike(self, columns: Sequence[int]) -> set[int]:
         texts = list(zip(*self.rows, strict=True))
@@ -191,7 +193,7 @@ class Table:
 
     def _chosen(self, room: int) -> Table:
         """The columns of `keep`, and as many others as fit, by their order; always at least one."""
-        widths = [one + len(GAP) for one in self._widths()]
+        widths = [text_width + len(GAP) for text_width in self._widths()]
         free = room - sum(widths[column] for column in self.keep) - len(DOTS)
         chosen = set(self.keep)
         order = from_ends(len(widths)) if self.order is None else self.order
@@ -203,26 +205,28 @@ class Table:
         table = self._of(sorted(chosen))
         if not others:
             return table
-        at = sum(column < others[0] for column in chosen)  # where dots stand for the others
+        position = sum(column < others[0] for column in chosen)  # where dots stand for the others
         return replace(
             table,
-            names=[*table.names[:at], DOTS, *table.names[at:]],
-            rows=[[*row[:at], DOTS, *row[at:]] for row in table.rows],
-            right=frozenset(column + (column >= at) for column in table.right),
+            names=[*table.names[:position], DOTS, *table.names[position:]],
+            rows=[[*row[:position], DOTS, *row[position:]] for row in table.rows],
+            right=frozenset(column + (column >= position) for column in table.right),
             left_out=len(others),
         )
 
     def _of(self, columns: Sequence[int]) -> Table:
         """The table with these columns alone."""
-        at = {column: number for number, column in enumerate(columns)}
+        positions = {column: number for number, column in enumerate(columns)}
         return replace(
             self,
             names=[self.names[column] for column in columns],
             rows=[[row[column] for column in columns] for row in self.rows],
-            right=frozenset(at[column] for column in self.right if column in at),
-            keep=frozenset(at[column] for column in self.keep if column in at),
-            whole=frozenset(at[column] for column in self.whole if column in at),
-            order=None if self.order is None else [at[one] for one in self.order if one in at],
+            right=frozenset(positions[column] for column in self.right if column in positions),
+            keep=frozenset(positions[column] for column in self.keep if column in positions),
+            whole=frozenset(positions[column] for column in self.whole if column in positions),
+            order=None
+            if self.order is None
+            else [positions[column] for column in self.order if column in positions],
             alike=None,
         )
 

@@ -16,8 +16,8 @@ _BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 def counted(number: float, noun: str) -> str:
     """``1 setting``, ``1,200 settings``, ``0.5 seconds``."""
-    shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
-    return f"{shown} {noun}{'s' * (number != 1)}"
+    digits = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{digits} {noun}{'s' * (number != 1)}"
 
 
 def first_few(names: Sequence[str], most: int) -> str:
