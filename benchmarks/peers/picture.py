@@ -59,7 +59,7 @@ def draw(results: dict[str, Any], path: Path) -> bool:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    limits = {name: results["limit"] * (2 if name in SLOW else 1) for name in PANELS}
+    limits = {name: results["limit"] * SLOW.get(name, 1) for name in PANELS}
     panels = {name: panel(works(results["cells"], name), results["limit"]) for name in PANELS}
     panels = {name: ones for name, ones in panels.items() if ones[1]}
     pairs = [list(panels.items())[at : at + 2] for at in range(0, len(panels), 2)]

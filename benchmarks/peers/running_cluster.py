@@ -35,7 +35,7 @@ def first(n: int, workers: int, folder: Path, kind: str, is_bare: bool) -> int:
     return called(clusters.Nothing(x=search(range(n))), clusters.nothing, n, folder, is_bare)
 
 
-def first_naps(n: int, workers: int, folder: Path, kind: str, is_bare: bool) -> int:
+def later_naps(n: int, workers: int, folder: Path, kind: str, is_bare: bool) -> int:
     return called(clusters.Naps(x=search(range(n))), clusters.nap, n, folder, is_bare)
 
 
@@ -48,12 +48,10 @@ def before_later(n: int, workers: int, folder: Path, kind: str, is_bare: bool) -
 def before_later_naps(n: int, workers: int, folder: Path, kind: str, is_bare: bool) -> None:
     before_first(n, workers, folder, kind, is_bare)
     (folder / "first").mkdir()
-    first_naps(n, workers, folder / "first", kind, is_bare)
+    later_naps(n, workers, folder / "first", kind, is_bare)
 
 
-before_first_naps = before_first
 later = first
-later_naps = first_naps
 
 
 def called(space: Any, task: Any, n: int, folder: Path, is_bare: bool) -> int:

@@ -139,8 +139,8 @@ def reason(one: Record, limit: float) -> str:
     bad = [sample for sample in one["samples"] if sample["fate"] != "done"]
     told = (bad[0]["reason"] or bad[0]["fate"]) if bad else one["note"]
     work = next((work for work, views in VIEWS.items() if one["work"] in views), one["work"])
-    is_slow = work in SLOW and (bad or work != "memory")
-    return f"over {limit * (2 if is_slow else 1):g} s" if told == "over" else told
+    factor = SLOW.get(work, 1) if bad or work != "memory" else 1
+    return f"over {limit * factor:g} s" if told == "over" else told
 
 
 def viewed(records: list[Record]) -> list[Record]:

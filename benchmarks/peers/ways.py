@@ -92,9 +92,7 @@ STEPS = ways(
 ON_CLUSTERS = ("superparams-dask", "dask-tasks", "superparams-ray", "ray-tasks")
 CALLS = (("first", "first call"), ("later", "later call"))
 CLUSTER = tuple(Way(side, name, label) for side in ON_CLUSTERS for name, label in CALLS)
-CLUSTER_NAPS = tuple(
-    Way(side, f"{name}_naps", label) for side in ON_CLUSTERS for name, label in CALLS
-)
+CLUSTER_NAPS = tuple(Way(side, "later_naps", "later call") for side in ON_CLUSTERS)
 PAGE = ways("page", "superparams", "optuna-memory", "plotly", "hiplot")
 IMPORT = ways("import", *(side.name for side in SIDES if side.statement))
 HELP = ways("help", *(side.name for side in SIDES if side.command))

@@ -306,7 +306,7 @@ class TestReport:
         slow = cell("equal", "orion", [sample(40.0, "over")], 30)
         page = report.report(given(once, slow))
         assert "| Ray Tune | no (2 runs) |" in page
-        assert "| Orion | over 40 s |" in page
+        assert "| Orion | over 80 s |" in page
 
     def test_a_page_has_three_numbers_for_each_size(self) -> None:
         value = {"count": 20, "bytes": 2**19, "shown": 0.25}
