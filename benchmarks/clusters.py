@@ -1,4 +1,4 @@
-"""What the engines of clusters cost beside the tasks of the cluster itself.
+"""What the engines of clusters cost, compared with tasks of the cluster itself.
 
     python -m benchmarks.clusters dask|ray
 

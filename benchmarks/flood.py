@@ -1,4 +1,4 @@
-"""Settings that do nothing: what one costs, recorded, beside what a user would pick instead.
+"""Settings that do nothing: what one costs, recorded, compared with joblib and a bare pool.
 
     python benchmarks/flood.py [SETTINGS] [REPEATS]
 

@@ -26,7 +26,7 @@ from tests.timing import wait_for
 
 SIZES = (1_000, 100_000, 1_000_000)
 SHOWN = {1_000: 0.5, 100_000: 2.0}  # seconds until the first panels are drawn
-BESIDE, FACTOR = 400 << 10, 1.34  # bytes beside so many times the parquet file
+MORE, FACTOR = 400 << 10, 1.34  # bytes in addition to so many times the parquet file
 REFILTER, IMPORTANCE, ON_SCREEN = 0.1, 0.05, 0.3  # seconds
 BATCH = 10_000
 TYPED = ("kind=k3", "", "a", "ad", "adam", "adam k5", "adam k5 y>0.5", "", "failed", "", "0", "")
@@ -67,9 +67,9 @@ def figures(folder: Path, browser: Browser) -> Iterator[tuple[str, str, str, boo
         written = time.perf_counter() - begun
         if size in SHOWN:
             parquet = results.path.stat().st_size
-            beside = page.stat().st_size - FACTOR * parquet
-            name = f"(a) {size:,} rows: bytes beside {FACTOR} x the parquet file"
-            yield name, f"{beside / 1024:,.0f} KB", f"{BESIDE >> 10} KB", beside <= BESIDE
+            more = page.stat().st_size - FACTOR * parquet
+            name = f"(a) {size:,} rows: bytes in addition to {FACTOR} x the parquet file"
+            yield name, f"{more / 1024:,.0f} KB", f"{MORE >> 10} KB", more <= MORE
         browser.open(page)
         others = [url for url in browser.requests() if url != page.as_uri()]
         yield f"(a) {size:,} rows: requests", f"{len(others)}", "0", not others

@@ -1,4 +1,4 @@
-"""What a search costs beside its settings: `python -m benchmarks.searches [--quick]`.
+"""What a search costs in addition to its settings: `python -m benchmarks.searches [--quick]`.
 
 Each row is a ratio to the least that the same work takes, or a time, and the bar that it must stay
 under. The sides of a ratio are measured in turn, so a busy machine slows both.

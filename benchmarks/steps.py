@@ -1,4 +1,4 @@
-"""What steps and stoppers cost: how many steps and decisions a second, beside no steps.
+"""What steps and stoppers cost: how many steps and decisions there are a second.
 
     python benchmarks/steps.py [--quick]
 

@@ -52,7 +52,7 @@ class Rounds:
         return time.monotonic() - self.began
 
     def measure(self) -> None:
-        """All rounds. Cells of one turn stand beside each other in each of them."""
+        """All rounds. In each of them, cells of one turn are measured one after the other."""
         for cell, tally in self.tallies.items():
             tally.note = catalog.side(cell.way.side).missing
         for number in range(self.scale.repeats):

@@ -33,7 +33,7 @@ def points(n: int) -> Iterator[dict[str, int]]:
 
 
 def nothing(a: int, b: int) -> dict[str, int]:
-    """A setting that does nothing, with its result beside it."""
+    """A setting that does nothing: its parameters and its result."""
     return {"a": a, "b": b, "x": a * 100 + b}
 
 

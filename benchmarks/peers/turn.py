@@ -189,7 +189,7 @@ class Bench:
 
 
 def arguments(cell: Cell) -> dict[str, Any]:
-    """What a function is called with, beside its folder and what its side always gives."""
+    """What a function is called with, without its folder and what its side always gives."""
     if cell.work in ("array", "memory"):
         return {"size": cell.size, "workers": cell.workers}
     if cell.work in ("expand", "page"):

@@ -1,1 +1,1 @@
-"""How good searches are, beside the same samplers alone in Optuna: `make bench-quality`."""
+"""How good searches are, compared with the same samplers alone in Optuna: `make bench-quality`."""
