@@ -1,7 +1,7 @@
 """Words that people type to find a page: a hook of mkdocs, see mkdocs.yml.
 
 The search of the site finds the words of a page. Other names of the same concept stand here, and
-the search shows them as tags. `tests/docs/test_search.py` says which page must be found.
+the search shows them as tags. `tests/docs/test_site.py` says which page must be found.
 """
 
 from __future__ import annotations

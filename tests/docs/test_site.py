@@ -19,8 +19,10 @@ import pytest
 from search_queries import QUERIES
 from snippets import ROOT
 
+import superparams
 from tools.narrow_screens import on_page_content
 from tools.search_words import WORDS
+from tools.site_version import MARK
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,13 @@ def test_the_index_has_each_query_on_its_page(site: Path) -> None:
 def test_each_page_with_other_words_is_a_page(site: Path) -> None:
     names = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")}
     assert set(WORDS) - {"index"} <= names
+
+
+def test_the_first_page_says_which_version_it_describes(site: Path) -> None:
+    page = (site / "index.html").read_text("utf-8")
+    assert f"<strong>Version {superparams.__version__}</strong>" in page
+    assert MARK not in page
+    assert f"superparams {superparams.__version__} · MIT licence" in page
 
 
 LONG = "a sentence that is much too long to stand beside two other columns on a phone"
